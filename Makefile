@@ -1,0 +1,58 @@
+# make demo | test | check: each installs what it needs. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+TRITON_VENV := .venv-triton
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check lint format types contracts clean node triton dev
+.DELETE_ON_ERROR:
+
+# The node's own environment: no torch.
+$(VENV)/.node: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) install -e .
+	touch $@
+
+# What tests, lint and training need on top.
+$(VENV)/.dev: $(VENV)/.node
+	$(BIN)/python $(PIP) install torch==2.13.0
+	$(BIN)/python $(PIP) install -e '.[dev,training]'
+	touch $@
+
+# The Triton server's environment: it corrupts tensors without an error where numpy is 2 or newer.
+$(TRITON_VENV)/.installed: deploy/triton/requirements.txt
+	$(PYTHON) -m venv $(TRITON_VENV)
+	$(TRITON_VENV)/bin/python $(PIP) install torch==2.13.0
+	$(TRITON_VENV)/bin/python $(PIP) install -r deploy/triton/requirements.txt
+	touch $@
+
+node: $(VENV)/.node
+dev: $(VENV)/.dev
+triton: $(TRITON_VENV)/.installed
+
+demo: node triton
+	$(BIN)/contour-node demo $(if $(CT),--ct $(CT))
+
+test: dev triton
+	$(BIN)/python -m pytest
+
+lint: dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: dev
+	$(BIN)/mypy
+
+contracts: dev
+	$(BIN)/lint-imports
+
+check: lint types contracts dev triton
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(TRITON_VENV) demo

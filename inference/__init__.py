@@ -1,0 +1,1 @@
+"""Volume in, masks out: knows models, not patients, jobs or DICOM."""

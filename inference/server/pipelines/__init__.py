@@ -1,0 +1,1 @@
+"""How a volume is put before a network: whole, in tiles, slice by slice."""

@@ -1,0 +1,60 @@
+"""Tiles of the size the network was trained on, blended where they overlap."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+
+Predict = Callable[[torch.Tensor], torch.Tensor]
+Size = tuple[int, int, int]
+
+AIR_HU = -1000.0
+
+
+@torch.no_grad()
+def tiled_logits(hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: float = 0.4) -> torch.Tensor:
+    """HU (z, y, x) -> logits (structure, z, y, x), float32.
+
+    ``predict`` maps one tile of HU (z, y, x) to logits (structure, z, y, x). A volume smaller than a tile is padded
+    with air. Neighbouring tiles share at least ``overlap`` of their length and are blended with a Gaussian
+    (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
+    """
+    shape = tuple(hu.shape)
+    pads = [max(0, size - length) for length, size in zip(shape, tile_zyx, strict=True)]
+    padded = F.pad(hu, [0, pads[2], 0, pads[1], 0, pads[0]], value=AIR_HU)
+    weight = _gaussian(tile_zyx)
+    total: torch.Tensor | None = None
+    weights = torch.zeros(padded.shape)
+    for place in _tiles(tuple(padded.shape), tile_zyx, overlap):
+        logits = predict(padded[place])
+        if total is None:
+            total = torch.zeros((logits.shape[0], *padded.shape))
+        total[(slice(None), *place)] += logits * weight
+        weights[place] += weight
+    assert total is not None  # every volume has at least one tile
+    total /= weights
+    return total[:, : shape[0], : shape[1], : shape[2]]
+
+
+def _tiles(shape: Size, tile: Size, overlap: float) -> Iterator[tuple[slice, slice, slice]]:
+    starts = [_starts(length, size, overlap) for length, size in zip(shape, tile, strict=True)]
+    for z in starts[0]:
+        for y in starts[1]:
+            for x in starts[2]:
+                yield slice(z, z + tile[0]), slice(y, y + tile[1]), slice(x, x + tile[2])
+
+
+def _starts(length: int, size: int, overlap: float) -> list[int]:
+    room = length - size
+    stride = size * (1 - overlap)
+    count = 1 if room <= 0 else 1 + -int(-room // stride)
+    return [round(i * room / max(count - 1, 1)) for i in range(count)]
+
+
+def _gaussian(size: Size) -> torch.Tensor:
+    axes = []
+    for length in size:
+        offset = torch.arange(length, dtype=torch.float32) - (length - 1) / 2
+        axes.append(torch.exp(-0.5 * (offset / (length / 8)) ** 2))
+    weight = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
+    return weight.clamp(min=1e-3)

@@ -1,0 +1,1 @@
+"""Parametric patients as DICOM CT with known masks."""

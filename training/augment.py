@@ -1,0 +1,167 @@
+"""Random patches of cases, varied as patients, scanners and tables vary."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from training.cases import Case
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How far a patch may be varied; the mirror pairs are structure indices that change places in a mirror."""
+
+    patch_zyx: tuple[int, int, int]
+    mirrored_pairs: tuple[tuple[int, int], ...]
+    structure_weights: tuple[float, ...]
+    anywhere_share: float = 0.15
+    affine_share: float = 0.7
+    angle_deg: float = 12.0
+    scale_range: tuple[float, float] = (0.85, 1.18)
+    hu_shift: float = 30.0
+    hu_gain: float = 0.06
+    noise_hu: float = 25.0
+    couch_share: float = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """HU (z, y, x), labels (structure, z, y, x) in 0..1, and which structures may be trusted."""
+
+    hu: torch.Tensor
+    labels: torch.Tensor
+    drawn: torch.Tensor
+
+
+def draw_patch(case: Case, how: Augmentation, rng: np.random.Generator) -> Patch:
+    """Cut one patch of ``how.patch_zyx`` voxels, mostly centred on a structure, and vary it."""
+    centre = _centre(case, how, rng)
+    if rng.random() < how.affine_share:
+        hu, labels = _affine_patch(case, centre, how, rng)
+    else:
+        hu, labels = _plain_patch(case, centre, how.patch_zyx)
+    drawn = torch.from_numpy(case.drawn.copy())
+    if rng.random() < 0.5:
+        hu, labels, drawn = _mirror(hu, labels, drawn, how.mirrored_pairs)
+    return Patch(hu=_vary_intensity(hu, how, rng), labels=labels, drawn=drawn)
+
+
+def _centre(case: Case, how: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+    shape = np.array(case.hu_zyx.shape)
+    half = np.array(how.patch_zyx) / 2
+    if rng.random() < how.anywhere_share:
+        centre = rng.random(3) * shape
+    else:
+        weights = np.where(case.drawn, how.structure_weights, 0.0)
+        structure = rng.choice(len(weights), p=weights / weights.sum())
+        voxels = np.flatnonzero((case.bits_zyx >> structure) & 1)
+        if len(voxels) == 0:  # drawn only beyond the whole cross sections
+            centre = rng.random(3) * shape
+        else:
+            at = np.unravel_index(voxels[rng.integers(len(voxels))], case.bits_zyx.shape)
+            centre = np.array(at) + (rng.random(3) - 0.5) * half
+    # keep the patch inside where the volume is larger, else keep the volume inside the patch
+    low, high = np.minimum(half, shape / 2), np.maximum(shape - half, shape / 2)
+    return np.clip(centre, low, high)
+
+
+def _plain_patch(
+    case: Case, centre: NDArray[np.float64], size: tuple[int, int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    start = np.round(centre - np.array(size) / 2).astype(int)
+    hu = torch.from_numpy(_cut(case.hu_zyx, start, size, -1000)).to(torch.float32)
+    bits = torch.from_numpy(_cut(case.bits_zyx, start, size, 0))
+    return hu, _unpack(bits, len(case.drawn))
+
+
+def _affine_patch(
+    case: Case, centre: NDArray[np.float64], how: Augmentation, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotate and scale about the centre, in mm, reading from a slightly larger block."""
+    size = np.array(how.patch_zyx)
+    block = np.ceil(size * 1.35).astype(int)
+    start = np.round(centre - block / 2).astype(int)
+    hu = torch.from_numpy(_cut(case.hu_zyx, start, tuple(block), -1000)).to(torch.float32)
+    bits = torch.from_numpy(_cut(case.bits_zyx, start, tuple(block), 0))
+    theta = torch.from_numpy(_index_affine(case, size, block, how, rng)[None]).to(torch.float32)
+    grid = F.affine_grid(theta, [1, 1, *size.tolist()], align_corners=False)
+    stacked = torch.cat([hu[None] + 1000.0, _unpack(bits, len(case.drawn))])
+    out = F.grid_sample(stacked[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return out[0] - 1000.0, (out[1:] > 0.5).to(torch.float32)
+
+
+def _index_affine(
+    case: Case, size: NDArray[np.int_], block: NDArray[np.int_], how: Augmentation, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    spacing = np.array(case.spacing_zyx_mm)
+    angles = np.deg2rad(rng.uniform(-1, 1, 3) * how.angle_deg * np.array([1.0, 0.5, 0.5]))
+    rotation = _rotation(angles)
+    scales = np.exp(rng.uniform(*np.log(how.scale_range)) + rng.uniform(-0.06, 0.06, 3))
+    index_from_index = np.diag(1 / spacing) @ rotation @ np.diag(spacing / scales)
+    normalised = np.diag(1 / block) @ index_from_index @ np.diag(size.astype(float))
+    reverse = normalised[::-1, ::-1]  # torch orders the axes x, y, z
+    return np.concatenate([reverse, np.zeros((3, 1))], axis=1)
+
+
+def _rotation(angles_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
+    result = np.eye(3)
+    for axis, angle in enumerate(angles_zyx):
+        a, b = [i for i in range(3) if i != axis]
+        turn = np.eye(3)
+        turn[a, a] = turn[b, b] = np.cos(angle)
+        turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
+        result = result @ turn
+    return result
+
+
+def _mirror(
+    hu: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, pairs: tuple[tuple[int, int], ...]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    order = list(range(len(drawn)))
+    for a, b in pairs:
+        order[a], order[b] = order[b], order[a]
+    return hu.flip(-1), labels[order].flip(-1), drawn[order]
+
+
+def _vary_intensity(hu: torch.Tensor, how: Augmentation, rng: np.random.Generator) -> torch.Tensor:
+    air = hu <= -990
+    hu = hu * (1 + rng.uniform(-1, 1) * how.hu_gain) + rng.uniform(-1, 1) * how.hu_shift
+    if rng.random() < 0.5:
+        noise = torch.from_numpy(rng.standard_normal(hu.shape, dtype=np.float32))
+        hu = hu + noise * float(rng.random() * how.noise_hu)
+    hu = torch.where(air, torch.full_like(hu, -1000.0), hu)
+    if rng.random() < how.couch_share:
+        hu = _with_couch(hu, air, rng)
+    return hu
+
+
+def _with_couch(hu: torch.Tensor, air: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Lay a table or headrest behind the patient: the training CTs were blanked there, a clinic's are not."""
+    rows = torch.nonzero((~air).any(dim=2).any(dim=0))
+    if len(rows) == 0:
+        return hu
+    top = int(rows[-1]) + int(rng.integers(-1, 3))
+    bottom = top + int(rng.integers(1, 8))
+    slab = torch.zeros_like(air)
+    slab[:, max(top, 0) : bottom] = True
+    return torch.where(slab & air, torch.full_like(hu, float(rng.uniform(-950, 50))), hu)
+
+
+def _cut(
+    array: NDArray[np.generic], start: NDArray[np.int_], size: tuple[int, ...], outside: int
+) -> NDArray[np.generic]:
+    out = np.full(size, outside, array.dtype)
+    low = np.maximum(start, 0)
+    high = np.minimum(start + np.array(size), array.shape)
+    if (high > low).all():
+        source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        target = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
+        out[target] = array[source]
+    return out
+
+
+def _unpack(bits: torch.Tensor, count: int) -> torch.Tensor:
+    return torch.stack([((bits >> i) & 1) for i in range(count)]).to(torch.float32)
