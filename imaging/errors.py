@@ -1,0 +1,44 @@
+"""Why an input cannot be contoured, in words for the clinic and as a code for machines."""
+
+from enum import StrEnum
+
+
+class RefusalCode(StrEnum):
+    """What is wrong with an image series or a structure set; one code, one thing to do."""
+
+    UNREADABLE = "unreadable"
+    NOT_CT = "not_ct"
+    ENHANCED = "enhanced"
+    LOCALIZER = "localizer"
+    NO_PIXELS = "no_pixels"
+    TRUNCATED_PIXELS = "truncated_pixels"
+    UNSUPPORTED_PIXELS = "unsupported_pixels"
+    MISSING_ATTRIBUTE = "missing_attribute"
+    BAD_ATTRIBUTE = "bad_attribute"
+    MIXED_SERIES = "mixed_series"
+    MIXED_FRAMES = "mixed_frames"
+    MIXED_ORIENTATION = "mixed_orientation"
+    MIXED_GEOMETRY = "mixed_geometry"
+    NOT_AXIAL = "not_axial"
+    GANTRY_TILT = "gantry_tilt"
+    DUPLICATE_SLICES = "duplicate_slices"
+    MISSING_SLICES = "missing_slices"
+    IRREGULAR_SPACING = "irregular_spacing"
+    TOO_FEW_SLICES = "too_few_slices"
+
+
+class ImageRefused(Exception):
+    """An image series that is never contoured as it is: the message names tag, object and what to do."""
+
+    def __init__(self, code: RefusalCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class StructureSetUnreadable(Exception):
+    """A structure set whose content contradicts itself or cannot be parsed; the message says where."""
+
+
+class StructureSetNotWritable(Exception):
+    """A request that no valid structure set can hold; the message names the ROI or attribute."""
