@@ -1,0 +1,77 @@
+"""Rules: which series is contoured by which model, and where the structure set goes."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from service.config.values import AeTitle, Name, Regex, Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesFacts:
+    """What a rule can ask about a CT series; an absent attribute is an empty string."""
+
+    called_aet: str
+    calling_aet: str
+    body_part: str = ""
+    series_description: str = ""
+
+
+class Rule(Section):
+    """One rule; the first that matches a CT series decides."""
+
+    name: Name = Field(description="Name of the rule in jobs, logs and the command line.")
+    called_aet: AeTitle | None = Field(
+        default=None,
+        description="AE title the sender must have called; absent: any that this node answers to.",
+    )
+    calling_aets: tuple[AeTitle, ...] = Field(
+        default=(), description="AE titles of the senders this rule is for; empty: any sender."
+    )
+    body_part: Regex | None = Field(
+        default=None,
+        description="Regular expression (case ignored) found in Body Part Examined (0018,0015); absent: any.",
+    )
+    series_description: Regex | None = Field(
+        default=None,
+        description="Regular expression (case ignored) found in Series Description (0008,103E); absent: any.",
+    )
+    model: Name = Field(description="Folder name of the model in the model repository.")
+    destinations: tuple[Name, ...] = Field(
+        default=(), description="Names of the destinations that get the structure set."
+    )
+    return_to_sender: bool = Field(
+        default=False,
+        description="Send the structure set to the sender too; its port stands in `peers`, by its AE title.",
+    )
+    priority: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=50, description="Jobs with the higher number run first; jobs of equal priority by age."
+    )
+    quiet_s: Annotated[float, Field(ge=0, le=86400)] | None = Field(
+        default=None,
+        description="Seconds without a new slice after which a series is taken as sent; absent: assemble.quiet_s.",
+    )
+
+    def matches(self, facts: SeriesFacts) -> bool:
+        """Tell whether every condition of the rule holds for the series."""
+        return (
+            self.called_aet in (None, facts.called_aet)
+            and (not self.calling_aets or facts.calling_aet in self.calling_aets)
+            and _found(self.body_part, facts.body_part)
+            and _found(self.series_description, facts.series_description)
+        )
+
+    def conditions(self) -> tuple[object, ...]:
+        """Give what the rule asks for, so that two rules that ask the same can be told."""
+        return (
+            self.called_aet,
+            frozenset(self.calling_aets),
+            self.body_part,
+            self.series_description,
+        )
+
+
+def _found(pattern: str | None, text: str) -> bool:
+    return pattern is None or re.search(pattern, text, re.IGNORECASE) is not None

@@ -1,0 +1,232 @@
+"""The settings tree. Every field has a description, a range where it is a number, and its unit in its name."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from typing_extensions import override
+
+from service.config.references import problems
+from service.config.rules import Rule, SeriesFacts
+from service.config.values import AeTitle, Host, ListeningPort, Name, Peer, Section
+
+Poll = Annotated[float, Field(ge=0.01, le=60)]
+Backoff = Annotated[float, Field(ge=0, le=86400)]
+DATABASE_SCHEMES = ("sqlite:///", "postgresql+psycopg://")
+
+
+class LogLevel(StrEnum):
+    """How much the node writes to its log."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class DatabaseUrl(SecretStr):
+    """A database URL that shows everything but its password."""
+
+    @override
+    def _display(self) -> str:
+        head, at, tail = self.get_secret_value().rpartition("@")
+        if not at:
+            return tail
+        scheme, _, user = head.partition("://")
+        return f"{scheme}://{user.partition(':')[0]}:***@{tail}"
+
+
+class NodeSettings(Section):
+    """Where the node keeps things and how much it says."""
+
+    storage_dir: Path = Field(
+        default=Path("contour-node-data"), description="Folder for received images and structure sets."
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
+
+
+class ReceiveSettings(Section):
+    """The DICOM door in."""
+
+    host: Host = Field(default="0.0.0.0", description="Address to listen on; 0.0.0.0: every interface.")
+    port: ListeningPort = Field(default=11112, description="TCP port to listen on; 0: any free one.")
+    ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title of the node.")
+    calling_aets: tuple[AeTitle, ...] = Field(
+        default=(), description="AE titles that may open an association; empty: any."
+    )
+    max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=32, description="Associations open at the same time."
+    )
+    max_pdu_bytes: Annotated[int, Field(ge=4096, le=16777216)] = Field(
+        default=262144, description="Largest P-DATA PDU that senders may send."
+    )
+    max_object_bytes: Annotated[int, Field(ge=1048576, le=17179869184)] = Field(
+        default=4294967296, description="Largest object that is kept."
+    )
+    network_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=60, description="An association with no traffic for this long is aborted."
+    )
+
+
+class DatabaseSettings(Section):
+    """Where jobs and instances are recorded."""
+
+    url: DatabaseUrl | None = Field(
+        default=None,
+        description="sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
+        "absent: SQLite in node.storage_dir.",
+    )
+    busy_timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=30, description="How long a writer waits for a locked SQLite file."
+    )
+    connect_timeout_s: Annotated[int, Field(ge=2, le=300)] = Field(
+        default=10, description="How long to wait for Postgres to accept a connection."
+    )
+    pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=5, description="Connections kept open per process."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: DatabaseUrl | None) -> DatabaseUrl | None:
+        if url is not None and not url.get_secret_value().startswith(DATABASE_SCHEMES):
+            raise ValueError(f"a database URL starts with {' or '.join(DATABASE_SCHEMES)}")
+        return url
+
+
+class TritonSettings(Section):
+    """The inference server."""
+
+    url: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")] = Field(
+        default="127.0.0.1:8001", description="host:port of Triton's gRPC endpoint."
+    )
+    embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
+    environment: Path = Field(
+        default=Path(".venv-triton"), description="Python environment of the embedded server (numpy < 2)."
+    )
+    model_repository: Path = Field(default=Path("model_repository"), description="Triton's folder of models.")
+    shared_memory: bool = Field(
+        default=True,
+        description="Hand volumes over by system shared memory; needs node and Triton on one host.",
+    )
+    timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
+        default=900, description="Longest inference of one case."
+    )
+    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=180, description="How long the embedded server may take until its models are ready."
+    )
+
+
+class AssembleSettings(Section):
+    """When a series is complete."""
+
+    quiet_s: Annotated[float, Field(ge=0, le=86400)] = Field(
+        default=10, description="Seconds without a new slice after which a series is taken as sent."
+    )
+    incomplete_timeout_s: Annotated[float, Field(ge=0, le=604800)] = Field(
+        default=900, description="How long a series with missing slices waits for them before it is refused."
+    )
+    poll_s: Poll = Field(default=1, description="Time between two looks at the open series.")
+
+
+class WorkSettings(Section):
+    """How jobs are worked off."""
+
+    poll_s: Poll = Field(default=1, description="Time between two looks for a queued job.")
+    lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=60, description="A worker that gave no sign of life for this long loses its job to another."
+    )
+    heartbeat_s: Annotated[float, Field(ge=0.1, le=1200)] = Field(
+        default=15, description="Time between two signs of life; at most half of work.lease_s."
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=3, description="Failed attempts after which a job is parked."
+    )
+    backoff_s: Backoff = Field(
+        default=30, description="Delay after the first failure; doubles with each further one."
+    )
+    backoff_max_s: Backoff = Field(default=3600, description="Longest delay between two attempts.")
+    unavailable_delay_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=15, description="Delay before a job that found no inference server is looked at again."
+    )
+
+    @model_validator(mode="after")
+    def _heartbeat_keeps_the_lease(self) -> Self:
+        if self.heartbeat_s > self.lease_s / 2:
+            raise ValueError(
+                f"heartbeat_s is {self.heartbeat_s:g}, allowed: at most half of lease_s ({self.lease_s:g})"
+            )
+        return self
+
+
+class SendSettings(Section):
+    """The DICOM door out."""
+
+    ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls destinations with.")
+    poll_s: Poll = Field(default=1, description="Time between two looks for a delivery.")
+    lease_s: Annotated[float, Field(ge=1, le=86400)] = Field(
+        default=300, description="A sender that gave no result for this long loses its delivery to another."
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
+        default=100, description="Failed attempts after which a delivery is parked."
+    )
+    backoff_s: Backoff = Field(
+        default=15, description="Delay after the first failure; doubles with each further one."
+    )
+    backoff_max_s: Backoff = Field(default=1800, description="Longest delay between two attempts.")
+    timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=60, description="How long to wait for a destination to connect or to answer."
+    )
+
+
+class Settings(Section):
+    """Everything the node can be told; valid as a whole once constructed."""
+
+    node: NodeSettings = Field(default=NodeSettings(), description="Where the node keeps things.")
+    receive: ReceiveSettings = Field(default=ReceiveSettings(), description="The DICOM door in.")
+    database: DatabaseSettings = Field(default=DatabaseSettings(), description="Where jobs are recorded.")
+    triton: TritonSettings = Field(default=TritonSettings(), description="The inference server.")
+    assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
+    work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
+    send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
+    destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
+    peers: dict[Name, Peer] = Field(
+        default={}, description="Where senders listen, for `return_to_sender`, by name."
+    )
+    rules: tuple[Rule, ...] = Field(default=(), description="The first rule that matches a series decides.")
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        found = problems(self.rules, self.destinations, self.peers)
+        if found:
+            raise ValueError("\n".join(found))
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL with its password."""
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{self.node.storage_dir.absolute() / 'contour-node.sqlite'}"
+
+    @property
+    def called_aets(self) -> frozenset[str]:
+        """The AE titles this node answers to: its own and those of its rules."""
+        named = {rule.called_aet for rule in self.rules if rule.called_aet is not None}
+        return frozenset({self.receive.ae_title, *named})
+
+    def rule_for(self, facts: SeriesFacts) -> Rule | None:
+        """Give the first rule that matches the series."""
+        return next((rule for rule in self.rules if rule.matches(facts)), None)
+
+    def destinations_for(self, rule: Rule, calling_aet: str) -> tuple[str, ...]:
+        """Give the names of all who get the structure set; empty where the only one, the sender, is not in `peers`."""
+        names = list(rule.destinations)
+        if rule.return_to_sender:
+            names += [name for name, peer in self.peers.items() if peer.ae_title == calling_aet]
+        return tuple(dict.fromkeys(names))
+
+    def peer(self, name: str) -> Peer | None:
+        """Give the destination or known sender of this name."""
+        return self.destinations.get(name) or self.peers.get(name)

@@ -1,0 +1,62 @@
+"""The only room with SQL, and the only one that writes files."""
+
+from service.store.database import Clock, Database, utc_now
+from service.store.errors import (
+    DatabaseUnavailable,
+    NotAllowed,
+    NotRecorded,
+    StorageFull,
+    StorageUnavailable,
+)
+from service.store.files import FileStore, Recovery
+from service.store.jobbook import JobBook
+from service.store.migrate import upgrade
+from service.store.outbox import Outbox
+from service.store.recorder import Recorder
+from service.store.rows import (
+    ClaimedDelivery,
+    ClaimedJob,
+    DeliveryStatus,
+    JobEvent,
+    JobStatus,
+    OpenJob,
+    ReceivedInstance,
+    StoredFile,
+    StoredInstance,
+)
+from service.store.series import SeriesDesk
+from service.store.states import DeliveryState, EventKind, JobState, Outcome, Sealed
+from service.store.workqueue import WorkQueue
+
+__all__ = [
+    "ClaimedDelivery",
+    "ClaimedJob",
+    "Clock",
+    "Database",
+    "DatabaseUnavailable",
+    "DeliveryState",
+    "DeliveryStatus",
+    "EventKind",
+    "FileStore",
+    "JobBook",
+    "JobEvent",
+    "JobState",
+    "JobStatus",
+    "NotAllowed",
+    "NotRecorded",
+    "OpenJob",
+    "Outbox",
+    "Outcome",
+    "ReceivedInstance",
+    "Recorder",
+    "Recovery",
+    "Sealed",
+    "SeriesDesk",
+    "StorageFull",
+    "StorageUnavailable",
+    "StoredFile",
+    "StoredInstance",
+    "WorkQueue",
+    "upgrade",
+    "utc_now",
+]

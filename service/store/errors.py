@@ -1,0 +1,23 @@
+"""What can go wrong in the store, sorted by what the caller does next."""
+
+from service.errors import Refused, TryAgain
+
+
+class StorageUnavailable(TryAgain):
+    """A file could not be made durable; nothing may be acknowledged."""
+
+
+class StorageFull(StorageUnavailable):
+    """The disk is full, over quota or read-only; the receiver answers 0xA700."""
+
+
+class DatabaseUnavailable(TryAgain):
+    """The database is gone, locked or full; whether the last change was kept is not known."""
+
+
+class NotRecorded(Refused):
+    """The database refused this one record for good."""
+
+
+class NotAllowed(Refused):
+    """The job is not in a state in which this can be done; the message says in which it is."""

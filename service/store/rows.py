@@ -1,0 +1,185 @@
+"""What the store takes and hands out: values, never database rows."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import Refused
+from service.store.states import DeliveryState, EventKind, JobState
+
+CT_SOP_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
+        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
+        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A durable file: its path relative to the storage folder, and what stands in it."""
+
+    path: str
+    size_bytes: int  # of the whole file, header included
+    sha256: str  # of the bytes after the header: for an instance, of the dataset as received
+    header_bytes: int = 0  # length of what the node itself wrote in front (preamble and file meta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedInstance:
+    """An instance whose file is durable and which is to be recorded; refused when an identifier is none."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_uid: str
+    study_uid: str
+    modality: str
+    transfer_syntax_uid: str
+    calling_aet: str
+    called_aet: str
+    peer_host: str
+    file: StoredFile
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be recorded, before it reaches the database."""
+        for name in ("sop_instance_uid", "sop_class_uid", "series_uid", "study_uid", "transfer_syntax_uid"):
+            if not re.fullmatch(r"[0-9.]{1,64}", vars(self)[name]):
+                raise Refused(f"{name} {vars(self)[name]!a} is not a UID of 1 to 64 digits and dots")
+        for name, longest in (("modality", 16), ("calling_aet", 16), ("called_aet", 16), ("peer_host", 253)):
+            if len(vars(self)[name]) > longest or not vars(self)[name].isprintable():
+                raise Refused(
+                    f"{name} {vars(self)[name]!a} is not printable text of at most {longest} characters"
+                )
+
+    @property
+    def opens_job(self) -> bool:
+        """Tell whether this is a CT image; everything else is kept, not contoured."""
+        return self.sop_class_uid in CT_SOP_CLASSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredInstance:
+    """A recorded instance and where its file is."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_uid: str
+    study_uid: str
+    modality: str
+    transfer_syntax_uid: str
+    file: StoredFile
+    received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenJob:
+    """A job whose series may still be growing (received or waiting)."""
+
+    id: int
+    version: int
+    state: JobState
+    reason: str  # why it waits; empty while it is only received
+    series_uid: str
+    study_uid: str
+    called_aet: str
+    calling_aet: str
+    slice_count: int  # to be given back to seal(), which fails if a slice came meanwhile
+    received_at: datetime
+    last_received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedJob:
+    """A job that belongs to a worker until its lease ends; the token for every write of that worker."""
+
+    id: int
+    uid: UUID  # the same for every attempt at this version: derive UIDs from it
+    version: int
+    series_uid: str
+    study_uid: str
+    called_aet: str
+    calling_aet: str
+    rule: str
+    model: str
+    model_version: int
+    content_hash: str
+    priority: int
+    attempt: int  # 1 for the first
+    worker: str
+    lease_number: int
+    received_at: datetime
+    queued_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that belongs to a sender until its lease ends; the token for every write of that sender."""
+
+    id: int
+    job_id: int
+    job_uid: UUID
+    destination: str
+    attempt: int  # 1 for the first
+    result: StoredFile
+    sender: str
+    lease_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryStatus:
+    """One destination of a job, for people."""
+
+    id: int
+    destination: str
+    state: DeliveryState
+    reason: str
+    attempts: int
+    not_before: datetime | None
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """A job as an administrator sees it: a row of the view job_status. No patient in it."""
+
+    id: int
+    uid: UUID
+    version: int
+    state: JobState
+    stage: str
+    reason: str
+    series_uid: str
+    study_uid: str
+    calling_aet: str
+    called_aet: str
+    slice_count: int
+    rule: str
+    model: str
+    model_version: int | None
+    priority: int | None
+    attempts: int
+    worker: str
+    received_at: datetime
+    last_received_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None  # the structure set was written
+    delivered_at: datetime | None  # the last destination has it
+    not_before: datetime | None
+    superseded_by: int | None
+    destinations: str  # "tps: sent, pacs: pending (reason)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEvent:
+    """One line of a job's history."""
+
+    id: int
+    job_id: int
+    at: datetime
+    kind: EventKind
+    from_state: JobState | None
+    to_state: JobState
+    message: str

@@ -1,0 +1,106 @@
+"""The states of a job and of a delivery, and which may follow which."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+class DeliveryState(StrEnum):
+    """Where one structure set stands on its way to one destination."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    REJECTED = "rejected"
+    PARKED = "parked"
+    WITHDRAWN = "withdrawn"
+
+
+class Outcome(StrEnum):
+    """What became of a recorded instance."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+class Sealed(StrEnum):
+    """What became of an attempt to seal a job."""
+
+    QUEUED = "queued"
+    CHANGED = "changed"
+    ALREADY_CONTOURED = "already contoured"
+
+
+class EventKind(StrEnum):
+    """What happened to a job."""
+
+    OPENED = "opened"
+    HELD = "held"
+    SEALED = "sealed"
+    CLAIMED = "claimed"
+    LEASE_EXPIRED = "lease expired"
+    STAGE = "stage"
+    POSTPONED = "postponed"
+    FAILED = "failed"
+    PARKED = "parked"
+    REFUSED = "refused"
+    FINISHED = "finished"
+    SENT = "sent"
+    SEND_FAILED = "send failed"
+    SEND_REJECTED = "send rejected"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    RETRIED = "retried"
+    SUPERSEDED = "superseded"
+    SENT_AGAIN = "sent again"
+    CONFLICT = "conflict"
+
+
+_J = JobState
+OPEN = frozenset({_J.RECEIVED, _J.WAITING})
+CLAIMABLE = frozenset({_J.QUEUED, _J.FAILED})
+# What a newer version of the same series ends. Done, refused and cancelled jobs keep their state.
+ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING, _J.PARKED})
+RETRYABLE = frozenset({_J.FAILED, _J.PARKED, _J.REFUSED, _J.CANCELLED})
+RERUNNABLE = RETRYABLE | {_J.DONE}
+
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    _J.RECEIVED: frozenset({_J.WAITING, _J.QUEUED, _J.REFUSED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.WAITING: frozenset({_J.WAITING, _J.QUEUED, _J.REFUSED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.QUEUED: frozenset({_J.RUNNING, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.RUNNING: frozenset(
+        {
+            _J.RUNNING,
+            _J.QUEUED,
+            _J.DELIVERING,
+            _J.FAILED,
+            _J.PARKED,
+            _J.REFUSED,
+            _J.CANCELLED,
+            _J.SUPERSEDED,
+        }
+    ),
+    _J.FAILED: frozenset({_J.RUNNING, _J.QUEUED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.DELIVERING: frozenset({_J.DONE, _J.PARKED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.PARKED: frozenset({_J.QUEUED, _J.DELIVERING, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.REFUSED: frozenset({_J.RECEIVED, _J.QUEUED}),
+    _J.CANCELLED: frozenset({_J.RECEIVED, _J.QUEUED, _J.DELIVERING}),
+    _J.DONE: frozenset(),
+    _J.SUPERSEDED: frozenset(),
+}
