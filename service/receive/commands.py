@@ -1,0 +1,95 @@
+"""DIMSE command sets (PS3.7 6.3, E.1) as bytes: always Implicit VR Little Endian, whatever the context says."""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+_NO_DATA_SET = 0x0101
+
+
+class Field(IntEnum):
+    """Command Field values (PS3.7 Table E.1-1) that the node tells apart."""
+
+    C_STORE_RQ = 0x0001
+    C_ECHO_RQ = 0x0030
+    C_CANCEL_RQ = 0x0FFF
+
+
+class MalformedCommand(Exception):
+    """The bytes are no command set, or lack an element that every request has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One DIMSE request, as much of it as an answer needs."""
+
+    field: int
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    has_data_set: bool
+
+
+def decode(data: bytes) -> Request:
+    """Returns the request that a whole command set holds.
+
+    Raises:
+        MalformedCommand: cut short, or an element of the wrong size or missing.
+    """
+    elements: dict[int, bytes] = {}
+    position = 0
+    while position < len(data):
+        if position + 8 > len(data):
+            raise MalformedCommand("command set ends inside an element's header")
+        group, element, length = struct.unpack_from("<HHL", data, position)
+        position += 8
+        if group != 0 or position + length > len(data):
+            raise MalformedCommand(f"element ({group:04X},{element:04X}) does not fit its command set")
+        elements[element] = data[position : position + length]
+        position += length
+    return Request(
+        field=_number(elements, 0x0100),
+        message_id=_number(elements, 0x0110),
+        sop_class_uid=_uid(elements, 0x0002),
+        sop_instance_uid=_uid(elements, 0x1000),
+        has_data_set=_number(elements, 0x0800) != _NO_DATA_SET,
+    )
+
+
+def encode_response(request: Request, status: int, *, comment: str = "") -> bytes:
+    """Returns the command set that answers ``request``; ``comment`` goes into (0000,0902), at most 64 characters."""
+    body = b""
+    if request.sop_class_uid:
+        body += _element(0x0002, _even(request.sop_class_uid, b"\0"))
+    body += _element(0x0100, struct.pack("<H", request.field | 0x8000))
+    body += _element(0x0120, struct.pack("<H", request.message_id))
+    body += _element(0x0800, struct.pack("<H", _NO_DATA_SET))
+    body += _element(0x0900, struct.pack("<H", status))
+    if comment:
+        body += _element(0x0902, _even(comment[:64], b" "))
+    if request.sop_instance_uid:
+        body += _element(0x1000, _even(request.sop_instance_uid, b"\0"))
+    return _element(0x0000, struct.pack("<L", len(body))) + body
+
+
+def _number(elements: dict[int, bytes], element: int) -> int:
+    value = elements.get(element, b"")
+    if len(value) != 2:
+        raise MalformedCommand(f"(0000,{element:04X}) is missing or not a US of two bytes")
+    return int.from_bytes(value, "little")
+
+
+def _uid(elements: dict[int, bytes], element: int) -> str:
+    try:
+        return elements.get(element, b"").rstrip(b"\0 ").decode("ascii")
+    except UnicodeDecodeError as error:
+        raise MalformedCommand(f"(0000,{element:04X}) is not a UID") from error
+
+
+def _element(element: int, value: bytes) -> bytes:
+    return struct.pack("<HHL", 0, element, len(value)) + value
+
+
+def _even(text: str, pad: bytes) -> bytes:
+    value = text.encode("ascii", "replace")
+    return value + pad if len(value) % 2 else value

@@ -1,0 +1,151 @@
+"""The association's handshake: pynetdicom's PDUs and its presentation context negotiation, without its threads."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+)
+from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+
+from service.receive.admission import Applicant, Rejection
+from service.receive.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
+
+EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+# What pynetdicom's decoders raise on bytes that are no A-ASSOCIATE-RQ (tried with mutated requests).
+_NOT_A_REQUEST = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
+class MalformedRequest(Exception):
+    """The bytes are no A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedContext:
+    """One presentation context that both sides agreed on."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationRequest:
+    """A decoded A-ASSOCIATE-RQ."""
+
+    applicant: Applicant
+    primitive: A_ASSOCIATE
+
+
+def decode_request(pdu: bytes) -> AssociationRequest:
+    """Returns what a whole A-ASSOCIATE-RQ PDU asks for.
+
+    Raises:
+        MalformedRequest: it is none.
+    """
+    request = A_ASSOCIATE_RQ()
+    try:
+        request.decode(pdu)
+        primitive = request.to_primitive()
+        applicant = Applicant(
+            calling_aet=str(primitive.calling_ae_title).strip(),
+            called_aet=str(primitive.called_ae_title).strip(),
+            application_context=str(primitive.application_context_name),
+            protocol_version=int(request.protocol_version),
+        )
+    except _NOT_A_REQUEST as error:
+        raise MalformedRequest(f"not an A-ASSOCIATE-RQ: {type(error).__name__}") from error
+    return AssociationRequest(applicant=applicant, primitive=primitive)
+
+
+def negotiate(
+    request: AssociationRequest, supported: Mapping[str, frozenset[str]]
+) -> tuple[list[PresentationContext], dict[int, AcceptedContext]]:
+    """Returns the results to send back, and the accepted contexts by their number.
+
+    Of the transfer syntaxes that both know, the sender's first is taken: it need not re-encode what it holds. Big
+    endian, which the standard has retired, comes last.
+
+    Args:
+        request: what the sender proposes.
+        supported: transfer syntaxes by SOP class.
+
+    Raises:
+        MalformedRequest: a proposal names no abstract or transfer syntax.
+    """
+    try:
+        return _negotiated(request, supported)
+    except _NOT_A_REQUEST as error:
+        raise MalformedRequest(f"not a presentation context: {type(error).__name__}") from error
+
+
+def _negotiated(
+    request: AssociationRequest, supported: Mapping[str, frozenset[str]]
+) -> tuple[list[PresentationContext], dict[int, AcceptedContext]]:
+    results: list[PresentationContext] = []
+    accepted: dict[int, AcceptedContext] = {}
+    for proposed in request.primitive.presentation_context_definition_list:
+        known = supported.get(str(proposed.abstract_syntax))
+        answers, _ = negotiate_as_acceptor([proposed], [] if known is None else [_ours(proposed, known)])
+        results += answers
+        for answer in answers:
+            if answer.result == 0 and answer.context_id is not None:
+                accepted[answer.context_id] = AcceptedContext(
+                    sop_class_uid=str(answer.abstract_syntax),
+                    transfer_syntax_uid=str(answer.transfer_syntax[0]),
+                )
+    return results, accepted
+
+
+def _ours(proposed: PresentationContext, known: frozenset[str]) -> PresentationContext:
+    ours = PresentationContext()
+    ours.abstract_syntax = proposed.abstract_syntax
+    in_order = sorted(proposed.transfer_syntax, key=EXPLICIT_BIG_ENDIAN.__eq__)
+    ours.transfer_syntax = [uid for uid in in_order if uid in known]
+    return ours
+
+
+def encode_accept(
+    request: AssociationRequest, results: list[PresentationContext], *, maximum_pdu_bytes: int
+) -> bytes:
+    """Returns the A-ASSOCIATE-AC PDU; ``maximum_pdu_bytes`` is what the node says it takes, 0 for any length."""
+    maximum = MaximumLengthNotification()
+    maximum.maximum_length_received = maximum_pdu_bytes
+    implementation = ImplementationClassUIDNotification()
+    implementation.implementation_class_uid = IMPLEMENTATION_UID
+    version = ImplementationVersionNameNotification()
+    version.implementation_version_name = IMPLEMENTATION_VERSION
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = request.primitive.application_context_name
+    primitive.calling_ae_title = request.primitive.calling_ae_title
+    primitive.called_ae_title = request.primitive.called_ae_title
+    primitive.result = 0
+    primitive.result_source = 1
+    primitive.presentation_context_definition_results_list = results
+    primitive.user_information = [maximum, implementation, version]
+    pdu = A_ASSOCIATE_AC()
+    pdu.from_primitive(primitive)
+    return pdu.encode()
+
+
+def encode_reject(rejection: Rejection) -> bytes:
+    """Returns the A-ASSOCIATE-RJ PDU."""
+    primitive = A_ASSOCIATE()
+    primitive.result, primitive.result_source, primitive.diagnostic = rejection.value
+    pdu = A_ASSOCIATE_RJ()
+    pdu.from_primitive(primitive)
+    return pdu.encode()

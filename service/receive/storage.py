@@ -1,0 +1,157 @@
+"""One C-STORE: the bytes as they came go to the disk, the row is committed, and only then the answer is success."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.errors import Refused
+from service.receive import file_meta
+from service.receive.commands import Request
+from service.receive.dataset import DatasetReader, Identity, MalformedDataset
+from service.receive.file_meta import Origin
+from service.receive.negotiation import AcceptedContext
+from service.receive.statuses import Status
+from service.store import (
+    DatabaseUnavailable,
+    FileStore,
+    Outcome,
+    ReceivedInstance,
+    Recorder,
+    StorageUnavailable,
+    StoredFile,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """A C-STORE request, and what the association says about it."""
+
+    request: Request
+    context: AcceptedContext
+    origin: Origin
+    peer_host: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A status, and a comment for the sender's log ((0000,0902): at most 64 characters, no patient data)."""
+
+    status: Status
+    comment: str = ""
+
+
+class _Unwanted(Exception):
+    """The instance is not to be kept."""
+
+    def __init__(self, status: Status, comment: str) -> None:
+        super().__init__(comment)
+        self.answer = Answer(status=status, comment=comment)
+
+
+class Storage:
+    """Keeps instances. Safe to use from many threads."""
+
+    def __init__(self, files: FileStore, recorder: Recorder, *, maximum_object_bytes: int) -> None:
+        self._files = files
+        self._recorder = recorder
+        self._maximum_object_bytes = maximum_object_bytes
+
+    def keep(self, incoming: Incoming, data_set: Iterator[memoryview]) -> Answer:
+        """Returns the answer to a C-STORE; SUCCESS only once file and row outlast a power cut.
+
+        What ``data_set`` raises passes through; then, and with every other answer, nothing is recorded. It may be
+        left unread in part.
+        """
+        try:
+            answer = self._keep(incoming, data_set)
+        except _Unwanted as unwanted:
+            answer = unwanted.answer
+        except MalformedDataset as error:
+            answer = Answer(status=Status.CANNOT_UNDERSTAND, comment=str(error))
+        except StorageUnavailable as error:
+            log.exception("instance not kept: storage")
+            answer = Answer(status=Status.OUT_OF_RESOURCES, comment=f"storage: {type(error).__name__}")
+        except DatabaseUnavailable:
+            log.exception("instance not kept: database")
+            answer = Answer(status=Status.OUT_OF_RESOURCES, comment="database not available")
+        except Refused as error:
+            log.exception("instance not kept: refused by the database")
+            answer = Answer(status=Status.CANNOT_UNDERSTAND, comment=str(error))
+        if answer.status is not Status.SUCCESS:
+            log.warning("instance not kept", extra=_about(incoming, answer))
+        return answer
+
+    def _keep(self, incoming: Incoming, data_set: Iterator[memoryview]) -> Answer:
+        request, context = incoming.request, incoming.context
+        if request.sop_class_uid != context.sop_class_uid:
+            raise _Unwanted(
+                Status.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of its presentation context"
+            )
+        intake = _Intake(incoming, data_set, self._maximum_object_bytes)
+        header = file_meta.encode(
+            request.sop_class_uid, request.sop_instance_uid, context.transfer_syntax_uid, incoming.origin
+        )
+        stored = self._files.put(request.sop_instance_uid, iter(intake), header=header)
+        if self._recorder.record(_instance(incoming, intake.identity(), stored)) is Outcome.CONFLICT:
+            self._files.discard(stored)
+            comment = "this SOP Instance UID is kept with other content"
+            raise _Unwanted(Status.DUPLICATE_SOP_INSTANCE, comment)
+        return Answer(status=Status.SUCCESS)
+
+
+class _Intake:
+    """Passes a dataset on to the disk and looks at it on the way; its end comes only when it is whole and right."""
+
+    def __init__(self, incoming: Incoming, data_set: Iterator[memoryview], maximum_bytes: int) -> None:
+        self._request = incoming.request
+        self._data_set = data_set
+        self._reader = DatasetReader(incoming.context.transfer_syntax_uid)
+        self._maximum_bytes = maximum_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for fragment in self._data_set:
+            size += len(fragment)
+            if size > self._maximum_bytes:
+                raise _Unwanted(Status.OUT_OF_RESOURCES, f"larger than {self._maximum_bytes} bytes")
+            self._reader.feed(fragment)
+            yield bytes(fragment)
+        identity = self.identity()
+        if identity.sop_class_uid != self._request.sop_class_uid:
+            raise _Unwanted(
+                Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs from the request's"
+            )
+        if identity.sop_instance_uid != self._request.sop_instance_uid:
+            comment = "SOP Instance UID differs from the request's"
+            raise _Unwanted(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, comment)
+
+    def identity(self) -> Identity:
+        """Returns who the instance is, once all of it has passed."""
+        return self._reader.finish()
+
+
+def _instance(incoming: Incoming, identity: Identity, stored: StoredFile) -> ReceivedInstance:
+    return ReceivedInstance(
+        sop_instance_uid=identity.sop_instance_uid,
+        sop_class_uid=identity.sop_class_uid,
+        series_uid=identity.series_uid,
+        study_uid=identity.study_uid,
+        modality=identity.modality,
+        transfer_syntax_uid=incoming.context.transfer_syntax_uid,
+        calling_aet=incoming.origin.calling_aet,
+        called_aet=incoming.origin.called_aet,
+        peer_host=incoming.peer_host,
+        file=stored,
+    )
+
+
+def _about(incoming: Incoming, answer: Answer) -> dict[str, object]:
+    return {
+        "sop_instance_uid": incoming.request.sop_instance_uid,
+        "calling_aet": incoming.origin.calling_aet,
+        "peer_host": incoming.peer_host,
+        "status": f"0x{answer.status:04X}",
+        "reason": answer.comment,
+    }

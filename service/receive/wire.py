@@ -1,0 +1,77 @@
+"""Bytes from a socket in bounded memory: whatever length a PDU claims, one fixed buffer holds what is read."""
+
+import socket
+import time
+
+BUFFER_BYTES = 256 * 1024
+
+
+class PeerGone(Exception):
+    """The peer closed the connection, or was silent for longer than it may be."""
+
+
+class SocketReader:
+    """Reads one connection through one reused buffer."""
+
+    def __init__(self, connection: socket.socket, *, buffer_bytes: int = BUFFER_BYTES) -> None:
+        self._connection = connection
+        self._view = memoryview(bytearray(buffer_bytes))
+        self._start = 0
+        self._end = 0
+        self._timeout_s: float | None = None
+
+    def exactly(self, size: int, *, within_s: float) -> bytes:
+        """Returns the next ``size`` bytes; they must have come within ``within_s`` seconds altogether.
+
+        Raises:
+            PeerGone: the connection ended, or the time was up.
+            ValueError: more was asked for than the buffer holds.
+        """
+        if size > len(self._view):
+            raise ValueError(f"{size} bytes asked of a buffer of {len(self._view)}")
+        if self._end - self._start < size:
+            self._gather(size, within_s)
+        taken = bytes(self._view[self._start : self._start + size])
+        self._start += size
+        return taken
+
+    def at_most(self, size: int, *, within_s: float) -> memoryview:
+        """Returns between one and ``size`` of the next bytes, valid until the next read.
+
+        Raises:
+            PeerGone: the connection ended, or nothing came for ``within_s`` seconds.
+        """
+        if self._start == self._end:
+            self._start = self._end = 0
+            self._receive(within_s)
+        stop = min(self._end, self._start + size)
+        taken = self._view[self._start : stop]
+        self._start = stop
+        return taken
+
+    def _gather(self, size: int, within_s: float) -> None:
+        held = self._end - self._start
+        if self._start + size > len(self._view):
+            self._view[:held] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, held
+        deadline = time.monotonic() + within_s
+        remaining_s = within_s
+        while self._end - self._start < size:
+            self._receive(remaining_s)
+            remaining_s = deadline - time.monotonic()
+
+    def _receive(self, within_s: float) -> None:
+        if within_s <= 0:
+            raise PeerGone("nothing more came in time")
+        try:
+            if within_s != self._timeout_s:  # two system calls a read saved while it stays the same
+                self._connection.settimeout(within_s)
+                self._timeout_s = within_s
+            got = self._connection.recv_into(self._view[self._end :])
+        except TimeoutError as error:
+            raise PeerGone(f"silent for {within_s:.0f} s") from error
+        except OSError as error:
+            raise PeerGone(f"connection lost: {error}") from error
+        if not got:
+            raise PeerGone("connection closed by the peer")
+        self._end += got
