@@ -46,7 +46,8 @@ class Grid:
     def points_lps(self, index_zyx: ArrayLike) -> NDArray[np.float64]:
         """Index coordinates (..., 3) in z, y, x order, fractions allowed, as points (..., 3) in LPS mm."""
         steps = np.array(self.axes_lps, float) * np.array(self.spacing_zyx_mm, float)[:, None]
-        return np.asarray(index_zyx, float) @ steps + np.array(self.origin_lps, float)
+        points: NDArray[np.float64] = np.asarray(index_zyx, float) @ steps + np.array(self.origin_lps, float)
+        return points
 
     def index_zyx(self, points_lps: ArrayLike) -> NDArray[np.float64]:
         """Points (..., 3) in LPS mm as fractional index coordinates (..., 3) in z, y, x order."""

@@ -94,5 +94,5 @@ def _any_over_slices(slab_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Like slab.any(axis=0), eight voxels at a time where the memory layout allows it."""
     if slab_zyx.flags.c_contiguous and slab_zyx.shape[2] % 8 == 0:
         words = np.bitwise_or.reduce(slab_zyx.view(np.uint64), axis=0)
-        return words.view(np.bool_)
+        return np.asarray(words.view(np.bool_), np.bool_)
     return np.asarray(slab_zyx.any(axis=0), np.bool_)

@@ -1,0 +1,220 @@
+"""Where the values of a DICOM stream lie: a walk over its elements that decodes none of them.
+
+Ten times faster than a full parse, which matters for 200 slices and for 13 MB of contours. It knows the little and big
+endian, explicit and implicit encodings of PS3.5 chapter 7 and undefined lengths; the meaning of values is the callers'.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_DELIMITERS = frozenset({_ITEM_END, _SEQUENCE_END})
+_IMPLICIT, _IMPLICIT_BIG = struct.Struct("<HHL").unpack_from, struct.Struct(">HHL").unpack_from
+_EXPLICIT, _EXPLICIT_BIG = struct.Struct("<HH2sH").unpack_from, struct.Struct(">HH2sH").unpack_from
+_LONG, _LONG_BIG = struct.Struct("<L").unpack_from, struct.Struct(">L").unpack_from
+_LONG_VRS = frozenset(
+    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+)
+
+
+class MalformedStream(ValueError):
+    """Bytes that cannot be a DICOM stream; the message says at which offset."""
+
+
+class Element(NamedTuple):
+    """One element's place: tag, VR letters (empty where implicit), where its value starts, and its length."""
+
+    tag: int
+    vr: bytes
+    start: int
+    length: int
+
+
+class Encoding(NamedTuple):
+    """How elements are laid out."""
+
+    explicit: bool
+    little: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A file's dataset: the bytes (inflated where they were deflated), where it starts, and its encoding."""
+
+    data: bytes
+    start: int
+    encoding: Encoding
+    transfer_syntax_uid: str
+    header_end: int
+    """Where preamble and file meta information end in the file as it came."""
+
+
+def open_stream(data: bytes) -> Stream:
+    """The dataset inside a Part 10 file; files without preamble or meta information are read by their looks.
+
+    Raises MalformedStream where the bytes are neither.
+    """
+    position = 132 if data[128:132] == b"DICM" else 0
+    syntax, end = _file_meta(data, position)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflated = _inflate(data[end:])
+        return Stream(
+            data=inflated, start=0, encoding=Encoding(True, True), transfer_syntax_uid=syntax, header_end=end
+        )
+    encoding = _encoding(syntax, data, end)
+    return Stream(
+        data=data,
+        start=end,
+        encoding=encoding,
+        transfer_syntax_uid=syntax or _syntax_of(encoding),
+        header_end=end,
+    )
+
+
+def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[Element]:
+    """Each element between two offsets, in order; nested content and fragments are stepped over.
+
+    Stops where the bytes end in the middle of an element's head. An element whose value runs past `end` is still
+    given, with its stated length: the caller sees that it is cut off.
+    """
+    position = start
+    while position + 8 <= end:
+        element = _head(data, position, encoding)
+        if element.tag in _DELIMITERS:
+            return
+        yield element
+        if element.length != UNDEFINED:
+            position = element.start + element.length
+        else:
+            position = _skip(data, element.start, end, _Level(False, _inside(element.vr, encoding)))
+
+
+def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterator[tuple[int, int]]:
+    """Start and end of each item of a sequence element that lies before `end`."""
+    position = element.start
+    stop = end if element.length == UNDEFINED else min(end, position + element.length)
+    while position + 8 <= stop:
+        tag, start, length = _item_head(data, position, encoding)
+        if tag == _SEQUENCE_END:
+            return
+        if length != UNDEFINED:
+            position = start + length
+            yield start, min(position, stop)
+        else:
+            position = _skip(data, start, stop, _Level(True, encoding))
+            yield start, position
+
+
+class _Level(NamedTuple):
+    """Where a walk through undefined lengths stands: inside an item, or between the items of a sequence."""
+
+    in_item: bool
+    encoding: Encoding
+
+
+def _skip(data: bytes, position: int, end: int, level: _Level) -> int:
+    """The offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
+    open_levels = [level]
+    while open_levels:
+        if position + 8 > end:
+            return end
+        in_item, encoding = open_levels[-1]
+        if in_item:
+            tag, vr, start, length = _head(data, position, encoding)
+            inner = _Level(False, _inside(vr, encoding))
+        else:
+            tag, start, length = _item_head(data, position, encoding)
+            inner = _Level(True, encoding)
+        if tag in _DELIMITERS:
+            open_levels.pop()
+            position += 8
+        elif length == UNDEFINED:
+            open_levels.append(inner)
+            position = start
+        else:
+            position = start + length
+    return position
+
+
+def _inside(vr: bytes, encoding: Encoding) -> Encoding:
+    """UN of undefined length holds implicit little endian (PS3.5 6.2.2); all else is as outside."""
+    return Encoding(False, True) if vr == b"UN" else encoding
+
+
+def _head(data: bytes, position: int, encoding: Encoding) -> Element:
+    if not encoding.explicit:
+        group, number, length = _IMPLICIT(data, position)
+        return Element(group << 16 | number, b"", position + 8, length)
+    group, number, vr, length = (_EXPLICIT if encoding.little else _EXPLICIT_BIG)(data, position)
+    tag = group << 16 | number
+    if tag in _DELIMITERS:
+        return Element(tag, b"", position + 8, 0)
+    if vr not in _LONG_VRS:
+        return Element(tag, vr, position + 8, length)
+    if position + 12 > len(data):
+        raise MalformedStream(f"the bytes end inside an element's head, at byte {position}")
+    return Element(tag, vr, position + 12, (_LONG if encoding.little else _LONG_BIG)(data, position + 8)[0])
+
+
+def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int, int]:
+    group, number, length = (_IMPLICIT if encoding.little else _IMPLICIT_BIG)(data, position)
+    tag = group << 16 | number
+    if tag not in (_ITEM, _SEQUENCE_END):
+        raise MalformedStream(f"no item where one must be, at byte {position}")
+    return tag, position + 8, length
+
+
+def _file_meta(data: bytes, position: int) -> tuple[str, int]:
+    """The transfer syntax UID ("" where none is stated) and where group 0002 ends."""
+    syntax, end = "", position
+    for element in elements(data, position, len(data), Encoding(True, True)):
+        if element.tag >> 16 != 0x0002:
+            break
+        if element.length == UNDEFINED:
+            raise MalformedStream("file meta information of undefined length")
+        end = element.start + element.length
+        if element.tag == 0x00020010:
+            syntax = data[element.start : end].decode("ascii", "replace").rstrip("\0 ")
+    return syntax, end
+
+
+def _encoding(syntax: str, data: bytes, start: int) -> Encoding:
+    if syntax == ImplicitVRLittleEndian:
+        return Encoding(False, True)
+    if syntax == ExplicitVRBigEndian:
+        return Encoding(True, False)
+    if syntax:
+        return Encoding(True, True)
+    if start + 8 > len(data):
+        raise MalformedStream("there is no dataset")
+    little = int.from_bytes(data[start : start + 2], "little") < int.from_bytes(
+        data[start : start + 2], "big"
+    )
+    if int.from_bytes(data[start : start + 2], "little" if little else "big") not in range(0x0002, 0x0021):
+        raise MalformedStream("these bytes do not begin like a DICOM dataset")
+    explicit = data[start + 4 : start + 6].isalpha() and data[start + 4 : start + 6].isupper()
+    return Encoding(explicit, little)
+
+
+def _syntax_of(encoding: Encoding) -> str:
+    if not encoding.explicit:
+        return str(ImplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian if encoding.little else ExplicitVRBigEndian)
+
+
+def _inflate(packed: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed)
+    except zlib.error as error:
+        raise MalformedStream(f"deflated dataset that does not inflate: {error}") from error
