@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from imaging.elements import UNDEFINED
@@ -151,7 +151,7 @@ def _decoded(raw: RawSlice, layout: PixelFormat) -> NDArray[np.integer]:
     if array.shape != (layout.rows, layout.columns):
         found = f"decodes to shape {array.shape}, not {layout.rows} x {layout.columns}"
         raise raw.refusal(RefusalCode.UNSUPPORTED_PIXELS, "PixelData", found)
-    return array
+    return np.asarray(array)
 
 
 def _padding(raw: RawSlice, stored: int, *, signed: bool) -> tuple[int, int] | None:

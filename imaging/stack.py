@@ -195,7 +195,9 @@ def _check_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -
 
 
 def _missing(ordered: Sequence[SliceHeader], steps: NDArray[np.int_], usual: float) -> str:
-    gaps = [(int(steps[k]) - 1, _z(ordered[k]), _z(ordered[k + 1])) for k in np.flatnonzero(steps > 1)]
+    gaps = [
+        (int(steps[k]) - 1, _z(ordered[k]), _z(ordered[k + 1])) for k in np.flatnonzero(steps > 1).tolist()
+    ]
     total = sum(count for count, _, _ in gaps)
     places = "; ".join(f"{count} between z={a} and z={b} mm" for count, a, b in gaps[:3])
     if len(gaps) == 1:
