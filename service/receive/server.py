@@ -31,11 +31,10 @@ class Receiver:
 
     def __init__(self, settings: Settings, files: FileStore, recorder: Recorder) -> None:
         receive = settings.receive
-        called = {receive.ae_title} | {
-            rule.called_aet for rule in settings.rules if rule.called_aet is not None
-        }
         self._terms = Terms(
-            admission=Admission(called_aets=frozenset(called), calling_aets=frozenset(receive.calling_aets)),
+            admission=Admission(
+                called_aets=settings.called_aets, calling_aets=frozenset(receive.calling_aets)
+            ),
             supported=sop_classes.supported(),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)

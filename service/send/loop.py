@@ -1,0 +1,95 @@
+"""The sender: takes deliveries from the store, hands each to its destination's lane and keeps their leases."""
+
+import logging
+import random
+import threading
+import time
+from pathlib import Path
+
+from service.config import Peer, Settings
+from service.send.lane import Desk, Lane
+from service.send.outcome import Outcome, TransientFailure
+from service.send.scu import Scu
+from service.store import ClaimedDelivery, DatabaseUnavailable, FileStore, Outbox, StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+
+def run_sender(
+    settings: Settings, outbox: Outbox, files: FileStore, *, sender: str, stop: threading.Event
+) -> None:
+    """Delivers structure sets until ``stop`` is set; what is under way then is finished and recorded.
+
+    Args:
+        settings: where the destinations are and how often they are tried.
+        outbox: the deliveries.
+        files: where the structure sets lie.
+        sender: this process's name in the leases; no two processes share one.
+        stop: set to end.
+    """
+    scu = Scu(calling_aet=settings.send.ae_title, timeout_s=settings.send.timeout_s)
+    desk = Desk(
+        outbox=outbox,
+        store=lambda claim, peer: _store(scu, files, claim, peer),
+        peer_of=settings.peer,
+        settings=settings.send,
+        chance=random.Random(),
+        stop=stop,
+    )
+    Dispatcher(desk, sender).run()
+
+
+class Dispatcher:
+    """Claims deliveries for all destinations and keeps their leases while they wait or are sent."""
+
+    def __init__(self, desk: Desk, sender: str) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._lanes: dict[str, Lane] = {}
+        self._renewed_at = time.monotonic()
+
+    def run(self) -> None:
+        """Works until the desk's stop is set; returns when every lane has come to its end."""
+        settings = self._desk.settings
+        try:
+            while not self._desk.stop.is_set():
+                try:
+                    self._renew()
+                    claim = self._desk.outbox.claim_delivery(self._sender, lease_s=settings.lease_s)
+                except DatabaseUnavailable as error:
+                    log.warning("no delivery claimed", extra={"reason": str(error)})
+                    claim = None
+                if claim is None:
+                    self._desk.stop.wait(settings.poll_s)
+                else:
+                    self._lane(claim.destination).add(claim)
+        finally:
+            self._desk.stop.set()
+            for lane in self._lanes.values():
+                lane.join()
+
+    def _lane(self, destination: str) -> Lane:
+        lane = self._lanes.get(destination)
+        if lane is None or not lane.is_alive:
+            lane = self._lanes[destination] = Lane(destination, self._desk)
+            lane.start()
+        return lane
+
+    def _renew(self) -> None:
+        """Prolongs every lease after a third of it; what belongs to another sender by now is dropped."""
+        lease_s = self._desk.settings.lease_s
+        if time.monotonic() - self._renewed_at < lease_s / 3:
+            return
+        self._renewed_at = time.monotonic()
+        for lane in self._lanes.values():
+            for claim in lane.held() if lane.is_alive else ():
+                if not self._desk.outbox.heartbeat(claim, lease_s=lease_s):
+                    lane.drop(claim)
+
+
+def _store(scu: Scu, files: FileStore, claim: ClaimedDelivery, peer: Peer) -> Outcome:
+    try:
+        with files.open(claim.result.path) as file:
+            return scu.store(Path(file.name), peer)
+    except (OSError, StorageUnavailable) as error:
+        return TransientFailure(reason=f"the structure set's file cannot be read: {type(error).__name__}")

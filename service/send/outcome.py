@@ -1,0 +1,27 @@
+"""What came of a request to a peer, sorted by what happens next."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """The peer has it; ``note`` is what it warned of, or empty."""
+
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransientFailure:
+    """Not now; another attempt may succeed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermanentRefusal:
+    """Never, unless somebody changes a setting here or there."""
+
+    reason: str
+
+
+Outcome = Sent | TransientFailure | PermanentRefusal

@@ -1,0 +1,36 @@
+"""The head of a stored Part 10 file: what a sender has to propose, and where the dataset begins."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
+from service.errors import Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """A Part 10 file, named by its File Meta Information."""
+
+    path: Path
+    sop_class_uid: str
+    transfer_syntax_uid: str
+
+
+def look_at(path: Path) -> StoredObject:
+    """Returns what the file holds, without reading the dataset.
+
+    Raises:
+        Refused: it is no Part 10 file, or its File Meta Information does not say what it holds.
+        OSError: it cannot be read.
+    """
+    try:
+        meta = read_file_meta_info(path)
+        return StoredObject(
+            path=path,
+            sop_class_uid=str(meta.MediaStorageSOPClassUID),
+            transfer_syntax_uid=str(meta.TransferSyntaxUID),
+        )
+    except (InvalidDicomError, AttributeError) as error:
+        raise Refused(f"{path.name} is no Part 10 file with a SOP class and a transfer syntax") from error
