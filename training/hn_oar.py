@@ -20,6 +20,7 @@ AUGMENTATION = Augmentation(
     mirrored_pairs=((2, 3),),
     structure_weights=(1.0, 1.0, 1.0, 1.0, 1.5, 1.0, 2.5),
 )
+POSITIVE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.5, 1.0, 4.0)
 PHANTOM_SHARE = 0.08
 ESOPHAGUS = HN_STRUCTURES.index("Esophagus")
 
@@ -112,7 +113,8 @@ def main() -> None:
     torch.manual_seed(20261121)
     network = CompactUnet3d(CONFIG)
     nn.init.constant_(network.head.bias, -4.0)
-    run = Run(network, Schedule(budget_s=arguments.budget_s), arguments.run)
+    schedule = Schedule(budget_s=arguments.budget_s, positive_weights=POSITIVE_WEIGHTS)
+    run = Run(network, schedule, arguments.run)
     real = list(openkbp_cases(arguments.data, "train"))
     held_out = list(openkbp_cases(arguments.data, "val"))
     run.train(Sampler(real, arguments.phantoms, seed=run.progress.step), validator(held_out))

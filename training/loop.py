@@ -18,6 +18,7 @@ class Schedule:
     """When to stop, how fast to learn, how often to look."""
 
     budget_s: float
+    positive_weights: tuple[float, ...]
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 1e-4
@@ -48,6 +49,7 @@ class Run:
         self.schedule = schedule
         self.folder = folder
         self.progress = Progress()
+        self.positive_weights = torch.tensor(schedule.positive_weights)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
@@ -82,7 +84,7 @@ class Run:
             group["lr"] = rate
         self.network.train()
         logits = self.network(channels[None].contiguous(memory_format=torch.channels_last_3d))
-        loss = masked_bce_dice(logits, patch.labels[None], patch.drawn[None])
+        loss = masked_bce_dice(logits, patch.labels[None], patch.drawn[None], self.positive_weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)

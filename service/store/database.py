@@ -1,9 +1,38 @@
 """The connection to SQLite or Postgres; one code path for both."""
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import Table
+
+from service.store.errors import DatabaseUnavailable
+from service.store.schema import job
 
 Clock = Callable[[], datetime]
+
+# Result codes that will pass or that an administrator can cure; every other one is a bug.
+SQLITE_TRANSIENT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+# Classes of SQLSTATE: connection, rollback (deadlock), resources, operator intervention, system; read-only.
+POSTGRES_TRANSIENT = ("08", "40", "53", "57", "58", "25006")
 
 
 def utc_now() -> datetime:
@@ -22,12 +51,92 @@ class Database:
         busy_timeout_s: float = 30,
         connect_timeout_s: int = 10,
         pool_size: int = 5,
-    ) -> None: ...
+    ) -> None:
+        self.clock = clock
+        self._engine = make_engine(
+            url, busy_timeout_s=busy_timeout_s, connect_timeout_s=connect_timeout_s, pool_size=pool_size
+        )
+        self._insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection whose statements only read; on SQLite it waits for no writer."""
+        with _translated(), self._engine.connect() as connection:
+            yield connection.execution_options(read_only_transaction=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection whose statements are committed together when the block ends well."""
+        with _translated(), self._engine.begin() as connection:
+            yield connection
+
+    def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        """Give an INSERT of this database's dialect, for ON CONFLICT."""
+        return self._insert(table)
 
     def check(self) -> None:
         """Return if the database answers and has this program's schema; raise DatabaseUnavailable otherwise."""
-        raise NotImplementedError
+        with self.reading() as connection:
+            if not inspect(connection).has_table(job.name):
+                raise DatabaseUnavailable("the database has no tables of this node yet; they come with `upgrade`")
 
     def close(self) -> None:
         """Close every connection."""
-        raise NotImplementedError
+        self._engine.dispose()
+
+
+def make_engine(url: str, *, busy_timeout_s: float = 30, connect_timeout_s: int = 10, pool_size: int = 5) -> Engine:
+    """Give an engine whose commits are durable and whose write transactions on SQLite take their lock at once."""
+    if not url.startswith("sqlite"):
+        return create_engine(
+            url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": connect_timeout_s}
+        )
+    engine = create_engine(url, pool_size=pool_size, connect_args={"timeout": busy_timeout_s})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode")
+    if cursor.fetchone() != ("wal",):
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # with WAL the default may lose commits at a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("read_only_transaction", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what a missing, locked or full database raises into DatabaseUnavailable; let bugs through."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("every connection to the database is in use") from error
+    except DBAPIError as error:
+        if not _passes(error):
+            raise
+        raise DatabaseUnavailable(f"the database does not answer: {_first_line(error.orig)}") from error
+
+
+def _passes(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    cause: Any = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return (vars(cause).get("sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in SQLITE_TRANSIENT
+    if cause.sqlstate is None:  # raised by psycopg itself: a lost connection, or a value that no row can hold
+        return isinstance(error, OperationalError)
+    return str(cause.sqlstate).startswith(POSTGRES_TRANSIENT)
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).partition("\n")[0]
+

@@ -77,6 +77,8 @@ OPEN = frozenset({_J.RECEIVED, _J.WAITING})
 CLAIMABLE = frozenset({_J.QUEUED, _J.FAILED})
 # What a newer version of the same series ends. Done, refused and cancelled jobs keep their state.
 ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING, _J.PARKED})
+# Whose images may be contoured again for the same sender; stands in the index job_content too.
+FORGOTTEN = frozenset({_J.SUPERSEDED, _J.CANCELLED, _J.REFUSED})
 RETRYABLE = frozenset({_J.FAILED, _J.PARKED, _J.REFUSED, _J.CANCELLED})
 RERUNNABLE = RETRYABLE | {_J.DONE}
 

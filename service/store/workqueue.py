@@ -1,47 +1,207 @@
 """The store as the room `work` sees it: queued jobs, leases and results."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from service.store.database import Database
+from service.store.readers import instances_of
 from service.store.rows import ClaimedJob, StoredFile, StoredInstance
+from service.store.schema import delivery, job
+from service.store.states import CLAIMABLE, DeliveryState, EventKind, JobState
+from service.store.transitions import NO_LEASE, Move, lock, move, tell
+
+RUNNING = frozenset({JobState.RUNNING})
 
 
 class WorkQueue:
     """Jobs to be contoured. Every write returns False, and changes nothing, when the lease is lost."""
 
-    def __init__(self, database: Database) -> None: ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
         """Take the most urgent job that is due (priority, then age), or one whose worker gave no sign of life.
 
         A job whose workers vanished max_attempts times is parked instead of handed out.
         """
-        raise NotImplementedError
+        while self._anything_due():
+            now = self._database.clock()
+            with self._database.writing() as connection:
+                row = connection.execute(
+                    select(job)
+                    .where(_due(now))
+                    .order_by(job.c.priority.desc(), job.c.queued_at, job.c.id)
+                    .limit(1)
+                    .with_for_update(skip_locked=True)
+                ).one_or_none()
+                if row is None:
+                    return None
+                if row.state is not JobState.RUNNING or row.attempts < max_attempts:
+                    return _lease(connection, row, worker, now, lease_s)
+                _park_the_deadly(connection, row, now)
+        return None
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
         """Give the instances of the job, by SOP Instance UID."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return instances_of(connection, job_id)
 
     def heartbeat(self, claim: ClaimedJob, *, lease_s: float) -> bool:
         """Prolong the lease; False: stop, the job is somebody else's, cancelled or superseded."""
-        raise NotImplementedError
+        until = self._database.clock() + timedelta(seconds=lease_s)
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(job).where(job.c.id == claim.id, *_held(claim)).values(lease_expires_at=until)
+            )
+            return changed.rowcount == 1
 
     def stage(self, claim: ClaimedJob, stage: str) -> bool:
         """Say what the worker does now."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(job).where(job.c.id == claim.id, *_held(claim)).values(stage=stage)
+            )
+            if changed.rowcount == 0:
+                return False
+            now = self._database.clock()
+            running = JobState.RUNNING
+            tell(connection, claim.id, now, EventKind.STAGE, source=running, to=running, message=stage)
+            return True
 
     def finish(self, claim: ClaimedJob, *, result: StoredFile, destinations: Sequence[str]) -> bool:
         """Record the structure set and one delivery a destination; the job is then delivering."""
-        raise NotImplementedError
+        if not destinations:
+            raise ValueError(f"job {claim.id} has a structure set and no destination for it")
+        now = self._database.clock()
+        step = Move(
+            to=JobState.DELIVERING,
+            kind=EventKind.FINISHED,
+            sources=RUNNING,
+            message=f"for {', '.join(destinations)}",
+        )
+        deliveries = [
+            {"job_id": claim.id, "destination": name, "state": DeliveryState.PENDING, "created_at": now}
+            for name in dict.fromkeys(destinations)
+        ]
+        with self._database.writing() as connection:
+            if not self._leave(
+                connection,
+                claim,
+                step,
+                finished_at=now,
+                reason="",
+                result_path=result.path,
+                result_size_bytes=result.size_bytes,
+                result_sha256=result.sha256,
+            ):
+                return False
+            connection.execute(insert(delivery), deliveries)
+            return True
 
     def postpone(self, claim: ClaimedJob, *, reason: str, delay_s: float) -> bool:
         """Queue the job again for later (TryAgain); the attempt does not count."""
-        raise NotImplementedError
+        step = Move(to=JobState.QUEUED, kind=EventKind.POSTPONED, sources=RUNNING, message=reason)
+        later = self._database.clock() + timedelta(seconds=delay_s)
+        with self._database.writing() as connection:
+            return self._leave(
+                connection, claim, step, reason=reason, not_before=later, attempts=claim.attempt - 1
+            )
 
     def fail(self, claim: ClaimedJob, *, reason: str, max_attempts: int, delay_s: float) -> bool:
         """Count the attempt as failed: state failed, claimable after delay_s, or parked after the last."""
-        raise NotImplementedError
+        last_one = claim.attempt >= max_attempts
+        step = Move(
+            to=JobState.PARKED if last_one else JobState.FAILED,
+            kind=EventKind.PARKED if last_one else EventKind.FAILED,
+            sources=RUNNING,
+            message=f"attempt {claim.attempt} of {max_attempts}: {reason}",
+        )
+        later = None if last_one else self._database.clock() + timedelta(seconds=delay_s)
+        with self._database.writing() as connection:
+            return self._leave(connection, claim, step, reason=reason, not_before=later)
 
     def refuse(self, claim: ClaimedJob, *, reason: str) -> bool:
         """End the job with the reason in plain words (Refused)."""
-        raise NotImplementedError
+        step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=RUNNING, message=reason)
+        with self._database.writing() as connection:
+            return self._leave(connection, claim, step, reason=reason)
+
+    def _anything_due(self) -> bool:
+        """Look without taking SQLite's write lock, which an idle worker would take at every poll."""
+        with self._database.reading() as connection:
+            return connection.execute(select(job.c.id).where(_due(self._database.clock())).limit(1)).first() is not None
+
+    def _leave(self, connection: Connection, claim: ClaimedJob, step: Move, **values: Any) -> bool:
+        """Make the transition that ends a worker's hold on its job."""
+        row = lock(connection, claim.id)
+        now = self._database.clock()
+        return row is not None and move(connection, row, step, now, *_held(claim), **NO_LEASE, **values)
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    waits = and_(job.c.state.in_(CLAIMABLE), or_(job.c.not_before.is_(None), job.c.not_before <= now))
+    abandoned = and_(job.c.state == JobState.RUNNING, job.c.lease_expires_at < now)
+    return or_(waits, abandoned)
+
+
+def _held(claim: ClaimedJob) -> tuple[ColumnElement[bool], ...]:
+    """What is true only while the claim holds: the state, the worker, and the number of its lease."""
+    return (
+        job.c.state == JobState.RUNNING,
+        job.c.lease_owner == claim.worker,
+        job.c.lease_number == claim.lease_number,
+    )
+
+
+def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, lease_s: float) -> ClaimedJob:
+    abandoned = row.state is JobState.RUNNING
+    step = Move(
+        to=JobState.RUNNING,
+        kind=EventKind.LEASE_EXPIRED if abandoned else EventKind.CLAIMED,
+        sources=CLAIMABLE | RUNNING,
+        message=f"{row.lease_owner} gave no sign of life; {worker} takes over" if abandoned else worker,
+    )
+    moved = move(
+        connection,
+        row,
+        step,
+        now,
+        lease_owner=worker,
+        lease_number=row.lease_number + 1,
+        lease_expires_at=now + timedelta(seconds=lease_s),
+        attempts=row.attempts + 1,
+        started_at=now,
+        not_before=None,
+        reason="",
+        stage="",
+    )
+    if not moved:
+        raise AssertionError(f"job {row.id} changed while its row was locked")
+    return ClaimedJob(
+        id=row.id,
+        uid=row.uid,
+        version=row.version,
+        series_uid=row.series_uid,
+        study_uid=row.study_uid,
+        called_aet=row.called_aet,
+        calling_aet=row.calling_aet,
+        rule=row.rule,
+        model=row.model,
+        model_version=row.model_version,
+        content_hash=row.content_hash,
+        priority=row.priority,
+        attempt=row.attempts + 1,
+        worker=worker,
+        lease_number=row.lease_number + 1,
+        received_at=row.received_at,
+        queued_at=row.queued_at,
+    )
+
+
+def _park_the_deadly(connection: Connection, row: Row[Any], now: datetime) -> None:
+    reason = f"{row.attempts} workers in a row gave no sign of life while they had this job"
+    step = Move(to=JobState.PARKED, kind=EventKind.PARKED, sources=RUNNING, message=reason)
+    move(connection, row, step, now, reason=reason, **NO_LEASE)

@@ -1,0 +1,181 @@
+"""The tables, for queries; the migrations create them."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from typing_extensions import override
+
+from service.store.states import DeliveryState, EventKind, JobState
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time: timestamptz on Postgres, sortable text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _enum(states: type[StrEnum], name: str) -> Enum:
+    """An enum as checked text: readable in plain SQL, and a new value needs no ALTER TYPE."""
+    return Enum(
+        states,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+METADATA = MetaData()
+JOB_ID = Integer()  # short numbers for people
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up INTEGER keys only
+
+instance = Table(
+    "instance",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("sop_instance_uid", String(64), nullable=False, unique=True),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("series_uid", String(64), nullable=False, index=True),
+    Column("study_uid", String(64), nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("peer_host", String(253), nullable=False),
+    Column("path", String(255), nullable=False, unique=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("header_bytes", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+)
+
+job = Table(
+    "job",
+    METADATA,
+    Column("id", JOB_ID, primary_key=True),
+    Column("uid", Uuid, nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("state", _enum(JobState, "job_state"), nullable=False),
+    Column("stage", String(32), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("series_uid", String(64), nullable=False),
+    Column("study_uid", String(64), nullable=False),
+    Column("called_aet", String(16), nullable=False),
+    Column("calling_aet", String(16), nullable=False),
+    Column("slice_count", Integer, nullable=False, server_default="0"),
+    Column("pass_number", Integer, nullable=False, server_default="1"),  # counts the reruns ordered by people
+    Column("content_hash", String(64)),
+    Column("rule", String(64), nullable=False, server_default=""),
+    Column("model", String(64), nullable=False, server_default=""),
+    Column("model_version", Integer),
+    Column("priority", Integer),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcTime),
+    Column("lease_owner", String(128)),
+    Column("lease_number", Integer, nullable=False, server_default="0"),
+    Column("lease_expires_at", UtcTime),
+    Column("received_at", UtcTime, nullable=False),
+    Column("last_received_at", UtcTime, nullable=False),
+    Column("queued_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("delivered_at", UtcTime),
+    Column("superseded_by", JOB_ID, ForeignKey("job.id")),
+    Column("result_path", String(255)),
+    Column("result_size_bytes", BigInteger),
+    Column("result_sha256", String(64)),
+    UniqueConstraint("series_uid", "called_aet", "calling_aet", "version", name="job_version"),
+)
+# A series of one sender grows into one job at a time.
+Index(
+    "job_open",
+    job.c.series_uid,
+    job.c.called_aet,
+    job.c.calling_aet,
+    unique=True,
+    sqlite_where=text("state IN ('received', 'waiting')"),
+    postgresql_where=text("state IN ('received', 'waiting')"),
+)
+# The same images are contoured once for the same requester, unless a person orders a rerun.
+Index(
+    "job_content",
+    job.c.series_uid,
+    job.c.content_hash,
+    job.c.rule,
+    job.c.model,
+    job.c.model_version,
+    job.c.calling_aet,
+    job.c.pass_number,
+    unique=True,
+    sqlite_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
+    postgresql_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
+)
+Index("job_state_priority", job.c.state, job.c.priority.desc(), job.c.queued_at)
+
+# Which instance came for which job version: version n of a series has every slice of the versions up to n.
+arrival = Table(
+    "arrival",
+    METADATA,
+    Column("instance_id", ROW_ID, ForeignKey("instance.id"), primary_key=True),
+    Column("called_aet", String(16), primary_key=True),
+    Column("calling_aet", String(16), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+job_event = Table(
+    "job_event",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", _enum(EventKind, "event_kind"), nullable=False),
+    Column("from_state", _enum(JobState, "event_from_state")),
+    Column("to_state", _enum(JobState, "event_to_state"), nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+)
+
+delivery = Table(
+    "delivery",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("state", _enum(DeliveryState, "delivery_state"), nullable=False, index=True),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcTime),
+    Column("lease_owner", String(128)),
+    Column("lease_number", Integer, nullable=False, server_default="0"),
+    Column("lease_expires_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    UniqueConstraint("job_id", "destination", name="delivery_once"),
+)

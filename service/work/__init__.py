@@ -1,0 +1,5 @@
+"""Jobs to structure sets: claim, heartbeat, the pipeline, and what happens when a step fails."""
+
+from service.work.worker import Worker
+
+__all__ = ["Worker"]

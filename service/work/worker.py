@@ -1,0 +1,102 @@
+"""Takes queued jobs one after another and decides what a failure means for each."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inference.errors import ModelFailed, ModelUnavailable
+from inference.segmenter import Segmenter
+from inference.spec import ModelSpec
+from imaging.uids import derived_uid
+from service.config import Settings
+from service.errors import Refused, TryAgain
+from service.store import ClaimedJob, FileStore, WorkQueue
+from service.work.heartbeat import Heartbeat, LeaseLost
+from service.work.pipeline import contour, load_sources
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """One worker: claims, contours, stores, and hands over to the outbox."""
+
+    name: str
+    queue: WorkQueue
+    files: FileStore
+    server: Segmenter
+    models: Mapping[str, ModelSpec]
+    settings: Settings
+    _server_checked: bool = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; the job in hand is finished first."""
+        while not stop.is_set():
+            try:
+                busy = self.work_one()
+            except TryAgain as reason:
+                log.warning("no job taken: %s", reason)
+                busy = False
+            if not busy:
+                stop.wait(self.settings.work.poll_s)
+
+    def work_one(self) -> bool:
+        """Claim and end one job, well or not; False when none was due."""
+        work = self.settings.work
+        claim = self.queue.claim(self.name, lease_s=work.lease_s, max_attempts=work.max_attempts)
+        if claim is None:
+            return False
+        log.info("job %d: attempt %d", claim.id, claim.attempt)
+        try:
+            with Heartbeat(self.queue, claim, lease_s=work.lease_s, every_s=work.heartbeat_s) as heartbeat:
+                self._contour(claim, heartbeat)
+        except LeaseLost:
+            log.warning("job %d was taken away from this worker; its result is dropped", claim.id)
+        except Refused as reason:
+            log.warning("job %d refused: %s", claim.id, reason)
+            self.queue.refuse(claim, reason=str(reason))
+        except (TryAgain, ModelUnavailable) as reason:
+            self._server_checked = False
+            log.warning("job %d waits: %s", claim.id, reason)
+            self.queue.postpone(claim, reason=str(reason), delay_s=work.unavailable_delay_s)
+        except ModelFailed as reason:
+            self._server_checked = False
+            log.exception("job %d failed", claim.id)
+            self._fail(claim, str(reason))
+        except Exception as error:  # noqa: BLE001 - the one place: a bug in one job must not stop the others
+            log.exception("job %d failed by a fault of this program", claim.id)
+            self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
+        return True
+
+    def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
+        spec = self.models.get(claim.model)
+        if spec is None or spec.version != claim.model_version:
+            raise TryAgain(
+                f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
+            )
+        self._check_server(heartbeat)
+        heartbeat.stage("reading")
+        sources = load_sources(self.files, self.queue.instances_of(claim.id))
+        structure_set = contour(claim, sources, spec, self.server, heartbeat.stage)
+        heartbeat.stage("storing")
+        stored = self.files.put(derived_uid("structure set", str(claim.uid)), structure_set)
+        rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
+        if rule is None:
+            raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+        destinations = self.settings.destinations_for(rule, claim.calling_aet)
+        if not self.queue.finish(claim, result=stored, destinations=destinations):
+            raise LeaseLost
+        log.info("job %d contoured; to be sent to %s", claim.id, ", ".join(destinations))
+
+    def _check_server(self, heartbeat: Heartbeat) -> None:
+        """Send a known tensor before the first job, and again after any trouble with the server."""
+        if not self._server_checked:
+            heartbeat.stage("checking the model server")
+            self.server.check()
+            self._server_checked = True
+
+    def _fail(self, claim: ClaimedJob, reason: str) -> None:
+        work = self.settings.work
+        delay_s = min(work.backoff_s * 2 ** (claim.attempt - 1), work.backoff_max_s)
+        self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
