@@ -3,6 +3,7 @@
 from service.store.database import Clock, Database, utc_now
 from service.store.errors import (
     DatabaseUnavailable,
+    FileLost,
     NotAllowed,
     NotRecorded,
     StorageFull,
@@ -37,6 +38,7 @@ __all__ = [
     "DeliveryState",
     "DeliveryStatus",
     "EventKind",
+    "FileLost",
     "FileStore",
     "JobBook",
     "JobEvent",

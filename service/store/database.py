@@ -61,13 +61,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection whose statements only read; on SQLite it waits for no writer."""
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             yield connection.execution_options(read_only_transaction=True)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection whose statements are committed together when the block ends well."""
-        with _translated(), self._engine.begin() as connection:
+        with translated(), self._engine.begin() as connection:
             yield connection
 
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
@@ -78,14 +78,18 @@ class Database:
         """Return if the database answers and has this program's schema; raise DatabaseUnavailable otherwise."""
         with self.reading() as connection:
             if not inspect(connection).has_table(job.name):
-                raise DatabaseUnavailable("the database has no tables of this node yet; they come with `upgrade`")
+                raise DatabaseUnavailable(
+                    "the database has no tables of this node yet; they come with `upgrade`"
+                )
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
 
-def make_engine(url: str, *, busy_timeout_s: float = 30, connect_timeout_s: int = 10, pool_size: int = 5) -> Engine:
+def make_engine(
+    url: str, *, busy_timeout_s: float = 30, connect_timeout_s: int = 10, pool_size: int = 5
+) -> Engine:
     """Give an engine whose commits are durable and whose write transactions on SQLite take their lock at once."""
     if not url.startswith("sqlite"):
         return create_engine(
@@ -114,7 +118,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn what a missing, locked or full database raises into DatabaseUnavailable; let bugs through."""
     try:
         yield
@@ -139,4 +143,3 @@ def _passes(error: DBAPIError) -> bool:
 
 def _first_line(error: BaseException | None) -> str:
     return str(error).partition("\n")[0]
-

@@ -11,6 +11,10 @@ class StorageFull(StorageUnavailable):
     """The disk is full, over quota or read-only; the receiver answers 0xA700."""
 
 
+class FileLost(Refused):
+    """A row names a file that is not in the storage folder."""
+
+
 class DatabaseUnavailable(TryAgain):
     """The database is gone, locked or full; whether the last change was kept is not known."""
 

@@ -1,11 +1,26 @@
 """Files that are durable before anybody is told so. Paths are made from hashes, never from what a sender says."""
 
-from collections.abc import Callable, Iterable
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 from typing import BinaryIO
 
+from service.store.errors import FileLost, StorageFull, StorageUnavailable
 from service.store.rows import StoredFile
+
+OBJECTS = "objects"
+PARTS = "parts"
+PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,36 +34,157 @@ class Recovery:
 class FileStore:
     """A folder of immutable files; several processes may write to it at once."""
 
-    def __init__(self, root: Path) -> None: ...
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        with _translated(f"the storage folder {root} cannot be made"):
+            for folder in (PARTS, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
+                (self._root / folder).mkdir(parents=True, exist_ok=True)
+            for folder in (OBJECTS, "", ".."):
+                _sync_folder(self._root / folder)
 
     def put(self, uid: str, data: bytes | Iterable[bytes], *, header: bytes = b"") -> StoredFile:
         """Write header and data as they are and return once both outlast a power cut.
 
-        The same uid with the same data lands on the same path. A file must not be removed because the database
+        The same uid with the same bytes lands on the same path. A file must not be removed because the database
         failed afterwards: the row may have been kept.
 
         Raises:
             StorageFull: no space, over quota, or a read-only file system.
             StorageUnavailable: any other failure of the disk.
         """
-        raise NotImplementedError
+        part = self._root / PARTS / f"{secrets.token_hex(16)}.part"
+        chunks = (data,) if isinstance(data, bytes) else data
+        try:
+            with _translated("a received object cannot be written"):
+                return self._write(part, uid, chunks, header)
+        finally:
+            with _translated("a part file cannot be removed"):
+                part.unlink(missing_ok=True)  # renamed unless something went wrong
 
     def open(self, path: str) -> BinaryIO:
         """Open a stored file for reading, by the path in its row."""
-        raise NotImplementedError
+        place = self._place(path)
+        try:
+            return place.open("rb")
+        except FileNotFoundError as error:
+            raise FileLost(f"the file {path} is not in the storage folder any more") from error
+        except OSError as error:
+            raise StorageUnavailable(f"the file {path} cannot be read: {error.strerror}") from error
 
     def read(self, path: str) -> bytes:
         """Give the bytes of a stored file."""
-        raise NotImplementedError
+        with self.open(path) as file, _translated(f"the file {path} cannot be read"):
+            return file.read()
 
     def discard(self, file: StoredFile) -> None:
         """Remove a file that no row names (the answer to Outcome.CONFLICT)."""
-        raise NotImplementedError
+        with _translated(f"the file {file.path} cannot be removed"):
+            self._place(file.path).unlink(missing_ok=True)
 
     def verify(self, file: StoredFile) -> bool:
         """Tell whether the file is there with its size and checksum."""
-        raise NotImplementedError
+        digest = hashlib.sha256()
+        try:
+            with self.open(file.path) as stream, _translated(f"the file {file.path} cannot be read"):
+                size_bytes = len(stream.read(file.header_bytes))
+                while chunk := stream.read(CHUNK_BYTES):
+                    size_bytes += len(chunk)
+                    digest.update(chunk)
+        except FileLost:
+            return False
+        return size_bytes == file.size_bytes and digest.hexdigest() == file.sha256
 
-    def recover(self, is_known: Callable[[str], bool], *, min_age_s: float = 60) -> Recovery:
-        """Remove part files that no process writes any more; list files without a row, older than min_age_s."""
-        raise NotImplementedError
+    def recover(
+        self, known: Callable[[Collection[str]], Collection[str]], *, min_age_s: float = 60
+    ) -> Recovery:
+        """Remove part files that no process writes any more; list files without a row, older than min_age_s.
+
+        Args:
+            known: gives those of some paths that a row names (JobBook.known_files).
+            min_age_s: younger files are left out: their row may be on its way.
+        """
+        with _translated(f"the storage folder {self._root} cannot be read"):
+            removed = tuple(
+                part.name for part in sorted((self._root / PARTS).iterdir()) if _remove_if_orphan(part)
+            )
+            without_row: list[str] = []
+            for folder in sorted((self._root / OBJECTS).iterdir()):
+                paths = {
+                    f"{OBJECTS}/{folder.name}/{file.name}"
+                    for file in folder.iterdir()
+                    if _age_s(file) >= min_age_s
+                }
+                without_row += sorted(paths - set(known(paths))) if paths else []
+        return Recovery(removed_parts=removed, files_without_row=tuple(without_row))
+
+    def _write(self, part: Path, uid: str, chunks: Iterable[bytes], header: bytes) -> StoredFile:
+        """Write the part file, make it durable, and give it its name, which is made from what stands in it."""
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells a starting process that this part is being written
+            digest = hashlib.sha256()
+            size_bytes = _write_all(descriptor, header)
+            for chunk in chunks:
+                size_bytes += _write_all(descriptor, chunk)
+                digest.update(chunk)
+            os.fsync(descriptor)
+            path = _path(uid, digest.copy(), header)
+            final = self._root / path
+            part.rename(final)
+        finally:
+            os.close(descriptor)
+        _sync_folder(final.parent)
+        return StoredFile(
+            path=path, size_bytes=size_bytes, sha256=digest.hexdigest(), header_bytes=len(header)
+        )
+
+    def _place(self, path: str) -> Path:
+        if not PATH.fullmatch(path):
+            raise ValueError(f"{path!a} is not the path of a stored file")
+        return self._root / path
+
+
+def _path(uid: str, digest: "hashlib._Hash", header: bytes) -> str:
+    """Name the whole file by its uid and its bytes: two different files never share a path."""
+    digest.update(header)
+    who = hashlib.sha256(uid.encode()).hexdigest()[:40]
+    return f"{OBJECTS}/{who[:2]}/{who}-{digest.hexdigest()[:40]}.dcm"
+
+
+def _write_all(descriptor: int, data: bytes) -> int:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return len(data)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_orphan(part: Path) -> bool:
+    """Remove a part file whose writer is gone, and with it the writer's lock."""
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+def _age_s(file: Path) -> float:
+    return time() - file.stat().st_mtime
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = StorageFull if error.errno in FULL else StorageUnavailable
+        raise kind(f"{what}: {error.strerror}") from error

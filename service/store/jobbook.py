@@ -1,54 +1,110 @@
 """The store as people see it: lists, histories, and their commands."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
 
 from service.store.database import Database
+from service.store.errors import NotAllowed
+from service.store.readers import instance_of, instances_of, result_of
 from service.store.rows import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.states import JobState
+from service.store.schema import delivery, instance, job, job_event, job_status
+from service.store.states import (
+    CANCELLABLE,
+    RERUNNABLE,
+    RETRYABLE,
+    DeliveryState,
+    EventKind,
+    JobState,
+)
+from service.store.transitions import NO_LEASE, Move, lock, move, withdraw_deliveries
+from service.store.versions import succeed
+
+MOST_IN_A_QUERY = 500
 
 
 class JobBook:
     """Read jobs and give orders about them; every order that is not possible raises NotAllowed."""
 
-    def __init__(self, database: Database) -> None: ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_jobs(
         self, *, states: Sequence[JobState] = (), series_uid: str | None = None, limit: int = 100
     ) -> list[JobStatus]:
         """Give the newest jobs first; no states: every state."""
-        raise NotImplementedError
+        query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
+        if states:
+            query = query.where(job_status.c.state.in_(states))
+        if series_uid is not None:
+            query = query.where(job_status.c.series_uid == series_uid)
+        with self._database.reading() as connection:
+            return [_status_of(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[JobState, int]:
+        """Give the number of jobs in each state that has any."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
+            return {row[0]: row[1] for row in rows}
 
     def job(self, job_id: int) -> JobStatus:
         """Give one job; raises NotAllowed when there is none with this number."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            row = connection.execute(select(job_status).where(job_status.c.job_id == job_id)).one_or_none()
+        if row is None:
+            raise NotAllowed(f"there is no job {job_id}")
+        return _status_of(row)
 
     def events(self, job_id: int) -> list[JobEvent]:
         """Give the job's history, oldest first."""
-        raise NotImplementedError
+        query = select(job_event).where(job_event.c.job_id == job_id).order_by(job_event.c.id)
+        with self._database.reading() as connection:
+            return [JobEvent(**row._asdict()) for row in connection.execute(query)]
 
     def deliveries(self, job_id: int) -> list[DeliveryStatus]:
         """Give the job's destinations and how they stand."""
-        raise NotImplementedError
+        query = select(delivery).where(delivery.c.job_id == job_id).order_by(delivery.c.destination)
+        with self._database.reading() as connection:
+            return [_delivery_of(row) for row in connection.execute(query)]
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
         """Give the instances of the job, by SOP Instance UID."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return instances_of(connection, job_id)
 
     def instances_of_series(self, series_uid: str) -> list[StoredInstance]:
         """Give everything recorded of a series, CT or not, by SOP Instance UID."""
-        raise NotImplementedError
+        query = (
+            select(instance).where(instance.c.series_uid == series_uid).order_by(instance.c.sop_instance_uid)
+        )
+        with self._database.reading() as connection:
+            return [instance_of(row) for row in connection.execute(query)]
 
     def result(self, job_id: int) -> StoredFile | None:
         """Give the job's structure set, if it has been written."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
+        return None if row is None or row.result_path is None else result_of(row)
 
-    def has_file(self, path: str) -> bool:
-        """Tell whether a row names the file (for FileStore.recover)."""
-        raise NotImplementedError
+    def known_files(self, paths: Collection[str]) -> frozenset[str]:
+        """Give those of the paths that a row names (for FileStore.recover)."""
+        asked = sorted(paths)
+        known: set[str] = set()
+        with self._database.reading() as connection:
+            for start in range(0, len(asked), MOST_IN_A_QUERY):
+                some = asked[start : start + MOST_IN_A_QUERY]
+                for column in (instance.c.path, job.c.result_path):
+                    known.update(connection.execute(select(column).where(column.in_(some))).scalars())
+        return frozenset(known)
 
     def cancel(self, job_id: int, reason: str = "cancelled by hand") -> None:
         """Stop the job; its worker learns by its next heartbeat, deliveries not begun are withdrawn."""
-        raise NotImplementedError
+        step = Move(to=JobState.CANCELLED, kind=EventKind.CANCELLED, sources=CANCELLABLE, message=reason)
+        with self._database.writing() as connection:
+            row = _locked(connection, job_id, "cancelled", CANCELLABLE)
+            move(connection, row, step, self._database.clock(), reason=reason, not_before=None, **NO_LEASE)
+            withdraw_deliveries(connection, job_id, reason)
 
     def retry(self, job_id: int) -> JobState:
         """Give a failed, parked, refused or cancelled job another chance, with all its attempts.
@@ -56,8 +112,80 @@ class JobBook:
         It goes on where it stood: delivering when the structure set is written, queued when it was sealed,
         otherwise received.
         """
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            row = _locked(connection, job_id, "tried again", RETRYABLE)
+            if row.superseded_by is not None:
+                raise NotAllowed(
+                    f"job {job_id} cannot be tried again: job {row.superseded_by} took its place"
+                )
+            target = _goes_on_as(row)
+            step = Move(to=target, kind=EventKind.RETRIED, sources=RETRYABLE)
+            now = self._database.clock()
+            move(connection, row, step, now, reason="", attempts=0, not_before=None)
+            if target is JobState.DELIVERING:
+                _deliver_again(connection, job_id)
+            return target
 
     def rerun(self, job_id: int) -> int:
         """Open a new version of a job that came to an end, with the same slices; return its number."""
-        raise NotImplementedError
+        with self._database.writing() as connection:
+            row = _locked(connection, job_id, "run again", RERUNNABLE)
+            opened = succeed(
+                self._database, connection, row, f"run again by hand, after version {row.version}", passes=1
+            )
+            if opened is None:
+                raise NotAllowed(f"job {job_id} cannot be run again: there is a newer version of it")
+            return int(opened.id)
+
+
+def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:
+    row = lock(connection, job_id)
+    if row is None:
+        raise NotAllowed(f"there is no job {job_id}")
+    if row.state not in sources:
+        raise NotAllowed(
+            f"job {job_id} is {row.state} and cannot be {done_to_it}; only one that is {', '.join(sorted(sources))} can"
+        )
+    return row
+
+
+def _goes_on_as(row: Row[Any]) -> JobState:
+    if row.result_path is not None:
+        return JobState.DELIVERING
+    return JobState.RECEIVED if row.content_hash is None else JobState.QUEUED
+
+
+def _deliver_again(connection: Connection, job_id: int) -> None:
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.job_id == job_id, delivery.c.state != DeliveryState.SENT)
+        .values(
+            state=DeliveryState.PENDING,
+            reason="",
+            attempts=0,
+            not_before=None,
+            lease_owner=None,
+            lease_number=delivery.c.lease_number + 1,  # a sender that still works on it has lost it
+            lease_expires_at=None,
+        )
+    )
+
+
+def _delivery_of(row: Row[Any]) -> DeliveryStatus:
+    return DeliveryStatus(
+        id=row.id,
+        destination=row.destination,
+        state=row.state,
+        reason=row.reason,
+        attempts=row.attempts,
+        not_before=row.not_before,
+        sent_at=row.sent_at,
+    )
+
+
+def _status_of(row: Row[Any]) -> JobStatus:
+    values = row._asdict()
+    values["id"] = values.pop("job_id")
+    values["calling_aet"] = values.pop("sender")
+    values["slice_count"] = values.pop("slices")
+    return JobStatus(**values)

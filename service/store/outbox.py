@@ -10,7 +10,7 @@ from service.store.readers import result_of
 from service.store.rows import ClaimedDelivery
 from service.store.schema import delivery, job
 from service.store.states import DeliveryState, EventKind, JobState
-from service.store.transitions import Move, lock, move, tell
+from service.store.transitions import Line, Move, lock, move, tell
 
 DELIVERING = frozenset({JobState.DELIVERING})
 UNDER_WAY = (DeliveryState.PENDING, DeliveryState.SENDING)
@@ -82,7 +82,7 @@ class Outbox:
                 values = {**values, "state": DeliveryState.WITHDRAWN}  # the job was cancelled or superseded
             if not _write(connection, claim, lease_owner=None, lease_expires_at=None, **values):
                 return False
-            tell(connection, row.id, now, kind, source=row.state, to=row.state, message=message)
+            tell(connection, row.id, now, Line(kind=kind, source=row.state, to=row.state, message=message))
             _settle(connection, row, now)
             return True
 
@@ -148,7 +148,9 @@ def _settle(connection: Connection, row: Row[Any], now: datetime) -> None:
     ).all()
     if any(one.state in UNDER_WAY for one in rows):
         return
-    failed = [f"{one.destination} {one.state}: {one.reason}" for one in rows if one.state is not DeliveryState.SENT]
+    failed = [
+        f"{one.destination} {one.state}: {one.reason}" for one in rows if one.state is not DeliveryState.SENT
+    ]
     if failed:
         reason = "; ".join(failed)
         step = Move(to=JobState.PARKED, kind=EventKind.PARKED, sources=DELIVERING, message=reason)

@@ -30,10 +30,14 @@ def record_batch(
             conflicts[requester].append(received.sop_instance_uid)
         elif received.opens_job:
             by_requester[requester].append(received)
-    for requester in sorted(by_requester):  # the same order everywhere, so that two recorders cannot block each other
+    for requester in sorted(
+        by_requester
+    ):  # the same order everywhere, so that two recorders cannot block each other
         _arrive(database, connection, requester, by_requester[requester], ids, now)
     for requester in sorted(conflicts):
-        message = f"refused: another image with the SOP Instance UID {conflicts[requester][0]} is already kept"
+        message = (
+            f"refused: another image with the SOP Instance UID {conflicts[requester][0]} is already kept"
+        )
         tell_latest(connection, requester, EventKind.CONFLICT, message, now)
     return outcomes
 
@@ -53,7 +57,7 @@ def _keep_instances(
     kept = {
         row.sop_instance_uid: row
         for row in connection.execute(
-            select(instance.c.id, instance.c.sop_instance_uid, instance.c.sha256, instance.c.series_uid).where(
+            select(instance.c.id, instance.c.sop_instance_uid, instance.c.sha256).where(
                 instance.c.sop_instance_uid.in_(first)
             )
         )
@@ -61,7 +65,7 @@ def _keep_instances(
     outcomes = []
     for received in batch:
         row = kept[received.sop_instance_uid]
-        if row.sha256 != received.file.sha256 or row.series_uid != received.series_uid:
+        if row.sha256 != received.file.sha256:
             outcomes.append(Outcome.CONFLICT)
         elif received.sop_instance_uid in fresh and first[received.sop_instance_uid] is received:
             outcomes.append(Outcome.NEW)

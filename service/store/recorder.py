@@ -107,7 +107,9 @@ class Recorder:
                 self._commit([waiting])
             return
         instance, future = batch[0]
-        refusal = NotRecorded(f"the database refuses instance {instance.sop_instance_uid}: {type(error.orig).__name__}")
+        refusal = NotRecorded(
+            f"the database refuses instance {instance.sop_instance_uid}: {type(error.orig).__name__}"
+        )
         refusal.__cause__ = error
         future.set_exception(refusal)
 

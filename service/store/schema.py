@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     DateTime,
     Dialect,
@@ -113,6 +114,15 @@ job = Table(
     Column("result_size_bytes", BigInteger),
     Column("result_sha256", String(64)),
     UniqueConstraint("series_uid", "called_aet", "calling_aet", "version", name="job_version"),
+    CheckConstraint("(state = 'running') = (lease_owner IS NOT NULL)", name="job_running_has_worker"),
+    CheckConstraint(
+        "state NOT IN ('queued', 'running', 'delivering', 'done', 'failed', 'parked') OR content_hash IS NOT NULL",
+        name="job_sealed_has_content",
+    ),
+    CheckConstraint(
+        "state NOT IN ('delivering', 'done') OR result_path IS NOT NULL", name="job_delivering_has_result"
+    ),
+    sqlite_autoincrement=True,  # a number once told to a person never means another job
 )
 # A series of one sender grows into one job at a time.
 Index(
@@ -138,7 +148,7 @@ Index(
     sqlite_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
     postgresql_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
 )
-Index("job_state_priority", job.c.state, job.c.priority.desc(), job.c.queued_at)
+Index("job_state_queued_at", job.c.state, job.c.queued_at)
 
 # Which instance came for which job version: version n of a series has every slice of the versions up to n.
 arrival = Table(
@@ -178,4 +188,36 @@ delivery = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
     UniqueConstraint("job_id", "destination", name="delivery_once"),
+)
+
+# The view for administrators, made by the migrations; not part of METADATA because nothing creates it from here.
+job_status = Table(
+    "job_status",
+    MetaData(),
+    Column("job_id", JOB_ID),
+    Column("uid", Uuid),
+    Column("version", Integer),
+    Column("state", _enum(JobState, "job_state")),
+    Column("stage", String),
+    Column("reason", Text),
+    Column("series_uid", String),
+    Column("study_uid", String),
+    Column("sender", String),
+    Column("called_aet", String),
+    Column("slices", Integer),
+    Column("rule", String),
+    Column("model", String),
+    Column("model_version", Integer),
+    Column("priority", Integer),
+    Column("attempts", Integer),
+    Column("worker", String),
+    Column("received_at", UtcTime),
+    Column("last_received_at", UtcTime),
+    Column("queued_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("delivered_at", UtcTime),
+    Column("not_before", UtcTime),
+    Column("superseded_by", Integer),
+    Column("destinations", Text),
 )

@@ -64,9 +64,13 @@ class SeriesDesk:
             step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
             return row is not None and move(connection, row, step, self._database.clock(), reason=reason)
 
-    def _queue(self, connection: Connection, row: Row[Any], order: Mapping[str, Any], priority: int) -> Sealed:
+    def _queue(
+        self, connection: Connection, row: Row[Any], order: Mapping[str, Any], priority: int
+    ) -> Sealed:
         now = self._database.clock()
-        message = f"{row.slice_count} images, rule {order['rule']}, model {order['model']} {order['model_version']}"
+        message = (
+            f"{row.slice_count} images, rule {order['rule']}, model {order['model']} {order['model_version']}"
+        )
         step = Move(to=JobState.QUEUED, kind=EventKind.SEALED, sources=OPEN, message=message)
         try:
             with connection.begin_nested():

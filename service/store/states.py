@@ -79,6 +79,7 @@ CLAIMABLE = frozenset({_J.QUEUED, _J.FAILED})
 ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING, _J.PARKED})
 # Whose images may be contoured again for the same sender; stands in the index job_content too.
 FORGOTTEN = frozenset({_J.SUPERSEDED, _J.CANCELLED, _J.REFUSED})
+CANCELLABLE = ENDED_BY_A_NEWER_VERSION | OPEN
 RETRYABLE = frozenset({_J.FAILED, _J.PARKED, _J.REFUSED, _J.CANCELLED})
 RERUNNABLE = RETRYABLE | {_J.DONE}
 

@@ -23,13 +23,28 @@ class Move:
     message: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of a job's history."""
+
+    kind: EventKind
+    source: JobState | None
+    to: JobState
+    message: str = ""
+
+
 def lock(connection: Connection, job_id: int) -> Row[Any] | None:
     """Give the job's row, which nobody else can change until the transaction ends; None when there is none."""
     return connection.execute(select(job).where(job.c.id == job_id).with_for_update()).one_or_none()
 
 
 def move(
-    connection: Connection, row: Row[Any], step: Move, at: datetime, *guards: ColumnElement[bool], **values: Any
+    connection: Connection,
+    row: Row[Any],
+    step: Move,
+    at: datetime,
+    *guards: ColumnElement[bool],
+    **values: Any,
 ) -> bool:
     """Move a job whose row is locked; False, and nothing is changed, when its state or a guard says no."""
     source = JobState(row.state)
@@ -42,23 +57,21 @@ def move(
     )
     if changed.rowcount == 0:
         return False
-    tell(connection, row.id, at, step.kind, source=source, to=step.to, message=step.message)
+    tell(connection, row.id, at, Line(kind=step.kind, source=source, to=step.to, message=step.message))
     return True
 
 
-def tell(
-    connection: Connection,
-    job_id: int,
-    at: datetime,
-    kind: EventKind,
-    *,
-    source: JobState | None,
-    to: JobState,
-    message: str = "",
-) -> None:
+def tell(connection: Connection, job_id: int, at: datetime, line: Line) -> None:
     """Add a line to the job's history."""
     connection.execute(
-        insert(job_event).values(job_id=job_id, at=at, kind=kind, from_state=source, to_state=to, message=message)
+        insert(job_event).values(
+            job_id=job_id,
+            at=at,
+            kind=line.kind,
+            from_state=line.source,
+            to_state=line.to,
+            message=line.message,
+        )
     )
 
 

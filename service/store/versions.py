@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 from service.store.database import Database
 from service.store.schema import job, job_event
 from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobState
-from service.store.transitions import NO_LEASE, Move, move, tell, withdraw_deliveries
+from service.store.transitions import NO_LEASE, Line, Move, move, tell, withdraw_deliveries
 
 ONE_EVENT_EVERY = timedelta(seconds=60)  # a series that is sent again is one event, not one a slice
 
@@ -24,7 +24,9 @@ class Requester:
     calling_aet: str
 
 
-def open_version(database: Database, connection: Connection, requester: Requester, study_uid: str) -> Row[Any]:
+def open_version(
+    database: Database, connection: Connection, requester: Requester, study_uid: str
+) -> Row[Any]:
     """Give the requester's open job, locked; a new version is opened when the latest is sealed or ended."""
     while True:
         latest = _latest(connection, requester)
@@ -62,7 +64,12 @@ def succeed(
     )
     if opened is None:
         return None
-    tell(connection, opened.id, now, EventKind.OPENED, source=None, to=JobState.RECEIVED, message=reason)
+    tell(
+        connection,
+        opened.id,
+        now,
+        Line(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED, message=reason),
+    )
     supersede(connection, old, opened.id, reason, now)
     return opened
 
@@ -91,7 +98,9 @@ def tell_latest(
         )
     ).first()
     if said is None:
-        tell(connection, latest.id, now, kind, source=latest.state, to=latest.state, message=message)
+        tell(
+            connection, latest.id, now, Line(kind=kind, source=latest.state, to=latest.state, message=message)
+        )
 
 
 def _first(
@@ -112,7 +121,7 @@ def _first(
         last_received_at=now,
     )
     if opened is not None:
-        tell(connection, opened.id, now, EventKind.OPENED, source=None, to=JobState.RECEIVED)
+        tell(connection, opened.id, now, Line(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED))
     return opened
 
 

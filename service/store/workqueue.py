@@ -11,7 +11,7 @@ from service.store.readers import instances_of
 from service.store.rows import ClaimedJob, StoredFile, StoredInstance
 from service.store.schema import delivery, job
 from service.store.states import CLAIMABLE, DeliveryState, EventKind, JobState
-from service.store.transitions import NO_LEASE, Move, lock, move, tell
+from service.store.transitions import NO_LEASE, Line, Move, lock, move, tell
 
 RUNNING = frozenset({JobState.RUNNING})
 
@@ -68,7 +68,12 @@ class WorkQueue:
                 return False
             now = self._database.clock()
             running = JobState.RUNNING
-            tell(connection, claim.id, now, EventKind.STAGE, source=running, to=running, message=stage)
+            tell(
+                connection,
+                claim.id,
+                now,
+                Line(kind=EventKind.STAGE, source=running, to=running, message=stage),
+            )
             return True
 
     def finish(self, claim: ClaimedJob, *, result: StoredFile, destinations: Sequence[str]) -> bool:
@@ -132,7 +137,10 @@ class WorkQueue:
     def _anything_due(self) -> bool:
         """Look without taking SQLite's write lock, which an idle worker would take at every poll."""
         with self._database.reading() as connection:
-            return connection.execute(select(job.c.id).where(_due(self._database.clock())).limit(1)).first() is not None
+            return (
+                connection.execute(select(job.c.id).where(_due(self._database.clock())).limit(1)).first()
+                is not None
+            )
 
     def _leave(self, connection: Connection, claim: ClaimedJob, step: Move, **values: Any) -> bool:
         """Make the transition that ends a worker's hold on its job."""
