@@ -1,12 +1,70 @@
-"""Polygons to masks: the inverse of contours."""
+"""Polygons to masks: the inverse of contours, exact and without a loop over polygons."""
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from imaging.contours import PlanarContour
 from imaging.grid import Grid
-from imaging.volume import Mask
+from imaging.volume import Mask, bounding_box
+
+# Points are brought to a lattice of a millionth of a voxel: coordinates that went through decimal text then meet voxel
+# centres exactly or not at all, and a channel's two banks coincide.
+_LATTICE = 2.0**20
 
 
 def rasterise(polygons: Sequence[PlanarContour], grid: Grid) -> Mask:
-    """The voxels whose centre lies inside an odd number of the polygons on their slice."""
-    raise NotImplementedError
+    """The voxels whose centre lies inside an odd number of the polygons on their slice (even-odd rule).
+
+    That reads nested, keyhole and XOR contours alike. A centre on an edge is inside where the edge is a left or upper
+    one. What lies outside the grid is cut off. No polygons make the empty mask.
+    """
+    kept = [polygon for polygon in polygons if 0 <= polygon.slice_index < grid.shape_zyx[0]]
+    if not kept:
+        return Mask.empty()
+    counts = np.array([len(polygon.points_lps) for polygon in kept])
+    index = grid.index_zyx(np.concatenate([polygon.points_lps for polygon in kept]))
+    corners = np.rint(index[:, 1:] * _LATTICE) / _LATTICE
+    following = np.arange(1, len(corners) + 1)
+    ends = np.cumsum(counts)
+    following[ends - 1] = ends - counts
+    slices = np.repeat(np.array([polygon.slice_index for polygon in kept]), counts)
+    return _fill(*_crossings(corners, corners[following], slices, grid.shape_zyx))
+
+
+def _crossings(
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    slices: NDArray[np.int_],
+    shape_zyx: tuple[int, int, int],
+) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
+    """Slice, row and first column to the right of every crossing of an edge with a row of voxel centres."""
+    down = (start[:, 0] < end[:, 0])[:, None]
+    upper, lower = np.where(down, start, end), np.where(down, end, start)  # one direction: twins cross alike
+    first = np.clip(np.ceil(upper[:, 0]), 0, shape_zyx[1]).astype(int)
+    count = np.clip(np.ceil(lower[:, 0]), 0, shape_zyx[1]).astype(int) - first
+    edge = np.repeat(np.arange(len(count)), count)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    upper, lower = upper[edge], lower[edge]
+    share = (row - upper[:, 0]) / (lower[:, 0] - upper[:, 0])
+    column = np.ceil(upper[:, 1] + share * (lower[:, 1] - upper[:, 1]))
+    return slices[edge], row, np.clip(column, 0, shape_zyx[2]).astype(int)
+
+
+def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Mask:
+    """The mask whose voxels change between outside and inside at each crossing, from left to right."""
+    if not len(slices):
+        return Mask.empty()
+    z, y, x = int(slices.min()), int(rows.min()), int(columns.min())
+    depth, height, width = int(slices.max()) - z + 1, int(rows.max()) - y + 1, int(columns.max()) - x + 1
+    flips = np.zeros(depth * height * width, np.uint8)
+    np.add.at(flips, ((slices - z) * height + (rows - y)) * width + (columns - x), 1)
+    flips &= 1
+    # Each row holds an even number of crossings, so that parity starts every row anew.
+    inside = np.bitwise_xor.accumulate(flips, out=flips).view(np.bool_).reshape(depth, height, width)
+    box = bounding_box(inside)
+    if box is None:
+        return Mask.empty()
+    start = (z + box[0].start, y + box[1].start, x + box[2].start)
+    return Mask(crop_zyx=np.ascontiguousarray(inside[box]), start_zyx=start)

@@ -1,0 +1,103 @@
+"""Holes joined to the outline round them by channels without width, so that one polygon holds both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Outline = NDArray[np.int_]
+"""Corners (n, 2) of a closed loop as (row, column), from its topmost left one, the first edge along the row."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Door:
+    """Where a channel meets a loop: behind which of its corners, how far from there, and the point itself."""
+
+    loop: int
+    corner: int
+    distance: int
+    point: tuple[int, int]
+
+
+def join_holes(
+    outlines: Sequence[Outline], holes: NDArray[np.bool_], beside_yx: NDArray[np.uint8]
+) -> list[Outline]:
+    """The outer outlines of one slice, each with the holes inside it joined by channels; the holes themselves go.
+
+    `outlines` are in raster order of their first corners. From its first corner each hole goes left along a voxel
+    edge to the next outline. That one begins further up, or as far up and further left: so no ring of channels can
+    close, and a hole is complete before the outline that takes it in. `beside_yx` marks the upright edges between a
+    padded row's voxels.
+    """
+    segments = _Segments.of(outlines)
+    guests: list[list[tuple[_Door, Outline]]] = [[] for _ in outlines]
+    joined: list[Outline] = []
+    for k in range(len(outlines) - 1, -1, -1):
+        if not holes[k]:
+            joined.append(_with_guests(outlines[k], [(door, _reversed(guest)) for door, guest in guests[k]]))
+            continue
+        whole = _with_guests(outlines[k], guests[k])
+        row, column = outlines[k][0].tolist()
+        wall = np.flatnonzero(beside_yx[row, :column] | beside_yx[row + 1, :column])[-1]
+        door = segments.door(row, int(wall))
+        guests[door.loop].append((door, whole))
+    return joined[::-1]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Segments:
+    """The upright edges of all loops of a slice: loop, first corner, column, first and last row."""
+
+    loop: NDArray[np.int_]
+    corner: NDArray[np.int_]
+    column: NDArray[np.int_]
+    row: NDArray[np.int_]
+    end_row: NDArray[np.int_]
+
+    @classmethod
+    def of(cls, outlines: Sequence[Outline]) -> "_Segments":
+        """Every second edge, beginning with each loop's second corner."""
+        halves = [len(outline) // 2 for outline in outlines]
+        return cls(
+            loop=np.repeat(np.arange(len(outlines)), halves),
+            corner=np.concatenate([np.arange(1, len(outline), 2) for outline in outlines]),
+            column=np.concatenate([outline[1::2, 1] for outline in outlines]),
+            row=np.concatenate([outline[1::2, 0] for outline in outlines]),
+            end_row=np.concatenate([np.roll(outline[0::2, 0], -1) for outline in outlines]),
+        )
+
+    def door(self, row: int, column: int) -> _Door:
+        """The place on the one upright edge that holds this point."""
+        low, high = np.minimum(self.row, self.end_row), np.maximum(self.row, self.end_row)
+        found = int(np.flatnonzero((self.column == column) & (low <= row) & (row <= high))[0])
+        return _Door(
+            loop=int(self.loop[found]),
+            corner=int(self.corner[found]),
+            distance=abs(row - int(self.row[found])),
+            point=(row, column),
+        )
+
+
+def _reversed(outline: Outline) -> Outline:
+    """The loop the other way round, from the same corner: holes run against the outline that holds them."""
+    return np.concatenate([outline[:1], outline[:0:-1]])
+
+
+def _with_guests(outline: Outline, guests: Sequence[tuple[_Door, Outline]]) -> Outline:
+    """The loop with a way to each guest and back: corner, door, round the guest, door."""
+    if not guests:
+        return outline
+    parts: list[Outline] = []
+    done = 0
+    for door, guest in sorted(guests, key=lambda item: (item[0].corner, item[0].distance)):
+        parts.append(outline[done : door.corner + 1])
+        done = door.corner + 1
+        point = np.array([door.point])
+        round_trip = [point, guest, guest[:1], point]
+        parts.extend(round_trip[1:] if door.distance == 0 else round_trip)
+    parts.append(outline[done:])
+    whole = np.concatenate(parts)
+    return whole[
+        np.any(whole != np.roll(whole, 1, axis=0), axis=1)
+    ]  # a door at an edge's far corner is that corner
