@@ -1,0 +1,100 @@
+"""Parts that tests of several rooms stand on: a real SQLite file, a real Postgres server, a storage folder."""
+
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.store import Database, FileStore, upgrade
+
+NUMBERS = count(1)
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.database)]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The folder of the socket of a real Postgres server, from the pgserver wheel."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel's own: no XDG_RUNTIME_DIR in a container
+        import pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        try:
+            server = pgserver.get_server(folder)
+        except subprocess.TimeoutExpired:  # pg_ctl waits ten seconds; a busy machine needs more
+            server = pgserver.get_server(folder)
+        yield str(folder)
+        server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "template.sqlite"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> str:
+    """The name of a migrated, empty database, to be used as a template."""
+    _create_database(postgres_server, "migrated")
+    upgrade(_postgres_url(postgres_server, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without any table; every test that asks for it runs on SQLite and on Postgres."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.sqlite'}"
+    folder = request.getfixturevalue("postgres_server")
+    name = f"empty_{next(NUMBERS)}"
+    _create_database(folder, name)
+    return _postgres_url(folder, name)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database; every test that asks for it runs on SQLite and on Postgres."""
+    if request.param == "sqlite":
+        file = tmp_path / "node.sqlite"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    folder = request.getfixturevalue("postgres_server")
+    name = f"test_{next(NUMBERS)}"
+    _create_database(folder, name, request.getfixturevalue("migrated_postgres"))
+    yield _postgres_url(folder, name)
+    with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated, empty database on the machine's clock."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> FileStore:
+    """An empty storage folder."""
+    return FileStore(tmp_path / "storage")
+
+
+def _create_database(folder: str, name: str, template: str = "template0") -> None:
+    with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+
+
+def _postgres_url(folder: str, name: str) -> str:
+    return f"postgresql+psycopg://postgres@/{name}?host={folder}"
