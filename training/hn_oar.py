@@ -37,7 +37,7 @@ class Sampler:
         self._folder = phantoms
         self._phantoms: list[Case] = []
 
-    def __call__(self, spent_share: float) -> tuple[torch.Tensor, Patch]:
+    def __call__(self) -> tuple[torch.Tensor, Patch]:
         """One network input (c, z, y, x) and its patch."""
         patch = draw_patch(self._case(), AUGMENTATION, self._rng)
         return window_channels(patch.hu, SOFT_TISSUE_AND_WIDE), patch

@@ -61,13 +61,13 @@ class Run:
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def train(self, next_input: Callable[[float], tuple[torch.Tensor, Patch]], validate: Validate) -> None:
-        """Step until the budget is spent; ``next_input`` gets the share of the budget that is spent."""
+    def train(self, next_input: Callable[[], tuple[torch.Tensor, Patch]], validate: Validate) -> None:
+        """Step until the budget is spent."""
         losses: list[float] = []
         saved = time.monotonic()
         while self.progress.spent_s < self.schedule.budget_s:
             started = time.monotonic()
-            losses.append(self._step(*next_input(self.progress.spent_s / self.schedule.budget_s)))
+            losses.append(self._step(*next_input()))
             self.progress.spent_s += time.monotonic() - started
             if time.monotonic() - saved > self.schedule.checkpoint_every_s:
                 self._log({"loss": sum(losses) / len(losses)})

@@ -5,9 +5,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BytesIO
+
+from pydicom import dcmread
 
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.headers import SliceHeader, parse_header
+from imaging.headers import parse_header
 from imaging.stack import check_stack
 from inference.spec import ModelSpec
 from service.config import Rule, SeriesFacts, Settings
@@ -64,7 +67,9 @@ class Assembler:
         if now - job.last_received_at < quiet:
             return
         finding = self._finding(job)
-        if finding.rule is not None and now - job.last_received_at < timedelta(seconds=self._rule_quiet_s(finding.rule)):
+        if finding.rule is not None and now - job.last_received_at < timedelta(
+            seconds=self._rule_quiet_s(finding.rule)
+        ):
             return
         if finding.refusal is not None:
             self._hold_or_refuse(job, finding.refusal, now)
@@ -78,7 +83,8 @@ class Assembler:
         waits = [
             self._rule_quiet_s(rule)
             for rule in self.settings.rules
-            if rule.called_aet in (None, job.called_aet) and (not rule.calling_aets or job.calling_aet in rule.calling_aets)
+            if rule.called_aet in (None, job.called_aet)
+            and (not rule.calling_aets or job.calling_aet in rule.calling_aets)
         ]
         return min(waits, default=self.settings.assemble.quiet_s)
 
@@ -93,25 +99,20 @@ class Assembler:
         return known
 
     def _examine(self, job: OpenJob) -> _Finding:
-        headers: list[SliceHeader] = []
+        instances = self.desk.instances_of(job.id)
+        facts = _facts(job, self.files.read(instances[0].file.path))
         refusal: ImageRefused | None = None
         try:
-            headers = [
-                parse_header(self.files.read(instance.file.path), instance.sop_instance_uid)
-                for instance in self.desk.instances_of(job.id)
-            ]
-            check_stack(headers)
+            check_stack(
+                [
+                    parse_header(self.files.read(instance.file.path), instance.sop_instance_uid)
+                    for instance in instances
+                ]
+            )
         except ImageRefused as reason:
             refusal = reason
-        facts = SeriesFacts(
-            called_aet=job.called_aet,
-            calling_aet=job.calling_aet,
-            body_part=headers[0].body_part if headers else "",
-            series_description=headers[0].series_description if headers else "",
-        )
-        return _Finding(
-            slice_count=job.slice_count, rule=self.settings.rule_for(facts), facts=facts, refusal=refusal
-        )
+        rule = self.settings.rule_for(facts)
+        return _Finding(slice_count=job.slice_count, rule=rule, facts=facts, refusal=refusal)
 
     def _hold_or_refuse(self, job: OpenJob, refusal: ImageRefused, now: datetime) -> None:
         waited = now - job.last_received_at
@@ -136,6 +137,19 @@ class Assembler:
         )
         if sealed is not Sealed.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
+
+
+def _facts(job: OpenJob, data: bytes) -> SeriesFacts:
+    """What rules ask about, from one of the series' images; an attribute that is absent is an empty text."""
+    image = dcmread(
+        BytesIO(data), stop_before_pixels=True, specific_tags=["BodyPartExamined", "SeriesDescription"]
+    )
+    return SeriesFacts(
+        called_aet=job.called_aet,
+        calling_aet=job.calling_aet,
+        body_part=str(image.BodyPartExamined or "") if "BodyPartExamined" in image else "",
+        series_description=str(image.SeriesDescription or "") if "SeriesDescription" in image else "",
+    )
 
 
 def _no_rule(facts: SeriesFacts) -> str:

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
+from inference.segment import Segmentation, segment
+
 from imaging.contours import contours
 from imaging.ct import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
 from imaging.rtstruct import Producer, RoiContours, StructureSetRequest, write_structure_set
 from imaging.structures import CATALOGUE
 from imaging.uids import derived_uid
-from inference.segment import Segmentation, segment
-from inference.segmenter import Segmenter
+from inference.client import TritonClient
 from inference.spec import ModelSpec
 from service.errors import Refused
 from service.store import ClaimedJob, FileStore, StoredInstance
@@ -19,7 +20,7 @@ SetStage = Callable[[str], None]
 
 
 def contour(
-    job: ClaimedJob, sources: Sequence[SourceFile], spec: ModelSpec, server: Segmenter, stage: SetStage
+    job: ClaimedJob, sources: Sequence[SourceFile], spec: ModelSpec, server: TritonClient, stage: SetStage
 ) -> bytes:
     """The structure set of one job as a file's bytes; the same for every attempt at the job.
 
@@ -41,7 +42,8 @@ def contour(
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:
     """The stored objects of a job, named by SOP Instance UID."""
     return [
-        SourceFile(name=instance.sop_instance_uid, data=files.read(instance.file.path)) for instance in instances
+        SourceFile(name=instance.sop_instance_uid, data=files.read(instance.file.path))
+        for instance in instances
     ]
 
 

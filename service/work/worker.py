@@ -5,10 +5,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from inference.errors import ModelFailed, ModelUnavailable
-from inference.segmenter import Segmenter
-from inference.spec import ModelSpec
 from imaging.uids import derived_uid
+from inference.client import TritonClient
+from inference.errors import ModelFailed, ModelUnavailable
+from inference.spec import ModelSpec
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.store import ClaimedJob, FileStore, WorkQueue
@@ -25,7 +25,7 @@ class Worker:
     name: str
     queue: WorkQueue
     files: FileStore
-    server: Segmenter
+    server: TritonClient
     models: Mapping[str, ModelSpec]
     settings: Settings
     _server_checked: bool = False
@@ -64,7 +64,7 @@ class Worker:
             self._server_checked = False
             log.exception("job %d failed", claim.id)
             self._fail(claim, str(reason))
-        except Exception as error:  # noqa: BLE001 - the one place: a bug in one job must not stop the others
+        except Exception as error:
             log.exception("job %d failed by a fault of this program", claim.id)
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
         return True
@@ -83,7 +83,9 @@ class Worker:
         stored = self.files.put(derived_uid("structure set", str(claim.uid)), structure_set)
         rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
         if rule is None:
-            raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+            raise Refused(
+                f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
+            )
         destinations = self.settings.destinations_for(rule, claim.calling_aet)
         if not self.queue.finish(claim, result=stored, destinations=destinations):
             raise LeaseLost

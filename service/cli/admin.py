@@ -1,0 +1,162 @@
+"""The verbs of the admin: look at jobs, give orders about them, see whether everything is there."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from inference.errors import ModelFailed, ModelUnavailable
+from service import wiring
+from service.config import Settings
+from service.errors import Refused
+from service.send.outcome import Sent
+from service.send.scu import Scu
+from service.store import JobState, JobStatus
+
+LIST_COLUMNS = (
+    "id", "version", "state", "stage", "reason", "slice_count", "calling_aet", "rule", "received_at", "destinations",
+)  # fmt: skip
+
+
+def jobs(arguments: argparse.Namespace) -> int:
+    """List jobs, newest first."""
+    states = [_state(word) for word in arguments.state]
+    with wiring.opened_store(arguments.settings_tree) as store:
+        rows = store.book.list_jobs(states=states, limit=arguments.limit)
+    if arguments.json:
+        return _print_json([_plain(row) for row in rows])
+    _print_table([_plain(row) for row in rows], LIST_COLUMNS)
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show one job with its deliveries."""
+    with wiring.opened_store(arguments.settings_tree) as store:
+        job = _plain(store.book.job(arguments.job))
+        job["deliveries"] = [_plain(row) for row in store.book.deliveries(arguments.job)]
+    if arguments.json:
+        return _print_json(job)
+    deliveries = job.pop("deliveries")
+    _print_table([{"what": key, "value": value} for key, value in job.items()], ("what", "value"))
+    _print_table(deliveries, ("destination", "state", "reason", "attempts", "not_before", "sent_at"))
+    return 0
+
+
+def events(arguments: argparse.Namespace) -> int:
+    """Show what happened to a job, oldest first."""
+    with wiring.opened_store(arguments.settings_tree) as store:
+        store.book.job(arguments.job)
+        rows = [_plain(row) for row in store.book.events(arguments.job)]
+    if arguments.json:
+        return _print_json(rows)
+    _print_table(rows, ("at", "kind", "from_state", "to_state", "message"))
+    return 0
+
+
+def retry(arguments: argparse.Namespace) -> int:
+    """Give a job another chance."""
+    with wiring.opened_store(arguments.settings_tree) as store:
+        state = store.book.retry(arguments.job)
+    return _print_order(arguments, {"job": arguments.job, "state": state.value})
+
+
+def rerun(arguments: argparse.Namespace) -> int:
+    """Contour the job's slices again, as a new version."""
+    with wiring.opened_store(arguments.settings_tree) as store:
+        number = store.book.rerun(arguments.job)
+    return _print_order(arguments, {"job": number, "state": JobState.RECEIVED.value})
+
+
+def cancel(arguments: argparse.Namespace) -> int:
+    """Stop a job."""
+    with wiring.opened_store(arguments.settings_tree) as store:
+        store.book.cancel(arguments.job)
+    return _print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
+
+
+def echo(arguments: argparse.Namespace) -> int:
+    """C-ECHO a destination; exit code 1 and the reason where it does not answer."""
+    settings: Settings = arguments.settings_tree
+    peer = settings.peer(arguments.destination)
+    if peer is None:
+        known = ", ".join([*settings.destinations, *settings.peers]) or "none"
+        raise Refused(f"no destination or peer {arguments.destination} in the settings; there are: {known}")
+    outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=settings.send.timeout_s).echo(peer)
+    answered = isinstance(outcome, Sent)
+    reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
+    _print_order(arguments, {"destination": arguments.destination, "answered": answered, "reason": reason})
+    return 0 if answered else 1
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Say for each part of the node whether it is there; exit code 1 where one is not."""
+    settings: Settings = arguments.settings_tree
+    problems = 0
+    specs = wiring.model_specs(settings)
+    _line("settings", "valid")
+    _line("models", ", ".join(f"{s.name} version {s.version}" for s in specs.values()))
+    with wiring.opened_store(settings) as store:
+        store.database.check()
+    _line("database", "answers")
+    try:
+        with wiring.triton_client(settings) as server:
+            server.check()
+            for name in specs:
+                server.ready(name)
+        _line("model server", "answers, returns a known tensor unchanged, has every model")
+    except (ModelUnavailable, ModelFailed) as reason:
+        _line("model server", f"NOT READY: {reason}")
+        problems += 1
+    return 1 if problems else 0
+
+
+def job_table(job: JobStatus) -> Sequence[Mapping[str, Any]]:
+    """The rows by which a person reads one job; what is empty stays out."""
+    return [{"what": key, "value": value} for key, value in _plain(job).items() if value not in (None, "")]
+
+
+def _state(word: str) -> JobState:
+    try:
+        return JobState(word)
+    except ValueError as error:
+        known = ", ".join(state.value for state in JobState)
+        raise Refused(f"no state {word!r}; there are: {known}") from error
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {field.name: _value(vars(row)[field.name]) for field in dataclasses.fields(row)}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    return value if value is None or isinstance(value, int | float) else str(value)
+
+
+def _print_json(value: object) -> int:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    return 0
+
+
+def _print_order(arguments: argparse.Namespace, answer: Mapping[str, object]) -> int:
+    if arguments.json:
+        return _print_json(answer)
+    sys.stdout.write(", ".join(f"{key}: {value}" for key, value in answer.items() if value != "") + "\n")
+    return 0
+
+
+def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+    Console().print(table)
+
+
+def _line(what: str, how: str) -> None:
+    sys.stdout.write(f"{what}: {how}\n")

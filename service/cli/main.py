@@ -1,0 +1,89 @@
+"""Parses the command line; exit code 0: done, 1: failed, 2: wrong call or wrong settings."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from inference.errors import ServerNotStarted
+from service.cli import admin, roles
+from service.config import SettingsRefused, load_settings, process_environment
+from service.errors import Refused, TryAgain
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; every expected failure is one line on standard error, never a traceback."""
+    parsed = _parser().parse_args(arguments)
+    command: Command = parsed.command
+    try:
+        parsed.settings_tree = load_settings(parsed.settings, process_environment())
+        return command(parsed)
+    except SettingsRefused as reason:
+        return _said(reason, 2)
+    except (Refused, TryAgain, ServerNotStarted, OSError) as reason:
+        return _said(reason, 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _said(reason: BaseException, code: int) -> int:
+    sys.stderr.write(f"contour-node: {reason}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="contour-node",
+        description="Contours radiotherapy CT and returns RT Structure Sets. For research use.",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, what in (
+        ("serve", roles.serve, "the whole node: every role as a child process"),
+        ("receive", roles.role("receive"), "the role that takes images in"),
+        ("assemble", roles.role("assemble"), "the role that decides when a series is complete"),
+        ("work", roles.role("work"), "the role that contours"),
+        ("send", roles.role("send"), "the role that delivers structure sets"),
+        ("triton", roles.role("triton"), "the embedded model server"),
+        ("migrate", roles.migrate, "bring the database to this version"),
+        ("check", admin.check, "validate settings, database, models and the model server"),
+    ):
+        _verb(verbs, name, run, what)
+    _admin_verbs(verbs)
+    demo = _verb(verbs, "demo", roles.demo, "phantom CT to structure set and picture, on embedded defaults")
+    demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
+    return parser
+
+
+def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    jobs = _verb(verbs, "jobs", admin.jobs, "list jobs, newest first", json=True)
+    jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
+    jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
+    for name, run, what in (
+        ("show", admin.show, "one job whole, with its deliveries"),
+        ("events", admin.events, "what happened to a job"),
+        ("retry", admin.retry, "once more, after a failure or refusal"),
+        ("rerun", admin.rerun, "contour again, as a new version"),
+        ("cancel", admin.cancel, "stop a job"),
+    ):
+        _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
+    echo = _verb(verbs, "echo", admin.echo, "C-ECHO a destination or peer of the settings", json=True)
+    echo.add_argument("destination", help="its name in the settings")
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Command,
+    what: str,
+    *,
+    json: bool = False,
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(name, help=what, description=what)
+    verb.add_argument("--settings", type=Path, help="the settings file (TOML); see docs/settings.md")
+    if json:
+        verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.set_defaults(command=run, name=name)
+    return verb

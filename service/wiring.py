@@ -1,0 +1,179 @@
+"""Builds every long-lived object from Settings; nothing else constructs them."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from inference.client import TritonClient
+from inference.embedded import EmbeddedTriton
+from inference.errors import SpecRefused
+from inference.spec import ModelSpec, load_specs
+from service.assemble import Assembler
+from service.config import Settings, SettingsRefused
+from service.receive.server import Receiver
+from service.send.loop import run_sender
+from service.store import (
+    Database,
+    FileStore,
+    JobBook,
+    Outbox,
+    Recorder,
+    SeriesDesk,
+    WorkQueue,
+    upgrade,
+    utc_now,
+)
+from service.work import Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The database and the folder of files that every role shares."""
+
+    database: Database
+    files: FileStore
+    book: JobBook
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """The store of a node whose schema is up to date."""
+    settings.node.storage_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+    database = _database(settings)
+    try:
+        yield Store(database=database, files=FileStore(settings.node.storage_dir), book=JobBook(database))
+    finally:
+        database.close()
+
+
+def model_specs(settings: Settings) -> Mapping[str, ModelSpec]:
+    """The models of the repository; SettingsRefused where it is unreadable or a rule names a model it lacks."""
+    try:
+        specs = load_specs(settings.triton.model_repository)
+    except SpecRefused as reason:
+        raise SettingsRefused(f"triton.model_repository: {reason}") from reason
+    for rule in settings.rules:
+        if rule.model not in specs:
+            raise SettingsRefused(
+                f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
+                f"{', '.join(specs) or 'none'}"
+            )
+    return specs
+
+
+def receive(settings: Settings, stop: threading.Event) -> None:
+    """The role receive, until ``stop`` is set."""
+    with opened_store(settings) as store:
+        _recover(store)
+        with (
+            Recorder(store.database) as recorder,
+            Receiver(settings, store.files, recorder),
+        ):
+            stop.wait()
+
+
+def assemble(settings: Settings, stop: threading.Event) -> None:
+    """The role assemble, until ``stop`` is set."""
+    models = model_specs(settings)
+    with opened_store(settings) as store:
+        Assembler(
+            desk=SeriesDesk(store.database),
+            files=store.files,
+            settings=settings,
+            models=models,
+            clock=utc_now,
+        ).run(stop)
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """The role work, until ``stop`` is set and the job in hand is ended."""
+    models = model_specs(settings)
+    with opened_store(settings) as store, triton_client(settings) as server:
+        Worker(
+            name=process_name("work"),
+            queue=WorkQueue(store.database),
+            files=store.files,
+            server=server,
+            models=models,
+            settings=settings,
+        ).run(stop)
+
+
+def send(settings: Settings, stop: threading.Event) -> None:
+    """The role send, until ``stop`` is set and what is under way is recorded."""
+    with opened_store(settings) as store:
+        run_sender(settings, Outbox(store.database), store.files, sender=process_name("send"), stop=stop)
+
+
+def triton(settings: Settings, stop: threading.Event) -> None:
+    """The embedded Triton server as a role, until ``stop`` is set; raises ServerNotStarted, or ends with the server."""
+    server = embedded_triton(settings)
+    with server:
+        log.info("the model server is ready at %s", server.url)
+        while server.alive() and not stop.wait(0.5):
+            pass
+        if not stop.is_set():
+            raise RuntimeError(f"the model server ended by itself; see {server.log_file}")
+
+
+def embedded_triton(settings: Settings) -> EmbeddedTriton:
+    """The embedded server of these settings, not started."""
+    return EmbeddedTriton(
+        python_environment=settings.triton.environment,
+        model_repository=settings.triton.model_repository,
+        working_directory=settings.node.storage_dir / "triton",
+        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+    )
+
+
+def triton_client(settings: Settings) -> TritonClient:
+    """A connection to the model server of these settings."""
+    return TritonClient(
+        settings.triton.url,
+        shared_memory=settings.triton.shared_memory,
+        timeout_s=settings.triton.timeout_s,
+    )
+
+
+def process_name(role: str) -> str:
+    """A name for leases that no other process has at the same time."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url,
+        busy_timeout_s=settings.database.busy_timeout_s,
+        connect_timeout_s=settings.database.connect_timeout_s,
+        pool_size=settings.database.pool_size,
+    )
+
+
+def _recover(store: Store) -> None:
+    found = store.files.recover(store.book.has_file)
+    if found.removed_parts:
+        log.warning("removed %d files that were not completely written", len(found.removed_parts))
+    for path in found.files_without_row:
+        log.warning("file %s was kept but never acknowledged; it stays where it is", path)
+
+
+__all__ = [
+    "Store",
+    "assemble",
+    "embedded_triton",
+    "model_specs",
+    "opened_store",
+    "process_name",
+    "receive",
+    "send",
+    "triton",
+    "triton_client",
+    "work",
+]
