@@ -10,6 +10,7 @@ a voxel edge between two rows: a reader that takes the union of polygons keeps t
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +59,11 @@ def _polygons(inside: NDArray[np.uint8]) -> Iterator[tuple[int, Outline]]:
     beside = inside[:, :, 1:] ^ inside[:, :, :-1]  # a vertical edge between two voxels of a row
     corners, lower = _corners(inside, beside)
     loops = _loops(_partners_along_columns(corners, lower))
-    starts = corners[[loop[0] for loop in loops]]
+    starts = corners[loops.walk[loops.firsts]]
     hollow = inside[starts[:, 0], starts[:, 1] + 1, starts[:, 2] + 1] == 0
-    flat = np.fromiter((corner for loop in loops for corner in loop), int)
     # A loop leaves each of its corners along the row: the corner at that edge's other end (c ^ 1) comes next.
-    points = corners[np.stack([flat, flat ^ 1], axis=1).ravel(), 1:]
-    outlines = np.split(points, np.cumsum([2 * len(loop) for loop in loops])[:-1])
+    points = corners[np.stack([loops.walk, loops.walk ^ 1], axis=1).ravel(), 1:]
+    outlines = np.split(points, 2 * loops.firsts[1:])
     firsts = np.searchsorted(starts[:, 0], np.arange(len(inside) + 1)).tolist()
     for k, (first, last) in enumerate(itertools.pairwise(firsts)):
         here, holes = outlines[first:last], hollow[first:last]
@@ -81,10 +81,9 @@ def _corners(
     turns = beside[:, 1:] ^ beside[:, :-1]
     touching = beside[:, 1:] & beside[:, :-1]
     touching &= inside[:, 1:, 1:] ^ inside[:, :-1, 1:]
-    turns += touching
-    turns += touching
-    flat = np.flatnonzero(turns)
-    count = turns.reshape(-1)[flat]
+    turns |= touching
+    flat = np.flatnonzero(turns.view(np.bool_))
+    count = 1 + touching.reshape(-1)[flat]
     corners = np.stack(np.unravel_index(np.repeat(flat, count), turns.shape), axis=1)
     lower = np.zeros(len(corners), np.bool_)
     left = (np.cumsum(count) - count)[count == 2]
@@ -104,21 +103,31 @@ def _partners_along_columns(corners: NDArray[np.int_], lower: NDArray[np.bool_])
     return partners
 
 
-def _loops(partners: NDArray[np.int_]) -> list[list[int]]:
-    """The closed loops as lists of the corners left along a row, each from its first corner in raster order.
+class _Loops(NamedTuple):
+    """Closed loops one behind the other: the corners left along a row, and where in them each loop begins."""
+
+    walk: NDArray[np.int_]
+    firsts: NDArray[np.int_]
+
+
+def _loops(partners: NDArray[np.int_]) -> _Loops:
+    """Every loop once, each from its first corner in raster order.
 
     In raster order the corners of a row pair up as (2k, 2k + 1): the two ends of one edge along the row.
     """
     following = partners[np.arange(len(partners)) ^ 1].tolist()
     seen = bytearray(len(partners) // 2)
-    loops = []
+    walk: list[int] = []
+    firsts = []
     for first in range(0, len(partners), 2):
         if seen[first >> 1]:
             continue
-        loop, corner = [first], following[first]
-        while corner != first:
+        firsts.append(len(walk))
+        corner = first
+        while True:
             seen[corner >> 1] = 1
-            loop.append(corner)
+            walk.append(corner)
             corner = following[corner]
-        loops.append(loop)
-    return loops
+            if corner == first:
+                break
+    return _Loops(np.array(walk), np.array(firsts))

@@ -64,7 +64,9 @@ class _Segments:
             corner=np.concatenate([np.arange(1, len(outline), 2) for outline in outlines]),
             column=np.concatenate([outline[1::2, 1] for outline in outlines]),
             row=np.concatenate([outline[1::2, 0] for outline in outlines]),
-            end_row=np.concatenate([np.roll(outline[0::2, 0], -1) for outline in outlines]),
+            end_row=np.concatenate(
+                [row for outline in outlines for row in (outline[2::2, 0], outline[:1, 0])]
+            ),
         )
 
     def door(self, row: int, column: int) -> _Door:

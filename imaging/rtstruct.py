@@ -1,57 +1,62 @@
 """RT Structure Sets: polygons and CT references to a complete file, and any system's file back to polygons."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.tag import Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
-from imaging.contours import PlanarContour
-from imaging.ct import CtSeries
-from imaging.structures import Structure
+from imaging.contour_encoding import ContourEncoder, explicit_element, implicit_element
+from imaging.rtstruct_dataset import Elements, check_characters, elements_of, encodings_of
+from imaging.rtstruct_request import Producer, RoiContours, StructureSetRequest, check_request
+from imaging.uids import derived_uid
 
+__all__ = ["Producer", "RoiContours", "StructureSetRequest", "write_structure_set"]
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RoiContours:
-    """One ROI to write: its catalogue structure, the name it goes out under, its polygons and a description."""
-
-    structure: Structure
-    name: str
-    contours: Sequence[PlanarContour]
-    description: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Producer:
-    """Who made the contours: the node as equipment, and the model as algorithm."""
-
-    manufacturer: str
-    model_name: str
-    software_version: str
-    algorithm_name: str
-    algorithm_version: str
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StructureSetRequest:
-    """Everything that goes into one structure set; the same request makes the same bytes.
-
-    `label` has at most 16 characters. `created` is time-zone aware: its wall-clock date and time go into the file, with
-    Timezone Offset From UTC where the CT has one.
-    """
-
-    series: CtSeries
-    rois: Sequence[RoiContours]
-    label: str
-    description: str
-    sop_instance_uid: str
-    series_instance_uid: str
-    created: datetime
-    producer: Producer
-    series_description: str = "Contour Node structures"
-    series_number: int = 9001
-    explicit_vr: bool = False
-    decimals: int = 4
+_IMPLEMENTATION_UID = derived_uid("contour-node", "implementation class")
+_IMPLEMENTATION_VERSION = "CONTOUR_NODE"
+_ROI_CONTOUR_SEQUENCE = Tag(0x3006, 0x0039)
 
 
 def write_structure_set(request: StructureSetRequest) -> bytes:
-    """A complete Part 10 file of an unapproved RT Structure Set; byte-identical for the same request."""
-    raise NotImplementedError
+    """A complete Part 10 file of an unapproved RT Structure Set; byte-identical for the same request.
+
+    Implicit VR Little Endian, where contours may be as long as they are, unless `explicit_vr` is set. Each contour
+    names its image, and has that image's own z where the slices are axial. Raises StructureSetNotWritable where no
+    valid file can hold the request.
+    """
+    check_request(request)
+    check_characters(request)
+    elements = elements_of(request)
+    contours = _contour_sequence(request)
+    length = len(contours)
+    elements[_ROI_CONTOUR_SEQUENCE] = RawDataElement(
+        _ROI_CONTOUR_SEQUENCE, "SQ", length, contours, 0, not request.explicit_vr, True
+    )
+    return _file(request, elements)
+
+
+def _contour_sequence(request: StructureSetRequest) -> bytes:
+    encode = explicit_element if request.explicit_vr else implicit_element
+    grid = request.series.volume.grid
+    encoder = ContourEncoder(request.series.slices, grid, encode, request.decimals)
+    rois = enumerate(request.rois, 1)
+    return b"".join(encoder.roi(number, roi.structure.colour_rgb, roi.contours) for number, roi in rois)
+
+
+def _file(request: StructureSetRequest, elements: Elements) -> bytes:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    meta.MediaStorageSOPInstanceUID = UID(request.sop_instance_uid)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian if request.explicit_vr else ImplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(_IMPLEMENTATION_UID)
+    meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
+    buffer = DicomBytesIO()
+    buffer.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(buffer, meta)
+    buffer.is_little_endian, buffer.is_implicit_VR = True, not request.explicit_vr
+    encodings = encodings_of(request.series.header)
+    for tag in sorted(elements):
+        write_data_element(buffer, elements[tag], encodings)
+    return buffer.getvalue()

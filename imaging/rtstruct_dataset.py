@@ -1,0 +1,222 @@
+"""Every attribute of an RT Structure Set but the contours, as pydicom elements.
+
+The modules of PS3.3 A.19: Patient, General Study, RT Series, Frame of Reference, General Equipment, Structure Set, RT ROI
+Observations, Approval, SOP Common. What describes patient and study comes from the CT as raw bytes, so that names in
+any alphabet stay as they are.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import cast
+
+import numpy as np
+from pydicom import DataElement, Dataset
+from pydicom.charset import convert_encodings
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import RTStructureSetStorage
+
+from imaging.contours import PlanarContour
+from imaging.errors import StructureSetNotWritable
+from imaging.rtstruct_request import RoiContours, StructureSetRequest, described
+from imaging.structures import Code
+
+Elements = dict[BaseTag, DataElement | RawDataElement]
+
+# Type 1 and 2 attributes of Patient, General Study and Frame of Reference: present, though perhaps empty.
+_COPIED = (
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "PositionReferenceIndicator",
+)
+_COPIED_WHERE_PRESENT = (
+    "SpecificCharacterSet",
+    "TimezoneOffsetFromUTC",
+    "StudyDescription",
+    "IssuerOfPatientID",
+    "PatientAge",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+)
+_DETACHED_STUDY = "1.2.840.10008.3.1.2.3.1"  # retired, and what every system writes here
+_AI_FAMILY = Code(value="123110", scheme="DCM", meaning="Artificial Intelligence")
+
+
+def elements_of(request: StructureSetRequest) -> Elements:
+    """All elements but ROI Contour Sequence by tag; StructureSetNotWritable where a text has no characters in the CT."""
+    dataset = Dataset()
+    _identify(dataset, request)
+    _describe(dataset, request)
+    dataset.ReferencedFrameOfReferenceSequence = [_frame(request)]
+    dataset.StructureSetROISequence = [_roi(request, number, roi) for number, roi in _numbered(request.rois)]
+    dataset.RTROIObservationsSequence = [_observation(number, roi) for number, roi in _numbered(request.rois)]
+    dataset.ApprovalStatus = "UNAPPROVED"
+    elements: Elements = {element.tag: element for element in dataset}
+    elements.update(_copied(request.series.header))
+    return elements
+
+
+def check_characters(request: StructureSetRequest) -> None:
+    """Return where every text of the request can be written in the CT's character set."""
+    encodings, producer = encodings_of(request.series.header), request.producer
+    texts = [request.label, request.description, request.series_description, producer.manufacturer]
+    texts += [
+        producer.model_name,
+        producer.software_version,
+        producer.algorithm_name,
+        producer.algorithm_version,
+    ]
+    texts += [text for roi in request.rois for text in (roi.name, roi.description)]
+    for text in texts:
+        if not text.isascii() and not any(_encodable(text, encoding) for encoding in encodings):
+            charset = request.series.header.get("SpecificCharacterSet", None) or "ASCII"
+            found = f"'{text}' cannot be written in the CT's Specific Character Set (0008,0005) {charset}"
+            raise StructureSetNotWritable(f"{found}; choose a name in plain letters")
+
+
+def _encodable(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def encodings_of(header: Dataset) -> list[str]:
+    """The Python codecs of the CT's Specific Character Set (0008,0005); ASCII where it has none."""
+    return convert_encodings(header.get("SpecificCharacterSet", None) or ["ISO_IR 6"])
+
+
+def _identify(dataset: Dataset, request: StructureSetRequest) -> None:
+    dataset.SOPClassUID = RTStructureSetStorage
+    dataset.SOPInstanceUID = request.sop_instance_uid
+    dataset.StudyInstanceUID = request.series.study_uid
+    dataset.SeriesInstanceUID = request.series_instance_uid
+    dataset.FrameOfReferenceUID = request.series.frame_of_reference_uid
+    dataset.Modality = "RTSTRUCT"
+    dataset.SeriesNumber = request.series_number
+    dataset.InstanceNumber = 1
+    dataset.OperatorsName = ""
+
+
+def _describe(dataset: Dataset, request: StructureSetRequest) -> None:
+    created = _wall_clock(request.created, request.series.header)
+    date, time = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
+    dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
+    dataset.SeriesDate, dataset.SeriesTime = date, time
+    dataset.StructureSetDate, dataset.StructureSetTime = date, time
+    dataset.SeriesDescription = request.series_description
+    dataset.StructureSetLabel = request.label
+    dataset.StructureSetDescription = described(request)
+    dataset.Manufacturer = request.producer.manufacturer
+    dataset.ManufacturerModelName = request.producer.model_name
+    dataset.SoftwareVersions = request.producer.software_version
+
+
+def _wall_clock(created: datetime, header: Dataset) -> datetime:
+    """The time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
+    stated = str(header.get("TimezoneOffsetFromUTC", None) or "").strip()
+    if len(stated) != 5 or stated[0] not in "+-" or not stated[1:].isdigit():
+        return created
+    offset = timedelta(hours=int(stated[1:3]), minutes=int(stated[3:]))
+    return created.astimezone(timezone(-offset if stated[0] == "-" else offset))
+
+
+def _frame(request: StructureSetRequest) -> Dataset:
+    """Referenced Frame of Reference Sequence: every slice of the series, in order."""
+    images = []
+    for image in request.series.slices:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = image.sop_class_uid
+        reference.ReferencedSOPInstanceUID = image.sop_instance_uid
+        images.append(reference)
+    series = Dataset()
+    series.SeriesInstanceUID = request.series.series_uid
+    series.ContourImageSequence = images
+    study = Dataset()
+    study.ReferencedSOPClassUID = _DETACHED_STUDY
+    study.ReferencedSOPInstanceUID = request.series.study_uid
+    study.RTReferencedSeriesSequence = [series]
+    frame = Dataset()
+    frame.FrameOfReferenceUID = request.series.frame_of_reference_uid
+    frame.RTReferencedStudySequence = [study]
+    return frame
+
+
+def _roi(request: StructureSetRequest, number: int, roi: RoiContours) -> Dataset:
+    producer = request.producer
+    algorithm = Dataset()
+    algorithm.AlgorithmFamilyCodeSequence = [_coded(_AI_FAMILY)]
+    algorithm.AlgorithmName = producer.algorithm_name
+    algorithm.AlgorithmVersion = producer.algorithm_version
+    item = Dataset()
+    item.ROINumber = number
+    item.ReferencedFrameOfReferenceUID = request.series.frame_of_reference_uid
+    item.ROIName = roi.name
+    if roi.description:
+        item.ROIDescription = roi.description
+    if roi.contours:
+        spacing_mm = request.series.volume.grid.spacing_zyx_mm[0]
+        item.ROIVolume = f"{sum(map(area_mm2, roi.contours)) * spacing_mm / 1000:.6g}"
+    item.ROIGenerationAlgorithm = "AUTOMATIC"
+    item.ROIGenerationDescription = producer.generation_description
+    item.ROIDerivationAlgorithmIdentificationSequence = [algorithm]
+    return item
+
+
+def _observation(number: int, roi: RoiContours) -> Dataset:
+    item = Dataset()
+    item.ObservationNumber = number
+    item.ReferencedROINumber = number
+    item.ROIObservationLabel = roi.name[:16]
+    if roi.structure.concept:
+        item.RTROIIdentificationCodeSequence = [_coded(roi.structure.concept)]
+    item.RTROIInterpretedType = roi.structure.interpreted_type.value
+    item.ROIInterpreter = ""
+    return item
+
+
+def area_mm2(contour: PlanarContour) -> float:
+    """The area inside a closed planar contour in mm2; the holes of a keyhole polygon are not in it."""
+    following = np.roll(contour.points_lps, -1, axis=0)
+    return float(
+        np.linalg.norm(np.cross(contour.points_lps - contour.points_lps[0], following).sum(axis=0)) / 2
+    )
+
+
+def _coded(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
+    return item
+
+
+def _numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
+    return list(enumerate(rois, 1))
+
+
+def _copied(header: Dataset) -> Elements:
+    """The CT's own values, byte for byte; an attribute that must be there is empty where the CT lacks it."""
+    elements: Elements = {}
+    for keyword in _COPIED + _COPIED_WHERE_PRESENT:
+        tag = Tag(keyword)
+        if tag in header:
+            elements[tag] = _verbatim(header, tag)
+        elif keyword in _COPIED:
+            elements[tag] = DataElement(tag, dictionary_VR(tag), "")
+    return elements
+
+
+def _verbatim(header: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
+    found = cast(DataElement | RawDataElement, header.get_item(tag))
+    if isinstance(found, RawDataElement):
+        value = found.value or b""
+        return found._replace(VR=dictionary_VR(tag), value=value, length=len(value))
+    return found
