@@ -137,8 +137,9 @@ class Association:
     def _established(self, request: AssociationRequest) -> None:
         terms = self._terms
         try:
-            results, contexts = negotiation.negotiate(request, terms.supported)
-            accept = negotiation.encode_accept(request, results, maximum_pdu_bytes=terms.maximum_pdu_bytes)
+            accept, contexts = negotiation.accept(
+                request, terms.supported, maximum_pdu_bytes=terms.maximum_pdu_bytes
+            )
         except negotiation.MalformedRequest as error:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)) from error
         messages = Messages(
@@ -199,11 +200,10 @@ class Association:
         messages.respond(context_id, commands.encode_response(request, answer.status, comment=answer.comment))
 
     def _farewell(self, pdu: bytes) -> None:
-        """Sends the last PDU and waits a moment for the peer to close, so that it is not lost in a reset."""
+        """Sends the last PDU and leaves it to the peer to close (PS3.8 9.2, Sta13), but not for ever."""
         try:
             self._connection.settimeout(_CLOSING_S)
             self._connection.sendall(pdu)
-            self._connection.shutdown(socket.SHUT_WR)
             while self._connection.recv(65536):
                 pass
         except OSError as error:

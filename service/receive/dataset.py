@@ -11,7 +11,6 @@ DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
 MAX_DEPTH = 64
-MAX_INFLATED_BYTES = 4 << 30
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -54,11 +53,12 @@ class _Level(Enum):
 class DatasetReader:
     """Walks a dataset that arrives in fragments, keeping no more than one element's header."""
 
-    def __init__(self, transfer_syntax_uid: str) -> None:
+    def __init__(self, transfer_syntax_uid: str, *, maximum_inflated_bytes: int = 4 << 30) -> None:
         self._inflate = (
             zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax_uid == DEFLATED_LITTLE else None
         )
         self._inflated_bytes = 0
+        self._maximum_inflated_bytes = maximum_inflated_bytes
         self._order = ">" if transfer_syntax_uid == EXPLICIT_BIG else "<"
         self._tag = struct.Struct(self._order + "HH")
         self._u16 = struct.Struct(self._order + "H")
@@ -85,8 +85,8 @@ class DatasetReader:
                 raise MalformedDataset(f"not a deflated dataset: {error}") from error
             pending = self._inflate.unconsumed_tail
             self._inflated_bytes += len(plain)
-            if self._inflated_bytes > MAX_INFLATED_BYTES:
-                raise MalformedDataset(f"inflates to more than {MAX_INFLATED_BYTES} bytes")
+            if self._inflated_bytes > self._maximum_inflated_bytes:
+                raise MalformedDataset(f"inflates to more than {self._maximum_inflated_bytes} bytes")
             self._walk(memoryview(plain))
 
     def finish(self) -> Identity:

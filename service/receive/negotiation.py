@@ -72,10 +72,10 @@ def decode_request(pdu: bytes) -> AssociationRequest:
     return AssociationRequest(applicant=applicant, primitive=primitive)
 
 
-def negotiate(
-    request: AssociationRequest, supported: Mapping[str, frozenset[str]]
-) -> tuple[list[PresentationContext], dict[int, AcceptedContext]]:
-    """Returns the results to send back, and the accepted contexts by their number.
+def accept(
+    request: AssociationRequest, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int
+) -> tuple[bytes, dict[int, AcceptedContext]]:
+    """Returns the A-ASSOCIATE-AC PDU, and the accepted contexts by their number.
 
     Of the transfer syntaxes that both know, the sender's first is taken: it need not re-encode what it holds. Big
     endian, which the standard has retired, comes last.
@@ -83,32 +83,34 @@ def negotiate(
     Args:
         request: what the sender proposes.
         supported: transfer syntaxes by SOP class.
+        maximum_pdu_bytes: the longest P-DATA-TF PDU that the node takes; 0 for any.
 
     Raises:
-        MalformedRequest: a proposal names no abstract or transfer syntax.
+        MalformedRequest: the request cannot be answered, because a proposal names no abstract or transfer syntax.
     """
     try:
-        return _negotiated(request, supported)
+        results = _results(request, supported)
+        pdu = _accept_pdu(request, results, maximum_pdu_bytes)
     except _NOT_A_REQUEST as error:
-        raise MalformedRequest(f"not a presentation context: {type(error).__name__}") from error
+        raise MalformedRequest(f"not an A-ASSOCIATE-RQ to accept: {type(error).__name__}") from error
+    return pdu, {
+        result.context_id: AcceptedContext(
+            sop_class_uid=str(result.abstract_syntax), transfer_syntax_uid=str(result.transfer_syntax[0])
+        )
+        for result in results
+        if result.result == 0 and result.context_id is not None
+    }
 
 
-def _negotiated(
+def _results(
     request: AssociationRequest, supported: Mapping[str, frozenset[str]]
-) -> tuple[list[PresentationContext], dict[int, AcceptedContext]]:
+) -> list[PresentationContext]:
     results: list[PresentationContext] = []
-    accepted: dict[int, AcceptedContext] = {}
     for proposed in request.primitive.presentation_context_definition_list:
         known = supported.get(str(proposed.abstract_syntax))
         answers, _ = negotiate_as_acceptor([proposed], [] if known is None else [_ours(proposed, known)])
         results += answers
-        for answer in answers:
-            if answer.result == 0 and answer.context_id is not None:
-                accepted[answer.context_id] = AcceptedContext(
-                    sop_class_uid=str(answer.abstract_syntax),
-                    transfer_syntax_uid=str(answer.transfer_syntax[0]),
-                )
-    return results, accepted
+    return results
 
 
 def _ours(proposed: PresentationContext, known: frozenset[str]) -> PresentationContext:
@@ -119,10 +121,9 @@ def _ours(proposed: PresentationContext, known: frozenset[str]) -> PresentationC
     return ours
 
 
-def encode_accept(
-    request: AssociationRequest, results: list[PresentationContext], *, maximum_pdu_bytes: int
+def _accept_pdu(
+    request: AssociationRequest, results: list[PresentationContext], maximum_pdu_bytes: int
 ) -> bytes:
-    """Returns the A-ASSOCIATE-AC PDU; ``maximum_pdu_bytes`` is what the node says it takes, 0 for any length."""
     maximum = MaximumLengthNotification()
     maximum.maximum_length_received = maximum_pdu_bytes
     implementation = ImplementationClassUIDNotification()

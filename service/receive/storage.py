@@ -107,7 +107,9 @@ class _Intake:
     def __init__(self, incoming: Incoming, data_set: Iterator[memoryview], maximum_bytes: int) -> None:
         self._request = incoming.request
         self._data_set = data_set
-        self._reader = DatasetReader(incoming.context.transfer_syntax_uid)
+        self._reader = DatasetReader(
+            incoming.context.transfer_syntax_uid, maximum_inflated_bytes=maximum_bytes
+        )
         self._maximum_bytes = maximum_bytes
 
     def __iter__(self) -> Iterator[bytes]:

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from service.config import Peer, Settings
+from service.errors import Refused
 from service.send.lane import Desk, Lane
-from service.send.outcome import Outcome, TransientFailure
+from service.send.outcome import Outcome, PermanentRefusal, TransientFailure
 from service.send.scu import Scu
 from service.store import ClaimedDelivery, DatabaseUnavailable, FileStore, Outbox, StorageUnavailable
 
@@ -91,5 +92,7 @@ def _store(scu: Scu, files: FileStore, claim: ClaimedDelivery, peer: Peer) -> Ou
     try:
         with files.open(claim.result.path) as file:
             return scu.store(Path(file.name), peer)
-    except (OSError, StorageUnavailable) as error:
-        return TransientFailure(reason=f"the structure set's file cannot be read: {type(error).__name__}")
+    except StorageUnavailable as error:
+        return TransientFailure(reason=str(error))
+    except Refused as error:
+        return PermanentRefusal(reason=str(error))
