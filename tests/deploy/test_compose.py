@@ -1,0 +1,128 @@
+"""The container files against the settings, the command line and the packages they speak of."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.cli.main import _parser
+from service.config import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = ("receive", "assemble", "work", "send")
+PASSWORD_URL = "postgresql+psycopg://contour:secret@postgres:5432/contour"
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return load_settings(
+        ROOT / "deploy/settings.docker.toml", {"CONTOUR_NODE_DATABASE__URL": PASSWORD_URL}
+    )
+
+
+def test_every_role_is_a_service_whose_command_the_command_line_knows(compose: dict[str, Any]) -> None:
+    for role in (*ROLES, "migrate"):
+        command = compose["services"][role]["command"]
+        parsed = _parser().parse_args(command)
+        assert parsed.name == role
+        assert str(parsed.settings) == "/etc/contour-node/settings.toml"
+
+
+def test_the_settings_file_is_mounted_where_the_commands_read_it(compose: dict[str, Any]) -> None:
+    for role in ROLES:
+        mounts = compose["services"][role]["volumes"]
+        assert "./deploy/settings.docker.toml:/etc/contour-node/settings.toml:ro" in mounts
+
+
+def test_the_environment_sets_a_key_that_exists_and_names_the_database_service(
+    compose: dict[str, Any], settings: Settings
+) -> None:
+    environment = compose["services"]["receive"]["environment"]
+    (variable,) = environment
+    url = environment[variable].replace("${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD in .env}", "secret")
+    assert (variable, url) == ("CONTOUR_NODE_DATABASE__URL", PASSWORD_URL)
+    assert settings.database_url == url
+    postgres = compose["services"]["postgres"]["environment"]
+    assert (postgres["POSTGRES_USER"], postgres["POSTGRES_DB"]) == ("contour", "contour")
+
+
+def test_the_published_port_is_the_one_the_node_listens_on(
+    compose: dict[str, Any], settings: Settings
+) -> None:
+    assert compose["services"]["receive"]["ports"] == [f"{settings.receive.port}:{settings.receive.port}"]
+    assert settings.receive.host == "0.0.0.0"
+    assert f"EXPOSE {settings.receive.port}" in (ROOT / "deploy/node/Dockerfile").read_text()
+
+
+def test_the_destination_is_the_orthanc_of_the_same_file(compose: dict[str, Any], settings: Settings) -> None:
+    tps, orthanc = settings.destinations["tps"], json.loads((ROOT / "deploy/orthanc/orthanc.json").read_text())
+    assert tps.host in compose["services"]
+    assert (tps.ae_title, tps.port) == (orthanc["DicomAet"], orthanc["DicomPort"])
+    aet, host, port = orthanc["DicomModalities"]["node"]
+    assert (aet, port) == (settings.receive.ae_title, settings.receive.port)
+    assert host in compose["services"]
+
+
+def test_triton_serves_the_repository_the_node_reads_and_by_grpc(
+    compose: dict[str, Any], settings: Settings
+) -> None:
+    host, port = settings.triton.url.split(":")
+    assert (host in compose["services"], port) == (True, "8001")
+    assert settings.triton.embedded is False
+    assert settings.triton.shared_memory is False
+    for service in ("work", "triton"):
+        assert "./model_repository:/models:ro" in compose["services"][service]["volumes"]
+    assert settings.triton.model_repository == Path("/models")
+    assert "--model-repository=/models" in (ROOT / "deploy/triton/Dockerfile").read_text()
+    for rule in settings.rules:
+        assert (ROOT / "model_repository" / rule.model / "spec.json").exists()
+
+
+def test_triton_has_numpy_below_2_in_both_of_its_environments() -> None:
+    for file in ("deploy/triton/Dockerfile", "deploy/triton/requirements.txt"):
+        assert re.search(r"numpy<2\b", (ROOT / file).read_text()), file
+
+
+def test_the_triton_image_takes_the_newest_release_of_what_the_embedded_environment_pins() -> None:
+    image = (ROOT / "deploy/triton/Dockerfile").read_text()
+    lines = (ROOT / "deploy/triton/requirements.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith(("#", "nvidia-pytriton"))]
+    assert [pin for pin in pins if f'"{pin}"' not in image] == []
+
+
+def test_the_node_image_has_the_rooms_the_node_imports_and_no_torch() -> None:
+    image = (ROOT / "deploy/node/Dockerfile").read_text()
+    for room in ("imaging", "inference", "phantoms", "service"):
+        assert f"COPY {room} {room}" in image
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not [name for name in project["dependencies"] if name.startswith("torch")]
+
+
+def test_the_node_runs_as_nobody_special_on_a_read_only_file_system(compose: dict[str, Any]) -> None:
+    assert re.search(r"^USER contour$", (ROOT / "deploy/node/Dockerfile").read_text(), re.MULTILINE)
+    for role in ROLES:
+        service = compose["services"][role]
+        assert (service["read_only"], service["user"]) == (True, "10001:10001")
+
+
+def test_no_secret_stands_in_a_file() -> None:
+    for file in ("docker-compose.yml", "deploy/settings.docker.toml", "deploy/node/Dockerfile"):
+        assert "secret" not in (ROOT / file).read_text()
+
+
+def test_every_volume_and_dependency_that_is_named_exists(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in compose["volumes"] or (ROOT / source).exists(), mount
+        for other in service.get("depends_on", {}):
+            assert other in compose["services"]
