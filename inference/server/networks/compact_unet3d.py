@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class CompactUnet3d(nn.Module):
         )
         self.head = nn.Conv3d(widths[0], config.out_channels * fold, 1)
 
+    @override
     def forward(self, intensities: torch.Tensor) -> torch.Tensor:
         """(batch, in_channels, z, y, x) -> logits (batch, out_channels, z, y, x).
 
@@ -79,9 +81,13 @@ def _level(inputs: int, outputs: int, convolutions: int, *, stride: int) -> nn.S
 
 def _fold_slices(x: torch.Tensor, fold: int) -> torch.Tensor:
     b, c, z, y, w = x.shape
-    return x.reshape(b, c, z // fold, fold, y, w).permute(0, 1, 3, 2, 4, 5).reshape(b, c * fold, z // fold, y, w)
+    return (
+        x.reshape(b, c, z // fold, fold, y, w).permute(0, 1, 3, 2, 4, 5).reshape(b, c * fold, z // fold, y, w)
+    )
 
 
 def _unfold_slices(x: torch.Tensor, fold: int) -> torch.Tensor:
     b, c, z, y, w = x.shape
-    return x.reshape(b, c // fold, fold, z, y, w).permute(0, 1, 3, 2, 4, 5).reshape(b, c // fold, z * fold, y, w)
+    return (
+        x.reshape(b, c // fold, fold, z, y, w).permute(0, 1, 3, 2, 4, 5).reshape(b, c // fold, z * fold, y, w)
+    )

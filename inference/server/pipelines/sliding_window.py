@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 Predict = Callable[[torch.Tensor], torch.Tensor]
 Size = tuple[int, int, int]
@@ -19,13 +19,15 @@ def tiled_logits(hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: fl
     with air. Neighbouring tiles share at least ``overlap`` of their length and are blended with a Gaussian
     (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
     """
-    shape = tuple(hu.shape)
+    nz, ny, nx = hu.shape
+    shape = (nz, ny, nx)
     pads = [max(0, size - length) for length, size in zip(shape, tile_zyx, strict=True)]
-    padded = F.pad(hu, [0, pads[2], 0, pads[1], 0, pads[0]], value=AIR_HU)
+    padded = functional.pad(hu, [0, pads[2], 0, pads[1], 0, pads[0]], value=AIR_HU)
     weight = _gaussian(tile_zyx)
     total: torch.Tensor | None = None
     weights = torch.zeros(padded.shape)
-    for place in _tiles(tuple(padded.shape), tile_zyx, overlap):
+    whole = (shape[0] + pads[0], shape[1] + pads[1], shape[2] + pads[2])
+    for place in _tiles(whole, tile_zyx, overlap):
         logits = predict(padded[place])
         if total is None:
             total = torch.zeros((logits.shape[0], *padded.shape))

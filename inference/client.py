@@ -1,0 +1,281 @@
+"""The door to a Triton server: tensors there and back, by system shared memory or gRPC. Only here is tritonclient."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import tritonclient.grpc as triton
+from numpy.typing import DTypeLike, NDArray
+from tritonclient.grpc import service_pb2
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from imaging.volume import Volume
+from inference.errors import ModelFailed, ModelUnavailable
+from inference.known_tensor import MODEL as KNOWN_TENSOR
+from inference.known_tensor import difference, known_tensors
+from inference.shared_region import SharedRegion, is_gone, offsets, remove_leftovers
+from inference.spec import ModelSpec
+
+Tensors = dict[str, NDArray[np.generic]]
+
+_Exchange = Callable[[str, str, Tensors, Mapping[str, "_Output"]], Tensors]
+
+_QUICK_S = 10.0
+_LATER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "NOT_FOUND"})
+_LATER_WORDS = (
+    "is not ready",
+    "has no available versions",
+    "unknown model",
+    "Stub process",
+    "is not healthy",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """A model's answer: bit planes (plane, z, y, x) on the CT's grid, and a mean probability a structure."""
+
+    planes: NDArray[np.uint8]
+    mean_probability: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Output:
+    """What an answer may be at most: shared memory has to be reserved for it."""
+
+    shape: tuple[int, ...]
+    dtype: DTypeLike
+
+    @property
+    def size_bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+class TritonClient:
+    """One connection to one server, for one thread at a time.
+
+    Every failure of the server or the network is raised as ModelUnavailable (try again later) or ModelFailed.
+    """
+
+    def __init__(self, url: str, *, shared_memory: bool, timeout_s: float) -> None:
+        """``url`` is host:port of gRPC; ``shared_memory`` only where server and client share /dev/shm."""
+        self.url = url
+        self._shared_memory = shared_memory
+        self._timeout_s = timeout_s
+        self._server = triton.InferenceServerClient(url)
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
+
+    def live(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return bool(self._server.is_server_live(client_timeout=_QUICK_S))
+        except InferenceServerException:
+            return False
+
+    def ready(self, model: str) -> None:
+        """Return if the server can run the model now; raises ModelUnavailable otherwise."""
+        with self._translated(model):
+            if not self._server.is_model_ready(model, client_timeout=_QUICK_S):
+                raise ModelUnavailable(f"model {model} is not ready on the Triton server at {self.url}")
+
+    def check(self) -> None:
+        """Send a known tensor there and back, by each transport in use, and remove what dead clients left.
+
+        Raises ModelFailed where anything comes back changed: the server must then not be used.
+        """
+        self.ready(KNOWN_TENSOR)
+        sent = known_tensors()
+        outputs = {name: _Output(shape=tensor.shape, dtype=tensor.dtype) for name, tensor in sent.items()}
+        outputs["checksums"] = _Output(shape=(len(sent),), dtype=np.int64)
+        self._exchange_known(self._over_grpc, sent, outputs, "gRPC")
+        if self._shared_memory:
+            self._forget_leftovers()
+            self._exchange_known(self._over_shared_memory, sent, outputs, "shared memory")
+
+    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+        """Contour a volume in canonical orientation (see imaging.orientation) with the spec's model and version.
+
+        The arrays of the answer are the caller's own. Raises ModelFailed where the server's model has other
+        labels than the spec.
+        """
+        self._expect_labels(spec)
+        sent: Tensors = {
+            "hu": volume.array_zyx,
+            "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
+        }
+        outputs = {
+            "masks": _Output(shape=(spec.planes, *volume.grid.shape_zyx), dtype=np.uint8),
+            "mean_probability": _Output(shape=(len(spec.labels),), dtype=np.float32),
+        }
+        exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
+        answer = exchange(spec.name, str(spec.version), sent, outputs)
+        planes, mean = answer["masks"], answer["mean_probability"]
+        return Prediction(
+            planes=planes.astype(np.uint8, copy=False), mean_probability=mean.astype(np.float32)
+        )
+
+    def _exchange_known(
+        self, exchange: _Exchange, sent: Tensors, outputs: Mapping[str, _Output], transport: str
+    ) -> None:
+        try:
+            changed = difference(sent, exchange(KNOWN_TENSOR, "", sent, outputs))
+        except ModelFailed as error:
+            raise ModelFailed(self._corrupts(transport, str(error))) from error
+        if changed is not None:
+            raise ModelFailed(self._corrupts(transport, changed))
+
+    def _corrupts(self, transport: str, finding: str) -> str:
+        return (
+            f"the Triton server at {self.url} does not return a known tensor unchanged by {transport} ({finding}). "
+            "The likely cause is numpy 2 or newer in the server's Python environment: install numpy<2 there"
+        )
+
+    def _expect_labels(self, spec: ModelSpec) -> None:
+        with self._translated(spec.name):
+            answer = self._server.get_model_config(spec.name, str(spec.version), client_timeout=_QUICK_S)
+        labels = tuple(answer.config.parameters["labels"].string_value.split(","))
+        if labels != spec.labels:
+            raise ModelFailed(
+                f"model {spec.name} at {self.url} names the structures {labels} in config.pbtxt, its spec.json "
+                f"here names {spec.labels}: node and server use different model repositories"
+            )
+
+    def _over_grpc(self, model: str, version: str, sent: Tensors, outputs: Mapping[str, _Output]) -> Tensors:
+        inputs = [_input(name, tensor) for name, tensor in sent.items()]
+        for given, tensor in zip(inputs, sent.values(), strict=True):
+            given.set_data_from_numpy(tensor)
+        wanted = [triton.InferRequestedOutput(name) for name in outputs]
+        answer = self._infer(model, version, inputs, wanted)
+        raw = dict(zip((o.name for o in answer.outputs), answer.raw_output_contents, strict=False))
+        found = {o.name: o for o in answer.outputs}
+        return {
+            name: _decoded(raw.get(name, b""), found.get(name), output.dtype, f"{model}, output {name}")
+            for name, output in outputs.items()
+        }
+
+    def _over_shared_memory(
+        self, model: str, version: str, sent: Tensors, outputs: Mapping[str, _Output]
+    ) -> Tensors:
+        sizes = {f"in {name}": tensor.nbytes for name, tensor in sent.items()}
+        sizes |= {f"out {name}": output.size_bytes for name, output in outputs.items()}
+        places, size_bytes = offsets(sizes)
+        with self._region(model, size_bytes) as region:
+            inputs = []
+            for name, tensor in sent.items():
+                place = places[f"in {name}"]
+                region.view(place, tensor.shape, tensor.dtype)[...] = tensor
+                inputs.append(_input(name, tensor))
+                inputs[-1].set_shared_memory(region.name, tensor.nbytes, place)
+            wanted = []
+            for name, output in outputs.items():
+                wanted.append(triton.InferRequestedOutput(name))
+                wanted[-1].set_shared_memory(region.name, output.size_bytes, places[f"out {name}"])
+            answer = self._infer(model, version, inputs, wanted)
+            found = {o.name: o for o in answer.outputs}
+            return {
+                name: _decoded(
+                    region.view(places[f"out {name}"], (output.size_bytes,), np.uint8).tobytes(),
+                    found.get(name),
+                    output.dtype,
+                    f"{model}, output {name}",
+                )
+                for name, output in outputs.items()
+            }
+
+    @contextmanager
+    def _region(self, model: str, size_bytes: int) -> Iterator[SharedRegion]:
+        try:
+            region = SharedRegion(size_bytes)
+        except OSError as error:
+            raise ModelUnavailable(
+                f"no {size_bytes} bytes of shared memory for a request to {model}: {error.strerror}. "
+                "Give /dev/shm more room, or set triton.shared_memory to false"
+            ) from error
+        with region:
+            with self._translated(model):
+                self._server.register_system_shared_memory(
+                    region.name, region.key, size_bytes, client_timeout=_QUICK_S
+                )
+            try:
+                yield region
+            finally:
+                self._unregister(region.name)
+
+    def _unregister(self, name: str) -> None:
+        # A server that is gone has forgotten the region; one that is still busy with it (the request timed out)
+        # keeps its mapping, and the next check() unregisters it.
+        with suppress(InferenceServerException):
+            self._server.unregister_system_shared_memory(name, client_timeout=_QUICK_S)
+
+    def _forget_leftovers(self) -> None:
+        with self._translated(KNOWN_TENSOR):
+            known = self._server.get_system_shared_memory_status(client_timeout=_QUICK_S).regions
+        for name in {*remove_leftovers(), *filter(is_gone, known)}:
+            self._unregister(name)
+
+    def _infer(
+        self,
+        model: str,
+        version: str,
+        inputs: list[triton.InferInput],
+        outputs: list[triton.InferRequestedOutput],
+    ) -> service_pb2.ModelInferResponse:
+        with self._translated(model):
+            result = self._server.infer(
+                model, inputs, version, outputs=outputs, client_timeout=self._timeout_s
+            )
+        answer = result.get_response()
+        if version not in {"", answer.model_version}:
+            raise ModelFailed(f"model {model}: asked for version {version}, {answer.model_version} answered")
+        return answer
+
+    @contextmanager
+    def _translated(self, model: str) -> Iterator[None]:
+        try:
+            yield
+        except InferenceServerException as error:
+            words = error.message() or "no message"
+            status = (error.status() or "").removeprefix("StatusCode.")
+            where = f"model {model} on the Triton server at {self.url}: {status.lower() or 'client error'}: {words}"
+            if status in _LATER or any(known in words for known in _LATER_WORDS):
+                raise ModelUnavailable(where) from error
+            raise ModelFailed(where) from error
+
+
+def _input(name: str, tensor: NDArray[np.generic]) -> triton.InferInput:
+    return triton.InferInput(name, list(tensor.shape), np_to_triton_dtype(tensor.dtype))
+
+
+def _decoded(
+    raw: bytes,
+    tensor: service_pb2.ModelInferResponse.InferOutputTensor | None,
+    dtype: DTypeLike,
+    what: str,
+) -> NDArray[np.generic]:
+    """The array that an answer describes; ``raw`` may be longer than it (memory reserved for the largest answer)."""
+    if tensor is None:
+        raise ModelFailed(f"model {what}: missing in the answer")
+    expected = np_to_triton_dtype(np.dtype(dtype))
+    if tensor.datatype != expected:
+        raise ModelFailed(f"model {what}: expected {expected}, found {tensor.datatype}")
+    shape = tuple(int(n) for n in tensor.shape)
+    count = int(np.prod(shape, dtype=np.int64))
+    if count * np.dtype(dtype).itemsize > len(raw):
+        raise ModelFailed(f"model {what}: {len(raw)} bytes came back for the shape {shape}")
+    return np.frombuffer(raw, dtype, count=count).reshape(shape)

@@ -1,0 +1,106 @@
+"""Where the pieces of the nvidia-pytriton wheel lie, and the folders and environment its server needs."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import inference
+from inference.errors import ServerNotStarted
+
+_SHARED_MEMORY = Path("/dev/shm")
+_PROBE = """
+import ctypes, json, pathlib, sys, sysconfig
+version = "%d.%d" % sys.version_info[:2]
+library = "libpython%s.so.1.0" % version
+config = sysconfig.get_config_vars()
+places = [config.get("LIBDIR") or "", "%s/%s" % (config.get("LIBDIR"), config.get("MULTIARCH")), sys.base_prefix + "/lib"]
+found = [place for place in places if (pathlib.Path(place) / library).is_file()]
+if not found:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        found = None
+print(json.dumps({"version": version, "packages": sysconfig.get_path("purelib"),
+                  "library": library, "library_places": found}))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How to call the server: the command with its environment, its backends, its shared memory's name."""
+
+    command: tuple[str, ...]
+    backends: Path
+    shared_memory_prefix: str
+
+    def remove_shared_memory(self) -> None:
+        """Remove what a killed server of the same working directory left in /dev/shm."""
+        for leftover in _SHARED_MEMORY.glob(f"{self.shared_memory_prefix}*"):
+            leftover.unlink(missing_ok=True)
+
+
+def lay_out(python_environment: Path, working_directory: Path) -> Layout:
+    """Make the backend folder in the working directory (again, if need be).
+
+    The backend's interpreter ignores PYTHONPATH; it takes its packages from the environment whose ``python3`` is
+    first in PATH, and it has the backend's own folder on its import path. Models import ``inference`` and nothing
+    else of the project: a link to that package alone is put there, not the folder it lies in, where the node's own
+    numpy may lie too. Raises ServerNotStarted where the environment lacks something.
+    """
+    python = python_environment / "bin" / "python"
+    if not python.exists():
+        raise ServerNotStarted(f"{python}: no such interpreter; `make triton` makes this environment")
+    facts = _probe(python)
+    packages = Path(facts["packages"])
+    server = packages / "pytriton" / "tritonserver"
+    stub = server / "python_backend_stubs" / facts["version"] / "triton_python_backend_stub"
+    for needed in (server / "bin" / "tritonserver", stub):
+        if not needed.is_file():
+            raise ServerNotStarted(f"{needed} is missing: install nvidia-pytriton into {python_environment}")
+    directory = working_directory.resolve()
+    backends = _backends(directory / "backends", server, stub)
+    libraries = [str(packages / "nvidia_pytriton.libs"), *facts["library_places"]]
+    command = (
+        "/usr/bin/env",
+        f"LD_LIBRARY_PATH={':'.join(libraries)}",
+        f"PATH={python.parent.absolute()}:{os.defpath}",
+        str(server / "bin" / "tritonserver"),
+    )
+    digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    return Layout(command=command, backends=backends, shared_memory_prefix=f"contour-triton-{digest}-")
+
+
+def _probe(python: Path) -> dict[str, str]:
+    ran = subprocess.run([python, "-I", "-c", _PROBE], capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise ServerNotStarted(f"{python} does not run: {ran.stderr.strip()}")
+    facts: dict[str, str] = json.loads(ran.stdout)
+    if facts["library_places"] is None:
+        raise ServerNotStarted(
+            f"{facts['library']} is missing: Triton's python backend needs Python as a shared library "
+            f"(Debian and Ubuntu: apt install libpython{facts['version']})"
+        )
+    return facts
+
+
+def _backends(folder: Path, server: Path, stub: Path) -> Path:
+    for source in (*(server / "backends" / "python").iterdir(), stub):
+        if source.is_file():
+            _link(folder / "python" / source.name, source)
+    _link(folder / "python" / "inference", Path(inference.__file__).resolve().parent)
+    return folder
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() and link.readlink() == target:
+        return
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    else:
+        link.unlink(missing_ok=True)
+    link.symlink_to(target)

@@ -1,0 +1,17 @@
+"""What can go wrong between a volume and its masks, sorted by what the caller does next."""
+
+
+class ModelUnavailable(Exception):
+    """The server is down, the model is not ready, or the answer took too long: try again later."""
+
+
+class ModelFailed(Exception):
+    """The model answered with an error or with nonsense: trying again gives the same."""
+
+
+class SpecRefused(Exception):
+    """A spec.json that is unreadable, contradicts itself or does not fit its folder; the message names the file."""
+
+
+class ServerNotStarted(Exception):
+    """The embedded server did not come up; the message holds the reason and the last lines of its log."""

@@ -1,0 +1,80 @@
+"""A CT volume in, one mask a structure on the CT's own grid out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from imaging.orientation import canonical, restore
+from imaging.volume import Mask, Masks, Volume
+from inference.client import Prediction
+from inference.errors import ModelFailed
+from inference.postprocess import remarks
+from inference.spec import ModelSpec, StructureSpec
+
+
+class Predictor(Protocol):
+    """What answers for a model: a TritonClient, or in tests something simpler."""
+
+    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+        """Bit planes and probabilities for a volume in canonical orientation."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segmentation:
+    """Masks on the CT's own grid, one for every label of the model, some perhaps empty, and what to know of them."""
+
+    masks: Masks
+    mean_probability: Mapping[str, float]
+    notes: tuple[str, ...]
+
+
+def segment(volume: Volume, spec: ModelSpec, client: Predictor) -> Segmentation:
+    """Contour a CT of any axial patient position with one model.
+
+    Raises ModelUnavailable (later) or ModelFailed, also where the answer does not fit the CT or the spec.
+    """
+    upright = canonical(volume)
+    prediction = client.infer(spec, upright)
+    _expect_fitting(prediction, spec, upright)
+    by_code = {code: _mask(prediction, index) for index, code in enumerate(spec.labels)}
+    notes = [note for structure in spec.structures for note in _remarks(structure, by_code, upright)]
+    return Segmentation(
+        masks=restore(Masks(grid=upright.grid, by_code=by_code), volume.grid),
+        mean_probability={
+            code: float(value) for code, value in zip(spec.labels, prediction.mean_probability, strict=True)
+        },
+        notes=tuple(notes),
+    )
+
+
+def _mask(prediction: Prediction, index: int) -> Mask:
+    plane = prediction.planes[index // 8]
+    return Mask.from_full((plane & np.uint8(1 << index % 8)) != 0)
+
+
+def _remarks(structure: StructureSpec, by_code: Mapping[str, Mask], upright: Volume) -> tuple[str, ...]:
+    mask, slices = by_code[structure.code], upright.grid.shape_zyx[0]
+    return remarks(
+        structure,
+        volume_cc=mask.voxels() * upright.grid.voxel_volume_mm3 / 1000.0,
+        touches_first=mask.start_zyx[0] == 0,
+        touches_last=mask.start_zyx[0] + mask.crop_zyx.shape[0] == slices,
+    )
+
+
+def _expect_fitting(prediction: Prediction, spec: ModelSpec, upright: Volume) -> None:
+    model = f"model {spec.name} version {spec.version}"
+    expected = (spec.planes, *upright.grid.shape_zyx)
+    if prediction.planes.shape != expected:
+        raise ModelFailed(f"{model}: expected masks of shape {expected}, found {prediction.planes.shape}")
+    if prediction.mean_probability.shape != (len(spec.labels),):
+        raise ModelFailed(
+            f"{model}: expected {len(spec.labels)} probabilities, found {prediction.mean_probability.shape}"
+        )
+    if not (np.isfinite(prediction.mean_probability).all()):
+        raise ModelFailed(f"{model}: a mean probability is not a number")
+    unused = 8 * spec.planes - len(spec.labels)
+    if unused and int(prediction.planes[-1].max(initial=0)) >= 1 << (8 - unused):
+        raise ModelFailed(f"{model}: bits beyond the {len(spec.labels)} structures are set")
