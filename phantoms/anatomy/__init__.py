@@ -1,0 +1,1 @@
+"""The head-and-neck patient, region by region, as layers of shapes."""
