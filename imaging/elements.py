@@ -94,10 +94,14 @@ def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[
         if element.tag in _DELIMITERS:
             return
         yield element
-        if element.length != UNDEFINED:
-            position = element.start + element.length
-        else:
-            position = _skip(data, element.start, end, _Level(False, _inside(element.vr, encoding)))
+        position = end_of(data, element, end, encoding)
+
+
+def end_of(data: bytes, element: Element, end: int, encoding: Encoding) -> int:
+    """The offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`."""
+    if element.length != UNDEFINED:
+        return element.start + element.length
+    return _skip(data, element.start, end, _Level(False, inside(element.vr, encoding)))
 
 
 def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterator[tuple[int, int]]:
@@ -116,6 +120,11 @@ def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterat
             yield start, position
 
 
+def inside(vr: bytes, encoding: Encoding) -> Encoding:
+    """How the items of a sequence are laid out: in one that came as UN implicit little endian (PS3.5 6.2.2)."""
+    return Encoding(False, True) if vr == b"UN" else encoding
+
+
 class _Level(NamedTuple):
     """Where a walk through undefined lengths stands: inside an item, or between the items of a sequence."""
 
@@ -132,7 +141,7 @@ def _skip(data: bytes, position: int, end: int, level: _Level) -> int:
         in_item, encoding = open_levels[-1]
         if in_item:
             tag, vr, start, length = _head(data, position, encoding)
-            inner = _Level(False, _inside(vr, encoding))
+            inner = _Level(False, inside(vr, encoding))
         else:
             tag, start, length = _item_head(data, position, encoding)
             inner = _Level(True, encoding)
@@ -145,11 +154,6 @@ def _skip(data: bytes, position: int, end: int, level: _Level) -> int:
         else:
             position = start + length
     return position
-
-
-def _inside(vr: bytes, encoding: Encoding) -> Encoding:
-    """UN of undefined length holds implicit little endian (PS3.5 6.2.2); all else is as outside."""
-    return Encoding(False, True) if vr == b"UN" else encoding
 
 
 def _head(data: bytes, position: int, encoding: Encoding) -> Element:

@@ -9,10 +9,25 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTS
 
 from imaging.contour_encoding import ContourEncoder, explicit_element, implicit_element
 from imaging.rtstruct_dataset import Elements, check_characters, elements_of, encodings_of
+from imaging.rtstruct_reading import read_structure_set
 from imaging.rtstruct_request import Producer, RoiContours, StructureSetRequest, check_request
+from imaging.structure_masks import RoiMasks, masks_on_grid
+from imaging.structure_set import GeometricType, ReadContour, Roi, StructureSet
 from imaging.uids import derived_uid
 
-__all__ = ["Producer", "RoiContours", "StructureSetRequest", "write_structure_set"]
+__all__ = [
+    "GeometricType",
+    "Producer",
+    "ReadContour",
+    "Roi",
+    "RoiContours",
+    "RoiMasks",
+    "StructureSet",
+    "StructureSetRequest",
+    "masks_on_grid",
+    "read_structure_set",
+    "write_structure_set",
+]
 
 _IMPLEMENTATION_UID = derived_uid("contour-node", "implementation class")
 _IMPLEMENTATION_VERSION = "CONTOUR_NODE"

@@ -165,7 +165,7 @@ def _roi(request: StructureSetRequest, number: int, roi: RoiContours) -> Dataset
         item.ROIDescription = roi.description
     if roi.contours:
         spacing_mm = request.series.volume.grid.spacing_zyx_mm[0]
-        item.ROIVolume = f"{sum(map(area_mm2, roi.contours)) * spacing_mm / 1000:.6g}"
+        item.ROIVolume = f"{volume_mm3(roi.contours, spacing_mm) / 1000:.6g}"
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     item.ROIGenerationDescription = producer.generation_description
     item.ROIDerivationAlgorithmIdentificationSequence = [algorithm]
@@ -184,12 +184,23 @@ def _observation(number: int, roi: RoiContours) -> Dataset:
     return item
 
 
-def area_mm2(contour: PlanarContour) -> float:
-    """The area inside a closed planar contour in mm2; the holes of a keyhole polygon are not in it."""
-    following = np.roll(contour.points_lps, -1, axis=0)
-    return float(
-        np.linalg.norm(np.cross(contour.points_lps - contour.points_lps[0], following).sum(axis=0)) / 2
-    )
+def volume_mm3(contours: Sequence[PlanarContour], spacing_mm: float) -> float:
+    """The area inside closed planar contours times the distance of slices; a keyhole polygon's holes are not in it.
+
+    Half the length of the sum of cross products of neighbouring points is a polygon's area; 0 for no contours.
+    """
+    if not contours:
+        return 0.0
+    counts = np.array([len(contour.points_lps) for contour in contours])
+    ends = np.cumsum(counts)
+    points = np.concatenate([contour.points_lps for contour in contours])
+    points = points - np.repeat(points[ends - counts], counts, axis=0)
+    following = np.arange(1, len(points) + 1)
+    following[ends - 1] = ends - counts
+    (x, y, z), (u, v, w) = points.T, points[following].T
+    normals = np.stack([y * w - z * v, z * u - x * w, x * v - y * u])
+    areas = np.linalg.norm(np.add.reduceat(normals, ends - counts, axis=1), axis=0) / 2
+    return float(areas.sum()) * spacing_mm
 
 
 def _coded(code: Code) -> Dataset:
