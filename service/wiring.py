@@ -157,7 +157,7 @@ def _database(settings: Settings) -> Database:
 
 
 def _recover(store: Store) -> None:
-    found = store.files.recover(store.book.has_file)
+    found = store.files.recover(store.book.known_files)
     if found.removed_parts:
         log.warning("removed %d files that were not completely written", len(found.removed_parts))
     for path in found.files_without_row:

@@ -1,0 +1,31 @@
+"""What the demo shows at its end: the job's row, where the time went, and the contours on the CT."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from imaging.ct import SourceFile, read_ct
+from imaging.picture import panels
+from imaging.rtstruct_reading import read_structure_set
+from imaging.structure_masks import masks_on_grid
+from service.store import JobEvent, JobStatus
+
+
+def print_job(console: Console, job: JobStatus, events: Sequence[JobEvent]) -> None:
+    """The job's row without what is empty, and the seconds from its last slice to each event."""
+    row = Table("job_status", "", title="the job's row", title_justify="left")
+    for name, value in vars(job).items():
+        if value not in (None, ""):
+            row.add_row(name, str(value))
+    console.print(row)
+    times = Table("s after the last slice", "event", "what", title="timings", title_justify="left")
+    for event in events:
+        after = (event.at - job.last_received_at).total_seconds()
+        times.add_row(f"{after:7.2f}", event.kind.value, event.message)
+    console.print(times)
+    if job.delivered_at is not None:
+        total = (job.delivered_at - job.last_received_at).total_seconds()
+        console.print(f"last slice received -> structure set delivered: {total:.1f} s")
