@@ -48,9 +48,7 @@ def running_tps(folder: Path) -> Iterator[Tps]:
     entity = AE(TPS_AET)
     entity.add_supported_context(RTStructureSetStorage)
     entity.add_supported_context(Verification)
-    server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, tps.keep)]
-    )
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, tps.keep)])
     assert server is not None  # start_server returns one where it does not block
     tps.port = int(server.server_address[1])
     try:

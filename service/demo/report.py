@@ -1,16 +1,10 @@
 """What the demo shows at its end: the job's row, where the time went, and the contours on the CT."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from imaging.ct import SourceFile, read_ct
-from imaging.picture import panels
-from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import masks_on_grid
 from service.store import JobEvent, JobStatus
 
 

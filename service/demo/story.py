@@ -1,13 +1,6 @@
 """What the demo does, in order: start the node, send a CT, watch the job, draw what came back."""
 
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,22 +13,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from imaging.ct import SourceFile
-from inference.errors import ModelFailed, ModelUnavailable
 from phantoms.dicom import ct_files
 from phantoms.head_neck import make_head_neck
 from service import wiring
-from service.config import Settings, load_settings
-from service.demo.peers import TPS_AET, Tps, running_tps, send_series
+from service.config import Settings
+from service.demo.node import ended_job, running_node
+from service.demo.peers import Tps, running_tps, send_series
 from service.demo.report import print_job, write_picture
-from service.errors import Refused, TryAgain
-from service.store import JobBook, JobState, JobStatus
-from service.supervise import role_command
-
-START_TIMEOUT_S = 180.0
-JOB_TIMEOUT_S = 900.0
-ENDED = frozenset(
-    {JobState.DONE, JobState.REFUSED, JobState.PARKED, JobState.CANCELLED, JobState.SUPERSEDED}
-)
+from service.errors import Refused
+from service.store import JobState
 
 console = Console(highlight=False)
 
@@ -53,12 +39,11 @@ def run_demo(ct: Path | None, out: Path) -> int:
     node_folder = out / "node"
     rmtree(node_folder, ignore_errors=True)
     with running_tps(out) as tps:
-        settings_file = _write_settings(node_folder, tps.port)
-        settings = load_settings(settings_file, {})
-        with _node(settings_file, out / "node.log"), wiring.opened_store(settings) as store:
-            _wait_until_ready(settings, out / "node.log")
+        console.print("starting the node and its Triton server")
+        with running_node(node_folder, tps.port) as settings, wiring.opened_store(settings) as store:
             _send(series, settings)
-            job = _watch(store.book, series.uid)
+            with console.status("") as status:
+                job = ended_job(store.book, series.uid, status.update)
             print_job(console, job, store.book.events(job.id))
             if job.state is not JobState.DONE or not tps.wait(10):
                 console.print(f"[red]no structure set: {job.state.value}: {job.reason}[/red]")
@@ -95,79 +80,6 @@ def _series_of(folder: Path) -> _Series:
     return _Series(uid=uid, files=tuple(files))
 
 
-def _write_settings(folder: Path, tps_port: int) -> Path:
-    folder.mkdir(parents=True)
-    receive_port, triton_port = _free_ports(2)
-    root = Path(__file__).resolve().parents[2]
-    file = folder / "settings.toml"
-    file.write_text(f"""# Written by contour-node demo.
-[node]
-storage_dir = "{(folder / "store").resolve()}"
-[receive]
-host = "127.0.0.1"
-port = {receive_port}
-[triton]
-url = "127.0.0.1:{triton_port}"
-environment = "{root / ".venv-triton"}"
-model_repository = "{root / "model_repository"}"
-[assemble]
-quiet_s = 3
-poll_s = 0.2
-[work]
-poll_s = 0.2
-[send]
-poll_s = 0.2
-[destinations.tps]
-ae_title = "{TPS_AET}"
-host = "127.0.0.1"
-port = {tps_port}
-[[rules]]
-name = "demo"
-model = "hn_oar"
-destinations = ["tps"]
-""")
-    return file
-
-
-@contextmanager
-def _node(settings_file: Path, log_file: Path) -> Iterator[None]:
-    """The whole node, as `contour-node serve` runs it; its log goes to a file."""
-    with log_file.open("w") as log:
-        process = subprocess.Popen(role_command(("serve",), settings_file), stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def _wait_until_ready(settings: Settings, log_file: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    with console.status("starting the node and its Triton server"):
-        while not (_listens(settings.receive.port) and _models_are_ready(settings)):
-            if time.monotonic() > deadline:
-                raise TryAgain(f"the node was not ready within {START_TIMEOUT_S:g} s; see {log_file}")
-            time.sleep(0.3)
-    console.print("the node is ready")
-
-
-def _models_are_ready(settings: Settings) -> bool:
-    try:
-        with wiring.triton_client(settings) as server:
-            server.check()
-            server.ready("hn_oar")
-    except ModelUnavailable:
-        return False
-    except ModelFailed as reason:
-        raise Refused(str(reason)) from reason
-    return True
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def _send(series: _Series, settings: Settings) -> None:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("sending", total=len(series.files))
@@ -180,40 +92,11 @@ def _send(series: _Series, settings: Settings) -> None:
     console.print(f"sent to {settings.receive.ae_title} at port {settings.receive.port}")
 
 
-def _watch(book: JobBook, series_uid: str) -> JobStatus:
-    """Show the job's state until it has ended."""
-    deadline = time.monotonic() + JOB_TIMEOUT_S
-    shown = ""
-    with console.status("") as status:
-        while True:
-            jobs = book.list_jobs(series_uid=series_uid, limit=1)
-            if jobs:
-                job = jobs[0]
-                now = " ".join(filter(None, (job.state.value, job.stage, job.reason)))
-                if now != shown:
-                    status.update(now)
-                    shown = now
-                if job.state in ENDED:
-                    return job
-            if time.monotonic() > deadline:
-                raise TryAgain(f"the job did not end within {JOB_TIMEOUT_S:g} s; it was {shown!r}")
-            time.sleep(0.2)
-
-
 def _draw(series: _Series, tps: Tps, out: Path) -> int:
     picture = out / "contours.png"
     write_picture(console, series.files, tps.received[-1], picture)
-    console.print(f"structure set: {tps.received[-1]}\npicture:       {picture}\nnode's log:    {out / 'node.log'}")
+    console.print(
+        f"structure set: {tps.received[-1]}\npicture:       {picture}\nnode's log:    {out / 'node' / 'node.log'}"
+    )
     console.print("For research use only: nobody has approved these contours.")
     return 0
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from inference.segment import Segmentation, segment
-
 from imaging.contours import contours
 from imaging.ct import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
@@ -12,6 +10,7 @@ from imaging.rtstruct import Producer, RoiContours, StructureSetRequest, write_s
 from imaging.structures import CATALOGUE
 from imaging.uids import derived_uid
 from inference.client import TritonClient
+from inference.segment import Segmentation, segment
 from inference.spec import ModelSpec
 from service.errors import Refused
 from service.store import ClaimedJob, FileStore, StoredInstance

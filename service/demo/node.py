@@ -1,0 +1,127 @@
+"""A whole node on embedded defaults and free loopback ports, as `contour-node serve` runs it."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from inference.errors import ModelFailed, ModelUnavailable
+from service import wiring
+from service.config import Settings, load_settings
+from service.demo.peers import TPS_AET
+from service.errors import Refused, TryAgain
+from service.store import JobBook, JobState, JobStatus
+from service.supervise import role_command
+
+START_TIMEOUT_S = 180.0
+JOB_TIMEOUT_S = 900.0
+ENDED = frozenset({JobState.DONE, JobState.REFUSED, JobState.PARKED, JobState.CANCELLED, JobState.SUPERSEDED})
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def running_node(folder: Path, tps_port: int) -> Iterator[Settings]:
+    """A node that keeps everything in ``folder``, delivers to a TPS on loopback, and is ready.
+
+    Its log is ``node.log`` in the folder. Raises TryAgain where it is not ready in time, Refused where its model
+    server corrupts tensors.
+    """
+    settings_file = _write_settings(folder, tps_port)
+    settings = load_settings(settings_file, {})
+    log_file = folder / "node.log"
+    with log_file.open("w") as log:
+        process = subprocess.Popen(role_command(("serve",), settings_file), stdout=log, stderr=log)
+        try:
+            _wait_until_ready(settings, process, log_file)
+            yield settings
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def ended_job(book: JobBook, series_uid: str, show: Callable[[str], None]) -> JobStatus:
+    """The newest job of a series once it has ended; ``show`` is told each state on the way."""
+    deadline = time.monotonic() + JOB_TIMEOUT_S
+    shown = ""
+    while time.monotonic() < deadline:
+        for job in book.list_jobs(series_uid=series_uid, limit=1):
+            now = " ".join(filter(None, (job.state.value, job.stage, job.reason)))
+            if now != shown:
+                show(now)
+                shown = now
+            if job.state in ENDED:
+                return job
+        time.sleep(0.1)
+    raise TryAgain(f"the job did not end within {JOB_TIMEOUT_S:g} s; it was {shown!r}")
+
+
+def _write_settings(folder: Path, tps_port: int) -> Path:
+    folder.mkdir(parents=True)
+    receive_port, triton_port = _free_ports(2)
+    file = folder / "settings.toml"
+    file.write_text(f"""# Written by contour-node demo.
+[node]
+storage_dir = "{(folder / "store").resolve()}"
+[receive]
+host = "127.0.0.1"
+port = {receive_port}
+[triton]
+url = "127.0.0.1:{triton_port}"
+environment = "{ROOT / ".venv-triton"}"
+model_repository = "{ROOT / "model_repository"}"
+[assemble]
+quiet_s = 3
+poll_s = 0.2
+[work]
+poll_s = 0.2
+[send]
+poll_s = 0.2
+[destinations.tps]
+ae_title = "{TPS_AET}"
+host = "127.0.0.1"
+port = {tps_port}
+[[rules]]
+name = "demo"
+model = "hn_oar"
+destinations = ["tps"]
+""")
+    return file
+
+
+def _wait_until_ready(settings: Settings, process: subprocess.Popen[bytes], log_file: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (_listens(settings.receive.port) and _models_are_ready(settings)):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise TryAgain(f"the node was not ready within {START_TIMEOUT_S:g} s; see {log_file}")
+        time.sleep(0.3)
+
+
+def _models_are_ready(settings: Settings) -> bool:
+    try:
+        with wiring.triton_client(settings) as server:
+            server.check()
+            server.ready("hn_oar")
+    except ModelUnavailable:
+        return False
+    except ModelFailed as reason:
+        raise Refused(str(reason)) from reason
+    return True
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_ports(count: int) -> Sequence[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
