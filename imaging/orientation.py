@@ -10,6 +10,7 @@ from imaging.grid import Grid, Vector
 from imaging.volume import Mask, Masks, Volume
 
 _T = TypeVar("_T")
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 # Rows: the patient directions along which a canonical index z, y, x grows: to the head, to the back, to the left.
 _CANONICAL = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 
@@ -60,6 +61,13 @@ def canonical_grid(grid: Grid) -> Grid:
     )
 
 
+def canonical_masks(masks: Masks) -> Masks:
+    """The same voxels as masks on `canonical_grid(masks.grid)`; `restore` is the way back."""
+    turn, shape = _turn(masks.grid), masks.grid.shape_zyx
+    by_code = {code: _turn_mask(mask, turn, shape) for code, mask in masks.by_code.items()}
+    return replace(masks, grid=canonical_grid(masks.grid), by_code=by_code)
+
+
 def restore(masks: Masks, original: Grid) -> Masks:
     """Masks made on `canonical_grid(original)` as masks of the same voxels on `original`.
 
@@ -93,7 +101,17 @@ def _restore_mask(mask: Mask, turn: _Turn, shape_zyx: tuple[int, int, int]) -> M
     return Mask(crop_zyx=crop, start_zyx=_three([start[i] for i in inverse]))
 
 
-def _apply(array_zyx: NDArray[np.int16], turn: _Turn) -> NDArray[np.int16]:
+def _turn_mask(mask: Mask, turn: _Turn, shape_zyx: tuple[int, int, int]) -> Mask:
+    if not mask.crop_zyx.size:
+        return Mask.empty()
+    start = [
+        shape_zyx[axis] - mask.start_zyx[axis] - mask.crop_zyx.shape[axis] if back else mask.start_zyx[axis]
+        for axis, back in zip(turn.order, turn.flipped, strict=True)
+    ]
+    return Mask(crop_zyx=np.ascontiguousarray(_apply(mask.crop_zyx, turn)), start_zyx=_three(start))
+
+
+def _apply(array_zyx: NDArray[_Scalar], turn: _Turn) -> NDArray[_Scalar]:
     flips = tuple(slice(None, None, -1) if back else slice(None) for back in turn.flipped)
     return array_zyx.transpose(turn.order)[flips]
 
