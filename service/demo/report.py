@@ -1,10 +1,18 @@
 """What the demo shows at its end: the job's row, where the time went, and the contours on the CT."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from imaging.ct import SourceFile, read_ct
+from imaging.picture import picture
+from imaging.rtstruct_reading import read_structure_set
+from imaging.structure_masks import masks_on_grid
+from imaging.structures import CATALOGUE
+from imaging.volume import Masks
 from service.store import JobEvent, JobStatus
 
 
@@ -23,3 +31,18 @@ def print_job(console: Console, job: JobStatus, events: Sequence[JobEvent]) -> N
     if job.delivered_at is not None:
         total = (job.delivered_at - job.last_received_at).total_seconds()
         console.print(f"last slice received -> structure set delivered: {total:.1f} s")
+
+
+def write_picture(files: Sequence[SourceFile], structure_set: bytes, path: Path) -> None:
+    """Draw the contours that came back, read from the file itself, over the CT that was sent."""
+    series = read_ct(files)
+    found = read_structure_set(structure_set)
+    masks = masks_on_grid(found, series)
+    codes = {structure.name: code for code, structure in CATALOGUE.items()}
+    by_code = {codes.get(roi.name, roi.name): masks.by_number[roi.number] for roi in found.rois}
+    drawn = picture(
+        series.volume,
+        Masks(grid=series.volume.grid, by_code=by_code),
+        title="UNAPPROVED - for research use only",
+    )
+    Image.fromarray(drawn).save(path)

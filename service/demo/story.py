@@ -94,7 +94,7 @@ def _send(series: _Series, settings: Settings) -> None:
 
 def _draw(series: _Series, tps: Tps, out: Path) -> int:
     picture = out / "contours.png"
-    write_picture(console, series.files, tps.received[-1], picture)
+    write_picture(series.files, tps.received[-1].read_bytes(), picture)
     console.print(
         f"structure set: {tps.received[-1]}\npicture:       {picture}\nnode's log:    {out / 'node' / 'node.log'}"
     )

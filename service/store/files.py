@@ -36,7 +36,7 @@ class FileStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        with _translated(f"the storage folder {root} cannot be made"):
+        with translated(f"the storage folder {root} cannot be made"):
             for folder in (PARTS, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
             for folder in (OBJECTS, "", ".."):
@@ -55,10 +55,10 @@ class FileStore:
         part = self._root / PARTS / f"{secrets.token_hex(16)}.part"
         chunks = (data,) if isinstance(data, bytes) else data
         try:
-            with _translated("a received object cannot be written"):
+            with translated("a received object cannot be written"):
                 return self._write(part, uid, chunks, header)
         finally:
-            with _translated("a part file cannot be removed"):
+            with translated("a part file cannot be removed"):
                 part.unlink(missing_ok=True)  # renamed unless something went wrong
 
     def open(self, path: str) -> BinaryIO:
@@ -73,19 +73,19 @@ class FileStore:
 
     def read(self, path: str) -> bytes:
         """Give the bytes of a stored file."""
-        with self.open(path) as file, _translated(f"the file {path} cannot be read"):
+        with self.open(path) as file, translated(f"the file {path} cannot be read"):
             return file.read()
 
     def discard(self, file: StoredFile) -> None:
         """Remove a file that no row names (the answer to Outcome.CONFLICT)."""
-        with _translated(f"the file {file.path} cannot be removed"):
+        with translated(f"the file {file.path} cannot be removed"):
             self._place(file.path).unlink(missing_ok=True)
 
     def verify(self, file: StoredFile) -> bool:
         """Tell whether the file is there with its size and checksum."""
         digest = hashlib.sha256()
         try:
-            with self.open(file.path) as stream, _translated(f"the file {file.path} cannot be read"):
+            with self.open(file.path) as stream, translated(f"the file {file.path} cannot be read"):
                 size_bytes = len(stream.read(file.header_bytes))
                 while chunk := stream.read(CHUNK_BYTES):
                     size_bytes += len(chunk)
@@ -103,7 +103,7 @@ class FileStore:
             known: gives those of some paths that a row names (JobBook.known_files).
             min_age_s: younger files are left out: their row may be on its way.
         """
-        with _translated(f"the storage folder {self._root} cannot be read"):
+        with translated(f"the storage folder {self._root} cannot be read"):
             removed = tuple(
                 part.name for part in sorted((self._root / PARTS).iterdir()) if _remove_if_orphan(part)
             )
@@ -182,7 +182,7 @@ def _age_s(file: Path) -> float:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -76,7 +76,6 @@ class Worker:
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
         self._check_server(heartbeat)
-        heartbeat.stage("reading")
         sources = load_sources(self.files, self.queue.instances_of(claim.id))
         structure_set = contour(claim, sources, spec, self.server, heartbeat.stage)
         heartbeat.stage("storing")
