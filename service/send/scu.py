@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation, AssociationSocket
+from typing_extensions import override
 
 from service.config import Peer
 from service.errors import Refused
@@ -34,6 +37,26 @@ _REASONS = {  # PS3.8 Table 9-21: source and reason
     (3, 1): "it is congested",
     (3, 2): "it has no association left",
 }
+
+
+class _Entity(AE):
+    """An AE whose sockets can be closed: pynetdicom 3.0 leaves that of a failed connection to the garbage collector."""
+
+    def __init__(self, ae_title: str) -> None:
+        super().__init__(ae_title)
+        self.opened: list[socket.socket] = []
+
+    @override
+    def _create_socket(
+        self,
+        assoc: Association,
+        address: AddressInformation,
+        tls_args: tuple[ssl.SSLContext, str] | None,
+    ) -> AssociationSocket:
+        created = super()._create_socket(assoc, address, tls_args)
+        if created.socket is not None:
+            self.opened.append(created.socket)
+        return created
 
 
 class Scu:
@@ -67,31 +90,40 @@ class Scu:
     def _with(
         self, peer: Peer, contexts: list[PresentationContext], request: Callable[[Association], Outcome]
     ) -> Outcome:
-        connected: list[evt.Event] = []
-        entity = AE(self._calling_aet)
+        entity = _Entity(self._calling_aet)
         entity.acse_timeout = entity.dimse_timeout = self._timeout_s
         entity.network_timeout = entity.connection_timeout = self._timeout_s
         try:
-            association = entity.associate(
-                peer.host,
-                peer.port,
-                contexts=contexts,
-                ae_title=peer.ae_title,
-                max_pdu=0,
-                evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
-            )
+            return _ask(entity, peer, contexts, request)
         except socket.gaierror as error:
             return TransientFailure(reason=f"host name {peer.host} has no address: {error.strerror}")
-        if not association.is_established:
-            return _not_established(association, peer, is_connected=bool(connected))
-        try:
-            return request(association)
-        except RuntimeError as error:  # pynetdicom: "the association ... must be established"
-            log.info("association lost", extra={"host": peer.host, "reason": str(error)})
-            return TransientFailure(reason="the association was lost before the request went out")
         finally:
-            if association.is_established:
-                association.release()
+            for opened in entity.opened:
+                opened.close()
+
+
+def _ask(
+    entity: AE, peer: Peer, contexts: list[PresentationContext], request: Callable[[Association], Outcome]
+) -> Outcome:
+    connected: list[evt.Event] = []
+    association = entity.associate(
+        peer.host,
+        peer.port,
+        contexts=contexts,
+        ae_title=peer.ae_title,
+        max_pdu=0,
+        evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
+    )
+    if not association.is_established:
+        return _not_established(association, peer, is_connected=bool(connected))
+    try:
+        return request(association)
+    except RuntimeError as error:  # pynetdicom: "the association ... must be established"
+        log.info("association lost", extra={"host": peer.host, "reason": str(error)})
+        return TransientFailure(reason="the association was lost before the request went out")
+    finally:
+        if association.is_established:
+            association.release()
 
 
 def _transfer_syntaxes(stored: StoredObject) -> list[str]:
