@@ -53,13 +53,22 @@ class FileStore:
             StorageUnavailable: any other failure of the disk.
         """
         part = self._root / PARTS / f"{secrets.token_hex(16)}.part"
-        chunks = (data,) if isinstance(data, bytes) else data
+        with translated("a received object cannot be written"):
+            descriptor = _open_locked(part)
         try:
-            with translated("a received object cannot be written"):
-                return self._write(part, uid, chunks, header)
+            size_bytes, digest = _fill(descriptor, header, (data,) if isinstance(data, bytes) else data)
+            with translated("a received object cannot be made durable"):
+                os.fsync(descriptor)
+                path = _path(uid, digest.copy(), header)
+                part.rename(self._root / path)
+                _sync_folder((self._root / path).parent)
         finally:
+            os.close(descriptor)
             with translated("a part file cannot be removed"):
-                part.unlink(missing_ok=True)  # renamed unless something went wrong
+                part.unlink(missing_ok=True)  # it was renamed, unless something went wrong
+        return StoredFile(
+            path=path, size_bytes=size_bytes, sha256=digest.hexdigest(), header_bytes=len(header)
+        )
 
     def open(self, path: str) -> BinaryIO:
         """Open a stored file for reading, by the path in its row."""
@@ -117,31 +126,27 @@ class FileStore:
                 without_row += sorted(paths - set(known(paths))) if paths else []
         return Recovery(removed_parts=removed, files_without_row=tuple(without_row))
 
-    def _write(self, part: Path, uid: str, chunks: Iterable[bytes], header: bytes) -> StoredFile:
-        """Write the part file, make it durable, and give it its name, which is made from what stands in it."""
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells a starting process that this part is being written
-            digest = hashlib.sha256()
-            size_bytes = _write_all(descriptor, header)
-            for chunk in chunks:
-                size_bytes += _write_all(descriptor, chunk)
-                digest.update(chunk)
-            os.fsync(descriptor)
-            path = _path(uid, digest.copy(), header)
-            final = self._root / path
-            part.rename(final)
-        finally:
-            os.close(descriptor)
-        _sync_folder(final.parent)
-        return StoredFile(
-            path=path, size_bytes=size_bytes, sha256=digest.hexdigest(), header_bytes=len(header)
-        )
-
     def _place(self, path: str) -> Path:
         if not PATH.fullmatch(path):
             raise ValueError(f"{path!a} is not the path of a stored file")
         return self._root / path
+
+
+def _open_locked(part: Path) -> int:
+    """Make a part file whose lock tells a starting process that somebody is writing it."""
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def _fill(descriptor: int, header: bytes, chunks: Iterable[bytes]) -> "tuple[int, hashlib._Hash]":
+    """Write everything; only what the disk raises is translated, not what the sender's iterator raises."""
+    digest = hashlib.sha256()
+    size_bytes = _write_all(descriptor, header)
+    for chunk in chunks:
+        size_bytes += _write_all(descriptor, chunk)
+        digest.update(chunk)
+    return size_bytes, digest
 
 
 def _path(uid: str, digest: "hashlib._Hash", header: bytes) -> str:
@@ -153,8 +158,9 @@ def _path(uid: str, digest: "hashlib._Hash", header: bytes) -> str:
 
 def _write_all(descriptor: int, data: bytes) -> int:
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    with translated("a received object cannot be written"):
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
     return len(data)
 
 
@@ -183,6 +189,7 @@ def _age_s(file: Path) -> float:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
+    """Turn what a full or broken disk raises into the store's errors."""
     try:
         yield
     except OSError as error:

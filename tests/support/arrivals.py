@@ -142,7 +142,7 @@ def _superseded(node: Node, job: OpenJob) -> None:
 
 
 _WAYS = {
-    JobState.RECEIVED: lambda node, job: None,
+    JobState.RECEIVED: lambda _node, _job: None,
     JobState.WAITING: lambda node, job: node.series.hold(job.id, "slice 3 is missing"),
     JobState.QUEUED: _sealed,
     JobState.RUNNING: _running,

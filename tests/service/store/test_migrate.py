@@ -1,0 +1,54 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from service.errors import Refused
+from service.store import Database, DatabaseUnavailable, upgrade
+from service.store.schema import METADATA
+
+
+def test_an_empty_database_says_that_it_has_no_tables_until_it_is_upgraded(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    with pytest.raises(DatabaseUnavailable, match="no tables"):
+        database.check()
+    upgrade(empty_database_url)
+    database.check()
+    upgrade(empty_database_url)
+    database.check()
+    database.close()
+
+
+def test_several_that_upgrade_at_once_do_it_once(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        for task in [threads.submit(upgrade, empty_database_url) for _ in range(4)]:
+            task.result()
+    database = Database(empty_database_url)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
+    database.close()
+
+
+def test_the_migrations_make_the_tables_that_the_queries_use(database: Database) -> None:
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+        assert inspect(connection).get_view_names() == ["job_status"]
+
+
+def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    database = Database(database_url)
+    try:
+        _set_revision(database, "9999")
+        with pytest.raises(Refused, match="9999"):
+            upgrade(database_url)
+    finally:
+        _set_revision(database, "0001")
+        database.close()
+
+
+def _set_revision(database: Database, revision: str) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})

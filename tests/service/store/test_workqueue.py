@@ -1,0 +1,178 @@
+import multiprocessing
+from collections import Counter
+
+import pytest
+
+from service.store import ClaimedJob, Database, EventKind, JobState, WorkQueue
+from tests.support.arrivals import SERIES, Node, received, stored_file
+
+
+def test_a_claim_carries_what_the_worker_needs(node: Node) -> None:
+    job = node.job_in(JobState.QUEUED)
+    claim = node.claimed("w1")
+    status = node.book.job(job)
+    assert (claim.id, claim.uid, claim.series_uid, claim.attempt) == (job, status.uid, SERIES, 1)
+    assert (claim.rule, claim.model, claim.model_version) == ("hn", "hn_oar", 1)
+    assert (status.state, status.worker, status.started_at) == (JobState.RUNNING, "w1", node.clock.now)
+    assert node.claim("w2") is None
+    assert len(node.work.instances_of(claim.id)) == 2
+
+
+def test_the_more_urgent_job_comes_first_then_the_older(node: Node) -> None:
+    for series, priority in (("1.1", 50), ("1.2", 90), ("1.3", 50), ("1.4", 90)):
+        node.receive(received(1, series=series))
+        node.seal(priority=priority)
+        node.clock.tick(1)
+    assert [node.claimed().series_uid for _ in range(4)] == ["1.2", "1.4", "1.1", "1.3"]
+
+
+def test_stages_are_seen_and_kept(node: Node) -> None:
+    claim = _running(node)
+    assert node.work.stage(claim, "inferring")
+    assert node.book.job(claim.id).stage == "inferring"
+    assert node.work.stage(claim, "writing")
+    messages = [event.message for event in node.book.events(claim.id) if event.kind is EventKind.STAGE]
+    assert messages == ["inferring", "writing"]
+
+
+def test_finish_makes_one_delivery_a_destination(node: Node) -> None:
+    claim = _running(node)
+    assert node.finish(claim, "tps", "pacs", "tps")
+    status = node.book.job(claim.id)
+    assert (status.state, status.worker, status.stage) == (JobState.DELIVERING, "", "")
+    assert [one.destination for one in node.book.deliveries(claim.id)] == ["pacs", "tps"]
+    assert node.book.result(claim.id) == stored_file(f"2.25.{claim.id}").__class__(
+        path=stored_file(f"2.25.{claim.id}").path,
+        size_bytes=500,
+        sha256=stored_file(f"2.25.{claim.id}").sha256,
+    )
+
+
+def test_finish_without_a_destination_is_a_bug(node: Node) -> None:
+    claim = _running(node)
+    with pytest.raises(ValueError, match="no destination"):
+        node.work.finish(claim, result=stored_file("2.25.1"), destinations=())
+
+
+def test_postpone_waits_and_does_not_count(node: Node) -> None:
+    claim = _running(node)
+    assert node.work.postpone(claim, reason="Triton is not ready", delay_s=15)
+    status = node.book.job(claim.id)
+    assert (status.state, status.attempts, status.reason) == (JobState.QUEUED, 0, "Triton is not ready")
+    node.clock.tick(14)
+    assert node.claim() is None
+    node.clock.tick(1)
+    assert node.claimed().attempt == 1
+
+
+def test_a_failure_is_tried_again_after_its_delay_and_parked_after_the_last(node: Node) -> None:
+    claim = _running(node)
+    uid = claim.uid
+    for attempt in (1, 2):
+        assert claim.attempt == attempt
+        assert node.work.fail(claim, reason="broken pipe", max_attempts=3, delay_s=30)
+        assert node.book.job(claim.id).state is JobState.FAILED
+        node.clock.tick(29)
+        assert node.claim() is None
+        node.clock.tick(1)
+        claim = node.claimed()
+        assert claim.uid == uid
+    assert node.work.fail(claim, reason="broken pipe", max_attempts=3, delay_s=30)
+    status = node.book.job(claim.id)
+    assert (status.state, status.reason) == (JobState.PARKED, "broken pipe")
+    node.clock.tick(10**6)
+    assert node.claim() is None
+
+
+def test_heartbeats_keep_a_lease_and_silence_loses_it(node: Node) -> None:
+    first = _running(node)
+    for _ in range(5):
+        node.clock.tick(50)
+        assert node.work.heartbeat(first, lease_s=60)
+        assert node.claim("w2") is None
+    node.clock.tick(61)
+    second = node.claimed("w2")
+    assert (second.id, second.uid, second.attempt) == (first.id, first.uid, 2)
+    assert not node.work.heartbeat(first, lease_s=60)
+    last = node.book.events(first.id)[-1]
+    assert (last.kind, last.message) == (EventKind.LEASE_EXPIRED, "w1 gave no sign of life; w2 takes over")
+    _nothing_can_be_written(node, first)
+    assert node.finish(second)
+
+
+def test_a_worker_of_the_same_name_is_not_the_one_that_lost_the_lease(node: Node) -> None:
+    first = _running(node)
+    node.clock.tick(61)
+    second = node.claimed("w1")
+    assert not node.finish(first)
+    assert node.finish(second)
+
+
+def test_a_job_that_kills_its_workers_is_parked(node: Node) -> None:
+    job = _running(node).id
+    for _ in range(2):
+        node.clock.tick(61)
+        assert node.claim() is not None
+    node.clock.tick(61)
+    assert node.claim() is None
+    status = node.book.job(job)
+    assert status.state is JobState.PARKED
+    assert "3 workers" in status.reason
+
+
+def test_a_cancelled_or_superseded_job_cannot_be_written_to(node: Node) -> None:
+    claim = _running(node)
+    node.book.cancel(claim.id)
+    _nothing_can_be_written(node, claim)
+    node.receive(received(3))
+    node.seal()
+    newer = node.claimed()
+    node.receive(received(4))
+    assert node.book.job(newer.id).state is JobState.SUPERSEDED
+    _nothing_can_be_written(node, newer)
+
+
+def test_refused_by_the_worker(node: Node) -> None:
+    claim = _running(node)
+    assert node.work.refuse(claim, reason="2 slices are missing between z = 3.0 and z = 9.0 mm")
+    assert node.book.job(claim.id).state is JobState.REFUSED
+
+
+def test_several_processes_never_claim_a_job_twice(node: Node, database_url: str) -> None:
+    for number in range(60):
+        node.receive(received(1, series=f"1.2.{number + 1}"))
+        node.seal()
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(4) as pool:
+        claimed = pool.map(_claim_until_empty, [(database_url, f"w{number}") for number in range(4)])
+    counted = Counter(job for jobs in claimed for job in jobs)
+    assert len(counted) == 60
+    assert set(counted.values()) == {1}
+    assert all(job.state is JobState.RUNNING for job in node.book.list_jobs())
+
+
+def _claim_until_empty(arguments: tuple[str, str]) -> list[int]:
+    url, worker = arguments
+    database = Database(url)
+    queue, jobs = WorkQueue(database), []
+    while (claim := queue.claim(worker, lease_s=3600, max_attempts=3)) is not None:
+        jobs.append(claim.id)
+    database.close()
+    return jobs
+
+
+def _running(node: Node) -> ClaimedJob:
+    node.job_in(JobState.QUEUED)
+    return node.claimed("w1")
+
+
+def _nothing_can_be_written(node: Node, claim: ClaimedJob) -> None:
+    before = node.book.job(claim.id)
+    assert not node.work.heartbeat(claim, lease_s=60)
+    assert not node.work.stage(claim, "inferring")
+    assert not node.finish(claim)
+    assert not node.work.postpone(claim, reason="later", delay_s=1)
+    assert not node.work.fail(claim, reason="broken", max_attempts=3, delay_s=1)
+    assert not node.work.refuse(claim, reason="tilted")
+    assert node.book.job(claim.id) == before
+    assert node.book.deliveries(claim.id) == []
