@@ -120,7 +120,9 @@ class Node:
         try:
             job = until(newest_ended, seconds=seconds, why=f"a job of {series_uid} ends")
         except AssertionError as error:
-            raise AssertionError(f"{error}; {self.jobs(series_uid)}; {self.log.read_text()[-3000:]}") from error
+            raise AssertionError(
+                f"{error}; {self.jobs(series_uid)}; {self.log.read_text()[-3000:]}"
+            ) from error
         assert isinstance(job, JobStatus)
         return job
 
@@ -156,7 +158,9 @@ class Node:
         return process
 
 
-def write_settings(folder: Path, *, tps_port: int, ports: Sequence[int], database_url: str | None = None) -> Node:
+def write_settings(
+    folder: Path, *, tps_port: int, ports: Sequence[int], database_url: str | None = None
+) -> Node:
     """A node's settings in a folder, on the given ports for receiving and for Triton."""
     port, triton_port = ports
     database = "" if database_url is None else f'[database]\nurl = "{database_url}"\n'
