@@ -1,6 +1,5 @@
 """A real Triton server as a child process: the binary, libraries and python backend of the nvidia-pytriton wheel."""
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -8,28 +7,29 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from inference.child import children_of, die_with_parent, is_running
 from inference.client import TritonClient
 from inference.embedded_layout import Layout, lay_out
 from inference.errors import ServerNotStarted
 
-_PR_SET_PDEATHSIG = 1
 _LOOPBACK = "127.0.0.1"
 _POLL_S = 0.1
 _LOG_LINES = 25
+_HANDOVER_S = 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Running:
     process: subprocess.Popen[bytes]
     port: int
     lock: IO[str]
+    models: frozenset[int] = frozenset()
 
 
 class EmbeddedTriton:
@@ -46,6 +46,7 @@ class EmbeddedTriton:
         model_repository: Path,
         working_directory: Path,
         grpc_port: int = 0,
+        start_timeout_s: float = 120.0,
         extra_arguments: tuple[str, ...] = (),
     ) -> None:
         """``python_environment`` is a virtual environment with nvidia-pytriton and numpy<2; port 0 is any free one."""
@@ -53,6 +54,7 @@ class EmbeddedTriton:
         self._repository = model_repository
         self._directory = working_directory
         self._wanted_port = grpc_port
+        self._start_timeout_s = start_timeout_s
         self._extra_arguments = extra_arguments
         self._running: _Running | None = None
 
@@ -72,8 +74,13 @@ class EmbeddedTriton:
         return self._started().process.pid
 
     def alive(self) -> bool:
-        """Whether the process runs; it may not answer yet, see wait_ready()."""
-        return self._running is not None and self._running.process.poll() is None
+        """Whether the server runs and, once it was ready, the processes of all its models do.
+
+        The server does not start a model's process again that was killed; stop() and start() do.
+        """
+        if self._running is None or self._running.process.poll() is not None:
+            return False
+        return self._running.models <= children_of(self._running.process.pid)
 
     def __enter__(self) -> Self:
         """Start and wait until ready."""
@@ -119,27 +126,33 @@ class EmbeddedTriton:
                         lock.fileno(),
                     ),  # the lock is held until the last process of the server is gone
                     start_new_session=True,
-                    preexec_fn=_dying_with_parent(),
+                    preexec_fn=die_with_parent,
                 )
+            lock.write(str(process.pid))
+            lock.flush()
         except BaseException:
             lock.close()
             raise
         self._running = _Running(process=process, port=port, lock=lock)
 
-    def wait_ready(self, timeout_s: float = 120.0) -> None:
+    def wait_ready(self) -> None:
         """Return when every model is loaded and the server answers.
 
         Raises ServerNotStarted, with the last lines of the log, where the process ends or the time is over.
         """
-        process = self._started().process
-        deadline = time.monotonic() + timeout_s
+        running = self._started()
+        process = running.process
+        deadline = time.monotonic() + self._start_timeout_s
         with TritonClient(self.url, shared_memory=False, timeout_s=1.0) as client:
             while not client.live():
                 if process.poll() is not None:
                     raise ServerNotStarted(self._with_log(f"tritonserver ended with {process.returncode}"))
                 if time.monotonic() > deadline:
-                    raise ServerNotStarted(self._with_log(f"tritonserver was not ready after {timeout_s} s"))
+                    raise ServerNotStarted(
+                        self._with_log(f"tritonserver was not ready after {self._start_timeout_s} s")
+                    )
                 time.sleep(_POLL_S)
+        running.models = children_of(process.pid)
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """End the server and its models: SIGTERM, then SIGKILL; nothing to do where none runs."""
@@ -160,14 +173,15 @@ class EmbeddedTriton:
             raise ServerNotStarted("the embedded Triton server was not started")
         return self._running
 
-    def _locked(self, timeout_s: float = 15.0) -> IO[str]:
+    def _locked(self) -> IO[str]:
         """The lock of the working directory; a predecessor whose parent was killed needs a moment to end."""
-        lock = (self._directory / "lock").open("w", encoding="ascii")
-        deadline = time.monotonic() + timeout_s
+        lock = (self._directory / "lock").open("a+", encoding="ascii")
+        deadline = time.monotonic() + min(_HANDOVER_S, self._start_timeout_s)
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
+                _end_orphans(lock)
                 if time.monotonic() > deadline:
                     lock.close()
                     raise ServerNotStarted(
@@ -176,6 +190,7 @@ class EmbeddedTriton:
                     ) from error
                 time.sleep(_POLL_S)
             else:
+                lock.truncate(0)
                 return lock
 
     def _arguments(self, layout: Layout, port: int) -> list[str]:
@@ -192,7 +207,8 @@ class EmbeddedTriton:
         ]
 
     def _with_log(self, what: str) -> str:
-        lines = self.log_file.read_text(errors="replace").splitlines()
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [line for line in lines if line.strip() and line[0] not in "|+"]  # the tables of its settings
         return "\n".join([f"{what}; the end of {self.log_file}:", *lines[-_LOG_LINES:]])
 
 
@@ -202,12 +218,10 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _dying_with_parent() -> Callable[[], None]:
-    libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
-
-    def ask_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the request
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return ask_kernel
+def _end_orphans(lock: IO[str]) -> None:
+    """End models that go on computing although the server that the lock names is gone."""
+    lock.seek(0)
+    server = lock.read()
+    if server.isdigit() and not is_running(int(server)):
+        with suppress(ProcessLookupError):
+            os.killpg(int(server), signal.SIGKILL)

@@ -1,0 +1,35 @@
+"""Nine structures: structure i is where the CT is 1000 + i. The first voxel orders a mood instead."""
+
+import time
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+SLEEP, FAIL, WRONG_SHAPE, WRONG_TYPE, SPACING = 2001, 2002, 2003, 2004, 2005
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        hu = pb_utils.get_input_tensor_by_name(request, "hu").as_numpy()
+        spacing = pb_utils.get_input_tensor_by_name(request, "spacing_mm").as_numpy()
+        mood = int(hu[0, 0, 0])
+        if mood == SLEEP:
+            time.sleep(float(spacing[0]))
+        if mood == FAIL:
+            raise ValueError("in a bad mood")
+        planes = np.zeros((2, *hu.shape), np.uint8)
+        for i in range(9):
+            planes[i // 8] |= (hu == 1000 + i).astype(np.uint8) << (i % 8)
+        means = np.linspace(0.1, 0.9, 9).astype(np.float32)
+        if mood == SPACING:
+            means[:3] = spacing
+        if mood == WRONG_SHAPE:
+            planes = planes[:, :-1]
+        if mood == WRONG_TYPE:
+            planes = planes.astype(np.int16)
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor("masks", planes), pb_utils.Tensor("mean_probability", means)]
+        )
