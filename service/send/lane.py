@@ -89,44 +89,49 @@ class Lane:
             return self._current
 
     def _deliver(self, claim: ClaimedDelivery) -> None:
+        """Sends one delivery and writes what came of it, if it is still ours when its turn comes."""
         desk = self._desk
-        peer = desk.peer_of(self._destination)
-        if peer is None:
-            reason = f"no destination or peer named {self._destination} stands in the settings"
-            outcome: Outcome = PermanentRefusal(reason=reason)
-        else:
-            outcome = desk.store(claim, peer)
-        said = "" if isinstance(outcome, Sent) else outcome.reason
-        about = {"destination": self._destination, "job_id": claim.job_id, "attempt": claim.attempt}
-        log.info("delivery: %s", type(outcome).__name__, extra=about | {"reason": said})
-        if isinstance(outcome, Sent):
-            self._record(lambda: desk.outbox.sent(claim))
-        elif isinstance(outcome, PermanentRefusal):
-            self._record(lambda: desk.outbox.rejected(claim, reason=said))
-        else:
-            self._record(lambda: self._retry_later(claim, said))
+        about = {"job_id": claim.job_id, "attempt": claim.attempt}
+        if not self._write(lambda: desk.outbox.heartbeat(claim, lease_s=desk.settings.lease_s)):
+            log.info("delivery dropped: not ours any more", extra=self._about(**about))
+            return
+        outcome = self._attempt(claim)
+        said = outcome.note if isinstance(outcome, Sent) else outcome.reason
+        log.info("delivery: %s", type(outcome).__name__, extra=self._about(**about, reason=said))
+        if not self._write(lambda: self._record(claim, outcome)):
+            log.warning("the result of a delivery was not written", extra=self._about(**about))
 
-    def _retry_later(self, claim: ClaimedDelivery, reason: str) -> bool:
-        settings = self._desk.settings
-        backoff = Backoff(first_s=settings.backoff_s, longest_s=settings.backoff_max_s)
-        return self._desk.outbox.retry_later(
+    def _attempt(self, claim: ClaimedDelivery) -> Outcome:
+        peer = self._desk.peer_of(self._destination)
+        if peer is None:
+            return PermanentRefusal(
+                reason=f"no destination or peer named {self._destination} stands in the settings"
+            )
+        return self._desk.store(claim, peer)
+
+    def _record(self, claim: ClaimedDelivery, outcome: Outcome) -> bool:
+        desk = self._desk
+        if isinstance(outcome, Sent):
+            return desk.outbox.sent(claim)
+        if isinstance(outcome, PermanentRefusal):
+            return desk.outbox.rejected(claim, reason=outcome.reason)
+        backoff = Backoff(first_s=desk.settings.backoff_s, longest_s=desk.settings.backoff_max_s)
+        return desk.outbox.retry_later(
             claim,
-            reason=reason,
-            max_attempts=settings.max_attempts,
-            delay_s=backoff.delay_s(claim.attempt, self._desk.chance),
+            reason=outcome.reason,
+            max_attempts=desk.settings.max_attempts,
+            delay_s=backoff.delay_s(claim.attempt, desk.chance),
         )
 
-    def _record(self, write: Callable[[], bool]) -> None:
-        """Writes what became of a delivery, however long the database is away, until the node stops."""
+    def _write(self, write: Callable[[], bool]) -> bool:
+        """Returns what ``write`` does, however long the database is away; False where the node stops before."""
         while True:
             try:
-                if not write():
-                    log.warning("lease lost before the result was written", extra=self._about())
-                return
+                return write()
             except DatabaseUnavailable as error:
-                log.warning("result not written yet", extra=self._about() | {"reason": str(error)})
+                log.warning("the database is away", extra=self._about(reason=str(error)))
             if self._desk.stop.wait(self._desk.settings.poll_s):
-                return
+                return False
 
     def _give_back(self, claim: ClaimedDelivery) -> None:
         """Lets another sender have the delivery at once; the attempt that was none cannot park it."""
@@ -135,7 +140,7 @@ class Lane:
                 claim, reason="the sender stopped before its turn", max_attempts=claim.attempt + 1, delay_s=0
             )
         except DatabaseUnavailable as error:
-            log.warning("not given back; its lease will end", extra=self._about() | {"reason": str(error)})
+            log.warning("not given back; its lease will end", extra=self._about(reason=str(error)))
 
-    def _about(self) -> dict[str, object]:
-        return {"destination": self._destination}
+    def _about(self, **more: object) -> dict[str, object]:
+        return {"destination": self._destination, **more}
