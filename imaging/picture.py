@@ -80,7 +80,7 @@ def _fullest(masks: Sequence[Mask], axis: int, count: int) -> int:
     """The cut across an axis that meets most structures; of several the one nearest to their common centre."""
     met, centres = np.zeros(count, int), []
     for mask in masks:
-        here = mask.crop_zyx.any(axis=tuple(k for k in range(3) if k != axis))
+        here = np.asarray(mask.crop_zyx.any(axis=tuple(k for k in range(3) if k != axis)))
         start = mask.start_zyx[axis]
         met[start : start + len(here)] += here
         centres.append(start + float(np.flatnonzero(here).mean()))

@@ -181,9 +181,9 @@ def _check_duplicates(ordered: Sequence[SliceHeader], along: NDArray[np.float64]
 def _check_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> float:
     """The spacing in mm of slices that are evenly spaced; ImageRefused where some are missing or misplaced."""
     gaps = np.diff(along)
-    usual = float(np.median(gaps[gaps <= 1.5 * gaps.min()]))
+    usual = _usual(gaps)
     steps = np.maximum(np.rint(gaps / usual), 1).astype(int)
-    tolerance = steps * max(POSITION_TOLERANCE_MM, 0.02 * usual)
+    tolerance = POSITION_TOLERANCE_MM + 0.01 * steps * usual
     if steps.max() > 1 and np.all(np.abs(gaps - steps * usual) <= tolerance):
         raise ImageRefused(RefusalCode.MISSING_SLICES, _missing(ordered, steps, usual))
     spacing = float(along[-1] - along[0]) / len(gaps)
@@ -192,6 +192,13 @@ def _check_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -
         found = f"series {ordered[0].series_uid}: slices are {gaps.min():.3f} to {gaps.max():.3f} mm apart ({_POSITION})"
         raise ImageRefused(RefusalCode.IRREGULAR_SPACING, f"{found}. Send a series of one slice spacing.")
     return round(spacing, 9)
+
+
+def _usual(gaps: NDArray[np.float64]) -> float:
+    """The distance that most neighbours have; of several the smallest."""
+    ascending = np.sort(gaps)
+    alike = np.abs(ascending[:, None] - ascending) <= POSITION_TOLERANCE_MM + 1e-6
+    return float(ascending[alike[alike.sum(axis=1).argmax()]].mean())
 
 
 def _missing(ordered: Sequence[SliceHeader], steps: NDArray[np.int_], usual: float) -> str:

@@ -1,0 +1,137 @@
+import random
+
+import numpy as np
+import pytest
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from imaging.ct import SourceFile, read_ct
+from imaging.errors import ImageRefused, RefusalCode
+from tests.imaging.ct_slices import (
+    FRAME,
+    SERIES,
+    STUDY,
+    big_endian,
+    compressed,
+    part10,
+    series,
+    slice_dataset,
+)
+
+STORED = np.arange(12, dtype=np.int16).reshape(3, 4)
+
+
+def test_a_series_in_any_order_is_one_volume_in_patient_millimetres() -> None:
+    files = series()
+    random.Random(1).shuffle(files)
+    ct = read_ct(files)
+    assert ct.volume.array_zyx.dtype == np.int16
+    expected = np.stack([STORED - 24, STORED + 76, STORED + 176])
+    assert np.array_equal(ct.volume.array_zyx, expected)
+    assert ct.volume.grid.shape_zyx == (3, 3, 4)
+    assert ct.volume.grid.origin_lps == (-10.25, 20.5, -30.0)
+    assert ct.volume.grid.spacing_zyx_mm == (2.5, 1.5, 0.75)
+    assert ct.volume.grid.axes_lps == ((0, 0, 1), (0, 1, 0), (1, 0, 0))
+    assert [s.position[2] for s in ct.slices] == ["-30", "-27.5", "-25"]
+    assert [s.sop_instance_uid for s in ct.slices] == ["1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"]
+    assert (ct.study_uid, ct.series_uid, ct.frame_of_reference_uid) == (STUDY, SERIES, FRAME)
+    assert ct.patient_position == "HFS"
+    assert "PixelData" not in ct.header
+
+
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
+)
+def test_uncompressed_transfer_syntaxes_give_the_same_volume(syntax: str) -> None:
+    files = [
+        SourceFile(
+            name="", data=part10(slice_dataset(STORED + 1000, ("0", "0", f"{k}"), number=k + 1), syntax)
+        )
+        for k in range(2)
+    ]
+    assert np.array_equal(read_ct(files).volume.array_zyx, np.stack([STORED - 24] * 2))
+
+
+def test_big_endian_gives_the_same_volume() -> None:
+    files = [
+        SourceFile(name="", data=big_endian(slice_dataset(STORED + 1000, ("0", "0", f"{k}"), number=k + 1)))
+        for k in range(2)
+    ]
+    assert np.array_equal(read_ct(files).volume.array_zyx, np.stack([STORED - 24] * 2))
+
+
+def test_compressed_and_plain_slices_may_be_mixed() -> None:
+    files = []
+    for k in range(2):
+        dataset = slice_dataset(STORED + 1000, ("0", "0", f"{k}"), number=k + 1)
+        files.append(SourceFile(name="", data=compressed(dataset) if k else part10(dataset)))
+    assert np.array_equal(read_ct(files).volume.array_zyx, np.stack([STORED - 24] * 2))
+
+
+def test_a_file_without_preamble_and_meta_information_is_read() -> None:
+    files = [SourceFile(name="", data=f.data[f.data.index(b"\x08\x00\x05\x00CS") :]) for f in series()]
+    assert read_ct(files).volume.grid.shape_zyx == (3, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("position", "orientation", "axes"),
+    [
+        ("HFS", (1, 0, 0, 0, 1, 0), ((0, 0, 1), (0, 1, 0), (1, 0, 0))),
+        ("HFP", (-1, 0, 0, 0, -1, 0), ((0, 0, 1), (0, -1, 0), (-1, 0, 0))),
+        ("FFS", (-1, 0, 0, 0, 1, 0), ((0, 0, -1), (0, 1, 0), (-1, 0, 0))),
+        ("FFP", (1, 0, 0, 0, -1, 0), ((0, 0, -1), (0, -1, 0), (1, 0, 0))),
+        ("HFDR", (0, 1, 0, -1, 0, 0), ((0, 0, 1), (-1, 0, 0), (0, 1, 0))),
+        ("HFDL", (0, -1, 0, 1, 0, 0), ((0, 0, 1), (1, 0, 0), (0, -1, 0))),
+        ("FFDR", (0, -1, 0, -1, 0, 0), ((0, 0, -1), (-1, 0, 0), (0, -1, 0))),
+        ("FFDL", (0, 1, 0, 1, 0, 0), ((0, 0, -1), (1, 0, 0), (0, 1, 0))),
+    ],
+)
+def test_every_axial_patient_position(
+    position: str, orientation: tuple[int, ...], axes: tuple[tuple[int, ...], ...]
+) -> None:
+    files = []
+    for k, z in enumerate(("5", "7", "9")):
+        dataset = slice_dataset(STORED + 100 * k, ("1", "2", z), orientation, k + 1)
+        dataset.PatientPosition = position
+        files.append(SourceFile(name="", data=part10(dataset)))
+    ct = read_ct(files)
+    assert ct.patient_position == position
+    assert ct.volume.grid.axes_lps == axes
+    lowest_first = axes[0][2] == 1
+    assert [s.position[2] for s in ct.slices] == (["5", "7", "9"] if lowest_first else ["9", "7", "5"])
+    assert ct.volume.array_zyx[0, 0, 0] == (-1024 if lowest_first else -824)
+
+
+def test_objects_that_are_no_ct_images_are_refused() -> None:
+    for spoil, code in (
+        (lambda d: setattr(d, "Modality", "MR"), RefusalCode.NOT_CT),
+        (lambda d: setattr(d, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.7"), RefusalCode.NOT_CT),
+        (lambda d: setattr(d, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.2.1"), RefusalCode.ENHANCED),
+        (lambda d: setattr(d, "NumberOfFrames", "5"), RefusalCode.ENHANCED),
+        (lambda d: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]), RefusalCode.LOCALIZER),
+        (lambda d: d.__delitem__("PixelData"), RefusalCode.NO_PIXELS),
+        (lambda d: d.__delitem__("SOPInstanceUID"), RefusalCode.UNREADABLE),
+    ):
+        with pytest.raises(ImageRefused) as refusal:
+            read_ct(series(spoil={1: spoil}))
+        assert refusal.value.code is code
+        assert "1.2.3.4.2" in refusal.value.message or "slice 1" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"\0" * 200, b"\0" * 128 + b"DICM", b"\x89PNG\r\n" + b"\1" * 300]
+)
+def test_bytes_that_are_no_dicom_are_refused_by_file_name(data: bytes) -> None:
+    with pytest.raises(ImageRefused, match=r"report\.pdf") as refusal:
+        read_ct([SourceFile(name="report.pdf", data=data)])
+    assert refusal.value.code is RefusalCode.UNREADABLE
+
+
+def test_a_message_names_no_patient() -> None:
+    with pytest.raises(ImageRefused) as refusal:
+        read_ct(series(("0", "1", "5")))
+    assert "liwa" not in refusal.value.message
+    assert "P1" not in refusal.value.message

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from imaging.contours import PlanarContour
+from imaging.grid import Grid
+from imaging.rasterise import rasterise
+
+GRID = Grid(
+    shape_zyx=(3, 6, 8),
+    origin_lps=(10.0, -20.0, 5.0),
+    spacing_zyx_mm=(4.0, 2.0, 0.5),
+    axes_lps=((0, 0, 1), (0, 1, 0), (1, 0, 0)),
+)
+
+
+def polygon(slice_index: int, *corners_xy: tuple[float, float]) -> PlanarContour:
+    """A polygon given in voxels."""
+    index = [(slice_index, y, x) for x, y in corners_xy]
+    return PlanarContour(slice_index=slice_index, points_lps=GRID.points_lps(index))
+
+
+def square(slice_index: int, low: float, high: float) -> PlanarContour:
+    return polygon(slice_index, (low, low), (high, low), (high, high), (low, high))
+
+
+def drawn(*polygons: PlanarContour, slice_index: int = 1) -> list[str]:
+    full = rasterise(polygons, GRID).full(GRID.shape_zyx)
+    assert not np.delete(full, slice_index, axis=0).any()
+    return ["".join("#" if v else "." for v in row) for row in full[slice_index]]
+
+
+def test_voxels_whose_centre_is_inside() -> None:
+    # row 1: x between 0.6 and 4.4; row 2: 1.2 .. 3.8; row 3: 1.8 .. 3.2
+    triangle = polygon(1, (0.0, 0.0), (5.0, 0.0), (2.5, 25 / 6))
+    assert drawn(triangle) == ["#####...", ".####...", "..##....", "..##....", "..." + ".....", "........"]
+
+
+def test_nested_contours_are_holes_and_islands() -> None:
+    assert drawn(square(1, -0.5, 5.4), square(1, 0.5, 4.5), square(1, 1.5, 3.5)) == [
+        "######..",
+        "#....#..",
+        "#.##.#..",
+        "#.##.#..",
+        "#....#..",
+        "######..",
+    ]
+
+
+def test_a_keyhole_polygon_is_hollow() -> None:
+    keyhole = polygon(
+        1, (-0.5, -0.5), (4.5, -0.5), (4.5, 4.5), (-0.5, 4.5), (-0.5, 1.2), (0.8, 1.2), (0.8, 3.2), (3.2, 3.2)
+    )
+    index = GRID.index_zyx(keyhole.points_lps)
+    closed = np.vstack([index, [[1, 1.2, 3.2], [1, 1.2, 0.8], [1, 1.2, -0.5]]])
+    found = drawn(PlanarContour(slice_index=1, points_lps=GRID.points_lps(closed)))
+    assert found == ["#####...", "#####...", "#...#...", "#...#...", "#####...", "........"]
+
+
+def test_a_slanting_channel_without_width_leaves_no_trace() -> None:
+    outer = [(-0.5, -0.5), (7.5, -0.5), (7.5, 5.5), (-0.5, 5.5)]
+    hole = [(2.5, 1.5), (2.5, 3.5), (4.5, 3.5), (4.5, 1.5)]
+    found = drawn(polygon(1, *outer, outer[0], *hole, hole[0]))
+    assert found == ["########", "########", "###..###", "###..###", "########", "########"]
+
+
+def test_centres_on_the_edge_belong_to_left_and_upper_edges() -> None:
+    assert drawn(square(1, 1.0, 3.0)) == [
+        "........",
+        ".##.....",
+        ".##.....",
+        "........",
+        "........",
+        "........",
+    ]
+
+
+def test_direction_and_start_do_not_matter() -> None:
+    one = polygon(1, (0.2, 0.3), (6.1, 1.2), (3.3, 4.9))
+    other = polygon(1, (3.3, 4.9), (6.1, 1.2), (0.2, 0.3))
+    assert drawn(one) == drawn(other)
+
+
+def test_what_lies_outside_the_grid_is_cut_off() -> None:
+    assert drawn(square(1, -50, 50)) == ["########"] * 6
+    assert drawn(square(1, 50, 60)) == ["........"] * 6
+    assert drawn(square(1, -60, -50)) == ["........"] * 6
+    assert rasterise([square(-1, 0, 3), square(3, 0, 3)], GRID).voxels() == 0
+
+
+@pytest.mark.parametrize(
+    "corners", [[(1.0, 1.0)], [(1.0, 1.0), (3.0, 3.0)], [(0.0, 2.2), (3.0, 2.2), (5.0, 2.2)]]
+)
+def test_degenerate_polygons_fill_nothing(corners: list[tuple[float, float]]) -> None:
+    assert rasterise([polygon(1, *corners)], GRID).voxels() == 0
+
+
+def test_no_polygons_are_the_empty_mask() -> None:
+    assert rasterise([], GRID).crop_zyx.shape == (0, 0, 0)
+
+
+def test_the_mask_is_cropped_tightly() -> None:
+    mask = rasterise([square(2, 1.6, 3.4)], GRID)
+    assert mask.start_zyx == (2, 2, 2)
+    assert mask.crop_zyx.shape == (1, 2, 2)

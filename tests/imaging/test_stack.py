@@ -1,0 +1,180 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imaging.errors import ImageRefused, RefusalCode
+from imaging.headers import SliceHeader
+from imaging.stack import check_stack
+
+FIRST = SliceHeader(
+    name="",
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+    sop_instance_uid="1.2.0",
+    study_uid="1.3",
+    series_uid="1.4",
+    frame_of_reference_uid="1.5",
+    position=("-10", "20", "0"),
+    position_lps=(-10.0, 20.0, 0.0),
+    orientation=(1, 0, 0, 0, 1, 0),
+    pixel_spacing_mm=(1.5, 0.75),
+    rows=30,
+    columns=40,
+    patient_position="HFS",
+    gantry_tilt_deg=None,
+)
+
+
+def at(x: float, y: float, z: float, number: int) -> SliceHeader:
+    texts = (f"{x:g}", f"{y:g}", f"{z:g}")
+    return replace(FIRST, position=texts, position_lps=(x, y, z), sop_instance_uid=f"1.2.{number}")
+
+
+def stack(*zs: float) -> list[SliceHeader]:
+    return [at(-10, 20, z, k) for k, z in enumerate(zs)]
+
+
+def refusal(headers: list[SliceHeader]) -> ImageRefused:
+    with pytest.raises(ImageRefused) as found:
+        check_stack(headers)
+    return found.value
+
+
+def test_a_regular_stack_gives_its_grid_and_order() -> None:
+    found = check_stack(stack(6, 0, 3))
+    assert found.order == (1, 2, 0)
+    assert found.grid.shape_zyx == (3, 30, 40)
+    assert found.grid.spacing_zyx_mm == (3.0, 1.5, 0.75)
+    assert found.grid.origin_lps == (-10.0, 20.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("zs", "words"),
+    [
+        ((-14.5, -12.5, -4.5, -2.5), "3 slices missing between z=-12.5 and z=-4.5 mm"),
+        ((0, 3, 9, 12), "1 slice missing between z=3 and z=9 mm"),
+        ((0, 3, 9), "1 slice missing between z=3 and z=9 mm"),
+        ((0, 3, 9, 12, 21), "3 slices missing: 1 between z=3 and z=9 mm; 2 between z=12 and z=21 mm"),
+    ],
+)
+def test_missing_slices_are_counted_and_placed(zs: tuple[float, ...], words: str) -> None:
+    found = refusal(stack(*zs))
+    assert found.code is RefusalCode.MISSING_SLICES
+    assert found.message.startswith(words)
+    assert "(0020,0032)" in found.message
+
+
+def test_feet_first_gaps_are_told_in_patient_z() -> None:
+    headers = [replace(h, orientation=(-1, 0, 0, 0, 1, 0)) for h in stack(0, 3, 9, 12)]
+    assert refusal(headers).message.startswith("1 slice missing between z=9 and z=3 mm")
+
+
+@pytest.mark.parametrize("zs", [(0, 3, 6, 11), (0, 3, 6, 9.5), (0, 1.08, 5.08, 12.08), (0, 3, 6, 6.5)])
+def test_irregular_spacing_is_refused(zs: tuple[float, ...]) -> None:
+    assert refusal(stack(*zs)).code is RefusalCode.IRREGULAR_SPACING
+
+
+def test_positions_rounded_to_one_decimal_are_one_stack() -> None:
+    zs = [round(0.625 * k, 1) for k in range(100)]
+    assert check_stack(stack(*zs)).grid.spacing_zyx_mm[0] == pytest.approx(0.625, abs=1e-3)
+
+
+def test_a_slice_displaced_by_more_than_the_tolerance_is_refused() -> None:
+    assert check_stack(stack(0, 3.09, 6, 9))
+    assert refusal(stack(0, 3.2, 6, 9)).code is RefusalCode.IRREGULAR_SPACING
+
+
+def test_two_slices_at_one_position_are_duplicates_and_both_are_named() -> None:
+    found = refusal(stack(0, 3, 3, 6))
+    assert found.code is RefusalCode.DUPLICATE_SLICES
+    assert "1.2.1" in found.message
+    assert "1.2.2" in found.message
+    assert "z=3" in found.message
+
+
+def test_one_image_twice_is_a_duplicate() -> None:
+    headers = stack(0, 3, 6)
+    found = refusal([*headers, headers[1]])
+    assert found.code is RefusalCode.DUPLICATE_SLICES
+    assert "image 1.2.1 is in the series 2 times" in found.message
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_slices(count: int) -> None:
+    assert refusal(stack(*range(count))).code is RefusalCode.TOO_FEW_SLICES
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "tag"),
+    [
+        ({"series_uid": "9.9"}, RefusalCode.MIXED_SERIES, "0020,000E"),
+        ({"study_uid": "9.9"}, RefusalCode.MIXED_SERIES, "0020,000D"),
+        ({"frame_of_reference_uid": "9.9"}, RefusalCode.MIXED_FRAMES, "0020,0052"),
+        ({"rows": 31}, RefusalCode.MIXED_GEOMETRY, "0028,0010"),
+        ({"columns": 41}, RefusalCode.MIXED_GEOMETRY, "0028,0011"),
+        ({"pixel_spacing_mm": (1.5, 0.76)}, RefusalCode.MIXED_GEOMETRY, "0028,0030"),
+        ({"orientation": (0, 1, 0, -1, 0, 0)}, RefusalCode.MIXED_ORIENTATION, "0020,0037"),
+    ],
+)
+def test_what_differs_inside_a_series_is_named(
+    change: dict[str, object], code: RefusalCode, tag: str
+) -> None:
+    headers = stack(0, 3, 6)
+    headers[2] = replace(headers[2], **change)  # type: ignore[arg-type]
+    found = refusal(headers)
+    assert found.code is code
+    assert tag in found.message
+    assert "1.2.2" in found.message
+
+
+def tilted(angle_deg: float, stated: float | None) -> list[SliceHeader]:
+    """Slices tilted about the x axis while the table moved along z: the stack is sheared."""
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return [replace(h, orientation=(1, 0, 0, 0, c, -s), gantry_tilt_deg=stated) for h in stack(0, 3, 6, 9)]
+
+
+@pytest.mark.parametrize("stated", [None, -18.5, 18.5, 0.0])
+def test_gantry_tilt_is_refused_with_its_angle(stated: float | None) -> None:
+    found = refusal(tilted(18.5, stated))
+    assert found.code is RefusalCode.GANTRY_TILT
+    assert "18.5 degrees" in found.message
+
+
+def test_a_stated_tilt_that_the_geometry_denies_is_refused() -> None:
+    found = refusal([replace(h, gantry_tilt_deg=10.0) for h in stack(0, 3, 6)])
+    assert found.code is RefusalCode.GANTRY_TILT
+    assert "(0018,1120)" in found.message
+
+
+def test_a_slice_beside_the_stack_is_refused() -> None:
+    headers = [*stack(0, 3, 6, 9, 12), at(-10, 25, 15, 9)]
+    found = refusal(headers)
+    assert found.code is RefusalCode.MIXED_GEOMETRY
+    assert "1.2.9" in found.message
+
+
+def oblique(angle_deg: float) -> list[SliceHeader]:
+    """A straight stack, tilted as a whole about the x axis."""
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    normal = np.array([0, s, c])
+    return [replace(at(*(3 * k * normal), k), orientation=(1, 0, 0, 0, c, -s)) for k in range(3)]
+
+
+def test_a_slightly_oblique_straight_stack_is_accepted() -> None:
+    grid = check_stack(oblique(10)).grid
+    assert grid.spacing_zyx_mm[0] == pytest.approx(3)
+    assert grid.axes_lps[0] == pytest.approx((0, math.sin(math.radians(10)), math.cos(math.radians(10))))
+
+
+@pytest.mark.parametrize("angle", [30, 90])
+def test_other_planes_than_axial_are_refused(angle: float) -> None:
+    found = refusal(oblique(angle))
+    assert found.code is RefusalCode.NOT_AXIAL
+    assert "(0020,0037)" in found.message
+
+
+def test_directions_that_are_no_unit_vectors_at_right_angles_are_refused() -> None:
+    for bad in ((1, 0, 0, 1, 0, 0), (2, 0, 0, 0, 1, 0), (0, 0, 0, 0, 0, 0)):
+        found = refusal([replace(h, orientation=bad) for h in stack(0, 3)])
+        assert found.code is RefusalCode.BAD_ATTRIBUTE
