@@ -28,9 +28,10 @@ class Painting:
 
 
 def fineness(grid: Grid) -> tuple[int, int, int]:
-    """How many points a voxel is sampled at along z, y, x: about 1.4 mm apart in plane, 1.6 mm along z."""
+    """How many points a voxel is sampled at along z, y, x: some 1.5 mm apart, but never more than three."""
     dz, dy, dx = grid.spacing_zyx_mm
-    return max(1, round(dz / 1.6)), max(1, round(dy / 1.4)), max(1, round(dx / 1.4))
+    z, y, x = (min(3, max(1, round(mm))) for mm in (dz / 1.6, dy / 1.4, dx / 1.4))
+    return z, y, x
 
 
 def paint(

@@ -145,6 +145,7 @@ def _localizer(volume: Volume, how: CtExport, series: str) -> Dataset:
     dataset.PixelSpacing = [_ds(dz), _ds(dx)]
     dataset.PatientPosition = str(how.position)
     _pixels(dataset, volume.array_zyx.mean(axis=1).astype(np.int16)[::-1], 0, CtExport(signed=how.signed))
+    del dataset.RescaleType  # HU is not for localizers
     return dataset
 
 

@@ -17,6 +17,7 @@ class Identity:
     patient_name: str = "PHANTOM^HEAD NECK"
     patient_id: str = "PHANTOM-0000"
     study: str = "1"
+    body_part: str = "HEADNECK"
     series_number: int = 1
 
 
@@ -50,6 +51,7 @@ def _series(dataset: Dataset, who: Identity, series_key: str) -> None:
     dataset.SeriesNumber = str(who.series_number)
     dataset.SeriesDate, dataset.SeriesTime = _DATE, _TIME
     dataset.SeriesDescription = "Phantom CT"
+    dataset.BodyPartExamined = who.body_part
     dataset.FrameOfReferenceUID = derived_uid("phantom frame", who.patient_id, who.study, series_key)
     dataset.PositionReferenceIndicator = ""
     dataset.Manufacturer = "Contour Node"
