@@ -2,8 +2,9 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from itertools import count
 
+import psycopg
 import pytest
 
 from imaging.ct import SourceFile
@@ -12,8 +13,9 @@ from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
 from phantoms.phantom import Phantom
-from tests.support.node import Node, Tps, running_tps, write_settings
+from tests.support.node import Node, Tps, running_tps, until, write_settings
 
+NUMBERS = count(1)
 SMALL = head_neck_grid(spacing_zyx_mm=(3.0, 3.9, 3.9), shape_zyx=(80, 96, 96))
 
 
@@ -38,19 +40,44 @@ def series(phantom: Phantom) -> Callable[[str], tuple[SourceFile, ...]]:
     return make
 
 
-@pytest.fixture
-def tps() -> Iterator[Tps]:
+@pytest.fixture(scope="session")
+def shared_tps() -> Iterator[Tps]:
     with running_tps() as tps:
         yield tps
 
 
-@pytest.fixture
-def node(tmp_path: Path, tps: Tps) -> Iterator[Node]:
-    """A whole node on SQLite that is running."""
-    node = write_settings(tmp_path, tps_port=tps.port, ports=free_ports())
+@pytest.fixture(scope="session")
+def shared_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
+    """A whole node on SQLite: one for all tests, for its Triton server takes long to start."""
+    node = write_settings(tmp_path_factory.mktemp("node"), tps_port=shared_tps.port, ports=free_ports())
     node.start()
     yield node
     node.stop()
+
+
+@pytest.fixture
+def tps(shared_tps: Tps) -> Tps:
+    """The TPS, with nothing received so far."""
+    shared_tps.forget()
+    return shared_tps
+
+
+@pytest.fixture
+def node(shared_node: Node, tps: Tps) -> Node:
+    """The node with all of its roles running, whatever the test before did to them."""
+    until(shared_node.is_whole, seconds=120, why="every role runs")
+    return shared_node
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """An empty database of a real Postgres server."""
+    name = f"node_{next(NUMBERS)}"
+    with psycopg.connect(
+        host=postgres_server, user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"postgresql+psycopg://postgres@/{name}?host={postgres_server}"
 
 
 def free_ports() -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import psutil
@@ -20,6 +22,7 @@ from service.store import Database, JobBook, JobState, JobStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRITON_ENVIRONMENT = REPOSITORY / ".venv-triton"
+ROLES = ("triton", "receive", "assemble", "work", "send")
 ENDED = {JobState.DONE, JobState.REFUSED, JobState.PARKED, JobState.CANCELLED, JobState.SUPERSEDED}
 
 
@@ -46,9 +49,12 @@ class Tps:
         self.received.append(event.encoded_dataset())
         return self.status
 
-    def sop_instance_uids(self) -> set[str]:
-        from io import BytesIO
+    def forget(self) -> None:
+        """Stand there as on the first day."""
+        self.status = 0x0000
+        self.received.clear()
 
+    def sop_instance_uids(self) -> set[str]:
         return {str(dcmread(BytesIO(data)).SOPInstanceUID) for data in self.received}
 
 
@@ -98,8 +104,10 @@ class Node:
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
 
-    def has_role(self, role: str) -> bool:
-        return any(role in child.cmdline() for child in self._children())
+    def is_whole(self) -> bool:
+        """Whether every role runs and the receiver listens."""
+        running = [word for child in self._children() for word in child.cmdline()]
+        return all(role in running for role in ROLES) and self._listens()
 
     @contextmanager
     def book(self) -> Iterator[JobBook]:
@@ -138,13 +146,8 @@ class Node:
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()[-3000:]
-        entity = AE("PROBE")
-        entity.add_requested_context(Verification)
-        association = entity.associate("127.0.0.1", self.port, ae_title="CONTOURNODE")
-        if not association.is_established:
-            return False
-        association.release()
-        return True
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _children(self) -> list[psutil.Process]:
         assert self._process is not None
