@@ -11,11 +11,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class LineFormatter(logging.Formatter):
     """Puts the `extra` of a record behind its message; line breaks in values cannot forge a second record."""
 
-    converter = time.gmtime
-
     def __init__(self, role: str) -> None:
         """``role`` stands in every line."""
         super().__init__(f"%(asctime)sZ %(levelname)s {role} %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:

@@ -8,13 +8,14 @@ from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.uid import RTStructureSetStorage
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import RTStructureSetStorage, Verification
 
 from imaging.ct import SourceFile
 from service.errors import Refused, TryAgain
 
 SUCCESS = 0x0000
+VERIFICATION = "1.2.840.10008.1.1"
 SCANNER_AET = "DEMO_SCANNER"
 TPS_AET = "DEMO_TPS"
 
@@ -47,7 +48,7 @@ def running_tps(folder: Path) -> Iterator[Tps]:
     tps = Tps(folder=folder)
     entity = AE(TPS_AET)
     entity.add_supported_context(RTStructureSetStorage)
-    entity.add_supported_context(Verification)
+    entity.add_supported_context(VERIFICATION)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, tps.keep)])
     assert server is not None  # start_server returns one where it does not block
     tps.port = int(server.server_address[1])
