@@ -31,15 +31,18 @@ def split_contours(stream: Stream) -> tuple[bytes, list[RoiItem]]:
     Raises StructureSetUnreadable where a coordinate is no number, and MalformedStream where bytes are missing.
     """
     data, encoding, end = stream.data, stream.encoding, len(stream.data)
+    found: Element | None = None
     for element in elements(data, stream.start, end, encoding):
-        if element.tag == ROI_CONTOURS:
-            stop = end_of(data, element, end, encoding)
-            if stop > end:
-                raise MalformedStream("ROI Contour Sequence (3006,0039) is cut off")
-            head = element.start - (12 if encoding.explicit else 8)
-            rest = data[stream.start : head] + data[stop:]
-            return rest, list(_roi_items(data, element, stop, inside(element.vr, encoding)))
-    return data[stream.start :], []
+        stop = end_of(data, element, end, encoding)
+        if stop > end:
+            raise MalformedStream(f"element ({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) is cut off")
+        found = element if element.tag == ROI_CONTOURS else found
+    if found is None:
+        return data[stream.start :], []
+    stop = end_of(data, found, end, encoding)
+    head = found.start - (12 if encoding.explicit else 8)
+    rest = data[stream.start : head] + data[stop:]
+    return rest, list(_roi_items(data, found, stop, inside(found.vr, encoding)))
 
 
 def _roi_items(data: bytes, sequence: Element, end: int, encoding: Encoding) -> Iterator[RoiItem]:

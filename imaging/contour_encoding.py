@@ -84,7 +84,7 @@ class ContourEncoder:
             encoded.append(
                 item(
                     self._references[contour.slice_index]
-                    + encode(0x30060042, b"CS", b"CLOSED_PLANAR")
+                    + encode(0x30060042, b"CS", contour.geometric_type.value.encode())
                     + encode(0x30060046, b"IS", b"%d" % count)
                     + encode(0x30060048, b"IS", b"%d" % number)
                     + encode(0x30060050, b"DS", b"\\".join(texts[start:end]))

@@ -8,8 +8,9 @@ a voxel edge between two rows: a reader that takes the union of polygons keeps t
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,16 @@ from numpy.typing import NDArray
 
 from imaging.grid import Grid
 from imaging.keyholes import Outline, join_holes
+from imaging.structure_set import GeometricType
 from imaging.volume import Mask
+
+
+class HoleEncoding(StrEnum):
+    """How polygons say that a part has holes; each is read back alike by the even-odd rule."""
+
+    KEYHOLE = "keyhole"
+    XOR = "xor"
+    NESTED = "nested"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,20 +36,39 @@ class PlanarContour:
 
     slice_index: int
     points_lps: NDArray[np.float64]
+    geometric_type: GeometricType = GeometricType.CLOSED_PLANAR
 
 
-def contours(mask: Mask, grid: Grid) -> list[PlanarContour]:
+class SliceLoops(NamedTuple):
+    """The closed loops of one slice of a mask's crop padded by a voxel in rows and columns, and which are holes.
+
+    Every loop runs the same way round. `beside_yx` marks the upright edges between a padded row's voxels.
+    """
+
+    index: int
+    loops: Sequence[Outline]
+    hollow: NDArray[np.bool_]
+    beside_yx: NDArray[np.uint8]
+
+
+def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE) -> list[PlanarContour]:
     """The outline of every part of the mask, holes as keyholes, ordered by slice; none for an empty mask.
 
     `rasterise(contours(mask, grid), grid)` is the mask, for any mask. Each polygon has at least four points and an
-    area of its voxels' own size.
+    area of its voxels' own size. Where `holes` says so, holes are polygons of their own that run the other way
+    round: plain closed ones (nested), or of type CLOSEDPLANAR_XOR, as then are all polygons of that mask.
     """
     if not mask.crop_zyx.any():
         return []
+    kind = GeometricType.CLOSED_PLANAR
     depth, rows, columns = mask.crop_zyx.shape
     inside = np.zeros((depth, rows + 2, columns + 2), np.uint8)
     inside[:, 1:-1, 1:-1] = mask.crop_zyx
-    slices, outlines = zip(*_polygons(inside), strict=True)
+    found = list(slice_loops(inside))
+    if holes is HoleEncoding.XOR and any(here.hollow.any() for here in found):
+        kind = GeometricType.CLOSEDPLANAR_XOR
+    polygons = ((here.index, outline) for here in found for outline in _polygons(here, holes))
+    slices, outlines = zip(*polygons, strict=True)
     counts = [len(outline) for outline in outlines]
     z, y, x = mask.start_zyx
     # Corner (j, i) lies between padded rows j and j + 1, which are the mask's rows j - 1 and j.
@@ -49,13 +78,16 @@ def contours(mask: Mask, grid: Grid) -> list[PlanarContour]:
     index[:, 1:] += (y - 0.5, x - 0.5)
     points, ends = grid.points_lps(index), np.cumsum(counts).tolist()
     return [
-        PlanarContour(slice_index=k + z, points_lps=points[end - count : end])
+        PlanarContour(slice_index=k + z, points_lps=points[end - count : end], geometric_type=kind)
         for k, count, end in zip(slices, counts, ends, strict=True)
     ]
 
 
-def _polygons(inside: NDArray[np.uint8]) -> Iterator[tuple[int, Outline]]:
-    """Slice index and corners (n, 2) as (row, column) of each polygon of a padded mask, holes joined, by slice."""
+def slice_loops(inside: NDArray[np.uint8]) -> Iterator[SliceLoops]:
+    """The loops of a mask (z, y, x) that is padded by a row and a column on each side, for each slice that has any.
+
+    Corner (j, i) of a loop lies between padded rows j and j + 1 and padded columns i and i + 1.
+    """
     beside = inside[:, :, 1:] ^ inside[:, :, :-1]  # a vertical edge between two voxels of a row
     corners, lower = _corners(inside, beside)
     loops = _loops(_partners_along_columns(corners, lower))
@@ -66,8 +98,19 @@ def _polygons(inside: NDArray[np.uint8]) -> Iterator[tuple[int, Outline]]:
     outlines = np.split(points, 2 * loops.firsts[1:])
     firsts = np.searchsorted(starts[:, 0], np.arange(len(inside) + 1)).tolist()
     for k, (first, last) in enumerate(itertools.pairwise(firsts)):
-        here, holes = outlines[first:last], hollow[first:last]
-        yield from ((k, outline) for outline in (join_holes(here, holes, beside[k]) if holes.any() else here))
+        if first < last:
+            yield SliceLoops(k, outlines[first:last], hollow[first:last], beside[k])
+
+
+def _polygons(here: SliceLoops, holes: HoleEncoding) -> Sequence[Outline]:
+    if not here.hollow.any():
+        return here.loops
+    if holes is HoleEncoding.KEYHOLE:
+        return join_holes(here.loops, here.hollow, here.beside_yx)
+    return [
+        np.concatenate([loop[:1], loop[:0:-1]]) if hollow else loop
+        for loop, hollow in zip(here.loops, here.hollow.tolist(), strict=True)
+    ]
 
 
 def _corners(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset, dcmread
 
+from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
 from imaging.headers import SliceHeader, check_kind, header_of, parse_header
 from imaging.pixels import read_hu, require_pixels
 from imaging.raw_slice import RawSlice, read_raw
@@ -75,7 +76,7 @@ def read_ct(files: Sequence[SourceFile]) -> CtSeries:
     return CtSeries(
         volume=Volume(array_zyx=array, grid=stack.grid),
         slices=tuple(_reference(headers[source]) for source in stack.order),
-        header=dcmread(io.BytesIO(files[stack.order[0]].data), stop_before_pixels=True, force=True),
+        header=_dataset(files[stack.order[0]], first),
         study_uid=first.study_uid,
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_of_reference_uid,
@@ -87,6 +88,14 @@ def _image_header(raw: RawSlice) -> SliceHeader:
     check_kind(raw)
     require_pixels(raw)
     return header_of(raw)
+
+
+def _dataset(file: SourceFile, header: SliceHeader) -> Dataset:
+    try:
+        return dcmread(io.BytesIO(file.data), stop_before_pixels=True, force=True)
+    except PARSE_ERRORS as error:
+        found = f"image {header.sop_instance_uid} cannot be read as a whole: {error}"
+        raise ImageRefused(RefusalCode.UNREADABLE, f"{found}. Send the object again.") from error
 
 
 def _reference(header: SliceHeader) -> SliceReference:

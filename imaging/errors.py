@@ -1,6 +1,22 @@
 """Why an input cannot be contoured, in words for the clinic and as a code for machines."""
 
+import struct
 from enum import StrEnum
+
+PARSE_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What pydicom and its decoders raise on damaged bytes: there is no common ancestor but Exception."""
 
 
 class RefusalCode(StrEnum):

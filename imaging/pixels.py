@@ -12,7 +12,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from imaging.elements import UNDEFINED
-from imaging.errors import ImageRefused, RefusalCode
+from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
 from imaging.raw_slice import RawSlice, named
 
 AIR_HU = -1000
@@ -145,7 +145,7 @@ def _decoded(raw: RawSlice, layout: PixelFormat) -> NDArray[np.integer]:
             warnings.simplefilter("ignore")  # what the file claims is checked below, against what was decoded
             dataset = dcmread(io.BytesIO(raw.stream.data), force=True)
             array, _ = decoder.as_array(dataset, raw=True)
-    except (ValueError, RuntimeError, AttributeError, TypeError, IndexError, EOFError) as error:
+    except PARSE_ERRORS as error:
         found = f"cannot be decoded as {syntax.name}: {error}"
         raise raw.refusal(RefusalCode.TRUNCATED_PIXELS, "PixelData", found) from error
     if array.shape != (layout.rows, layout.columns):

@@ -43,8 +43,8 @@ def write_structure_set(request: StructureSetRequest) -> bytes:
     """
     check_request(request)
     check_characters(request)
-    elements = elements_of(request)
     contours = _contour_sequence(request)
+    elements = elements_of(request)
     length = len(contours)
     elements[_ROI_CONTOUR_SEQUENCE] = RawDataElement(
         _ROI_CONTOUR_SEQUENCE, "SQ", length, contours, 0, not request.explicit_vr, True

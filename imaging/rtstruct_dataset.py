@@ -165,7 +165,8 @@ def _roi(request: StructureSetRequest, number: int, roi: RoiContours) -> Dataset
         item.ROIDescription = roi.description
     if roi.contours:
         spacing_mm = request.series.volume.grid.spacing_zyx_mm[0]
-        item.ROIVolume = f"{volume_mm3(roi.contours, spacing_mm) / 1000:.6g}"
+        volume = volume_mm3(roi.contours, spacing_mm) if roi.volume_mm3 is None else roi.volume_mm3
+        item.ROIVolume = f"{volume / 1000:.6g}"
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     item.ROIGenerationDescription = producer.generation_description
     item.ROIDerivationAlgorithmIdentificationSequence = [algorithm]

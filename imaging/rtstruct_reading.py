@@ -8,8 +8,8 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import RTStructureSetStorage
 
 from imaging.contour_decoding import RoiItem, split_contours
-from imaging.elements import MalformedStream, open_stream
-from imaging.errors import StructureSetUnreadable
+from imaging.elements import Stream, open_stream
+from imaging.errors import PARSE_ERRORS, StructureSetUnreadable
 from imaging.structure_set import Roi, StructureSet
 
 
@@ -21,12 +21,14 @@ def read_structure_set(data: bytes) -> StructureSet:
     number, or a number stands for two ROIs.
     """
     try:
-        stream = open_stream(data)
-        rest, items = split_contours(stream)
-        encoding = stream.encoding
-        dataset = read_dataset(io.BytesIO(rest), not encoding.explicit, encoding.little)
-    except (MalformedStream, EOFError) as error:
+        return _structure_set(open_stream(data))
+    except PARSE_ERRORS as error:
         raise StructureSetUnreadable(f"the file cannot be read as DICOM: {error}") from error
+
+
+def _structure_set(stream: Stream) -> StructureSet:
+    rest, items = split_contours(stream)
+    dataset = read_dataset(io.BytesIO(rest), not stream.encoding.explicit, stream.encoding.little)
     if _text(dataset, "SOPClassUID") != RTStructureSetStorage:
         found = f"SOP Class UID (0008,0016) is '{_text(dataset, 'SOPClassUID')}'"
         raise StructureSetUnreadable(f"{found}, not RT Structure Set Storage")

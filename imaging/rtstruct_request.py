@@ -14,12 +14,16 @@ RESEARCH_USE = "For research use, not approved."
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoiContours:
-    """One ROI to write: its catalogue structure, the name it goes out under, its polygons and a description."""
+    """One ROI to write: its catalogue structure, the name it goes out under, its polygons and a description.
+
+    `volume_mm3` is needed where holes are polygons of their own; without it the polygons' areas are added up.
+    """
 
     structure: Structure
     name: str
     contours: Sequence[PlanarContour]
     description: str = ""
+    volume_mm3: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
