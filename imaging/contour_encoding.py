@@ -100,8 +100,8 @@ def decimal_strings(values: NDArray[np.float64], decimals: int) -> list[bytes]:
     StructureSetNotWritable where a value is not finite or too large for 16 bytes.
     """
     scaled = np.rint(values * 10.0**decimals)
-    if not np.isfinite(scaled).all():
-        raise StructureSetNotWritable("a contour has a coordinate that is no finite number")
+    if not (np.abs(scaled) < 1e18).all():  # nor is nan
+        raise StructureSetNotWritable("a contour has a coordinate that is not finite, or beyond all measure")
     unique, inverse = np.unique(scaled.astype(np.int64), return_inverse=True)
     texts = np.empty(len(unique), object)
     texts[:] = [_decimal_string(value, decimals) for value in unique.tolist()]

@@ -45,7 +45,7 @@ class SliceLoops(NamedTuple):
     Every loop runs the same way round. `beside_yx` marks the upright edges between a padded row's voxels.
     """
 
-    index: int
+    slice_index: int
     loops: Sequence[Outline]
     hollow: NDArray[np.bool_]
     beside_yx: NDArray[np.uint8]
@@ -67,7 +67,7 @@ def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE)
     found = list(slice_loops(inside))
     if holes is HoleEncoding.XOR and any(here.hollow.any() for here in found):
         kind = GeometricType.CLOSEDPLANAR_XOR
-    polygons = ((here.index, outline) for here in found for outline in _polygons(here, holes))
+    polygons = ((here.slice_index, outline) for here in found for outline in _polygons(here, holes))
     slices, outlines = zip(*polygons, strict=True)
     counts = [len(outline) for outline in outlines]
     z, y, x = mask.start_zyx
