@@ -173,7 +173,7 @@ def test_requests_that_no_structure_set_can_hold_are_refused() -> None:
     two_points = PlanarContour(slice_index=0, points_lps=np.zeros((2, 3)))
     beyond = PlanarContour(slice_index=4, points_lps=np.zeros((3, 3)))
     not_finite = PlanarContour(slice_index=0, points_lps=np.full((3, 3), np.nan))
-    huge = PlanarContour(slice_index=0, points_lps=np.full((3, 3), 1e12))
+    huge = PlanarContour(slice_index=0, points_lps=np.full((3, 3), 1e11 + 0.1234))
     for changes, words in (
         ({"rois": []}, "at least one ROI"),
         ({"label": "a label of 17 ch."}, "Structure Set Label"),
