@@ -36,21 +36,16 @@ class Box:
 
     def met(self, other: "Box") -> "Box":
         """What two boxes have in common."""
-        return Box(
-            np.maximum(self.start, other.start).tolist(), np.minimum(self.stop, other.stop).tolist()
-        )
+        return Box(np.maximum(self.start, other.start).tolist(), np.minimum(self.stop, other.stop).tolist())
 
     def joined(self, other: "Box") -> "Box":
         """The smallest box round both."""
-        return Box(
-            np.minimum(self.start, other.start).tolist(), np.maximum(self.stop, other.stop).tolist()
-        )
+        return Box(np.minimum(self.start, other.start).tolist(), np.maximum(self.stop, other.stop).tolist())
 
     def slices_in(self, outer: "Box") -> tuple[slice, slice, slice]:
         """Where this box lies in an array that covers `outer`."""
         z, y, x = (
-            slice(a - o, max(a, b) - o)
-            for a, b, o in zip(self.start, self.stop, outer.start, strict=True)
+            slice(a - o, max(a, b) - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True)
         )
         return z, y, x
 
