@@ -1,5 +1,8 @@
 """Brings a database to this program's schema."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -9,6 +12,7 @@ from sqlalchemy import make_url, text
 
 from service.errors import Refused
 from service.store.database import make_engine, translated
+from service.store.files import translated as disk_translated
 
 LOCK = 7261936  # any number; the same in every process of this node, and in nothing else
 
@@ -18,14 +22,14 @@ def upgrade(url: str) -> None:
 
     Raises:
         DatabaseUnavailable: it does not answer.
+        StorageUnavailable: the folder of a SQLite file cannot be made.
         Refused: the database was made by a newer version of this program.
     """
-    _make_folder(url)
     engine = make_engine(url)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
-        with translated(), engine.begin() as connection:  # on SQLite the transaction is the lock
+        with _one_at_a_time(url), translated(), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             config.attributes["connection"] = connection
@@ -36,7 +40,17 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
-def _make_folder(url: str) -> None:
+@contextmanager
+def _one_at_a_time(url: str) -> Iterator[None]:
+    """Make the folder of a SQLite file and lock it out for others: a new file's switch to WAL waits for nobody."""
     parts = make_url(url)
-    if parts.get_backend_name() == "sqlite" and parts.database is not None:
-        Path(parts.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    if parts.get_backend_name() != "sqlite" or parts.database is None:
+        yield
+        return
+    file = Path(parts.database).absolute()
+    with disk_translated(f"the database {file} cannot be made"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.with_name(f"{file.name}.lock").open("a")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -28,6 +28,7 @@ class Outbox:
             return None
         now = self._database.clock()
         with self._database.writing() as connection:
+            _withdraw_abandoned(connection, now)
             row = connection.execute(
                 select(delivery, job.c.uid, job.c.result_path, job.c.result_size_bytes, job.c.result_sha256)
                 .join(job, job.c.id == delivery.c.job_id)
@@ -39,10 +40,15 @@ class Outbox:
             return None if row is None else _lease(connection, row, sender, now, lease_s)
 
     def heartbeat(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
-        """Prolong the lease; False: the delivery is somebody else's."""
+        """Prolong the lease; False: do not begin to send, it is somebody else's or its job was ended.
+
+        One that is being sent already may go on: sent() records it even if the job was ended meanwhile.
+        """
         until = self._database.clock() + timedelta(seconds=lease_s)
         with self._database.writing() as connection:
-            return _write(connection, claim, lease_expires_at=until)
+            state = select(job.c.state).where(job.c.id == claim.job_id)
+            held = _write(connection, claim, lease_expires_at=until)
+            return held and connection.execute(state).scalar_one() is JobState.DELIVERING
 
     def sent(self, claim: ClaimedDelivery) -> bool:
         """Record the destination's success; the job is done when it was the last one."""
@@ -69,7 +75,8 @@ class Outbox:
         """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
         with self._database.reading() as connection:
             due = select(delivery.c.id).join(job, job.c.id == delivery.c.job_id)
-            return connection.execute(due.where(_due(self._database.clock())).limit(1)).first() is not None
+            now = self._database.clock()
+            return connection.execute(due.where(or_(_due(now), _abandoned(now))).limit(1)).first() is not None
 
     def _close(self, claim: ClaimedDelivery, kind: EventKind, message: str, values: dict[str, Any]) -> bool:
         """End the sender's hold on its delivery, tell the job, and move the job if this was its last one."""
@@ -92,8 +99,21 @@ def _due(now: datetime) -> ColumnElement[bool]:
         delivery.c.state == DeliveryState.PENDING,
         or_(delivery.c.not_before.is_(None), delivery.c.not_before <= now),
     )
-    abandoned = and_(delivery.c.state == DeliveryState.SENDING, delivery.c.lease_expires_at < now)
-    return and_(job.c.state == JobState.DELIVERING, or_(waits, abandoned))
+    return and_(job.c.state == JobState.DELIVERING, or_(waits, _abandoned(now)))
+
+
+def _abandoned(now: datetime) -> ColumnElement[bool]:
+    return and_(delivery.c.state == DeliveryState.SENDING, delivery.c.lease_expires_at < now)
+
+
+def _withdraw_abandoned(connection: Connection, now: datetime) -> None:
+    """End the deliveries that nobody sends any more and nobody needs: their job was cancelled or superseded."""
+    ended = select(job.c.id).where(job.c.id == delivery.c.job_id, job.c.state != JobState.DELIVERING)
+    connection.execute(
+        update(delivery)
+        .where(_abandoned(now), ended.exists())
+        .values(state=DeliveryState.WITHDRAWN, lease_owner=None, lease_expires_at=None)
+    )
 
 
 def _lease(

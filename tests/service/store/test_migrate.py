@@ -22,8 +22,8 @@ def test_an_empty_database_says_that_it_has_no_tables_until_it_is_upgraded(empty
 
 
 def test_several_that_upgrade_at_once_do_it_once(empty_database_url: str) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        for task in [threads.submit(upgrade, empty_database_url) for _ in range(4)]:
+    with ThreadPoolExecutor(8) as threads:
+        for task in [threads.submit(upgrade, empty_database_url) for _ in range(8)]:
             task.result()
     database = Database(empty_database_url)
     with database.reading() as connection:

@@ -102,6 +102,17 @@ def test_what_is_being_sent_when_its_job_ends_is_told_as_it_was(node: Node, end:
     assert list(states.values()) == [DeliveryState.WITHDRAWN]
 
 
+def test_a_delivery_that_waits_in_a_sender_when_its_job_ends_is_not_begun(node: Node) -> None:
+    job = _delivering(node, "tps")
+    waiting = _claim(node)
+    assert node.outbox.heartbeat(waiting, lease_s=60)
+    node.receive(received(3))
+    assert not node.outbox.heartbeat(waiting, lease_s=60)
+    node.clock.tick(61)
+    assert node.outbox.claim_delivery("s2", lease_s=60) is None
+    assert node.book.deliveries(job)[0].state is DeliveryState.WITHDRAWN
+
+
 def test_a_failed_delivery_of_an_ended_job_is_withdrawn(node: Node) -> None:
     job = _delivering(node, "tps")
     sending = _claim(node)
