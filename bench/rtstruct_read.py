@@ -1,0 +1,70 @@
+"""An RT Structure Set to one mask a ROI on the CT's grid, both files' reading included.
+
+    python bench/rtstruct_read.py CT_FOLDER RS.dcm [DATA]
+
+Of the CT only headers are read, as its pixels say nothing here. Each mask is unfolded to the whole volume inside the
+time. With DATA (labels.npz: names, shape, a bit-packed array a name) the masks are compared, outside the time.
+The last line on stdout is JSON: secs, rois, voxels, rss_mib, cpu, and with DATA dice_median, dice_worst, dice_hollow.
+"""
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from imaging.headers import parse_header
+from imaging.rtstruct import masks_on_grid, read_structure_set
+from imaging.stack import check_stack
+
+HEADER_BYTES = 65536
+
+
+def main() -> None:
+    """Read the structure set once and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("ct", type=Path)
+    parser.add_argument("structure_set", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
+    asked = parser.parse_args()
+    start = time.perf_counter()
+    heads = [(file.name, file.open("rb").read(HEADER_BYTES)) for file in asked.ct.iterdir()]
+    grid = check_stack([parse_header(data, name) for name, data in heads]).grid
+    structure_set = read_structure_set(asked.structure_set.read_bytes())
+    masks = masks_on_grid(structure_set, grid).by_number
+    secs, packed = time.perf_counter() - start, {}
+    for roi in structure_set.rois:
+        start = time.perf_counter()
+        full = masks[roi.number].full(grid.shape_zyx)
+        secs += time.perf_counter() - start
+        packed[roi.name] = np.packbits(full)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {
+        "secs": round(secs, 3),
+        "rois": len(packed),
+        "voxels": sum(int(np.bitwise_count(bits).sum()) for bits in packed.values()),
+        "rss_mib": round(usage.ru_maxrss / 1024, 1),
+        "cpu": round(usage.ru_utime + usage.ru_stime, 3),
+    }
+    if asked.data:
+        figures |= _agreement(packed, asked.data / "labels.npz")
+    print(json.dumps(figures))
+
+
+def _agreement(packed: dict[str, np.ndarray], file: Path) -> dict[str, float]:
+    """Dice with the masks that the structure set was made from: median, worst, and median of the hollow ones."""
+    truth, dice = np.load(file), {}
+    for name, bits in packed.items():
+        if name in truth.files:
+            both = int(np.bitwise_count(bits & truth[name]).sum())
+            dice[name] = 2 * both / int(np.bitwise_count(bits).sum() + np.bitwise_count(truth[name]).sum())
+    figures = {"dice_median": median(dice.values()), "dice_worst": min(dice.values())}
+    hollow = [value for name, value in dice.items() if "hollow" in name]
+    return figures | ({"dice_hollow": median(hollow)} if hollow else {})
+
+
+if __name__ == "__main__":
+    main()
