@@ -4,6 +4,7 @@ import socket
 import time
 
 BUFFER_BYTES = 256 * 1024
+_FIRST_BUFFER_BYTES = 4096  # all that a peer gets that never sends more than a request
 
 
 class PeerGone(Exception):
@@ -11,11 +12,11 @@ class PeerGone(Exception):
 
 
 class SocketReader:
-    """Reads one connection through one reused buffer."""
+    """Reads one connection through one reused buffer, small until more comes."""
 
-    def __init__(self, connection: socket.socket, *, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._view = memoryview(bytearray(buffer_bytes))
+        self._view = memoryview(bytearray(_FIRST_BUFFER_BYTES))
         self._start = 0
         self._end = 0
         self._timeout_s: float | None = None
@@ -25,10 +26,10 @@ class SocketReader:
 
         Raises:
             PeerGone: the connection ended, or the time was up.
-            ValueError: more was asked for than the buffer holds.
+            ValueError: more was asked for than the buffer may hold.
         """
-        if size > len(self._view):
-            raise ValueError(f"{size} bytes asked of a buffer of {len(self._view)}")
+        if size > BUFFER_BYTES:
+            raise ValueError(f"{size} bytes asked of a buffer of {BUFFER_BYTES}")
         if self._end - self._start < size:
             self._gather(size, within_s)
         taken = bytes(self._view[self._start : self._start + size])
@@ -43,6 +44,8 @@ class SocketReader:
         """
         if self._start == self._end:
             self._start = self._end = 0
+            if size > len(self._view):
+                self._view = memoryview(bytearray(BUFFER_BYTES))
             self._receive(within_s)
         stop = min(self._end, self._start + size)
         taken = self._view[self._start : stop]
@@ -50,10 +53,12 @@ class SocketReader:
         return taken
 
     def _gather(self, size: int, within_s: float) -> None:
-        held = self._end - self._start
         if self._start + size > len(self._view):
-            self._view[:held] = bytes(self._view[self._start : self._end])
-            self._start, self._end = 0, held
+            held = bytes(self._view[self._start : self._end])
+            if size > len(self._view):
+                self._view = memoryview(bytearray(BUFFER_BYTES))
+            self._view[: len(held)] = held
+            self._start, self._end = 0, len(held)
         deadline = time.monotonic() + within_s
         remaining_s = within_s
         while self._end - self._start < size:
