@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.decimals import decimal_numbers
 from imaging.elements import Element, Encoding, MalformedStream, Stream, elements, end_of, inside, items
 from imaging.errors import StructureSetUnreadable
 from imaging.structure_set import GeometricType, ReadContour
@@ -13,7 +14,6 @@ from imaging.structure_set import GeometricType, ReadContour
 ROI_CONTOURS = 0x30060039
 _COLOUR, _CONTOURS, _NUMBER = 0x3006002A, 0x30060040, 0x30060084
 _IMAGES, _TYPE, _DATA, _IMAGE_UID = 0x30060016, 0x30060042, 0x30060050, 0x00081155
-_NO_NUMBER = bytes(set(range(256)) - set(b"0123456789+-.eE\\ \0"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,24 +80,14 @@ def _points(texts: list[bytes], number: int) -> Iterator[NDArray[np.float64]]:
     if wrong is not None:
         found = f"contour {wrong + 1} of ROI {number} has {counts[wrong]} coordinates, no multiple of 3"
         raise StructureSetUnreadable(f"Contour Data (3006,0050): {found}")
-    values = _numbers(b"\\".join(text for text in texts if text), sum(counts), number)
+    try:
+        values = decimal_numbers(b"\\".join(text for text in texts if text))
+    except ValueError as error:
+        raise _no_number(number) from error
     points, start = values.reshape(-1, 3), 0
     for count in counts:
         yield points[start : start + count // 3]
         start += count // 3
-
-
-def _numbers(joined: bytes, count: int, number: int) -> NDArray[np.float64]:
-    """Exactly `count` numbers; where the text holds fewer, numpy warns or raises, and this refuses."""
-    if not joined:
-        return np.empty(0)
-    try:
-        values = np.fromstring(joined, dtype=np.float64, count=count, sep="\\")
-    except (ValueError, DeprecationWarning) as error:
-        raise _no_number(number) from error
-    if len(values) != count or joined.translate(None, delete=_NO_NUMBER) != joined:
-        raise _no_number(number)
-    return values
 
 
 def _no_number(number: int) -> StructureSetUnreadable:
