@@ -47,6 +47,11 @@ class Recorder:
             self._queue.put((instance, future))
         return future.result()
 
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether anything can still be recorded; once false, only a new process helps."""
+        return self._thread.is_alive() and not self._closed
+
     def close(self) -> None:
         """Commit what waits, then end the thread."""
         with self._closing:
