@@ -68,6 +68,7 @@ def lay_out(python_environment: Path, working_directory: Path) -> Layout:
         "/usr/bin/env",
         f"LD_LIBRARY_PATH={':'.join(libraries)}",
         f"PATH={python.parent.absolute()}:{os.defpath}",
+        "OMP_WAIT_POLICY=passive",  # threads that wait leave the processor to the node
         str(server / "bin" / "tritonserver"),
     )
     digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import triton_python_backend_utils as pb_utils
 
-from inference.server.pipelines.organs import contour_organs
+from inference.server.pipelines.organs import TILES_AT_ONCE, contour_organs
 from inference.server.predictor import load_network, tile_predictor
 from inference.spec import load_spec
 
@@ -34,7 +34,7 @@ class OrganModel:
         with torch.inference_mode():
             self._predict(
                 torch.zeros(self._spec.pipeline.tile_zyx)
-            )  # the first tile is slow: not a patient's
+            )  # the first tiles are slow: not a patient's
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; a request that fails is answered with its error, the others are not touched."""

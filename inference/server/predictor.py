@@ -9,7 +9,7 @@ from torch import nn
 
 from inference.server.intensity import window_channels
 from inference.server.networks.catalogue import build
-from inference.server.pipelines.organs import mirror_averaged, mirrored_order
+from inference.server.pipelines.organs import mirrored_mean, mirrored_order
 from inference.server.pipelines.sliding_window import Predict
 from inference.spec import ModelSpec
 
@@ -36,15 +36,21 @@ def load_network(spec: ModelSpec, weights: Path) -> nn.Module:
 
 
 def tile_predictor(network: nn.Module, spec: ModelSpec, device: torch.device) -> Predict:
-    """HU (z, y, x) of one tile -> logits (structure, z, y, x) on the processor; tiles of air are not looked at."""
+    """HU (tile, z, y, x) -> logits (tile, structure, z, y, x) on the processor; tiles of air are not looked at."""
     network = network.to(device)
-    windows, structures = spec.pipeline.windows_hu, len(spec.structures)
+    how, structures, order = spec.pipeline, len(spec.structures), mirrored_order(spec)
+
+    def look(hu: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = network(window_channels(hu.to(device), how.windows_hu))
+        return logits.to("cpu", torch.float32)
 
     def predict(hu: torch.Tensor) -> torch.Tensor:
-        if not bool((hu > spec.pipeline.body_threshold_hu).any()):
-            return torch.full((structures, *hu.shape), _NOTHING_LOGIT)
-        channels = window_channels(hu.to(device), windows)[None]
-        logits: torch.Tensor = network(channels)[0].to("cpu", torch.float32)
+        logits = torch.full((len(hu), structures, *hu.shape[1:]), _NOTHING_LOGIT)
+        dense = (hu > how.body_threshold_hu).flatten(1).any(dim=1)
+        if dense.any():
+            seen = hu[dense]
+            found = look(seen)
+            logits[dense] = mirrored_mean(found, look(seen.flip(-1)), order) if how.mirror else found
         return logits
 
-    return mirror_averaged(predict, mirrored_order(spec)) if spec.pipeline.mirror else predict
+    return predict

@@ -11,31 +11,42 @@ Size = tuple[int, int, int]
 AIR_HU = -1000.0
 
 
-@torch.no_grad()
 def tiled_logits(hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: float = 0.4) -> torch.Tensor:
+    """HU (z, y, x) -> logits (structure, z, y, x), float32; ``predict`` is asked about one tile (z, y, x) at a time.
+
+    See ``batched_tiled_logits``.
+    """
+    return batched_tiled_logits(hu, lambda tiles: predict(tiles[0])[None], tile_zyx, overlap, batch=1)
+
+
+@torch.no_grad()
+def batched_tiled_logits(
+    hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: float, *, batch: int
+) -> torch.Tensor:
     """HU (z, y, x) -> logits (structure, z, y, x), float32.
 
-    ``predict`` maps one tile of HU (z, y, x) to logits (structure, z, y, x). A volume smaller than a tile is padded
-    with air. Neighbouring tiles share at least ``overlap`` of their length and are blended with a Gaussian
-    (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
+    ``predict`` maps at most ``batch`` tiles of HU (tile, z, y, x) to logits (tile, structure, z, y, x). A volume
+    smaller than a tile is padded with air. Neighbouring tiles share at least ``overlap`` of their length and are
+    blended with a Gaussian (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
     """
     nz, ny, nx = hu.shape
-    shape = (nz, ny, nx)
-    pads = [max(0, size - length) for length, size in zip(shape, tile_zyx, strict=True)]
+    pads = [max(0, size - length) for length, size in zip(hu.shape, tile_zyx, strict=True)]
     padded = functional.pad(hu, [0, pads[2], 0, pads[1], 0, pads[0]], value=AIR_HU)
+    whole = (nz + pads[0], ny + pads[1], nx + pads[2])
     weight = _gaussian(tile_zyx)
     total: torch.Tensor | None = None
-    weights = torch.zeros(padded.shape)
-    whole = (shape[0] + pads[0], shape[1] + pads[1], shape[2] + pads[2])
-    for place in _tiles(whole, tile_zyx, overlap):
-        logits = predict(padded[place])
-        if total is None:
-            total = torch.zeros((logits.shape[0], *padded.shape))
-        total[(slice(None), *place)] += logits * weight
-        weights[place] += weight
+    weights = torch.zeros(whole)
+    places = list(_tiles(whole, tile_zyx, overlap))
+    for begin in range(0, len(places), batch):
+        together = places[begin : begin + batch]
+        for place, logits in zip(together, predict(torch.stack([padded[p] for p in together])), strict=True):
+            if total is None:
+                total = torch.zeros((logits.shape[0], *whole))
+            total[(slice(None), *place)] += logits * weight
+            weights[place] += weight
     assert total is not None  # every volume has at least one tile
     total /= weights
-    return total[:, : shape[0], : shape[1], : shape[2]]
+    return total[:, :nz, :ny, :nx]
 
 
 def _tiles(shape: Size, tile: Size, overlap: float) -> Iterator[tuple[slice, slice, slice]]:

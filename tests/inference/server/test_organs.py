@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inference.server.pipelines.organs import contour_organs, mirror_averaged, mirrored_order, model_axes
+from inference.server.pipelines.organs import contour_organs, mirrored_mean, mirrored_order, model_axes
 from inference.server.pipelines.sliding_window import Predict
 from tests.support.models import model_spec, spec_document
 
@@ -36,7 +36,7 @@ def ball(spacing: Spacing) -> NDArray[np.int16]:
 
 def rule(*scales: float) -> Predict:
     """A network that takes what is above 0 HU as every structure, times a sign."""
-    return lambda hu: torch.stack([hu * scale for scale in scales])
+    return lambda hu: torch.stack([hu * scale for scale in scales], dim=1)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -112,19 +112,19 @@ def test_anatomy_at_the_edges_of_the_ct_is_not_cut() -> None:
 
 
 def test_a_mirror_changes_partners_and_turns_back() -> None:
-    """A network that sees its left structure on the low side only: averaged with its mirror it is symmetric."""
     pipeline = {**spec_document()["pipeline"], "mirrored_pairs": [["L", "R"]]}
     spec = model_spec(codes=("L", "Mid", "R"), pipeline=pipeline)
     assert mirrored_order(spec) == (2, 1, 0)
-    ramp = torch.arange(4.0).expand(1, 1, 4)
-
-    def predict(hu: torch.Tensor) -> torch.Tensor:
-        return torch.stack([hu + ramp, hu, hu - ramp])
-
-    left, middle, right = mirror_averaged(predict, mirrored_order(spec))(torch.zeros((1, 1, 4)))
-    assert left.flatten().tolist() == [-1.5, -0.5, 0.5, 1.5]
-    assert middle.flatten().tolist() == [0.0] * 4
-    assert right.flatten().tolist() == [1.5, 0.5, -0.5, -1.5]
+    seen = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0]])[:, None, None]
+    same_patient_mirrored = seen[[2, 1, 0]].flip(-1)
+    assert torch.equal(mirrored_mean(seen[None], same_patient_mirrored[None], mirrored_order(spec))[0], seen)
+    other = torch.zeros_like(seen)
+    other[2, 0, 0, 0] = 4.0  # the mirror's right structure at its lowest column: the left one at the highest
+    assert mirrored_mean(seen[None], other[None], mirrored_order(spec))[0, 0].flatten().tolist() == [
+        0.0,
+        0.5,
+        3.0,
+    ]
 
 
 def test_each_axis_is_resampled_only_if_its_own_spacing_asks_for_it() -> None:

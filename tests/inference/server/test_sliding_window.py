@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.server.pipelines.sliding_window import tiled_logits
+from inference.server.pipelines.sliding_window import batched_tiled_logits, tiled_logits
 
 TILE = (8, 10, 12)
 
@@ -46,3 +46,14 @@ def test_neighbours_agree_in_the_middle_between_tiles() -> None:
     assert row[9:11].mean() == pytest.approx(0.5, abs=1e-5)
     assert (row[:8] == 0).all()
     assert (row.diff() >= 0).all()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 100])
+def test_tiles_together_say_what_tiles_alone_say(batch: int) -> None:
+    hu = torch.rand((20, 25, 30), generator=torch.Generator().manual_seed(4))
+    together = batched_tiled_logits(
+        hu, lambda tiles: torch.stack([tiles, tiles**2], dim=1), TILE, 0.4, batch=batch
+    )
+    assert torch.allclose(
+        together, tiled_logits(hu, lambda tile: torch.stack([tile, tile**2]), TILE, 0.4), atol=1e-6
+    )
