@@ -32,9 +32,8 @@ class OrganModel:
         network = load_network(self._spec, folder / args["model_version"] / "weights.safetensors")
         self._predict = tile_predictor(network, self._spec, device)
         with torch.inference_mode():
-            self._predict(
-                torch.zeros(self._spec.pipeline.tile_zyx)
-            )  # the first tiles are slow: not a patient's
+            tiles = torch.zeros((TILES_AT_ONCE, *self._spec.pipeline.tile_zyx))
+            self._predict(tiles)  # the first tiles are slow: not a patient's
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; a request that fails is answered with its error, the others are not touched."""
