@@ -94,7 +94,7 @@ class JobBook:
         with self._database.reading() as connection:
             for start in range(0, len(asked), MOST_IN_A_QUERY):
                 some = asked[start : start + MOST_IN_A_QUERY]
-                for column in (instance.c.path, job.c.result_path):
+                for column in (instance.c.path, delivery.c.path):
                     known.update(connection.execute(select(column).where(column.in_(some))).scalars())
         return frozenset(known)
 

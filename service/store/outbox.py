@@ -6,8 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from service.store.database import Database
-from service.store.readers import result_of
-from service.store.rows import ClaimedDelivery
+from service.store.rows import ClaimedDelivery, StoredFile
 from service.store.schema import delivery, job
 from service.store.states import DeliveryState, EventKind, JobState
 from service.store.transitions import Line, Move, lock, move, tell
@@ -30,7 +29,7 @@ class Outbox:
         with self._database.writing() as connection:
             _withdraw_abandoned(connection, now)
             row = connection.execute(
-                select(delivery, job.c.uid, job.c.result_path, job.c.result_size_bytes, job.c.result_sha256)
+                select(delivery, job.c.uid)
                 .join(job, job.c.id == delivery.c.job_id)
                 .where(_due(now))
                 .order_by(job.c.priority.desc(), delivery.c.created_at, delivery.c.id)
@@ -139,7 +138,7 @@ def _lease(
         job_uid=row.uid,
         destination=row.destination,
         attempt=row.attempts + 1,
-        result=result_of(row),
+        result=StoredFile(path=row.path, size_bytes=row.size_bytes, sha256=row.sha256),
         sender=sender,
         lease_number=row.lease_number + 1,
     )

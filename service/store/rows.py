@@ -28,6 +28,14 @@ class StoredFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """A durable file and the destination that gets it."""
+
+    destination: str
+    file: StoredFile
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReceivedInstance:
     """An instance whose file is durable and which is to be recorded; refused when an identifier is none."""
 

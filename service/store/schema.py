@@ -178,6 +178,9 @@ delivery = Table(
     Column("id", ROW_ID, primary_key=True),
     Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
     Column("destination", String(64), nullable=False),
+    Column("path", String(255), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
     Column("state", _enum(DeliveryState, "delivery_state"), nullable=False, index=True),
     Column("reason", Text, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -187,7 +190,7 @@ delivery = Table(
     Column("lease_expires_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
-    UniqueConstraint("job_id", "destination", name="delivery_once"),
+    UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
 )
 
 # The view for administrators, made by the migrations; not part of METADATA because nothing creates it from here.

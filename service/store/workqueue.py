@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 
 from service.store.database import Database
 from service.store.readers import instances_of
-from service.store.rows import ClaimedJob, StoredFile, StoredInstance
+from service.store.rows import ClaimedJob, Parcel, StoredInstance
 from service.store.schema import delivery, job
 from service.store.states import CLAIMABLE, DeliveryState, EventKind, JobState
 from service.store.transitions import NO_LEASE, Line, Move, lock, move, tell
@@ -76,20 +76,32 @@ class WorkQueue:
             )
             return True
 
-    def finish(self, claim: ClaimedJob, *, result: StoredFile, destinations: Sequence[str]) -> bool:
-        """Record the structure set and one delivery a destination; the job is then delivering."""
-        if not destinations:
+    def finish(self, claim: ClaimedJob, *, parcels: Sequence[Parcel], notes: Sequence[str] = ()) -> bool:
+        """Record one delivery a parcel and what people should know of the result; the job is then delivering.
+
+        The first parcel's file stands for the job's result.
+        """
+        if not parcels:
             raise ValueError(f"job {claim.id} has a structure set and no destination for it")
+        result = parcels[0].file
         now = self._database.clock()
         step = Move(
             to=JobState.DELIVERING,
             kind=EventKind.FINISHED,
             sources=RUNNING,
-            message=f"for {', '.join(destinations)}",
+            message="; ".join([f"for {', '.join(dict.fromkeys(p.destination for p in parcels))}", *notes]),
         )
         deliveries = [
-            {"job_id": claim.id, "destination": name, "state": DeliveryState.PENDING, "created_at": now}
-            for name in dict.fromkeys(destinations)
+            {
+                "job_id": claim.id,
+                "destination": parcel.destination,
+                "path": parcel.file.path,
+                "size_bytes": parcel.file.size_bytes,
+                "sha256": parcel.file.sha256,
+                "state": DeliveryState.PENDING,
+                "created_at": now,
+            }
+            for parcel in dict.fromkeys(parcels)
         ]
         with self._database.writing() as connection:
             if not self._leave(

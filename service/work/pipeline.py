@@ -1,6 +1,7 @@
 """One job, from its stored slices to a structure set: the steps in order."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from imaging.contours import contours
@@ -18,10 +19,18 @@ from service.store import ClaimedJob, FileStore, StoredInstance
 SetStage = Callable[[str], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A structure set as a file's bytes, and what people should know of it."""
+
+    structure_set: bytes
+    notes: tuple[str, ...]
+
+
 def contour(
     job: ClaimedJob, sources: Sequence[SourceFile], spec: ModelSpec, server: TritonClient, stage: SetStage
-) -> bytes:
-    """The structure set of one job as a file's bytes; the same for every attempt at the job.
+) -> Result:
+    """The structure set of one job; the same bytes for every attempt at the job.
 
     Raises:
         Refused: the images cannot be contoured, or the model found nothing in them.
@@ -35,7 +44,8 @@ def contour(
     stage("contouring")
     segmentation = segment(series.volume, spec, server)
     stage("writing")
-    return write_structure_set(_request(job, series, segmentation, spec))
+    structure_set = write_structure_set(_request(job, series, segmentation, spec))
+    return Result(structure_set=structure_set, notes=segmentation.notes)
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:

@@ -11,7 +11,7 @@ from inference.errors import ModelFailed, ModelUnavailable
 from inference.spec import ModelSpec
 from service.config import Settings
 from service.errors import Refused, TryAgain
-from service.store import ClaimedJob, FileStore, WorkQueue
+from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.pipeline import contour, load_sources
 
@@ -77,16 +77,17 @@ class Worker:
             )
         self._check_server(heartbeat)
         sources = load_sources(self.files, self.queue.instances_of(claim.id))
-        structure_set = contour(claim, sources, spec, self.server, heartbeat.stage)
+        result = contour(claim, sources, spec, self.server, heartbeat.stage)
         heartbeat.stage("storing")
-        stored = self.files.put(derived_uid("structure set", str(claim.uid)), structure_set)
+        stored = self.files.put(derived_uid("structure set", str(claim.uid)), result.structure_set)
         rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
         if rule is None:
             raise Refused(
                 f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
             )
         destinations = self.settings.destinations_for(rule, claim.calling_aet)
-        if not self.queue.finish(claim, result=stored, destinations=destinations):
+        parcels = [Parcel(destination=name, file=stored) for name in destinations]
+        if not self.queue.finish(claim, parcels=parcels, notes=result.notes):
             raise LeaseLost
         log.info("job %d contoured; to be sent to %s", claim.id, ", ".join(destinations))
 

@@ -12,6 +12,7 @@ from service.store import (
     OpenJob,
     Outbox,
     Outcome,
+    Parcel,
     ReceivedInstance,
     Recorder,
     Sealed,
@@ -92,9 +93,9 @@ class Node:
         return claim
 
     def finish(self, claim: ClaimedJob, *destinations: str) -> bool:
-        return self.work.finish(
-            claim, result=stored_file(f"2.25.{claim.id}"), destinations=destinations or ("tps",)
-        )
+        file = stored_file(f"2.25.{claim.id}")
+        parcels = [Parcel(destination=name, file=file) for name in destinations or ("tps",)]
+        return self.work.finish(claim, parcels=parcels)
 
     def job_in(self, state: JobState, *, series: str = SERIES) -> int:
         """Bring a new job to a state by the ordinary ways; return its number."""

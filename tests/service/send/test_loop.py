@@ -15,6 +15,7 @@ from service.store import (
     JobBook,
     JobState,
     Outbox,
+    Parcel,
     ReceivedInstance,
     Recorder,
     SeriesDesk,
@@ -65,7 +66,8 @@ class Office:
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
-        assert queue.finish(claim, result=result, destinations=destinations)
+        parcels = [Parcel(destination=name, file=result) for name in destinations]
+        assert queue.finish(claim, parcels=parcels)
         return job.id
 
     def state(self, job_id: int) -> JobState:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.store import ClaimedJob, Database, EventKind, JobState, WorkQueue
+from service.store import ClaimedJob, Database, EventKind, JobState, Parcel, WorkQueue
 from tests.support.arrivals import SERIES, Node, received, stored_file
 
 
@@ -45,10 +45,22 @@ def test_finish_makes_one_delivery_a_destination(node: Node) -> None:
     assert node.book.result(claim.id) == replace(stored_file(f"2.25.{claim.id}"), header_bytes=0)
 
 
+def test_each_destination_gets_its_own_file_and_the_history_says_what_to_know(node: Node) -> None:
+    claim = _running(node)
+    parcels = [Parcel(destination=name, file=stored_file(f"2.25.{name}")) for name in ("tps", "pacs")]
+    assert node.work.finish(claim, parcels=parcels, notes=("Larynx: not found",))
+    sent = {}
+    while (delivery := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
+        sent[delivery.destination] = delivery.result.path
+        assert node.outbox.sent(delivery)
+    assert sent == {parcel.destination: parcel.file.path for parcel in parcels}
+    assert node.book.events(claim.id)[-4].message == "for tps, pacs; Larynx: not found"
+
+
 def test_finish_without_a_destination_is_a_bug(node: Node) -> None:
     claim = _running(node)
     with pytest.raises(ValueError, match="no destination"):
-        node.work.finish(claim, result=stored_file("2.25.1"), destinations=())
+        node.work.finish(claim, parcels=())
 
 
 def test_postpone_waits_and_does_not_count(node: Node) -> None:

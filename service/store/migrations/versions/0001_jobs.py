@@ -169,6 +169,9 @@ def _create_what_belongs_to_a_job() -> None:
         sa.Column("id", ROW_ID, nullable=False),
         sa.Column("job_id", sa.Integer(), nullable=False),
         sa.Column("destination", sa.String(length=64), nullable=False),
+        sa.Column("path", sa.String(length=255), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column(
             "state",
             _enum(("pending", "sending", "sent", "rejected", "parked", "withdrawn"), "delivery_state"),
@@ -187,7 +190,7 @@ def _create_what_belongs_to_a_job() -> None:
             ["job.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("job_id", "destination", name="delivery_once"),
+        sa.UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
     )
     op.create_index("ix_delivery_state", "delivery", ["state"], unique=False)
     op.create_table(
