@@ -1,0 +1,70 @@
+"""A page with a picture of the contours over the CT, as a Secondary Capture image (PS3.3 A.8.1)."""
+
+from pydicom import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from imaging.beside.concepts import SOURCE_IMAGE, coded
+from imaging.beside.instance import Kind, begun, lossiness, part10, reference
+from imaging.beside.request import BesideRequest, check_request
+from imaging.ct import SliceReference
+from imaging.picture import picture
+from imaging.volume import Masks
+
+KIND = Kind(
+    name="capture",
+    sop_class_uid=SecondaryCaptureImageStorage,
+    modality="OT",
+    series_description="Contour Node picture, UNAPPROVED",
+)
+
+
+def make_capture(request: BesideRequest) -> bytes:
+    """A complete Part 10 file of one RGB page: three panels, a legend, and who made it; no text names the patient.
+
+    The page itself says that it is unapproved and for research. The same request makes the same bytes. Raises
+    BesideNotWritable where no valid file can hold the request.
+    """
+    check_request(request)
+    masks = Masks(
+        grid=request.series.volume.grid,
+        by_code={item.structure.code: item.mask for item in request.structures},
+    )
+    pixels = picture(request.series.volume, masks, title=title(request))
+    dataset = begun(request, KIND, request.capture_series_number)
+    _describe(dataset, request)
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = pixels.shape
+    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    data = pixels.tobytes()
+    dataset.add_new("PixelData", "OB", data + b"\0" * (len(data) % 2))
+    return part10(request, dataset, lossiness(request.series.header)).getvalue()
+
+
+def title(request: BesideRequest) -> str:
+    """The line above the panels: the warning first, then the model; nothing of the patient."""
+    producer = request.producer
+    return f"UNAPPROVED, for research use   {producer.algorithm_name} version {producer.algorithm_version}"
+
+
+def _describe(dataset: Dataset, request: BesideRequest) -> None:
+    producer = request.producer
+    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    dataset.ConversionType = "WSD"
+    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
+    dataset.SecondaryCaptureDeviceManufacturer = producer.manufacturer
+    dataset.SecondaryCaptureDeviceManufacturerModelName = producer.model_name
+    dataset.SecondaryCaptureDeviceSoftwareVersions = producer.software_version
+    dataset.PatientOrientation, dataset.Laterality = "", ""  # three directions, and no paired body part
+    dataset.BurnedInAnnotation = "NO"
+    dataset.ImageComments = "UNAPPROVED, for research use."
+    made = f"contoured by {producer.algorithm_name} version {producer.algorithm_version}"
+    dataset.DerivationDescription = (
+        f"Axial, coronal and sagittal cut of the CT, {made}, drawn with its outlines"
+    )
+    dataset.SourceImageSequence = [_source(image) for image in request.series.slices]
+
+
+def _source(image: SliceReference) -> Dataset:
+    item = reference(image)
+    item.PurposeOfReferenceCodeSequence = [coded(SOURCE_IMAGE)]
+    return item

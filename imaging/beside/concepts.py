@@ -1,0 +1,94 @@
+"""What a structure is called in code: SNOMED CT as DICOM uses it, else the catalogue's own code, else a private one.
+
+The SNOMED codes are those of PS3.16 CID 4, 7150, 7151 and 7153; a test looks each up in pydicom's copy of the
+standard. No code is guessed: a structure without one gets a code of this project's private scheme.
+"""
+
+from dataclasses import dataclass
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import CodedConcept
+
+from imaging.structures import Code, InterpretedType, Structure
+
+PRIVATE_SCHEME = "99CONTOURNODE"
+
+ANATOMICAL_STRUCTURE = Code(value="91723000", scheme="SCT", meaning="Anatomical Structure")
+ABNORMAL_STRUCTURE = Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure")
+SPATIAL_CONCEPT = Code(value="309825002", scheme="SCT", meaning="Spatial and Relational Concept")
+RIGHT = Code(value="24028007", scheme="SCT", meaning="Right")
+LEFT = Code(value="7771000", scheme="SCT", meaning="Left")
+VOLUME = Code(value="118565006", scheme="SCT", meaning="Volume")
+ABSENT = Code(value="272519000", scheme="SCT", meaning="Absent")
+PRESENCE = Code(value="121052", scheme="DCM", meaning="Presence of property")
+COMMENT = Code(value="121106", scheme="DCM", meaning="Comment")
+ARTIFICIAL_INTELLIGENCE = Code(value="123110", scheme="DCM", meaning="Artificial Intelligence")
+SEGMENTATION = Code(value="113076", scheme="DCM", meaning="Segmentation")
+SOURCE_IMAGE = Code(value="121322", scheme="DCM", meaning="Source image for image processing operation")
+CT_OF_ANY_REGION = Code(value="25045-6", scheme="LN", meaning="CT unspecified body region")
+QUALITATIVE_EVALUATIONS = Code(value="C0034375", scheme="UMLS", meaning="Qualitative Evaluations")
+ENGLISH = Code(value="en", scheme="RFC5646", meaning="English")
+CUBIC_CENTIMETRE = Code(value="cm3", scheme="UCUM", meaning="cubic centimeter")
+NO_UNITS = Code(value="1", scheme="UCUM", meaning="no units")
+MEAN_PROBABILITY = Code(
+    value="MEAN-PROBABILITY", scheme=PRIVATE_SCHEME, meaning="Mean probability inside the segment"
+)
+
+_PAROTID = Code(value="45289007", scheme="SCT", meaning="Parotid gland")
+SNOMED_BY_FMA: dict[str, tuple[Code, Code | None]] = {
+    "79876": (Code(value="119238007", scheme="SCT", meaning="Brain Stem"), None),
+    "7647": (Code(value="2748008", scheme="SCT", meaning="Spinal cord"), None),
+    "59797": (_PAROTID, RIGHT),
+    "59798": (_PAROTID, LEFT),
+    "55097": (Code(value="4596009", scheme="SCT", meaning="Larynx"), None),
+    "52748": (Code(value="91609006", scheme="SCT", meaning="Mandible"), None),
+    "7131": (Code(value="32849002", scheme="SCT", meaning="Esophagus"), None),
+}
+_ANATOMY = frozenset({InterpretedType.ORGAN, InterpretedType.EXTERNAL})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """A structure as a segmentation and a report name it: the kind of thing, the thing, and its side."""
+
+    category: Code
+    type: Code
+    laterality: Code | None
+
+    @property
+    def is_anatomy(self) -> bool:
+        """Whether it is a part of the body, so that it may be a finding's site."""
+        return self.category == ANATOMICAL_STRUCTURE
+
+
+def property_of(structure: Structure) -> Property:
+    """The codes of a structure; a private code, with the catalogue's name as its meaning, where there are no others."""
+    concept = structure.concept
+    kind, laterality = concept or _private(structure), None
+    if concept and concept.scheme == "FMA" and concept.value in SNOMED_BY_FMA:
+        kind, laterality = SNOMED_BY_FMA[concept.value]
+    return Property(category=_category(structure.interpreted_type), type=kind, laterality=laterality)
+
+
+def coded(code: Code) -> CodedConcept:
+    """A code as highdicom takes it."""
+    return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
+
+
+def private_scheme() -> CodingSchemeIdentificationItem:
+    """What the private designator stands for, PS3.3 C.12.1.1: an item of Coding Scheme Identification Sequence."""
+    return CodingSchemeIdentificationItem(
+        designator=PRIVATE_SCHEME,
+        name="Contour Node private codes",
+        responsible_organization="Contour Node",
+    )
+
+
+def _category(kind: InterpretedType) -> Code:
+    if kind in _ANATOMY:
+        return ANATOMICAL_STRUCTURE
+    return ABNORMAL_STRUCTURE if kind is InterpretedType.GTV else SPATIAL_CONCEPT
+
+
+def _private(structure: Structure) -> Code:
+    return Code(value=structure.code, scheme=PRIVATE_SCHEME, meaning=structure.name)
