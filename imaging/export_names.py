@@ -1,0 +1,126 @@
+"""ROI names that a destination takes: plain letters, short, unique, and never without their side or margin.
+
+A name is a core and a tail of qualifiers: side (L, R, left, right and other languages' words), PRV with its margin,
+numbers. Shortening cuts the core. Every candidate is compared with the original: it must say the same side and the same
+PRV margin, no less and no more ("Lens_Region" is not cut to "Lens_R").
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from imaging.errors import StructureSetNotWritable
+
+_PIECE = re.compile(
+    r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)?|[LRlr]\d+|[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|[^\W\d_]+"
+)
+_SIDES = {
+    **dict.fromkeys(("l", "left", "links"), "L"),
+    **dict.fromkeys(("r", "right", "rechts"), "R"),
+}
+# Words that mean a side at the end of a name only: "RT" is radiotherapy too, and "re" begins "re-irradiation".
+_SIDES_AT_THE_END = {
+    **dict.fromkeys(("lt", "li", "sin", "sx"), "L"),
+    **dict.fromkeys(("rt", "re", "dex", "dx"), "R"),
+}
+_PRV = re.compile(r"(?i:prv)[ _]?0*(\d*)")
+_QUALIFIER = re.compile(r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)?|[LRlr]\d+")
+_SEPARATORS = " _-.,+"
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE"}
+    | {"đ": "d", "Đ": "D", "þ": "th", "Þ": "Th", "ð": "d", "\u0131": "i", "\u2013": "-", "\u2019": "'"}
+)
+
+
+class Marks(NamedTuple):
+    """What a name says that shortening must not lose: its sides, and its PRV margin (None where it is no PRV)."""
+
+    sides: frozenset[str]
+    prv: str | None
+
+
+def marks_of(name: str) -> Marks:
+    """The sides and PRV margin that a name states."""
+    pieces = [piece.group().lower() for piece in _PIECE.finditer(name)]
+    sides = [_SIDES.get(piece) for piece in pieces] + [_SIDES_AT_THE_END.get(piece) for piece in pieces[-1:]]
+    prv = _PRV.search(name)
+    return Marks(frozenset(side for side in sides if side), prv.group(1) if prv else None)
+
+
+def plain(text: str) -> str:
+    """The text in printable ASCII: accents dropped, everything else without a counterpart an underscore."""
+    flat = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    kept = (c for c in flat if not unicodedata.combining(c))
+    return "".join(c if " " <= c <= "~" and c != "\\" else "_" for c in kept).strip()
+
+
+def tidy(text: str) -> str:
+    """The text on one line, without control characters, backslashes and spaces at its ends."""
+    return "".join("_" if c == "\\" or unicodedata.category(c) == "Cc" else c for c in text).strip()
+
+
+def assigned_names(names: Sequence[str], limit: int) -> list[str]:
+    """For each name one of at most `limit` characters, unique without regard to case, with the same marks.
+
+    Names that fit stay as they are, the first of equal ones too. Raises StructureSetNotWritable where a name's side and
+    margin leave no room for a name.
+    """
+    taken: set[str] = set()
+    result = [""] * len(names)
+    for k, name in enumerate(names):
+        if name and len(name) <= limit and name.casefold() not in taken:
+            taken.add(name.casefold())
+            result[k] = name
+    for k, name in enumerate(names):
+        if not result[k]:
+            result[k] = shortened(name, limit, taken)
+            taken.add(result[k].casefold())
+    return result
+
+
+def shortened(name: str, limit: int, taken: Collection[str] = ()) -> str:
+    """The name in at most `limit` characters with the same marks, its casefold not in `taken`."""
+    wanted = marks_of(name)
+    core, tail = _core_and_tail(name)
+    for number in range(1, len(taken) + 2):
+        counter = str(number) if number > 1 else ""
+        for ending in (tail, _canonical(wanted)):
+            found = _fitted(core, counter + ending, limit, wanted)
+            if found and found.casefold() not in taken:
+                return found
+    raise StructureSetNotWritable(
+        f"ROI name '{name}' cannot be shortened to {limit} characters and keep its side and margin; give a shorter one"
+    )
+
+
+def _core_and_tail(name: str) -> tuple[str, str]:
+    """The name in two: all but the qualifiers at its end, and these with what separates them from the core."""
+    start = len(name)
+    pieces = list(_PIECE.finditer(name))
+    while pieces and _is_qualifier(pieces[-1].group(), at_the_end=start == len(name)):
+        start = pieces.pop().start()
+    core = name[:start].rstrip(_SEPARATORS)
+    return (core, name[len(core) :]) if core else (name, "")
+
+
+def _is_qualifier(piece: str, *, at_the_end: bool) -> bool:
+    known = piece.lower() in _SIDES or (at_the_end and piece.lower() in _SIDES_AT_THE_END)
+    return known or _QUALIFIER.fullmatch(piece) is not None
+
+
+def _canonical(marks: Marks) -> str:
+    prv = "" if marks.prv is None else f"_PRV{marks.prv.zfill(2) if marks.prv else ''}"
+    return prv + "".join(f"_{side}" for side in sorted(marks.sides))
+
+
+def _fitted(core: str, ending: str, limit: int, wanted: Marks) -> str:
+    """The longest start of the core that fits before the ending and keeps the marks; "" where there is none."""
+    for length in range(min(len(core), limit - len(ending)), 0, -1):
+        if core[length - 1].isdigit() and core[length : length + 1].isdigit():
+            continue  # 7000 is not cut to 700
+        candidate = (core[:length].rstrip(_SEPARATORS) + ending).strip()
+        if candidate and candidate != ending.strip() and marks_of(candidate) == wanted:
+            return candidate
+    candidate = f"ROI{ending}"
+    return candidate if len(candidate) <= limit and marks_of(candidate) == wanted else ""
