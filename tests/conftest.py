@@ -11,7 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.store import Database, FileStore, upgrade
+from service.store import Database, FileStore, Recorder, upgrade
+from tests.support.clock import ManualClock
+from tests.support.small_node import SmallNode
 
 NUMBERS = count(1)
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.database)]
@@ -105,3 +107,15 @@ def _empty(folder: str, name: str) -> None:
 
 def _postgres_url(folder: str, name: str) -> str:
     return f"postgresql+psycopg://postgres@/{name}?host={folder}"
+
+
+@pytest.fixture
+def small_node(database_url: str, tmp_path: Path) -> Iterator[SmallNode]:
+    """A node without processes: a store on a clock that stands still."""
+    clock = ManualClock()
+    database = Database(database_url, clock=clock)
+    with Recorder(database) as recorder:
+        yield SmallNode(
+            database=database, files=FileStore(tmp_path / "store"), clock=clock, recorder=recorder
+        )
+    database.close()

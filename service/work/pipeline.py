@@ -10,11 +10,11 @@ from imaging.errors import ImageRefused
 from imaging.rtstruct import Producer, RoiContours, StructureSetRequest, write_structure_set
 from imaging.structures import CATALOGUE
 from imaging.uids import derived_uid
-from inference.client import TritonClient
 from inference.segment import Segmentation, segment
 from inference.spec import ModelSpec
 from service.errors import Refused
 from service.store import ClaimedJob, FileStore, StoredInstance
+from service.work.model_server import ModelServer
 
 SetStage = Callable[[str], None]
 
@@ -28,7 +28,7 @@ class Result:
 
 
 def contour(
-    job: ClaimedJob, sources: Sequence[SourceFile], spec: ModelSpec, server: TritonClient, stage: SetStage
+    job: ClaimedJob, sources: Sequence[SourceFile], spec: ModelSpec, server: ModelServer, stage: SetStage
 ) -> Result:
     """The structure set of one job; the same bytes for every attempt at the job.
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imaging.uids import derived_uid
-from inference.client import TritonClient
 from inference.errors import ModelFailed, ModelUnavailable
 from inference.spec import ModelSpec
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
 from service.work.heartbeat import Heartbeat, LeaseLost
+from service.work.model_server import ModelServer
 from service.work.pipeline import contour, load_sources
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Worker:
     name: str
     queue: WorkQueue
     files: FileStore
-    server: TritonClient
+    server: ModelServer
     models: Mapping[str, ModelSpec]
     settings: Settings
     _server_checked: bool = False

@@ -1,0 +1,19 @@
+"""What the worker needs of a model server; a TritonClient is one."""
+
+from typing import Protocol
+
+from imaging.volume import Volume
+from inference.client import Prediction
+from inference.spec import ModelSpec
+
+
+class ModelServer(Protocol):
+    """Answers for models, and can be asked whether tensors reach them unchanged."""
+
+    def check(self) -> None:
+        """Return if a known tensor comes back as it went; raises ModelFailed or ModelUnavailable."""
+        ...
+
+    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+        """Masks and probabilities for a volume in canonical orientation."""
+        ...

@@ -1,0 +1,112 @@
+from phantoms.dicom import CtExport
+from service.assemble import Assembler
+from service.config import Settings
+from service.store import JobState
+from tests.support.small_node import RULE, SmallNode, model, settings
+
+
+def assembler(node: SmallNode, tree: Settings | None = None) -> Assembler:
+    return Assembler(
+        desk=node.desk,
+        files=node.files,
+        settings=tree or settings(),
+        models={"hn_oar": model()},
+        clock=node.clock,
+    )
+
+
+def test_a_series_is_queued_once_it_is_quiet_and_not_before(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.clock.tick(9.9)
+    assembler(small_node).look()
+    assert small_node.job().state is JobState.RECEIVED
+
+    small_node.clock.tick(0.1)
+    assembler(small_node).look()
+
+    job = small_node.job()
+    assert (job.state, job.rule, job.model, job.model_version) == (JobState.QUEUED, "head-neck", "hn_oar", 1)
+
+
+def test_a_rule_can_wait_shorter_or_longer_than_the_others(small_node: SmallNode) -> None:
+    small_node.receive()
+    slow = settings(rules=[{**RULE, "quiet_s": 60}])
+    small_node.clock.tick(59)
+    assembler(small_node, slow).look()
+    assert small_node.job().state is JobState.RECEIVED
+
+    small_node.clock.tick(1)
+    assembler(small_node, slow).look()
+
+    assert small_node.job().state is JobState.QUEUED
+
+
+def test_a_gap_is_waited_for_named_and_cured_by_the_missing_slices(small_node: SmallNode) -> None:
+    looks = assembler(small_node)
+    small_node.receive(only=slice(0, 5))
+    small_node.receive(only=slice(7, None))
+    small_node.clock.tick(20)
+    looks.look()
+    job = small_node.job()
+    assert job.state is JobState.WAITING
+    assert job.reason.startswith("incomplete: 2 slices missing between z=")
+
+    small_node.receive(only=slice(5, 7))
+    small_node.clock.tick(20)
+    looks.look()
+
+    assert small_node.job().state is JobState.QUEUED
+
+
+def test_a_gap_that_nobody_fills_is_refused_after_its_time(small_node: SmallNode) -> None:
+    small_node.receive(CtExport(dropped=(5,)))
+    small_node.clock.tick(99)
+    assembler(small_node).look()
+    assert small_node.job().state is JobState.WAITING
+
+    small_node.clock.tick(1)
+    assembler(small_node).look()
+
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    assert "1 slice missing" in job.reason
+
+
+def test_what_more_slices_cannot_cure_is_refused_at_once(small_node: SmallNode) -> None:
+    small_node.receive(CtExport(gantry_tilt_deg=15.0))
+    small_node.clock.tick(20)
+    assembler(small_node).look()
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    assert "tilt" in job.reason.lower()
+
+
+def test_without_a_rule_the_images_are_kept_and_the_admin_reads_why(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.clock.tick(20)
+    other = settings(rules=[{**RULE, "calling_aets": ["PACS"]}])
+    assembler(small_node, other).look()
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    assert "no rule matches a series sent by SCANNER to CONTOURNODE" in job.reason
+    assert len(small_node.book.instances_of(job.id)) == job.slice_count
+
+
+def test_a_rule_reads_the_body_part_of_the_images(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.clock.tick(20)
+    pelvis = {**RULE, "name": "pelvis", "body_part": "^PELVIS$"}
+    head = {**RULE, "body_part": "^HEADNECK$"}
+    assembler(small_node, settings(rules=[pelvis, head])).look()
+    assert small_node.job().rule == "head-neck"
+
+
+def test_a_sender_that_nobody_can_return_to_is_named(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.clock.tick(20)
+    rule = {"name": "back", "model": "hn_oar", "return_to_sender": True}
+    peers = {"other": {"ae_title": "OTHER", "host": "127.0.0.1", "port": 105}}
+    assembler(small_node, settings(rules=[rule], peers=peers)).look()
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    assert "no entry of [peers] has the AE title SCANNER" in job.reason

@@ -1,0 +1,212 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from imaging.volume import Volume
+from inference.client import Prediction
+from inference.errors import ModelFailed, ModelUnavailable
+from inference.spec import ModelSpec
+from phantoms.dicom import CtExport
+from service.assemble import Assembler
+from service.config import Settings
+from service.store import JobState
+from service.work import Worker
+from service.work.pipeline import contour, load_sources
+from tests.support.small_node import SmallNode, model, settings
+
+FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
+
+
+def brainstem_and_larynx(spec: ModelSpec, volume: Volume) -> Prediction:
+    planes = np.zeros((spec.planes, *volume.grid.shape_zyx), np.uint8)
+    for code in ("Brainstem", "Larynx"):
+        planes[(0, *FOUND)] |= 1 << spec.labels.index(code)
+    return Prediction(planes=planes, mean_probability=np.full(len(spec.labels), 0.875, np.float32))
+
+
+def nothing(spec: ModelSpec, volume: Volume) -> Prediction:
+    planes = np.zeros((spec.planes, *volume.grid.shape_zyx), np.uint8)
+    return Prediction(planes=planes, mean_probability=np.zeros(len(spec.labels), np.float32))
+
+
+def unavailable(spec: ModelSpec, volume: Volume) -> Prediction:
+    raise ModelUnavailable("the Triton server at nowhere:1 does not answer")
+
+
+def nonsense(spec: ModelSpec, volume: Volume) -> Prediction:
+    raise ModelFailed("the model answered with masks of another grid")
+
+
+def bug(spec: ModelSpec, volume: Volume) -> Prediction:
+    raise ZeroDivisionError("somebody's patient name")
+
+
+@dataclass
+class Server:
+    """A model server in this process that answers as it is told."""
+
+    answer: Callable[[ModelSpec, Volume], Prediction]
+    checks: int = 0
+    check_fails: bool = False
+    seen: list[tuple[int, ...]] = field(default_factory=list)
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.check_fails:
+            raise ModelFailed("a known tensor came back changed; install numpy<2")
+
+    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+        self.seen.append(volume.grid.shape_zyx)
+        return self.answer(spec, volume)
+
+
+def worker(node: SmallNode, server: Server, tree: Settings | None = None) -> Worker:
+    return Worker(
+        name="w1",
+        queue=node.queue,
+        files=node.files,
+        server=server,
+        models={"hn_oar": model()},
+        settings=tree or settings(),
+    )
+
+
+@pytest.fixture
+def queued(small_node: SmallNode) -> SmallNode:
+    """A node with one complete series in the queue."""
+    queue_series(small_node)
+    return small_node
+
+
+def queue_series(node: SmallNode, how: CtExport | None = None) -> None:
+    node.receive(how)
+    node.clock.tick(20)
+    Assembler(
+        desk=node.desk, files=node.files, settings=settings(), models={"hn_oar": model()}, clock=node.clock
+    ).look()
+    assert node.job().state is JobState.QUEUED
+
+
+def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queued: SmallNode) -> None:
+    assert worker(queued, Server(brainstem_and_larynx)).work_one()
+
+    job = queued.job()
+    assert (job.state, job.destinations) == (JobState.DELIVERING, "tps: pending")
+    delivery = queued.outbox.claim_delivery("s1", lease_s=60)
+    assert delivery is not None
+    structure_set = dcmread(BytesIO(queued.files.read(delivery.result.path)))
+    assert [roi.ROIName for roi in structure_set.StructureSetROISequence] == ["Brainstem", "Larynx"]
+    assert structure_set.ApprovalStatus == "UNAPPROVED"
+    assert "hn_oar version 1" in structure_set.StructureSetDescription
+    assert "0.88" in structure_set.StructureSetROISequence[0].ROIDescription
+
+
+def test_what_the_model_did_not_find_is_said_in_the_set_and_in_the_history(queued: SmallNode) -> None:
+    worker(queued, Server(brainstem_and_larynx)).work_one()
+    finished = queued.book.events(queued.job().id)[-1].message
+    assert finished.startswith("for tps; ")
+    assert "SpinalCord" in finished
+
+
+def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
+    def attempt() -> bytes:
+        claim = queued.queue.claim("w1", lease_s=1, max_attempts=9)
+        assert claim is not None
+        sources = load_sources(queued.files, queued.queue.instances_of(claim.id))
+        server = Server(brainstem_and_larynx)
+        return contour(claim, sources, model(), server, lambda _stage: None).structure_set
+
+    first = attempt()
+    queued.clock.tick(5)  # the first worker vanished
+    assert attempt() == first
+
+
+def test_a_server_that_is_not_there_costs_no_attempt(queued: SmallNode) -> None:
+    worker(queued, Server(unavailable)).work_one()
+    job = queued.job()
+    assert (job.state, job.attempts) == (JobState.QUEUED, 0)
+    assert "does not answer" in job.reason
+    assert worker(queued, Server(brainstem_and_larynx)).work_one() is False
+
+    queued.clock.tick(15)
+    assert worker(queued, Server(brainstem_and_larynx)).work_one()
+    assert queued.job().state is JobState.DELIVERING
+
+
+def test_nonsense_is_tried_again_and_then_parked_with_its_reason(queued: SmallNode) -> None:
+    worker(queued, Server(nonsense)).work_one()
+    assert queued.job().state is JobState.FAILED
+
+    queued.clock.tick(30)
+    worker(queued, Server(nonsense)).work_one()
+
+    job = queued.job()
+    assert (job.state, job.attempts) == (JobState.PARKED, 2)
+    assert "another grid" in job.reason
+
+
+def test_a_bug_fails_one_job_stays_in_the_log_and_tells_the_database_no_patient(
+    queued: SmallNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker(queued, Server(bug)).work_one()
+    job = queued.job()
+    assert job.state is JobState.FAILED
+    assert job.reason == "ZeroDivisionError in this program; the worker's log has the details"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_model_that_finds_nothing_refuses_the_series_instead_of_sending_an_empty_set(
+    queued: SmallNode,
+) -> None:
+    worker(queued, Server(nothing)).work_one()
+    job = queued.job()
+    assert job.state is JobState.REFUSED
+    assert "found none of its structures" in job.reason
+
+
+def test_a_corrupting_server_gets_no_patient(queued: SmallNode) -> None:
+    server = Server(brainstem_and_larynx, check_fails=True)
+    worker(queued, server).work_one()
+    assert server.seen == []
+    assert "numpy<2" in queued.job().reason
+
+
+def test_the_known_tensor_goes_before_the_first_job_and_again_after_trouble(small_node: SmallNode) -> None:
+    server = Server(brainstem_and_larynx)
+    one = worker(small_node, server)
+    queue_series(small_node)
+    one.work_one()
+    queue_series(small_node, CtExport(signed=False))
+    one.work_one()
+    assert server.checks == 1
+
+    server.answer = unavailable
+    queue_series(small_node, CtExport(padded_corners=True))
+    one.work_one()
+    server.answer = brainstem_and_larynx
+    small_node.clock.tick(15)
+    one.work_one()
+    assert server.checks == 2
+
+
+def test_a_job_cancelled_in_the_middle_is_dropped(queued: SmallNode) -> None:
+    job_id = queued.job().id
+
+    def cancelled_meanwhile(spec: ModelSpec, volume: Volume) -> Prediction:
+        queued.book.cancel(job_id)
+        return brainstem_and_larynx(spec, volume)
+
+    assert worker(queued, Server(cancelled_meanwhile)).work_one()
+    assert queued.job().state is JobState.CANCELLED
+    assert queued.book.result(job_id) is None
+
+
+def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode) -> None:
+    one = worker(queued, Server(brainstem_and_larynx))
+    one.models = {}
+    one.work_one()
+    assert "hn_oar version 1 is not in this worker's model repository" in queued.job().reason
