@@ -86,7 +86,7 @@ def _without_small_holes(plane: Plane, pixels: _Pixels) -> Plane:
 
 def _longer_side_mm(rows: slice, columns: slice, pixels: _Pixels) -> float:
     dy, dx = pixels.spacing_mm
-    return max((rows.stop - rows.start) * dy, (columns.stop - columns.start) * dx)
+    return float(max((rows.stop - rows.start) * dy, (columns.stop - columns.start) * dx))
 
 
 def _eroded(plane: Plane, pixels: _Pixels) -> Plane:
@@ -157,8 +157,8 @@ def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane,
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         short[number] = _longer_side_mm(rows, columns, pixels) <= THIN_PART_MM
         boards[number] = (columns.stop - columns.start) * pixels.spacing_mm[1] >= BOARD_MM
-    for number in np.flatnonzero(boards):
-        _end_at_board(body[window], labels == number)
+    for board in np.flatnonzero(boards):
+        _end_at_board(body[window], labels == board)
     touching = np.zeros(count + 1, bool)
     touching[np.unique(labels[_grown_by_one(body[window])])] = True
     body[window] |= (short & touching)[labels]

@@ -1,0 +1,168 @@
+"""A template carried out on one case: the model's masks in, the structures to send out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imaging.body import body_of
+from imaging.structures import CATALOGUE, InterpretedType, Structure
+from imaging.volume import Mask, Masks, Volume
+from service.errors import Refused
+from service.template.derive import SourceEmpty, derive
+from service.template.model import Entry, Template
+from service.template.references import colour_of, in_order, made_from, type_of
+
+EXTERNAL_COLOUR = (0, 200, 0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OutputStructure:
+    """One structure to send.
+
+    `structure` has its type, colour and code, and the TG-263 name where it is one of the model's; `name` is what it is
+    called in the file. `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
+    `name` is another, and `provenance`, the derivation in words.
+    """
+
+    structure: Structure
+    name: str
+    number: int
+    mask: Mask
+    description: str
+    provenance: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Applied:
+    """The structures to send, in the template's order, and what a reader of the job should know."""
+
+    structures: tuple[OutputStructure, ...]
+    notes: tuple[str, ...]
+
+
+def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
+    """The template's structures made from the model's masks on the CT's grid.
+
+    A structure made from an empty one is left out, or sent empty where the template says so, and a note says which.
+    Raises Refused where the model gave no mask for a code that the template names, ValueError for masks of another
+    grid.
+    """
+    if masks.grid != volume.grid:
+        raise ValueError("masks and volume lie on different grids")
+    whole = template.model_copy(update={"structure": (*template.structure, *_unlisted(template, masks))})
+    case = _Case(whole, masks, volume)
+    for entry in in_order(whole):
+        case.make(entry)
+    return Applied(structures=tuple(case.outputs()), notes=tuple(case.notes))
+
+
+def _unlisted(template: Template, masks: Masks) -> list[Entry]:
+    if template.unlisted == "omit":
+        return []
+    names = {entry.name.casefold() for entry in template.structure}
+    listed = {entry.source for entry in template.sent() if not entry.is_derived}
+    return [
+        Entry.model_validate({"name": _catalogued(code).name, "from": code})
+        for code in masks.by_code
+        if code not in listed and _catalogued(code).name.casefold() not in names
+    ]
+
+
+def _catalogued(code: str) -> Structure:
+    if code not in CATALOGUE:
+        raise Refused(
+            f"the catalogue does not know '{code}'; list it in a template, with name, type and colour"
+        )
+    return CATALOGUE[code]
+
+
+class _Case:
+    """The masks of one case by the template's names, while they are made."""
+
+    def __init__(self, template: Template, masks: Masks, volume: Volume) -> None:
+        self._template, self._masks, self._volume = template, masks, volume
+        self._names = {entry.name for entry in template.structure}
+        self._entries = {entry.name: entry for entry in template.structure}
+        self._made: dict[str, Mask] = {}
+        self.notes: list[str] = []
+
+    def make(self, entry: Entry) -> None:
+        """Make one structure; those it is made from are there."""
+        try:
+            made = derive(entry, self._start(entry), lambda word: self._look(entry, word), self._volume.grid)
+        except SourceEmpty as empty:
+            self.notes.append(f"{entry.name}: not made, because {empty} is empty")
+            self._made[entry.name] = Mask.empty()
+            return
+        self._made[entry.name] = made.mask
+        self.notes += made.notes
+        if not made.mask.crop_zyx.any():
+            self.notes.append(_why_empty(entry))
+
+    def outputs(self) -> Iterator[OutputStructure]:
+        """What goes out, under its numbers."""
+        numbers = self._template.numbers()
+        for entry in self._template.sent():
+            mask = self._made[entry.name]
+            if mask.crop_zyx.any() or entry.when_empty == "send":
+                yield self._output(entry, mask, numbers[entry.name])
+
+    def _start(self, entry: Entry) -> Mask:
+        if entry.source is None:
+            return body_of(self._volume, entry.threshold_hu)
+        return self._look(entry, entry.source)
+
+    def _look(self, entry: Entry, word: str) -> Mask:
+        other = made_from(entry, word, self._names)
+        if other is not None:
+            return self._made[other]
+        if word not in self._masks.by_code:
+            found = ", ".join(self._masks.by_code) or "none"
+            raise Refused(f"the template needs '{word}' of the model, which gave {found}")
+        return self._masks.by_code[word]
+
+    def _output(self, entry: Entry, mask: Mask, number: int) -> OutputStructure:
+        known = None if entry.is_derived else CATALOGUE.get(entry.source or "")
+        structure = Structure(
+            code=known.code if known else entry.name,
+            name=known.name if known else entry.name,
+            colour_rgb=self._colour(entry),
+            interpreted_type=_type(entry),
+            concept=entry.concept.code() if entry.concept else (known.concept if known else None),
+        )
+        provenance = self._provenance(entry)
+        tg263 = f"TG-263: {structure.name}" if structure.name != entry.name else ""
+        return OutputStructure(
+            structure=structure,
+            name=entry.name,
+            number=number,
+            mask=mask,
+            description="; ".join(part for part in (entry.description, tg263, provenance) if part),
+            provenance=provenance,
+        )
+
+    def _origin(self, entry: Entry) -> Entry:
+        """The structure at the beginning of the chain of `from`."""
+        other = made_from(entry, entry.source or "", self._names)
+        return entry if other is None else self._origin(self._entries[other])
+
+    def _colour(self, entry: Entry) -> tuple[int, int, int]:
+        return entry.colour or colour_of(self._origin(entry)) or EXTERNAL_COLOUR
+
+    def _provenance(self, entry: Entry) -> str:
+        if not entry.steps and made_from(entry, entry.source or "", self._names) is None:
+            return f"outline of the patient above {entry.threshold_hu} HU" if entry.external else ""
+        start = "outline of the patient" if entry.external else str(entry.source)
+        return ", ".join([start, *(step.words() for step in entry.steps)])
+
+
+def _type(entry: Entry) -> InterpretedType:
+    found = type_of(entry)
+    if found is None:
+        raise ValueError(f"{entry.name} has no type; a template is checked when it is loaded")
+    return found
+
+
+def _why_empty(entry: Entry) -> str:
+    if entry.external:
+        return f"{entry.name}: the CT shows no body"
+    return f"{entry.name}: nothing is left after its steps" if entry.steps else f"{entry.name}: empty"

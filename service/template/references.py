@@ -1,0 +1,125 @@
+"""What the structures of a template say of each other and of the model: names, sides, cycles."""
+
+import difflib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
+
+from imaging.structures import CATALOGUE, InterpretedType
+from service.template.model import Entry, Template
+from service.template.sides import Side, sides_of
+
+
+def problems(template: Template, codes: Collection[str]) -> list[str]:
+    """Every contradiction in plain words, with the structure it stands in; empty when there is none."""
+    found = [*_alike(template), *_unknown(template, codes), *_undescribed(template)]
+    found += [] if found else _cycles(template)
+    return found or list(_sides(template))
+
+
+def in_order(template: Template) -> tuple[Entry, ...]:
+    """The structures so that each comes after those it is made from; CycleError where that cannot be."""
+    entries = {entry.name: entry for entry in template.structure}
+    sorter = TopologicalSorter({name: _others(entry, entries) for name, entry in entries.items()})
+    return tuple(entries[name] for name in sorter.static_order())
+
+
+def made_from(entry: Entry, word: str, names: Collection[str]) -> str | None:
+    """The structure of the template that a word means; None where it means the model's code.
+
+    A word means the template's structure of that name; within that structure itself, and where the template has
+    none, it means the model's.
+    """
+    return word if word in names and word != entry.name else None
+
+
+def _others(entry: Entry, names: Collection[str]) -> list[str]:
+    meant = (made_from(entry, word, names) for word in entry.references())
+    return [name for name in meant if name is not None]
+
+
+def _alike(template: Template) -> Iterator[str]:
+    if not template.sent() and template.unlisted == "omit":
+        yield "no structure is sent"
+    for name, count in Counter(entry.name.casefold() for entry in template.structure).items():
+        if count > 1:
+            yield f"the name '{name}' stands {count} times (case does not tell names apart)"
+    for number, count in Counter(e.number for e in template.sent() if e.number is not None).items():
+        if count > 1:
+            yield f"the number {number} stands {count} times"
+    outlines = [e.name for e in template.sent() if type_of(e) is InterpretedType.EXTERNAL]
+    if len(outlines) > 1:
+        yield f"only one structure can have the type EXTERNAL, not {', '.join(outlines)}"
+
+
+def type_of(entry: Entry) -> InterpretedType | None:
+    """The type that the structure goes out with; None where neither the file nor the catalogue says one."""
+    if entry.type is not None:
+        return entry.type
+    if entry.external:
+        return InterpretedType.EXTERNAL
+    known = CATALOGUE.get(entry.source or "")
+    return known.interpreted_type if known else None
+
+
+def colour_of(entry: Entry) -> tuple[int, int, int] | None:
+    """The colour that the file or the catalogue gives the structure, if either does."""
+    known = CATALOGUE.get(entry.source or "")
+    return entry.colour or (known.colour_rgb if known else None)
+
+
+def _unknown(template: Template, codes: Collection[str]) -> Iterator[str]:
+    names = {entry.name for entry in template.structure}
+    for entry in template.structure:
+        for word in entry.references():
+            if made_from(entry, word, names) is None and word not in codes:
+                near = difflib.get_close_matches(word, [*codes, *names - {entry.name}], n=1)
+                hint = f"; did you mean '{near[0]}'?" if near else f"; the model has {', '.join(codes)}"
+                yield f"{entry.name}: '{word}' is neither a structure of the model nor a name of this file{hint}"
+
+
+def _undescribed(template: Template) -> Iterator[str]:
+    names = {entry.name for entry in template.structure}
+    for entry in template.sent():
+        copied = made_from(entry, entry.source or "", names) is not None
+        given: list[tuple[str, object]] = [("type", entry.type if copied else type_of(entry))]
+        given += [] if copied or entry.external else [("colour", colour_of(entry))]
+        missing = [key for key, value in given if value is None]
+        if missing:
+            yield f"{entry.name}: nothing says what '{entry.source}' is; give its {' and '.join(missing)}"
+
+
+def _cycles(template: Template) -> list[str]:
+    try:
+        in_order(template)
+    except CycleError as error:
+        return [f"structures are made from each other: {' -> '.join(reversed(error.args[1]))}"]
+    return []
+
+
+def _sides(template: Template) -> Iterator[str]:
+    names = {entry.name: entry for entry in template.structure}
+    sides: dict[str, frozenset[Side]] = {}
+    for entry in in_order(template):
+        made: set[Side] = set()
+        for word in entry.added():
+            other = made_from(entry, word, names)
+            made |= sides_of(word) if other is None else sides[other]
+        sides[entry.name] = frozenset(made) or sides_of(entry.name)
+        yield from _contradictions(entry, frozenset(made))
+
+
+def _contradictions(entry: Entry, made: frozenset[Side]) -> Iterator[str]:
+    """What the name and the code say of the side against what the structure is made from."""
+    said = [("the name", sides_of(entry.name))] if entry.send else []
+    if entry.concept is not None:
+        said.append((f"the code's meaning '{entry.concept.meaning}'", sides_of(entry.concept.meaning)))
+    for what, stated in said:
+        if made and stated and stated != made:
+            yield f"{entry.name}: {what} says {_both(stated)}, but it is made from the {_both(made)}"
+        elif len(made) == 1 and not stated and what == "the name":
+            yield f"{entry.name}: it is made from the {_both(made)} side only, and the name does not say so"
+
+
+def _both(sides: frozenset[Side]) -> str:
+    return " and ".join(sorted(sides))
