@@ -1,0 +1,117 @@
+"""Whether a structure set refers to the very images that were received, and to itself without contradiction."""
+
+from imaging.ct import CtSeries
+from imaging.gate.findings import Log, Path, Severity, Words
+from imaging.gate.modules import FRAMES, IMAGES, ROIS, SERIES, STUDIES
+from imaging.gate.tree import Level
+from imaging.gate.values import Characters
+from imaging.profiles import ExportProfile
+
+_STUDY_UID, _SERIES_UID, _FRAME_UID = 0x0020000D, 0x0020000E, 0x00200052
+_IMAGE_UID, _ROI_FRAME, _PATIENT_ID = 0x00081155, 0x30060024, 0x00100020
+_SEND_FIRST = "Contour the images that the destination has, or send these images first"
+
+
+def uids_of(series: CtSeries) -> frozenset[bytes]:
+    """Every UID that a structure set copies from its CT."""
+    uids = {series.study_uid, series.series_uid, series.frame_of_reference_uid}
+    uids |= {uid for image in series.slices for uid in (image.sop_class_uid, image.sop_instance_uid)}
+    return frozenset(uid.encode() for uid in uids)
+
+
+def referenced_images(root: Level) -> frozenset[str]:
+    """The images that Referenced Frame of Reference Sequence (3006,0010) lists."""
+    return frozenset(
+        image.text(_IMAGE_UID) for _, series in _referenced_series(root) for image in series.items(IMAGES)
+    )
+
+
+def check_references(root: Level, profile: ExportProfile, log: Log) -> None:
+    """Report frames of reference and series that contradict each other inside the file."""
+    frames = {frame.text(_FRAME_UID) for frame in root.items(FRAMES)}
+    if not frames:
+        severity = Severity.ERROR if profile.image_per_contour else Severity.WARNING
+        words = Words("no images are referenced", "all images of the series", "nothing", "Write them")
+        log.report(severity, "no-references", root.at(FRAMES), lambda: words)
+    for roi in root.items(ROIS):
+        uid = roi.text(_ROI_FRAME)
+        if frames and uid and uid not in frames:
+            words = Words(
+                "an ROI in a frame that is not listed",
+                " or ".join(sorted(frames)),
+                uid,
+                "Write the ROI's own frame",
+            )
+            log.error("frame-unlisted", roi.at(_ROI_FRAME), words)
+    own = root.text(_SERIES_UID)
+    for _, series in _referenced_series(root):
+        if series.text(_SERIES_UID) == own and own:
+            words = Words(
+                "the series of the images", "a series of its own", own, "Give structure sets a new series"
+            )
+            log.error("series-shared", root.at(_SERIES_UID), words)
+
+
+def check_against_series(root: Level, series: CtSeries, characters: Characters, log: Log) -> None:
+    """Report what does not refer to exactly these images of this patient."""
+    _same(root, _STUDY_UID, series.study_uid, "study", log)
+    if _FRAME_UID in root.elements:
+        _same(root, _FRAME_UID, series.frame_of_reference_uid, "frame", log)
+    for roi in root.items(ROIS):
+        if roi.text(_ROI_FRAME):
+            _same(roi, _ROI_FRAME, series.frame_of_reference_uid, "frame", log)
+    _check_patient(root, series, characters, log)
+    listed = {s.text(_SERIES_UID): (path, s) for path, s in _referenced_series(root)}
+    if not listed:
+        return
+    if series.series_uid not in listed:
+        path, _ = next(iter(listed.values()))
+        words = Words("another series", series.series_uid, ", ".join(listed), _SEND_FIRST)
+        log.error("series", (*path, (_SERIES_UID, 0)), words)
+        return
+    path, item = listed[series.series_uid]
+    found = {image.text(_IMAGE_UID) for image in item.items(IMAGES)}
+    expected = {image.sop_instance_uid for image in series.slices}
+    at = (*path, (IMAGES, 0))
+    if found - expected:
+        words = Words(
+            "images that were not received",
+            f"{len(expected)} images",
+            f"{len(found - expected)} others, such as {min(found - expected)}",
+            _SEND_FIRST,
+        )
+        log.error("images-foreign", at, words)
+    if expected - found:
+        words = Words(
+            "images of the series are not listed",
+            f"{len(expected)} images",
+            f"{len(expected - found)} missing, such as {min(expected - found)}",
+            "List all images",
+        )
+        log.error("images-missing", at, words)
+
+
+def _check_patient(root: Level, series: CtSeries, characters: Characters, log: Log) -> None:
+    raw = root.elements.get(_PATIENT_ID)
+    found = characters.text(raw.value) if raw else None
+    expected = str(series.header[_PATIENT_ID].value or "") if _PATIENT_ID in series.header else ""
+    if found is not None and found.strip() != expected.strip():
+        words = Words("another patient", "the patient of the images", "another Patient ID", "Do not send it")
+        log.error("patient", root.at(_PATIENT_ID), words)
+
+
+def _same(level: Level, tag: int, expected: str, code: str, log: Log) -> None:
+    found = level.text(tag)
+    if found and found != expected:
+        log.error(
+            code, level.at(tag), Words(f"another {code} than the images'", expected, found, _SEND_FIRST)
+        )
+
+
+def _referenced_series(root: Level) -> list[tuple[Path, Level]]:
+    return [
+        (series.path, series)
+        for frame in root.items(FRAMES)
+        for study in frame.items(STUDIES)
+        for series in study.items(SERIES)
+    ]

@@ -1,0 +1,144 @@
+"""Whether each value is what its value representation allows (PS3.5 6.2), and in characters the file declares."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom.charset import convert_encodings, python_encoding
+
+from imaging.gate.findings import Log, Path, Severity, Words
+from imaging.gate.tree import Level, Raw
+
+_NUMBER = re.compile(rb" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
+_RULES: dict[str, tuple[int, re.Pattern[bytes] | None, str]] = {
+    "AE": (16, None, "at most 16 characters"),
+    "AS": (4, re.compile(rb"\d{3}[DWMY]"), "an age such as 065Y"),
+    "CS": (16, re.compile(rb"[A-Z0-9_ ]*"), "at most 16 capitals, digits, spaces and underscores"),
+    "DA": (8, re.compile(rb"\d{8}"), "a date as YYYYMMDD"),
+    "DS": (16, _NUMBER, "a decimal number of at most 16 bytes"),
+    "IS": (12, re.compile(rb" *[+-]?\d+ *"), "a whole number of at most 12 bytes"),
+    "LO": (64, None, "at most 64 characters"),
+    "LT": (10240, None, "at most 10240 characters"),
+    "SH": (16, None, "at most 16 characters"),
+    "ST": (1024, None, "at most 1024 characters"),
+    "TM": (14, re.compile(rb"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)? *"), "a time as HHMMSS.FFFFFF"),
+    "UI": (
+        64,
+        re.compile(rb"(0|[1-9]\d*)(\.(0|[1-9]\d*))*"),
+        "numbers without leading zeros, at most 64 characters",
+    ),
+}
+_TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_ONE_VALUE = frozenset({"LT", "ST", "UT"})
+_TOO_LONG, _MALFORMED = "too-long", "malformed"
+_CHARACTER_SET = 0x00080005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Characters:
+    """The codecs that a file's Specific Character Set (0008,0005) stands for; none where they are unknown."""
+
+    encodings: tuple[str, ...]
+    declared: bool
+
+    def text(self, value: bytes) -> str | None:
+        """The value as text without padding; None where it is not in these characters."""
+        value = value.rstrip(b" \0")
+        if value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii")
+        for encoding in self.encodings:
+            try:
+                return value.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+        return None
+
+
+def characters_of(root: Level, log: Log) -> Characters:
+    """The file's characters; reports a character set that nobody knows."""
+    raw = root.elements.get(_CHARACTER_SET)
+    terms = [part.decode("ascii", "replace").strip() for part in raw.value.split(b"\\")] if raw else []
+    if not any(terms):
+        return Characters(encodings=("ascii",), declared=False)
+    unknown = [term for term in terms if term not in python_encoding]
+    if unknown:
+        expected, found = "a defined term of PS3.3 C.12.1.1.2", "\\".join(unknown)
+        words = Words("unknown character set", expected, found, "Write ISO_IR 192, or the right one")
+        log.error("charset-unknown", root.at(_CHARACTER_SET), words)
+        return Characters(encodings=(), declared=True)
+    return Characters(encodings=tuple(convert_encodings(terms)), declared=True)
+
+
+def check_values(root: Level, characters: Characters, given_uids: frozenset[bytes], log: Log) -> None:
+    """Report every value that its value representation does not allow.
+
+    What was copied from the CT is the clinic's own: patient and study texts, and UIDs in `given_uids`, are warnings.
+    """
+    for path, tag, raw in _elements(root):
+        at = (*path, (tag, 0))
+        if raw.vr in _TEXTS:
+            _check_characters(raw, at, characters, log)
+        if raw.vr in _RULES and raw.value:
+            _check(raw, at, characters, given_uids, log)
+
+
+def _elements(level: Level) -> Iterator[tuple[Path, int, Raw]]:
+    for tag, raw in level.elements.items():
+        if raw.items:
+            for item in raw.items:
+                yield from _elements(item)
+        elif raw.extent is None:
+            yield level.path, tag, raw
+
+
+def _check(raw: Raw, at: Path, characters: Characters, given_uids: frozenset[bytes], log: Log) -> None:
+    longest, pattern, expected = _RULES[raw.vr]
+    value = raw.value.rstrip(b"\0") if raw.vr == "UI" else raw.value
+    for part in [value] if raw.vr in _ONE_VALUE else value.split(b"\\"):
+        bare = part.rstrip(b" ") if raw.vr != "UI" else part
+        text = characters.text(bare) if raw.vr in _TEXTS and not bare.isascii() else None
+        length = len(bare) if text is None else len(text)
+        too_long = length > longest
+        if not too_long and (not bare or pattern is None or pattern.fullmatch(bare)):
+            continue
+        tag = at[-1][0]
+        severity = _severity(tag, raw.vr, part, given_uids)
+        shown = f"'{bare.decode('ascii', 'replace')}'" if _may_be_shown(tag, raw.vr) else "another value"
+        found = f"{length} characters" if too_long else shown
+        words = Words(
+            "the value does not fit its type",
+            f"{raw.vr}, {expected}",
+            found,
+            "Correct it where it was entered or written",
+        )
+        code = _TOO_LONG if too_long else _MALFORMED
+        log.report(severity, f"{code}-{raw.vr.lower()}", at, lambda words=words: words)  # type: ignore[misc]
+
+
+def _severity(tag: int, vr: str, part: bytes, given_uids: frozenset[bytes]) -> Severity:
+    if vr == "UI":
+        return Severity.WARNING if part in given_uids else Severity.ERROR
+    return Severity.ERROR if tag >> 16 == 0x3006 or vr in ("DS", "IS") else Severity.WARNING
+
+
+def _may_be_shown(tag: int, vr: str) -> bool:
+    """Messages hold no patient names or numbers."""
+    return tag >> 16 in (0x3006, 0x300C) or vr in ("UI", "CS")
+
+
+def _check_characters(raw: Raw, at: Path, characters: Characters, log: Log) -> None:
+    if raw.value.isascii() and b"\x1b" not in raw.value:
+        return
+    if not characters.declared:
+        words = Words(
+            "letters outside ASCII", "Specific Character Set (0008,0005)", "none", "Declare the character set"
+        )
+        log.error("charset-missing", at, words)
+    elif characters.encodings and raw.vr != "PN" and characters.text(raw.value) is None:
+        words = Words(
+            "bytes outside the declared character set",
+            f"{', '.join(characters.encodings)}",
+            "others",
+            "Declare the right one",
+        )
+        log.error("charset-wrong", at, words)
