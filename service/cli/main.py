@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, roles
+from service.cli import admin, roles, template
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         _verb(verbs, name, run, what)
     _admin_verbs(verbs)
+    template.add_arguments(
+        _verb(verbs, "template", template.run, "check a structure template, or import one")
+    )
     demo = _verb(verbs, "demo", roles.demo, "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")

@@ -49,7 +49,8 @@ def parse_template(text: str, origin: str, codes: Collection[str] = tuple(CATALO
     try:
         template = Template.model_validate(tree)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_explain(detail, tree) for detail in error.errors()))
+        found = [detail for detail in error.errors() if not _is_other_form(detail)]
+        lines = list(dict.fromkeys(_explain(detail, tree) for detail in found))
         raise _refused(origin, lines) from None
     lines = problems(template, codes)
     if lines:
@@ -64,6 +65,11 @@ def default_template() -> Template:
 
 def _refused(origin: str, lines: list[str]) -> TemplateRefused:
     return TemplateRefused("\n  ".join([f"{len(lines)} problem(s) with the template {origin}:", *lines]))
+
+
+def _is_other_form(detail: ErrorDetails) -> bool:
+    """Whether pydantic only says that a value has not the form that another of a key's forms has."""
+    return detail["type"] in ("float_type", "string_type") and isinstance(detail["input"], dict | list)
 
 
 def _explain(detail: ErrorDetails, tree: dict[str, object]) -> str:

@@ -12,9 +12,8 @@ from service.template.sides import Side, sides_of
 
 def problems(template: Template, codes: Collection[str]) -> list[str]:
     """Every contradiction in plain words, with the structure it stands in; empty when there is none."""
-    found = [*_alike(template), *_unknown(template, codes), *_undescribed(template)]
-    found += [] if found else _cycles(template)
-    return found or list(_sides(template))
+    found = [*_alike(template), *_unknown(template, codes)]
+    return found or _cycles(template) or [*_undescribed(template), *_sides(template)]
 
 
 def in_order(template: Template) -> tuple[Entry, ...]:

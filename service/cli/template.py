@@ -1,0 +1,120 @@
+"""The verb `template`: check a template file, or make one from Eclipse's XML or from a table."""
+
+import argparse
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from imaging.structures import CATALOGUE
+from inference.spec import load_specs
+from service.errors import Refused
+from service.template import Template, load_template
+from service.template.eclipse import read_eclipse
+from service.template.imported import Imported
+from service.template.model import Entry
+from service.template.references import colour_of, type_of
+from service.template.table import read_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the acts of the verb to its parser."""
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    check = acts.add_parser("check", help="validate a template and show what goes out")
+    check.add_argument("file", type=Path, help="the template (TOML)")
+    for act, what in (
+        ("import-eclipse", "Eclipse's structure template (XML)"),
+        ("import-csv", "a table (CSV)"),
+    ):
+        importer = acts.add_parser(act, help=f"make a template from {what}")
+        importer.add_argument("file", type=Path, help=what)
+        importer.add_argument("-o", "--output", type=Path, required=True, help="the template to write (TOML)")
+        importer.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
+    for act_parser in acts.choices.values():
+        act_parser.add_argument(
+            "--model", help="folder name of a model; without it: all that the catalogue knows"
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out one act; Refused says what is wrong with a file."""
+    acts: dict[str, Callable[[argparse.Namespace, Collection[str]], int]] = {
+        "check": _check,
+        "import-eclipse": _import_eclipse,
+        "import-csv": _import_table,
+    }
+    return acts[arguments.act](arguments, _codes(arguments))
+
+
+def _codes(arguments: argparse.Namespace) -> Collection[str]:
+    if arguments.model is None:
+        return tuple(CATALOGUE)
+    specs = load_specs(arguments.settings_tree.triton.model_repository)
+    if arguments.model not in specs:
+        raise Refused(f"no model '{arguments.model}'; there are {', '.join(specs) or 'none'}")
+    return specs[arguments.model].labels
+
+
+def _check(arguments: argparse.Namespace, codes: Collection[str]) -> int:
+    template = load_template(arguments.file, codes)
+    rows = _rows(template)
+    _print(("number", "name", "type", "colour", "made from"), rows)
+    if template.unlisted == "send":
+        sys.stdout.write("and every structure of the model that is not listed\n")
+    return 0
+
+
+def _rows(template: Template) -> list[tuple[str, ...]]:
+    numbers = template.numbers()
+    return [
+        (
+            str(numbers.get(entry.name, "not sent")),
+            entry.name,
+            str(type_of(entry) or ""),
+            ",".join(str(value) for value in colour_of(entry) or ()),
+            _made_from(entry),
+        )
+        for entry in template.structure
+    ]
+
+
+def _made_from(entry: Entry) -> str:
+    start = "outline of the patient" if entry.external else str(entry.source)
+    return ", ".join([start, *(step.words() for step in entry.steps)])
+
+
+def _import_eclipse(arguments: argparse.Namespace, codes: Collection[str]) -> int:
+    return _write(read_eclipse(arguments.file.read_bytes(), codes), arguments, codes)
+
+
+def _import_table(arguments: argparse.Namespace, codes: Collection[str]) -> int:
+    return _write(read_table(arguments.file.read_bytes(), arguments.file.stem, codes), arguments, codes)
+
+
+def _write(imported: Imported, arguments: argparse.Namespace, codes: Collection[str]) -> int:
+    """Report what was matched, then write the template; nothing is written where it would not be valid."""
+    _print(
+        ("name", "in the template", "meaning"),
+        [
+            (placed.row.name, "yes" if placed.used else "as a comment", placed.words())
+            for placed in imported.placed
+        ],
+    )
+    for note in imported.notes:
+        sys.stdout.write(f"note: {note}\n")
+    text = imported.toml(codes)
+    if arguments.output.exists() and not arguments.overwrite:
+        raise Refused(f"{arguments.output} exists; give another name, or --overwrite")
+    arguments.output.write_text(text, encoding="utf-8")
+    used = sum(placed.used for placed in imported.placed)
+    sys.stdout.write(f"{used} of {len(imported.placed)} structures written to {arguments.output}\n")
+    return 0
+
+
+def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=True).print(table)

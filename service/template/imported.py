@@ -1,0 +1,159 @@
+"""What an importer found: rows matched to the model's structures, and the template file written from them."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from imaging.structures import Code, InterpretedType
+from service.template.load import parse_template
+from service.template.matching import How, Match, match
+from service.template.model import FORMAT
+
+_PRV = re.compile(
+    r"(?:PRV[_ -]?(?P<after>.+?)|(?P<before>.+?)[_ -]?PRV)[_ -]?(?P<mm>[0-9]{1,2})(?:mm)?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One structure of a foreign file, as far as it says something; `source` where the file names the model's code."""
+
+    name: str
+    external: bool = False
+    source: str | None = None
+    number: int | None = None
+    colour: tuple[int, int, int] | None = None
+    type: InterpretedType | None = None
+    concept: Code | None = None
+    description: str = ""
+    when_empty: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A row, what it was matched to, and why it is only a proposal where it is one."""
+
+    row: Row
+    match: Match
+    reason: str = ""
+    prv: tuple[str, int] | None = None
+    """For a planning risk volume that is not used: the structure and the margin in mm that its name says."""
+
+    @property
+    def used(self) -> bool:
+        """Whether the template has it as a structure; otherwise as a comment."""
+        return not self.reason
+
+    def words(self) -> str:
+        """The row of the report."""
+        if self.row.external:
+            return "outline of the patient" if self.used else self.reason
+        return f"{self.match.code} ({self.match.how})" if self.used else self.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A foreign template: its name, its rows, and what of it was not carried over."""
+
+    name: str
+    placed: tuple[Placed, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def toml(self, codes: Collection[str]) -> str:
+        """The template file; what was not matched stands in it as comments. TemplateRefused where nothing was."""
+        text = "\n".join([*_head(self), *(line for placed in self.placed for line in _table(placed))]) + "\n"
+        parse_template(text, f"made from '{self.name}'", codes)
+        return text
+
+
+def place(rows: Sequence[Row], codes: Collection[str]) -> tuple[Placed, ...]:
+    """Each row with the model's structure that it means; a second row of the same name or structure is a proposal."""
+    placed: list[Placed] = []
+    for row in rows:
+        found = match(row.name, row.concept, codes)
+        if row.source is not None:
+            found = Match(code=row.source, how=How.CODE)
+        prv = None if found.code is not None or row.external else _prv(row.name, codes)
+        reason = _reason(row, found, prv, codes) or _repeated(row, found, [p for p in placed if p.used])
+        placed.append(Placed(row=row, match=found, reason=reason, prv=prv))
+    return tuple(placed)
+
+
+def _reason(row: Row, found: Match, prv: tuple[str, int] | None, codes: Collection[str]) -> str:
+    if row.external:
+        return ""
+    if found.code is None:
+        return f"looks like {prv[0]} with {prv[1]} mm: proposed" if prv else "nothing in the model is like it"
+    if row.source is not None and row.source not in codes:
+        return f"the model has no '{row.source}'"
+    return "" if found.is_certain else f"perhaps {found.code} ({found.how}): a person decides"
+
+
+def _repeated(row: Row, found: Match, earlier: Sequence[Placed]) -> str:
+    for other in earlier:
+        if other.row.name.casefold() == row.name.casefold():
+            return "its name stands above already"
+        if row.external and other.row.external:
+            return f"'{other.row.name}' is the outline already"
+        if not row.external and other.match.code == found.code:
+            return f"'{other.row.name}' is {found.code} already"
+    return ""
+
+
+def _prv(name: str, codes: Collection[str]) -> tuple[str, int] | None:
+    parts = _PRV.fullmatch(name)
+    if parts is None:
+        return None
+    organ = match(parts["after"] or parts["before"], None, codes)
+    return (organ.code, int(parts["mm"])) if organ.code is not None and organ.is_certain else None
+
+
+def _head(imported: Imported) -> Iterator[str]:
+    yield f"template = {FORMAT}"
+    yield f"name = {_text(imported.name[:64] or 'imported')}"
+    for note in imported.notes:
+        yield f"# {_plain(note)}"
+
+
+def _table(placed: Placed) -> Iterator[str]:
+    lines = ["[[structure]]", *_keys(placed)]
+    yield ""
+    if not placed.used:
+        yield f"# {_plain(placed.row.name)}: {_plain(placed.reason)}"
+    yield from (lines if placed.used else (f"# {line}" for line in lines))
+
+
+def _keys(placed: Placed) -> Iterator[str]:
+    row, prv = placed.row, placed.prv
+    source = prv[0] if prv else placed.match.code or "?"
+    kind = None if row.external or row.type is None else _text(row.type.value)
+    values: dict[str, str | None] = {
+        "name": _text(row.name),
+        "external": "true" if row.external else None,
+        "from": None if row.external else _text(source),
+        "steps": f"[{{ margin_mm = {prv[1]} }}]" if prv else None,
+        "number": None if row.number is None else str(row.number),
+        "colour": None if row.colour is None else _text("#" + bytes(row.colour).hex()),
+        "type": kind,
+        "code": None if row.concept is None else _inline(row.concept),
+        "description": _text(row.description) if row.description else None,
+        "when_empty": _text(row.when_empty) if row.when_empty else None,
+    }
+    return (f"{key} = {value}" for key, value in values.items() if value is not None)
+
+
+def _inline(code: Code) -> str:
+    return (
+        f"{{ value = {_text(code.value)}, scheme = {_text(code.scheme)}, meaning = {_text(code.meaning)} }}"
+    )
+
+
+def _text(value: str) -> str:
+    """The value as a TOML basic string, whose escapes are those of JSON."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _plain(value: str) -> str:
+    """The value for a comment: on one line, without control characters."""
+    return "".join(character if character.isprintable() else " " for character in value)

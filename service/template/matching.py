@@ -1,0 +1,125 @@
+"""Finds the model's structure that a clinic's name means, and never one of the other side."""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from imaging.structures import CATALOGUE, Code
+from service.template.sides import bare, sides_of
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "Brainstem": ("brain stem", "hirnstamm", "stammhirn", "tronc cerebral", "tronco encefalico", "troncoencefalo",
+                  "tronco cerebral", "hersenstam"),
+    "SpinalCord": ("cord", "spinal cord", "myelon", "rueckenmark", "rückenmark", "moelle", "moelle epiniere",
+                   "midollo", "midollo spinale", "medula", "medula espinal", "ruggenmerg", "medulla spinalis"),
+    "Parotid_R": ("parotis", "parotide", "parotida", "parotid gland", "gland parotid", "ohrspeicheldruese"),
+    "Parotid_L": ("parotis", "parotide", "parotida", "parotid gland", "gland parotid", "ohrspeicheldruese"),
+    "Larynx": ("kehlkopf", "laringe", "strottenhoofd"),
+    "Mandible": ("mandibula", "unterkiefer", "mandibule", "mandibola", "onderkaak", "bone mandible"),
+    "Esophagus": ("oesophagus", "ösophagus", "speiseröhre", "speiseroehre", "oesophage", "œsophage", "esofago",
+                  "slokdarm"),
+}  # fmt: skip
+_SIMILAR = 0.8
+_SHORTEST_SIMILAR = 6
+
+
+class How(StrEnum):
+    """By what a name was recognised; `SIMILAR` and `DISPUTED` are for a person to decide."""
+
+    NAME = "TG-263 name"
+    ALIAS = "alias"
+    CODE = "code"
+    SIMILAR = "similar name"
+    DISPUTED = "name and code disagree"
+    NONE = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """The model's structure that a name means, if any, and by what it was recognised."""
+
+    code: str | None
+    how: How
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it can be used without a person's look."""
+        return self.how in (How.NAME, How.ALIAS, How.CODE)
+
+
+_NOTHING = Match(code=None, how=How.NONE)
+
+
+def match(name: str, concept: Code | None, codes: Collection[str]) -> Match:
+    """The structure among `codes` that `name` and, where given, its coded concept mean.
+
+    A name that states a side only ever means a structure of that side, one that states none only a structure without
+    a side. A name that is merely similar, or whose code is another structure's, is reported as such.
+    """
+    known = [code for code in codes if code in CATALOGUE and _same_side(name, code)]
+    by_name = _by_name(name, known)
+    by_code = _by_concept(name, concept, known)
+    if by_name is not None and concept is not None and _contradicts(by_name.code, concept):
+        return Match(code=by_name.code, how=How.DISPUTED)
+    if by_name is not None:
+        return by_name
+    if by_code is not None:
+        return by_code
+    return _similar(name, known)
+
+
+def _same_side(name: str, code: str) -> bool:
+    return sides_of(name) == sides_of(code)
+
+
+def _by_name(name: str, codes: Collection[str]) -> Match | None:
+    for code in codes:
+        if name.casefold() in (code.casefold(), CATALOGUE[code].name.casefold()):
+            return Match(code=code, how=How.NAME)
+    for code in codes:
+        if bare(name) in {bare(text) for text in (code, CATALOGUE[code].name, *_ALIASES.get(code, ()))}:
+            return Match(code=code, how=How.ALIAS)
+    return None
+
+
+def _by_concept(name: str, concept: Code | None, codes: Collection[str]) -> Match | None:
+    """The structure of the coded concept; not for names with a PRV or a number in them, which are derived."""
+    if concept is None or _is_derived(name):
+        return None
+    for code in codes:
+        own = CATALOGUE[code].concept
+        if own is not None and (own.value, own.scheme) == (concept.value, concept.scheme):
+            return Match(code=code, how=How.CODE)
+    return None
+
+
+def _contradicts(code: str | None, concept: Code) -> bool:
+    own = CATALOGUE[code].concept if code is not None else None
+    return own is not None and own.scheme == concept.scheme and own.value != concept.value
+
+
+def _is_derived(name: str) -> bool:
+    return bool(re.search(r"[0-9]|prv|ptv|ctv|gtv", name.casefold()))
+
+
+def _similar(name: str, codes: Collection[str]) -> Match:
+    """A structure whose name differs by a slip of the pen: same first letter (parotid is not carotid), as many words."""
+    text = bare(name)
+    if len(text) < _SHORTEST_SIMILAR or _is_derived(name):
+        return _NOTHING
+    found: dict[str, float] = {}
+    for code in codes:
+        for known in (code, CATALOGUE[code].name, *_ALIASES.get(code, ())):
+            other = bare(known)
+            ratio = difflib.SequenceMatcher(None, text, other).ratio()
+            if text[0] == other[0] and _words(name) == _words(known) and ratio >= _SIMILAR:
+                found[code] = max(found.get(code, 0.0), ratio)
+    if len(found) != 1:
+        return _NOTHING
+    return Match(code=next(iter(found)), how=How.SIMILAR)
+
+
+def _words(name: str) -> int:
+    return len([word for word in re.split(r"[\s_\-.]+", name) if word and not sides_of(word)])
