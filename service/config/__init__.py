@@ -2,7 +2,7 @@
 
 from service.config.document import SettingLine, setting_lines
 from service.config.load import SettingsRefused, load_settings, process_environment
-from service.config.rules import Rule, SeriesFacts
+from service.config.rules import Beside, Rule, SeriesFacts
 from service.config.settings import (
     AssembleSettings,
     DatabaseSettings,
@@ -15,15 +15,17 @@ from service.config.settings import (
     TritonSettings,
     WorkSettings,
 )
-from service.config.values import Peer
+from service.config.values import Peer, ProfileName
 
 __all__ = [
     "AssembleSettings",
+    "Beside",
     "DatabaseSettings",
     "DatabaseUrl",
     "LogLevel",
     "NodeSettings",
     "Peer",
+    "ProfileName",
     "ReceiveSettings",
     "Rule",
     "SendSettings",

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from service.config.settings import DatabaseUrl, Settings
 from service.config.values import Section
 
+ONE_OF = "one of "
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_mm": "mm"}
 KINDS: dict[Any, str] = {
     bool: "true or false",
@@ -103,9 +104,10 @@ def _kind(annotation: Any) -> tuple[str, type[Section] | None]:
         return "table", _bare(get_args(bare)[1])
     if get_origin(bare) is tuple:
         element, inner = _kind(get_args(bare)[0])
-        return ("list", inner) if inner is not None else (f"list of {element}s", None)
+        several = "any" + element.removeprefix("one") if element.startswith(ONE_OF) else f"list of {element}s"
+        return ("list", inner) if inner is not None else (several, None)
     if isinstance(bare, type) and issubclass(bare, StrEnum):
-        return "one of " + ", ".join(bare), None
+        return ONE_OF + ", ".join(bare), None
     return KINDS[bare], None
 
 

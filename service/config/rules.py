@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -17,6 +18,14 @@ class SeriesFacts:
     calling_aet: str
     body_part: str = ""
     series_description: str = ""
+
+
+class Beside(StrEnum):
+    """An object that goes out with the structure set."""
+
+    SEGMENTATION = "segmentation"
+    REPORT = "report"
+    CAPTURE = "capture"
 
 
 class Rule(Section):
@@ -45,6 +54,10 @@ class Rule(Section):
     return_to_sender: bool = Field(
         default=False,
         description="Send the structure set to the sender too; its port stands in `peers`, by its AE title.",
+    )
+    beside: tuple[Beside, ...] = Field(
+        default=(),
+        description="What the destinations get beside the structure set: a DICOM SEG, a TID 1500 report, a picture.",
     )
     priority: Annotated[int, Field(ge=0, le=100)] = Field(
         default=50, description="Jobs with the higher number run first; jobs of equal priority by age."

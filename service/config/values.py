@@ -1,6 +1,7 @@
 """Checked types that several settings share."""
 
 import re
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -52,9 +53,23 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 ListeningPort = Annotated[int, Field(ge=0, le=65535)]
 
 
+class ProfileName(StrEnum):
+    """What a destination's planning system takes; docs/profiles.md gives each value and its reason."""
+
+    STANDARD = "standard"
+    ECLIPSE = "eclipse"
+    RAYSTATION = "raystation"
+    MONACO = "monaco"
+    PINNACLE = "pinnacle"
+
+
 class Peer(Section):
     """A DICOM application that this node sends to."""
 
     ae_title: AeTitle = Field(description="AE title of the peer.")
     host: Host = Field(description="Host name or address of the peer.")
     port: Port = Field(description="TCP port of the peer.")
+    profile: ProfileName = Field(
+        default=ProfileName.STANDARD,
+        description="How structure sets for it are written; see docs/profiles.md.",
+    )

@@ -13,7 +13,8 @@ from service.errors import Refused, TryAgain
 from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
-from service.work.pipeline import contour, load_sources
+from service.work.objects import objects
+from service.work.pipeline import Contoured, contour, load_sources
 
 log = logging.getLogger(__name__)
 
@@ -77,19 +78,28 @@ class Worker:
             )
         self._check_server(heartbeat)
         sources = load_sources(self.files, self.queue.instances_of(claim.id))
-        result = contour(claim, sources, spec, self.server, heartbeat.stage)
-        heartbeat.stage("storing")
-        stored = self.files.put(derived_uid("structure set", str(claim.uid)), result.structure_set)
+        contoured = contour(sources, spec, self.server, heartbeat.stage)
+        del sources
+        heartbeat.stage("writing")
+        parcels, notes = self._written(claim, contoured)
+        if not self.queue.finish(claim, parcels=parcels, notes=notes):
+            raise LeaseLost
+        log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
+
+    def _written(self, claim: ClaimedJob, contoured: Contoured) -> tuple[list[Parcel], list[str]]:
+        """Every object that goes out as a durable file with its destinations, and what to know of them."""
         rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
         if rule is None:
             raise Refused(
                 f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
             )
-        destinations = self.settings.destinations_for(rule, claim.calling_aet)
-        parcels = [Parcel(destination=name, file=stored) for name in destinations]
-        if not self.queue.finish(claim, parcels=parcels, notes=result.notes):
-            raise LeaseLost
-        log.info("job %d contoured; to be sent to %s", claim.id, ", ".join(destinations))
+        parcels: list[Parcel] = []
+        notes = list(contoured.segmentation.notes)
+        for made in objects(claim, contoured, rule, self.settings):
+            stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
+            parcels += [Parcel(destination=name, file=stored) for name in made.destinations]
+            notes += made.notes
+        return parcels, notes
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""

@@ -13,10 +13,11 @@ from inference.spec import ModelSpec
 from phantoms.dicom import CtExport
 from service.assemble import Assembler
 from service.config import Settings
-from service.store import JobState
+from service.store import EventKind, JobState
 from service.work import Worker
+from service.work.objects import objects
 from service.work.pipeline import contour, load_sources
-from tests.support.small_node import SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, model, settings
 
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
 
@@ -107,9 +108,8 @@ def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queue
 
 def test_what_the_model_did_not_find_is_said_in_the_set_and_in_the_history(queued: SmallNode) -> None:
     worker(queued, Server(brainstem_and_larynx)).work_one()
-    finished = queued.book.events(queued.job().id)[-1].message
-    assert finished.startswith("for tps; ")
-    assert "SpinalCord" in finished
+    assert told_at_the_end(queued).startswith("for tps; ")
+    assert "SpinalCord" in told_at_the_end(queued)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
@@ -118,7 +118,9 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         assert claim is not None
         sources = load_sources(queued.files, queued.queue.instances_of(claim.id))
         server = Server(brainstem_and_larynx)
-        return contour(claim, sources, model(), server, lambda _stage: None).structure_set
+        contoured = contour(sources, model(), server, lambda _stage: None)
+        tree = settings()
+        return next(objects(claim, contoured, tree.rules[0], tree)).data
 
     first = attempt()
     queued.clock.tick(5)  # the first worker vanished
@@ -210,3 +212,46 @@ def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode) -> None
     one.models = {}
     one.work_one()
     assert "hn_oar version 1 is not in this worker's model repository" in queued.job().reason
+
+
+def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is_told(
+    queued: SmallNode,
+) -> None:
+    peer = {"host": "127.0.0.1", "port": 104}
+    tree = settings(
+        destinations={
+            "tps": {"ae_title": "TPS", **peer, "profile": "eclipse"},
+            "pacs": {"ae_title": "PACS", **peer},
+        },
+        rules=[{**RULE, "destinations": ["tps", "pacs"]}],
+    )
+    worker(queued, Server(brainstem_and_larynx), tree).work_one()
+
+    sets = {name: dcmread(BytesIO(data)) for name, (data,) in delivered(queued).items()}
+    assert sets["tps"].SOPInstanceUID != sets["pacs"].SOPInstanceUID
+    assert len({len(s.StructureSetROISequence) for s in sets.values()}) == 1
+    assert "profile eclipse: " in told_at_the_end(queued)
+
+
+def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode) -> None:
+    tree = settings(rules=[{**RULE, "beside": ["segmentation", "report", "capture"]}])
+    worker(queued, Server(brainstem_and_larynx), tree).work_one()
+
+    (objects_sent,) = delivered(queued).values()
+
+    assert [dcmread(BytesIO(data)).Modality for data in objects_sent] == ["RTSTRUCT", "SEG", "SR", "OT"]
+
+
+def told_at_the_end(node: SmallNode) -> str:
+    """What the job's history says of its result."""
+    events = node.book.events(node.job().id)
+    return next(event.message for event in events if event.kind is EventKind.FINISHED)
+
+
+def delivered(node: SmallNode) -> dict[str, list[bytes]]:
+    """The bytes of every delivery by destination, in the order in which they go out."""
+    sent: dict[str, list[bytes]] = {}
+    while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
+        sent.setdefault(claim.destination, []).append(node.files.read(claim.result.path))
+        assert node.outbox.sent(claim)
+    return sent
