@@ -130,6 +130,7 @@ def embedded_triton(settings: Settings) -> EmbeddedTriton:
         model_repository=settings.triton.model_repository,
         working_directory=settings.node.storage_dir / "triton",
         grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        start_timeout_s=settings.triton.start_timeout_s,
     )
 
 
