@@ -59,7 +59,6 @@ class ExportProfile:
     name_length: int = 64
     characters: Characters = Characters.AS_CT
     unique_names: bool = True
-    defined_types_only: bool = True
     holes: HoleEncoding = HoleEncoding.KEYHOLE
     transfer_syntax: TransferSyntax = TransferSyntax.IMPLICIT
     decimals: int = 3
@@ -117,7 +116,6 @@ _STANDARD = ExportProfile(
     name="standard",
     decimals=4,
     unique_names=False,
-    defined_types_only=False,
     one_external=False,
     image_per_contour=False,
 )

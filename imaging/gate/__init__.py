@@ -5,7 +5,13 @@ from imaging.elements import MalformedStream
 from imaging.gate.findings import Finding, Log, Severity, Words
 from imaging.gate.geometry import Places, check_contours
 from imaging.gate.modules import SOP_CLASS, check_modules, is_structure_set
-from imaging.gate.references import check_against_series, check_references, referenced_images, uids_of
+from imaging.gate.references import (
+    check_against_series,
+    check_references,
+    referenced_images,
+    referenced_series,
+    uids_of,
+)
 from imaging.gate.rois import Asked, check_rois
 from imaging.gate.tree import read_document
 from imaging.gate.values import characters_of, check_values
@@ -13,7 +19,7 @@ from imaging.gate.volumes import check_volumes
 from imaging.profiles import ExportProfile
 from imaging.structure_masks import RoiMasks
 
-__all__ = ["NO_STRUCTURE_SET", "Finding", "Severity", "check", "refusal"]
+__all__ = ["NO_STRUCTURE_SET", "Finding", "Severity", "check", "refusal", "series_named"]
 
 NO_STRUCTURE_SET = frozenset({"no-dicom", "no-structure-set"})
 """Codes of files that are not RT Structure Sets at all."""
@@ -52,6 +58,14 @@ def check(
     if masks is not None and not any(finding.severity is Severity.ERROR for finding in log.findings()):
         check_volumes(file_bytes, document, masks, profile, log)
     return log.findings()
+
+
+def series_named(file_bytes: bytes) -> tuple[str, ...]:
+    """The Series Instance UIDs of the images that a structure set refers to; none where it cannot be read."""
+    try:
+        return referenced_series(read_document(file_bytes, Log()).root)
+    except MalformedStream:
+        return ()
 
 
 def refusal(findings: tuple[Finding, ...]) -> str | None:

@@ -26,6 +26,11 @@ def referenced_images(root: Level) -> frozenset[str]:
     )
 
 
+def referenced_series(root: Level) -> tuple[str, ...]:
+    """The series that Referenced Frame of Reference Sequence (3006,0010) names, in order."""
+    return tuple(series.text(_SERIES_UID) for _, series in _referenced_series(root))
+
+
 def check_references(root: Level, profile: ExportProfile, log: Log) -> None:
     """Report frames of reference and series that contradict each other inside the file."""
     frames = {frame.text(_FRAME_UID) for frame in root.items(FRAMES)}

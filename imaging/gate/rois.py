@@ -67,10 +67,10 @@ def _check_syntax(document: Document, asked: Asked, log: Log) -> None:
 
 
 def _check_numbers(root: Level, asked: Asked, log: Log) -> None:
-    described = _unique(root, ROIS, _NUMBER, log)
-    drawn = _unique(root, ROI_CONTOURS, _REFERENCED, log)
+    described = _unique(root, ROIS, _NUMBER, Severity.ERROR, log)
+    drawn = _unique(root, ROI_CONTOURS, _REFERENCED, Severity.ERROR, log)
     observed = {item.text(_REFERENCED) for item in root.items(OBSERVATIONS)}
-    _unique(root, OBSERVATIONS, _OBSERVATION_NUMBER, log)
+    _unique(root, OBSERVATIONS, _OBSERVATION_NUMBER, asked.departure(), log)
     for sequence in (ROI_CONTOURS, OBSERVATIONS):
         for item in root.items(sequence):
             number = item.text(_REFERENCED)
@@ -95,14 +95,14 @@ def _check_numbers(root: Level, asked: Asked, log: Log) -> None:
                 log.report(asked.departure(), "roi-empty", item.at(_NUMBER), lambda words=words: words)  # type: ignore[misc]
 
 
-def _unique(root: Level, sequence: int, tag: int, log: Log) -> dict[str, Level]:
+def _unique(root: Level, sequence: int, tag: int, severity: Severity, log: Log) -> dict[str, Level]:
     """The items by number; reports numbers that occur twice."""
     by_number: dict[str, Level] = {}
     for item in root.items(sequence):
         number = item.text(tag)
         if number and number in by_number:
             words = Words("a number that occurs twice", "a number for each", number, "Number them anew")
-            log.error("number-twice", item.at(tag), words)
+            log.report(severity, "number-twice", item.at(tag), lambda words=words: words)  # type: ignore[misc]
         by_number.setdefault(number, item)
     return by_number
 
@@ -164,11 +164,10 @@ def _check_types(root: Level, asked: Asked, log: Log) -> None:
         if found == "EXTERNAL":
             external.append(item)
         if found and found not in DEFINED_TYPES:
-            severity = Severity.ERROR if asked.profile.defined_types_only else Severity.WARNING
             words = Words(
                 "not a defined term", "a term of PS3.3 C.8.8.8.1", f"'{found}'", "Write ORGAN, or nothing"
             )
-            log.report(severity, "type-unknown", item.at(_TYPE), lambda words=words: words)  # type: ignore[misc]
+            log.report(asked.departure(), "type-unknown", item.at(_TYPE), lambda words=words: words)  # type: ignore[misc]
         elif not found and asked.own:
             words = Words("no type", "a term of PS3.3 C.8.8.8.1", "none", "Write ORGAN")
             log.error("type-unknown", item.at(_TYPE), words)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, roles, template
+from service.cli import admin, lint, roles, template
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -18,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     command: Command = parsed.command
     try:
-        parsed.settings_tree = load_settings(parsed.settings, process_environment())
+        if "settings" in parsed:
+            parsed.settings_tree = load_settings(parsed.settings, process_environment())
         return command(parsed)
     except SettingsRefused as reason:
         return _said(reason, 2)
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         _verb(verbs, name, run, what)
     _admin_verbs(verbs)
+    _lint_verb(verbs)
     template.add_arguments(
         _verb(verbs, "template", template.run, "check a structure template, or import one")
     )
@@ -74,6 +76,14 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", admin.echo, "C-ECHO a destination or peer of the settings", json=True)
     echo.add_argument("destination", help="its name in the settings")
+
+
+def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The verb that needs no settings: it looks at one file."""
+    what = "check an RT Structure Set file of any system against a destination's profile"
+    verb = verbs.add_parser("lint", help=what, description=what)
+    lint.add_arguments(verb)
+    verb.set_defaults(command=lint.run, name="lint")
 
 
 def _verb(

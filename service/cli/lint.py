@@ -1,0 +1,112 @@
+"""`contour-node lint`: would this destination take this RTSTRUCT? For files of any system; needs no settings."""
+
+import argparse
+import io
+import json
+import sys
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import CTImageStorage
+
+from imaging.ct import CtSeries, SourceFile, read_ct
+from imaging.errors import ImageRefused
+from imaging.gate import NO_STRUCTURE_SET, Finding, Severity, check, series_named
+from imaging.profiles import PROFILES
+
+CLEAN, FOUND, WRONG_CALL = 0, 1, 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", type=Path, help="an RT Structure Set file")
+    parser.add_argument(
+        "--profile",
+        choices=sorted(PROFILES),
+        default="standard",
+        help="the destination's profile (default: standard)",
+    )
+    parser.add_argument(
+        "--ct", type=Path, help="folder with the CT: planes and references are checked against it"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is wrong with the file; 0: nothing but warnings, 1: errors, 2: no RTSTRUCT file, or no such CT."""
+    try:
+        data = arguments.file.read_bytes()
+        series = _series(arguments.ct, series_named(data)) if arguments.ct else None
+    except OSError as error:
+        return _wrong_call(f"{error.filename}: {error.strerror}")
+    except ImageRefused as refused:
+        return _wrong_call(f"--ct: {refused.message}")
+    except LookupError as error:
+        return _wrong_call(f"--ct: {error.args[0]}")
+    findings = check(data, PROFILES[arguments.profile], series=series)
+    if any(finding.code in NO_STRUCTURE_SET for finding in findings):
+        return _wrong_call(f"{arguments.file}: {findings[0].message}")
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    written = _as_json if arguments.json else _as_lines
+    sys.stdout.write(written(arguments, findings, errors))
+    return FOUND if errors else CLEAN
+
+
+def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
+    """The series of the folder that the structure set names, or else its only one.
+
+    Raises LookupError where there is neither, and ImageRefused where it is no regular axial CT series.
+    """
+    if not folder.is_dir():
+        raise LookupError(f"{folder} is no folder")
+    by_series: dict[str, list[SourceFile]] = defaultdict(list)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        data = file.read_bytes()
+        uid = _ct_series_uid(data)
+        if uid:
+            by_series[uid].append(SourceFile(name=file.name, data=data))
+    chosen = next((uid for uid in named if uid in by_series), None)
+    if chosen is None and len(by_series) != 1:
+        raise LookupError(
+            f"{folder} has {len(by_series)} CT series, and none that the structure set refers to"
+        )
+    return read_ct(by_series[chosen or next(iter(by_series))])
+
+
+def _ct_series_uid(data: bytes) -> str:
+    """The series of a CT image; "" for any other file."""
+    try:
+        header = dcmread(
+            io.BytesIO(data), specific_tags=["SOPClassUID", "SeriesInstanceUID"], stop_before_pixels=True
+        )
+    except InvalidDicomError:
+        return ""
+    if "SOPClassUID" not in header or header["SOPClassUID"].value != CTImageStorage:
+        return ""
+    return str(header["SeriesInstanceUID"].value) if "SeriesInstanceUID" in header else ""
+
+
+def _as_lines(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:
+    warnings = len(findings) - errors
+    lines = [finding.line for finding in findings]
+    lines.append(f"{arguments.file}: {errors} error(s), {warnings} warning(s), profile {arguments.profile}")
+    return "\n".join(lines) + "\n"
+
+
+def _as_json(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:
+    report = {
+        "file": str(arguments.file),
+        "profile": arguments.profile,
+        "errors": errors,
+        "warnings": len(findings) - errors,
+        "findings": [{**asdict(finding), "message": finding.message} for finding in findings],
+    }
+    return json.dumps(report, indent=2) + "\n"
+
+
+def _wrong_call(message: str) -> int:
+    sys.stderr.write(f"contour-node lint: {message}\n")
+    return WRONG_CALL
