@@ -27,6 +27,7 @@ from service.store import (
     upgrade,
     utc_now,
 )
+from service.template import Template, TemplateRefused, default_template, load_template
 from service.work import Worker
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,20 @@ def model_specs(settings: Settings) -> Mapping[str, ModelSpec]:
     return specs
 
 
+def templates(settings: Settings, specs: Mapping[str, ModelSpec]) -> Mapping[str, Template]:
+    """The structure template of each rule by the rule's name; SettingsRefused where one is wrong."""
+    found: dict[str, Template] = {}
+    for rule in settings.rules:
+        labels = specs[rule.model].labels
+        try:
+            found[rule.name] = (
+                default_template() if rule.template is None else load_template(rule.template, labels)
+            )
+        except TemplateRefused as reason:
+            raise SettingsRefused(f"rule {rule.name}: {reason}") from reason
+    return found
+
+
 def receive(settings: Settings, stop: threading.Event) -> None:
     """The role receive, until ``stop`` is set."""
     with opened_store(settings) as store:
@@ -102,6 +117,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             files=store.files,
             server=server,
             models=models,
+            templates=templates(settings, models),
             settings=settings,
         ).run(stop)
 
@@ -174,6 +190,7 @@ __all__ = [
     "process_name",
     "receive",
     "send",
+    "templates",
     "triton",
     "triton_client",
     "work",

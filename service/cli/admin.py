@@ -99,7 +99,8 @@ def check(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     problems = 0
     specs = wiring.model_specs(settings)
-    _line("settings", "valid")
+    wiring.templates(settings, specs)
+    _line("settings", "valid, with every rule's template")
     _line("models", ", ".join(f"{s.name} version {s.version}" for s in specs.values()))
     with wiring.opened_store(settings) as store:
         store.database.check()

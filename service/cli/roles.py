@@ -36,7 +36,7 @@ def serve(arguments: argparse.Namespace) -> int:
     """Run every role as a child process, after everything that can be checked has been."""
     settings: Settings = arguments.settings_tree
     start_log("serve", settings.node.log_level)
-    wiring.model_specs(settings)
+    wiring.templates(settings, wiring.model_specs(settings))
     with wiring.opened_store(settings):
         pass
     names = ["triton"] if settings.triton.embedded else []

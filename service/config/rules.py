@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -48,6 +49,10 @@ class Rule(Section):
         description="Regular expression (case ignored) found in Series Description (0008,103E); absent: any.",
     )
     model: Name = Field(description="Folder name of the model in the model repository.")
+    template: Path | None = Field(
+        default=None,
+        description="Structure template (docs/templates.md); absent: every structure of the model as the catalogue has it.",
+    )
     destinations: tuple[Name, ...] = Field(
         default=(), description="Names of the destinations that get the structure set."
     )

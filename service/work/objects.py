@@ -15,13 +15,14 @@ from imaging.beside import (
 )
 from imaging.errors import StructureSetNotWritable
 from imaging.export import Change, RoiMask, export
+from imaging.gate import Severity, check, refusal
 from imaging.profiles import PROFILES
 from imaging.rtstruct import Producer, StructureSetRequest, write_structure_set
-from imaging.structures import CATALOGUE
 from imaging.uids import derived_uid
 from service.config import Beside, ProfileName, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
+from service.template import Applied, Template, apply
 from service.work.pipeline import Contoured
 
 
@@ -35,10 +36,20 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def objects(job: ClaimedJob, contoured: Contoured, rule: Rule, settings: Settings) -> Iterator[Made]:
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is asked for: by a rule of these settings, with the structures of its template."""
+
+    rule: Rule
+    template: Template
+    settings: Settings
+
+
+def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Made]:
     """Everything that goes out, structure sets first; the same bytes for every attempt at the job.
 
-    Raises Refused where the model found nothing, or no valid object can hold what it found.
+    Each structure set is read back and checked before it is yielded. Raises Refused where the model found nothing,
+    no valid object can hold what it found, or a structure set does not pass its check.
     """
     if not any(mask.voxels() for mask in contoured.segmentation.masks.by_code.values()):
         spec = contoured.spec
@@ -46,6 +57,9 @@ def objects(job: ClaimedJob, contoured: Contoured, rule: Rule, settings: Setting
             f"the model {spec.name} found none of its structures ({', '.join(spec.labels)}) in this series; "
             "check that the CT shows the region the rule is for"
         )
+    rule, settings = order.rule, order.settings
+    segmentation = contoured.segmentation
+    applied = apply(order.template, segmentation.masks, contoured.series.volume)
     names = settings.destinations_for(rule, job.calling_aet)
     by_profile: dict[ProfileName, list[str]] = defaultdict(list)
     for name in names:
@@ -54,36 +68,55 @@ def objects(job: ClaimedJob, contoured: Contoured, rule: Rule, settings: Setting
             by_profile[peer.profile].append(name)
     try:
         for profile, destinations in by_profile.items():
-            yield _structure_set(job, contoured, profile, destinations)
+            yield _structure_set(job, (contoured, applied), profile, destinations)
+        request = _beside(job, contoured, applied)
         for kind in rule.beside:
-            yield _beside(job, contoured, rule, kind, names)
+            yield Made(key=str(kind), data=_made(kind, request, rule), destinations=names)
     except (StructureSetNotWritable, BesideNotWritable) as reason:
         raise Refused(str(reason)) from reason
 
 
 def _structure_set(
-    job: ClaimedJob, contoured: Contoured, profile: ProfileName, destinations: Sequence[str]
+    job: ClaimedJob, result: tuple[Contoured, Applied], profile: ProfileName, destinations: Sequence[str]
 ) -> Made:
-    exported = export(_request(job, contoured, profile), _rois(contoured), PROFILES[profile])
+    contoured, applied = result
+    exported = export(_request(job, contoured, profile), _rois(contoured, applied), PROFILES[profile])
+    data = write_structure_set(exported.request)
+    findings = check(data, PROFILES[profile], masks=exported.masks, series=contoured.series)
+    failed = refusal(findings)
+    if failed is not None:
+        raise Refused(
+            f"the structure set for profile {profile} did not pass its check and was not sent: {failed}"
+        )
+    warnings = [
+        f"profile {profile}: {f.path}: {f.message}" for f in findings if f.severity is Severity.WARNING
+    ]
     return Made(
         key=f"structure set {profile}",
-        data=write_structure_set(exported.request),
+        data=data,
         destinations=tuple(destinations),
-        notes=tuple(_told(profile, change) for change in exported.changes),
+        notes=(*applied.notes, *(_told(profile, change) for change in exported.changes), *warnings),
     )
 
 
-def _rois(contoured: Contoured) -> list[RoiMask]:
-    segmentation = contoured.segmentation
+def _rois(contoured: Contoured, applied: Applied) -> list[RoiMask]:
     return [
         RoiMask(
-            structure=CATALOGUE[code],
-            name=CATALOGUE[code].name,
-            mask=segmentation.masks.by_code[code],
-            description=f"Mean probability inside: {segmentation.mean_probability[code]:.2f}",
+            structure=item.structure,
+            name=item.name,
+            mask=item.mask,
+            description="; ".join(
+                filter(None, (item.description, _certainty(contoured, item.structure.code)))
+            ),
         )
-        for code in contoured.spec.labels
+        for item in applied.structures
     ]
+
+
+def _certainty(contoured: Contoured, code: str) -> str:
+    """How sure the model was; nothing of a structure that is derived from others."""
+    mean = contoured.segmentation.mean_probability.get(code)
+    return "" if mean is None else f"Mean probability inside: {mean:.2f}"
 
 
 def _request(job: ClaimedJob, contoured: Contoured, profile: ProfileName) -> StructureSetRequest:
@@ -101,31 +134,29 @@ def _request(job: ClaimedJob, contoured: Contoured, profile: ProfileName) -> Str
     )
 
 
-def _beside(
-    job: ClaimedJob, contoured: Contoured, rule: Rule, kind: Beside, destinations: Sequence[str]
-) -> Made:
-    segmentation = contoured.segmentation
-    request = BesideRequest(
+def _beside(job: ClaimedJob, contoured: Contoured, applied: Applied) -> BesideRequest:
+    mean = contoured.segmentation.mean_probability
+    return BesideRequest(
         series=contoured.series,
         structures=[
             BesideStructure(
-                structure=CATALOGUE[code],
-                mask=segmentation.masks.by_code[code],
-                mean_probability=segmentation.mean_probability[code],
+                structure=item.structure, mask=item.mask, mean_probability=mean.get(item.structure.code)
             )
-            for code in contoured.spec.labels
+            for item in applied.structures
         ],
-        notes=segmentation.notes,
+        notes=(*contoured.segmentation.notes, *applied.notes),
         producer=_producer(contoured),
         job_uid=str(job.uid),
         created=job.queued_at.astimezone(),
     )
-    make = {
-        Beside.SEGMENTATION: make_segmentation,
-        Beside.REPORT: lambda r: make_report(r, cites_segmentation=Beside.SEGMENTATION in rule.beside),
-        Beside.CAPTURE: make_capture,
-    }[kind]
-    return Made(key=str(kind), data=make(request), destinations=tuple(destinations))
+
+
+def _made(kind: Beside, request: BesideRequest, rule: Rule) -> bytes:
+    if kind is Beside.SEGMENTATION:
+        return make_segmentation(request)
+    if kind is Beside.REPORT:
+        return make_report(request, cites_segmentation=Beside.SEGMENTATION in rule.beside)
+    return make_capture(request)
 
 
 def _producer(contoured: Contoured) -> Producer:

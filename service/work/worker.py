@@ -11,9 +11,10 @@ from inference.spec import ModelSpec
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
+from service.template import Template
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
-from service.work.objects import objects
+from service.work.objects import Order, objects
 from service.work.pipeline import Contoured, contour, load_sources
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Worker:
     files: FileStore
     server: ModelServer
     models: Mapping[str, ModelSpec]
+    templates: Mapping[str, Template]
     settings: Settings
     _server_checked: bool = False
 
@@ -95,11 +97,12 @@ class Worker:
             )
         parcels: list[Parcel] = []
         notes = list(contoured.segmentation.notes)
-        for made in objects(claim, contoured, rule, self.settings):
+        order = Order(rule=rule, template=self.templates[rule.name], settings=self.settings)
+        for made in objects(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             parcels += [Parcel(destination=name, file=stored) for name in made.destinations]
             notes += made.notes
-        return parcels, notes
+        return parcels, list(dict.fromkeys(notes))
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""

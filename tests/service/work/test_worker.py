@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from phantoms.dicom import CtExport
 from service.assemble import Assembler
 from service.config import Settings
 from service.store import EventKind, JobState
+from service.template import Template, default_template, load_template
 from service.work import Worker
-from service.work.objects import objects
+from service.work.objects import Order, objects
 from service.work.pipeline import contour, load_sources
 from tests.support.small_node import RULE, SmallNode, model, settings
 
+TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
 
 
@@ -65,13 +68,16 @@ class Server:
         return self.answer(spec, volume)
 
 
-def worker(node: SmallNode, server: Server, tree: Settings | None = None) -> Worker:
+def worker(
+    node: SmallNode, server: Server, tree: Settings | None = None, template: Template | None = None
+) -> Worker:
     return Worker(
         name="w1",
         queue=node.queue,
         files=node.files,
         server=server,
         models={"hn_oar": model()},
+        templates={"head-neck": template or TEMPLATE},
         settings=tree or settings(),
     )
 
@@ -120,7 +126,8 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         server = Server(brainstem_and_larynx)
         contoured = contour(sources, model(), server, lambda _stage: None)
         tree = settings()
-        return next(objects(claim, contoured, tree.rules[0], tree)).data
+        order = Order(rule=tree.rules[0], template=TEMPLATE, settings=tree)
+        return next(objects(claim, contoured, order)).data
 
     first = attempt()
     queued.clock.tick(5)  # the first worker vanished
@@ -215,8 +222,13 @@ def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode) -> None
 
 
 def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is_told(
-    queued: SmallNode,
+    queued: SmallNode, tmp_path: Path
 ) -> None:
+    file = tmp_path / "long.toml"
+    file.write_text(
+        'template = 1\nname = "long"\n[[structure]]\nname = "Brainstem_with_a_long_name"\nfrom = "Brainstem"\n'
+    )
+    long_names = load_template(file, model().labels)
     peer = {"host": "127.0.0.1", "port": 104}
     tree = settings(
         destinations={
@@ -225,12 +237,17 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
         },
         rules=[{**RULE, "destinations": ["tps", "pacs"]}],
     )
-    worker(queued, Server(brainstem_and_larynx), tree).work_one()
+    worker(queued, Server(brainstem_and_larynx), tree, long_names).work_one()
 
     sets = {name: dcmread(BytesIO(data)) for name, (data,) in delivered(queued).items()}
     assert sets["tps"].SOPInstanceUID != sets["pacs"].SOPInstanceUID
-    assert len({len(s.StructureSetROISequence) for s in sets.values()}) == 1
-    assert "profile eclipse: " in told_at_the_end(queued)
+    first_names = {name: s.StructureSetROISequence[0].ROIName for name, s in sets.items()}
+    assert first_names["pacs"] == "Brainstem_with_a_long_name"
+    assert len(first_names["tps"]) <= 16
+    assert (
+        f"profile eclipse: Brainstem_with_a_long_name: name: Brainstem_with_a_long_name -> {first_names['tps']}"
+        in (told_at_the_end(queued))
+    )
 
 
 def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode) -> None:
@@ -255,3 +272,28 @@ def delivered(node: SmallNode) -> dict[str, list[bytes]]:
         sent.setdefault(claim.destination, []).append(node.files.read(claim.result.path))
         assert node.outbox.sent(claim)
     return sent
+
+
+def test_a_rules_template_names_and_derives_what_goes_out(queued: SmallNode, tmp_path: Path) -> None:
+    file = tmp_path / "template.toml"
+    file.write_text("""
+template = 1
+name = "clinic"
+unlisted = "omit"
+[[structure]]
+name = "Hirnstamm"
+from = "Brainstem"
+[[structure]]
+name = "Hirnstamm_3mm"
+from = "Hirnstamm"
+type = "AVOIDANCE"
+steps = [{ margin_mm = 3 }]
+""")
+    one = worker(queued, Server(brainstem_and_larynx), template=load_template(file, model().labels))
+    one.work_one()
+
+    ((structure_set,),) = delivered(queued).values()
+
+    dataset = dcmread(BytesIO(structure_set))
+    assert [roi.ROIName for roi in dataset.StructureSetROISequence] == ["Hirnstamm", "Hirnstamm_3mm"]
+    assert [o.RTROIInterpretedType for o in dataset.RTROIObservationsSequence] == ["ORGAN", "AVOIDANCE"]
