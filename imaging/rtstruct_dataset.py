@@ -177,7 +177,8 @@ def _observation(number: int, roi: RoiContours) -> Dataset:
     item = Dataset()
     item.ObservationNumber = number
     item.ReferencedROINumber = number
-    item.ROIObservationLabel = roi.name[:16]
+    if len(roi.name) <= 16:
+        item.ROIObservationLabel = roi.name  # SH; cut, it could lose its side
     if roi.structure.concept:
         item.RTROIIdentificationCodeSequence = [_coded(roi.structure.concept)]
     item.RTROIInterpretedType = roi.structure.interpreted_type.value
