@@ -1,6 +1,7 @@
 """Training cases: a CT, the contours that somebody drew, and which structures nobody drew."""
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 HN_STRUCTURES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus")
+_SPLIT = Path(__file__).parent / "splits" / "openkbp.json"
 _OPENKBP_BITS = {
     "Brainstem": 0, "SpinalCord": 1, "Parotid_R": 2, "Parotid_L": 3, "Esophagus": 4, "Larynx": 5, "Mandible": 6,
 }  # fmt: skip
@@ -32,15 +34,23 @@ class Case:
 
 
 def openkbp_cases(root: Path, subset: str) -> Iterator[Case]:
-    """Every patient of OpenKBP's ``train`` or ``val`` folder, cut to the slices with whole cross sections.
+    """Every patient of the fixed split's ``train`` or ``val``, cut to the slices with whole cross sections.
+
+    The split is the source's own, written down in ``splits/openkbp.json``: KeyError where a patient of it is absent.
 
     Outside ``body_k0 <= z < body_k1`` the source blanked the CT but for stubs round the contours, which would give
     the labels away (see the data's README).
     """
     with (root / "patients.csv").open(newline="") as rows:
-        for row in csv.DictReader(rows):
-            if row["set"] == subset:
-                yield _openkbp_case(root / subset / row["id"], row)
+        patients = {row["id"]: row for row in csv.DictReader(rows)}
+    for name in openkbp_split()[subset]:
+        yield _openkbp_case(root / patients[name]["set"] / name, patients[name])
+
+
+def openkbp_split() -> dict[str, list[str]]:
+    """The patients' ids by subset: ``val`` is never trained on."""
+    split: dict[str, list[str]] = json.loads(_SPLIT.read_text())
+    return {subset: split[subset] for subset in ("train", "val")}
 
 
 def _openkbp_case(folder: Path, row: dict[str, str]) -> Case:
