@@ -29,8 +29,9 @@ BOARD_ASPECT = 5.0
 HOLE_MM = 90.0
 THIN_PART_MM = 60.0
 BOARD_MM = 100.0
+FLAT_SHARE = 0.5  # of a board's columns; the patient hides the face of the others
 _BLOCK_MM = 4.0
-_AROUND_MM = 40.0
+_AROUND_MM = 80.0
 
 Plane = NDArray[np.bool_]
 Stack = NDArray[np.bool_]
@@ -174,10 +175,10 @@ def _end_at_board(body: Plane, board: Plane) -> None:
     middle = (rows[0] + rows[-1]) / 2
     first = board[:, columns].argmax(axis=0)
     last = len(board) - 1 - board[::-1, columns].argmax(axis=0)
-    below = np.median(first) > middle
+    below = bool(np.median(first) > middle)
     face = first if below else last
-    level = int(np.median(face))
-    if (np.abs(face - level) <= 1).mean() < 0.9:
+    level = int(np.bincount(face).argmax())
+    if (np.abs(face - level) <= 1).mean() < FLAT_SHARE:
         return
     beyond = slice(level, None) if below else slice(None, level + 1)
     body[beyond, columns[0] : columns[-1] + 1] = False

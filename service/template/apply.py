@@ -52,7 +52,7 @@ def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
     case = _Case(whole, masks, volume)
     for entry in in_order(whole):
         case.make(entry)
-    return Applied(structures=tuple(case.outputs()), notes=tuple(case.notes))
+    return Applied(structures=tuple(case.outputs()), notes=case.notes())
 
 
 def _unlisted(template: Template, masks: Masks) -> list[Entry]:
@@ -83,20 +83,24 @@ class _Case:
         self._names = {entry.name for entry in template.structure}
         self._entries = {entry.name: entry for entry in template.structure}
         self._made: dict[str, Mask] = {}
-        self.notes: list[str] = []
+        self._notes: dict[str, list[str]] = {entry.name: [] for entry in template.structure}
 
     def make(self, entry: Entry) -> None:
         """Make one structure; those it is made from are there."""
         try:
             made = derive(entry, self._start(entry), lambda word: self._look(entry, word), self._volume.grid)
         except SourceEmpty as empty:
-            self.notes.append(f"{entry.name}: not made, because {empty} is empty")
+            self._notes[entry.name].append(f"{entry.name}: not made, because {empty} is empty")
             self._made[entry.name] = Mask.empty()
             return
         self._made[entry.name] = made.mask
-        self.notes += made.notes
+        self._notes[entry.name] += made.notes
         if not made.mask.crop_zyx.any():
-            self.notes.append(_why_empty(entry))
+            self._notes[entry.name].append(_why_empty(entry))
+
+    def notes(self) -> tuple[str, ...]:
+        """The notes in the template's order."""
+        return tuple(note for notes in self._notes.values() for note in notes)
 
     def outputs(self) -> Iterator[OutputStructure]:
         """What goes out, under its numbers."""

@@ -1,0 +1,80 @@
+import pytest
+
+from imaging.structures import CATALOGUE, InterpretedType
+from service.template import TemplateRefused
+from service.template.imported import Imported
+from service.template.load import parse_template
+from service.template.table import read_table
+
+CODES = tuple(CATALOGUE)
+
+
+def table(text: str) -> Imported:
+    return read_table(text.encode(), "ours", CODES)
+
+
+def test_a_table_becomes_a_template() -> None:
+    found = table(
+        "name,from,colour,type,number,code_value,code_scheme,code_meaning,description,when_empty\n"
+        "BODY,,#00ff00,EXTERNAL,1,,,,,\n"
+        'Myelon,SpinalCord,255 220 0,ORGAN,2,7647,FMA,Spinal cord,"checked, twice",send\n'
+        "Parotis re,,,,,,,,,\n"
+    )
+    body, cord, parotid = parse_template(found.toml(CODES), "it").structure
+    assert (body.external, body.number, body.colour) == (True, 1, (0, 255, 0))
+    assert (cord.source, cord.number, cord.colour, cord.type) == (
+        "SpinalCord",
+        2,
+        (255, 220, 0),
+        InterpretedType.ORGAN,
+    )
+    assert (cord.description, cord.when_empty) == ("checked, twice", "send")
+    assert cord.concept is not None
+    assert cord.concept.meaning == "Spinal cord"
+    assert (parotid.name, parotid.source, parotid.colour) == ("Parotis re", "Parotid_R", None)
+
+
+def test_semicolons_a_byte_order_mark_and_other_words_are_understood() -> None:
+    found = read_table(
+        "\ufeffROI;Code;Color\r\nRückenmark;SpinalCord;1,2,3\r\n;;\r\n".encode(), "ours", CODES
+    )
+    (cord,) = parse_template(found.toml(CODES), "it").structure
+    assert (cord.name, cord.source, cord.colour) == ("Rückenmark", "SpinalCord", (1, 2, 3))
+
+
+def test_a_code_of_another_model_stays_a_comment() -> None:
+    found = table("name,from\nLarynx,\nHeart,Heart\n")
+    assert [placed.words() for placed in found.placed] == ["Larynx (TG-263 name)", "the model has no 'Heart'"]
+    assert "# [[structure]]" in found.toml(CODES)
+
+
+def test_a_code_of_the_other_side_is_refused() -> None:
+    with pytest.raises(TemplateRefused, match="made from the right"):
+        table("name,from\nParotis_li,Parotid_R\n").toml(CODES)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name,colr\nA,1\n", "header is name, colr; allowed"),
+        ("from\nLarynx\n", "name always"),
+        ("name,name\nA,B\n", "each once"),
+        ("", "header is nothing"),
+        ("name\n", "no rows"),
+        ("name,number\nLarynx,0\n", "line 2, number: '0'"),
+        ("name,colour\nLarynx,300 0 0\n", "line 2, colour"),
+        ("name,type\nLarynx,TUMOUR\n", "line 2, type: 'TUMOUR'; allowed: ORGAN"),
+        ("name,when_empty\nLarynx,maybe\n", "line 2, when_empty"),
+        ("name,code_value\nLarynx,1\n", "line 2: a code has"),
+        ("name,from\nLarynx,,x\n", "line 2: more cells"),
+        ("name,from\n,Larynx\n", "line 2: no name"),
+    ],
+)
+def test_what_is_wrong_is_named_by_line(text: str, says: str) -> None:
+    with pytest.raises(TemplateRefused, match=says):
+        table(text)
+
+
+def test_another_encoding_is_refused() -> None:
+    with pytest.raises(TemplateRefused, match="CSV UTF-8"):
+        read_table("name\nRückenmark\n".encode("cp1252"), "ours", CODES)
