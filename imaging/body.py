@@ -29,6 +29,7 @@ BOARD_ASPECT = 5.0
 HOLE_MM = 90.0
 THIN_PART_MM = 60.0
 BOARD_MM = 100.0
+DEEPEST_MM = 15.0
 FLAT_SHARE = 0.5  # of a board's columns; the patient hides the face of the others
 _BLOCK_MM = 4.0
 _AROUND_MM = 80.0
@@ -44,6 +45,16 @@ class _Pixels:
     spacing_mm: tuple[float, float]
     half_opening: tuple[int, int]
     block: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Face:
+    """The face of a flat board in one slice: below the patient in the image or above, its row, and its columns."""
+
+    below: bool
+    row: int
+    first_column: int
+    last_column: int
 
 
 def body_of(volume: Volume, threshold_hu: int = THRESHOLD_HU) -> Mask:
@@ -158,8 +169,8 @@ def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane,
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         short[number] = _longer_side_mm(rows, columns, pixels) <= THIN_PART_MM
         boards[number] = (columns.stop - columns.start) * pixels.spacing_mm[1] >= BOARD_MM
-    for board in np.flatnonzero(boards):
-        _end_at_board(body[window], labels == board)
+    faces = [_face(body[window], labels == number) for number in np.flatnonzero(boards)]
+    _end_at_boards(body[window], [face for face in faces if face is not None], pixels)
     touching = np.zeros(count + 1, bool)
     touching[np.unique(labels[_grown_by_one(body[window])])] = True
     body[window] |= (short & touching)[labels]
@@ -167,21 +178,36 @@ def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane,
     return body, loose
 
 
-def _end_at_board(body: Plane, board: Plane) -> None:
-    """Take from the patient, in place, what lies at or beyond the face of a flat board beside it."""
+def _face(body: Plane, board: Plane) -> _Face | None:
+    """The face of a flat board towards the patient; None where it is not flat, or where there is no patient."""
     rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(board.any(axis=0))
     if not len(rows):
-        return
-    middle = (rows[0] + rows[-1]) / 2
+        return None
     first = board[:, columns].argmax(axis=0)
     last = len(board) - 1 - board[::-1, columns].argmax(axis=0)
-    below = bool(np.median(first) > middle)
-    face = first if below else last
-    level = int(np.bincount(face).argmax())
-    if (np.abs(face - level) <= 1).mean() < FLAT_SHARE:
-        return
-    beyond = slice(level, None) if below else slice(None, level + 1)
-    body[beyond, columns[0] : columns[-1] + 1] = False
+    below = bool(np.median(first) > (rows[0] + rows[-1]) / 2)
+    level = int(np.bincount(first if below else last).argmax())
+    if (np.abs((first if below else last) - level) <= 1).mean() < FLAT_SHARE:
+        return None
+    return _Face(below=below, row=level, first_column=int(columns[0]), last_column=int(columns[-1]))
+
+
+def _end_at_boards(body: Plane, faces: list[_Face], pixels: _Pixels) -> None:
+    """Take from the patient, in place, what lies at or beyond the boards: in their columns, and between two of one level.
+
+    Never more than `DEEPEST_MM`: what reaches farther beyond lies beside the board, not on it.
+    """
+    deepest = round(DEEPEST_MM / pixels.spacing_mm[0])
+    for one in faces:
+        for other in faces:
+            if one.below != other.below or abs(one.row - other.row) > 1:
+                continue
+            beyond = slice(one.row, None) if one.below else slice(None, one.row + 1)
+            columns = slice(
+                min(one.first_column, other.first_column), max(one.last_column, other.last_column) + 1
+            )
+            if body[beyond, columns].any(axis=1).sum() <= deepest:
+                body[beyond, columns] = False
 
 
 def _join_from_neighbours(body: Stack, loose: Stack) -> None:
