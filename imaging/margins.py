@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.crops import Box, box_of, cut_out, put_back, tightened
+from imaging.crops import box_of, cut_out, put_back, tightened
 from imaging.grid import Grid
 from imaging.volume import Mask
 
@@ -221,6 +221,3 @@ def _least_in_rows(lines: NDArray[np.float32], reach: _Reach) -> NDArray[np.floa
         np.add(lines[:, step:], term, out=moved[:, :-step])
         np.minimum(least[:, :-step], moved[:, :-step], out=least[:, :-step])
     return least
-
-
-__all__ = ["Box", "Margin", "contract", "expand", "is_cut", "keep_away", "keep_inside", "ring"]
