@@ -160,7 +160,7 @@ def _named(
     for roi, name in zip(rois, names, strict=True):
         if name != roi.name:
             limit = f"names of at most {profile.name_length} {_letters(profile)} characters"
-            why = f"the destination takes {limit}, unique without regard to case"
+            why = f"the destination takes {limit}, unique without regard to case; the ROI description has the whole name"
             changes.append(Change(roi=roi.name, what=What.NAME, before=roi.name, after=name, why=why))
     return list(zip(rois, names, strict=True))
 

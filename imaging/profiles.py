@@ -63,7 +63,7 @@ class ExportProfile:
     transfer_syntax: TransferSyntax = TransferSyntax.IMPLICIT
     decimals: int = 3
     boundary: Boundary = Boundary.EXACT
-    tolerance_mm: float = 0.3
+    tolerance_mm: float = 0.5
     most_points: int = 0
     smallest_island_mm2: float = 0.0
     smallest_hole_mm2: float = 0.0

@@ -50,7 +50,7 @@ def check(
         check_rois(document, characters, asked, log)
         check_references(document.root, profile, log)
         if series:
-            check_against_series(document.root, series, characters, log)
+            check_against_series(document.root, series, characters, asked, log)
         check_contours(document, Places.of(series, referenced_images(document.root)), asked, log)
     except MalformedStream as error:
         words = Words("the bytes are no DICOM dataset", "a DICOM file", str(error), "Export the file again")

@@ -53,7 +53,7 @@ class Places:
 
 
 def check_contours(document: Document, places: Places, asked: Asked, log: Log) -> None:
-    """Report what is wrong with the contours; findings of one kind are one for each ROI."""
+    """Report what is wrong with the contours; findings of one kind are one for each ROI, about images one for all."""
     for roi in document.root.items(ROI_CONTOURS):
         raw = roi.elements.get(CONTOURS)
         if raw is None or raw.extent is None:
@@ -323,7 +323,8 @@ class _Check:
 
     def _report(self, severity: Severity, code: str, k: int, tag: int, words: Words) -> None:
         at = (*self._path, (CONTOURS, k + 1), (tag, 0))
-        self._log.report(severity, code, at, lambda: words, str(self._path))
+        group = "" if tag == _IMAGES else str(self._path)
+        self._log.report(severity, code, at, lambda: words, group)
 
 
 def _numbers(joined: bytes, count: int) -> NDArray[np.float64] | None:

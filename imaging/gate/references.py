@@ -3,6 +3,7 @@
 from imaging.ct import CtSeries
 from imaging.gate.findings import Log, Path, Severity, Words
 from imaging.gate.modules import FRAMES, IMAGES, ROIS, SERIES, STUDIES
+from imaging.gate.rois import Asked
 from imaging.gate.tree import Level
 from imaging.gate.values import Characters
 from imaging.profiles import ExportProfile
@@ -57,7 +58,9 @@ def check_references(root: Level, profile: ExportProfile, log: Log) -> None:
             log.error("series-shared", root.at(_SERIES_UID), words)
 
 
-def check_against_series(root: Level, series: CtSeries, characters: Characters, log: Log) -> None:
+def check_against_series(
+    root: Level, series: CtSeries, characters: Characters, asked: Asked, log: Log
+) -> None:
     """Report what does not refer to exactly these images of this patient."""
     _same(root, _STUDY_UID, series.study_uid, "study", log)
     if _FRAME_UID in root.elements:
@@ -75,7 +78,7 @@ def check_against_series(root: Level, series: CtSeries, characters: Characters, 
         log.error("series", (*path, (_SERIES_UID, 0)), words)
         return
     path, item = listed[series.series_uid]
-    found = {image.text(_IMAGE_UID) for image in item.items(IMAGES)}
+    found = {image.text(_IMAGE_UID) for image in item.items(IMAGES)} - {""}
     expected = {image.sop_instance_uid for image in series.slices}
     at = (*path, (IMAGES, 0))
     if found - expected:
@@ -86,14 +89,14 @@ def check_against_series(root: Level, series: CtSeries, characters: Characters, 
             _SEND_FIRST,
         )
         log.error("images-foreign", at, words)
-    if expected - found:
+    if found and expected - found:
         words = Words(
             "images of the series are not listed",
             f"{len(expected)} images",
             f"{len(expected - found)} missing, such as {min(expected - found)}",
             "List all images",
         )
-        log.error("images-missing", at, words)
+        log.report(asked.departure(), "images-missing", at, lambda: words)
 
 
 def _check_patient(root: Level, series: CtSeries, characters: Characters, log: Log) -> None:

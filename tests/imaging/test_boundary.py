@@ -1,0 +1,182 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+
+from imaging.boundary import AREA_SHARE, Field, decimated_contours, half_voxel_mm, smooth_contours
+from imaging.contours import HoleEncoding, PlanarContour, contours
+from imaging.crossings import in_contact
+from imaging.grid import Grid
+from imaging.rasterise import rasterise
+from imaging.structure_set import GeometricType
+from imaging.volume import Mask
+
+BOUNDED = settings(max_examples=40, deadline=None)
+MASKS = arrays(np.bool_, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9))
+
+
+def grid(shape: tuple[int, ...]) -> Grid:
+    z, y, x = shape
+    return Grid(
+        shape_zyx=(z, y, x),
+        origin_lps=(-37.25, 12.5, 203.0),
+        spacing_zyx_mm=(3.0, 1.25, 0.75),
+        axes_lps=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    )
+
+
+def disc(radius_mm: float = 14.0, hole_mm: float = 0.0) -> NDArray[np.bool_]:
+    y, x = np.mgrid[:40, :60]
+    away = np.hypot((y - 19.3) * 1.25, (x - 30.2) * 0.75)
+    return ((away <= radius_mm) & (away >= hole_mm))[None]
+
+
+def area_mm2(found: list[PlanarContour]) -> float:
+    """Signed: holes of their own run the other way round."""
+    total = 0.0
+    for contour in found:
+        x, y = contour.points_lps[:, :2].T
+        total += float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
+    return abs(total)
+
+
+def off_mm(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> float:
+    """The largest distance of points from the edges of a closed polygon."""
+    start, end = polygon, np.roll(polygon, -1, axis=0)
+    along = end - start
+    length = np.maximum((along**2).sum(axis=1), 1e-12)
+    share = np.clip(((points[:, None] - start) * along).sum(axis=2) / length, 0, 1)
+    return float(np.linalg.norm(points[:, None] - start - share[..., None] * along, axis=2).min(axis=1).max())
+
+
+def dense(polygon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points along the edges, a tenth of an edge apart."""
+    end = np.roll(polygon, -1, axis=0)
+    return np.concatenate([polygon + share * (end - polygon) for share in np.arange(0, 1, 0.1)])
+
+
+@pytest.mark.parametrize(("tolerance_mm", "share"), [(0.36, 0.95), (0.5, 0.7), (1.0, 0.4), (2.0, 0.4)])
+def test_a_decimated_disc_lies_within_the_tolerance_both_ways(tolerance_mm: float, share: float) -> None:
+    lattice = grid((1, 40, 60))
+    mask = Mask.from_full(disc())
+    (exact,), (fewer,) = contours(mask, lattice), decimated_contours(mask, lattice, tolerance_mm)
+    assert off_mm(dense(exact.points_lps), fewer.points_lps) <= tolerance_mm + 1e-9
+    assert off_mm(dense(fewer.points_lps), exact.points_lps) <= tolerance_mm + 1e-9
+    assert 3 <= len(fewer.points_lps) < share * len(exact.points_lps)
+    assert area_mm2([fewer]) == pytest.approx(area_mm2([exact]), rel=AREA_SHARE)
+
+
+def test_a_tolerance_that_cuts_no_corner_leaves_the_outline() -> None:
+    lattice, mask = grid((1, 40, 60)), Mask.from_full(disc())
+    corner_mm = 1.25 * 0.75 / math.hypot(1.25, 0.75) / 2
+    (found,), (exact,) = decimated_contours(mask, lattice, corner_mm), contours(mask, lattice)
+    assert np.array_equal(found.points_lps, exact.points_lps)
+
+
+@pytest.mark.parametrize("holes", HoleEncoding)
+def test_holes_stay_hollow(holes: HoleEncoding) -> None:
+    lattice, full = grid((1, 40, 60)), disc(hole_mm=6.0)
+    full[0, 19, 30] = True  # an island in the hole
+    for found in (
+        decimated_contours(Mask.from_full(full), lattice, 0.37, holes),
+        smooth_contours(Mask.from_full(full), lattice, holes=holes),
+    ):
+        assert np.array_equal(rasterise(found, lattice).full(lattice.shape_zyx), full)
+        assert len(found) == (2 if holes is HoleEncoding.KEYHOLE else 3)
+        xor = holes is HoleEncoding.XOR
+        assert {c.geometric_type for c in found} == {
+            GeometricType.CLOSEDPLANAR_XOR if xor else GeometricType.CLOSED_PLANAR
+        }
+
+
+@given(full=MASKS, share=st.floats(0.6, 0.98), holes=st.sampled_from(HoleEncoding))
+@BOUNDED
+def test_decimation_below_half_a_voxel_gives_the_same_mask(
+    full: NDArray[np.bool_], share: float, holes: HoleEncoding
+) -> None:
+    lattice = grid(full.shape)
+    found = decimated_contours(Mask.from_full(full), lattice, share * half_voxel_mm(lattice), holes)
+    assert np.array_equal(rasterise(found, lattice).full(lattice.shape_zyx), full)
+    assert all(len(contour.points_lps) >= 3 for contour in found)
+
+
+@given(full=MASKS, tolerance_mm=st.floats(0.4, 3.0))
+@BOUNDED
+def test_decimation_never_changes_areas_or_tangles(full: NDArray[np.bool_], tolerance_mm: float) -> None:
+    lattice, mask = grid(full.shape), Mask.from_full(full)
+    exact = contours(mask, lattice, HoleEncoding.NESTED)
+    found = decimated_contours(mask, lattice, tolerance_mm, HoleEncoding.NESTED)
+    assert len(found) == len(exact)
+    for one, other in zip(found, exact, strict=True):
+        assert len(one.points_lps) >= 3
+        assert area_mm2([one]) == pytest.approx(area_mm2([other]), rel=AREA_SHARE)
+    for k in {contour.slice_index for contour in found}:
+        pairs = [(a, b) for a, b in zip(found, exact, strict=True) if a.slice_index == k]
+        drawn = [a.points_lps[:, :2] for a, _ in pairs]
+        fewer = np.array([len(a.points_lps) < len(b.points_lps) for a, b in pairs])
+        assert not in_contact(drawn, fewer)
+
+
+@given(full=MASKS, holes=st.sampled_from(HoleEncoding))
+@BOUNDED
+def test_smoothing_gives_the_same_mask(full: NDArray[np.bool_], holes: HoleEncoding) -> None:
+    lattice = grid(full.shape)
+    found = smooth_contours(Mask.from_full(full), lattice, holes=holes)
+    assert np.array_equal(rasterise(found, lattice).full(lattice.shape_zyx), full)
+
+
+def test_a_smooth_disc_lies_within_half_a_diagonal_both_ways_and_keeps_its_area() -> None:
+    lattice, mask = grid((1, 40, 60)), Mask.from_full(disc())
+    (exact,), (smooth,) = contours(mask, lattice), smooth_contours(mask, lattice)
+    half_diagonal_mm = math.hypot(1.25, 0.75) / 2
+    assert off_mm(dense(exact.points_lps), smooth.points_lps) <= half_diagonal_mm
+    assert off_mm(dense(smooth.points_lps), exact.points_lps) <= half_diagonal_mm
+    assert area_mm2([smooth]) == pytest.approx(math.pi * 14.0**2, rel=0.01)
+
+
+def test_a_probability_moves_the_edge_to_where_it_is_one_half() -> None:
+    full = np.zeros((1, 12, 14), np.bool_)
+    full[0, 3:9, 4:10] = True
+    values = np.where(full, 0.8, 0.0).astype(np.float32)
+    values[0, 3:9, 10] = (
+        0.4  # between the centres of columns 9 (0.8) and 10 (0.4): one half is 3/4 of the way
+    )
+    lattice = grid(full.shape)
+    (found,) = smooth_contours(
+        Mask.from_full(full), lattice, field=Field(crop_zyx=values, start_zyx=(0, 0, 0))
+    )
+    index = lattice.index_zyx(found.points_lps)
+    right = index[(index[:, 1] > 4) & (index[:, 1] < 7) & (index[:, 2] > 8)]
+    assert right[:, 2] == pytest.approx(9.75)
+    left = index[(index[:, 1] > 4) & (index[:, 1] < 7) & (index[:, 2] < 5)]
+    assert left[:, 2] == pytest.approx(4 - 0.375)  # 0.8 to 0: 3/8 of the way
+
+
+def test_what_is_too_small_for_the_bounds_stays_as_its_voxels() -> None:
+    full = np.zeros((3, 9, 9), np.bool_)
+    full[0, 4, 4] = True
+    for k in range(7):
+        full[1, k + 1, k + 1] = True  # a tube of one voxel at 45 degrees: parts that touch at corners
+    lattice, mask = grid(full.shape), Mask.from_full(full)
+    exact = contours(mask, lattice)
+    for found in (decimated_contours(mask, lattice, 1.0), smooth_contours(mask, lattice)):
+        assert [c.points_lps.tolist() for c in found] == [c.points_lps.tolist() for c in exact]
+
+
+def test_an_empty_mask_has_no_outline() -> None:
+    lattice = grid((2, 3, 4))
+    assert decimated_contours(Mask.empty(), lattice, 1.0) == []
+    assert smooth_contours(Mask.empty(), lattice) == []
+
+
+def test_contact_is_found_inside_and_between_polygons() -> None:
+    square = np.array([(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0)])
+    eight = np.array([(0.0, 0.0), (4.0, 4.0), (0.0, 4.0), (4.0, 0.0)])
+    assert not in_contact([square, square + 5], np.array([True, True]))
+    assert in_contact([square, square + 4], np.array([True, False]))
+    assert not in_contact([square, square + 4], np.array([False, False]))
+    assert in_contact([eight], np.array([True]))
