@@ -7,41 +7,32 @@ other, both ways, so that the area between them is at most 2 * tolerance * perim
 than `AREA_SHARE`. With a tolerance below half the smaller pixel spacing no voxel centre changes sides: for such a
 centre to lie between chain and chord, the chain would have to pass it nearer than the half spacing at which it runs.
 
-Smooth: each edge between two voxels moves to where a field (a probability, or the mask's own blur) is one half between
-their centres, 5 % of the way off either at least. It stays between the same centres, so the mask is the same, and it
-lies within half a voxel's in-plane diagonal of the voxel outline, both ways; no loop's area changes by more than
-`AREA_SHARE`. Decimated afterwards, the bounds add up.
+Smooth: each edge between two voxels moves across them to where a field has a level: a probability is one half, or the
+mask's own blur has the level that keeps the loop's area. It stays between the same two centres, 5 % of the way off
+either at least, so the mask is the same, and it lies within half a voxel's in-plane diagonal of the voxel outline, both
+ways; no loop's area changes by more than `AREA_SHARE`. Decimated afterwards, the bounds add up.
 
 Polygons never touch or cross themselves or each other. Where a loop cannot keep a bound, it is drawn as its voxels.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from imaging.channels import joined_by_channels
 from imaging.contours import HoleEncoding, PlanarContour, SliceLoops, contours, slice_loops
 from imaging.crossings import in_contact
 from imaging.decimation import Chains, areas, decimated
 from imaging.grid import Grid
+from imaging.smoothing import Field, around, blurred, moved_loops
 from imaging.structure_set import GeometricType
 from imaging.volume import Mask
 
+__all__ = ["AREA_SHARE", "Field", "decimated_contours", "half_voxel_mm", "smooth_contours"]
+
 AREA_SHARE = 0.05
-SMOOTHING_VOXELS = 1.0
-_NEAREST_TO_CENTRE = 0.05  # of the way from one voxel centre to the next
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Field:
-    """Values (z, y, x) from 0 to 1, one half on the boundary, and where they start in the grid; 0 elsewhere."""
-
-    crop_zyx: NDArray[np.float32]
-    start_zyx: tuple[int, int, int]
 
 
 def half_voxel_mm(grid: Grid) -> float:
@@ -75,7 +66,7 @@ def smooth_contours(
     tolerance_mm: float = 0.0,
     holes: HoleEncoding = HoleEncoding.KEYHOLE,
 ) -> list[PlanarContour]:
-    """The outline of every part where `field` is one half, without one where the mask's own blur is.
+    """The outline of every part where `field` is one half; without one along the mask's own blur, areas kept.
 
     Decimated within `tolerance_mm` where that is above 0; as `contours` in everything else.
     """
@@ -84,8 +75,10 @@ def smooth_contours(
         return []
     plane_mm = np.array(grid.spacing_zyx_mm[1:])
     exact = [loop * plane_mm for here in found for loop in here.loops]
-    levels = _levels(mask, field)
-    moved = [loop * plane_mm for here in found for loop in _moved(here, levels)]
+    inside = np.pad(mask.crop_zyx, ((0, 0), (1, 1), (1, 1)))
+    values = blurred(inside) if field is None else around(field, mask)
+    level = None if field is None else 0.5
+    moved = [loop * plane_mm for here in found for loop in moved_loops(here, inside, values, level)]
     kept = _area_kept(moved, exact)
     smooth = [a if keep else b for a, b, keep in zip(moved, exact, kept.tolist(), strict=True)]
     if tolerance_mm > 0:
@@ -180,51 +173,6 @@ def _untangled(
     """The polygons, with the fallback for slices where a decimated loop touches one drawn as its voxels."""
     crowded = _crowded(polygons, slices, thinner, thinner)
     return [fallback[k] if crowded[k] else polygon for k, polygon in enumerate(polygons)]
-
-
-def _levels(mask: Mask, field: Field | None) -> NDArray[np.float64]:
-    """The field on the mask's crop padded by a voxel in rows and columns: >= 0.5 inside the mask, <= 0.5 outside."""
-    inside = np.pad(mask.crop_zyx, ((0, 0), (1, 1), (1, 1)))
-    if field is None:
-        wide = int(4 * SMOOTHING_VOXELS) + 1
-        padded = np.pad(inside.astype(np.float64), ((0, 0), (wide, wide), (wide, wide)))
-        blurred = gaussian_filter(padded, (0, SMOOTHING_VOXELS, SMOOTHING_VOXELS))
-        values = blurred[:, wide:-wide, wide:-wide]
-    else:
-        values = _around(field, mask)
-    return np.asarray(np.where(inside, np.maximum(values, 0.5), np.minimum(values, 0.5)), np.float64)
-
-
-def _around(field: Field, mask: Mask) -> NDArray[np.float64]:
-    """The field's values on the mask's crop padded by a voxel in rows and columns, 0 where it has none."""
-    depth, rows, columns = mask.crop_zyx.shape
-    shape = (depth, rows + 2, columns + 2)
-    offset = np.array(field.start_zyx) - np.array(mask.start_zyx) + (0, 1, 1)
-    low = np.maximum(offset, 0)
-    high = np.minimum(offset + field.crop_zyx.shape, shape)
-    values = np.zeros(shape)
-    if (high > low).all():
-        target = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        source = tuple(slice(a, b) for a, b in zip(low - offset, high - offset, strict=True))
-        values[target] = field.crop_zyx[source]
-    return values
-
-
-def _moved(here: SliceLoops, levels: NDArray[np.float64]) -> Iterable[NDArray[np.float64]]:
-    """Each loop as the midpoints of its voxel edges, moved across them to where the level is one half."""
-    level = levels[here.slice_index]
-    for loop in here.loops:
-        steps = np.roll(loop, -1, axis=0) - loop
-        lengths = np.abs(steps).sum(axis=1)
-        unit = np.repeat(np.sign(steps), lengths, axis=0)
-        ordinal = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        middle = np.repeat(loop, lengths, axis=0) + unit * (ordinal + 0.5)[:, None]
-        across = unit[:, ::-1] * (1, -1)  # half of it leads to either voxel centre; centres lie at k - 0.5
-        one, other = (np.rint(middle + side * across / 2 + 0.5).astype(int) for side in (-1, 1))
-        a, b = level[tuple(one.T)], level[tuple(other.T)]
-        share = np.where(a == b, 0.5, (a - 0.5) / np.where(a == b, 1, a - b))
-        share = np.clip(share, _NEAREST_TO_CENTRE, 1 - _NEAREST_TO_CENTRE)
-        yield middle + across * (share - 0.5)[:, None]
 
 
 def _placed(

@@ -1,11 +1,12 @@
 """Whether polygons of one plane touch or cross themselves or each other."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 512
+_PAIRS = 1_000_000
 
 
 def in_contact(polygons: Sequence[NDArray[np.float64]], checked: NDArray[np.bool_]) -> bool:
@@ -19,18 +20,29 @@ def in_contact(polygons: Sequence[NDArray[np.float64]], checked: NDArray[np.bool
     following = np.arange(1, len(start) + 1)
     ends = np.cumsum(counts)
     following[ends - 1] = ends - counts
-    rows = np.flatnonzero(np.repeat(checked, counts))
-    low, high = np.minimum(start, end), np.maximum(start, end)
-    for first in range(0, len(rows), _BLOCK):
-        block = rows[first : first + _BLOCK]
-        near = np.all(low[block, None] <= high[None], axis=2) & np.all(low[None] <= high[block, None], axis=2)
-        near[np.arange(len(block)), block] = False
-        near &= following[block][:, None] != np.arange(len(start))[None]
-        near &= following[None] != block[:, None]
-        a, b = np.nonzero(near)
-        if len(a) and bool(_meet(start[block[a]], end[block[a]], start[b], end[b]).any()):
+    chosen = np.repeat(checked, counts)
+    for a, b in _near(np.minimum(start, end), np.maximum(start, end)):
+        relevant = (chosen[a] | chosen[b]) & (following[a] != b) & (following[b] != a)
+        a, b = a[relevant], b[relevant]
+        if len(a) and bool(_meet(start[a], end[a], start[b], end[b]).any()):
             return True
     return False
+
+
+def _near(
+    low: NDArray[np.float64], high: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.int_], NDArray[np.int_]]]:
+    """Every pair of boxes (n, 2) that overlap, a block at a time: sorted by one side, the others follow closely."""
+    order = np.argsort(low[:, 0], kind="stable")
+    low, high = low[order], high[order]
+    reach = np.searchsorted(low[:, 0], high[:, 0], side="right") - np.arange(1, len(low) + 1)
+    blocks = np.searchsorted(np.cumsum(reach), np.arange(0, reach.sum(), _PAIRS), side="left")
+    for first, last in itertools.pairwise([*np.unique(blocks).tolist(), len(low)]):
+        count = reach[first:last]
+        one = np.repeat(np.arange(first, last), count)
+        other = one + 1 + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        met = (low[one, 1] <= high[other, 1]) & (low[other, 1] <= high[one, 1])
+        yield order[one[met]], order[other[met]]
 
 
 def _meet(
