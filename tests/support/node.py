@@ -100,6 +100,11 @@ class Node:
 
     def kill(self, role: str) -> None:
         """`kill -9` of one role's process, or of the whole node's parent ('serve')."""
+        assert self._process is not None
+        if role == "serve":
+            self._process.kill()
+            self._process.wait(30)
+            return
         process = self._role(role)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
@@ -155,8 +160,6 @@ class Node:
 
     def _role(self, role: str) -> psutil.Process:
         assert self._process is not None
-        if role == "serve":
-            return psutil.Process(self._process.pid)
         (process,) = [child for child in self._children() if role in child.cmdline()]
         return process
 
