@@ -60,7 +60,8 @@ def main() -> None:
                 raise SystemExit(f"{job.state}: {job.reason}")
             rows.append(_seconds(store.book, job) | {"peak_mib": round(peak[0] / MIB)})
             print(json.dumps(rows[-1]), flush=True)
-    medians = {key: round(statistics.median(row[key] for row in rows), 2) for key in rows[0]}
+    stages = dict.fromkeys(key for row in rows for key in row)
+    medians = {key: round(statistics.median(row.get(key, 0.0) for row in rows), 2) for key in stages}
     print(json.dumps({"median": medians}))
     (arguments.out / "latency.json").write_text(json.dumps(rows, indent=1))
 

@@ -1,6 +1,5 @@
 """What is wrong with a file: where, what was expected and found, and what to do about it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -65,23 +64,21 @@ class Log:
 
     def error(self, code: str, path: Path, words: Words, group: str = "") -> None:
         """Report something that a destination is likely to refuse or misread."""
-        self.report(Severity.ERROR, code, path, lambda: words, group)
+        self.report(Severity.ERROR, code, path, words, group)
 
     def warning(self, code: str, path: Path, words: Words, group: str = "") -> None:
         """Report something that a destination may stumble over."""
-        self.report(Severity.WARNING, code, path, lambda: words, group)
+        self.report(Severity.WARNING, code, path, words, group)
 
-    def report(
-        self, severity: Severity, code: str, path: Path, words: Callable[[], Words], group: str = ""
-    ) -> None:
-        """Report at this severity; the words are made for the first of each kind only."""
+    def report(self, severity: Severity, code: str, path: Path, words: Words, group: str = "") -> None:
+        """Report at this severity; the words of the first of each kind are kept."""
         key = (code, path[-1][0] if path else 0, group)
         if key in self._found:
             first, count = self._found[key]
             self._found[key] = (first, count + 1)
             return
         made = words()
-        finding = Finding(severity=severity, code=code, path=path_text(path), **made._asdict())
+        finding = Finding(severity=severity, code=code, path=path_text(path), **words._asdict())
         self._found[key] = (finding, 1)
 
     def findings(self) -> tuple[Finding, ...]:

@@ -1,6 +1,5 @@
 """Contours: whole, plane, on the images they name, and numbers that every system can read."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,18 +10,17 @@ from numpy.typing import NDArray
 from imaging.contours import HoleEncoding
 from imaging.ct import CtSeries
 from imaging.elements import inside, items
+from imaging.gate.coordinates import DATA, coordinates
 from imaging.gate.findings import Log, Path, Severity, Words
 from imaging.gate.modules import ROI_CONTOURS
+from imaging.gate.planes import Drawn, check_planes
 from imaging.gate.rois import Asked
 from imaging.gate.tree import CONTOURS, Document, Extent, Reader
 from imaging.structure_set import GeometricType
 
-PLANE_TOLERANCE_MM = 0.01
-_IMAGES, _TYPE, _COUNT, _DATA = 0x30060016, 0x30060042, 0x30060046, 0x30060050
-_IMAGE_CLASS, _IMAGE_UID = 0x00081150, 0x00081155
+_IMAGES, _TYPE, _COUNT, _IMAGE_UID = 0x30060016, 0x30060042, 0x30060046, 0x00081155
 _LONGEST_EXPLICIT = 0xFFFE
-_DECIMAL = re.compile(rb" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
-_NO_NUMBER = bytes(set(range(256)) - set(b"0123456789+-.eE\\ \0"))
+_NOT_PLANE = GeometricType.OPEN_NONPLANAR.encode()
 _CLOSED = (GeometricType.CLOSED_PLANAR.encode(), GeometricType.CLOSEDPLANAR_XOR.encode())
 
 
@@ -71,7 +69,7 @@ def _contours(reader: Reader, extent: Extent, path: Path) -> Iterator[_Contour]:
         kind = stated = values = b""
         images: tuple[bytes, ...] = ()
         for found, last in reader.walk(start, stop, encoding, here):
-            if found.tag == _DATA:
+            if found.tag == DATA:
                 values = data[found.start : last]
             elif found.tag == _TYPE:
                 kind = data[found.start : last].strip(b" \0")
@@ -97,7 +95,7 @@ class _Check:
     def run(self, contours: list[_Contour]) -> None:
         """Check values, then shapes, then places."""
         self._check_kinds(contours)
-        points = self._points([c.data for c in contours])
+        points = coordinates([c.data for c in contours], self._report)
         seen: set[bytes] = set()
         for k, (contour, found) in enumerate(zip(contours, points, strict=True)):
             self._check_image(k, contour)
@@ -108,14 +106,24 @@ class _Check:
                 self._check_closed(k, found)
                 if contour.data in seen:
                     words = Words("a contour that repeats another", "each once", "it twice", "Leave it out")
-                    self._report(Severity.WARNING, "contour-repeated", k, _DATA, words)
+                    self._report(Severity.WARNING, "contour-repeated", k, DATA, words)
                 seen.add(contour.data)
-        self._check_planes(contours, points)
+        plane = [
+            Drawn(k, found, self._slice(contour))
+            for k, (contour, found) in enumerate(zip(contours, points, strict=True))
+            if found is not None and len(found) and contour.kind != _NOT_PLANE
+        ]
+        check_planes(plane, self._places.series, self._report)
+
+    def _slice(self, contour: _Contour) -> int | None:
+        if len(contour.images) != 1:
+            return None
+        return self._places.slice_of.get(contour.images[0].decode("ascii", "replace"))
 
     def _check_kinds(self, contours: list[_Contour]) -> None:
         kinds = {contour.kind for contour in contours}
         for k, contour in enumerate(contours):
-            for tag, value in ((_TYPE, contour.kind), (_COUNT, contour.stated), (_DATA, contour.data)):
+            for tag, value in ((_TYPE, contour.kind), (_COUNT, contour.stated), (DATA, contour.data)):
                 if not value.strip(b" \0"):
                     words = Words("required attribute has no value", "a value (Type 1)", "none", "Write it")
                     self._report(Severity.ERROR, "missing", k, tag, words)
@@ -159,14 +167,14 @@ class _Check:
                 f"{len(contour.data)}",
                 "Decimate or split it: archives that store Explicit VR turn it into UN",
             )
-            self._report(Severity.WARNING, "explicit-overflow", k, _DATA, words)
+            self._report(Severity.WARNING, "explicit-overflow", k, DATA, words)
 
     def _check_closed(self, k: int, points: NDArray[np.float64]) -> None:
         if len(points) < 3:
             words = Words(
                 "a contour that bounds nothing", "3 points or more", f"{len(points)}", "Leave it out"
             )
-            self._report(Severity.ERROR, "few-points", k, _DATA, words)
+            self._report(Severity.ERROR, "few-points", k, DATA, words)
         elif (points[0] == points[-1]).all():
             words = Words(
                 "the first point once more at the end",
@@ -174,7 +182,7 @@ class _Check:
                 "it twice",
                 "Leave the last one out",
             )
-            self._report(Severity.ERROR, "point-repeated", k, _DATA, words)
+            self._report(Severity.ERROR, "point-repeated", k, DATA, words)
 
     def _check_image(self, k: int, contour: _Contour) -> None:
         if not contour.images:
@@ -199,154 +207,7 @@ class _Check:
                 )
                 self._report(Severity.ERROR, "image-foreign", k, _IMAGES, words)
 
-    def _points(self, texts: list[bytes]) -> list[NDArray[np.float64] | None]:
-        """The points (n, 3) of each contour; None where they cannot be read, which is reported."""
-        bare = [text.rstrip(b"\0") for text in texts]
-        bare = [text[:-1] if text.endswith(b" ") else text for text in bare]  # an even length's padding
-        counts = [text.count(b"\\") + 1 if text.strip() else 0 for text in bare]
-        joined = b"\\".join(text for text, count in zip(bare, counts, strict=True) if count)
-        values = _numbers(joined, sum(counts))
-        if values is None or _longest(joined) > 16:
-            return [self._point(k, text) for k, text in enumerate(bare)]
-        result: list[NDArray[np.float64] | None] = []
-        start = 0
-        for k, count in enumerate(counts):
-            result.append(self._in_threes(k, values[start : start + count]))
-            start += count
-        return result
-
-    def _point(self, k: int, text: bytes) -> NDArray[np.float64] | None:
-        """One contour's points, value by value, so that each bad one is reported."""
-        parts = text.split(b"\\") if text.strip() else []
-        good = True
-        for part in parts:
-            shown = f"'{part[:24].decode('ascii', 'replace')}'"
-            if len(part) > 16:
-                words = Words(
-                    "a coordinate too long",
-                    "at most 16 bytes",
-                    f"{shown}, {len(part)} bytes",
-                    "Write fewer decimals",
-                )
-                self._report(Severity.ERROR, "too-long-ds", k, _DATA, words)
-            if not _DECIMAL.fullmatch(part):
-                good = False
-                words = Words(
-                    "a coordinate that is no number", "a decimal number", shown, "Write the contour anew"
-                )
-                self._report(Severity.ERROR, "malformed-ds", k, _DATA, words)
-        return self._in_threes(k, np.array([float(part) for part in parts])) if good else None
-
-    def _in_threes(self, k: int, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        if len(values) % 3:
-            words = Words(
-                "coordinates that are no points",
-                "a multiple of 3",
-                f"{len(values)}",
-                "Write the contour anew",
-            )
-            self._report(Severity.ERROR, "point-count", k, _DATA, words)
-            return None
-        if not np.isfinite(values).all():
-            words = Words("a coordinate without end", "a finite number", "another", "Write the contour anew")
-            self._report(Severity.ERROR, "malformed-ds", k, _DATA, words)
-            return None
-        return values.reshape(-1, 3)
-
-    def _check_planes(self, contours: list[_Contour], found: list[NDArray[np.float64] | None]) -> None:
-        chosen = [
-            (k, points)
-            for k, points in enumerate(found)
-            if points is not None
-            and len(points)
-            and contours[k].kind != GeometricType.OPEN_NONPLANAR.encode()
-        ]
-        if not chosen:
-            return
-        counts = np.array([len(points) for _, points in chosen])
-        points = np.concatenate([points for _, points in chosen])
-        starts = np.cumsum(counts) - counts
-        low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
-        thickness = (high - low).min(axis=1)
-        for at in np.flatnonzero(thickness > PLANE_TOLERANCE_MM).tolist():
-            k, own = chosen[at]
-            off_mm = _off_plane_mm(own)
-            if off_mm > PLANE_TOLERANCE_MM:
-                words = Words(
-                    "a contour that is not plane",
-                    f"within {PLANE_TOLERANCE_MM} mm",
-                    f"{off_mm:.3g} mm off",
-                    "Write it on one slice",
-                )
-                self._report(Severity.ERROR, "not-plane", k, _DATA, words)
-        if self._places.series:
-            self._check_slices(contours, chosen, points, self._places.series)
-
-    def _check_slices(
-        self,
-        contours: list[_Contour],
-        chosen: list[tuple[int, NDArray[np.float64]]],
-        points: NDArray[np.float64],
-        series: CtSeries,
-    ) -> None:
-        """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
-        grid = series.volume.grid
-        counts = np.array([len(own) for _, own in chosen])
-        places = [np.array([float(p) for p in image.position]) for image in series.slices]
-        planes = np.array(places) @ np.array(grid.axes_lps[0])
-        depth = points @ np.array(grid.axes_lps[0])
-        starts = np.cumsum(counts) - counts
-        named = [self._slice(contours[k]) for k, _ in chosen]
-        nearest = np.abs(depth[starts][:, None] - planes[None]).argmin(axis=1).tolist()
-        expected = planes[[near if own is None else own for near, own in zip(nearest, named, strict=True)]]
-        off = np.maximum.reduceat(np.abs(depth - np.repeat(expected, counts)), starts)
-        for at in np.flatnonzero(off > PLANE_TOLERANCE_MM).tolist():
-            words = Words(
-                "a contour off its image's plane",
-                f"within {PLANE_TOLERANCE_MM} mm",
-                f"{off[at]:.3g} mm off",
-                "Write the image's own position",
-            )
-            self._report(Severity.ERROR, "plane-off", chosen[at][0], _DATA, words)
-        index = grid.index_zyx(points)[:, 1:]
-        beyond = ((index < -1) | (index > np.array(grid.shape_zyx[1:]))).any(axis=1)
-        for at in np.flatnonzero(np.logical_or.reduceat(beyond, starts)).tolist():
-            words = Words(
-                "points beside the image", "points on the image", "others", "Check that these are the images"
-            )
-            self._report(Severity.WARNING, "beside-image", chosen[at][0], _DATA, words)
-
-    def _slice(self, contour: _Contour) -> int | None:
-        if len(contour.images) != 1:
-            return None
-        return self._places.slice_of.get(contour.images[0].decode("ascii", "replace"))
-
     def _report(self, severity: Severity, code: str, k: int, tag: int, words: Words) -> None:
         at = (*self._path, (CONTOURS, k + 1), (tag, 0))
         group = "" if tag == _IMAGES else str(self._path)
-        self._log.report(severity, code, at, lambda: words, group)
-
-
-def _numbers(joined: bytes, count: int) -> NDArray[np.float64] | None:
-    """Exactly `count` numbers, or None where the text holds anything else."""
-    if not count:
-        return np.empty(0)
-    if joined.translate(None, delete=_NO_NUMBER) != joined:
-        return None
-    try:
-        values = np.fromstring(joined, dtype=np.float64, count=count, sep="\\")
-    except (ValueError, DeprecationWarning):
-        return None
-    return values if len(values) == count else None
-
-
-def _longest(joined: bytes) -> int:
-    ends = np.flatnonzero(np.frombuffer(joined, np.uint8) == ord("\\"))
-    return int(np.diff(ends, prepend=-1, append=len(joined)).max()) - 1
-
-
-def _off_plane_mm(points: NDArray[np.float64]) -> float:
-    """The largest distance of points from the plane that fits them best."""
-    centred = points - points.mean(axis=0)
-    normal = np.linalg.svd(centred, full_matrices=False)[2][-1]
-    return float(np.abs(centred @ normal).max())
+        self._log.report(severity, code, at, words, group)

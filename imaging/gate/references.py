@@ -38,7 +38,7 @@ def check_references(root: Level, profile: ExportProfile, log: Log) -> None:
     if not frames:
         severity = Severity.ERROR if profile.image_per_contour else Severity.WARNING
         words = Words("no images are referenced", "all images of the series", "nothing", "Write them")
-        log.report(severity, "no-references", root.at(FRAMES), lambda: words)
+        log.report(severity, "no-references", root.at(FRAMES), words)
     for roi in root.items(ROIS):
         uid = roi.text(_ROI_FRAME)
         if frames and uid and uid not in frames:
@@ -96,7 +96,7 @@ def check_against_series(
             f"{len(expected - found)} missing, such as {min(expected - found)}",
             "List all images",
         )
-        log.report(asked.departure(), "images-missing", at, lambda: words)
+        log.report(asked.departure(), "images-missing", at, words)
 
 
 def _check_patient(root: Level, series: CtSeries, characters: Characters, log: Log) -> None:

@@ -87,12 +87,12 @@ def _check_numbers(root: Level, asked: Asked, log: Log) -> None:
             words = Words(
                 "an ROI without observation", f"an item for ROI {number}", "none", "Write one for each ROI"
             )
-            log.report(asked.departure(), "roi-unobserved", root.at(OBSERVATIONS), lambda words=words: words)  # type: ignore[misc]
+            log.report(asked.departure(), "roi-unobserved", root.at(OBSERVATIONS), words)
         if number not in drawn or CONTOURS not in drawn[number].elements:
             empty_allowed = asked.own and asked.profile.empty_rois is EmptyRois.KEEP
             words = Words("an ROI without contours", "contours", f"none for ROI {number}", "Leave it out")
             if not empty_allowed:
-                log.report(asked.departure(), "roi-empty", item.at(_NUMBER), lambda words=words: words)  # type: ignore[misc]
+                log.report(asked.departure(), "roi-empty", item.at(_NUMBER), words)
 
 
 def _unique(root: Level, sequence: int, tag: int, severity: Severity, log: Log) -> dict[str, Level]:
@@ -102,7 +102,7 @@ def _unique(root: Level, sequence: int, tag: int, severity: Severity, log: Log) 
         number = item.text(tag)
         if number and number in by_number:
             words = Words("a number that occurs twice", "a number for each", number, "Number them anew")
-            log.report(severity, "number-twice", item.at(tag), lambda words=words: words)  # type: ignore[misc]
+            log.report(severity, "number-twice", item.at(tag), words)
         by_number.setdefault(number, item)
     return by_number
 
@@ -133,12 +133,12 @@ def _check_names(root: Level, characters: Characters, asked: Asked, log: Log) ->
                 "Rename one",
             )
             severity = Severity.ERROR if profile.unique_names else Severity.WARNING
-            log.report(severity, "name-twice", at, lambda words=words: words)  # type: ignore[misc]
+            log.report(severity, "name-twice", at, words)
         elif name.strip():
             seen[name.strip().casefold()] = name
         if name != name.lstrip(" ") or not name.strip():
             words = Words("space before a name, or no name", "a name", f"'{name}'", "Give it a name")
-            log.report(asked.strict(), "name-space", at, lambda words=words: words)  # type: ignore[misc]
+            log.report(asked.strict(), "name-space", at, words)
 
 
 def _check_text(level: Level, tag: int, characters: Characters, asked: Asked, log: Log) -> None:
@@ -167,7 +167,7 @@ def _check_types(root: Level, asked: Asked, log: Log) -> None:
             words = Words(
                 "not a defined term", "a term of PS3.3 C.8.8.8.1", f"'{found}'", "Write ORGAN, or nothing"
             )
-            log.report(asked.departure(), "type-unknown", item.at(_TYPE), lambda words=words: words)  # type: ignore[misc]
+            log.report(asked.departure(), "type-unknown", item.at(_TYPE), words)
         elif not found and asked.own:
             words = Words("no type", "a term of PS3.3 C.8.8.8.1", "none", "Write ORGAN")
             log.error("type-unknown", item.at(_TYPE), words)

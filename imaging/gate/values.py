@@ -112,7 +112,7 @@ def _check(raw: Raw, at: Path, characters: Characters, given_uids: frozenset[byt
             "Correct it where it was entered or written",
         )
         code = _TOO_LONG if too_long else _MALFORMED
-        log.report(severity, f"{code}-{raw.vr.lower()}", at, lambda words=words: words)  # type: ignore[misc]
+        log.report(severity, f"{code}-{raw.vr.lower()}", at, words)
 
 
 def _severity(tag: int, vr: str, part: bytes, given_uids: frozenset[bytes]) -> Severity:

@@ -19,7 +19,7 @@ def check_volumes(data: bytes, document: Document, masks: RoiMasks, profile: Exp
         found = masks_on_grid(read_structure_set(data), masks.grid)
     except StructureSetUnreadable as error:
         words = Words("the file cannot be read back", "a structure set", str(error), "Report this as a bug")
-        log.report(Severity.ERROR, "unreadable", (), lambda: words)
+        log.report(Severity.ERROR, "unreadable", (), words)
         return
     at = document.root.at(ROI_CONTOURS)
     for number in sorted(masks.by_number.keys() | found.by_number.keys()):

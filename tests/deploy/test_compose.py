@@ -104,7 +104,10 @@ def test_what_runs_in_triton_imports_no_room_that_its_image_lacks() -> None:
     )
     rooms = {name.split(".")[0] for name in loaded.stdout.split()}
     assert rooms.isdisjoint({"imaging", "service", "phantoms", "pydicom", "tritonclient"})
-    assert "COPY inference /opt/tritonserver/backends/python/inference" in (ROOT / "deploy/triton/Dockerfile").read_text()
+    assert (
+        "COPY inference /opt/tritonserver/backends/python/inference"
+        in (ROOT / "deploy/triton/Dockerfile").read_text()
+    )
 
 
 def test_the_node_image_has_the_rooms_the_node_imports_and_no_torch() -> None:
