@@ -77,7 +77,6 @@ class Log:
             first, count = self._found[key]
             self._found[key] = (first, count + 1)
             return
-        made = words()
         finding = Finding(severity=severity, code=code, path=path_text(path), **words._asdict())
         self._found[key] = (finding, 1)
 
