@@ -8,6 +8,7 @@ which the volume travels.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import threading
@@ -80,7 +81,7 @@ def _seconds(book: JobBook, job: JobStatus) -> dict[str, float]:
         elif event.kind is EventKind.DONE:
             marks.append(("done", after))
     row: dict[str, float] = {}
-    for (name, start), (_, end) in zip(marks, marks[1:], strict=False):
+    for (name, start), (_, end) in itertools.pairwise(marks):
         row[name] = round(row.get(name, 0.0) + end - start, 3)
     return row | {"total": round(marks[-1][1], 3)}
 

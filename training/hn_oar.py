@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from evaluation.overlap import dice
 from inference.server.intensity import SOFT_TISSUE_AND_WIDE, window_channels
 from inference.server.networks.compact_unet3d import CompactUnet3d, CompactUnet3dConfig
 from inference.server.pipelines.sliding_window import Predict, tiled_logits
@@ -92,8 +93,7 @@ def validator(cases: list[Case]):
             for i, name in enumerate(HN_STRUCTURES):
                 truth = case.mask(i)
                 if truth.any():
-                    overlap = 2 * (found[i] & truth).sum() / (found[i].sum() + truth.sum())
-                    scores[name].append(float(overlap))
+                    scores[name].append(dice(found[i], truth))
         means = {name: float(np.mean(values)) for name, values in scores.items() if values}
         return {**means, "mean": float(np.mean(list(means.values())))}
 
