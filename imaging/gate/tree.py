@@ -24,6 +24,7 @@ from imaging.gate.findings import Log, Path, Words
 CONTOURS = 0x30060040
 _ITEM_END = b"\xfe\xff\x0d\xe0"
 _PADDING = 0xFFFCFFFC
+_DEEPEST = 32  # sequences inside sequences; a structure set has six
 _KNOWN_VRS = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
 )
@@ -86,6 +87,8 @@ class Reader:
 
     def level(self, start: int, end: int, encoding: Encoding, path: Path) -> Level:
         """The elements between two offsets; sequences are read with their items, but for the contours."""
+        if len(path) > _DEEPEST:
+            raise MalformedStream(f"sequences are nested deeper than {_DEEPEST}, at byte {start}")
         found: dict[int, Raw] = {}
         for element, stop in self.walk(start, end, encoding, path):
             found[element.tag] = self._raw(element, stop, encoding, path)

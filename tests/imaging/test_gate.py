@@ -447,6 +447,21 @@ class TestBytes:
         plan = spoiled(put("SOPClassUID", b"1.2.840.10008.5.1.4.1.1.481.5\0"))
         assert [f.code for f in check(plan, ECLIPSE)] == ["no-structure-set"]
 
+    def test_sequences_without_end(self) -> None:
+        sequence = struct.pack("<HHL", 0x300E, 0x0100, 0xFFFFFFFF)
+        item = struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+        (finding,) = check(GOOD + sequence + (item + sequence) * 3000, ECLIPSE)
+        assert finding.code == "no-dicom"
+        assert "nested deeper than 32" in finding.found
+
+    def test_spoiled_bytes_make_findings_and_never_an_exception(self) -> None:
+        rng = np.random.default_rng(4)
+        for data in (GOOD, EXPLICIT):
+            for at in rng.integers(0, len(data), 200).tolist():
+                flipped = data[:at] + bytes([data[at] ^ int(rng.integers(1, 256))]) + data[at + 1 :]
+                for broken in (flipped, data[:at], data[:at] + data[at + 3 :]):
+                    check(broken, ECLIPSE, series=SERIES)
+
 
 class TestAgainstTheImages:
     def test_another_study_frame_and_patient(self) -> None:
