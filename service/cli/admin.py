@@ -19,9 +19,8 @@ from service.send.outcome import Sent
 from service.send.scu import Scu
 from service.store import JobState, JobStatus
 
-LIST_COLUMNS = (
-    "id", "version", "state", "stage", "reason", "slice_count", "calling_aet", "rule", "received_at", "destinations",
-)  # fmt: skip
+LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
+SHORTENED_TO = 60  # `show` has the whole text
 
 
 def jobs(arguments: argparse.Namespace) -> int:
@@ -31,7 +30,7 @@ def jobs(arguments: argparse.Namespace) -> int:
         rows = store.book.list_jobs(states=states, limit=arguments.limit)
     if arguments.json:
         return _print_json([_plain(row) for row in rows])
-    _print_table([_plain(row) for row in rows], LIST_COLUMNS)
+    _print_table([_short(row) for row in rows], LIST_COLUMNS)
     return 0
 
 
@@ -117,9 +116,19 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def job_table(job: JobStatus) -> Sequence[Mapping[str, Any]]:
-    """The rows by which a person reads one job; what is empty stays out."""
-    return [{"what": key, "value": value} for key, value in _plain(job).items() if value not in (None, "")]
+def _short(job: JobStatus) -> dict[str, object]:
+    """A job in one line: where it stands, and the beginning of why."""
+    destinations = ", ".join(dict.fromkeys(job.destinations.split(", ")))
+    what = job.stage or job.reason or destinations
+    return {
+        "job": f"{job.id} v{job.version}",
+        "state": job.state.value,
+        "sender": job.calling_aet,
+        "slices": job.slice_count,
+        "rule": job.rule,
+        "received": job.received_at.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00"),
+        "what": what if len(what) <= SHORTENED_TO else what[: SHORTENED_TO - 1] + "…",
+    }
 
 
 def _state(word: str) -> JobState:

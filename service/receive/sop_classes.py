@@ -9,9 +9,11 @@ STORAGE = {
     "Enhanced CT Image Storage": "1.2.840.10008.5.1.4.1.1.2.1",
     "MR Image Storage": "1.2.840.10008.5.1.4.1.1.4",
     "Positron Emission Tomography Image Storage": "1.2.840.10008.5.1.4.1.1.128",
+    "RT Image Storage": "1.2.840.10008.5.1.4.1.1.481.1",
     "RT Dose Storage": "1.2.840.10008.5.1.4.1.1.481.2",
     "RT Structure Set Storage": "1.2.840.10008.5.1.4.1.1.481.3",
     "RT Plan Storage": "1.2.840.10008.5.1.4.1.1.481.5",
+    "RT Ion Plan Storage": "1.2.840.10008.5.1.4.1.1.481.8",
 }
 
 UNCOMPRESSED = {
