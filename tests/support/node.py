@@ -107,7 +107,18 @@ class Node:
             return
         process = self._role(role)
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
+        until(lambda: _is_gone(process), seconds=30, why=f"{role} is gone")
+
+    @contextmanager
+    def without(self, role: str) -> Iterator[None]:
+        """A role is killed and stays away, for its supervisor is held, until the context ends."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            self.kill(role)
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def is_whole(self) -> bool:
         """Whether every role runs and the receiver listens."""
@@ -162,6 +173,14 @@ class Node:
         assert self._process is not None
         (process,) = [child for child in self._children() if role in child.cmdline()]
         return process
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    """Whether it has ended, reaped or not."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def write_settings(
