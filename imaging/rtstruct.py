@@ -8,7 +8,8 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
 from imaging.contour_encoding import ContourEncoder, explicit_element, implicit_element
-from imaging.rtstruct_dataset import Elements, check_characters, elements_of, encodings_of
+from imaging.patient_study import Elements
+from imaging.rtstruct_dataset import check_characters, elements_of, encodings_of
 from imaging.rtstruct_reading import read_structure_set
 from imaging.rtstruct_request import Producer, RoiContours, StructureSetRequest, check_request
 from imaging.structure_masks import RoiMasks, masks_on_grid

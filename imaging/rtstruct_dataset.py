@@ -6,46 +6,18 @@ any alphabet stay as they are.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
-from typing import cast
 
 import numpy as np
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
 from pydicom.charset import convert_encodings
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
-from pydicom.tag import BaseTag, Tag
 from pydicom.uid import RTStructureSetStorage
 
 from imaging.contours import PlanarContour
 from imaging.errors import StructureSetNotWritable
+from imaging.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
 from imaging.rtstruct_request import RoiContours, StructureSetRequest, described
 from imaging.structures import Code
 
-Elements = dict[BaseTag, DataElement | RawDataElement]
-
-# Type 1 and 2 attributes of Patient, General Study and Frame of Reference: present, though perhaps empty.
-_COPIED = (
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "PositionReferenceIndicator",
-)
-_COPIED_WHERE_PRESENT = (
-    "SpecificCharacterSet",
-    "TimezoneOffsetFromUTC",
-    "StudyDescription",
-    "IssuerOfPatientID",
-    "PatientAge",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-)
 _DETACHED_STUDY = "1.2.840.10008.3.1.2.3.1"  # retired, and what every system writes here
 _AI_FAMILY = Code(value="123110", scheme="DCM", meaning="Artificial Intelligence")
 
@@ -60,7 +32,7 @@ def elements_of(request: StructureSetRequest) -> Elements:
     dataset.RTROIObservationsSequence = [_observation(number, roi) for number, roi in _numbered(request.rois)]
     dataset.ApprovalStatus = "UNAPPROVED"
     elements: Elements = {element.tag: element for element in dataset}
-    elements.update(_copied(request.series.header))
+    elements.update(_from_ct(request.series.header))
     return elements
 
 
@@ -108,7 +80,7 @@ def _identify(dataset: Dataset, request: StructureSetRequest) -> None:
 
 
 def _describe(dataset: Dataset, request: StructureSetRequest) -> None:
-    created = _wall_clock(request.created, request.series.header)
+    created = wall_clock(request.created, request.series.header)
     date, time = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
     dataset.SeriesDate, dataset.SeriesTime = date, time
@@ -119,15 +91,6 @@ def _describe(dataset: Dataset, request: StructureSetRequest) -> None:
     dataset.Manufacturer = request.producer.manufacturer
     dataset.ManufacturerModelName = request.producer.model_name
     dataset.SoftwareVersions = request.producer.software_version
-
-
-def _wall_clock(created: datetime, header: Dataset) -> datetime:
-    """The time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
-    stated = str(header.get("TimezoneOffsetFromUTC", None) or "").strip()
-    if len(stated) != 5 or stated[0] not in "+-" or not stated[1:].isdigit():
-        return created
-    offset = timedelta(hours=int(stated[1:3]), minutes=int(stated[3:]))
-    return created.astimezone(timezone(-offset if stated[0] == "-" else offset))
 
 
 def _frame(request: StructureSetRequest) -> Dataset:
@@ -215,21 +178,7 @@ def _numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
     return list(enumerate(rois, 1))
 
 
-def _copied(header: Dataset) -> Elements:
-    """The CT's own values, byte for byte; an attribute that must be there is empty where the CT lacks it."""
-    elements: Elements = {}
-    for keyword in _COPIED + _COPIED_WHERE_PRESENT:
-        tag = Tag(keyword)
-        if tag in header:
-            elements[tag] = _verbatim(header, tag)
-        elif keyword in _COPIED:
-            elements[tag] = DataElement(tag, dictionary_VR(tag), "")
-    return elements
-
-
-def _verbatim(header: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
-    found = cast(DataElement | RawDataElement, header.get_item(tag))
-    if isinstance(found, RawDataElement):
-        value = found.value or b""
-        return found._replace(VR=dictionary_VR(tag), value=value, length=len(value))
-    return found
+def _from_ct(header: Dataset) -> Elements:
+    """Patient, General Study and Frame of Reference as the CT has them."""
+    always = copied(header, (*ALWAYS, "PositionReferenceIndicator"), even_if_absent=True)
+    return always | copied(header, WHERE_PRESENT)

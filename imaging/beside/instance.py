@@ -4,52 +4,24 @@ What describes patient and study comes from the CT as raw bytes, so that names i
 here asks a clock or makes a random UID.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import cast
 
 from pydicom import DataElement, Dataset
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element, write_file_meta_info
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from imaging.beside.request import BesideRequest
 from imaging.ct import SliceReference
+from imaging.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
 from imaging.rtstruct_dataset import encodings_of
 from imaging.uids import derived_uid
 
-Elements = dict[BaseTag, DataElement | RawDataElement]
-
-# Type 1 and 2 attributes of Patient and General Study: present, though perhaps empty.
-_COPIED = (
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-)
-_COPIED_WHERE_PRESENT = (
-    "SpecificCharacterSet",
-    "TimezoneOffsetFromUTC",
-    "StudyDescription",
-    "IssuerOfPatientID",
-    "PatientAge",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-)
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _IMPLEMENTATION_UID = derived_uid("contour-node", "implementation class")
 _IMPLEMENTATION_VERSION = "CONTOUR_NODE"
-_ZONE_LENGTH = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +42,7 @@ def begun(request: BesideRequest, kind: Kind, series_number: int) -> Dataset:
     dataset.SeriesInstanceUID = request.uid(kind.name, "series")
     dataset.SeriesNumber, dataset.InstanceNumber = series_number, 1
     dataset.Modality, dataset.SeriesDescription = kind.modality, kind.series_description
-    created = _wall_clock(request.created, request.series.header)
+    created = wall_clock(request.created, request.series.header)
     date, time = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
     dataset.SeriesDate, dataset.SeriesTime = date, time
@@ -88,8 +60,8 @@ def part10(request: BesideRequest, dataset: Dataset, extra: Elements | None = No
     `extra` are elements that replace the dataset's own. The buffer stands at its end, so that pixels can follow.
     """
     elements: Elements = {element.tag: element for element in dataset}
-    elements.update(copied(request.series.header, _COPIED, even_if_absent=True))
-    elements.update(copied(request.series.header, _COPIED_WHERE_PRESENT))
+    elements.update(copied(request.series.header, ALWAYS, even_if_absent=True))
+    elements.update(copied(request.series.header, WHERE_PRESENT))
     elements.update(extra or {})
     buffer = DicomBytesIO()
     buffer.write(b"\0" * 128 + b"DICM")
@@ -99,18 +71,6 @@ def part10(request: BesideRequest, dataset: Dataset, extra: Elements | None = No
     for tag in sorted(elements):
         write_data_element(buffer, elements[tag], encodings)
     return buffer
-
-
-def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = False) -> Elements:
-    """The CT's own values, byte for byte; with `even_if_absent` an attribute that the CT lacks is there, empty."""
-    elements: Elements = {}
-    for keyword in keywords:
-        tag = Tag(keyword)
-        if tag in header:
-            elements[tag] = _verbatim(header, tag)
-        elif even_if_absent:
-            elements[tag] = DataElement(tag, dictionary_VR(tag), "")
-    return elements
 
 
 def lossiness(header: Dataset) -> Elements:
@@ -135,20 +95,3 @@ def _meta(dataset: Dataset) -> FileMetaDataset:
     meta.ImplementationClassUID = UID(_IMPLEMENTATION_UID)
     meta.ImplementationVersionName = _IMPLEMENTATION_VERSION
     return meta
-
-
-def _verbatim(header: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
-    found = cast(DataElement | RawDataElement, header.get_item(tag))
-    if isinstance(found, RawDataElement):
-        value = found.value or b""
-        return found._replace(VR=dictionary_VR(tag), value=value, length=len(value))
-    return found
-
-
-def _wall_clock(created: datetime, header: Dataset) -> datetime:
-    """The time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
-    stated = str(header.get("TimezoneOffsetFromUTC", None) or "").strip()
-    if len(stated) != _ZONE_LENGTH or stated[0] not in "+-" or not stated[1:].isdigit():
-        return created
-    offset = timedelta(hours=int(stated[1:3]), minutes=int(stated[3:]))
-    return created.astimezone(timezone(-offset if stated[0] == "-" else offset))

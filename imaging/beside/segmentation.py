@@ -19,9 +19,10 @@ from imaging.beside.concepts import (
     property_of,
 )
 from imaging.beside.frames import Frame, decimal_text, frames_of, functional_groups, packed
-from imaging.beside.instance import Elements, Kind, begun, copied, lossiness, part10, reference
+from imaging.beside.instance import Kind, begun, lossiness, part10, reference
 from imaging.beside.request import BesideNotWritable, BesideRequest, BesideStructure, check_request
 from imaging.crops import box_of
+from imaging.patient_study import Elements, copied
 from imaging.volume import Mask
 
 KIND = Kind(

@@ -18,12 +18,12 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import RTStructureSetStorage, Verification
 
 from service.config import load_settings
+from service.demo.node import ENDED
 from service.store import Database, JobBook, JobState, JobStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRITON_ENVIRONMENT = REPOSITORY / ".venv-triton"
 ROLES = ("triton", "receive", "assemble", "work", "send")
-ENDED = {JobState.DONE, JobState.REFUSED, JobState.PARKED, JobState.CANCELLED, JobState.SUPERSEDED}
 
 
 def until(what: Callable[[], object], *, seconds: float = 60.0, why: str = "") -> object:
