@@ -15,8 +15,8 @@ from inference.errors import ModelFailed, ModelUnavailable
 from service import wiring
 from service.config import Settings
 from service.errors import Refused
-from service.send.outcome import Sent
-from service.send.scu import Scu
+from service.scu.client import Scu
+from service.scu.outcome import Sent
 from service.store import JobState, JobStatus
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.config import Peer, SendSettings
+from service.scu.outcome import Outcome, PermanentRefusal, Sent
 from service.send.backoff import Backoff
-from service.send.outcome import Outcome, PermanentRefusal, Sent
 from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox
 
 log = logging.getLogger(__name__)

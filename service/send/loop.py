@@ -8,9 +8,9 @@ from pathlib import Path
 
 from service.config import Peer, Settings
 from service.errors import Refused
+from service.scu.client import Scu
+from service.scu.outcome import Outcome, PermanentRefusal, TransientFailure
 from service.send.lane import Desk, Lane
-from service.send.outcome import Outcome, PermanentRefusal, TransientFailure
-from service.send.scu import Scu
 from service.store import ClaimedDelivery, DatabaseUnavailable, FileStore, Outbox, StorageUnavailable
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from service.store import (
     WorkQueue,
     upgrade,
 )
-from tests.service.send.conftest import Behaviour, data_set_of, structure_set
+from tests.support.destinations import Behaviour, data_set_of, structure_set
 
 pytestmark = pytest.mark.network
 

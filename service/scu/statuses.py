@@ -1,6 +1,6 @@
 """What a peer's C-STORE status means for the next step (PS3.4 Table B.2-1, PS3.7 Annex C)."""
 
-from service.send.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
+from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
 
 _SUCCESS = 0x0000
 _DUPLICATE_SOP_INSTANCE = 0x0111

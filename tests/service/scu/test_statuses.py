@@ -1,7 +1,7 @@
 import pytest
 
-from service.send.outcome import PermanentRefusal, Sent, TransientFailure
-from service.send.statuses import outcome_of
+from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
+from service.scu.statuses import outcome_of
 
 
 @pytest.mark.parametrize(

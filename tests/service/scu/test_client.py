@@ -7,9 +7,9 @@ from pydicom import Dataset
 from pynetdicom import AE
 
 from service.config import Peer
-from service.send.outcome import PermanentRefusal, Sent, TransientFailure
-from service.send.scu import Scu
-from tests.service.send.conftest import (
+from service.scu.client import Scu
+from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
+from tests.support.destinations import (
     EXPLICIT,
     IMPLICIT,
     VERIFICATION,

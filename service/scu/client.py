@@ -17,9 +17,9 @@ from typing_extensions import override
 
 from service.config import Peer
 from service.errors import Refused
-from service.send.outcome import Outcome, PermanentRefusal, TransientFailure
-from service.send.part10 import StoredObject, look_at
-from service.send.statuses import outcome_of
+from service.scu.outcome import Outcome, PermanentRefusal, TransientFailure
+from service.scu.part10 import StoredObject, look_at
+from service.scu.statuses import outcome_of
 
 log = logging.getLogger(__name__)
 
