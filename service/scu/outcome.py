@@ -24,4 +24,5 @@ class PermanentRefusal:
     reason: str
 
 
-Outcome = Sent | TransientFailure | PermanentRefusal
+Failure = TransientFailure | PermanentRefusal
+Outcome = Sent | Failure

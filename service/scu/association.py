@@ -1,0 +1,131 @@
+"""How the node opens an association to a peer, and what is said when there is none."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation, AssociationSocket
+from typing_extensions import override
+
+from service.config import Peer
+from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_REJECTED = 3  # PS3.8 Table 9-18: abstract syntax not supported
+_REASONS = {  # PS3.8 Table 9-21: source and reason
+    (1, 1): "no reason given",
+    (1, 2): "application context not supported",
+    (1, 3): "it does not know the calling AE title",
+    (1, 7): "it does not answer to the called AE title",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "it is congested",
+    (3, 2): "it has no association left",
+}
+
+
+class Entity(AE):
+    """An AE whose sockets can be closed: pynetdicom 3.0 leaves that of a failed connection to the garbage collector."""
+
+    def __init__(self, ae_title: str, *, timeout_s: float) -> None:
+        super().__init__(ae_title)
+        self.acse_timeout = self.dimse_timeout = timeout_s
+        self.network_timeout = self.connection_timeout = timeout_s
+        self._opened: list[socket.socket] = []
+
+    def close(self) -> None:
+        """Closes every socket that this entity opened."""
+        for opened in self._opened:
+            opened.close()
+
+    @override
+    def _create_socket(
+        self,
+        assoc: Association,
+        address: AddressInformation,
+        tls_args: tuple[ssl.SSLContext, str] | None,
+    ) -> AssociationSocket:
+        created = super()._create_socket(assoc, address, tls_args)
+        if created.socket is not None:
+            self._opened.append(created.socket)
+        return created
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What is asked for in an association request, and what answers the requests that the peer makes in turn."""
+
+    contexts: Sequence[PresentationContext]
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = ()
+    handlers: Sequence[tuple[evt.EventType, Callable[[evt.Event], Any]]] = ()
+
+
+def converse(
+    entity: Entity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+) -> Answer | Failure:
+    """Gives what ``request`` makes of an open association, or why there is none; it is released afterwards."""
+    try:
+        return _ask(entity, peer, proposal, request)
+    except socket.gaierror as error:
+        return TransientFailure(reason=f"host name {peer.host} has no address: {error.strerror}")
+    finally:
+        entity.close()
+
+
+def _ask(
+    entity: Entity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+) -> Answer | Failure:
+    connected: list[evt.Event] = []
+    association = entity.associate(
+        peer.host,
+        peer.port,
+        contexts=list(proposal.contexts),
+        ae_title=peer.ae_title,
+        max_pdu=0,
+        ext_neg=list(proposal.roles),
+        evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), *proposal.handlers],
+    )
+    if not association.is_established:
+        return _not_established(association, peer, is_connected=bool(connected))
+    try:
+        return request(association)
+    except RuntimeError as error:  # pynetdicom: "the association ... must be established"
+        log.info("association lost", extra={"host": peer.host, "reason": str(error)})
+        return TransientFailure(reason="the association was lost before the request went out")
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _not_established(association: Association, peer: Peer, *, is_connected: bool) -> Failure:
+    where = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    if not is_connected:
+        return TransientFailure(reason=f"no connection to {where}")
+    answer = association.acceptor.primitive
+    if answer is None or answer.result is None:
+        return TransientFailure(reason=f"{where} did not answer the association request")
+    if answer.result == 0:
+        return PermanentRefusal(reason=f"{where} does not take {_unaccepted(association)}")
+    source, diagnostic = answer.result_source, answer.diagnostic
+    why = _REASONS.get((source or 0, diagnostic or 0), f"source {source}, reason {diagnostic}")
+    reason = f"{where} rejected the association: {why}"
+    return PermanentRefusal(reason=reason) if answer.result == 1 else TransientFailure(reason=reason)
+
+
+def _unaccepted(association: Association) -> str:
+    refused = association.rejected_contexts
+    names = sorted({context.abstract_syntax.name for context in refused if context.abstract_syntax})
+    if any(context.result == _REJECTED for context in refused):
+        return f"{', '.join(names)} (SOP class not supported)"
+    syntaxes = sorted({uid.name for context in refused for uid in context.transfer_syntax})
+    return f"{', '.join(names)} in {', '.join(syntaxes)} (transfer syntaxes not supported)"
