@@ -31,16 +31,21 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     asked = parser.parse_args()
     start = time.perf_counter()
-    heads = [(file.name, file.open("rb").read(HEADER_BYTES)) for file in asked.ct.iterdir()]
-    grid = check_stack([parse_header(data, name) for name, data in heads]).grid
+    heads = (file.open("rb").read(HEADER_BYTES) for file in asked.ct.iterdir())
+    grid = check_stack([parse_header(data) for data in heads]).grid
     structure_set = read_structure_set(asked.structure_set.read_bytes())
-    masks = masks_on_grid(structure_set, grid).by_number
-    read_s, full_s, packed = time.perf_counter() - start, 0.0, {}
-    for roi in structure_set.rois:
+    masks, names = (
+        masks_on_grid(structure_set, grid).by_number,
+        {r.number: r.name for r in structure_set.rois},
+    )
+    del structure_set
+    read_s, full_s, packed, full = time.perf_counter() - start, 0.0, {}, None
+    for number, name in names.items():
         start = time.perf_counter()
-        full = masks[roi.number].full(grid.shape_zyx)
+        del full  # its pages go back inside the time, before the next one's come
+        full = masks[number].full(grid.shape_zyx)
         full_s += time.perf_counter() - start
-        packed[roi.name] = np.packbits(full)
+        packed[name] = np.packbits(full)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     figures = {
         "secs": round(read_s + full_s, 3),

@@ -1,12 +1,14 @@
 """Long runs of decimal text (VR DS) to numbers, without a call for each."""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-_BACKSLASH, _DOT, _MINUS, _ZERO = b"\\.-0"
+_BACKSLASH, _DOT, _MINUS = b"\\.-"
 _EXACT_DIGITS = 15  # more may not fit into the 53 bits of a double, and a power of ten up to 22 does
 _POWERS_OF_TEN = 10.0 ** np.arange(23)
 _OF_NUMBERS = b"0123456789+-.eE\\ \0"
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def decimal_numbers(text: bytes) -> NDArray[np.float64]:
@@ -16,35 +18,57 @@ def decimal_numbers(text: bytes) -> NDArray[np.float64]:
     """
     if not text:
         return np.empty(0)
-    plain = _plain_numbers(np.frombuffer(text, np.uint8))
+    plain = _plain_numbers(text)
     return plain if plain is not None else _any_numbers(text)
 
 
-def _plain_numbers(text: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+def _plain_numbers(text: bytes) -> NDArray[np.float64] | None:
     """Numbers like -12.345 by whole-array arithmetic; None where a part looks in any way different.
 
     A number is its digits read as a whole number, exact in a double, over a power of ten, exact too: one rounding, as
     in `float`.
     """
-    ends = np.append(np.flatnonzero(text == _BACKSLASH), len(text))
+    letters = np.frombuffer(text, np.uint8)
+    marks = np.append(np.flatnonzero((letters == _DOT) | (letters == _BACKSLASH)), len(text))
+    is_end = np.append(letters[marks[:-1]] == _BACKSLASH, True)
+    end = np.flatnonzero(is_end)
+    ends, dotted = marks[end], ~is_end[end - 1]  # before the first mark stands the last one: no dot
     starts = np.append(0, ends[:-1] + 1)
-    dots = np.flatnonzero(text == _DOT)
-    owners = np.searchsorted(ends, dots)
-    digits = text - np.uint8(_ZERO)
-    is_digit = digits < 10
-    negative = text[np.minimum(starts, len(text) - 1)] == _MINUS
-    counts = ends - starts - negative
-    np.subtract.at(counts, owners, 1)
-    wholly_known = np.count_nonzero(is_digit) == counts.sum() and np.all(np.diff(owners) > 0)
-    if not wholly_known or counts.min() < 1 or counts.max() > _EXACT_DIGITS:
+    negative = letters[np.minimum(starts, len(text) - 1)] == _MINUS
+    counts = ends - starts - negative - dotted
+    digits = text.translate(None, b"\\.-")
+    if len(marks) - len(ends) != np.count_nonzero(dotted) or text.count(b"-") != np.count_nonzero(negative):
         return None
-    decimals = np.zeros(len(ends), np.intp)
-    decimals[owners] = ends[owners] - dots - 1
-    behind = np.cumsum(counts)
-    weight = np.repeat(behind, counts) - np.arange(1, behind[-1] + 1)
-    values = np.add.reduceat(digits[is_digit] * _POWERS_OF_TEN[weight], behind - counts)
-    values /= _POWERS_OF_TEN[decimals]
-    return np.asarray(np.where(negative, -values, values))
+    if not digits.isdigit() or counts.min() < 1 or counts.max() > _EXACT_DIGITS:
+        return None
+    values = _whole_numbers(digits, counts)
+    values /= _POWERS_OF_TEN[np.where(dotted, ends - marks[end - 1] - 1, 0)]
+    return np.negative(values, out=values, where=negative)
+
+
+def _whole_numbers(digits: bytes, counts: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The numbers of 1 to 16 digits each that stand one behind the other in `digits`."""
+    padded = b"0" * 16 + digits
+    eights = as_strided(np.frombuffer(padded, "<u8", count=1), shape=(len(padded) - 7,), strides=(1,))
+    last_eight = np.cumsum(counts) + 8
+    values = _of_eight(eights[last_eight], np.minimum(counts, 8)).astype(np.float64)
+    longer = np.flatnonzero(counts > 8)
+    values[longer] += 1e8 * _of_eight(eights[last_eight[longer] - 8], counts[longer] - 8)
+    return values
+
+
+def _of_eight(words: NDArray[np.uint64], counts: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """The number in the last `counts` of the eight digits in each word, two, four and eight digits at a time."""
+    words = words & (_ALL << (64 - 8 * counts).astype(np.uint64))
+    for mask, factor, shift in (
+        (0x0F0F0F0F0F0F0F0F, 10 << 8 | 1, 8),
+        (0x00FF00FF00FF00FF, 100 << 16 | 1, 16),
+        (0x0000FFFF0000FFFF, 10000 << 32 | 1, 32),
+    ):
+        words &= np.uint64(mask)
+        words *= np.uint64(factor)
+        words >>= np.uint64(shift)
+    return words
 
 
 def _any_numbers(text: bytes) -> NDArray[np.float64]:

@@ -94,7 +94,8 @@ def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[
         if element.tag in _DELIMITERS:
             return
         yield element
-        position = end_of(data, element, end, encoding)
+        length = element.length
+        position = element.start + length if length != UNDEFINED else end_of(data, element, end, encoding)
 
 
 def end_of(data: bytes, element: Element, end: int, encoding: Encoding) -> int:

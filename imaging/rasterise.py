@@ -12,6 +12,7 @@ from imaging.volume import Mask, bounding_box
 # Points are brought to a lattice of a millionth of a voxel: coordinates that went through decimal text then meet voxel
 # centres exactly or not at all, and a channel's two banks coincide.
 _LATTICE = 2.0**20
+_LOW_BITS = np.uint64(0x0101010101010101)
 
 
 def rasterise(polygons: Sequence[PlanarContour], grid: Grid) -> Mask:
@@ -30,26 +31,30 @@ def rasterise(polygons: Sequence[PlanarContour], grid: Grid) -> Mask:
     ends = np.cumsum(counts)
     following[ends - 1] = ends - counts
     slices = np.repeat(np.array([polygon.slice_index for polygon in kept]), counts)
-    return _fill(*_crossings(corners, corners[following], slices, grid.shape_zyx))
+    return _fill(*_crossings(corners, following, slices, grid.shape_zyx))
 
 
 def _crossings(
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
+    corners: NDArray[np.float64],
+    following: NDArray[np.int_],
     slices: NDArray[np.int_],
     shape_zyx: tuple[int, int, int],
 ) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
     """Slice, row and first column to the right of every crossing of an edge with a row of voxel centres."""
-    down = (start[:, 0] < end[:, 0])[:, None]
+    row, column = np.ascontiguousarray(corners[:, 0]), np.ascontiguousarray(corners[:, 1])
+    # The first row of centres that is not above each corner.
+    level = np.clip(np.ceil(row), 0, shape_zyx[1]).astype(int)
+    start = np.flatnonzero(level != level[following])
+    end = following[start]
+    down = row[start] < row[end]
     upper, lower = np.where(down, start, end), np.where(down, end, start)  # one direction: twins cross alike
-    first = np.clip(np.ceil(upper[:, 0]), 0, shape_zyx[1]).astype(int)
-    count = np.clip(np.ceil(lower[:, 0]), 0, shape_zyx[1]).astype(int) - first
+    first, count = level[upper], level[lower] - level[upper]
     edge = np.repeat(np.arange(len(count)), count)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    crossed = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
     upper, lower = upper[edge], lower[edge]
-    share = (row - upper[:, 0]) / (lower[:, 0] - upper[:, 0])
-    column = np.ceil(upper[:, 1] + share * (lower[:, 1] - upper[:, 1]))
-    return slices[edge], row, np.clip(column, 0, shape_zyx[2]).astype(int)
+    share = (crossed - row[upper]) / (row[lower] - row[upper])
+    reached = np.ceil(column[upper] + share * (column[lower] - column[upper]))
+    return slices[upper], crossed, np.clip(reached, 0, shape_zyx[2]).astype(int)
 
 
 def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Mask:
@@ -58,13 +63,24 @@ def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.
         return Mask.empty()
     z, y, x = int(slices.min()), int(rows.min()), int(columns.min())
     depth, height, width = int(slices.max()) - z + 1, int(rows.max()) - y + 1, int(columns.max()) - x + 1
-    flips = np.zeros(depth * height * width, np.uint8)
-    np.add.at(flips, ((slices - z) * height + (rows - y)) * width + (columns - x), 1)
-    flips &= 1
+    voxels = depth * height * width
+    flips = np.zeros(-(-voxels // 8) * 8, np.uint8)
+    np.add.at(flips, ((slices - z) * height + (rows - y)) * width + (columns - x), np.uint8(1))
     # Each row holds an even number of crossings, so that parity starts every row anew.
-    inside = np.bitwise_xor.accumulate(flips, out=flips).view(np.bool_).reshape(depth, height, width)
+    inside = _parity_so_far(flips)[:voxels].view(np.bool_).reshape(depth, height, width)
     box = bounding_box(inside)
     if box is None:
         return Mask.empty()
     start = (z + box[0].start, y + box[1].start, x + box[2].start)
     return Mask(crop_zyx=np.ascontiguousarray(inside[box]), start_zyx=start)
+
+
+def _parity_so_far(counts: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """For each byte whether the sum up to it is odd, in place; eight bytes at a time, their number a multiple of 8."""
+    words = counts.view("<u8")
+    words &= _LOW_BITS
+    for shift in (8, 16, 32):
+        words ^= words << np.uint64(shift)
+    before = np.bitwise_xor.accumulate(words >> np.uint64(56))[:-1]
+    words[1:] ^= before * _LOW_BITS
+    return counts

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.decimals import decimal_numbers
 from imaging.gate.findings import Severity, Words
 
 DATA = 0x30060050
@@ -13,7 +14,6 @@ LONGEST_DS = 16
 Report = Callable[[Severity, str, int, int, Words], None]
 """Severity, code, the contour's index, the attribute's tag, and the words of a finding."""
 _DECIMAL = re.compile(rb" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
-_NO_NUMBER = bytes(set(range(256)) - set(b"0123456789+-.eE\\ \0"))
 
 
 def coordinates(texts: list[bytes], report: Report) -> list[NDArray[np.float64] | None]:
@@ -75,13 +75,9 @@ def _in_threes(k: int, values: NDArray[np.float64], report: Report) -> NDArray[n
 
 def _numbers(joined: bytes, count: int) -> NDArray[np.float64] | None:
     """Exactly `count` numbers, or None where the text holds anything else."""
-    if not count:
-        return np.empty(0)
-    if joined.translate(None, delete=_NO_NUMBER) != joined:
-        return None
     try:
-        values = np.fromstring(joined, dtype=np.float64, count=count, sep="\\")
-    except (ValueError, DeprecationWarning):
+        values = decimal_numbers(joined)
+    except ValueError:
         return None
     return values if len(values) == count else None
 

@@ -57,3 +57,10 @@ def test_the_ways_in_which_systems_write() -> None:
 def test_what_is_no_number_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the words are float's own
         decimal_numbers(text)
+
+
+@pytest.mark.parametrize("digits", range(1, 17))
+def test_every_number_of_digits_with_and_without_a_point(digits: int) -> None:
+    text = "9081726354453627"[:digits]
+    written = [text, f"-{text}", f"{text}.", f"-.{text}", f"{text[: digits // 2]}.{text[digits // 2 :]}", "7"]
+    assert decimal_numbers("\\".join(written).encode()).tolist() == [float(part) for part in written]
