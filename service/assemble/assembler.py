@@ -15,7 +15,7 @@ from imaging.stack import check_stack
 from inference.spec import ModelSpec
 from service.config import Rule, SeriesFacts, Settings
 from service.errors import TryAgain
-from service.store import Clock, FileStore, OpenJob, Sealed, SeriesDesk
+from service.store import Clock, FileStore, OpenJob, Order, Sealed, SeriesDesk
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,8 @@ class Assembler:
             return
         model = self.models[rule.model]
         sealed = self.desk.seal(
-            job, rule=rule.name, model=model.name, model_version=model.version, priority=rule.priority
+            job,
+            Order(rule=rule.name, model=model.name, model_version=model.version, priority=rule.priority),
         )
         if sealed is not Sealed.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)

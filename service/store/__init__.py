@@ -21,10 +21,12 @@ from service.store.rows import (
     JobEvent,
     JobStatus,
     OpenJob,
+    Order,
     Parcel,
     ReceivedInstance,
     StoredFile,
     StoredInstance,
+    StudySeries,
 )
 from service.store.series import SeriesDesk
 from service.store.states import DeliveryState, EventKind, JobState, Outcome, Sealed
@@ -48,6 +50,7 @@ __all__ = [
     "NotAllowed",
     "NotRecorded",
     "OpenJob",
+    "Order",
     "Outbox",
     "Outcome",
     "Parcel",
@@ -60,6 +63,7 @@ __all__ = [
     "StorageUnavailable",
     "StoredFile",
     "StoredInstance",
+    "StudySeries",
     "WorkQueue",
     "upgrade",
     "utc_now",

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from service.store.cancelled import begin_to_watch
 from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.readers import instance_of, instances_of, result_of
@@ -105,6 +106,7 @@ class JobBook:
             row = _locked(connection, job_id, "cancelled", CANCELLABLE)
             move(connection, row, step, self._database.clock(), reason=reason, not_before=None, **NO_LEASE)
             withdraw_deliveries(connection, job_id, reason)
+            begin_to_watch(connection, row)
 
     def retry(self, job_id: int) -> JobState:
         """Give a failed, parked, refused or cancelled job another chance, with all its attempts.

@@ -59,6 +59,7 @@ def open_job_of(row: Row[Any]) -> OpenJob:
         called_aet=row.called_aet,
         calling_aet=row.calling_aet,
         slice_count=row.slice_count,
+        expected_images=row.expected_images,
         received_at=row.received_at,
         last_received_at=row.last_received_at,
     )

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from service.store.cancelled import open_if_sent_whole
 from service.store.database import Database
 from service.store.rows import ReceivedInstance
 from service.store.schema import arrival, instance, job
-from service.store.states import EventKind, Outcome
+from service.store.states import EventKind, JobState, Outcome
 from service.store.versions import Requester, open_version, tell_latest
 
 
@@ -102,6 +103,7 @@ def _arrive(
     """Note which slices came for this requester; new ones open or touch its job, known ones change nothing."""
     wanted = {ids[received.sop_instance_uid] for received in slices}
     known = _known_arrivals(connection, requester, wanted)
+    current: Row[Any] | None
     if wanted - known:
         current = open_version(database, connection, requester, slices[0].study_uid)
         added = _add_arrivals(database, connection, requester, wanted - known, current.version)
@@ -112,7 +114,11 @@ def _arrive(
         )
     elif known:
         message = "images of this series were sent again; they are already kept and change nothing"
-        tell_latest(connection, requester, EventKind.SENT_AGAIN, message, now)
+        current = tell_latest(connection, requester, EventKind.SENT_AGAIN, message, now)
+    else:
+        return
+    if current is not None and current.state is JobState.CANCELLED:
+        open_if_sent_whole(database, connection, current, wanted, now)
 
 
 def _known_arrivals(connection: Connection, requester: Requester, ids: Iterable[int]) -> set[int]:

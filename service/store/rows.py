@@ -94,8 +94,32 @@ class OpenJob:
     called_aet: str
     calling_aet: str
     slice_count: int  # to be given back to seal(), which fails if a slice came meanwhile
+    expected_images: int | None
     received_at: datetime
     last_received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a complete series is contoured by, and what its history should say of how it was found complete."""
+
+    rule: str
+    model: str
+    model_version: int
+    priority: int
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySeries:
+    """A series of a study, as far as it came."""
+
+    series_uid: str
+    modality: str
+    sample_path: str  # one of its files
+    last_received_at: datetime
+    has_job: bool  # its images are contoured, unless a job was refused or cancelled
+    is_sealed: bool  # such a job found the series complete, and no image came since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +187,8 @@ class JobStatus:
     calling_aet: str
     called_aet: str
     slice_count: int
+    expected_images: int | None  # what the sender says the series has; None: nobody said
+    completeness: str  # "receiving", "waiting", "incomplete", "complete"; empty once that matters no more
     rule: str
     model: str
     model_version: int | None

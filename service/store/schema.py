@@ -67,7 +67,7 @@ instance = Table(
     Column("sop_instance_uid", String(64), nullable=False, unique=True),
     Column("sop_class_uid", String(64), nullable=False),
     Column("series_uid", String(64), nullable=False, index=True),
-    Column("study_uid", String(64), nullable=False),
+    Column("study_uid", String(64), nullable=False, index=True),
     Column("modality", String(16), nullable=False),
     Column("transfer_syntax_uid", String(64), nullable=False),
     Column("peer_host", String(253), nullable=False),
@@ -92,6 +92,7 @@ job = Table(
     Column("called_aet", String(16), nullable=False),
     Column("calling_aet", String(16), nullable=False),
     Column("slice_count", Integer, nullable=False, server_default="0"),
+    Column("expected_images", Integer),  # what the sender says the series has; NULL: nobody said
     Column("pass_number", Integer, nullable=False, server_default="1"),  # counts the reruns ordered by people
     Column("content_hash", String(64)),
     Column("rule", String(64), nullable=False, server_default=""),
@@ -158,6 +159,7 @@ arrival = Table(
     Column("called_aet", String(16), primary_key=True),
     Column("calling_aet", String(16), primary_key=True),
     Column("version", Integer, nullable=False),
+    Column("came_again_at", UtcTime),  # kept only while the series is cancelled
 )
 
 job_event = Table(
@@ -208,6 +210,8 @@ job_status = Table(
     Column("sender", String),
     Column("called_aet", String),
     Column("slices", Integer),
+    Column("expected_images", Integer),
+    Column("completeness", String),
     Column("rule", String),
     Column("model", String),
     Column("model_version", Integer),

@@ -4,14 +4,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.store.database import Database
 from service.store.readers import instances_of, open_job_of
-from service.store.rows import OpenJob, StoredInstance
-from service.store.schema import job
+from service.store.rows import CT_SOP_CLASSES, OpenJob, Order, StoredInstance, StudySeries
+from service.store.schema import instance, job
 from service.store.states import FORGOTTEN, OPEN, EventKind, JobState, Sealed
+from service.store.study import series_of
 from service.store.transitions import Move, lock, move
 
 
@@ -43,19 +44,35 @@ class SeriesDesk:
             step = Move(to=JobState.WAITING, kind=EventKind.HELD, sources=OPEN, message=reason)
             return move(connection, row, step, self._database.clock(), reason=reason)
 
-    def seal(self, seen: OpenJob, *, rule: str, model: str, model_version: int, priority: int) -> Sealed:
+    def others_in_series(self, series_uid: str) -> int:
+        """Give the number of recorded objects of a series that are no CT images."""
+        query = select(func.count()).where(
+            instance.c.series_uid == series_uid, instance.c.sop_class_uid.not_in(CT_SOP_CLASSES)
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def series_of_study(self, study_uid: str) -> list[StudySeries]:
+        """Give every series of a study that anything was received of, CT or not, by its UID."""
+        with self._database.reading() as connection:
+            return series_of(connection, study_uid)
+
+    def expect(self, job_id: int, images: int) -> None:
+        """Note how many images the sender says the series has."""
+        with self._database.writing() as connection:
+            connection.execute(update(job).where(job.c.id == job_id).values(expected_images=images))
+
+    def seal(self, seen: OpenJob, order: Order) -> Sealed:
         """Queue the job with exactly the slices that it was seen with.
 
         CHANGED: a slice came or the state moved meanwhile, look again. ALREADY_CONTOURED: the same images were
         contoured for the same sender by the same rule and model; the job is now superseded by that one.
         """
-        order: dict[str, Any] = {"rule": rule, "model": model, "model_version": model_version}
         with self._database.writing() as connection:
             row = lock(connection, seen.id)
             if row is None or row.slice_count != seen.slice_count:
                 return Sealed.CHANGED
-            order["content_hash"] = _content_hash(instances_of(connection, seen.id))
-            return self._queue(connection, row, order, priority)
+            return self._queue(connection, row, order, _content_hash(instances_of(connection, seen.id)))
 
     def refuse(self, job_id: int, reason: str) -> bool:
         """End an open job with the reason in plain words."""
@@ -64,24 +81,37 @@ class SeriesDesk:
             step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
             return row is not None and move(connection, row, step, self._database.clock(), reason=reason)
 
-    def _queue(
-        self, connection: Connection, row: Row[Any], order: Mapping[str, Any], priority: int
-    ) -> Sealed:
+    def _queue(self, connection: Connection, row: Row[Any], order: Order, content_hash: str) -> Sealed:
         now = self._database.clock()
-        message = (
-            f"{row.slice_count} images, rule {order['rule']}, model {order['model']} {order['model_version']}"
-        )
+        contoured_by: dict[str, Any] = {
+            "rule": order.rule,
+            "model": order.model,
+            "model_version": order.model_version,
+            "content_hash": content_hash,
+        }
+        message = f"{row.slice_count} images, rule {order.rule}, model {order.model} {order.model_version}"
+        if order.note:
+            message += f"; {order.note}"
         step = Move(to=JobState.QUEUED, kind=EventKind.SEALED, sources=OPEN, message=message)
         try:
             with connection.begin_nested():
-                moved = move(connection, row, step, now, **order, priority=priority, queued_at=now, reason="")
+                moved = move(
+                    connection,
+                    row,
+                    step,
+                    now,
+                    **contoured_by,
+                    priority=order.priority,
+                    queued_at=now,
+                    reason="",
+                )
         except IntegrityError:  # of the index job_content
-            return self._give_way(connection, row, order)
+            return self._give_way(connection, row, contoured_by)
         return Sealed.QUEUED if moved else Sealed.CHANGED
 
-    def _give_way(self, connection: Connection, row: Row[Any], order: Mapping[str, Any]) -> Sealed:
+    def _give_way(self, connection: Connection, row: Row[Any], contoured_by: Mapping[str, Any]) -> Sealed:
         """Supersede the job by the one that already contours, or contoured, the same images."""
-        same = [job.c[name] == value for name, value in order.items()]
+        same = [job.c[name] == value for name, value in contoured_by.items()]
         earlier = connection.execute(
             select(job.c.id).where(
                 *same,

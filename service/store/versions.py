@@ -27,23 +27,33 @@ class Requester:
 def open_version(
     database: Database, connection: Connection, requester: Requester, study_uid: str
 ) -> Row[Any]:
-    """Give the requester's open job, locked; a new version is opened when the latest is sealed or ended."""
+    """Give the job that takes the requester's new images, locked; a new version where the latest is sealed or ended.
+
+    The version after a cancelled one is cancelled too: its images are kept, and `retry` contours them.
+    """
     while True:
         latest = _latest(connection, requester)
         if latest is not None and latest.state in OPEN:
             return latest
-        reason = "" if latest is None else f"more images came after version {latest.version} was closed"
+        if latest is not None and latest.state is JobState.CANCELLED and latest.content_hash is None:
+            return latest
         opened = (
             _first(database, connection, requester, study_uid)
             if latest is None
-            else succeed(database, connection, latest, reason)
+            else _next(database, connection, latest)
         )
         if opened is not None:
             return opened  # otherwise another process opened it a moment ago
 
 
 def succeed(
-    database: Database, connection: Connection, old: Row[Any], reason: str, *, passes: int = 0
+    database: Database,
+    connection: Connection,
+    old: Row[Any],
+    reason: str,
+    *,
+    passes: int = 0,
+    state: JobState = JobState.RECEIVED,
 ) -> Row[Any] | None:
     """Open the version after a locked one, with its slices, and end that one; None when there already is one."""
     now = database.clock()
@@ -52,7 +62,8 @@ def succeed(
         connection,
         uid=uuid4(),
         version=old.version + 1,
-        state=JobState.RECEIVED,
+        state=state,
+        reason=reason if state is JobState.CANCELLED else "",
         series_uid=old.series_uid,
         study_uid=old.study_uid,
         called_aet=old.called_aet,
@@ -68,7 +79,7 @@ def succeed(
         connection,
         opened.id,
         now,
-        Line(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED, message=reason),
+        Line(kind=EventKind.OPENED, source=None, to=state, message=reason),
     )
     supersede(connection, old, opened.id, reason, now)
     return opened
@@ -87,11 +98,14 @@ def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: 
 
 def tell_latest(
     connection: Connection, requester: Requester, kind: EventKind, message: str, now: datetime
-) -> None:
-    """Add a line to the history of the requester's latest job that is closed, unless the same was just said."""
+) -> Row[Any] | None:
+    """Add a line to the history of the requester's latest job that is closed, unless the same was just said.
+
+    Gives that job's row, locked; None where there is no job.
+    """
     latest = _latest(connection, requester)
     if latest is None or (kind is EventKind.SENT_AGAIN and latest.state in OPEN):
-        return
+        return latest
     said = connection.execute(
         select(job_event.c.id).where(
             job_event.c.job_id == latest.id, job_event.c.kind == kind, job_event.c.at > now - ONE_EVENT_EVERY
@@ -101,6 +115,20 @@ def tell_latest(
         tell(
             connection, latest.id, now, Line(kind=kind, source=latest.state, to=latest.state, message=message)
         )
+    return latest
+
+
+def _next(database: Database, connection: Connection, latest: Row[Any]) -> Row[Any] | None:
+    """Open the version after a sealed or ended one; after a cancelled one it is cancelled."""
+    if latest.state is not JobState.CANCELLED:
+        return succeed(
+            database, connection, latest, f"more images came after version {latest.version} was closed"
+        )
+    reason = (
+        f"more images came after version {latest.version} was cancelled; the series stays cancelled until `retry`, "
+        "or until its sender sends all of it again"
+    )
+    return succeed(database, connection, latest, reason, state=JobState.CANCELLED)
 
 
 def _first(

@@ -10,6 +10,7 @@ from service.store import (
     JobBook,
     JobState,
     OpenJob,
+    Order,
     Outbox,
     Outcome,
     Parcel,
@@ -82,7 +83,9 @@ class Node:
         self, job: OpenJob | None = None, *, priority: int = 50, rule: str = "hn", version: int = 1
     ) -> Sealed:
         seen = self.only_open() if job is None else job
-        return self.series.seal(seen, rule=rule, model="hn_oar", model_version=version, priority=priority)
+        return self.series.seal(
+            seen, Order(rule=rule, model="hn_oar", model_version=version, priority=priority)
+        )
 
     def claim(self, worker: str = "w1", *, lease_s: float = 60, max_attempts: int = 3) -> ClaimedJob | None:
         return self.work.claim(worker, lease_s=lease_s, max_attempts=max_attempts)

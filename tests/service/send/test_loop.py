@@ -14,6 +14,7 @@ from service.store import (
     FileStore,
     JobBook,
     JobState,
+    Order,
     Outbox,
     Parcel,
     ReceivedInstance,
@@ -62,7 +63,7 @@ class Office:
         )
         desk, queue = SeriesDesk(self.database), WorkQueue(self.database)
         (job,) = desk.open_jobs()
-        desk.seal(job, rule="hn", model="hn_oar", model_version=1, priority=50)
+        desk.seal(job, Order(rule="hn", model="hn_oar", model_version=1, priority=50))
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))

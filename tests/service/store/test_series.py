@@ -1,7 +1,7 @@
 import pytest
 
-from service.store import EventKind, JobState, Sealed
-from tests.support.arrivals import Node, received
+from service.store import EventKind, JobState, Order, Sealed
+from tests.support.arrivals import RT_DOSE, Node, received
 
 
 def test_hold_says_what_the_series_waits_for_and_tells_it_once(node: Node) -> None:
@@ -91,3 +91,64 @@ def test_refuse_ends_an_open_job_with_its_reason_and_nothing_else(node: Node) ->
     assert not node.series.refuse(job, reason)
     assert not node.series.hold(job, reason)
     assert not node.series.refuse(4711, reason)
+
+
+def test_what_the_sender_says_of_the_number_of_images_is_kept(node: Node) -> None:
+    node.receive(received(1), received(2))
+    job = node.only_open()
+    assert job.expected_images is None
+    node.series.expect(job.id, 160)
+    assert node.only_open().expected_images == 160
+    assert node.book.job(job.id).expected_images == 160
+
+
+def test_an_administrator_reads_in_one_word_how_complete_a_job_is(node: Node) -> None:
+    node.receive(received(1), received(2))
+    job = node.only_open()
+
+    def word() -> str:
+        return node.book.job(job.id).completeness
+
+    assert word() == "receiving"
+    node.series.hold(job.id, "incomplete: 1 slice missing at z=6 mm")
+    assert word() == "incomplete"
+    node.series.hold(job.id, "for series of MR in this study: 0 of 1 here")
+    assert word() == "waiting"
+    assert node.seal(job) is Sealed.QUEUED
+    assert word() == "complete"
+
+
+def test_a_series_refused_as_incomplete_is_still_said_to_be(node: Node) -> None:
+    node.receive(received(1))
+    job = node.only_open().id
+    node.series.refuse(job, "incomplete: 40 slices missing")
+    assert node.book.job(job).completeness == "incomplete"
+
+
+def test_the_note_of_an_order_stands_in_the_history(node: Node) -> None:
+    node.receive(received(1))
+    order = Order(rule="hn", model="hn_oar", model_version=1, priority=50, note="1 localizer set aside")
+    assert node.series.seal(node.only_open(), order) is Sealed.QUEUED
+    assert node.book.events(1)[-1].message == "1 images, rule hn, model hn_oar 1; 1 localizer set aside"
+
+
+def test_the_series_of_a_study_are_told_with_what_became_of_them(node: Node) -> None:
+    node.receive(received(1, series="1.2.3.7"), received(2, series="1.2.3.7"))
+    node.receive(received(1, series="1.2.3.8"), received(1, series="1.2.3.9", sop_class=RT_DOSE))
+    assert node.seal(next(job for job in node.series.open_jobs() if job.series_uid == "1.2.3.7"))
+    found = {series.series_uid: series for series in node.series.series_of_study("1.2.3")}
+    assert [(s.modality, s.has_job, s.is_sealed) for s in found.values()] == [
+        ("CT", True, True),
+        ("CT", True, False),
+        ("RTDOSE", False, False),
+    ]
+    assert found["1.2.3.7"].last_received_at == node.clock.now
+    node.receive(received(3, series="1.2.3.7"))
+    again = {series.series_uid: series for series in node.series.series_of_study("1.2.3")}
+    assert not again["1.2.3.7"].is_sealed
+    assert node.series.series_of_study("9.9") == []
+
+
+def test_objects_of_a_series_that_are_no_ct_images_are_counted_apart(node: Node) -> None:
+    node.receive(received(1), received(2, sop_class=RT_DOSE), received(3, sop_class=RT_DOSE))
+    assert node.series.others_in_series("1.2.3.7") == 2
