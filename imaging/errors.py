@@ -44,12 +44,16 @@ class RefusalCode(StrEnum):
 
 
 class ImageRefused(Exception):
-    """An image series that is never contoured as it is: the message names tag, object and what to do."""
+    """An image series that is never contoured as it is: the message names tag, object and what to do.
 
-    def __init__(self, code: RefusalCode, message: str) -> None:
+    `images` are the SOP Instance UIDs of two images that exclude each other, where there are two.
+    """
+
+    def __init__(self, code: RefusalCode, message: str, *, images: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.images = images
 
 
 class StructureSetUnreadable(Exception):

@@ -1,5 +1,6 @@
 """What one CT slice says about itself: the few attributes that place it in a series and in the patient."""
 
+import re
 from dataclasses import dataclass
 
 from pydicom.uid import (
@@ -31,6 +32,7 @@ class SliceHeader:
     columns: int
     patient_position: str
     gantry_tilt_deg: float | None
+    instance_number: int | None = None
 
 
 def parse_header(data: bytes, name: str = "") -> SliceHeader:
@@ -93,4 +95,10 @@ def header_of(raw: RawSlice) -> SliceHeader:
         columns=columns,
         patient_position=raw.text("PatientPosition"),
         gantry_tilt_deg=tilt,
+        instance_number=_whole(raw.text("InstanceNumber")),
     )
+
+
+def _whole(text: str) -> int | None:
+    """The number that a text is, or None: nothing that is contoured depends on it."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,12}", text) else None

@@ -20,6 +20,7 @@ _KEYWORDS = (
     "SeriesInstanceUID",
     "ImagePositionPatient",
     "ImageOrientationPatient",
+    "InstanceNumber",
     "FrameOfReferenceUID",
     "SamplesPerPixel",
     "PhotometricInterpretation",

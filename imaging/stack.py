@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.errors import ImageRefused, RefusalCode
+from imaging.gaps import gaps_in, missing
 from imaging.grid import Grid, Vector
 from imaging.headers import SliceHeader
 from imaging.raw_slice import named
@@ -175,7 +176,8 @@ def _check_duplicates(ordered: Sequence[SliceHeader], along: NDArray[np.float64]
             f"{len(same)} position(s) hold more than one slice, the first z={_z(a)} mm: {_POSITION} of images"
         )
         message = f"{found} {a.sop_instance_uid} and {b.sop_instance_uid}. Send one phase or reconstruction at a time."
-        raise ImageRefused(RefusalCode.DUPLICATE_SLICES, message)
+        pair = (a.sop_instance_uid, b.sop_instance_uid)
+        raise ImageRefused(RefusalCode.DUPLICATE_SLICES, message, images=pair)
 
 
 def _check_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> float:
@@ -185,12 +187,17 @@ def _check_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -
     steps = np.maximum(np.rint(gaps / usual), 1).astype(int)
     tolerance = POSITION_TOLERANCE_MM + 0.01 * steps * usual
     if steps.max() > 1 and np.all(np.abs(gaps - steps * usual) <= tolerance):
-        raise ImageRefused(RefusalCode.MISSING_SLICES, _missing(ordered, steps, usual))
+        apart = f"slices are {usual:g} mm apart by {_POSITION}"
+        message = f"{missing(gaps_in(ordered, steps))}; {apart}. Send the missing images."
+        raise ImageRefused(RefusalCode.MISSING_SLICES, message)
     spacing = float(along[-1] - along[0]) / len(gaps)
     off = np.abs(along - along[0] - spacing * np.arange(len(along)))
     if off.max() > POSITION_TOLERANCE_MM:
-        found = f"series {ordered[0].series_uid}: slices are {gaps.min():.3f} to {gaps.max():.3f} mm apart ({_POSITION})"
-        raise ImageRefused(RefusalCode.IRREGULAR_SPACING, f"{found}. Send a series of one slice spacing.")
+        odd = int(np.abs(gaps - usual).argmax())
+        found = f"slices are {gaps.min():.3f} to {gaps.max():.3f} mm apart ({_POSITION}), most of them {usual:g} mm"
+        place = f"not so between z={_z(ordered[odd])} and z={_z(ordered[odd + 1])} mm"
+        message = f"{found}, {place}. Send a series of one slice spacing."
+        raise ImageRefused(RefusalCode.IRREGULAR_SPACING, message)
     return round(spacing, 9)
 
 
@@ -199,20 +206,6 @@ def _usual(gaps: NDArray[np.float64]) -> float:
     ascending = np.sort(gaps)
     alike = np.abs(ascending[:, None] - ascending) <= POSITION_TOLERANCE_MM + 1e-6
     return float(ascending[alike[alike.sum(axis=1).argmax()]].mean())
-
-
-def _missing(ordered: Sequence[SliceHeader], steps: NDArray[np.int_], usual: float) -> str:
-    gaps = [
-        (int(steps[k]) - 1, _z(ordered[k]), _z(ordered[k + 1])) for k in np.flatnonzero(steps > 1).tolist()
-    ]
-    total = sum(count for count, _, _ in gaps)
-    places = "; ".join(f"{count} between z={a} and z={b} mm" for count, a, b in gaps[:3])
-    if len(gaps) == 1:
-        places = places.split(" ", 1)[1]
-    more = f"; and in {len(gaps) - 3} more places" if len(gaps) > 3 else ""
-    series = f"series {ordered[0].series_uid}, slices {usual:g} mm apart, {_POSITION}"
-    text = f"{total} slice{'s' if total > 1 else ''} missing{':' if len(gaps) > 1 else ''} {places}{more}"
-    return f"{text} ({series}). Send the missing images."
 
 
 def _z(header: SliceHeader) -> str:

@@ -8,7 +8,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from imaging.ct import SourceFile, read_ct
+from imaging.ct import SeriesCheck, SourceFile, check_series, read_ct, same_pixels
 from imaging.errors import ImageRefused, RefusalCode
 from tests.imaging.ct_slices import (
     FRAME,
@@ -19,6 +19,7 @@ from tests.imaging.ct_slices import (
     part10,
     series,
     slice_dataset,
+    with_text,
 )
 
 STORED = np.arange(12, dtype=np.int16).reshape(3, 4)
@@ -135,3 +136,56 @@ def test_a_message_names_no_patient() -> None:
         read_ct(series(("0", "1", "5")))
     assert "liwa" not in refusal.value.message
     assert "P1" not in refusal.value.message
+
+
+def localizer(number: int = 9, orientation: tuple[float, ...] = (1, 0, 0, 0, 0, -1)) -> SourceFile:
+    scout = slice_dataset(STORED + 3000, ("0", "0", "100"), orientation, number=number)
+    scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    return SourceFile(name="scout", data=part10(scout))
+
+
+def test_a_localizer_across_the_slices_is_set_aside_and_named() -> None:
+    files = [localizer(), *series()]
+    ct = read_ct(files)
+    assert np.array_equal(ct.volume.array_zyx, read_ct(series()).volume.array_zyx)
+    assert ct.set_aside == ("1.2.3.4.9",)
+    assert ct.header.SOPInstanceUID == "1.2.3.4.1"
+    assert check_series(files) == SeriesCheck(slice_count=3, set_aside=("1.2.3.4.9",), doubt="")
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0.97, -0.24)])
+def test_a_localizer_that_could_be_one_of_the_slices_is_refused(orientation: tuple[float, ...]) -> None:
+    for read in (read_ct, check_series):
+        with pytest.raises(ImageRefused) as found:
+            read([*series(), localizer(orientation=orientation)])
+        assert found.value.code is RefusalCode.LOCALIZER
+        assert "1.2.3.4.9" in found.value.message
+
+
+def test_localizers_alone_and_ones_without_a_direction_are_refused() -> None:
+    blind = slice_dataset(STORED, ("0", "0", "1"))
+    blind.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    del blind.ImageOrientationPatient
+    for files in ([localizer()], [*series(), SourceFile(name="", data=part10(blind))]):
+        with pytest.raises(ImageRefused) as found:
+            check_series(files)
+        assert found.value.code is RefusalCode.LOCALIZER
+
+
+def test_a_check_needs_no_pixels_and_tells_a_numbering_with_holes() -> None:
+    files = series(("-30", "-27.5", "-25"))
+    cut = [SourceFile(name=file.name, data=file.data[:-24]) for file in files]
+    assert check_series(cut).slice_count == 3
+    holes = [
+        SourceFile(name="", data=with_text(file.data, "InstanceNumber", number))
+        for file, number in zip(files, (b"1 ", b"3 ", b"5 "), strict=True)
+    ]
+    assert check_series(holes).doubt == "Instance Number (0020,0013) runs from 1 to 5 over 3 slices"
+
+
+def test_same_pixels_are_told_from_others() -> None:
+    one, twin, other = (
+        part10(slice_dataset(STORED + more, number=number)) for number, more in ((1, 0), (2, 0), (3, 1))
+    )
+    assert same_pixels(one, twin)
+    assert not same_pixels(one, other)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from imaging.errors import ImageRefused, RefusalCode
+from imaging.gaps import numbering_doubt
 from imaging.headers import SliceHeader
 from imaging.stack import check_stack
 
@@ -52,10 +53,17 @@ def test_a_regular_stack_gives_its_grid_and_order() -> None:
 @pytest.mark.parametrize(
     ("zs", "words"),
     [
-        ((-14.5, -12.5, -4.5, -2.5), "3 slices missing between z=-12.5 and z=-4.5 mm"),
-        ((0, 3, 9, 12), "1 slice missing between z=3 and z=9 mm"),
-        ((0, 3, 9), "1 slice missing between z=3 and z=9 mm"),
-        ((0, 3, 9, 12, 21), "3 slices missing: 1 between z=3 and z=9 mm; 2 between z=12 and z=21 mm"),
+        (
+            (-14.5, -12.5, -4.5, -2.5),
+            "3 slices missing: z=-10.5 to -6.5 mm; slices are 2 mm apart",
+        ),
+        ((0, 3, 9, 12), "1 slice missing: z=6 mm; slices are 3 mm apart"),
+        ((0, 3, 9), "1 slice missing: z=6 mm"),
+        ((0, 3, 9, 12, 21), "3 slices missing in 2 gaps: z=6 mm, z=15 to 18 mm (2 slices);"),
+        (
+            (0, 2, 4, 6, 10, 14, 18, 22, 24, 26),
+            "4 slices missing in 4 gaps: z=8 mm, z=12 mm, z=16 mm, and 1 more;",
+        ),
     ],
 )
 def test_missing_slices_are_counted_and_placed(zs: tuple[float, ...], words: str) -> None:
@@ -65,9 +73,50 @@ def test_missing_slices_are_counted_and_placed(zs: tuple[float, ...], words: str
     assert "(0020,0032)" in found.message
 
 
-def test_feet_first_gaps_are_told_in_patient_z() -> None:
-    headers = [replace(h, orientation=(-1, 0, 0, 0, 1, 0)) for h in stack(0, 3, 9, 12)]
-    assert refusal(headers).message.startswith("1 slice missing between z=9 and z=3 mm")
+def numbered(*pairs: tuple[float, int | None]) -> list[SliceHeader]:
+    return [replace(at(-10, 20, z, k), instance_number=number) for k, (z, number) in enumerate(pairs)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        (numbered((0, 1), (3, 2), (9, 4), (12, 5)), "1 slice missing: z=6 mm (Instance Number 3);"),
+        (
+            numbered((0, 9), (3, 8), (12, 5)),
+            "2 slices missing: z=6 to 9 mm (Instance Number 6 to 7);",
+        ),
+        (numbered((0, 1), (3, 2), (9, 3), (12, 4)), "1 slice missing: z=6 mm;"),
+        (numbered((0, None), (3, None), (9, 4)), "1 slice missing: z=6 mm;"),
+    ],
+)
+def test_missing_slices_have_their_numbers_where_the_numbering_leaves_room(
+    headers: list[SliceHeader], words: str
+) -> None:
+    assert refusal(headers).message.startswith(words)
+
+
+def test_feet_first_gaps_are_told_in_patient_z_from_low_to_high() -> None:
+    headers = [replace(h, orientation=(-1, 0, 0, 0, 1, 0)) for h in stack(0, 3, 12, 15)]
+    assert refusal(headers).message.startswith("2 slices missing: z=6 to 9 mm")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "doubt"),
+    [
+        ((1, 2, 3), ""),
+        ((2, 0, 1), ""),
+        ((None, None, None), ""),
+        ((1, 3, 5), "Instance Number (0020,0013) runs from 1 to 5 over 3 slices"),
+        ((21, 22, 23), "Instance Number (0020,0013) runs from 21 to 23 over 3 slices"),
+        ((1, 1, 2), ""),
+    ],
+)
+def test_a_numbering_with_holes_casts_a_doubt(numbers: tuple[int | None, ...], doubt: str) -> None:
+    assert numbering_doubt(numbered(*zip((0, 3, 6), numbers, strict=True))) == doubt
+
+
+def test_where_the_spacing_is_irregular_is_said() -> None:
+    assert "not so between z=6 and z=11 mm" in refusal(stack(0, 3, 6, 11)).message
 
 
 @pytest.mark.parametrize("zs", [(0, 3, 6, 11), (0, 3, 6, 9.5), (0, 1.08, 5.08, 12.08), (0, 3, 6, 6.5)])
@@ -91,6 +140,7 @@ def test_two_slices_at_one_position_are_duplicates_and_both_are_named() -> None:
     assert "1.2.1" in found.message
     assert "1.2.2" in found.message
     assert "z=3" in found.message
+    assert found.images == ("1.2.1", "1.2.2")
 
 
 def test_one_image_twice_is_a_duplicate() -> None:

@@ -90,13 +90,17 @@ def test_files_come_in_the_order_that_was_asked_for() -> None:
         (CtExport(duplicated=(3,)), RefusalCode.DUPLICATE_SLICES),
         (CtExport(moved=((7, 1.2),)), RefusalCode.IRREGULAR_SPACING),
         (CtExport(gantry_tilt_deg=12), RefusalCode.GANTRY_TILT),
-        (CtExport(localizer=True), RefusalCode.LOCALIZER),
     ],
 )
 def test_flaws_are_what_a_reader_refuses(flaw: CtExport, code: RefusalCode) -> None:
     with pytest.raises(ImageRefused) as refusal:
         read_ct(ct_files(VOLUME, flaw))
     assert refusal.value.code is code
+
+
+def test_a_localizer_beside_the_slices_is_set_aside_by_a_reader() -> None:
+    read = read_ct(ct_files(VOLUME, CtExport(localizer=True)))
+    assert (len(read.slices), len(read.set_aside)) == (len(VOLUME.array_zyx), 1)
 
 
 def test_dropped_and_duplicated_slices_change_the_count() -> None:

@@ -49,7 +49,7 @@ def test_a_gap_is_waited_for_named_and_cured_by_the_missing_slices(small_node: S
     looks.look()
     job = small_node.job()
     assert job.state is JobState.WAITING
-    assert job.reason.startswith("incomplete: 2 slices missing between z=")
+    assert job.reason.startswith("incomplete: 2 slices missing: z=")
 
     small_node.receive(only=slice(5, 7))
     small_node.clock.tick(20)

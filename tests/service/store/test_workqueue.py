@@ -134,6 +134,7 @@ def test_a_cancelled_or_superseded_job_cannot_be_written_to(node: Node) -> None:
     node.book.cancel(claim.id)
     _nothing_can_be_written(node, claim)
     node.receive(received(3))
+    node.book.retry(node.book.list_jobs()[0].id)
     node.seal()
     newer = node.claimed()
     node.receive(received(4))
