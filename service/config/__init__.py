@@ -2,7 +2,7 @@
 
 from service.config.document import SettingLine, setting_lines
 from service.config.load import SettingsRefused, load_settings, process_environment
-from service.config.rules import Beside, Rule, SeriesFacts
+from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
 from service.config.settings import (
     AssembleSettings,
     DatabaseSettings,
@@ -15,15 +15,19 @@ from service.config.settings import (
     TritonSettings,
     WorkSettings,
 )
-from service.config.values import Peer, ProfileName
+from service.config.values import Confirm, Destination, Peer, ProfileName
+from service.config.web import WebDestination
 
 __all__ = [
     "AssembleSettings",
     "Beside",
+    "Confirm",
     "DatabaseSettings",
     "DatabaseUrl",
+    "Destination",
     "LogLevel",
     "NodeSettings",
+    "OnFailure",
     "Peer",
     "ProfileName",
     "ReceiveSettings",
@@ -34,6 +38,7 @@ __all__ = [
     "Settings",
     "SettingsRefused",
     "TritonSettings",
+    "WebDestination",
     "WorkSettings",
     "load_settings",
     "process_environment",

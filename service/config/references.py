@@ -4,19 +4,28 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from service.config.rules import Rule
-from service.config.values import Peer
+from service.config.values import Destination, Peer
+from service.config.web import WebDestination
 
 
-def problems(rules: Sequence[Rule], destinations: Mapping[str, Peer], peers: Mapping[str, Peer]) -> list[str]:
+def problems(
+    rules: Sequence[Rule],
+    destinations: Mapping[str, Peer],
+    peers: Mapping[str, Peer],
+    dicomweb: Mapping[str, WebDestination],
+) -> list[str]:
     """Give every contradiction as 'key = value: what is allowed'; empty when there is none."""
+    known: dict[str, Destination] = {**peers, **dicomweb, **destinations}
+    named = {**dicomweb, **destinations}
     return [
         *_same_names(rules, destinations, peers),
-        *_same_conditions(rules),
         *(
-            line
-            for number, rule in enumerate(rules)
-            for line in _lost_results(number, rule, destinations, peers)
+            f"dicomweb.{name} has the name of a destination or peer; allowed: a name of its own"
+            for name in sorted(dicomweb.keys() & (destinations.keys() | peers.keys()))
         ),
+        *(line for name in known for line in _wrong_fallback(name, known)),
+        *_same_conditions(rules),
+        *(line for number, rule in enumerate(rules) for line in _lost_results(number, rule, named, peers)),
     ]
 
 
@@ -44,8 +53,24 @@ def _same_conditions(rules: Sequence[Rule]) -> Iterator[str]:
             )
 
 
+def _wrong_fallback(name: str, known: Mapping[str, Destination]) -> Iterator[str]:
+    """Give what is wrong with the fallback of one destination, and with the chain that begins there."""
+    chain = [name]
+    while (fallback := known[chain[-1]].fallback) is not None:
+        if fallback not in known:
+            if len(chain) == 1:
+                there_are = ", ".join(sorted(known))
+                yield f"the fallback of {name}, {fallback!r}, is not a destination; allowed: {there_are}"
+            return
+        if fallback in chain:
+            if fallback == name:
+                yield f"the fallbacks {' -> '.join([*chain, name])} go round in a circle; allowed: chains that end"
+            return
+        chain.append(fallback)
+
+
 def _lost_results(
-    number: int, rule: Rule, destinations: Mapping[str, Peer], peers: Mapping[str, Peer]
+    number: int, rule: Rule, destinations: Mapping[str, Destination], peers: Mapping[str, Peer]
 ) -> Iterator[str]:
     key = f"rules.{number}"
     for name in rule.destinations:

@@ -29,6 +29,14 @@ class Beside(StrEnum):
     CAPTURE = "capture"
 
 
+class OnFailure(StrEnum):
+    """What tells the destinations that a job failed for good."""
+
+    NONE = "none"
+    STRUCTURE_SET = "structure_set"
+    CAPTURE = "capture"
+
+
 class Rule(Section):
     """One rule; the first that matches a CT series decides."""
 
@@ -63,6 +71,10 @@ class Rule(Section):
     beside: tuple[Beside, ...] = Field(
         default=(),
         description="What the destinations get beside the structure set: a DICOM SEG, a TID 1500 report, a picture.",
+    )
+    on_failure: OnFailure = Field(
+        default=OnFailure.NONE,
+        description="What the destinations get when a job fails for good: nothing, an empty structure set, or a page that says why.",
     )
     priority: Annotated[int, Field(ge=0, le=100)] = Field(
         default=50, description="Jobs with the higher number run first; jobs of equal priority by age."

@@ -1,5 +1,6 @@
 """The settings tree. Every field has a description, a range where it is a number, and its unit in its name."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -9,10 +10,20 @@ from typing_extensions import override
 
 from service.config.references import problems
 from service.config.rules import Rule, SeriesFacts
-from service.config.values import AeTitle, Host, ListeningPort, Name, Peer, Section
+from service.config.values import (
+    AeTitle,
+    Confirm,
+    Delay,
+    Destination,
+    Host,
+    ListeningPort,
+    Name,
+    Peer,
+    Section,
+)
+from service.config.web import WebDestination
 
 Poll = Annotated[float, Field(ge=0.01, le=60)]
-Backoff = Annotated[float, Field(ge=0, le=86400)]
 DATABASE_SCHEMES = ("sqlite:///", "postgresql+psycopg://")
 
 
@@ -143,10 +154,10 @@ class WorkSettings(Section):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="Failed attempts after which a job is parked."
     )
-    backoff_s: Backoff = Field(
+    backoff_s: Delay = Field(
         default=30, description="Delay after the first failure; doubles with each further one."
     )
-    backoff_max_s: Backoff = Field(default=3600, description="Longest delay between two attempts.")
+    backoff_max_s: Delay = Field(default=3600, description="Longest delay between two attempts.")
     unavailable_delay_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=15, description="Delay before a job that found no inference server is looked at again."
     )
@@ -169,12 +180,13 @@ class SendSettings(Section):
         default=300, description="A sender that gave no result for this long loses its delivery to another."
     )
     max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
-        default=100, description="Failed attempts after which a delivery is parked."
+        default=400,
+        description="Failed attempts after which a delivery is parked; 400 last for about a week.",
     )
-    backoff_s: Backoff = Field(
+    backoff_s: Delay = Field(
         default=15, description="Delay after the first failure; doubles with each further one."
     )
-    backoff_max_s: Backoff = Field(default=1800, description="Longest delay between two attempts.")
+    backoff_max_s: Delay = Field(default=1800, description="Longest delay between two attempts.")
     timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60, description="How long to wait for a destination to connect or to answer."
     )
@@ -194,11 +206,14 @@ class Settings(Section):
     peers: dict[Name, Peer] = Field(
         default={}, description="Where senders listen, for `return_to_sender`, by name."
     )
+    dicomweb: dict[Name, WebDestination] = Field(
+        default={}, description="Who can get objects by STOW-RS, by name; rules name them under destinations."
+    )
     rules: tuple[Rule, ...] = Field(default=(), description="The first rule that matches a series decides.")
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        found = problems(self.rules, self.destinations, self.peers)
+        found = problems(self.rules, self.destinations, self.peers, self.dicomweb)
         if found:
             raise ValueError("\n".join(found))
         return self
@@ -212,9 +227,12 @@ class Settings(Section):
 
     @property
     def called_aets(self) -> frozenset[str]:
-        """The AE titles this node answers to: its own and those of its rules."""
+        """The AE titles this node answers to: its own, those of its rules, and where it asks for commitment its caller's."""
         named = {rule.called_aet for rule in self.rules if rule.called_aet is not None}
-        return frozenset({self.receive.ae_title, *named})
+        asks = any(
+            peer.confirm is Confirm.COMMITMENT for peer in (*self.destinations.values(), *self.peers.values())
+        )
+        return frozenset({self.receive.ae_title, *named, *([self.send.ae_title] if asks else [])})
 
     def rule_for(self, facts: SeriesFacts) -> Rule | None:
         """Give the first rule that matches the series."""
@@ -226,6 +244,24 @@ class Settings(Section):
         if rule.return_to_sender:
             names += [name for name, peer in self.peers.items() if peer.ae_title == calling_aet]
         return tuple(dict.fromkeys(names))
+
+    def fallbacks_for(self, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Give the destinations that stand by for these or for each other, and for whom; those of ``names`` are not among them."""
+        stand_ins: dict[str, list[str]] = {}
+        open_names = list(names)
+        for name in open_names:
+            destination = self.destination(name)
+            fallback = None if destination is None else destination.fallback
+            if fallback is None or fallback in names:
+                continue
+            if fallback not in stand_ins:
+                open_names.append(fallback)
+            stand_ins.setdefault(fallback, []).append(name)
+        return {name: tuple(dict.fromkeys(instead_of)) for name, instead_of in stand_ins.items()}
+
+    def destination(self, name: str) -> Destination | None:
+        """Give who gets objects under this name, of whatever kind."""
+        return self.peer(name) or self.dicomweb.get(name)
 
     def peer(self, name: str) -> Peer | None:
         """Give the destination or known sender of this name."""

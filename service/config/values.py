@@ -49,6 +49,7 @@ AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]
 Regex = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_regex)]
+Delay = Annotated[float, Field(ge=0, le=86400)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ListeningPort = Annotated[int, Field(ge=0, le=65535)]
 
@@ -63,13 +64,53 @@ class ProfileName(StrEnum):
     PINNACLE = "pinnacle"
 
 
-class Peer(Section):
+class Confirm(StrEnum):
+    """How the node makes sure that a destination keeps what it took."""
+
+    NONE = "none"
+    COMMITMENT = "commitment"
+    QUERY = "query"
+
+
+class Destination(Section):
+    """What holds for every kind of destination: how objects for it are written, and what happens when it fails."""
+
+    profile: ProfileName = Field(
+        default=ProfileName.STANDARD,
+        description="How structure sets for it are written; see docs/profiles.md.",
+    )
+    fallback: Name | None = Field(
+        default=None,
+        description="Destination that gets the objects instead, once this one refused them or its attempts are used up.",
+    )
+    confirm: Confirm = Field(
+        default=Confirm.NONE,
+        description="Ask it whether it keeps what it took: by storage commitment, or by a query; see docs/delivery.md.",
+    )
+    confirm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
+        default=600, description="Time after which it is asked again, when it has not confirmed."
+    )
+    confirm_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=12, description="How often it is asked before the delivery is parked."
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=10000)] | None = Field(
+        default=None,
+        description="Failed attempts after which a delivery is parked; absent: send.max_attempts.",
+    )
+    backoff_s: Delay | None = Field(
+        default=None, description="Delay after the first failure; absent: send.backoff_s."
+    )
+    backoff_max_s: Delay | None = Field(
+        default=None, description="Longest delay between two attempts; absent: send.backoff_max_s."
+    )
+    timeout_s: Annotated[float, Field(ge=1, le=3600)] | None = Field(
+        default=None, description="How long to wait for it to connect or to answer; absent: send.timeout_s."
+    )
+
+
+class Peer(Destination):
     """A DICOM application that this node sends to."""
 
     ae_title: AeTitle = Field(description="AE title of the peer.")
     host: Host = Field(description="Host name or address of the peer.")
     port: Port = Field(description="TCP port of the peer.")
-    profile: ProfileName = Field(
-        default=ProfileName.STANDARD,
-        description="How structure sets for it are written; see docs/profiles.md.",
-    )

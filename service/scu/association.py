@@ -77,7 +77,8 @@ def converse(
     try:
         return _ask(entity, peer, proposal, request)
     except socket.gaierror as error:
-        return TransientFailure(reason=f"host name {peer.host} has no address: {error.strerror}")
+        reason = f"host name {peer.host} has no address: {error.strerror}"
+        return TransientFailure(reason=reason, is_unreachable=True)
     finally:
         entity.close()
 
@@ -110,10 +111,11 @@ def _ask(
 def _not_established(association: Association, peer: Peer, *, is_connected: bool) -> Failure:
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"
     if not is_connected:
-        return TransientFailure(reason=f"no connection to {where}")
+        return TransientFailure(reason=f"no connection to {where}", is_unreachable=True)
     answer = association.acceptor.primitive
     if answer is None or answer.result is None:
-        return TransientFailure(reason=f"{where} did not answer the association request")
+        reason = f"{where} did not answer the association request"
+        return TransientFailure(reason=reason, is_unreachable=True)
     if answer.result == 0:
         return PermanentRefusal(reason=f"{where} does not take {_unaccepted(association)}")
     source, diagnostic = answer.result_source, answer.diagnostic

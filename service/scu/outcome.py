@@ -15,6 +15,8 @@ class TransientFailure:
     """Not now; another attempt may succeed."""
 
     reason: str
+    is_unreachable: bool = False  # nobody answered: whatever is sent there meets the same
+    retry_after_s: float | None = None  # what the peer asked for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ class StoredObject:
 
     path: Path
     sop_class_uid: str
+    sop_instance_uid: str
     transfer_syntax_uid: str
 
 
@@ -30,6 +31,7 @@ def look_at(path: Path) -> StoredObject:
         return StoredObject(
             path=path,
             sop_class_uid=str(meta.MediaStorageSOPClassUID),
+            sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
             transfer_syntax_uid=str(meta.TransferSyntaxUID),
         )
     except (InvalidDicomError, AttributeError) as error:

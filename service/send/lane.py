@@ -3,18 +3,20 @@
 import logging
 import random
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.config import Peer, SendSettings
-from service.scu.outcome import Outcome, PermanentRefusal, Sent
+from service.config import Confirm, Destination, SendSettings
+from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
 from service.send.backoff import Backoff
+from service.send.confirmation import Confirmation, Kept, Lost, NotYet
+from service.send.terms import Terms, terms_of
 from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox
 
 log = logging.getLogger(__name__)
 
-Store = Callable[[ClaimedDelivery, Peer], Outcome]
+Store = Callable[[ClaimedDelivery, Destination], Outcome]
+Ask = Callable[[ClaimedDelivery, Destination], Confirmation]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,8 @@ class Desk:
 
     outbox: Outbox
     store: Store
-    peer_of: Callable[[str], Peer | None]
+    ask: Ask
+    destination_of: Callable[[str], Destination | None]
     settings: SendSettings
     chance: random.Random
     stop: threading.Event
@@ -36,7 +39,7 @@ class Lane:
         self._destination = destination
         self._desk = desk
         self._lock = threading.Condition()
-        self._waiting: deque[ClaimedDelivery] = deque()
+        self._waiting: list[ClaimedDelivery] = []
         self._current: ClaimedDelivery | None = None
         self._thread = threading.Thread(target=self._run, name=f"send-{destination}")
 
@@ -50,9 +53,10 @@ class Lane:
         self._thread.start()
 
     def add(self, claim: ClaimedDelivery) -> None:
-        """Queues a delivery behind those that came before."""
+        """Queues a delivery behind those of more urgent jobs, and behind older ones."""
         with self._lock:
             self._waiting.append(claim)
+            self._waiting.sort(key=lambda one: (-one.priority, one.created_at, one.id))
             self._lock.notify()
 
     def held(self) -> list[ClaimedDelivery]:
@@ -85,7 +89,7 @@ class Lane:
             self._current = None
             while not self._waiting and not self._desk.stop.is_set():
                 self._lock.wait()
-            self._current = None if self._desk.stop.is_set() else self._waiting.popleft()
+            self._current = None if self._desk.stop.is_set() else self._waiting.pop(0)
             return self._current
 
     def _deliver(self, claim: ClaimedDelivery) -> None:
@@ -96,32 +100,55 @@ class Lane:
             log.info("delivery dropped: not ours any more", extra=self._about(**about))
             return
         outcome = self._attempt(claim)
-        said = outcome.note if isinstance(outcome, Sent) else outcome.reason
-        log.info("delivery: %s", type(outcome).__name__, extra=self._about(**about, reason=said))
+        about_it = self._about(**about, reason=_reason(outcome))
+        log.info("delivery: %s", type(outcome).__name__, extra=about_it)
         if not self._write(lambda: self._record(claim, outcome)):
             log.warning("the result of a delivery was not written", extra=self._about(**about))
 
-    def _attempt(self, claim: ClaimedDelivery) -> Outcome:
-        peer = self._desk.peer_of(self._destination)
-        if peer is None:
+    def _attempt(self, claim: ClaimedDelivery) -> Outcome | Confirmation:
+        destination = self._desk.destination_of(self._destination)
+        if destination is None:
             return PermanentRefusal(
                 reason=f"no destination or peer named {self._destination} stands in the settings"
             )
-        return self._desk.store(claim, peer)
+        return self._desk.ask(claim, destination) if claim.is_sent else self._desk.store(claim, destination)
 
-    def _record(self, claim: ClaimedDelivery, outcome: Outcome) -> bool:
-        desk = self._desk
+    def _record(self, claim: ClaimedDelivery, outcome: Outcome | Confirmation) -> bool:
+        desk, terms = self._desk, self._terms()
         if isinstance(outcome, Sent):
-            return desk.outbox.sent(claim)
+            return desk.outbox.sent(
+                claim, note=outcome.note, is_confirmed_later=terms.confirm is not Confirm.NONE
+            )
         if isinstance(outcome, PermanentRefusal):
             return desk.outbox.rejected(claim, reason=outcome.reason)
-        backoff = Backoff(first_s=desk.settings.backoff_s, longest_s=desk.settings.backoff_max_s)
-        return desk.outbox.retry_later(
+        if isinstance(outcome, Kept):
+            return desk.outbox.confirmed(claim, how=outcome.how)
+        if isinstance(outcome, NotYet):
+            return desk.outbox.unconfirmed(
+                claim, reason=outcome.reason, max_asks=terms.confirm_attempts, delay_s=terms.confirm_s
+            )
+        return self._try_later(claim, outcome, terms)
+
+    def _try_later(self, claim: ClaimedDelivery, outcome: TransientFailure | Lost, terms: Terms) -> bool:
+        """Have a failed attempt made again, when the destination says or after a delay that grows."""
+        backoff = Backoff(first_s=terms.backoff_s, longest_s=terms.backoff_max_s)
+        delay_s = backoff.delay_s(claim.attempt, self._desk.chance)
+        outbox, limit = self._desk.outbox, terms.max_attempts
+        if isinstance(outcome, Lost):
+            return outbox.retry_later(claim, reason=outcome.reason, max_attempts=limit, delay_s=delay_s)
+        delay_s = max(delay_s, outcome.retry_after_s or 0.0)
+        if claim.is_sent:
+            return outbox.not_asked(claim, reason=outcome.reason, max_attempts=limit, delay_s=delay_s)
+        return outbox.retry_later(
             claim,
             reason=outcome.reason,
-            max_attempts=desk.settings.max_attempts,
-            delay_s=backoff.delay_s(claim.attempt, desk.chance),
+            max_attempts=limit,
+            delay_s=delay_s,
+            unreachable=outcome.is_unreachable,
         )
+
+    def _terms(self) -> Terms:
+        return terms_of(self._desk.destination_of(self._destination), self._desk.settings)
 
     def _write(self, write: Callable[[], bool]) -> bool:
         """Returns what ``write`` does, however long the database is away; False where the node stops before."""
@@ -134,13 +161,17 @@ class Lane:
                 return False
 
     def _give_back(self, claim: ClaimedDelivery) -> None:
-        """Lets another sender have the delivery at once; the attempt that was none cannot park it."""
+        """Lets another sender have the delivery at once."""
         try:
-            self._desk.outbox.retry_later(
-                claim, reason="the sender stopped before its turn", max_attempts=claim.attempt + 1, delay_s=0
-            )
+            self._desk.outbox.give_back(claim)
         except DatabaseUnavailable as error:
             log.warning("not given back; its lease will end", extra=self._about(reason=str(error)))
 
     def _about(self, **more: object) -> dict[str, object]:
         return {"destination": self._destination, **more}
+
+
+def _reason(outcome: Outcome | Confirmation) -> str:
+    if isinstance(outcome, Sent):
+        return outcome.note
+    return outcome.how if isinstance(outcome, Kept) else outcome.reason

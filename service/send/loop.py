@@ -4,14 +4,11 @@ import logging
 import random
 import threading
 import time
-from pathlib import Path
 
-from service.config import Peer, Settings
-from service.errors import Refused
-from service.scu.client import Scu
-from service.scu.outcome import Outcome, PermanentRefusal, TransientFailure
+from service.config import Settings
+from service.send.door import Door
 from service.send.lane import Desk, Lane
-from service.store import ClaimedDelivery, DatabaseUnavailable, FileStore, Outbox, StorageUnavailable
+from service.store import DatabaseUnavailable, FileStore, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -19,20 +16,21 @@ log = logging.getLogger(__name__)
 def run_sender(
     settings: Settings, outbox: Outbox, files: FileStore, *, sender: str, stop: threading.Event
 ) -> None:
-    """Delivers structure sets until ``stop`` is set; what is under way then is finished and recorded.
+    """Delivers what waits until ``stop`` is set; what is under way then is finished and recorded.
 
     Args:
         settings: where the destinations are and how often they are tried.
         outbox: the deliveries.
-        files: where the structure sets lie.
+        files: where the objects lie.
         sender: this process's name in the leases; no two processes share one.
         stop: set to end.
     """
-    scu = Scu(calling_aet=settings.send.ae_title, timeout_s=settings.send.timeout_s)
+    door = Door(outbox=outbox, files=files, settings=settings.send)
     desk = Desk(
         outbox=outbox,
-        store=lambda claim, peer: _store(scu, files, claim, peer),
-        peer_of=settings.peer,
+        store=door.store,
+        ask=door.ask,
+        destination_of=settings.destination,
         settings=settings.send,
         chance=random.Random(),
         stop=stop,
@@ -86,13 +84,3 @@ class Dispatcher:
             for claim in lane.held() if lane.is_alive else ():
                 if not self._desk.outbox.heartbeat(claim, lease_s=lease_s):
                     lane.drop(claim)
-
-
-def _store(scu: Scu, files: FileStore, claim: ClaimedDelivery, peer: Peer) -> Outcome:
-    try:
-        with files.open(claim.result.path) as file:
-            return scu.store(Path(file.name), peer)
-    except StorageUnavailable as error:
-        return TransientFailure(reason=str(error))
-    except Refused as error:
-        return PermanentRefusal(reason=str(error))

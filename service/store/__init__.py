@@ -1,5 +1,6 @@
 """The only room with SQL, and the only one that writes files."""
 
+from service.store.commitments import Commitments
 from service.store.database import Clock, Database, utc_now
 from service.store.errors import (
     DatabaseUnavailable,
@@ -12,12 +13,15 @@ from service.store.errors import (
 from service.store.files import FileStore, Recovery
 from service.store.jobbook import JobBook
 from service.store.migrate import upgrade
+from service.store.notices import NoticeDesk
 from service.store.outbox import Outbox
 from service.store.recorder import Recorder
 from service.store.rows import (
     ClaimedDelivery,
     ClaimedJob,
+    CommitmentReport,
     DeliveryStatus,
+    FailedJob,
     JobEvent,
     JobStatus,
     OpenJob,
@@ -29,18 +33,22 @@ from service.store.rows import (
     StudySeries,
 )
 from service.store.series import SeriesDesk
-from service.store.states import DeliveryState, EventKind, JobState, Outcome, Sealed
+from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState, Outcome, Sealed
 from service.store.workqueue import WorkQueue
 
 __all__ = [
     "ClaimedDelivery",
     "ClaimedJob",
     "Clock",
+    "CommitmentReport",
+    "Commitments",
     "Database",
     "DatabaseUnavailable",
+    "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
     "EventKind",
+    "FailedJob",
     "FileLost",
     "FileStore",
     "JobBook",
@@ -49,6 +57,7 @@ __all__ = [
     "JobStatus",
     "NotAllowed",
     "NotRecorded",
+    "NoticeDesk",
     "OpenJob",
     "Order",
     "Outbox",

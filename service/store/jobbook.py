@@ -1,6 +1,7 @@
 """The store as people see it: lists, histories, and their commands."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -15,6 +16,7 @@ from service.store.states import (
     CANCELLABLE,
     RERUNNABLE,
     RETRYABLE,
+    DeliveryKind,
     DeliveryState,
     EventKind,
     JobState,
@@ -23,6 +25,7 @@ from service.store.transitions import NO_LEASE, Move, lock, move, withdraw_deliv
 from service.store.versions import succeed
 
 MOST_IN_A_QUERY = 500
+IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
 
 
 class JobBook:
@@ -65,7 +68,7 @@ class JobBook:
 
     def deliveries(self, job_id: int) -> list[DeliveryStatus]:
         """Give the job's destinations and how they stand."""
-        query = select(delivery).where(delivery.c.job_id == job_id).order_by(delivery.c.destination)
+        query = select(delivery).where(delivery.c.job_id == job_id).order_by(*IN_ORDER)
         with self._database.reading() as connection:
             return [_delivery_of(row) for row in connection.execute(query)]
 
@@ -158,31 +161,32 @@ def _goes_on_as(row: Row[Any]) -> JobState:
 
 
 def _deliver_again(connection: Connection, job_id: int) -> None:
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.job_id == job_id, delivery.c.state != DeliveryState.SENT)
-        .values(
-            state=DeliveryState.PENDING,
-            reason="",
-            attempts=0,
-            not_before=None,
-            lease_owner=None,
-            lease_number=delivery.c.lease_number + 1,  # a sender that still works on it has lost it
-            lease_expires_at=None,
+    """Send what no destination has, each fallback only if it is needed once more."""
+    anew = {
+        "reason": "",
+        "attempts": 0,
+        "asked": 0,
+        "not_before": None,
+        "unreachable": False,
+        "lease_owner": None,
+        "lease_number": delivery.c.lease_number + 1,  # a sender that still works on it has lost it
+        "lease_expires_at": None,
+    }
+    of_the_result = [delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT]
+    for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.HELD, True)):
+        connection.execute(
+            update(delivery)
+            .where(
+                *of_the_result,
+                delivery.c.state != DeliveryState.SENT,
+                (delivery.c.standby_for != "") == standing_by,
+            )
+            .values(state=state, **anew)
         )
-    )
 
 
 def _delivery_of(row: Row[Any]) -> DeliveryStatus:
-    return DeliveryStatus(
-        id=row.id,
-        destination=row.destination,
-        state=row.state,
-        reason=row.reason,
-        attempts=row.attempts,
-        not_before=row.not_before,
-        sent_at=row.sent_at,
-    )
+    return DeliveryStatus(**{field.name: row._mapping[field.name] for field in fields(DeliveryStatus)})
 
 
 def _status_of(row: Row[Any]) -> JobStatus:

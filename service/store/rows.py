@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import Refused
-from service.store.states import DeliveryState, EventKind, JobState
+from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
 
 CT_SOP_CLASSES = frozenset(
     {
@@ -29,10 +29,11 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """A durable file and the destination that gets it."""
+    """A durable file and the destination that gets it; with ``standby_for`` only when one of those does not take theirs."""
 
     destination: str
     file: StoredFile
+    standby_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,23 +154,58 @@ class ClaimedDelivery:
     job_id: int
     job_uid: UUID
     destination: str
+    kind: DeliveryKind
+    priority: int  # of the job
+    created_at: datetime
+    is_sent: bool  # the destination took it, and is to be asked whether it keeps it
     attempt: int  # 1 for the first
+    asked: int  # how often it was asked, this time included
     result: StoredFile
     sender: str
     lease_number: int
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommitmentReport:
+    """What a destination reported of an object: that it keeps it, or why not ((0008,1197) Failure Reason)."""
+
+    failure_reason: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedJob:
+    """A job that failed for good and of which no destination was told yet."""
+
+    id: int
+    uid: UUID
+    version: int
+    state: JobState
+    reason: str
+    study_uid: str
+    series_uid: str
+    calling_aet: str
+    rule: str  # empty where none had matched
+    was_contoured: bool  # what failed is the delivery
+    served: frozenset[str]  # destinations that have the result
+    failed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeliveryStatus:
-    """One destination of a job, for people."""
+    """One object on its way to one destination, for people."""
 
     id: int
     destination: str
+    kind: DeliveryKind
     state: DeliveryState
     reason: str
+    note: str  # what the destination said when it took it
+    standby_for: str  # the destinations for which this one is the fallback
     attempts: int
     not_before: datetime | None
     sent_at: datetime | None
+    asked: int  # how often it was asked whether it keeps the object
+    confirmed_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +239,7 @@ class JobStatus:
     delivered_at: datetime | None  # the last destination has it
     not_before: datetime | None
     superseded_by: int | None
-    destinations: str  # "tps: sent, pacs: pending (reason)"
+    destinations: str  # "pacs: 4 sent; tps: 3 sent, 1 pending (reason)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -20,11 +21,12 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from typing_extensions import override
 
-from service.store.states import DeliveryState, EventKind, JobState
+from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -114,6 +116,8 @@ job = Table(
     Column("result_path", String(255)),
     Column("result_size_bytes", BigInteger),
     Column("result_sha256", String(64)),
+    Column("notice_due_at", UtcTime),  # since when the job has failed for good and nobody was told
+    Column("notice_decided", Boolean, nullable=False, server_default=false()),  # once a job version
     UniqueConstraint("series_uid", "called_aet", "calling_aet", "version", name="job_version"),
     CheckConstraint("(state = 'running') = (lease_owner IS NOT NULL)", name="job_running_has_worker"),
     CheckConstraint(
@@ -183,8 +187,12 @@ delivery = Table(
     Column("path", String(255), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
+    Column("kind", _enum(DeliveryKind, "delivery_kind"), nullable=False, server_default="result"),
+    Column("standby_for", Text, nullable=False, server_default=""),  # whom it stands in for: "tps, pacs"
     Column("state", _enum(DeliveryState, "delivery_state"), nullable=False, index=True),
     Column("reason", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),  # what the destination said when it took it
+    Column("unreachable", Boolean, nullable=False, server_default=false()),  # at the last attempt
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", UtcTime),
     Column("lease_owner", String(128)),
@@ -192,7 +200,21 @@ delivery = Table(
     Column("lease_expires_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
+    Column("asked", Integer, nullable=False, server_default="0"),  # how often whether it is kept
+    Column("confirmed_at", UtcTime),
     UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
+)
+
+# Storage commitment: what was asked of a destination, and what it reported.
+commitment = Table(
+    "commitment",
+    METADATA,
+    Column("transaction_uid", String(64), primary_key=True),
+    Column("delivery_id", ROW_ID, ForeignKey("delivery.id"), nullable=False, index=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("reported_at", UtcTime),
+    Column("failure_reason", Integer),  # (0008,1197) of the report; absent: it is kept
 )
 
 # The view for administrators, made by the migrations; not part of METADATA because nothing creates it from here.

@@ -74,12 +74,13 @@ class SeriesDesk:
                 return Sealed.CHANGED
             return self._queue(connection, row, order, _content_hash(instances_of(connection, seen.id)))
 
-    def refuse(self, job_id: int, reason: str) -> bool:
-        """End an open job with the reason in plain words."""
+    def refuse(self, job_id: int, reason: str, *, rule: str = "") -> bool:
+        """End an open job with the reason in plain words; ``rule`` says who is to be told."""
         with self._database.writing() as connection:
             row = lock(connection, job_id)
             step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
-            return row is not None and move(connection, row, step, self._database.clock(), reason=reason)
+            now = self._database.clock()
+            return row is not None and move(connection, row, step, now, reason=reason, rule=rule)
 
     def _queue(self, connection: Connection, row: Row[Any], order: Order, content_hash: str) -> Sealed:
         now = self._database.clock()

@@ -21,14 +21,24 @@ class JobState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """Where one structure set stands on its way to one destination."""
+    """Where one object stands on its way to one destination."""
 
+    HELD = "held"  # for a fallback destination, until it is needed
     PENDING = "pending"
     SENDING = "sending"
+    UNCONFIRMED = "unconfirmed"  # the destination took it and has not yet said that it keeps it
+    CONFIRMING = "confirming"
     SENT = "sent"
     REJECTED = "rejected"
     PARKED = "parked"
     WITHDRAWN = "withdrawn"
+
+
+class DeliveryKind(StrEnum):
+    """What is delivered."""
+
+    RESULT = "result"
+    NOTICE = "notice"  # that there is no result, and why
 
 
 class Outcome(StrEnum):
@@ -61,9 +71,14 @@ class EventKind(StrEnum):
     PARKED = "parked"
     REFUSED = "refused"
     FINISHED = "finished"
+    NOTE = "note"
     SENT = "sent"
     SEND_FAILED = "send failed"
     SEND_REJECTED = "send rejected"
+    UNCONFIRMED = "unconfirmed"
+    CONFIRMED = "confirmed"
+    FALLBACK = "fallback"
+    NOTICE = "notice"
     DONE = "done"
     CANCELLED = "cancelled"
     RETRIED = "retried"
@@ -74,6 +89,8 @@ class EventKind(StrEnum):
 
 _J = JobState
 OPEN = frozenset({_J.RECEIVED, _J.WAITING})
+# Where a job stays until a person acts: what a failure notice tells.
+FAILED_FOR_GOOD = frozenset({_J.REFUSED, _J.PARKED})
 CLAIMABLE = frozenset({_J.QUEUED, _J.FAILED})
 # What a newer version of the same series ends. Done, refused and cancelled jobs keep their state.
 ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING, _J.PARKED})

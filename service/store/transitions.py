@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from service.store.schema import delivery, job, job_event
-from service.store.states import TRANSITIONS, DeliveryState, EventKind, JobState
+from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 
+NOT_BEGUN = (DeliveryState.HELD, DeliveryState.PENDING)
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
 
 
@@ -52,6 +53,8 @@ def move(
         return False
     if step.to not in TRANSITIONS[source]:
         raise AssertionError(f"no transition leads from {source} to {step.to}")
+    if step.to in FAILED_FOR_GOOD and not row.notice_decided:
+        values["notice_due_at"] = at
     changed = connection.execute(
         update(job).where(job.c.id == row.id, job.c.state == source, *guards).values(state=step.to, **values)
     )
@@ -79,6 +82,11 @@ def withdraw_deliveries(connection: Connection, job_id: int, reason: str) -> Non
     """Stop the deliveries of a job that have not begun; one that is being sent ends by itself."""
     connection.execute(
         update(delivery)
-        .where(delivery.c.job_id == job_id, delivery.c.state == DeliveryState.PENDING)
+        .where(delivery.c.job_id == job_id, delivery.c.state.in_(NOT_BEGUN))
         .values(state=DeliveryState.WITHDRAWN, reason=reason)
+    )
+    connection.execute(  # the destination has it; nobody asks any more whether it keeps it
+        update(delivery)
+        .where(delivery.c.job_id == job_id, delivery.c.state == DeliveryState.UNCONFIRMED)
+        .values(state=DeliveryState.SENT, reason=f"not confirmed: {reason}")
     )

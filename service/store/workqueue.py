@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from service.store.database import Database
+from service.store.parcels import delivery_rows
 from service.store.readers import instances_of
 from service.store.rows import ClaimedJob, Parcel, StoredInstance
 from service.store.schema import delivery, job
-from service.store.states import CLAIMABLE, DeliveryState, EventKind, JobState
+from service.store.states import CLAIMABLE, EventKind, JobState
 from service.store.transitions import NO_LEASE, Line, Move, lock, move, tell
 
 RUNNING = frozenset({JobState.RUNNING})
@@ -79,7 +80,7 @@ class WorkQueue:
     def finish(self, claim: ClaimedJob, *, parcels: Sequence[Parcel], notes: Sequence[str] = ()) -> bool:
         """Record one delivery a parcel and what people should know of the result; the job is then delivering.
 
-        The first parcel's file stands for the job's result.
+        The first parcel's file stands for the job's result. Parcels that stand by for another destination are held.
         """
         if not parcels:
             raise ValueError(f"job {claim.id} has a structure set and no destination for it")
@@ -89,33 +90,21 @@ class WorkQueue:
             to=JobState.DELIVERING,
             kind=EventKind.FINISHED,
             sources=RUNNING,
-            message="; ".join([f"for {', '.join(dict.fromkeys(p.destination for p in parcels))}", *notes]),
+            message=f"for {', '.join(dict.fromkeys(p.destination for p in parcels if not p.standby_for))}",
         )
-        deliveries = [
-            {
-                "job_id": claim.id,
-                "destination": parcel.destination,
-                "path": parcel.file.path,
-                "size_bytes": parcel.file.size_bytes,
-                "sha256": parcel.file.sha256,
-                "state": DeliveryState.PENDING,
-                "created_at": now,
-            }
-            for parcel in dict.fromkeys(parcels)
-        ]
+        values = {
+            "result_path": result.path,
+            "result_size_bytes": result.size_bytes,
+            "result_sha256": result.sha256,
+        }
         with self._database.writing() as connection:
-            if not self._leave(
-                connection,
-                claim,
-                step,
-                finished_at=now,
-                reason="",
-                result_path=result.path,
-                result_size_bytes=result.size_bytes,
-                result_sha256=result.sha256,
-            ):
+            if not self._leave(connection, claim, step, finished_at=now, reason="", **values):
                 return False
-            connection.execute(insert(delivery), deliveries)
+            for note in dict.fromkeys(notes):
+                delivering = JobState.DELIVERING
+                line = Line(kind=EventKind.NOTE, source=delivering, to=delivering, message=note)
+                tell(connection, claim.id, now, line)
+            connection.execute(insert(delivery), delivery_rows(claim.id, parcels, now))
             return True
 
     def postpone(self, claim: ClaimedJob, *, reason: str, delay_s: float) -> bool:

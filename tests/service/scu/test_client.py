@@ -114,7 +114,8 @@ def test_a_destination_with_no_association_left_is_tried_again(scu, start_destin
 
 def test_nobody_listening_is_tried_again(scu, file, free_port):
     outcome = scu.store(file, Peer(ae_title="TPS", host="127.0.0.1", port=free_port))
-    assert outcome == TransientFailure(reason=f"no connection to TPS at 127.0.0.1:{free_port}")
+    reason = f"no connection to TPS at 127.0.0.1:{free_port}"
+    assert outcome == TransientFailure(reason=reason, is_unreachable=True)
 
 
 def test_an_unknown_host_is_tried_again(scu, file):

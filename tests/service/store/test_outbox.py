@@ -17,7 +17,7 @@ def test_the_job_is_done_when_the_last_destination_has_it(node: Node) -> None:
     assert node.outbox.sent(second)
     status = node.book.job(job)
     assert (status.state, status.delivered_at) == (JobState.DONE, now)
-    assert status.destinations == "pacs: sent, tps: sent"
+    assert status.destinations == "pacs: 1 sent; tps: 1 sent"
     assert node.outbox.claim_delivery("s1", lease_s=60) is None
 
 

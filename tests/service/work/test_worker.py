@@ -102,7 +102,7 @@ def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queue
     assert worker(queued, Server(brainstem_and_larynx)).work_one()
 
     job = queued.job()
-    assert (job.state, job.destinations) == (JobState.DELIVERING, "tps: pending")
+    assert (job.state, job.destinations) == (JobState.DELIVERING, "tps: 1 pending")
     delivery = queued.outbox.claim_delivery("s1", lease_s=60)
     assert delivery is not None
     structure_set = dcmread(BytesIO(queued.files.read(delivery.result.path)))
