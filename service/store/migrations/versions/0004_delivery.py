@@ -52,7 +52,12 @@ EVENT_KINDS = (
 VIEW = """
 CREATE VIEW job_status AS
 SELECT job.id AS job_id, job.uid, job.version, job.state, job.stage, job.reason, job.series_uid, job.study_uid,
-       job.calling_aet AS sender, job.called_aet, job.slice_count AS slices,{completeness}
+       job.calling_aet AS sender, job.called_aet, job.slice_count AS slices, job.expected_images,
+       CASE WHEN job.content_hash IS NOT NULL THEN 'complete'
+            WHEN job.reason LIKE 'incomplete:%' THEN 'incomplete'
+            WHEN job.state = 'waiting' THEN 'waiting'
+            WHEN job.state = 'received' THEN 'receiving'
+            ELSE '' END AS completeness,
        {since} AS seconds_since_last_slice,
        job.rule, job.model, job.model_version, job.priority, job.attempts, COALESCE(job.lease_owner, '') AS worker,
        job.received_at, job.last_received_at, job.queued_at, job.started_at, job.finished_at, job.delivered_at,
@@ -70,13 +75,6 @@ SELECT job.id AS job_id, job.uid, job.version, job.state, job.stage, job.reason,
            GROUP BY place ORDER BY place) AS lines), '') AS destinations
 FROM job
 """
-COMPLETENESS = """
-       job.expected_images,
-       CASE WHEN job.content_hash IS NOT NULL THEN 'complete'
-            WHEN job.reason LIKE 'incomplete:%' THEN 'incomplete'
-            WHEN job.state = 'waiting' THEN 'waiting'
-            WHEN job.state = 'received' THEN 'receiving'
-            ELSE '' END AS completeness,"""
 RANK = (
     "CASE state WHEN 'sent' THEN 0 WHEN 'confirming' THEN 1 WHEN 'unconfirmed' THEN 2 WHEN 'sending' THEN 3 "
     "WHEN 'pending' THEN 4 ELSE 5 END"
@@ -126,9 +124,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("transaction_uid"),
     )
     op.create_index("ix_commitment_delivery_id", "commitment", ["delivery_id"], unique=False)
-    columns = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("job")}
-    completeness = COMPLETENESS if "expected_images" in columns else ""
-    op.execute(VIEW.format(completeness=completeness, **WORDS[op.get_bind().dialect.name]))
+    op.execute(VIEW.format(**WORDS[op.get_bind().dialect.name]))
 
 
 def _allow(table: str, checks: dict[str, tuple[str, Sequence[str]]]) -> None:
