@@ -14,12 +14,15 @@ from inference.errors import SpecRefused
 from inference.spec import ModelSpec, load_specs
 from service.assemble import Assembler
 from service.config import Settings, SettingsRefused
+from service.keep import Sweeper
 from service.receive.server import Receiver
 from service.send.loop import run_sender
 from service.store import (
     Database,
+    DiskGauge,
     FileStore,
     JobBook,
+    Keeper,
     Outbox,
     Recorder,
     SeriesDesk,
@@ -119,6 +122,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             models=models,
             templates=templates(settings, models),
             settings=settings,
+            has_room=disk_gauge(settings),
         ).run(stop)
 
 
@@ -126,6 +130,33 @@ def send(settings: Settings, stop: threading.Event) -> None:
     """The role send, until ``stop`` is set and what is under way is recorded."""
     with opened_store(settings) as store:
         run_sender(settings, Outbox(store.database), store.files, sender=process_name("send"), stop=stop)
+
+
+def keep(settings: Settings, stop: threading.Event) -> None:
+    """The role keep, until ``stop`` is set."""
+    with opened_store(settings) as store:
+        sweeper(settings, store).run(stop)
+
+
+def sweeper(settings: Settings, store: Store) -> Sweeper:
+    """What removes files whose time is over, and verifies the others."""
+    return Sweeper(
+        keeper=Keeper(store.database),
+        files=store.files,
+        gauge=disk_gauge(settings),
+        settings=settings.keep,
+        clock=utc_now,
+    )
+
+
+def disk_gauge(settings: Settings) -> DiskGauge:
+    """What tells whether the storage folder has room."""
+    return DiskGauge(
+        settings.node.storage_dir,
+        refuse_below_bytes=settings.keep.refuse_below_free_bytes,
+        refuse_below_percent=settings.keep.refuse_below_free_percent,
+        warn_below_percent=settings.keep.warn_below_free_percent,
+    )
 
 
 def triton(settings: Settings, stop: threading.Event) -> None:
@@ -184,12 +215,15 @@ def _recover(store: Store) -> None:
 __all__ = [
     "Store",
     "assemble",
+    "disk_gauge",
     "embedded_triton",
+    "keep",
     "model_specs",
     "opened_store",
     "process_name",
     "receive",
     "send",
+    "sweeper",
     "templates",
     "triton",
     "triton_client",

@@ -102,7 +102,7 @@ def _empty(folder: str, name: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        connection.execute("TRUNCATE job, instance RESTART IDENTITY CASCADE")
+        connection.execute("TRUNCATE job, instance, removal, project RESTART IDENTITY CASCADE")
 
 
 def _postgres_url(folder: str, name: str) -> str:

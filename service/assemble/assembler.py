@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from io import BytesIO
 
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 from imaging.errors import ImageRefused, RefusalCode
 from imaging.headers import parse_header
@@ -15,7 +16,7 @@ from imaging.stack import check_stack
 from inference.spec import ModelSpec
 from service.config import Rule, SeriesFacts, Settings
 from service.errors import TryAgain
-from service.store import Clock, FileStore, OpenJob, Order, Sealed, SeriesDesk
+from service.store import Clock, FileLost, FileStore, OpenJob, Order, Sealed, SeriesDesk
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,12 @@ class Assembler:
         quiet = timedelta(seconds=self._quiet_s(job))
         if now - job.last_received_at < quiet:
             return
-        finding = self._finding(job)
+        try:
+            finding = self._finding(job)
+        except (FileLost, InvalidDicomError) as reason:
+            if not self._refuse_damaged(job):
+                log.warning("job %d is looked at again: %s", job.id, reason)
+            return
         if finding.rule is not None and now - job.last_received_at < timedelta(
             seconds=self._rule_quiet_s(finding.rule)
         ):
@@ -121,11 +127,22 @@ class Assembler:
             if self.desk.hold(job.id, f"incomplete: {refusal.message}"):
                 log.info("job %d waits: %s", job.id, refusal.message)
             return
-        self._refuse(job, refusal.message)
+        if not self._refuse_damaged(job):
+            self._refuse(job, refusal.message)
 
     def _refuse(self, job: OpenJob, reason: str) -> None:
         if self.desk.refuse(job.id, reason):
             log.warning("job %d refused: %s", job.id, reason)
+
+    def _refuse_damaged(self, job: OpenJob) -> bool:
+        """Refuse the job where a stored image is not what was received; False where all are."""
+        for instance in self.desk.instances_of(job.id):
+            if not self.files.verify(instance.file):
+                self.desk.damaged(instance.file.path)
+                message = f"the stored image {instance.sop_instance_uid} is missing or damaged"
+                self._refuse(job, f"{message}; send the series again")
+                return True
+        return False
 
     def _seal(self, job: OpenJob, rule: Rule) -> None:
         if not self.settings.destinations_for(rule, job.calling_aet):

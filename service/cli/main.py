@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, lint, roles, template
+from service.cli import admin, keep, lint, roles, template
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -52,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     ):
         _verb(verbs, name, run, what)
     _admin_verbs(verbs)
+    keep.add_arguments(
+        _verb(
+            verbs, "keep", keep.keep, "the role that removes what is over and verifies the rest", json=True
+        ),
+        _verb(verbs, "verify", keep.verify, "compare stored files with their checksums", json=True),
+    )
     _lint_verb(verbs)
     template.add_arguments(
         _verb(verbs, "template", template.run, "check a structure template, or import one")

@@ -16,6 +16,7 @@ RUNNERS: dict[str, Callable[[Settings, threading.Event], None]] = {
     "assemble": wiring.assemble,
     "work": wiring.work,
     "send": wiring.send,
+    "keep": wiring.keep,
     "triton": wiring.triton,
 }
 
@@ -40,7 +41,7 @@ def serve(arguments: argparse.Namespace) -> int:
     with wiring.opened_store(settings):
         pass
     names = ["triton"] if settings.triton.embedded else []
-    names += ["receive", "assemble", "work", "send"]
+    names += ["receive", "assemble", "work", "send", "keep"]
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     supervise(roles, stopped_by_signals())
     return 0

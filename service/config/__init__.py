@@ -1,6 +1,7 @@
 """Settings: the only reader of the settings file and of the environment."""
 
 from service.config.document import SettingLine, setting_lines
+from service.config.keep import KeepSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
 from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
 from service.config.settings import (
@@ -25,6 +26,7 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
+    "KeepSettings",
     "LogLevel",
     "NodeSettings",
     "OnFailure",

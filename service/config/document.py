@@ -14,7 +14,7 @@ from service.config.settings import DatabaseUrl, Settings
 from service.config.values import Section
 
 ONE_OF = "one of "
-UNITS = {"_s": "seconds", "_bytes": "bytes", "_mm": "mm"}
+UNITS = {"_s": "seconds", "_bytes": "bytes", "_mm": "mm", "_days": "days", "_percent": "percent"}
 KINDS: dict[Any, str] = {
     bool: "true or false",
     int: "whole number",

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from typing_extensions import override
 
+from service.config.keep import KeepSettings
 from service.config.references import problems
 from service.config.rules import Rule, SeriesFacts
 from service.config.values import (
@@ -202,6 +203,7 @@ class Settings(Section):
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
+    keep: KeepSettings = Field(default=KeepSettings(), description="How long things are kept.")
     destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
     peers: dict[Name, Peer] = Field(
         default={}, description="Where senders listen, for `return_to_sender`, by name."

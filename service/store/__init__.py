@@ -4,6 +4,7 @@ from service.store.commitments import Commitments
 from service.store.database import Clock, Database, utc_now
 from service.store.errors import (
     DatabaseUnavailable,
+    FileDamaged,
     FileLost,
     NotAllowed,
     NotRecorded,
@@ -12,6 +13,7 @@ from service.store.errors import (
 )
 from service.store.files import FileStore, Recovery
 from service.store.jobbook import JobBook
+from service.store.keeping import Checkable, Expired, Keeper, Kind, Policy
 from service.store.migrate import upgrade
 from service.store.notices import NoticeDesk
 from service.store.outbox import Outbox
@@ -33,10 +35,12 @@ from service.store.rows import (
     StudySeries,
 )
 from service.store.series import SeriesDesk
+from service.store.space import DiskGauge, Room
 from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState, Outcome, Sealed
 from service.store.workqueue import WorkQueue
 
 __all__ = [
+    "Checkable",
     "ClaimedDelivery",
     "ClaimedJob",
     "Clock",
@@ -47,14 +51,19 @@ __all__ = [
     "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
+    "DiskGauge",
     "EventKind",
+    "Expired",
     "FailedJob",
+    "FileDamaged",
     "FileLost",
     "FileStore",
     "JobBook",
     "JobEvent",
     "JobState",
     "JobStatus",
+    "Keeper",
+    "Kind",
     "NotAllowed",
     "NotRecorded",
     "NoticeDesk",
@@ -63,9 +72,11 @@ __all__ = [
     "Outbox",
     "Outcome",
     "Parcel",
+    "Policy",
     "ReceivedInstance",
     "Recorder",
     "Recovery",
+    "Room",
     "Sealed",
     "SeriesDesk",
     "StorageFull",

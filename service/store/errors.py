@@ -15,6 +15,14 @@ class FileLost(Refused):
     """A row names a file that is not in the storage folder."""
 
 
+class FileDamaged(FileLost):
+    """A stored file is missing or has other bytes than were kept."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class DatabaseUnavailable(TryAgain):
     """The database is gone, locked or full; whether the last change was kept is not known."""
 

@@ -7,13 +7,14 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import BinaryIO
 
-from service.store.errors import FileLost, StorageFull, StorageUnavailable
+from service.store.errors import FileDamaged, FileLost, StorageFull, StorageUnavailable
 from service.store.rows import StoredFile
 
 OBJECTS = "objects"
@@ -90,18 +91,56 @@ class FileStore:
         with translated(f"the file {file.path} cannot be removed"):
             self._place(file.path).unlink(missing_ok=True)
 
-    def verify(self, file: StoredFile) -> bool:
-        """Tell whether the file is there with its size and checksum."""
+    def remove(self, path: str, *, marked_at: datetime) -> bool:
+        """Unlink a file whose row is marked as removed since then; False, and it stays, where it was written later.
+
+        The same image sent again lands on the same path, perhaps at this moment: it is put aside first and looked at.
+        """
+        place, aside = self._place(path), self._root / PARTS / f"{secrets.token_hex(16)}.part"
+        with translated(f"the file {path} cannot be removed"):
+            try:
+                if place.stat().st_mtime > marked_at.timestamp():
+                    return False
+                place.rename(aside)
+            except FileNotFoundError:
+                return True
+            if aside.stat().st_mtime > marked_at.timestamp():
+                with suppress(FileExistsError):
+                    os.link(aside, place)
+                aside.unlink()
+                return False
+            aside.unlink()
+        return True
+
+    def verify(self, file: StoredFile, *, pace: Callable[[int], None] = lambda _: None) -> bool:
+        """Tell whether the file is there with its size and checksum, as the disk has it rather than the page cache.
+
+        Args:
+            file: what its row says.
+            pace: is told the size in bytes of each piece that was read, and may wait.
+        """
         digest = hashlib.sha256()
         try:
             with self.open(file.path) as stream, translated(f"the file {file.path} cannot be read"):
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 size_bytes = len(stream.read(file.header_bytes))
                 while chunk := stream.read(CHUNK_BYTES):
                     size_bytes += len(chunk)
                     digest.update(chunk)
+                    pace(len(chunk))
         except FileLost:
             return False
         return size_bytes == file.size_bytes and digest.hexdigest() == file.sha256
+
+    def read_whole(self, file: StoredFile) -> bytes:
+        """Give the bytes of a stored file that are what was kept; FileDamaged where they are not."""
+        try:
+            data = self.read(file.path)
+        except FileLost as error:
+            raise FileDamaged(f"the file {file.path} is missing", file.path) from error
+        if len(data) != file.size_bytes or _sha256(data, file.header_bytes) != file.sha256:
+            raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
+        return data
 
     def recover(
         self, known: Callable[[Collection[str]], Collection[str]], *, min_age_s: float = 60
@@ -154,6 +193,10 @@ def _path(uid: str, digest: "hashlib._Hash", header: bytes) -> str:
     digest.update(header)
     who = hashlib.sha256(uid.encode()).hexdigest()[:40]
     return f"{OBJECTS}/{who[:2]}/{who}-{digest.hexdigest()[:40]}.dcm"
+
+
+def _sha256(data: bytes, start: int) -> str:
+    return hashlib.sha256(memoryview(data)[start:]).hexdigest()
 
 
 def _write_all(descriptor: int, data: bytes) -> int:

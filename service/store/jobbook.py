@@ -10,8 +10,9 @@ from service.store.cancelled import begin_to_watch
 from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.readers import instance_of, instances_of, result_of
+from service.store.revival import kept
 from service.store.rows import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.schema import delivery, instance, job, job_event, job_status
+from service.store.schema import delivery, instance, job, job_event, job_status, removal
 from service.store.states import (
     CANCELLABLE,
     RERUNNABLE,
@@ -98,7 +99,7 @@ class JobBook:
         with self._database.reading() as connection:
             for start in range(0, len(asked), MOST_IN_A_QUERY):
                 some = asked[start : start + MOST_IN_A_QUERY]
-                for column in (instance.c.path, delivery.c.path):
+                for column in (instance.c.path, delivery.c.path, removal.c.path):
                     known.update(connection.execute(select(column).where(column.in_(some))).scalars())
         return frozenset(known)
 
@@ -124,6 +125,7 @@ class JobBook:
                     f"job {job_id} cannot be tried again: job {row.superseded_by} took its place"
                 )
             target = _goes_on_as(row)
+            _check_files(connection, row, target)
             step = Move(to=target, kind=EventKind.RETRIED, sources=RETRYABLE)
             now = self._database.clock()
             move(connection, row, step, now, reason="", attempts=0, not_before=None)
@@ -135,6 +137,7 @@ class JobBook:
         """Open a new version of a job that came to an end, with the same slices; return its number."""
         with self._database.writing() as connection:
             row = _locked(connection, job_id, "run again", RERUNNABLE)
+            _check_files(connection, row, JobState.RECEIVED)
             opened = succeed(
                 self._database, connection, row, f"run again by hand, after version {row.version}", passes=1
             )
@@ -152,6 +155,19 @@ def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Colle
             f"job {job_id} is {row.state} and cannot be {done_to_it}; only one that is {', '.join(sorted(sources))} can"
         )
     return row
+
+
+def _check_files(connection: Connection, row: Row[Any], target: JobState) -> None:
+    """Refuse what needs files that retention has removed."""
+    if target is JobState.DELIVERING:
+        gone = select(delivery.c.id).where(delivery.c.job_id == row.id, delivery.c.removed_at.is_not(None))
+        if connection.execute(gone.limit(1)).first() is not None:
+            raise NotAllowed(f"the objects made for job {row.id} were removed after their time; run it again")
+    elif (left := kept(connection, row)) < row.slice_count:
+        raise NotAllowed(
+            f"{row.slice_count - left} of the {row.slice_count} images of job {row.id} were removed after their "
+            "time; send the series again"
+        )
 
 
 def _goes_on_as(row: Row[Any]) -> JobState:

@@ -9,7 +9,7 @@ from service.store.schema import arrival, instance, job
 
 
 def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
-    """Give the instances of a job: what came for its requester up to its version, by SOP Instance UID."""
+    """Give the instances of a job that are kept: what came for its requester up to its version, by SOP Instance UID."""
     came_for_it = and_(
         arrival.c.called_aet == job.c.called_aet,
         arrival.c.calling_aet == job.c.calling_aet,
@@ -20,7 +20,7 @@ def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
         .select_from(job)
         .join(instance, instance.c.series_uid == job.c.series_uid)
         .join(arrival, and_(arrival.c.instance_id == instance.c.id, came_for_it))
-        .where(job.c.id == job_id)
+        .where(job.c.id == job_id, instance.c.removed_at.is_(None))
         .order_by(instance.c.sop_instance_uid)
     )
     return [instance_of(row) for row in rows]

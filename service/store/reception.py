@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from service.store.cancelled import open_if_sent_whole
 from service.store.database import Database
+from service.store.revival import revive
 from service.store.rows import ReceivedInstance
 from service.store.schema import arrival, instance, job
 from service.store.states import EventKind, JobState, Outcome
@@ -55,6 +56,8 @@ def _keep_instances(
         [_instance_values(first[uid], now) for uid in sorted(first)],
     )
     fresh = set(new.scalars())
+    known = {uid: _instance_values(one, now) for uid, one in first.items() if uid not in fresh}
+    fresh |= revive(connection, known, now)
     kept = {
         row.sop_instance_uid: row
         for row in connection.execute(

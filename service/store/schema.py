@@ -78,6 +78,9 @@ instance = Table(
     Column("header_bytes", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("received_at", UtcTime, nullable=False),
+    Column("removed_at", UtcTime),  # by retention: the row stays, the file goes
+    Column("verified_at", UtcTime),
+    Column("damaged_at", UtcTime),  # the file was found missing or with another checksum
 )
 
 job = Table(
@@ -202,6 +205,9 @@ delivery = Table(
     Column("sent_at", UtcTime),
     Column("asked", Integer, nullable=False, server_default="0"),  # how often whether it is kept
     Column("confirmed_at", UtcTime),
+    Column("removed_at", UtcTime),
+    Column("verified_at", UtcTime),
+    Column("damaged_at", UtcTime),
     UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
 )
 
@@ -215,6 +221,50 @@ commitment = Table(
     Column("asked_at", UtcTime, nullable=False),
     Column("reported_at", UtcTime),
     Column("failure_reason", Integer),  # (0008,1197) of the report; absent: it is kept
+)
+
+# Files whose rows are marked as removed and that are still to be unlinked.
+removal = Table(
+    "removal",
+    METADATA,
+    Column("path", String(255), primary_key=True),
+    Column("marked_at", UtcTime, nullable=False),
+)
+
+# Research copies: a project's secret, and the way back from its pseudonyms and UIDs.
+project = Table(
+    "project",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("secret", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+pseudonym = Table(
+    "pseudonym",
+    METADATA,
+    Column("project", String(64), ForeignKey("project.name"), primary_key=True),
+    Column("patient_key", String(255), primary_key=True),
+    Column("pseudonym", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("project", "pseudonym", name="pseudonym_once"),
+)
+
+uid_pair = Table(
+    "uid_pair",
+    METADATA,
+    Column("project", String(64), ForeignKey("project.name"), primary_key=True),
+    Column("replacement", String(64), primary_key=True),
+    Column("original", String(64), nullable=False),
+    UniqueConstraint("project", "original", name="uid_pair_once"),
+)
+
+original_study = Table(
+    "original_study",
+    METADATA,
+    Column("project", String(64), ForeignKey("project.name"), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),
+    Column("attributes", Text, nullable=False),  # DICOM JSON (PS3.18 F) of patient and study
 )
 
 # The view for administrators, made by the migrations; not part of METADATA because nothing creates it from here.

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.store.database import Database
+from service.store.keeping import mark_damaged
 from service.store.readers import instances_of, open_job_of
 from service.store.rows import CT_SOP_CLASSES, OpenJob, Order, StoredInstance, StudySeries
 from service.store.schema import instance, job
@@ -47,7 +48,9 @@ class SeriesDesk:
     def others_in_series(self, series_uid: str) -> int:
         """Give the number of recorded objects of a series that are no CT images."""
         query = select(func.count()).where(
-            instance.c.series_uid == series_uid, instance.c.sop_class_uid.not_in(CT_SOP_CLASSES)
+            instance.c.series_uid == series_uid,
+            instance.c.sop_class_uid.not_in(CT_SOP_CLASSES),
+            instance.c.removed_at.is_(None),
         )
         with self._database.reading() as connection:
             return int(connection.execute(query).scalar_one())
@@ -81,6 +84,10 @@ class SeriesDesk:
             step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
             now = self._database.clock()
             return row is not None and move(connection, row, step, now, reason=reason, rule=rule)
+
+    def damaged(self, path: str) -> None:
+        """Note that an image's stored file is damaged: sent again, it is replaced."""
+        mark_damaged(self._database, [path])
 
     def _queue(self, connection: Connection, row: Row[Any], order: Order, content_hash: str) -> Sealed:
         now = self._database.clock()

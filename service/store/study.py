@@ -18,7 +18,7 @@ def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
             func.min(instance.c.path).label("path"),
             func.max(instance.c.received_at).label("last_received_at"),
         )
-        .where(instance.c.study_uid == study_uid)
+        .where(instance.c.study_uid == study_uid, instance.c.removed_at.is_(None))
         .group_by(instance.c.series_uid)
         .order_by(instance.c.series_uid)
     ).all()

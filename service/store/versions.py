@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from service.store.database import Database
+from service.store.revival import kept
 from service.store.schema import job, job_event
 from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobState
 from service.store.transitions import NO_LEASE, Line, Move, move, tell, withdraw_deliveries
@@ -55,8 +56,12 @@ def succeed(
     passes: int = 0,
     state: JobState = JobState.RECEIVED,
 ) -> Row[Any] | None:
-    """Open the version after a locked one, with its slices, and end that one; None when there already is one."""
+    """Open the version after a locked one, with its slices, and end that one; None when there already is one.
+
+    Where images were removed since, it is another pass: what was made of them may be gone too.
+    """
     now = database.clock()
+    slices = kept(connection, old)
     opened = _insert(
         database,
         connection,
@@ -68,8 +73,8 @@ def succeed(
         study_uid=old.study_uid,
         called_aet=old.called_aet,
         calling_aet=old.calling_aet,
-        slice_count=old.slice_count,
-        pass_number=old.pass_number + passes,
+        slice_count=slices,
+        pass_number=old.pass_number + max(passes, int(slices < old.slice_count)),
         received_at=now,
         last_received_at=old.last_received_at,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from service.store.database import Database
+from service.store.keeping import mark_damaged
 from service.store.parcels import delivery_rows
 from service.store.readers import instances_of
 from service.store.rows import ClaimedJob, Parcel, StoredInstance
@@ -134,6 +135,10 @@ class WorkQueue:
         step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=RUNNING, message=reason)
         with self._database.writing() as connection:
             return self._leave(connection, claim, step, reason=reason)
+
+    def damaged(self, path: str) -> None:
+        """Note that an image's stored file is damaged: sent again, it is replaced."""
+        mark_damaged(self._database, [path])
 
     def _anything_due(self) -> bool:
         """Look without taking SQLite's write lock, which an idle worker would take at every poll."""

@@ -8,7 +8,7 @@ from imaging.errors import ImageRefused
 from inference.segment import Segmentation, segment
 from inference.spec import ModelSpec
 from service.errors import Refused
-from service.store import FileStore, StoredInstance
+from service.store import FileDamaged, FileStore, StoredInstance
 from service.work.model_server import ModelServer
 
 SetStage = Callable[[str], None]
@@ -42,8 +42,23 @@ def contour(
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:
-    """The stored objects of a job, named by SOP Instance UID."""
+    """The stored objects of a job, named by SOP Instance UID; DamagedImage where one is not what was received."""
     return [
-        SourceFile(name=instance.sop_instance_uid, data=files.read(instance.file.path))
-        for instance in instances
+        SourceFile(name=instance.sop_instance_uid, data=_whole(files, instance)) for instance in instances
     ]
+
+
+class DamagedImage(Refused):
+    """An image's stored file cannot be used; `path` is its file."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def _whole(files: FileStore, instance: StoredInstance) -> bytes:
+    try:
+        return files.read_whole(instance.file)
+    except FileDamaged as reason:
+        message = f"the stored image {instance.sop_instance_uid} is missing or damaged; send the series again"
+        raise DamagedImage(message, reason.path) from reason

@@ -2,9 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from imaging.ct import SourceFile
 from imaging.uids import derived_uid
 from inference.errors import ModelFailed, ModelUnavailable
 from inference.spec import ModelSpec
@@ -15,7 +16,7 @@ from service.template import Template
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
 from service.work.objects import Order, objects
-from service.work.pipeline import Contoured, contour, load_sources
+from service.work.pipeline import Contoured, DamagedImage, contour, load_sources
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,16 @@ class Worker:
     models: Mapping[str, ModelSpec]
     templates: Mapping[str, Template]
     settings: Settings
+    has_room: Callable[[], str | None] = lambda: (
+        None
+    )  # why nothing may be written now; said in the log by itself
     _server_checked: bool = False
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; the job in hand is finished first."""
         while not stop.is_set():
             try:
-                busy = self.work_one()
+                busy = self.has_room() is None and self.work_one()
             except TryAgain as reason:
                 log.warning("no job taken: %s", reason)
                 busy = False
@@ -79,7 +83,7 @@ class Worker:
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
         self._check_server(heartbeat)
-        sources = load_sources(self.files, self.queue.instances_of(claim.id))
+        sources = self._sources(claim)
         contoured = contour(sources, spec, self.server, heartbeat.stage)
         del sources
         heartbeat.stage("writing")
@@ -87,6 +91,13 @@ class Worker:
         if not self.queue.finish(claim, parcels=parcels, notes=notes):
             raise LeaseLost
         log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
+
+    def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
+        try:
+            return load_sources(self.files, self.queue.instances_of(claim.id))
+        except DamagedImage as reason:
+            self.queue.damaged(reason.path)
+            raise
 
     def _written(self, claim: ClaimedJob, contoured: Contoured) -> tuple[list[Parcel], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""

@@ -1,0 +1,100 @@
+"""The verbs of what is kept: what would go, and whether what stays is whole."""
+
+import argparse
+import json
+import sys
+import threading
+from typing import Any
+
+from service import wiring
+from service.cli import roles
+from service.config import Settings
+from service.keep import Removed
+from service.store import Checkable, Keeper, Kind
+
+run_role = roles.role("keep")
+
+
+def add_arguments(keep: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
+    """What the verbs `keep` and `verify` take."""
+    keep.add_argument(
+        "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
+    )
+    what = verify.add_mutually_exclusive_group()
+    what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
+    what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
+
+
+def keep(arguments: argparse.Namespace) -> int:
+    """Run the role keep, or say what it would remove."""
+    if not arguments.dry_run:
+        return run_role(arguments)
+    settings: Settings = arguments.settings_tree
+    with wiring.opened_store(settings) as store:
+        due = wiring.sweeper(settings, store).due()
+    if arguments.json:
+        return _print_json([_plain(one, settings) for one in due])
+    for one in due:
+        sys.stdout.write(
+            f"{one.belongs_to}: {one.files} files ({one.kind}), {one.size_bytes / 1e6:.1f} MB: {_why(one, settings)}\n"
+        )
+    total = sum(one.size_bytes for one in due)
+    sys.stdout.write(f"{sum(one.files for one in due)} files, {total / 1e6:.1f} MB would be removed\n")
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Read stored files and compare them with their checksums; exit code 1 where one is missing or damaged.
+
+    Without --all or --job: those whose time it is, as the role keep does, but at full speed.
+    """
+    settings: Settings = arguments.settings_tree
+    fast = settings.model_copy(
+        update={"keep": settings.keep.model_copy(update={"verify_rate_bytes": 1 << 40})}
+    )
+    with wiring.opened_store(settings) as store:
+        sweeper = wiring.sweeper(fast, store)
+        if arguments.job is not None:
+            store.book.job(arguments.job)
+        if arguments.all or arguments.job is not None:
+            asked = Keeper(store.database).to_verify(job_id=arguments.job)
+            damaged = sweeper.verify(asked, threading.Event())
+        else:
+            damaged = sweeper.verify_due(threading.Event())
+    if arguments.json:
+        _print_json([{"name": one.name, "path": one.file.path} for one in damaged])
+    else:
+        _print_damaged(damaged)
+    return 1 if damaged else 0
+
+
+def _print_damaged(damaged: list[Checkable]) -> None:
+    for one in damaged:
+        sys.stdout.write(f"missing or damaged: {one.name} ({one.file.path})\n")
+    if not damaged:
+        sys.stdout.write("every file that was looked at is what was kept\n")
+
+
+def _why(one: Removed, settings: Settings) -> str:
+    keep = settings.keep
+    return {
+        Kind.IMAGES: f"every job that has them was delivered over {keep.done_images_days} days ago, "
+        f"or ended otherwise over {keep.ended_images_days} days ago",
+        Kind.OTHERS: f"came over {keep.other_objects_days} days ago and opened no job",
+        Kind.RESULTS: f"delivered, or its job ended, over {keep.results_days} days ago",
+    }[one.kind]
+
+
+def _plain(one: Removed, settings: Settings) -> dict[str, Any]:
+    return {
+        "belongs_to": one.belongs_to,
+        "kind": one.kind.value,
+        "files": one.files,
+        "size_bytes": one.size_bytes,
+        "why": _why(one, settings),
+    }
+
+
+def _print_json(value: object) -> int:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    return 0
