@@ -84,6 +84,8 @@ def _points(texts: list[bytes], number: int) -> Iterator[NDArray[np.float64]]:
         values = decimal_numbers(b"\\".join(text for text in texts if text))
     except ValueError as error:
         raise _no_number(number) from error
+    if not np.isfinite(values).all():
+        raise _no_number(number)
     points, start = values.reshape(-1, 3), 0
     for count in counts:
         yield points[start : start + count // 3]

@@ -11,7 +11,8 @@ from imaging.ct import CtSeries
 from imaging.errors import StructureSetUnreadable
 from imaging.grid import Grid
 from imaging.rasterise import rasterise
-from imaging.structure_set import GeometricType, ReadContour, Roi, StructureSet
+from imaging.stated_volume import compare_volume
+from imaging.structure_set import GeometricType, ReadContour, StructureSet
 from imaging.volume import Mask
 
 _PLANE_TOLERANCE = 0.25  # of a slice: a contour that is thicker does not lie in a slice
@@ -33,7 +34,8 @@ def masks_on_grid(structure_set: StructureSet, target: CtSeries | Grid) -> RoiMa
     A voxel belongs to an ROI if its centre lies inside an odd number of the closed contours on its slice: nested,
     keyhole and XOR contours mean the same. A contour belongs to the nearest slice; where contours of several planes
     fall to one slice, those of the nearest plane count. Slices between contours stay empty: nothing is interpolated.
-    Notes tell of contours outside the grid or across slices, of planes between slices, of gaps and exact repetitions.
+    Notes tell of contours outside the grid or across slices, of planes between slices, of gaps and exact repetitions,
+    and of a stated ROI Volume that is not what the contours enclose.
 
     Raises StructureSetUnreadable where the structure set belongs to another frame of reference than the given CT.
     """
@@ -41,7 +43,17 @@ def masks_on_grid(structure_set: StructureSet, target: CtSeries | Grid) -> RoiMa
         _check_frame(structure_set, target)
     grid = target.volume.grid if isinstance(target, CtSeries) else target
     notes: list[str] = []
-    by_number = {roi.number: _mask(roi, grid, notes) for roi in structure_set.rois}
+    by_number = {
+        roi.number: _mask(f"ROI {roi.number} '{roi.name}'", roi.closed, grid, notes)
+        for roi in structure_set.rois
+    }
+    for roi in structure_set.rois:
+        voxels_cm3 = by_number[roi.number].voxels() * grid.voxel_volume_mm3 / 1000
+        compared = compare_volume(roi.volume_cm3, roi.contours, grid.spacing_zyx_mm[0], voxels_cm3)
+        if compared and not compared.agrees:
+            stated = f"ROI {roi.number} '{roi.name}': states {compared.stated_cm3:.3f} cm3"
+            span = f"its contours enclose {compared.least_cm3:.3f} to {compared.most_cm3:.3f}"
+            notes.append(f"{stated}, {span}, its voxels {voxels_cm3:.3f}")
     return RoiMasks(grid=grid, by_number=by_number, notes=tuple(notes))
 
 
@@ -52,8 +64,12 @@ def _check_frame(structure_set: StructureSet, series: CtSeries) -> None:
         raise StructureSetUnreadable(f"{found}, the CT in {series.frame_of_reference_uid} (0020,0052)")
 
 
-def _mask(roi: Roi, grid: Grid, notes: list[str]) -> Mask:
-    closed = roi.closed
+def voxels_inside(contours: Sequence[ReadContour], grid: Grid) -> int:
+    """How many voxels the closed ones of one ROI's contours hold, as `masks_on_grid` fills them."""
+    return _mask("", [contour for contour in contours if contour.is_closed], grid, []).voxels()
+
+
+def _mask(called: str, closed: Sequence[ReadContour], grid: Grid, notes: list[str]) -> Mask:
     if not closed:
         return Mask.empty()
     slices, off_slices = _slices(closed, grid)
@@ -61,7 +77,6 @@ def _mask(roi: Roi, grid: Grid, notes: list[str]) -> Mask:
     keep = placed & _nearest_plane(slices, off_slices)
     kept = np.flatnonzero(keep).tolist()
     unique = _without_repetitions(closed, kept)
-    called = f"ROI {roi.number} '{roi.name}'"
     for count, words in (
         (int((~placed).sum()), "outside the CT or across its slices are left out"),
         (int((placed & ~keep).sum()), "on planes further from their slice than others are left out"),

@@ -15,7 +15,7 @@ from imaging.gate.references import (
 from imaging.gate.rois import Asked, check_rois
 from imaging.gate.tree import read_document
 from imaging.gate.values import characters_of, check_values
-from imaging.gate.volumes import check_volumes
+from imaging.gate.volumes import check_stated_volumes, check_volumes
 from imaging.profiles import ExportProfile
 from imaging.structure_masks import RoiMasks
 
@@ -55,7 +55,9 @@ def check(
     except MalformedStream as error:
         words = Words("the bytes are no DICOM dataset", "a DICOM file", str(error), "Export the file again")
         return _only("no-dicom", words, ())
-    if masks is not None and not any(finding.severity is Severity.ERROR for finding in log.findings()):
+    if masks is None:
+        check_stated_volumes(document, series, asked, log)
+    elif not any(finding.severity is Severity.ERROR for finding in log.findings()):
         check_volumes(file_bytes, document, masks, profile, log)
     return log.findings()
 

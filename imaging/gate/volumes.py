@@ -1,30 +1,44 @@
-"""Whether the contours of a file are the masks that they were made from."""
+"""Whether the contours of a file are the masks that they were made from, and enclose the volumes that it states."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.contour_decoding import split_contours
+from imaging.ct import CtSeries
+from imaging.elements import MalformedStream
 from imaging.errors import StructureSetUnreadable
 from imaging.gate.findings import Log, Severity, Words
-from imaging.gate.modules import ROI_CONTOURS
+from imaging.gate.modules import ROI_CONTOURS, ROIS
+from imaging.gate.rois import Asked
 from imaging.gate.tree import CONTOURS, Document
+from imaging.grid import Grid
 from imaging.profiles import ExportProfile
 from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import RoiMasks, masks_on_grid
+from imaging.stated_volume import LEAST_CM3, SHARE, compare_volume
+from imaging.structure_masks import RoiMasks, masks_on_grid, voxels_inside
+from imaging.structure_set import ReadContour
 from imaging.volume import Mask
+
+_NUMBER, _VOLUME = 0x30060022, 0x3006002C
 
 
 def check_volumes(data: bytes, document: Document, masks: RoiMasks, profile: ExportProfile, log: Log) -> None:
     """Report each ROI that reads as other voxels than its mask, beyond the profile's tolerance."""
     try:
-        found = masks_on_grid(read_structure_set(data), masks.grid)
+        read = read_structure_set(data)
+        found = masks_on_grid(read, masks.grid)
     except StructureSetUnreadable as error:
         words = Words("the file cannot be read back", "a structure set", str(error), "Report this as a bug")
         log.report(Severity.ERROR, "unreadable", (), words)
         return
+    drawn = {str(roi.number): roi.contours for roi in read.rois}
+    _check_stated(drawn, masks.grid, document, Asked(profile=profile, own=True), log)
     at = document.root.at(ROI_CONTOURS)
     for number in sorted(masks.by_number.keys() | found.by_number.keys()):
-        expected, read = masks.by_number.get(number), found.by_number.get(number)
-        if expected is None or read is None:
+        expected, got = masks.by_number.get(number), found.by_number.get(number)
+        if expected is None or got is None:
             words = Words(
                 "other ROIs than were exported",
                 "one for each mask",
@@ -33,15 +47,54 @@ def check_volumes(data: bytes, document: Document, masks: RoiMasks, profile: Exp
             )
             log.error("roi-count", at, words)
             continue
-        different = differing_voxels(expected, read)
+        different = differing_voxels(expected, got)
         if different > profile.volume_tolerance * expected.voxels():
             voxel_cm3 = masks.grid.voxel_volume_mm3 / 1000
             wanted = f"{expected.voxels() * voxel_cm3:.3f} cm3 as in its mask"
-            got = f"{read.voxels() * voxel_cm3:.3f} cm3 and {different} voxels that differ"
+            differs = f"{got.voxels() * voxel_cm3:.3f} cm3 and {different} voxels that differ"
             words = Words(
-                f"ROI {number} is not its mask", wanted, got, "Do not send it; report this as a bug"
+                f"ROI {number} is not its mask", wanted, differs, "Do not send it; report this as a bug"
             )
             log.error("volume", (*at[:-1], (ROI_CONTOURS, number), (CONTOURS, 0)), words, str(number))
+
+
+def check_stated_volumes(document: Document, series: CtSeries | None, asked: Asked, log: Log) -> None:
+    """Report each ROI whose ROI Volume (3006,002C) is not what its contours enclose, nor fill on the CT."""
+    if not any(_cm3(item.text(_VOLUME)) for item in document.root.items(ROIS)):
+        return
+    try:
+        drawn = {str(item.number): item.contours for item in split_contours(document.stream)[1]}
+    except (StructureSetUnreadable, MalformedStream):
+        return  # what makes it so has been reported
+    _check_stated(drawn, series.volume.grid if series else None, document, asked, log)
+
+
+def _cm3(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _check_stated(
+    drawn: Mapping[str, Sequence[ReadContour]], grid: Grid | None, document: Document, asked: Asked, log: Log
+) -> None:
+    for item in document.root.items(ROIS):
+        number, stated_cm3 = item.text(_NUMBER), _cm3(item.text(_VOLUME))
+        contours = drawn.get(number, ())
+        compared = compare_volume(stated_cm3, contours, grid.spacing_zyx_mm[0] if grid else None)
+        found = f"{stated_cm3} cm3"
+        if compared and not compared.agrees and grid:
+            voxels_cm3 = voxels_inside(contours, grid) * grid.voxel_volume_mm3 / 1000
+            found += f", and {voxels_cm3:.3f} cm3 in voxels"
+            compared = compare_volume(stated_cm3, contours, grid.spacing_zyx_mm[0], voxels_cm3)
+        if compared and not compared.agrees:
+            span = f"{compared.least_cm3:.3f} to {compared.most_cm3:.3f} cm3 by its contours"
+            expected = f"{span}, within {SHARE:.0%} or {LEAST_CM3:g} cm3"
+            words = Words(
+                f"ROI {number} states another volume", expected, found, "Find out which of both is meant"
+            )
+            log.report(asked.departure(), "volume-stated", item.at(_VOLUME), words, number)
 
 
 def differing_voxels(one: Mask, other: Mask) -> int:

@@ -300,6 +300,7 @@ WARNINGS = {
         "contour-repeated",
         "(3006,0050)",
     ),
+    "another volume": (roi(put("ROIVolume", b"999 ")), "volume-stated", "(3006,002C)"),
     "XOR": (
         within(
             lambda d: (

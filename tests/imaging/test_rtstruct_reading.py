@@ -45,6 +45,7 @@ def square(z: float, low: float = -8.0, high: float = -6.0) -> Dataset:
 
 def only(*contours: Dataset) -> Callable[[Dataset], None]:
     def change(dataset: Dataset) -> None:
+        del dataset.StructureSetROISequence[0].ROIVolume  # which was that of other contours
         dataset.ROIContourSequence[0].ContourSequence = list(contours)
 
     return change
@@ -157,6 +158,15 @@ def test_of_several_planes_in_one_slice_the_nearest_counts() -> None:
     assert "2 contour(s) on planes further from their slice" in notes[0]
 
 
+def test_a_volume_that_the_contours_do_not_enclose_is_told() -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.StructureSetROISequence[1].ROIVolume = "7"
+
+    assert masks_on_grid(changed(change), SERIES).notes == (
+        "ROI 2 'Larynx': states 7.000 cm3, its contours enclose 0.101 to 0.203, its voxels 0.203",
+    )
+
+
 def test_contours_outside_the_ct_or_across_slices_are_left_out_and_told() -> None:
     across = contour("CLOSED_PLANAR", -8, 24, -7.5, -6, 24, -7.5, -6, 24, 0)
     voxels, notes = planes(square(-5), square(40), across)
@@ -209,7 +219,7 @@ def test_contradictions_are_refused(change: Callable[[Dataset], None], words: st
         changed(change)
 
 
-@pytest.mark.parametrize("text", [b"x", b"1.2.3", b"--1", b"1e", b"0x1", b"nan", b"1,5"])
+@pytest.mark.parametrize("text", [b"x", b"1.2.3", b"--1", b"1e", b"0x1", b"nan", b"1,5", b"1e999"])
 def test_a_coordinate_that_is_no_number_is_refused(text: bytes) -> None:
     damaged = PLAIN.replace(b"-8.375", text.ljust(6), 1)
     with pytest.raises(StructureSetUnreadable, match=r"3006,0050"):
