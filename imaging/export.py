@@ -24,7 +24,7 @@ from imaging.profiles import (
     TransferSyntax,
 )
 from imaging.rtstruct_dataset import encodings_of
-from imaging.rtstruct_request import RESEARCH_USE, RoiContours, StructureSetRequest
+from imaging.rtstruct_request import RESEARCH_USE, RoiContours, StructureSetRequest, roi_numbers
 from imaging.structure_masks import RoiMasks
 from imaging.structures import InterpretedType, Structure
 from imaging.volume import Mask
@@ -59,13 +59,17 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoiMask:
-    """One structure to export, its mask on the CT's grid; for a smooth boundary perhaps with a probability."""
+    """One structure to export, its mask on the CT's grid; for a smooth boundary perhaps with a probability.
+
+    `number` is the ROI number that it must have; without one it gets the lowest that is free.
+    """
 
     structure: Structure
     name: str
     mask: Mask
     description: str = ""
     probability: Field | None = None
+    number: int | None = None
 
 
 class Exported(NamedTuple):
@@ -95,7 +99,8 @@ def export(request: StructureSetRequest, rois: Sequence[RoiMask], profile: Expor
         explicit_vr=profile.transfer_syntax is TransferSyntax.EXPLICIT,
         decimals=profile.decimals,
     )
-    masks = {number: roi.mask for number, (roi, _) in enumerate(named, 1)}
+    numbers = roi_numbers([roi.number for roi, _ in named])
+    masks = {number: roi.mask for number, (roi, _) in zip(numbers, named, strict=True)}
     return Exported(ready, tuple(changes), RoiMasks(grid=grid, by_number=masks, notes=()))
 
 
@@ -182,6 +187,7 @@ def _contents(
         contours=drawn,
         description=_roi_description(roi, name, profile, changes),
         volume_mm3=volume_mm3,
+        number=roi.number,
     )
 
 

@@ -11,7 +11,7 @@ from imaging.contour_encoding import ContourEncoder, explicit_element, implicit_
 from imaging.patient_study import Elements
 from imaging.rtstruct_dataset import check_characters, elements_of, encodings_of
 from imaging.rtstruct_reading import read_structure_set
-from imaging.rtstruct_request import Producer, RoiContours, StructureSetRequest, check_request
+from imaging.rtstruct_request import Producer, RoiContours, StructureSetRequest, check_request, numbered
 from imaging.structure_masks import RoiMasks, masks_on_grid
 from imaging.structure_set import GeometricType, ReadContour, Roi, StructureSet
 from imaging.uids import derived_uid
@@ -57,8 +57,9 @@ def _contour_sequence(request: StructureSetRequest) -> bytes:
     encode = explicit_element if request.explicit_vr else implicit_element
     grid = request.series.volume.grid
     encoder = ContourEncoder(request.series.slices, grid, encode, request.decimals)
-    rois = enumerate(request.rois, 1)
-    return b"".join(encoder.roi(number, roi.structure.colour_rgb, roi.contours) for number, roi in rois)
+    return b"".join(
+        encoder.roi(number, roi.structure.colour_rgb, roi.contours) for number, roi in numbered(request.rois)
+    )
 
 
 def _file(request: StructureSetRequest, elements: Elements) -> bytes:

@@ -15,7 +15,7 @@ from pydicom.uid import RTStructureSetStorage
 from imaging.contours import PlanarContour
 from imaging.errors import StructureSetNotWritable
 from imaging.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
-from imaging.rtstruct_request import RoiContours, StructureSetRequest, described
+from imaging.rtstruct_request import RoiContours, StructureSetRequest, described, numbered
 from imaging.structures import Code
 
 _DETACHED_STUDY = "1.2.840.10008.3.1.2.3.1"  # retired, and what every system writes here
@@ -28,8 +28,8 @@ def elements_of(request: StructureSetRequest) -> Elements:
     _identify(dataset, request)
     _describe(dataset, request)
     dataset.ReferencedFrameOfReferenceSequence = [_frame(request)]
-    dataset.StructureSetROISequence = [_roi(request, number, roi) for number, roi in _numbered(request.rois)]
-    dataset.RTROIObservationsSequence = [_observation(number, roi) for number, roi in _numbered(request.rois)]
+    dataset.StructureSetROISequence = [_roi(request, number, roi) for number, roi in numbered(request.rois)]
+    dataset.RTROIObservationsSequence = [_observation(number, roi) for number, roi in numbered(request.rois)]
     dataset.ApprovalStatus = "UNAPPROVED"
     elements: Elements = {element.tag: element for element in dataset}
     elements.update(_from_ct(request.series.header))
@@ -172,10 +172,6 @@ def _coded(code: Code) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
     return item
-
-
-def _numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
-    return list(enumerate(rois, 1))
 
 
 def _from_ct(header: Dataset) -> Elements:

@@ -1,5 +1,6 @@
 """What goes into a structure set, checked as a whole before a byte is written."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from imaging.ct import CtSeries
 from imaging.errors import StructureSetNotWritable
 from imaging.structures import Structure
 
+LARGEST_NUMBER = 2**31 - 1  # VR IS
 RESEARCH_USE = "For research use, not approved."
 
 
@@ -17,6 +19,7 @@ class RoiContours:
     """One ROI to write: its catalogue structure, the name it goes out under, its polygons and a description.
 
     `volume_mm3` is needed where holes are polygons of their own; without it the polygons' areas are added up.
+    `number` is its ROI Number; without one it gets the lowest that no ROI of the set asks for, in order.
     """
 
     structure: Structure
@@ -24,6 +27,7 @@ class RoiContours:
     contours: Sequence[PlanarContour]
     description: str = ""
     volume_mm3: float | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,7 @@ def check_request(request: StructureSetRequest) -> None:
     _check_length("Series Description (0008,103E)", request.series_description, 64)
     _check_length("Structure Set Description (3006,0006)", described(request), 1024)
     _check_length("ROI Generation Description (3006,0038)", request.producer.generation_description, 64)
+    _check_numbers(request.rois)
     names: set[str] = set()
     for roi in request.rois:
         _check_length("ROI Name (3006,0026)", roi.name, 64)
@@ -86,10 +91,36 @@ def check_request(request: StructureSetRequest) -> None:
         _check_contours(roi, len(request.series.slices))
 
 
+def numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
+    """Each ROI with its number, in order: the one that it asks for, or else the lowest that none asks for."""
+    return list(zip(roi_numbers([roi.number for roi in rois]), rois, strict=True))
+
+
+def roi_numbers(wished: Sequence[int | None]) -> list[int]:
+    """For each ROI its number: the wished one, or else the lowest from 1 that nobody wishes, in order."""
+    taken = set(wished)
+    free = (number for number in itertools.count(1) if number not in taken)
+    return [next(free) if number is None else number for number in wished]
+
+
 def described(request: StructureSetRequest) -> str:
     """The structure set's description, which always says that it is for research and not approved."""
     given = request.description.strip()
     return given if RESEARCH_USE in given else f"{given} {RESEARCH_USE}".strip()
+
+
+def _check_numbers(rois: Sequence[RoiContours]) -> None:
+    names: dict[int, str] = {}
+    for roi in rois:
+        if roi.number is None:
+            continue
+        if not 1 <= roi.number <= LARGEST_NUMBER:
+            found = f"ROI '{roi.name}' has ROI Number (3006,0022) {roi.number}"
+            raise StructureSetNotWritable(f"{found}; numbers from 1 to {LARGEST_NUMBER} can be written")
+        if roi.number in names:
+            found = f"ROIs '{names[roi.number]}' and '{roi.name}' both have ROI Number (3006,0022)"
+            raise StructureSetNotWritable(f"{found} {roi.number}; give each its own")
+        names[roi.number] = roi.name
 
 
 def _check_length(attribute: str, text: str, limit: int) -> None:

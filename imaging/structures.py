@@ -7,15 +7,31 @@ from types import MappingProxyType
 
 
 class InterpretedType(StrEnum):
-    """Defined terms of RT ROI Interpreted Type (3006,00A4), PS3.3 C.8.8.8.1, that this project writes."""
+    """The defined terms of RT ROI Interpreted Type (3006,00A4), PS3.3 C.8.8.8."""
 
-    ORGAN = "ORGAN"
     EXTERNAL = "EXTERNAL"
-    AVOIDANCE = "AVOIDANCE"
-    GTV = "GTV"
-    CTV = "CTV"
     PTV = "PTV"
+    CTV = "CTV"
+    GTV = "GTV"
+    TREATED_VOLUME = "TREATED_VOLUME"
+    IRRAD_VOLUME = "IRRAD_VOLUME"
+    BOLUS = "BOLUS"
+    AVOIDANCE = "AVOIDANCE"
+    ORGAN = "ORGAN"
+    MARKER = "MARKER"
+    REGISTRATION = "REGISTRATION"
+    ISOCENTER = "ISOCENTER"
+    CONTRAST_AGENT = "CONTRAST_AGENT"
+    CAVITY = "CAVITY"
+    BRACHY_CHANNEL = "BRACHY_CHANNEL"
+    BRACHY_ACCESSORY = "BRACHY_ACCESSORY"
+    BRACHY_SRC_APP = "BRACHY_SRC_APP"
+    BRACHY_CHNL_SHLD = "BRACHY_CHNL_SHLD"
+    SUPPORT = "SUPPORT"
+    FIXATION = "FIXATION"
+    DOSE_REGION = "DOSE_REGION"
     CONTROL = "CONTROL"
+    DOSE_MEASUREMENT = "DOSE_MEASUREMENT"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ PRIVATE_SCHEME = "99CONTOURNODE"
 ANATOMICAL_STRUCTURE = Code(value="91723000", scheme="SCT", meaning="Anatomical Structure")
 ABNORMAL_STRUCTURE = Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure")
 SPATIAL_CONCEPT = Code(value="309825002", scheme="SCT", meaning="Spatial and Relational Concept")
+PHYSICAL_OBJECT = Code(value="260787004", scheme="SCT", meaning="Physical object")
 RIGHT = Code(value="24028007", scheme="SCT", meaning="Right")
 LEFT = Code(value="7771000", scheme="SCT", meaning="Left")
 VOLUME = Code(value="118565006", scheme="SCT", meaning="Volume")
@@ -44,7 +45,20 @@ SNOMED_BY_FMA: dict[str, tuple[Code, Code | None]] = {
     "52748": (Code(value="91609006", scheme="SCT", meaning="Mandible"), None),
     "7131": (Code(value="32849002", scheme="SCT", meaning="Esophagus"), None),
 }
-_ANATOMY = frozenset({InterpretedType.ORGAN, InterpretedType.EXTERNAL})
+_ANATOMY = frozenset({InterpretedType.ORGAN, InterpretedType.EXTERNAL, InterpretedType.CAVITY})
+_OBJECTS = frozenset(
+    {
+        InterpretedType.BOLUS,
+        InterpretedType.MARKER,
+        InterpretedType.BRACHY_CHANNEL,
+        InterpretedType.BRACHY_ACCESSORY,
+        InterpretedType.BRACHY_SRC_APP,
+        InterpretedType.BRACHY_CHNL_SHLD,
+        InterpretedType.SUPPORT,
+        InterpretedType.FIXATION,
+        InterpretedType.DOSE_MEASUREMENT,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +101,8 @@ def private_scheme() -> CodingSchemeIdentificationItem:
 def _category(kind: InterpretedType) -> Code:
     if kind in _ANATOMY:
         return ANATOMICAL_STRUCTURE
+    if kind in _OBJECTS:
+        return PHYSICAL_OBJECT
     return ABNORMAL_STRUCTURE if kind is InterpretedType.GTV else SPATIAL_CONCEPT
 
 

@@ -9,15 +9,9 @@ from imaging.gate.tree import CONTOURS, Document, Level
 from imaging.gate.values import Characters
 from imaging.profiles import Characters as Letters
 from imaging.profiles import EmptyRois, ExportProfile, TransferSyntax
+from imaging.structures import InterpretedType
 
-DEFINED_TYPES = frozenset(
-    (
-        *("EXTERNAL", "PTV", "CTV", "GTV", "TREATED_VOLUME", "IRRAD_VOLUME", "BOLUS", "AVOIDANCE"),
-        *("ORGAN", "MARKER", "REGISTRATION", "ISOCENTER", "CONTRAST_AGENT", "CAVITY"),
-        *("BRACHY_CHANNEL", "BRACHY_ACCESSORY", "BRACHY_SRC_APP", "BRACHY_CHNL_SHLD"),
-        *("SUPPORT", "FIXATION", "DOSE_REGION", "CONTROL", "DOSE_MEASUREMENT"),
-    )
-)
+DEFINED_TYPES = frozenset(InterpretedType)
 _NUMBER, _REFERENCED, _NAME, _TYPE = 0x30060022, 0x30060084, 0x30060026, 0x300600A4
 _OBSERVATION_NUMBER, _LABEL = 0x30060082, 0x30060002
 _APPROVAL, _REVIEW = 0x300E0002, (0x300E0004, 0x300E0005, 0x300E0008)

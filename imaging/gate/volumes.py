@@ -21,7 +21,7 @@ from imaging.structure_masks import RoiMasks, masks_on_grid, voxels_inside
 from imaging.structure_set import ReadContour
 from imaging.volume import Mask
 
-_NUMBER, _VOLUME = 0x30060022, 0x3006002C
+_NUMBER, _VOLUME, _REFERENCED = 0x30060022, 0x3006002C, 0x30060084
 
 
 def check_volumes(data: bytes, document: Document, masks: RoiMasks, profile: ExportProfile, log: Log) -> None:
@@ -36,6 +36,7 @@ def check_volumes(data: bytes, document: Document, masks: RoiMasks, profile: Exp
     drawn = {str(roi.number): roi.contours for roi in read.rois}
     _check_stated(drawn, masks.grid, document, Asked(profile=profile, own=True), log)
     at = document.root.at(ROI_CONTOURS)
+    places = {item.text(_REFERENCED): item.at(CONTOURS) for item in document.root.items(ROI_CONTOURS)}
     for number in sorted(masks.by_number.keys() | found.by_number.keys()):
         expected, got = masks.by_number.get(number), found.by_number.get(number)
         if expected is None or got is None:
@@ -55,7 +56,7 @@ def check_volumes(data: bytes, document: Document, masks: RoiMasks, profile: Exp
             words = Words(
                 f"ROI {number} is not its mask", wanted, differs, "Do not send it; report this as a bug"
             )
-            log.error("volume", (*at[:-1], (ROI_CONTOURS, number), (CONTOURS, 0)), words, str(number))
+            log.error("volume", places.get(str(number), at), words, str(number))
 
 
 def check_stated_volumes(document: Document, series: CtSeries | None, asked: Asked, log: Log) -> None:

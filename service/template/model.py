@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from imaging.body import THRESHOLD_HU
+from imaging.rtstruct_request import roi_numbers
 from imaging.structures import Code, InterpretedType
 from service.template.steps import Section, Step, Word
 
@@ -102,6 +103,5 @@ class Template(Section):
 
     def numbers(self) -> dict[str, int]:
         """The ROI number of each structure sent: its own, or the lowest that none has, in order."""
-        taken = {entry.number for entry in self.sent() if entry.number is not None}
-        free = (number for number in range(1, 10000) if number not in taken)
-        return {entry.name: entry.number if entry.number is not None else next(free) for entry in self.sent()}
+        numbers = roi_numbers([entry.number for entry in self.sent()])
+        return {entry.name: number for entry, number in zip(self.sent(), numbers, strict=True)}

@@ -105,6 +105,7 @@ def _rois(contoured: Contoured, applied: Applied) -> list[RoiMask]:
             structure=item.structure,
             name=item.name,
             mask=item.mask,
+            number=item.number,
             description="; ".join(
                 filter(None, (item.description, _certainty(contoured, item.structure.code)))
             ),

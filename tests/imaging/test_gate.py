@@ -540,6 +540,23 @@ class TestAgainstTheMasks:
         assert finding.found == f"{72 * voxel_cm3:.3f} cm3 and 56 voxels that differ"
         assert refusal((finding,)) == f"{finding.path}: {finding.message}"
 
+    def test_an_roi_is_found_by_its_number(self) -> None:
+        rois = [
+            RoiMask(structure=CATALOGUE["Larynx"], name=name, mask=Mask.from_full(full), number=number)
+            for name, number, full in (("one", 40, ring()), ("other", 7, ring(3, 0)))
+        ]
+        exported = export(request(SERIES), rois, ECLIPSE)
+        data = write_structure_set(exported.request)
+        assert sorted(exported.masks.by_number) == [7, 40]
+        assert check(data, ECLIPSE, exported.masks, SERIES) == ()
+        swapped = {7: exported.masks.by_number[40], 40: exported.masks.by_number[40]}
+        masks = dataclasses.replace(exported.masks, by_number=swapped)
+        (finding,) = check(data, ECLIPSE, masks, SERIES)
+        assert (finding.what, finding.path) == (
+            "ROI 7 is not its mask",
+            "ROIContourSequence[2].ContourSequence (3006,0040)",
+        )
+
     def test_the_tolerance_is_a_share_of_the_masks_voxels(self) -> None:
         full = ring(3, 0)
         full[1, 3, 4] = False  # 71 of the 72 voxels that the contours hold

@@ -228,3 +228,32 @@ def test_dciodvfy_finds_no_error(tmp_path: Path, explicit: bool) -> None:
     done = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
     assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
     assert done.returncode == 0
+
+
+def test_roi_numbers_are_those_asked_for_in_all_three_sequences_and_the_lowest_free_otherwise() -> None:
+    asked = request(ct_series(), {"Parotid_L": ring(), "Larynx": ring(3, 0), "Mandible": ring(2, 0)})
+    numbers = (2, None, 977)
+    rois = [replace(roi, number=number) for roi, number in zip(asked.rois, numbers, strict=True)]
+    data = write_structure_set(replace(asked, rois=rois))
+    d = written(data)
+    assert [roi.ROINumber for roi in d.StructureSetROISequence] == [2, 1, 977]
+    assert [roi.ROIName for roi in d.StructureSetROISequence] == ["Parotid_L", "Larynx", "Bone_Mandible"]
+    assert [item.ReferencedROINumber for item in d.ROIContourSequence] == [2, 1, 977]
+    assert [item.ReferencedROINumber for item in d.RTROIObservationsSequence] == [2, 1, 977]
+    masks = masks_on_grid(read_structure_set(data), ct_series()).by_number
+    assert np.array_equal(masks[977].full(ring().shape), ring(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((7, 7), "'Parotid_L' and 'Larynx' both have ROI Number .3006,0022. 7"),
+        ((0, None), "ROI Number .3006,0022. 0; numbers from 1"),
+        ((None, 2**31), "ROI Number .3006,0022. 2147483648; numbers from 1 to 2147483647"),
+    ],
+)
+def test_roi_numbers_that_no_set_can_have_are_refused(numbers: tuple[int | None, ...], words: str) -> None:
+    asked = request(ct_series())
+    rois = [replace(roi, number=number) for roi, number in zip(asked.rois, numbers, strict=True)]
+    with pytest.raises(StructureSetNotWritable, match=words):
+        write_structure_set(replace(asked, rois=rois))

@@ -58,6 +58,9 @@ def test_no_code_is_guessed() -> None:
         (InterpretedType.EXTERNAL, "Anatomical Structure"),
         (InterpretedType.GTV, "Morphologically Abnormal Structure"),
         (InterpretedType.CTV, "Spatial and Relational Concept"),
+        (InterpretedType.CAVITY, "Anatomical Structure"),
+        (InterpretedType.FIXATION, "Physical object"),
+        (InterpretedType.BRACHY_CHANNEL, "Physical object"),
         (InterpretedType.CONTROL, "Spatial and Relational Concept"),
     ],
 )

@@ -109,11 +109,11 @@ def test_a_structure_twice_and_one_without_a_name() -> None:
 
 def test_an_unwritten_type_falls_back_with_a_note() -> None:
     data = one(
-        '<Structure ID="Larynx"><Identification><VolumeType>Marker</VolumeType></Identification></Structure>'
+        '<Structure ID="Larynx"><Identification><VolumeType>Tumour</VolumeType></Identification></Structure>'
     )
     found = read_eclipse(data, CODES)
     assert found.placed[0].row.type is None
-    assert "volume type 'MARKER'" in found.notes[0]
+    assert "volume type 'TUMOUR'" in found.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_what_is_subtracted_does_not_give_a_side() -> None:
         (structure("A", 'from = "Larynx"', "colr = 1"), "structure 2 'A', colr: no such key; allowed: name, from"),
         (structure("A", 'from = "Larynx"', 'colour = "red"'), "a colour is '#rrggbb'"),
         (structure("A", 'from = "Larynx"', "colour = [0, 0, 256]"), "less than or equal to 255"),
-        (structure("A", 'from = "Larynx"', 'type = "TUMOUR"'), "'ORGAN', 'EXTERNAL'"),
+        (structure("A", 'from = "Larynx"', 'type = "TUMOUR"'), "'EXTERNAL', 'PTV'"),
         (structure("A", 'from = "Larynx"', "number = 0"), "greater than or equal to 1"),
         (structure("A"), "either `from`, or `external = true`"),
         (structure("A", 'from = "Larynx"', "external = true"), "either `from`, or `external = true`"),

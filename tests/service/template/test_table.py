@@ -63,7 +63,7 @@ def test_a_code_of_the_other_side_is_refused() -> None:
         ("name\n", "no rows"),
         ("name,number\nLarynx,0\n", "line 2, number: '0'"),
         ("name,colour\nLarynx,300 0 0\n", "line 2, colour"),
-        ("name,type\nLarynx,TUMOUR\n", "line 2, type: 'TUMOUR'; allowed: ORGAN"),
+        ("name,type\nLarynx,TUMOUR\n", "line 2, type: 'TUMOUR'; allowed: EXTERNAL, PTV"),
         ("name,when_empty\nLarynx,maybe\n", "line 2, when_empty"),
         ("name,code_value\nLarynx,1\n", "line 2: a code has"),
         ("name,from\nLarynx,,x\n", "line 2: more cells"),

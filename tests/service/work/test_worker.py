@@ -283,10 +283,11 @@ unlisted = "omit"
 [[structure]]
 name = "Hirnstamm"
 from = "Brainstem"
+number = 41
 [[structure]]
 name = "Hirnstamm_3mm"
 from = "Hirnstamm"
-type = "AVOIDANCE"
+type = "DOSE_REGION"
 steps = [{ margin_mm = 3 }]
 """)
     one = worker(queued, Server(brainstem_and_larynx), template=load_template(file, model().labels))
@@ -296,4 +297,7 @@ steps = [{ margin_mm = 3 }]
 
     dataset = dcmread(BytesIO(structure_set))
     assert [roi.ROIName for roi in dataset.StructureSetROISequence] == ["Hirnstamm", "Hirnstamm_3mm"]
-    assert [o.RTROIInterpretedType for o in dataset.RTROIObservationsSequence] == ["ORGAN", "AVOIDANCE"]
+    assert [o.RTROIInterpretedType for o in dataset.RTROIObservationsSequence] == ["ORGAN", "DOSE_REGION"]
+    assert [roi.ROINumber for roi in dataset.StructureSetROISequence] == [41, 1]
+    for sequence in (dataset.ROIContourSequence, dataset.RTROIObservationsSequence):
+        assert [item.ReferencedROINumber for item in sequence] == [41, 1]
