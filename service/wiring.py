@@ -21,16 +21,22 @@ from service.store import (
     Database,
     DiskGauge,
     FileStore,
+    Heartbeats,
     JobBook,
     Keeper,
     Outbox,
     Recorder,
     SeriesDesk,
+    SignOfLife,
     WorkQueue,
     upgrade,
     utc_now,
 )
 from service.template import Template, TemplateRefused, default_template, load_template
+from service.watch.pulse import Pulse
+from service.watch.role import run_watch
+from service.watch.view import View
+from service.watch.watcher import look
 from service.work import Worker
 
 log = logging.getLogger(__name__)
@@ -48,8 +54,7 @@ class Store:
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
     """The store of a node whose schema is up to date."""
-    settings.node.storage_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
+    _prepare(settings)
     database = _database(settings)
     try:
         yield Store(database=database, files=FileStore(settings.node.storage_dir), book=JobBook(database))
@@ -88,7 +93,7 @@ def templates(settings: Settings, specs: Mapping[str, ModelSpec]) -> Mapping[str
 
 def receive(settings: Settings, stop: threading.Event) -> None:
     """The role receive, until ``stop`` is set."""
-    with opened_store(settings) as store:
+    with opened_store(settings) as store, _pulse(store, settings, "receive"):
         _recover(store)
         with (
             Recorder(store.database) as recorder,
@@ -100,7 +105,7 @@ def receive(settings: Settings, stop: threading.Event) -> None:
 def assemble(settings: Settings, stop: threading.Event) -> None:
     """The role assemble, until ``stop`` is set."""
     models = model_specs(settings)
-    with opened_store(settings) as store:
+    with opened_store(settings) as store, _pulse(store, settings, "assemble"):
         Assembler(
             desk=SeriesDesk(store.database),
             files=store.files,
@@ -113,7 +118,11 @@ def assemble(settings: Settings, stop: threading.Event) -> None:
 def work(settings: Settings, stop: threading.Event) -> None:
     """The role work, until ``stop`` is set and the job in hand is ended."""
     models = model_specs(settings)
-    with opened_store(settings) as store, triton_client(settings) as server:
+    with (
+        opened_store(settings) as store,
+        triton_client(settings) as server,
+        _pulse(store, settings, "work"),
+    ):
         Worker(
             name=process_name("work"),
             queue=WorkQueue(store.database),
@@ -128,13 +137,13 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def send(settings: Settings, stop: threading.Event) -> None:
     """The role send, until ``stop`` is set and what is under way is recorded."""
-    with opened_store(settings) as store:
+    with opened_store(settings) as store, _pulse(store, settings, "send"):
         run_sender(settings, Outbox(store.database), store.files, sender=process_name("send"), stop=stop)
 
 
 def keep(settings: Settings, stop: threading.Event) -> None:
     """The role keep, until ``stop`` is set."""
-    with opened_store(settings) as store:
+    with opened_store(settings) as store, _pulse(store, settings, "keep"):
         sweeper(settings, store).run(stop)
 
 
@@ -157,6 +166,33 @@ def disk_gauge(settings: Settings) -> DiskGauge:
         refuse_below_percent=settings.keep.refuse_below_free_percent,
         warn_below_percent=settings.keep.warn_below_free_percent,
     )
+
+
+def watch(settings: Settings, stop: threading.Event) -> None:
+    """The role watch, until ``stop`` is set."""
+    database = _database(settings)
+    try:
+        with triton_client(settings) as server:
+            run_watch(
+                settings,
+                database,
+                prepare=lambda: _prepare(settings),
+                is_model_server_live=server.live,
+                stop=stop,
+            )
+    finally:
+        database.close()
+
+
+def look_once(settings: Settings) -> View:
+    """One look at the node, without the role watch; raises TryAgain where the database is away."""
+    with opened_store(settings) as store, triton_client(settings) as server:
+        return look(settings, store.database, is_model_server_live=server.live)
+
+
+def signs_of_life(store: Store) -> list[SignOfLife]:
+    """Every process of the node that was heard of, the latest sign first."""
+    return Heartbeats(store.database).all()
 
 
 def triton(settings: Settings, stop: threading.Event) -> None:
@@ -195,6 +231,15 @@ def process_name(role: str) -> str:
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
 
 
+def _prepare(settings: Settings) -> None:
+    settings.node.storage_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+
+
+def _pulse(store: Store, settings: Settings, role: str) -> Pulse:
+    return Pulse(Heartbeats(store.database), role, every_s=settings.watch.heartbeat_s)
+
+
 def _database(settings: Settings) -> Database:
     return Database(
         settings.database_url,
@@ -218,14 +263,17 @@ __all__ = [
     "disk_gauge",
     "embedded_triton",
     "keep",
+    "look_once",
     "model_specs",
     "opened_store",
     "process_name",
     "receive",
     "send",
+    "signs_of_life",
     "sweeper",
     "templates",
     "triton",
     "triton_client",
+    "watch",
     "work",
 ]

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from service.store import Database, FileStore, Recorder, upgrade
+from service.store.schema import METADATA
 from tests.support.clock import ManualClock
 from tests.support.small_node import SmallNode
 
@@ -102,7 +103,7 @@ def _empty(folder: str, name: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        connection.execute("TRUNCATE job, instance, removal, project RESTART IDENTITY CASCADE")
+        connection.execute(f"TRUNCATE {', '.join(METADATA.tables)} RESTART IDENTITY CASCADE".encode())
 
 
 def _postgres_url(folder: str, name: str) -> str:

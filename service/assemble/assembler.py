@@ -16,6 +16,7 @@ from imaging.stack import check_stack
 from inference.spec import ModelSpec
 from service.config import Rule, SeriesFacts, Settings
 from service.errors import TryAgain
+from service.journal import about
 from service.store import Clock, FileLost, FileStore, OpenJob, Order, Sealed, SeriesDesk
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class Assembler:
         open_ids = {job.id for job in jobs}
         self._findings = {job_id: f for job_id, f in self._findings.items() if job_id in open_ids}
         for job in jobs:
-            self._decide(job, self.clock())
+            with about(job_id=job.id):
+                self._decide(job, self.clock())
 
     def _decide(self, job: OpenJob, now: datetime) -> None:
         quiet = timedelta(seconds=self._quiet_s(job))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, keep, lint, roles, template
+from service.cli import admin, keep, lint, roles, template, watch
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         ("assemble", roles.role("assemble"), "the role that decides when a series is complete"),
         ("work", roles.role("work"), "the role that contours"),
         ("send", roles.role("send"), "the role that delivers structure sets"),
+        ("watch", roles.role("watch"), "the role that shows metrics and health and notifies people"),
         ("triton", roles.role("triton"), "the embedded model server"),
         ("migrate", roles.migrate, "bring the database to this version"),
         ("check", admin.check, "validate settings, database, models and the model server"),
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         ),
         _verb(verbs, "verify", keep.verify, "compare stored files with their checksums", json=True),
     )
+    _watch_verbs(verbs)
     _lint_verb(verbs)
     template.add_arguments(
         _verb(verbs, "template", template.run, "check a structure template, or import one")
@@ -82,6 +84,15 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", admin.echo, "C-ECHO a destination or peer of the settings", json=True)
     echo.add_argument("destination", help="its name in the settings")
+
+
+def _watch_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    health = _verb(verbs, "health", watch.health, "look at the node once; exit code 0: ready", json=True)
+    health.add_argument("--role", help="only whether this role lives on this machine")
+    told = _verb(
+        verbs, "notify-test", watch.notify_test, "send a test message to a recipient of the settings"
+    )
+    told.add_argument("recipient", help="its name in watch.notify")
 
 
 def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

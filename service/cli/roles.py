@@ -17,6 +17,7 @@ RUNNERS: dict[str, Callable[[Settings, threading.Event], None]] = {
     "work": wiring.work,
     "send": wiring.send,
     "keep": wiring.keep,
+    "watch": wiring.watch,
     "triton": wiring.triton,
 }
 
@@ -26,7 +27,7 @@ def role(name: str) -> Callable[[argparse.Namespace], int]:
 
     def run(arguments: argparse.Namespace) -> int:
         settings: Settings = arguments.settings_tree
-        start_log(name, settings.node.log_level)
+        start_log(name, settings.node.log_level, settings.node.log_format)
         RUNNERS[name](settings, stopped_by_signals())
         return 0
 
@@ -36,12 +37,12 @@ def role(name: str) -> Callable[[argparse.Namespace], int]:
 def serve(arguments: argparse.Namespace) -> int:
     """Run every role as a child process, after everything that can be checked has been."""
     settings: Settings = arguments.settings_tree
-    start_log("serve", settings.node.log_level)
+    start_log("serve", settings.node.log_level, settings.node.log_format)
     wiring.templates(settings, wiring.model_specs(settings))
     with wiring.opened_store(settings):
         pass
     names = ["triton"] if settings.triton.embedded else []
-    names += ["receive", "assemble", "work", "send", "keep"]
+    names += ["receive", "assemble", "work", "send", "keep", "watch"]
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     supervise(roles, stopped_by_signals())
     return 0

@@ -4,10 +4,12 @@ from service.config.document import SettingLine, setting_lines
 from service.config.keep import KeepSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
 from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
+from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
     DatabaseSettings,
     DatabaseUrl,
+    LogFormat,
     LogLevel,
     NodeSettings,
     ReceiveSettings,
@@ -17,6 +19,14 @@ from service.config.settings import (
     WorkSettings,
 )
 from service.config.values import Confirm, Destination, Peer, ProfileName
+from service.config.watch import (
+    MailSecurity,
+    MailSettings,
+    NotifyEvent,
+    NotifySettings,
+    WatchSettings,
+    WebhookSettings,
+)
 from service.config.web import WebDestination
 
 __all__ = [
@@ -27,22 +37,31 @@ __all__ = [
     "DatabaseUrl",
     "Destination",
     "KeepSettings",
+    "LogFormat",
     "LogLevel",
+    "MailSecurity",
+    "MailSettings",
     "NodeSettings",
+    "NotifyEvent",
+    "NotifySettings",
     "OnFailure",
     "Peer",
     "ProfileName",
     "ReceiveSettings",
     "Rule",
+    "SecretMissing",
     "SendSettings",
     "SeriesFacts",
     "SettingLine",
     "Settings",
     "SettingsRefused",
     "TritonSettings",
+    "WatchSettings",
     "WebDestination",
+    "WebhookSettings",
     "WorkSettings",
     "load_settings",
     "process_environment",
+    "read_secret",
     "setting_lines",
 ]

@@ -83,6 +83,10 @@ class Rule(Section):
         default=None,
         description="Seconds without a new slice after which a series is taken as sent; absent: assemble.quiet_s.",
     )
+    alarm_s: Annotated[float, Field(ge=1, le=604800)] | None = Field(
+        default=None,
+        description="A structure set that takes longer than this, in seconds from the last slice on, is an alarm.",
+    )
 
     def matches(self, facts: SeriesFacts) -> bool:
         """Tell whether every condition of the rule holds for the series."""

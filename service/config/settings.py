@@ -22,6 +22,7 @@ from service.config.values import (
     Peer,
     Section,
 )
+from service.config.watch import WatchSettings
 from service.config.web import WebDestination
 
 Poll = Annotated[float, Field(ge=0.01, le=60)]
@@ -35,6 +36,13 @@ class LogLevel(StrEnum):
     INFO = "INFO"
     WARNING = "WARNING"
     ERROR = "ERROR"
+
+
+class LogFormat(StrEnum):
+    """How the node writes its log."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class DatabaseUrl(SecretStr):
@@ -56,6 +64,9 @@ class NodeSettings(Section):
         default=Path("contour-node-data"), description="Folder for received images and structure sets."
     )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="One line an event, for people or as a JSON object."
+    )
 
 
 class ReceiveSettings(Section):
@@ -204,6 +215,7 @@ class Settings(Section):
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
     keep: KeepSettings = Field(default=KeepSettings(), description="How long things are kept.")
+    watch: WatchSettings = Field(default=WatchSettings(), description="Metrics, health and notifications.")
     destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
     peers: dict[Name, Peer] = Field(
         default={}, description="Where senders listen, for `return_to_sender`, by name."

@@ -79,6 +79,8 @@ poll_s = 0.2
 poll_s = 0.2
 [send]
 poll_s = 0.2
+[watch]
+port = 0
 [destinations.tps]
 ae_title = "{TPS_AET}"
 host = "127.0.0.1"

@@ -2,6 +2,7 @@
 
 from service.store.commitments import Commitments
 from service.store.database import Clock, Database, utc_now
+from service.store.disk import DiskRoom, check_writable, disk_room
 from service.store.errors import (
     DatabaseUnavailable,
     FileDamaged,
@@ -11,10 +12,13 @@ from service.store.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from service.store.figures import Figures, Histogram, LateJob, late_jobs, read_figures
 from service.store.files import FileStore, Recovery
+from service.store.heartbeats import Heartbeats, SignOfLife
 from service.store.jobbook import JobBook
 from service.store.keeping import Checkable, Expired, Keeper, Kind, Policy
 from service.store.migrate import upgrade
+from service.store.noticeboard import Alarm, Notice, NoticeBoard
 from service.store.notices import NoticeDesk
 from service.store.outbox import Outbox
 from service.store.recorder import Recorder
@@ -37,9 +41,12 @@ from service.store.rows import (
 from service.store.series import SeriesDesk
 from service.store.space import DiskGauge, Room
 from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState, Outcome, Sealed
+from service.store.tally import BOUNDS_S, Tally
 from service.store.workqueue import WorkQueue
 
 __all__ = [
+    "BOUNDS_S",
+    "Alarm",
     "Checkable",
     "ClaimedDelivery",
     "ClaimedJob",
@@ -52,20 +59,27 @@ __all__ = [
     "DeliveryState",
     "DeliveryStatus",
     "DiskGauge",
+    "DiskRoom",
     "EventKind",
     "Expired",
     "FailedJob",
+    "Figures",
     "FileDamaged",
     "FileLost",
     "FileStore",
+    "Heartbeats",
+    "Histogram",
     "JobBook",
     "JobEvent",
     "JobState",
     "JobStatus",
     "Keeper",
     "Kind",
+    "LateJob",
     "NotAllowed",
     "NotRecorded",
+    "Notice",
+    "NoticeBoard",
     "NoticeDesk",
     "OpenJob",
     "Order",
@@ -79,12 +93,18 @@ __all__ = [
     "Room",
     "Sealed",
     "SeriesDesk",
+    "SignOfLife",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
     "StoredInstance",
     "StudySeries",
+    "Tally",
     "WorkQueue",
+    "check_writable",
+    "disk_room",
+    "late_jobs",
+    "read_figures",
     "upgrade",
     "utc_now",
 ]

@@ -173,12 +173,13 @@ job_event = Table(
     "job_event",
     METADATA,
     Column("id", ROW_ID, primary_key=True),
-    Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False, index=True),
+    Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("kind", _enum(EventKind, "event_kind"), nullable=False),
     Column("from_state", _enum(JobState, "event_from_state")),
     Column("to_state", _enum(JobState, "event_to_state"), nullable=False),
     Column("message", Text, nullable=False, server_default=""),
+    Index("job_event_job_id_id", "job_id", "id"),
 )
 
 delivery = Table(

@@ -11,6 +11,7 @@ from inference.errors import ModelFailed, ModelUnavailable
 from inference.spec import ModelSpec
 from service.config import Settings
 from service.errors import Refused, TryAgain
+from service.journal import about
 from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
 from service.template import Template
 from service.work.heartbeat import Heartbeat, LeaseLost
@@ -54,6 +55,13 @@ class Worker:
         claim = self.queue.claim(self.name, lease_s=work.lease_s, max_attempts=work.max_attempts)
         if claim is None:
             return False
+        with about(job_id=claim.id):
+            self._end(claim)
+        return True
+
+    def _end(self, claim: ClaimedJob) -> None:
+        """Contour a claimed job, or record what a failure means for it."""
+        work = self.settings.work
         log.info("job %d: attempt %d", claim.id, claim.attempt)
         try:
             with Heartbeat(self.queue, claim, lease_s=work.lease_s, every_s=work.heartbeat_s) as heartbeat:
@@ -74,7 +82,6 @@ class Worker:
         except Exception as error:
             log.exception("job %d failed by a fault of this program", claim.id)
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
-        return True
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
         spec = self.models.get(claim.model)

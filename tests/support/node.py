@@ -23,7 +23,7 @@ from service.store import Database, JobBook, JobState, JobStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRITON_ENVIRONMENT = REPOSITORY / ".venv-triton"
-ROLES = ("triton", "receive", "assemble", "work", "send")
+ROLES = ("triton", "receive", "assemble", "work", "send", "watch")
 
 
 def until(what: Callable[[], object], *, seconds: float = 60.0, why: str = "") -> object:
@@ -215,6 +215,8 @@ unavailable_delay_s = 0.5
 poll_s = 0.1
 lease_s = 4
 backoff_s = 0.5
+[watch]
+port = 0
 [destinations.tps]
 ae_title = "TPS"
 host = "127.0.0.1"

@@ -1,0 +1,104 @@
+"""The questions of health, each with its answer and the reason."""
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from service.config import Peer, Settings
+from service.scu.client import Scu
+from service.scu.outcome import Sent, TransientFailure
+from service.store import SignOfLife, StorageUnavailable, check_writable, disk_room
+
+ROLES = ("receive", "assemble", "work", "send", "keep")
+"""The roles without which the node does not do its work."""
+RECEIVER_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One part of the node: whether it is as it should be, and what was seen."""
+
+    name: str
+    ok: bool
+    reason: str
+    needed: bool = True  # without it the node is not ready
+
+
+def check_storage(root: Path, min_free_bytes: int) -> tuple[Check, Check]:
+    """Whether the storage folder takes what is written, and whether it has room for more."""
+    return _check_writable(root), _check_room(root, min_free_bytes)
+
+
+def check_roles(
+    signs: Sequence[SignOfLife], roles: Iterable[str], now: datetime, silent_s: float
+) -> tuple[Check, ...]:
+    """Whether at least one process of each role gave a sign of life of late."""
+    found = []
+    for role in roles:
+        of_role = [sign for sign in signs if sign.role == role]
+        alive = [sign for sign in of_role if now - sign.at <= timedelta(seconds=silent_s)]
+        if alive:
+            reason = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in alive))
+        elif of_role:
+            silent = (now - max(sign.at for sign in of_role)).total_seconds()
+            reason = f"no sign of life for {silent:.0f} s; is `contour-node {role}` running?"
+        else:
+            reason = f"no process; start `contour-node {role}`"
+        found.append(Check(name=f"role {role}", ok=bool(alive), reason=reason))
+    return tuple(found)
+
+
+def check_receiver(settings: Settings) -> Check:
+    """Whether the receiver answers a C-ECHO; where it does not let the node itself in, whether it listens."""
+    receive = settings.receive
+    anywhere = receive.host in ("0.0.0.0", "::")
+    host = settings.watch.receiver_host or ("127.0.0.1" if anywhere else receive.host)
+    where = f"{host}:{receive.port}"
+    if receive.port == 0:
+        return Check(name="receiver", ok=True, reason="not asked: receive.port is 0, so that it has any port")
+    if receive.calling_aets and settings.send.ae_title not in receive.calling_aets:
+        return _listens(host, receive.port)
+    peer = Peer(ae_title=receive.ae_title, host=host, port=receive.port)
+    outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=RECEIVER_TIMEOUT_S).echo(peer)
+    if isinstance(outcome, TransientFailure):
+        return _no("receiver", outcome.reason)
+    said = "answers a C-ECHO" if isinstance(outcome, Sent) else f"answers: {outcome.reason}"
+    return Check(name="receiver", ok=True, reason=f"{where} {said}")
+
+
+def check_model_server(is_live: Callable[[], bool], url: str) -> Check:
+    """Whether the model server answers. Not needed to be ready: images are taken and kept without it."""
+    live = is_live()
+    said = "answers" if live else "does not answer; jobs wait in the queue"
+    return Check(name="model server", ok=live, reason=f"{url} {said}", needed=False)
+
+
+def _check_writable(root: Path) -> Check:
+    try:
+        check_writable(root)
+    except StorageUnavailable as error:
+        return _no("storage", str(error))
+    return Check(name="storage", ok=True, reason="a file can be made durable")
+
+
+def _check_room(root: Path, min_free_bytes: int) -> Check:
+    try:
+        free = disk_room(root).free_bytes
+    except StorageUnavailable as error:
+        return _no("disk", str(error))
+    said = f"{free} bytes are free, {min_free_bytes} must be"
+    return Check(name="disk", ok=free >= min_free_bytes, reason=said)
+
+
+def _listens(host: str, port: int) -> Check:
+    try:
+        socket.create_connection((host, port), timeout=RECEIVER_TIMEOUT_S).close()
+    except OSError as error:
+        return _no("receiver", f"nobody listens at {host}:{port}: {error.strerror or error}")
+    return Check(name="receiver", ok=True, reason=f"{host}:{port} listens")
+
+
+def _no(name: str, reason: str) -> Check:
+    return Check(name=name, ok=False, reason=reason)
