@@ -18,6 +18,7 @@ from service.keep import Sweeper
 from service.receive.server import Receiver
 from service.send.loop import run_sender
 from service.store import (
+    Commitments,
     Database,
     DiskGauge,
     FileStore,
@@ -97,7 +98,7 @@ def receive(settings: Settings, stop: threading.Event) -> None:
         _recover(store)
         with (
             Recorder(store.database) as recorder,
-            Receiver(settings, store.files, recorder),
+            Receiver(settings, store.files, recorder, commitments=Commitments(store.database)),
         ):
             stop.wait()
 

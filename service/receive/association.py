@@ -4,12 +4,13 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from service.receive import commands, negotiation
 from service.receive.admission import Admission, Rejection
 from service.receive.commands import Field, Request
+from service.receive.commitment import CommitmentReports
 from service.receive.file_meta import Origin
 from service.receive.messages import (
     RELEASE_RESPONSE,
@@ -22,7 +23,7 @@ from service.receive.messages import (
     encode_abort,
 )
 from service.receive.negotiation import AcceptedContext, AssociationRequest
-from service.receive.sop_classes import VERIFICATION
+from service.receive.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from service.receive.statuses import Status
 from service.receive.storage import Answer, Incoming, Storage
 from service.receive.wire import PeerGone, SocketReader
@@ -42,6 +43,7 @@ class Terms:
     timeouts: Timeouts
     request_timeout_s: float
     maximum_pdu_bytes: int
+    reports: CommitmentReports | None = None
 
 
 class Places:
@@ -188,16 +190,22 @@ class Association:
         if request.field == Field.C_CANCEL_RQ:
             return
         data_set = messages.data_set(context_id) if request.has_data_set else iter(())
-        if request.field == Field.C_STORE_RQ and context.sop_class_uid != VERIFICATION:
-            incoming = Incoming(request=request, context=context, origin=origin, peer_host=self._peer_host)
-            answer = self._storage.keep(incoming, data_set)
-        elif request.field == Field.C_ECHO_RQ:
-            answer = Answer(status=Status.SUCCESS)
-        else:
-            answer = Answer(status=Status.UNRECOGNIZED_OPERATION)
+        asked = Incoming(request=request, context=context, origin=origin, peer_host=self._peer_host)
+        answer = self._answer_to(asked, data_set)
         for _ in data_set:  # what nobody wanted still has to be read
             pass
         messages.respond(context_id, commands.encode_response(request, answer.status, comment=answer.comment))
+
+    def _answer_to(self, asked: Incoming, data_set: Iterator[memoryview]) -> Answer:
+        field, reports = asked.request.field, self._terms.reports
+        if asked.context.sop_class_uid == STORAGE_COMMITMENT:
+            if field == Field.N_EVENT_REPORT_RQ and reports is not None:
+                return reports.take(asked.request, asked.context, data_set)
+        elif field == Field.C_STORE_RQ and asked.context.sop_class_uid != VERIFICATION:
+            return self._storage.keep(asked, data_set)
+        elif field == Field.C_ECHO_RQ:
+            return Answer(status=Status.SUCCESS)
+        return Answer(status=Status.UNRECOGNIZED_OPERATION)
 
     def _farewell(self, pdu: bytes) -> None:
         """Sends the last PDU and leaves it to the peer to close (PS3.8 9.2, Sta13), but not for ever."""

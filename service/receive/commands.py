@@ -12,6 +12,7 @@ class Field(IntEnum):
 
     C_STORE_RQ = 0x0001
     C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
     C_CANCEL_RQ = 0x0FFF
 
 
@@ -28,6 +29,7 @@ class Request:
     sop_class_uid: str
     sop_instance_uid: str
     has_data_set: bool
+    event_type_id: int | None = None  # of an N-EVENT-REPORT
 
 
 def decode(data: bytes) -> Request:
@@ -53,6 +55,7 @@ def decode(data: bytes) -> Request:
         sop_class_uid=_uid(elements, 0x0002),
         sop_instance_uid=_uid(elements, 0x1000),
         has_data_set=_number(elements, 0x0800) != _NO_DATA_SET,
+        event_type_id=_number(elements, 0x1002) if 0x1002 in elements else None,
     )
 
 
@@ -69,6 +72,8 @@ def encode_response(request: Request, status: int, *, comment: str = "") -> byte
         body += _element(0x0902, _even(comment[:64], b" "))
     if request.sop_instance_uid:
         body += _element(0x1000, _even(request.sop_instance_uid, b"\0"))
+    if request.event_type_id is not None:
+        body += _element(0x1002, struct.pack("<H", request.event_type_id))
     return _element(0x0000, struct.pack("<L", len(body))) + body
 
 

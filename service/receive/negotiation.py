@@ -10,11 +10,13 @@ from pynetdicom.pdu_primitives import (
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
 from service.receive.admission import Applicant, Rejection
 from service.receive.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
+from service.receive.sop_classes import STORAGE_COMMITMENT
 
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
@@ -137,10 +139,22 @@ def _accept_pdu(
     primitive.result = 0
     primitive.result_source = 1
     primitive.presentation_context_definition_results_list = results
-    primitive.user_information = [maximum, implementation, version]
+    primitive.user_information = [maximum, implementation, version, *_roles(request)]
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(primitive)
     return pdu.encode()
+
+
+def _roles(request: AssociationRequest) -> list[SCP_SCU_RoleSelectionNegotiation]:
+    """Returns the answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
+    answers = []
+    for item in request.primitive.user_information:
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid == STORAGE_COMMITMENT:
+            answer = SCP_SCU_RoleSelectionNegotiation()
+            answer.sop_class_uid = item.sop_class_uid
+            answer.scu_role, answer.scp_role = False, bool(item.scp_role)
+            answers.append(answer)
+    return answers
 
 
 def encode_reject(rejection: Rejection) -> bytes:

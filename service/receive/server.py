@@ -11,9 +11,10 @@ from service.config import Settings
 from service.receive import sop_classes
 from service.receive.admission import Admission
 from service.receive.association import Association, Places, Terms
+from service.receive.commitment import CommitmentReports
 from service.receive.messages import Timeouts
 from service.receive.storage import Storage
-from service.store import FileStore, Recorder
+from service.store import Commitments, FileStore, Recorder
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,16 @@ _BACKLOG = 256
 
 
 class Receiver:
-    """The node's Storage and Verification SCP."""
+    """The node's Storage and Verification SCP; with ``commitments`` it takes reports of storage commitment too."""
 
-    def __init__(self, settings: Settings, files: FileStore, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        files: FileStore,
+        recorder: Recorder,
+        *,
+        commitments: Commitments | None = None,
+    ) -> None:
         receive = settings.receive
         self._terms = Terms(
             admission=Admission(
@@ -41,6 +49,7 @@ class Receiver:
             ),
             request_timeout_s=min(REQUEST_TIMEOUT_S, receive.network_timeout_s),
             maximum_pdu_bytes=receive.max_pdu_bytes,
+            reports=None if commitments is None else CommitmentReports(commitments),
         )
         self._storage = Storage(files, recorder, maximum_object_bytes=receive.max_object_bytes)
         self._places = Places(receive.max_associations)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model: the node is its SCU, and takes the reports that the SCP sends by itself."""
 
 STORAGE = {
     "CT Image Storage": "1.2.840.10008.5.1.4.1.1.2",
@@ -37,7 +39,9 @@ COMPRESSED = {
 
 
 def supported(additional_sop_classes: Iterable[str] = ()) -> Mapping[str, frozenset[str]]:
-    """Returns the transfer syntaxes taken for each SOP class: Verification, STORAGE and those listed in the settings."""
+    """Returns the transfer syntaxes taken for each SOP class: Verification, commitment, STORAGE and those listed in the settings."""
     plain = frozenset(UNCOMPRESSED.values())
     every = plain | frozenset(COMPRESSED.values())
-    return {VERIFICATION: plain} | dict.fromkeys([*STORAGE.values(), *additional_sop_classes], every)
+    return dict.fromkeys((VERIFICATION, STORAGE_COMMITMENT), plain) | dict.fromkeys(
+        [*STORAGE.values(), *additional_sop_classes], every
+    )

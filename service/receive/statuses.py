@@ -4,16 +4,18 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """What the node answers a C-STORE or C-ECHO with (PS3.4 Table B.2-1, PS3.7 Annex C)."""
+    """What the node answers a C-STORE, C-ECHO or N-EVENT-REPORT with (PS3.4 Table B.2-1, PS3.7 Annex C)."""
 
     SUCCESS = 0x0000
     """The bytes are on the disk and the row is committed."""
+    PROCESSING_FAILURE = 0x0110
+    """PS3.7 Annex C: a report of storage commitment that cannot be read, recorded, or that nobody asked for."""
     DUPLICATE_SOP_INSTANCE = 0x0111
     """PS3.7 Annex C: another object is kept under this SOP Instance UID, with other content."""
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     """PS3.4 B.2-1: the request names another SOP class than its presentation context."""
     UNRECOGNIZED_OPERATION = 0x0211
-    """PS3.7 Annex C: neither C-STORE nor C-ECHO."""
+    """PS3.7 Annex C: neither C-STORE nor C-ECHO, nor a report of storage commitment."""
     OUT_OF_RESOURCES = 0xA700
     """PS3.4 B.2-1: disk full, file system read-only, or database away; the sender may try again."""
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900

@@ -19,7 +19,7 @@ def test_each_uid_is_what_it_is_called_and_stands_in_the_conformance_statement(n
 
 def test_the_statement_names_no_other_storage_class_or_transfer_syntax():
     rows = [line for line in STATEMENT.splitlines() if "| 1.2.840.10008." in line]
-    assert len(rows) == len(NAMED) + 1  # and Verification
+    assert len(rows) == len(NAMED) + 2  # and Verification, Storage Commitment
 
 
 @pytest.mark.parametrize("status", list(Status))

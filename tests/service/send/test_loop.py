@@ -1,111 +1,17 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from service.config import Peer, SendSettings, Settings
-from service.send.loop import run_sender
-from service.store import (
-    Database,
-    FileStore,
-    JobBook,
-    JobState,
-    Order,
-    Outbox,
-    Parcel,
-    ReceivedInstance,
-    Recorder,
-    SeriesDesk,
-    WorkQueue,
-    upgrade,
-)
+from service.config import Peer
+from service.store import JobState
+from tests.support.clock import ManualClock
 from tests.support.destinations import Behaviour, data_set_of, structure_set
+from tests.support.office import Office, eventually, sender, settings
 
 pytestmark = pytest.mark.network
-
-
-class Office:
-    """A store with jobs whose structure sets wait for delivery."""
-
-    def __init__(self, root: Path) -> None:
-        self.path = root / "node.sqlite"
-        upgrade(f"sqlite:///{self.path}")
-        self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1)
-        self.files = FileStore(root / "store")
-        self.book = JobBook(self.database)
-        self._recorder = Recorder(self.database)
-
-    def close(self) -> None:
-        self._recorder.close()
-        self.database.close()
-
-    def delivering(self, number: int, *destinations: str) -> int:
-        """Gives the number of a job that has a structure set for these destinations."""
-        uid = f"1.2.3.{number}"
-        slices = self.files.put(f"{uid}.1", b"pixels")
-        self._recorder.record(
-            ReceivedInstance(
-                sop_instance_uid=f"{uid}.1",
-                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-                series_uid=uid,
-                study_uid="1.2.3",
-                modality="CT",
-                transfer_syntax_uid="1.2.840.10008.1.2.1",
-                calling_aet="SCANNER",
-                called_aet="NODE",
-                peer_host="127.0.0.1",
-                file=slices,
-            )
-        )
-        desk, queue = SeriesDesk(self.database), WorkQueue(self.database)
-        (job,) = desk.open_jobs()
-        desk.seal(job, Order(rule="hn", model="hn_oar", model_version=1, priority=50))
-        claim = queue.claim("worker", lease_s=60, max_attempts=3)
-        assert claim is not None
-        result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
-        parcels = [Parcel(destination=name, file=result) for name in destinations]
-        assert queue.finish(claim, parcels=parcels)
-        return job.id
-
-    def state(self, job_id: int) -> JobState:
-        return self.book.job(job_id).state
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    office = Office(tmp_path)
-    yield office
-    office.close()
-
-
-def settings(peers: dict[str, Peer], **send: float) -> Settings:
-    values = {"ae_title": "NODE", "poll_s": 0.02, "backoff_s": 0.05, "backoff_max_s": 0.2, "timeout_s": 3}
-    return Settings(send=SendSettings.model_validate(values | send), destinations=peers)
-
-
-@contextmanager
-def sender(office: Office, known: Settings) -> Iterator[None]:
-    stop = threading.Event()
-    outbox = Outbox(office.database)
-    arguments = {"sender": "send-1", "stop": stop}
-    thread = threading.Thread(target=run_sender, args=(known, outbox, office.files), kwargs=arguments)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def eventually(is_so: Callable[[], bool], within_s: float = 30) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.02)
 
 
 def test_every_destination_gets_the_set_once_and_the_job_is_done(office, start_destination):
@@ -202,3 +108,77 @@ def test_stop_finishes_what_is_under_way_and_gives_back_the_rest(office, start_d
     with sender(office, known):
         eventually(lambda: office.state(jobs[1]) is JobState.DONE)
     assert len(tps.got) == 2
+
+
+def test_what_a_destination_warned_of_stands_in_the_job_s_history(office, start_destination):
+    tps = start_destination(Behaviour(status=lambda _: 0xB000))
+    job = office.delivering(1, "tps")
+    with sender(office, settings({"tps": tps.peer})):
+        eventually(lambda: office.state(job) is JobState.DONE)
+    assert office.book.deliveries(job)[0].note == "0xB000 coercion of data elements"
+    assert "sent: tps: 0xB000 coercion of data elements" in office.told(job)
+
+
+def test_after_a_day_every_set_goes_out_once_by_priority_and_one_at_a_time(
+    tmp_path, start_destination, free_port
+):
+    clock = ManualClock()
+    office = Office(tmp_path, clock)
+    jobs = {office.delivering(number, "tps", priority=priority): priority for number, priority in PRIORITIES}
+    peer = Peer(ae_title="TPS", host="127.0.0.1", port=free_port, backoff_s=15, backoff_max_s=1800)
+    order, open_now, most = [], set(), []
+    lock = threading.Lock()
+
+    def take(event):
+        with lock:
+            open_now.add(event.assoc)
+            most.append(len(open_now))
+            order.append(str(event.request.AffectedSOPInstanceUID))
+        time.sleep(0.02)
+        with lock:
+            open_now.discard(event.assoc)
+        return 0
+
+    def failed_again(before):
+        return all(office.book.deliveries(job)[0].attempts > before[job] for job in jobs) and not any(
+            one.state == "sending" for job in jobs for one in office.book.deliveries(job)
+        )
+
+    with sender(office, settings({"tps": peer})):
+        for _ in range(24):  # an hour each, and nobody there
+            before = {job: office.book.deliveries(job)[0].attempts for job in jobs}
+            clock.tick(3600)
+            eventually(partial(failed_again, before))
+        tps = start_destination(Behaviour(status=take, port=free_port))
+        clock.tick(0.8 * 1800)  # some are due by chance, the others when it has taken the first
+        eventually(lambda: all(office.state(job) is JobState.DONE for job in jobs))
+        time.sleep(0.3)
+    office.close()
+    assert len(tps.got) == len(set(order)) == len(PRIORITIES)
+    assert max(most) == 1
+    by_uid = {f"1.2.3.{number}.9": priority for number, priority in PRIORITIES}
+    sent = [by_uid[uid] for uid in order]
+    assert sent[2:] == sorted(sent[2:], reverse=True)  # the first may be any; one more may be claimed with it
+
+
+PRIORITIES = [(1, 10), (2, 90), (3, 50), (4, 70), (5, 20), (6, 60), (7, 30), (8, 80)]
+
+
+def test_a_destination_has_its_own_number_of_attempts(office, start_destination):
+    tps = start_destination(Behaviour(status=lambda _: 0xA700))
+    job = office.delivering(1, "tps")
+    with sender(office, settings({"tps": tps.peer.model_copy(update={"max_attempts": 2})}, max_attempts=50)):
+        eventually(lambda: office.state(job) is JobState.PARKED)
+    assert len(tps.got) == 2
+
+
+def test_the_fallback_gets_what_the_destination_refuses_and_the_job_says_so(office, start_destination):
+    tps = start_destination(Behaviour(status=lambda _: 0xC000))
+    pacs = start_destination()
+    job = office.delivering(1, "tps", standby=[("pacs", "tps")])
+    with sender(office, settings({"tps": tps.peer, "pacs": pacs.peer})):
+        eventually(lambda: office.state(job) is JobState.DONE)
+    assert len(pacs.got) == 1
+    assert "tps rejected: 0xC000" in office.book.job(job).reason
+    assert "its fallback has it" in office.book.job(job).reason
+    assert "it goes to pacs instead" in office.told(job)

@@ -1,0 +1,128 @@
+"""A store with jobs whose objects wait for delivery, and a real sender for them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from service.config import Destination, Peer, SendSettings, Settings, WebDestination
+from service.send.loop import run_sender
+from service.store import (
+    Clock,
+    Database,
+    FileStore,
+    JobBook,
+    JobState,
+    Order,
+    Outbox,
+    Parcel,
+    ReceivedInstance,
+    Recorder,
+    SeriesDesk,
+    WorkQueue,
+    upgrade,
+    utc_now,
+)
+from tests.support.destinations import structure_set
+
+
+class Office:
+    """A store with jobs whose structure sets wait for delivery."""
+
+    def __init__(self, root: Path, clock: Clock = utc_now) -> None:
+        self.path = root / "node.sqlite"
+        upgrade(f"sqlite:///{self.path}")
+        self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1, clock=clock)
+        self.files = FileStore(root / "store")
+        self.book = JobBook(self.database)
+        self._recorder = Recorder(self.database)
+
+    def close(self) -> None:
+        self._recorder.close()
+        self.database.close()
+
+    def delivering(
+        self,
+        number: int,
+        *destinations: str,
+        priority: int = 50,
+        standby: Sequence[tuple[str, str]] = (),
+    ) -> int:
+        """Gives the number of a job that has a structure set for these destinations; standby: fallback, for whom."""
+        uid = f"1.2.3.{number}"
+        slices = self.files.put(f"{uid}.1", b"pixels")
+        self._recorder.record(
+            ReceivedInstance(
+                sop_instance_uid=f"{uid}.1",
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+                series_uid=uid,
+                study_uid="1.2.3",
+                modality="CT",
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+                calling_aet="SCANNER",
+                called_aet="NODE",
+                peer_host="127.0.0.1",
+                file=slices,
+            )
+        )
+        desk, queue = SeriesDesk(self.database), WorkQueue(self.database)
+        (job,) = desk.open_jobs()
+        desk.seal(job, Order(rule="hn", model="hn_oar", model_version=1, priority=priority))
+        claim = queue.claim("worker", lease_s=60, max_attempts=3)
+        assert claim is not None
+        result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
+        parcels = [Parcel(destination=name, file=result) for name in destinations]
+        parcels += [Parcel(destination=name, file=result, standby_for=(of,)) for name, of in standby]
+        assert queue.finish(claim, parcels=parcels)
+        return job.id
+
+    def state(self, job_id: int) -> JobState:
+        return self.book.job(job_id).state
+
+    def told(self, job_id: int) -> str:
+        """Gives the job's history as text."""
+        return "\n".join(f"{event.kind}: {event.message}" for event in self.book.events(job_id))
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    office = Office(tmp_path)
+    yield office
+    office.close()
+
+
+def settings(known: dict[str, Destination], **send: object) -> Settings:
+    peers = {name: one for name, one in known.items() if isinstance(one, Peer)}
+    web = {name: one for name, one in known.items() if isinstance(one, WebDestination)}
+    values: dict[str, object] = {
+        "ae_title": "NODE",
+        "poll_s": 0.02,
+        "backoff_s": 0.05,
+        "backoff_max_s": 0.2,
+        "timeout_s": 3,
+    }
+    return Settings(send=SendSettings.model_validate(values | send), destinations=peers, dicomweb=web)
+
+
+@contextmanager
+def sender(office: Office, known: Settings) -> Iterator[None]:
+    stop = threading.Event()
+    outbox = Outbox(office.database)
+    arguments = {"sender": "send-1", "stop": stop}
+    thread = threading.Thread(target=run_sender, args=(known, outbox, office.files), kwargs=arguments)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def eventually(is_so: Callable[[], bool], within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.02)
