@@ -12,10 +12,12 @@ from inference.client import TritonClient
 from inference.embedded import EmbeddedTriton
 from inference.errors import SpecRefused
 from inference.spec import ModelSpec, load_specs
-from service.assemble import Assembler
+from service.assemble import Assembler, SenderCounts
 from service.config import Settings, SettingsRefused
 from service.keep import Sweeper
 from service.receive.server import Receiver
+from service.scu.client import Scu
+from service.scu.find import count_images
 from service.send.loop import run_sender
 from service.store import (
     Commitments,
@@ -106,14 +108,32 @@ def receive(settings: Settings, stop: threading.Event) -> None:
 def assemble(settings: Settings, stop: threading.Event) -> None:
     """The role assemble, until ``stop`` is set."""
     models = model_specs(settings)
-    with opened_store(settings) as store, _pulse(store, settings, "assemble"):
+    with (
+        opened_store(settings) as store,
+        sender_counts(settings) as counts,
+        _pulse(store, settings, "assemble"),
+    ):
         Assembler(
             desk=SeriesDesk(store.database),
             files=store.files,
             settings=settings,
             models=models,
+            counts=counts,
             clock=utc_now,
         ).run(stop)
+
+
+def sender_counts(settings: Settings) -> SenderCounts:
+    """What asks senders how many images a series has."""
+    patience_s = settings.assemble.count_timeout_s
+    client = Scu(calling_aet=settings.send.ae_title, timeout_s=patience_s)
+    return SenderCounts(
+        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
+        settings.peers,
+        utc_now,
+        every_s=settings.assemble.count_every_s,
+        patience_s=2 * patience_s,
+    )
 
 
 def work(settings: Settings, stop: threading.Event) -> None:

@@ -2,38 +2,45 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from io import BytesIO
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
-
-from imaging.errors import ImageRefused, RefusalCode
-from imaging.headers import parse_header
-from imaging.stack import check_stack
 from inference.spec import ModelSpec
-from service.config import Rule, SeriesFacts, Settings
+from service.assemble.companions import Companions
+from service.assemble.counts import Count, SenderCounts
+from service.assemble.findings import Examiner, Finding
+from service.config import AfterWaiting, Rule, SeriesFacts, Settings
 from service.errors import TryAgain
 from service.journal import about
-from service.store import Clock, FileLost, FileStore, OpenJob, Order, Sealed, SeriesDesk
+from service.store import Clock, FileStore, OpenJob, Order, Sealed, SeriesDesk
 
 log = logging.getLogger(__name__)
 
-CURED_BY_MORE_SLICES = frozenset(
-    {RefusalCode.MISSING_SLICES, RefusalCode.TOO_FEW_SLICES, RefusalCode.IRREGULAR_SPACING}
-)
+
+@dataclass(frozen=True, kw_only=True)
+class _Incomplete:
+    """Slices are missing; they may still come."""
+
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Finding:
-    """What the slices of a job said when it had `slice_count` of them."""
+class _Hopeless:
+    """The series will never be contoured as it is."""
 
-    slice_count: int
-    rule: Rule | None
-    facts: SeriesFacts
-    refusal: ImageRefused | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Complete:
+    """Every slice is here; the note says how that is known, for the job's history."""
+
+    rule: Rule
+    note: str
+
+
+_Verdict = _Incomplete | _Hopeless | _Complete
 
 
 @dataclass(kw_only=True)
@@ -44,8 +51,15 @@ class Assembler:
     files: FileStore
     settings: Settings
     models: Mapping[str, ModelSpec]
+    counts: SenderCounts
     clock: Clock
-    _findings: dict[int, _Finding] = field(default_factory=dict)
+    _examiner: Examiner = field(init=False)
+    _companions: Companions = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Build what only this object uses."""
+        self._examiner = Examiner(desk=self.desk, files=self.files, settings=self.settings)
+        self._companions = Companions(desk=self.desk, files=self.files, settings=self.settings)
 
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
@@ -58,33 +72,74 @@ class Assembler:
 
     def look(self) -> None:
         """Decide once about every open job."""
+        now = self.clock()
         jobs = self.desk.open_jobs()
         open_ids = {job.id for job in jobs}
-        self._findings = {job_id: f for job_id, f in self._findings.items() if job_id in open_ids}
+        self._examiner.keep_only(open_ids)
+        self.counts.keep_only(open_ids)
+        if not jobs:
+            self._companions.forget()
+        verdicts = []
         for job in jobs:
             with about(job_id=job.id):
-                self._decide(job, self.clock())
+                verdicts.append((job, self._judge(job, now)))
+        ready = {job.series_uid for job, verdict in verdicts if isinstance(verdict, _Complete)}
+        for job, verdict in verdicts:
+            with about(job_id=job.id):
+                self._act(job, verdict, ready, now)
 
-    def _decide(self, job: OpenJob, now: datetime) -> None:
-        quiet = timedelta(seconds=self._quiet_s(job))
-        if now - job.last_received_at < quiet:
-            return
-        try:
-            finding = self._finding(job)
-        except (FileLost, InvalidDicomError) as reason:
-            if not self._refuse_damaged(job):
-                log.warning("job %d is looked at again: %s", job.id, reason)
-            return
-        if finding.rule is not None and now - job.last_received_at < timedelta(
-            seconds=self._rule_quiet_s(finding.rule)
-        ):
-            return
-        if finding.refusal is not None:
-            self._hold_or_refuse(job, finding.refusal, now)
-        elif finding.rule is None:
-            self._refuse(job, _no_rule(finding.facts))
-        else:
-            self._seal(job, finding.rule)
+    def _act(self, job: OpenJob, verdict: _Verdict | None, ready: Set[str], now: datetime) -> None:
+        if isinstance(verdict, _Hopeless):
+            self._refuse(job, verdict.reason)
+        elif isinstance(verdict, _Incomplete):
+            self._hold_or_refuse(job, verdict.reason, now)
+        elif verdict is not None:
+            self._seal_or_hold(job, verdict, ready, now)
+
+    def _judge(self, job: OpenJob, now: datetime) -> _Verdict | None:
+        """What the job's own images say; None while more of them, or an answer, may come at any moment."""
+        silence = now - job.last_received_at
+        if silence < timedelta(seconds=self._quiet_s(job)):
+            return None
+        finding = self._examiner.finding(job)
+        if finding is None or silence < timedelta(seconds=self._rule_quiet_s(finding.rule)):
+            return None
+        if finding.refusal:
+            return self._lacking(job, finding)
+        if finding.rule is None:
+            return _Hopeless(reason=_no_rule(finding.facts))
+        count = self._count(job)
+        return None if count is None else self._counted(job, finding, finding.rule, count)
+
+    def _lacking(self, job: OpenJob, finding: Finding) -> _Verdict:
+        if not finding.is_curable:
+            return _Hopeless(reason=self._examiner.damage(job) or finding.refusal)
+        return _Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
+
+    def _count(self, job: OpenJob) -> Count | None:
+        """What the sender says of the series, noted in the job; None while the question is under way."""
+        count = self.counts.of(job)
+        if count is not None and count.images is not None and count.images != job.expected_images:
+            self.desk.expect(job.id, count.images)
+        return count
+
+    def _counted(self, job: OpenJob, finding: Finding, rule: Rule, count: Count) -> _Verdict:
+        received = job.slice_count if count.images is None else self._received(job, count.images)
+        if count.images is not None and received < count.images:
+            return _Incomplete(reason=f"{_short_of(job, received, count.images)}.")
+        return _Complete(rule=rule, note="; ".join([*finding.notes, *_how_known(job, finding, count)]))
+
+    def _said(self, job: OpenJob, count: Count | None) -> str:
+        """What the sender says of a series with gaps: whether the slices are missing here only, or at the sender too."""
+        if count is None or count.images is None:
+            return ""
+        return f" The node {_short_of(job, self._received(job, count.images), count.images)}."
+
+    def _received(self, job: OpenJob, wanted: int) -> int:
+        """How many objects of the series are here; others than CT images are counted where they could matter."""
+        if job.slice_count >= wanted:
+            return job.slice_count
+        return job.slice_count + self.desk.others_in_series(job.series_uid)
 
     def _quiet_s(self, job: OpenJob) -> float:
         """The shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""
@@ -96,80 +151,67 @@ class Assembler:
         ]
         return min(waits, default=self.settings.assemble.quiet_s)
 
-    def _rule_quiet_s(self, rule: Rule) -> float:
-        return self.settings.assemble.quiet_s if rule.quiet_s is None else rule.quiet_s
+    def _rule_quiet_s(self, rule: Rule | None) -> float:
+        own = None if rule is None else rule.quiet_s
+        return self.settings.assemble.quiet_s if own is None else own
 
-    def _finding(self, job: OpenJob) -> _Finding:
-        known = self._findings.get(job.id)
-        if known is None or known.slice_count != job.slice_count:
-            known = self._examine(job)
-            self._findings[job.id] = known
-        return known
+    def _hold_or_refuse(self, job: OpenJob, reason: str, now: datetime) -> None:
+        patience_s = self.settings.assemble.incomplete_timeout_s
+        if now - job.last_received_at < timedelta(seconds=patience_s):
+            self._hold(job, f"incomplete: {reason}")
+        else:
+            in_vain = f"incomplete: {reason} Nothing came for {patience_s:g} s."
+            self._refuse(job, self._examiner.damage(job) or in_vain)
 
-    def _examine(self, job: OpenJob) -> _Finding:
-        instances = self.desk.instances_of(job.id)
-        facts = _facts(job, self.files.read(instances[0].file.path))
-        refusal: ImageRefused | None = None
-        try:
-            check_stack(
-                [
-                    parse_header(self.files.read(instance.file.path), instance.sop_instance_uid)
-                    for instance in instances
-                ]
-            )
-        except ImageRefused as reason:
-            refusal = reason
-        rule = self.settings.rule_for(facts)
-        return _Finding(slice_count=job.slice_count, rule=rule, facts=facts, refusal=refusal)
-
-    def _hold_or_refuse(self, job: OpenJob, refusal: ImageRefused, now: datetime) -> None:
-        waited = now - job.last_received_at
-        patience = timedelta(seconds=self.settings.assemble.incomplete_timeout_s)
-        if refusal.code in CURED_BY_MORE_SLICES and waited < patience:
-            if self.desk.hold(job.id, f"incomplete: {refusal.message}"):
-                log.info("job %d waits: %s", job.id, refusal.message)
+    def _seal_or_hold(self, job: OpenJob, verdict: _Complete, ready: Set[str], now: datetime) -> None:
+        rule = verdict.rule
+        if not self.settings.destinations_for(rule, job.calling_aet):
+            self._refuse(job, _nowhere_to_go(rule, job))
             return
-        if not self._refuse_damaged(job):
-            self._refuse(job, refusal.message)
+        lack = self._companions.lack(job, rule, ready, now)
+        if lack is None:
+            self._seal(job, rule, verdict.note)
+        elif now - lack.last_received_at < timedelta(seconds=rule.wait_for_timeout_s):
+            self._hold(job, lack.words)
+        elif rule.wait_for_then is AfterWaiting.CONTOUR:
+            in_vain = f"waited {rule.wait_for_timeout_s:g} s in vain {lack.words}"
+            self._seal(job, rule, "; ".join(filter(None, (verdict.note, in_vain))))
+        else:
+            self._refuse(job, f"rule {rule.name} waits {lack.words}; waited {rule.wait_for_timeout_s:g} s")
+
+    def _hold(self, job: OpenJob, reason: str) -> None:
+        if self.desk.hold(job.id, reason) and job.reason != reason:
+            log.info("job %d waits: %s", job.id, reason)
 
     def _refuse(self, job: OpenJob, reason: str) -> None:
         if self.desk.refuse(job.id, reason):
             log.warning("job %d refused: %s", job.id, reason)
 
-    def _refuse_damaged(self, job: OpenJob) -> bool:
-        """Refuse the job where a stored image is not what was received; False where all are."""
-        for instance in self.desk.instances_of(job.id):
-            if not self.files.verify(instance.file):
-                self.desk.damaged(instance.file.path)
-                message = f"the stored image {instance.sop_instance_uid} is missing or damaged"
-                self._refuse(job, f"{message}; send the series again")
-                return True
-        return False
-
-    def _seal(self, job: OpenJob, rule: Rule) -> None:
-        if not self.settings.destinations_for(rule, job.calling_aet):
-            self._refuse(job, _nowhere_to_go(rule, job))
-            return
+    def _seal(self, job: OpenJob, rule: Rule, note: str) -> None:
         model = self.models[rule.model]
-        sealed = self.desk.seal(
-            job,
-            Order(rule=rule.name, model=model.name, model_version=model.version, priority=rule.priority),
+        order = Order(
+            rule=rule.name,
+            model=model.name,
+            model_version=model.version,
+            priority=rule.priority,
+            note=note,
         )
+        sealed = self.desk.seal(job, order)
         if sealed is not Sealed.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
 
 
-def _facts(job: OpenJob, data: bytes) -> SeriesFacts:
-    """What rules ask about, from one of the series' images; an attribute that is absent is an empty text."""
-    image = dcmread(
-        BytesIO(data), stop_before_pixels=True, specific_tags=["BodyPartExamined", "SeriesDescription"]
-    )
-    return SeriesFacts(
-        called_aet=job.called_aet,
-        calling_aet=job.calling_aet,
-        body_part=str(image.BodyPartExamined or "") if "BodyPartExamined" in image else "",
-        series_description=str(image.SeriesDescription or "") if "SeriesDescription" in image else "",
-    )
+def _short_of(job: OpenJob, received: int, expected: int) -> str:
+    return f"has {received} of the {expected} images that {job.calling_aet} says the series has"
+
+
+def _how_known(job: OpenJob, finding: Finding, count: Count) -> list[str]:
+    """How complete the series is known to be, for its history."""
+    if count.images is not None:
+        return [f"{job.calling_aet} says the series has {count.images} images"]
+    alone = [f"number of images not known ({count.why_not}), judged by the slices alone"]
+    doubt = [f"{finding.doubt}: some may be missing"] if finding.doubt else []
+    return (alone if count.why_not else []) + doubt
 
 
 def _no_rule(facts: SeriesFacts) -> str:

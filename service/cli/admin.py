@@ -119,16 +119,22 @@ def check(arguments: argparse.Namespace) -> int:
 def _short(job: JobStatus) -> dict[str, object]:
     """A job in one line: where it stands, and the beginning of why."""
     destinations = ", ".join(dict.fromkeys(job.destinations.split(", ")))
-    what = job.stage or job.reason or destinations
+    what = job.stage or job.reason or destinations or job.completeness
     return {
         "job": f"{job.id} v{job.version}",
         "state": job.state.value,
         "sender": job.calling_aet,
-        "slices": job.slice_count,
+        "slices": _slices(job),
         "rule": job.rule,
         "received": job.received_at.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00"),
         "what": what if len(what) <= SHORTENED_TO else what[: SHORTENED_TO - 1] + "…",
     }
+
+
+def _slices(job: JobStatus) -> str:
+    """How many images are here; of how many, where the sender says and some are missing."""
+    is_short = job.expected_images is not None and job.slice_count < job.expected_images
+    return f"{job.slice_count} of {job.expected_images}" if is_short else str(job.slice_count)
 
 
 def _state(word: str) -> JobState:

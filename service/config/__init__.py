@@ -19,6 +19,7 @@ from service.config.settings import (
     WorkSettings,
 )
 from service.config.values import Confirm, Destination, Peer, ProfileName
+from service.config.waiting import AfterWaiting, WaitFor
 from service.config.watch import (
     MailSecurity,
     MailSettings,
@@ -30,6 +31,7 @@ from service.config.watch import (
 from service.config.web import WebDestination
 
 __all__ = [
+    "AfterWaiting",
     "AssembleSettings",
     "Beside",
     "Confirm",
@@ -56,6 +58,7 @@ __all__ = [
     "Settings",
     "SettingsRefused",
     "TritonSettings",
+    "WaitFor",
     "WatchSettings",
     "WebDestination",
     "WebhookSettings",

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from service.config.values import AeTitle, Name, Regex, Section
+from service.config.waiting import AfterWaiting, WaitFor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,16 @@ class Rule(Section):
     alarm_s: Annotated[float, Field(ge=1, le=604800)] | None = Field(
         default=None,
         description="A structure set that takes longer than this, in seconds from the last slice on, is an alarm.",
+    )
+
+    wait_for: tuple[WaitFor, ...] = Field(
+        default=(), description="Series of the same study that must be complete before this one is contoured."
+    )
+    wait_for_timeout_s: Annotated[float, Field(ge=0, le=604800)] = Field(
+        default=1800, description="How long after the study's last image a series waits for the others."
+    )
+    wait_for_then: AfterWaiting = Field(
+        default=AfterWaiting.REFUSE, description="What becomes of the series after wait_for_timeout_s."
     )
 
     def matches(self, facts: SeriesFacts) -> bool:

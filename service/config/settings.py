@@ -150,6 +150,12 @@ class AssembleSettings(Section):
     incomplete_timeout_s: Annotated[float, Field(ge=0, le=604800)] = Field(
         default=900, description="How long a series with missing slices waits for them before it is refused."
     )
+    count_timeout_s: Annotated[float, Field(ge=1, le=60)] = Field(
+        default=5, description="How long a sender may take to connect or to answer a question for the count."
+    )
+    count_every_s: Annotated[float, Field(ge=1, le=86400)] = Field(
+        default=60, description="Shortest time between two questions to a sender about one series."
+    )
     poll_s: Poll = Field(default=1, description="Time between two looks at the open series.")
 
 

@@ -114,3 +114,6 @@ class Peer(Destination):
     ae_title: AeTitle = Field(description="AE title of the peer.")
     host: Host = Field(description="Host name or address of the peer.")
     port: Port = Field(description="TCP port of the peer.")
+    answers_queries: bool = Field(
+        default=False, description="As a sender it is asked by C-FIND how many images a series has."
+    )

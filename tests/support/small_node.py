@@ -1,16 +1,19 @@
 """A store, settings and a model spec for a node without processes, and small CT series put into it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from imaging.volume import Volume
 from inference.spec import ModelSpec, load_specs
 from phantoms.dicom import CtExport, ct_files
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
-from service.config import Settings
+from service.assemble import Assembler, SenderCounts
+from service.assemble.counts import Ask
+from service.config import Peer, Settings
 from service.store import (
     Database,
     FileStore,
@@ -55,18 +58,38 @@ class SmallNode:
         self.outbox = Outbox(self.database)
         self.book = JobBook(self.database)
 
-    def receive(self, how: CtExport | None = None, *, only: slice = slice(None)) -> None:
-        """Put a CT series into the store, as the receiver would."""
+    def assembler(self, tree: Settings | None = None, ask: Ask | None = None) -> Assembler:
+        """An assembler of these settings; `ask` answers for the peers that answer queries."""
+        chosen = tree or settings()
+        counts = SenderCounts(ask or _nobody, chosen.peers, self.clock, every_s=60, patience_s=10)
+        return Assembler(
+            desk=self.desk,
+            files=self.files,
+            settings=chosen,
+            models={"hn_oar": model()},
+            counts=counts,
+            clock=self.clock,
+        )
+
+    def receive(
+        self,
+        how: CtExport | None = None,
+        *,
+        only: slice = slice(None),
+        change: Callable[[Dataset], None] | None = None,
+    ) -> None:
+        """Put a CT series into the store, as the receiver would; `change` makes another object of each image."""
         for source in ct_files(small_volume(), how)[only]:
-            image = dcmread(BytesIO(source.data), stop_before_pixels=True)
-            stored = self.files.put(image.SOPInstanceUID, source.data)
+            data = source.data if change is None else _changed(source.data, change)
+            image = dcmread(BytesIO(data), stop_before_pixels=True)
+            stored = self.files.put(image.SOPInstanceUID, data)
             self.recorder.record(
                 ReceivedInstance(
                     sop_instance_uid=image.SOPInstanceUID,
                     sop_class_uid=image.SOPClassUID,
                     series_uid=image.SeriesInstanceUID,
                     study_uid=image.StudyInstanceUID,
-                    modality="CT",
+                    modality=image.Modality,
                     transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
                     calling_aet="SCANNER",
                     called_aet="CONTOURNODE",
@@ -78,6 +101,20 @@ class SmallNode:
     def job(self) -> JobStatus:
         """The newest job."""
         return self.book.list_jobs()[0]
+
+
+def _nobody(peer: Peer, study_uid: str, series_uid: str) -> int:
+    raise AssertionError(f"{peer.ae_title} answers no queries")
+
+
+def _changed(data: bytes, change: Callable[[Dataset], None]) -> bytes:
+    image = dcmread(BytesIO(data))
+    change(image)
+    image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    buffer = BytesIO()
+    image.save_as(buffer)
+    return buffer.getvalue()
 
 
 def settings(**changes: object) -> Settings:

@@ -1,18 +1,15 @@
+import pytest
+from pydicom import Dataset
+
 from phantoms.dicom import CtExport
 from service.assemble import Assembler
 from service.config import Settings
 from service.store import JobState
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, settings, small_volume
 
 
 def assembler(node: SmallNode, tree: Settings | None = None) -> Assembler:
-    return Assembler(
-        desk=node.desk,
-        files=node.files,
-        settings=tree or settings(),
-        models={"hn_oar": model()},
-        clock=node.clock,
-    )
+    return node.assembler(tree)
 
 
 def test_a_series_is_queued_once_it_is_quiet_and_not_before(small_node: SmallNode) -> None:
@@ -110,3 +107,50 @@ def test_a_sender_that_nobody_can_return_to_is_named(small_node: SmallNode) -> N
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert "no entry of [peers] has the AE title SCANNER" in job.reason
+
+
+def test_a_localizer_is_set_aside_and_the_history_says_so(small_node: SmallNode) -> None:
+    small_node.receive(CtExport(localizer=True))
+    small_node.clock.tick(20)
+    assembler(small_node).look()
+    job = small_node.job()
+    assert job.state is JobState.QUEUED
+    sealed = small_node.book.events(job.id)[-1].message
+    assert "1 localizer is not contoured: image 2.25." in sealed
+
+
+@pytest.mark.parametrize(
+    ("brighter", "words"),
+    [(0, "Their pixels are the same: it is one image under two UIDs."), (1, "Their pixels differ")],
+)
+def test_two_images_at_one_position_are_named_and_compared(
+    small_node: SmallNode, brighter: int, words: str
+) -> None:
+    def twin(image: Dataset) -> None:
+        image.SOPInstanceUID += ".7"
+        image.PixelData = bytes(byte ^ brighter for byte in image.PixelData)
+
+    small_node.receive()
+    small_node.receive(only=slice(4, 5), change=twin)
+    small_node.clock.tick(20)
+    assembler(small_node).look()
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    twins = [
+        i.sop_instance_uid for i in small_node.book.instances_of(job.id) if i.sop_instance_uid.endswith(".7")
+    ]
+    assert twins[0] in job.reason
+    assert twins[0].removesuffix(".7") + " and" in job.reason
+    assert words in job.reason
+
+
+def test_a_numbering_with_holes_is_told_in_the_history_where_nobody_knows_better(
+    small_node: SmallNode,
+) -> None:
+    every_second = tuple(range(1, len(small_volume().array_zyx), 2))
+    small_node.receive(CtExport(dropped=every_second))
+    small_node.clock.tick(20)
+    assembler(small_node).look()
+    job = small_node.job()
+    assert job.state is JobState.QUEUED  # geometry alone cannot tell
+    assert "Instance Number (0020,0013) runs from" in small_node.book.events(job.id)[-1].message

@@ -7,13 +7,11 @@ from service.store import JobState
 from service.work import Worker
 from tests.service.keep.test_sweeper import spoil
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series, worker
-from tests.support.small_node import SmallNode, model, settings
+from tests.support.small_node import SmallNode
 
 
 def assembler(node: SmallNode) -> Assembler:
-    return Assembler(
-        desk=node.desk, files=node.files, settings=settings(), models={"hn_oar": model()}, clock=node.clock
-    )
+    return node.assembler()
 
 
 def contours(node: SmallNode) -> Worker:

@@ -12,7 +12,6 @@ from inference.client import Prediction
 from inference.errors import ModelFailed, ModelUnavailable
 from inference.spec import ModelSpec
 from phantoms.dicom import CtExport
-from service.assemble import Assembler
 from service.config import Settings
 from service.store import EventKind, JobState
 from service.template import Template, default_template, load_template
@@ -92,9 +91,7 @@ def queued(small_node: SmallNode) -> SmallNode:
 def queue_series(node: SmallNode, how: CtExport | None = None) -> None:
     node.receive(how)
     node.clock.tick(20)
-    Assembler(
-        desk=node.desk, files=node.files, settings=settings(), models={"hn_oar": model()}, clock=node.clock
-    ).look()
+    node.assembler().look()
     assert node.job().state is JobState.QUEUED
 
 

@@ -1,0 +1,186 @@
+"""What the sender says of the number of images, and what becomes of a series when it says nothing."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from pydicom import Dataset
+
+from phantoms.dicom import CtExport
+from phantoms.dicom_modules import Identity
+from service.assemble import Assembler
+from service.config import Peer, Settings
+from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
+from service.store import JobState
+from tests.support.small_node import SmallNode, settings, small_volume
+
+SLICES = len(small_volume().array_zyx)
+SCANNER = {"ae_title": "SCANNER", "host": "127.0.0.1", "port": 104, "answers_queries": True}
+
+
+def asking() -> Settings:
+    return settings(peers={"scanner": SCANNER})
+
+
+def answers(what: int | Failure) -> Callable[[Peer, str, str], int | Failure]:
+    return lambda _peer, _study, _series: what
+
+
+def look_until_answered(node: SmallNode, looks: Assembler) -> None:
+    """One look asks, one that finds the answer decides."""
+    looks.look()
+    give_up = time.monotonic() + 20
+    while any(looks.counts.of(job) is None for job in node.desk.open_jobs()):
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+    looks.look()
+
+
+def last_message(node: SmallNode) -> str:
+    return node.book.events(node.job().id)[-1].message
+
+
+def test_what_looks_whole_waits_for_the_slices_that_the_sender_still_has(small_node: SmallNode) -> None:
+    looks = small_node.assembler(asking(), answers(SLICES))
+    small_node.receive(only=slice(0, SLICES - 4))
+    small_node.clock.tick(20)
+    look_until_answered(small_node, looks)
+    job = small_node.job()
+    assert (job.state, job.completeness, job.expected_images) == (JobState.WAITING, "incomplete", SLICES)
+    assert job.reason == (
+        f"incomplete: has {SLICES - 4} of the {SLICES} images that SCANNER says the series has."
+    )
+
+    small_node.receive(only=slice(SLICES - 4, None))
+    small_node.clock.tick(20)
+    look_until_answered(small_node, looks)
+
+    assert small_node.job().state is JobState.QUEUED
+    assert last_message(small_node).endswith(f"SCANNER says the series has {SLICES} images")
+
+
+def test_slices_that_never_come_are_a_refusal_and_never_contours(small_node: SmallNode) -> None:
+    looks = small_node.assembler(asking(), answers(SLICES))
+    small_node.receive(only=slice(0, SLICES - 1))
+    small_node.clock.tick(100)
+    look_until_answered(small_node, looks)
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    assert f"has {SLICES - 1} of the {SLICES} images that SCANNER says" in job.reason
+    assert "Nothing came for 100 s." in job.reason
+
+
+def test_a_gap_is_told_with_what_the_sender_has(small_node: SmallNode) -> None:
+    looks = small_node.assembler(asking(), answers(SLICES))
+    small_node.receive(only=slice(0, 4))
+    small_node.receive(only=slice(5, None))
+    small_node.clock.tick(20)
+    look_until_answered(small_node, looks)
+    reason = small_node.job().reason
+    assert reason.startswith("incomplete: 1 slice missing: z=")
+    assert reason.endswith(
+        f"The node has {SLICES - 1} of the {SLICES} images that SCANNER says the series has."
+    )
+
+
+def test_more_images_than_the_sender_counts_are_enough(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.clock.tick(20)
+    look_until_answered(small_node, small_node.assembler(asking(), answers(SLICES - 2)))
+    assert small_node.job().state is JobState.QUEUED
+
+
+def test_objects_of_the_series_that_are_no_ct_images_count_too(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.receive(only=slice(0, 1), change=_as_dose)
+    small_node.clock.tick(20)
+    look_until_answered(small_node, small_node.assembler(asking(), answers(SLICES + 1)))
+    assert small_node.job().state is JobState.QUEUED
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        TransientFailure(reason="no connection to SCANNER at 127.0.0.1:104"),
+        PermanentRefusal(reason="SCANNER does not know the series"),
+    ],
+)
+def test_a_sender_that_cannot_be_asked_holds_nothing_up_and_the_history_says_so(
+    small_node: SmallNode, failure: Failure
+) -> None:
+    small_node.receive()
+    small_node.clock.tick(20)
+    look_until_answered(small_node, small_node.assembler(asking(), answers(failure)))
+    assert small_node.job().state is JobState.QUEUED
+    said = f"number of images not known ({failure.reason}), judged by the slices alone"
+    assert said in last_message(small_node)
+    assert small_node.job().expected_images is None
+
+
+def test_a_sender_that_is_slow_to_answer_is_waited_for_only_so_long(small_node: SmallNode) -> None:
+    hold = threading.Event()
+
+    def ask(peer: Peer, study_uid: str, series_uid: str) -> int:
+        assert hold.wait(30)
+        return 1
+
+    looks = small_node.assembler(asking(), ask)
+    small_node.receive()
+    small_node.clock.tick(20)
+    looks.look()
+    assert small_node.job().state is JobState.RECEIVED
+    small_node.clock.tick(10)
+    looks.look()
+    hold.set()
+    assert small_node.job().state is JobState.QUEUED
+    assert "SCANNER has not answered yet" in last_message(small_node)
+
+
+def test_a_silent_sender_is_asked_once_for_all_its_series(small_node: SmallNode) -> None:
+    asked: list[str] = []
+
+    def ask(peer: Peer, study_uid: str, series_uid: str) -> Failure:
+        asked.append(series_uid)
+        return TransientFailure(reason="no connection")
+
+    looks = small_node.assembler(asking(), ask)
+    for number in range(3):
+        small_node.receive(CtExport(identity=Identity(study=str(number))))
+    small_node.clock.tick(20)
+    look_until_answered(small_node, looks)
+    assert {job.state for job in small_node.book.list_jobs()} == {JobState.QUEUED}
+    assert len(asked) == 1
+    small_node.receive(CtExport(identity=Identity(study="later")))
+    small_node.clock.tick(60)
+    look_until_answered(small_node, looks)
+    assert len(asked) == 2
+
+
+def test_a_sender_that_does_not_answer_queries_is_not_asked(small_node: SmallNode) -> None:
+    small_node.receive()
+    small_node.clock.tick(20)
+    peers = {"scanner": SCANNER | {"answers_queries": False}}
+    small_node.assembler(settings(peers=peers)).look()
+    assert small_node.job().state is JobState.QUEUED
+
+
+def test_a_late_slice_is_counted_anew(small_node: SmallNode) -> None:
+    counted = [SLICES - 1]
+    looks = small_node.assembler(asking(), lambda _peer, _study, _series: counted[0])
+    small_node.receive(only=slice(0, SLICES - 1))
+    small_node.clock.tick(20)
+    look_until_answered(small_node, looks)
+    assert small_node.job().state is JobState.QUEUED
+
+    counted[0] = SLICES + 5
+    small_node.receive()
+    small_node.clock.tick(20)
+    look_until_answered(small_node, looks)
+    job = small_node.job()
+    assert (job.version, job.state, job.expected_images) == (2, JobState.WAITING, SLICES + 5)
+
+
+def _as_dose(image: Dataset) -> None:
+    image.SOPClassUID, image.Modality = "1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE"
+    image.SOPInstanceUID += ".9"
