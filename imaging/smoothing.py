@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ class Field:
 
     crop_zyx: NDArray[np.float32]
     start_zyx: tuple[int, int, int]
+
+    @classmethod
+    def from_bytes(cls, crop_zyx: NDArray[np.uint8], start_zyx: tuple[int, int, int]) -> Self:
+        """The field of a probability sent as 0 to 255; one half lies between 127 and 128."""
+        return cls(crop_zyx=np.divide(crop_zyx, 255, dtype=np.float32), start_zyx=start_zyx)
 
 
 def blurred(inside: NDArray[np.bool_]) -> NDArray[np.float64]:

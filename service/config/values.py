@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from imaging.profiles import Boundary
+
 
 class Section(BaseModel):
     """A part of the settings tree: frozen, unknown keys refused, defaults checked like given values."""
@@ -78,6 +80,14 @@ class Destination(Section):
     profile: ProfileName = Field(
         default=ProfileName.STANDARD,
         description="How structure sets for it are written; see docs/profiles.md.",
+    )
+    boundary: Boundary | None = Field(
+        default=None,
+        description="Where its polygons run: along the voxels, or near them as docs/profiles.md bounds it; absent: the profile's.",
+    )
+    boundary_tolerance_mm: Annotated[float, Field(ge=0.01, le=5)] | None = Field(
+        default=None,
+        description="How far its polygons may be moved to have fewer points; absent: the profile's.",
     )
     fallback: Name | None = Field(
         default=None,

@@ -16,14 +16,14 @@ from imaging.beside import (
 from imaging.errors import StructureSetNotWritable
 from imaging.export import Change, RoiMask, export
 from imaging.gate import Severity, check, refusal
-from imaging.profiles import PROFILES
 from imaging.rtstruct import Producer, StructureSetRequest, write_structure_set
 from imaging.uids import derived_uid
-from service.config import Beside, ProfileName, Rule, Settings
+from service.config import Beside, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
 from service.template import Applied, Template, apply
 from service.work.pipeline import Contoured
+from service.work.profile import Written, written_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,14 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
     segmentation = contoured.segmentation
     applied = apply(order.template, segmentation.masks, contoured.series.volume)
     names = settings.destinations_for(rule, job.calling_aet)
-    by_profile: dict[ProfileName, list[str]] = defaultdict(list)
+    by_profile: dict[Written, list[str]] = defaultdict(list)
     for name in names:
-        peer = settings.peer(name)
-        if peer is not None:  # destinations_for gives only names that have one
-            by_profile[peer.profile].append(name)
+        destination = settings.destination(name)
+        if destination is not None:  # destinations_for gives only names that have one
+            by_profile[written_for(destination)].append(name)
     try:
-        for profile, destinations in by_profile.items():
-            yield _structure_set(job, (contoured, applied), profile, destinations)
+        for written, destinations in by_profile.items():
+            yield _structure_set(job, (contoured, applied), written, destinations)
         request = _beside(job, contoured, applied)
         for kind in rule.beside:
             yield Made(key=str(kind), data=_made(kind, request, rule), destinations=names)
@@ -77,12 +77,13 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
 
 
 def _structure_set(
-    job: ClaimedJob, result: tuple[Contoured, Applied], profile: ProfileName, destinations: Sequence[str]
+    job: ClaimedJob, result: tuple[Contoured, Applied], written: Written, destinations: Sequence[str]
 ) -> Made:
     contoured, applied = result
-    exported = export(_request(job, contoured, profile), _rois(contoured, applied), PROFILES[profile])
+    profile = written.called
+    exported = export(_request(job, contoured, profile), _rois(contoured, applied), written.profile)
     data = write_structure_set(exported.request)
-    findings = check(data, PROFILES[profile], masks=exported.masks, series=contoured.series)
+    findings = check(data, written.profile, masks=exported.masks, series=contoured.series)
     failed = refusal(findings)
     if failed is not None:
         raise Refused(
@@ -120,7 +121,7 @@ def _certainty(contoured: Contoured, code: str) -> str:
     return "" if mean is None else f"Mean probability inside: {mean:.2f}"
 
 
-def _request(job: ClaimedJob, contoured: Contoured, profile: ProfileName) -> StructureSetRequest:
+def _request(job: ClaimedJob, contoured: Contoured, profile: str) -> StructureSetRequest:
     job_uid, spec = str(job.uid), contoured.spec
     made = f"UNAPPROVED, for research use. Contoured without a person by {spec.name} version {spec.version}."
     return StructureSetRequest(
@@ -170,6 +171,6 @@ def _producer(contoured: Contoured) -> Producer:
     )
 
 
-def _told(profile: ProfileName, change: Change) -> str:
+def _told(profile: str, change: Change) -> str:
     where = f"{change.roi}: " if change.roi else ""
     return f"profile {profile}: {where}{change.what}: {change.before} -> {change.after} ({change.why})"

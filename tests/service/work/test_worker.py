@@ -247,6 +247,28 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
     )
 
 
+def test_a_destination_can_have_a_boundary_of_its_own(queued: SmallNode) -> None:
+    peer = {"host": "127.0.0.1", "port": 104}
+    tree = settings(
+        destinations={
+            "one": {"ae_title": "ONE", **peer},
+            "two": {"ae_title": "TWO", **peer, "boundary": "smooth"},
+            "three": {"ae_title": "THREE", **peer, "boundary": "decimated", "boundary_tolerance_mm": 2},
+            "four": {"ae_title": "FOUR", **peer, "boundary": "exact"},
+        },
+        rules=[{**RULE, "destinations": ["one", "two", "three", "four"]}],
+    )
+    worker(queued, Server(brainstem_and_larynx), tree).work_one()
+
+    sets = {name: dcmread(BytesIO(data)) for name, (data,) in delivered(queued).items()}
+    assert sets["one"].SOPInstanceUID == sets["four"].SOPInstanceUID
+    assert len({s.SOPInstanceUID for s in sets.values()}) == 3
+    assert [told_at_the_end(queued).count(f"standard {b} mm:") for b in ("smooth 0.5", "decimated 2")] == [
+        2,
+        2,
+    ]
+
+
 def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode) -> None:
     tree = settings(rules=[{**RULE, "beside": ["segmentation", "report", "capture"]}])
     worker(queued, Server(brainstem_and_larynx), tree).work_one()
@@ -259,7 +281,7 @@ def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode
 def told_at_the_end(node: SmallNode) -> str:
     """What the job's history says of its result."""
     events = node.book.events(node.job().id)
-    return next(event.message for event in events if event.kind is EventKind.FINISHED)
+    return "; ".join(event.message for event in events if event.kind in (EventKind.FINISHED, EventKind.NOTE))
 
 
 def delivered(node: SmallNode) -> dict[str, list[bytes]]:
