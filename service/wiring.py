@@ -15,6 +15,7 @@ from inference.spec import ModelSpec, load_specs
 from service.assemble import Assembler, SenderCounts
 from service.config import Settings, SettingsRefused
 from service.keep import Sweeper
+from service.receive.recovery import recover
 from service.receive.server import Receiver
 from service.scu.client import Scu
 from service.scu.find import count_images
@@ -96,11 +97,18 @@ def templates(settings: Settings, specs: Mapping[str, ModelSpec]) -> Mapping[str
 
 def receive(settings: Settings, stop: threading.Event) -> None:
     """The role receive, until ``stop`` is set."""
-    with opened_store(settings) as store, _pulse(store, settings, "receive"):
-        _recover(store)
-        with (
-            Recorder(store.database) as recorder,
-            Receiver(settings, store.files, recorder, commitments=Commitments(store.database)),
+    with (
+        opened_store(settings) as store,
+        _pulse(store, settings, "receive"),
+        Recorder(store.database) as recorder,
+    ):
+        recover(store.files, store.book, recorder)
+        with Receiver(
+            settings,
+            store.files,
+            recorder,
+            commitments=Commitments(store.database),
+            has_room=disk_gauge(settings),
         ):
             stop.wait()
 
@@ -268,14 +276,6 @@ def _database(settings: Settings) -> Database:
         connect_timeout_s=settings.database.connect_timeout_s,
         pool_size=settings.database.pool_size,
     )
-
-
-def _recover(store: Store) -> None:
-    found = store.files.recover(store.book.known_files)
-    if found.removed_parts:
-        log.warning("removed %d files that were not completely written", len(found.removed_parts))
-    for path in found.files_without_row:
-        log.warning("file %s was kept but never acknowledged; it stays where it is", path)
 
 
 __all__ = [

@@ -148,7 +148,11 @@ class Association:
             self._connection, self._reader, terms.timeouts, maximum_pdu_bytes=terms.maximum_pdu_bytes
         )
         messages.send(accept)
-        origin = Origin(calling_aet=request.applicant.calling_aet, called_aet=request.applicant.called_aet)
+        origin = Origin(
+            calling_aet=request.applicant.calling_aet,
+            called_aet=request.applicant.called_aet,
+            peer_host=self._peer_host,
+        )
         try:
             while self._may_wait():
                 context_id, message = messages.next_request()
@@ -190,7 +194,7 @@ class Association:
         if request.field == Field.C_CANCEL_RQ:
             return
         data_set = messages.data_set(context_id) if request.has_data_set else iter(())
-        asked = Incoming(request=request, context=context, origin=origin, peer_host=self._peer_host)
+        asked = Incoming(request=request, context=context, origin=origin)
         answer = self._answer_to(asked, data_set)
         for _ in data_set:  # what nobody wanted still has to be read
             pass

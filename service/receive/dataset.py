@@ -24,6 +24,7 @@ _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES = (
 )
 _WANTED = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES})
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+_EXPLICIT_HEADER, _IMPLICIT_HEADER = struct.Struct("<HH2sH"), struct.Struct("<HHL")
 _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _MODALITY_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
@@ -128,12 +129,22 @@ class DatasetReader:
             data = memoryview(self._carried + data)
         position = 0
         while position < len(data):
+            position = self._skim(data, position)
+            if position >= len(data):
+                break
             following = self._element(data, position)
             if following is None:
                 break
             position = following
         self._to_skip = max(0, position - len(data))
         self._carried = bytes(data[position:])
+
+    def _skim(self, data: memoryview, at: int) -> int:
+        """Returns where the first element is that needs a closer look: nearly all that there are need none."""
+        if self._order != "<" or self._levels[-1][0] is not _Level.DATASET:
+            return at
+        skim = _past_implicit if self._levels[-1][1] else _past_explicit
+        return skim(data, at)
 
     def _element(self, data: memoryview, at: int) -> int | None:
         """Returns where the next header begins (it may lie beyond ``data``), or None while this one is incomplete."""
@@ -217,6 +228,28 @@ class DatasetReader:
             raise MalformedDataset(f"{_text(tag)} is not ASCII") from error
         self._values.setdefault(tag, text)
         return value_at + length
+
+
+def _past_explicit(data: memoryview, at: int) -> int:
+    """Steps over little endian elements with a short explicit VR that are not wanted; the last may end beyond ``data``."""
+    last = len(data) - 8
+    while at <= last:
+        group, element, vr, length = _EXPLICIT_HEADER.unpack_from(data, at)
+        if vr not in _SHORT_VRS or group < 3 or group == 0xFFFE or group << 16 | element in _WANTED:
+            return at
+        at += 8 + length
+    return at
+
+
+def _past_implicit(data: memoryview, at: int) -> int:
+    """Steps over little endian elements of known length in implicit VR that are not wanted."""
+    last = len(data) - 8
+    while at <= last:
+        group, element, length = _IMPLICIT_HEADER.unpack_from(data, at)
+        if length == _UNDEFINED or group < 3 or group == 0xFFFE or group << 16 | element in _WANTED:
+            return at
+        at += 8 + length
+    return at
 
 
 def _text(tag: int) -> str:

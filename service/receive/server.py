@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -37,7 +38,9 @@ class Receiver:
         recorder: Recorder,
         *,
         commitments: Commitments | None = None,
+        has_room: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
         receive = settings.receive
         self._terms = Terms(
             admission=Admission(
@@ -51,7 +54,9 @@ class Receiver:
             maximum_pdu_bytes=receive.max_pdu_bytes,
             reports=None if commitments is None else CommitmentReports(commitments),
         )
-        self._storage = Storage(files, recorder, maximum_object_bytes=receive.max_object_bytes)
+        self._storage = Storage(
+            files, recorder, maximum_object_bytes=receive.max_object_bytes, has_room=has_room
+        )
         self._places = Places(receive.max_associations)
         self._limit = receive.max_associations + SPARE_CONNECTIONS
         self._lock = threading.Lock()

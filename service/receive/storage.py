@@ -1,14 +1,14 @@
 """One C-STORE: the bytes as they came go to the disk, the row is committed, and only then the answer is success."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from service.errors import Refused
 from service.receive import file_meta
 from service.receive.commands import Request
 from service.receive.dataset import DatasetReader, Identity, MalformedDataset
-from service.receive.file_meta import Origin
+from service.receive.file_meta import FileMeta, Origin
 from service.receive.negotiation import AcceptedContext
 from service.receive.statuses import Status
 from service.store import (
@@ -23,6 +23,11 @@ from service.store import (
 
 log = logging.getLogger(__name__)
 
+_REFUSALS = {
+    Outcome.CONFLICT: "this SOP Instance UID is kept with other content",
+    Outcome.OTHER_SYNTAX: "this SOP Instance UID is kept in another transfer syntax",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Incoming:
@@ -31,7 +36,6 @@ class Incoming:
     request: Request
     context: AcceptedContext
     origin: Origin
-    peer_host: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,16 @@ class _Unwanted(Exception):
 class Storage:
     """Keeps instances. Safe to use from many threads."""
 
-    def __init__(self, files: FileStore, recorder: Recorder, *, maximum_object_bytes: int) -> None:
+    def __init__(
+        self,
+        files: FileStore,
+        recorder: Recorder,
+        *,
+        maximum_object_bytes: int,
+        has_room: Callable[[], str | None],
+    ) -> None:
+        """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
+        self._has_room = has_room
         self._files = files
         self._recorder = recorder
         self._maximum_object_bytes = maximum_object_bytes
@@ -89,16 +102,45 @@ class Storage:
             raise _Unwanted(
                 Status.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of its presentation context"
             )
+        no_room = self._has_room()
+        if no_room is not None:
+            raise _Unwanted(Status.OUT_OF_RESOURCES, no_room)
         intake = _Intake(incoming, data_set, self._maximum_object_bytes)
-        header = file_meta.encode(
-            request.sop_class_uid, request.sop_instance_uid, context.transfer_syntax_uid, incoming.origin
+        meta = FileMeta(
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=context.transfer_syntax_uid,
+            origin=incoming.origin,
         )
-        stored = self._files.put(request.sop_instance_uid, iter(intake), header=header)
-        if self._recorder.record(_instance(incoming, intake.identity(), stored)) is Outcome.CONFLICT:
+        stored = self._files.put(request.sop_instance_uid, iter(intake), header=file_meta.encode(meta))
+        try:
+            outcome = self._recorder.record(received_instance(meta, intake.identity(), stored))
+        except Refused:
+            if stored.is_new:
+                self._files.discard(stored)
+            raise
+        if outcome in _REFUSALS:
             self._files.discard(stored)
-            comment = "this SOP Instance UID is kept with other content"
-            raise _Unwanted(Status.DUPLICATE_SOP_INSTANCE, comment)
+            raise _Unwanted(Status.DUPLICATE_SOP_INSTANCE, _REFUSALS[outcome])
+        if not stored.is_new:
+            self._files.hold(stored.path)
         return Answer(status=Status.SUCCESS)
+
+
+def received_instance(meta: FileMeta, identity: Identity, stored: StoredFile) -> ReceivedInstance:
+    """Returns what is recorded of a file: all of it stands in the file."""
+    return ReceivedInstance(
+        sop_instance_uid=identity.sop_instance_uid,
+        sop_class_uid=identity.sop_class_uid,
+        series_uid=identity.series_uid,
+        study_uid=identity.study_uid,
+        modality=identity.modality,
+        transfer_syntax_uid=meta.transfer_syntax_uid,
+        calling_aet=meta.origin.calling_aet,
+        called_aet=meta.origin.called_aet,
+        peer_host=meta.origin.peer_host,
+        file=stored,
+    )
 
 
 class _Intake:
@@ -112,14 +154,14 @@ class _Intake:
         )
         self._maximum_bytes = maximum_bytes
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[memoryview]:
         size = 0
         for fragment in self._data_set:
             size += len(fragment)
             if size > self._maximum_bytes:
                 raise _Unwanted(Status.OUT_OF_RESOURCES, f"larger than {self._maximum_bytes} bytes")
             self._reader.feed(fragment)
-            yield bytes(fragment)
+            yield fragment
         identity = self.identity()
         if identity.sop_class_uid != self._request.sop_class_uid:
             raise _Unwanted(
@@ -134,26 +176,11 @@ class _Intake:
         return self._reader.finish()
 
 
-def _instance(incoming: Incoming, identity: Identity, stored: StoredFile) -> ReceivedInstance:
-    return ReceivedInstance(
-        sop_instance_uid=identity.sop_instance_uid,
-        sop_class_uid=identity.sop_class_uid,
-        series_uid=identity.series_uid,
-        study_uid=identity.study_uid,
-        modality=identity.modality,
-        transfer_syntax_uid=incoming.context.transfer_syntax_uid,
-        calling_aet=incoming.origin.calling_aet,
-        called_aet=incoming.origin.called_aet,
-        peer_host=incoming.peer_host,
-        file=stored,
-    )
-
-
 def _about(incoming: Incoming, answer: Answer) -> dict[str, object]:
     return {
         "sop_instance_uid": incoming.request.sop_instance_uid,
         "calling_aet": incoming.origin.calling_aet,
-        "peer_host": incoming.peer_host,
+        "peer_host": incoming.origin.peer_host,
         "status": f"0x{answer.status:04X}",
         "reason": answer.comment,
     }

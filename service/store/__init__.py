@@ -13,9 +13,9 @@ from service.store.errors import (
     StorageUnavailable,
 )
 from service.store.figures import Figures, Histogram, LateJob, late_jobs, read_figures
-from service.store.files import FileStore, Recovery
+from service.store.files import FileStore, Recovery, path_of
 from service.store.heartbeats import Heartbeats, SignOfLife
-from service.store.jobbook import JobBook
+from service.store.jobbook import JobBook, ReceivedFile
 from service.store.keeping import Checkable, Expired, Keeper, Kind, Policy
 from service.store.migrate import upgrade
 from service.store.noticeboard import Alarm, Notice, NoticeBoard
@@ -87,6 +87,7 @@ __all__ = [
     "Outcome",
     "Parcel",
     "Policy",
+    "ReceivedFile",
     "ReceivedInstance",
     "Recorder",
     "Recovery",
@@ -104,6 +105,7 @@ __all__ = [
     "check_writable",
     "disk_room",
     "late_jobs",
+    "path_of",
     "read_figures",
     "upgrade",
     "utc_now",

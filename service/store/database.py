@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.schema import Table
 
 from service.store.errors import DatabaseUnavailable
@@ -53,6 +53,9 @@ class Database:
         pool_size: int = 5,
     ) -> None:
         self.clock = clock
+        self._url = url
+        self._busy_timeout_s = busy_timeout_s
+        self._connect_timeout_s = connect_timeout_s
         self._engine = make_engine(
             url, busy_timeout_s=busy_timeout_s, connect_timeout_s=connect_timeout_s, pool_size=pool_size
         )
@@ -73,6 +76,23 @@ class Database:
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """Give an INSERT of this database's dialect, for ON CONFLICT."""
         return self._insert(table)
+
+    def single_engine(self) -> Engine:
+        """Give an engine without a pool; on SQLite the caller begins each transaction."""
+        if self._url.startswith("sqlite"):
+            engine = create_engine(
+                self._url, poolclass=NullPool, connect_args={"timeout": self._busy_timeout_s}
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+            return engine
+        return create_engine(
+            self._url, poolclass=NullPool, connect_args={"connect_timeout": self._connect_timeout_s}
+        )
+
+    @property
+    def dialect(self) -> Dialect:
+        """The words of this database."""
+        return self._engine.dialect
 
     def check(self) -> None:
         """Return if the database answers and has this program's schema; raise DatabaseUnavailable otherwise."""

@@ -19,6 +19,9 @@ from service.store.rows import StoredFile
 
 OBJECTS = "objects"
 PARTS = "parts"
+UNVERIFIED = "unverified"
+# Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder synced.
+NAMES_WITH_FILES = frozenset({"ext4", "xfs", "btrfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 CHUNK_BYTES = 1 << 20
@@ -35,40 +38,45 @@ class Recovery:
 class FileStore:
     """A folder of immutable files; several processes may write to it at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
+        """``sync`` brings an open file or folder to the disk."""
         self._root = root.absolute()
+        self._sync = sync
         with translated(f"the storage folder {root} cannot be made"):
-            for folder in (PARTS, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
+            for folder in (PARTS, UNVERIFIED, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
             for folder in (OBJECTS, "", ".."):
-                _sync_folder(self._root / folder)
+                self._sync_folder(self._root / folder)
+            self._syncs_folders = _file_system(self._root) not in NAMES_WITH_FILES
 
-    def put(self, uid: str, data: bytes | Iterable[bytes], *, header: bytes = b"") -> StoredFile:
+    def put(self, uid: str, data: bytes | Iterable[bytes | memoryview], *, header: bytes = b"") -> StoredFile:
         """Write header and data as they are and return once both outlast a power cut.
 
-        The same uid with the same bytes lands on the same path. A file must not be removed because the database
-        failed afterwards: the row may have been kept.
+        The same uid with the same data has one path, whatever the header: what came first stays (is_new is False
+        then). Headers of one uid must be of one length. A file must not be removed because the database failed
+        afterwards: the row may have been kept.
 
         Raises:
             StorageFull: no space, over quota, or a read-only file system.
             StorageUnavailable: any other failure of the disk.
         """
-        part = self._root / PARTS / f"{secrets.token_hex(16)}.part"
-        with translated("a received object cannot be written"):
-            descriptor = _open_locked(part)
+        part = f"{self._root}/{PARTS}/{secrets.token_hex(16)}.part"
+        descriptor = _open_locked(part)
         try:
             size_bytes, digest = _fill(descriptor, header, (data,) if isinstance(data, bytes) else data)
-            with translated("a received object cannot be made durable"):
-                os.fsync(descriptor)
-                path = _path(uid, digest.copy(), header)
-                part.rename(self._root / path)
-                _sync_folder((self._root / path).parent)
+            path = path_of(uid, digest.hexdigest())
+            is_new = self._publish(part, path, descriptor, size_bytes)
+        except BaseException:
+            _remove(part)
+            raise
         finally:
             os.close(descriptor)
-            with translated("a part file cannot be removed"):
-                part.unlink(missing_ok=True)  # it was renamed, unless something went wrong
         return StoredFile(
-            path=path, size_bytes=size_bytes, sha256=digest.hexdigest(), header_bytes=len(header)
+            path=path,
+            size_bytes=size_bytes,
+            sha256=digest.hexdigest(),
+            header_bytes=len(header),
+            is_new=is_new,
         )
 
     def open(self, path: str) -> BinaryIO:
@@ -142,6 +150,26 @@ class FileStore:
             raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
         return data
 
+    def secure(self, path: str) -> None:
+        """Return once a file that was found outlasts a power cut."""
+        with translated(f"the file {path} cannot be made durable"):
+            self._sync_path(self._place(path))
+            self._sync_folder(self._place(path).parent)
+
+    def hold(self, path: str) -> None:
+        """Keep a file from being removed for what was said of it before; StorageUnavailable where it is gone."""
+        with translated(f"the file {path} cannot be kept"):
+            os.utime(self._place(path))
+
+    def set_aside(self, path: str) -> Path:
+        """Move a file that cannot be what its name says out of the way, for people; give where it is now."""
+        place = self._root / UNVERIFIED / Path(path).name
+        with translated(f"the file {path} cannot be moved"):
+            self._place(path).replace(place)
+            self._sync_folder(place.parent)
+            self._sync_folder(self._place(path).parent)
+        return place
+
     def recover(
         self, known: Callable[[Collection[str]], Collection[str]], *, min_age_s: float = 60
     ) -> Recovery:
@@ -151,19 +179,57 @@ class FileStore:
             known: gives those of some paths that a row names (JobBook.known_files).
             min_age_s: younger files are left out: their row may be on its way.
         """
+        removed = self.remove_parts()
+        without_row: list[str] = []
+        before = time() - min_age_s
+        for _, files in self.folders():
+            paths = {path for path, status in files.items() if status.st_mtime <= before}
+            without_row += sorted(paths - set(known(paths))) if paths else []
+        return Recovery(removed_parts=removed, files_without_row=tuple(without_row))
+
+    def remove_parts(self) -> tuple[str, ...]:
+        """Remove part files that no process writes any more; give their names."""
         with translated(f"the storage folder {self._root} cannot be read"):
-            removed = tuple(
+            return tuple(
                 part.name for part in sorted((self._root / PARTS).iterdir()) if _remove_if_orphan(part)
             )
-            without_row: list[str] = []
+
+    def folders(self) -> Iterator[tuple[str, dict[str, os.stat_result]]]:
+        """Give each folder of files with what is in it, by path."""
+        with translated(f"the storage folder {self._root} cannot be read"):
             for folder in sorted((self._root / OBJECTS).iterdir()):
-                paths = {
-                    f"{OBJECTS}/{folder.name}/{file.name}"
-                    for file in folder.iterdir()
-                    if _age_s(file) >= min_age_s
-                }
-                without_row += sorted(paths - set(known(paths))) if paths else []
-        return Recovery(removed_parts=removed, files_without_row=tuple(without_row))
+                prefix = f"{OBJECTS}/{folder.name}"
+                with os.scandir(folder) as entries:
+                    yield prefix, {f"{prefix}/{entry.name}": entry.stat() for entry in entries}
+
+    def _publish(self, part: str, path: str, descriptor: int, size_bytes: int) -> bool:
+        """Give a complete part its name, durably; tell whether it is new, or an earlier file stays."""
+        place = f"{self._root}/{path}"
+        is_new = True
+        try:
+            is_new = _linked(part, place, size_bytes)
+            _remove(part)
+            if is_new:
+                self._sync(descriptor)
+            else:  # it may be another sender's, which is not durable yet
+                self._sync_path(place)
+            if self._syncs_folders or not is_new:
+                self._sync_folder(place.rpartition("/")[0])
+        except OSError as error:
+            if is_new:
+                _remove(place)
+            raise _translation("a received object cannot be made durable", error) from error
+        return is_new
+
+    def _sync_folder(self, folder: Path | str) -> None:
+        self._sync_path(folder, os.O_DIRECTORY)
+
+    def _sync_path(self, path: Path | str, flags: int = 0) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _place(self, path: str) -> Path:
         if not PATH.fullmatch(path):
@@ -171,14 +237,19 @@ class FileStore:
         return self._root / path
 
 
-def _open_locked(part: Path) -> int:
+def _open_locked(part: str) -> int:
     """Make a part file whose lock tells a starting process that somebody is writing it."""
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise _translation("a received object cannot be written", error) from error
     return descriptor
 
 
-def _fill(descriptor: int, header: bytes, chunks: Iterable[bytes]) -> "tuple[int, hashlib._Hash]":
+def _fill(
+    descriptor: int, header: bytes, chunks: Iterable[bytes | memoryview]
+) -> "tuple[int, hashlib._Hash]":
     """Write everything; only what the disk raises is translated, not what the sender's iterator raises."""
     digest = hashlib.sha256()
     size_bytes = _write_all(descriptor, header)
@@ -188,31 +259,60 @@ def _fill(descriptor: int, header: bytes, chunks: Iterable[bytes]) -> "tuple[int
     return size_bytes, digest
 
 
-def _path(uid: str, digest: "hashlib._Hash", header: bytes) -> str:
-    """Name the whole file by its uid and its bytes: two different files never share a path."""
-    digest.update(header)
+def path_of(uid: str, sha256: str) -> str:
+    """Name a file by its uid and its data, whoever sent it."""
     who = hashlib.sha256(uid.encode()).hexdigest()[:40]
-    return f"{OBJECTS}/{who[:2]}/{who}-{digest.hexdigest()[:40]}.dcm"
+    return f"{OBJECTS}/{who[:2]}/{who}-{sha256[:40]}.dcm"
 
 
 def _sha256(data: bytes, start: int) -> str:
     return hashlib.sha256(memoryview(data)[start:]).hexdigest()
 
 
-def _write_all(descriptor: int, data: bytes) -> int:
-    rest = memoryview(data)
-    with translated("a received object cannot be written"):
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    return len(data)
+def _linked(part: str, place: str, size_bytes: int) -> bool:
+    """Give the part a second name unless a file has it; one of another size cannot be what its name says."""
+    while True:
+        try:
+            os.link(part, place)
+        except FileExistsError:
+            with suppress(FileNotFoundError):  # it was removed this moment: there is room for ours
+                if Path(place).stat().st_size == size_bytes:
+                    os.utime(place)  # it is wanted again: who is about to remove it looks at this (remove)
+                    return False
+                Path(part).replace(place)
+                return True
+        else:
+            return True
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _remove(file: str) -> None:
+    with translated(f"the file {file} cannot be removed"):
+        Path(file).unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> int:
+    written = 0
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        while written < len(data):
+            written += os.write(descriptor, data[written:] if written else data)
+    except OSError as error:
+        raise _translation("a received object cannot be written", error) from error
+    return written
+
+
+def _file_system(folder: Path) -> str:
+    """Name the kind of file system that a folder is on; empty where the system does not tell."""
+    place, found = folder.resolve(), (-1, "")
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mount_point = Path(before.split()[4].replace("\\040", " "))
+        if place.is_relative_to(mount_point) and len(mount_point.parts) >= found[0]:
+            found = (len(mount_point.parts), after.split()[0])
+    return found[1]
 
 
 def _remove_if_orphan(part: Path) -> bool:
@@ -226,15 +326,15 @@ def _remove_if_orphan(part: Path) -> bool:
     return True
 
 
-def _age_s(file: Path) -> float:
-    return time() - file.stat().st_mtime
-
-
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn what a full or broken disk raises into the store's errors."""
     try:
         yield
     except OSError as error:
-        kind = StorageFull if error.errno in FULL else StorageUnavailable
-        raise kind(f"{what}: {error.strerror}") from error
+        raise _translation(what, error) from error
+
+
+def _translation(what: str, error: OSError) -> StorageUnavailable:
+    kind = StorageFull if error.errno in FULL else StorageUnavailable
+    return kind(f"{what}: {error.strerror}")

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select, update
 
 from service.store.cancelled import begin_to_watch
 from service.store.database import Database
 from service.store.errors import NotAllowed
+from service.store.keeping import mark_damaged
 from service.store.readers import instance_of, instances_of, result_of
 from service.store.revival import kept
 from service.store.rows import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
@@ -27,6 +29,17 @@ from service.store.versions import succeed
 
 MOST_IN_A_QUERY = 500
 IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
+
+
+class ReceivedFile(NamedTuple):
+    """What a start must know of a recorded instance, a hundred thousand times."""
+
+    path: str
+    size_bytes: int
+    sop_instance_uid: str
+    series_uid: str
+    removed_at: datetime | None  # by retention
+    damaged_at: datetime | None  # known to be gone or changed
 
 
 class JobBook:
@@ -102,6 +115,33 @@ class JobBook:
                 for column in (instance.c.path, delivery.c.path, removal.c.path):
                     known.update(connection.execute(select(column).where(column.in_(some))).scalars())
         return frozenset(known)
+
+    def received_in(self, folder: str) -> dict[str, ReceivedFile]:
+        """Give what is recorded of the files in a folder of the storage folder, by their paths."""
+        columns = (
+            instance.c.path,
+            instance.c.size_bytes,
+            instance.c.sop_instance_uid,
+            instance.c.series_uid,
+            instance.c.removed_at,
+            instance.c.damaged_at,
+        )
+        inside = instance.c.path.between(f"{folder}/", f"{folder}0")  # the sign after the slash
+        with self._database.reading() as connection:
+            rows = connection.execute(select(*columns).where(inside))
+            return {row[0]: ReceivedFile(*row) for row in rows}
+
+    def mark_damaged(self, paths: Sequence[str]) -> None:
+        """Note that files of received instances are gone or cut: sent again, they are replaced."""
+        for start in range(0, len(paths), MOST_IN_A_QUERY):
+            mark_damaged(self._database, paths[start : start + MOST_IN_A_QUERY])
+
+    def made_files(self) -> frozenset[str]:
+        """Give the paths of all files that this node made and some job or delivery names."""
+        with self._database.reading() as connection:
+            results = connection.execute(select(job.c.result_path).where(job.c.result_path.is_not(None)))
+            sent = connection.execute(select(delivery.c.path).distinct())
+            return frozenset([*results.scalars(), *sent.scalars()])
 
     def cancel(self, job_id: int, reason: str = "cancelled by hand") -> None:
         """Stop the job; its worker learns by its next heartbeat, deliveries not begun are withdrawn."""

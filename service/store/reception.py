@@ -1,130 +1,247 @@
-"""What one transaction makes of a batch of received instances: rows, arrivals, and jobs opened or touched."""
+"""What one transaction makes of a batch of received instances: rows, arrivals, and jobs opened or touched.
+
+What a slice of an ordinary series needs is prepared: three statements. What is rare (a slice that is kept already, a
+job to be opened) goes the longer way.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from service.store.cancelled import open_if_sent_whole
 from service.store.database import Database
+from service.store.prepared import Prepared, Values
 from service.store.revival import revive
 from service.store.rows import ReceivedInstance
 from service.store.schema import arrival, instance, job
-from service.store.states import EventKind, JobState, Outcome
+from service.store.states import OPEN, EventKind, JobState, Outcome
 from service.store.versions import Requester, open_version, tell_latest
 
+REFUSED = frozenset({Outcome.CONFLICT, Outcome.OTHER_SYNTAX})
+INSTANCE_COLUMNS = (
+    "sop_instance_uid",
+    "sop_class_uid",
+    "series_uid",
+    "study_uid",
+    "modality",
+    "transfer_syntax_uid",
+    "peer_host",
+    "path",
+    "size_bytes",
+    "header_bytes",
+    "sha256",
+    "received_at",
+)
 
-def record_batch(
-    database: Database, connection: Connection, batch: Sequence[ReceivedInstance]
-) -> list[Outcome]:
-    """Record the batch in the caller's transaction and give the outcome of each, in order."""
-    now = database.clock()
-    outcomes, ids = _keep_instances(database, connection, batch, now)
-    by_requester: dict[Requester, list[ReceivedInstance]] = defaultdict(list)
-    conflicts: dict[Requester, list[str]] = defaultdict(list)
-    for received, outcome in zip(batch, outcomes, strict=True):
-        requester = Requester(
-            series_uid=received.series_uid, called_aet=received.called_aet, calling_aet=received.calling_aet
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What became of a batch."""
+
+    outcomes: list[Outcome]  # of each, in order
+    needs_disk: bool  # something was recorded that no file of this batch could restore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What became of the instances of a batch, before anybody is noted as their sender."""
+
+    outcomes: list[Outcome]
+    ids: Mapping[str, int]  # of their rows, by SOP Instance UID
+    inserted: frozenset[int]  # the rows that nobody can have arrived for yet
+    revived: bool  # a row whose file was gone was given this one
+
+
+@dataclass(frozen=True)
+class Page:
+    """The transaction that a batch is written in."""
+
+    connection: Connection
+    cursor: DBAPICursor
+    now: datetime
+    is_quiet: bool  # what was known already is no event
+
+
+class Scribe:
+    """Writes batches; one for a database, for any transaction of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._keep = Prepared(
+            database.insert(instance)
+            .on_conflict_do_nothing(index_elements=["sop_instance_uid"])
+            .returning(instance.c.id),
+            dialect,
+            columns=INSTANCE_COLUMNS,
         )
-        if outcome is Outcome.CONFLICT:
-            conflicts[requester].append(received.sop_instance_uid)
-        elif received.opens_job:
-            by_requester[requester].append(received)
-    for requester in sorted(
-        by_requester
-    ):  # the same order everywhere, so that two recorders cannot block each other
-        _arrive(database, connection, requester, by_requester[requester], ids, now)
-    for requester in sorted(conflicts):
-        message = (
-            f"refused: another image with the SOP Instance UID {conflicts[requester][0]} is already kept"
-        )
-        tell_latest(connection, requester, EventKind.CONFLICT, message, now)
-    return outcomes
-
-
-def _keep_instances(
-    database: Database, connection: Connection, batch: Sequence[ReceivedInstance], now: datetime
-) -> tuple[list[Outcome], Mapping[str, int]]:
-    """Insert the instances that are not there yet; give the outcomes and the row ids by SOP Instance UID."""
-    first = {received.sop_instance_uid: received for received in reversed(batch)}
-    new = connection.execute(
-        database.insert(instance)
-        .on_conflict_do_nothing(index_elements=["sop_instance_uid"])
-        .returning(instance.c.sop_instance_uid),
-        [_instance_values(first[uid], now) for uid in sorted(first)],
-    )
-    fresh = set(new.scalars())
-    known = {uid: _instance_values(one, now) for uid, one in first.items() if uid not in fresh}
-    fresh |= revive(connection, known, now)
-    kept = {
-        row.sop_instance_uid: row
-        for row in connection.execute(
-            select(instance.c.id, instance.c.sop_instance_uid, instance.c.sha256).where(
-                instance.c.sop_instance_uid.in_(first)
-            )
-        )
-    }
-    outcomes = []
-    for received in batch:
-        row = kept[received.sop_instance_uid]
-        if row.sha256 != received.file.sha256:
-            outcomes.append(Outcome.CONFLICT)
-        elif received.sop_instance_uid in fresh and first[received.sop_instance_uid] is received:
-            outcomes.append(Outcome.NEW)
-        else:
-            outcomes.append(Outcome.DUPLICATE)
-    return outcomes, {uid: row.id for uid, row in kept.items()}
-
-
-def _instance_values(received: ReceivedInstance, now: datetime) -> dict[str, Any]:
-    return {
-        "sop_instance_uid": received.sop_instance_uid,
-        "sop_class_uid": received.sop_class_uid,
-        "series_uid": received.series_uid,
-        "study_uid": received.study_uid,
-        "modality": received.modality,
-        "transfer_syntax_uid": received.transfer_syntax_uid,
-        "peer_host": received.peer_host,
-        "path": received.file.path,
-        "size_bytes": received.file.size_bytes,
-        "header_bytes": received.file.header_bytes,
-        "sha256": received.file.sha256,
-        "received_at": now,
-    }
-
-
-def _arrive(
-    database: Database,
-    connection: Connection,
-    requester: Requester,
-    slices: Sequence[ReceivedInstance],
-    ids: Mapping[str, int],
-    now: datetime,
-) -> None:
-    """Note which slices came for this requester; new ones open or touch its job, known ones change nothing."""
-    wanted = {ids[received.sop_instance_uid] for received in slices}
-    known = _known_arrivals(connection, requester, wanted)
-    current: Row[Any] | None
-    if wanted - known:
-        current = open_version(database, connection, requester, slices[0].study_uid)
-        added = _add_arrivals(database, connection, requester, wanted - known, current.version)
-        connection.execute(
+        self._touch = Prepared(
             update(job)
-            .where(job.c.id == current.id)
-            .values(slice_count=job.c.slice_count + added, last_received_at=now)
+            .where(
+                job.c.series_uid == bindparam("of_series"),
+                job.c.called_aet == bindparam("of_called"),
+                job.c.calling_aet == bindparam("of_calling"),
+                or_(*(job.c.state == state for state in sorted(OPEN))),
+            )
+            .values(slice_count=job.c.slice_count + bindparam("added"), last_received_at=bindparam("now"))
+            .returning(job.c.id, job.c.version),
+            dialect,
         )
-    elif known:
-        message = "images of this series were sent again; they are already kept and change nothing"
-        current = tell_latest(connection, requester, EventKind.SENT_AGAIN, message, now)
-    else:
-        return
-    if current is not None and current.state is JobState.CANCELLED:
-        open_if_sent_whole(database, connection, current, wanted, now)
+        self._arrive = Prepared(
+            database.insert(arrival).on_conflict_do_nothing(),
+            dialect,
+            columns=("instance_id", "called_aet", "calling_aet", "version"),
+        )
+
+    def record(
+        self,
+        connection: Connection,
+        cursor: DBAPICursor,
+        batch: Sequence[ReceivedInstance],
+        *,
+        is_quiet: bool = False,
+    ) -> Recorded:
+        """Record the batch in the caller's transaction; quietly: what is known already leaves no event."""
+        page = Page(connection, cursor, self._database.clock(), is_quiet)
+        kept = self._keep_instances(page, batch)
+        by_requester: dict[Requester, list[ReceivedInstance]] = defaultdict(list)
+        conflicts: dict[Requester, list[str]] = defaultdict(list)
+        for received, outcome in zip(batch, kept.outcomes, strict=True):
+            if outcome in REFUSED:
+                conflicts[_requester(received)].append(received.sop_instance_uid)
+            elif received.opens_job:
+                by_requester[_requester(received)].append(received)
+        needs_disk = kept.revived or any(not received.file.is_new for received in batch)
+        for requester in sorted(by_requester):  # one order everywhere: two recorders cannot block each other
+            needs_disk |= self._note(page, requester, by_requester[requester], kept)
+        for requester in sorted(conflicts) if not is_quiet else ():
+            uid = conflicts[requester][0]
+            message = f"refused: another image with the SOP Instance UID {uid} is already kept"
+            tell_latest(connection, requester, EventKind.CONFLICT, message, page.now)
+        return Recorded(outcomes=kept.outcomes, needs_disk=needs_disk)
+
+    def _keep_instances(self, page: Page, batch: Sequence[ReceivedInstance]) -> Kept:
+        """Insert the instances that are not there yet, or are gone."""
+        first = {received.sop_instance_uid: received for received in reversed(batch)}
+        ids: dict[str, int] = {}
+        for uid in sorted(first):
+            row = self._keep.one(page.cursor, _instance_values(first[uid], page.now))
+            if row is not None:
+                ids[uid] = row[0]
+        inserted = frozenset(ids.values())
+        if len(inserted) == len(batch):
+            return Kept(outcomes=[Outcome.NEW] * len(batch), ids=ids, inserted=inserted, revived=False)
+        known = {uid: _instance_values(one, page.now) for uid, one in first.items() if uid not in ids}
+        revived = revive(page.connection, known, page.now) if known else frozenset()
+        rows = _rows(page.connection, first)
+        outcomes = []
+        for received in batch:
+            row = rows[received.sop_instance_uid]
+            is_fresh = received.sop_instance_uid in ids or received.sop_instance_uid in revived
+            if is_fresh and first[received.sop_instance_uid] is received:
+                outcomes.append(Outcome.NEW)
+            elif row.sha256 == received.file.sha256:
+                outcomes.append(Outcome.DUPLICATE)
+            elif row.transfer_syntax_uid != received.transfer_syntax_uid:
+                outcomes.append(Outcome.OTHER_SYNTAX)
+            else:
+                outcomes.append(Outcome.CONFLICT)
+        ids = {uid: row.id for uid, row in rows.items()}
+        return Kept(outcomes=outcomes, ids=ids, inserted=inserted, revived=bool(revived))
+
+    def _note(self, page: Page, requester: Requester, slices: Sequence[ReceivedInstance], kept: Kept) -> bool:
+        """Note which slices came for this requester; new ones open or touch its job, known ones change nothing.
+
+        Tells whether one came that is kept from somebody else: the file does not say that this requester sent it.
+        """
+        came = {kept.ids[received.sop_instance_uid] for received in slices}
+        new = came & kept.inserted
+        known = came - new
+        from_others = known - _known_arrivals(page.connection, requester, known) if known else known
+        if new or from_others:
+            self._add(page, requester, slices[0].study_uid, new, from_others)
+        elif not page.is_quiet:
+            message = "images of this series were sent again; they are already kept and change nothing"
+            latest = tell_latest(page.connection, requester, EventKind.SENT_AGAIN, message, page.now)
+            if latest is not None and latest.state is JobState.CANCELLED:
+                open_if_sent_whole(self._database, page.connection, latest, known, page.now)
+                return True
+        return bool(from_others)
+
+    def _add(
+        self, page: Page, requester: Requester, study_uid: str, new: set[int], from_others: set[int]
+    ) -> None:
+        """Add slices to the job that takes them, which is locked from the first statement on."""
+        values = {
+            "of_series": requester.series_uid,
+            "of_called": requester.called_aet,
+            "of_calling": requester.calling_aet,
+            "added": len(new),
+            "now": page.now,
+        }
+        row = self._touch.one(page.cursor, values)
+        cancelled = None
+        if row is None:
+            row = open_version(self._database, page.connection, requester, study_uid)
+            _count(page, row.id, len(new))
+            cancelled = row if row.state is JobState.CANCELLED else None
+            row = (row.id, row.version)
+        job_id, version = row
+        if from_others:  # asked again under the lock: another process may have noted the same
+            from_others = from_others - _known_arrivals(page.connection, requester, from_others)
+            _count(page, job_id, len(from_others))
+        who = {"called_aet": requester.called_aet, "calling_aet": requester.calling_aet, "version": version}
+        ids = sorted(new | from_others)
+        self._arrive.each(page.cursor, [{**who, "instance_id": number} for number in ids])
+        if cancelled is not None:
+            open_if_sent_whole(self._database, page.connection, cancelled, ids, page.now)
 
 
-def _known_arrivals(connection: Connection, requester: Requester, ids: Iterable[int]) -> set[int]:
+def _count(page: Page, job_id: int, added: int) -> None:
+    page.connection.execute(
+        update(job)
+        .where(job.c.id == job_id)
+        .values(slice_count=job.c.slice_count + added, last_received_at=page.now)
+    )
+
+
+def _requester(received: ReceivedInstance) -> Requester:
+    return Requester(
+        series_uid=received.series_uid, called_aet=received.called_aet, calling_aet=received.calling_aet
+    )
+
+
+def _instance_values(received: ReceivedInstance, now: datetime) -> Values:
+    file = received.file
+    values = (
+        received.sop_instance_uid,
+        received.sop_class_uid,
+        received.series_uid,
+        received.study_uid,
+        received.modality,
+        received.transfer_syntax_uid,
+        received.peer_host,
+        file.path,
+        file.size_bytes,
+        file.header_bytes,
+        file.sha256,
+        now,
+    )
+    return dict(zip(INSTANCE_COLUMNS, values, strict=True))
+
+
+def _rows(connection: Connection, uids: Collection[str]) -> Mapping[str, Any]:
+    columns = instance.c.id, instance.c.sop_instance_uid, instance.c.sha256, instance.c.transfer_syntax_uid
+    rows = connection.execute(select(*columns).where(instance.c.sop_instance_uid.in_(uids)))
+    return {row.sop_instance_uid: row for row in rows}
+
+
+def _known_arrivals(connection: Connection, requester: Requester, ids: Collection[int]) -> set[int]:
     return set(
         connection.execute(
             select(arrival.c.instance_id).where(
@@ -134,21 +251,3 @@ def _known_arrivals(connection: Connection, requester: Requester, ids: Iterable[
             )
         ).scalars()
     )
-
-
-def _add_arrivals(
-    database: Database, connection: Connection, requester: Requester, ids: Iterable[int], version: int
-) -> int:
-    added = connection.execute(
-        database.insert(arrival).on_conflict_do_nothing().returning(arrival.c.instance_id),
-        [
-            {
-                "instance_id": instance_id,
-                "called_aet": requester.called_aet,
-                "calling_aet": requester.calling_aet,
-                "version": version,
-            }
-            for instance_id in sorted(ids)
-        ],
-    )
-    return len(added.all())

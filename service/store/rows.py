@@ -1,7 +1,7 @@
 """What the store takes and hands out: values, never database rows."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +16,10 @@ CT_SOP_CLASSES = frozenset(
     }
 )
 
+_UID = re.compile(r"[0-9.]{1,64}")
+_UIDS = ("sop_instance_uid", "sop_class_uid", "series_uid", "study_uid", "transfer_syntax_uid")
+_TEXTS = (("modality", 16), ("calling_aet", 16), ("called_aet", 16), ("peer_host", 253))
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
@@ -25,6 +29,7 @@ class StoredFile:
     size_bytes: int  # of the whole file, header included
     sha256: str  # of the bytes after the header: for an instance, of the dataset as received
     header_bytes: int = 0  # length of what the node itself wrote in front (preamble and file meta)
+    is_new: bool = field(default=True, compare=False)  # False: an earlier file with the same data was there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +58,14 @@ class ReceivedInstance:
 
     def __post_init__(self) -> None:
         """Refuse what could not be recorded, before it reaches the database."""
-        for name in ("sop_instance_uid", "sop_class_uid", "series_uid", "study_uid", "transfer_syntax_uid"):
-            if not re.fullmatch(r"[0-9.]{1,64}", vars(self)[name]):
-                raise Refused(f"{name} {vars(self)[name]!a} is not a UID of 1 to 64 digits and dots")
-        for name, longest in (("modality", 16), ("calling_aet", 16), ("called_aet", 16), ("peer_host", 253)):
-            if len(vars(self)[name]) > longest or not vars(self)[name].isprintable():
-                raise Refused(
-                    f"{name} {vars(self)[name]!a} is not printable text of at most {longest} characters"
-                )
+        for name in _UIDS:
+            value = getattr(self, name)
+            if not _UID.fullmatch(value):
+                raise Refused(f"{name} {value!a} is not a UID of 1 to 64 digits and dots")
+        for name, longest in _TEXTS:
+            value = getattr(self, name)
+            if len(value) > longest or not value.isprintable():
+                raise Refused(f"{name} {value!a} is not printable text of at most {longest} characters")
 
     @property
     def opens_job(self) -> bool:

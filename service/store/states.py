@@ -47,6 +47,7 @@ class Outcome(StrEnum):
     NEW = "new"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
+    OTHER_SYNTAX = "other syntax"
 
 
 class Sealed(StrEnum):

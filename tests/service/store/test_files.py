@@ -27,13 +27,35 @@ def test_a_file_is_kept_byte_for_byte_with_its_header(file_store: FileStore) -> 
 def test_the_same_bytes_have_one_path_and_others_have_their_own(file_store: FileStore) -> None:
     first = file_store.put("1.2.3", b"dataset")
     assert file_store.put("1.2.3", [b"data", b"set"]) == first
-    others = [
-        file_store.put("1.2.3", b"another"),
-        file_store.put("1.2.4", b"dataset"),
-        file_store.put("1.2.3", b"dataset", header=b"h"),
-    ]
-    assert len({first.path, *(other.path for other in others)}) == 4
+    others = [file_store.put("1.2.3", b"another"), file_store.put("1.2.4", b"dataset")]
+    assert len({first.path, *(other.path for other in others)}) == 3
     assert file_store.read(first.path) == b"dataset"
+
+
+def test_what_came_first_stays_whoever_sends_it_again(file_store: FileStore, tmp_path: Path) -> None:
+    first = file_store.put("1.2.3", b"dataset", header=b"from A")
+    again = file_store.put("1.2.3", b"dataset", header=b"from B")
+    assert (first.is_new, again.is_new) == (True, False)
+    assert again == first
+    assert file_store.read(first.path) == b"from Adataset"
+    assert len(_files(tmp_path)) == 1
+
+
+def test_a_file_that_is_cut_gives_way_to_the_whole_one(file_store: FileStore, tmp_path: Path) -> None:
+    stored = file_store.put("1.2.3", b"dataset")
+    (tmp_path / "storage" / stored.path).write_bytes(b"data")
+    assert file_store.put("1.2.3", b"dataset").is_new
+    assert file_store.verify(stored)
+
+
+def test_a_disk_that_cannot_sync_leaves_nothing(file_store: FileStore, tmp_path: Path) -> None:
+    def broken(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().is_file():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(StorageUnavailable, match="durable"):
+        FileStore(tmp_path / "storage", sync=broken).put("1.2.3", b"dataset")
+    assert _files(tmp_path) == []
 
 
 @pytest.mark.parametrize("uid", ["../../../etc/passwd", "/etc/passwd", "", "a\0b", "x" * 5000, "ä/ö"])

@@ -1,0 +1,149 @@
+"""What a start makes of what it finds: files without a row are recorded again, and what cannot be right is told.
+
+After a power cut the newest rows may be gone while their files are there: the file is what made a slice durable.
+"""
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+
+from service.errors import Refused
+from service.receive import file_meta
+from service.receive.dataset import DatasetReader, MalformedDataset
+from service.receive.file_meta import FileMeta, NotOurs
+from service.receive.storage import received_instance
+from service.store import (
+    FileStore,
+    JobBook,
+    Outcome,
+    ReceivedFile,
+    ReceivedInstance,
+    Recorder,
+    StoredFile,
+    path_of,
+)
+
+log = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a start found in the storage folder and in the database, by paths in the storage folder."""
+
+    unfinished: int
+    """Parts of objects that were never acknowledged; they are removed."""
+    recorded: tuple[str, ...]
+    """Whole files that had no row; they have one now."""
+    set_aside: tuple[str, ...]
+    """Files that are not what their names say, or that no row can have: never acknowledged, moved to ``unverified``."""
+    undelivered: tuple[str, ...]
+    """Files of this node's making that no job names; they stay."""
+    damaged: tuple[ReceivedFile, ...]
+    """Recorded instances whose file is gone or has another size: something else has been at the folder."""
+
+
+class _Unverified(Exception):
+    """The file is not what its name says."""
+
+
+def recover(files: FileStore, book: JobBook, recorder: Recorder) -> Found:
+    """Brings files and rows together again, and logs what it found; to be called before anything is received.
+
+    Raises:
+        StorageUnavailable: the folder cannot be read.
+        DatabaseUnavailable: rows cannot be read or written; what was done so far stays done.
+    """
+    unfinished = len(files.remove_parts())
+    made = book.made_files()
+    recorded: list[str] = []
+    set_aside: list[str] = []
+    undelivered: list[str] = []
+    damaged: list[ReceivedFile] = []
+    for folder, there in files.folders():
+        rows = book.received_in(folder)
+        damaged += [row for path, row in rows.items() if _is_lost(row, there.get(path))]
+        for path in sorted(there.keys() - rows.keys() - made):
+            try:
+                (recorded if _index(files, path, recorder) else undelivered).append(path)
+            except (_Unverified, Refused) as reason:
+                place = files.set_aside(path)
+                set_aside.append(path)
+                log.error("a file without a row was moved to %s", place, extra={"reason": str(reason)})  # noqa: TRY400
+    book.mark_damaged([row.path for row in damaged])
+    for row in damaged:
+        about = {"sop_instance_uid": row.sop_instance_uid, "series_uid": row.series_uid}
+        log.error("the file %s is gone or cut; its jobs fail until it is sent again", row.path, extra=about)
+    found = Found(
+        unfinished=unfinished,
+        recorded=tuple(recorded),
+        set_aside=tuple(set_aside),
+        undelivered=tuple(undelivered),
+        damaged=tuple(damaged),
+    )
+    log.log(
+        logging.ERROR if damaged or set_aside else logging.INFO,
+        "start: %d unfinished objects removed, %d files recorded again, %d set aside, %d results that no job names, "
+        "%d recorded files gone or cut",
+        found.unfinished,
+        len(recorded),
+        len(set_aside),
+        len(undelivered),
+        len(damaged),
+    )
+    return found
+
+
+def _is_lost(row: ReceivedFile, status: os.stat_result | None) -> bool:
+    if row.removed_at is not None or row.damaged_at is not None:  # it is known
+        return False
+    return status is None or status.st_size != row.size_bytes
+
+
+def _index(files: FileStore, path: str, recorder: Recorder) -> bool:
+    """Records a file again that has no row; tells whether there is anything to record of it."""
+    instance = _read(files, path)
+    if instance is None:
+        return False
+    files.secure(path)
+    if recorder.record(instance) in (Outcome.CONFLICT, Outcome.OTHER_SYNTAX):
+        raise _Unverified(f"{instance.sop_instance_uid} is kept with other content")
+    return True
+
+
+def _read(files: FileStore, path: str) -> ReceivedInstance | None:
+    """Returns what is to be recorded of a file, or None where the node itself made it."""
+    with files.open(path) as stream:
+        head = stream.read(file_meta.HEADER_BYTES)
+        digest = hashlib.sha256()
+        size_bytes = len(head)
+        try:
+            meta = file_meta.decode(head)
+        except NotOurs:
+            digest.update(head)
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+            if path.endswith(f"-{digest.hexdigest()[:40]}.dcm"):
+                return None
+            raise _Unverified("it is cut or changed") from None
+        reader = DatasetReader(meta.transfer_syntax_uid)
+        try:
+            while chunk := stream.read(_CHUNK_BYTES):
+                size_bytes += len(chunk)
+                digest.update(chunk)
+                reader.feed(chunk)
+            identity = reader.finish()
+        except MalformedDataset as error:
+            raise _Unverified(str(error)) from error
+    file = StoredFile(path=path, size_bytes=size_bytes, sha256=digest.hexdigest(), header_bytes=len(head))
+    return _checked(meta, received_instance(meta, identity, file))
+
+
+def _checked(meta: FileMeta, instance: ReceivedInstance) -> ReceivedInstance:
+    if path_of(instance.sop_instance_uid, instance.file.sha256) != instance.file.path:
+        raise _Unverified("its name is that of another content")
+    if (meta.sop_class_uid, meta.sop_instance_uid) != (instance.sop_class_uid, instance.sop_instance_uid):
+        raise _Unverified("head and dataset name two instances")
+    return instance
