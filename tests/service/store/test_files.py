@@ -3,6 +3,7 @@ import hashlib
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ def test_a_file_that_is_cut_gives_way_to_the_whole_one(file_store: FileStore, tm
 
 def test_a_disk_that_cannot_sync_leaves_nothing(file_store: FileStore, tmp_path: Path) -> None:
     def broken(descriptor: int) -> None:
-        if Path(f"/proc/self/fd/{descriptor}").resolve().is_file():
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with pytest.raises(StorageUnavailable, match="durable"):

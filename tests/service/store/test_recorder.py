@@ -40,6 +40,15 @@ def test_the_same_uid_with_another_content_keeps_the_first_and_tells(node: Node)
     assert f"{SERIES}.1" in last.message
 
 
+def test_the_same_image_in_another_transfer_syntax_is_told_apart_from_another_image(node: Node) -> None:
+    node.receive(received(1))
+    other = replace(received(1, content="encoded otherwise"), transfer_syntax_uid="1.2.840.10008.1.2.4.70")
+    assert node.receive(other) == [Outcome.OTHER_SYNTAX]
+    (kept,) = node.book.instances_of_series(SERIES)
+    assert kept.file == received(1).file
+    assert node.book.events(node.only_open().id)[-1].kind is EventKind.CONFLICT
+
+
 def test_what_is_not_ct_is_kept_and_opens_no_job(node: Node) -> None:
     assert node.receive(received(1, sop_class=RT_DOSE)) == [Outcome.NEW]
     assert node.receive(received(1, sop_class=RT_DOSE)) == [Outcome.DUPLICATE]
