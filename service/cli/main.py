@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, keep, lint, roles, template, watch
+from service.cli import admin, keep, lint, pull, roles, template, watch
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     template.add_arguments(
         _verb(verbs, "template", template.run, "check a structure template, or import one")
     )
+    what = "fetch series from an archive, by accession number, patient or study"
+    pull.add_arguments(_verb(verbs, "pull", pull.run, what, json=True))
     demo = _verb(verbs, "demo", roles.demo, "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")

@@ -101,7 +101,9 @@ def _gathered(
     found: list[Dataset] = []
     for status, match in answers:
         if "Status" not in status:
-            return TransientFailure(reason=f"no answer of {title} to the question")
+            return TransientFailure(
+                reason=f"{title} ended the association or was silent: does it know this node?"
+            )
         code = int(status.Status)
         if code in _PENDING and match is not None:
             found.append(match)

@@ -1,0 +1,237 @@
+"""`contour-node pull`: fetch series from an archive by accession number, patient or study; then they are contoured."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from service import wiring
+from service.config import Peer, Settings
+from service.errors import Refused
+from service.receive import sop_classes
+from service.scu.client import Scu
+from service.scu.find import FoundSeries, find_series, find_studies
+from service.scu.outcome import Failure, Outcome
+from service.scu.retrieve import Retrieved, Taken, Tell, Wanted, get, move
+
+Answer = TypeVar("Answer")
+Keep = Callable[[Path], Outcome]
+
+DONE, FAILED = 0, 1
+KEYS = {"accession": "AccessionNumber", "patient_id": "PatientID", "study": "StudyInstanceUID"}
+COLUMNS = ("date", "modality", "description", "images", "series_uid", "result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """Who is asked for what, and how the images come."""
+
+    settings: Settings
+    peer: Peer
+    client: Scu
+    to_aet: str | None  # None: by C-GET
+
+    @property
+    def comes_here(self) -> bool:
+        """Tell whether the images are to come to this node's own receiver."""
+        return self.to_aet in (None, *self.settings.called_aets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A series, and what became of it."""
+
+    series: FoundSeries
+    date: str
+    result: Retrieved | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("--peer", required=True, help="name of the archive among peers or destinations")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--accession", type=_given, help="Accession Number (0008,0050)")
+    which.add_argument("--patient-id", type=_given, help="Patient ID (0010,0020)")
+    which.add_argument("--study", type=_given, help="Study Instance UID (0020,000D)")
+    parser.add_argument(
+        "--series-description", type=_pattern, help="regular expression (case ignored) found in (0008,103E)"
+    )
+    parser.add_argument("--modality", default="CT", help="only series of this modality (default: CT)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--move-to", help="AE title for C-MOVE (default: this node's own)")
+    how.add_argument("--get", action="store_true", help="C-GET: for an archive that does not know this node")
+    parser.add_argument("--all", action="store_true", help="even where several patients match")
+    parser.add_argument("--dry-run", action="store_true", help="show what would come, and fetch nothing")
+    parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive in s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fetch what matches; 0: all of it came, 1: not all, or nothing matches."""
+    settings: Settings = arguments.settings_tree
+    pull = Pull(
+        settings=settings,
+        peer=_peer(settings, arguments.peer),
+        client=Scu(calling_aet=settings.send.ae_title, timeout_s=arguments.timeout_s),
+        to_aet=None if arguments.get else arguments.move_to or settings.receive.ae_title,
+    )
+    rows = _found(pull, arguments)
+    if not arguments.dry_run:
+        rows = _fetched(pull, rows, is_shown=not arguments.json)
+    _print(rows, as_json=arguments.json)
+    whole = all(row.result is None or not (row.result.failed or row.result.reason) for row in rows)
+    return DONE if whole else FAILED
+
+
+def _peer(settings: Settings, name: str) -> Peer:
+    peer = settings.peer(name)
+    if not isinstance(peer, Peer):
+        known = ", ".join([*settings.peers, *settings.destinations]) or "none"
+        raise Refused(f"no peer or destination {name} in the settings; there are: {known}")
+    return peer
+
+
+def _found(pull: Pull, arguments: argparse.Namespace) -> list[Row]:
+    """The series that match, newest study first; Refused where there are none, or too many patients."""
+    keys = {keyword: value for name, keyword in KEYS.items() if (value := vars(arguments)[name]) is not None}
+    studies = _answer(find_studies(pull.client, pull.peer, keys))
+    patients = len({study.patient for study in studies})
+    if patients > 1 and not arguments.all:
+        raise Refused(
+            f"{patients} patients in {pull.peer.ae_title} match; ask more exactly, or say --all to fetch them all"
+        )
+    rows = [
+        Row(series=series, date=study.date)
+        for study in sorted(studies, key=lambda study: study.date, reverse=True)
+        for series in _answer(find_series(pull.client, pull.peer, study_uid=study.study_uid))
+        if series.modality == arguments.modality and _describes(arguments.series_description, series)
+    ]
+    if not rows:
+        raise Refused(
+            f"{pull.peer.ae_title} has {len(studies)} studies that match, and no such series in them"
+        )
+    return rows
+
+
+def _describes(pattern: "re.Pattern[str] | None", series: FoundSeries) -> bool:
+    return pattern is None or pattern.search(series.description) is not None
+
+
+def _answer(found: list[Answer] | Failure) -> list[Answer]:
+    if isinstance(found, Failure):
+        raise Refused(found.reason)
+    return found
+
+
+def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
+    with wiring.opened_store(pull.settings) as store, _progress(is_shown) as progress:
+        done = []
+        for row in rows:
+            task = progress.add_task(row.series.description or row.series.series_uid, total=row.series.images)
+
+            def tell(so_far: Retrieved, task: object = task) -> None:
+                total = so_far.completed + so_far.failed + so_far.remaining
+                progress.update(task, completed=so_far.completed, total=total)  # type: ignore[arg-type]
+
+            result = _one(pull, row.series, tell)
+            if pull.comes_here:
+                result = _checked(result, len(store.book.instances_of_series(row.series.series_uid)))
+            tell(result)
+            done.append(replace(row, result=result))
+        return done
+
+
+def _one(pull: Pull, series: FoundSeries, tell: Tell) -> Retrieved:
+    wanted = Wanted(study_uid=series.study_uid, series_uid=series.series_uid)
+    if pull.to_aet is not None:
+        result = move(pull.client, pull.peer, wanted, to_aet=pull.to_aet, tell=tell)
+    else:
+        taken = Taken(
+            sop_classes=tuple(sop_classes.STORAGE.values()),
+            compressed=tuple(sop_classes.COMPRESSED.values()),
+        )
+        result = get(pull.client, pull.peer, wanted, keep=_own_door(pull), taken=taken, tell=tell)
+    return Retrieved(reason=result.reason) if isinstance(result, Failure) else result
+
+
+def _own_door(pull: Pull) -> Keep:
+    """Hands an object to this node's own receiver, as if the archive had sent it.
+
+    What comes by C-GET is so admitted, kept, recorded and answered for as everything else is.
+    """
+    receive = pull.settings.receive
+    if not receive.port:
+        raise Refused("receive.port is 0: C-GET hands the images to the receiver, whose port must be known")
+    host = "127.0.0.1" if receive.host in ("0.0.0.0", "::") else receive.host
+    own = Peer(ae_title=receive.ae_title, host=host, port=receive.port)
+    sender = Scu(calling_aet=pull.peer.ae_title, timeout_s=pull.settings.send.timeout_s)
+    return lambda path: sender.store(path, own)
+
+
+def _checked(result: Retrieved, kept: int) -> Retrieved:
+    """What the archive says, held against what this node has."""
+    if result.reason or kept >= result.completed:
+        return result
+    reason = (
+        f"{result.completed} images were sent, {kept} are kept here: does the archive send to another node?"
+    )
+    return replace(result, reason=reason)
+
+
+@contextmanager
+def _progress(is_shown: bool) -> Iterator[Progress]:  # noqa: FBT001 - the only argument
+    with Progress(console=Console(stderr=True), disable=not is_shown) as progress:
+        yield progress
+
+
+def _print(rows: Sequence[Row], *, as_json: bool) -> None:
+    lines = [_line(row) for row in rows]
+    if as_json:
+        sys.stdout.write(json.dumps(lines, indent=1) + "\n")
+        return
+    table = Table(*COLUMNS)
+    for line in lines:
+        table.add_row(*(str(line[column]) for column in COLUMNS))
+    Console().print(table)
+
+
+def _line(row: Row) -> dict[str, object]:
+    """A series for people and programs: nothing of the patient in it."""
+    series, result = row.series, row.result
+    return {
+        "date": row.date,
+        "study_uid": series.study_uid,
+        "series_uid": series.series_uid,
+        "modality": series.modality,
+        "description": series.description,
+        "images": "" if series.images is None else series.images,
+        "fetched": None if result is None else result.completed,
+        "failed": None if result is None else result.failed,
+        "result": "" if result is None else _result(result),
+    }
+
+
+def _result(result: Retrieved) -> str:
+    failed = f", {result.failed} failed" if result.failed else ""
+    return f"{result.completed} fetched{failed}" + (f": {result.reason}" if result.reason else "")
+
+
+def _given(text: str) -> str:
+    if not text.strip(" *?"):
+        raise argparse.ArgumentTypeError("nothing to look for: every study would match")
+    return text
+
+
+def _pattern(text: str) -> "re.Pattern[str]":
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from error

@@ -1,0 +1,149 @@
+"""Series fetched from a peer's archive: C-MOVE and C-GET of PS3.4 C.4.2 and C.4.3 in the Study Root model."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, CTImageStorage
+from pynetdicom import build_context, build_role, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from service.config import Peer
+from service.scu.association import Proposal
+from service.scu.client import Scu
+from service.scu.find import UNCOMPRESSED
+from service.scu.outcome import Failure, Outcome, Sent, TransientFailure
+
+STUDY_ROOT_MOVE = UID("1.2.840.10008.5.1.4.1.2.2.2")
+STUDY_ROOT_GET = UID("1.2.840.10008.5.1.4.1.2.2.3")
+_PENDING, _SUCCESS, _SOME_FAILED = 0xFF00, 0x0000, 0xB000
+_KEPT, _NOT_KEPT = 0x0000, 0xA700
+_MEANINGS = {  # PS3.4 Table C.4-2 and C.4-3
+    0xA701: "it is unable to count the images",
+    0xA702: "it is unable to send the images",
+    0xA801: "it does not know the AE title that the images are to go to",
+    0xA900: "it does not understand the request",
+    0xFE00: "it was cancelled",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieved:
+    """How far a retrieval is, or came: images that arrived and that did not; the reason is empty where all is well."""
+
+    completed: int = 0
+    failed: int = 0
+    remaining: int = 0
+    reason: str = ""
+
+
+Tell = Callable[[Retrieved], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One series in an archive."""
+
+    study_uid: str
+    series_uid: str
+
+    def identifier(self) -> Dataset:
+        """The keys of a retrieval of this series."""
+        keys = Dataset()
+        keys.QueryRetrieveLevel = "SERIES"
+        keys.StudyInstanceUID, keys.SeriesInstanceUID = self.study_uid, self.series_uid
+        return keys
+
+
+def move(scu: Scu, peer: Peer, wanted: Wanted, *, to_aet: str, tell: Tell) -> Retrieved | Failure:
+    """Has the peer send a series to an AE title that it knows; ``tell`` hears of the progress."""
+
+    def request(association: Association) -> Retrieved | Failure:
+        return _followed(association.send_c_move(wanted.identifier(), to_aet, STUDY_ROOT_MOVE), peer, tell)
+
+    return scu.ask(peer, Proposal(contexts=[build_context(STUDY_ROOT_MOVE, UNCOMPRESSED)]), request)
+
+
+def get(
+    scu: Scu, peer: Peer, wanted: Wanted, *, keep: Callable[[Path], Outcome], taken: "Taken", tell: Tell
+) -> Retrieved | Failure:
+    """Takes a series from the peer on the association that asks for it.
+
+    Each object goes to ``keep`` as a file, with the bytes as they came; the peer hears success only where that is
+    Sent without a note.
+    """
+
+    def request(association: Association) -> Retrieved | Failure:
+        return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, tell)
+
+    proposal = Proposal(
+        contexts=[build_context(STUDY_ROOT_GET, UNCOMPRESSED), *taken.contexts()],
+        roles=[build_role(uid, scp_role=True) for uid in taken.sop_classes],
+        handlers=[(evt.EVT_C_STORE, lambda event: _hand_on(event, keep))],
+    )
+    return scu.ask(peer, proposal, request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """The SOP classes that a C-GET can bring, and the compressed transfer syntaxes in which CT may come."""
+
+    sop_classes: Sequence[str]
+    compressed: Sequence[str]
+
+    def contexts(self) -> Iterable[PresentationContext]:
+        """Every class uncompressed; CT compressed too, a context each: an association has room for 128."""
+        for uid in self.sop_classes:
+            yield build_context(uid, UNCOMPRESSED)
+        for syntax in self.compressed:
+            yield build_context(CTImageStorage, syntax)
+
+
+def _hand_on(event: evt.Event, keep: Callable[[Path], Outcome]) -> int:
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
+        file.write(event.encoded_dataset())
+        file.flush()
+        outcome = keep(Path(file.name))
+    return _KEPT if outcome == Sent() else _NOT_KEPT
+
+
+def _followed(
+    answers: Iterator[tuple[Dataset, Dataset | None]], peer: Peer, tell: Tell
+) -> Retrieved | Failure:
+    last = Retrieved()
+    for status, _ in answers:
+        if "Status" not in status:
+            return TransientFailure(reason=f"no answer of {peer.ae_title} to the request: silent, or gone")
+        code = int(status.Status)
+        last = _counted(status, last, _reason(code, status, peer))
+        if code == _PENDING:
+            tell(last)
+    return last
+
+
+def _counted(status: Dataset, before: Retrieved, reason: str) -> Retrieved:
+    """The counts of a response; those that it leaves out stay as they were."""
+
+    def number(keyword: str, otherwise: int) -> int:
+        value = status.get(keyword)
+        return otherwise if value is None else int(value)
+
+    warned = number("NumberOfWarningSuboperations", 0)
+    return Retrieved(
+        completed=number("NumberOfCompletedSuboperations", before.completed - warned) + warned,
+        failed=number("NumberOfFailedSuboperations", before.failed),
+        remaining=number("NumberOfRemainingSuboperations", 0),
+        reason=reason,
+    )
+
+
+def _reason(code: int, status: Dataset, peer: Peer) -> str:
+    if code in (_PENDING, _SUCCESS):
+        return ""
+    if code == _SOME_FAILED:
+        return f"{peer.ae_title} could not send every image"
+    comment = f": {status.ErrorComment}" if "ErrorComment" in status else ""
+    return f"{peer.ae_title} answered 0x{code:04X}, {_MEANINGS.get(code, 'a failure')}{comment}"

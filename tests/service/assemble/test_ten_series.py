@@ -1,0 +1,178 @@
+"""Ten series at once over four associations into a real receiver: each job has exactly its own slices."""
+
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from phantoms.dicom import CtExport, ct_files
+from phantoms.dicom_modules import Identity
+from service.assemble import Assembler, SenderCounts
+from service.config import Settings
+from service.receive.server import Receiver
+from service.store import Database, FileStore, JobBook, JobState, Recorder, SeriesDesk
+from tests.service.receive.client import RawPeer, pdvs, store_command
+from tests.service.receive.samples import CT
+from tests.support.clock import ManualClock
+from tests.support.destinations import data_set_of
+from tests.support.small_node import RULE, TREE, model, small_volume
+
+pytestmark = pytest.mark.network
+
+SERIES, ASSOCIATIONS = 10, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    series_uid: str
+    sop_instance_uid: str
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A receiver on a free port and an assembler, on a clock that stands still."""
+
+    receiver: Receiver
+    assembler: Assembler
+    book: JobBook
+    clock: ManualClock
+
+    def slices(self) -> dict[str, set[str]]:
+        """The images of each series' only job."""
+        jobs = self.book.list_jobs()
+        assert len({job.series_uid for job in jobs}) == len(jobs)
+        return {
+            job.series_uid: {one.sop_instance_uid for one in self.book.instances_of(job.id)} for job in jobs
+        }
+
+    def states(self) -> dict[str, JobState]:
+        return {job.series_uid: job.state for job in self.book.list_jobs()}
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image]:
+    """Ten series of one AE, their slices in an order that mixes them all."""
+    made = []
+    for number in range(SERIES):
+        for source in ct_files(small_volume(), CtExport(identity=Identity(study=f"ten {number}"))):
+            header = dcmread(BytesIO(source.data), stop_before_pixels=True)
+            made.append(
+                Image(
+                    series_uid=header.SeriesInstanceUID,
+                    sop_instance_uid=header.SOPInstanceUID,
+                    data=data_set_of(source.data),
+                )
+            )
+    random.Random(7).shuffle(made)
+    return made
+
+
+@pytest.fixture
+def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Node]:
+    sender = {"ae_title": "SCANNER", "host": "127.0.0.1", "port": 104, "answers_queries": True}
+    tree = {**TREE, "receive": {"host": "127.0.0.1", "port": 0, "ae_title": "NODE"}, "peers": {"ct": sender}}
+    settings = Settings.model_validate({**tree, "rules": [RULE]})
+    clock = ManualClock()
+    database = Database(database_url, clock=clock)
+    files = FileStore(tmp_path / "store")
+    whole = len(images) // SERIES
+    with (
+        Recorder(database) as recorder,
+        Receiver(settings, files, recorder) as receiver,
+        SenderCounts(lambda *_: whole, settings.peers, clock, every_s=60, patience_s=60) as counts,
+    ):
+        assembler = Assembler(
+            desk=SeriesDesk(database),
+            files=files,
+            settings=settings,
+            models={"hn_oar": model()},
+            counts=counts,
+            clock=clock,
+        )
+        yield Node(receiver=receiver, assembler=assembler, book=JobBook(database), clock=clock)
+    database.close()
+
+
+def send(node: Node, images: Sequence[Image], *, dies_at: int | None = None) -> None:
+    """Send images on one association; one that dies is cut in the middle of an image."""
+    with RawPeer(node.receiver.port) as peer:
+        peer.associate()
+        for number, image in enumerate(images):
+            if number == dies_at:
+                command = pdvs(1, store_command(CT, image.sop_instance_uid), is_command=True)
+                peer.socket.sendall(command + pdvs(1, image.data, is_command=False)[: len(image.data) // 2])
+                return
+            assert peer.store(image.data, sop_instance_uid=image.sop_instance_uid).Status == 0
+        peer.release()
+
+
+def send_at_once(node: Node, parts: Sequence[Sequence[Image]], *, dies_at: int | None = None) -> None:
+    """Send each part on an association of its own, all at the same time, while the assembler looks."""
+    sent = threading.Event()
+
+    def look() -> None:
+        while not sent.is_set():
+            node.assembler.look()
+
+    with ThreadPoolExecutor(len(parts) + 1) as threads:
+        looking = threads.submit(look)
+        sending = [
+            threads.submit(send, node, part, dies_at=dies_at if number == 0 else None)
+            for number, part in enumerate(parts)
+        ]
+        try:
+            for one in sending:
+                one.result()
+        finally:
+            sent.set()
+        looking.result()
+
+
+def look_until_answered(node: Node) -> None:
+    node.clock.tick(20)
+    node.assembler.look()
+    while any(node.assembler.counts.of(job) is None for job in node.assembler.desk.open_jobs()):
+        pass
+    node.assembler.look()
+
+
+def by_series(images: Sequence[Image]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        found[image.series_uid].add(image.sop_instance_uid)
+    return dict(found)
+
+
+def test_ten_interleaved_series_come_out_with_exactly_their_slices(node: Node, images: list[Image]) -> None:
+    send_at_once(node, [images[number::ASSOCIATIONS] for number in range(ASSOCIATIONS)])
+    assert set(node.states().values()) == {JobState.RECEIVED}
+    look_until_answered(node)
+    assert node.slices() == by_series(images)
+    assert set(node.states().values()) == {JobState.QUEUED}
+
+
+def test_an_association_that_dies_leaves_no_series_contoured_that_lost_a_slice(
+    node: Node, images: list[Image]
+) -> None:
+    parts = [images[number::ASSOCIATIONS] for number in range(ASSOCIATIONS)]
+    lost = parts[0][-9:]
+    send_at_once(node, parts, dies_at=len(parts[0]) - len(lost))
+    look_until_answered(node)
+    short = {image.series_uid for image in lost}
+    assert 0 < len(short) < SERIES
+    expected = {uid: JobState.WAITING if uid in short else JobState.QUEUED for uid in by_series(images)}
+    assert node.states() == expected
+    assert all(job.completeness == "incomplete" for job in node.book.list_jobs(states=[JobState.WAITING]))
+
+    send_at_once(node, [lost[:4], lost[4:]])
+    look_until_answered(node)
+    assert node.slices() == by_series(images)
+    assert set(node.states().values()) == {JobState.QUEUED}

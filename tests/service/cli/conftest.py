@@ -1,0 +1,3 @@
+from tests.support.destinations import free_port
+
+__all__ = ["free_port"]
