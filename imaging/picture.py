@@ -1,7 +1,8 @@
 """One picture of a contoured CT: axial, coronal and sagittal through the structures, with outlines and a legend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imaging.grid import Grid
 from imaging.orientation import canonical, canonical_masks
-from imaging.structures import CATALOGUE
+from imaging.structures import CATALOGUE, Structure
 from imaging.volume import Mask, Masks, Volume
 
 WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40, 400
@@ -34,6 +35,13 @@ class _View:
     """At the left, right, top and bottom edge: directions in the patient."""
 
 
+class _Look(NamedTuple):
+    """What a structure is called and how it is drawn."""
+
+    name: str
+    colour_rgb: tuple[int, int, int]
+
+
 _VIEWS = (
     _View(across=0, down=1, right=2, upside_down=False, letters=("R", "L", "A", "P")),
     _View(across=1, down=0, right=2, upside_down=True, letters=("R", "L", "S", "I")),
@@ -41,11 +49,14 @@ _VIEWS = (
 )
 
 
-def picture(volume: Volume, masks: Masks, title: str = "") -> Rgb:
+def picture(
+    volume: Volume, masks: Masks, title: str = "", structures: Mapping[str, Structure] = CATALOGUE
+) -> Rgb:
     """Axial, coronal and sagittal panels (height, width, 3) through the structures, the axial as seen from the feet.
 
-    Each cut is the one that meets most structures. Soft-tissue window, true proportions in mm, outlines in the catalogue's colours, names and volumes below. The
-    panels show the structures and 60 mm round them; without any structure, the whole volume through its middle.
+    Each cut is the one that meets most structures. Soft-tissue window, true proportions in mm, outlines in the colours
+    of `structures` by code (grey where it lacks one), names and volumes below. The panels show the structures and 60 mm
+    round them; without any structure, the whole volume through its middle.
     Raises ValueError where volume and masks lie on different grids.
     """
     if volume.grid != masks.grid:
@@ -55,8 +66,9 @@ def picture(volume: Volume, masks: Masks, title: str = "") -> Rgb:
     spacing = upright.grid.spacing_zyx_mm
     extent_mm = [(part.stop - part.start) * size for part, size in zip(box, spacing, strict=True)]
     scale = PANEL_PX / max(extent_mm)
-    panels = [_panel(view, upright, turned, (box, centre, scale)) for view in _VIEWS]
-    return _sheet(panels, turned, title)
+    looks = {code: _look(code, structures) for code in masks.by_code}
+    panels = [_panel(view, upright, turned, (box, centre, scale), looks) for view in _VIEWS]
+    return _sheet(panels, turned, title, looks)
 
 
 def _region(masks: Masks) -> tuple[Box, tuple[int, int, int]]:
@@ -89,7 +101,11 @@ def _fullest(masks: Sequence[Mask], axis: int, count: int) -> int:
 
 
 def _panel(
-    view: _View, volume: Volume, masks: Masks, place: tuple[Box, tuple[int, int, int], float]
+    view: _View,
+    volume: Volume,
+    masks: Masks,
+    place: tuple[Box, tuple[int, int, int], float],
+    looks: Mapping[str, _Look],
 ) -> Image.Image:
     (box, centre, scale), spacing = place, volume.grid.spacing_zyx_mm
     cut: list[slice | int] = list(box)
@@ -108,7 +124,7 @@ def _panel(
         shown = _cut(mask, volume.grid, tuple(cut))[flip]
         if shown.any():
             drawn = Image.fromarray(shown.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
-            pixels[_outline(np.array(drawn) > 0)] = _colour(code)
+            pixels[_outline(np.array(drawn) > 0)] = looks[code].colour_rgb
     panel = Image.fromarray(pixels)
     _letter(panel, view.letters)
     return panel
@@ -162,7 +178,7 @@ def _letter(panel: Image.Image, letters: tuple[str, str, str, str]) -> None:
         )
 
 
-def _sheet(panels: Sequence[Image.Image], masks: Masks, title: str) -> Rgb:
+def _sheet(panels: Sequence[Image.Image], masks: Masks, title: str, looks: Mapping[str, _Look]) -> Rgb:
     """Title, the panels side by side, and a legend of four columns, on black."""
     width = sum(panel.width for panel in panels) + _GAP_PX * (len(panels) + 1)
     columns = max(1, min(4, width // 260))
@@ -179,16 +195,16 @@ def _sheet(panels: Sequence[Image.Image], masks: Masks, title: str) -> Rgb:
     for k, (code, mask) in enumerate(masks.by_code.items()):
         left = _GAP_PX + (k % columns) * (width // columns)
         upper = top + tallest + _GAP_PX + (k // columns) * _LINE_PX
-        draw.rectangle((left, upper + 3, left + 12, upper + 15), fill=_colour(code))
-        draw.text((left + 20, upper), _legend(code, mask, masks.grid), fill=_WHITE, font=font)
+        draw.rectangle((left, upper + 3, left + 12, upper + 15), fill=looks[code].colour_rgb)
+        draw.text((left + 20, upper), _legend(looks[code].name, mask, masks.grid), fill=_WHITE, font=font)
     return np.array(sheet)
 
 
-def _legend(code: str, mask: Mask, grid: Grid) -> str:
-    name = CATALOGUE[code].name if code in CATALOGUE else code
+def _legend(name: str, mask: Mask, grid: Grid) -> str:
     voxels = mask.voxels()
     return f"{name}  {voxels * grid.voxel_volume_mm3 / 1000:.1f} cm3" if voxels else f"{name}  none"
 
 
-def _colour(code: str) -> tuple[int, int, int]:
-    return CATALOGUE[code].colour_rgb if code in CATALOGUE else _GREY
+def _look(code: str, structures: Mapping[str, Structure]) -> _Look:
+    known = structures.get(code)
+    return _Look(known.name, known.colour_rgb) if known else _Look(code, _GREY)

@@ -29,7 +29,8 @@ def make_capture(request: BesideRequest) -> bytes:
         grid=request.series.volume.grid,
         by_code={item.structure.code: item.mask for item in request.structures},
     )
-    pixels = picture(request.series.volume, masks, title=title(request))
+    structures = {item.structure.code: item.structure for item in request.structures}
+    pixels = picture(request.series.volume, masks, title=title(request), structures=structures)
     dataset = begun(request, KIND, request.capture_series_number)
     _describe(dataset, request)
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = pixels.shape

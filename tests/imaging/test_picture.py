@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,16 @@ def test_three_panels_in_true_proportions_with_outlines_in_the_catalogues_colour
     assert height > PANEL_PX
     assert count(found, CATALOGUE["Larynx"].colour_rgb) > 3 * 100
     assert count(found, CATALOGUE["Parotid_L"].colour_rgb) == 13 * 13  # its square in the legend alone
+
+
+def test_a_structures_own_colour_goes_before_the_catalogues_and_what_nobody_knows_is_grey() -> None:
+    volume, masks = case()
+    own = (1, 254, 33)
+    red = {"Larynx": dataclasses.replace(CATALOGUE["Larynx"], name="Kehlkopf", colour_rgb=own)}
+    found = picture(volume, masks, structures=red)
+    assert count(found, own) > 3 * 100
+    assert count(found, CATALOGUE["Larynx"].colour_rgb) == 0
+    assert count(found, (150, 150, 150)) > 3 * 100
 
 
 def test_every_patient_position_is_shown_upright() -> None:
