@@ -20,10 +20,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.areas import areas
 from imaging.channels import joined_by_channels
 from imaging.contours import HoleEncoding, PlanarContour, SliceLoops, contours, slice_loops
 from imaging.crossings import in_contact
-from imaging.decimation import Chains, areas, decimated
+from imaging.decimation import Chains, decimated
 from imaging.grid import Grid
 from imaging.smoothing import Field, around, blurred, moved_loops
 from imaging.structure_set import GeometricType

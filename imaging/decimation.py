@@ -65,20 +65,6 @@ def decimated(chains: Chains, tolerance: NDArray[np.float64]) -> list[NDArray[np
     return np.split(closed.points[keep], np.cumsum(kept)[:-1])
 
 
-def areas(polygons: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The signed area of each polygon (n, 2), by the shoelace formula."""
-    if not polygons:
-        return np.empty(0)
-    counts = np.array([len(polygon) for polygon in polygons])
-    ends = np.cumsum(counts)
-    points = np.concatenate(polygons)
-    points = points - np.repeat(points[ends - counts], counts, axis=0)
-    following = np.arange(1, len(points) + 1)
-    following[ends - 1] = ends - counts
-    crossed = points[:, 1] * points[following, 0] - points[:, 0] * points[following, 1]
-    return np.asarray(np.add.reduceat(crossed, ends - counts) / 2, np.float64)
-
-
 def _closed(chains: Chains) -> Chains:
     """Each chain with its first point once more at its end."""
     ends = np.cumsum(chains.counts)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from imaging.areas import areas
 from imaging.boundary import Field
 from imaging.contours import PlanarContour
-from imaging.decimation import areas
 from imaging.errors import StructureSetNotWritable
 from imaging.export_contours import Shortened, cleaned, polygons
 from imaging.export_names import assigned_names, plain, tidy
@@ -23,7 +23,7 @@ from imaging.profiles import (
     ExportProfile,
     TransferSyntax,
 )
-from imaging.rtstruct_dataset import encodings_of
+from imaging.rtstruct_dataset import encodable, encodings_of
 from imaging.rtstruct_request import RESEARCH_USE, RoiContours, StructureSetRequest, roi_numbers
 from imaging.structure_masks import RoiMasks
 from imaging.structures import InterpretedType, Structure
@@ -265,18 +265,10 @@ def _legible(text: str, request: StructureSetRequest, profile: ExportProfile) ->
     """The text in the profile's characters; in plain ones too where the CT's character set has not got them."""
     tidied = tidy(text)
     if profile.characters is Characters.ASCII or not any(
-        _has(encoding, tidied) for encoding in encodings_of(request.series.header)
+        encodable(tidied, encoding) for encoding in encodings_of(request.series.header)
     ):
         return plain(text)
     return tidied
-
-
-def _has(encoding: str, text: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _letters(profile: ExportProfile) -> str:

@@ -12,6 +12,7 @@ from pydicom import Dataset
 from pydicom.charset import convert_encodings
 from pydicom.uid import RTStructureSetStorage
 
+from imaging.areas import area_vectors
 from imaging.contours import PlanarContour
 from imaging.errors import StructureSetNotWritable
 from imaging.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
@@ -48,13 +49,14 @@ def check_characters(request: StructureSetRequest) -> None:
     ]
     texts += [text for roi in request.rois for text in (roi.name, roi.description)]
     for text in texts:
-        if not text.isascii() and not any(_encodable(text, encoding) for encoding in encodings):
+        if not text.isascii() and not any(encodable(text, encoding) for encoding in encodings):
             charset = request.series.header.get("SpecificCharacterSet", None) or "ASCII"
             found = f"'{text}' cannot be written in the CT's Specific Character Set (0008,0005) {charset}"
             raise StructureSetNotWritable(f"{found}; choose a name in plain letters")
 
 
-def _encodable(text: str, encoding: str) -> bool:
+def encodable(text: str, encoding: str) -> bool:
+    """Whether a Python codec has every letter of the text."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -154,18 +156,8 @@ def volume_mm3(contours: Sequence[PlanarContour], spacing_mm: float) -> float:
 
     Half the length of the sum of cross products of neighbouring points is a polygon's area; 0 for no contours.
     """
-    if not contours:
-        return 0.0
-    counts = np.array([len(contour.points_lps) for contour in contours])
-    ends = np.cumsum(counts)
-    points = np.concatenate([contour.points_lps for contour in contours])
-    points = points - np.repeat(points[ends - counts], counts, axis=0)
-    following = np.arange(1, len(points) + 1)
-    following[ends - 1] = ends - counts
-    (x, y, z), (u, v, w) = points.T, points[following].T
-    normals = np.stack([y * w - z * v, z * u - x * w, x * v - y * u])
-    areas = np.linalg.norm(np.add.reduceat(normals, ends - counts, axis=1), axis=0) / 2
-    return float(areas.sum()) * spacing_mm
+    vectors = area_vectors([contour.points_lps for contour in contours])
+    return float(np.linalg.norm(vectors, axis=1).sum()) * spacing_mm
 
 
 def _coded(code: Code) -> Dataset:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from imaging.areas import areas
 from imaging.contours import SliceLoops
-from imaging.decimation import areas
 from imaging.volume import Mask
 
 SMOOTHING_VOXELS = 1.0

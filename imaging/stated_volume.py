@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.areas import area_vectors
 from imaging.structure_set import ReadContour
 
 SHARE, LEAST_CM3 = 0.05, 0.1
@@ -67,7 +68,7 @@ def compare_volume(
 
 def _planes(closed: Sequence[ReadContour]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Positions in mm along the normal, ascending, and the area in mm2 of each plane by the even-odd rule."""
-    vectors = _area_vectors([contour.points_lps for contour in closed])
+    vectors = area_vectors([contour.points_lps for contour in closed])
     sizes_mm2 = np.linalg.norm(vectors, axis=1)
     largest = int(sizes_mm2.argmax())
     normal = vectors[largest] / max(float(sizes_mm2[largest]), 1e-12)
@@ -82,21 +83,6 @@ def _planes(closed: Sequence[ReadContour]) -> tuple[NDArray[np.float64], NDArray
         for plane in planes
     ]
     return np.array([along[plane[0]] for plane in planes]), np.array(areas_mm2)
-
-
-def _area_vectors(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """For each polygon (n, 3) the vector along its normal that is as long as its area: keyholes count as holes."""
-    counts = np.array([len(polygon) for polygon in polygons])
-    ends = np.cumsum(counts)
-    starts = ends - counts
-    points = np.concatenate(polygons)
-    points -= np.repeat(points[starts], counts, axis=0)
-    x, y, z = points.T
-    following = np.arange(1, len(points) + 1)
-    following[ends - 1] = starts
-    u, v, w = points[following].T
-    crossed = np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=1)
-    return np.asarray(np.add.reduceat(crossed, starts) / 2, np.float64)
 
 
 def _across(normal: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,19 +4,7 @@ import pytest
 from imaging.grid import Grid, Vector
 from imaging.orientation import canonical, canonical_grid, canonical_masks, restore, restore_array
 from imaging.volume import Mask, Masks, Volume
-
-S, P, L = (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)
-I, A, R = (0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0)  # noqa: E741 - the direction's letter
-POSITIONS = {
-    "HFS": (S, P, L),
-    "HFP": (S, A, R),
-    "FFS": (I, P, R),
-    "FFP": (I, A, L),
-    "HFDR": (S, R, P),
-    "HFDL": (S, L, A),
-    "FFDR": (I, R, A),
-    "FFDL": (I, L, P),
-}
+from tests.imaging.small_masks import POSITIONS, L, P, S
 
 
 def volume_in(axes: tuple[Vector, Vector, Vector]) -> Volume:
