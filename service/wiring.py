@@ -13,6 +13,7 @@ from inference.embedded import EmbeddedTriton
 from inference.errors import SpecRefused
 from inference.spec import ModelSpec, load_specs
 from service.assemble import Assembler, SenderCounts
+from service.audit import Trail, run_forwarder
 from service.config import Settings, SettingsRefused
 from service.keep import Sweeper
 from service.receive.recovery import recover
@@ -21,6 +22,7 @@ from service.scu.client import Scu
 from service.scu.find import count_images
 from service.send.loop import run_sender
 from service.store import (
+    AuditLog,
     Commitments,
     Database,
     DiskGauge,
@@ -101,12 +103,14 @@ def receive(settings: Settings, stop: threading.Event) -> None:
         opened_store(settings) as store,
         _pulse(store, settings, "receive"),
         Recorder(store.database) as recorder,
+        Trail(AuditLog(store.database), role="receive") as trail,
     ):
         recover(store.files, store.book, recorder)
         with Receiver(
             settings,
             store.files,
             recorder,
+            trail,
             commitments=Commitments(store.database),
             has_room=disk_gauge(settings),
         ):
@@ -224,6 +228,19 @@ def signs_of_life(store: Store) -> list[SignOfLife]:
     return Heartbeats(store.database).all()
 
 
+def audit(settings: Settings, stop: threading.Event) -> None:
+    """The role audit: forwards the trail to the repository of the settings until ``stop`` is set."""
+    with opened_store(settings) as store:
+        run_forwarder(settings, AuditLog(store.database), stop)
+
+
+@contextmanager
+def audit_trail(settings: Settings, role: str) -> Iterator[Trail]:
+    """The audit trail for a command of a person, or for a role's start and stop."""
+    with opened_store(settings) as store, Trail(AuditLog(store.database), role=role) as trail:
+        yield trail
+
+
 def triton(settings: Settings, stop: threading.Event) -> None:
     """The embedded Triton server as a role, until ``stop`` is set; raises ServerNotStarted, or ends with the server."""
     server = embedded_triton(settings)
@@ -276,25 +293,3 @@ def _database(settings: Settings) -> Database:
         connect_timeout_s=settings.database.connect_timeout_s,
         pool_size=settings.database.pool_size,
     )
-
-
-__all__ = [
-    "Store",
-    "assemble",
-    "disk_gauge",
-    "embedded_triton",
-    "keep",
-    "look_once",
-    "model_specs",
-    "opened_store",
-    "process_name",
-    "receive",
-    "send",
-    "signs_of_life",
-    "sweeper",
-    "templates",
-    "triton",
-    "triton_client",
-    "watch",
-    "work",
-]

@@ -18,6 +18,7 @@ from service.errors import Refused
 from service.scu.client import Scu
 from service.scu.outcome import Sent
 from service.store import JobState, JobStatus
+from service.tls import check_certificates
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
 SHORTENED_TO = 60  # `show` has the whole text
@@ -99,6 +100,7 @@ def check(arguments: argparse.Namespace) -> int:
     problems = 0
     specs = wiring.model_specs(settings)
     wiring.templates(settings, specs)
+    check_certificates(settings)
     _line("settings", "valid, with every rule's template")
     _line("models", ", ".join(f"{s.name} version {s.version}" for s in specs.values()))
     with wiring.opened_store(settings) as store:

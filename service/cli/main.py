@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, keep, lint, pull, roles, template, watch
+from service.cli import admin, audit, keep, lint, pull, roles, template, watch
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         ("work", roles.role("work"), "the role that contours"),
         ("send", roles.role("send"), "the role that delivers structure sets"),
         ("watch", roles.role("watch"), "the role that shows metrics and health and notifies people"),
+        ("forward-audit", roles.role("forward-audit"), "the role that forwards the audit trail"),
         ("triton", roles.role("triton"), "the embedded model server"),
         ("migrate", roles.migrate, "bring the database to this version"),
         ("check", admin.check, "validate settings, database, models and the model server"),
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "verify", keep.verify, "compare stored files with their checksums", json=True),
     )
     _watch_verbs(verbs)
+    audit.add_arguments(_verb(verbs, "audit", audit.run, "list the audit trail", json=True))
     _lint_verb(verbs)
     template.add_arguments(
         _verb(verbs, "template", template.run, "check a structure template, or import one")
@@ -77,11 +79,11 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
     jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
     for name, run, what in (
-        ("show", admin.show, "one job whole, with its deliveries"),
-        ("events", admin.events, "what happened to a job"),
-        ("retry", admin.retry, "once more, after a failure or refusal"),
-        ("rerun", admin.rerun, "contour again, as a new version"),
-        ("cancel", admin.cancel, "stop a job"),
+        ("show", audit.looked_at(admin.show), "one job whole, with its deliveries"),
+        ("events", audit.looked_at(admin.events), "what happened to a job"),
+        ("retry", audit.ordered(admin.retry), "once more, after a failure or refusal"),
+        ("rerun", audit.ordered(admin.rerun), "contour again, as a new version"),
+        ("cancel", audit.ordered(admin.cancel), "stop a job"),
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", admin.echo, "C-ECHO a destination or peer of the settings", json=True)

@@ -3,13 +3,15 @@
 import argparse
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from service import wiring
 from service.config import Settings
 from service.demo import run_demo
 from service.journal import start_log
 from service.supervise import Role, role_command, supervise
+from service.tls import check_certificates
 
 RUNNERS: dict[str, Callable[[Settings, threading.Event], None]] = {
     "receive": wiring.receive,
@@ -18,8 +20,12 @@ RUNNERS: dict[str, Callable[[Settings, threading.Event], None]] = {
     "send": wiring.send,
     "keep": wiring.keep,
     "watch": wiring.watch,
+    "forward-audit": wiring.audit,
     "triton": wiring.triton,
 }
+
+
+WITHOUT_DATABASE = frozenset({"triton", "watch"})  # run also while the database is away
 
 
 def role(name: str) -> Callable[[argparse.Namespace], int]:
@@ -28,10 +34,19 @@ def role(name: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
         settings: Settings = arguments.settings_tree
         start_log(name, settings.node.log_level, settings.node.log_format)
-        RUNNERS[name](settings, stopped_by_signals())
+        stop = stopped_by_signals()
+        with nullcontext() if name in WITHOUT_DATABASE else _audited(settings, name):
+            RUNNERS[name](settings, stop)
         return 0
 
     return run
+
+
+@contextmanager
+def _audited(settings: Settings, name: str) -> Iterator[None]:
+    """Put the role's start and stop into the audit trail."""
+    with wiring.audit_trail(settings, name) as trail, trail.activity():
+        yield
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -39,10 +54,12 @@ def serve(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     start_log("serve", settings.node.log_level, settings.node.log_format)
     wiring.templates(settings, wiring.model_specs(settings))
+    check_certificates(settings)
     with wiring.opened_store(settings):
         pass
     names = ["triton"] if settings.triton.embedded else []
     names += ["receive", "assemble", "work", "send", "keep", "watch"]
+    names += ["forward-audit"] if settings.audit.syslog is not None else []
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     supervise(roles, stopped_by_signals())
     return 0

@@ -1,6 +1,8 @@
 """Settings: the only reader of the settings file and of the environment."""
 
+from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
 from service.config.document import SettingLine, setting_lines
+from service.config.doors import Sender, TlsIn
 from service.config.keep import KeepSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
 from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
@@ -18,6 +20,7 @@ from service.config.settings import (
     TritonSettings,
     WorkSettings,
 )
+from service.config.tls import TlsOut, TlsProfile
 from service.config.values import Confirm, Destination, Peer, ProfileName
 from service.config.waiting import AfterWaiting, WaitFor
 from service.config.watch import (
@@ -33,6 +36,7 @@ from service.config.web import WebDestination
 __all__ = [
     "AfterWaiting",
     "AssembleSettings",
+    "AuditSettings",
     "Beside",
     "Confirm",
     "DatabaseSettings",
@@ -53,10 +57,16 @@ __all__ = [
     "Rule",
     "SecretMissing",
     "SendSettings",
+    "Sender",
     "SeriesFacts",
     "SettingLine",
     "Settings",
     "SettingsRefused",
+    "SyslogSettings",
+    "SyslogTransport",
+    "TlsIn",
+    "TlsOut",
+    "TlsProfile",
     "TritonSettings",
     "WaitFor",
     "WatchSettings",

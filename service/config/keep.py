@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.config.values import Section
+from service.config.section import Section
 
 Days = Annotated[float, Field(ge=0, le=36500)]
 Percent = Annotated[float, Field(ge=0, le=99)]

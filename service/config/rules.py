@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.config.values import AeTitle, Name, Regex, Section
+from service.config.section import Section
+from service.config.values import AeTitle, Name, Regex
 from service.config.waiting import AfterWaiting, WaitFor
 
 

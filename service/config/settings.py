@@ -8,9 +8,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from typing_extensions import override
 
+from service.config.audit import AuditSettings
+from service.config.doors import Sender, TlsIn
 from service.config.keep import KeepSettings
 from service.config.references import problems
 from service.config.rules import Rule, SeriesFacts
+from service.config.section import Section
 from service.config.values import (
     AeTitle,
     Confirm,
@@ -20,7 +23,6 @@ from service.config.values import (
     ListeningPort,
     Name,
     Peer,
-    Section,
 )
 from service.config.watch import WatchSettings
 from service.config.web import WebDestination
@@ -75,11 +77,19 @@ class ReceiveSettings(Section):
     host: Host = Field(default="0.0.0.0", description="Address to listen on; 0.0.0.0: every interface.")
     port: ListeningPort = Field(default=11112, description="TCP port to listen on; 0: any free one.")
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title of the node.")
-    calling_aets: tuple[AeTitle, ...] = Field(
-        default=(), description="AE titles that may open an association; empty: any."
+    senders: tuple[Sender, ...] = Field(
+        default=(), description="Who may open an association; empty: anybody."
     )
+    tls: TlsIn | None = Field(default=None, description="TLS on the door in; absent: none.")
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=32, description="Associations open at the same time."
+    )
+    max_associations_per_address: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=24, description="Associations open at the same time from one address."
+    )
+    max_connections_per_minute: Annotated[int, Field(ge=1, le=1000000)] = Field(
+        default=3000,
+        description="Connections that one address may open in a minute; more are refused for now.",
     )
     max_pdu_bytes: Annotated[int, Field(ge=4096, le=16777216)] = Field(
         default=262144, description="Largest P-DATA PDU that senders may send."
@@ -222,6 +232,7 @@ class Settings(Section):
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
     keep: KeepSettings = Field(default=KeepSettings(), description="How long things are kept.")
     watch: WatchSettings = Field(default=WatchSettings(), description="Metrics, health and notifications.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
     peers: dict[Name, Peer] = Field(
         default={}, description="Where senders listen, for `return_to_sender`, by name."

@@ -4,15 +4,11 @@ import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from imaging.profiles import Boundary
-
-
-class Section(BaseModel):
-    """A part of the settings tree: frozen, unknown keys refused, defaults checked like given values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=False)
+from service.config.section import Section as Section
+from service.config.tls import TlsOut
 
 
 def _ae_title(value: str) -> str:
@@ -127,3 +123,4 @@ class Peer(Destination):
     answers_queries: bool = Field(
         default=False, description="As a sender it is asked by C-FIND how many images a series has."
     )
+    tls: TlsOut | None = Field(default=None, description="TLS to the peer; absent: none.")

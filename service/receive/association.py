@@ -2,16 +2,19 @@
 
 import logging
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from service.audit import Trail
 from service.receive import commands, negotiation
-from service.receive.admission import Admission, Rejection
+from service.receive.admission import Admission, Caller, Rejection
 from service.receive.commands import Field, Request
 from service.receive.commitment import CommitmentReports
 from service.receive.file_meta import Origin
+from service.receive.limits import Places
 from service.receive.messages import (
     RELEASE_RESPONSE,
     AbortReason,
@@ -23,15 +26,19 @@ from service.receive.messages import (
     encode_abort,
 )
 from service.receive.negotiation import AcceptedContext, AssociationRequest
+from service.receive.refusals import Refusals
 from service.receive.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from service.receive.statuses import Status
 from service.receive.storage import Answer, Incoming, Storage
+from service.receive.tally import Tally
 from service.receive.wire import PeerGone, SocketReader
+from service.tls import certificate_of
 
 log = logging.getLogger(__name__)
 
 _REQUEST_BYTES = 128 * 1024
 _CLOSING_S = 1.0
+_TLS_HANDSHAKE = 22  # the first byte of TLS, where DICOM has the type of a PDU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,51 +50,75 @@ class Terms:
     timeouts: Timeouts
     request_timeout_s: float
     maximum_pdu_bytes: int
+    places: Places
+    refusals: Refusals
+    trail: Trail
     reports: CommitmentReports | None = None
 
 
-class Places:
-    """Counts the associations that are open, up to a limit."""
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """How a connection came in."""
 
-    def __init__(self, limit: int) -> None:
-        self._free = threading.BoundedSemaphore(limit)
+    host: str
+    tls: ssl.SSLContext | None = None
+    is_over_rate: bool = False
+    """Whether its address has opened too many: it is told to come later."""
 
-    def take(self) -> bool:
-        """Returns whether there was a place left; it is taken then."""
-        return self._free.acquire(blocking=False)
 
-    def give_back(self) -> None:
-        """Makes room for another."""
-        self._free.release()
+class NoTrust(Exception):
+    """The TLS handshake failed; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Conversation:
+    """An association that both sides agreed on."""
+
+    messages: Messages
+    contexts: Mapping[int, AcceptedContext]
+    origin: Origin
+    tally: Tally
 
 
 class Association:
     """One connection of one peer."""
 
-    def __init__(self, connection: socket.socket, peer_host: str, terms: Terms, storage: Storage) -> None:
+    def __init__(self, connection: socket.socket, visit: Visit, terms: Terms, storage: Storage) -> None:
         self._connection = connection
-        self._peer_host = peer_host
+        self._visit = visit
         self._terms = terms
         self._storage = storage
-        self._reader = SocketReader(connection)
         self._lock = threading.Lock()
         self._is_busy = False
         self._is_stopping = False
         self._is_established = False
 
     @property
+    def host(self) -> str:
+        """The address of the peer."""
+        return self._visit.host
+
+    @property
     def is_established(self) -> bool:
         """Whether the peer was let in; it keeps its place then."""
         return self._is_established
 
-    def serve(self, places: Places) -> None:
+    def serve(self) -> None:
         """Answers the peer until it releases, leaves, breaks the protocol or the node stops; closes the connection."""
         try:
-            self._serve(places)
+            self._serve(self._secured())
+        except NoTrust as error:
+            self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
         except PeerGone as error:
-            log.info("association ended without release", extra=self._about(reason=str(error)))
+            level = (
+                logging.INFO if self._is_established else logging.DEBUG
+            )  # monitors only look whether it listens
+            log.log(level, "association ended without release", extra=self._about(reason=str(error)))
         except ProtocolError as error:
-            log.warning("association aborted", extra=self._about(reason=str(error)))
+            if self._is_established:
+                log.warning("association aborted", extra=self._about(reason=str(error)))
+            else:
+                self._terms.refusals.tell("no association", self.host, str(error))
             self._farewell(encode_abort(error.reason))
         finally:
             self._connection.close()
@@ -103,28 +134,62 @@ class Association:
         """Ends the association now, whatever it does; what was not acknowledged is not kept."""
         self._hang_up(socket.SHUT_RDWR)
 
-    def _serve(self, places: Places) -> None:
-        request = self._request()
-        rejection = self._terms.admission.refusal(request.applicant)
-        if rejection is None and not places.take():
-            rejection = Rejection.LOCAL_LIMIT_EXCEEDED
+    def _secured(self) -> Caller:
+        """Who is there, after the TLS handshake where the door has one. It is this thread's time that a peer wastes."""
+        if self._visit.tls is None:
+            return Caller(host=self.host)
+        try:
+            with self._lock:
+                secured = self._visit.tls.wrap_socket(
+                    self._connection, server_side=True, do_handshake_on_connect=False
+                )
+                self._connection = secured
+            secured.settimeout(self._terms.request_timeout_s)
+            secured.do_handshake()
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError) as error:
+            raise PeerGone(f"silent or gone in the TLS handshake: {type(error).__name__}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise NoTrust(f"its certificate is not accepted: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            raise NoTrust(error.reason or type(error).__name__) from error
+        except OSError as error:
+            raise NoTrust(f"connection lost or silent: {type(error).__name__}") from error
+        return Caller(host=self.host, certificate=certificate_of(secured))
+
+    def _serve(self, caller: Caller) -> None:
+        reader = SocketReader(self._connection)
+        request = self._request(reader)
+        rejection = self._rejection(request, caller)
         if rejection is not None:
-            about = self._about(reason=rejection.name, **vars(request.applicant))
-            log.warning("association rejected", extra=about)
+            applicant = request.applicant
+            self._terms.refusals.tell(
+                "association rejected", self.host, rejection.name, applicant.calling_aet, applicant.called_aet
+            )
             self._farewell(negotiation.encode_reject(rejection))
             return
         self._is_established = True
         try:
-            self._established(request)
+            self._established(request, reader)
         finally:
-            places.give_back()
+            self._terms.places.give_back(self.host)
 
-    def _request(self) -> AssociationRequest:
+    def _rejection(self, request: AssociationRequest, caller: Caller) -> Rejection | None:
+        """Why the association is not to be, or None; a place is taken then."""
+        if self._visit.is_over_rate:
+            return Rejection.TEMPORARY_CONGESTION
+        rejection = self._terms.admission.refusal(request.applicant, caller)
+        if rejection is None and not self._terms.places.take(self.host):
+            return Rejection.LOCAL_LIMIT_EXCEEDED
+        return rejection
+
+    def _request(self, reader: SocketReader) -> AssociationRequest:
         within_s = self._terms.request_timeout_s
-        header = self._reader.exactly(6, within_s=within_s)
+        header = reader.exactly(6, within_s=within_s)
         kind, _, length = struct.unpack(">BBL", header)
         if kind == Pdu.ABORT:
             raise PeerGone("aborted by the peer")
+        if kind == _TLS_HANDSHAKE:
+            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, "a TLS handshake on the port without TLS")
         if kind != Pdu.ASSOCIATE_RQ:
             known = kind in Pdu.__members__.values()
             reason = AbortReason.UNEXPECTED_PDU if known else AbortReason.UNRECOGNIZED_PDU
@@ -132,11 +197,11 @@ class Association:
         if length > _REQUEST_BYTES:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, f"association request of {length} bytes")
         try:
-            return negotiation.decode_request(header + self._reader.exactly(length, within_s=within_s))
+            return negotiation.decode_request(header + reader.exactly(length, within_s=within_s))
         except negotiation.MalformedRequest as error:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)) from error
 
-    def _established(self, request: AssociationRequest) -> None:
+    def _established(self, request: AssociationRequest, reader: SocketReader) -> None:
         terms = self._terms
         try:
             accept, contexts = negotiation.accept(
@@ -145,20 +210,28 @@ class Association:
         except negotiation.MalformedRequest as error:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)) from error
         messages = Messages(
-            self._connection, self._reader, terms.timeouts, maximum_pdu_bytes=terms.maximum_pdu_bytes
+            self._connection, reader, terms.timeouts, maximum_pdu_bytes=terms.maximum_pdu_bytes
         )
         messages.send(accept)
         origin = Origin(
             calling_aet=request.applicant.calling_aet,
             called_aet=request.applicant.called_aet,
-            peer_host=self._peer_host,
+            peer_host=self.host,
         )
+        tally = Tally()
+        try:
+            self._converse(_Conversation(messages=messages, contexts=contexts, origin=origin, tally=tally))
+        finally:
+            for event in tally.events(origin):
+                terms.trail.record(event)
+
+    def _converse(self, conversation: _Conversation) -> None:
         try:
             while self._may_wait():
-                context_id, message = messages.next_request()
+                context_id, message = conversation.messages.next_request()
                 if not self._begins():
                     break
-                self._answer(messages, contexts, context_id, message, origin)
+                self._answer(conversation, context_id, message)
         except ReleaseRequested:
             self._farewell(RELEASE_RESPONSE)
             return
@@ -178,15 +251,9 @@ class Association:
             self._is_busy = True
             return not self._is_stopping
 
-    def _answer(
-        self,
-        messages: Messages,
-        contexts: Mapping[int, AcceptedContext],
-        context_id: int,
-        request: Request,
-        origin: Origin,
-    ) -> None:
-        context = contexts.get(context_id)
+    def _answer(self, conversation: _Conversation, context_id: int, request: Request) -> None:
+        messages = conversation.messages
+        context = conversation.contexts.get(context_id)
         if context is None:
             raise ProtocolError(
                 AbortReason.INVALID_PDU_PARAMETER, f"presentation context {context_id} was not agreed"
@@ -194,8 +261,10 @@ class Association:
         if request.field == Field.C_CANCEL_RQ:
             return
         data_set = messages.data_set(context_id) if request.has_data_set else iter(())
-        asked = Incoming(request=request, context=context, origin=origin)
+        asked = Incoming(request=request, context=context, origin=conversation.origin)
         answer = self._answer_to(asked, data_set)
+        if request.field == Field.C_STORE_RQ:
+            conversation.tally.count(answer)
         for _ in data_set:  # what nobody wanted still has to be read
             pass
         messages.respond(context_id, commands.encode_response(request, answer.status, comment=answer.comment))
@@ -223,9 +292,9 @@ class Association:
 
     def _hang_up(self, how: int) -> None:
         try:
-            self._connection.shutdown(how)
+            socket.socket.shutdown(self._connection, how)  # of the connection below TLS, which has one user
         except OSError as error:
             log.debug("connection was closed already", extra=self._about(reason=str(error)))
 
     def _about(self, **more: object) -> dict[str, object]:
-        return {"peer_host": self._peer_host, **more}
+        return {"peer_host": self.host, **more}

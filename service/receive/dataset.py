@@ -23,6 +23,7 @@ _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES = (
     0x0020000E,
 )
 _WANTED = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES})
+_PATIENT_ID = 0x00100020
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _EXPLICIT_HEADER, _IMPLICIT_HEADER = struct.Struct("<HH2sH"), struct.Struct("<HHL")
 _VR = re.compile(rb"[A-Z]{2}")
@@ -43,6 +44,7 @@ class Identity:
     modality: str
     study_uid: str
     series_uid: str
+    patient_id: str = ""  # for the audit trail, and only where the settings want it there
 
 
 class _Level(Enum):
@@ -54,7 +56,14 @@ class _Level(Enum):
 class DatasetReader:
     """Walks a dataset that arrives in fragments, keeping no more than one element's header."""
 
-    def __init__(self, transfer_syntax_uid: str, *, maximum_inflated_bytes: int = 4 << 30) -> None:
+    def __init__(
+        self,
+        transfer_syntax_uid: str,
+        *,
+        maximum_inflated_bytes: int = 4 << 30,
+        reads_patient_id: bool = False,
+    ) -> None:
+        self._wanted = _WANTED | ({_PATIENT_ID} if reads_patient_id else frozenset())
         self._inflate = (
             zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax_uid == DEFLATED_LITTLE else None
         )
@@ -106,6 +115,7 @@ class DatasetReader:
             modality=self._modality(),
             study_uid=self._uid(_STUDY, "Study Instance UID"),
             series_uid=self._uid(_SERIES, "Series Instance UID"),
+            patient_id=self._values.get(_PATIENT_ID, ""),
         )
 
     def _uid(self, tag: int, name: str) -> str:
@@ -179,7 +189,7 @@ class DatasetReader:
         if length == _UNDEFINED:
             self._open_undefined(tag, vr)
             return at
-        if tag in _WANTED and len(self._levels) == 1:
+        if tag in self._wanted and len(self._levels) == 1:
             return self._keep(data, tag, at, length)
         return at + length
 
@@ -218,6 +228,8 @@ class DatasetReader:
         self._levels.pop()
 
     def _keep(self, data: memoryview, tag: int, value_at: int, length: int) -> int | None:
+        if tag == _PATIENT_ID:
+            return self._keep_patient_id(data, value_at, length)
         if length > 256:
             raise MalformedDataset(f"{_text(tag)} is {length} bytes long")
         if value_at + length > len(data):
@@ -227,6 +239,15 @@ class DatasetReader:
         except UnicodeDecodeError as error:
             raise MalformedDataset(f"{_text(tag)} is not ASCII") from error
         self._values.setdefault(tag, text)
+        return value_at + length
+
+    def _keep_patient_id(self, data: memoryview, value_at: int, length: int) -> int | None:
+        """An identifier that is too long, or in another character set, is no reason to refuse the image."""
+        if length <= 64 and value_at + length > len(data):
+            return None
+        if length <= 64:
+            text = bytes(data[value_at : value_at + length]).decode("ascii", "backslashreplace").strip("\0 ")
+            self._values.setdefault(_PATIENT_ID, text[:128])
         return value_at + length
 
 

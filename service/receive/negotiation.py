@@ -20,6 +20,10 @@ from service.receive.sop_classes import STORAGE_COMMITMENT
 
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
+_MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: their numbers are odd and at most 255
+_PRESENTATION_CONTEXT = 0x20
+_FIRST_ITEM = 74  # PS3.8 Table 9-11: behind the header, the versions, both titles and what is reserved
+
 # What pynetdicom's decoders raise on bytes that are no A-ASSOCIATE-RQ (tried with mutated requests).
 _NOT_A_REQUEST = (
     ArithmeticError,
@@ -59,6 +63,8 @@ def decode_request(pdu: bytes) -> AssociationRequest:
     Raises:
         MalformedRequest: it is none.
     """
+    if _presentation_contexts(pdu) > _MOST_CONTEXTS:
+        raise MalformedRequest(f"more than {_MOST_CONTEXTS} presentation contexts")
     request = A_ASSOCIATE_RQ()
     try:
         request.decode(pdu)
@@ -72,6 +78,16 @@ def decode_request(pdu: bytes) -> AssociationRequest:
     except _NOT_A_REQUEST as error:
         raise MalformedRequest(f"not an A-ASSOCIATE-RQ: {type(error).__name__}") from error
     return AssociationRequest(applicant=applicant, primitive=primitive)
+
+
+def _presentation_contexts(pdu: bytes) -> int:
+    """How many are proposed: counted before anything is decoded, for decoding thousands takes seconds."""
+    count, position = 0, _FIRST_ITEM
+    while position + 4 <= len(pdu):
+        kind, _, length = struct.unpack_from(">BBH", pdu, position)
+        count += kind == _PRESENTATION_CONTEXT
+        position += 4 + length
+    return count
 
 
 def accept(

@@ -2,20 +2,27 @@
 
 import logging
 import socket
+import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from service.config import Settings
+from service.audit import Trail
+from service.config import ReceiveSettings, Settings
 from service.receive import sop_classes
 from service.receive.admission import Admission
-from service.receive.association import Association, Places, Terms
+from service.receive.association import Association, Terms, Visit
 from service.receive.commitment import CommitmentReports
+from service.receive.limits import Places, Rate, Repeats
 from service.receive.messages import Timeouts
+from service.receive.refusals import Refusals
 from service.receive.storage import Storage
 from service.store import Commitments, FileStore, Recorder
+from service.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +35,18 @@ SPARE_CONNECTIONS = 256
 _BACKLOG = 256
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Door:
+    """A listening socket, and the TLS that it asks for."""
+
+    listener: socket.socket
+    tls: ssl.SSLContext | None
+
+    @property
+    def port(self) -> int:
+        return int(self.listener.getsockname()[1])
+
+
 class Receiver:
     """The node's Storage and Verification SCP; with ``commitments`` it takes reports of storage commitment too."""
 
@@ -36,39 +55,54 @@ class Receiver:
         settings: Settings,
         files: FileStore,
         recorder: Recorder,
+        trail: Trail,
         *,
         commitments: Commitments | None = None,
         has_room: Callable[[], str | None] = lambda: None,
     ) -> None:
         """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
         receive = settings.receive
+        refusals = Refusals(trail, Repeats())
+        self._refusals = refusals
         self._terms = Terms(
-            admission=Admission(
-                called_aets=settings.called_aets, calling_aets=frozenset(receive.calling_aets)
-            ),
+            admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
             supported=sop_classes.supported(),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
             ),
             request_timeout_s=min(REQUEST_TIMEOUT_S, receive.network_timeout_s),
             maximum_pdu_bytes=receive.max_pdu_bytes,
+            places=Places(receive.max_associations, receive.max_associations_per_address),
+            refusals=refusals,
+            trail=trail,
             reports=None if commitments is None else CommitmentReports(commitments),
         )
         self._storage = Storage(
-            files, recorder, maximum_object_bytes=receive.max_object_bytes, has_room=has_room
+            files,
+            recorder,
+            maximum_object_bytes=receive.max_object_bytes,
+            has_room=has_room,
+            reads_patient_id=settings.audit.patient_ids,
         )
-        self._places = Places(receive.max_associations)
+        self._rate = Rate(receive.max_connections_per_minute)
         self._limit = receive.max_associations + SPARE_CONNECTIONS
         self._lock = threading.Lock()
         self._open: dict[Association, threading.Thread] = {}
         self._is_stopping = threading.Event()
-        self._listener = _bound(receive.host, receive.port)
-        self._acceptor = threading.Thread(target=self._accept, name="receive-accept")
+        self._doors = _doors(receive)
+        self._acceptors = [
+            threading.Thread(target=self._accept, args=(door,), name="receive-accept") for door in self._doors
+        ]
 
     @property
     def port(self) -> int:
-        """The TCP port, also where the settings left the choice to the system."""
-        return int(self._listener.getsockname()[1])
+        """The TCP port without TLS, or the one with it where there is no other; also one that the system chose."""
+        return self._doors[0].port
+
+    @property
+    def tls_port(self) -> int | None:
+        """The TCP port with TLS, if there is one."""
+        return next((door.port for door in self._doors if door.tls is not None), None)
 
     def start(self) -> None:
         """Begins to listen; once per receiver.
@@ -76,17 +110,20 @@ class Receiver:
         Raises:
             OSError: somebody else listens on the port.
         """
-        self._listener.listen(_BACKLOG)
-        self._acceptor.start()
-        log.info("receiving", extra={"port": self.port})
+        for door in self._doors:
+            door.listener.listen(_BACKLOG)
+            log.info("receiving", extra={"port": door.port, "tls": door.tls is not None})
+        for acceptor in self._acceptors:
+            acceptor.start()
 
     def stop(self, *, grace_s: float = 10.0) -> None:
         """Takes no new associations, lets the stores in hand be answered, cuts what is left after ``grace_s``."""
         self._is_stopping.set()
-        if self._acceptor.is_alive():
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(); close() alone would not
-            self._acceptor.join()
-        self._listener.close()
+        for door, acceptor in zip(self._doors, self._acceptors, strict=True):
+            if acceptor.is_alive():
+                door.listener.shutdown(socket.SHUT_RDWR)  # wakes accept(); close() alone would not
+                acceptor.join()
+            door.listener.close()
         deadline = time.monotonic() + grace_s
         for association in self._associations():
             association.stop()
@@ -106,21 +143,33 @@ class Receiver:
     ) -> None:
         self.stop()
 
-    def _accept(self) -> None:
+    def _accept(self, door: _Door) -> None:
         while not self._is_stopping.is_set():
             try:
-                connection, address = self._listener.accept()
+                connection, address = door.listener.accept()
             except OSError as error:
                 if not self._is_stopping.is_set():  # no file handle left, say: what is open must end first
                     log.error("cannot accept a connection", extra={"reason": str(error)})  # noqa: TRY400
                     time.sleep(0.05)
                 continue
-            self._begin(connection, str(address[0]))
+            self._receive(connection, str(address[0]), door.tls)
 
-    def _begin(self, connection: socket.socket, peer_host: str) -> None:
+    def _receive(self, connection: socket.socket, host: str, tls: ssl.SSLContext | None) -> None:
+        """Closes at once what may not even ask: nothing of it is read, and no handshake is computed for it."""
+        is_over_rate = not self._rate.allows(host)
+        if not self._terms.admission.knows_address(host):
+            connection.close()
+            self._refusals.tell("connection closed", host, "no sender has this address")
+        elif is_over_rate and tls is not None:
+            connection.close()
+            self._refusals.tell("connection closed", host, "too many connections in a minute")
+        else:
+            self._begin(connection, Visit(host=host, tls=tls, is_over_rate=is_over_rate))
+
+    def _begin(self, connection: socket.socket, visit: Visit) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        association = Association(connection, peer_host, self._terms, self._storage)
+        association = Association(connection, visit, self._terms, self._storage)
         thread = threading.Thread(target=self._serve, args=(association,), name="receive-association")
         with self._lock:
             self._make_room()
@@ -128,17 +177,17 @@ class Receiver:
             thread.start()
 
     def _make_room(self) -> None:
-        """Cuts the connection that has waited longest without an association, where there are too many."""
+        """Where there are too many connections, cuts the oldest without an association of the address with most."""
         if len(self._open) < self._limit:
             return
-        waiting = (association for association in self._open if not association.is_established)
-        oldest = next(waiting, None)
-        if oldest is not None:
-            oldest.cut()
+        waiting = [association for association in self._open if not association.is_established]
+        if waiting:
+            (crowd, _), *_ = Counter(association.host for association in waiting).most_common(1)
+            next(association for association in waiting if association.host == crowd).cut()
 
     def _serve(self, association: Association) -> None:
         try:
-            association.serve(self._places)
+            association.serve()
         finally:
             with self._lock:
                 del self._open[association]
@@ -150,6 +199,25 @@ class Receiver:
     def _threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._open.values())
+
+
+def _doors(receive: ReceiveSettings) -> list[_Door]:
+    """The bound sockets; none is left open where one cannot be had."""
+    tls = None if receive.tls is None else server_context(receive.tls)
+    wanted: list[tuple[int, ssl.SSLContext | None]] = []
+    if receive.tls is None or receive.tls.also_plaintext:
+        wanted.append((receive.port, None))
+    if receive.tls is not None:
+        wanted.append((receive.tls.port, tls))
+    doors: list[_Door] = []
+    try:
+        for port, context in wanted:
+            doors.append(_Door(listener=_bound(receive.host, port), tls=context))
+    except OSError:
+        for door in doors:
+            door.listener.close()
+        raise
+    return doors
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -44,6 +44,8 @@ class Answer:
 
     status: Status
     comment: str = ""
+    kept: Identity | None = None
+    """Who the instance is that was kept."""
 
 
 class _Unwanted(Exception):
@@ -64,12 +66,14 @@ class Storage:
         *,
         maximum_object_bytes: int,
         has_room: Callable[[], str | None],
+        reads_patient_id: bool = False,
     ) -> None:
         """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
         self._has_room = has_room
         self._files = files
         self._recorder = recorder
         self._maximum_object_bytes = maximum_object_bytes
+        self._reads_patient_id = reads_patient_id
 
     def keep(self, incoming: Incoming, data_set: Iterator[memoryview]) -> Answer:
         """Returns the answer to a C-STORE; SUCCESS only once file and row outlast a power cut.
@@ -105,7 +109,12 @@ class Storage:
         no_room = self._has_room()
         if no_room is not None:
             raise _Unwanted(Status.OUT_OF_RESOURCES, no_room)
-        intake = _Intake(incoming, data_set, self._maximum_object_bytes)
+        reader = DatasetReader(
+            context.transfer_syntax_uid,
+            maximum_inflated_bytes=self._maximum_object_bytes,
+            reads_patient_id=self._reads_patient_id,
+        )
+        intake = _Intake(incoming, data_set, reader, self._maximum_object_bytes)
         meta = FileMeta(
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
@@ -113,8 +122,9 @@ class Storage:
             origin=incoming.origin,
         )
         stored = self._files.put(request.sop_instance_uid, iter(intake), header=file_meta.encode(meta))
+        identity = intake.identity()
         try:
-            outcome = self._recorder.record(received_instance(meta, intake.identity(), stored))
+            outcome = self._recorder.record(received_instance(meta, identity, stored))
         except Refused:
             if stored.is_new:
                 self._files.discard(stored)
@@ -124,7 +134,7 @@ class Storage:
             raise _Unwanted(Status.DUPLICATE_SOP_INSTANCE, _REFUSALS[outcome])
         if not stored.is_new:
             self._files.hold(stored.path)
-        return Answer(status=Status.SUCCESS)
+        return Answer(status=Status.SUCCESS, kept=identity)
 
 
 def received_instance(meta: FileMeta, identity: Identity, stored: StoredFile) -> ReceivedInstance:
@@ -146,12 +156,16 @@ def received_instance(meta: FileMeta, identity: Identity, stored: StoredFile) ->
 class _Intake:
     """Passes a dataset on to the disk and looks at it on the way; its end comes only when it is whole and right."""
 
-    def __init__(self, incoming: Incoming, data_set: Iterator[memoryview], maximum_bytes: int) -> None:
+    def __init__(
+        self,
+        incoming: Incoming,
+        data_set: Iterator[memoryview],
+        reader: DatasetReader,
+        maximum_bytes: int,
+    ) -> None:
         self._request = incoming.request
         self._data_set = data_set
-        self._reader = DatasetReader(
-            incoming.context.transfer_syntax_uid, maximum_inflated_bytes=maximum_bytes
-        )
+        self._reader = reader
         self._maximum_bytes = maximum_bytes
 
     def __iter__(self) -> Iterator[memoryview]:

@@ -14,8 +14,9 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 from typing_extensions import override
 
-from service.config import Peer
+from service.config import Peer, SettingsRefused
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
+from service.scu.secure import Security
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,11 @@ class Entity(AE):
         super().__init__(ae_title)
         self.acse_timeout = self.dimse_timeout = timeout_s
         self.network_timeout = self.connection_timeout = timeout_s
-        self._opened: list[socket.socket] = []
+        self._opened: list[socket.socket | Security] = []
+
+    def secured_by(self, security: Security) -> None:
+        """Has the connections below TLS closed with this entity."""
+        self._opened.append(security)
 
     def close(self) -> None:
         """Closes every socket that this entity opened."""
@@ -76,6 +81,8 @@ def converse(
     """Gives what ``request`` makes of an open association, or why there is none; it is released afterwards."""
     try:
         return _ask(entity, peer, proposal, request)
+    except SettingsRefused as error:  # of a certificate's file; a person may put it right meanwhile
+        return TransientFailure(reason=str(error))
     except socket.gaierror as error:
         reason = f"host name {peer.host} has no address: {error.strerror}"
         return TransientFailure(reason=reason, is_unreachable=True)
@@ -87,6 +94,8 @@ def _ask(
     entity: Entity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
 ) -> Answer | Failure:
     connected: list[evt.Event] = []
+    security = Security(peer)
+    entity.secured_by(security)
     association = entity.associate(
         peer.host,
         peer.port,
@@ -94,9 +103,13 @@ def _ask(
         ae_title=peer.ae_title,
         max_pdu=0,
         ext_neg=list(proposal.roles),
+        tls_args=security.arguments,
         evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), *proposal.handlers],
     )
     if not association.is_established:
+        if security.problem():
+            reason = f"{_where(peer)}: {security.problem()}"
+            return TransientFailure(reason=reason, is_unreachable=True)
         return _not_established(association, peer, is_connected=bool(connected))
     try:
         return request(association)
@@ -109,12 +122,14 @@ def _ask(
 
 
 def _not_established(association: Association, peer: Peer, *, is_connected: bool) -> Failure:
-    where = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    where = _where(peer)
     if not is_connected:
         return TransientFailure(reason=f"no connection to {where}", is_unreachable=True)
     answer = association.acceptor.primitive
     if answer is None or answer.result is None:
         reason = f"{where} did not answer the association request"
+        if peer.tls is not None:
+            reason += "; over TLS that can mean that it does not accept this node's certificate"
         return TransientFailure(reason=reason, is_unreachable=True)
     if answer.result == 0:
         return PermanentRefusal(reason=f"{where} does not take {_unaccepted(association)}")
@@ -122,6 +137,10 @@ def _not_established(association: Association, peer: Peer, *, is_connected: bool
     why = _REASONS.get((source or 0, diagnostic or 0), f"source {source}, reason {diagnostic}")
     reason = f"{where} rejected the association: {why}"
     return PermanentRefusal(reason=reason) if answer.result == 1 else TransientFailure(reason=reason)
+
+
+def _where(peer: Peer) -> str:
+    return f"{peer.ae_title} at {peer.host}:{peer.port}" + (" over TLS" if peer.tls is not None else "")
 
 
 def _unaccepted(association: Association) -> str:

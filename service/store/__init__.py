@@ -1,5 +1,6 @@
 """The only room with SQL, and the only one that writes files."""
 
+from service.store.audit import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
 from service.store.commitments import Commitments
 from service.store.database import Clock, Database, utc_now
 from service.store.disk import DiskRoom, check_writable, disk_room
@@ -47,6 +48,11 @@ from service.store.workqueue import WorkQueue
 __all__ = [
     "BOUNDS_S",
     "Alarm",
+    "AuditEntry",
+    "AuditEvent",
+    "AuditKind",
+    "AuditLog",
+    "AuditOutcome",
     "Checkable",
     "ClaimedDelivery",
     "ClaimedJob",

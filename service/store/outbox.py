@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
 
+from service.store.audit import audit_delivery
 from service.store.database import Database
 from service.store.rows import ClaimedDelivery, CommitmentReport, StoredFile
 from service.store.schema import commitment, delivery, job
@@ -212,6 +213,7 @@ class Outbox:
         if claim.kind is DeliveryKind.NOTICE:
             message = f"failure notice: {message}"
         tell(connection, row.id, now, Line(kind=kind, source=row.state, to=row.state, message=message))
+        audit_delivery(connection, claim, kind, now)
         settle(connection, row, now)
         return True
 

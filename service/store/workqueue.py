@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
+from service.store.audit import AuditEvent, AuditKind, audit_job
 from service.store.database import Database
 from service.store.keeping import mark_damaged
 from service.store.parcels import delivery_rows
@@ -106,6 +107,7 @@ class WorkQueue:
                 line = Line(kind=EventKind.NOTE, source=delivering, to=delivering, message=note)
                 tell(connection, claim.id, now, line)
             connection.execute(insert(delivery), delivery_rows(claim.id, parcels, now))
+            audit_job(connection, claim.id, now, _audited(claim, len({parcel.file for parcel in parcels})))
             return True
 
     def postpone(self, claim: ClaimedJob, *, reason: str, delay_s: float) -> bool:
@@ -153,6 +155,15 @@ class WorkQueue:
         row = lock(connection, claim.id)
         now = self._database.clock()
         return row is not None and move(connection, row, step, now, *_held(claim), **NO_LEASE, **values)
+
+
+def _audited(claim: ClaimedJob, objects: int) -> AuditEvent:
+    return AuditEvent(
+        kind=AuditKind.CONTOURED,
+        role="work",
+        actor=f"{claim.model} {claim.model_version}",
+        instance_count=objects,
+    )
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

@@ -55,11 +55,16 @@ def check_receiver(settings: Settings) -> Check:
     receive = settings.receive
     anywhere = receive.host in ("0.0.0.0", "::")
     host = settings.watch.receiver_host or ("127.0.0.1" if anywhere else receive.host)
-    where = f"{host}:{receive.port}"
-    if receive.port == 0:
+    port = receive.port if receive.tls is None or receive.tls.also_plaintext else receive.tls.port
+    where = f"{host}:{port}"
+    if port == 0:
         return Check(name="receiver", ok=True, reason="not asked: receive.port is 0, so that it has any port")
-    if receive.calling_aets and settings.send.ae_title not in receive.calling_aets:
-        return _listens(host, receive.port)
+    if receive.senders:  # a call from here would be refused, and stand in the audit trail every few seconds
+        return Check(
+            name="receiver", ok=True, reason="not asked: only receive.senders may call; see its role"
+        )
+    if port != receive.port:
+        return _listens(host, port)
     peer = Peer(ae_title=receive.ae_title, host=host, port=receive.port)
     outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=RECEIVER_TIMEOUT_S).echo(peer)
     if isinstance(outcome, TransientFailure):

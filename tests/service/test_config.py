@@ -71,8 +71,24 @@ def test_settings_do_not_change() -> None:
         ({"CONTOUR_NODE_RECEIVE__AE_TITLE": "BACK\\SLASH"}, r"no backslash"),
         ({"CONTOUR_NODE_RECEIVE__AE_TITLE": "  "}, r"1 to 16 printable"),
         (
-            {"CONTOUR_NODE_RECEIVE__CALLING_AETS": '["OK", "\u00dc"]'},
-            r"receive\.calling_aets\.1 = 'Ü': an AE title",
+            {"CONTOUR_NODE_RECEIVE__SENDERS": '[{"ae_title": "OK"}, {"ae_title": "\u00dc"}]'},
+            r"receive\.senders\.1\.ae_title = 'Ü': an AE title",
+        ),
+        (
+            {"CONTOUR_NODE_RECEIVE__SENDERS": '[{"ae_title": "A", "networks": ["10.0.0.1/8"]}]'},
+            r"senders\.0\.networks\.0 = '10\.0\.0\.1/8': a network is .* has host bits set",
+        ),
+        (
+            {"CONTOUR_NODE_RECEIVE__SENDERS": '[{"ae_title": "A", "certificates": ["sha256:12"]}]'},
+            r"certificates\.0 = 'sha256:12': a certificate is named sha256:",
+        ),
+        (
+            {"CONTOUR_NODE_RECEIVE__TLS": '{"certificate": "c", "key": "k"}'},
+            r"receive\.tls = .*client certificates are required.*: name the ca",
+        ),
+        (
+            {"CONTOUR_NODE_AUDIT__SYSLOG": '{"host": "arr"}'},
+            r"audit\.syslog = .*transport tls needs a tls section",
         ),
         ({"CONTOUR_NODE_RECEIVE__HOST": "http://x"}, r"receive\.host = 'http://x': .*without scheme"),
         ({"CONTOUR_NODE_NODE__LOG_LEVEL": "LOUD"}, r"log_level = 'LOUD': .* one of DEBUG, INFO"),

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from service.audit import Trail
 from service.config import Peer, ReceiveSettings, Rule, Settings
 from service.receive.server import Receiver
-from service.store import Database, FileStore, JobBook, JobStatus, Recorder, upgrade
+from service.store import AuditEvent, AuditLog, Database, FileStore, JobBook, JobStatus, Recorder, upgrade
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,18 @@ class Node:
     root: Path
     jobs: JobBook
     database: Database
+    audit: AuditLog
+    trail: Trail
 
     @property
     def port(self) -> int:
         return self.receiver.port
+
+    @property
+    def tls_port(self) -> int:
+        port = self.receiver.tls_port
+        assert port is not None
+        return port
 
     def files(self) -> list[Path]:
         return sorted((self.root / "objects").rglob("*.dcm"))
@@ -31,6 +40,12 @@ class Node:
 
     def job_rows(self) -> list[JobStatus]:
         return list(self.jobs.list_jobs())
+
+    def audited(self) -> list[AuditEvent]:
+        """What the trail has, once the receiver has ended and what it said is written."""
+        self.receiver.stop()
+        self.trail.close()
+        return [entry.event for entry in self.audit.entries()]
 
 
 def settings(**receive: object) -> Settings:
@@ -54,8 +69,17 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
             stack.callback(database.close)
             recorder = stack.enter_context(Recorder(database))
             root = tmp_path / "store"
-            receiver = stack.enter_context(Receiver(settings(**receive), FileStore(root), recorder))
-            return Node(receiver=receiver, root=root, jobs=JobBook(database), database=database)
+            log = AuditLog(database)
+            trail = stack.enter_context(Trail(log, role="receive"))
+            receiver = stack.enter_context(Receiver(settings(**receive), FileStore(root), recorder, trail))
+            return Node(
+                receiver=receiver,
+                root=root,
+                jobs=JobBook(database),
+                database=database,
+                audit=log,
+                trail=trail,
+            )
 
         yield start
 

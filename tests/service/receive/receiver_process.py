@@ -7,9 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
+from service.audit import Trail
 from service.config import ReceiveSettings, Settings
 from service.receive.server import Receiver
-from service.store import Database, FileStore, Recorder, upgrade
+from service.store import AuditLog, Database, FileStore, Recorder, upgrade
 
 
 def main() -> None:
@@ -28,7 +29,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with (
         Recorder(database) as recorder,
-        Receiver(Settings(receive=receive), FileStore(options.root / "store"), recorder) as receiver,
+        Trail(AuditLog(database), role="receive") as trail,
+        Receiver(Settings(receive=receive), FileStore(options.root / "store"), recorder, trail) as receiver,
     ):
         sys.stdout.write(f"{receiver.port}\n")
         sys.stdout.flush()

@@ -3,8 +3,9 @@ import random
 import pytest
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 
+from service.config import Sender
 from service.receive import sop_classes
-from service.receive.admission import APPLICATION_CONTEXT, Admission, Applicant, Rejection
+from service.receive.admission import APPLICATION_CONTEXT, Admission, Applicant, Caller, Rejection
 from service.receive.negotiation import (
     MalformedRequest,
     accept,
@@ -14,6 +15,7 @@ from service.receive.negotiation import (
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import BIG, COMPRESSED, CT, EXPLICIT, IMPLICIT
 
+HERE = Caller(host="127.0.0.1")
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
@@ -87,13 +89,17 @@ def applicant(**changes) -> Applicant:
     ],
 )
 def test_only_known_titles_are_let_in(changes, rejection):
-    admission = Admission(called_aets=frozenset({"NODE", "BRAIN"}), calling_aets=frozenset({"SCANNER"}))
-    assert admission.refusal(applicant(**changes)) is rejection
+    admission = Admission(
+        called_aets=frozenset({"NODE", "BRAIN"}),
+        senders=(Sender(ae_title="SCANNER"), Sender(ae_title="PACS")),
+    )
+    assert admission.refusal(applicant(**changes), HERE) is rejection
 
 
 def test_without_a_list_any_sender_may_come():
-    admission = Admission(called_aets=frozenset({"NODE"}), calling_aets=frozenset())
-    assert admission.refusal(applicant(calling_aet="ANYBODY")) is None
+    admission = Admission(called_aets=frozenset({"NODE"}), senders=())
+    assert admission.refusal(applicant(calling_aet="ANYBODY"), HERE) is None
+    assert admission.knows_address("192.0.2.1")
 
 
 @pytest.mark.filterwarnings("ignore:.*nvalid value for VR UI")  # what pydicom says of a mutated UID

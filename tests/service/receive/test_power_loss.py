@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from service.audit import Trail
 from service.receive.recovery import Found, recover
 from service.receive.server import Receiver
-from service.store import Database, FileStore, JobBook, Recorder, SeriesDesk, upgrade
+from service.store import AuditLog, Database, FileStore, JobBook, Recorder, SeriesDesk, upgrade
 from service.store.ledger import Ledger
 from tests.service.receive.client import RawPeer
 from tests.service.receive.conftest import settings
@@ -32,7 +33,8 @@ def powered(folder: Path, left: Path) -> Iterator[tuple[int, Disk]]:
         stack.callback(database.close)
         recorder = stack.enter_context(Recorder(database, Ledger(database, sync=disk.sync)))
         files = FileStore(folder / "store", sync=disk.sync)
-        receiver = stack.enter_context(Receiver(settings(), files, recorder))
+        trail = stack.enter_context(Trail(AuditLog(database), role="receive"))
+        receiver = stack.enter_context(Receiver(settings(), files, recorder, trail))
         yield receiver.port, disk
         disk.cut()
 

@@ -40,14 +40,14 @@ def test_an_unknown_called_title_is_rejected_for_good(node):
 
 
 def test_an_unknown_calling_title_is_rejected_for_good(start_node):
-    node = start_node(calling_aets=("SCANNER",))
+    node = start_node(senders=[{"ae_title": "SCANNER"}])
     assert rejection(node.port, calling="STRANGER") == (3, 1, 1, 3)
     with RawPeer(node.port) as peer:
         peer.associate(calling="SCANNER")
 
 
 def test_another_implementation_sees_the_rejection_and_not_an_abort(start_node):
-    node = start_node(calling_aets=("SCANNER",))
+    node = start_node(senders=[{"ae_title": "SCANNER"}])
     entity = AE("STRANGER")
     entity.add_requested_context(VERIFICATION)
     association = entity.associate("127.0.0.1", node.port, ae_title="NODE")

@@ -1,0 +1,50 @@
+"""Forwards the trail to the audit record repository, from the table: nothing is lost while the repository is away."""
+
+import logging
+import threading
+
+from service.audit.message import audit_message
+from service.audit.syslog import send, syslog_message
+from service.config import Settings, SyslogSettings
+from service.errors import TryAgain
+from service.store import AuditLog
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 200
+
+
+def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event) -> None:
+    """Forwards entries in their order until ``stop`` is set; without a repository in the settings it only waits."""
+    syslog = settings.audit.syslog
+    if syslog is None:
+        log.info("no audit record repository in the settings; the trail stays in the table")
+        stop.wait()
+        return
+    while not stop.is_set():
+        try:
+            forwarded = forward(settings, syslog, audit_log)
+        except TryAgain as reason:
+            log.warning("audit events wait", extra={"reason": str(reason)})
+            forwarded = 0
+        if forwarded < MOST_AT_ONCE:
+            stop.wait(syslog.poll_s)
+
+
+def forward(settings: Settings, syslog: SyslogSettings, audit_log: AuditLog) -> int:
+    """Forwards the oldest entries that wait and gives their number.
+
+    Raises:
+        NotForwarded: the repository did not take them; they go on waiting.
+        DatabaseUnavailable: the repository may have them already and gets them again.
+    """
+    entries = audit_log.to_forward(MOST_AT_ONCE)
+    if not entries:
+        return 0
+    messages = [
+        syslog_message(audit_message(entry, settings, audit_log.patient_of), entry.at) for entry in entries
+    ]
+    send(syslog, messages)
+    audit_log.forwarded([entry.id for entry in entries])
+    log.info("audit events forwarded", extra={"events": len(entries)})
+    return len(entries)

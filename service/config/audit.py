@@ -1,0 +1,58 @@
+"""The audit trail: what it may say, and the collector that it is forwarded to."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from service.config.section import Section
+from service.config.tls import TlsOut
+from service.config.values import Host, Port
+
+
+class SyslogTransport(StrEnum):
+    """How audit messages travel: RFC 5425, RFC 6587 with octet counting, RFC 5426."""
+
+    TLS = "tls"
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class SyslogSettings(Section):
+    """The audit record repository."""
+
+    host: Host = Field(description="Host name or address of the audit record repository.")
+    port: Port = Field(default=6514, description="Its port: 6514 for TLS, 514 otherwise, by custom.")
+    transport: SyslogTransport = Field(
+        default=SyslogTransport.TLS, description="How messages travel; only TLS keeps them from other eyes."
+    )
+    tls: TlsOut | None = Field(default=None, description="TLS to the repository.")
+    poll_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
+        default=5, description="Time between two looks for events to forward."
+    )
+    timeout_s: Annotated[float, Field(ge=1, le=600)] = Field(
+        default=10, description="How long to wait for the repository."
+    )
+
+    @model_validator(mode="after")
+    def _transport_has_its_settings(self) -> Self:
+        if (self.transport is SyslogTransport.TLS) != (self.tls is not None):
+            raise ValueError("transport tls needs a tls section with at least the ca, and only it has one")
+        return self
+
+
+class AuditSettings(Section):
+    """What the audit trail says, and to whom."""
+
+    source_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")] = Field(
+        default="CONTOURNODE", description="Name of this node in audit messages (AuditSourceID)."
+    )
+    site_id: Annotated[str, Field(max_length=64, pattern=r"^[!-~]*$")] = Field(
+        default="", description="Name of the site in audit messages (AuditEnterpriseSiteID); empty: none."
+    )
+    patient_ids: bool = Field(
+        default=False, description="Record Patient ID (0010,0020) in the trail; otherwise study UIDs alone."
+    )
+    syslog: SyslogSettings | None = Field(
+        default=None, description="Where the trail is forwarded to; absent: it stays in the table."
+    )

@@ -1,0 +1,95 @@
+"""How much one address may ask of the node, and how often what is said about it may be repeated."""
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from threading import Lock
+
+REMEMBERED = 4096
+"""Addresses, or reasons to speak, that are remembered; the longest unused is forgotten first."""
+
+MonotonicClock = Callable[[], float]
+
+
+class Places:
+    """Counts the associations that are open, up to a limit in all and one for each address."""
+
+    def __init__(self, limit: int, limit_per_address: int) -> None:
+        self._limit = limit
+        self._limit_per_address = limit_per_address
+        self._taken: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def take(self, host: str) -> bool:
+        """Returns whether there was a place left; it is taken then."""
+        with self._lock:
+            if self._taken.total() >= self._limit or self._taken[host] >= self._limit_per_address:
+                return False
+            self._taken[host] += 1
+            return True
+
+    def give_back(self, host: str) -> None:
+        """Makes room for another."""
+        with self._lock:
+            self._taken[host] -= 1
+            if not self._taken[host]:
+                del self._taken[host]
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+class Rate:
+    """A token bucket for each address: a minute's worth at once, then so many a minute. Safe to use from many threads."""
+
+    def __init__(self, per_minute: int, clock: MonotonicClock = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._lock = Lock()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def allows(self, host: str) -> bool:
+        """Returns whether this connection is within the rate."""
+        with self._lock:
+            bucket = self._bucket(host, self._clock())
+            if bucket.tokens < 1:
+                return False
+            bucket.tokens -= 1
+            return True
+
+    def _bucket(self, host: str, now: float) -> _Bucket:
+        bucket = self._buckets.setdefault(host, _Bucket(self._per_minute, now))
+        self._buckets.move_to_end(host)
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        refill = (now - bucket.filled_at) * self._per_minute / 60
+        bucket.tokens, bucket.filled_at = min(self._per_minute, bucket.tokens + refill), now
+        return bucket
+
+
+class Repeats:
+    """Says when something that happens over and over may be told again. Safe to use from many threads."""
+
+    def __init__(self, every_s: float = 60, clock: MonotonicClock = time.monotonic) -> None:
+        self._every_s = every_s
+        self._clock = clock
+        self._lock = Lock()
+        self._told: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+
+    def due(self, what: Hashable) -> int | None:
+        """Returns how often it happened since it was last told, this time included; None where it was told just now."""
+        now = self._clock()
+        with self._lock:
+            told_at, kept_back = self._told.get(what, (now - self._every_s, 0))
+            if now - told_at < self._every_s:
+                self._told[what] = (told_at, kept_back + 1)
+                return None
+            self._told[what] = (now, 0)
+            self._told.move_to_end(what)
+            if len(self._told) > REMEMBERED:
+                self._told.popitem(last=False)
+            return kept_back + 1

@@ -1,0 +1,35 @@
+"""Tells of those who were not let in: a line in the log and an event in the trail, but no flood of either."""
+
+import logging
+
+from service.audit import Trail
+from service.receive.limits import Repeats
+from service.store import AuditEvent, AuditKind, AuditOutcome
+
+log = logging.getLogger(__name__)
+
+
+class Refusals:
+    """The same refusal of the same address is told once a minute, with how often it happened."""
+
+    def __init__(self, trail: Trail, repeats: Repeats) -> None:
+        self._trail = trail
+        self._repeats = repeats
+
+    def tell(self, what: str, host: str, reason: str, calling_aet: str = "", called_aet: str = "") -> None:
+        """Tells of one refusal, if it is time to."""
+        times = self._repeats.due((what, host, reason))
+        if times is None:
+            return
+        about = {"peer_host": host, "reason": reason, "calling_aet": calling_aet, "called_aet": called_aet}
+        log.warning(what, extra={**about, "times": times})
+        self._trail.record(
+            AuditEvent(
+                kind=AuditKind.REFUSED,
+                outcome=AuditOutcome.MINOR_FAILURE,
+                actor=calling_aet,
+                address=host,
+                target=called_aet,
+                detail=f"{what}: {reason}" + (f", {times} times" if times > 1 else ""),
+            )
+        )

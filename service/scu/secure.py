@@ -1,0 +1,54 @@
+"""TLS below pynetdicom, which keeps to itself why a handshake failed and leaves its sockets open."""
+
+import ssl
+from typing import Any
+
+from typing_extensions import override
+
+from service.config import Peer
+from service.tls import client_context
+
+
+class _TellingSocket(ssl.SSLSocket):
+    """A TLS connection that can be asked afterwards why it failed, and closed by who ordered it."""
+
+    opened: "list[_TellingSocket]"
+    failure: ssl.SSLError | None = None
+
+    @override
+    def connect(self, addr: Any) -> None:
+        self.opened.append(self)
+        try:
+            super().connect(addr)
+        except ssl.SSLError as error:
+            self.failure = error
+            raise
+
+
+class Security:
+    """TLS for one association with a peer; its files are read anew, so that a renewed certificate is used at once."""
+
+    def __init__(self, peer: Peer) -> None:
+        """Raises SettingsRefused where a file of the peer's TLS settings is not what it should be."""
+        self._opened: list[_TellingSocket] = []
+        self.arguments: tuple[ssl.SSLContext, str] | None = None
+        """What pynetdicom takes as tls_args; None where the peer's settings have no TLS."""
+        if peer.tls is not None:
+            context = client_context(peer.tls, of=f"tls of {peer.ae_title}")
+            context.sslsocket_class = type("Connection", (_TellingSocket,), {"opened": self._opened})
+            self.arguments = (context, peer.host)
+
+    def problem(self) -> str:
+        """Why the handshake failed, in words; empty where it did not."""
+        for connection in self._opened:
+            error = connection.failure
+            if isinstance(error, ssl.SSLCertVerificationError):
+                return f"its certificate is not accepted: {error.verify_message}"
+            if error is not None:
+                return f"TLS handshake failed: {error.reason or type(error).__name__}"
+        return ""
+
+    def close(self) -> None:
+        """Closes every connection."""
+        for connection in self._opened:
+            connection.close()

@@ -1,0 +1,132 @@
+"""TLS as BCP 195 (RFC 9325) and PS3.15 B.12 have it: the contexts of both doors, and who a certificate is of."""
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.config import Settings, SettingsRefused, TlsIn, TlsOut, TlsProfile
+
+# RFC 9325 4.2: forward secrecy and authenticated encryption only; level 2 refuses RSA keys below 2048 bits and SHA-1.
+_TLS12_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=2"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The certificate that a peer proved to hold: its names as the settings write them."""
+
+    names: frozenset[str]
+    """sha256:<fingerprint>, DNS:<name> for each name in it, CN:<common name>."""
+    fingerprint: str
+
+
+def server_context(settings: TlsIn) -> ssl.SSLContext:
+    """The context of the door in.
+
+    Raises:
+        SettingsRefused: a file is missing or is not what it should be; the message names the setting.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context, settings.profile)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.num_tickets = 0  # every association proves its certificate anew
+    _load_key(context, "receive.tls", (settings.certificate, settings.key, settings.key_passphrase_file))
+    if settings.ca is not None:
+        _load_ca(context, "receive.tls", settings.ca)
+        context.verify_mode = ssl.CERT_REQUIRED if settings.require_client_certificate else ssl.CERT_OPTIONAL
+    return context
+
+
+def client_context(settings: TlsOut, *, of: str) -> ssl.SSLContext:
+    """The context of a connection to a peer; pass the peer's host as server_hostname.
+
+    Args:
+        settings: the TLS section of the peer.
+        of: the section's place in the settings, for the message of a refusal.
+
+    Raises:
+        SettingsRefused: a file is missing or is not what it should be; the message names the setting.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _harden(context, settings.profile)
+    context.check_hostname = settings.check_host
+    _load_ca(context, of, settings.ca)
+    if settings.certificate is not None and settings.key is not None:
+        _load_key(context, of, (settings.certificate, settings.key, settings.key_passphrase_file))
+    return context
+
+
+def check_certificates(settings: Settings) -> None:
+    """Reads every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
+    if settings.receive.tls is not None:
+        server_context(settings.receive.tls)
+    for section, peers in (("destinations", settings.destinations), ("peers", settings.peers)):
+        for name, peer in peers.items():
+            if peer.tls is not None:
+                client_context(peer.tls, of=f"{section}.{name}.tls")
+    syslog = settings.audit.syslog
+    if syslog is not None and syslog.tls is not None:
+        client_context(syslog.tls, of="audit.syslog.tls")
+
+
+def certificate_of(connection: ssl.SSLSocket) -> Certificate | None:
+    """Who the peer proved to be in the handshake, or None where it showed no certificate."""
+    der = connection.getpeercert(binary_form=True)
+    told = connection.getpeercert()
+    if der is None or not told:
+        return None
+    fingerprint = hashlib.sha256(der).hexdigest()
+    return Certificate(
+        names=frozenset({f"sha256:{fingerprint}", *_names(dict(told))}), fingerprint=fingerprint
+    )
+
+
+def _names(told: dict[str, object]) -> Iterator[str]:
+    alternatives = told.get("subjectAltName")
+    for kind, name in alternatives if isinstance(alternatives, tuple) else ():
+        if kind == "DNS":
+            yield f"DNS:{name}"
+    subject = told.get("subject")
+    for part in subject if isinstance(subject, tuple) else ():
+        yield from (f"CN:{value}" for kind, value in part if kind == "commonName")
+
+
+def _harden(context: ssl.SSLContext, profile: TlsProfile) -> None:
+    tls13_only = profile is TlsProfile.TLS13
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls13_only else ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_TLS12_SUITES)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # DICOM ends its associations itself; a peer that closes without a TLS farewell has cut nothing off unseen.
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+def _load_key(context: ssl.SSLContext, of: str, files: tuple[Path, Path, Path | None]) -> None:
+    certificate, key, passphrase_file = files
+    try:
+        # Without a passphrase an empty one is tried: OpenSSL would otherwise ask on the terminal and wait.
+        passphrase = (
+            "" if passphrase_file is None else passphrase_file.read_text(encoding="utf-8").strip("\r\n")
+        )
+        context.load_cert_chain(certificate, key, password=passphrase)
+    except (OSError, ValueError) as error:
+        raise SettingsRefused(
+            f"{of}.certificate = {certificate}, {of}.key = {key}: {_why(error)}; allowed: PEM files that belong "
+            f"together, with the passphrase of an encrypted key in {of}.key_passphrase_file"
+        ) from None
+
+
+def _load_ca(context: ssl.SSLContext, of: str, ca: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=ca)
+    except OSError as error:
+        raise SettingsRefused(f"{of}.ca = {ca}: {_why(error)}; allowed: a PEM file of certificates") from None
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"not usable ({error.reason or 'not PEM'})"
+    return (error.strerror or "cannot be read") if isinstance(error, OSError) else "not text"
