@@ -30,6 +30,7 @@ from service.store import (
     Heartbeats,
     JobBook,
     Keeper,
+    NoticeDesk,
     Outbox,
     Recorder,
     SeriesDesk,
@@ -43,7 +44,7 @@ from service.watch.pulse import Pulse
 from service.watch.role import run_watch
 from service.watch.view import View
 from service.watch.watcher import look
-from service.work import Worker
+from service.work import FailureNotices, Worker
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
             models=models,
             templates=templates(settings, models),
             settings=settings,
+            notices=FailureNotices(
+                desk=NoticeDesk(store.database), files=store.files, settings=settings, models=models
+            ),
             has_room=disk_gauge(settings),
         ).run(stop)
 

@@ -21,6 +21,16 @@ from service.store import JobState, JobStatus
 from service.tls import check_certificates
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
+DELIVERY_COLUMNS = (
+    "destination",
+    "what",
+    "state",
+    "attempts",
+    "next attempt",
+    "sent",
+    "confirmed",
+    "said",
+)
 SHORTENED_TO = 60  # `show` has the whole text
 
 
@@ -44,7 +54,7 @@ def show(arguments: argparse.Namespace) -> int:
         return _print_json(job)
     deliveries = job.pop("deliveries")
     _print_table([{"what": key, "value": value} for key, value in job.items()], ("what", "value"))
-    _print_table(deliveries, ("destination", "state", "reason", "attempts", "not_before", "sent_at"))
+    _print_table([_delivery(row) for row in deliveries], DELIVERY_COLUMNS)
     return 0
 
 
@@ -120,8 +130,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _short(job: JobStatus) -> dict[str, object]:
     """A job in one line: where it stands, and the beginning of why."""
-    destinations = ", ".join(dict.fromkeys(job.destinations.split(", ")))
-    what = job.stage or job.reason or destinations or job.completeness
+    what = job.stage or job.reason or job.destinations or job.completeness
     return {
         "job": f"{job.id} v{job.version}",
         "state": job.state.value,
@@ -137,6 +146,22 @@ def _slices(job: JobStatus) -> str:
     """How many images are here; of how many, where the sender says and some are missing."""
     is_short = job.expected_images is not None and job.slice_count < job.expected_images
     return f"{job.slice_count} of {job.expected_images}" if is_short else str(job.slice_count)
+
+
+def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
+    """A delivery as a line for people: what it is, where it stands, what comes next."""
+    what = "failure notice" if row["kind"] == "notice" else "result"
+    asked = f"not yet, asked {row['asked']} times" if row["asked"] else ""
+    return {
+        "destination": row["destination"],
+        "what": f"{what}, in place of {row['standby_for']}" if row["standby_for"] else what,
+        "state": row["state"],
+        "attempts": row["attempts"],
+        "next attempt": row["not_before"] if row["state"] in ("pending", "unconfirmed") else "",
+        "sent": row["sent_at"],
+        "confirmed": row["confirmed_at"] or asked,
+        "said": row["reason"] or row["note"],
+    }
 
 
 def _state(word: str) -> JobState:

@@ -97,8 +97,8 @@ def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: 
     step = Move(
         to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=ENDED_BY_A_NEWER_VERSION, message=message
     )
-    if move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE):
-        withdraw_deliveries(connection, old.id, message)
+    move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE)
+    withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure notices
 
 
 def tell_latest(

@@ -1,8 +1,8 @@
 """What leaves the node for one job: a structure set for each kind of destination, and what the rule asks for beside it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from imaging.beside import (
@@ -28,12 +28,16 @@ from service.work.profile import Written, written_for
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """One object as a file's bytes, what to call it, who gets it, and what people should know of it."""
+    """One object as a file's bytes, what to call it, who gets it, and what people should know of it.
+
+    `standby` names those of the destinations that get it only in place of others, and these.
+    """
 
     key: str
     data: bytes
     destinations: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    standby: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,8 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
     """Everything that goes out, structure sets first; the same bytes for every attempt at the job.
 
     Each structure set is read back and checked before it is yielded. Raises Refused where the model found nothing,
-    no valid object can hold what it found, or a structure set does not pass its check.
+    no valid object can hold what it found, or a structure set does not pass its check. Fallback destinations have
+    theirs made too; one whose profile cannot hold what was found is left out, and a note says so.
     """
     if not any(mask.voxels() for mask in contoured.segmentation.masks.by_code.values()):
         spec = contoured.spec
@@ -61,19 +66,46 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
     segmentation = contoured.segmentation
     applied = apply(order.template, segmentation.masks, contoured.series.volume)
     names = settings.destinations_for(rule, job.calling_aet)
+    result = (contoured, applied)
+    try:
+        in_reserve, notes = _for_fallbacks(job, result, settings, settings.fallbacks_for(names))
+        for written, destinations in _by_profile(settings, names).items():
+            made = _structure_set(job, result, written, destinations)
+            yield replace(made, notes=(*made.notes, *notes))
+        yield from in_reserve
+        standby = {name: instead_of for made in in_reserve for name, instead_of in made.standby.items()}
+        request = _beside(job, contoured, applied)
+        for kind in rule.beside:
+            data = _made(kind, request, rule)
+            yield Made(key=str(kind), data=data, destinations=(*names, *standby), standby=standby)
+    except (StructureSetNotWritable, BesideNotWritable) as reason:
+        raise Refused(str(reason)) from reason
+
+
+def _for_fallbacks(
+    job: ClaimedJob,
+    result: tuple[Contoured, Applied],
+    settings: Settings,
+    standby: Mapping[str, tuple[str, ...]],
+) -> tuple[list[Made], list[str]]:
+    """The structure sets for fallback destinations, and which of them cannot have one."""
+    in_reserve, notes = [], []
+    for written, destinations in _by_profile(settings, tuple(standby)).items():
+        try:
+            made = _structure_set(job, result, written, destinations)
+            in_reserve.append(replace(made, notes=(), standby={name: standby[name] for name in destinations}))
+        except (Refused, StructureSetNotWritable) as reason:
+            notes.append(f"no fallback to {', '.join(destinations)}: {reason}")
+    return in_reserve, notes
+
+
+def _by_profile(settings: Settings, names: Sequence[str]) -> Mapping[Written, list[str]]:
     by_profile: dict[Written, list[str]] = defaultdict(list)
     for name in names:
         destination = settings.destination(name)
-        if destination is not None:  # destinations_for gives only names that have one
+        if destination is not None:  # destinations_for and fallbacks_for give only names that have one
             by_profile[written_for(destination)].append(name)
-    try:
-        for written, destinations in by_profile.items():
-            yield _structure_set(job, (contoured, applied), written, destinations)
-        request = _beside(job, contoured, applied)
-        for kind in rule.beside:
-            yield Made(key=str(kind), data=_made(kind, request, rule), destinations=names)
-    except (StructureSetNotWritable, BesideNotWritable) as reason:
-        raise Refused(str(reason)) from reason
+    return by_profile
 
 
 def _structure_set(

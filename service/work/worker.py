@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaging.ct import SourceFile
@@ -16,6 +16,7 @@ from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
 from service.template import Template
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
+from service.work.notice import FailureNotices
 from service.work.objects import Order, objects
 from service.work.pipeline import Contoured, DamagedImage, contour, load_sources
 
@@ -33,6 +34,7 @@ class Worker:
     models: Mapping[str, ModelSpec]
     templates: Mapping[str, Template]
     settings: Settings
+    notices: FailureNotices | None = None
     has_room: Callable[[], str | None] = lambda: (
         None
     )  # why nothing may be written now; said in the log by itself
@@ -42,12 +44,15 @@ class Worker:
         """Work until told to stop; the job in hand is finished first."""
         while not stop.is_set():
             try:
-                busy = self.has_room() is None and self.work_one()
+                busy = self.has_room() is None and (self._tell_one() or self.work_one())
             except TryAgain as reason:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
                 stop.wait(self.settings.work.poll_s)
+
+    def _tell_one(self) -> bool:
+        return self.notices is not None and self.notices.tell_one()
 
     def work_one(self) -> bool:
         """Claim and end one job, well or not; False when none was due."""
@@ -118,9 +123,12 @@ class Worker:
         order = Order(rule=rule, template=self.templates[rule.name], settings=self.settings)
         for made in objects(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
-            parcels += [Parcel(destination=name, file=stored) for name in made.destinations]
+            parcels += [
+                Parcel(destination=name, file=stored, standby_for=made.standby.get(name, ()))
+                for name in made.destinations
+            ]
             notes += made.notes
-        return parcels, list(dict.fromkeys(notes))
+        return parcels, _once(notes, order.template)
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""
@@ -133,3 +141,11 @@ class Worker:
         work = self.settings.work
         delay_s = min(work.backoff_s * 2 ** (claim.attempt - 1), work.backoff_max_s)
         self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
+
+
+def _once(notes: Sequence[str], template: Template) -> list[str]:
+    """The notes without repeats; a structure that the model did not find is not told as empty too."""
+    repeated = {
+        f"{entry.name}: empty" for entry in template.structure if f"{entry.source}: not found" in notes
+    }
+    return [note for note in dict.fromkeys(notes) if note not in repeated]

@@ -1,0 +1,135 @@
+"""What tells a planning system that there are no contours, and why: an empty structure set, or a page of text."""
+
+import textwrap
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from pydicom import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from imaging.beside.instance import Kind, begun, lossiness, part10, reference
+from imaging.beside.request import BesideRequest
+from imaging.ct import CtSeries
+from imaging.errors import StructureSetNotWritable
+from imaging.gate import check, refusal
+from imaging.profiles import ExportProfile, TransferSyntax
+from imaging.rtstruct import Producer, RoiContours, StructureSetRequest, write_structure_set
+from imaging.rtstruct_request import RESEARCH_USE
+from imaging.structures import InterpretedType, Structure
+from imaging.uids import derived_uid
+
+LABEL = "CN FAILED"
+SERIES_DESCRIPTION = "Contour Node FAILED, no contours"
+SET_SERIES_NUMBER, PAGE_SERIES_NUMBER = 9104, 9105
+_MOST_OF_A_REASON = 800
+_PAGE_WIDTH_PX, _PAGE_HEIGHT_PX, _MARGIN_PX, _LINE_PX, _LINE_CHARACTERS = 1024, 640, 40, 30, 88
+# An ROI without contours: the standard asks for one item in each of the three sequences (PS3.3 C.8.8.5, .6, .8).
+_NO_CONTOURS = Structure(
+    code="no-contours",
+    name="NO CONTOURS",
+    colour_rgb=(255, 0, 0),
+    interpreted_type=InterpretedType.CONTROL,
+    concept=None,
+)
+_PAGE = Kind(
+    name="failure notice",
+    sop_class_uid=SecondaryCaptureImageStorage,
+    modality="OT",
+    series_description=SERIES_DESCRIPTION,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Notice:
+    """Why there are no contours of a series; the same notice makes the same bytes. No patient data in the reason."""
+
+    series: CtSeries
+    reason: str
+    producer: Producer
+    job_uid: str
+    created: datetime
+
+    @property
+    def text(self) -> str:
+        """The reason in plain ASCII, one line, cut where it is very long."""
+        plain = " ".join(self.reason.encode("ascii", "replace").decode("ascii").replace("\\", "/").split())
+        return plain if len(plain) <= _MOST_OF_A_REASON else f"{plain[:_MOST_OF_A_REASON]}..."
+
+
+def notice_structure_set(notice: Notice, profile: ExportProfile) -> bytes:
+    """A structure set with one ROI that has no contours, labelled as failed, with the reason in its description.
+
+    Raises StructureSetNotWritable where no valid set can refer to the series.
+    """
+    if not notice.series.frame_of_reference_uid:
+        raise StructureSetNotWritable("the images have no Frame of Reference UID (0020,0052)")
+    data = write_structure_set(
+        StructureSetRequest(
+            series=notice.series,
+            rois=[RoiContours(structure=_NO_CONTOURS, name=_NO_CONTOURS.name, contours=())],
+            label=LABEL,
+            description=f"UNAPPROVED. Not contoured, no contours in here: {notice.text} {RESEARCH_USE}",
+            sop_instance_uid=derived_uid("failure notice", profile.transfer_syntax, notice.job_uid),
+            series_instance_uid=derived_uid("failure notice series", profile.transfer_syntax, notice.job_uid),
+            created=notice.created,
+            producer=notice.producer,
+            series_description=SERIES_DESCRIPTION,
+            series_number=SET_SERIES_NUMBER,
+            explicit_vr=profile.transfer_syntax is TransferSyntax.EXPLICIT,
+        )
+    )
+    failed = refusal(check(data, profile, series=notice.series))
+    if failed is not None:
+        raise StructureSetNotWritable(f"an empty structure set does not pass its check: {failed}")
+    return data
+
+
+def notice_page(notice: Notice) -> bytes:
+    """A Secondary Capture image of one page of text that says what failed and why; no text names the patient."""
+    request = BesideRequest(
+        series=notice.series,
+        structures=(),
+        notes=(),
+        producer=notice.producer,
+        job_uid=notice.job_uid,
+        created=notice.created,
+    )
+    dataset = begun(request, _PAGE, PAGE_SERIES_NUMBER)
+    _describe(dataset, notice)
+    pixels = _drawn(notice)
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = pixels.shape
+    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    dataset.add_new("PixelData", "OB", pixels.tobytes())
+    return part10(request, dataset, lossiness(notice.series.header)).getvalue()
+
+
+def _describe(dataset: Dataset, notice: Notice) -> None:
+    producer = notice.producer
+    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    dataset.ConversionType = "WSD"
+    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
+    dataset.SecondaryCaptureDeviceManufacturer = producer.manufacturer
+    dataset.SecondaryCaptureDeviceManufacturerModelName = producer.model_name
+    dataset.SecondaryCaptureDeviceSoftwareVersions = producer.software_version
+    dataset.PatientOrientation, dataset.Laterality = "", ""
+    dataset.BurnedInAnnotation = "NO"
+    dataset.ImageComments = f"Not contoured: {notice.text}"
+    dataset.ReferencedImageSequence = [reference(image) for image in notice.series.slices]
+
+
+def _drawn(notice: Notice) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    page = Image.new("RGB", (_PAGE_WIDTH_PX, _PAGE_HEIGHT_PX))
+    draw = ImageDraw.Draw(page)
+    draw.text((_MARGIN_PX, _MARGIN_PX), "NOT CONTOURED", fill=(255, 80, 80), font=ImageFont.load_default(36))
+    lines = [
+        *textwrap.wrap(notice.text, _LINE_CHARACTERS),
+        "",
+        f"{notice.producer.manufacturer}. {RESEARCH_USE}",
+    ]
+    for number, line in enumerate(lines):
+        place = (_MARGIN_PX, 3 * _MARGIN_PX + number * _LINE_PX)
+        draw.text(place, line, fill=(255, 255, 255), font=ImageFont.load_default(20))
+    return np.array(page)

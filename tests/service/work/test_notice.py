@@ -1,0 +1,210 @@
+import shutil
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from imaging.gate import Severity, check
+from imaging.profiles import PROFILES
+from service.config import ProfileName, Settings
+from service.store import DeliveryKind, EventKind, JobState, NoticeDesk, Parcel
+from service.work import FailureNotices
+from tests.support.small_node import RULE, SmallNode, model, settings
+
+BEFORE_AND_AFTER_A_GAP = slice(0, 3), slice(5, None)
+
+
+def telling(kind: str, **changes: object) -> Settings:
+    return settings(rules=[{**RULE, "on_failure": kind, **changes}])
+
+
+def notices(node: SmallNode, tree: Settings) -> FailureNotices:
+    return FailureNotices(
+        desk=NoticeDesk(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
+    )
+
+
+def refused_for_a_gap(node: SmallNode, tree: Settings) -> int:
+    """A job whose series stays incomplete for too long."""
+    for some in BEFORE_AND_AFTER_A_GAP:
+        node.receive(only=some)
+    node.clock.tick(20)
+    node.assembler(tree).look()
+    assert node.job().state is JobState.WAITING
+    assert not notices(node, tree).tell_one()
+    node.clock.tick(200)
+    node.assembler(tree).look()
+    assert (node.job().state, node.job().rule) == (JobState.REFUSED, "head-neck")
+    return node.job().id
+
+
+def sent(node: SmallNode) -> dict[str, bytes]:
+    """Take everything that is due, as the destinations would."""
+    found = {}
+    while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
+        found[claim.destination] = node.files.read(claim.result.path)
+        assert node.outbox.sent(claim)
+    return found
+
+
+def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: SmallNode) -> None:
+    tree = telling("structure_set")
+    job = refused_for_a_gap(small_node, tree)
+    assert notices(small_node, tree).tell_one()
+    assert not notices(small_node, tree).tell_one()
+    data = sent(small_node)["tps"]
+    found = dcmread(BytesIO(data))
+    assert found.StructureSetLabel == "CN FAILED"
+    assert found.ApprovalStatus == "UNAPPROVED"
+    assert found.StructureSetDescription.startswith("UNAPPROVED. Not contoured, no contours in here: job")
+    assert "missing" in found.StructureSetDescription
+    assert [roi.ROIName for roi in found.StructureSetROISequence] == ["NO CONTOURS"]
+    assert "ContourSequence" not in found.ROIContourSequence[0]
+    assert found.PatientName == dcmread(BytesIO(small_node.files.read(_image(small_node)))).PatientName
+    status = small_node.book.job(job)
+    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure notice): 1 sent")
+    kinds = [event.kind for event in small_node.book.events(job)]
+    assert kinds[-3:] == [EventKind.REFUSED, EventKind.NOTICE, EventKind.SENT]
+
+
+@pytest.mark.parametrize("profile", list(ProfileName))
+def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profile: ProfileName) -> None:
+    tree = telling("structure_set").model_copy()
+    destinations = {"tps": tree.destinations["tps"].model_copy(update={"profile": profile})}
+    tree = tree.model_copy(update={"destinations": destinations})
+    refused_for_a_gap(small_node, tree)
+    assert notices(small_node, tree).tell_one()
+    findings = check(sent(small_node)["tps"], PROFILES[profile])
+    assert [one for one in findings if one.severity is Severity.ERROR] == []
+
+
+def test_a_page_says_it_in_words(small_node: SmallNode) -> None:
+    tree = telling("capture")
+    refused_for_a_gap(small_node, tree)
+    assert notices(small_node, tree).tell_one()
+    page = dcmread(BytesIO(sent(small_node)["tps"]))
+    assert page.SOPClassUID == "1.2.840.10008.5.1.4.1.1.7"
+    assert "Not contoured" in page.ImageComments
+    assert page.pixel_array.any()
+    assert str(page.PatientName) not in page.ImageComments
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
+@pytest.mark.parametrize("kind", ["structure_set", "capture"])
+def test_dciodvfy_finds_no_error(small_node: SmallNode, tmp_path: Path, kind: str) -> None:
+    tree = telling(kind)
+    refused_for_a_gap(small_node, tree)
+    assert notices(small_node, tree).tell_one()
+    path = tmp_path / "notice.dcm"
+    path.write_bytes(sent(small_node)["tps"])
+    found = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    assert "Error" not in found.stderr, found.stderr
+
+
+def test_images_without_a_frame_of_reference_get_a_page_and_the_history_says_so(
+    small_node: SmallNode,
+) -> None:
+    tree = telling("structure_set")
+
+    def no_frame(image: Dataset) -> None:
+        del image.FrameOfReferenceUID
+
+    small_node.receive(change=no_frame)
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    assert small_node.job().state is JobState.REFUSED
+    assert notices(small_node, tree).tell_one()
+    assert dcmread(BytesIO(sent(small_node)["tps"])).Modality == "OT"
+    told = [e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.NOTICE]
+    assert "a page, because no structure set can be made: the images have no Frame of Reference" in told[0]
+
+
+def test_without_the_wish_nobody_is_told_and_later_wishes_do_not_dig_up_the_past(
+    small_node: SmallNode,
+) -> None:
+    refused_for_a_gap(small_node, settings())
+    assert notices(small_node, settings()).tell_one()
+    assert not notices(small_node, telling("capture")).tell_one()
+    assert sent(small_node) == {}
+
+
+def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) -> None:
+    tree = telling("capture", calling_aets=["ELSEWHERE"])
+    small_node.receive()
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    assert small_node.job().state is JobState.REFUSED
+    assert notices(small_node, tree).tell_one()
+    assert sent(small_node) == {}
+
+
+def test_a_job_that_will_be_tried_again_is_not_told_and_one_whose_workers_vanish_is(
+    small_node: SmallNode,
+) -> None:
+    tree = telling("capture")
+    small_node.receive()
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    for _ in range(3):
+        assert small_node.queue.claim("w1", lease_s=60, max_attempts=3) is not None
+        assert not notices(small_node, tree).tell_one()
+        small_node.clock.tick(61)
+    assert small_node.queue.claim("w1", lease_s=60, max_attempts=3) is None
+    assert small_node.job().state is JobState.PARKED
+    assert notices(small_node, tree).tell_one()
+    assert "gave no sign of life" in dcmread(BytesIO(sent(small_node)["tps"])).ImageComments
+
+
+def test_a_later_success_supersedes_the_notice_and_the_history_has_both(small_node: SmallNode) -> None:
+    tree = telling("capture")
+    job = refused_for_a_gap(small_node, tree)
+    assert notices(small_node, tree).tell_one()
+    small_node.receive()  # the missing slices come
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    assert (small_node.job().state, small_node.job().version) == (JobState.QUEUED, 2)
+    assert sent(small_node) == {}
+    (withdrawn,) = small_node.book.deliveries(job)
+    assert (withdrawn.kind, withdrawn.state) == (DeliveryKind.NOTICE, "withdrawn")
+
+
+def test_a_failed_delivery_is_told_to_who_did_not_get_it_without_the_words_of_others(
+    small_node: SmallNode,
+) -> None:
+    peers = {name: {"ae_title": name.upper(), "host": "127.0.0.1", "port": 104} for name in ("tps", "pacs")}
+    rule = {**RULE, "on_failure": "capture", "destinations": ["tps", "pacs"]}
+    tree = settings(destinations=peers, rules=[rule])
+    job = _delivered_in_part(small_node, tree)
+    assert small_node.book.job(job).state is JobState.PARKED
+    assert notices(small_node, tree).tell_one()
+    pages = sent(small_node)
+    assert list(pages) == ["tps"]
+    comments = dcmread(BytesIO(pages["tps"])).ImageComments
+    assert "did not reach tps" in comments
+    assert "DOE" not in comments
+    assert small_node.book.job(job).state is JobState.PARKED
+
+
+def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
+    """A job whose result one destination has and another refuses."""
+    node.receive()
+    node.clock.tick(20)
+    node.assembler(tree).look()
+    claim = node.queue.claim("w1", lease_s=60, max_attempts=3)
+    assert claim is not None
+    stored = node.files.put("1.2.3.9", b"structure set")
+    assert node.queue.finish(claim, parcels=[Parcel(destination=d, file=stored) for d in ("pacs", "tps")])
+    for _ in range(2):
+        delivery = node.outbox.claim_delivery("s1", lease_s=60)
+        assert delivery is not None
+        if delivery.destination == "tps":
+            assert node.outbox.rejected(delivery, reason="0xC000: no patient DOE^JANE here")
+        else:
+            assert node.outbox.sent(delivery)
+    return claim.id
+
+
+def _image(node: SmallNode) -> str:
+    return node.desk.instances_of(node.job().id)[0].file.path
