@@ -18,8 +18,9 @@ EXTERNAL_COLOUR = (0, 200, 0)
 class OutputStructure:
     """One structure to send.
 
-    `structure` has its type, colour and code, and the TG-263 name where it is one of the model's; `name` is what it is
-    called in the file. `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
+    `structure` has its type, colour and code, and the TG-263 name where it is one of the model's and no other structure
+    goes out under it; `name` is what it is called in the file, `model_code` what the model calls it ("" where it is
+    derived). `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
     `name` is another, and `provenance`, the derivation in words.
     """
 
@@ -29,6 +30,7 @@ class OutputStructure:
     mask: Mask
     description: str
     provenance: str
+    model_code: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,16 +127,18 @@ class _Case:
         return self._masks.by_code[word]
 
     def _output(self, entry: Entry, mask: Mask, number: int) -> OutputStructure:
-        known = None if entry.is_derived else CATALOGUE.get(entry.source or "")
+        model_code = "" if self._is_made_here(entry) else entry.source or ""
+        known = CATALOGUE.get(model_code)
+        own = known if known and self._is_alone(entry, known) else None
         structure = Structure(
-            code=known.code if known else entry.name,
-            name=known.name if known else entry.name,
+            code=own.code if own else entry.name,
+            name=own.name if own else entry.name,
             colour_rgb=self._colour(entry),
             interpreted_type=_type(entry),
             concept=entry.concept.code() if entry.concept else (known.concept if known else None),
         )
         provenance = self._provenance(entry)
-        tg263 = f"TG-263: {structure.name}" if structure.name != entry.name else ""
+        tg263 = f"TG-263: {known.name}" if known and known.name != entry.name else ""
         return OutputStructure(
             structure=structure,
             name=entry.name,
@@ -142,7 +146,18 @@ class _Case:
             mask=mask,
             description="; ".join(part for part in (entry.description, tg263, provenance) if part),
             provenance=provenance,
+            model_code=model_code,
         )
+
+    def _is_made_here(self, entry: Entry) -> bool:
+        """Whether it is more than a structure of the model under another name."""
+        return entry.is_derived or made_from(entry, entry.source or "", self._names) is not None
+
+    def _is_alone(self, entry: Entry, known: Structure) -> bool:
+        """Whether no other structure sent has the catalogue's code or name, and none before it is the same structure."""
+        taken = {other.name.casefold() for other in self._template.sent() if other is not entry}
+        same = [e for e in self._template.sent() if e.source == entry.source and not self._is_made_here(e)]
+        return same[0] is entry and not taken & {known.code.casefold(), known.name.casefold()}
 
     def _origin(self, entry: Entry) -> Entry:
         """The structure at the beginning of the chain of `from`."""

@@ -140,7 +140,7 @@ def _rois(contoured: Contoured, applied: Applied) -> list[RoiMask]:
             mask=item.mask,
             number=item.number,
             description="; ".join(
-                filter(None, (item.description, _certainty(contoured, item.structure.code)))
+                filter(None, (item.description, _certainty(contoured, item.model_code)))
             ),
         )
         for item in applied.structures
@@ -174,7 +174,7 @@ def _beside(job: ClaimedJob, contoured: Contoured, applied: Applied) -> BesideRe
         series=contoured.series,
         structures=[
             BesideStructure(
-                structure=item.structure, mask=item.mask, mean_probability=mean.get(item.structure.code)
+                structure=item.structure, mask=item.mask, mean_probability=mean.get(item.model_code)
             )
             for item in applied.structures
         ],

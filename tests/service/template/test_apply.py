@@ -53,6 +53,22 @@ def test_a_local_name_keeps_the_tg263_name_in_the_description() -> None:
     assert voxels(jaw.mask) == JAW
 
 
+def test_objects_beside_can_tell_structures_apart_that_are_one_of_the_models() -> None:
+    result = applied(
+        '[[structure]]\nname = "Rueckenmark"\nfrom = "SpinalCord"\n'
+        '[[structure]]\nname = "Cord_too"\nfrom = "SpinalCord"\n'
+        '[[structure]]\nname = "Mandible"\nfrom = "Mandible"\ntype = "CONTROL"\nsteps = [{ keep_largest = 1 }]\n'
+        '[[structure]]\nname = "Kiefer"\nfrom = "Mandible"\ntype = "CONTROL"\n'
+    )
+    assert [(s.structure.code, s.structure.name, s.model_code) for s in result.structures] == [
+        ("SpinalCord", "SpinalCord", "SpinalCord"),
+        ("Cord_too", "Cord_too", "SpinalCord"),
+        ("Mandible", "Mandible", ""),
+        ("Kiefer", "Kiefer", ""),  # made from this file's Mandible, not from the model's
+    ]
+    assert result.structures[1].description == "TG-263: SpinalCord"
+
+
 def test_a_margin_is_that_of_imaging_and_says_where_it_comes_from() -> None:
     result = applied(
         '[[structure]]\nname = "PRV"\nfrom = "SpinalCord"\ntype = "AVOIDANCE"\n'
