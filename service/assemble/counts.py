@@ -28,6 +28,7 @@ class Count:
 class _Inquiry:
     asked_at: datetime
     answer: "Future[int | Failure]"
+    before: Count | None = None  # the answer to the question before this one
 
 
 class SenderCounts:
@@ -49,16 +50,19 @@ class SenderCounts:
         self._lock = threading.Lock()
 
     def of(self, job: OpenJob) -> Count | None:
-        """What the sender of the job says, asked again after a while; None while the question is under way."""
+        """What the sender of the job says, asked again after a while; None while the first question is under way."""
         peer = self._peers.get(job.calling_aet)
         if peer is None:
             return Count()
         now = self._clock()
         inquiry = self._inquiries.get(job.id)
         if inquiry is None or (inquiry.answer.done() and now - inquiry.asked_at >= self._every):
+            before = None if inquiry is None else _count(inquiry.answer.result())
             answer = self._askers[peer.ae_title].submit(self._inquire, peer, job)
-            inquiry = self._inquiries[job.id] = _Inquiry(asked_at=now, answer=answer)
+            inquiry = self._inquiries[job.id] = _Inquiry(asked_at=now, answer=answer, before=before)
         if not inquiry.answer.done():
+            if inquiry.before is not None:
+                return inquiry.before
             if now - inquiry.asked_at < self._patience:
                 return None
             return Count(why_not=f"{peer.ae_title} has not answered yet")

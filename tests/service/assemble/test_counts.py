@@ -13,6 +13,7 @@ from service.assemble import Assembler
 from service.config import Peer, Settings
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
 from service.store import JobState
+from tests.support.node import until
 from tests.support.small_node import SmallNode, settings, small_volume
 
 SLICES = len(small_volume().array_zyx)
@@ -184,3 +185,29 @@ def test_a_late_slice_is_counted_anew(small_node: SmallNode) -> None:
 def _as_dose(image: Dataset) -> None:
     image.SOPClassUID, image.Modality = "1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE"
     image.SOPInstanceUID += ".9"
+
+
+def test_a_sender_is_asked_again_while_slices_are_missing_and_its_last_word_holds_meanwhile(
+    small_node: SmallNode,
+) -> None:
+    counted, hold = [SLICES], threading.Event()
+    hold.set()
+
+    def ask(peer: Peer, study_uid: str, series_uid: str) -> int:
+        assert hold.wait(30)
+        return counted[0]
+
+    looks = small_node.assembler(asking(), ask)
+    small_node.receive(only=slice(0, 4))
+    small_node.receive(only=slice(5, None))
+    small_node.clock.tick(10)
+    look_until_answered(small_node, looks)
+    reason = small_node.job().reason
+    assert reason.endswith(f"of the {SLICES} images that SCANNER says the series has.")
+    hold.clear()
+    counted[0] = SLICES + 2
+    small_node.clock.tick(60)
+    looks.look()
+    assert small_node.job().reason == reason
+    hold.set()
+    until(lambda: looks.look() or f"of the {SLICES + 2} images" in small_node.job().reason)
