@@ -20,7 +20,7 @@ from service.errors import Refused
 from service.receive import sop_classes
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
-from service.scu.outcome import Failure, Outcome
+from service.scu.outcome import Failure, Outcome, Sent
 from service.scu.retrieve import Retrieved, Taken, Tell, Wanted, get, move
 
 Answer = TypeVar("Answer")
@@ -168,11 +168,20 @@ def _own_door(pull: Pull) -> Keep:
     What comes by C-GET is so admitted, kept, recorded and answered for as everything else is.
     """
     receive = pull.settings.receive
-    if not receive.port:
-        raise Refused("receive.port is 0: C-GET hands the images to the receiver, whose port must be known")
+    if not receive.port or (receive.tls is not None and not receive.tls.also_plaintext):
+        raise Refused(
+            "C-GET hands the images to this node's own receiver without TLS, on a receive.port that is not 0; "
+            "it has none: let the archive send them (C-MOVE, without --get)"
+        )
     host = "127.0.0.1" if receive.host in ("0.0.0.0", "::") else receive.host
     own = Peer(ae_title=receive.ae_title, host=host, port=receive.port)
     sender = Scu(calling_aet=pull.peer.ae_title, timeout_s=pull.settings.send.timeout_s)
+    answer = sender.echo(own)
+    if not isinstance(answer, Sent):
+        raise Refused(
+            f"C-GET hands the images to this node's own receiver as {pull.peer.ae_title} from {host}, and that failed: "
+            f"{answer.reason}; is it running, and in receive.senders with that address?"
+        )
     return lambda path: sender.store(path, own)
 
 

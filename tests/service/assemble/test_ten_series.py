@@ -15,9 +15,10 @@ from pydicom import dcmread
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from service.assemble import Assembler, SenderCounts
+from service.audit import Trail
 from service.config import Settings
 from service.receive.server import Receiver
-from service.store import Database, FileStore, JobBook, JobState, Recorder, SeriesDesk
+from service.store import AuditLog, Database, FileStore, JobBook, JobState, Recorder, SeriesDesk
 from tests.service.receive.client import RawPeer, pdvs, store_command
 from tests.service.receive.samples import CT
 from tests.support.clock import ManualClock
@@ -86,7 +87,8 @@ def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Nod
     whole = len(images) // SERIES
     with (
         Recorder(database) as recorder,
-        Receiver(settings, files, recorder) as receiver,
+        Trail(AuditLog(database), role="receive") as trail,
+        Receiver(settings, files, recorder, trail) as receiver,
         SenderCounts(lambda *_: whole, settings.peers, clock, every_s=60, patience_s=60) as counts,
     ):
         assembler = Assembler(

@@ -80,6 +80,18 @@ def test_what_is_fetched_is_kept_and_opens_a_job_of_the_archive(site, pull, who,
     assert site.book.job(job.id).slice_count == SLICES
 
 
+def test_c_get_without_a_receiver_to_hand_the_images_to_is_refused(
+    site: Site, tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere.toml"
+    port = f"port = {site.settings.receive.port}"
+    elsewhere.write_text(site.settings_file.read_text().replace(port, f"port = {free_port}"))
+    asked = ["pull", "--settings", str(elsewhere), "--peer", "pacs", "--patient-id", "ANNA-4711", "--get"]
+    assert main(asked) == 1
+    said = capsys.readouterr().err
+    assert f"no connection to CONTOURNODE at 127.0.0.1:{free_port}" in said
+
+
 def test_several_patients_are_fetched_only_on_purpose(pull) -> None:
     code, _, err = pull("--patient-id", "*4711", "--dry-run")
     assert code == 1
