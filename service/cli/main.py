@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, audit, keep, lint, pull, roles, template, watch
+from service.cli import admin, audit, keep, lint, pull, research, roles, template, watch
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         _verb(verbs, name, run, what)
     _admin_verbs(verbs)
+    research.add_arguments(
+        _verb(verbs, "deidentify", research.deidentify, "research copies of what is stored (PS3.15 E)"),
+        _verb(verbs, "reidentify", research.reidentify, "bring back what was drawn on research copies"),
+    )
     keep.add_arguments(
         _verb(
             verbs, "keep", keep.keep, "the role that removes what is over and verifies the rest", json=True

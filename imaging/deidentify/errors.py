@@ -1,0 +1,9 @@
+"""Why an object is not de-identified, or not brought back."""
+
+
+class DeidentificationRefused(Exception):
+    """No research copy of this object can be made; the message names the object, the attribute and what to do."""
+
+
+class ReidentificationRefused(Exception):
+    """The object cannot be brought back to its patient; the message names what is unknown."""

@@ -1,0 +1,41 @@
+"""What a project's secret makes of identifiers: the same always the same, and nobody without the secret the other way."""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydicom.uid import UID
+
+STANDARD_ROOT = "1.2.840.10008."
+_UID_BITS = 122  # as many as a random UUID has; with "2.25." at most 42 characters (PS3.5 B.2)
+_LONGEST_SHIFT_DAYS = 3650
+_SHORTEST_SHIFT_DAYS = 30
+
+
+@dataclass(frozen=True)
+class ProjectKey:
+    """The secret of one project: 32 random bytes, never written into an object."""
+
+    secret: bytes
+
+    def uid(self, original: str) -> UID:
+        """The UID that stands for another in this project; one that the standard registers stays."""
+        if original.startswith(STANDARD_ROOT):
+            return UID(original)
+        return UID(f"2.25.{int.from_bytes(self._mac('uid', original)) >> (256 - _UID_BITS)}")
+
+    def pseudonym(self, patient_key: str) -> str:
+        """Ten letters and digits that stand for a patient in this project."""
+        return "R" + base64.b32encode(self._mac("patient", patient_key))[:10].decode("ascii")
+
+    def shift(self, patient_key: str) -> timedelta:
+        """How far all dates of a patient are moved in this project: one month to ten years into the past."""
+        span = _LONGEST_SHIFT_DAYS - _SHORTEST_SHIFT_DAYS + 1
+        return timedelta(
+            days=-(_SHORTEST_SHIFT_DAYS + int.from_bytes(self._mac("shift", patient_key)) % span)
+        )
+
+    def _mac(self, purpose: str, value: str) -> bytes:
+        return hmac.digest(self.secret, f"{purpose}\0{value}".encode(), hashlib.sha256)

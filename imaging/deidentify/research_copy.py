@@ -1,0 +1,222 @@
+"""One stored object becomes one research copy: every attribute by the table, every reference by the project's key."""
+
+import io
+from dataclasses import dataclass, field
+
+import pydicom
+from pydicom import DataElement, Dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    RTDoseStorage,
+    RTStructureSetStorage,
+    SegmentationStorage,
+)
+
+from imaging.deidentify.errors import DeidentificationRefused
+from imaging.deidentify.files import part10
+from imaging.deidentify.identities import Identities, identities, still_named, texts, walk
+from imaging.deidentify.keys import STANDARD_ROOT, ProjectKey
+from imaging.deidentify.names import NAMES, clean_name
+from imaging.deidentify.options import Options
+from imaging.deidentify.table import Action, action_for, vr_of
+from imaging.deidentify.values import age, dummy, moved
+from imaging.errors import PARSE_ERRORS
+
+SUPPORTED = frozenset(
+    {
+        CTImageStorage,
+        EnhancedCTImageStorage,
+        LegacyConvertedEnhancedCTImageStorage,
+        MRImageStorage,
+        PositronEmissionTomographyImageStorage,
+        RTDoseStorage,
+        RTStructureSetStorage,
+        SegmentationStorage,
+    }
+)
+METHOD = "PS3.15 E Basic Profile, by Contour Node"
+_DEEPEST = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResearchCopy:
+    """A de-identified object as a Part 10 file, and what leads back from it."""
+
+    data: bytes
+    modality: str
+    pseudonym: str
+    uids: dict[str, str] = field(default_factory=dict)  # original by replacement
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    key: ProjectKey
+    options: Options
+    patient_key: str
+    sop_class_uid: str
+    whom: Identities
+
+
+def deidentify(data: bytes, key: ProjectKey, options: Options, name: str = "") -> ResearchCopy:
+    """The research copy of a Part 10 file, in its transfer syntax and with its pixels untouched.
+
+    The same object, key and options give the same bytes. Raises DeidentificationRefused for a class whose content the
+    table alone does not clean (reports, captures), for burned-in annotation, and where somebody would still be named.
+    """
+    dataset = _read(data, name)
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    called = f"object {name or dataset.get('SOPInstanceUID', '')}"
+    if sop_class not in SUPPORTED:
+        raise DeidentificationRefused(
+            f"{called} is {pydicom.uid.UID(sop_class).name}: not de-identified here"
+        )
+    if dataset.get("BurnedInAnnotation") == "YES" and not options.allow_burned_in:
+        raise DeidentificationRefused(
+            f"{called} has Burned In Annotation (0028,0301) YES: pixels are not cleaned; look at it and allow it"
+        )
+    rules = _Rules(
+        key=key,
+        options=options,
+        patient_key=patient_key(dataset),
+        sop_class_uid=sop_class,
+        whom=identities(dataset),
+    )
+    originals = {uid for element in walk(dataset) if element.VR == "UI" for uid in texts(element)}
+    modality = str(dataset.get("Modality", "")) or "OT"
+    try:
+        _clean(dataset, rules, depth=0)
+    except PARSE_ERRORS as error:
+        raise DeidentificationRefused(f"{called} cannot be read as DICOM: {error}") from error
+    _check(dataset, rules, originals, called)
+    _say_what_was_done(dataset, rules)
+    uids = {str(key.uid(uid)): uid for uid in originals if uid and not uid.startswith(STANDARD_ROOT)}
+    return ResearchCopy(
+        data=part10(dataset), modality=modality, pseudonym=key.pseudonym(rules.patient_key), uids=uids
+    )
+
+
+def patient_key(dataset: Dataset) -> str:
+    """What tells one patient from another: Patient ID and its issuer; the study where there is no Patient ID."""
+    patient_id = str(dataset.get("PatientID", None) or "").strip()
+    if not patient_id:
+        return f"study\\{dataset.get('StudyInstanceUID', '')}"
+    return f"{str(dataset.get('IssuerOfPatientID', None) or '').strip()}\\{patient_id}"
+
+
+def _read(data: bytes, name: str) -> Dataset:
+    try:
+        return pydicom.dcmread(io.BytesIO(data))
+    except (*PARSE_ERRORS, pydicom.errors.InvalidDicomError) as error:
+        raise DeidentificationRefused(f"object {name} cannot be read as DICOM: {error}") from error
+
+
+def _clean(dataset: Dataset, rules: _Rules, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise DeidentificationRefused(f"sequences are nested over {_DEEPEST} deep")
+    for tag in list(dataset.keys()):
+        stated = dataset.get_item(tag).VR
+        vr = vr_of(tag, stated)
+        action = action_for(tag, vr, rules.options, rules.sop_class_uid)
+        if action is Action.KEEP and vr not in ("SQ", "AS"):
+            continue  # as the file has it, undecoded
+        _apply(action, dataset, tag, rules, depth)
+
+
+def _apply(action: Action, dataset: Dataset, tag: BaseTag, rules: _Rules, depth: int) -> None:
+    if action is Action.REMOVE:
+        del dataset[tag]
+        return
+    element = dataset[tag]
+    if element.VR == "UN" and action not in (Action.EMPTY, Action.DUMMY):
+        del dataset[tag]  # nobody can tell what it holds
+    elif tag in _PSEUDONYM_TAGS:
+        element.value = rules.key.pseudonym(rules.patient_key)
+    elif tag in NAMES:
+        clean_name(dataset, tag, rules.options, rules.whom)
+    elif element.VR == "SQ":
+        _apply_to_sequence(action, element, rules, depth)
+    elif action is Action.EMPTY:
+        element.value = None if element.VR not in ("PN", "LO", "SH", "CS") else ""
+    elif action is Action.DUMMY and element.VR != "UI":
+        element.value = dummy(element.VR)
+    else:
+        _replace(action, element, rules)
+
+
+def _apply_to_sequence(action: Action, element: DataElement, rules: _Rules, depth: int) -> None:
+    if action is Action.EMPTY:
+        element.value = []
+        return
+    for item in element.value:
+        if action is Action.DUMMY:
+            _make_dummies(item, rules, depth + 1)
+        else:
+            _clean(item, rules, depth + 1)
+
+
+def _make_dummies(item: Dataset, rules: _Rules, depth: int) -> None:
+    """Take everything that an item says and leave its form."""
+    if depth > _DEEPEST:
+        raise DeidentificationRefused(f"sequences are nested over {_DEEPEST} deep")
+    for tag in list(item.keys()):
+        if tag.is_private or item[tag].VR == "UN":
+            del item[tag]
+        elif item[tag].VR == "SQ":
+            for inner in item[tag].value:
+                _make_dummies(inner, rules, depth + 1)
+        elif item[tag].VR == "UI":
+            _replace(Action.REPLACE_UID, item[tag], rules)
+        else:
+            item[tag].value = dummy(item[tag].VR)
+
+
+def _replace(action: Action, element: DataElement, rules: _Rules) -> None:
+    values = list(texts(element))
+    if element.VR == "UI":
+        element.value = [rules.key.uid(uid) for uid in values if uid] or None
+    elif action is Action.SHIFT_DATE:
+        by = rules.key.shift(rules.patient_key)
+        element.value = [moved(value, element.VR, by) for value in values] or None
+    elif element.VR == "AS":
+        element.value = [age(value) for value in values] or None
+    elif action is Action.SEARCH and any(rules.whom.named_in(value) for value in values):
+        element.value = "REMOVED"
+
+
+_PSEUDONYM_TAGS = frozenset({0x00100010, 0x00100020})  # Patient's Name, Patient ID
+
+
+def _say_what_was_done(dataset: Dataset, rules: _Rules) -> None:
+    dataset.PatientIdentityRemoved = "YES"
+    before = (
+        [str(text) for text in texts(dataset["DeidentificationMethod"])]
+        if "DeidentificationMethod" in dataset
+        else []
+    )
+    dataset.DeidentificationMethod = [text for text in before if text and text != METHOD] + [METHOD]
+    known = list(dataset.get("DeidentificationMethodCodeSequence", None) or [])
+    values = {item.get("CodeValue") for item in known}
+    dataset.DeidentificationMethodCodeSequence = known + [
+        code for code in rules.options.codes() if code.CodeValue not in values
+    ]
+    dataset.LongitudinalTemporalInformationModified = (
+        "MODIFIED" if rules.options.modified_dates else "REMOVED"
+    )
+
+
+def _check(dataset: Dataset, rules: _Rules, originals: set[str], called: str) -> None:
+    """Look at the finished copy once more; what the table could not know ends here."""
+    named = next(still_named(dataset, rules.whom), None)
+    if named is not None:
+        raise DeidentificationRefused(
+            f"{called}: {named.keyword} {named.tag} still has a word of a name or identifier; remove it at its source"
+        )
+    private = {uid for uid in originals if uid and not uid.startswith(STANDARD_ROOT)}
+    for element in walk(dataset):
+        if element.VR == "UI" and private & set(texts(element)):
+            raise DeidentificationRefused(f"{called}: {element.keyword} {element.tag} still has its UID")

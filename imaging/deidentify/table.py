@@ -1,0 +1,108 @@
+"""PS3.15 Table E.1-1 as a function: what is to be done with an attribute."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.tag import BaseTag
+
+from imaging.deidentify.options import Options
+
+
+class Action(Enum):
+    """What PS3.15 Table E.1-1a calls X, Z, D, U, K, and C of dates; the others are this program's for what is not listed."""
+
+    REMOVE = "X"
+    EMPTY = "Z"
+    DUMMY = "D"
+    REPLACE_UID = "U"
+    KEEP = "K"
+    SHIFT_DATE = "C"
+    LOOK_INSIDE = "sequence"
+    SEARCH = "text"  # kept, unless the patient or another person is named in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One attribute's actions: of the profile, and of the two options that the node has; "-": the profile's."""
+
+    basic: str
+    modified_dates: str
+    patient_characteristics: str
+
+
+_DATES = frozenset({"DA", "TM", "DT"})
+# What any of these holds is prose, a person, a place or unknown; nobody looked at those that the table does not list.
+_REMOVED_UNLISTED = frozenset({"PN", "LT", "ST", "UT", "UR", "UC", "AE", "UN", "OB or UN"})
+_SEARCHED = frozenset({"LO", "SH"})
+# Objects in which an attribute with a choice such as X/Z/D must stand (PS3.3, Type 2 and Type 1).
+_RT = ("1.2.840.10008.5.1.4.1.1.481.",)
+_SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4",)
+_ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+_NEEDED: Mapping[int, tuple[tuple[str, ...], Action]] = {
+    0x00081070: (_RT, Action.EMPTY),  # Operators' Name
+    0x00181000: (_SEGMENTATION + _ENHANCED, Action.DUMMY),  # Device Serial Number
+}
+
+
+@cache
+def rows() -> Mapping[int, Row]:
+    """The table by tag, from the file beside this module that names its edition."""
+    text = files("imaging.deidentify").joinpath("table_e1_1.txt").read_text(encoding="ascii")
+    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+    return {
+        int(tag, 16): Row(basic=basic, modified_dates=dates, patient_characteristics=characteristics)
+        for tag, basic, dates, characteristics, _keyword in lines
+    }
+
+
+def action_for(tag: BaseTag, vr: str, options: Options, sop_class_uid: str) -> Action:
+    """What happens to an attribute of this VR in an object of this class.
+
+    Private attributes, curves, overlays and what PS3.6 does not know are removed.
+    """
+    if tag.is_private or tag.group >> 8 in (0x50, 0x60) or not dictionary_has_tag(tag):
+        return Action.REMOVE
+    row = rows().get(tag)
+    if row is None:
+        return _unlisted(vr, options)
+    if options.modified_dates and row.modified_dates == "C" and vr in _DATES:
+        return Action.SHIFT_DATE
+    if options.patient_characteristics and row.patient_characteristics == "K":
+        return Action.KEEP
+    return _chosen(row.basic, tag, vr, sop_class_uid)
+
+
+def _chosen(code: str, tag: BaseTag, vr: str, sop_class_uid: str) -> Action:
+    """The mildest of a choice that keeps the object valid: X unless the class needs the attribute (PS3.15 E.1.1)."""
+    if code == "X/Z/U":
+        return Action.LOOK_INSIDE  # the UIDs inside are replaced
+    if code == "Z/D":
+        return Action.EMPTY if vr == "PN" else Action.DUMMY
+    if code.startswith("X/"):
+        classes, needed = _NEEDED.get(tag, ((), Action.REMOVE))
+        return needed if sop_class_uid.startswith(classes) else Action.REMOVE
+    return Action(code)
+
+
+def _unlisted(vr: str, options: Options) -> Action:
+    if vr in _DATES:
+        return Action.SHIFT_DATE if options.modified_dates else Action.REMOVE
+    if vr in _REMOVED_UNLISTED:
+        return Action.REMOVE
+    if vr in _SEARCHED:
+        return Action.SEARCH
+    return {"UI": Action.REPLACE_UID, "SQ": Action.LOOK_INSIDE}.get(vr, Action.KEEP)
+
+
+def vr_of(tag: BaseTag, stated: str | None) -> str:
+    """The VR that a file states, or PS3.6 where it states none."""
+    if stated not in (None, "UN"):
+        return str(stated)
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+
+
+__all__ = ["Action", "Row", "action_for", "rows", "vr_of"]

@@ -1,0 +1,65 @@
+"""The verbs for research copies: de-identify what is stored, and bring back what was drawn on it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from imaging.deidentify import Options
+from service import wiring
+from service.keep.research import ResearchDesk, Written, of_job, of_series
+from service.store import Keeper
+from service.store.pseudonyms import PseudonymDesk
+
+DEFAULT_PROJECT = "research"
+
+
+def add_arguments(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
+    """What the verbs `deidentify` and `reidentify` take."""
+    what = out.add_mutually_exclusive_group(required=True)
+    what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
+    what.add_argument("--series", metavar="UID", help="everything stored of this series")
+    out.add_argument(
+        "--basic", action="store_true", help="the Basic Profile without any option: no dates, no ages"
+    )
+    out.add_argument(
+        "--keep-name", action="append", default=[], metavar="NAME", help="an ROI name that names nobody"
+    )
+    out.add_argument("--allow-burned-in", action="store_true", help="somebody has looked at the pixels")
+    back.add_argument("files", nargs="+", type=Path, help="structure sets drawn on research copies")
+    for verb in (out, back):
+        verb.add_argument("--out", type=Path, required=True, help="folder to write to")
+        verb.add_argument("--project", default=DEFAULT_PROJECT, help=f"default: {DEFAULT_PROJECT}")
+
+
+def deidentify(arguments: argparse.Namespace) -> int:
+    """Write research copies; exit code 1 where something was left out."""
+    retain = not arguments.basic
+    options = Options(
+        modified_dates=retain,
+        patient_characteristics=retain,
+        clean_descriptors=retain,
+        harmless_names=frozenset(arguments.keep_name),
+        allow_burned_in=arguments.allow_burned_in,
+    )
+    with wiring.opened_store(arguments.settings_tree) as store:
+        stored = (
+            of_series(store.book, arguments.series)
+            if arguments.job is None
+            else of_job(store.book, Keeper(store.database), arguments.job)
+        )
+        desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=options)
+        return _said(desk.copy(store.files, stored, arguments.out))
+
+
+def reidentify(arguments: argparse.Namespace) -> int:
+    """Write structure sets with their original references, patient and study."""
+    with wiring.opened_store(arguments.settings_tree) as store:
+        desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=Options())
+        return _said(desk.bring_back(arguments.files, arguments.out))
+
+
+def _said(written: Written) -> int:
+    for reason in written.left_out:
+        sys.stdout.write(f"left out: {reason}\n")
+    sys.stdout.write(f"{len(written.files)} files written to {written.files[0].parent}\n")
+    return 1 if written.left_out else 0

@@ -1,0 +1,139 @@
+"""Research copies of what is stored, and the way back for what researchers made on them."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmread
+
+from imaging.deidentify import (
+    DeidentificationRefused,
+    Options,
+    Origin,
+    ProjectKey,
+    ReidentificationRefused,
+    ResearchCopy,
+    deidentify,
+    patient_key,
+    reidentify,
+    replacements_in,
+    study_attributes,
+)
+from service.errors import Refused
+from service.store import FileDamaged, FileStore, JobBook, Keeper, StoredFile
+from service.store.pseudonyms import Link, PseudonymDesk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A stored object and the name that people know it by."""
+
+    name: str
+    file: StoredFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was written, and what was left out, with the reason."""
+
+    files: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+
+def of_job(book: JobBook, keeper: Keeper, job_id: int) -> list[Stored]:
+    """The images of a job and what was made for it, each object once."""
+    job = book.job(job_id)
+    found = {one.file.path: Stored(name=one.name, file=one.file) for one in keeper.to_verify(job_id=job_id)}
+    if len(book.instances_of(job_id)) < job.slice_count:
+        raise Refused(
+            f"images of job {job_id} were removed after their time; a research copy would not be whole"
+        )
+    return list(found.values())
+
+
+def of_series(book: JobBook, series_uid: str) -> list[Stored]:
+    """Everything that is stored of a series."""
+    found = [
+        Stored(name=f"image {one.sop_instance_uid}", file=one.file)
+        for one in book.instances_of_series(series_uid)
+    ]
+    if not found:
+        raise Refused(f"nothing is stored of series {series_uid}")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResearchDesk:
+    """One project's copies out and structure sets back."""
+
+    desk: PseudonymDesk
+    project: str
+    options: Options
+
+    def copy(self, files: FileStore, stored: Sequence[Stored], folder: Path) -> Written:
+        """Write a research copy of each object below ``folder``; the way back is recorded before each one leaves.
+
+        What cannot be de-identified is left out and named; Refused where nothing is left.
+        """
+        key = ProjectKey(self.desk.secret(self.project))
+        written: list[Path] = []
+        left_out: list[str] = []
+        for number, one in enumerate(stored, 1):
+            try:
+                data = files.read_whole(one.file)
+                made = deidentify(data, key, self.options, one.name)
+            except (DeidentificationRefused, FileDamaged) as reason:
+                left_out.append(f"{one.name}: {reason}")
+                continue
+            self.desk.remember(self.project, _link(data, made))
+            target = folder / made.pseudonym
+            target.mkdir(parents=True, exist_ok=True)
+            written.append(target / f"{made.modality}.{number:04d}.dcm")
+            written[-1].write_bytes(made.data)
+        if not written:
+            raise Refused("; ".join(left_out) or "nothing is stored that could be copied")
+        log.info(
+            "project %s: %d research copies written, %d left out", self.project, len(written), len(left_out)
+        )
+        return Written(files=tuple(written), left_out=tuple(left_out))
+
+    def bring_back(self, sources: Sequence[Path], folder: Path) -> Written:
+        """Write each structure set below ``folder`` with its original references, patient and study; all or none."""
+        self.desk.check(self.project)
+        back = list(self._brought_back(sources))
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, data in zip(sources, back, strict=True):
+            (folder / path.name).write_bytes(data)
+        log.info("project %s: %d objects brought back", self.project, len(back))
+        return Written(files=tuple(folder / path.name for path in sources), left_out=())
+
+    def _brought_back(self, sources: Sequence[Path]) -> Iterator[bytes]:
+        if len({path.name for path in sources}) < len(sources):
+            raise Refused("two of the files have the same name; bring them back one by one")
+        for path in sources:
+            try:
+                data = path.read_bytes()
+                uids = self.desk.originals(self.project, replacements_in(data, path.name))
+                origin = Origin(uids=uids, studies=self.desk.studies(self.project, set(uids.values())))
+                yield reidentify(data, origin, path.name)
+            except ReidentificationRefused as reason:
+                raise Refused(str(reason)) from reason
+
+
+def _link(data: bytes, made: ResearchCopy) -> Link:
+    header = dcmread(
+        BytesIO(data),
+        stop_before_pixels=True,
+        specific_tags=["StudyInstanceUID", "PatientID", "IssuerOfPatientID", "SpecificCharacterSet"],
+    )
+    return Link(
+        patient_key=patient_key(header),
+        pseudonym=made.pseudonym,
+        study_uid=str(header.StudyInstanceUID),
+        study_attributes=study_attributes(data),
+        uids=made.uids,
+    )
