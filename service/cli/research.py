@@ -7,8 +7,7 @@ from pathlib import Path
 from imaging.deidentify import Options
 from service import wiring
 from service.keep.research import ResearchDesk, Written, of_job, of_series
-from service.store import Keeper
-from service.store.pseudonyms import PseudonymDesk
+from service.store import Keeper, PseudonymDesk
 
 DEFAULT_PROJECT = "research"
 

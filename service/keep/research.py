@@ -22,8 +22,7 @@ from imaging.deidentify import (
     study_attributes,
 )
 from service.errors import Refused
-from service.store import FileDamaged, FileStore, JobBook, Keeper, StoredFile
-from service.store.pseudonyms import Link, PseudonymDesk
+from service.store import FileDamaged, FileStore, JobBook, Keeper, Link, PseudonymDesk, StoredFile
 
 log = logging.getLogger(__name__)
 

@@ -89,6 +89,7 @@ class Sweeper:
                 break
             whole = self.files.verify(one.file, pace=self._pace(stop))
             if self.keeper.checked(one, whole=whole) and not whole:
+                self.files.take_out(one.file.path)
                 log.error("the stored file of %s is missing or damaged: %s", one.name, one.file.path)
                 damaged.append(one)
         return damaged

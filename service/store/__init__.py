@@ -22,6 +22,7 @@ from service.store.migrate import upgrade
 from service.store.noticeboard import Alarm, Notice, NoticeBoard
 from service.store.notices import NoticeDesk
 from service.store.outbox import Outbox
+from service.store.pseudonyms import Link, PseudonymDesk
 from service.store.recorder import Recorder
 from service.store.rows import (
     ClaimedDelivery,
@@ -82,6 +83,7 @@ __all__ = [
     "Keeper",
     "Kind",
     "LateJob",
+    "Link",
     "NotAllowed",
     "NotRecorded",
     "Notice",
@@ -93,6 +95,7 @@ __all__ = [
     "Outcome",
     "Parcel",
     "Policy",
+    "PseudonymDesk",
     "ReceivedFile",
     "ReceivedInstance",
     "Recorder",

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.store.files import translated
+from service.store.part_files import translated
 
 PROBE = ".writable"
 

@@ -1,20 +1,28 @@
 """Files that are durable before anybody is told so. Paths are made from hashes, never from what a sender says."""
 
-import errno
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import BinaryIO
 
-from service.store.errors import FileDamaged, FileLost, StorageFull, StorageUnavailable
+from service.store.errors import FileDamaged, FileLost, StorageUnavailable
+from service.store.part_files import (
+    file_system,
+    fill,
+    linked,
+    open_locked,
+    remove_if_orphan,
+    translated,
+    translation,
+    unlink,
+)
 from service.store.rows import StoredFile
 
 OBJECTS = "objects"
@@ -23,7 +31,6 @@ UNVERIFIED = "unverified"
 # Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder synced.
 NAMES_WITH_FILES = frozenset({"ext4", "xfs", "btrfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 CHUNK_BYTES = 1 << 20
 
 
@@ -47,7 +54,7 @@ class FileStore:
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
             for folder in (OBJECTS, "", ".."):
                 self._sync_folder(self._root / folder)
-            self._syncs_folders = _file_system(self._root) not in NAMES_WITH_FILES
+            self._syncs_folders = file_system(self._root) not in NAMES_WITH_FILES
 
     def put(self, uid: str, data: bytes | Iterable[bytes | memoryview], *, header: bytes = b"") -> StoredFile:
         """Write header and data as they are and return once both outlast a power cut.
@@ -61,13 +68,13 @@ class FileStore:
             StorageUnavailable: any other failure of the disk.
         """
         part = f"{self._root}/{PARTS}/{secrets.token_hex(16)}.part"
-        descriptor = _open_locked(part)
+        descriptor = open_locked(part)
         try:
-            size_bytes, digest = _fill(descriptor, header, (data,) if isinstance(data, bytes) else data)
+            size_bytes, digest = fill(descriptor, header, (data,) if isinstance(data, bytes) else data)
             path = path_of(uid, digest.hexdigest())
             is_new = self._publish(part, path, descriptor, size_bytes)
         except BaseException:
-            _remove(part)
+            unlink(part)
             raise
         finally:
             os.close(descriptor)
@@ -146,7 +153,8 @@ class FileStore:
             data = self.read(file.path)
         except FileLost as error:
             raise FileDamaged(f"the file {file.path} is missing", file.path) from error
-        if len(data) != file.size_bytes or _sha256(data, file.header_bytes) != file.sha256:
+        digest = hashlib.sha256(memoryview(data)[file.header_bytes :])
+        if len(data) != file.size_bytes or digest.hexdigest() != file.sha256:
             raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
         return data
 
@@ -170,6 +178,11 @@ class FileStore:
             self._sync_folder(self._place(path).parent)
         return place
 
+    def take_out(self, path: str) -> None:
+        """Move a damaged file out of the way, so that what is sent again finds its place free; it may be gone."""
+        if self._place(path).exists():
+            self.set_aside(path)
+
     def recover(
         self, known: Callable[[Collection[str]], Collection[str]], *, min_age_s: float = 60
     ) -> Recovery:
@@ -191,7 +204,7 @@ class FileStore:
         """Remove part files that no process writes any more; give their names."""
         with translated(f"the storage folder {self._root} cannot be read"):
             return tuple(
-                part.name for part in sorted((self._root / PARTS).iterdir()) if _remove_if_orphan(part)
+                part.name for part in sorted((self._root / PARTS).iterdir()) if remove_if_orphan(part)
             )
 
     def folders(self) -> Iterator[tuple[str, dict[str, os.stat_result]]]:
@@ -207,8 +220,8 @@ class FileStore:
         place = f"{self._root}/{path}"
         is_new = True
         try:
-            is_new = _linked(part, place, size_bytes)
-            _remove(part)
+            is_new = linked(part, place, size_bytes)
+            unlink(part)
             if is_new:
                 self._sync(descriptor)
             else:  # it may be another sender's, which is not durable yet
@@ -217,8 +230,8 @@ class FileStore:
                 self._sync_folder(place.rpartition("/")[0])
         except OSError as error:
             if is_new:
-                _remove(place)
-            raise _translation("a received object cannot be made durable", error) from error
+                unlink(place)
+            raise translation("a received object cannot be made durable", error) from error
         return is_new
 
     def _sync_folder(self, folder: Path | str) -> None:
@@ -237,104 +250,7 @@ class FileStore:
         return self._root / path
 
 
-def _open_locked(part: str) -> int:
-    """Make a part file whose lock tells a starting process that somebody is writing it."""
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError as error:
-        raise _translation("a received object cannot be written", error) from error
-    return descriptor
-
-
-def _fill(
-    descriptor: int, header: bytes, chunks: Iterable[bytes | memoryview]
-) -> "tuple[int, hashlib._Hash]":
-    """Write everything; only what the disk raises is translated, not what the sender's iterator raises."""
-    digest = hashlib.sha256()
-    size_bytes = _write_all(descriptor, header)
-    for chunk in chunks:
-        size_bytes += _write_all(descriptor, chunk)
-        digest.update(chunk)
-    return size_bytes, digest
-
-
 def path_of(uid: str, sha256: str) -> str:
     """Name a file by its uid and its data, whoever sent it."""
     who = hashlib.sha256(uid.encode()).hexdigest()[:40]
     return f"{OBJECTS}/{who[:2]}/{who}-{sha256[:40]}.dcm"
-
-
-def _sha256(data: bytes, start: int) -> str:
-    return hashlib.sha256(memoryview(data)[start:]).hexdigest()
-
-
-def _linked(part: str, place: str, size_bytes: int) -> bool:
-    """Give the part a second name unless a file has it; one of another size cannot be what its name says."""
-    while True:
-        try:
-            os.link(part, place)
-        except FileExistsError:
-            with suppress(FileNotFoundError):  # it was removed this moment: there is room for ours
-                if Path(place).stat().st_size == size_bytes:
-                    os.utime(place)  # it is wanted again: who is about to remove it looks at this (remove)
-                    return False
-                Path(part).replace(place)
-                return True
-        else:
-            return True
-
-
-def _remove(file: str) -> None:
-    with translated(f"the file {file} cannot be removed"):
-        Path(file).unlink(missing_ok=True)
-
-
-def _write_all(descriptor: int, data: bytes | memoryview) -> int:
-    written = 0
-    try:
-        while written < len(data):
-            written += os.write(descriptor, data[written:] if written else data)
-    except OSError as error:
-        raise _translation("a received object cannot be written", error) from error
-    return written
-
-
-def _file_system(folder: Path) -> str:
-    """Name the kind of file system that a folder is on; empty where the system does not tell."""
-    place, found = folder.resolve(), (-1, "")
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        mount_point = Path(before.split()[4].replace("\\040", " "))
-        if place.is_relative_to(mount_point) and len(mount_point.parts) >= found[0]:
-            found = (len(mount_point.parts), after.split()[0])
-    return found[1]
-
-
-def _remove_if_orphan(part: Path) -> bool:
-    """Remove a part file whose writer is gone, and with it the writer's lock."""
-    try:
-        with part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
-    except (BlockingIOError, FileNotFoundError):
-        return False
-    return True
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn what a full or broken disk raises into the store's errors."""
-    try:
-        yield
-    except OSError as error:
-        raise _translation(what, error) from error
-
-
-def _translation(what: str, error: OSError) -> StorageUnavailable:
-    kind = StorageFull if error.errno in FULL else StorageUnavailable
-    return kind(f"{what}: {error.strerror}")

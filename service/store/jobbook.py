@@ -112,8 +112,13 @@ class JobBook:
         with self._database.reading() as connection:
             for start in range(0, len(asked), MOST_IN_A_QUERY):
                 some = asked[start : start + MOST_IN_A_QUERY]
-                for column in (instance.c.path, delivery.c.path, removal.c.path):
-                    known.update(connection.execute(select(column).where(column.in_(some))).scalars())
+                for query in (
+                    select(instance.c.path).where(instance.c.removed_at.is_(None)),
+                    select(delivery.c.path),
+                    select(removal.c.path),
+                ):
+                    asked_for = query.where(query.selected_columns[0].in_(some))
+                    known.update(connection.execute(asked_for).scalars())
         return frozenset(known)
 
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:

@@ -12,7 +12,7 @@ from sqlalchemy import make_url, text
 
 from service.errors import Refused
 from service.store.database import make_engine, translated
-from service.store.files import translated as disk_translated
+from service.store.part_files import translated as disk_translated
 
 LOCK = 7261936  # any number; the same in every process of this node, and in nothing else
 

@@ -9,7 +9,7 @@ from sqlalchemy.schema import Table
 
 from service.store.database import Database
 from service.store.errors import NotAllowed
-from service.store.schema import original_study, project, pseudonym, uid_pair
+from service.store.pseudonym_schema import original_study, project, pseudonym, uid_pair
 
 MOST_IN_A_QUERY = 500
 

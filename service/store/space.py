@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
-from service.store.files import translated
+from service.store.part_files import translated
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0

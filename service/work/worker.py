@@ -109,6 +109,7 @@ class Worker:
             return load_sources(self.files, self.queue.instances_of(claim.id))
         except DamagedImage as reason:
             self.queue.damaged(reason.path)
+            self.files.take_out(reason.path)
             raise
 
     def _written(self, claim: ClaimedJob, contoured: Contoured) -> tuple[list[Parcel], list[str]]:

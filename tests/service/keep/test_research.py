@@ -8,15 +8,13 @@ import pytest
 from pydicom import dcmread
 from sqlalchemy import text
 
-from service.assemble import Assembler
 from service.cli.main import main
 from service.config import load_settings
-from service.store import Recorder
-from service.store.pseudonyms import PseudonymDesk
+from service.store import PseudonymDesk, Recorder
 from service.template import default_template
 from service.wiring import Store, opened_store
 from service.work import Worker
-from tests.service.work.test_worker import Server, brainstem_and_larynx
+from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock
 from tests.support.small_node import SmallNode, model, settings
 
@@ -33,16 +31,13 @@ def store(settings_file: Path) -> Iterator[Store]:
     """The store of a node that has contoured one phantom."""
     with opened_store(load_settings(settings_file, {})) as store, Recorder(store.database) as recorder:
         node = SmallNode(database=store.database, files=store.files, clock=ManualClock(), recorder=recorder)
-        node.receive()
-        late = ManualClock(node.clock.now.replace(year=2100))
-        models = {"hn_oar": model()}
-        Assembler(desk=node.desk, files=node.files, settings=settings(), models=models, clock=late).look()
+        queue_series(node)
         Worker(
             name="w",
             queue=node.queue,
             files=node.files,
             server=Server(brainstem_and_larynx),
-            models=models,
+            models={"hn_oar": model()},
             templates={"head-neck": default_template()},
             settings=settings(),
         ).work_one()

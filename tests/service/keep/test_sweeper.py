@@ -269,6 +269,7 @@ def test_a_job_refused_for_a_damaged_slice_gets_a_new_version_when_it_is_sent_ag
     first = small_node.desk.instances_of(job.id)[0]
     spoil(small_node, first.file)
     small_node.desk.damaged(first.file.path)
+    small_node.files.take_out(first.file.path)
     small_node.desk.refuse(job.id, "damaged")
     small_node.receive(CtExport())
     (again,) = small_node.desk.open_jobs()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.store import FileLost, FileStore, StorageFull, StorageUnavailable
-from service.store.files import translated
+from service.store.part_files import translated
 
 
 def test_a_file_is_kept_byte_for_byte_with_its_header(file_store: FileStore) -> None:

@@ -1,0 +1,106 @@
+"""Files before they are whole: written under a name of their own, under a lock, and named when nothing is missing."""
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from service.store.errors import StorageFull, StorageUnavailable
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+def open_locked(part: str) -> int:
+    """Make a part file whose lock tells a starting process that somebody is writing it."""
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise translation("a received object cannot be written", error) from error
+    return descriptor
+
+
+def fill(descriptor: int, header: bytes, chunks: Iterable[bytes | memoryview]) -> "tuple[int, hashlib._Hash]":
+    """Write everything; only what the disk raises is translated, not what the sender's iterator raises."""
+    digest = hashlib.sha256()
+    size_bytes = _write_all(descriptor, header)
+    for chunk in chunks:
+        size_bytes += _write_all(descriptor, chunk)
+        digest.update(chunk)
+    return size_bytes, digest
+
+
+def linked(part: str, place: str, size_bytes: int) -> bool:
+    """Give the part a second name unless a file has it; one of another size cannot be what its name says."""
+    while True:
+        try:
+            os.link(part, place)
+        except FileExistsError:
+            with suppress(FileNotFoundError):  # it was removed this moment: there is room for ours
+                if Path(place).stat().st_size == size_bytes:
+                    os.utime(place)  # it is wanted again: who is about to remove it looks at this (remove)
+                    return False
+                Path(part).replace(place)
+                return True
+        else:
+            return True
+
+
+def unlink(file: str) -> None:
+    """Remove a file that may be gone."""
+    with translated(f"the file {file} cannot be removed"):
+        Path(file).unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> int:
+    written = 0
+    try:
+        while written < len(data):
+            written += os.write(descriptor, data[written:] if written else data)
+    except OSError as error:
+        raise translation("a received object cannot be written", error) from error
+    return written
+
+
+def file_system(folder: Path) -> str:
+    """Name the kind of file system that a folder is on; empty where the system does not tell."""
+    place, found = folder.resolve(), (-1, "")
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mount_point = Path(before.split()[4].replace("\\040", " "))
+        if place.is_relative_to(mount_point) and len(mount_point.parts) >= found[0]:
+            found = (len(mount_point.parts), after.split()[0])
+    return found[1]
+
+
+def remove_if_orphan(part: Path) -> bool:
+    """Remove a part file whose writer is gone, and with it the writer's lock."""
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn what a full or broken disk raises into the store's errors."""
+    try:
+        yield
+    except OSError as error:
+        raise translation(what, error) from error
+
+
+def translation(what: str, error: OSError) -> StorageUnavailable:
+    """Give the store's error for what a full or broken disk raised."""
+    kind = StorageFull if error.errno in FULL else StorageUnavailable
+    return kind(f"{what}: {error.strerror}")
