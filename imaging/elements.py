@@ -18,6 +18,8 @@ from pydicom.uid import (
 )
 
 UNDEFINED = 0xFFFFFFFF
+MOST_INFLATED_BYTES = 256 << 20
+"""Largest deflated dataset that is read: zeros deflate to a thousandth."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = frozenset({_ITEM_END, _SEQUENCE_END})
 _IMPLICIT, _IMPLICIT_BIG = struct.Struct("<HHL").unpack_from, struct.Struct(">HHL").unpack_from
@@ -219,7 +221,11 @@ def _syntax_of(encoding: Encoding) -> str:
 
 
 def _inflate(packed: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed)
+        plain = inflater.decompress(packed, MOST_INFLATED_BYTES)
     except zlib.error as error:
         raise MalformedStream(f"deflated dataset that does not inflate: {error}") from error
+    if inflater.unconsumed_tail:
+        raise MalformedStream(f"deflated dataset of more than {MOST_INFLATED_BYTES} bytes")
+    return plain

@@ -13,6 +13,9 @@ from pydicom.uid import (
 from imaging.errors import ImageRefused, RefusalCode
 from imaging.raw_slice import RawSlice, named, read_raw
 
+MOST_PIXELS_A_SIDE = 4096
+"""Twice what the finest CT has: memory is taken by what a header says."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SliceHeader:
@@ -77,8 +80,9 @@ def header_of(raw: RawSlice) -> SliceHeader:
             RefusalCode.BAD_ATTRIBUTE, "PixelSpacing", f"is {raw.text('PixelSpacing')}, not positive"
         )
     rows, columns = raw.unsigned("Rows"), raw.unsigned("Columns")
-    if not rows or not columns:
-        raise raw.refusal(RefusalCode.BAD_ATTRIBUTE, "Rows", f"x Columns is {rows} x {columns}")
+    if not rows or not columns or max(rows, columns) > MOST_PIXELS_A_SIDE:
+        found = f"x Columns is {rows} x {columns}; 1 to {MOST_PIXELS_A_SIDE} are read"
+        raise raw.refusal(RefusalCode.BAD_ATTRIBUTE, "Rows", found)
     tilt = raw.numbers("GantryDetectorTilt", 1)[0] if raw.text("GantryDetectorTilt") else None
     return SliceHeader(
         name=raw.name,

@@ -13,9 +13,12 @@ from pydicom.uid import UID
 
 from imaging.elements import UNDEFINED
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
+from imaging.frame_size import fragments, frame_size
 from imaging.raw_slice import RawSlice, named
 
 AIR_HU = -1000
+SLACK_BYTES = 65536
+"""What headers and tables may add to a compressed frame."""
 _INT16 = np.iinfo(np.int16)
 
 
@@ -140,6 +143,7 @@ def _decoded(raw: RawSlice, layout: PixelFormat) -> NDArray[np.integer]:
         found = f"{raw.called} is compressed as {syntax.name or syntax}, which is not read"
         message = f"{found}. Send it in another transfer syntax."
         raise ImageRefused(RefusalCode.UNSUPPORTED_PIXELS, message) from error
+    _check_frame(raw, layout)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the file claims is checked below, against what was decoded
@@ -152,6 +156,24 @@ def _decoded(raw: RawSlice, layout: PixelFormat) -> NDArray[np.integer]:
         found = f"decodes to shape {array.shape}, not {layout.rows} x {layout.columns}"
         raise raw.refusal(RefusalCode.UNSUPPORTED_PIXELS, "PixelData", found)
     return np.asarray(array)
+
+
+def _check_frame(raw: RawSlice, layout: PixelFormat) -> None:
+    """Refuse a frame that is not what the object says before a decoder believes it and fills the memory."""
+    assert raw.pixels is not None
+    frame = fragments(raw.stream, raw.pixels)
+    plain_bytes = layout.rows * layout.columns * layout.bits_allocated // 8
+    if len(frame) > 2 * plain_bytes + SLACK_BYTES:  # RLE at its worst doubles; its best is 64 times smaller
+        found = f"is compressed to {len(frame)} bytes, more than twice the {plain_bytes} of the image"
+        raise raw.refusal(RefusalCode.UNSUPPORTED_PIXELS, "PixelData", found)
+    try:
+        size = frame_size(frame, raw.stream.transfer_syntax_uid)
+    except ValueError as error:
+        found = f"cannot be decoded: {error}"
+        raise raw.refusal(RefusalCode.TRUNCATED_PIXELS, "PixelData", found) from error
+    if size is not None and size != (layout.rows, layout.columns, 1):
+        found = f"says {size.rows} x {size.columns} x {size.samples}, not {layout.rows} x {layout.columns}"
+        raise raw.refusal(RefusalCode.UNSUPPORTED_PIXELS, "PixelData", found)
 
 
 def _padding(raw: RawSlice, stored: int, *, signed: bool) -> tuple[int, int] | None:

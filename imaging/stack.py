@@ -25,6 +25,7 @@ from imaging.raw_slice import named
 
 POSITION_TOLERANCE_MM = 0.1
 SAME_POSITION_MM = 0.01
+MOST_VOXELS = 1 << 31  # 4 GiB of HU; 2000 slices of 1024 x 1024
 COSINE_TOLERANCE = 1e-3
 OBLIQUE_LIMIT_DEG = 20.0
 _TILT_TOLERANCE_DEG = 0.5
@@ -60,6 +61,7 @@ def check_stack(headers: Sequence[SliceHeader]) -> Stack:
     _check_duplicates(ordered, along[order])
     spacing = _check_spacing(ordered, along[order])
     first = ordered[0]
+    _check_size(len(ordered), first)
     grid = Grid(
         shape_zyx=(len(headers), first.rows, first.columns),
         origin_lps=_vector(first.position_lps),
@@ -67,6 +69,16 @@ def check_stack(headers: Sequence[SliceHeader]) -> Stack:
         axes_lps=(_vector(axes[0]), _vector(axes[1]), _vector(axes[2])),
     )
     return Stack(grid=grid, order=tuple(int(i) for i in order))
+
+
+def _check_size(slices: int, first: SliceHeader) -> None:
+    voxels = slices * first.rows * first.columns
+    if voxels > MOST_VOXELS:
+        found = f"{slices} slices of {first.rows} x {first.columns} are {voxels} voxels"
+        raise ImageRefused(
+            RefusalCode.BAD_ATTRIBUTE,
+            f"{found}, more than the {MOST_VOXELS} that are read. Export the region to be contoured alone.",
+        )
 
 
 def _check_one_series(headers: Sequence[SliceHeader]) -> None:
