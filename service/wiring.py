@@ -40,10 +40,11 @@ from service.store import (
     utc_now,
 )
 from service.template import Template, TemplateRefused, default_template, load_template
+from service.watch.echoes import Echoes
 from service.watch.pulse import Pulse
 from service.watch.role import run_watch
 from service.watch.view import View
-from service.watch.watcher import look
+from service.watch.watcher import Parts, look_once
 from service.work import FailureNotices, Worker
 
 log = logging.getLogger(__name__)
@@ -210,21 +211,15 @@ def watch(settings: Settings, stop: threading.Event) -> None:
     database = _database(settings)
     try:
         with triton_client(settings) as server:
-            run_watch(
-                settings,
-                database,
-                prepare=lambda: _prepare(settings),
-                is_model_server_live=server.live,
-                stop=stop,
-            )
+            run_watch(_watched(settings, database, server), stop)
     finally:
         database.close()
 
 
-def look_once(settings: Settings) -> View:
+def look(settings: Settings) -> View:
     """One look at the node, without the role watch; raises TryAgain where the database is away."""
     with opened_store(settings) as store, triton_client(settings) as server:
-        return look(settings, store.database, is_model_server_live=server.live)
+        return look_once(_watched(settings, store.database, server))
 
 
 def signs_of_life(store: Store) -> list[SignOfLife]:
@@ -284,6 +279,17 @@ def process_name(role: str) -> str:
 def _prepare(settings: Settings) -> None:
     settings.node.storage_dir.mkdir(parents=True, exist_ok=True)
     upgrade(settings.database_url)
+
+
+def _watched(settings: Settings, database: Database, server: TritonClient) -> Parts:
+    return Parts(
+        settings=settings,
+        database=database,
+        prepare=lambda: _prepare(settings),
+        is_model_server_live=server.live,
+        echoes=Echoes(settings),
+        gauge=disk_gauge(settings),
+    )
 
 
 def _pulse(store: Store, settings: Settings, role: str) -> Pulse:

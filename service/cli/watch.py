@@ -19,7 +19,7 @@ def health(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     if arguments.role is not None:
         return _role_here(settings, arguments.role)
-    view = wiring.look_once(settings)
+    view = wiring.look(settings)
     if arguments.json:
         sys.stdout.write(json.dumps(health_report(view), indent=1) + "\n")
     else:

@@ -20,6 +20,7 @@ class NotifyEvent(StrEnum):
     ROLE = "role"
     PEER = "peer"
     MODEL_SERVER = "model-server"
+    DAMAGED = "damaged"
 
 
 class MailSecurity(StrEnum):
@@ -159,9 +160,6 @@ class WatchSettings(Section):
     receiver_host: Host | None = Field(
         default=None,
         description="Where the watch finds the receiver; absent: receive.host, or this machine where that is 0.0.0.0.",
-    )
-    min_free_bytes: Annotated[int, Field(ge=0, le=1125899906842624)] = Field(
-        default=10737418240, description="Less free bytes than this under node.storage_dir are an alarm."
     )
     delivery_alarm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
         default=1800, description="A destination that has not taken a delivery for this long is an alarm."

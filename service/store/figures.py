@@ -27,6 +27,7 @@ ON_ITS_WAY = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.F
 NOT_TAKEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 UNDER_WAY = (*NOT_TAKEN, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING)
 MOST_LATE_JOBS = 100
+MOST_DAMAGED_FILES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Figures:
     jobs: tuple[JobsIn, ...]
     deliveries: tuple[DeliveriesIn, ...]
     last_image_at: datetime | None
+    damaged: tuple[str, ...]  # paths of stored files that are missing or not what was kept; the first hundred
     events: tuple[tuple[str, str, float], ...]  # rule, kind, how many
     attempts: tuple[tuple[str, str, float], ...]  # destination, outcome, how many
     images: tuple[tuple[str, float, float], ...]  # ct or other, how many, bytes
@@ -91,6 +93,7 @@ def read_figures(database: Database) -> Figures:
             jobs=_jobs(connection),
             deliveries=_deliveries(connection),
             last_image_at=_last_image_at(connection),
+            damaged=_damaged(connection),
             events=counters[counted.EVENTS],
             attempts=counters[counted.DELIVERIES],
             images=_images(counters),
@@ -143,6 +146,19 @@ def _last_image_at(connection: Connection) -> datetime | None:
     return connection.execute(
         select(instance.c.received_at).order_by(instance.c.id.desc()).limit(1)
     ).scalar_one_or_none()
+
+
+def _damaged(connection: Connection) -> tuple[str, ...]:
+    found: set[str] = set()
+    for table in (instance, delivery):
+        query = (
+            select(table.c.path)
+            .where(table.c.damaged_at.is_not(None), table.c.removed_at.is_(None))
+            .order_by(table.c.id)
+            .limit(MOST_DAMAGED_FILES)
+        )
+        found.update(connection.execute(query).scalars())
+    return tuple(sorted(found)[:MOST_DAMAGED_FILES])
 
 
 def _counters(connection: Connection) -> dict[str, tuple[tuple[str, str, float], ...]]:

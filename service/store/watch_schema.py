@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table, Text, text
 
-from service.store.schema import JOB_ID, METADATA, ROW_ID, UtcTime
+from service.store.schema import JOB_ID, METADATA, ROW_ID, UtcTime, delivery, instance
 
 role_heartbeat = Table(
     "role_heartbeat",
@@ -67,3 +67,11 @@ notice = Table(
     ),
     Index("notice_sent_at", "target", "sent_at"),
 )
+
+for _table in (instance, delivery):
+    Index(
+        f"{_table.name}_damaged",
+        _table.c.id,
+        sqlite_where=text("damaged_at IS NOT NULL"),
+        postgresql_where=text("damaged_at IS NOT NULL"),
+    )

@@ -12,9 +12,11 @@ from service.watch.view import View
 _EVENTS = {
     "storage": NotifyEvent.DISK,
     "disk": NotifyEvent.DISK,
+    "disk reserve": NotifyEvent.DISK,
     "receiver": NotifyEvent.ROLE,
     "model server": NotifyEvent.MODEL_SERVER,
 }
+_AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED)
 
 
 def alarms(settings: Settings, view: View, late: Iterable[LateJob]) -> Iterator[Alarm]:
@@ -28,6 +30,9 @@ def alarms(settings: Settings, view: View, late: Iterable[LateJob]) -> Iterator[
             subject = f"peer {echo.name}"
             yield Alarm(subject=subject, event=NotifyEvent.PEER, text=f"{subject}: {echo.reason}")
     yield from _held_up(settings, view)
+    for path in () if view.ledger is None else view.ledger.figures.damaged:
+        text = f"the stored file {path} is missing or damaged; put it back from a copy and `contour-node verify --all`"
+        yield Alarm(subject=f"damaged {path}", event=NotifyEvent.DAMAGED, text=text)
     for job in late:
         waited_s = (view.at - job.asked_at).total_seconds()
         text = f"job {job.id} is {job.state}, {waited_s:.0f} s after its last slice"
@@ -66,11 +71,11 @@ class Patience:
         return (now - self._began).total_seconds() >= self.after_s
 
     def lasting(self, wrong: Iterable[Alarm], now: datetime) -> list[Alarm]:
-        """Give those that were there in every look for ``after_s``."""
+        """Give those that were there in every look for ``after_s``, or that have a level of their own."""
         found = {alarm.subject: alarm for alarm in wrong}
         self._since = {subject: self._since.get(subject, now) for subject in found}
         return [
             alarm
             for subject, alarm in found.items()
-            if (now - self._since[subject]).total_seconds() >= self.after_s
+            if alarm.event in _AT_ONCE or (now - self._since[subject]).total_seconds() >= self.after_s
         ]

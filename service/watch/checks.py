@@ -1,7 +1,7 @@
 """The questions of health, each with its answer and the reason."""
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from service.config import Peer, Settings
 from service.scu.client import Scu
 from service.scu.outcome import Sent, TransientFailure
-from service.store import SignOfLife, StorageUnavailable, check_writable, disk_room
+from service.store import DiskGauge, Room, SignOfLife, StorageUnavailable, check_writable, disk_room
 
 ROLES = ("receive", "assemble", "work", "send", "keep")
 """The roles without which the node does not do its work."""
@@ -26,9 +26,26 @@ class Check:
     needed: bool = True  # without it the node is not ready
 
 
-def check_storage(root: Path, min_free_bytes: int) -> tuple[Check, Check]:
-    """Whether the storage folder takes what is written, and whether it has room for more."""
-    return _check_writable(root), _check_room(root, min_free_bytes)
+def check_storage(root: Path, gauge: DiskGauge) -> Iterator[Check]:
+    """Whether the storage folder takes what is written, and how much room it has for more."""
+    try:
+        check_writable(root)
+        yield Check(name="storage", ok=True, reason="a file can be made durable")
+    except StorageUnavailable as error:
+        yield _no("storage", str(error))
+    try:
+        room, free = gauge.room(), disk_room(root).free_bytes
+    except StorageUnavailable as error:
+        yield _no("disk", str(error))
+        return
+    said = f"{free / 1e9:.1f} GB are free"
+    refused = (
+        f"{said}: new objects are refused and no job is begun (keep.refuse_below_free_bytes, ..._percent)"
+    )
+    yield Check(name="disk", ok=room is not Room.NONE, reason=refused if room is Room.NONE else said)
+    little = f"{said}: below the warning level (keep.warn_below_free_percent)"
+    enough = room is Room.ENOUGH
+    yield Check(name="disk reserve", ok=enough, reason=said if enough else little, needed=False)
 
 
 def check_roles(
@@ -78,23 +95,6 @@ def check_model_server(is_live: Callable[[], bool], url: str) -> Check:
     live = is_live()
     said = "answers" if live else "does not answer; jobs wait in the queue"
     return Check(name="model server", ok=live, reason=f"{url} {said}", needed=False)
-
-
-def _check_writable(root: Path) -> Check:
-    try:
-        check_writable(root)
-    except StorageUnavailable as error:
-        return _no("storage", str(error))
-    return Check(name="storage", ok=True, reason="a file can be made durable")
-
-
-def _check_room(root: Path, min_free_bytes: int) -> Check:
-    try:
-        free = disk_room(root).free_bytes
-    except StorageUnavailable as error:
-        return _no("disk", str(error))
-    said = f"{free} bytes are free, {min_free_bytes} must be"
-    return Check(name="disk", ok=free >= min_free_bytes, reason=said)
 
 
 def _listens(host: str, port: int) -> Check:

@@ -15,6 +15,7 @@ WORDS = {
     "role": "a part of the node is down",
     "peer": "peer does not answer",
     "model-server": "model server does not answer",
+    "damaged": "stored file damaged",
     "test": "test",
 }
 LONGEST_REASON = 1000

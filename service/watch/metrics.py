@@ -63,9 +63,12 @@ def _node(settings: Settings, view: View) -> Iterator[Metric]:
         ("model server", "model_server_up", "1 where the model server answers."),
     ):
         yield _gauge(metric, what, [((), float(view.check(name).ok))])
-    least = float(settings.watch.min_free_bytes)
-    yield _gauge("storage_min_free_bytes", "watch.min_free_bytes of the settings.", [((), least)])
     if view.disk is not None:
+        keep, size = settings.keep, view.disk.size_bytes
+        warn = keep.warn_below_free_percent / 100 * size
+        yield _gauge("storage_warn_below_bytes", "Less free than this is an alarm.", [((), warn)])
+        refuse = max(keep.refuse_below_free_bytes, keep.refuse_below_free_percent / 100 * size)
+        yield _gauge("storage_refuse_below_bytes", "Below this nothing new is taken.", [((), float(refuse))])
         yield _gauge(
             "storage_free_bytes", "Free under the storage folder.", [((), float(view.disk.free_bytes))]
         )
@@ -141,6 +144,8 @@ def _counts(settings: Settings, ledger: Ledger) -> Iterator[Metric]:
     yield _counter("images_received", "Objects received and kept.", images, ("kind",))
     sizes = [((kind,), kept.get(kind, (0.0, 0.0))[1]) for kind in KINDS_OF_IMAGES]
     yield _counter("received_bytes", "Bytes received and kept.", sizes, ("kind",))
+    damaged = float(len(figures.damaged))
+    yield _gauge("damaged_files", "Stored files found missing or damaged.", [((), damaged)])
     unsent = {(one.name,): float(ledger.unsent.get(one.name, 0)) for one in settings.watch.notify}
     yield _gauge("notices_unsent", "Notices that wait to be sent.", unsent.items(), ("recipient",))
 

@@ -3,12 +3,11 @@
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from service.config import Settings, SettingsRefused, read_secret
 from service.config.secrets import SecretMissing
 from service.store import Database, FileStore, JobBook, NoticeBoard
-from service.watch.echoes import Echoes
 from service.watch.pages import Pages
 from service.watch.patients import patient_ids
 from service.watch.teller import Teller
@@ -18,43 +17,21 @@ from service.watch.web_server import WebServer, server_tls
 log = logging.getLogger(__name__)
 
 
-def run_watch(
-    settings: Settings,
-    database: Database,
-    *,
-    prepare: Callable[[], None],
-    is_model_server_live: Callable[[], bool],
-    stop: threading.Event,
-) -> None:
+def run_watch(parts: Parts, stop: threading.Event) -> None:
     """Watch until ``stop`` is set. It starts, and says what is wrong, also where the database is away.
-
-    Args:
-        settings: of the node.
-        database: not yet looked at.
-        prepare: brings the database to this program's schema; raises TryAgain where it is away.
-        is_model_server_live: asks the model server; called by this thread only.
-        stop: set to end.
 
     Raises:
         SettingsRefused: a file that the settings name cannot be used.
         OSError: somebody else has the port.
     """
+    settings, database = parts.settings, parts.database
     token, tls = check_files(settings)
     logging.getLogger("pynetdicom").setLevel(
         logging.CRITICAL
     )  # that a peer is away is said once, by its check
-    echoes = Echoes(settings)
-    watcher = Watcher(
-        Parts(
-            settings=settings,
-            database=database,
-            prepare=prepare,
-            is_model_server_live=is_model_server_live,
-            echoes=echoes,
-        )
-    )
+    watcher = Watcher(parts)
     pages = Pages(settings=settings, last_view=lambda: watcher.view, clock=database.clock, token=token)
-    runs = [echoes.run, *(teller.run for teller in _tellers(settings, database, watcher.prepared))]
+    runs = [parts.echoes.run, *(teller.run for teller in _tellers(settings, database, watcher.prepared))]
     threads = [threading.Thread(target=run, args=(stop,), name=f"watch-{n}") for n, run in enumerate(runs)]
     with WebServer(pages, settings.watch.host, settings.watch.port, tls=tls) as web:
         log.info("watching", extra={"host": settings.watch.host, "port": web.port})

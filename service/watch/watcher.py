@@ -10,6 +10,7 @@ from service.config import NotifyEvent, Settings
 from service.errors import TryAgain
 from service.store import (
     Database,
+    DiskGauge,
     DiskRoom,
     EventKind,
     Heartbeats,
@@ -54,6 +55,7 @@ class Parts:
     prepare: Callable[[], None]  # brings the database to this schema; called until it succeeds
     is_model_server_live: Callable[[], bool]
     echoes: Echoes
+    gauge: DiskGauge
 
 
 class Watcher:
@@ -78,7 +80,7 @@ class Watcher:
         """Look at everything once, add up what happened since the last look, and note what is to be told."""
         parts, now = self._parts, self._parts.database.clock()
         ledger, database = self._read_ledger()
-        checks = (database, *_checks(parts.settings, ledger, now, parts.is_model_server_live))
+        checks = (database, *_checks(parts.settings, ledger, now, parts))
         view = View(
             at=now,
             checks=checks,
@@ -134,12 +136,12 @@ class Watcher:
         return found
 
 
-def look(settings: Settings, database: Database, *, is_model_server_live: Callable[[], bool]) -> View:
-    """Look at a node once and change nothing; raises TryAgain where the database is away."""
-    now = database.clock()
-    ledger = read_ledger(database)
-    checks = (DATABASE_ANSWERS, *_checks(settings, ledger, now, is_model_server_live))
-    return View(at=now, checks=checks, ledger=ledger, disk=_disk(settings), echoes=())
+def look_once(parts: Parts) -> View:
+    """Look at a node and change nothing; raises TryAgain where the database is away."""
+    now = parts.database.clock()
+    ledger = read_ledger(parts.database)
+    checks = (DATABASE_ANSWERS, *_checks(parts.settings, ledger, now, parts))
+    return View(at=now, checks=checks, ledger=ledger, disk=_disk(parts.settings), echoes=())
 
 
 def read_ledger(database: Database) -> Ledger:
@@ -151,13 +153,11 @@ def read_ledger(database: Database) -> Ledger:
     )
 
 
-def _checks(
-    settings: Settings, ledger: Ledger | None, now: datetime, is_model_server_live: Callable[[], bool]
-) -> Iterator[Check]:
+def _checks(settings: Settings, ledger: Ledger | None, now: datetime, parts: Parts) -> Iterator[Check]:
     watch = settings.watch
-    yield from check_storage(settings.node.storage_dir, watch.min_free_bytes)
+    yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
-    yield check_model_server(is_model_server_live, settings.triton.url)
+    yield check_model_server(parts.is_model_server_live, settings.triton.url)
     if ledger is not None:
         yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
 

@@ -15,7 +15,7 @@ from service.cli.main import _parser
 from service.config import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = ("receive", "assemble", "work", "send", "keep")
+ROLES = ("receive", "assemble", "work", "send", "keep", "watch")
 PASSWORD_URL = "postgresql+psycopg://contour:secret@postgres:5432/contour"
 
 

@@ -17,8 +17,19 @@ def upgrade() -> None:
     op.create_index("job_event_job_id_id", "job_event", ["job_id", "id"])
     op.drop_index("ix_job_event_job_id", table_name="job_event")
 
+    for table in ("instance", "delivery"):  # what is damaged is looked for every few seconds, and is rare
+        op.create_index(
+            f"{table}_damaged",
+            table,
+            ["id"],
+            sqlite_where=sa.text("damaged_at IS NOT NULL"),
+            postgresql_where=sa.text("damaged_at IS NOT NULL"),
+        )
+
 
 def downgrade() -> None:
+    for table in ("instance", "delivery"):
+        op.drop_index(f"{table}_damaged", table_name=table)
     op.create_index("ix_job_event_job_id", "job_event", ["job_id"])
     op.drop_index("job_event_job_id_id", table_name="job_event")
     for table in ("notice", "alarm", "tally", "watch_cursor", "role_heartbeat"):

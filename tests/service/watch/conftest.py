@@ -1,0 +1,65 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from service.config import Settings
+from service.store import Database, DiskGauge, Recorder
+from service.watch.echoes import Echoes
+from service.watch.watcher import Parts, Watcher
+from tests.support.arrivals import Node
+from tests.support.clock import ManualClock
+
+RULE = {"name": "hn", "model": "hn_oar", "destinations": ["tps"], "alarm_s": 600}
+
+
+@dataclass
+class Watched:
+    """A node without processes, and one who watches it."""
+
+    node: Node
+    clock: ManualClock
+    folder: Path
+
+    def settings(self, **watch: object) -> Settings:
+        return Settings.model_validate(
+            {
+                "node": {"storage_dir": self.folder},
+                "receive": {"port": 0},
+                "watch": {"port": 0, **watch},
+                "destinations": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
+                "rules": [RULE],
+            }
+        )
+
+    def parts(self, settings: Settings, *, refuse_below_bytes: int = 0) -> Parts:
+        return Parts(
+            settings=settings,
+            database=self.node.database,
+            prepare=lambda: None,
+            is_model_server_live=lambda: True,
+            echoes=Echoes(settings),
+            gauge=DiskGauge(
+                self.folder,
+                refuse_below_bytes=refuse_below_bytes,
+                refuse_below_percent=0,
+                warn_below_percent=0,
+            ),
+        )
+
+    def watcher(self, **watch: object) -> Watcher:
+        return Watcher(self.parts(self.settings(**watch)))
+
+
+@pytest.fixture
+def watched(database_url: str, tmp_path: Path) -> Iterator[Watched]:
+    clock = ManualClock()
+    database = Database(database_url, clock=clock)
+    folder = tmp_path / "store"
+    folder.mkdir()
+    with Recorder(database) as recorder:
+        yield Watched(
+            node=Node(database=database, clock=clock, recorder=recorder), clock=clock, folder=folder
+        )
+    database.close()
