@@ -10,6 +10,9 @@ from service.watch.echoes import Echoes
 from service.watch.watcher import Parts, Watcher
 from tests.support.arrivals import Node
 from tests.support.clock import ManualClock
+from tests.support.destinations import free_port, start_destination
+
+__all__ = ["free_port", "start_destination"]
 
 RULE = {"name": "hn", "model": "hn_oar", "destinations": ["tps"], "alarm_s": 600}
 

@@ -2,6 +2,7 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from service.watch.pulse import Pulse
 from service.watch.watcher import Watcher, look_once
 from tests.service.watch.conftest import Watched
 from tests.support.arrivals import received
+from tests.support.destinations import VERIFICATION, Behaviour, Destination
 
 EVERYTHING = [{"name": "physics", "min_interval_s": 0, "webhook": {"url": "http://127.0.0.1:9/"}}]
 ROLES = ("receive", "assemble", "work", "send", "keep")
@@ -240,14 +242,14 @@ def die_with(pulse: Pulse, beaten: threading.Event) -> None:
         raise RuntimeError
 
 
-def test_the_receiver_is_asked_where_it_listens(watched: Watched) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        tree = watched.settings().model_dump()
-        # Only listed senders get in, and the node is not one of them: that it listens is what can be asked.
-        tree["receive"] |= {"port": port, "calling_aets": ["CT"]}
-        listening = Watcher(watched.parts(Settings.model_validate(tree))).look()
-        assert listening.check("receiver").ok
-    gone = Watcher(watched.parts(Settings.model_validate(tree))).look()
-    assert not gone.check("receiver").ok
-    assert "nobody listens" in gone.check("receiver").reason
+def test_the_receiver_is_asked_where_it_listens(
+    watched: Watched, start_destination: Callable[[Behaviour], Destination], free_port: int
+) -> None:
+    tree = watched.settings().model_dump()
+    answering = start_destination(Behaviour(sop_class=VERIFICATION)).peer
+    tree["receive"] |= {"port": answering.port, "ae_title": answering.ae_title}
+    seen = Watcher(watched.parts(Settings.model_validate(tree))).look().check("receiver")
+    assert (seen.ok, seen.reason) == (True, f"127.0.0.1:{answering.port} answers a C-ECHO")
+    tree["receive"] |= {"port": free_port}
+    gone = Watcher(watched.parts(Settings.model_validate(tree))).look().check("receiver")
+    assert (gone.ok, "no connection" in gone.reason) == (False, True)
