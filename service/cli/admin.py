@@ -13,10 +13,12 @@ from rich.table import Table
 
 from inference.errors import ModelFailed, ModelUnavailable
 from service import wiring
-from service.config import Settings
+from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
 from service.scu.client import Scu
 from service.scu.outcome import Sent
+from service.send.stow import probe
+from service.send.terms import terms_of
 from service.store import JobState, JobStatus
 from service.tls import check_certificates
 
@@ -91,13 +93,17 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 
 def echo(arguments: argparse.Namespace) -> int:
-    """C-ECHO a destination; exit code 1 and the reason where it does not answer."""
+    """C-ECHO a destination, or ask its DICOMweb for a study; exit code 1 and the reason where it does not answer."""
     settings: Settings = arguments.settings_tree
-    peer = settings.peer(arguments.destination)
-    if peer is None:
-        known = ", ".join([*settings.destinations, *settings.peers]) or "none"
+    destination = settings.destination(arguments.destination)
+    timeout_s = terms_of(destination, settings.send).timeout_s
+    if isinstance(destination, WebDestination):
+        outcome = probe(destination, timeout_s=timeout_s)
+    elif isinstance(destination, Peer):
+        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s).echo(destination)
+    else:
+        known = ", ".join([*settings.destinations, *settings.dicomweb, *settings.peers]) or "none"
         raise Refused(f"no destination or peer {arguments.destination} in the settings; there are: {known}")
-    outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=settings.send.timeout_s).echo(peer)
     answered = isinstance(outcome, Sent)
     reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
     _print_order(arguments, {"destination": arguments.destination, "answered": answered, "reason": reason})

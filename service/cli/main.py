@@ -90,7 +90,9 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         ("cancel", audit.ordered(admin.cancel), "stop a job"),
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
-    echo = _verb(verbs, "echo", admin.echo, "C-ECHO a destination or peer of the settings", json=True)
+    echo = _verb(
+        verbs, "echo", admin.echo, "ask a destination or peer of the settings whether it answers", json=True
+    )
     echo.add_argument("destination", help="its name in the settings")
 
 

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import P_DATA_TF
 
 from service.config import Peer
 from service.scu.association import Proposal
@@ -55,15 +56,19 @@ def ask_commitment(
     scu: Scu, peer: Peer, transaction_uid: str, stored: StoredObject, *, wait_s: float
 ) -> Accepted | Failure:
     """Asks the peer to keep an object, and stays for its report for up to ``wait_s``."""
-    reported = threading.Event()
+    answered = threading.Event()
     reports: list[Report] = []
 
     def take(event: evt.Event) -> tuple[int, None]:
         report = read_report(event.event_information)
         if report.transaction_uid == transaction_uid:
             reports.append(report)
-            reported.set()
         return 0x0000, None
+
+    def see_off(event: evt.Event) -> None:
+        """Notice that the answer to the report has left; the association must not be released before."""
+        if reports and isinstance(event.pdu, P_DATA_TF):
+            answered.set()
 
     def request(association: Association) -> Accepted | Failure:
         status, _ = association.send_n_action(
@@ -72,12 +77,12 @@ def ask_commitment(
         failure = _failure(status)
         if failure is not None:
             return failure
-        reported.wait(wait_s)
+        answered.wait(wait_s)
         return Accepted(report=reports[0] if reports else None)
 
     proposal = Proposal(
         contexts=[build_context(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])],
-        handlers=[(evt.EVT_N_EVENT_REPORT, take)],
+        handlers=[(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, see_off)],
     )
     return scu.ask(peer, proposal, request)
 

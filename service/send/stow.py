@@ -86,6 +86,18 @@ def is_listed(destination: WebDestination, place: Place, *, timeout_s: float) ->
         return TransientFailure(reason="the server's answer to the search is no JSON")
 
 
+def probe(destination: WebDestination, *, timeout_s: float) -> Outcome:
+    """Returns Sent when the server lets the node in and answers a search for one study."""
+    reply = exchange(
+        destination,
+        Request(method="GET", path="/studies?limit=1", headers={"Accept": _JSON}),
+        timeout_s=timeout_s,
+    )
+    if not isinstance(reply, Reply):
+        return reply
+    return Sent() if reply.status in (200, 204) else failure_of(reply)
+
+
 def _pieces(head: bytes, path: Path, tail: bytes) -> Iterator[bytes]:
     yield head
     with path.open("rb") as file:

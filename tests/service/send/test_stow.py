@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from service.config import Confirm, WebDestination
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
-from service.send.stow import stow
+from service.send.stow import probe, stow
 from service.store import JobState
 from tests.support import orthanc as orthanc_support
 from tests.support.destinations import structure_set
@@ -212,6 +212,9 @@ def test_orthanc_takes_it_by_stow_and_lists_it_by_qido(office, tmp_path):
         with sender(office, settings({"web": web}, timeout_s=20)):
             eventually(lambda: all(office.state(job) is JobState.DONE for job in jobs), within_s=60)
         assert sorted(archive.instances()) == ["1.2.3.1.9", "1.2.3.2.9"]
+        assert probe(web, timeout_s=20) == Sent()
+        elsewhere = WebDestination(url=f"{url}-not", allow_http=True)
+        assert isinstance(probe(elsewhere, timeout_s=20), PermanentRefusal)
     assert "confirmed: web: it finds the object" in office.told(jobs[0])
 
 
