@@ -15,7 +15,7 @@ from inference.spec import ModelSpec, load_specs
 from service.assemble import Assembler, SenderCounts
 from service.audit import Trail, run_forwarder
 from service.config import Settings, SettingsRefused
-from service.keep import Sweeper
+from service.keep import Deletions, Sweeper
 from service.receive.recovery import recover
 from service.receive.server import Receiver
 from service.scu.client import Scu
@@ -193,6 +193,7 @@ def sweeper(settings: Settings, store: Store) -> Sweeper:
         gauge=disk_gauge(settings),
         settings=settings.keep,
         clock=utc_now,
+        tell=Deletions(AuditLog(store.database)),
     )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from imaging.deidentify import Options
 from service import wiring
+from service.cli.audit import account
 from service.keep.research import ResearchDesk, Written, of_job, of_series
-from service.store import Keeper, PseudonymDesk
+from service.store import AuditEvent, AuditKind, AuditLog, Keeper, PseudonymDesk, utc_now
 
 DEFAULT_PROJECT = "research"
 
@@ -47,14 +48,33 @@ def deidentify(arguments: argparse.Namespace) -> int:
             else of_job(store.book, Keeper(store.database), arguments.job)
         )
         desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=options)
-        return _said(desk.copy(store.files, stored, arguments.out))
+        written = desk.copy(store.files, stored, arguments.out)
+        _put_on_record(store, arguments, written, job_id=arguments.job)
+    return _said(written)
 
 
 def reidentify(arguments: argparse.Namespace) -> int:
     """Write structure sets with their original references, patient and study."""
     with wiring.opened_store(arguments.settings_tree) as store:
         desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=Options())
-        return _said(desk.bring_back(arguments.files, arguments.out))
+        written = desk.bring_back(arguments.files, arguments.out)
+        _put_on_record(store, arguments, written, job_id=None)
+    return _said(written)
+
+
+def _put_on_record(
+    store: wiring.Store, arguments: argparse.Namespace, written: Written, *, job_id: int | None
+) -> None:
+    event = AuditEvent(
+        kind=AuditKind.LOOKED_AT,
+        role="cli",
+        actor=account(),
+        target=arguments.name,
+        job_id=job_id,
+        instance_count=len(written.files),
+        detail=f"project {arguments.project}",
+    )
+    AuditLog(store.database).append([(utc_now(), event)])
 
 
 def _said(written: Written) -> int:

@@ -20,6 +20,7 @@ class Removed:
 
     kind: Kind
     belongs_to: str
+    study_uid: str
     files: int
     size_bytes: int
 
@@ -33,6 +34,7 @@ class Sweeper:
     gauge: DiskGauge
     settings: KeepSettings
     clock: Clock
+    tell: Callable[[Removed], None]  # is told of what was removed, a series or job at a time
 
     def run(self, stop: threading.Event) -> None:
         """Look every `sweep_s`, and verify in between, until told to stop."""
@@ -56,6 +58,8 @@ class Sweeper:
             early = Policy(done_images=timedelta(0), ended_images=None, other_objects=None, results=None)
             gone += self._remove(early, lambda: self.gauge.room() is not Room.ENOUGH)
         removed = list(_by_owner(gone))
+        for owner in removed:
+            self.tell(owner)
         for kind in Kind:
             files = [one for one in gone if one.kind is kind]
             if files:
@@ -134,6 +138,9 @@ def _by_owner(expired: Collection[Expired]) -> Iterator[Removed]:
     sums: dict[tuple[Kind, str], Removed] = {}
     for one in expired:
         key = (one.kind, one.belongs_to)
-        so_far = sums.get(key, Removed(kind=one.kind, belongs_to=one.belongs_to, files=0, size_bytes=0))
+        nothing = Removed(
+            kind=one.kind, belongs_to=one.belongs_to, study_uid=one.study_uid, files=0, size_bytes=0
+        )
+        so_far = sums.get(key, nothing)
         sums[key] = replace(so_far, files=so_far.files + 1, size_bytes=so_far.size_bytes + one.size_bytes)
     yield from sums.values()

@@ -47,6 +47,7 @@ class Expired:
     kind: Kind
     row_id: int
     belongs_to: str  # "series <uid>" or "job <number>"
+    study_uid: str  # of what was received; empty for what was made
     size_bytes: int
 
 
@@ -263,8 +264,14 @@ def _table_of(kind: Kind) -> Table:
 
 
 def _expired(kind: Kind, row: Row[Any]) -> Expired:
-    whose = f"job {row.job_id}" if kind is Kind.RESULTS else f"series {row.series_uid}"
-    return Expired(kind=kind, row_id=row.id, belongs_to=whose, size_bytes=row.size_bytes)
+    made = kind is Kind.RESULTS
+    return Expired(
+        kind=kind,
+        row_id=row.id,
+        belongs_to=f"job {row.job_id}" if made else f"series {row.series_uid}",
+        study_uid="" if made else row.study_uid,
+        size_bytes=row.size_bytes,
+    )
 
 
 def _of_job(table: Table, job_id: int) -> Condition:

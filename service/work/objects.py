@@ -139,9 +139,7 @@ def _rois(contoured: Contoured, applied: Applied) -> list[RoiMask]:
             name=item.name,
             mask=item.mask,
             number=item.number,
-            description="; ".join(
-                filter(None, (item.description, _certainty(contoured, item.model_code)))
-            ),
+            description="; ".join(filter(None, (item.description, _certainty(contoured, item.model_code)))),
         )
         for item in applied.structures
     ]

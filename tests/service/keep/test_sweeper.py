@@ -10,8 +10,20 @@ import pytest
 
 from phantoms.dicom import CtExport, ct_files
 from service.config import KeepSettings
-from service.keep import Sweeper
-from service.store import DiskGauge, JobState, Keeper, Kind, NotAllowed, Order, Parcel, Sealed, StoredFile
+from service.keep import Deletions, Sweeper
+from service.store import (
+    AuditKind,
+    AuditLog,
+    DiskGauge,
+    JobState,
+    Keeper,
+    Kind,
+    NotAllowed,
+    Order,
+    Parcel,
+    Sealed,
+    StoredFile,
+)
 from tests.support.arrivals import RT_DOSE, received
 from tests.support.small_node import SmallNode, small_volume
 
@@ -32,6 +44,7 @@ def sweeper(node: SmallNode, settings: KeepSettings, free: float = 0.5) -> Sweep
         gauge=gauge(free),
         settings=settings,
         clock=node.clock,
+        tell=Deletions(AuditLog(node.database)),
     )
 
 
@@ -121,6 +134,9 @@ def test_images_of_a_job_that_is_over_go_after_their_time_and_the_history_stays(
     assert small_node.book.job(number).slice_count == SERIES
     assert small_node.book.events(number)
     assert sweep.sweep() == []
+    (entry,) = [one.event for one in AuditLog(small_node.database).entries() if one.event.role == "keep"]
+    assert (entry.kind, entry.instance_count) == (AuditKind.DELETED, SERIES)
+    assert entry.study_uid
 
 
 def test_results_go_later_and_never_while_a_delivery_is_open(
