@@ -1,0 +1,24 @@
+"""Two structures by threshold: a model for trials of the node, no organs. Obeys the interface of a contouring model."""
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+LOWEST_HU = (50, 500)
+
+
+class TritonPythonModel:
+    """Structure i is where the CT is at least LOWEST_HU[i]."""
+
+    def execute(self, requests):
+        """Answer each request."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request):
+        hu = pb_utils.get_input_tensor_by_name(request, "hu").as_numpy()
+        planes = np.zeros((1, *hu.shape), np.uint8)
+        for bit, lowest in enumerate(LOWEST_HU):
+            planes[0] |= (hu >= lowest).astype(np.uint8) << bit
+        means = np.full(len(LOWEST_HU), 0.9, np.float32)
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor("masks", planes), pb_utils.Tensor("mean_probability", means)]
+        )

@@ -1,0 +1,62 @@
+"""A real Postgres server that can be stopped as by a power cut and started again."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+_NAME = "trial"
+
+
+class Postgres:
+    """A server in a folder of its own, reached by a Unix socket."""
+
+    def __init__(self, server: Any, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+
+    @property
+    def url(self) -> str:
+        """Of the node's database."""
+        return f"postgresql+psycopg://postgres@/{_NAME}?host={self._folder}"
+
+    def stop_at_once(self) -> None:
+        """SIGQUIT: the server ends without a checkpoint and recovers at its next start."""
+        pid = self._server.get_pid()
+        os.kill(pid, signal.SIGQUIT)
+        deadline = time.monotonic() + 30
+        while (self._folder / "postmaster.pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        """Return when it answers again."""
+        self._server.ensure_postgres_running()
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """A server with one empty database, until the context ends."""
+    folder = Path(tempfile.mkdtemp(prefix="trial-pg-"))  # short: the path of a socket is
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel's own: no XDG_RUNTIME_DIR in a container
+        import pgserver  # a development dependency: only who asks for Postgres needs it
+
+        server = pgserver.get_server(folder)
+    try:
+        with psycopg.connect(
+            host=str(folder), user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(f"CREATE DATABASE {_NAME}".encode())
+        yield Postgres(server, folder)
+    finally:
+        server.ensure_postgres_running()
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
