@@ -1,11 +1,11 @@
-# make demo | test | check: each installs what it needs. PYTHON chooses the interpreter (3.11 or newer).
+# make demo | test | check | soak: each installs what it needs. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
 VENV := .venv
 TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check lint format types contracts clean node triton dev
+.PHONY: demo test check soak lint format types contracts clean node triton dev
 .DELETE_ON_ERROR:
 
 # The node's own environment: no torch.
@@ -49,6 +49,17 @@ contracts: dev
 
 check: lint types contracts dev triton
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# Hours of trials (docs/trials.md); fewer with ROUNDS=, KILLS=, MINUTES=, another run with SEED=.
+ROUNDS ?= 300
+KILLS ?= 2000
+MINUTES ?= 60
+SEED ?= 1
+soak: dev triton
+	$(BIN)/python -m trials.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
+	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --out runs/soak/sqlite
+	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --database postgres --out runs/soak/postgres
+	$(BIN)/python -m trials.fuzz --minutes $(MINUTES) --seed $(SEED) --out runs/soak/fuzz
 
 format: dev
 	$(BIN)/ruff check --fix .

@@ -31,17 +31,19 @@ def split_contours(stream: Stream) -> tuple[bytes, list[RoiItem]]:
     Raises StructureSetUnreadable where a coordinate is no number, and MalformedStream where bytes are missing.
     """
     data, encoding, end = stream.data, stream.encoding, len(stream.data)
+    last = stream.start
     found: Element | None = None
     for element in elements(data, stream.start, end, encoding):
         stop = end_of(data, element, end, encoding)
         if stop > end:
             raise MalformedStream(f"element ({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) is cut off")
         found = element if element.tag == ROI_CONTOURS else found
+        last = stop
     if found is None:
-        return data[stream.start :], []
+        return data[stream.start : last], []
     stop = end_of(data, found, end, encoding)
     head = found.start - (12 if encoding.explicit else 8)
-    rest = data[stream.start : head] + data[stop:]
+    rest = data[stream.start : head] + data[stop:last]
     return rest, list(_roi_items(data, found, stop, inside(found.vr, encoding)))
 
 

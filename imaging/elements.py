@@ -25,6 +25,9 @@ _DELIMITERS = frozenset({_ITEM_END, _SEQUENCE_END})
 _IMPLICIT, _IMPLICIT_BIG = struct.Struct("<HHL").unpack_from, struct.Struct(">HHL").unpack_from
 _EXPLICIT, _EXPLICIT_BIG = struct.Struct("<HH2sH").unpack_from, struct.Struct(">HH2sH").unpack_from
 _LONG, _LONG_BIG = struct.Struct("<L").unpack_from, struct.Struct(">L").unpack_from
+# Images and contours shrink by 2 to 20; a thousandfold is a stream that was made to fill the memory.
+_LARGEST_EXPANSION = 100
+_ALWAYS_INFLATED_BYTES = 1 << 24  # a slice of nothing but air may shrink further
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -88,23 +91,26 @@ def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[
     """Each element between two offsets, in order; nested content and fragments are stepped over.
 
     Stops where the bytes end in the middle of an element's head. An element whose value runs past `end` is still
-    given, with its stated length: the caller sees that it is cut off.
+    given, with its stated length: the caller sees that it is cut off. Zeros behind the last element are padding.
     """
     position = start
     while position + 8 <= end:
         element = _head(data, position, encoding)
-        if element.tag in _DELIMITERS:
+        if element.tag in _DELIMITERS or (element.tag == 0 and element.length == 0):
             return
         yield element
         length = element.length
         position = element.start + length if length != UNDEFINED else end_of(data, element, end, encoding)
 
 
-def end_of(data: bytes, element: Element, end: int, encoding: Encoding) -> int:
-    """The offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`."""
+def end_of(data: bytes, element: Element, end: int, encoding: Encoding, deepest: int | None = None) -> int:
+    """The offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`.
+
+    Raises MalformedStream where sequences of undefined length are nested deeper than `deepest`, if that is given.
+    """
     if element.length != UNDEFINED:
         return element.start + element.length
-    return _skip(data, element.start, end, _Level(False, inside(element.vr, encoding)))
+    return _skip(data, element.start, end, _Level(False, inside(element.vr, encoding)), deepest)
 
 
 def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterator[tuple[int, int]]:
@@ -135,7 +141,7 @@ class _Level(NamedTuple):
     encoding: Encoding
 
 
-def _skip(data: bytes, position: int, end: int, level: _Level) -> int:
+def _skip(data: bytes, position: int, end: int, level: _Level, deepest: int | None = None) -> int:
     """The offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
     open_levels = [level]
     while open_levels:
@@ -154,6 +160,10 @@ def _skip(data: bytes, position: int, end: int, level: _Level) -> int:
         elif length == UNDEFINED:
             open_levels.append(inner)
             position = start
+            if (
+                deepest is not None and len(open_levels) > 2 * deepest
+            ):  # a sequence and its item are two levels
+                raise MalformedStream(f"sequences are nested deeper than {deepest}, at byte {start}")
         else:
             position = start + length
     return position
@@ -221,11 +231,12 @@ def _syntax_of(encoding: Encoding) -> str:
 
 
 def _inflate(packed: bytes) -> bytes:
+    most = min(MOST_INFLATED_BYTES, max(_ALWAYS_INFLATED_BYTES, _LARGEST_EXPANSION * len(packed)))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        plain = inflater.decompress(packed, MOST_INFLATED_BYTES)
+        plain = inflater.decompress(packed, most)
     except zlib.error as error:
         raise MalformedStream(f"deflated dataset that does not inflate: {error}") from error
     if inflater.unconsumed_tail:
-        raise MalformedStream(f"deflated dataset of more than {MOST_INFLATED_BYTES} bytes")
+        raise MalformedStream(f"deflated dataset of more than {most} bytes, swollen from {len(packed)}")
     return plain

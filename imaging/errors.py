@@ -1,12 +1,17 @@
 """Why an input cannot be contoured, in words for the clinic and as a code for machines."""
 
 import struct
+import zlib
 from enum import StrEnum
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 PARSE_ERRORS = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     EOFError,
+    InvalidDicomError,
     LookupError,
     NotImplementedError,
     OSError,
@@ -15,6 +20,7 @@ PARSE_ERRORS = (
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
 """What pydicom and its decoders raise on damaged bytes: there is no common ancestor but Exception."""
 

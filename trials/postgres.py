@@ -49,7 +49,7 @@ def running_postgres() -> Iterator[Postgres]:
         warnings.simplefilter("ignore")  # the wheel's own: no XDG_RUNTIME_DIR in a container
         import pgserver  # a development dependency: only who asks for Postgres needs it
 
-        server = pgserver.get_server(folder)
+        server: Any = pgserver.get_server(folder)  # type: ignore[attr-defined]
     try:
         with psycopg.connect(
             host=str(folder), user="postgres", dbname="postgres", autocommit=True

@@ -98,7 +98,7 @@ class Reader:
         """Each whole element between two offsets with the offset behind it; reports what is wrong with the rest."""
         data, position, last, whole = self.stream.data, start, -1, []
         for element in elements(data, start, end, encoding):
-            stop = end_of(data, element, end, encoding)
+            stop = end_of(data, element, end, encoding, _DEEPEST)
             if stop > end or element.tag <= last:
                 if stop > end or not data[position:end].strip(b"\0 "):
                     break

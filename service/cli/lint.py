@@ -1,21 +1,19 @@
 """`contour-node lint`: would this destination take this RTSTRUCT? For files of any system; needs no settings."""
 
 import argparse
-import io
 import json
 import sys
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage
 
 from imaging.ct import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
 from imaging.gate import NO_STRUCTURE_SET, Finding, Severity, check, series_named
 from imaging.profiles import PROFILES
+from imaging.raw_slice import read_raw
 
 CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
@@ -79,14 +77,10 @@ def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
 def _ct_series_uid(data: bytes) -> str:
     """The series of a CT image; "" for any other file."""
     try:
-        header = dcmread(
-            io.BytesIO(data), specific_tags=["SOPClassUID", "SeriesInstanceUID"], stop_before_pixels=True
-        )
-    except InvalidDicomError:
+        raw = read_raw(data, "")
+    except ImageRefused:
         return ""
-    if "SOPClassUID" not in header or header["SOPClassUID"].value != CTImageStorage:
-        return ""
-    return str(header["SeriesInstanceUID"].value) if "SeriesInstanceUID" in header else ""
+    return raw.text("SeriesInstanceUID") if raw.text("SOPClassUID") == CTImageStorage else ""
 
 
 def _as_lines(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:

@@ -15,6 +15,7 @@ from service.config.settings import DatabaseUrl, Settings
 
 PREFIX = "CONTOUR_NODE_"
 SEPARATOR = "__"
+_LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thousand parts
 Tree = dict[str, Any]
 
 
@@ -51,10 +52,18 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
 
 def _read_file(path: Path) -> Tree:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
+            raise SettingsRefused(
+                f"the settings file {path} has a line of more than {_LONGEST_LINE} characters"
+            )
+        return tomllib.loads(text)
     except OSError as error:
         raise SettingsRefused(f"the settings file {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also of a number with thousands of digits, or endless nesting
         raise SettingsRefused(f"the settings file {path} is not TOML: {error}") from error
 
 
@@ -75,7 +84,7 @@ def _value(variable: str, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsRefused(f"{variable} is not JSON: {error}") from error
 
 

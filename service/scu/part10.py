@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
+from imaging.errors import PARSE_ERRORS
 from service.errors import Refused
 
 
@@ -34,5 +34,7 @@ def look_at(path: Path) -> StoredObject:
             sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
             transfer_syntax_uid=str(meta.TransferSyntaxUID),
         )
-    except (InvalidDicomError, AttributeError) as error:
+    except OSError:
+        raise
+    except (MemoryError, *PARSE_ERRORS) as error:  # the former: of a length that no file has
         raise Refused(f"{path.name} is no Part 10 file with a SOP class and a transfer syntax") from error

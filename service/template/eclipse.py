@@ -54,7 +54,7 @@ def _root(data: bytes) -> ET.Element:
         raise TemplateRefused("the file declares a document type; an exported template does not")
     try:
         root = ET.fromstring(data)
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # the latter two: an encoding that is none here
         raise TemplateRefused(f"the file is not XML: {error}") from error
     if root.tag not in _ROOTS:
         raise TemplateRefused(f"the file's root is <{root.tag}>, expected <{'> or <'.join(_ROOTS)}>")

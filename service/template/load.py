@@ -13,6 +13,7 @@ from service.template.model import FORMAT, Entry, Template
 from service.template.references import problems
 from service.template.steps import Directions, Ring, Section, Step
 
+_LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thousand parts
 _TABLES: dict[str, type[Section]] = {
     "steps": Step,
     "structure": Entry,
@@ -42,9 +43,14 @@ def load_template(path: Path, codes: Collection[str] = tuple(CATALOGUE)) -> Temp
 
 def parse_template(text: str, origin: str, codes: Collection[str] = tuple(CATALOGUE)) -> Template:
     """The template in a text; `origin` names it in messages. Raises TemplateRefused like `load_template`."""
+    if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
+        raise TemplateRefused(f"the template {origin} has a line of more than {_LONGEST_LINE} characters")
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also of a number with thousands of digits, or endless nesting
         raise TemplateRefused(f"the template {origin} is not TOML: {error}") from error
     try:
         template = Template.model_validate(tree)

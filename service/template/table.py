@@ -13,6 +13,7 @@ COLUMNS = (
     "name", "from", "colour", "type", "number", "code_value", "code_scheme", "code_meaning", "description", "when_empty",
 )  # fmt: skip
 _OTHER_WORDS = {"color": "colour", "code": "from", "structure": "name", "roi": "name", "volume_type": "type"}
+_LONGEST_COLOUR = 40
 _NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -30,12 +31,15 @@ def read_table(data: bytes, name: str, codes: Collection[str]) -> Imported:
     reader = csv.DictReader(
         io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
     )
-    reader.fieldnames = _columns(reader.fieldnames or ())
-    rows = [
-        _row(reader.line_num, cells)
-        for cells in reader
-        if any(str(cell or "").strip() for cell in cells.values())
-    ]
+    try:
+        reader.fieldnames = _columns(reader.fieldnames or ())
+        rows = [
+            _row(reader.line_num, cells)
+            for cells in reader
+            if any(str(cell or "").strip() for cell in cells.values())
+        ]
+    except csv.Error as error:
+        raise TemplateRefused(f"line {reader.line_num}: the table cannot be read: {error}") from error
     if not rows:
         raise TemplateRefused("the table has no rows below its header")
     return Imported(name=name, placed=place(rows, codes))
@@ -78,7 +82,7 @@ def _row(line: int, cells: Mapping[str, str | None]) -> Row:
 
 
 def _number(line: int, text: str) -> int | None:
-    if text and not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text)):
         raise TemplateRefused(f"line {line}, number: '{text}'; allowed: 1 to 9999")
     return int(text) if text else None
 
@@ -90,8 +94,8 @@ def _colour(line: int, text: str) -> tuple[int, int, int] | None:
     if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
         red, green, blue = bytes.fromhex(text[1:])
         return red, green, blue
-    numbers = [int(part) for part in _NUMBERS.findall(text)]
-    if len(numbers) != 3 or max(numbers) > 255:
+    numbers = [int(part) for part in _NUMBERS.findall(text[:_LONGEST_COLOUR])]
+    if len(text) > _LONGEST_COLOUR or len(numbers) != 3 or max(numbers) > 255:
         raise TemplateRefused(
             f"line {line}, colour: '{text}'; allowed: '#rrggbb' or three numbers from 0 to 255"
         )

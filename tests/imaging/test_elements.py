@@ -2,14 +2,15 @@ import contextlib
 import io
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset, Sequence, dcmread
+from pydicom import Dataset, Sequence, dcmread, dcmwrite
 
-from imaging.elements import MalformedStream, elements, items, open_stream
+from imaging.elements import MalformedStream, elements, end_of, items, open_stream
 from imaging.errors import ImageRefused, StructureSetUnreadable
 from imaging.headers import parse_header
 from imaging.rtstruct import read_structure_set, write_structure_set
@@ -81,3 +82,40 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(
             damaged[int(place * (len(damaged) - 1))] = value
         with contextlib.suppress(ImageRefused, StructureSetUnreadable):
             read(bytes(damaged))
+
+
+def test_deep_nesting_can_be_refused_at_its_first_sight() -> None:
+    head = struct.pack("<HHLHHL", 0x0008, 0x1140, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
+    for depth, is_refused in ((32, False), (33, True), (10_000, True)):
+        stream = open_stream(head * depth)
+        element = next(elements(stream.data, 0, len(stream.data), stream.encoding))
+        with (
+            pytest.raises(MalformedStream, match="deeper than 32") if is_refused else contextlib.nullcontext()
+        ):
+            end_of(stream.data, element, len(stream.data), stream.encoding, 32)
+
+
+def deflated(data_set: bytes) -> bytes:
+    file = dcmread(io.BytesIO(NESTED))
+    file.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    buffer = io.BytesIO()
+    dcmwrite(buffer, file)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    head = open_stream(buffer.getvalue()).header_end
+    return buffer.getvalue()[:head] + packer.compress(data_set) + packer.flush()
+
+
+def test_a_deflated_stream_that_swells_without_bounds_is_refused() -> None:
+    stream = open_stream(NESTED)
+    plain = NESTED[stream.start :]
+    assert open_stream(deflated(plain + bytes(1 << 20))).data.startswith(plain)
+    with pytest.raises(MalformedStream, match="swollen from"):
+        open_stream(deflated(plain + bytes(1 << 25)))
+
+
+def test_zeros_behind_the_last_element_are_padding() -> None:
+    stream = open_stream(NESTED)
+    padded = NESTED + bytes(8000)
+    found = [list(elements(data, stream.start, len(data), stream.encoding)) for data in (NESTED, padded)]
+    assert found[0] == found[1]
+    assert read_structure_set(PLAIN + bytes(8000)).rois[0].name == read_structure_set(PLAIN).rois[0].name

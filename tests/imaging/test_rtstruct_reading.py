@@ -231,3 +231,10 @@ def test_files_that_are_no_structure_set_are_refused() -> None:
     for data in (b"", b"hello", PLAIN[:300], PLAIN[: len(PLAIN) // 2], image):
         with pytest.raises(StructureSetUnreadable):
             read_structure_set(data)
+
+
+def test_a_value_of_the_wrong_kind_is_refused_with_the_reason() -> None:
+    explicit = part10(dcmread(io.BytesIO(PLAIN)), ExplicitVRLittleEndian)
+    spoiled = explicit.replace(b"\x08\x00\x16\x00UI", b"\x08\x00\x16\x00FD")
+    with pytest.raises(StructureSetUnreadable, match="cannot be read as DICOM"):
+        read_structure_set(spoiled)

@@ -260,3 +260,20 @@ def _file(folder: Path, text: str) -> Path:
 
 def _json(value: object) -> str:
     return repr(value).replace("'", '"').replace("True", "true")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x = " + "[" * 5000 + "]" * 5000, "x = " + "9" * 5000, ".".join(["a"] * 100_000) + " = 1"],
+    ids=["nested", "digits", "parts"],
+)
+def test_what_the_parser_of_toml_cannot_bear_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsRefused, match=r"node\.toml"):
+        load_settings(file, {})
+
+
+def test_json_without_end_in_the_environment_is_refused() -> None:
+    with pytest.raises(SettingsRefused, match="is not JSON"):
+        load_settings(None, {"CONTOUR_NODE_RULES": "[" * 200_000})

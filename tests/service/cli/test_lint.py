@@ -134,3 +134,15 @@ def test_a_wrong_call(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         main(["lint", str(file), "--profile", "unheard_of"])
     assert left.value.code == 2
     assert "invalid choice: 'unheard_of'" in capsys.readouterr().err
+
+
+def test_a_damaged_file_beside_the_ct_does_not_matter(
+    file: Path, ct: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = (ct / "deeper" / "0.dcm").read_bytes()
+    nested = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 3000
+    place = image.index(b"\x08\x00\x16\x00UI")
+    (ct / "deep.dcm").write_bytes(image[:place] + nested + image[place:])
+    (ct / "cut.dcm").write_bytes(image[:place])
+    (ct / "noise.dcm").write_bytes(image[:132] + b"\xff" * 100)
+    assert said(capsys, str(file), "--ct", str(ct))[0] == 0

@@ -140,3 +140,9 @@ def test_texts_cannot_leave_their_place_in_the_file() -> None:
     nasty = "Larynx&#10;[[structure]]&quot;\\"
     text = read_eclipse(one(f'<Structure ID="Larynx"/><Structure ID="{nasty}"/>'), CODES).toml(CODES)
     assert [entry.name for entry in parse_template(text, "it").structure] == ["Larynx"]
+
+
+@pytest.mark.parametrize("encoding", ["x-none", "cp500", "utf-7", "utf-32"])
+def test_an_encoding_that_the_parser_does_not_know_is_refused(encoding: str) -> None:
+    with pytest.raises(TemplateRefused, match="not XML"):
+        read_eclipse(f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + one(""), CODES)

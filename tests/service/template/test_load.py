@@ -183,3 +183,13 @@ def test_a_structure_that_the_catalogue_does_not_know_says_what_it_is() -> None:
 def test_without_a_file_everything_goes_out() -> None:
     assert default_template().unlisted == "send"
     assert CATALOGUE["Larynx"].interpreted_type == InterpretedType.ORGAN
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x = " + "[" * 5000 + "]" * 5000, "x = " + "9" * 5000, ".".join(["a"] * 100_000) + " = 1"],
+    ids=["nested", "digits", "parts"],
+)
+def test_what_the_parser_of_toml_cannot_bear_is_refused(text: str) -> None:
+    with pytest.raises(TemplateRefused, match=r"it\.toml"):
+        parse_template(HEAD + text, "it.toml")

@@ -78,3 +78,21 @@ def test_what_is_wrong_is_named_by_line(text: str, says: str) -> None:
 def test_another_encoding_is_refused() -> None:
     with pytest.raises(TemplateRefused, match="CSV UTF-8"):
         read_table("name\nRückenmark\n".encode("cp1252"), "ours", CODES)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("A," + "x" * 200_000, "cannot be read"),
+        ("A," + "9" * 5000, "colour"),
+        ("A,1 2 " + "9" * 5000, "colour"),
+    ],
+)
+def test_cells_without_end_are_refused(row: str, told: str) -> None:
+    with pytest.raises(TemplateRefused, match=told):
+        table(f"name,colour\n{row}\n")
+
+
+def test_a_number_without_end_is_refused() -> None:
+    with pytest.raises(TemplateRefused, match="number"):
+        table("name,number\nA," + "9" * 5000 + "\n")

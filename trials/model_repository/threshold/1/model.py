@@ -1,5 +1,7 @@
 """Two structures by threshold: a model for trials of the node, no organs. Obeys the interface of a contouring model."""
 
+from typing import Any
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
@@ -9,11 +11,11 @@ LOWEST_HU = (50, 500)
 class TritonPythonModel:
     """Structure i is where the CT is at least LOWEST_HU[i]."""
 
-    def execute(self, requests):
+    def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request."""
         return [self._answer(request) for request in requests]
 
-    def _answer(self, request):
+    def _answer(self, request: Any) -> Any:
         hu = pb_utils.get_input_tensor_by_name(request, "hu").as_numpy()
         planes = np.zeros((1, *hu.shape), np.uint8)
         for bit, lowest in enumerate(LOWEST_HU):
