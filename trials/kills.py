@@ -23,8 +23,10 @@ from trials.sender import Scanner, listens
 from trials.series import Ledger, make_series
 
 _SCANNERS = 3
-_LISTENS_WITHIN_S = 30.0
-_LONGEST_LIFE_S = 0.08
+_WITHIN_S = 30.0
+_MOST_SLICES = 6
+_LONGEST_MOMENT_S = 0.02
+_LONGEST_START_S = 0.2
 _KILLED_AT_START = 0.15
 _CHECK_EVERY = 50
 
@@ -67,7 +69,7 @@ def kill_receiver(folder: Path, kills: int, seed: int, database_url: str | None 
         for tally.kills in range(1, kills + 1):
             before = len(tally.ledger.acknowledged)
             receiver = RoleProcess("receive", settings_file, folder / "node.log")
-            _live(chance, port)
+            _live(chance, port, tally.ledger)
             if not receiver.is_alive():
                 tally.faults.append(f"life {tally.kills}: it ended by itself with {receiver.exit_code()}")
             receiver.kill()
@@ -83,13 +85,16 @@ def kill_receiver(folder: Path, kills: int, seed: int, database_url: str | None 
     return tally
 
 
-def _live(chance: random.Random, port: int) -> None:
-    """Wait for the instant of the kill."""
-    if chance.random() >= _KILLED_AT_START:
-        deadline = time.monotonic() + _LISTENS_WITHIN_S
-        while time.monotonic() < deadline and not listens(port):
-            time.sleep(0.005)
-    time.sleep(chance.random() * _LONGEST_LIFE_S)
+def _live(chance: random.Random, port: int, ledger: Ledger) -> None:
+    """Wait for the instant of the kill: some while it starts, most a moment after some slices were acknowledged."""
+    if chance.random() < _KILLED_AT_START:
+        time.sleep(chance.random() * _LONGEST_START_S)
+        return
+    wanted = len(ledger.acknowledged) + chance.randint(0, _MOST_SLICES)
+    deadline = time.monotonic() + _WITHIN_S
+    while time.monotonic() < deadline and not (listens(port) and len(ledger.acknowledged) >= wanted):
+        time.sleep(0.002)
+    time.sleep(chance.random() * _LONGEST_MOMENT_S)
 
 
 def _scan(number: int, seed: int, port: int, ledger: Ledger, stop: threading.Event) -> None:

@@ -181,6 +181,10 @@ connect_timeout_s = 2
 url = "{node.triton.url}"
 model_repository = "{(node.folder / "models").resolve()}"
 embedded = false
+[keep]
+refuse_below_free_bytes = 0
+refuse_below_free_percent = 0
+warn_below_free_percent = 0
 [assemble]
 quiet_s = {QUIET_S}
 incomplete_timeout_s = 2

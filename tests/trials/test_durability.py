@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.store import JobState
-from tests.support.small_node import SmallNode, model
+from tests.support.small_node import SmallNode
 from tests.support.triton import ENVIRONMENT
 from trials.destination import Destination
 from trials.durability import run
@@ -56,8 +56,7 @@ def test_a_job_that_is_stuck_and_a_structure_set_of_nobody_are_seen(
 
 def test_a_job_that_ended_otherwise_than_done_is_seen(small_node: SmallNode, sight: Sight) -> None:
     small_node.receive()
-    seen = small_node.desk.open_jobs()[0]
-    small_node.desk.seal(seen, rule="head-neck", model="hn_oar", model_version=model().version, priority=1)
+    seen = small_node.job()
     small_node.book.cancel(seen.id)
     assert small_node.job().state is JobState.CANCELLED
     series = make_series("OTHER", 3)
