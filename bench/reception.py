@@ -1,12 +1,14 @@
-"""How fast images come in: the node beside DCMTK's storescp and Orthanc, sent to by DCMTK's storescu.
+"""How fast images come in: the node beside DCMTK's storescp, Orthanc and a bare Python receiver, sent to by storescu.
 
-    python -m bench.reception [--reps 3] [--slices 200] [--associations 1,4] [--peers ours,storescp,orthanc]
-        [--peer 'NAME=COMMAND {port} {out}'] [--ours NAME=HOST:PORT:AET[:PID]] [--tmp DIR]
+    python -m bench.reception [--reps 3] [--slices 200] [--associations 1,4] [--peers ours,storescp,orthanc,bare]
+        [--bare bare_scp.py] [--data DIR] [--peer 'NAME=COMMAND {port} {out}'] [--ours NAME=HOST:PORT:AET[:PID]] [--tmp DIR]
 
-Every run of ours, of storescp and of Orthanc starts a fresh process on an empty folder; passes are interleaved and
-medians given. Ours answers after fsync of file and folder and after the row is committed; the others do not
-(storescp: no fsync at all). TCP_NODELAY=1 stands in their environment: without it Nagle's algorithm holds each of
-their answers back for 40 ms and there is nothing to compare. A run counts only if every image got success.
+Every run of ours, of storescp, of Orthanc and of the bare receiver starts a fresh process on an empty folder; passes are
+interleaved and medians given, with the ratio of ours to each. Ours answers once the file outlasts a power cut and its
+row is committed; Orthanc syncs its file (SyncStorageArea, its default); the bare receiver (a few lines of Python that
+check nothing) syncs its file and has no database; storescp syncs nothing. TCP_NODELAY=1 stands in their environment:
+without it Nagle's algorithm holds each of their answers back for 40 ms and there is nothing to compare. A run counts
+only if every image got success.
 """
 
 import argparse
@@ -138,6 +140,8 @@ def command_of(name: str, port: int, out: Path, extra: dict[str, str]) -> tuple[
         access = {"RemoteAccessAllowed": False, "DicomAlwaysAllowStore": True, "Plugins": []}
         settings.write_text(json.dumps(folders | ports | access))
         return ["Orthanc", str(settings)], {"TCP_NODELAY": "1"}
+    if name == "bare":
+        return [sys.executable, extra["bare"], str(port), str(out), "--fsync"], {}
     return shlex.split(extra[name].format(port=port, out=out)), {}
 
 
@@ -219,6 +223,14 @@ def print_table(runs: dict[tuple[str, int], list[Run]], slices: int) -> None:
                 f"| {name} | {middle[0]:.0f} | {best:.0f} | {middle[1]:.0f} | {middle[2]:.2f} | {middle[3]:.0f} "
                 f"| {stored}/{count * slices} | {len(taken)} |"
             )
+        if any(name == "ours" for name, _ in rows):
+            print_ratios({name: statistics.median(run.mb_s for run in taken) for name, taken in rows})
+
+
+def print_ratios(mb_s: dict[str, float]) -> None:
+    """Prints how ours compares with each of the others."""
+    others = [f"{mb_s['ours'] / speed:.2f}x {name}" for name, speed in mb_s.items() if name != "ours"]
+    print("ours: " + ", ".join(others))
 
 
 def main() -> None:
@@ -227,26 +239,34 @@ def main() -> None:
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--slices", type=int, default=200)
     parser.add_argument("--associations", default="1,4")
-    parser.add_argument("--peers", default="ours,storescp,orthanc")
+    parser.add_argument("--peers", default="ours,storescp,orthanc,bare")
+    parser.add_argument(
+        "--bare", default="../shared/bench/cstore/bare_scp.py", help="the bare receiver's program"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with ct0, ct1, ...: one series each; absent: noise is made"
+    )
     parser.add_argument("--peer", action="append", default=[], help="NAME=COMMAND {port} {out}")
     parser.add_argument(
         "--ours", action="append", default=[], help="NAME=HOST:PORT:AET[:PID], already running"
     )
     parser.add_argument("--tmp", type=Path, help="where images are made and stored; tmpfs takes the disk out")
     options = parser.parse_args()
-    extra = dict(peer.split("=", 1) for peer in options.peer)
+    named = dict(peer.split("=", 1) for peer in options.peer)
+    extra = {"bare": options.bare, **named}
     running = dict(ours.split("=", 1) for ours in options.ours)
     counts = [int(count) for count in options.associations.split(",")]
     names = [name for name in options.peers.split(",") if name not in ("", "none")]
     runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
     with tempfile.TemporaryDirectory(dir=options.tmp) as folder:
         tmp = Path(folder)
-        for number in range(max(counts)):
-            make_series(tmp / f"ct{number}", number, options.slices)
+        data = options.data or tmp
+        for number in range(max(counts) if options.data is None else 0):
+            make_series(data / f"ct{number}", number, options.slices)
         for _ in range(options.reps):
             for count in counts:
-                folders = [tmp / f"ct{number}" for number in range(count)]
-                for name in [*names, *extra]:
+                folders = [data / f"ct{number}" for number in range(count)]
+                for name in [*names, *named]:
                     os.sync()
                     with receiver(name, tmp, extra) as (port, pid):
                         runs[name, count].append(send("127.0.0.1", port, "ANY-SCP", folders, pid, tmp))

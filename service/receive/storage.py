@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from service.errors import Refused
 from service.receive import file_meta
@@ -122,7 +123,7 @@ class Storage:
             origin=incoming.origin,
         )
         stored = self._files.put(request.sop_instance_uid, iter(intake), header=file_meta.encode(meta))
-        identity = intake.identity()
+        identity = intake.identity
         try:
             outcome = self._recorder.record(received_instance(meta, identity, stored))
         except Refused:
@@ -176,7 +177,7 @@ class _Intake:
                 raise _Unwanted(Status.OUT_OF_RESOURCES, f"larger than {self._maximum_bytes} bytes")
             self._reader.feed(fragment)
             yield fragment
-        identity = self.identity()
+        identity = self.identity
         if identity.sop_class_uid != self._request.sop_class_uid:
             raise _Unwanted(
                 Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs from the request's"
@@ -185,8 +186,9 @@ class _Intake:
             comment = "SOP Instance UID differs from the request's"
             raise _Unwanted(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, comment)
 
+    @cached_property
     def identity(self) -> Identity:
-        """Returns who the instance is, once all of it has passed."""
+        """Who the instance is, once all of it has passed."""
         return self._reader.finish()
 
 

@@ -96,7 +96,8 @@ class SocketReader:
             whole_s, rest_s = divmod(max(within_s, 1e-3), 1)
             time_value = struct.pack("ll", int(whole_s), int(rest_s * 1e6))
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time_value)
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_value)
+            if self._timeout_s is None:  # an answer that nobody takes: any limit will do
+                self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_value)
         else:
             self._connection.settimeout(within_s)
         self._timeout_s = within_s

@@ -62,7 +62,7 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
     """Starts receivers over one storage folder and one database."""
     with ExitStack() as stack:
 
-        def start(**receive: object) -> Node:
+        def start(*, has_room: Callable[[], str | None] = lambda: None, **receive: object) -> Node:
             url = f"sqlite:///{tmp_path}/node.sqlite"
             upgrade(url)
             database = Database(url, busy_timeout_s=2)
@@ -71,7 +71,10 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
             root = tmp_path / "store"
             log = AuditLog(database)
             trail = stack.enter_context(Trail(log, role="receive"))
-            receiver = stack.enter_context(Receiver(settings(**receive), FileStore(root), recorder, trail))
+            files = FileStore(root)
+            receiver = stack.enter_context(
+                Receiver(settings(**receive), files, recorder, trail, has_room=has_room)
+            )
             return Node(
                 receiver=receiver,
                 root=root,

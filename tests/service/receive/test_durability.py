@@ -12,7 +12,7 @@ import pytest
 
 from service.store import Database, FileStore, StoredFile
 from tests.service.receive.client import RawPeer, pdvs, store_command
-from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
+from tests.service.receive.samples import CT, EXPLICIT, IMPLICIT, SERIES, ct_slice, encoded
 
 pytestmark = pytest.mark.network
 
@@ -126,6 +126,60 @@ def test_a_full_file_system_is_out_of_resources_until_there_is_room(tmp_path):
         assert list(recorded(tmp_path)) == [f"{SERIES}.2"]
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_read_only_file_system_is_out_of_resources(tmp_path):
+    disk = tmp_path / "store"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small tmpfs")
+    try:
+        data = encoded(ct_slice(), EXPLICIT)
+        with receiver_process(tmp_path) as (_, port), RawPeer(port) as peer:
+            peer.associate()
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            assert peer.store(data, sop_instance_uid=f"{SERIES}.1").Status == 0xA700
+            subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+            assert peer.store(data, sop_instance_uid=f"{SERIES}.1").Status == 0
+        assert list(recorded(tmp_path)) == [f"{SERIES}.1"]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_without_room_nothing_is_taken_and_the_reason_is_told(start_node):
+    reasons: list[str | None] = ["disk nearly full", None]
+    node = start_node(has_room=lambda: reasons.pop(0))
+    data = encoded(ct_slice(), EXPLICIT)
+    with RawPeer(node.port) as peer:
+        peer.associate()
+        answer = peer.store(data, sop_instance_uid=f"{SERIES}.1")
+        assert (answer.Status, answer.ErrorComment) == (0xA700, "disk nearly full")
+        assert node.files() == []
+        assert peer.store(data, sop_instance_uid=f"{SERIES}.1").Status == 0
+
+
+def test_an_image_sent_again_by_another_leaves_one_file_and_two_jobs(node):
+    data = encoded(ct_slice(), EXPLICIT)
+    for calling in ("SCANNER", "ARCHIVE", "SCANNER"):
+        with RawPeer(node.port) as peer:
+            peer.associate(calling=calling)
+            assert peer.store(data, sop_instance_uid=f"{SERIES}.1").Status == 0
+    assert len(node.files()) == 1
+    assert sorted((job.calling_aet, job.slice_count) for job in node.job_rows()) == [
+        ("ARCHIVE", 1),
+        ("SCANNER", 1),
+    ]
+
+
+def test_the_same_image_in_another_transfer_syntax_is_refused_with_that_reason(node):
+    with RawPeer(node.port) as peer:
+        peer.associate((CT, [EXPLICIT]), (CT, [IMPLICIT]))
+        assert peer.store(encoded(ct_slice(), EXPLICIT), sop_instance_uid=f"{SERIES}.1").Status == 0
+        answer = peer.store(encoded(ct_slice(), IMPLICIT), sop_instance_uid=f"{SERIES}.1", context_id=3)
+        assert answer.Status == 0x0111
+        assert answer.ErrorComment == "this SOP Instance UID is kept in another transfer syntax"
+    assert len(node.files()) == 1
 
 
 def test_without_the_database_nothing_is_acknowledged(node):
