@@ -192,19 +192,13 @@ def sweeper(settings: Settings, store: Store) -> Sweeper:
         files=store.files,
         gauge=disk_gauge(settings),
         settings=settings.keep,
-        clock=utc_now,
         tell=Deletions(AuditLog(store.database)),
     )
 
 
 def disk_gauge(settings: Settings) -> DiskGauge:
     """What tells whether the storage folder has room."""
-    return DiskGauge(
-        settings.node.storage_dir,
-        refuse_below_bytes=settings.keep.refuse_below_free_bytes,
-        refuse_below_percent=settings.keep.refuse_below_free_percent,
-        warn_below_percent=settings.keep.warn_below_free_percent,
-    )
+    return DiskGauge.of(settings.node.storage_dir, settings.keep)
 
 
 def watch(settings: Settings, stop: threading.Event) -> None:

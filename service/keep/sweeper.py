@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from service.config import KeepSettings
 from service.errors import TryAgain
-from service.store import Checkable, Clock, DiskGauge, Expired, FileStore, Keeper, Kind, Policy, Room
+from service.store import Checkable, Clock, DiskGauge, Expired, FileStore, Keeper, Kind, Policy, Room, utc_now
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # rows in a transaction
@@ -33,7 +33,7 @@ class Sweeper:
     files: FileStore
     gauge: DiskGauge
     settings: KeepSettings
-    clock: Clock
+    clock: Clock = utc_now
     tell: Callable[[Removed], None]  # is told of what was removed, a series or job at a time
 
     def run(self, stop: threading.Event) -> None:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
+from service.config import KeepSettings
 from service.store.part_files import translated
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,16 @@ class DiskGauge:
         self._looked_at: float | None = None
         self._room = Room.ENOUGH
         self._free_bytes = 0
+
+    @classmethod
+    def of(cls, folder: Path, keep: KeepSettings) -> Self:
+        """The gauge of a folder with the limits of the settings."""
+        return cls(
+            folder,
+            refuse_below_bytes=keep.refuse_below_free_bytes,
+            refuse_below_percent=keep.refuse_below_free_percent,
+            warn_below_percent=keep.warn_below_free_percent,
+        )
 
     def __call__(self) -> str | None:
         """Why nothing new may be written now; None while there is room."""
