@@ -24,6 +24,7 @@ _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES = (
 )
 _WANTED = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES})
 _PATIENT_ID = 0x00100020
+_NOT_SKIMMED = _WANTED | {_PATIENT_ID}
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _EXPLICIT_HEADER, _IMPLICIT_HEADER = struct.Struct("<HH2sH"), struct.Struct("<HHL")
 _VR = re.compile(rb"[A-Z]{2}")
@@ -256,7 +257,7 @@ def _past_explicit(data: memoryview, at: int) -> int:
     last = len(data) - 8
     while at <= last:
         group, element, vr, length = _EXPLICIT_HEADER.unpack_from(data, at)
-        if vr not in _SHORT_VRS or group < 3 or group == 0xFFFE or group << 16 | element in _WANTED:
+        if vr not in _SHORT_VRS or group < 3 or group == 0xFFFE or group << 16 | element in _NOT_SKIMMED:
             return at
         at += 8 + length
     return at
@@ -267,7 +268,7 @@ def _past_implicit(data: memoryview, at: int) -> int:
     last = len(data) - 8
     while at <= last:
         group, element, length = _IMPLICIT_HEADER.unpack_from(data, at)
-        if length == _UNDEFINED or group < 3 or group == 0xFFFE or group << 16 | element in _WANTED:
+        if length == _UNDEFINED or group < 3 or group == 0xFFFE or group << 16 | element in _NOT_SKIMMED:
             return at
         at += 8 + length
     return at

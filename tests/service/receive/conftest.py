@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.audit import Trail
-from service.config import Peer, ReceiveSettings, Rule, Settings
+from service.config import AuditSettings, Peer, ReceiveSettings, Rule, Settings
 from service.receive.server import Receiver
 from service.store import AuditEvent, AuditLog, Database, FileStore, JobBook, JobStatus, Recorder, upgrade
 
@@ -48,9 +48,10 @@ class Node:
         return [entry.event for entry in self.audit.entries()]
 
 
-def settings(**receive: object) -> Settings:
+def settings(audit: dict[str, object] | None = None, **receive: object) -> Settings:
     values: dict[str, object] = {"host": "127.0.0.1", "port": 0, "ae_title": "NODE"}
     return Settings(
+        audit=AuditSettings.model_validate(audit or {}),
         receive=ReceiveSettings.model_validate(values | receive),
         destinations={"tps": Peer(ae_title="TPS", host="127.0.0.1", port=104)},
         rules=(Rule(name="brain", called_aet="BRAIN", model="hn_oar", destinations=("tps",)),),
