@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from service.cli.main import main
+from service.store import AuditLog, Database, JobState, Recorder, upgrade
+from tests.support.arrivals import Node
+from tests.support.audit_schema import violations
+from tests.support.clock import ManualClock
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    file = tmp_path / "settings.toml"
+    file.write_text(f'[node]\nstorage_dir = "{tmp_path / "store"}"\n')
+    return file
+
+
+@pytest.fixture
+def job_id(tmp_path: Path, settings_file: Path) -> int:
+    """The number of a job that was refused."""
+    url = f"sqlite:///{tmp_path / 'store' / 'contour-node.sqlite'}"
+    upgrade(url)
+    database = Database(url)
+    with Recorder(database) as recorder:
+        node = Node(database=database, clock=ManualClock(), recorder=recorder)
+        number = node.job_in(JobState.REFUSED)
+    database.close()
+    return number
+
+
+def listed(settings_file: Path, capsys: pytest.CaptureFixture[str], *more: str) -> list[dict[str, object]]:
+    capsys.readouterr()
+    assert main(["audit", "--settings", str(settings_file), "--json", *more]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_who_looks_and_who_orders_stands_in_the_trail(settings_file, job_id, capsys) -> None:
+    with_settings = ["--settings", str(settings_file)]
+    assert main(["show", str(job_id), *with_settings]) == 0
+    assert main(["retry", str(job_id), *with_settings]) == 0
+    assert main(["rerun", str(job_id), *with_settings]) == 1  # it is open again: not allowed
+    assert main(["cancel", "4711", *with_settings]) == 1
+    found = listed(settings_file, capsys)
+    assert [(e["kind"], e["target"], e["job_id"], e["outcome"]) for e in found] == [
+        ("looked at", "show", job_id, "0"),
+        ("ordered", "retry", job_id, "0"),
+        ("ordered", "rerun", job_id, "4"),
+        ("ordered", "cancel", 4711, "4"),
+    ]
+    assert all(e["actor"] and e["role"] == "cli" for e in found)
+    assert [e["study_uid"] for e in found] == ["1.2.3", "1.2.3", "1.2.3", ""]
+
+
+def test_the_trail_is_listed_by_time_and_as_messages(settings_file, job_id, capsys) -> None:
+    main(["events", str(job_id), "--settings", str(settings_file)])
+    assert listed(settings_file, capsys, "--since", "2100-01-01") == []
+    assert len(listed(settings_file, capsys, "--since", "2020-01-01T00:00:00+01:00", "--study", "1.2.3")) == 1
+    assert main(["audit", "--settings", str(settings_file), "--xml"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert violations(ElementTree.fromstring(line)) == []
+
+
+def test_looking_at_the_trail_changes_nothing(settings_file, job_id, capsys, tmp_path) -> None:
+    assert listed(settings_file, capsys) == []
+    database = Database(f"sqlite:///{tmp_path / 'store' / 'contour-node.sqlite'}")
+    assert AuditLog(database).entries() == []
+    database.close()
