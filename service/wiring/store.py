@@ -1,0 +1,56 @@
+"""The database and the storage folder of these settings."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.config import Settings
+from service.store import Database, DiskGauge, FileStore, JobBook, upgrade
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The database and the folder of files that every role shares."""
+
+    database: Database
+    files: FileStore
+    book: JobBook
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """The store of a node whose schema is up to date."""
+    prepare(settings)
+    database = open_database(settings)
+    try:
+        yield Store(database=database, files=FileStore(settings.node.storage_dir), book=JobBook(database))
+    finally:
+        database.close()
+
+
+def disk_gauge(settings: Settings) -> DiskGauge:
+    """What tells whether the storage folder has room."""
+    return DiskGauge.of(settings.node.storage_dir, settings.keep)
+
+
+def process_name(role: str) -> str:
+    """A name for leases that no other process has at the same time."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"
+
+
+def prepare(settings: Settings) -> None:
+    """Make the storage folder and bring the database to this version's schema."""
+    settings.node.storage_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+
+
+def open_database(settings: Settings) -> Database:
+    """A connection to the database of these settings; the caller closes it."""
+    return Database(
+        settings.database_url,
+        busy_timeout_s=settings.database.busy_timeout_s,
+        connect_timeout_s=settings.database.connect_timeout_s,
+        pool_size=settings.database.pool_size,
+    )
