@@ -6,7 +6,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from service.errors import Refused
-from service.store import Database, DatabaseUnavailable, upgrade
+from service.store import (
+    Database,
+    DatabaseUnavailable,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    JobState,
+    upgrade,
+)
 from service.store.schema import METADATA
 
 
@@ -54,3 +62,20 @@ def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
 def _set_revision(database: Database, revision: str) -> None:
     with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+def test_the_migrations_allow_every_state_and_kind_that_the_program_writes(database: Database) -> None:
+    allowed: dict[str, str] = {}
+    with database.reading() as connection:
+        for table in ("job", "job_event", "delivery"):
+            for check in inspect(connection).get_check_constraints(table):
+                allowed[str(check["name"])] = check["sqltext"]
+    for name, members in (
+        ("job_state", JobState),
+        ("event_from_state", JobState),
+        ("event_to_state", JobState),
+        ("event_kind", EventKind),
+        ("delivery_state", DeliveryState),
+        ("delivery_kind", DeliveryKind),
+    ):
+        assert [one.value for one in members if f"'{one.value}'" not in allowed[name]] == []
