@@ -127,7 +127,6 @@ def sweeper(settings: Settings, store: Store) -> Sweeper:
         gauge=disk_gauge(settings),
         settings=settings.keep,
         tell=Deletions(AuditLog(store.database)),
-        tell=Deletions(AuditLog(store.database)),
     )
 
 
