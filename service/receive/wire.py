@@ -1,12 +1,12 @@
-"""Bytes from a socket in bounded memory: whatever length a PDU claims, one fixed buffer holds what is read."""
+"""Bytes from a socket in bounded memory: whatever length a PDU claims, no more is held than was asked for."""
 
 import socket
 import ssl
 import struct
 import time
 
-BUFFER_BYTES = 512 * 1024
-_FIRST_BUFFER_BYTES = 4096  # all that a peer gets that never sends more than a request
+LONGEST_BYTES = 512 * 1024
+_BUFFER_BYTES = 4096  # all that a peer gets that never sends more than a request
 
 
 class PeerGone(Exception):
@@ -14,11 +14,11 @@ class PeerGone(Exception):
 
 
 class SocketReader:
-    """Reads one connection through one reused buffer, small until more comes."""
+    """Reads one connection: headers through one small buffer, what is large into its caller's."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._view = memoryview(bytearray(_FIRST_BUFFER_BYTES))
+        self._view = memoryview(bytearray(_BUFFER_BYTES))
         self._start = 0
         self._end = 0
         self._timeout_s: float | None = None
@@ -33,63 +33,61 @@ class SocketReader:
 
         Raises:
             PeerGone: the connection ended, or the time was up.
-            ValueError: more was asked for than the buffer may hold.
+            ValueError: more was asked for than is ever held.
         """
-        if size > BUFFER_BYTES:
-            raise ValueError(f"{size} bytes asked of a buffer of {BUFFER_BYTES}")
+        if size > LONGEST_BYTES:
+            raise ValueError(f"{size} bytes asked for, of {LONGEST_BYTES} at most")
         if self._end - self._start < size:
             self._gather(size, within_s)
         taken = bytes(self._view[self._start : self._start + size])
         self._start += size
         return taken
 
-    def at_most(self, size: int, *, within_s: float) -> memoryview:
-        """Returns up to ``size`` of the next bytes, all of them if the buffer has room; valid until the next read.
+    def into(self, target: memoryview, *, within_s: float) -> int:
+        """Fills the target with the next bytes and returns how many came: all, unless the connection is slow.
+
+        What is large goes by here: the bytes are copied once, by the kernel.
 
         Raises:
             PeerGone: the connection ended, or nothing came for ``within_s`` seconds.
         """
-        if self._start == self._end:
-            self._start = self._end = 0
-            if size > len(self._view):
-                self._view = memoryview(bytearray(BUFFER_BYTES))
-        missing = min(self._start + size, len(self._view)) - self._end
-        if missing > 0:
-            self._receive(within_s, missing)
-        stop = min(self._end, self._start + size)
-        taken = self._view[self._start : stop]
-        self._start = stop
-        return taken
+        held = min(self._end - self._start, len(target))
+        if not held:
+            return self._receive(target, within_s, waits=True)
+        target[:held] = self._view[self._start : self._start + held]
+        self._start += held
+        return held
 
     def _gather(self, size: int, within_s: float) -> None:
         if self._start + size > len(self._view):
             held = bytes(self._view[self._start : self._end])
             if size > len(self._view):
-                self._view = memoryview(bytearray(BUFFER_BYTES))
+                self._view = memoryview(bytearray(size))
             self._view[: len(held)] = held
             self._start, self._end = 0, len(held)
         deadline = time.monotonic() + within_s
         remaining_s = within_s
         while self._end - self._start < size:
-            self._receive(remaining_s)
+            stop = self._start + max(size, _BUFFER_BYTES)  # no more, so that into() finds the rest in the kernel
+            self._end += self._receive(self._view[self._end : stop], remaining_s, waits=False)
             remaining_s = deadline - time.monotonic()
 
-    def _receive(self, within_s: float, missing: int = 0) -> None:
-        """Reads once: what is there; or, where something is missing, that and no more, waiting for all of it."""
+    def _receive(self, target: memoryview, within_s: float, *, waits: bool) -> int:
+        """Reads once: what is there, or where it ``waits`` all that the target takes."""
         if within_s <= 0:
             raise PeerGone("nothing more came in time")
-        flags = socket.MSG_WAITALL if missing and self._waits_in_kernel else 0
+        flags = socket.MSG_WAITALL if waits and self._waits_in_kernel else 0
         try:
             if within_s != self._timeout_s:
                 self._allow(within_s)
-            got = self._connection.recv_into(self._view[self._end :], missing, flags)
+            got = self._connection.recv_into(target, len(target), flags)
         except (TimeoutError, BlockingIOError) as error:
             raise PeerGone(f"silent for {within_s:.0f} s") from error
         except OSError as error:
             raise PeerGone(f"connection lost: {error}") from error
         if not got:
             raise PeerGone("connection closed by the peer")
-        self._end += got
+        return got
 
     def _allow(self, within_s: float) -> None:
         if self._waits_in_kernel:
