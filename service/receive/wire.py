@@ -68,7 +68,9 @@ class SocketReader:
         deadline = time.monotonic() + within_s
         remaining_s = within_s
         while self._end - self._start < size:
-            stop = self._start + max(size, _BUFFER_BYTES)  # no more, so that into() finds the rest in the kernel
+            stop = self._start + max(
+                size, _BUFFER_BYTES
+            )  # no more, so that into() finds the rest in the kernel
             self._end += self._receive(self._view[self._end : stop], remaining_s, waits=False)
             remaining_s = deadline - time.monotonic()
 
