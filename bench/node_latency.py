@@ -24,10 +24,10 @@ from pydicom import dcmread
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
-from service import wiring
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import EventKind, JobBook, JobState, JobStatus
+from service.wiring.store import opened_store
 
 MIB = 2**20
 
@@ -49,7 +49,7 @@ def main() -> None:
     with (
         running_tps(arguments.out) as tps,
         running_node(arguments.out / "node", tps.port) as settings,
-        wiring.opened_store(settings) as store,
+        opened_store(settings) as store,
     ):
         for number in range(arguments.repeat):
             files = ct_files(volume, CtExport(identity=Identity(patient_id=f"BENCH-{number}")))

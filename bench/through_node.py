@@ -28,10 +28,10 @@ from imaging.structures import CATALOGUE
 from imaging.volume import Volume
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
-from service import wiring
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
+from service.wiring.store import opened_store
 from training.cases import HN_STRUCTURES, Case, openkbp_cases
 
 UP_BACK_LEFT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -53,7 +53,7 @@ def main() -> None:
     with (
         running_tps(arguments.out) as tps,
         running_node(arguments.out / "node", tps.port) as settings,
-        wiring.opened_store(settings) as store,
+        opened_store(settings) as store,
     ):
         for case, whole in list(_patients(arguments.data, arguments.subset))[: arguments.limit]:
             files = _series(case.name, arguments.data / arguments.subset / case.name)

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from imaging.hounsfield import BODY_THRESHOLD_HU
 from imaging.morphology import enclosed
 from imaging.volume import Mask, Volume
 
-THRESHOLD_HU = -350
 OPENING_MM = 8.0
 SHARE = 0.2
 BOARD_ASPECT = 5.0
@@ -57,7 +57,7 @@ class _Face:
     last_column: int
 
 
-def body_of(volume: Volume, threshold_hu: int = THRESHOLD_HU) -> Mask:
+def body_of(volume: Volume, threshold_hu: int = BODY_THRESHOLD_HU) -> Mask:
     """The patient in the CT, filled; empty where nothing in it is like a body."""
     pixels = _pixels(volume.grid.spacing_zyx_mm[1:])
     dense, thick = (np.empty(volume.array_zyx.shape, np.bool_) for _ in range(2))

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from imaging.areas import areas
 from imaging.channels import joined_by_channels
-from imaging.contours import HoleEncoding, PlanarContour, SliceLoops, contours, slice_loops
+from imaging.contours import PlanarContour, SliceLoops, contours, slice_loops
 from imaging.crossings import in_contact
 from imaging.decimation import Chains, decimated
 from imaging.grid import Grid
+from imaging.hole_encoding import HoleEncoding
 from imaging.smoothing import Field, around, blurred, moved_loops
 from imaging.structure_set import GeometricType
 from imaging.volume import Mask

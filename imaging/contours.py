@@ -10,24 +10,16 @@ a voxel edge between two rows: a reader that takes the union of polygons keeps t
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imaging.grid import Grid
+from imaging.hole_encoding import HoleEncoding
 from imaging.keyholes import Outline, join_holes
 from imaging.structure_set import GeometricType
 from imaging.volume import Mask
-
-
-class HoleEncoding(StrEnum):
-    """How polygons say that a part has holes; each is read back alike by the even-odd rule."""
-
-    KEYHOLE = "keyhole"
-    XOR = "xor"
-    NESTED = "nested"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -23,8 +23,9 @@ from imaging.profiles import (
     ExportProfile,
     TransferSyntax,
 )
+from imaging.roi_numbers import roi_numbers
 from imaging.rtstruct_dataset import encodable, encodings_of
-from imaging.rtstruct_request import RESEARCH_USE, RoiContours, StructureSetRequest, roi_numbers
+from imaging.rtstruct_request import RESEARCH_USE, RoiContours, StructureSetRequest
 from imaging.structure_masks import RoiMasks
 from imaging.structures import InterpretedType, Structure
 from imaging.volume import Mask

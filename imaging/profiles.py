@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from imaging.contours import HoleEncoding
+from imaging.hole_encoding import HoleEncoding
 
 LABEL_LIMIT = 16  # Structure Set Label (3006,0002), SH
 SERIES_DESCRIPTION_LIMIT = 64  # Series Description (0008,103E), LO

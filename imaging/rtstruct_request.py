@@ -1,6 +1,5 @@
 """What goes into a structure set, checked as a whole before a byte is written."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from datetime import datetime
 from imaging.contours import PlanarContour
 from imaging.ct import CtSeries
 from imaging.errors import StructureSetNotWritable
+from imaging.roi_numbers import roi_numbers
 from imaging.structures import Structure
 
 LARGEST_NUMBER = 2**31 - 1  # VR IS
@@ -94,13 +94,6 @@ def check_request(request: StructureSetRequest) -> None:
 def numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
     """Each ROI with its number, in order: the one that it asks for, or else the lowest that none asks for."""
     return list(zip(roi_numbers([roi.number for roi in rois]), rois, strict=True))
-
-
-def roi_numbers(wished: Sequence[int | None]) -> list[int]:
-    """For each ROI its number: the wished one, or else the lowest from 1 that nobody wishes, in order."""
-    taken = set(wished)
-    free = (number for number in itertools.count(1) if number not in taken)
-    return [next(free) if number is None else number for number in wished]
 
 
 def described(request: StructureSetRequest) -> str:

@@ -19,7 +19,7 @@ from imaging.profiles import PROFILES
 from imaging.rtstruct_reading import read_structure_set
 from imaging.structure_masks import masks_on_grid
 from imaging.structures import CATALOGUE
-from service.cli import lint
+from service.cli import arguments, lint
 from service.config import SettingsRefused, load_settings
 from service.errors import Refused
 from service.scu.part10 import look_at
@@ -143,7 +143,7 @@ def _check(data: bytes) -> object:
 def _lint(data: bytes) -> object:
     """The verb itself; every file ends in an exit code."""
     parser = argparse.ArgumentParser()
-    lint.add_arguments(parser)
+    arguments.lint(parser)
     out, error = io.StringIO(), io.StringIO()
 
     def run(path: Path) -> int:

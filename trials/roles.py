@@ -1,6 +1,5 @@
 """The node's roles as processes of their own: forked from a parent that has imported them, or by the command line."""
 
-import argparse
 import multiprocessing
 import os
 import signal
@@ -12,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from inference.child import die_with_parent
-from service.cli import roles
+from service.cli.roles import RUNNERS, TRAIL, run_role
 from service.config import load_settings
 from service.supervise import role_command
 
@@ -23,7 +22,8 @@ _STOP_S = 30.0
 def forking_context() -> ForkServerContext:
     """Processes that begin 20 ms after they are asked for: their parent has imported what they need."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["trials.roles"])
+    built_in = [name.partition(":")[0] for name in (*RUNNERS.values(), TRAIL)]
+    context.set_forkserver_preload(["trials.roles", *built_in])
     return context
 
 
@@ -105,4 +105,4 @@ def _run_role(role: str, settings_file: Path, log_file: Path) -> None:
     os.dup2(log, 2)
     os.close(log)
     settings = load_settings(settings_file, {})
-    sys.exit(roles.role(role)(argparse.Namespace(settings_tree=settings)))
+    sys.exit(run_role(role, settings))

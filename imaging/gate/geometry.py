@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.contours import HoleEncoding
 from imaging.ct import CtSeries
 from imaging.elements import inside, items
 from imaging.gate.coordinates import DATA, coordinates
@@ -16,6 +15,7 @@ from imaging.gate.modules import ROI_CONTOURS
 from imaging.gate.planes import Drawn, check_planes
 from imaging.gate.rois import Asked
 from imaging.gate.tree import CONTOURS, Document, Extent, Reader
+from imaging.hole_encoding import HoleEncoding
 from imaging.structure_set import GeometricType
 
 _IMAGES, _TYPE, _COUNT, _IMAGE_UID = 0x30060016, 0x30060042, 0x30060046, 0x00081155

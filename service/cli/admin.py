@@ -1,4 +1,4 @@
-"""The verbs of the admin: look at jobs, give orders about them, see whether everything is there."""
+"""The verbs of the admin: look at jobs, give orders about them."""
 
 import argparse
 import dataclasses
@@ -11,16 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from inference.errors import ModelFailed, ModelUnavailable
-from service import wiring
-from service.config import Peer, Settings, WebDestination
+from service.cli.audit import looked_at, ordered
 from service.errors import Refused
-from service.scu.client import Scu
-from service.scu.outcome import Sent
-from service.send.stow import probe
-from service.send.terms import terms_of
 from service.store import JobState, JobStatus
-from service.tls import check_certificates
+from service.wiring.store import opened_store
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
 DELIVERY_COLUMNS = (
@@ -39,7 +33,7 @@ SHORTENED_TO = 60  # `show` has the whole text
 def jobs(arguments: argparse.Namespace) -> int:
     """List jobs, newest first."""
     states = [_state(word) for word in arguments.state]
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         rows = store.book.list_jobs(states=states, limit=arguments.limit)
     if arguments.json:
         return _print_json([_plain(row) for row in rows])
@@ -47,9 +41,10 @@ def jobs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@looked_at
 def show(arguments: argparse.Namespace) -> int:
     """Show one job with its deliveries."""
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         job = _plain(store.book.job(arguments.job))
         job["deliveries"] = [_plain(row) for row in store.book.deliveries(arguments.job)]
     if arguments.json:
@@ -60,9 +55,10 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@looked_at
 def events(arguments: argparse.Namespace) -> int:
     """Show what happened to a job, oldest first."""
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         store.book.job(arguments.job)
         rows = [_plain(row) for row in store.book.events(arguments.job)]
     if arguments.json:
@@ -71,67 +67,28 @@ def events(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@ordered
 def retry(arguments: argparse.Namespace) -> int:
     """Give a job another chance."""
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         state = store.book.retry(arguments.job)
-    return _print_order(arguments, {"job": arguments.job, "state": state.value})
+    return print_order(arguments, {"job": arguments.job, "state": state.value})
 
 
+@ordered
 def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         number = store.book.rerun(arguments.job)
-    return _print_order(arguments, {"job": number, "state": JobState.RECEIVED.value})
+    return print_order(arguments, {"job": number, "state": JobState.RECEIVED.value})
 
 
+@ordered
 def cancel(arguments: argparse.Namespace) -> int:
     """Stop a job."""
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         store.book.cancel(arguments.job)
-    return _print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
-
-
-def echo(arguments: argparse.Namespace) -> int:
-    """C-ECHO a destination, or ask its DICOMweb for a study; exit code 1 and the reason where it does not answer."""
-    settings: Settings = arguments.settings_tree
-    destination = settings.destination(arguments.destination)
-    timeout_s = terms_of(destination, settings.send).timeout_s
-    if isinstance(destination, WebDestination):
-        outcome = probe(destination, timeout_s=timeout_s)
-    elif isinstance(destination, Peer):
-        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s).echo(destination)
-    else:
-        known = ", ".join([*settings.destinations, *settings.dicomweb, *settings.peers]) or "none"
-        raise Refused(f"no destination or peer {arguments.destination} in the settings; there are: {known}")
-    answered = isinstance(outcome, Sent)
-    reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
-    _print_order(arguments, {"destination": arguments.destination, "answered": answered, "reason": reason})
-    return 0 if answered else 1
-
-
-def check(arguments: argparse.Namespace) -> int:
-    """Say for each part of the node whether it is there; exit code 1 where one is not."""
-    settings: Settings = arguments.settings_tree
-    problems = 0
-    specs = wiring.model_specs(settings)
-    wiring.templates(settings, specs)
-    check_certificates(settings)
-    _line("settings", "valid, with every rule's template")
-    _line("models", ", ".join(f"{s.name} version {s.version}" for s in specs.values()))
-    with wiring.opened_store(settings) as store:
-        store.database.check()
-    _line("database", "answers")
-    try:
-        with wiring.triton_client(settings) as server:
-            server.check()
-            for name in specs:
-                server.ready(name)
-        _line("model server", "answers, returns a known tensor unchanged, has every model")
-    except (ModelUnavailable, ModelFailed) as reason:
-        _line("model server", f"NOT READY: {reason}")
-        problems += 1
-    return 1 if problems else 0
+    return print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
 
 
 def _short(job: JobStatus) -> dict[str, object]:
@@ -193,7 +150,8 @@ def _print_json(value: object) -> int:
     return 0
 
 
-def _print_order(arguments: argparse.Namespace, answer: Mapping[str, object]) -> int:
+def print_order(arguments: argparse.Namespace, answer: Mapping[str, object]) -> int:
+    """Say what became of an order, on one line or as JSON."""
     if arguments.json:
         return _print_json(answer)
     sys.stdout.write(", ".join(f"{key}: {value}" for key, value in answer.items() if value != "") + "\n")
@@ -205,7 +163,3 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     Console().print(table)
-
-
-def _line(what: str, how: str) -> None:
-    sys.stdout.write(f"{what}: {how}\n")

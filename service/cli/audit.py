@@ -6,16 +6,15 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
 
-from service import wiring
 from service.audit import audit_message
 from service.config import Settings
 from service.errors import Refused
 from service.store import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
+from service.wiring.store import opened_store
 
 Command = Callable[[argparse.Namespace], int]
 COLUMNS = (
@@ -32,19 +31,10 @@ COLUMNS = (
 )
 
 
-def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """The options of the verb audit."""
-    verb.add_argument("--since", type=_time, help="from this time on (ISO 8601; UTC where no zone is given)")
-    verb.add_argument("--until", type=_time, help="before this time")
-    verb.add_argument("--study", help="only this Study Instance UID")
-    verb.add_argument("--limit", type=int, default=200, help="most entries, the newest (default: 200)")
-    verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one a line")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """List the trail, oldest first."""
     settings: Settings = arguments.settings_tree
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         audit_log = AuditLog(store.database)
         entries = audit_log.entries(
             since=arguments.since, until=arguments.until, study_uid=arguments.study, limit=arguments.limit
@@ -92,7 +82,7 @@ def _audited(command: Command, kind: AuditKind) -> Command:
 
 def _record(arguments: argparse.Namespace, kind: AuditKind, outcome: AuditOutcome) -> None:
     settings: Settings = arguments.settings_tree
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         AuditLog(store.database).append_for_job(
             arguments.job,
             AuditEvent(kind=kind, outcome=outcome, role="cli", actor=account(), target=arguments.name),
@@ -109,8 +99,3 @@ def account() -> str:
 
 def _plain(entry: AuditEntry) -> dict[str, object]:
     return {"id": entry.id, "at": entry.at.isoformat(timespec="seconds"), **vars(entry.event)}
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

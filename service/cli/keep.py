@@ -6,32 +6,21 @@ import sys
 import threading
 from typing import Any
 
-from service import wiring
-from service.cli import roles
+from service.cli.roles import run_role
 from service.config import Settings
 from service.keep import Removed
 from service.store import Checkable, Keeper, Kind
-
-run_role = roles.role("keep")
-
-
-def add_arguments(keep: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
-    """What the verbs `keep` and `verify` take."""
-    keep.add_argument(
-        "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
-    )
-    what = verify.add_mutually_exclusive_group()
-    what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
-    what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
+from service.wiring.keep import sweeper
+from service.wiring.store import opened_store
 
 
 def keep(arguments: argparse.Namespace) -> int:
     """Run the role keep, or say what it would remove."""
-    if not arguments.dry_run:
-        return run_role(arguments)
     settings: Settings = arguments.settings_tree
-    with wiring.opened_store(settings) as store:
-        due = wiring.sweeper(settings, store).due()
+    if not arguments.dry_run:
+        return run_role("keep", settings)
+    with opened_store(settings) as store:
+        due = sweeper(settings, store).due()
     if arguments.json:
         return _print_json([_plain(one, settings) for one in due])
     for one in due:
@@ -52,15 +41,15 @@ def verify(arguments: argparse.Namespace) -> int:
     fast = settings.model_copy(
         update={"keep": settings.keep.model_copy(update={"verify_rate_bytes": 1 << 40})}
     )
-    with wiring.opened_store(settings) as store:
-        sweeper = wiring.sweeper(fast, store)
+    with opened_store(settings) as store:
+        verifier = sweeper(fast, store)
         if arguments.job is not None:
             store.book.job(arguments.job)
         if arguments.all or arguments.job is not None:
             asked = Keeper(store.database).to_verify(job_id=arguments.job)
-            damaged = sweeper.verify(asked, threading.Event())
+            damaged = verifier.verify(asked, threading.Event())
         else:
-            damaged = sweeper.verify_due(threading.Event())
+            damaged = verifier.verify_due(threading.Event())
     if arguments.json:
         _print_json([{"name": one.name, "path": one.file.path} for one in damaged])
     else:

@@ -18,21 +18,6 @@ from imaging.raw_slice import read_raw
 CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the verb."""
-    parser.add_argument("file", type=Path, help="an RT Structure Set file")
-    parser.add_argument(
-        "--profile",
-        choices=sorted(PROFILES),
-        default="standard",
-        help="the destination's profile (default: standard)",
-    )
-    parser.add_argument(
-        "--ct", type=Path, help="folder with the CT: planes and references are checked against it"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong with the file; 0: nothing but warnings, 1: errors, 2: no RTSTRUCT file, or no such CT."""
     try:

@@ -4,9 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 from inference.errors import ServerNotStarted
-from service.cli import admin, audit, keep, lint, pull, research, roles, template, watch
+from service.cli import arguments as takes
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -16,10 +17,11 @@ Command = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
     parsed = _parser().parse_args(arguments)
-    command: Command = parsed.command
     try:
         if "settings" in parsed:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
+        # By name: this imports what the verb needs, and nothing of the others.
+        command: Command = resolve_name(f"service.cli.{parsed.command}")
         return command(parsed)
     except SettingsRefused as reason:
         return _said(reason, 2)
@@ -41,66 +43,90 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, what in (
-        ("serve", roles.serve, "the whole node: every role as a child process"),
-        ("receive", roles.role("receive"), "the role that takes images in"),
-        ("assemble", roles.role("assemble"), "the role that decides when a series is complete"),
-        ("work", roles.role("work"), "the role that contours"),
-        ("send", roles.role("send"), "the role that delivers structure sets"),
-        ("watch", roles.role("watch"), "the role that shows metrics and health and notifies people"),
-        ("forward-audit", roles.role("forward-audit"), "the role that forwards the audit trail"),
-        ("triton", roles.role("triton"), "the embedded model server"),
-        ("migrate", roles.migrate, "bring the database to this version"),
-        ("check", admin.check, "validate settings, database, models and the model server"),
+        ("serve", "serve:serve", "the whole node: every role as a child process"),
+        ("receive", "roles:run", "the role that takes images in"),
+        ("assemble", "roles:run", "the role that decides when a series is complete"),
+        ("work", "roles:run", "the role that contours"),
+        ("send", "roles:run", "the role that delivers structure sets"),
+        ("watch", "roles:run", "the role that shows metrics and health and notifies people"),
+        ("forward-audit", "roles:run", "the role that forwards the audit trail"),
+        ("triton", "roles:run", "the embedded model server"),
+        ("migrate", "migrate:migrate", "bring the database to this version"),
+        ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
     _admin_verbs(verbs)
-    research.add_arguments(
-        _verb(verbs, "deidentify", research.deidentify, "research copies of what is stored (PS3.15 E)"),
-        _verb(verbs, "reidentify", research.reidentify, "bring back what was drawn on research copies"),
-    )
-    keep.add_arguments(
+    takes.research(
         _verb(
-            verbs, "keep", keep.keep, "the role that removes what is over and verifies the rest", json=True
+            verbs,
+            "deidentify",
+            "research:deidentify",
+            "research copies of what is stored (PS3.15 E)",
         ),
-        _verb(verbs, "verify", keep.verify, "compare stored files with their checksums", json=True),
+        _verb(
+            verbs,
+            "reidentify",
+            "research:reidentify",
+            "bring back what was drawn on research copies",
+        ),
+    )
+    takes.keep(
+        _verb(
+            verbs,
+            "keep",
+            "keep:keep",
+            "the role that removes what is over and verifies the rest",
+            json=True,
+        ),
+        _verb(verbs, "verify", "keep:verify", "compare stored files with their checksums", json=True),
     )
     _watch_verbs(verbs)
-    audit.add_arguments(_verb(verbs, "audit", audit.run, "list the audit trail", json=True))
+    takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _lint_verb(verbs)
-    template.add_arguments(
-        _verb(verbs, "template", template.run, "check a structure template, or import one")
-    )
+    takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
-    pull.add_arguments(_verb(verbs, "pull", pull.run, what, json=True))
-    demo = _verb(verbs, "demo", roles.demo, "phantom CT to structure set and picture, on embedded defaults")
+    takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))
+    demo = _verb(
+        verbs,
+        "demo",
+        "demo:demo",
+        "phantom CT to structure set and picture, on embedded defaults",
+    )
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
 
 
 def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    jobs = _verb(verbs, "jobs", admin.jobs, "list jobs, newest first", json=True)
+    jobs = _verb(verbs, "jobs", "admin:jobs", "list jobs, newest first", json=True)
     jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
     jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
     for name, run, what in (
-        ("show", audit.looked_at(admin.show), "one job whole, with its deliveries"),
-        ("events", audit.looked_at(admin.events), "what happened to a job"),
-        ("retry", audit.ordered(admin.retry), "once more, after a failure or refusal"),
-        ("rerun", audit.ordered(admin.rerun), "contour again, as a new version"),
-        ("cancel", audit.ordered(admin.cancel), "stop a job"),
+        ("show", "admin:show", "one job whole, with its deliveries"),
+        ("events", "admin:events", "what happened to a job"),
+        ("retry", "admin:retry", "once more, after a failure or refusal"),
+        ("rerun", "admin:rerun", "contour again, as a new version"),
+        ("cancel", "admin:cancel", "stop a job"),
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(
-        verbs, "echo", admin.echo, "ask a destination or peer of the settings whether it answers", json=True
+        verbs,
+        "echo",
+        "echo:echo",
+        "ask a destination or peer of the settings whether it answers",
+        json=True,
     )
     echo.add_argument("destination", help="its name in the settings")
 
 
 def _watch_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    health = _verb(verbs, "health", watch.health, "look at the node once; exit code 0: ready", json=True)
+    health = _verb(verbs, "health", "health:health", "look at the node once; exit code 0: ready", json=True)
     health.add_argument("--role", help="only whether this role lives on this machine")
     told = _verb(
-        verbs, "notify-test", watch.notify_test, "send a test message to a recipient of the settings"
+        verbs,
+        "notify-test",
+        "notify:notify_test",
+        "send a test message to a recipient of the settings",
     )
     told.add_argument("recipient", help="its name in watch.notify")
 
@@ -109,14 +135,14 @@ def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     """The verb that needs no settings: it looks at one file."""
     what = "check an RT Structure Set file of any system against a destination's profile"
     verb = verbs.add_parser("lint", help=what, description=what)
-    lint.add_arguments(verb)
-    verb.set_defaults(command=lint.run, name="lint")
+    takes.lint(verb)
+    verb.set_defaults(command="lint:run", name="lint")
 
 
 def _verb(
     verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
-    run: Command,
+    run: str,
     what: str,
     *,
     json: bool = False,

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from service import wiring
 from service.config import Peer, Settings
 from service.errors import Refused
 from service.receive import sop_classes
@@ -22,6 +21,7 @@ from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
 from service.scu.outcome import Failure, Outcome, Sent
 from service.scu.retrieve import Retrieved, Taken, Tell, Wanted, get, move
+from service.wiring.store import opened_store
 
 Answer = TypeVar("Answer")
 Keep = Callable[[Path], Outcome]
@@ -53,25 +53,6 @@ class Row:
     series: FoundSeries
     date: str
     result: Retrieved | None = None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the verb."""
-    parser.add_argument("--peer", required=True, help="name of the archive among peers or destinations")
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--accession", type=_given, help="Accession Number (0008,0050)")
-    which.add_argument("--patient-id", type=_given, help="Patient ID (0010,0020)")
-    which.add_argument("--study", type=_given, help="Study Instance UID (0020,000D)")
-    parser.add_argument(
-        "--series-description", type=_pattern, help="regular expression (case ignored) found in (0008,103E)"
-    )
-    parser.add_argument("--modality", default="CT", help="only series of this modality (default: CT)")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--move-to", help="AE title for C-MOVE (default: this node's own)")
-    how.add_argument("--get", action="store_true", help="C-GET: for an archive that does not know this node")
-    parser.add_argument("--all", action="store_true", help="even where several patients match")
-    parser.add_argument("--dry-run", action="store_true", help="show what would come, and fetch nothing")
-    parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive in s")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -132,7 +113,7 @@ def _answer(found: list[Answer] | Failure) -> list[Answer]:
 
 
 def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
-    with wiring.opened_store(pull.settings) as store, _progress(is_shown) as progress:
+    with opened_store(pull.settings) as store, _progress(is_shown) as progress:
         done = []
         for row in rows:
             task = progress.add_task(row.series.description or row.series.series_uid, total=row.series.images)
@@ -231,16 +212,3 @@ def _line(row: Row) -> dict[str, object]:
 def _result(result: Retrieved) -> str:
     failed = f", {result.failed} failed" if result.failed else ""
     return f"{result.completed} fetched{failed}" + (f": {result.reason}" if result.reason else "")
-
-
-def _given(text: str) -> str:
-    if not text.strip(" *?"):
-        raise argparse.ArgumentTypeError("nothing to look for: every study would match")
-    return text
-
-
-def _pattern(text: str) -> "re.Pattern[str]":
-    try:
-        return re.compile(text, re.IGNORECASE)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from error

@@ -2,33 +2,12 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from imaging.deidentify import Options
-from service import wiring
 from service.cli.audit import account
 from service.keep.research import ResearchDesk, Written, of_job, of_series
 from service.store import AuditEvent, AuditKind, AuditLog, Keeper, PseudonymDesk, utc_now
-
-DEFAULT_PROJECT = "research"
-
-
-def add_arguments(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
-    """What the verbs `deidentify` and `reidentify` take."""
-    what = out.add_mutually_exclusive_group(required=True)
-    what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
-    what.add_argument("--series", metavar="UID", help="everything stored of this series")
-    out.add_argument(
-        "--basic", action="store_true", help="the Basic Profile without any option: no dates, no ages"
-    )
-    out.add_argument(
-        "--keep-name", action="append", default=[], metavar="NAME", help="an ROI name that names nobody"
-    )
-    out.add_argument("--allow-burned-in", action="store_true", help="somebody has looked at the pixels")
-    back.add_argument("files", nargs="+", type=Path, help="structure sets drawn on research copies")
-    for verb in (out, back):
-        verb.add_argument("--out", type=Path, required=True, help="folder to write to")
-        verb.add_argument("--project", default=DEFAULT_PROJECT, help=f"default: {DEFAULT_PROJECT}")
+from service.wiring.store import Store, opened_store
 
 
 def deidentify(arguments: argparse.Namespace) -> int:
@@ -41,7 +20,7 @@ def deidentify(arguments: argparse.Namespace) -> int:
         harmless_names=frozenset(arguments.keep_name),
         allow_burned_in=arguments.allow_burned_in,
     )
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         stored = (
             of_series(store.book, arguments.series)
             if arguments.job is None
@@ -55,7 +34,7 @@ def deidentify(arguments: argparse.Namespace) -> int:
 
 def reidentify(arguments: argparse.Namespace) -> int:
     """Write structure sets with their original references, patient and study."""
-    with wiring.opened_store(arguments.settings_tree) as store:
+    with opened_store(arguments.settings_tree) as store:
         desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=Options())
         written = desk.bring_back(arguments.files, arguments.out)
         _put_on_record(store, arguments, written, job_id=None)
@@ -63,7 +42,7 @@ def reidentify(arguments: argparse.Namespace) -> int:
 
 
 def _put_on_record(
-    store: wiring.Store, arguments: argparse.Namespace, written: Written, *, job_id: int | None
+    store: Store, arguments: argparse.Namespace, written: Written, *, job_id: int | None
 ) -> None:
     event = AuditEvent(
         kind=AuditKind.LOOKED_AT,

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -17,25 +16,6 @@ from service.template.imported import Imported
 from service.template.model import Entry
 from service.template.references import colour_of, type_of
 from service.template.table import read_table
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the acts of the verb to its parser."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    check = acts.add_parser("check", help="validate a template and show what goes out")
-    check.add_argument("file", type=Path, help="the template (TOML)")
-    for act, what in (
-        ("import-eclipse", "Eclipse's structure template (XML)"),
-        ("import-csv", "a table (CSV)"),
-    ):
-        importer = acts.add_parser(act, help=f"make a template from {what}")
-        importer.add_argument("file", type=Path, help=what)
-        importer.add_argument("-o", "--output", type=Path, required=True, help="the template to write (TOML)")
-        importer.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
-    for act_parser in acts.choices.values():
-        act_parser.add_argument(
-            "--model", help="folder name of a model; without it: all that the catalogue knows"
-        )
 
 
 def run(arguments: argparse.Namespace) -> int:

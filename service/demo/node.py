@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inference.errors import ModelFailed, ModelUnavailable
-from service import wiring
 from service.config import Settings, load_settings
 from service.demo.peers import TPS_AET
 from service.errors import Refused, TryAgain
 from service.store import JobBook, JobState, JobStatus
 from service.supervise import role_command
+from service.wiring.model_server import triton_client
 
 START_TIMEOUT_S = 180.0
 JOB_TIMEOUT_S = 900.0
@@ -103,7 +103,7 @@ def _wait_until_ready(settings: Settings, process: subprocess.Popen[bytes], log_
 
 def _models_are_ready(settings: Settings) -> bool:
     try:
-        with wiring.triton_client(settings) as server:
+        with triton_client(settings) as server:
             server.check()
             server.ready("hn_oar")
     except ModelUnavailable:

@@ -15,13 +15,13 @@ from rich.progress import Progress
 from imaging.ct import SourceFile
 from phantoms.dicom import ct_files
 from phantoms.head_neck import make_head_neck
-from service import wiring
 from service.config import Settings
 from service.demo.node import ended_job, running_node
 from service.demo.peers import Tps, running_tps, send_series
 from service.demo.report import print_job, write_picture
 from service.errors import Refused
 from service.store import JobState
+from service.wiring.store import opened_store
 
 console = Console(highlight=False)
 
@@ -40,7 +40,7 @@ def run_demo(ct: Path | None, out: Path) -> int:
     rmtree(node_folder, ignore_errors=True)
     with running_tps(out) as tps:
         console.print("starting the node and its Triton server")
-        with running_node(node_folder, tps.port) as settings, wiring.opened_store(settings) as store:
+        with running_node(node_folder, tps.port) as settings, opened_store(settings) as store:
             _send(series, settings)
             with console.status("") as status:
                 job = ended_job(store.book, series.uid, status.update)

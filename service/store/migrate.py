@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import make_url, text
+from sqlalchemy import Connection, inspect, make_url, text
 
-from service.errors import Refused
 from service.store.database import make_engine, translated
 from service.store.part_files import translated as disk_translated
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 7261936  # any number; the same in every process of this node, and in nothing else
 
 
@@ -26,18 +23,33 @@ def upgrade(url: str) -> None:
         Refused: the database was made by a newer version of this program.
     """
     engine = make_engine(url)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
         with _one_at_a_time(url), translated(), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise Refused(f"the database cannot be brought to this version's schema: {error}") from error
+            if _version(connection) != newest():
+                _migrate(connection)
     finally:
         engine.dispose()
+
+
+def newest() -> str:
+    """The version of this program's schema: the number of the last migration."""
+    return max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _version(connection: Connection) -> str | None:
+    """The version of the database; None where it is new."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return version
+
+
+def _migrate(connection: Connection) -> None:
+    from service.store.schema_history import migrate  # with alembic, that most starts do without
+
+    migrate(connection, MIGRATIONS)
 
 
 @contextmanager

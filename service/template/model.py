@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from imaging.body import THRESHOLD_HU
-from imaging.rtstruct_request import roi_numbers
+from imaging.hounsfield import BODY_THRESHOLD_HU
+from imaging.roi_numbers import roi_numbers
 from imaging.structures import Code, InterpretedType
 from service.template.steps import Section, Step, Word
 
@@ -33,7 +33,7 @@ class Entry(Section):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     source: Word | None = Field(default=None, alias="from")
     external: bool = False
-    threshold_hu: Annotated[int, Field(ge=-900, le=0)] = THRESHOLD_HU
+    threshold_hu: Annotated[int, Field(ge=-900, le=0)] = BODY_THRESHOLD_HU
     steps: tuple[Step, ...] = ()
     send: bool = True
     number: Annotated[int, Field(ge=1, le=9999)] | None = None

@@ -1,9 +1,7 @@
-"""The models, their server, and the templates that fit them."""
+"""The models, and the templates that fit them."""
 
 from collections.abc import Mapping
 
-from inference.client import TritonClient
-from inference.embedded import EmbeddedTriton
 from inference.errors import SpecRefused
 from inference.spec import ModelSpec, load_specs
 from service.config import Settings, SettingsRefused
@@ -37,23 +35,3 @@ def templates(settings: Settings, specs: Mapping[str, ModelSpec]) -> Mapping[str
         except TemplateRefused as reason:
             raise SettingsRefused(f"rule {rule.name}: {reason}") from reason
     return found
-
-
-def embedded_triton(settings: Settings) -> EmbeddedTriton:
-    """The embedded server of these settings, not started."""
-    return EmbeddedTriton(
-        python_environment=settings.triton.environment,
-        model_repository=settings.triton.model_repository,
-        working_directory=settings.node.storage_dir / "triton",
-        grpc_port=int(settings.triton.url.rpartition(":")[2]),
-        start_timeout_s=settings.triton.start_timeout_s,
-    )
-
-
-def triton_client(settings: Settings) -> TritonClient:
-    """A connection to the model server of these settings."""
-    return TritonClient(
-        settings.triton.url,
-        shared_memory=settings.triton.shared_memory,
-        timeout_s=settings.triton.timeout_s,
-    )

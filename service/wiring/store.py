@@ -1,4 +1,4 @@
-"""The database and the storage folder of these settings."""
+"""The database and the storage folder of these settings, and the signs of life in it."""
 
 import os
 import socket
@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from service.config import Settings
-from service.store import Database, DiskGauge, FileStore, JobBook, upgrade
+from service.store import Database, DiskGauge, FileStore, Heartbeats, JobBook, SignOfLife, upgrade
+from service.watch.pulse import Pulse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,16 @@ def disk_gauge(settings: Settings) -> DiskGauge:
 def process_name(role: str) -> str:
     """A name for leases that no other process has at the same time."""
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
+
+
+def pulse(store: Store, settings: Settings, role: str) -> Pulse:
+    """What gives a sign of life for a role while its block runs."""
+    return Pulse(Heartbeats(store.database), role, every_s=settings.watch.heartbeat_s)
+
+
+def signs_of_life(store: Store) -> list[SignOfLife]:
+    """Every process of the node that was heard of, the latest sign first."""
+    return Heartbeats(store.database).all()
 
 
 def prepare(settings: Settings) -> None:

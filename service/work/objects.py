@@ -21,7 +21,8 @@ from imaging.uids import derived_uid
 from service.config import Beside, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
-from service.template import Applied, Template, apply
+from service.template import Template
+from service.template.apply import Applied, apply
 from service.work.pipeline import Contoured
 from service.work.profile import Written, written_for
 

@@ -8,9 +8,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from imaging.boundary import AREA_SHARE, Field, decimated_contours, half_voxel_mm, smooth_contours
-from imaging.contours import HoleEncoding, PlanarContour, contours
+from imaging.contours import PlanarContour, contours
 from imaging.crossings import in_contact
 from imaging.grid import Grid
+from imaging.hole_encoding import HoleEncoding
 from imaging.rasterise import rasterise
 from imaging.structure_set import GeometricType
 from imaging.volume import Mask

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from imaging.contours import HoleEncoding
 from imaging.errors import StructureSetNotWritable
 from imaging.export import Change, Exported, RoiMask, What, export
 from imaging.gate import check
+from imaging.hole_encoding import HoleEncoding
 from imaging.profiles import PROFILES, Boundary, EmptyRois, ExportProfile, TransferSyntax
 from imaging.rtstruct import masks_on_grid, read_structure_set, write_structure_set
 from imaging.structures import CATALOGUE, InterpretedType, Structure

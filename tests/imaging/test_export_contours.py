@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from imaging.contours import HoleEncoding
 from imaging.errors import StructureSetNotWritable
 from imaging.export_contours import cleaned, polygons
 from imaging.grid import Grid
+from imaging.hole_encoding import HoleEncoding
 from imaging.profiles import PROFILES, Boundary, ExportProfile
 from imaging.rasterise import rasterise
 from imaging.volume import Mask

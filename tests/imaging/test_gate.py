@@ -12,10 +12,11 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from imaging.contours import HoleEncoding, PlanarContour
+from imaging.contours import PlanarContour
 from imaging.ct import CtSeries
 from imaging.export import Exported, RoiMask, export
 from imaging.gate import Finding, Severity, check, refusal, series_named
+from imaging.hole_encoding import HoleEncoding
 from imaging.profiles import PROFILES, ExportProfile
 from imaging.rtstruct import RoiContours, write_structure_set
 from imaging.structure_masks import RoiMasks

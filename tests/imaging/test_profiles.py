@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from imaging.contours import HoleEncoding
+from imaging.hole_encoding import HoleEncoding
 from imaging.profiles import PROFILES, Boundary, Characters, ExportProfile, TransferSyntax
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"

@@ -7,7 +7,7 @@ import pytest
 from service.cli.main import main
 from service.config import load_settings
 from service.store import FileStore, Recorder
-from service.wiring import opened_store
+from service.wiring.store import opened_store
 from tests.support.arrivals import RT_DOSE, received
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
-from service import wiring
 from service.cli import main
 from service.config import Peer
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
 from service.store import EventKind, JobState
+from service.wiring.assemble import assemble
 from tests.support import orthanc as orthanc_support
 from tests.support.archive import Site, running_site
 from tests.support.node import until
@@ -192,7 +192,7 @@ def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp
         update={"assemble": site.settings.assemble.model_copy(update={"quiet_s": 0.0, "poll_s": 0.01})}
     )
     stop = threading.Event()
-    assembler = threading.Thread(target=wiring.assemble, args=(quick, stop))
+    assembler = threading.Thread(target=assemble, args=(quick, stop))
     assembler.start()
     try:
         mine = until(lambda: [job for job in site.book.list_jobs() if job.completeness == "incomplete"])

@@ -12,7 +12,7 @@ from service.cli.main import main
 from service.config import load_settings
 from service.store import PseudonymDesk, Recorder
 from service.template import default_template
-from service.wiring import Store, opened_store
+from service.wiring.store import Store, opened_store
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from service.errors import Refused
@@ -15,6 +16,7 @@ from service.store import (
     JobState,
     upgrade,
 )
+from service.store.migrate import MIGRATIONS, newest
 from service.store.schema import METADATA
 
 
@@ -44,6 +46,10 @@ def test_the_migrations_make_the_tables_that_the_queries_use(database: Database)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
         assert inspect(connection).get_view_names() == ["job_status"]
+
+
+def test_the_newest_version_is_where_the_chain_of_migrations_ends() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [newest()]
 
 
 def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:

@@ -5,7 +5,8 @@ from imaging.margins import Margin, expand
 from imaging.structures import CATALOGUE, InterpretedType
 from imaging.volume import Mask, Masks, Volume
 from service.errors import Refused
-from service.template import Applied, apply, default_template
+from service.template import default_template
+from service.template.apply import Applied, apply
 from service.template.load import parse_template
 from tests.imaging.small_masks import block, grid, mask, voxels
 

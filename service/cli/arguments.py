@@ -1,0 +1,118 @@
+"""What the larger verbs take: in a module of its own, so that reading a command line imports nothing of what verbs do."""
+
+import argparse
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imaging.profiles import PROFILES
+
+DEFAULT_PROJECT = "research"
+
+
+def keep(keep: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
+    """What the verbs `keep` and `verify` take."""
+    keep.add_argument(
+        "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
+    )
+    what = verify.add_mutually_exclusive_group()
+    what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
+    what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
+
+
+def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
+    """What the verbs `deidentify` and `reidentify` take."""
+    what = out.add_mutually_exclusive_group(required=True)
+    what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
+    what.add_argument("--series", metavar="UID", help="everything stored of this series")
+    out.add_argument(
+        "--basic", action="store_true", help="the Basic Profile without any option: no dates, no ages"
+    )
+    out.add_argument(
+        "--keep-name", action="append", default=[], metavar="NAME", help="an ROI name that names nobody"
+    )
+    out.add_argument("--allow-burned-in", action="store_true", help="somebody has looked at the pixels")
+    back.add_argument("files", nargs="+", type=Path, help="structure sets drawn on research copies")
+    for verb in (out, back):
+        verb.add_argument("--out", type=Path, required=True, help="folder to write to")
+        verb.add_argument("--project", default=DEFAULT_PROJECT, help=f"default: {DEFAULT_PROJECT}")
+
+
+def audit(verb: argparse.ArgumentParser) -> None:
+    """The options of the verb audit."""
+    verb.add_argument("--since", type=_time, help="from this time on (ISO 8601; UTC where no zone is given)")
+    verb.add_argument("--until", type=_time, help="before this time")
+    verb.add_argument("--study", help="only this Study Instance UID")
+    verb.add_argument("--limit", type=int, default=200, help="most entries, the newest (default: 200)")
+    verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one a line")
+
+
+def lint(parser: argparse.ArgumentParser) -> None:
+    """What the verb `lint` takes."""
+    parser.add_argument("file", type=Path, help="an RT Structure Set file")
+    parser.add_argument(
+        "--profile",
+        choices=sorted(PROFILES),
+        default="standard",
+        help="the destination's profile (default: standard)",
+    )
+    parser.add_argument(
+        "--ct", type=Path, help="folder with the CT: planes and references are checked against it"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def template(parser: argparse.ArgumentParser) -> None:
+    """Add the acts of the verb to its parser."""
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    check = acts.add_parser("check", help="validate a template and show what goes out")
+    check.add_argument("file", type=Path, help="the template (TOML)")
+    for act, what in (
+        ("import-eclipse", "Eclipse's structure template (XML)"),
+        ("import-csv", "a table (CSV)"),
+    ):
+        importer = acts.add_parser(act, help=f"make a template from {what}")
+        importer.add_argument("file", type=Path, help=what)
+        importer.add_argument("-o", "--output", type=Path, required=True, help="the template to write (TOML)")
+        importer.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
+    for act_parser in acts.choices.values():
+        act_parser.add_argument(
+            "--model", help="folder name of a model; without it: all that the catalogue knows"
+        )
+
+
+def pull(parser: argparse.ArgumentParser) -> None:
+    """What the verb `pull` takes."""
+    parser.add_argument("--peer", required=True, help="name of the archive among peers or destinations")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--accession", type=_given, help="Accession Number (0008,0050)")
+    which.add_argument("--patient-id", type=_given, help="Patient ID (0010,0020)")
+    which.add_argument("--study", type=_given, help="Study Instance UID (0020,000D)")
+    parser.add_argument(
+        "--series-description", type=_pattern, help="regular expression (case ignored) found in (0008,103E)"
+    )
+    parser.add_argument("--modality", default="CT", help="only series of this modality (default: CT)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--move-to", help="AE title for C-MOVE (default: this node's own)")
+    how.add_argument("--get", action="store_true", help="C-GET: for an archive that does not know this node")
+    parser.add_argument("--all", action="store_true", help="even where several patients match")
+    parser.add_argument("--dry-run", action="store_true", help="show what would come, and fetch nothing")
+    parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive in s")
+
+
+def _given(text: str) -> str:
+    if not text.strip(" *?"):
+        raise argparse.ArgumentTypeError("nothing to look for: every study would match")
+    return text
+
+
+def _pattern(text: str) -> "re.Pattern[str]":
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from error
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

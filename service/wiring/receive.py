@@ -1,0 +1,30 @@
+"""The role that takes images in."""
+
+import threading
+
+from service.audit import Trail
+from service.config import Settings
+from service.receive.recovery import recover
+from service.receive.server import Receiver
+from service.store import AuditLog, Commitments, Recorder
+from service.wiring.store import disk_gauge, opened_store, pulse
+
+
+def receive(settings: Settings, stop: threading.Event) -> None:
+    """The role receive, until ``stop`` is set."""
+    with (
+        opened_store(settings) as store,
+        pulse(store, settings, "receive"),
+        Recorder(store.database) as recorder,
+        Trail(AuditLog(store.database), role="receive") as trail,
+    ):
+        recover(store.files, store.book, recorder)
+        with Receiver(
+            settings,
+            store.files,
+            recorder,
+            trail,
+            commitments=Commitments(store.database),
+            has_room=disk_gauge(settings),
+        ):
+            stop.wait()

@@ -1,0 +1,95 @@
+"""What a process imports: its own verb's or role's libraries, and not those of the others."""
+
+import argparse
+import subprocess
+import sys
+from pkgutil import resolve_name
+
+import pytest
+
+from service.cli.main import _parser
+from service.cli.roles import RUNNERS, WITHOUT_DATABASE
+
+LARGE = frozenset(
+    {"SimpleITK", "alembic", "highdicom", "numpy", "pydicom", "pynetdicom", "scipy", "sqlalchemy", "torch"}
+    | {"grpc", "prometheus_client", "rich", "tritonclient"}
+)
+DICOM = {"numpy", "pydicom"}
+NETWORK = DICOM | {"pynetdicom"}
+TABLES = {"sqlalchemy"}
+MODELS = {"grpc", "numpy", "tritonclient"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "receive": NETWORK | TABLES,
+    "assemble": NETWORK | TABLES,
+    "work": LARGE - {"SimpleITK", "alembic", "prometheus_client", "pynetdicom", "rich", "torch"},
+    "send": NETWORK | TABLES,
+    "keep": TABLES,
+    "watch": NETWORK | TABLES | MODELS | {"prometheus_client"},
+    "forward-audit": TABLES,
+    "triton": MODELS,
+}
+
+IMPORT_ROLE = """
+import sys
+from pkgutil import resolve_name
+import service.cli.main
+from service.cli.roles import RUNNERS, TRAIL
+for name in (RUNNERS[sys.argv[1]], *([TRAIL] if sys.argv[2] else [])):
+    resolve_name(name)
+print(*sys.modules)
+"""
+READ_COMMAND_LINE = """
+import sys
+from service.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert end.code == 0, end.code
+print("MODULES", *sys.modules)
+"""
+START_TWICE = """
+import sys
+from service.store import upgrade
+upgrade(sys.argv[1])
+print(*sys.modules)
+"""
+
+
+def imported(program: str, *words: str) -> frozenset[str]:
+    """The large libraries that a Python process has once the program is over."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True, timeout=120
+    )
+    return LARGE & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("role", RUNNERS)
+def test_a_role_imports_its_own_libraries_alone(role: str) -> None:
+    assert imported(IMPORT_ROLE, role, "" if role in WITHOUT_DATABASE else "trail") <= MAY_IMPORT[role]
+
+
+def test_the_role_work_is_seen_to_import_what_the_others_must_not() -> None:
+    """The test above can fail: the names of the libraries are those that they have in a process."""
+    assert imported(IMPORT_ROLE, "work", "trail") >= {"highdicom", "scipy", "tritonclient"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["template", "--help"], ["lint", "--help"], ["pull", "--help"]]
+)
+def test_help_imports_none_of_them(words: list[str]) -> None:
+    assert imported(READ_COMMAND_LINE, *words) == set()
+
+
+def test_a_database_that_is_up_to_date_needs_no_migrations(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/node.db"
+    assert imported(START_TWICE, url) == {"alembic", "sqlalchemy"}
+    assert imported(START_TWICE, url) == {"sqlalchemy"}
+
+
+def test_every_verb_is_found_under_its_name() -> None:
+    (verbs,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    assert verbs.choices.keys() >= {"serve", "lint", *RUNNERS}
+    for verb in verbs.choices.values():
+        assert callable(resolve_name(f"service.cli.{verb.get_default('command')}"))
+    for builder in RUNNERS.values():
+        assert callable(resolve_name(builder))
