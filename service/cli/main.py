@@ -57,26 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, name, run, what)
     _admin_verbs(verbs)
     takes.research(
-        _verb(
-            verbs,
-            "deidentify",
-            "research:deidentify",
-            "research copies of what is stored (PS3.15 E)",
-        ),
-        _verb(
-            verbs,
-            "reidentify",
-            "research:reidentify",
-            "bring back what was drawn on research copies",
-        ),
+        _verb(verbs, "deidentify", "research:deidentify", "research copies of what is stored (PS3.15 E)"),
+        _verb(verbs, "reidentify", "research:reidentify", "bring back what was drawn on research copies"),
     )
     takes.keep(
         _verb(
-            verbs,
-            "keep",
-            "keep:keep",
-            "the role that removes what is over and verifies the rest",
-            json=True,
+            verbs, "keep", "keep:keep", "the role that removes what is over and verifies the rest", json=True
         ),
         _verb(verbs, "verify", "keep:verify", "compare stored files with their checksums", json=True),
     )
@@ -86,12 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))
-    demo = _verb(
-        verbs,
-        "demo",
-        "demo:demo",
-        "phantom CT to structure set and picture, on embedded defaults",
-    )
+    demo = _verb(verbs, "demo", "demo:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
@@ -110,11 +91,7 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(
-        verbs,
-        "echo",
-        "echo:echo",
-        "ask a destination or peer of the settings whether it answers",
-        json=True,
+        verbs, "echo", "echo:echo", "ask a destination or peer of the settings whether it answers", json=True
     )
     echo.add_argument("destination", help="its name in the settings")
 
