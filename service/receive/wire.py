@@ -82,6 +82,9 @@ class SocketReader:
         try:
             if within_s != self._timeout_s:
                 self._allow(within_s)
+            # A sender that leaves Nagle's algorithm on (DCMTK as shipped) holds the last bytes of each message back until
+            # the earlier ones are acknowledged, and the kernel would take 40 ms for that; it forgets this wish soon.
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             got = self._connection.recv_into(target, len(target), flags)
         except (TimeoutError, BlockingIOError) as error:
             raise PeerGone(f"silent for {within_s:.0f} s") from error
