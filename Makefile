@@ -50,13 +50,16 @@ contracts: dev
 check: lint types contracts dev triton
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-# Hours of trials (docs/trials.md); fewer with ROUNDS=, KILLS=, MINUTES=, another run with SEED=.
+# Hours of trials (docs/trials.md); fewer with ROUNDS=, KILLS=, CUTS=, MINUTES=, another run with SEED=.
 ROUNDS ?= 300
 KILLS ?= 2000
+CUTS ?= 100
 MINUTES ?= 60
 SEED ?= 1
 soak: dev triton
 	$(BIN)/python -m trials.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
+	for fs in ext4 xfs btrfs; do $(BIN)/python -m trials.power --fs $$fs --rounds $(CUTS) --seed $(SEED) \
+		--out runs/soak/power-$$fs || [ $$? -eq 2 ] || exit 1; done
 	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --out runs/soak/sqlite
 	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --database postgres --out runs/soak/postgres
 	$(BIN)/python -m trials.fuzz --minutes $(MINUTES) --seed $(SEED) --out runs/soak/fuzz

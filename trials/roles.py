@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from inference.child import die_with_parent
 from service.cli.roles import RUNNERS, TRAIL, run_role
-from service.config import load_settings
+from service.config import Settings, load_settings
 from service.supervise import role_command
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
@@ -30,8 +31,16 @@ def forking_context() -> ForkServerContext:
 class RoleProcess:
     """One process of one role, in a process group of its own; its log is appended to a file."""
 
-    def __init__(self, role: str, settings_file: Path, log_file: Path, *, by_command: bool = False) -> None:
-        """``by_command``: as `contour-node ROLE` starts it, a second slower."""
+    def __init__(
+        self,
+        role: str,
+        settings_file: Path,
+        log_file: Path,
+        *,
+        by_command: bool = False,
+        run: Callable[[Settings], int] | None = None,
+    ) -> None:
+        """``by_command``: as `contour-node ROLE` starts it, a second slower. ``run``: something else in the role's place."""
         self.role = role
         self.started_at = time.monotonic()
         self._process: BaseProcess | subprocess.Popen[bytes]
@@ -46,7 +55,7 @@ class RoleProcess:
                 )
         else:
             self._process = forking_context().Process(
-                target=_run_role, args=(role, settings_file, log_file), daemon=True
+                target=_run_role, args=(role, settings_file, log_file, run), daemon=True
             )
             self._process.start()
 
@@ -96,7 +105,7 @@ class RoleProcess:
             raise RuntimeError(f"{self.role} (process {self.pid}) did not end within {_STOP_S:g} s")
 
 
-def _run_role(role: str, settings_file: Path, log_file: Path) -> None:
+def _run_role(role: str, settings_file: Path, log_file: Path, run: Callable[[Settings], int] | None) -> None:
     """In the new process: what `contour-node ROLE` does."""
     os.setpgid(0, 0)
     die_with_parent()
@@ -105,4 +114,4 @@ def _run_role(role: str, settings_file: Path, log_file: Path) -> None:
     os.dup2(log, 2)
     os.close(log)
     settings = load_settings(settings_file, {})
-    sys.exit(run_role(role, settings))
+    sys.exit(run_role(role, settings) if run is None else run(settings))

@@ -12,6 +12,7 @@ from service.store import AuditLog
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 200
+_LOOK_EVERY_S = 0.5
 
 
 def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event) -> None:
@@ -19,7 +20,8 @@ def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event
     syslog = settings.audit.syslog
     if syslog is None:
         log.info("no audit record repository in the settings; the trail stays in the table")
-        stop.wait()
+        while not stop.wait(_LOOK_EVERY_S):  # a signal that comes as the wait begins does not end it
+            pass
         return
     while not stop.is_set():
         try:

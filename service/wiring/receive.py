@@ -9,6 +9,8 @@ from service.receive.server import Receiver
 from service.store import AuditLog, Commitments, Recorder
 from service.wiring.store import disk_gauge, opened_store, pulse
 
+_LOOK_EVERY_S = 0.5
+
 
 def receive(settings: Settings, stop: threading.Event) -> None:
     """The role receive, until ``stop`` is set."""
@@ -27,4 +29,5 @@ def receive(settings: Settings, stop: threading.Event) -> None:
             commitments=Commitments(store.database),
             has_room=disk_gauge(settings),
         ):
-            stop.wait()
+            while not stop.wait(_LOOK_EVERY_S):  # a signal that comes as the wait begins does not end it
+                pass
