@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from service.cli.audit import looked_at, ordered
+from service.cli.tables import print_table
 from service.errors import Refused
 from service.store import JobState, JobStatus
 from service.wiring.store import opened_store
@@ -162,4 +162,4 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
     table = Table(*columns)
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    Console().print(table)
+    print_table(table)

@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Callable
 
-from rich.console import Console
 from rich.table import Table
 
 from service.audit import audit_message
+from service.cli.tables import print_table
 from service.config import Settings
 from service.errors import Refused
 from service.store import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     for entry in entries:
         values = _plain(entry)
         table.add_row(*("" if values[column] is None else str(values[column]) for column in COLUMNS))
-    Console().print(table)
+    print_table(table)
     return 0
 
 

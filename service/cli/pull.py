@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from service.cli.tables import print_table
 from service.config import Peer, Settings
 from service.errors import Refused
 from service.receive import sop_classes
@@ -190,7 +191,7 @@ def _print(rows: Sequence[Row], *, as_json: bool) -> None:
     table = Table(*COLUMNS)
     for line in lines:
         table.add_row(*(str(line[column]) for column in COLUMNS))
-    Console().print(table)
+    print_table(table)
 
 
 def _line(row: Row) -> dict[str, object]:

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Callable, Collection
 
-from rich.console import Console
 from rich.table import Table
 
 from imaging.structures import CATALOGUE
 from inference.spec import load_specs
+from service.cli.tables import print_table
 from service.errors import Refused
 from service.template import Template, load_template
 from service.template.eclipse import read_eclipse
@@ -97,4 +97,4 @@ def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*row)
-    Console(soft_wrap=True).print(table)
+    print_table(table)
