@@ -82,10 +82,10 @@ class ReceiveSettings(Section):
     )
     tls: TlsIn | None = Field(default=None, description="TLS on the door in; absent: none.")
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=32, description="Associations open at the same time."
+        default=64, description="Associations open at the same time."
     )
     max_associations_per_address: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=24, description="Associations open at the same time from one address."
+        default=32, description="Associations open at the same time from one address."
     )
     max_connections_per_minute: Annotated[int, Field(ge=1, le=1000000)] = Field(
         default=3000,

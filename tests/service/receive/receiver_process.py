@@ -23,7 +23,7 @@ def main() -> None:
     if options.largest_file_bytes:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file_bytes, resource.RLIM_INFINITY))
-    receive = ReceiveSettings(host="127.0.0.1", port=0, ae_title="NODE", max_associations_per_address=32)
+    receive = ReceiveSettings(host="127.0.0.1", port=0, ae_title="NODE")
     database = Database(url)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
