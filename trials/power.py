@@ -295,6 +295,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; emptied first")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is unmounted
     rmtree(arguments.out, ignore_errors=True)
     trial = Trial(
         folder=arguments.out.absolute(), kind=arguments.fs, seed=arguments.seed, is_broken=arguments.is_broken

@@ -10,6 +10,7 @@ import os
 import random
 import select
 import shutil
+import signal
 import stat
 import struct
 import subprocess
@@ -98,6 +99,9 @@ def serve(image: Path, folder: Path, orders: Connection) -> None:
     Orders: (copy, seed) cuts the power, answers with a Cut, and waits for anything to go on. Answers None once it serves.
     """
     die_with_parent()
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # whoever is interrupted unmounts first, and needs the disk for it
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
     if _LIBC.mount(b"disk", bytes(folder), b"fuse", 0, options):
