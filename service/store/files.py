@@ -29,7 +29,7 @@ OBJECTS = "objects"
 PARTS = "parts"
 UNVERIFIED = "unverified"
 # Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder synced.
-NAMES_WITH_FILES = frozenset({"ext4", "xfs", "btrfs"})
+NAMES_WITH_FILES = frozenset({"ext4", "xfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
 CHUNK_BYTES = 1 << 20
 
@@ -50,11 +50,14 @@ class FileStore:
         self._root = root.absolute()
         self._sync = sync
         with translated(f"the storage folder {root} cannot be made"):
+            is_first = not (self._root / OBJECTS).exists()
             for folder in (PARTS, UNVERIFIED, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
             for folder in (OBJECTS, "", ".."):
                 self._sync_folder(self._root / folder)
             self._syncs_folders = file_system(self._root) not in NAMES_WITH_FILES
+            if is_first and self._syncs_folders:  # the folders above too, and a database made a moment ago
+                os.sync()
 
     def put(self, uid: str, data: bytes | Iterable[bytes | memoryview], *, header: bytes = b"") -> StoredFile:
         """Write header and data as they are and return once both outlast a power cut.
