@@ -18,6 +18,7 @@ from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
 from service.send.stow import probe, stow
 from service.store import JobState
 from tests.support import orthanc as orthanc_support
+from tests.support.certificates import needs_openssl
 from tests.support.destinations import structure_set
 from tests.support.office import eventually, sender, settings
 
@@ -169,6 +170,7 @@ def test_nobody_there_is_tried_again(rs, free_port):
     assert outcome.is_unreachable
 
 
+@needs_openssl
 def test_tls_is_verified_and_the_client_s_certificate_shown(start_server, rs, tmp_path):
     ca, ca_key = _certificate(tmp_path, "ca", None)
     ours = _certificate(tmp_path, "node", (ca, ca_key))

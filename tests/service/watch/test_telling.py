@@ -1,6 +1,7 @@
 import hashlib
 import hmac
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -126,6 +127,8 @@ def web_server(tls: ssl.SSLContext | None = None) -> Iterator[Hook]:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for localhost, and beside it its key as key.pem."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl command is not installed")
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",

@@ -13,6 +13,7 @@ from service.config import Settings
 from service.store import utc_now
 from service.watch.pages import Pages
 from service.watch.web_server import MOST_CONNECTIONS, MOST_REQUEST_BYTES, WebServer, server_tls
+from tests.support.certificates import needs_openssl
 
 PAGES = Pages(settings=Settings(), last_view=lambda: None, clock=utc_now)
 TIMEOUT_S = 1.0
@@ -117,6 +118,7 @@ def test_connections_that_say_nothing_do_not_keep_others_out_for_long(server: We
     assert status(said(server, b"GET /health/live HTTP/1.0\r\n\r\n")) == 200
 
 
+@needs_openssl
 def test_pages_by_tls(tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
