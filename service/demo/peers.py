@@ -13,6 +13,7 @@ from pynetdicom import AE, evt
 
 from imaging.ct import SourceFile
 from service.errors import Refused, TryAgain
+from service.scu.checkpoint import guard
 
 SUCCESS = 0x0000
 VERIFICATION = "1.2.840.10008.1.1"
@@ -70,6 +71,7 @@ def send_series(
     association = entity.associate("127.0.0.1", port, ae_title=called_aet, max_pdu=0)
     if not association.is_established:
         raise TryAgain(f"the node's receiver at port {port} did not accept an association")
+    guard(association)
     try:
         for number, (file, dataset) in enumerate(zip(files, datasets, strict=True), 1):
             answer = association.send_c_store(dataset)

@@ -15,6 +15,7 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from typing_extensions import override
 
 from service.config import Peer, SettingsRefused
+from service.scu.checkpoint import guard
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
 from service.scu.secure import Security
 
@@ -111,6 +112,7 @@ def _ask(
             reason = f"{_where(peer)}: {security.problem()}"
             return TransientFailure(reason=reason, is_unreachable=True)
         return _not_established(association, peer, is_connected=bool(connected))
+    guard(association)
     try:
         return request(association)
     except RuntimeError as error:  # pynetdicom: "the association ... must be established"
