@@ -21,21 +21,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
-
-from typing_extensions import override
 
 from service.config import load_settings
 from service.store import Database, FileStore, JobBook
 from trials.cut_disk import FILE_SYSTEMS, CutDisk, NoSuchDisk, copy_image, make_image, mounted
 from trials.kept import missing_slices
+from trials.power_round import Round, summary
 from trials.roles import RoleProcess
 from trials.sender import Scanner, listens
-from trials.series import Ledger, Series, make_series
+from trials.series import Series, make_series
 from trials.unsynced import receive_without_sync
-from trials.volatile_disk import Cut
 
 _UNVERIFIED = "unverified"
 _WITHIN_S = 60.0
@@ -46,38 +44,6 @@ _LONGEST_START_S = 0.4
 _STARTED = re.compile(
     r"start: (\d+) unfinished objects removed, (\d+) files recorded again, (\d+) set aside, .* (\d+) recorded files gone"
 )
-
-
-@dataclass(kw_only=True)
-class Round:
-    """One round: what was sent, what each cut left, what was found."""
-
-    number: int
-    ledger: Ledger = field(default_factory=Ledger)
-    series: list[Series] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
-    acknowledged: int = 0
-    """Slices with 0x0000 when the power was gone."""
-    unfinished: int = 0
-    recorded: int = 0
-    """Rows that the cut took and the start made again from files."""
-    set_aside: int = 0
-    controls_kept: int = 0
-    """Files that were never synced and outlived a cut; where there is one, the round proves nothing."""
-    wrong: list[str] = field(default_factory=list)
-
-    @override
-    def __str__(self) -> str:
-        """One line."""
-        cuts = ", ".join(
-            f"{one.unflushed - one.kept} of {one.unflushed} cached blocks lost" for one in self.cuts
-        )
-        return (
-            f"round {self.number}: {len(self.series)} series, {self.acknowledged} of "
-            f"{sum(len(one.slices) for one in self.series)} slices acknowledged, {len(self.cuts)} cuts ({cuts}) | "
-            f"{self.recorded} rows made again, {self.unfinished} parts removed, {self.set_aside} set aside | "
-            f"{'WRONG' if self.wrong else 'ok'}"
-        )
 
 
 @dataclass(kw_only=True)
@@ -265,20 +231,6 @@ def _settings(file: Path, storage: Path) -> int:
         encoding="utf-8",
     )
     return port
-
-
-def summary(rounds: list[Round]) -> str:
-    """All rounds in a few lines."""
-    cuts = [cut for one in rounds for cut in one.cuts]
-    kept = sum(one.controls_kept for one in rounds)
-    return (
-        f"{len(rounds)} rounds, {len(cuts)} power cuts, {sum(one.acknowledged for one in rounds)} slices acknowledged "
-        f"before them, {sum(one.recorded for one in rounds)} rows made again from files, "
-        f"{sum(one.set_aside for one in rounds)} files set aside\n"
-        f"{sum(cut.unflushed - cut.kept for cut in cuts)} of {sum(cut.unflushed for cut in cuts)} blocks in the disk's "
-        f"cache lost; the control that is never synced was lost {len(cuts) - kept} times of {len(cuts)}\n"
-        f"{sum(bool(one.wrong) for one in rounds)} rounds in which something did not hold"
-    )
 
 
 def main() -> None:
