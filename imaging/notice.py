@@ -6,10 +6,10 @@ from datetime import datetime
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from imaging.beside.instance import Kind, begun, lossiness, part10, reference
+from imaging.beside.page import make_page
 from imaging.beside.request import BesideRequest
 from imaging.ct import CtSeries
 from imaging.errors import StructureSetNotWritable
@@ -97,27 +97,9 @@ def notice_page(notice: Notice) -> bytes:
         created=notice.created,
     )
     dataset = begun(request, _PAGE, PAGE_SERIES_NUMBER)
-    _describe(dataset, notice)
-    pixels = _drawn(notice)
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = pixels.shape
-    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
-    dataset.add_new("PixelData", "OB", pixels.tobytes())
-    return part10(request, dataset, lossiness(notice.series.header)).getvalue()
-
-
-def _describe(dataset: Dataset, notice: Notice) -> None:
-    producer = notice.producer
-    dataset.ImageType = ["DERIVED", "SECONDARY"]
-    dataset.ConversionType = "WSD"
-    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
-    dataset.SecondaryCaptureDeviceManufacturer = producer.manufacturer
-    dataset.SecondaryCaptureDeviceManufacturerModelName = producer.model_name
-    dataset.SecondaryCaptureDeviceSoftwareVersions = producer.software_version
-    dataset.PatientOrientation, dataset.Laterality = "", ""
-    dataset.BurnedInAnnotation = "NO"
-    dataset.ImageComments = f"Not contoured: {notice.text}"
+    make_page(dataset, _drawn(notice), notice.producer, comment=f"Not contoured: {notice.text}")
     dataset.ReferencedImageSequence = [reference(image) for image in notice.series.slices]
+    return part10(request, dataset, lossiness(notice.series.header)).getvalue()
 
 
 def _drawn(notice: Notice) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

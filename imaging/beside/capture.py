@@ -5,6 +5,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from imaging.beside.concepts import SOURCE_IMAGE, coded
 from imaging.beside.instance import Kind, begun, lossiness, part10, reference
+from imaging.beside.page import make_page
 from imaging.beside.request import BesideRequest, check_request
 from imaging.ct import SliceReference
 from imaging.picture import picture
@@ -32,12 +33,8 @@ def make_capture(request: BesideRequest) -> bytes:
     structures = {item.structure.code: item.structure for item in request.structures}
     pixels = picture(request.series.volume, masks, title=title(request), structures=structures)
     dataset = begun(request, KIND, request.capture_series_number)
-    _describe(dataset, request)
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = pixels.shape
-    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
-    data = pixels.tobytes()
-    dataset.add_new("PixelData", "OB", data + b"\0" * (len(data) % 2))
+    make_page(dataset, pixels, request.producer, comment="UNAPPROVED, for research use.")
+    _tell_the_source(dataset, request)
     return part10(request, dataset, lossiness(request.series.header)).getvalue()
 
 
@@ -47,17 +44,8 @@ def title(request: BesideRequest) -> str:
     return f"UNAPPROVED, for research use   {producer.algorithm_name} version {producer.algorithm_version}"
 
 
-def _describe(dataset: Dataset, request: BesideRequest) -> None:
+def _tell_the_source(dataset: Dataset, request: BesideRequest) -> None:
     producer = request.producer
-    dataset.ImageType = ["DERIVED", "SECONDARY"]
-    dataset.ConversionType = "WSD"
-    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
-    dataset.SecondaryCaptureDeviceManufacturer = producer.manufacturer
-    dataset.SecondaryCaptureDeviceManufacturerModelName = producer.model_name
-    dataset.SecondaryCaptureDeviceSoftwareVersions = producer.software_version
-    dataset.PatientOrientation, dataset.Laterality = "", ""  # three directions, and no paired body part
-    dataset.BurnedInAnnotation = "NO"
-    dataset.ImageComments = "UNAPPROVED, for research use."
     made = f"contoured by {producer.algorithm_name} version {producer.algorithm_version}"
     dataset.DerivationDescription = (
         f"Axial, coronal and sagittal cut of the CT, {made}, drawn with its outlines"
