@@ -10,7 +10,6 @@ itself, a child of the role triton, is left out.
 
 import argparse
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from inference.ports import free_ports
 from service.supervise import role_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +82,7 @@ def main() -> None:
 
 def node_memory(folder: Path) -> dict[str, tuple[int, int]]:
     """Resident memory and USS in MiB of each process of a node that is idle."""
-    receive, triton, syslog = _free_ports(3)
+    receive, triton, syslog = free_ports(3)
     file = folder / "node.toml"
     file.write_text(
         SETTINGS.format(
@@ -128,17 +128,6 @@ def _settled(serve: psutil.Process) -> dict[str, psutil.Process]:
 def _memory(process: psutil.Process) -> tuple[int, int]:
     used = process.memory_full_info()
     return used.rss // MIB, used.uss // MIB
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 if __name__ == "__main__":

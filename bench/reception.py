@@ -34,6 +34,8 @@ import psutil
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from inference.ports import free_port
+
 STORESCU, STORESCP = "/usr/bin/storescu", "/usr/bin/storescp"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -111,13 +113,6 @@ def make_series(folder: Path, number: int, slices: int) -> None:
         ds.HighBit, ds.PixelRepresentation, ds.PixelSpacing = 15, 1, [1, 1]
         ds.PixelData = noise.integers(-1000, 1000, (512, 512), np.int16).tobytes()
         ds.save_as(folder / f"{index:04d}.dcm", enforce_file_format=True)
-
-
-def free_port() -> int:
-    """Gives a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command_of(name: str, port: int, out: Path, extra: dict[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from inference.child import children_of, die_with_parent, is_running
 from inference.client import TritonClient
 from inference.embedded_layout import Layout, lay_out
 from inference.errors import ServerNotStarted
+from inference.ports import free_port
 
 _LOOPBACK = "127.0.0.1"
 _POLL_S = 0.1
@@ -114,7 +114,7 @@ class EmbeddedTriton:
         try:
             layout = lay_out(self._environment, self._directory)
             layout.remove_shared_memory()
-            port = self._wanted_port or _free_port()
+            port = self._wanted_port or free_port()
             with self.log_file.open("wb") as log:
                 process = subprocess.Popen(
                     [*layout.command, *self._arguments(layout, port), *self._extra_arguments],
@@ -210,12 +210,6 @@ class EmbeddedTriton:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line for line in lines if line.strip() and line[0] not in "|+"]  # the tables of its settings
         return "\n".join([f"{what}; the end of {self.log_file}:", *lines[-_LOG_LINES:]])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _end_orphans(lock: IO[str]) -> None:

@@ -1,6 +1,5 @@
 """A whole node for trials: two processes of most roles, a model server, a planning system, proxies on both doors."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference.embedded import EmbeddedTriton
+from inference.ports import free_port
 from service.store import Database, FileStore, JobBook, upgrade
 from trials.destination import AE_TITLE, Destination, running_destination
 from trials.disks import Disk, mounted_disk
@@ -122,9 +122,9 @@ def running_trial_node(folder: Path, *, database: str, by_command: Callable[[], 
         database_disk = stack.enter_context(mounted_disk(folder / "database"))
         postgres = stack.enter_context(running_postgres()) if database == "postgres" else None
         destination = stack.enter_context(running_destination())
-        door_in = stack.enter_context(CuttingProxy(_free_port()))
+        door_in = stack.enter_context(CuttingProxy(free_port()))
         door_out = stack.enter_context(CuttingProxy(destination.port))
-        triton = _triton(folder, _free_port())
+        triton = _triton(folder, free_port())
         url = f"sqlite:///{(database_disk.folder / 'node.sqlite').resolve()}"
         node = TrialNode(
             folder=folder,
@@ -213,8 +213,3 @@ name = "trial"
 model = "threshold"
 destinations = ["tps"]
 """)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -14,7 +14,6 @@ import os
 import random
 import re
 import signal
-import socket
 import sqlite3
 import struct
 import sys
@@ -25,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
+from inference.ports import free_port
 from service.config import load_settings
 from service.store import Database, FileStore, JobBook
 from trials.cut_disk import FILE_SYSTEMS, CutDisk, NoSuchDisk, copy_image, make_image, mounted
@@ -223,8 +223,7 @@ def _padded(series: Series, chance: random.Random) -> Series:
 
 
 def _settings(file: Path, storage: Path) -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     file.write_text(
         f'[node]\nstorage_dir = "{storage.resolve()}"\n[receive]\nhost = "127.0.0.1"\nport = {port}\n'
         "[keep]\nrefuse_below_free_bytes = 0\n",

@@ -4,11 +4,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from inference.errors import ModelFailed, ModelUnavailable
+from inference.ports import free_ports
 from service.config import Settings, load_settings
 from service.demo.peers import TPS_AET
 from service.errors import Refused, TryAgain
@@ -60,7 +61,7 @@ def ended_job(book: JobBook, series_uid: str, show: Callable[[str], None]) -> Jo
 
 def _write_settings(folder: Path, tps_port: int) -> Path:
     folder.mkdir(parents=True)
-    receive_port, triton_port = _free_ports(2)
+    receive_port, triton_port = free_ports(2)
     file = folder / "settings.toml"
     file.write_text(f"""# Written by contour-node demo.
 [node]
@@ -116,14 +117,3 @@ def _models_are_ready(settings: Settings) -> bool:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -1,6 +1,5 @@
 """A running node, a TPS, and small phantom series to send."""
 
-import socket
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -9,6 +8,7 @@ import pytest
 
 from imaging.ct import SourceFile
 from imaging.volume import Masks
+from inference.ports import free_ports
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
@@ -49,7 +49,7 @@ def shared_tps() -> Iterator[Tps]:
 @pytest.fixture(scope="session")
 def shared_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
     """A whole node on SQLite: one for all tests, for its Triton server takes long to start."""
-    node = write_settings(tmp_path_factory.mktemp("node"), tps_port=shared_tps.port, ports=free_ports())
+    node = write_settings(tmp_path_factory.mktemp("node"), tps_port=shared_tps.port, ports=free_ports(2))
     node.start()
     yield node
     node.stop()
@@ -78,10 +78,3 @@ def postgres_url(postgres_server: str) -> str:
     ) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return f"postgresql+psycopg://postgres@/{name}?host={postgres_server}"
-
-
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        for probe in (first, second):
-            probe.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]

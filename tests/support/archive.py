@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaging.ct import SourceFile
+from inference.ports import free_port
 from service.config import Peer, Settings, load_settings
 from service.scu.client import Scu
 from service.scu.outcome import Sent
 from service.store import Database, JobBook
 from service.wiring.receive import receive
 from tests.support.node import until
-from tests.support.orthanc import free_port, orthanc
+from tests.support.orthanc import orthanc
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 import gc
 import io
-import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pynetdicom import AE, evt
 
+from inference import ports
 from service.config import Peer
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -112,9 +112,7 @@ def start_destination() -> Iterator[Callable[[Behaviour], Destination]]:
 @pytest.fixture
 def free_port() -> int:
     """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 @pytest.fixture
