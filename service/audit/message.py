@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from service.config import Settings
+from service.config import Peer, Settings, WebDestination
 from service.store import AuditEntry, AuditEvent, AuditKind, AuditOutcome
 
 
@@ -31,6 +31,7 @@ class _EventType:
 
 ACTIVITY = Code(value="110100", meaning="Application Activity")
 ACCESSED = Code(value="110103", meaning="DICOM Instances Accessed")
+BEGUN = Code(value="110102", meaning="Begin Transferring DICOM Instances")
 TRANSFERRED = Code(value="110104", meaning="DICOM Instances Transferred")
 EVENTS = {
     AuditKind.STARTED: _EventType(
@@ -40,6 +41,7 @@ EVENTS = {
         event=ACTIVITY, action="E", kind=Code(value="110121", meaning="Application Stop")
     ),
     AuditKind.RECEIVED: _EventType(event=TRANSFERRED, action="C"),
+    AuditKind.SENDING: _EventType(event=BEGUN, action="E"),
     AuditKind.SENT: _EventType(event=TRANSFERRED, action="R"),
     AuditKind.REFUSED: _EventType(
         event=Code(value="110113", meaning="Security Alert"),
@@ -96,13 +98,17 @@ class _Participant:
     role: Code | None = None
     aet: str = ""
     address: str = ""
+    url: str = ""
 
     def put(self, root: Element) -> None:
         element = SubElement(root, "ActiveParticipant", {"UserID": self.user})
         if self.aet:
             element.set("AlternativeUserID", f"AETITLES={self.aet}")
         element.set("UserIsRequestor", "true" if self.requests else "false")
-        if self.address:
+        if self.url:
+            element.set("NetworkAccessPointID", self.url)
+            element.set("NetworkAccessPointTypeCode", "5")  # a URI
+        elif self.address:
             element.set("NetworkAccessPointID", self.address)
             element.set("NetworkAccessPointTypeCode", "2" if _is_address(self.address) else "1")
         if self.role is not None:
@@ -120,11 +126,9 @@ def _participants(event: AuditEvent, settings: Settings) -> Iterator[_Participan
             user=event.actor, requests=True, role=SOURCE, aet=event.actor, address=event.address
         )
         yield _Participant(user=process, requests=False, role=DESTINATION, aet=event.target, address=here)
-    elif event.kind is AuditKind.SENT:
-        peer = settings.peer(event.target)
-        title, host = ("", "") if peer is None else (peer.ae_title, peer.host)
+    elif event.kind in (AuditKind.SENDING, AuditKind.SENT):
         yield _Participant(user=process, requests=True, role=SOURCE, aet=settings.send.ae_title, address=here)
-        yield _Participant(user=event.target, requests=False, role=DESTINATION, aet=title, address=host)
+        yield _destination(event.target, settings)
     elif event.kind is AuditKind.REFUSED:
         yield _Participant(user=process, requests=False, role=APPLICATION, aet=aet, address=here)
         yield _Participant(
@@ -133,6 +137,14 @@ def _participants(event: AuditEvent, settings: Settings) -> Iterator[_Participan
     else:
         yield _Participant(user=event.actor or process, requests=True, address=event.address or here)
         yield _Participant(user=process, requests=False, role=APPLICATION, aet=aet, address=here)
+
+
+def _destination(name: str, settings: Settings) -> _Participant:
+    """Who gets objects under a name of the settings, by AE title or by URL; one that is gone from them, by its name."""
+    found = settings.destination(name)
+    title, host = (found.ae_title, found.host) if isinstance(found, Peer) else ("", "")
+    url = found.url if isinstance(found, WebDestination) else ""
+    return _Participant(user=name, requests=False, role=DESTINATION, aet=title, address=host, url=url)
 
 
 def _event(root: Element, event: AuditEvent, at: datetime) -> None:

@@ -96,7 +96,7 @@ class Lane:
         """Sends one delivery and writes what came of it, if it is still ours when its turn comes."""
         desk = self._desk
         about = {"job_id": claim.job_id, "attempt": claim.attempt}
-        if not self._write(lambda: desk.outbox.heartbeat(claim, lease_s=desk.settings.lease_s)):
+        if not self._write(lambda: desk.outbox.begin(claim, lease_s=desk.settings.lease_s)):
             log.info("delivery dropped: not ours any more", extra=self._about(**about))
             return
         outcome = self._attempt(claim)

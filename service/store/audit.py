@@ -12,7 +12,7 @@ from service.store.audit_schema import audit_event, audit_forwarding
 from service.store.database import Database
 from service.store.rows import ClaimedDelivery
 from service.store.schema import job
-from service.store.states import EventKind
+from service.store.states import DeliveryKind, EventKind
 
 
 class AuditKind(StrEnum):
@@ -23,6 +23,7 @@ class AuditKind(StrEnum):
     RECEIVED = "received"
     REFUSED = "association refused"
     CONTOURED = "contoured"
+    SENDING = "sending"
     SENT = "sent"
     LOOKED_AT = "looked at"
     ORDERED = "ordered"
@@ -38,7 +39,7 @@ class AuditOutcome(StrEnum):
     MAJOR_FAILURE = "12"
 
 
-_DELIVERED = {EventKind.SENT: AuditOutcome.SUCCESS, EventKind.SEND_REJECTED: AuditOutcome.SERIOUS_FAILURE}
+NOTICE = "failure notice"  # the detail of an event about one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +152,37 @@ def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEve
     return added.rowcount == 1
 
 
-def audit_delivery(connection: Connection, claim: ClaimedDelivery, kind: EventKind, at: datetime) -> None:
-    """Add that a destination took an object or refused it for good; what is tried again is no event yet."""
-    outcome = _DELIVERED.get(kind)
-    if outcome is not None:
-        event = AuditEvent(
-            kind=AuditKind.SENT, outcome=outcome, role="send", target=claim.destination, instance_count=1
-        )
-        audit_job(connection, claim.job_id, at, event)
+def audit_beginning(connection: Connection, claim: ClaimedDelivery, at: datetime) -> None:
+    """Add that an object is about to go to a destination: before its first attempt, not before every other."""
+    if claim.attempt == 1 and not claim.is_sent:
+        _audit_transfer(connection, claim, AuditKind.SENDING, AuditOutcome.SUCCESS, at)
+
+
+def audit_delivery(
+    connection: Connection, claim: ClaimedDelivery, kind: EventKind, at: datetime, *, is_last: bool
+) -> None:
+    """Add that a destination took an object, refused it for good, or did not take it at the last attempt.
+
+    What is tried again is no event yet.
+    """
+    failed = kind is EventKind.SEND_REJECTED or (kind is EventKind.SEND_FAILED and is_last)
+    if failed or kind is EventKind.SENT:
+        outcome = AuditOutcome.SERIOUS_FAILURE if failed else AuditOutcome.SUCCESS
+        _audit_transfer(connection, claim, AuditKind.SENT, outcome, at)
+
+
+def _audit_transfer(
+    connection: Connection, claim: ClaimedDelivery, kind: AuditKind, outcome: AuditOutcome, at: datetime
+) -> None:
+    event = AuditEvent(
+        kind=kind,
+        outcome=outcome,
+        role="send",
+        target=claim.destination,
+        instance_count=1,
+        detail=NOTICE if claim.kind is DeliveryKind.NOTICE else "",
+    )
+    audit_job(connection, claim.job_id, at, event)
 
 
 def _entry(row: dict[str, Any]) -> AuditEntry:

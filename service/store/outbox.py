@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
-from service.store.audit import audit_delivery
+from service.store.audit import audit_beginning, audit_delivery
 from service.store.database import Database
 from service.store.leases import (
     WAITING,
@@ -51,20 +51,21 @@ class Outbox:
             ).one_or_none()
             return None if row is None else take(connection, row, sender, now, lease_s)
 
+    def begin(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
+        """Prolong the lease because the object is about to go out; False as in heartbeat(): do not begin."""
+        with self._database.writing() as connection:
+            is_ours = self._prolong(connection, claim, lease_s)
+            if is_ours:
+                audit_beginning(connection, claim, self._database.clock())
+            return is_ours
+
     def heartbeat(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
         """Prolong the lease; False: do not begin to send, it is somebody else's or its job was ended.
 
         One that is being sent already may go on: sent() records it even if the job was ended meanwhile.
         """
-        until = self._database.clock() + timedelta(seconds=lease_s)
         with self._database.writing() as connection:
-            wanted = (
-                select(delivery.c.id)
-                .join(job, job.c.id == delivery.c.job_id)
-                .where(delivery.c.id == claim.id, is_wanted_now())
-            )
-            held = write_held(connection, claim, lease_expires_at=until)
-            return held and connection.execute(wanted).first() is not None
+            return self._prolong(connection, claim, lease_s)
 
     def sent(self, claim: ClaimedDelivery, *, note: str = "", is_confirmed_later: bool = False) -> bool:
         """Record the destination's success and what it said; the job is done when it was the last one.
@@ -195,6 +196,16 @@ class Outbox:
         with self._database.writing() as connection:
             return self._close(connection, claim, EventKind.UNCONFIRMED, message, values)
 
+    def _prolong(self, connection: Connection, claim: ClaimedDelivery, lease_s: float) -> bool:
+        until = self._database.clock() + timedelta(seconds=lease_s)
+        wanted = (
+            select(delivery.c.id)
+            .join(job, job.c.id == delivery.c.job_id)
+            .where(delivery.c.id == claim.id, is_wanted_now())
+        )
+        held = write_held(connection, claim, lease_expires_at=until)
+        return held and connection.execute(wanted).first() is not None
+
     def _anything_due(self) -> bool:
         """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
         with self._database.reading() as connection:
@@ -226,6 +237,6 @@ class Outbox:
         if claim.kind is DeliveryKind.NOTICE:
             message = f"failure notice: {message}"
         tell(connection, row.id, now, Line(kind=kind, source=row.state, to=row.state, message=message))
-        audit_delivery(connection, claim, kind, now)
+        audit_delivery(connection, claim, kind, now, is_last=values["state"] not in WAITING)
         settle(connection, row, now)
         return True

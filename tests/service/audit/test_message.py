@@ -20,6 +20,7 @@ def settings(**audit: object) -> Settings:
             "send": {"ae_title": "NODE_OUT"},
             "audit": {"source_id": "NODE1", **audit},
             "destinations": {"tps": {"ae_title": "TPS", "host": "10.0.0.9", "port": 104}},
+            "dicomweb": {"web": {"url": "https://pacs.example.org/dicom-web"}},
         }
     )
 
@@ -107,6 +108,14 @@ def test_what_was_sent_names_the_destination_of_the_settings() -> None:
     assert (detail.get("type"), base64.b64decode(detail.get("value"))) == ("JobNumber", b"7")
 
 
+def test_a_dicomweb_destination_is_named_by_its_url() -> None:
+    root = message(AuditEvent(kind=AuditKind.SENT, target="web", study_uid="1.2.3", job_id=7))
+    destination = root.findall("ActiveParticipant")[1]
+    assert destination.get("NetworkAccessPointID") == "https://pacs.example.org/dicom-web"
+    assert destination.get("NetworkAccessPointTypeCode") == "5"  # a URI
+    assert destination.get("AlternativeUserID") is None
+
+
 def test_a_refused_association_is_a_security_alert_that_says_why() -> None:
     event = AuditEvent(
         kind=AuditKind.REFUSED,
@@ -126,6 +135,7 @@ def test_a_refused_association_is_a_security_alert_that_says_why() -> None:
     ("kind", "code", "action"),
     [
         (AuditKind.CONTOURED, "110103", "C"),
+        (AuditKind.SENDING, "110102", "E"),
         (AuditKind.LOOKED_AT, "110103", "R"),
         (AuditKind.ORDERED, "110111", "U"),
         (AuditKind.DELETED, "110105", "D"),
