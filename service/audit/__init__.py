@@ -1,7 +1,7 @@
 """The audit trail (IHE ATNA, PS3.15 A.5): who sent, what was contoured, sent, looked at, ordered."""
 
 from service.audit.forwarder import run_forwarder
-from service.audit.message import audit_message
+from service.audit.message import FETCHING, audit_message
 from service.audit.trail import Trail
 
-__all__ = ["Trail", "audit_message", "run_forwarder"]
+__all__ = ["FETCHING", "Trail", "audit_message", "run_forwarder"]

@@ -53,6 +53,8 @@ EVENTS = {
     AuditKind.ORDERED: _EventType(event=Code(value="110111", meaning="Procedure Record"), action="U"),
     AuditKind.DELETED: _EventType(event=Code(value="110105", meaning="DICOM Study Deleted"), action="D"),
 }
+FETCHING = "pull"
+"""The role in events of what this node asked a peer for."""
 SOURCE = Code(value="110153", meaning="Source Role ID")
 DESTINATION = Code(value="110152", meaning="Destination Role ID")
 APPLICATION = Code(value="110150", meaning="Application")
@@ -122,10 +124,13 @@ def _participants(event: AuditEvent, settings: Settings) -> Iterator[_Participan
     if event.kind in (AuditKind.STARTED, AuditKind.STOPPED):
         yield _Participant(user=process, requests=False, role=APPLICATION, aet=aet, address=here)
     elif event.kind is AuditKind.RECEIVED:
+        is_fetched = event.role == FETCHING
         yield _Participant(
-            user=event.actor, requests=True, role=SOURCE, aet=event.actor, address=event.address
+            user=event.actor, requests=not is_fetched, role=SOURCE, aet=event.actor, address=event.address
         )
-        yield _Participant(user=process, requests=False, role=DESTINATION, aet=event.target, address=here)
+        yield _Participant(
+            user=process, requests=is_fetched, role=DESTINATION, aet=event.target, address=here
+        )
     elif event.kind in (AuditKind.SENDING, AuditKind.SENT):
         yield _Participant(user=process, requests=True, role=SOURCE, aet=settings.send.ae_title, address=here)
         yield _destination(event.target, settings)

@@ -4,10 +4,9 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -18,14 +17,15 @@ from service.cli.tables import print_table
 from service.config import Peer, Settings
 from service.errors import Refused
 from service.receive import sop_classes
+from service.receive.fetched import Fetched
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
-from service.scu.outcome import Failure, Outcome, Sent
+from service.scu.outcome import Failure
 from service.scu.retrieve import Retrieved, Taken, Tell, Wanted, get, move
+from service.wiring.pull import fetched_from
 from service.wiring.store import opened_store
 
 Answer = TypeVar("Answer")
-Keep = Callable[[Path], Outcome]
 
 DONE, FAILED = 0, 1
 KEYS = {"accession": "AccessionNumber", "patient_id": "PatientID", "study": "StudyInstanceUID"}
@@ -43,7 +43,7 @@ class Pull:
 
     @property
     def comes_here(self) -> bool:
-        """Tell whether the images are to come to this node's own receiver."""
+        """Tell whether the images are to come to this node."""
         return self.to_aet in (None, *self.settings.called_aets)
 
 
@@ -114,7 +114,11 @@ def _answer(found: list[Answer] | Failure) -> list[Answer]:
 
 
 def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
-    with opened_store(pull.settings) as store, _progress(is_shown) as progress:
+    with (
+        opened_store(pull.settings) as store,
+        fetched_from(pull.peer, pull.settings, store) if pull.to_aet is None else nullcontext() as fetched,
+        _progress(is_shown) as progress,
+    ):
         done = []
         for row in rows:
             task = progress.add_task(row.series.description or row.series.series_uid, total=row.series.images)
@@ -123,7 +127,7 @@ def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
                 total = so_far.completed + so_far.failed + so_far.remaining
                 progress.update(task, completed=so_far.completed, total=total)  # type: ignore[arg-type]
 
-            result = _one(pull, row.series, tell)
+            result = _one(pull, row.series, fetched, tell)
             if pull.comes_here:
                 result = _checked(result, len(store.book.instances_of_series(row.series.series_uid)))
             tell(result)
@@ -131,40 +135,22 @@ def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
         return done
 
 
-def _one(pull: Pull, series: FoundSeries, tell: Tell) -> Retrieved:
+def _one(pull: Pull, series: FoundSeries, fetched: Fetched | None, tell: Tell) -> Retrieved:
     wanted = Wanted(study_uid=series.study_uid, series_uid=series.series_uid)
-    if pull.to_aet is not None:
-        result = move(pull.client, pull.peer, wanted, to_aet=pull.to_aet, tell=tell)
-    else:
-        taken = Taken(
-            sop_classes=tuple(sop_classes.STORAGE.values()),
-            compressed=tuple(sop_classes.COMPRESSED.values()),
-        )
-        result = get(pull.client, pull.peer, wanted, keep=_own_door(pull), taken=taken, tell=tell)
-    return Retrieved(reason=result.reason) if isinstance(result, Failure) else result
+    if fetched is None:
+        to_aet = pull.to_aet or pull.settings.receive.ae_title
+        return _came_of(move(pull.client, pull.peer, wanted, to_aet=to_aet, tell=tell))
+    taken = Taken(
+        sop_classes=tuple(sop_classes.STORAGE.values()),
+        compressed=tuple(sop_classes.COMPRESSED.values()),
+    )
+    result = _came_of(get(pull.client, pull.peer, wanted, keep=fetched.keep, taken=taken, tell=tell))
+    reasons = (result.reason, fetched.refusals())
+    return replace(result, reason="; ".join(reason for reason in reasons if reason))
 
 
-def _own_door(pull: Pull) -> Keep:
-    """Hands an object to this node's own receiver, as if the archive had sent it.
-
-    What comes by C-GET is so admitted, kept, recorded and answered for as everything else is.
-    """
-    receive = pull.settings.receive
-    if not receive.port or (receive.tls is not None and not receive.tls.also_plaintext):
-        raise Refused(
-            "C-GET hands the images to this node's own receiver without TLS, on a receive.port that is not 0; "
-            "it has none: let the archive send them (C-MOVE, without --get)"
-        )
-    host = "127.0.0.1" if receive.host in ("0.0.0.0", "::") else receive.host
-    own = Peer(ae_title=receive.ae_title, host=host, port=receive.port)
-    sender = Scu(calling_aet=pull.peer.ae_title, timeout_s=pull.settings.send.timeout_s)
-    answer = sender.echo(own)
-    if not isinstance(answer, Sent):
-        raise Refused(
-            f"C-GET hands the images to this node's own receiver as {pull.peer.ae_title} from {host}, and that failed: "
-            f"{answer.reason}; is it running, and in receive.senders with that address?"
-        )
-    return lambda path: sender.store(path, own)
+def _came_of(answer: Retrieved | Failure) -> Retrieved:
+    return Retrieved(reason=answer.reason) if isinstance(answer, Failure) else answer
 
 
 def _checked(result: Retrieved, kept: int) -> Retrieved:

@@ -1,26 +1,24 @@
 """Series fetched from a peer's archive: C-MOVE and C-GET of PS3.4 C.4.2 and C.4.3 in the Study Root model."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext
 
 from service.config import Peer
 from service.scu.association import Proposal
 from service.scu.client import Scu
 from service.scu.find import UNCOMPRESSED
-from service.scu.outcome import Failure, Outcome, Sent, TransientFailure
+from service.scu.outcome import Failure, TransientFailure
 
 STUDY_ROOT_MOVE = UID("1.2.840.10008.5.1.4.1.2.2.2")
 STUDY_ROOT_GET = UID("1.2.840.10008.5.1.4.1.2.2.3")
 _PENDING, _SUCCESS, _SOME_FAILED = 0xFF00, 0x0000, 0xB000
-_KEPT, _NOT_KEPT = 0x0000, 0xA700
 _MEANINGS = {  # PS3.4 Table C.4-2 and C.4-3
     0xA701: "it is unable to count the images",
     0xA702: "it is unable to send the images",
@@ -40,7 +38,29 @@ class Retrieved:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """One object that a C-GET brings, its dataset byte for byte as it came."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    context_sop_class_uid: str
+    """That of the presentation context it came in."""
+    transfer_syntax_uid: str
+    message_id: int
+    data_set: memoryview
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the peer hears of it: a status of PS3.4 Table B.2-1, and a comment without a patient in it."""
+
+    status: int
+    comment: str = ""
+
+
 Tell = Callable[[Retrieved], None]
+Keep = Callable[[Brought], Reply]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +88,9 @@ def move(scu: Scu, peer: Peer, wanted: Wanted, *, to_aet: str, tell: Tell) -> Re
 
 
 def get(
-    scu: Scu, peer: Peer, wanted: Wanted, *, keep: Callable[[Path], Outcome], taken: "Taken", tell: Tell
+    scu: Scu, peer: Peer, wanted: Wanted, *, keep: Keep, taken: "Taken", tell: Tell
 ) -> Retrieved | Failure:
-    """Takes a series from the peer on the association that asks for it.
-
-    Each object goes to ``keep`` as a file, with the bytes as they came; the peer hears success only where that is
-    Sent without a note.
-    """
+    """Takes a series from the peer on the association that asks for it; ``keep`` says what it hears of each object."""
 
     def request(association: Association) -> Retrieved | Failure:
         return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, tell)
@@ -102,12 +118,25 @@ class Taken:
             yield build_context(CTImageStorage, syntax)
 
 
-def _hand_on(event: evt.Event, keep: Callable[[Path], Outcome]) -> int:
-    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
-        file.write(event.encoded_dataset())
-        file.flush()
-        outcome = keep(Path(file.name))
-    return _KEPT if outcome == Sent() else _NOT_KEPT
+def _hand_on(event: evt.Event, keep: Keep) -> Dataset:
+    request = event.request
+    if not isinstance(request, C_STORE):
+        raise TypeError(f"{type(request).__name__} where pynetdicom should hand on a C-STORE")
+    reply = keep(
+        Brought(
+            sop_class_uid=str(request.AffectedSOPClassUID),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID),
+            context_sop_class_uid=str(event.context.abstract_syntax),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            message_id=event.message_id,
+            data_set=memoryview(b"") if request.DataSet is None else request.DataSet.getbuffer(),
+        )
+    )
+    status = Dataset()
+    status.Status = reply.status
+    if reply.comment:
+        status.ErrorComment = reply.comment[:64]
+    return status
 
 
 def _followed(

@@ -2,23 +2,31 @@
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from inference.ports import free_port as free_tcp_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
+from service.audit import audit_message
 from service.cli import main
-from service.config import Peer
+from service.config import Peer, load_settings
+from service.receive import file_meta
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
-from service.store import EventKind, JobState
+from service.store import AuditKind, AuditLog, AuditOutcome, EventKind, JobState
 from service.wiring.assemble import assemble
+from service.wiring.receive import receive
+from service.wiring.store import opened_store
 from tests.support import orthanc as orthanc_support
 from tests.support.archive import Site, running_site
+from tests.support.certificates import Authority, needs_openssl
 from tests.support.node import until
 from tests.support.small_node import small_volume
 
@@ -80,16 +88,94 @@ def test_what_is_fetched_is_kept_and_opens_a_job_of_the_archive(site, pull, who,
     assert site.book.job(job.id).slice_count == SLICES
 
 
-def test_c_get_without_a_receiver_to_hand_the_images_to_is_refused(
-    site: Site, tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+@needs_openssl
+def test_c_get_needs_no_door_of_the_node(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    elsewhere = tmp_path / "elsewhere.toml"
-    port = f"port = {site.settings.receive.port}"
-    elsewhere.write_text(site.settings_file.read_text().replace(port, f"port = {free_port}"))
-    asked = ["pull", "--settings", str(elsewhere), "--peer", "pacs", "--patient-id", "ANNA-4711", "--get"]
-    assert main(asked) == 1
-    said = capsys.readouterr().err
-    assert f"no connection to CONTOURNODE at 127.0.0.1:{free_port}" in said
+    """A node with TLS alone, whose one sender is another: the images come, and as from the archive."""
+    authority = Authority(tmp_path / "ca")
+    own, tls_port = authority.issue("node"), free_tcp_port()
+    doors = f"""
+[receive.tls]
+port = {tls_port}
+certificate = "{own.certificate}"
+key = "{own.key}"
+ca = "{authority.ca}"
+[[receive.senders]]
+ae_title = "SCANNER"
+networks = ["192.0.2.0/24"]
+"""
+    settings = elsewhere(site, tmp_path, doors)
+    stop = threading.Event()
+    receiver = threading.Thread(target=receive, args=(load_settings(settings, {}), stop))
+    receiver.start()
+    try:
+        until(lambda: is_open(tls_port), why="the node listens")
+        code, rows = get(settings, "ANNA-4711", capsys)
+    finally:
+        stop.set()
+        receiver.join()
+    assert (code, rows[0]["result"]) == (0, f"{SLICES} fetched"), rows
+    with opened_store(load_settings(settings, {})) as store:
+        (job,) = store.book.list_jobs()
+        assert (job.slice_count, job.calling_aet, job.called_aet) == (SLICES, "ORTHANC", "CONTOURNODE")
+        for one in store.book.instances_of(job.id):
+            assert store.files.verify(one.file)
+            head = file_meta.decode(store.files.read(one.file.path)[: file_meta.HEADER_BYTES])
+            assert head.origin == file_meta.Origin(
+                calling_aet="ORTHANC", called_aet="CONTOURNODE", peer_host="127.0.0.1"
+            )
+        (entry,) = [
+            entry for entry in AuditLog(store.database).entries() if entry.event.kind is AuditKind.RECEIVED
+        ]
+        assert (entry.event.role, entry.event.actor, entry.event.address) == ("pull", "ORTHANC", "127.0.0.1")
+        assert (entry.event.instance_count, entry.event.study_uid) == (SLICES, rows[0]["study_uid"])
+        root = ElementTree.fromstring(audit_message(entry, load_settings(settings, {}), lambda _: ""))
+        assert [one.get("UserIsRequestor") for one in root.findall("ActiveParticipant")] == ["false", "true"]
+
+
+def test_what_c_get_brings_is_refused_as_what_is_sent_is(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = elsewhere(site, tmp_path, "[keep]\nrefuse_below_free_bytes = 1_000_000_000_000_000\n")
+    code, rows = get(settings, "ANNA-4711", capsys)
+    assert (code, rows[0]["failed"]) == (1, SLICES)
+    assert f"{SLICES} not kept here: disk nearly full" in str(rows[0]["result"])
+    with opened_store(load_settings(settings, {})) as store:
+        assert store.book.list_jobs() == []
+        (event,) = [entry.event for entry in AuditLog(store.database).entries()]
+    assert (event.outcome, event.detail) == (AuditOutcome.MINOR_FAILURE, f"{SLICES} answered 0xA700")
+
+
+def elsewhere(site: Site, folder: Path, more: str) -> Path:
+    """Settings of another node beside the same archive, with a store of its own."""
+    text = site.settings_file.read_text().replace(str(site.settings.node.storage_dir), str(folder / "store"))
+    file = folder / "elsewhere.toml"
+    file.write_text(text.replace(f"port = {site.settings.receive.port}", f"port = {free_tcp_port()}") + more)
+    return file
+
+
+def get(
+    settings: Path, patient: str, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, list[dict[str, object]]]:
+    asked = [
+        "pull",
+        "--settings",
+        str(settings),
+        "--peer",
+        "pacs",
+        "--patient-id",
+        patient,
+        "--get",
+        "--json",
+    ]
+    code = main(asked)
+    return code, json.loads(capsys.readouterr().out)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_several_patients_are_fetched_only_on_purpose(pull) -> None:
