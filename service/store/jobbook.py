@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select, update
 
 from service.store.cancelled import begin_to_watch
+from service.store.damage import mark_damaged
 from service.store.database import Database
 from service.store.errors import NotAllowed
-from service.store.keeping import mark_damaged
 from service.store.readers import instance_of, instances_of, result_of
 from service.store.revival import kept
 from service.store.rows import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance

@@ -1,6 +1,6 @@
 """The store as the room `keep` sees it: what may go, what is marked as gone, and what is to be verified."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, func, or_, select, update
 
+from service.store.damage import images_damaged, images_whole, objects_damaged
 from service.store.database import Database
 from service.store.rows import StoredFile
 from service.store.schema import arrival, delivery, instance, job, job_event, removal
@@ -146,19 +147,23 @@ class Keeper:
         """Record what a verification found; False where the row has another file by now, or none."""
         now = self._database.clock()
         table = instance if one.table == instance.name else delivery
-        values = {"verified_at": now, "damaged_at": None} if whole else {"damaged_at": now}
+        same = (
+            table.c.id == one.row_id,
+            table.c.path == one.file.path,
+            table.c.sha256 == one.file.sha256,
+            table.c.removed_at.is_(None),
+        )
         with self._database.writing() as connection:
-            changed = connection.execute(
-                update(table)
-                .where(
-                    table.c.id == one.row_id,
-                    table.c.path == one.file.path,
-                    table.c.sha256 == one.file.sha256,
-                    table.c.removed_at.is_(None),
-                )
-                .values(**values)
-            )
-            return changed.rowcount == 1
+            row = connection.execute(select(table).where(*same).with_for_update()).one_or_none()
+            if row is None:
+                return False
+            if not whole:
+                (images_damaged if table is instance else objects_damaged)(connection, now, *same)
+                return True
+            if row.damaged_at is not None and table is instance:
+                images_whole(connection, now, [row.id], "its checksum is right")
+            connection.execute(update(table).where(*same).values(verified_at=now, damaged_at=None))
+            return True
 
     def _hold_the_jobs(self, connection: Any, expired: Collection[Expired]) -> None:
         """Lock every job that could come to need the images again, so that nobody orders a rerun meanwhile."""
@@ -171,16 +176,6 @@ class Keeper:
             .where(or_(job.c.series_uid.in_(series), job.c.id.in_(made_for)))
             .order_by(job.c.id)
             .with_for_update()
-        )
-
-
-def mark_damaged(database: Database, paths: Sequence[str]) -> None:
-    """Note that the stored files of received instances are missing or not what came: sent again, they are replaced."""
-    with database.writing() as connection:
-        connection.execute(
-            update(instance)
-            .where(instance.c.path.in_(paths), instance.c.removed_at.is_(None))
-            .values(damaged_at=database.clock())
         )
 
 

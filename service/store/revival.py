@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
+from service.store.damage import images_whole
 from service.store.schema import arrival, instance, job, removal
 from service.store.states import JobState
 
@@ -32,6 +33,8 @@ def revive(
         .order_by(instance.c.sop_instance_uid)
         .with_for_update()
     ).all()
+    damaged = [row.id for row in gone if row.removed_at is None]
+    images_whole(connection, marked_at, damaged, "sent again")
     for row in gone:
         values = received[row.sop_instance_uid]
         _forget_the_arrivals(connection, row)

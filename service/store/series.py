@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from service.store.damage import mark_damaged
 from service.store.database import Database
-from service.store.keeping import mark_damaged
 from service.store.readers import instances_of, open_job_of
 from service.store.rows import CT_SOP_CLASSES, OpenJob, Order, StoredInstance, StudySeries
 from service.store.schema import instance, job

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from service.store.audit import AuditEvent, AuditKind, audit_job
+from service.store.damage import mark_damaged
 from service.store.database import Database
-from service.store.keeping import mark_damaged
 from service.store.parcels import delivery_rows
 from service.store.readers import instances_of
 from service.store.rows import ClaimedJob, Parcel, StoredInstance
