@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from service.audit import Trail
 from service.receive import commands, negotiation
-from service.receive.admission import Admission, Caller, Rejection
+from service.receive.admission import Admission, Applicant, Caller, Rejection
 from service.receive.commands import Field, Request
 from service.receive.commitment import CommitmentReports
 from service.receive.file_meta import Origin
+from service.receive.handshakes import Handshakes
 from service.receive.limits import Places
 from service.receive.messages import (
     RELEASE_RESPONSE,
@@ -25,7 +26,7 @@ from service.receive.messages import (
     Timeouts,
     encode_abort,
 )
-from service.receive.negotiation import AcceptedContext, AssociationRequest
+from service.receive.negotiation import AcceptedContext, Agreement
 from service.receive.refusals import Refusals
 from service.receive.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from service.receive.statuses import Status
@@ -46,7 +47,7 @@ class Terms:
     """What holds for every association of a receiver."""
 
     admission: Admission
-    supported: Mapping[str, frozenset[str]]
+    handshakes: Handshakes
     timeouts: Timeouts
     request_timeout_s: float
     maximum_pdu_bytes: int
@@ -107,6 +108,8 @@ class Association:
         """Answers the peer until it releases, leaves, breaks the protocol or the node stops; closes the connection."""
         try:
             self._serve(self._secured())
+        except negotiation.MalformedRequest as error:
+            self._break_off(ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)))
         except NoTrust as error:
             self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
         except PeerGone as error:
@@ -115,11 +118,7 @@ class Association:
             )  # monitors only look whether it listens
             log.log(level, "association ended without release", extra=self._about(reason=str(error)))
         except ProtocolError as error:
-            if self._is_established:
-                log.warning("association aborted", extra=self._about(reason=str(error)))
-            else:
-                self._terms.refusals.tell("no association", self.host, str(error))
-            self._farewell(encode_abort(error.reason))
+            self._break_off(error)
         finally:
             self._connection.close()
 
@@ -133,6 +132,13 @@ class Association:
     def cut(self) -> None:
         """Ends the association now, whatever it does; what was not acknowledged is not kept."""
         self._hang_up(socket.SHUT_RDWR)
+
+    def _break_off(self, error: ProtocolError) -> None:
+        if self._is_established:
+            log.warning("association aborted", extra=self._about(reason=str(error)))
+        else:
+            self._terms.refusals.tell("no association", self.host, str(error))
+        self._farewell(encode_abort(error.reason))
 
     def _secured(self) -> Caller:
         """Who is there, after the TLS handshake where the door has one. It is this thread's time that a peer wastes."""
@@ -159,30 +165,31 @@ class Association:
     def _serve(self, caller: Caller) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
-        rejection = self._rejection(request, caller)
+        applicant = negotiation.applicant_of(request)
+        rejection = self._rejection(applicant, caller)
         if rejection is not None:
-            applicant = request.applicant
             self._terms.refusals.tell(
                 "association rejected", self.host, rejection.name, applicant.calling_aet, applicant.called_aet
             )
             self._farewell(negotiation.encode_reject(rejection))
             return
-        self._is_established = True
         try:
-            self._established(request, reader)
+            agreement = self._terms.handshakes.agreement(request)
+            self._is_established = True
+            self._established(agreement, applicant, reader)
         finally:
             self._terms.places.give_back(self.host)
 
-    def _rejection(self, request: AssociationRequest, caller: Caller) -> Rejection | None:
+    def _rejection(self, applicant: Applicant, caller: Caller) -> Rejection | None:
         """Why the association is not to be, or None; a place is taken then."""
         if self._visit.is_over_rate:
             return Rejection.TEMPORARY_CONGESTION
-        rejection = self._terms.admission.refusal(request.applicant, caller)
+        rejection = self._terms.admission.refusal(applicant, caller)
         if rejection is None and not self._terms.places.take(self.host):
             return Rejection.LOCAL_LIMIT_EXCEEDED
         return rejection
 
-    def _request(self, reader: SocketReader) -> AssociationRequest:
+    def _request(self, reader: SocketReader) -> bytes:
         within_s = self._terms.request_timeout_s
         header = reader.exactly(6, within_s=within_s)
         kind, _, length = struct.unpack(">BBL", header)
@@ -196,31 +203,24 @@ class Association:
             raise ProtocolError(reason, f"PDU of type {kind} before an association")
         if length > _REQUEST_BYTES:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, f"association request of {length} bytes")
-        try:
-            return negotiation.decode_request(header + reader.exactly(length, within_s=within_s))
-        except negotiation.MalformedRequest as error:
-            raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)) from error
+        return header + reader.exactly(length, within_s=within_s)
 
-    def _established(self, request: AssociationRequest, reader: SocketReader) -> None:
+    def _established(self, agreement: Agreement, applicant: Applicant, reader: SocketReader) -> None:
         terms = self._terms
-        try:
-            accept, contexts = negotiation.accept(
-                request, terms.supported, maximum_pdu_bytes=terms.maximum_pdu_bytes
-            )
-        except negotiation.MalformedRequest as error:
-            raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)) from error
         messages = Messages(
             self._connection, reader, terms.timeouts, maximum_pdu_bytes=terms.maximum_pdu_bytes
         )
-        messages.send(accept)
+        messages.send(agreement.accept)
         origin = Origin(
-            calling_aet=request.applicant.calling_aet,
-            called_aet=request.applicant.called_aet,
+            calling_aet=applicant.calling_aet,
+            called_aet=applicant.called_aet,
             peer_host=self.host,
         )
         tally = Tally()
         try:
-            self._converse(_Conversation(messages=messages, contexts=contexts, origin=origin, tally=tally))
+            self._converse(
+                _Conversation(messages=messages, contexts=agreement.contexts, origin=origin, tally=tally)
+            )
         finally:
             for event in tally.events(origin):
                 terms.trail.record(event)

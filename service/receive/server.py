@@ -17,6 +17,7 @@ from service.receive import sop_classes
 from service.receive.admission import Admission
 from service.receive.association import Association, Terms, Visit
 from service.receive.commitment import CommitmentReports
+from service.receive.handshakes import Handshakes
 from service.receive.limits import Places, Rate, Repeats
 from service.receive.messages import Timeouts
 from service.receive.refusals import Refusals
@@ -66,7 +67,7 @@ class Receiver:
         self._refusals = refusals
         self._terms = Terms(
             admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
-            supported=sop_classes.supported(),
+            handshakes=Handshakes(sop_classes.supported(), maximum_pdu_bytes=receive.max_pdu_bytes),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
             ),

@@ -6,6 +6,7 @@ import struct
 import time
 
 LONGEST_BYTES = 512 * 1024
+_MOST_WAITS = 4  # one after another instead of setting another limit: messages and pauses between them take turns
 _BUFFER_BYTES = 4096  # all that a peer gets that never sends more than a request
 
 
@@ -21,7 +22,7 @@ class SocketReader:
         self._view = memoryview(bytearray(_BUFFER_BYTES))
         self._start = 0
         self._end = 0
-        self._timeout_s: float | None = None
+        self._timeout_s = 0.0
         # The kernel keeps the time and waits for all that is asked for: one system call a read instead of several.
         # TLS has a layer of its own in between and cannot.
         self._waits_in_kernel = not isinstance(connection, ssl.SSLSocket)
@@ -78,28 +79,30 @@ class SocketReader:
         """Reads once: what is there, or where it ``waits`` all that the target takes."""
         if within_s <= 0:
             raise PeerGone("nothing more came in time")
+        if not self._timeout_s <= within_s <= _MOST_WAITS * self._timeout_s:
+            self._allow(within_s)
         flags = socket.MSG_WAITALL if waits and self._waits_in_kernel else 0
-        try:
-            if within_s != self._timeout_s:
-                self._allow(within_s)
-            # A sender that leaves Nagle's algorithm on (DCMTK as shipped) holds the last bytes of each message back until
-            # the earlier ones are acknowledged, and the kernel would take 40 ms for that; it forgets this wish soon.
-            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            got = self._connection.recv_into(target, len(target), flags)
-        except (TimeoutError, BlockingIOError) as error:
-            raise PeerGone(f"silent for {within_s:.0f} s") from error
-        except OSError as error:
-            raise PeerGone(f"connection lost: {error}") from error
-        if not got:
-            raise PeerGone("connection closed by the peer")
-        return got
+        waited_s = 0.0
+        while True:
+            try:
+                got = self._connection.recv_into(target, len(target), flags)
+            except (TimeoutError, BlockingIOError) as error:
+                waited_s += self._timeout_s
+                if waited_s >= within_s:
+                    raise PeerGone(f"silent for {waited_s:.0f} s") from error
+            except OSError as error:
+                raise PeerGone(f"connection lost: {error}") from error
+            else:
+                if not got:
+                    raise PeerGone("connection closed by the peer")
+                return got
 
     def _allow(self, within_s: float) -> None:
         if self._waits_in_kernel:
             whole_s, rest_s = divmod(max(within_s, 1e-3), 1)
             time_value = struct.pack("ll", int(whole_s), int(rest_s * 1e6))
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time_value)
-            if self._timeout_s is None:  # an answer that nobody takes: any limit will do
+            if not self._timeout_s:  # an answer that nobody takes: any limit will do
                 self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_value)
         else:
             self._connection.settimeout(within_s)

@@ -8,9 +8,9 @@ from service.receive import sop_classes
 from service.receive.admission import APPLICATION_CONTEXT, Admission, Applicant, Caller, Rejection
 from service.receive.negotiation import (
     MalformedRequest,
-    accept,
-    decode_request,
+    applicant_of,
     encode_reject,
+    negotiate,
 )
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import BIG, COMPRESSED, CT, EXPLICIT, IMPLICIT
@@ -20,8 +20,8 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def test_who_asks_for_whom_is_read():
-    request = decode_request(request_pdu((CT, [EXPLICIT]), calling="SCANNER 1", called="NODE"))
-    assert request.applicant == Applicant(
+    request = request_pdu((CT, [EXPLICIT]), calling="SCANNER 1", called="NODE")
+    assert applicant_of(request) == Applicant(
         calling_aet="SCANNER 1",
         called_aet="NODE",
         application_context=APPLICATION_CONTEXT,
@@ -41,18 +41,16 @@ def test_who_asks_for_whom_is_read():
     ],
 )
 def test_the_senders_first_transfer_syntax_is_taken_and_big_endian_last(proposed, taken):
-    request = decode_request(request_pdu((CT, proposed)))
-    _, accepted = accept(request, sop_classes.supported(), maximum_pdu_bytes=0)
-    assert accepted[1].transfer_syntax_uid == taken
+    agreement = negotiate(request_pdu((CT, proposed)), sop_classes.supported(), maximum_pdu_bytes=0)
+    assert agreement.contexts[1].transfer_syntax_uid == taken
 
 
 def test_each_refused_context_is_told_why():
     contexts = ((CT, [EXPLICIT]), (SECONDARY_CAPTURE, [EXPLICIT]), (CT, ["1.2.840.10008.1.2.4.100"]))
-    request = decode_request(request_pdu(*contexts))
-    pdu, accepted = accept(request, sop_classes.supported(), maximum_pdu_bytes=65536)
-    assert list(accepted) == [1]
+    agreement = negotiate(request_pdu(*contexts), sop_classes.supported(), maximum_pdu_bytes=65536)
+    assert list(agreement.contexts) == [1]
     answer = A_ASSOCIATE_AC()
-    answer.decode(pdu)
+    answer.decode(agreement.accept)
     primitive = answer.to_primitive()
     # PS3.8 Table 9-18: 0 acceptance, 3 abstract syntax, 4 transfer syntaxes not supported
     assert [cx.result for cx in primitive.presentation_context_definition_results_list] == [0, 3, 4]
@@ -114,7 +112,8 @@ def test_mutated_requests_are_refused_or_answered_and_raise_nothing_else():
         if chance.random() < 0.2:
             data = data[: chance.randrange(6, len(data))]
         try:
-            accept(decode_request(bytes(data)), sop_classes.supported(), maximum_pdu_bytes=65536)
+            applicant_of(bytes(data))
+            negotiate(bytes(data), sop_classes.supported(), maximum_pdu_bytes=65536)
         except MalformedRequest:
             continue
         answered += 1
