@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _NO_DATA_SET = 0x0101
+_HEADER = struct.Struct("<HHL")
+_NUMBER = struct.Struct("<HHLH")
 
 
 class Field(IntEnum):
@@ -43,12 +45,11 @@ def decode(data: bytes) -> Request:
     while position < len(data):
         if position + 8 > len(data):
             raise MalformedCommand("command set ends inside an element's header")
-        group, element, length = struct.unpack_from("<HHL", data, position)
-        position += 8
-        if group != 0 or position + length > len(data):
+        group, element, length = _HEADER.unpack_from(data, position)
+        begin, position = position + 8, position + 8 + length
+        if group != 0 or position > len(data):
             raise MalformedCommand(f"element ({group:04X},{element:04X}) does not fit its command set")
-        elements[element] = data[position : position + length]
-        position += length
+        elements[element] = data[begin:position]
     return Request(
         field=_number(elements, 0x0100),
         message_id=_number(elements, 0x0110),
@@ -64,16 +65,16 @@ def encode_response(request: Request, status: int, *, comment: str = "") -> byte
     body = b""
     if request.sop_class_uid:
         body += _element(0x0002, _even(request.sop_class_uid, b"\0"))
-    body += _element(0x0100, struct.pack("<H", request.field | 0x8000))
-    body += _element(0x0120, struct.pack("<H", request.message_id))
-    body += _element(0x0800, struct.pack("<H", _NO_DATA_SET))
-    body += _element(0x0900, struct.pack("<H", status))
+    body += _NUMBER.pack(0, 0x0100, 2, request.field | 0x8000)
+    body += _NUMBER.pack(0, 0x0120, 2, request.message_id)
+    body += _NUMBER.pack(0, 0x0800, 2, _NO_DATA_SET)
+    body += _NUMBER.pack(0, 0x0900, 2, status)
     if comment:
         body += _element(0x0902, _even(comment[:64], b" "))
     if request.sop_instance_uid:
         body += _element(0x1000, _even(request.sop_instance_uid, b"\0"))
     if request.event_type_id is not None:
-        body += _element(0x1002, struct.pack("<H", request.event_type_id))
+        body += _NUMBER.pack(0, 0x1002, 2, request.event_type_id)
     return _element(0x0000, struct.pack("<L", len(body))) + body
 
 
@@ -92,7 +93,7 @@ def _uid(elements: dict[int, bytes], element: int) -> str:
 
 
 def _element(element: int, value: bytes) -> bytes:
-    return struct.pack("<HHL", 0, element, len(value)) + value
+    return _HEADER.pack(0, element, len(value)) + value
 
 
 def _even(text: str, pad: bytes) -> bytes:

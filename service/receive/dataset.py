@@ -152,10 +152,11 @@ class DatasetReader:
 
     def _skim(self, data: memoryview, at: int) -> int:
         """Returns where the first element is that needs a closer look: nearly all that there are need none."""
-        if self._order != "<" or self._levels[-1][0] is not _Level.DATASET:
+        level, implicit = self._levels[-1]
+        if self._order != "<" or level is not _Level.DATASET:
             return at
-        skim = _past_implicit if self._levels[-1][1] else _past_explicit
-        return skim(data, at)
+        kept = self._values if len(self._levels) == 1 else None
+        return (_past_implicit if implicit else _past_explicit)(data, at, kept)
 
     def _element(self, data: memoryview, at: int) -> int | None:
         """Returns where the next header begins (it may lie beyond ``data``), or None while this one is incomplete."""
@@ -252,26 +253,48 @@ class DatasetReader:
         return value_at + length
 
 
-def _past_explicit(data: memoryview, at: int) -> int:
-    """Steps over little endian elements with a short explicit VR that are not wanted; the last may end beyond ``data``."""
+def _past_explicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
+    """Steps over little endian elements with a short explicit VR and keeps the wanted ones.
+
+    Returns where one is that is in any way unusual; the last may end beyond ``data``.
+    """
     last = len(data) - 8
+    read, short, wanted = _EXPLICIT_HEADER.unpack_from, _SHORT_VRS, _NOT_SKIMMED
     while at <= last:
-        group, element, vr, length = _EXPLICIT_HEADER.unpack_from(data, at)
-        if vr not in _SHORT_VRS or group < 3 or group == 0xFFFE or group << 16 | element in _NOT_SKIMMED:
+        group, element, vr, length = read(data, at)
+        if vr not in short or group < 3 or group == 0xFFFE:
+            return at
+        tag = group << 16 | element
+        if tag in wanted and not _is_kept(data, at, tag, length, kept):
             return at
         at += 8 + length
     return at
 
 
-def _past_implicit(data: memoryview, at: int) -> int:
-    """Steps over little endian elements of known length in implicit VR that are not wanted."""
+def _past_implicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
+    """The same with elements of known length in implicit VR."""
     last = len(data) - 8
+    read, wanted = _IMPLICIT_HEADER.unpack_from, _NOT_SKIMMED
     while at <= last:
-        group, element, length = _IMPLICIT_HEADER.unpack_from(data, at)
-        if length == _UNDEFINED or group < 3 or group == 0xFFFE or group << 16 | element in _NOT_SKIMMED:
+        group, element, length = read(data, at)
+        if length == _UNDEFINED or group < 3 or group == 0xFFFE:
+            return at
+        tag = group << 16 | element
+        if tag in wanted and not _is_kept(data, at, tag, length, kept):
             return at
         at += 8 + length
     return at
+
+
+def _is_kept(data: memoryview, at: int, tag: int, length: int, kept: dict[int, str] | None) -> bool:
+    """Keeps the value of a wanted element; False where it is to be looked at more closely."""
+    if kept is None or tag == _PATIENT_ID or length > 64 or at + 8 + length > len(data):
+        return False
+    value = bytes(data[at + 8 : at + 8 + length])
+    if not value.isascii():
+        return False
+    kept.setdefault(tag, value.decode("ascii").strip("\0 "))
+    return True
 
 
 def _text(tag: int) -> str:

@@ -5,6 +5,7 @@ It holds what the database knows of an instance beyond its dataset: who sent it,
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 IMPLEMENTATION_VERSION = "CONTOUR_NODE_1"
 IMPLEMENTATION_UID = "2.25.164856190174363369849805981638367353174"
@@ -15,6 +16,7 @@ HEADER_BYTES = 1024
 _PREFIX = bytes(128) + b"DICM"
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2sHL")
+_GROUP_LENGTH = _SHORT.pack(2, 0, b"UL", 4)
 _SCHEME = "dicom://"
 
 
@@ -43,23 +45,27 @@ class NotOurs(Exception):
 
 def encode(meta: FileMeta) -> bytes:
     """Returns preamble, prefix and File Meta Information, HEADER_BYTES long; the dataset follows as it came."""
-    origin = meta.origin
-    elements = (
-        _LONG.pack(2, 0x0001, b"OB", 0, 2)
-        + b"\0\1"
-        + _short(0x0002, b"UI", meta.sop_class_uid)
-        + _short(0x0003, b"UI", meta.sop_instance_uid)
-        + _short(0x0010, b"UI", meta.transfer_syntax_uid)
+    before, after, address = _around(meta.sop_class_uid, meta.transfer_syntax_uid, meta.origin)
+    elements = before + _short(0x0003, b"UI", meta.sop_instance_uid) + after
+    room = HEADER_BYTES - len(_PREFIX) - len(_GROUP_LENGTH) - 4 - len(elements) - _LONG.size
+    address = address.ljust(room)  # spaces at its end mean nothing
+    elements += _LONG.pack(2, 0x0026, b"UR", 0, len(address)) + address
+    return b"".join((_PREFIX, _GROUP_LENGTH, len(elements).to_bytes(4, "little"), elements))
+
+
+@lru_cache(maxsize=256)  # one association after another sends hundreds that differ in the instance alone
+def _around(sop_class_uid: str, transfer_syntax_uid: str, origin: Origin) -> tuple[bytes, bytes, bytes]:
+    """What stands before and after the SOP Instance UID, and the address."""
+    before = _LONG.pack(2, 0x0001, b"OB", 0, 2) + b"\0\1" + _short(0x0002, b"UI", sop_class_uid)
+    after = (
+        _short(0x0010, b"UI", transfer_syntax_uid)
         + _short(0x0012, b"UI", IMPLEMENTATION_UID)
         + _short(0x0013, b"SH", IMPLEMENTATION_VERSION)
         + _short(0x0016, b"AE", origin.calling_aet)
         + _short(0x0017, b"AE", origin.calling_aet)
         + _short(0x0018, b"AE", origin.called_aet)
     )
-    begin = len(_PREFIX) + _SHORT.size + 4 + len(elements) + _LONG.size
-    address = f"{_SCHEME}{origin.peer_host}".encode("ascii", "replace").ljust(HEADER_BYTES - begin)
-    elements += _LONG.pack(2, 0x0026, b"UR", 0, len(address)) + address  # spaces at its end mean nothing
-    return _PREFIX + _SHORT.pack(2, 0, b"UL", 4) + struct.pack("<L", len(elements)) + elements
+    return before, after, f"{_SCHEME}{origin.peer_host}".encode("ascii", "replace")
 
 
 def decode(head: bytes) -> FileMeta:

@@ -9,6 +9,7 @@ from enum import IntEnum
 from service.receive import commands
 from service.receive.wire import PeerGone, SocketReader
 
+_PDU_HEADER, _PDV_HEADER = struct.Struct(">BBL"), struct.Struct(">LBB")
 _COMMAND_BYTES = 16 * 1024
 _PIECE_BYTES = 1 << 20  # of a dataset; an ordinary CT slice fits
 
@@ -132,8 +133,8 @@ class Messages:
         Raises:
             PeerGone: nobody takes it.
         """
-        pdv = struct.pack(">LBB", len(command) + 2, context_id, 3) + command
-        self.send(struct.pack(">BBL", Pdu.DATA, 0, len(pdv)) + pdv)
+        pdv = _PDV_HEADER.pack(len(command) + 2, context_id, 3) + command
+        self.send(_PDU_HEADER.pack(Pdu.DATA, 0, len(pdv)) + pdv)
 
     def send(self, pdu: bytes) -> None:
         """Sends the bytes of a whole PDU.
@@ -163,8 +164,7 @@ class Messages:
             self._left_in_pdu = self._data_pdu_bytes(within_s)
         if self._left_in_pdu < 6:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, "a PDU ends inside a PDV's header")
-        header = self._reader.exactly(6, within_s=self._timeouts.stalled_s)
-        length, context_id, control = struct.unpack(">LBB", header)
+        length, context_id, control = self._reader.fields(_PDV_HEADER, within_s=self._timeouts.stalled_s)
         if length < 2 or length + 4 > self._left_in_pdu:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, "a PDV does not fit its PDU")
         if bool(control & 1) is not is_command:
@@ -174,7 +174,7 @@ class Messages:
         return length - 2, context_id, bool(control & 2)
 
     def _data_pdu_bytes(self, within_s: float) -> int:
-        kind, _, length = struct.unpack(">BBL", self._reader.exactly(6, within_s=within_s))
+        kind, _, length = self._reader.fields(_PDU_HEADER, within_s=within_s)
         if kind == Pdu.DATA and length <= self._maximum_pdu_bytes:
             return int(length)
         if kind == Pdu.ABORT:

@@ -4,9 +4,12 @@ import socket
 import ssl
 import struct
 import time
+from typing import Any
 
 LONGEST_BYTES = 512 * 1024
-_MOST_WAITS = 4  # one after another instead of setting another limit: messages and pauses between them take turns
+_MOST_WAITS = (
+    4  # one after another instead of setting another limit: messages and pauses between them take turns
+)
 _BUFFER_BYTES = 4096  # all that a peer gets that never sends more than a request
 
 
@@ -36,13 +39,22 @@ class SocketReader:
             PeerGone: the connection ended, or the time was up.
             ValueError: more was asked for than is ever held.
         """
-        if size > LONGEST_BYTES:
-            raise ValueError(f"{size} bytes asked for, of {LONGEST_BYTES} at most")
+        start = self._at_hand(size, within_s)
+        return bytes(self._view[start : start + size])
+
+    def fields(self, layout: struct.Struct, *, within_s: float) -> tuple[Any, ...]:
+        """Returns the fields of a header that comes next; otherwise as ``exactly``."""
+        return layout.unpack_from(self._view, self._at_hand(layout.size, within_s))
+
+    def _at_hand(self, size: int, within_s: float) -> int:
+        """Takes the next bytes and returns where in the buffer they are."""
         if self._end - self._start < size:
+            if size > LONGEST_BYTES:
+                raise ValueError(f"{size} bytes asked for, of {LONGEST_BYTES} at most")
             self._gather(size, within_s)
-        taken = bytes(self._view[self._start : self._start + size])
+        start = self._start
         self._start += size
-        return taken
+        return start
 
     def into(self, target: memoryview, *, within_s: float) -> int:
         """Fills the target with the next bytes and returns how many came: all, unless the connection is slow.
@@ -82,20 +94,24 @@ class SocketReader:
         if not self._timeout_s <= within_s <= _MOST_WAITS * self._timeout_s:
             self._allow(within_s)
         flags = socket.MSG_WAITALL if waits and self._waits_in_kernel else 0
-        waited_s = 0.0
-        while True:
-            try:
-                got = self._connection.recv_into(target, len(target), flags)
-            except (TimeoutError, BlockingIOError) as error:
-                waited_s += self._timeout_s
-                if waited_s >= within_s:
-                    raise PeerGone(f"silent for {waited_s:.0f} s") from error
-            except OSError as error:
-                raise PeerGone(f"connection lost: {error}") from error
-            else:
-                if not got:
-                    raise PeerGone("connection closed by the peer")
-                return got
+        got, waited_s = self._read(target, flags), 0.0
+        while got is None:
+            waited_s += self._timeout_s
+            if waited_s >= within_s:
+                raise PeerGone(f"silent for {waited_s:.0f} s")
+            got = self._read(target, flags)
+        if not got:
+            raise PeerGone("connection closed by the peer")
+        return got
+
+    def _read(self, target: memoryview, flags: int) -> int | None:
+        """Returns how many bytes came, or None where none did in the time that is allowed."""
+        try:
+            return self._connection.recv_into(target, len(target), flags)
+        except (TimeoutError, BlockingIOError):
+            return None
+        except OSError as error:
+            raise PeerGone(f"connection lost: {error}") from error
 
     def _allow(self, within_s: float) -> None:
         if self._waits_in_kernel:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from time import time
 from typing import BinaryIO
@@ -49,6 +50,8 @@ class FileStore:
         """``sync`` brings an open file or folder to the disk."""
         self._root = root.absolute()
         self._sync = sync
+        self._writer = secrets.token_hex(16)  # which no other process has
+        self._parts = count()
         with translated(f"the storage folder {root} cannot be made"):
             is_first = not (self._root / OBJECTS).exists()
             for folder in (PARTS, UNVERIFIED, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
@@ -70,11 +73,12 @@ class FileStore:
             StorageFull: no space, over quota, or a read-only file system.
             StorageUnavailable: any other failure of the disk.
         """
-        part = f"{self._root}/{PARTS}/{secrets.token_hex(16)}.part"
+        part = f"{self._root}/{PARTS}/{self._writer}-{next(self._parts)}.part"
         descriptor = open_locked(part)
         try:
             size_bytes, digest = fill(descriptor, header, (data,) if isinstance(data, bytes) else data)
-            path = path_of(uid, digest.hexdigest())
+            sha256 = digest.hexdigest()
+            path = path_of(uid, sha256)
             is_new = self._publish(part, path, descriptor, size_bytes)
         except BaseException:
             unlink(part)
@@ -84,7 +88,7 @@ class FileStore:
         return StoredFile(
             path=path,
             size_bytes=size_bytes,
-            sha256=digest.hexdigest(),
+            sha256=sha256,
             header_bytes=len(header),
             is_new=is_new,
         )

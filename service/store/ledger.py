@@ -5,8 +5,9 @@ its row is written, and holds all that the row holds (service/receive/recovery.p
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -17,6 +18,8 @@ from service.store.database import Database, translated
 from service.store.errors import DatabaseUnavailable
 from service.store.prepared import driver_errors
 
+Result = TypeVar("Result")
+
 
 class Ledger:
     """One connection, opened when it is needed and given up after any error; for one thread."""
@@ -25,29 +28,23 @@ class Ledger:
         """``sync`` brings an open file to the disk."""
         self._engine = _engine(database)
         self._sync = sync
+        self._is_sqlite = _is_sqlite(self._engine)
         self._connection: Connection | None = None
+        self._cursor: DBAPICursor
 
-    @contextmanager
-    def writing(self) -> Iterator[tuple[Connection, DBAPICursor]]:
-        """Give a connection in a transaction, and a cursor of its driver in the same one; committed at the end.
+    def write(self, work: Callable[[Connection, DBAPICursor], Result]) -> Result:
+        """Do something in a transaction, with a connection and a cursor of its driver; committed when it returns.
 
         Raises:
             DatabaseUnavailable: nothing is known to be kept, this time and since the last settle().
+            DBAPIError: the database refuses it; nothing of it is kept.
         """
         try:
-            with translated():
-                connection = self._opened()
-                with driver_errors(connection):
-                    driver = connection.connection
-                    cursor = driver.cursor()
-                    if _is_sqlite(self._engine):
-                        cursor.execute("BEGIN IMMEDIATE")
-                    yield connection, cursor
-                    cursor.close()
-                    connection.commit() if connection.in_transaction() else driver.commit()
+            return self._written(work)
         except BaseException:
             self.close()
-            raise
+            with translated(), driver_errors(self._engine.dialect):
+                raise
 
     def settle(self) -> None:
         """Return once every commit so far outlasts a power cut.
@@ -55,16 +52,14 @@ class Ledger:
         Raises:
             DatabaseUnavailable: it is not known which of them are kept.
         """
-        if _is_sqlite(self._engine):
+        if self._is_sqlite:
             try:
                 self._sync_log()
             except OSError as error:
                 self.close()
                 raise DatabaseUnavailable(f"the database cannot be made durable: {error.strerror}") from error
             return
-        with self.writing() as (connection, _):  # one durable commit takes all earlier ones with it
-            connection.execute(text("SET LOCAL synchronous_commit = on"))
-            connection.execute(text("SELECT pg_logical_emit_message(true, 'contour-node', 'settled')"))
+        self.write(_commit_durably)  # one takes all earlier ones with it
 
     def close(self) -> None:
         """Give the connection up; what was not committed is undone."""
@@ -76,10 +71,16 @@ class Ledger:
         connection.invalidate()
         connection.close()
 
-    def _opened(self) -> Connection:
+    def _written(self, work: Callable[[Connection, DBAPICursor], Result]) -> Result:
         if self._connection is None:
             self._connection = self._engine.connect()
-        return self._connection
+            self._cursor = self._connection.connection.cursor()
+        connection, cursor = self._connection, self._cursor
+        if self._is_sqlite:
+            cursor.execute("BEGIN IMMEDIATE")
+        result = work(connection, cursor)
+        (connection if connection.in_transaction() else connection.connection).commit()
+        return result
 
     def _sync_log(self) -> None:
         try:
@@ -90,6 +91,11 @@ class Ledger:
             self._sync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _commit_durably(connection: Connection, _: DBAPICursor) -> None:
+    connection.execute(text("SET LOCAL synchronous_commit = on"))
+    connection.execute(text("SELECT pg_logical_emit_message(true, 'contour-node', 'settled')"))
 
 
 def _engine(database: Database) -> Engine:

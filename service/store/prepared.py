@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy import Dialect, Executable
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
@@ -53,9 +53,8 @@ class Prepared:
 
 
 @contextmanager
-def driver_errors(connection: Connection) -> Iterator[None]:
+def driver_errors(dialect: Dialect) -> Iterator[None]:
     """Raise what the driver raises as SQLAlchemy would, so that there is one way to tell what it means."""
-    dialect = connection.dialect
     raised: Any = dialect.loaded_dbapi.Error
     try:
         yield

@@ -3,7 +3,8 @@
 import logging
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 from types import TracebackType
@@ -23,7 +24,14 @@ log = logging.getLogger(__name__)
 MOST_IN_A_BATCH = 256
 MOST_UNSETTLED = 4096
 SETTLE_AFTER_S = 1.0
-Waiting = tuple[ReceivedInstance, "Future[Outcome]"]
+
+
+@dataclass
+class _Waiting:
+    """An instance to be recorded, and what came of it."""
+
+    instance: ReceivedInstance
+    result: Outcome | Exception | None = None
 
 
 class Recorder:
@@ -37,7 +45,7 @@ class Recorder:
     def __init__(self, database: Database, ledger: Ledger | None = None) -> None:
         self._ledger = ledger or Ledger(database)
         self._scribe = Scribe(database)
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._turn = Lock()  # to commit; held for everything below
         self._unsettled: list[ReceivedInstance] = []
         self._is_doubtful = False  # the database failed while something was unsettled
@@ -56,12 +64,14 @@ class Recorder:
             DatabaseUnavailable: nothing is known to be kept; answer a failure and leave the file.
             NotRecorded: the database refused this record; answer a failure.
         """
-        future: Future[Outcome] = Future()
-        self._waiting.append((instance, future))
+        mine = _Waiting(instance)
+        self._waiting.append(mine)
         with self._turn:  # no thread of its own: waking one for each slice costs more than the commit
-            while not future.done():
+            while mine.result is None:
                 self._commit_those_waiting()
-        return future.result()
+        if isinstance(mine.result, Exception):
+            raise mine.result
+        return mine.result
 
     @property
     def is_alive(self) -> bool:
@@ -83,7 +93,7 @@ class Recorder:
         self.close()
 
     def _commit_those_waiting(self) -> None:
-        batch: list[Waiting] = []
+        batch: list[_Waiting] = []
         while self._waiting and len(batch) < MOST_IN_A_BATCH:
             batch.append(self._waiting.popleft())
         try:
@@ -91,28 +101,27 @@ class Recorder:
                 raise DatabaseUnavailable("the recorder is closed")
             self._commit(batch)
         finally:  # also after a bug: nobody may wait for ever, and nobody may be told yes
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(DatabaseUnavailable("the recorder has ended"))
+            for waiting in batch:
+                if waiting.result is None:
+                    waiting.result = DatabaseUnavailable("the recorder has ended")
 
-    def _commit(self, batch: Sequence[Waiting]) -> None:
+    def _commit(self, batch: Sequence[_Waiting]) -> None:
         try:
-            outcomes = self._write([instance for instance, _ in batch])
+            outcomes = self._write([waiting.instance for waiting in batch])
         except DatabaseUnavailable as error:
             self._doubt()
-            for _, future in batch:
-                future.set_exception(error)
+            for waiting in batch:
+                waiting.result = error
         except DBAPIError as error:
             self._doubt()
             self._commit_alone(batch, error)
         else:
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                future.set_result(outcome)
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                waiting.result = outcome
 
     def _write(self, instances: list[ReceivedInstance]) -> list[Outcome]:
         self._restore()
-        with self._ledger.writing() as (connection, cursor):
-            recorded = self._scribe.record(connection, cursor, instances)
+        recorded = self._ledger.write(partial(self._scribe.record, batch=instances))
         if not self._unsettled:
             self._settle_at = monotonic() + SETTLE_AFTER_S
         self._unsettled += instances
@@ -121,18 +130,19 @@ class Recorder:
             self._unsettled.clear()
         return recorded.outcomes
 
-    def _commit_alone(self, batch: Sequence[Waiting], error: DBAPIError) -> None:
+    def _commit_alone(self, batch: Sequence[_Waiting], error: DBAPIError) -> None:
         """Find the record that the database refuses, so that its neighbours are not lost with it."""
         if len(batch) > 1:
             for waiting in batch:
                 self._commit([waiting])
             return
-        instance, future = batch[0]
+        [waiting] = batch
+        instance = waiting.instance
         refusal = NotRecorded(
             f"the database refuses instance {instance.sop_instance_uid}: {type(error.orig).__name__}"
         )
         refusal.__cause__ = error
-        future.set_exception(refusal)
+        waiting.result = refusal
 
     def _settle_in_time(self) -> None:
         try:
@@ -168,7 +178,6 @@ class Recorder:
             return
         for start in range(0, len(self._unsettled), MOST_IN_A_BATCH):
             some = self._unsettled[start : start + MOST_IN_A_BATCH]
-            with self._ledger.writing() as (connection, cursor):
-                self._scribe.record(connection, cursor, some, is_quiet=True)
+            self._ledger.write(partial(self._scribe.record, batch=some, is_quiet=True))
         log.warning("the database is back: %d records were made sure of", len(self._unsettled))
         self._is_doubtful = False
