@@ -6,27 +6,16 @@ import zlib
 from dataclasses import dataclass
 from enum import Enum
 
+from service.receive import elements
+
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
 MAX_DEPTH = 64
 
-_UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_DATA = 0x7FE00010
-_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES = (
-    0x00080016,
-    0x00080018,
-    0x00080060,
-    0x0020000D,
-    0x0020000E,
-)
-_WANTED = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES})
-_PATIENT_ID = 0x00100020
-_NOT_SKIMMED = _WANTED | {_PATIENT_ID}
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
-_EXPLICIT_HEADER, _IMPLICIT_HEADER = struct.Struct("<HH2sH"), struct.Struct("<HHL")
 _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _MODALITY_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
@@ -64,7 +53,7 @@ class DatasetReader:
         maximum_inflated_bytes: int = 4 << 30,
         reads_patient_id: bool = False,
     ) -> None:
-        self._wanted = _WANTED | ({_PATIENT_ID} if reads_patient_id else frozenset())
+        self._wanted = elements.WANTED | ({elements.PATIENT_ID} if reads_patient_id else frozenset())
         self._inflate = (
             zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax_uid == DEFLATED_LITTLE else None
         )
@@ -111,22 +100,22 @@ class DatasetReader:
         if self._inflate is not None and not self._inflate.eof:
             raise MalformedDataset("the deflated dataset is cut short")
         return Identity(
-            sop_class_uid=self._uid(_SOP_CLASS, "SOP Class UID"),
-            sop_instance_uid=self._uid(_SOP_INSTANCE, "SOP Instance UID"),
+            sop_class_uid=self._uid(elements.SOP_CLASS, "SOP Class UID"),
+            sop_instance_uid=self._uid(elements.SOP_INSTANCE, "SOP Instance UID"),
             modality=self._modality(),
-            study_uid=self._uid(_STUDY, "Study Instance UID"),
-            series_uid=self._uid(_SERIES, "Series Instance UID"),
-            patient_id=self._values.get(_PATIENT_ID, ""),
+            study_uid=self._uid(elements.STUDY, "Study Instance UID"),
+            series_uid=self._uid(elements.SERIES, "Series Instance UID"),
+            patient_id=self._values.get(elements.PATIENT_ID, ""),
         )
 
     def _uid(self, tag: int, name: str) -> str:
         value = self._values.get(tag, "")
         if not _UID.fullmatch(value):
-            raise MalformedDataset(f"{name} {_text(tag)} is missing or not a UID")
+            raise MalformedDataset(f"{name} {elements.text(tag)} is missing or not a UID")
         return value
 
     def _modality(self) -> str:
-        value = self._values.get(_MODALITY, "")
+        value = self._values.get(elements.MODALITY, "")
         if not _MODALITY_CODE.fullmatch(value):
             raise MalformedDataset("Modality (0008,0060) is missing or not a code string")
         return value
@@ -156,7 +145,7 @@ class DatasetReader:
         if self._order != "<" or level is not _Level.DATASET:
             return at
         kept = self._values if len(self._levels) == 1 else None
-        return (_past_implicit if implicit else _past_explicit)(data, at, kept)
+        return (elements.past_implicit if implicit else elements.past_explicit)(data, at, kept)
 
     def _element(self, data: memoryview, at: int) -> int | None:
         """Returns where the next header begins (it may lie beyond ``data``), or None while this one is incomplete."""
@@ -175,20 +164,20 @@ class DatasetReader:
     def _header(self, data: memoryview, at: int, tag: int) -> tuple[int, int, bytes] | None:
         """Returns where the value begins, its length and its VR (empty where implicit), or None while incomplete."""
         if tag < 0x00030000:
-            raise MalformedDataset(f"{_text(tag)} has no place in a dataset")
+            raise MalformedDataset(f"{elements.text(tag)} has no place in a dataset")
         if self._levels[-1][1]:
             return at + 8, self._u32.unpack_from(data, at + 4)[0], b""
         vr = bytes(data[at + 4 : at + 6])
-        if vr in _SHORT_VRS:
+        if vr in elements.SHORT_VRS:
             return at + 8, self._u16.unpack_from(data, at + 6)[0], vr
         if not _VR.fullmatch(vr):
-            raise MalformedDataset(f"{_text(tag)} has no value representation")
+            raise MalformedDataset(f"{elements.text(tag)} has no value representation")
         if len(data) - at < 12:
             return None
         return at + 12, self._u32.unpack_from(data, at + 8)[0], vr
 
     def _value(self, data: memoryview, tag: int, at: int, length: int, vr: bytes) -> int | None:
-        if length == _UNDEFINED:
+        if length == elements.UNDEFINED:
             self._open_undefined(tag, vr)
             return at
         if tag in self._wanted and len(self._levels) == 1:
@@ -201,7 +190,7 @@ class DatasetReader:
         if tag != _ITEM:
             self._close(tag, _SEQUENCE_END)
             return at + 8
-        if length != _UNDEFINED:
+        if length != elements.UNDEFINED:
             return at + 8 + int(length)
         if level is _Level.FRAGMENTS:
             raise MalformedDataset("a fragment of the pixel data has no length")
@@ -217,7 +206,7 @@ class DatasetReader:
         elif vr == b"UN":  # PS3.5 6.2.2: its items are in implicit VR little endian
             self._open(_Level.SEQUENCE, True)
         else:
-            raise MalformedDataset(f"{_text(tag)} has no length and is no sequence")
+            raise MalformedDataset(f"{elements.text(tag)} has no length and is no sequence")
 
     def _open(self, level: _Level, implicit: bool) -> None:  # noqa: FBT001
         if len(self._levels) >= MAX_DEPTH:
@@ -226,20 +215,22 @@ class DatasetReader:
 
     def _close(self, tag: int, expected: int) -> None:
         if tag != expected or len(self._levels) == 1:
-            raise MalformedDataset(f"{_text(tag)} where {_text(expected)} or an element should stand")
+            raise MalformedDataset(
+                f"{elements.text(tag)} where {elements.text(expected)} or an element should stand"
+            )
         self._levels.pop()
 
     def _keep(self, data: memoryview, tag: int, value_at: int, length: int) -> int | None:
-        if tag == _PATIENT_ID:
+        if tag == elements.PATIENT_ID:
             return self._keep_patient_id(data, value_at, length)
         if length > 256:
-            raise MalformedDataset(f"{_text(tag)} is {length} bytes long")
+            raise MalformedDataset(f"{elements.text(tag)} is {length} bytes long")
         if value_at + length > len(data):
             return None
         try:
             text = bytes(data[value_at : value_at + length]).decode("ascii").strip("\0 ")
         except UnicodeDecodeError as error:
-            raise MalformedDataset(f"{_text(tag)} is not ASCII") from error
+            raise MalformedDataset(f"{elements.text(tag)} is not ASCII") from error
         self._values.setdefault(tag, text)
         return value_at + length
 
@@ -249,53 +240,5 @@ class DatasetReader:
             return None
         if length <= 64:
             text = bytes(data[value_at : value_at + length]).decode("ascii", "backslashreplace").strip("\0 ")
-            self._values.setdefault(_PATIENT_ID, text[:128])
+            self._values.setdefault(elements.PATIENT_ID, text[:128])
         return value_at + length
-
-
-def _past_explicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
-    """Steps over little endian elements with a short explicit VR and keeps the wanted ones.
-
-    Returns where one is that is in any way unusual; the last may end beyond ``data``.
-    """
-    last = len(data) - 8
-    read, short, wanted = _EXPLICIT_HEADER.unpack_from, _SHORT_VRS, _NOT_SKIMMED
-    while at <= last:
-        group, element, vr, length = read(data, at)
-        if vr not in short or group < 3 or group == 0xFFFE:
-            return at
-        tag = group << 16 | element
-        if tag in wanted and not _is_kept(data, at, tag, length, kept):
-            return at
-        at += 8 + length
-    return at
-
-
-def _past_implicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
-    """The same with elements of known length in implicit VR."""
-    last = len(data) - 8
-    read, wanted = _IMPLICIT_HEADER.unpack_from, _NOT_SKIMMED
-    while at <= last:
-        group, element, length = read(data, at)
-        if length == _UNDEFINED or group < 3 or group == 0xFFFE:
-            return at
-        tag = group << 16 | element
-        if tag in wanted and not _is_kept(data, at, tag, length, kept):
-            return at
-        at += 8 + length
-    return at
-
-
-def _is_kept(data: memoryview, at: int, tag: int, length: int, kept: dict[int, str] | None) -> bool:
-    """Keeps the value of a wanted element; False where it is to be looked at more closely."""
-    if kept is None or tag == _PATIENT_ID or length > 64 or at + 8 + length > len(data):
-        return False
-    value = bytes(data[at + 8 : at + 8 + length])
-    if not value.isascii():
-        return False
-    kept.setdefault(tag, value.decode("ascii").strip("\0 "))
-    return True
-
-
-def _text(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -7,7 +7,7 @@ from threading import Lock
 from service.receive.negotiation import Agreement, negotiate
 
 REMEMBERED = 64
-LONGEST_REMEMBERED_BYTES = 32 * 1024
+LONGEST_REMEMBERED_BYTES = 16 * 1024  # storescu's 128 contexts take 9.6
 
 
 class Handshakes:

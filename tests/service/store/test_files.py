@@ -25,6 +25,22 @@ def test_a_file_is_kept_byte_for_byte_with_its_header(file_store: FileStore) -> 
         assert stream.read(1) == b"\0"
 
 
+def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_them_all(
+    file_store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, header, data = os.write, b"head" * 5, bytes(range(256))
+    monkeypatch.setattr(os, "writev", lambda descriptor, buffers: write(descriptor, b"".join(buffers)[:7]))
+    monkeypatch.setattr(os, "write", lambda descriptor, buffer: write(descriptor, bytes(buffer)[:50]))
+    stored = file_store.put("1.2.3", iter([memoryview(data), memoryview(data)]), header=header)
+    assert file_store.read(stored.path) == header + data + data
+    assert file_store.verify(stored)
+
+
+def test_a_header_without_data_is_written(file_store: FileStore) -> None:
+    stored = file_store.put("1.2.3", iter(()), header=b"head")
+    assert (file_store.read(stored.path), stored.size_bytes) == (b"head", 4)
+
+
 def test_the_same_bytes_have_one_path_and_others_have_their_own(file_store: FileStore) -> None:
     first = file_store.put("1.2.3", b"dataset")
     assert file_store.put("1.2.3", [b"data", b"set"]) == first

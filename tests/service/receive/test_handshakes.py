@@ -1,0 +1,77 @@
+import threading
+
+import pytest
+
+from service.receive import handshakes, sop_classes
+from service.receive.handshakes import Handshakes
+from service.receive.negotiation import Agreement, MalformedRequest, negotiate
+from tests.service.receive.client import request_pdu
+from tests.service.receive.samples import COMPRESSED, CT, EXPLICIT, IMPLICIT
+
+SUPPORTED = sop_classes.supported()
+
+
+@pytest.fixture
+def worked_out(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The requests that were decoded, in order."""
+    seen: list[bytes] = []
+
+    def counted(pdu: bytes, *args: object, **more: object) -> Agreement:
+        seen.append(pdu)
+        return negotiate(pdu, *args, **more)
+
+    monkeypatch.setattr(handshakes, "negotiate", counted)
+    return seen
+
+
+def request(number: int) -> bytes:
+    return request_pdu((CT, [EXPLICIT]), calling=f"SCANNER {number}")
+
+
+def test_the_same_request_is_worked_out_once_and_answered_alike(worked_out):
+    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    answers = [known.agreement(request(1)) for _ in range(3)]
+    assert answers == [negotiate(request(1), SUPPORTED, maximum_pdu_bytes=65536)] * 3
+    assert worked_out == [request(1)]
+
+
+def test_another_request_gets_its_own_answer(worked_out):
+    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    explicit, implicit = (known.agreement(request_pdu((CT, [syntax]))) for syntax in (EXPLICIT, IMPLICIT))
+    assert explicit.contexts[1].transfer_syntax_uid == EXPLICIT
+    assert implicit.contexts[1].transfer_syntax_uid == IMPLICIT
+    assert len(worked_out) == 2
+
+
+def test_many_at_once_wait_for_the_first(worked_out):
+    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    askers = [threading.Thread(target=known.agreement, args=(request(1),)) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert len(worked_out) == 1
+
+
+def test_the_longest_unused_is_forgotten(worked_out):
+    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    for number in range(handshakes.REMEMBERED):
+        known.agreement(request(number))
+    known.agreement(request(0))
+    known.agreement(request(1000))
+    worked_out.clear()
+    known.agreement(request(0))
+    assert worked_out == []
+    known.agreement(request(1))
+    assert worked_out == [request(1)]
+
+
+def test_a_request_that_is_overlong_or_malformed_is_not_remembered(worked_out):
+    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    overlong = request_pdu(*[(CT, [EXPLICIT, IMPLICIT, *COMPRESSED])] * 126)
+    assert len(overlong) > handshakes.LONGEST_REMEMBERED_BYTES
+    for _ in range(2):
+        known.agreement(overlong)
+        with pytest.raises(MalformedRequest):
+            known.agreement(request(1)[:80])
+    assert worked_out == [overlong, request(1)[:80]] * 2
