@@ -5,6 +5,7 @@ import logging
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -87,9 +88,20 @@ def start_log(role: str, level: str, form: str = "text") -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("pynetdicom", "alembic"):  # their own chatter stays out below warnings
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    _leave_out_foreign_values()
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_end
     threading.excepthook = _log_thread_end
+
+
+def _leave_out_foreign_values() -> None:
+    """What pydicom tolerates it quotes: a patient's birth date, or whatever a stranger proposes as a UID.
+
+    None of that belongs into a log. And Python remembers each different warning that it has shown for ever: strangers
+    could fill the memory with them.
+    """
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)\b")
 
 
 def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -65,7 +65,8 @@ class NetworkTally:
 class Target:
     """A receiver in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, by_command: bool = False) -> None:
+        """``by_command``: started as on a command line, so that the environment is this process's."""
         folder.mkdir(parents=True, exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
@@ -74,9 +75,10 @@ class Target:
             f'[node]\nstorage_dir = "{(folder / "store").resolve()}"\nlog_level = "ERROR"\n'
             f'[receive]\nhost = "127.0.0.1"\nport = {self.port}\nae_title = "{CALLED}"\n'
             f"network_timeout_s = {_IDLE_S}\nmax_associations = 64\n"
+            "max_associations_per_address = 64\nmax_connections_per_minute = 1000000\n"
         )
         self.log_file = folder / "receive.log"
-        self.process = RoleProcess("receive", self.settings_file, self.log_file)
+        self.process = RoleProcess("receive", self.settings_file, self.log_file, by_command=by_command)
         deadline = time.monotonic() + 60
         while not listens(self.port):
             if time.monotonic() > deadline:
@@ -106,9 +108,9 @@ class Target:
 
 
 @contextmanager
-def running_target(folder: Path) -> Iterator[Target]:
+def running_target(folder: Path, *, by_command: bool = False) -> Iterator[Target]:
     """A receiver until the context ends."""
-    target = Target(folder)
+    target = Target(folder, by_command=by_command)
     try:
         yield target
     finally:

@@ -1,12 +1,15 @@
 """Tells of those who were not let in: a line in the log and an event in the trail, but no flood of either."""
 
 import logging
+import re
 
 from service.audit import Trail
 from service.receive.limits import Repeats
 from service.store import AuditEvent, AuditKind, AuditOutcome
 
 log = logging.getLogger(__name__)
+
+_NUMBERS = re.compile(r"\d+")
 
 
 class Refusals:
@@ -18,7 +21,8 @@ class Refusals:
 
     def tell(self, what: str, host: str, reason: str, calling_aet: str = "", called_aet: str = "") -> None:
         """Tells of one refusal, if it is time to."""
-        times = self._repeats.due((what, host, reason))
+        kind = _NUMBERS.sub("", reason)  # who says another wrong length each time says the same thing
+        times = self._repeats.due((what, host, kind))
         if times is None:
             return
         about = {"peer_host": host, "reason": reason, "calling_aet": calling_aet, "called_aet": called_aet}

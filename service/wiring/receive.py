@@ -1,5 +1,6 @@
 """The role that takes images in."""
 
+import logging
 import threading
 
 from service.audit import Trail
@@ -14,6 +15,8 @@ _LOOK_EVERY_S = 0.5
 
 def receive(settings: Settings, stop: threading.Event) -> None:
     """The role receive, until ``stop`` is set."""
+    # It complains of every mutated request, at any level; the receiver itself tells of it once a minute.
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     with (
         opened_store(settings) as store,
         pulse(store, settings, "receive"),

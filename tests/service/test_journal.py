@@ -95,6 +95,24 @@ raise RuntimeError("two\\nlines")
     assert "two\nlines" in shown[3]["exception"]
 
 
+def test_what_pydicom_tolerates_in_foreign_objects_is_neither_quoted_nor_remembered() -> None:
+    program = """
+import logging, pydicom.valuerep
+from pydicom import Dataset
+from pydicom.uid import UID
+from service.journal import start_log
+start_log("work", "INFO", "text")
+image = Dataset()
+image.PatientBirthDate, image.PatientSex, image.StudyInstanceUID = "born 1960", "qxj", "1.02.3"
+image.to_json()
+assert not getattr(pydicom.valuerep, "__warningregistry__", {}).keys() - {"version"}
+logging.getLogger("service.work").info("done")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split(" ", 1)[1] for line in ended.stderr.splitlines()] == ["INFO work done"]
+
+
 def _failed(said: str) -> logging.LogRecord:
     try:
         raise ValueError(said)
