@@ -22,6 +22,7 @@ from service.watch.view import Ledger, View
 
 OUTCOMES = ("sent", "failed", "rejected")
 KINDS_OF_IMAGES = ("ct", "other")
+STAGES = ("quiet", "queued", "reading", "contouring", "writing", "sending")
 Samples = Iterable[tuple[Sequence[str], float]]
 
 
@@ -40,7 +41,7 @@ class _Shown(Collector):
             yield from _roles(self._view.ledger, self._view.at, self._settings.watch.silent_s)
             yield from _queue(self._settings, self._view.ledger.figures, self._view.at)
             yield from _counts(self._settings, self._view.ledger)
-            yield from _times(self._view.ledger.figures)
+            yield from _times(self._settings, self._view.ledger.figures)
 
 
 def metrics_page(settings: Settings, view: View) -> bytes:
@@ -150,21 +151,38 @@ def _counts(settings: Settings, ledger: Ledger) -> Iterator[Metric]:
     yield _gauge("notices_unsent", "Notices that wait to be sent.", unsent.items(), ("recipient",))
 
 
-def _times(figures: Figures) -> Iterator[Metric]:
-    stages = HistogramMetricFamily(
-        "contour_node_stage_seconds", "How long each stage took that ended well.", labels=("rule", "stage")
+def _times(settings: Settings, figures: Figures) -> Iterator[Metric]:
+    """How long things took. All begin with zeros: else Prometheus would not see the first one as an increase."""
+    rules = [rule.name for rule in settings.rules]
+    yield _histogram(
+        "stage_seconds",
+        "How long each stage took that ended well.",
+        _begun_with_zeros(figures.stages, product(rules, STAGES)),
+        ("rule", "stage"),
     )
-    for line in figures.stages:
-        stages.add_metric((line.label, line.detail), _cumulative(line), sum_value=line.sum_s)
-    yield stages
-    latency = HistogramMetricFamily(
-        "contour_node_last_slice_to_delivered_seconds",
+    yield _histogram(
+        "last_slice_to_delivered_seconds",
         "From the last slice (or the order to run again) until every destination had the structure set.",
-        labels=("rule",),
+        _begun_with_zeros(figures.latencies, product(rules, [""])),
+        ("rule",),
     )
-    for line in figures.latencies:
-        latency.add_metric((line.label,), _cumulative(line), sum_value=line.sum_s)
-    yield latency
+
+
+def _begun_with_zeros(lines: Iterable[Histogram], expected: Iterable[tuple[str, str]]) -> list[Histogram]:
+    nothing = tuple(0.0 for _ in range(len(BOUNDS_S) + 1))
+    found = {
+        (rule, detail): Histogram(label=rule, detail=detail, buckets=nothing, sum_s=0.0)
+        for rule, detail in expected
+    }
+    return list({**found, **{(line.label, line.detail): line for line in lines}}.values())
+
+
+def _histogram(name: str, what: str, lines: Iterable[Histogram], labels: Sequence[str]) -> Metric:
+    family = HistogramMetricFamily(f"contour_node_{name}", what, labels=labels)
+    for line in lines:
+        values = (line.label, line.detail)[: len(labels)]
+        family.add_metric(values, _cumulative(line), sum_value=line.sum_s)
+    return family
 
 
 def _cumulative(line: Histogram) -> list[tuple[str, float]]:

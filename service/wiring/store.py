@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from service.config import Settings
 from service.store import Database, DiskGauge, FileStore, Heartbeats, JobBook, SignOfLife, upgrade
+from service.store.part_files import translated
 from service.watch.pulse import Pulse
 
 
@@ -53,7 +54,9 @@ def signs_of_life(store: Store) -> list[SignOfLife]:
 
 def prepare(settings: Settings) -> None:
     """Make the storage folder and bring the database to this version's schema."""
-    settings.node.storage_dir.mkdir(parents=True, exist_ok=True)
+    folder = settings.node.storage_dir
+    with translated(f"the storage folder {folder.absolute()} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True)
     upgrade(settings.database_url)
 
 

@@ -119,7 +119,7 @@ def test_the_node_image_has_the_rooms_the_node_imports_and_no_torch() -> None:
 
 
 def test_the_node_runs_as_nobody_special_on_a_read_only_file_system(compose: dict[str, Any]) -> None:
-    assert re.search(r"^USER contour$", (ROOT / "deploy/node/Dockerfile").read_text(), re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", (ROOT / "deploy/node/Dockerfile").read_text(), re.MULTILINE)
     for name, service in compose["services"].items():
         if str(service["image"]).startswith("contour-node:"):
             assert (service["read_only"], service["user"]) == (True, "10001:10001"), name

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from service.watch.metrics import metrics_page
 from service.watch.watcher import Parts, Watcher
 from tests.support.arrivals import Node
 from tests.support.clock import ManualClock
+from tests.support.watch_queries import DASHBOARD, RULES, dashboard_queries, metrics_in, rule_queries
 
 ROOT = Path(__file__).resolve().parents[2]
-DASHBOARD = ROOT / "deploy/grafana/dashboards/contour-node.json"
-RULES = ROOT / "deploy/prometheus/contour-node.rules.yml"
 FUNCTIONS = {
     "sum",
     "max",
@@ -91,29 +89,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
-def dashboard_queries() -> Iterator[str]:
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
-        for target in panel["targets"]:
-            yield target["expr"]
-
-
-def rule_queries() -> Iterator[str]:
-    for group in yaml.safe_load(RULES.read_text())["groups"]:
-        for rule in group["rules"]:
-            yield rule["expr"]
-
-
-def metrics_in(query: str) -> set[str]:
-    bare = re.sub(r'"[^"]*"', "", query)
-    return set(re.findall(r"\bcontour_node_\w+", bare))
-
-
-@pytest.mark.parametrize("query", [*dashboard_queries(), *rule_queries()])
+@pytest.mark.parametrize("query", [*dashboard_queries(), *rule_queries().values()])
 def test_every_metric_and_label_that_is_asked_for_is_shown(query: str, shown: dict[str, set[str]]) -> None:
     asked = metrics_in(query)
     assert asked
     assert asked <= shown.keys()
-    labels = set().union(*(shown[name] for name in asked))
+    labels = {"job", "instance"}.union(*(shown[name] for name in asked))  # those two are Prometheus' own
     grouped = re.findall(r"\b(?:by|on) \(?([\w, ]+)\)?|\bon\(([\w, ]+)\)", query)
     wanted = {
         one.strip() for groups in grouped for group in groups for one in group.split(",") if one.strip()
@@ -124,7 +105,7 @@ def test_every_metric_and_label_that_is_asked_for_is_shown(query: str, shown: di
     assert words <= FUNCTIONS
 
 
-@pytest.mark.parametrize("query", [*dashboard_queries(), *rule_queries()])
+@pytest.mark.parametrize("query", [*dashboard_queries(), *rule_queries().values()])
 def test_the_brackets_of_every_query_close(query: str) -> None:
     bare = re.sub(r'"[^"]*"', "", query)
     for left, right in ("()", "[]", "{}"):

@@ -91,3 +91,16 @@ def test_counters_only_grow(watched: Watched, state: JobState) -> None:
     after = samples(watched)
     assert all(after[key] >= count for key, count in before.items() if key[0].endswith("_total"))
     assert value(after, "job_events_total", rule="", kind="opened") == 1
+
+
+def test_a_rule_begins_with_zeros_so_that_its_first_delivery_is_an_increase(watched: Watched) -> None:
+    before = samples(watched)
+    watched.node.job_in(JobState.DONE)
+    after = samples(watched)
+    latency, stage = "last_slice_to_delivered_seconds", "stage_seconds"
+    assert value(before, f"{latency}_count", rule="hn") == 0
+    assert value(before, f"{latency}_bucket", rule="hn", le="+Inf") == 0
+    assert value(after, f"{latency}_count", rule="hn") == 1
+    assert value(before, f"{stage}_count", rule="hn", stage="sending") == 0
+    assert value(after, f"{stage}_count", rule="hn", stage="sending") == 1
+    assert value(after, f"{stage}_count", rule="hn", stage="writing") == 0
