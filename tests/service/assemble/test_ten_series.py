@@ -1,11 +1,13 @@
-"""Ten series at once over four associations into a real receiver: each job has exactly its own slices."""
+"""Ten series at once over parallel associations into a real receiver: each job has exactly its own slices."""
 
 import random
+import subprocess
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -28,13 +30,20 @@ from tests.support.small_node import RULE, TREE, model, small_volume
 pytestmark = pytest.mark.network
 
 SERIES, ASSOCIATIONS = 10, 4
+PROCESSES = 10
+STORESCU = Path("/usr/bin/storescu")  # pynetdicom installs another of this name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
     series_uid: str
     sop_instance_uid: str
-    data: bytes
+    part10: bytes
+
+    @property
+    def data(self) -> bytes:
+        """As it crosses the wire."""
+        return data_set_of(self.part10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +78,7 @@ def images() -> list[Image]:
                 Image(
                     series_uid=header.SeriesInstanceUID,
                     sop_instance_uid=header.SOPInstanceUID,
-                    data=data_set_of(source.data),
+                    part10=source.data,
                 )
             )
     random.Random(7).shuffle(made)
@@ -116,20 +125,38 @@ def send(node: Node, images: Sequence[Image], *, dies_at: int | None = None) -> 
         peer.release()
 
 
+def send_by_storescu(node: Node, images: Sequence[Image], folder: Path) -> None:
+    """Send each image by a process of its own, on an association of its own, one after another."""
+    folder.mkdir()
+    for number, image in enumerate(images):
+        file = folder / f"{number}.dcm"
+        file.write_bytes(image.part10)
+        line = [STORESCU, "-aet", "SCANNER", "-aec", "NODE", "127.0.0.1", str(node.receiver.port), file]
+        subprocess.run(line, check=True, capture_output=True, timeout=120)
+
+
 def send_at_once(node: Node, parts: Sequence[Sequence[Image]], *, dies_at: int | None = None) -> None:
     """Send each part on an association of its own, all at the same time, while the assembler looks."""
+    at_once(
+        node,
+        [
+            partial(send, node, part, dies_at=dies_at if number == 0 else None)
+            for number, part in enumerate(parts)
+        ],
+    )
+
+
+def at_once(node: Node, senders: Sequence[Callable[[], None]]) -> None:
+    """Let all of them send at the same time, while the assembler looks."""
     sent = threading.Event()
 
     def look() -> None:
         while not sent.is_set():
             node.assembler.look()
 
-    with ThreadPoolExecutor(len(parts) + 1) as threads:
+    with ThreadPoolExecutor(len(senders) + 1) as threads:
         looking = threads.submit(look)
-        sending = [
-            threads.submit(send, node, part, dies_at=dies_at if number == 0 else None)
-            for number, part in enumerate(parts)
-        ]
+        sending = [threads.submit(one) for one in senders]
         try:
             for one in sending:
                 one.result()
@@ -156,6 +183,20 @@ def by_series(images: Sequence[Image]) -> dict[str, set[str]]:
 def test_ten_interleaved_series_come_out_with_exactly_their_slices(node: Node, images: list[Image]) -> None:
     send_at_once(node, [images[number::ASSOCIATIONS] for number in range(ASSOCIATIONS)])
     assert set(node.states().values()) == {JobState.RECEIVED}
+    look_until_answered(node)
+    assert node.slices() == by_series(images)
+    assert set(node.states().values()) == {JobState.QUEUED}
+
+
+@pytest.mark.skipif(not STORESCU.exists(), reason="DCMTK is not installed: apt-get install dcmtk")
+def test_ten_storescu_at_once_with_one_image_an_association_each_time(
+    node: Node, images: list[Image], tmp_path: Path
+) -> None:
+    parts = [images[number::PROCESSES] for number in range(PROCESSES)]
+    at_once(
+        node,
+        [partial(send_by_storescu, node, part, tmp_path / f"{n}") for n, part in enumerate(parts)],
+    )
     look_until_answered(node)
     assert node.slices() == by_series(images)
     assert set(node.states().values()) == {JobState.QUEUED}

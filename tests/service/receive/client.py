@@ -3,6 +3,7 @@
 import io
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Self
 
 from pydicom import Dataset
@@ -23,8 +24,14 @@ from tests.service.receive.samples import CT, EXPLICIT
 VERIFICATION = "1.2.840.10008.1.1"
 
 
-def request_pdu(*contexts: tuple[str, list[str]], calling: str = "SCANNER", called: str = "NODE") -> bytes:
-    """Gives an A-ASSOCIATE-RQ with the contexts numbered 1, 3, 5 ..."""
+def request_pdu(
+    *contexts: tuple[str, list[str]],
+    calling: str = "SCANNER",
+    called: str = "NODE",
+    maximum_pdu_bytes: int = 16382,
+    items: Sequence[object] = (),
+) -> bytes:
+    """Gives an A-ASSOCIATE-RQ with the contexts numbered 1, 3, 5 ... and further items of user information."""
     primitive = A_ASSOCIATE()
     primitive.application_context_name = "1.2.840.10008.3.1.1.1"
     primitive.calling_ae_title = calling
@@ -37,7 +44,9 @@ def request_pdu(*contexts: tuple[str, list[str]], calling: str = "SCANNER", call
     primitive.presentation_context_definition_list = items
     implementation = ImplementationClassUIDNotification()
     implementation.implementation_class_uid = "1.2.3.4"
-    primitive.user_information = [MaximumLengthNotification(), implementation]
+    maximum = MaximumLengthNotification()
+    maximum.maximum_length_received = maximum_pdu_bytes
+    primitive.user_information = [maximum, implementation, *items]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(primitive)
     return pdu.encode()
