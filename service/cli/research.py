@@ -5,7 +5,7 @@ import sys
 
 from imaging.deidentify import Options
 from service.cli.audit import account
-from service.keep.research import ResearchDesk, Written, of_job, of_series
+from service.keep.research import ResearchDesk, Written, of_job, of_series, removed_of_job
 from service.store import AuditEvent, AuditKind, AuditLog, Keeper, PseudonymDesk, utc_now
 from service.wiring.store import Store, opened_store
 
@@ -27,7 +27,8 @@ def deidentify(arguments: argparse.Namespace) -> int:
             else of_job(store.book, Keeper(store.database), arguments.job)
         )
         desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=options)
-        written = desk.copy(store.files, stored, arguments.out)
+        gone = [] if arguments.job is None else removed_of_job(store.book, arguments.job)
+        written = desk.copy(store.files, stored, arguments.out, gone=gone)
         _put_on_record(store, arguments, written, job_id=arguments.job)
     return _said(written)
 
@@ -51,13 +52,16 @@ def _put_on_record(
         target=arguments.name,
         job_id=job_id,
         instance_count=len(written.files),
-        detail=f"project {arguments.project}",
+        detail=f"project {arguments.project}"
+        + (f", left out: {written.counts()}" if written.left_out else ""),
     )
     AuditLog(store.database).append([(utc_now(), event)])
 
 
 def _said(written: Written) -> int:
-    for reason in written.left_out:
-        sys.stdout.write(f"left out: {reason}\n")
+    for one in written.left_out:
+        sys.stdout.write(f"left out: {one.name}: {one.reason}\n")
     sys.stdout.write(f"{len(written.files)} files written to {written.files[0].parent}\n")
+    if written.left_out:
+        sys.stdout.write(f"{len(written.left_out)} objects left out: {written.counts()}\n")
     return 1 if written.left_out else 0

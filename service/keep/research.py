@@ -1,12 +1,15 @@
 """Research copies of what is stored, and the way back for what researchers made on them."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 
 from imaging.deidentify import (
     DeidentificationRefused,
@@ -21,10 +24,13 @@ from imaging.deidentify import (
     replacements_in,
     study_attributes,
 )
+from imaging.errors import PARSE_ERRORS
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, JobBook, Keeper, Link, PseudonymDesk, StoredFile
 
 log = logging.getLogger(__name__)
+
+GONE = "its file was removed after its time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +42,38 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """An object of which there is no copy."""
+
+    name: str
+    reason: str
+    sort: str  # what such objects are counted as: the name of its SOP class, or what became of its file
+
+
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """What was written, and what was left out, with the reason."""
 
     files: tuple[Path, ...]
-    left_out: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def counts(self) -> str:
+        """What was left out, in numbers of each sort; empty where nothing was."""
+        sorts = Counter(one.sort for one in self.left_out)
+        return ", ".join(f"{number} {sort}" for sort, number in sorted(sorts.items()))
+
+
+def removed_of_job(book: JobBook, job_id: int) -> list[LeftOut]:
+    """What was made for a job and went when its time was over: a copy of it cannot be made."""
+    return [
+        LeftOut(name=f"job {job_id} for {one.destination}", reason=GONE, sort="removed after its time")
+        for one in book.deliveries(job_id)
+        if one.removed_at is not None
+    ]
 
 
 def of_job(book: JobBook, keeper: Keeper, job_id: int) -> list[Stored]:
-    """The images of a job and what was made for it, each object once."""
+    """The images of a job and what was made for it and is kept, each object once."""
     job = book.job(job_id)
     found = {one.file.path: Stored(name=one.name, file=one.file) for one in keeper.to_verify(job_id=job_id)}
     if len(book.instances_of(job_id)) < job.slice_count:
@@ -73,20 +102,26 @@ class ResearchDesk:
     project: str
     options: Options
 
-    def copy(self, files: FileStore, stored: Sequence[Stored], folder: Path) -> Written:
+    def copy(
+        self, files: FileStore, stored: Sequence[Stored], folder: Path, *, gone: Sequence[LeftOut] = ()
+    ) -> Written:
         """Write a research copy of each object below ``folder``; the way back is recorded before each one leaves.
 
-        What cannot be de-identified is left out and named; Refused where nothing is left.
+        What cannot be de-identified is left out and named, beside what is ``gone`` already; Refused where nothing is left.
         """
         key = ProjectKey(self.desk.secret(self.project))
         written: list[Path] = []
-        left_out: list[str] = []
+        left_out = list(gone)
         for number, one in enumerate(stored, 1):
             try:
                 data = files.read_whole(one.file)
+            except FileDamaged as reason:
+                left_out.append(LeftOut(name=one.name, reason=str(reason), sort="damaged or missing"))
+                continue
+            try:
                 made = deidentify(data, key, self.options, one.name)
-            except (DeidentificationRefused, FileDamaged) as reason:
-                left_out.append(f"{one.name}: {reason}")
+            except DeidentificationRefused as reason:
+                left_out.append(LeftOut(name=one.name, reason=str(reason), sort=_class_of(data)))
                 continue
             self.desk.remember(self.project, _link(data, made))
             target = folder / made.pseudonym
@@ -94,7 +129,8 @@ class ResearchDesk:
             written.append(target / f"{made.modality}.{number:04d}.dcm")
             written[-1].write_bytes(made.data)
         if not written:
-            raise Refused("; ".join(left_out) or "nothing is stored that could be copied")
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in left_out)
+            raise Refused(reasons or "nothing is stored that could be copied")
         log.info(
             "project %s: %d research copies written, %d left out", self.project, len(written), len(left_out)
         )
@@ -121,6 +157,15 @@ class ResearchDesk:
                 yield reidentify(data, origin, path.name)
             except ReidentificationRefused as reason:
                 raise Refused(str(reason)) from reason
+
+
+def _class_of(data: bytes) -> str:
+    """The name of an object's SOP class."""
+    try:
+        header = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        return str(UID(str(header.SOPClassUID)).name)
+    except (*PARSE_ERRORS, InvalidDicomError):
+        return "not readable as DICOM"
 
 
 def _link(data: bytes, made: ResearchCopy) -> Link:

@@ -211,6 +211,7 @@ class DeliveryStatus:
     sent_at: datetime | None
     asked: int  # how often it was asked whether it keeps the object
     confirmed_at: datetime | None
+    removed_at: datetime | None  # by retention: the file is gone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,14 @@ from pydicom import dcmread
 from sqlalchemy import text
 
 from service.cli.main import main
-from service.config import load_settings
-from service.store import PseudonymDesk, Recorder
+from service.config import Settings, load_settings
+from service.store import AuditLog, PseudonymDesk, Recorder
 from service.template import default_template
 from service.wiring.store import Store, opened_store
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock
-from tests.support.small_node import SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, model, settings
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def settings_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(settings_file: Path) -> Iterator[Store]:
     """The store of a node that has contoured one phantom."""
+    with contoured(settings_file, settings()) as store:
+        yield store
+
+
+@contextmanager
+def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
     with opened_store(load_settings(settings_file, {})) as store, Recorder(store.database) as recorder:
         node = SmallNode(database=store.database, files=store.files, clock=ManualClock(), recorder=recorder)
         queue_series(node)
@@ -39,7 +46,7 @@ def store(settings_file: Path) -> Iterator[Store]:
             server=Server(brainstem_and_larynx),
             models={"hn_oar": model()},
             templates={"head-neck": default_template()},
-            settings=settings(),
+            settings=tree,
         ).work_one()
         yield store
 
@@ -134,3 +141,34 @@ def test_a_damaged_image_is_left_out_and_named(
     call = ["deidentify", "--job", "1", "--out", str(tmp_path / "out"), "--settings", str(settings_file)]
     assert main(call) == 1
     assert f"left out: image {damaged.sop_instance_uid}" in capsys.readouterr().out
+
+
+def test_what_has_no_copy_is_counted_by_its_class(
+    settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = settings(rules=[{**RULE, "beside": ["segmentation", "report", "capture"]}])
+    with contoured(settings_file, tree) as store:
+        out = tmp_path / "out"
+        call = ["deidentify", "--job", "1", "--project", "lung", "--out", str(out)]
+        assert main([*call, "--settings", str(settings_file)]) == 1
+        said = capsys.readouterr().out
+        made = sorted(file.name.partition(".")[0] for file in out.rglob("*.dcm"))
+        assert made == ["CT"] * len(store.book.instances_of(1)) + ["RTSTRUCT", "SEG"]
+        counts = "1 Enhanced SR Storage, 1 Secondary Capture Image Storage"
+        assert f"{len(made)} files written to " in said
+        assert f"2 objects left out: {counts}\n" in said
+        assert said.count("left out: job 1 for tps: ") == 2
+        (event,) = [entry.event for entry in AuditLog(store.database).entries() if entry.event.role == "cli"]
+        assert event.detail == f"project lung, left out: {counts}"
+
+
+def test_a_result_that_retention_removed_is_told_as_left_out(
+    store: Store, settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with store.database.writing() as connection:
+        connection.execute(text("UPDATE delivery SET removed_at = created_at"))
+    call = ["deidentify", "--job", "1", "--project", "lung", "--out", str(tmp_path / "out")]
+    assert main([*call, "--settings", str(settings_file)]) == 1
+    said = capsys.readouterr().out
+    assert "left out: job 1 for tps: its file was removed after its time" in said
+    assert "1 objects left out: 1 removed after its time" in said
