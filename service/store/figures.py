@@ -107,7 +107,7 @@ def late_jobs(database: Database, rule: str, before: datetime) -> list[LateJob]:
     query = (
         select(job.c.id, job.c.rule, job.c.state, _asked_at().label("asked_at"))
         .where(job.c.state.in_(ON_ITS_WAY), job.c.rule == rule, _asked_at() < before)
-        .order_by(job.c.id)
+        .order_by(_asked_at(), job.c.id)
         .limit(MOST_LATE_JOBS)
     )
     with database.reading() as connection:

@@ -53,11 +53,13 @@ class JobBook:
     ) -> list[JobStatus]:
         """Give the newest jobs first; no states: every state."""
         query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
-        if states:
-            query = query.where(job_status.c.state.in_(states))
         if series_uid is not None:
             query = query.where(job_status.c.series_uid == series_uid)
         with self._database.reading() as connection:
+            if states and series_uid is None:
+                return _statuses(connection, _newest(connection, states, limit))
+            if states:
+                query = query.where(job_status.c.state.in_(states))
             return [_status_of(row) for row in connection.execute(query)]
 
     def counts(self) -> dict[JobState, int]:
@@ -189,6 +191,25 @@ class JobBook:
             if opened is None:
                 raise NotAllowed(f"job {job_id} cannot be run again: there is a newer version of it")
             return int(opened.id)
+
+
+def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> list[int]:
+    """Give the numbers of the newest jobs in these states: each state's from its index, not all jobs there ever were."""
+    found: set[int] = set()
+    for state in states:
+        query = select(job.c.id).where(job.c.state == state).order_by(job.c.id.desc()).limit(limit)
+        found.update(connection.execute(query).scalars())
+    return sorted(found, reverse=True)[:limit]
+
+
+def _statuses(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
+    """Give jobs by their numbers, highest first."""
+    found: list[JobStatus] = []
+    for start in range(0, len(ids), MOST_IN_A_QUERY):
+        some = job_status.c.job_id.in_(ids[start : start + MOST_IN_A_QUERY])
+        rows = connection.execute(select(job_status).where(some).order_by(job_status.c.job_id.desc()))
+        found += [_status_of(row) for row in rows]
+    return found
 
 
 def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:

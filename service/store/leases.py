@@ -28,6 +28,11 @@ def is_wanted(row: Row[Any], kind: DeliveryKind) -> bool:
     return row.state in FAILED_FOR_GOOD and row.superseded_by is None
 
 
+def is_under_way() -> ColumnElement[bool]:
+    """What no sender has ended. It follows from is_due(), and says where to look: not at everything ever sent."""
+    return delivery.c.state.in_((*WAITING, *LEASED))
+
+
 def is_due(now: datetime) -> ColumnElement[bool]:
     """Tell, in SQL, what waits and may be tried, and what a sender took and let go of."""
     waits = and_(

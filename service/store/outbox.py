@@ -12,6 +12,7 @@ from service.store.leases import (
     has_report,
     is_abandoned,
     is_due,
+    is_under_way,
     is_wanted,
     is_wanted_now,
     take,
@@ -44,7 +45,7 @@ class Outbox:
             row = connection.execute(
                 select(delivery, job.c.uid, job.c.priority)
                 .join(job, job.c.id == delivery.c.job_id)
-                .where(is_due(now))
+                .where(is_under_way(), is_due(now))
                 .order_by(func.coalesce(job.c.priority, 0).desc(), delivery.c.created_at, delivery.c.id)
                 .limit(1)
                 .with_for_update(of=delivery, skip_locked=True)
@@ -209,12 +210,14 @@ class Outbox:
     def _anything_due(self) -> bool:
         """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
         with self._database.reading() as connection:
-            due = select(delivery.c.id).join(job, job.c.id == delivery.c.job_id)
             now = self._database.clock()
-            return (
-                connection.execute(due.where(or_(is_due(now), is_abandoned(now))).limit(1)).first()
-                is not None
+            due = (
+                select(delivery.c.id)
+                .join(job, job.c.id == delivery.c.job_id)
+                .where(is_under_way(), or_(is_due(now), is_abandoned(now)))
+                .limit(1)
             )
+            return connection.execute(due).first() is not None
 
     def _close(
         self,

@@ -156,7 +156,7 @@ Index(
     sqlite_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
     postgresql_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
 )
-Index("job_state_queued_at", job.c.state, job.c.queued_at)
+Index("job_state_id", job.c.state, job.c.id)
 
 # Which instance came for which job version: version n of a series has every slice of the versions up to n.
 arrival = Table(

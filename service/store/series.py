@@ -26,8 +26,9 @@ class SeriesDesk:
     def open_jobs(self) -> list[OpenJob]:
         """Give the jobs in state received or waiting, oldest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(job).where(job.c.state.in_(OPEN)).order_by(job.c.id))
-            return [open_job_of(row) for row in rows]
+            rows = connection.execute(select(job).where(job.c.state.in_(OPEN)))
+            # Sorted here: asked for in order, SQLite goes through all jobs there ever were.
+            return sorted((open_job_of(row) for row in rows), key=lambda one: one.id)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
         """Give the instances of this version of the job, by SOP Instance UID; the same for ever once sealed."""

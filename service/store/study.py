@@ -22,8 +22,11 @@ def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
         .group_by(instance.c.series_uid)
         .order_by(instance.c.series_uid)
     ).all()
+    of_the_study = select(instance.c.series_uid).where(instance.c.study_uid == study_uid)
     jobs = connection.execute(
-        select(job.c.series_uid, job.c.state, job.c.content_hash).where(job.c.study_uid == study_uid)
+        select(job.c.series_uid, job.c.state, job.c.content_hash).where(
+            job.c.series_uid.in_(of_the_study), job.c.study_uid == study_uid
+        )
     ).all()
     with_job = {line.series_uid for line in jobs}
     sealed = {

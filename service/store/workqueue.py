@@ -169,7 +169,8 @@ def _audited(claim: ClaimedJob, objects: int) -> AuditEvent:
 def _due(now: datetime) -> ColumnElement[bool]:
     waits = and_(job.c.state.in_(CLAIMABLE), or_(job.c.not_before.is_(None), job.c.not_before <= now))
     abandoned = and_(job.c.state == JobState.RUNNING, job.c.lease_expires_at < now)
-    return or_(waits, abandoned)
+    # The first condition follows from the second; it says where to look: not at every job there ever was.
+    return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, abandoned))
 
 
 def _held(claim: ClaimedJob) -> tuple[ColumnElement[bool], ...]:

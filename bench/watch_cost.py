@@ -1,0 +1,108 @@
+"""What a look of the role watch, and the verbs that people wait for, cost on a node with a long history.
+
+    python -m bench.watch_cost --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
+
+An empty database is filled first (a minute); one that has jobs is measured as it is.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from bench.history import fill
+from service.config import Settings
+from service.store import (
+    AuditLog,
+    Database,
+    JobBook,
+    JobState,
+    NoticeBoard,
+    NoticeDesk,
+    Outbox,
+    SeriesDesk,
+    Tally,
+    WorkQueue,
+    late_jobs,
+    read_figures,
+    upgrade,
+    utc_now,
+)
+from service.watch.checks import Check
+from service.watch.metrics import metrics_page
+from service.watch.view import View
+from service.watch.watcher import read_ledger
+
+REPEATS = 5
+RULES = {"rules": [{"name": "head-neck", "model": "hn_oar", "destinations": ["tps"]}]}
+TREE = {name: {"ae_title": name.upper(), "host": "127.0.0.1", "port": 104} for name in ("tps", "archive")}
+
+
+def main() -> None:
+    """Fill where there is nothing, then measure; medians in milliseconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    arguments = parser.parse_args()
+    upgrade(arguments.url)
+    database = Database(arguments.url)
+    book = JobBook(database)
+    if not book.list_jobs(limit=1):
+        began = time.monotonic()
+        fill(database, arguments.jobs)
+        print(f"filled in {time.monotonic() - began:.0f} s")
+    began = time.monotonic()
+    board, tally = NoticeBoard(database), Tally(database)
+    board.begin()
+    while tally.add_events() or tally.add_images():
+        pass
+    print(f"the history added up for the first time: {time.monotonic() - began:.1f} s")
+    for name, what in _looked_at(database, book, board, tally).items():
+        print(f"{_median_ms(what):9.2f} ms  {name}", flush=True)
+
+
+def _looked_at(
+    database: Database, book: JobBook, board: NoticeBoard, tally: Tally
+) -> dict[str, Callable[[], object]]:
+    settings = Settings.model_validate({**RULES, "destinations": TREE})
+    newest = book.list_jobs(limit=1)[0]
+    outbox, desk, queue = Outbox(database), SeriesDesk(database), WorkQueue(database)
+    checks = tuple(
+        Check(name=name, ok=True, reason="") for name in ("database", "storage", "receiver", "model server")
+    )
+    view = View(at=utc_now(), checks=checks, ledger=read_ledger(database), disk=None, echoes=())
+    return {
+        "figures": lambda: read_figures(database),
+        "ledger (figures, signs of life, unsent)": lambda: read_ledger(database),
+        "late jobs of a rule": lambda: late_jobs(database, "head-neck", utc_now() - timedelta(hours=1)),
+        "tally, nothing new": lambda: (tally.add_events(), tally.add_images()),
+        "notices, nothing new": lambda: board.note_events({}, {}),
+        "forget old notices": board.forget_old,
+        "page /metrics of a view": lambda: metrics_page(settings, view),
+        "jobs": lambda: book.list_jobs(limit=50),
+        "jobs --state done": lambda: book.list_jobs(states=[JobState.DONE], limit=50),
+        "jobs --state parked": lambda: book.list_jobs(states=[JobState.PARKED], limit=50),
+        "jobs --state queued": lambda: book.list_jobs(states=[JobState.QUEUED], limit=50),
+        "jobs of a series": lambda: book.list_jobs(series_uid=newest.series_uid),
+        "counts": book.counts,
+        "show": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
+        "audit": lambda: AuditLog(database).entries(limit=1000),
+        "assembler: open jobs": desk.open_jobs,
+        "assembler: series of a study": lambda: desk.series_of_study(newest.study_uid),
+        "worker: anything due": queue._anything_due,
+        "worker: next failure to tell": NoticeDesk(database).next_failure,
+        "sender: anything due": outbox._anything_due,
+    }
+
+
+def _median_ms(what: Callable[[], object]) -> float:
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        what()
+        times.append(time.perf_counter() - began)
+    return sorted(times)[REPEATS // 2] * 1000
+
+
+if __name__ == "__main__":
+    main()

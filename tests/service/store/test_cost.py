@@ -1,0 +1,111 @@
+"""What is asked every few seconds does not go through everything there ever was: the plans, on a long history."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from bench.history import fill
+from service.store import (
+    Database,
+    JobBook,
+    JobState,
+    NoticeBoard,
+    Outbox,
+    SeriesDesk,
+    Tally,
+    WorkQueue,
+    late_jobs,
+    read_figures,
+)
+from service.watch.watcher import read_ledger
+
+JOBS = 3000
+BIG = ("job", "job_event", "delivery", "instance")
+Asked = list[tuple[str, object]]
+
+
+@pytest.fixture
+def long_history(database_url: str) -> Iterator[Database]:
+    """A node after years, as the database knows it: Postgres has statistics of its tables, SQLite has none."""
+    database = Database(database_url)
+    fill(database, JOBS)
+    with database.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE"))
+    yield database
+    database.close()
+
+
+def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
+    long_history: Database,
+) -> None:
+    database = long_history
+    book, tally, board = JobBook(database), Tally(database), NoticeBoard(database)
+    board.begin()
+    while tally.add_events() or tally.add_images():
+        pass
+    newest = book.list_jobs(limit=1)[0]
+    hour_ago = database.clock() - timedelta(hours=1)
+    looks: dict[str, Callable[[], object]] = {
+        "figures": lambda: read_figures(database),
+        "ledger": lambda: read_ledger(database),
+        "late jobs": lambda: late_jobs(database, "head-neck", hour_ago),
+        "tally": lambda: (tally.add_events(), tally.add_images()),
+        "notices": lambda: board.note_events({}, {}),
+        "jobs": lambda: book.list_jobs(limit=50),
+        "jobs of one state": lambda: book.list_jobs(states=[JobState.DONE], limit=50),
+        "jobs of rare states": lambda: book.list_jobs(states=[JobState.QUEUED, JobState.PARKED], limit=50),
+        "a job": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
+        "assembler": lambda: SeriesDesk(database).open_jobs(),
+        "study": lambda: SeriesDesk(database).series_of_study(newest.study_uid),
+        "worker": lambda: WorkQueue(database)._anything_due(),
+        "sender": lambda: Outbox(database)._anything_due(),
+    }
+    whole = {name: scans for name, look in looks.items() if (scans := scans_of(database, look))}
+    assert whole == {}
+
+
+def test_the_check_sees_a_query_that_goes_through_everything(long_history: Database) -> None:
+    assert scans_of(long_history, JobBook(long_history).counts)
+
+
+def test_lists_by_state_are_the_newest_of_all_of_them(long_history: Database) -> None:
+    book = JobBook(long_history)
+    states = [JobState.PARKED, JobState.REFUSED, JobState.QUEUED]
+    everything = [job.id for job in book.list_jobs(limit=JOBS) if job.state in states]
+    assert len(everything) > 60
+    for limit in (1, 7, 50, JOBS):
+        assert [job.id for job in book.list_jobs(states=states, limit=limit)] == everything[:limit]
+
+
+def scans_of(database: Database, look: Callable[[], object]) -> list[str]:
+    """The queries of a look whose plan reads a big table from end to end."""
+    asked: Asked = []
+
+    def keep(_c: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    event.listen(database._engine, "before_cursor_execute", keep)
+    look()
+    event.remove(database._engine, "before_cursor_execute", keep)
+    assert asked
+    with database.reading() as connection:
+        return [statement for statement, parameters in asked if _scans(connection, statement, parameters)]
+
+
+def _scans(connection: Connection, statement: str, parameters: object) -> bool:
+    """Whether the plan has a scan of a big table that is not ended by its first rows.
+
+    Reading backwards by number until there are enough rows is no such scan, nor is an index of rare rows alone.
+    """
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()  # type: ignore[arg-type]
+        is_sorted = any(row[1] == 0 and "ORDER BY" in row[3] for row in rows)  # 1: the step's parent
+        is_ended_early = "ORDER BY" in statement and "LIMIT" in statement and not is_sorted
+        scanned = [row[3] for row in rows for table in BIG if f"{row[3]} ".startswith(f"SCAN {table} ")]
+        return any(not step.endswith("_damaged") and not is_ended_early for step in scanned)
+    rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)  # type: ignore[arg-type]
+    return any(f"Seq Scan on {table} " in f"{row[0]} " for row in rows for table in BIG)
