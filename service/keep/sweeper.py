@@ -12,6 +12,7 @@ from service.store import Checkable, Clock, DiskGauge, Expired, FileStore, Keepe
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # rows in a transaction
+VERIFIED_AT_ONCE = 5000  # to find what is due costs a look at every file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class Sweeper:
         before = self.clock() - timedelta(days=self.settings.verify_days)
         damaged: list[Checkable] = []
         while not stop.is_set():
-            some = self.keeper.to_verify(before, limit=AT_ONCE)
+            some = self.keeper.to_verify(before, limit=VERIFIED_AT_ONCE)
             if not some:
                 break
             damaged += self.verify(some, stop)

@@ -11,13 +11,17 @@ from service.store import (
     Database,
     JobBook,
     JobState,
+    Keeper,
+    Kind,
     NoticeBoard,
     Outbox,
+    Policy,
     SeriesDesk,
     Tally,
     WorkQueue,
     late_jobs,
     read_figures,
+    utc_now,
 )
 from service.watch.watcher import read_ledger
 
@@ -65,6 +69,23 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
     }
     whole = {name: scans for name, look in looks.items() if (scans := scans_of(database, look))}
     assert whole == {}
+
+
+def test_what_may_go_is_found_without_judging_everything_first(long_history: Database) -> None:
+    """Asked for the first two hundred, the database must be able to stop at them: no sorting by anything else."""
+    month, keeper = timedelta(days=30), Keeper(long_history)
+    policy = Policy(done_images=month, ended_images=month, other_objects=month, results=month)
+    long_history.clock = lambda: utc_now() + 2 * month
+    found = keeper.expired(policy, limit=200)
+    assert {kind: sum(one.kind is kind for one in found) for kind in Kind} == {
+        Kind.IMAGES: 200,
+        Kind.OTHERS: 0,
+        Kind.RESULTS: 200,
+    }
+    ids = [one.row_id for one in found if one.kind is Kind.IMAGES]
+    assert ids == sorted(ids)
+    if long_history.dialect.name == "sqlite":
+        assert scans_of(long_history, lambda: keeper.expired(policy, limit=200)) == []
 
 
 def test_the_check_sees_a_query_that_goes_through_everything(long_history: Database) -> None:
