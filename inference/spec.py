@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from inference.errors import SpecRefused
 

@@ -1,5 +1,6 @@
 """The container files against the settings, the command line and the packages they speak of."""
 
+import ast
 import json
 import re
 import subprocess
@@ -108,6 +109,44 @@ def test_what_runs_in_triton_imports_no_room_that_its_image_lacks() -> None:
         "COPY inference /opt/tritonserver/backends/python/inference"
         in (ROOT / "deploy/triton/Dockerfile").read_text()
     )
+
+
+# What Python 3.11 and 3.12 added to modules of 3.10.
+NEWER = {
+    "typing": {
+        "Self",
+        "Never",
+        "LiteralString",
+        "Required",
+        "NotRequired",
+        "Unpack",
+        "assert_never",
+        "override",
+    },
+    "enum": {"StrEnum", "verify"},
+    "datetime": {"UTC"},
+    "itertools": {"batched"},
+    "tomllib": {"load", "loads"},
+}
+
+
+def newer_than_python_3_10(source: str) -> list[str]:
+    """Names that Python 3.10 cannot import; a SyntaxError where it cannot read the source at all."""
+    imports = [
+        n for n in ast.walk(ast.parse(source, feature_version=(3, 10))) if isinstance(n, ast.ImportFrom)
+    ]
+    names = [(node.module or "", alias.name) for node in imports for alias in node.names]
+    return [f"{module}.{name}" for module, name in names if name in NEWER.get(module, ())]
+
+
+def test_what_runs_in_triton_runs_on_the_python_of_its_image() -> None:
+    """NVIDIA's image up to 24.10 has Python 3.10; the embedded server has the one of its environment."""
+    ours = [*(ROOT / "inference/server").rglob("*.py"), *(ROOT / "model_repository").rglob("*.py")]
+    ours += [ROOT / "inference" / name for name in ("__init__.py", "spec.py", "errors.py", "postprocess.py")]
+    assert {str(path): newer_than_python_3_10(path.read_text()) for path in ours} == {
+        str(path): [] for path in ours
+    }
+    assert newer_than_python_3_10("from typing import Annotated, Self") == ["typing.Self"]
 
 
 def test_the_node_image_has_the_rooms_the_node_imports_and_no_torch() -> None:

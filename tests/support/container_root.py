@@ -38,6 +38,7 @@ DEVICES = ("null", "zero", "full", "random", "urandom")
 
 def main(plan: Plan) -> None:
     """Never returns: the process becomes the plan's command."""
+    os.umask(0o022)
     socket.sethostname(plan.hostname)
     _mount("--make-rprivate", "/")
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", plan.root)
@@ -71,7 +72,10 @@ def _fill(plan: Plan) -> None:
     for place in plan.owned:
         _inside(plan, place).mkdir()
         shutil.chown(_inside(plan, place), plan.uid, plan.gid)
-    for source, place in plan.read_only:
+    for place, options in plan.tmpfs:
+        _inside(plan, place).mkdir()
+        _mount("-t", "tmpfs", "-o", options, "tmpfs", str(_inside(plan, place)))
+    for source, place in plan.read_only:  # after tmpfs: this Python may lie under /tmp
         _bind(source, _inside(plan, place))
         _mount("-o", "remount,bind,ro", str(_inside(plan, place)))
     for name in DEVICES:
@@ -79,9 +83,6 @@ def _fill(plan: Plan) -> None:
         _mount("-o", "remount,bind,ro", str(_inside(plan, f"/dev/{name}")))
     _inside(plan, "/proc").mkdir()
     _mount("-t", "proc", "-o", "ro", "proc", str(_inside(plan, "/proc")))
-    for place, options in plan.tmpfs:
-        _inside(plan, place).mkdir()
-        _mount("-t", "tmpfs", "-o", options, "tmpfs", str(_inside(plan, place)))
     for source, place in plan.writable:
         _bind(source, _inside(plan, place))
 
