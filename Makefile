@@ -63,6 +63,7 @@ soak: dev triton
 	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --out runs/soak/sqlite
 	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --database postgres --out runs/soak/postgres
 	$(BIN)/python -m trials.fuzz --minutes $(MINUTES) --seed $(SEED) --out runs/soak/fuzz
+	$(BIN)/python -m trials.memory --load hostile --seed $(SEED) --out runs/soak/memory
 
 format: dev
 	$(BIN)/ruff check --fix .

@@ -7,7 +7,7 @@
     .venv/bin/python -m trials.memory --load large --number 4 --every 1 --out runs/memory
 
 Each line is the receiver at rest, every connection closed and its thread ended: resident and private memory, the highest
-resident so far, threads, open descriptors.
+resident so far, threads, open descriptors. Exit code 1 where the last three quarters of the run left more than 32 MiB.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from trials.fuzz_network import Target, running_target
 from trials.loads import LOADS
 
 _ENDS_WITHIN_S = 60.0
+_MOST_GROWTH_KIB = 32 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,22 +67,27 @@ def main() -> None:
     with running_target(arguments.out / "receiver", by_command=True) as target:
         _say("number  resident KiB  private KiB  peak KiB  threads  descriptors  seconds")
         at_rest = target.threads()
-        _tell(target, 0, 0.0)
+        readings = [_tell(target, 0, 0.0)]
         load = LOADS[arguments.load]
         for start in range(0, arguments.number, arguments.every):
+            stop = min(start + arguments.every, arguments.number)
             began = time.monotonic()
-            load(target.port, range(start, min(start + arguments.every, arguments.number)), arguments.seed)
+            load(target.port, range(start, stop), arguments.seed)
             seconds = time.monotonic() - began
             _wait_for_rest(target, at_rest)
-            _tell(target, min(start + arguments.every, arguments.number), seconds)
+            readings.append(_tell(target, stop, seconds))
+    grown_kib = readings[-1].private_kib - readings[(len(readings) + 3) // 4].private_kib
+    if grown_kib > _MOST_GROWTH_KIB:
+        raise SystemExit(f"memory grew by {grown_kib} KiB")
 
 
-def _tell(target: Target, number: int, seconds: float) -> None:
+def _tell(target: Target, number: int, seconds: float) -> Reading:
     now = Reading.of(target.process.pid)
     _say(
         f"{number:6d}  {now.resident_kib:12d}  {now.private_kib:11d}  {now.peak_kib:8d}  {now.threads:7d}  "
         f"{now.descriptors:11d}  {seconds:7.1f}"
     )
+    return now
 
 
 def _wait_for_rest(target: Target, threads: int) -> None:
