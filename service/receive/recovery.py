@@ -14,6 +14,7 @@ from service.receive.dataset import DatasetReader, MalformedDataset
 from service.receive.file_meta import FileMeta, NotOurs
 from service.receive.storage import received_instance
 from service.store import (
+    FileLost,
     FileStore,
     JobBook,
     Outcome,
@@ -64,7 +65,7 @@ def recover(files: FileStore, book: JobBook, recorder: Recorder) -> Found:
     damaged: list[ReceivedFile] = []
     for folder, there in files.folders():
         rows = book.received_in(folder)
-        damaged += [row for path, row in rows.items() if _is_lost(row, there.get(path))]
+        damaged += [row for path, row in rows.items() if _is_lost(files, row, there.get(path))]
         for path in sorted(there.keys() - rows.keys() - made):
             try:
                 (recorded if _index(files, path, recorder) else undelivered).append(path)
@@ -96,10 +97,16 @@ def recover(files: FileStore, book: JobBook, recorder: Recorder) -> Found:
     return found
 
 
-def _is_lost(row: ReceivedFile, status: os.stat_result | None) -> bool:
+def _is_lost(files: FileStore, row: ReceivedFile, listed: os.stat_result | None) -> bool:
     if row.removed_at is not None or row.damaged_at is not None:  # it is known
         return False
-    return status is None or status.st_size != row.size_bytes
+    if listed is not None and listed.st_size == row.size_bytes:
+        return False
+    try:  # again: `pull` may have kept it since the folder was listed
+        with files.open(row.path) as stream:
+            return os.fstat(stream.fileno()).st_size != row.size_bytes
+    except FileLost:
+        return True
 
 
 def _index(files: FileStore, path: str, recorder: Recorder) -> bool:

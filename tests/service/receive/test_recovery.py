@@ -8,7 +8,7 @@ import pytest
 from service.receive import file_meta
 from service.receive.file_meta import FileMeta, NotOurs, Origin
 from service.receive.recovery import Found, recover
-from service.store import Database, FileStore, JobBook, Recorder, SeriesDesk
+from service.store import Database, FileStore, JobBook, Recorder, SeriesDesk, path_of
 from tests.service.receive.samples import CT, DEFLATED, EVERY_SYNTAX, EXPLICIT, SERIES, ct_slice, encoded
 
 
@@ -88,6 +88,23 @@ def test_a_result_that_no_job_names_yet_stays_where_it_is(room):
     found = room.start()
     assert (found.undelivered, found.set_aside) == ((path,), ())
     assert room.files.read(path)
+
+
+def test_what_another_process_keeps_while_a_start_looks_is_not_told_as_gone(room):
+    """`pull` beside a starting receiver: file and row come between the look at their folder and at its rows."""
+    theirs = path_of(f"{SERIES}.1", "0" * 64).rpartition("/")[0]
+
+    class Meanwhile(JobBook):
+        def received_in(self, folder):
+            if folder == theirs:
+                room.put(encoded(ct_slice(), EXPLICIT))
+                with Recorder(room.database) as recorder:
+                    recover(room.files, JobBook(room.database), recorder)
+            return super().received_in(folder)
+
+    room.book = Meanwhile(room.database)
+    assert room.start() == Found(unfinished=0, recorded=(), set_aside=(), undelivered=(), damaged=())
+    assert len(room.book.instances_of_series(SERIES)) == 1
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
