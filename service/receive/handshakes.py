@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future
 from threading import Lock
 
 from service.receive.negotiation import Agreement, negotiate
@@ -20,23 +21,42 @@ class Handshakes:
         """``supported``: transfer syntaxes by SOP class."""
         self._supported = supported
         self._maximum_pdu_bytes = maximum_pdu_bytes
-        self._known: OrderedDict[bytes, Agreement] = OrderedDict()
-        self._lock = Lock()  # held while one is worked out: who asks the same at this moment waits for it
+        self._known: OrderedDict[bytes, Future[Agreement]] = OrderedDict()
+        self._lock = Lock()
 
     def agreement(self, pdu: bytes) -> Agreement:
         """Returns the answer to a whole A-ASSOCIATE-RQ PDU of somebody who was let in.
 
+        Who asks the same while it is worked out waits for it; who asks something else waits for nobody.
+
         Raises:
             MalformedRequest: it cannot be answered.
         """
+        if len(pdu) > LONGEST_REMEMBERED_BYTES:
+            return self._worked_out(pdu)
         with self._lock:
-            known = self._known.get(pdu)
-            if known is not None:
-                self._known.move_to_end(pdu)
-                return known
-            agreement = negotiate(pdu, self._supported, maximum_pdu_bytes=self._maximum_pdu_bytes)
-            if len(pdu) <= LONGEST_REMEMBERED_BYTES:
-                self._known[pdu] = agreement
+            answer = self._known.get(pdu)
+            is_first = answer is None
+            if answer is None:
+                answer = self._known[pdu] = Future()
                 if len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
-            return agreement
+            self._known.move_to_end(pdu)
+        if is_first:
+            self._answer(pdu, answer)
+        try:
+            return answer.result()
+        except CancelledError:  # it could not be answered: everybody hears why
+            return self._worked_out(pdu)
+
+    def _answer(self, pdu: bytes, answer: "Future[Agreement]") -> None:
+        try:
+            answer.set_result(self._worked_out(pdu))
+        finally:
+            if not answer.done():
+                with self._lock:
+                    self._known.pop(pdu, None)
+                answer.cancel()
+
+    def _worked_out(self, pdu: bytes) -> Agreement:
+        return negotiate(pdu, self._supported, maximum_pdu_bytes=self._maximum_pdu_bytes)

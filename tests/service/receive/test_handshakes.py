@@ -53,6 +53,30 @@ def test_many_at_once_wait_for_the_first(worked_out):
     assert len(worked_out) == 1
 
 
+def test_who_asks_something_else_does_not_wait_for_what_takes_long(monkeypatch):
+    slow, release, entered = request(1), threading.Event(), threading.Event()
+
+    def held(pdu: bytes, *args: object, **more: object) -> Agreement:
+        if pdu == slow:
+            entered.set()
+            assert release.wait(60)
+        return negotiate(pdu, *args, **more)
+
+    monkeypatch.setattr(handshakes, "negotiate", held)
+    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    answers: list[Agreement] = []
+    asker = threading.Thread(target=lambda: answers.append(known.agreement(slow)))
+    asker.start()
+    assert entered.wait(60)
+    other = threading.Thread(target=lambda: answers.append(known.agreement(request(2))))
+    other.start()
+    other.join(30)
+    assert len(answers) == 1
+    release.set()
+    asker.join()
+    assert len(answers) == 2
+
+
 def test_the_longest_unused_is_forgotten(worked_out):
     known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
     for number in range(handshakes.REMEMBERED):
