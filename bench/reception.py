@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 import socket
 import statistics
 import subprocess
@@ -25,7 +24,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,9 +142,7 @@ def command_of(name: str, port: int, out: Path, extra: dict[str, str]) -> tuple[
 @contextmanager
 def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int, int]]:
     """Gives port and process number of a fresh receiver on an empty folder."""
-    out, port = tmp / "out", free_port()
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+    out, port = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tmp)), free_port()
     command, environment = command_of(name, port, out, extra)
     with (tmp / "peer.log").open("w") as log:
         inherited = {"PATH": "/usr/sbin:/usr/bin:/bin", "HOME": str(tmp)}
@@ -156,7 +153,15 @@ def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int,
         finally:
             process.terminate()
             process.wait(60)
-            shutil.rmtree(out)
+
+
+def level_the_ground(folders: list[Path]) -> None:
+    """Gives every run the same start: nothing left to be written, no memory to be reclaimed, the images in the page cache."""
+    os.sync()
+    with suppress(PermissionError):  # only root may
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+    for file in (file for folder in folders for file in folder.iterdir()):
+        file.read_bytes()
 
 
 def wait_for(port: int) -> None:
@@ -228,6 +233,12 @@ def print_ratios(mb_s: dict[str, float]) -> None:
     print("ours: " + ", ".join(others))
 
 
+def in_turn(names: list[str], turn: int) -> list[str]:
+    """Gives everybody another place each time."""
+    first = turn % max(1, len(names))
+    return names[first:] + names[:first]
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -258,11 +269,11 @@ def main() -> None:
         data = options.data or tmp
         for number in range(max(counts) if options.data is None else 0):
             make_series(data / f"ct{number}", number, options.slices)
-        for _ in range(options.reps):
+        for turn in range(options.reps):
             for count in counts:
                 folders = [data / f"ct{number}" for number in range(count)]
-                for name in [*names, *named]:
-                    os.sync()
+                for name in in_turn([*names, *named], turn):
+                    level_the_ground(folders)
                     with receiver(name, tmp, extra) as (port, pid):
                         runs[name, count].append(send("127.0.0.1", port, "ANY-SCP", folders, pid, tmp))
                 for name, where in running.items():

@@ -125,7 +125,8 @@ class Recorder:
         if not self._unsettled:
             self._settle_at = monotonic() + SETTLE_AFTER_S
         self._unsettled += instances
-        if recorded.needs_disk or len(self._unsettled) > MOST_UNSETTLED or monotonic() > self._settle_at:
+        is_overdue = monotonic() > self._settle_at + SETTLE_AFTER_S  # the settler has not come
+        if recorded.needs_disk or is_overdue or len(self._unsettled) > MOST_UNSETTLED:
             self._ledger.settle()
             self._unsettled.clear()
         return recorded.outcomes
@@ -148,14 +149,23 @@ class Recorder:
         try:
             while not self._closed.wait(SETTLE_AFTER_S / 2):
                 with self._turn:
-                    if self._unsettled and monotonic() >= self._settle_at:
+                    is_due = self._unsettled and monotonic() >= self._settle_at
+                    if is_due:
                         self._settle()
+                if is_due:
+                    self._tidy()
         finally:
             with self._turn:
                 self._closed.set()
                 if self._unsettled:
                     self._settle()
                 self._ledger.close()
+
+    def _tidy(self) -> None:
+        try:
+            self._ledger.tidy()
+        except DatabaseUnavailable as error:  # the log grows on; the next time may do
+            log.warning("the database's log is not tidied", extra={"reason": str(error)})
 
     def _settle(self) -> None:
         """Make durable what is not yet; where that fails, it stays to be tried again."""

@@ -6,6 +6,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,26 @@ def _recorded(database: Database, count: int) -> bool:
             continue
         time.sleep(0.05)
     return False
+
+
+def test_the_log_goes_into_the_database_beside_those_who_write(sqlite_url: str, tmp_path: Path) -> None:
+    database = Database(sqlite_url)
+    with Recorder(database) as recorder:
+        for number in range(
+            300
+        ):  # their pages would make SQLite's own checkpoint due, in the middle of a commit
+            recorder.record(received(number))
+        deadline = time.monotonic() + 30
+        while _rows_without_log(tmp_path) < 300 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert _rows_without_log(tmp_path) == 300
+        recorder.record(received(300))
+    database.close()
+
+
+def _rows_without_log(folder: Path) -> int:
+    """How many instances stand in the database's file itself; 0 while it is being written."""
+    copy = Path(shutil.copy(folder / "node.sqlite", folder / "copy.sqlite"))
+    with closing(sqlite3.connect(copy)) as connection, suppress(sqlite3.DatabaseError):
+        return int(connection.execute("SELECT count(*) FROM instance").fetchone()[0])
+    return 0
