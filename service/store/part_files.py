@@ -22,11 +22,14 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 def open_locked(part: str) -> int:
     """Make a part file whose lock tells a starting process that somebody is writing it."""
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while True:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+            os.close(descriptor)  # a process that started at this moment took it for an orphan
     except OSError as error:
         raise translation("a received object cannot be written", error) from error
-    return descriptor
 
 
 def fill(descriptor: int, header: bytes, chunks: Iterable[bytes | memoryview]) -> "tuple[int, hashlib._Hash]":

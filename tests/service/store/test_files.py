@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import hashlib
 import os
 import resource
@@ -34,6 +35,23 @@ def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_them_all(
     stored = file_store.put("1.2.3", iter([memoryview(data), memoryview(data)]), header=header)
     assert file_store.read(stored.path) == header + data + data
     assert file_store.verify(stored)
+
+
+def test_a_start_that_takes_a_new_part_file_for_an_orphan_costs_nothing(
+    file_store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, starts = fcntl.flock, iter([True, True])
+
+    def late(descriptor: int, how: int) -> None:
+        if next(starts, False):
+            for part in tmp_path.rglob("*.part"):
+                part.unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr("service.store.part_files.fcntl.flock", late)
+    stored = file_store.put("1.2.3", b"dataset")
+    assert file_store.verify(stored)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_header_without_data_is_written(file_store: FileStore) -> None:
