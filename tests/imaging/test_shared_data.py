@@ -1,7 +1,6 @@
 """The imaging room on real patients and awkward files that lie beside the project."""
 
-import lzma
-import tarfile
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +29,7 @@ pytestmark = [
 
 
 def unpacked(archive: str, folder: Path) -> Path:
-    with lzma.open(DATA / "dicom" / archive) as stream, tarfile.open(fileobj=stream) as tar:
-        tar.extractall(folder, filter="data")
+    shutil.unpack_archive(DATA / "dicom" / archive, folder)
     return folder
 
 
