@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.store.database import Database, translated
@@ -77,10 +77,11 @@ class Ledger:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        with suppress(DBAPIError, self._engine.dialect.loaded_dbapi.Error):  # it may be gone already
-            connection.connection.rollback()
-        connection.invalidate()
-        connection.close()
+        with suppress(SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):  # it may be gone already
+            if not connection.invalidated:
+                connection.connection.rollback()
+            connection.invalidate()
+            connection.close()
 
     def _written(self, work: Callable[[Connection, DBAPICursor], Result]) -> Result:
         if self._connection is None:

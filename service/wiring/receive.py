@@ -5,6 +5,7 @@ import threading
 
 from service.audit import Trail
 from service.config import Settings
+from service.errors import TryAgain
 from service.receive.recovery import recover
 from service.receive.server import Receiver
 from service.store import AuditLog, Commitments, Recorder
@@ -33,4 +34,5 @@ def receive(settings: Settings, stop: threading.Event) -> None:
             has_room=disk_gauge(settings),
         ):
             while not stop.wait(_LOOK_EVERY_S):  # a signal that comes as the wait begins does not end it
-                pass
+                if not recorder.is_alive:
+                    raise TryAgain("nothing can be recorded any more: the role ends, to be started again")

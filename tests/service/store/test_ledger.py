@@ -150,6 +150,32 @@ def _recorded(database: Database, count: int) -> bool:
     return False
 
 
+@pytest.mark.database
+@pytest.mark.filterwarnings("ignore")
+def test_a_settling_that_finds_postgres_gone_does_not_end_the_recording(
+    own_postgres: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    import pgserver
+
+    url = f"postgresql+psycopg://postgres@/postgres?host={own_postgres.pgdata}"
+    upgrade(url)
+    database = Database(url)
+    with Recorder(database) as recorder:
+        recorder.record(received(1))
+        pgserver.pg_ctl(
+            ["stop", "-m", "immediate"], pgdata=own_postgres.pgdata, user=own_postgres.system_user
+        )
+        deadline = time.monotonic() + 30
+        while "not settled" not in caplog.text and recorder.is_alive and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "not settled" in caplog.text
+        own_postgres.ensure_postgres_running()
+        assert recorder.is_alive
+        assert recorder.record(received(2)) is Outcome.NEW
+        assert _recorded(database, 2)
+    database.close()
+
+
 def test_the_log_goes_into_the_database_beside_those_who_write(sqlite_url: str, tmp_path: Path) -> None:
     database = Database(sqlite_url)
     with Recorder(database) as recorder:
