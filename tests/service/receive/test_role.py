@@ -1,0 +1,30 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.config import load_settings
+from service.errors import TryAgain
+from service.store import Recorder, upgrade
+from service.wiring.receive import receive
+
+
+def test_a_receiver_that_can_record_nothing_any_more_ends_to_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(
+        f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[receive]\nhost = "127.0.0.1"\nport = 0\n'
+    )
+    settings = load_settings(file, {})
+    (tmp_path / "store").mkdir()
+    upgrade(settings.database_url)
+    opened = Recorder.__init__
+
+    def ended(self: Recorder, *args: object) -> None:
+        opened(self, *args)  # type: ignore[arg-type]
+        self.close()
+
+    monkeypatch.setattr(Recorder, "__init__", ended)
+    with pytest.raises(TryAgain, match="recorded"):
+        receive(settings, threading.Event())
