@@ -186,7 +186,7 @@ class Assembler:
     def _refuse(self, job: OpenJob, reason: str) -> None:
         finding = self._examiner.finding(job)
         rule = "" if finding is None or finding.rule is None else finding.rule.name  # says who is told
-        if self.desk.refuse(job.id, reason, rule=rule):
+        if self.desk.refuse(job, reason, rule=rule):
             log.warning("job %d refused: %s", job.id, reason)
 
     def _seal(self, job: OpenJob, rule: Rule, note: str) -> None:

@@ -99,7 +99,7 @@ class OpenJob:
     study_uid: str
     called_aet: str
     calling_aet: str
-    slice_count: int  # to be given back to seal(), which fails if a slice came meanwhile
+    slice_count: int  # as seen: seal() and refuse() do nothing if a slice came meanwhile
     expected_images: int | None
     received_at: datetime
     last_received_at: datetime

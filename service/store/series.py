@@ -78,13 +78,17 @@ class SeriesDesk:
                 return Sealed.CHANGED
             return self._queue(connection, row, order, _content_hash(instances_of(connection, seen.id)))
 
-    def refuse(self, job_id: int, reason: str, *, rule: str = "") -> bool:
-        """End an open job with the reason in plain words; ``rule`` says who is to be told."""
+    def refuse(self, seen: OpenJob, reason: str, *, rule: str = "") -> bool:
+        """End an open job with the reason in plain words; ``rule`` says who is to be told.
+
+        False, and nothing is done: a slice came or the state moved meanwhile, look again.
+        """
         with self._database.writing() as connection:
-            row = lock(connection, job_id)
+            row = lock(connection, seen.id)
+            if row is None or row.slice_count != seen.slice_count:
+                return False
             step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
-            now = self._database.clock()
-            return row is not None and move(connection, row, step, now, reason=reason, rule=rule)
+            return move(connection, row, step, self._database.clock(), reason=reason, rule=rule)
 
     def damaged(self, path: str) -> None:
         """Note that an image's stored file is damaged: sent again, it is replaced."""

@@ -152,7 +152,7 @@ _WAYS = {
     JobState.RUNNING: _running,
     JobState.DELIVERING: _delivering,
     JobState.DONE: _done,
-    JobState.REFUSED: lambda node, job: node.series.refuse(job.id, "no rule matches"),
+    JobState.REFUSED: lambda node, job: node.series.refuse(job, "no rule matches"),
     JobState.FAILED: _failed,
     JobState.PARKED: _parked,
     JobState.CANCELLED: lambda node, job: node.book.cancel(job.id),

@@ -62,7 +62,7 @@ def bring(node: SmallNode, state: JobState) -> int:
     node.receive()
     job = node.desk.open_jobs()[0]
     if state is JobState.REFUSED:
-        node.desk.refuse(job.id, "no rule")
+        node.desk.refuse(job, "no rule")
     elif state is JobState.WAITING:
         node.desk.hold(job.id, "a slice is missing")
     elif state is not JobState.RECEIVED:
@@ -286,7 +286,7 @@ def test_a_job_refused_for_a_damaged_slice_gets_a_new_version_when_it_is_sent_ag
     spoil(small_node, first.file)
     small_node.desk.damaged(first.file.path)
     small_node.files.take_out(first.file.path)
-    small_node.desk.refuse(job.id, "damaged")
+    small_node.desk.refuse(job, "damaged")
     small_node.receive(CtExport())
     (again,) = small_node.desk.open_jobs()
     assert (again.version, again.slice_count) == (2, SERIES)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from service.store import EventKind, JobState, Order, Sealed
@@ -84,13 +86,22 @@ def test_another_rule_model_version_or_sender_is_another_job(node: Node, differe
 
 def test_refuse_ends_an_open_job_with_its_reason_and_nothing_else(node: Node) -> None:
     node.receive(received(1))
-    job = node.only_open().id
+    job = node.only_open()
     reason = "no rule matches called AE CONTOURNODE from calling AE SCANNER"
     assert node.series.refuse(job, reason)
-    assert (node.book.job(job).state, node.book.job(job).reason) == (JobState.REFUSED, reason)
+    assert (node.book.job(job.id).state, node.book.job(job.id).reason) == (JobState.REFUSED, reason)
     assert not node.series.refuse(job, reason)
-    assert not node.series.hold(job, reason)
-    assert not node.series.refuse(4711, reason)
+    assert not node.series.hold(job.id, reason)
+    assert not node.series.refuse(replace(job, id=4711), reason)
+
+
+def test_a_series_is_not_refused_for_a_slice_that_came_meanwhile(node: Node) -> None:
+    node.receive(received(1), received(3))
+    seen = node.only_open()
+    node.receive(received(2))
+    assert not node.series.refuse(seen, "incomplete: 1 slice missing")
+    assert node.only_open().slice_count == 3
+    assert node.seal(node.only_open()) is Sealed.QUEUED
 
 
 def test_what_the_sender_says_of_the_number_of_images_is_kept(node: Node) -> None:
@@ -120,9 +131,9 @@ def test_an_administrator_reads_in_one_word_how_complete_a_job_is(node: Node) ->
 
 def test_a_series_refused_as_incomplete_is_still_said_to_be(node: Node) -> None:
     node.receive(received(1))
-    job = node.only_open().id
+    job = node.only_open()
     node.series.refuse(job, "incomplete: 40 slices missing")
-    assert node.book.job(job).completeness == "incomplete"
+    assert node.book.job(job.id).completeness == "incomplete"
 
 
 def test_the_note_of_an_order_stands_in_the_history(node: Node) -> None:
