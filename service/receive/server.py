@@ -21,7 +21,7 @@ from service.receive.handshakes import Handshakes
 from service.receive.limits import Places, Rate, Repeats
 from service.receive.messages import Timeouts
 from service.receive.refusals import Refusals
-from service.receive.storage import Storage
+from service.receive.storage import storage_of
 from service.store import Commitments, FileStore, Recorder
 from service.tls import server_context
 
@@ -78,13 +78,7 @@ class Receiver:
             trail=trail,
             reports=None if commitments is None else CommitmentReports(commitments),
         )
-        self._storage = Storage(
-            files,
-            recorder,
-            maximum_object_bytes=receive.max_object_bytes,
-            has_room=has_room,
-            reads_patient_id=settings.audit.patient_ids,
-        )
+        self._storage = storage_of(settings, files, recorder, has_room)
         self._rate = Rate(receive.max_connections_per_minute)
         self._limit = receive.max_associations + SPARE_CONNECTIONS
         self._lock = threading.Lock()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from service.config import Settings
 from service.errors import Refused
 from service.receive import file_meta
 from service.receive.commands import Request
@@ -136,6 +137,19 @@ class Storage:
         if not stored.is_new:
             self._files.hold(stored.path)
         return Answer(status=Status.SUCCESS, kept=identity)
+
+
+def storage_of(
+    settings: Settings, files: FileStore, recorder: Recorder, has_room: Callable[[], str | None]
+) -> Storage:
+    """Returns what keeps instances as the settings say, wherever they come from."""
+    return Storage(
+        files,
+        recorder,
+        maximum_object_bytes=settings.receive.max_object_bytes,
+        has_room=has_room,
+        reads_patient_id=settings.audit.patient_ids,
+    )
 
 
 def received_instance(meta: FileMeta, identity: Identity, stored: StoredFile) -> ReceivedInstance:

@@ -7,7 +7,7 @@ from service.audit import FETCHING, Trail
 from service.config import Peer, Settings
 from service.receive.fetched import Fetched
 from service.receive.file_meta import Origin
-from service.receive.storage import Storage
+from service.receive.storage import storage_of
 from service.store import AuditLog, Recorder
 from service.wiring.store import Store, disk_gauge
 
@@ -19,16 +19,6 @@ def fetched_from(peer: Peer, settings: Settings, store: Store) -> Iterator[Fetch
     with (
         Recorder(store.database) as recorder,
         Trail(AuditLog(store.database), role=FETCHING) as trail,
-        Fetched(_storage(settings, store, recorder), trail, origin) as fetched,
+        Fetched(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, origin) as fetched,
     ):
         yield fetched
-
-
-def _storage(settings: Settings, store: Store, recorder: Recorder) -> Storage:
-    return Storage(
-        store.files,
-        recorder,
-        maximum_object_bytes=settings.receive.max_object_bytes,
-        has_room=disk_gauge(settings),
-        reads_patient_id=settings.audit.patient_ids,
-    )
