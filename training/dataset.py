@@ -6,9 +6,10 @@ from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from training.cases import Case, Spacing, Subset
+from training.faults import faults_of
 from training.split import load_split
 
 DATASET_FILE = "dataset.json"
@@ -56,8 +57,10 @@ class Dataset:
             raise DatasetRefused(
                 f"{file}: {error.strerror}. Make it with `contour-node train prepare SOURCE --out {folder}`."
             ) from error
-        except (ValidationError, ValueError) as error:
-            raise DatasetRefused(f"{file}: {error}. Run `contour-node train prepare` again.") from error
+        except ValueError as error:
+            raise DatasetRefused(
+                f"{file}: {faults_of(error)}. Run `contour-node train prepare` again."
+            ) from error
         split = load_split(folder)
         if split is None:
             raise DatasetRefused(f"{folder} has no split.json: without it nothing may be trained on")
@@ -98,8 +101,10 @@ class Dataset:
                 spacing_zyx_mm=record.spacing_zyx_mm,
                 synthetic=record.synthetic,
             )
-        except (OSError, ValueError, KeyError, ValidationError) as error:
-            raise DatasetRefused(f"{folder}: {error}. Remove the folder and run prepare again.") from error
+        except (OSError, ValueError, KeyError) as error:
+            raise DatasetRefused(
+                f"{folder}: {faults_of(error)}. Remove the folder and run prepare again."
+            ) from error
 
 
 def load_record(folder: Path) -> CaseRecord:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,3 +68,9 @@ def openkbp_split() -> dict[str, list[str]]:
     """The patients' names by subset: ``val`` is never trained on."""
     split: dict[str, list[str]] = json.loads(_SPLIT.read_text())
     return {subset: split[subset] for subset in ("train", "val")}
+
+
+def openkbp_cases(root: Path, subset: str) -> Iterator[Case]:
+    """Every patient of ``train`` or ``val``, one after the other."""
+    patients = OpenKbp(root)
+    return (patients.case(name) for name in patients.names(Subset(subset)))

@@ -1,6 +1,6 @@
 """Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -35,11 +35,13 @@ class OrganTask:
         labels = self.contract.labels
         lacking = sorted(set(labels) - set(source.structures))
         if lacking:
-            raise RecipeRefused(f"the dataset has no {', '.join(lacking)}; it has {', '.join(source.structures)}")
+            raise RecipeRefused(
+                f"the dataset has no {', '.join(lacking)}; it has {', '.join(source.structures)}"
+            )
         self._order = [source.structures.index(label) for label in labels]
         self.training = TrainingCases(source)
         self.validation = validation_cases(source)
-        self.how = self.contract.runtime.pipeline
+        self.how = self.contract.native.pipeline
         self.cutting = Cutting(
             patch_zyx=recipe.patches.size_zyx or self.how.tile_zyx,
             structure_weights=self._by_structure(recipe.patches.structure_weights),
@@ -51,7 +53,7 @@ class OrganTask:
 
     def network(self) -> nn.Module:
         """Build the network: from the recipe's starting weights, or random with a head that expects little."""
-        network = build_network(self.contract.runtime.networks["network"])
+        network = build_network(self.contract.native.networks["network"])
         if self.recipe.start is not None:
             network.load_state_dict(load_file(self.recipe.start.weights))
             return network
@@ -97,6 +99,10 @@ class OrganTask:
             }
         return rows
 
+    def training_cases(self) -> Iterator[Case]:
+        """Every training case, with the contract's structures in its order."""
+        return (self._ordered(case) for case in self.training)
+
     def picture(self, network: nn.Module) -> NDArray[np.uint8] | None:
         """The first validation case with what the network finds."""
         if not self.validation:
@@ -123,8 +129,8 @@ class OrganTask:
         if not given:
             return np.full(len(self.training), 1 / len(self.training))
         weights = np.ones(len(self.training))
-        for k, case in enumerate(self.training):
-            drawn = {code for code, flag in zip(self._source.structures, case.drawn, strict=True) if flag}
+        for k, case in enumerate(self.training_cases()):
+            drawn = {code for code, flag in zip(self.contract.labels, case.drawn, strict=True) if flag}
             weights[k] = max([1.0, *(factor for code, factor in given.items() if code in drawn)])
         return np.asarray(weights / weights.sum())
 

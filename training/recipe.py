@@ -4,13 +4,13 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from typing_extensions import Self
 
 from inference.contract import ModelContract
 from training.augment import Augmentation
+from training.faults import faults_of
 from training.loop import Schedule
 from training.precision import PrecisionWish
 
@@ -30,7 +30,9 @@ class PatchRecipe(_Part):
 
     size_zyx: tuple[int, int, int] | None = None
     structure_weights: dict[str, float] = Field(default_factory=dict)
-    case_weights: dict[str, float] = Field(default_factory=dict)  # a case counts this much more where it is drawn
+    case_weights: dict[str, float] = Field(
+        default_factory=dict
+    )  # a case counts this much more where it is drawn
 
 
 class LossRecipe(_Part):
@@ -74,7 +76,9 @@ class Recipe(_Part):
         ):
             unknown = sorted(given.keys() - labels)
             if unknown:
-                raise ValueError(f"{field} names {', '.join(unknown)}, which are no structures of the contract")
+                raise ValueError(
+                    f"{field} names {', '.join(unknown)}, which are no structures of the contract"
+                )
         return self
 
     def draft(self) -> ModelContract:
@@ -104,8 +108,7 @@ def load_recipe(file: Path) -> Recipe:
     except OSError as error:
         raise RecipeRefused(f"{file}: {error.strerror}") from error
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}" for fault in error.errors())
-        raise RecipeRefused(f"{file}: {'; '.join(faults)}") from error
+        raise RecipeRefused(f"{file}: {faults_of(error)}") from error
     except ValueError as error:
         raise RecipeRefused(f"{file}: no valid TOML: {error}") from error
     if recipe.start is None:
@@ -126,4 +129,4 @@ def load_recipe_json(file: Path) -> Recipe:
     except OSError as error:
         raise RecipeRefused(f"{file}: {error.strerror}: is this the folder of a run?") from error
     except ValueError as error:
-        raise RecipeRefused(f"{file}: {error}") from error
+        raise RecipeRefused(f"{file}: {faults_of(error)}") from error

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.cases import Subset
+from training.faults import faults_of
 
 SPLIT_FILE = "split.json"
 DEFAULT_SHARES = {Subset.TRAIN: 0.7, Subset.VAL: 0.15, Subset.TEST: 0.15}
@@ -75,9 +76,9 @@ def load_split(folder: Path) -> Split | None:
         return None
     try:
         return Split.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:
         raise SplitRefused(
-            f"{file} cannot be read: {error}. Restore it from a copy: a new split would mix tested and trained patients."
+            f"{file} cannot be read: {faults_of(error)}. Restore it from a copy: a new split would mix tested and trained patients."
         ) from error
 
 

@@ -13,11 +13,12 @@ from training.loss import masked_bce_dice
 class BallTask:
     """Learn to copy a noisy ball: one convolution with dropout, a new ball each sample."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropout: float = 0.2) -> None:
         self.validated: list[float] = []
+        self._dropout = dropout
 
     def network(self) -> nn.Module:
-        return nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.Dropout3d(0.2), nn.Conv3d(4, 1, 1))
+        return nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.Dropout3d(self._dropout), nn.Conv3d(4, 1, 1))
 
     def sample(self, index: int) -> Batch:
         rng = np.random.default_rng([5, index])
@@ -28,6 +29,7 @@ class BallTask:
         return Batch(inputs=labels * 2 - 1 + 0.1 * noise, labels=labels, drawn=torch.tensor([[True]]))
 
     def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
+        assert 0 <= progress < 1
         return masked_bce_dice(output, batch.labels, batch.drawn, torch.ones(1))
 
     def validate(self, network: nn.Module) -> Figures:
@@ -37,10 +39,13 @@ class BallTask:
         return {"ball": float(agreement), "mean": float(agreement)}
 
     def picture(self, network: nn.Module) -> NDArray[np.uint8] | None:
+        assert not network.training
         return np.zeros((4, 6, 3), np.uint8)
 
 
-def two_sided_case(name: str = "a", subset: Subset = Subset.TRAIN, structures: int = 3, seed: int = 0) -> Case:
+def two_sided_case(
+    name: str = "a", subset: Subset = Subset.TRAIN, structures: int = 3, seed: int = 0
+) -> Case:
     """A body with structure 0 in its left half (large x), 1 in its right, further ones at random places, the last not drawn."""
     rng = np.random.default_rng(seed)
     hu = np.full((20, 24, 32), -1000, np.int16)

@@ -11,7 +11,13 @@ from tests.support.training import BallTask
 from training.loop import Batch, Run, Schedule, TrainingStopped
 
 SCHEDULE = Schedule(
-    steps=60, learning_rate=0.05, warmup_steps=5, averaging=0.8, validate_every=30, checkpoint_every=10, batch=2
+    steps=60,
+    learning_rate=0.05,
+    warmup_steps=5,
+    averaging=0.8,
+    validate_every=30,
+    checkpoint_every=10,
+    batch=2,
 )
 
 
