@@ -14,7 +14,7 @@ from inference.errors import ContractRefused
 from training.cases import CaseSource, NotForTraining, Subset
 from training.dataset import Dataset, DatasetRefused
 from training.distributed import joined_world
-from training.loop import Run, TrainingStopped
+from training.loop import TrainingRun, TrainingStopped
 from training.openkbp import OpenKbp
 from training.organ_task import OrganTask
 from training.precision import Precision, chosen_precision
@@ -98,7 +98,7 @@ def _run(parsed: argparse.Namespace) -> int:
     with joined_world() as world:
         precision = chosen_precision(recipe.precision, world.device)
         world.alone(lambda: _begun(parsed, recipe, precision))
-        run = Run(task, recipe.schedule, parsed.out, world, precision)
+        run = TrainingRun(task, recipe.schedule, parsed.out, world, precision)
         state = run.train(shown if world.leads else silent)
         if world.leads:
             print(

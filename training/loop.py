@@ -92,7 +92,7 @@ class State:
     best_step: int = 0
 
 
-class Run:
+class TrainingRun:
     """One training run in a folder: ``checkpoint.pt`` to resume from, ``best.pt``, ``curves.csv`` and pictures."""
 
     def __init__(

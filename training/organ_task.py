@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from evaluation.overlap import dice
-from imaging.grid import Grid
-from imaging.picture import picture
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.grid import Grid
+from imaging.volumes.rendering import picture
+from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract
 from inference.server.intensity import window_channels
 from inference.server.networks.catalogue import build_network

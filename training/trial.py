@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from training.distributed import World
-from training.loop import Batch, Figures, Run, Schedule, Task
+from training.loop import Batch, Figures, Schedule, Task, TrainingRun
 from training.organ_task import OrganTask
 from training.precision import Precision
 
@@ -136,9 +136,9 @@ def _fits_one(task: OrganTask, world: World, precision: Precision) -> tuple[str 
         }
     )
     with TemporaryDirectory() as folder:
-        run = Run(one, schedule, Path(folder), World(device=world.device), precision)
+        run = TrainingRun(one, schedule, Path(folder), World(device=world.device), precision)
         losses = _losses(run)
-        again = Run(one, schedule, Path(folder), World(device=world.device), precision)
+        again = TrainingRun(one, schedule, Path(folder), World(device=world.device), precision)
         if again.state.step != _STEPS:
             return "a checkpoint does not come back as it was written", run.state.spent_s / _STEPS
     first, last = losses[0], sum(losses[-5:]) / 5
@@ -150,7 +150,7 @@ def _fits_one(task: OrganTask, world: World, precision: Precision) -> tuple[str 
     return None, run.state.spent_s / _STEPS
 
 
-def _losses(run: Run) -> list[float]:
+def _losses(run: TrainingRun) -> list[float]:
     """Train to the end; each step's loss."""
     kept = _Losses()
     run.train(kept)

@@ -9,7 +9,7 @@ import torch
 
 from tests.support.training import BallTask
 from training.distributed import World
-from training.loop import Run, Schedule, TrainingStopped
+from training.loop import Schedule, TrainingRun, TrainingStopped
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULE = Schedule(
@@ -47,7 +47,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
     )
     assert done.returncode == 0, done.stderr
-    one = Run(BallTask(dropout=0.0), SCHEDULE, tmp_path / "one")
+    one = TrainingRun(BallTask(dropout=0.0), SCHEDULE, tmp_path / "one")
     one.train()
     two = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)
     for name, value in one.network.state_dict().items():
@@ -58,4 +58,4 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingStopped, match="a batch of 2 does not divide by 3 processes"):
-        Run(BallTask(), SCHEDULE, tmp_path, World(rank=0, size=3))
+        TrainingRun(BallTask(), SCHEDULE, tmp_path, World(rank=0, size=3))

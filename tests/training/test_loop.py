@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.support.training import BallTask
-from training.loop import Batch, Run, Schedule, TrainingStopped
+from training.loop import Batch, Schedule, TrainingRun, TrainingStopped
 
 SCHEDULE = Schedule(
     steps=60,
@@ -44,7 +44,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 def test_a_run_learns_and_writes_curves_pictures_and_checkpoints(tmp_path: Path) -> None:
     task = BallTask()
-    state = Run(task, SCHEDULE, tmp_path).train()
+    state = TrainingRun(task, SCHEDULE, tmp_path).train()
     assert state.step == 60
     assert task.validated[-1] > 0.95
     assert [row["step"] for row in rows(tmp_path / "validation.csv")] == ["30", "60"]
@@ -61,12 +61,12 @@ def test_a_run_learns_and_writes_curves_pictures_and_checkpoints(tmp_path: Path)
 def test_an_interrupted_run_goes_on_with_the_losses_that_it_would_have_had(tmp_path: Path) -> None:
     """Dropout, averaged weights, optimiser and samples: all go on. Broken off at step 37, the last checkpoint is of 30."""
     whole = Recording()
-    finished = Run(whole, SCHEDULE, tmp_path / "whole")
+    finished = TrainingRun(whole, SCHEDULE, tmp_path / "whole")
     finished.train()
     with pytest.raises(KeyboardInterrupt):
-        Run(Recording(dies_at=37), SCHEDULE, tmp_path / "broken").train()
+        TrainingRun(Recording(dies_at=37), SCHEDULE, tmp_path / "broken").train()
     rest = Recording()
-    resumed = Run(rest, SCHEDULE, tmp_path / "broken")
+    resumed = TrainingRun(rest, SCHEDULE, tmp_path / "broken")
     assert resumed.state.step == 30
     resumed.train()
     assert rest.losses == whole.losses[30:]
@@ -79,7 +79,9 @@ def test_an_interrupted_run_goes_on_with_the_losses_that_it_would_have_had(tmp_p
 def test_other_seeds_give_other_losses(tmp_path: Path) -> None:
     tasks = [Recording(), Recording()]
     for seed, task in enumerate(tasks):
-        Run(task, SCHEDULE.model_copy(update={"steps": 3, "seed": seed}), tmp_path / str(seed)).train()
+        TrainingRun(
+            task, SCHEDULE.model_copy(update={"steps": 3, "seed": seed}), tmp_path / str(seed)
+        ).train()
     assert tasks[0].losses != tasks[1].losses
 
 
@@ -89,7 +91,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(tmp_pat
             return super().loss(output, batch, progress) * (float("nan") if progress > 0.4 else 1.0)
 
     with pytest.raises(TrainingStopped, match="the loss is nan at step 26: lower learning_rate"):
-        Run(Diverging(), SCHEDULE, tmp_path).train()
+        TrainingRun(Diverging(), SCHEDULE, tmp_path).train()
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["state"]["step"] == 20
     assert all(torch.isfinite(value).all() for value in state["network"].values())
@@ -100,9 +102,9 @@ def test_a_folder_of_another_network_is_refused(tmp_path: Path) -> None:
         def network(self) -> torch.nn.Module:
             return torch.nn.Conv3d(1, 1, 5, padding=2)
 
-    Run(BallTask(), SCHEDULE.model_copy(update={"steps": 1}), tmp_path).train()
+    TrainingRun(BallTask(), SCHEDULE.model_copy(update={"steps": 1}), tmp_path).train()
     with pytest.raises(TrainingStopped, match="does not fit the network"):
-        Run(Wider(), SCHEDULE, tmp_path)
+        TrainingRun(Wider(), SCHEDULE, tmp_path)
 
 
 def test_the_rate_warms_up_and_falls_to_its_floor() -> None:

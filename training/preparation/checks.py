@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.body import body_of
-from imaging.grid import Grid
+from imaging.masks.body import body_of
 from imaging.sides import Side, sides_of
-from imaging.volume import Mask, Volume
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask, Volume
 from training.preparation.errors import PreparationRefused
 
 FINDINGS_FILE = "findings.csv"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from imaging.grid import Grid
 from imaging.structures import CATALOGUE
-from imaging.volume import Mask, Volume
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask, Volume
 from inference.server.resampling import Axis, to_model_voxels
 from training.cases import Case, Spacing, Subset, bit_planes, places_of
 from training.dataset import CaseRecord, load_record, write_case, write_index, write_record

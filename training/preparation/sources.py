@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from imaging.ct import SourceFile, read_ct
+from imaging.ct.series import SourceFile, read_ct
 from imaging.errors import ImageRefused, StructureSetUnreadable
-from imaging.grid import Grid
-from imaging.orientation import canonical, canonical_masks
-from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import masks_on_grid
-from imaging.volume import Mask, Masks, Volume
+from imaging.rtstruct.masks import masks_on_grid
+from imaging.rtstruct.reading import read_structure_set
+from imaging.volumes.grid import Grid
+from imaging.volumes.orientation import canonical, canonical_masks
+from imaging.volumes.volume import Mask, Masks, Volume
 from training.preparation.catalogue import Catalogue, StructureSetFile
 from training.preparation.errors import CaseRefused
 from training.preparation.names import NameTable
