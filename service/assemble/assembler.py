@@ -139,7 +139,7 @@ class Assembler:
         """How many objects of the series are here; others than CT images are counted where they could matter."""
         if job.slice_count >= wanted:
             return job.slice_count
-        return job.slice_count + self.desk.others_in_series(job.series_uid)
+        return job.slice_count + self.desk.others_in_series(job.study_uid, job.series_uid)
 
     def _quiet_s(self, job: OpenJob) -> float:
         """The shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""

@@ -46,10 +46,11 @@ class SeriesDesk:
             step = Move(to=JobState.WAITING, kind=EventKind.HELD, sources=OPEN, message=reason)
             return move(connection, row, step, self._database.clock(), reason=reason)
 
-    def others_in_series(self, series_uid: str) -> int:
+    def others_in_series(self, study_uid: str, series_uid: str) -> int:
         """Give the number of recorded objects of a series that are no CT images."""
         query = select(func.count()).where(
             instance.c.series_uid == series_uid,
+            instance.c.study_uid == study_uid,
             instance.c.sop_class_uid.not_in(CT_SOP_CLASSES),
             instance.c.removed_at.is_(None),
         )
@@ -129,6 +130,7 @@ class SeriesDesk:
             select(job.c.id).where(
                 *same,
                 job.c.series_uid == row.series_uid,
+                job.c.study_uid == row.study_uid,
                 job.c.calling_aet == row.calling_aet,
                 job.c.pass_number == row.pass_number,
                 job.c.state.not_in(FORGOTTEN),
