@@ -5,7 +5,7 @@ from service.config.document import SettingLine, setting_lines
 from service.config.doors import Sender, TlsIn
 from service.config.keep import KeepSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
-from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
+from service.config.rules import Beside, OnFailure, Rule, SeriesFacts, SplitSeries
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
@@ -62,6 +62,7 @@ __all__ = [
     "SettingLine",
     "Settings",
     "SettingsRefused",
+    "SplitSeries",
     "SyslogSettings",
     "SyslogTransport",
     "TlsIn",

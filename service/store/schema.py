@@ -118,9 +118,9 @@ job = Table(
     Column("finished_at", UtcTime),
     Column("delivered_at", UtcTime),
     Column("superseded_by", JOB_ID, ForeignKey("job.id")),
-    Column(
-        "replaces", JOB_ID, ForeignKey("job.id", name="job_replaces")
-    ),  # whose structure set this one's replaces
+    Column("set_version", Integer, nullable=False, server_default="1"),  # counts the sets sent of a series
+    # The job whose structure set this one's replaces.
+    Column("replaces", JOB_ID, ForeignKey("job.id", name="job_replaces")),
     Column("doubt", Text, nullable=False, server_default=""),  # why the series may not be whole
     Column("result_path", String(255)),
     Column("result_size_bytes", BigInteger),

@@ -9,12 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from service.store.damage import mark_damaged
 from service.store.database import Database
+from service.store.elsewhere import elsewhere, merge
 from service.store.readers import instances_of, open_job_of
-from service.store.rows import CT_SOP_CLASSES, OpenJob, Order, StoredInstance, StudySeries
+from service.store.replacement import replacement
+from service.store.rows import CT_SOP_CLASSES, Elsewhere, OpenJob, Order, StoredInstance, StudySeries
 from service.store.schema import instance, job
 from service.store.states import FORGOTTEN, OPEN, EventKind, JobState, Sealed
 from service.store.study import series_of
-from service.store.transitions import Move, lock, move
+from service.store.transitions import Move, lock, move, note_once
 
 
 class SeriesDesk:
@@ -84,12 +86,40 @@ class SeriesDesk:
 
         False, and nothing is done: a slice came or the state moved meanwhile, look again.
         """
+        step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
+        return self._end(seen, step, reason=reason, rule=rule)
+
+    def nothing_to_contour(self, seen: OpenJob, reason: str) -> bool:
+        """End an open job of which nobody wants contours; no failure, and nobody is told. False as in refuse()."""
+        kind, state = EventKind.NOTHING_TO_CONTOUR, JobState.NOTHING_TO_CONTOUR
+        return self._end(seen, Move(to=state, kind=kind, sources=OPEN, message=reason), reason=reason)
+
+    def give_way(self, seen: OpenJob, to: int, reason: str) -> bool:
+        """End an open job for another one that has all of its images. False as in refuse()."""
+        step = Move(to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=OPEN, message=reason)
+        return self._end(seen, step, reason=reason, superseded_by=to)
+
+    def elsewhere(self, seen: OpenJob) -> list[Elsewhere]:
+        """Give the images of the job's series that came from or to another AE title and that the job lacks."""
+        with self._database.reading() as connection:
+            return elsewhere(connection, seen)
+
+    def merge(self, seen: OpenJob) -> int:
+        """Let the job have every image of its series that came from or to another AE title; give their number."""
+        with self._database.writing() as connection:
+            return merge(self._database, connection, seen)
+
+    def note(self, job_id: int, message: str) -> None:
+        """Add a note to a job's history that is not there yet."""
+        with self._database.writing() as connection:
+            note_once(connection, job_id, message, self._database.clock())
+
+    def _end(self, seen: OpenJob, step: Move, **values: Any) -> bool:
         with self._database.writing() as connection:
             row = lock(connection, seen.id)
             if row is None or row.slice_count != seen.slice_count:
                 return False
-            step = Move(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
-            return move(connection, row, step, self._database.clock(), reason=reason, rule=rule)
+            return move(connection, row, step, self._database.clock(), **values)
 
     def damaged(self, path: str) -> None:
         """Note that an image's stored file is damaged: sent again, it is replaced."""
@@ -115,7 +145,9 @@ class SeriesDesk:
                     step,
                     now,
                     **contoured_by,
+                    **replacement(connection, row, order.rule),
                     priority=order.priority,
+                    doubt=order.doubt,
                     queued_at=now,
                     reason="",
                 )

@@ -11,6 +11,7 @@ from service.store.damage import mark_damaged
 from service.store.database import Database
 from service.store.parcels import delivery_rows
 from service.store.readers import instances_of
+from service.store.replacement import replaced_by
 from service.store.rows import ClaimedJob, Parcel, StoredInstance
 from service.store.schema import delivery, job
 from service.store.states import CLAIMABLE, EventKind, JobState
@@ -224,6 +225,11 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         lease_number=row.lease_number + 1,
         received_at=row.received_at,
         queued_at=row.queued_at,
+        slice_count=row.slice_count,
+        expected_images=row.expected_images,
+        doubt=row.doubt,
+        set_version=row.set_version,
+        replaces=replaced_by(connection, row),
     )
 
 

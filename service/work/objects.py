@@ -23,6 +23,7 @@ from service.errors import Refused
 from service.store import ClaimedJob
 from service.template import Template
 from service.template.apply import Applied, apply
+from service.work.origin import label, origin_notes, predecessor_uid
 from service.work.pipeline import Contoured
 from service.work.profile import Written, written_for
 
@@ -158,9 +159,10 @@ def _request(job: ClaimedJob, contoured: Contoured, profile: str) -> StructureSe
     return StructureSetRequest(
         series=contoured.series,
         rois=(),
-        label=f"CN {spec.name}"[:16],
-        description=" ".join([made, *contoured.segmentation.notes]),
+        label=label(job, spec.name),
+        description=" ".join([made, *origin_notes(job), *contoured.segmentation.notes]),
         sop_instance_uid=derived_uid("structure set", profile, job_uid),
+        predecessor_uid=predecessor_uid(job, profile),
         series_instance_uid=derived_uid("structure set series", profile, job_uid),
         created=job.queued_at.astimezone(),
         producer=_producer(contoured),
@@ -177,7 +179,7 @@ def _beside(job: ClaimedJob, contoured: Contoured, applied: Applied) -> BesideRe
             )
             for item in applied.structures
         ],
-        notes=(*contoured.segmentation.notes, *applied.notes),
+        notes=(*origin_notes(job), *contoured.segmentation.notes, *applied.notes),
         producer=_producer(contoured),
         job_uid=str(job.uid),
         created=job.queued_at.astimezone(),

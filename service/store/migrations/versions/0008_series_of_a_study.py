@@ -130,6 +130,7 @@ def _change_job() -> None:
             "job_version", ["series_uid", "study_uid", "called_aet", "calling_aet", "version"]
         )
         batch.add_column(sa.Column("doubt", sa.Text(), server_default="", nullable=False))
+        batch.add_column(sa.Column("set_version", sa.Integer(), server_default="1", nullable=False))
         batch.add_column(sa.Column("replaces", sa.Integer(), nullable=True))
         batch.create_foreign_key("job_replaces", "job", ["replaces"], ["id"])
 
