@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
-from imaging.localizers import is_localizer
-from imaging.raw_slice import RawSlice
+from imaging.ct.localizers import is_localizer
+from imaging.ct.raw_slice import RawSlice
 
 _SCREEN = re.compile(r"(^|[ _])(DOSE|PROT|PROTOCOL|REPORT|SCREEN|SCREENSAVE|SCREENSHOT|SUMMARY)([ _]|$)")
 _IN_COLOUR = ("RGB", "YBR", "PALETTE")

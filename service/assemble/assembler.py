@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from inference.contract import ModelContract
-from service.assemble.companions import Companions
-from service.assemble.counts import Count, SenderCounts
-from service.assemble.findings import Examiner, Finding
+from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
+from service.assemble.sender_counts import ImageCount, SenderCounts
+from service.assemble.study_requirements import StudyRequirements
 from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, Nothing, Verdict
 from service.config import AfterWaiting, Rule, SeriesFacts, Settings
 from service.errors import TryAgain
-from service.journal import about
-from service.store import Clock, FileStore, OpenJob, Order, Sealed, SeriesDesk
+from service.logs import log_context
+from service.store import Clock, CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository
 
 log = logging.getLogger(__name__)
 
@@ -26,21 +26,21 @@ _Series = tuple[str, str]  # Study and Series Instance UID
 class Assembler:
     """Turns quiet, complete series into queued jobs; several may look at the same database."""
 
-    desk: SeriesDesk
+    desk: SeriesRepository
     files: FileStore
     settings: Settings
     models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
-    _examiner: Examiner = field(init=False)
-    _companions: Companions = field(init=False)
+    _examiner: SeriesInspector = field(init=False)
+    _companions: StudyRequirements = field(init=False)
     _parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
-        self._examiner = Examiner(desk=self.desk, files=self.files, settings=self.settings)
+        self._examiner = SeriesInspector(desk=self.desk, files=self.files, settings=self.settings)
         self._parts = Parts(desk=self.desk, settings=self.settings)
-        self._companions = Companions(desk=self.desk, files=self.files, settings=self.settings)
+        self._companions = StudyRequirements(desk=self.desk, files=self.files, settings=self.settings)
 
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
@@ -62,13 +62,13 @@ class Assembler:
             self._companions.forget()
         verdicts = []
         for job in jobs:
-            with about(job_id=job.id):
+            with log_context(job_id=job.id):
                 verdicts.append((job, self._judge(job, now)))
         ready = {
             (job.study_uid, job.series_uid) for job, verdict in verdicts if isinstance(verdict, Complete)
         }
         for job, verdict in verdicts:
-            with about(job_id=job.id):
+            with log_context(job_id=job.id):
                 self._act(job, verdict, ready, now)
 
     def _act(self, job: OpenJob, verdict: Verdict | None, ready: Set[_Series], now: datetime) -> None:
@@ -95,7 +95,7 @@ class Assembler:
         parts = self._parts.of(job, finding, now)
         return self._whole(job, finding, parts.doubt) if isinstance(parts, Alone) else parts
 
-    def _whole(self, job: OpenJob, finding: Finding, doubt: str) -> Verdict | None:
+    def _whole(self, job: OpenJob, finding: Inspection, doubt: str) -> Verdict | None:
         """What a job's images say by themselves; the doubt says where other images of the series are."""
         if finding.rule is None:
             return self._nothing(job, _no_rule(finding.facts))
@@ -113,19 +113,21 @@ class Assembler:
         damage = self._examiner.damage(job)
         return Hopeless(reason=damage) if damage else Nothing(reason=f"nothing to contour: {reason}")
 
-    def _lacking(self, job: OpenJob, finding: Finding) -> Verdict:
+    def _lacking(self, job: OpenJob, finding: Inspection) -> Verdict:
         if not finding.is_curable:
             return Hopeless(reason=self._examiner.damage(job) or finding.refusal)
         return Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
 
-    def _count(self, job: OpenJob) -> Count | None:
+    def _count(self, job: OpenJob) -> ImageCount | None:
         """What the sender says of the series, noted in the job; None while the question is under way."""
         count = self.counts.of(job)
         if count is not None and count.images is not None and count.images != job.expected_images:
             self.desk.expect(job.id, count.images)
         return count
 
-    def _counted(self, job: OpenJob, finding: Finding, rule: Rule, count: Count, doubt: str) -> Verdict:
+    def _counted(
+        self, job: OpenJob, finding: Inspection, rule: Rule, count: ImageCount, doubt: str
+    ) -> Verdict:
         received = job.slice_count if count.images is None else self._received(job, count.images)
         if count.images is not None and received < count.images:
             return Incomplete(reason=f"{_short_of(job, received, count.images)}.")
@@ -133,7 +135,7 @@ class Assembler:
         doubts = [finding.doubt if count.images is None else "", doubt]
         return Complete(rule=rule, note=_joined(notes), doubt=_joined(doubts))
 
-    def _said(self, job: OpenJob, count: Count | None) -> str:
+    def _said(self, job: OpenJob, count: ImageCount | None) -> str:
         """What the sender says of a series with gaps: whether the slices are missing here only, or at the sender too."""
         if count is None or count.images is None:
             return ""
@@ -197,7 +199,7 @@ class Assembler:
     def _seal(self, job: OpenJob, verdict: Complete) -> None:
         rule = verdict.rule
         model = self.models[rule.model]
-        order = Order(
+        order = ContouringOrder(
             rule=rule.name,
             model=model.name,
             model_version=model.version,
@@ -206,7 +208,7 @@ class Assembler:
             doubt=verdict.doubt,
         )
         sealed = self.desk.seal(job, order)
-        if sealed is not Sealed.CHANGED:
+        if sealed is not CloseOutcome.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
 
 
@@ -218,7 +220,7 @@ def _short_of(job: OpenJob, received: int, expected: int) -> str:
     return f"has {received} of the {expected} images that {job.calling_aet} says the series has"
 
 
-def _how_known(job: OpenJob, finding: Finding, count: Count) -> list[str]:
+def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str]:
     """How complete the series is known to be, for its history."""
     if count.images is not None:
         return [f"{job.calling_aet} says the series has {count.images} images"]

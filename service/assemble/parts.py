@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.assemble.findings import Finding
+from service.assemble.inspection import Inspection
 from service.assemble.verdicts import Covered, Incomplete
 from service.config import Rule, Settings, SplitSeries
-from service.store import Elsewhere, JobState, OpenJob, SeriesDesk
+from service.store import Elsewhere, JobState, OpenJob, SeriesRepository
 
 CLOSED_WITH_IMAGES = frozenset(
     {JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.PARKED}
@@ -26,10 +26,10 @@ class Alone:
 class Parts:
     """Looks for the other images of a series, and for what becomes of them."""
 
-    desk: SeriesDesk
+    desk: SeriesRepository
     settings: Settings
 
-    def of(self, job: OpenJob, finding: Finding, now: datetime) -> Alone | Incomplete | Covered | None:
+    def of(self, job: OpenJob, finding: Inspection, now: datetime) -> Alone | Incomplete | Covered | None:
         """What the other parts of the job's series mean for it; None while one is still growing, or was just merged."""
         rule = finding.rule
         parts = [] if rule is None else self.desk.elsewhere(job)

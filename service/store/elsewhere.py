@@ -5,11 +5,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
 from service.store.database import Database
-from service.store.readers import of_its_series
-from service.store.rows import Elsewhere, OpenJob
-from service.store.schema import arrival, instance, job
+from service.store.jobs.row_mapping import of_its_series
+from service.store.jobs.transitions import HistoryLine, add_history_line, lock
+from service.store.records import Elsewhere, OpenJob
 from service.store.states import FORGOTTEN, OPEN, EventKind, JobState
-from service.store.transitions import Line, lock, tell
+from service.store.tables.schema import arrival, instance, job
 
 
 def elsewhere(connection: Connection, seen: OpenJob) -> list[Elsewhere]:
@@ -48,8 +48,8 @@ def merge(database: Database, connection: Connection, seen: OpenJob) -> int:
     added = len(arrivals)
     connection.execute(update(job).where(job.c.id == row.id).values(slice_count=job.c.slice_count + added))
     message = f"{added} more images of this series, which came under other AE titles, belong to the job"
-    line = Line(kind=EventKind.NOTE, source=row.state, to=row.state, message=message)
-    tell(connection, row.id, database.clock(), line)
+    line = HistoryLine(kind=EventKind.NOTE, source=row.state, to=row.state, message=message)
+    add_history_line(connection, row.id, database.clock(), line)
     return added
 
 

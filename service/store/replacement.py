@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from service.store.elsewhere import is_within
-from service.store.rows import Replaced
-from service.store.schema import delivery, job
+from service.store.records import Replaced
 from service.store.states import DeliveryKind, DeliveryState
+from service.store.tables.schema import delivery, job
 
 OUT = (DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING, DeliveryState.SENT)
 

@@ -1,6 +1,6 @@
 """What a result says of the series it was made from: how many images, whether they are all, and what it replaces."""
 
-from imaging.uids import derived_uid
+from imaging.dicom.uids import derived_uid
 from service.store import ClaimedJob, path_of
 
 LABEL_LIMIT = 16  # Structure Set Label (3006,0002), SH

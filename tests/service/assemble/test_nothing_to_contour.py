@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from service.assemble import Assembler
 from service.config import OnFailure, Peer
-from service.store import EventKind, JobState, JobStatus, NoticeDesk
+from service.store import EventKind, FailureReportQueue, JobState, JobStatus
 from tests.support.small_node import RULE, SmallNode, settings
 
 TELLING = settings(rules=[{**RULE, "on_failure": OnFailure.CAPTURE}])
@@ -60,7 +60,7 @@ def test_scouts_screens_and_single_slices_end_quietly_at_once(
         EventKind.OPENED,
         EventKind.NOTHING_TO_CONTOUR,
     ]
-    assert NoticeDesk(small_node.database).next_failure() is None
+    assert FailureReportQueue(small_node.database).next_failure() is None
 
 
 def test_a_localizer_and_a_single_slice_are_nothing_to_contour(small_node: SmallNode) -> None:

@@ -6,10 +6,19 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from service.store import Database, JobBook, JobState, Keeper, Outcome, Policy, Sealed, upgrade
+from service.store import (
+    CloseOutcome,
+    Database,
+    JobRepository,
+    JobState,
+    RecordOutcome,
+    RetentionPolicy,
+    RetentionStore,
+    upgrade,
+)
 from service.store.database import make_engine
-from service.store.migrate import MIGRATIONS
-from service.store.reception import Scribe
+from service.store.intake.instance_writer import InstanceWriter
+from service.store.migrations.migrate import MIGRATIONS
 from tests.support.arrivals import SERIES, STUDY, Node, received
 
 OTHER = "1.2.4"
@@ -21,36 +30,36 @@ def test_the_same_images_of_a_second_study_make_a_job_of_their_own(node: Node) -
     outcomes = node.receive(
         received(1, study=OTHER, content="other study"), received(2, study=OTHER, content="other study")
     )
-    assert outcomes == [Outcome.NEW, Outcome.NEW]
+    assert outcomes == [RecordOutcome.NEW, RecordOutcome.NEW]
     one, other = node.series.open_jobs()
     assert (one.id, one.slice_count, one.study_uid) == (first.id, 2, STUDY)
     assert (other.version, other.slice_count, other.study_uid) == (1, 2, OTHER)
     for job in (one, other):
         assert {image.study_uid for image in node.series.instances_of(job.id)} == {job.study_uid}
-        assert node.seal(job) is Sealed.QUEUED
+        assert node.seal(job) is CloseOutcome.QUEUED
 
 
 def test_an_image_that_changes_within_its_study_is_still_a_conflict(node: Node) -> None:
     node.receive(received(1), received(1, study=OTHER, content="other study"))
-    assert node.receive(received(1, content="changed")) == [Outcome.CONFLICT]
-    assert node.receive(received(1, study=OTHER, content="changed")) == [Outcome.CONFLICT]
-    assert node.receive(received(1, study=OTHER, content="other study")) == [Outcome.DUPLICATE]
+    assert node.receive(received(1, content="changed")) == [RecordOutcome.CONFLICT]
+    assert node.receive(received(1, study=OTHER, content="changed")) == [RecordOutcome.CONFLICT]
+    assert node.receive(received(1, study=OTHER, content="other study")) == [RecordOutcome.DUPLICATE]
 
 
 def test_two_studies_in_one_batch_are_told_apart(node: Node) -> None:
     with node.database.writing() as connection:
-        scribe = Scribe(node.database)
+        scribe = InstanceWriter(node.database)
         cursor = connection.connection.cursor()
         batch = [received(1), received(1, study=OTHER, content="b"), received(1)]
         recorded = scribe.record(connection, cursor, batch)
-    assert recorded.outcomes == [Outcome.NEW, Outcome.NEW, Outcome.DUPLICATE]
+    assert recorded.outcomes == [RecordOutcome.NEW, RecordOutcome.NEW, RecordOutcome.DUPLICATE]
     assert [job.slice_count for job in node.series.open_jobs()] == [1, 1]
 
 
 def test_a_late_slice_of_one_study_leaves_the_job_of_the_other_alone(node: Node) -> None:
     node.receive(received(1), received(2), received(1, study=OTHER, content="b"))
     first, second = node.series.open_jobs()
-    assert node.seal(first) is Sealed.QUEUED
+    assert node.seal(first) is CloseOutcome.QUEUED
     node.receive(received(2, study=OTHER, content="b"))
     assert node.book.job(first.id).state is JobState.QUEUED
     assert node.only_open().id == second.id
@@ -61,12 +70,14 @@ def test_retention_removes_the_images_of_one_study_alone(node: Node) -> None:
     first, _ = node.series.open_jobs()
     node.series.nothing_to_contour(first, "nothing to contour: 1 slice")
     node.clock.tick(86_400)
-    policy = Policy(done_images=None, ended_images=timedelta(hours=1), other_objects=None, results=None)
-    keeper = Keeper(node.database)
+    policy = RetentionPolicy(
+        done_images=None, ended_images=timedelta(hours=1), other_objects=None, results=None
+    )
+    keeper = RetentionStore(node.database)
     (expired,) = keeper.mark(policy, keeper.expired(policy))
     assert (expired.belongs_to, expired.study_uid) == (f"series {SERIES}", STUDY)
     assert node.receive(received(1)) == [
-        Outcome.NEW
+        RecordOutcome.NEW
     ]  # sent again, it begins a version of its own study's job
     assert {job.study_uid for job in node.series.open_jobs()} == {STUDY, OTHER}
 
@@ -86,7 +97,7 @@ def test_a_database_of_the_time_before_keeps_its_rows_and_parts_the_studies(empt
     upgrade(empty_database_url)
 
     node_database = Database(empty_database_url)
-    book = JobBook(node_database)
+    book = JobRepository(node_database)
     own, old = book.list_jobs()
     assert (old.id, old.version, old.state, old.slice_count, old.study_uid) == (
         7,
