@@ -22,11 +22,11 @@ import psutil
 from pydicom import dcmread
 
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import Identity
+from phantoms.dicom_modules import PhantomIdentity
 from phantoms.head_neck import head_neck_grid, make_head_neck
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
-from service.store import EventKind, JobBook, JobState, JobStatus
+from service.store import EventKind, JobRepository, JobState, JobStatus
 from service.wiring.store import opened_store
 
 MIB = 2**20
@@ -52,7 +52,7 @@ def main() -> None:
         opened_store(settings) as store,
     ):
         for number in range(arguments.repeat):
-            files = ct_files(volume, CtExport(identity=Identity(patient_id=f"BENCH-{number}")))
+            files = ct_files(volume, CtExport(identity=PhantomIdentity(patient_id=f"BENCH-{number}")))
             uid = str(dcmread(BytesIO(files[0].data)).SeriesInstanceUID)
             with _memory_watched() as peak:
                 send_series(files, settings.receive.port, settings.receive.ae_title, lambda _number: None)
@@ -67,7 +67,7 @@ def main() -> None:
     (arguments.out / "latency.json").write_text(json.dumps(rows, indent=1))
 
 
-def _seconds(book: JobBook, job: JobStatus) -> dict[str, float]:
+def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
     """Seconds spent in each stage after the last slice, in order; their sum is the total."""
     marks: list[tuple[str, float]] = [("quiet and checks", 0.0)]
     for event in book.events(job.id):

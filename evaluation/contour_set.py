@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from evaluation.errors import EvaluationRefused
-from imaging.crops import Box, box_of
-from imaging.grid import Grid
-from imaging.orientation import canonical_masks
-from imaging.structure_set import StructureSet
-from imaging.volume import Mask, Masks, Volume
+from imaging.contours.structure_set import StructureSet
+from imaging.volumes.crops import IndexBox, box_of
+from imaging.volumes.grid import Grid
+from imaging.volumes.orientation import canonical_masks
+from imaging.volumes.volume import Mask, Masks, Volume
 
 _LATTICE_TOLERANCE = 0.01  # of a voxel
 
@@ -47,7 +47,7 @@ class ContourSet:
         if not mask.crop_zyx.any():
             return Mask.empty()
         box = box_of(mask)
-        moved = Box(np.add(box.start, shift).tolist(), np.add(box.stop, shift).tolist())
+        moved = IndexBox(np.add(box.start, shift).tolist(), np.add(box.stop, shift).tolist())
         if moved.within(grid.shape_zyx).shape != moved.shape:
             raise EvaluationRefused(f"{self.label}: {name} reaches beyond the image of the other set")
         return Mask(crop_zyx=mask.crop_zyx, start_zyx=moved.start)

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydicom.uid import CTImageStorage, RTDoseStorage, RTStructureSetStorage
 
 from evaluation.errors import EvaluationRefused
-from imaging.ct import CtSeries, SourceFile, read_ct
+from imaging.ct.raw_slice import read_raw
+from imaging.ct.series import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
-from imaging.raw_slice import read_raw
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from evaluation.errors import EvaluationRefused
-from imaging.grid import Grid, Vector
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid, Vector
+from imaging.volumes.volume import Mask
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 _LABEL_FILES = ("labels.json", "dataset.json", "structures.json")

@@ -8,14 +8,14 @@ from evaluation.contour_set import ContourSet, upright
 from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
 from evaluation.nifti import is_image, read_masks
-from imaging.ct import CtSeries
+from imaging.contours.structure_set import Roi, StructureSet
+from imaging.ct.series import CtSeries
 from imaging.errors import StructureSetUnreadable
-from imaging.grid import Grid
-from imaging.orientation import canonical
-from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import masks_on_grid
-from imaging.structure_set import Roi, StructureSet
-from imaging.volume import Mask
+from imaging.rtstruct.masks import masks_on_grid
+from imaging.rtstruct.reading import read_structure_set
+from imaging.volumes.grid import Grid
+from imaging.volumes.orientation import canonical
+from imaging.volumes.volume import Mask
 
 
 def read_both(found: Path, reference: Path, ct: Path | None = None) -> tuple[ContourSet, ContourSet]:

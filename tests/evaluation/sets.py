@@ -7,8 +7,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from imaging.grid import Grid
-from imaging.rtstruct import write_structure_set
+from imaging.rtstruct.writing import write_structure_set
+from imaging.volumes.grid import Grid
 from tests.imaging.ct_slices import Spoil, part10, slice_dataset
 from tests.imaging.structure_sets import SHAPE, ct_series, request, ring
 

@@ -12,11 +12,11 @@ import pytest
 
 from inference.ports import free_port as free_tcp_port
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import Identity
+from phantoms.dicom_modules import PhantomIdentity
 from service.audit import audit_message
 from service.cli import main
 from service.config import Peer, load_settings
-from service.receive import file_meta
+from service.dimse import file_meta
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
@@ -38,7 +38,10 @@ pytestmark = [
 ]
 
 SLICES = len(small_volume().array_zyx)
-ANNA, BERTA = Identity(patient_id="ANNA-4711", study="a"), Identity(patient_id="BERTA-4711", study="b")
+ANNA, BERTA = (
+    PhantomIdentity(patient_id="ANNA-4711", study="a"),
+    PhantomIdentity(patient_id="BERTA-4711", study="b"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ networks = ["192.0.2.0/24"]
         for one in store.book.instances_of(job.id):
             assert store.files.verify(one.file)
             head = file_meta.decode(store.files.read(one.file.path)[: file_meta.HEADER_BYTES])
-            assert head.origin == file_meta.Origin(
+            assert head.origin == file_meta.TransferRoute(
                 calling_aet="ORTHANC", called_aet="CONTOURNODE", peer_host="127.0.0.1"
             )
         (entry,) = [
@@ -266,7 +269,7 @@ def test_an_archive_that_does_not_let_this_node_ask_is_a_reason(site: Site) -> N
 
 def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp_path: Path) -> None:
     """One image less than the archive has: it looks whole and is not."""
-    carla = Identity(patient_id="CARLA", study="c")
+    carla = PhantomIdentity(patient_id="CARLA", study="c")
     files = ct_files(small_volume(), CtExport(identity=carla))
     site.put(files, tmp_path / "carla")
     own = Peer(ae_title="CONTOURNODE", host="127.0.0.1", port=site.settings.receive.port)
