@@ -18,6 +18,7 @@ from imaging.export import Change, RoiMask, export
 from imaging.gate import Severity, check, refusal
 from imaging.rtstruct import Producer, StructureSetRequest, write_structure_set
 from imaging.uids import derived_uid
+from inference.structures import own_structures
 from service.config import Beside, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
@@ -65,7 +66,8 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
         )
     rule, settings = order.rule, order.settings
     segmentation = contoured.segmentation
-    applied = apply(order.template, segmentation.masks, contoured.series.volume)
+    own = own_structures(contoured.contract)
+    applied = apply(order.template, segmentation.masks, contoured.series.volume, own)
     names = settings.destinations_for(rule, job.calling_aet)
     result = (contoured, applied)
     try:
