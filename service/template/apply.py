@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from imaging.body import body_of
+from imaging.masks.body import body_of
 from imaging.structures import CATALOGUE, InterpretedType, Structure
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template.derive import SourceEmpty, derive
 from service.template.model import Entry, Template
@@ -36,7 +36,7 @@ class OutputStructure:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Applied:
+class AppliedTemplate:
     """The structures to send, in the template's order, and what a reader of the job should know."""
 
     structures: tuple[OutputStructure, ...]
@@ -45,7 +45,7 @@ class Applied:
 
 def apply(
     template: Template, masks: Masks, volume: Volume, own: Mapping[str, Structure] = MappingProxyType({})
-) -> Applied:
+) -> AppliedTemplate:
     """The template's structures made from the model's masks on the CT's grid; `own` are those the model defines.
 
     A structure made from an empty one is left out, or sent empty where the template says so, and a note says which.
@@ -60,7 +60,7 @@ def apply(
     case = _Case(whole, masks, volume)
     for entry in in_order(whole):
         case.make(entry)
-    return Applied(structures=tuple(case.outputs()), notes=case.notes())
+    return AppliedTemplate(structures=tuple(case.outputs()), notes=case.notes())
 
 
 def _unlisted(template: Template, masks: Masks, known: Mapping[str, Structure]) -> list[Entry]:
