@@ -14,7 +14,7 @@ from service.config.monitor import (
 )
 from service.config.node import DatabaseSettings, DatabaseUrl, LogFormat, LogLevel, NodeSettings
 from service.config.retention import RetentionSettings
-from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts
+from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts, SplitSeries
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
@@ -59,6 +59,7 @@ __all__ = [
     "SettingLine",
     "Settings",
     "SettingsRefused",
+    "SplitSeries",
     "SyslogSettings",
     "SyslogTransport",
     "TlsClientSettings",
