@@ -116,7 +116,7 @@ def _publish(parsed: argparse.Namespace) -> int:
     names = [*source.names(Subset.VAL), *source.names(Subset.TRAIN)]
     contract = publish(parsed.run, parsed.repository, comparison_images(source, names), parsed.weights)
     mean = contract.provenance.validation_mean_dice
-    print(f"{contract.name} version {contract.version}: sha256 {contract.weights_sha256}, mean Dice {mean}")
+    print(f"{contract.name} version {contract.version}: sha256 {contract.package_sha256}, mean Dice {mean}")
     return 0
 
 

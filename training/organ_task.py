@@ -91,7 +91,7 @@ class OrganTask:
         rows: dict[str, dict[str, float]] = {}
         for name in self.validation:
             case = self._ordered(self._source.case(name))
-            planes = predictor.predict(np.asarray(case.hu_zyx), case.spacing_zyx_mm).planes
+            planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
             rows[name] = {
                 label: dice(_bit(planes, index), case.mask(index))
                 for index, label in enumerate(self.contract.labels)
@@ -109,7 +109,7 @@ class OrganTask:
             return None
         case = self._source.case(self.validation[0])
         predictor = build_pipeline(self.contract, {"network": network}, self._device)
-        planes = predictor.predict(np.asarray(case.hu_zyx), case.spacing_zyx_mm).planes
+        planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
         masks = {label: Mask.from_full(_bit(planes, i)) for i, label in enumerate(self.contract.labels)}
         grid = _grid(case)
         volume = Volume(array_zyx=np.array(case.hu_zyx), grid=grid)

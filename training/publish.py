@@ -148,7 +148,7 @@ def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, im
 def comparison_images(source: CaseSource, names: list[str]) -> list[Image]:
     """The CTs of the first two of these cases."""
     cases = (source.case(name) for name in names[:2])
-    return [(np.asarray(case.hu_zyx), case.spacing_zyx_mm) for case in cases]
+    return [(np.array(case.hu_zyx), case.spacing_zyx_mm) for case in cases]
 
 
 def _write_card(card: Path, contract: ModelContract, figures: _Figures) -> None:
@@ -181,6 +181,7 @@ For research use. Not a medical device: every contour must be reviewed by a qual
 **Figures.** {contract.provenance.validation}:
 
 <!-- figures -->
+
 <!-- end of figures -->
 
 **Limits.** Say here what the data did not hold: positions, contrast, metal, children, other scanners.
