@@ -22,7 +22,7 @@ import psutil
 from pydicom import dcmread
 
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
@@ -52,7 +52,7 @@ def main() -> None:
         opened_store(settings) as store,
     ):
         for number in range(arguments.repeat):
-            files = ct_files(volume, CtExport(identity=PhantomIdentity(patient_id=f"BENCH-{number}")))
+            files = ct_files(volume, CtExport(identity=Identity(patient_id=f"BENCH-{number}")))
             uid = str(dcmread(BytesIO(files[0].data)).SeriesInstanceUID)
             with _memory_watched() as peak:
                 send_series(files, settings.receive.port, settings.receive.ae_title, lambda _number: None)

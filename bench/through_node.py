@@ -27,7 +27,7 @@ from imaging.structures import CATALOGUE
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Volume
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
@@ -87,7 +87,7 @@ def _series(name: str, folder: Path) -> tuple[SourceFile, ...]:
         spacing_zyx_mm=(dz, dy, dx),
         axes_lps=UP_BACK_LEFT,
     )
-    who = PhantomIdentity(patient_name=f"OPENKBP^{name}", patient_id=f"OPENKBP-{name}")
+    who = Identity(patient_name=f"OPENKBP^{name}", patient_id=f"OPENKBP-{name}")
     return ct_files(Volume(array_zyx=array, grid=grid), CtExport(identity=who))
 
 

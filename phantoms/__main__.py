@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from phantoms.dicom import CtExport, write_ct
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from phantoms.positions import PatientPosition
 from phantoms.regions import REGIONS
 
@@ -20,7 +20,7 @@ def main() -> None:
     arguments = parser.parse_args()
     phantom = REGIONS[arguments.region](arguments.seed)
     how = CtExport(
-        identity=PhantomIdentity(patient_id=f"PHANTOM-{arguments.seed:04d}"),
+        identity=Identity(patient_id=f"PHANTOM-{arguments.seed:04d}"),
         position=PatientPosition(arguments.position),
     )
     paths = write_ct(phantom.volume, arguments.out, how)

@@ -16,7 +16,7 @@ from scipy.ndimage import shift as shifted
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from imaging.volumes.volume import Volume
-from phantoms.dicom_modules import PhantomIdentity, ct_slice
+from phantoms.dicom_modules import Identity, ct_slice
 from phantoms.positions import PatientPosition, as_stored, directions, first_pixel_yx
 
 
@@ -32,7 +32,7 @@ class SliceOrder(StrEnum):
 class CtExport:
     """How a volume is written. Slices are counted from the lowest z, 0; the defaults give an ordinary series."""
 
-    identity: PhantomIdentity = field(default_factory=PhantomIdentity)
+    identity: Identity = field(default_factory=Identity)
     position: PatientPosition = PatientPosition.HFS
     order: SliceOrder = SliceOrder.ASCENDING
     transfer_syntax_uid: str = ExplicitVRLittleEndian

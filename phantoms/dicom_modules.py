@@ -11,7 +11,7 @@ _DATE, _TIME = "20250102", "101500"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhantomIdentity:
+class Identity:
     """Whose series it is: a phantom, and its name says so."""
 
     patient_name: str = "PHANTOM^HEAD NECK"
@@ -21,7 +21,7 @@ class PhantomIdentity:
     series_number: int = 1
 
 
-def ct_slice(who: PhantomIdentity, series_key: str, instance_number: int) -> Dataset:
+def ct_slice(who: Identity, series_key: str, instance_number: int) -> Dataset:
     """A CT image without place and pixels: PS3.3 A.3, the modules that the IOD demands and what scanners add."""
     dataset = Dataset()
     _patient_and_study(dataset, who)
@@ -30,7 +30,7 @@ def ct_slice(who: PhantomIdentity, series_key: str, instance_number: int) -> Dat
     return dataset
 
 
-def _patient_and_study(dataset: Dataset, who: PhantomIdentity) -> None:
+def _patient_and_study(dataset: Dataset, who: Identity) -> None:
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.PatientName = who.patient_name
     dataset.PatientID = who.patient_id
@@ -45,7 +45,7 @@ def _patient_and_study(dataset: Dataset, who: PhantomIdentity) -> None:
     dataset.StudyDescription = "Phantom for planning"
 
 
-def _series(dataset: Dataset, who: PhantomIdentity, series_key: str) -> None:
+def _series(dataset: Dataset, who: Identity, series_key: str) -> None:
     dataset.Modality = "CT"
     dataset.SeriesInstanceUID = derived_uid("phantom series", who.patient_id, who.study, series_key)
     dataset.SeriesNumber = str(who.series_number)

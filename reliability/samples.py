@@ -19,7 +19,7 @@ from imaging.structures import CATALOGUE
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask, Volume
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from reliability.wire import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 
 _PLAIN = (EXPLICIT, IMPLICIT, BIG_ENDIAN)
@@ -36,7 +36,7 @@ def ct_sources(name: str = "FUZZ") -> tuple[SourceFile, ...]:
     )
     array = np.full(grid.shape_zyx, -1000, np.int16)
     array[1:4, 4:12, 5:13] = 100
-    return ct_files(Volume(array_zyx=array, grid=grid), CtExport(identity=PhantomIdentity(patient_id=name)))
+    return ct_files(Volume(array_zyx=array, grid=grid), CtExport(identity=Identity(patient_id=name)))
 
 
 def ct_data_sets(name: str) -> Mapping[str, tuple[str, bytes]]:

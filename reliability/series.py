@@ -10,7 +10,7 @@ from imaging.ct.headers import parse_header
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Volume
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -49,7 +49,7 @@ def make_series(name: str, slice_count: int, calling_aet: str = "SCANNER") -> Se
     array[:, 4:20, 5:19] = 100
     array[1:-1, 9:14, 8:13] = 1000
     files = ct_files(
-        Volume(array_zyx=array, grid=grid), CtExport(identity=PhantomIdentity(patient_id=f"TRIAL-{name}"))
+        Volume(array_zyx=array, grid=grid), CtExport(identity=Identity(patient_id=f"TRIAL-{name}"))
     )
     slices = tuple(_slice(file.data) for file in files)
     return Series(series_uid=slices[0].series_uid, calling_aet=calling_aet, slices=slices)

@@ -10,7 +10,7 @@ from imaging.ct.series import SourceFile
 from imaging.volumes.volume import Masks
 from inference.ports import free_ports
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
 from phantoms.phantom import Phantom
 from tests.support.node import Node, Tps, running_tps, until, write_settings
@@ -35,7 +35,7 @@ def series(phantom: Phantom) -> Callable[[str], tuple[SourceFile, ...]]:
     """A CT series of the phantom; another patient id makes another series."""
 
     def make(patient_id: str) -> tuple[SourceFile, ...]:
-        return ct_files(phantom.volume, CtExport(identity=PhantomIdentity(patient_id=patient_id)))
+        return ct_files(phantom.volume, CtExport(identity=Identity(patient_id=patient_id)))
 
     return make
 

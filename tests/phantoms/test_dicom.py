@@ -15,7 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from imaging.ct.series import SourceFile, read_ct
 from imaging.errors import ImageRefused, RefusalCode
 from phantoms.dicom import CtExport, SliceOrder, ct_files, write_ct
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
 from phantoms.positions import PatientPosition
 
@@ -143,7 +143,7 @@ def test_the_same_arguments_give_the_same_bytes_and_others_other_uids() -> None:
 
 
 def test_the_patient_is_said_to_be_a_phantom() -> None:
-    image = datasets(ct_files(VOLUME, CtExport(identity=PhantomIdentity(patient_id="PHANTOM-0042"))))[0]
+    image = datasets(ct_files(VOLUME, CtExport(identity=Identity(patient_id="PHANTOM-0042"))))[0]
     assert str(image.PatientName) == "PHANTOM^HEAD NECK"
     assert image.PatientID == "PHANTOM-0042"
 

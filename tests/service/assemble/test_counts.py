@@ -8,7 +8,7 @@ import pytest
 from pydicom import Dataset
 
 from phantoms.dicom import CtExport
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from service.assemble import Assembler
 from service.config import Peer, Settings
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
@@ -147,12 +147,12 @@ def test_a_silent_sender_is_asked_once_for_all_its_series(small_node: SmallNode)
 
     looks = small_node.assembler(asking(), ask)
     for number in range(3):
-        small_node.receive(CtExport(identity=PhantomIdentity(study=str(number))))
+        small_node.receive(CtExport(identity=Identity(study=str(number))))
     small_node.clock.tick(20)
     look_until_answered(small_node, looks)
     assert {job.state for job in small_node.book.list_jobs()} == {JobState.QUEUED}
     assert len(asked) == 1
-    small_node.receive(CtExport(identity=PhantomIdentity(study="later")))
+    small_node.receive(CtExport(identity=Identity(study="later")))
     small_node.clock.tick(60)
     look_until_answered(small_node, looks)
     assert len(asked) == 2

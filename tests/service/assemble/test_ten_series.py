@@ -15,7 +15,7 @@ import pytest
 from pydicom import dcmread
 
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from service.assemble import Assembler, SenderCounts
 from service.audit import AuditWriter
 from service.config import Settings
@@ -80,7 +80,7 @@ def images() -> list[Image]:
     """Ten series of one AE, their slices in an order that mixes them all."""
     made = []
     for number in range(SERIES):
-        for source in ct_files(small_volume(), CtExport(identity=PhantomIdentity(study=f"ten {number}"))):
+        for source in ct_files(small_volume(), CtExport(identity=Identity(study=f"ten {number}"))):
             header = dcmread(BytesIO(source.data), stop_before_pixels=True)
             made.append(
                 Image(

@@ -12,7 +12,7 @@ import pytest
 
 from inference.ports import free_port as free_tcp_port
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from service.audit import audit_message
 from service.cli import main
 from service.config import Peer, load_settings
@@ -39,8 +39,8 @@ pytestmark = [
 
 SLICES = len(small_volume().array_zyx)
 ANNA, BERTA = (
-    PhantomIdentity(patient_id="ANNA-4711", study="a"),
-    PhantomIdentity(patient_id="BERTA-4711", study="b"),
+    Identity(patient_id="ANNA-4711", study="a"),
+    Identity(patient_id="BERTA-4711", study="b"),
 )
 
 
@@ -269,7 +269,7 @@ def test_an_archive_that_does_not_let_this_node_ask_is_a_reason(site: Site) -> N
 
 def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp_path: Path) -> None:
     """One image less than the archive has: it looks whole and is not."""
-    carla = PhantomIdentity(patient_id="CARLA", study="c")
+    carla = Identity(patient_id="CARLA", study="c")
     files = ct_files(small_volume(), CtExport(identity=carla))
     site.put(files, tmp_path / "carla")
     own = Peer(ae_title="CONTOURNODE", host="127.0.0.1", port=site.settings.receive.port)

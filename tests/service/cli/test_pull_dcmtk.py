@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from phantoms.dicom import CtExport, ct_files
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from service.cli import main
 from service.scu.client import Scu
 from service.scu.find import count_images
@@ -29,7 +29,7 @@ SLICES = len(small_volume().array_zyx)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_dcmtk_site(tmp_path_factory.mktemp("dcmtk")) as site:
         for name in ("ANNA", "BERTA"):
-            who = PhantomIdentity(patient_id=name, study=name)
+            who = Identity(patient_id=name, study=name)
             folder = tmp_path_factory.mktemp("files")
             site.put(ct_files(small_volume(), CtExport(identity=who)), folder)
         yield site

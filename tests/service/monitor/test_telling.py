@@ -22,7 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import ValidationError
 
 from phantoms.dicom import CtExport
-from phantoms.dicom_modules import PhantomIdentity
+from phantoms.dicom_modules import Identity
 from service.cli.main import main
 from service.config import MailSettings, NotifySettings, WebhookSettings
 from service.monitor.errors import NotDelivered
@@ -268,7 +268,7 @@ def test_a_server_that_is_away_for_days_is_asked_ever_more_rarely_but_for_ever(w
 def test_the_patient_is_named_only_where_the_settings_ask_for_it(
     small_node: SmallNode, certificate: Path
 ) -> None:
-    small_node.receive(CtExport(identity=PhantomIdentity(patient_id="P-4711")))
+    small_node.receive(CtExport(identity=Identity(patient_id="P-4711")))
     job_id = small_node.job().id
     notices = NotificationQueue(small_node.database)
     alarm = Alarm(subject="late", event="late", text="late", job_id=job_id, rule="hn")
