@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluation.definitions import definitions
+from evaluation.dose_comparison import DoseComparison
 from evaluation.set_comparison import SetComparison
 from evaluation.slices import slice_values
 
@@ -30,6 +31,16 @@ def comparison_json(compared: SetComparison, *, slices: bool = False) -> dict[st
         "not_compared": dict(compared.refused),
         "notes": list(compared.notes),
     }
+
+
+def dose_json(compared: DoseComparison) -> dict[str, Any]:
+    """A structure's dose by both sets; what has no value has a reason instead."""
+    parts = {
+        "dose": compared.values,
+        "reference_dose": compared.reference_values,
+        "dose_differences": compared.differences,
+    }
+    return {key: {**values.values, "not_defined": dict(values.reasons)} for key, values in parts.items()}
 
 
 def definitions_json(tolerances_mm: tuple[float, ...]) -> Mapping[str, Mapping[str, str]]:

@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from evaluation.contour_set import ContourSet, upright
 from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
-from evaluation.nifti import is_image, read_masks
+from evaluation.nifti import is_image, read_array, read_masks
 from imaging.contours.structure_set import Roi, StructureSet
 from imaging.ct.series import CtSeries
-from imaging.errors import StructureSetUnreadable
+from imaging.dose import Dose, read_dose
+from imaging.errors import DoseRefused, StructureSetUnreadable
 from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.volumes.grid import Grid
@@ -61,6 +64,26 @@ def read_contours(path: Path, image: CtSeries | Grid | None = None, label: str =
         return _from_rtstruct(file, image, label)
     files = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if is_image(file)]
     return _from_images(files, label)
+
+
+def read_dose_file(path: Path) -> Dose:
+    """The dose at a path: an RT Dose file, a folder with one, or an image (NIfTI) whose values are Gy."""
+    if path.is_dir():
+        doses = DicomFolder.of(path).doses
+        if len(doses) != 1:
+            raise EvaluationRefused(f"{path}: {len(doses)} RT Dose files; expected one")
+        path = doses[0]
+    if not path.is_file():
+        raise EvaluationRefused(f"{path}: no such file or folder")
+    if not is_image(path):
+        try:
+            return read_dose(path.read_bytes(), str(path))
+        except DoseRefused as reason:
+            raise EvaluationRefused(str(reason)) from reason
+    grid, values = read_array(path)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise EvaluationRefused(f"{path}: values below 0 or no numbers; expected a dose in Gy")
+    return Dose(array_zyx=np.asarray(values, np.float32), grid=grid, frame_of_reference_uid="")
 
 
 def structure_set_file(path: Path) -> Path:

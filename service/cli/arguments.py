@@ -82,6 +82,12 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=NAME",
         help="these two names mean one structure: its name in the first set, in the reference; may be repeated",
     )
+    parser.add_argument(
+        "--dose", type=Path, help="an RT Dose file, or an image in Gy: DVH and dose differences"
+    )
+    parser.add_argument(
+        "--dose-at-gy", type=_positive, nargs="+", default=[], metavar="GY", help="also Vx at these doses"
+    )
     parser.add_argument("--slices", action="store_true", help="with --json: values of each axial slice too")
     parser.add_argument("--json", action="store_true", help="print every metric under its full name")
 
