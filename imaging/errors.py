@@ -35,6 +35,7 @@ class RefusalCode(StrEnum):
     NO_PIXELS = "no_pixels"
     TRUNCATED_PIXELS = "truncated_pixels"
     UNSUPPORTED_PIXELS = "unsupported_pixels"
+    NOT_HOUNSFIELD = "not_hounsfield"
     MISSING_ATTRIBUTE = "missing_attribute"
     BAD_ATTRIBUTE = "bad_attribute"
     MIXED_SERIES = "mixed_series"
