@@ -38,7 +38,9 @@ class RefusalCode(StrEnum):
     NOT_HOUNSFIELD = "not_hounsfield"
     MISSING_ATTRIBUTE = "missing_attribute"
     BAD_ATTRIBUTE = "bad_attribute"
+    MIXED_PATIENTS = "mixed_patients"
     MIXED_SERIES = "mixed_series"
+    MIXED_ACQUISITIONS = "mixed_acquisitions"
     MIXED_FRAMES = "mixed_frames"
     MIXED_ORIENTATION = "mixed_orientation"
     MIXED_GEOMETRY = "mixed_geometry"
@@ -47,6 +49,7 @@ class RefusalCode(StrEnum):
     DUPLICATE_SLICES = "duplicate_slices"
     MISSING_SLICES = "missing_slices"
     IRREGULAR_SPACING = "irregular_spacing"
+    VARIABLE_SPACING = "variable_spacing"
     TOO_FEW_SLICES = "too_few_slices"
 
 

@@ -1,5 +1,6 @@
 """Pixels that a scanner or a resampler added round an image (PS3.3 C.7.5.1.1.2): outside the patient, so air."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,13 +24,6 @@ class Padded(NamedTuple):
     hu: int
     outside: int
     inside: int
-
-    def __str__(self) -> str:
-        """Say what was done, for the history of a job."""
-        return (
-            f"{named('PixelPaddingValue')} stands for {self.hu} HU: {self.outside} pixels of padding at the images' borders"
-            f" are taken as air, {self.inside} inside are kept"
-        )
 
 
 NOTHING = Padded(0, 0, 0)
@@ -60,6 +54,16 @@ def blank(
     hu_yx[outside] = AIR_HU
     count = int(np.count_nonzero(outside))
     return Padded(hu, count, int(np.count_nonzero(padding)) - count)
+
+
+def padding_notes(slices: Iterable[Padded]) -> tuple[str, ...]:
+    """What was done about padding whose value could be tissue's, over all slices; nothing where there was none."""
+    found = [padded for padded in slices if padded != NOTHING]
+    if not found:
+        return ()
+    outside, inside = sum(padded.outside for padded in found), sum(padded.inside for padded in found)
+    taken = f"{outside} pixels of padding at the images' borders are taken as air, {inside} inside are kept as they are"
+    return (f"{named('PixelPaddingValue')} stands for {found[0].hu} HU: {taken}",)
 
 
 def _reaching_the_border(mask_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:

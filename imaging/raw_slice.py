@@ -8,7 +8,33 @@ from pydicom.datadict import dictionary_description, tag_for_keyword
 
 from imaging.elements import UNDEFINED, Element, MalformedStream, Stream, elements, open_stream
 from imaging.errors import ImageRefused, RefusalCode
+from imaging.patient_study import ALWAYS, WHERE_PRESENT
 
+ACQUISITION = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase",
+    "NominalPercentageOfRespiratoryPhase",
+    "TriggerTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "IrradiationEventUID",
+    "ConvolutionKernel",
+    "FilterType",
+    "ReconstructionAlgorithm",
+    "KVP",
+    "SliceThickness",
+    "ReconstructionDiameter",
+    "ContrastBolusAgent",
+    "SeriesNumber",
+    "SeriesDescription",
+    "ProtocolName",
+    "ImageComments",
+    "DerivationDescription",
+)
+"""What tells one acquisition, phase or reconstruction from another; none of it is needed to place a slice."""
 _KEYWORDS = (
     "ImageType",
     "SOPClassUID",
@@ -36,7 +62,12 @@ _KEYWORDS = (
     "PixelPaddingRangeLimit",
     "RescaleIntercept",
     "RescaleSlope",
+    "RescaleType",
     "PixelData",
+    *ALWAYS,
+    *WHERE_PRESENT,
+    "PositionReferenceIndicator",
+    *ACQUISITION,
 )
 _KEYWORD_BY_TAG = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
 _PIXEL_DATA = 0x7FE00010

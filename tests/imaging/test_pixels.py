@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from imaging.errors import ImageRefused, RefusalCode
+from imaging.padding import NOTHING, padding_notes
 from imaging.pixels import AIR_HU, read_hu
 from imaging.raw_slice import read_raw
 from tests.imaging.ct_slices import big_endian, compressed, part10, slice_dataset
@@ -154,7 +155,8 @@ def test_padding_with_a_value_of_tissue_is_air_at_the_border_alone_and_counted()
     assert found == (40, 3, 1)
     assert out[:2, :2].tolist() == [[AIR_HU, AIR_HU], [AIR_HU, -21]]
     assert out[2, 2] == 40
-    assert "3 pixels of padding at the images' borders are taken as air, 1 inside are kept" in str(found)
+    (note,) = padding_notes([found, found, NOTHING])
+    assert "stands for 40 HU: 6 pixels of padding at the images' borders are taken as air, 2 inside" in note
 
 
 def test_a_range_of_padding_that_covers_what_the_image_shows_is_refused() -> None:
