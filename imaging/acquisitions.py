@@ -10,9 +10,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 
+from imaging.ct.headers import SliceHeader
+from imaging.ct.raw_slice import named
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.headers import SliceHeader
-from imaging.raw_slice import named
 
 PHASES = (
     "TemporalPositionIdentifier",

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pydicom.charset import convert_encodings
 from pydicom.valuerep import PersonName
 
+from imaging.ct.headers import SliceHeader
+from imaging.ct.raw_slice import named
+from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.headers import SliceHeader
-from imaging.patient_study import ALWAYS, WHERE_PRESENT
-from imaging.raw_slice import named
 
 _ALWAYS_ALIKE = ("PatientID",)
 _ALIKE_WHERE_STATED = ("IssuerOfPatientID", "PatientBirthDate", "PatientSex")
@@ -40,7 +40,9 @@ def check_one_patient(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
 _Same = Callable[[SliceHeader, SliceHeader, str], bool]
 
 
-def _pair(headers: Sequence[SliceHeader], keyword: str, same: _Same) -> tuple[SliceHeader, SliceHeader] | None:
+def _pair(
+    headers: Sequence[SliceHeader], keyword: str, same: _Same
+) -> tuple[SliceHeader, SliceHeader] | None:
     """A slice with the value that most have and one that disagrees with it, or None."""
     counts = Counter(header.stated.get(keyword, b"") for header in headers)
     if len(counts) < 2:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from imaging.ct.raw_slice import RawSlice, named
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.raw_slice import RawSlice, named
 
 
 @dataclass(frozen=True, kw_only=True)

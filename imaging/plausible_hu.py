@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.ct.raw_slice import named
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.raw_slice import named
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 
 MOST_SAMPLES = 1_500_000
 _SMALLEST = 4096  # voxels; of fewer no shares can be told

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.acquisitions import differences
+from imaging.ct.gaps import gaps_in, missing
+from imaging.ct.headers import SliceHeader
+from imaging.ct.raw_slice import named
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.gaps import gaps_in, missing
-from imaging.headers import SliceHeader
-from imaging.raw_slice import named
 
 POSITION_TOLERANCE_MM = 0.1
 _FEWEST_OF_TWO = 5

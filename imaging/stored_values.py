@@ -19,11 +19,11 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from imaging.elements import UNDEFINED
+from imaging.ct.frame_size import FrameHeader, fragments, frame_header
+from imaging.ct.raw_slice import RawSlice, named
+from imaging.dicom.elements import UNDEFINED
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
-from imaging.frame_size import FrameHeader, fragments, frame_header
 from imaging.pixel_format import PixelFormat, require_pixels
-from imaging.raw_slice import RawSlice, named
 
 SLACK_BYTES = 65536
 """What headers and tables may add to a compressed frame."""

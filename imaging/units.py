@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from imaging.ct.raw_slice import RawSlice
 from imaging.errors import RefusalCode
-from imaging.raw_slice import RawSlice
 
 HOUNSFIELD = "HU"
 UNSPECIFIED = "US"

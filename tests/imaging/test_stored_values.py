@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import HTJ2KLossless
 
+from imaging.ct.pixels import read_hu
+from imaging.ct.raw_slice import read_raw
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.pixels import read_hu
-from imaging.raw_slice import read_raw
 from tests.imaging.codecs import WHOLE_CELLS, Cells, File, encapsulated, jpeg_2000, jpeg_lossless, jpeg_ls
 from tests.imaging.ct_slices import slice_dataset
 from tests.imaging.htj2k_frames import FRAMES
