@@ -37,6 +37,9 @@ ACQUISITION = (
 """What tells one acquisition, phase or reconstruction from another; none of it is needed to place a slice."""
 _KEYWORDS = (
     "ImageType",
+    "ConversionType",
+    "BodyPartExamined",
+    "SeriesDescription",
     "SOPClassUID",
     "SOPInstanceUID",
     "Modality",

@@ -76,9 +76,18 @@ def _describe(dataset: Dataset, request: StructureSetRequest) -> None:
     dataset.SeriesDescription = request.series_description
     dataset.StructureSetLabel = request.label
     dataset.StructureSetDescription = described(request)
+    if request.predecessor_uid:
+        dataset.PredecessorStructureSetSequence = [_predecessor(request.predecessor_uid)]
     dataset.Manufacturer = request.producer.manufacturer
     dataset.ManufacturerModelName = request.producer.model_name
     dataset.SoftwareVersions = request.producer.software_version
+
+
+def _predecessor(uid: str) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = RTStructureSetStorage
+    reference.ReferencedSOPInstanceUID = uid
+    return reference
 
 
 def _frame(request: StructureSetRequest) -> Dataset:
