@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.ct.padding import AIR_HU, Padded, blank
+from imaging.ct.pixel_format import PixelFormat, pixel_format, require_pixels
 from imaging.ct.raw_slice import RawSlice
+from imaging.ct.stored_values import stored_values
 from imaging.errors import RefusalCode
-from imaging.padding import AIR_HU, Padded, blank
-from imaging.pixel_format import PixelFormat, pixel_format, require_pixels
-from imaging.stored_values import stored_values
 
 __all__ = ["AIR_HU", "PixelFormat", "pixel_format", "read_hu", "require_pixels"]
 

@@ -9,14 +9,14 @@ from pydicom import Dataset, dcmread
 
 from imaging.ct.gaps import numbering_doubt
 from imaging.ct.headers import SliceHeader, check_kind, header_of, parse_header
+from imaging.ct.identity import check_one_patient
 from imaging.ct.localizers import is_localizer, set_aside
+from imaging.ct.padding import padding_notes
 from imaging.ct.pixels import read_hu, require_pixels
 from imaging.ct.raw_slice import RawSlice, read_raw
 from imaging.ct.stack import Stack, check_stack
+from imaging.ct.units import UNSPECIFIED, check_units
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
-from imaging.identity import check_one_patient
-from imaging.padding import padding_notes
-from imaging.units import UNSPECIFIED, check_units
 from imaging.volumes.volume import Volume
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Whether slices make one regular, straight, axial stack, from their headers alone.
 
 Tolerances, and why:
-- 0.1 mm along the stack between a slice and its place at even spacing (`imaging.spacing`).
+- 0.1 mm along the stack between a slice and its place at even spacing (`imaging.ct.spacing`).
 - 0.25 mm sideways between a slice and the line of the stack: a quarter of a pixel used in planning, and noise of
   registration and of rounding is less. Contours keep each slice's own position all the same.
 - 0.1 mm: slices nearer than this along the stack are two images of one position; 0.01 mm: of exactly one.
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.acquisitions import check_one_acquisition, differences
+from imaging.ct.acquisitions import check_one_acquisition, differences
 from imaging.ct.headers import SliceHeader
 from imaging.ct.raw_slice import named
+from imaging.ct.spacing import even_spacing
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.spacing import even_spacing
 from imaging.volumes.grid import Grid, Vector
 
 SIDEWAYS_TOLERANCE_MM = 0.25

@@ -6,7 +6,7 @@ z do not, however regular their distances are: they are two volumes in one serie
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 
@@ -35,6 +35,8 @@ PERIODIC = (
     "DerivationDescription",
 )
 """What may change from slice to slice for reasons of its own: told only where it takes turns through the whole stack."""
+Value = str | int
+"""What an attribute says, as text or as a number for what is alike."""
 _TOLD = frozenset({*PHASES, *ACQUISITIONS, "ConvolutionKernel", "FilterType", "KVP", "SliceThickness"})
 """Attributes whose values are no free text, and may stand in a reason."""
 _TIME = "AcquisitionTime"
@@ -76,9 +78,9 @@ def differences(headers: Sequence[SliceHeader], keywords: Sequence[str] | None =
     return ", ".join(words)
 
 
-def _columns(ordered: Sequence[SliceHeader]) -> Mapping[str, Sequence[Hashable]]:
+def _columns(ordered: Sequence[SliceHeader]) -> Mapping[str, Sequence[Value]]:
     """What each attribute says along the stack; acquisition times as the number of the acquisition that they fall in."""
-    columns: dict[str, Sequence[Hashable]] = {
+    columns: dict[str, Sequence[Value]] = {
         keyword: [header.text(keyword) for header in ordered]
         for keyword in (*PHASES, *RECONSTRUCTIONS, *ACQUISITIONS, *PERIODIC)
     }
@@ -89,7 +91,7 @@ def _columns(ordered: Sequence[SliceHeader]) -> Mapping[str, Sequence[Hashable]]
     return columns
 
 
-def _takes_turns(keyword: str, values: Sequence[Hashable]) -> bool:
+def _takes_turns(keyword: str, values: Sequence[Value]) -> bool:
     """Whether values come back after others did, in more than one place or for a slice or two, or in a fixed period."""
     if len(set(values)) < 2 or len(values) < 3:
         return False
@@ -107,7 +109,7 @@ def _takes_turns(keyword: str, values: Sequence[Hashable]) -> bool:
     return comebacks >= 2 or any(length <= _SHORT_RUN for length in islands)
 
 
-def _periodic(values: Sequence[Hashable]) -> bool:
+def _periodic(values: Sequence[Value]) -> bool:
     """Whether nearly every value is that of so many slices before, and not that of the slice before."""
     count = len(values)
     for period in range(2, min(_LONGEST_PERIOD, count // 2) + 1):
@@ -118,14 +120,14 @@ def _periodic(values: Sequence[Hashable]) -> bool:
     return False
 
 
-def _sessions(times: Sequence[float]) -> list[Hashable]:
+def _sessions(times: Sequence[float]) -> list[Value]:
     """For each time the number of its acquisition: times between which nothing was acquired for a while part two."""
     ascending = sorted(set(times))
     parted = [b for a, b in pairwise(ascending) if b - a > _PAUSE_S]
     return [sum(time >= start for start in parted) for time in times]
 
 
-def _zigzag(times: Sequence[float]) -> list[Hashable]:
+def _zigzag(times: Sequence[float]) -> list[Value]:
     """0 and 1 in turn where even and odd slices each run one way and their times go to and fro; else empty."""
     steps = [b - a for a, b in pairwise(times)]
     if len(steps) < _FEWEST or 0 in steps:
@@ -160,11 +162,11 @@ def _shown(value: str) -> str:
     return re.sub(r"[^ -~]", "?", value)[:24] or "none"
 
 
-def _first_change(values: Sequence[Hashable]) -> int:
+def _first_change(values: Sequence[Value]) -> int:
     return next(index for index, (a, b) in enumerate(pairwise(values)) if a != b)
 
 
-def _kind(columns: Mapping[str, Sequence[Hashable]], turning: Sequence[str]) -> str:
+def _kind(columns: Mapping[str, Sequence[Value]], turning: Sequence[str]) -> str:
     count = len(set(columns[turning[0]]))
     number = {2: "two", 3: "three", 4: "four"}.get(count, str(count))
     if any(keyword in PHASES for keyword in turning):

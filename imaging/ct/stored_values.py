@@ -7,7 +7,8 @@ old overlay. A codestream has a precision and a sign of its own (PS3.5 8.2.4), w
 
 import io
 import warnings
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,16 @@ from pydicom.uid import (
 )
 
 from imaging.ct.frame_size import FrameHeader, fragments, frame_header
+from imaging.ct.pixel_format import PixelFormat, require_pixels
 from imaging.ct.raw_slice import RawSlice, named
 from imaging.dicom.elements import UNDEFINED
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
-from imaging.pixel_format import PixelFormat, require_pixels
 
 SLACK_BYTES = 65536
 """What headers and tables may add to a compressed frame."""
+_AS_CODED: Any = MappingProxyType(
+    {"apply_j2k_sign_correction": False, "apply_jls_sign_correction": False, "correct_unused_bits": False}
+)
 _FEWEST_EDGES = 8
 """Pixels next to each other that must agree before they prove that values go on beyond Bits Stored."""
 
@@ -94,9 +98,7 @@ def _decoded(raw: RawSlice, layout: PixelFormat) -> Cells:
                 dataset,
                 raw=True,
                 decoding_plugin=_plugin(syntax),
-                apply_j2k_sign_correction=False,
-                apply_jls_sign_correction=False,
-                correct_unused_bits=False,
+                **_AS_CODED,
             )
     except PARSE_ERRORS as error:
         found = f"cannot be decoded as {syntax.name}: {error}"

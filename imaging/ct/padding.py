@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from imaging.ct.pixel_format import PixelFormat
 from imaging.ct.raw_slice import RawSlice, named
 from imaging.errors import RefusalCode
-from imaging.pixel_format import PixelFormat
 
 AIR_HU = -1000
 HIGHEST_AIR_HU = -900

@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.acquisitions import differences
+from imaging.ct.acquisitions import differences
 from imaging.ct.gaps import gaps_in, missing
 from imaging.ct.headers import SliceHeader
 from imaging.ct.raw_slice import named
