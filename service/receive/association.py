@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from service.audit import Trail
 from service.receive import commands, negotiation
 from service.receive.admission import Admission, Applicant, Caller, Rejection
+from service.receive.association_request import MalformedRequest, applicant_of
 from service.receive.commands import Field, Request
 from service.receive.commitment import CommitmentReports
 from service.receive.file_meta import Origin
@@ -108,7 +109,7 @@ class Association:
         """Answers the peer until it releases, leaves, breaks the protocol or the node stops; closes the connection."""
         try:
             self._serve(self._secured())
-        except negotiation.MalformedRequest as error:
+        except MalformedRequest as error:
             self._break_off(ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)))
         except NoTrust as error:
             self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
@@ -165,7 +166,7 @@ class Association:
     def _serve(self, caller: Caller) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
-        applicant = negotiation.applicant_of(request)
+        applicant = applicant_of(request)
         rejection = self._rejection(applicant, caller)
         if rejection is not None:
             self._terms.refusals.tell(

@@ -3,8 +3,9 @@ import threading
 import pytest
 
 from service.receive import handshakes, sop_classes
+from service.receive.association_request import MalformedRequest
 from service.receive.handshakes import Handshakes
-from service.receive.negotiation import Agreement, MalformedRequest, negotiate
+from service.receive.negotiation import Agreement, negotiate
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import COMPRESSED, CT, EXPLICIT, IMPLICIT
 

@@ -6,9 +6,8 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 from service.config import Sender
 from service.receive import sop_classes
 from service.receive.admission import APPLICATION_CONTEXT, Admission, Applicant, Caller, Rejection
+from service.receive.association_request import MalformedRequest, applicant_of
 from service.receive.negotiation import (
-    MalformedRequest,
-    applicant_of,
     encode_reject,
     negotiate,
 )
