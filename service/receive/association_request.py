@@ -39,10 +39,10 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssociationRequest:
-    """What is proposed, the contexts by their numbers in order."""
+class Proposals:
+    """What is proposed: contexts in their order, each number once."""
 
-    proposals: tuple[Proposal, ...]
+    contexts: tuple[Proposal, ...]
     roles: tuple[Role, ...]
     echoed: bytes  # titles and reserved bytes, which the answer repeats (PS3.8 Table 9-17)
 
@@ -67,7 +67,7 @@ def applicant_of(pdu: bytes) -> Applicant:
     )
 
 
-def decode(pdu: bytes) -> AssociationRequest:
+def decode(pdu: bytes) -> Proposals:
     """Returns what a whole A-ASSOCIATE-RQ PDU proposes; of two contexts with one number the first.
 
     Raises:
@@ -81,8 +81,8 @@ def decode(pdu: bytes) -> AssociationRequest:
             proposals.setdefault(proposal.number, proposal)
         elif kind == _USER_INFORMATION:
             roles += [_role(sub) for sub_kind, sub in _items(value) if sub_kind == _ROLE_SELECTION]
-    return AssociationRequest(
-        proposals=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM]
+    return Proposals(
+        contexts=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM]
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from service.receive.admission import APPLICATION_CONTEXT, Rejection
-from service.receive.association_request import AssociationRequest, Proposal, decode
+from service.receive.association_request import Proposals, Proposal, decode
 from service.receive.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from service.receive.sop_classes import STORAGE_COMMITMENT
 
@@ -56,12 +56,12 @@ def negotiate(pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pd
         MalformedRequest: it is no request.
     """
     request = decode(pdu)
-    results = {proposal.number: _result(proposal, supported) for proposal in request.proposals}
+    results = {proposal.number: _result(proposal, supported) for proposal in request.contexts}
     contexts = {
         proposal.number: AcceptedContext(
             sop_class_uid=proposal.abstract_syntax, transfer_syntax_uid=results[proposal.number][1]
         )
-        for proposal in request.proposals
+        for proposal in request.contexts
         if results[proposal.number][0] is Result.ACCEPTANCE
     }
     return Agreement(accept=_accept_pdu(request, results, maximum_pdu_bytes), contexts=contexts)
@@ -79,7 +79,7 @@ def _result(proposal: Proposal, supported: Mapping[str, frozenset[str]]) -> tupl
 
 
 def _accept_pdu(
-    request: AssociationRequest, results: Mapping[int, tuple[Result, str]], maximum_pdu_bytes: int
+    request: Proposals, results: Mapping[int, tuple[Result, str]], maximum_pdu_bytes: int
 ) -> bytes:
     contexts = (
         _item(0x21, bytes((number, 0, result, 0)) + _item(0x40, syntax.encode("ascii")))
@@ -96,7 +96,7 @@ def _accept_pdu(
     return struct.pack(">BBL", 2, 0, len(body)) + body
 
 
-def _roles(request: AssociationRequest) -> Iterator[bytes]:
+def _roles(request: Proposals) -> Iterator[bytes]:
     """The answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
     for role in request.roles:
         if role.sop_class_uid == STORAGE_COMMITMENT:
