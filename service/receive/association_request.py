@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.receive.admission import Applicant
+from service.receive.admission import AssociationRequest
 
 _FIRST_ITEM = 74  # PS3.8 Table 9-11: behind the header, the versions, both titles and what is reserved
 _APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
@@ -47,7 +47,7 @@ class Proposals:
     echoed: bytes  # titles and reserved bytes, which the answer repeats (PS3.8 Table 9-17)
 
 
-def applicant_of(pdu: bytes) -> Applicant:
+def applicant_of(pdu: bytes) -> AssociationRequest:
     """Returns who asks for whom in an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11); the rest of it is not looked at.
 
     It comes from anybody, so it costs next to nothing.
@@ -59,7 +59,7 @@ def applicant_of(pdu: bytes) -> Applicant:
         raise MalformedRequest(f"an A-ASSOCIATE-RQ of {len(pdu)} bytes")
     (protocol_version,) = struct.unpack_from(">H", pdu, 6)
     contexts = (value for kind, value in _items(pdu[_FIRST_ITEM:]) if kind == _APPLICATION_CONTEXT)
-    return Applicant(
+    return AssociationRequest(
         calling_aet=_title(pdu[26:42]),
         called_aet=_title(pdu[10:26]),
         application_context=next(contexts, b"").rstrip(b"\0 ").decode("ascii", "replace"),
@@ -81,9 +81,7 @@ def decode(pdu: bytes) -> Proposals:
             proposals.setdefault(proposal.number, proposal)
         elif kind == _USER_INFORMATION:
             roles += [_role(sub) for sub_kind, sub in _items(value) if sub_kind == _ROLE_SELECTION]
-    return Proposals(
-        contexts=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM]
-    )
+    return Proposals(contexts=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM])
 
 
 def _proposal(value: bytes) -> Proposal:

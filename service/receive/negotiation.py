@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
+from service.dimse.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
+from service.dimse.sop_classes import STORAGE_COMMITMENT
 from service.receive.admission import APPLICATION_CONTEXT, Rejection
-from service.receive.association_request import Proposals, Proposal, decode
-from service.receive.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
-from service.receive.sop_classes import STORAGE_COMMITMENT
+from service.receive.association_request import Proposal, Proposals, decode
 
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -34,14 +34,16 @@ class AcceptedContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class NegotiationResult:
     """What a request came to: the A-ASSOCIATE-AC PDU, and the accepted contexts by their number."""
 
     accept: bytes
     contexts: Mapping[int, AcceptedContext]
 
 
-def negotiate(pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int) -> Agreement:
+def negotiate(
+    pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int
+) -> NegotiationResult:
     """Returns the answer to an A-ASSOCIATE-RQ PDU.
 
     Of the transfer syntaxes that both know, the sender's first is taken: it need not re-encode what it holds. Big
@@ -64,7 +66,7 @@ def negotiate(pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pd
         for proposal in request.contexts
         if results[proposal.number][0] is Result.ACCEPTANCE
     }
-    return Agreement(accept=_accept_pdu(request, results, maximum_pdu_bytes), contexts=contexts)
+    return NegotiationResult(accept=_accept_pdu(request, results, maximum_pdu_bytes), contexts=contexts)
 
 
 def _result(proposal: Proposal, supported: Mapping[str, frozenset[str]]) -> tuple[Result, str]:
