@@ -11,6 +11,7 @@ from service.cli import arguments as takes
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
+EVALUATION_LIBRARIES = frozenset({"SimpleITK", "jinja2", "matplotlib", "statsmodels", "weasyprint"})
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -25,13 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(parsed)
     except SettingsRefused as reason:
         return _said(reason, 2)
+    except ModuleNotFoundError as missing:
+        if missing.name not in EVALUATION_LIBRARIES:
+            raise
+        return _said(f"{missing.name} is not installed: pip install 'contour-node[evaluation]'", 2)
     except (Refused, TryAgain, ServerNotStarted, OSError) as reason:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
 
 
-def _said(reason: BaseException, code: int) -> int:
+def _said(reason: BaseException | str, code: int) -> int:
     sys.stderr.write(f"contour-node: {reason}\n")
     return code
 
@@ -73,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _watch_verbs(verbs)
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _lint_verb(verbs)
+    _evaluate_verb(verbs)
     takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))
@@ -118,6 +124,14 @@ def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb = verbs.add_parser("lint", help=what, description=what)
     takes.lint(verb)
     verb.set_defaults(command="lint:run", name="lint")
+
+
+def _evaluate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The verb that needs no settings either: it compares files."""
+    what = "compare contours with a reference: geometry, dose, effort"
+    verb = verbs.add_parser("evaluate", help=what, description=what)
+    takes.evaluate(verb)
+    verb.set_defaults(command="evaluate:run", name="evaluate")
 
 
 def _verb(

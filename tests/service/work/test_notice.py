@@ -135,8 +135,8 @@ def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) ->
     small_node.receive()
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
-    assert small_node.job().state is JobState.REFUSED
-    assert notices(small_node, tree).tell_one()
+    assert small_node.job().state is JobState.NOTHING_TO_CONTOUR
+    assert not notices(small_node, tree).tell_one()
     assert sent(small_node) == {}
 
 
