@@ -106,17 +106,14 @@ def _role(value: bytes) -> Role:
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Type and value of each item; zeros behind the last are padding."""
     position = 0
-    while position < len(data):
-        stop = position + _ITEM.size
-        if stop <= len(data):
-            kind, _, length = _ITEM.unpack_from(data, position)
-            stop += length
-        if stop > len(data):
-            if any(data[position:]):
-                raise MalformedRequest("an item is cut off")
-            return
-        yield kind, data[position + _ITEM.size : stop]
-        position = stop
+    while position + _ITEM.size <= len(data):
+        kind, _, length = _ITEM.unpack_from(data, position)
+        begin, position = position + _ITEM.size, position + _ITEM.size + length
+        if position > len(data):
+            raise MalformedRequest("an item is cut off")
+        yield kind, data[begin:position]
+    if any(data[position:]):
+        raise MalformedRequest("an item is cut off")
 
 
 def _title(value: bytes) -> str:
