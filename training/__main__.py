@@ -53,7 +53,7 @@ def _prepare(parsed: argparse.Namespace) -> int:
     structures = tuple(parsed.structures.split(",")) if parsed.structures else None
     voxels = (parsed.voxels_mm[0], parsed.voxels_mm[1]) if parsed.voxels_mm else None
     wish = Wish(structures=structures, voxels_mm=voxels, shares=shares)
-    made = prepare(parsed.source, parsed.out, wish, lambda words: sys.stderr.write(words + "\n"))
+    made = prepare(parsed.source, parsed.out, wish, _said)
     print(
         f"{parsed.out}: {made.cases} cases with {', '.join(made.structures)}; {made.refused} not used (findings.csv)"
     )
@@ -72,7 +72,7 @@ def _trial(parsed: argparse.Namespace) -> int:
 def _tried(recipe: Recipe, task: OrganTask) -> int:
     with joined_world() as world:
         precision = chosen_precision(recipe.precision, world.device)
-        found = trial(task, world, precision, lambda words: sys.stderr.write(f"trial: {words}\n"))
+        found = trial(task, world, precision, _said)
     for words in found.warnings:
         print(f"warning: {words}")
     for words in found.faults:
@@ -82,6 +82,10 @@ def _tried(recipe: Recipe, task: OrganTask) -> int:
         f"about {found.hours:.1f} hours for {recipe.schedule.steps} steps"
     )
     return 1 if found.faults else 0
+
+
+def _said(words: str) -> None:
+    sys.stderr.write(words + "\n")
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ _CPU = torch.device("cpu")
 _WEIGHTS = "weights.safetensors"
 
 Weights = Literal["best", "last"]
-Image = tuple[np.ndarray, Spacing]  # type: ignore[type-arg] # HU int16 (z, y, x)
+Image = tuple[np.ndarray, Spacing]  # HU int16 (z, y, x)
 
 
 class NotPublished(Exception):

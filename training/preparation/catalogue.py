@@ -155,8 +155,8 @@ class Catalogue:
             )
             self._database.execute("INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?)", row)
         for roi in dataset.get("StructureSetROISequence") or []:
-            row = (str(path), int(roi.get("ROINumber") or 0), _text(roi, "ROIName"))
-            self._database.execute("INSERT INTO rois VALUES (?, ?, ?)", row)
+            named = (str(path), int(roi.get("ROINumber") or 0), _text(roi, "ROIName"))
+            self._database.execute("INSERT INTO rois VALUES (?, ?, ?)", named)
 
     def _add_nifti(self, path: Path, source: Path) -> None:
         patient = _patient_of(path, source)
