@@ -8,13 +8,15 @@ import torch
 from torch import nn
 
 from evaluation.overlap import dice
+from inference.contract import load_contract
 from inference.server.intensity import SOFT_TISSUE_AND_WIDE, window_channels
 from inference.server.networks.compact_unet3d import CompactUnet3d, CompactUnet3dConfig
-from inference.server.pipelines.sliding_window import Predict, tiled_logits
+from inference.server.pipelines.catalogue import build_pipeline
 from training.augment import Augmentation, Patch, draw_patch
 from training.cases import HN_STRUCTURES, Case, openkbp_cases
 from training.loop import Run, Schedule
 
+CONTRACT = load_contract(Path(__file__).parents[1] / "model_repository" / "hn_oar" / "1")
 CONFIG = CompactUnet3dConfig()
 AUGMENTATION = Augmentation(
     patch_zyx=(48, 48, 80),
@@ -72,28 +74,18 @@ def _phantom_cases(folder: Path, known: list[Case]) -> list[Case]:
     return cases
 
 
-def predictor(network: nn.Module) -> Predict:
-    """One tile of HU (z, y, x) -> logits (structure, z, y, x)."""
-
-    def predict(hu: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = network(window_channels(hu, SOFT_TISSUE_AND_WIDE)[None])[0]
-        return logits
-
-    return predict
-
-
 def validator(cases: list[Case]):
-    """A function that scores a network: Dice a structure over the cases where it was drawn."""
+    """A function that scores a network as it is served: Dice a structure over the cases where it was drawn."""
 
     def validate(network: nn.Module) -> dict[str, float]:
+        served = build_pipeline(CONTRACT, {"network": network}, torch.device("cpu"))
         scores: dict[str, list[float]] = {name: [] for name in HN_STRUCTURES}
         for case in cases:
-            hu = torch.from_numpy(case.hu_zyx).to(torch.float32)
-            found = (tiled_logits(hu, predictor(network), AUGMENTATION.patch_zyx) > 0).numpy()
-            for i, name in enumerate(HN_STRUCTURES):
-                truth = case.mask(i)
+            planes = served.predict(case.hu_zyx, case.spacing_zyx_mm).planes
+            for i, name in enumerate(CONTRACT.labels):
+                truth = case.mask(HN_STRUCTURES.index(name))
                 if truth.any():
-                    scores[name].append(dice(found[i], truth))
+                    scores[name].append(dice((planes[i // 8] >> i % 8 & 1).astype(bool), truth))
         means = {name: float(np.mean(values)) for name, values in scores.items() if values}
         return {**means, "mean": float(np.mean(list(means.values())))}
 

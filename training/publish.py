@@ -1,4 +1,4 @@
-"""Publish a run: averaged weights as safetensors, and the figures of the run in spec.json and the model card."""
+"""Publish a run: averaged weights as safetensors, and the figures of the run in contract.json and the model card."""
 
 import argparse
 import hashlib
@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from inference.server.networks.catalogue import build
-from inference.spec import ModelSpec
+from inference.contract import CONTRACT_FILE, ModelContract, load_contract, model_versions
+from inference.server.networks.catalogue import build_network
+from inference.triton_config import pbtxt, triton_config
 
 LARGEST_FILE_BYTES = 20 * 1024 * 1024
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
@@ -28,35 +29,38 @@ class Figures:
     mean_dice: float | None
 
 
-def publish(checkpoint: Path, log: Path | None, model: Path) -> ModelSpec:
-    """Write weights, spec.json and the card's figures of a model folder; returns the new spec.
+def publish(checkpoint: Path, log: Path | None, version: Path) -> ModelContract:
+    """Write weights, contract.json, config.pbtxt and the card's figures; returns the new contract.
 
-    The folder's spec.json says which version it is and which network the weights must fit. Raises ValueError where
-    they do not fit or the file would be too large. Nothing is written before everything was checked.
+    ``version`` is a version's folder of the repository: its contract.json names the network that the weights must
+    fit. Raises ValueError where they do not fit or the file would be too large. Nothing is written before everything
+    was checked.
     """
     state = torch.load(checkpoint, weights_only=True, map_location="cpu")
-    spec_file = model / "spec.json"
-    document: dict[str, Any] = json.loads(spec_file.read_text(encoding="utf-8"))
-    spec = ModelSpec.model_validate(document)
+    file, model = version / CONTRACT_FILE, version.parent
+    contract = load_contract(version)
     weights = {name: value.contiguous().to(torch.float32) for name, value in state["averaged"].items()}
     try:
-        build(spec.network).load_state_dict(weights)
+        build_network(contract.native.networks["network"]).load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not fit the network of {spec_file}: {error}") from error
+        raise ValueError(f"{checkpoint} does not fit the network of {file}: {error}") from error
     content = safetensors_bytes(weights)
     if len(content) > LARGEST_FILE_BYTES:
         raise ValueError(f"the weights take {len(content)} bytes, at most {LARGEST_FILE_BYTES} are published")
-    figures = _figures(state["progress"], log, spec.labels)
+    figures = _figures(state["progress"], log, contract.labels)
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    document["checksums"] = {"weights.safetensors": hashlib.sha256(content).hexdigest()}
     document["provenance"] |= {
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
         "steps": figures.steps,
         "training_s": figures.training_s,
         "validation_dice": figures.dice,
         "validation_mean_dice": figures.mean_dice,
     }
-    published = ModelSpec.model_validate(document)
-    _replace(model / str(spec.version) / "weights.safetensors", content)
-    _replace(spec_file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    published = ModelContract.model_validate(document)
+    config = pbtxt(triton_config({**model_versions(model), published.version: published}))
+    _replace(version / "weights.safetensors", content)
+    _replace(file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    _replace(model / "config.pbtxt", config.encode())
     _write_card(model / "README.md", figures)
     return published
 
@@ -108,11 +112,13 @@ def main() -> None:
     parser.add_argument(
         "--log", type=Path, help="log.jsonl of the run, for the figures of its last validation"
     )
-    parser.add_argument("--model", type=Path, required=True, help="a folder of model_repository")
+    parser.add_argument(
+        "--version", type=Path, required=True, help="a version's folder, as model_repository/hn_oar/1"
+    )
     arguments = parser.parse_args()
-    spec = publish(arguments.checkpoint, arguments.log, arguments.model)
-    mean = spec.provenance.validation_mean_dice
-    print(f"{spec.name} version {spec.version}: sha256 {spec.provenance.weights_sha256}, mean Dice {mean}")
+    contract = publish(arguments.checkpoint, arguments.log, arguments.version)
+    mean = contract.provenance.validation_mean_dice
+    print(f"{contract.name} version {contract.version}: sha256 {contract.package_sha256}, mean Dice {mean}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m training.thresholds --data ../shared/data/openkbp --run runs/hn_oar --patients 24
 
-The thresholds of model_repository/hn_oar/spec.json were chosen from this table, the same for left and right.
+The thresholds of model_repository/hn_oar/1/contract.json were chosen from this table, the same for left and right.
 """
 
 import argparse
@@ -14,8 +14,10 @@ import torch
 from evaluation.overlap import dice
 from inference.server.networks.compact_unet3d import CompactUnet3d
 from inference.server.pipelines.sliding_window import tiled_logits
+from inference.server.pipelines.tile_predictor import TILES_AT_ONCE, tile_predictor
+from inference.server.pipelines.whole_volume_tiles import mirrored_order
 from training.cases import HN_STRUCTURES, Case, openkbp_cases
-from training.hn_oar import AUGMENTATION, CONFIG, ESOPHAGUS, predictor
+from training.hn_oar import CONFIG, CONTRACT, ESOPHAGUS
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 LARYNX = HN_STRUCTURES.index("Larynx")
@@ -41,9 +43,12 @@ def main() -> None:
 def scores(network: torch.nn.Module, cases: list[Case]) -> dict[str, dict[float, list[float]]]:
     """Dice of each case by structure and threshold, where the structure was drawn."""
     table: dict[str, dict[float, list[float]]] = {name: {t: [] for t in THRESHOLDS} for name in HN_STRUCTURES}
+    how = CONTRACT.native.pipeline
+    predict = tile_predictor(network, how, mirrored_order(CONTRACT), torch.device("cpu"))
     for case in cases:
         hu = torch.from_numpy(case.hu_zyx).to(torch.float32)
-        probability = torch.sigmoid(tiled_logits(hu, predictor(network), AUGMENTATION.patch_zyx)).numpy()
+        logits = tiled_logits(hu, predict, how.tile_zyx, how.overlap, batch=TILES_AT_ONCE)
+        probability = torch.sigmoid(logits).numpy()
         for index, name in enumerate(HN_STRUCTURES):
             truth = case.mask(index)
             for threshold in THRESHOLDS if truth.any() else ():

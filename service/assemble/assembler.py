@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from inference.spec import ModelSpec
+from inference.contract import ModelContract
 from service.assemble.companions import Companions
 from service.assemble.counts import Count, SenderCounts
 from service.assemble.findings import Examiner, Finding
@@ -50,7 +50,7 @@ class Assembler:
     desk: SeriesDesk
     files: FileStore
     settings: Settings
-    models: Mapping[str, ModelSpec]
+    models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
     _examiner: Examiner = field(init=False)

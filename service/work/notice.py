@@ -12,7 +12,7 @@ from imaging.notice import Notice, notice_page, notice_structure_set
 from imaging.profiles import PROFILES
 from imaging.rtstruct import Producer
 from imaging.uids import derived_uid
-from inference.spec import ModelSpec
+from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
 from service.errors import Refused, TryAgain
 from service.store import FailedJob, FileStore, NoticeDesk, Parcel
@@ -27,7 +27,7 @@ class FailureNotices:
     desk: NoticeDesk
     files: FileStore
     settings: Settings
-    models: Mapping[str, ModelSpec]
+    models: Mapping[str, ModelContract]
 
     def tell_one(self) -> bool:
         """Decide about one failed job; False when there was none. Raises TryAgain where store or disk are away."""
@@ -96,13 +96,13 @@ class FailureNotices:
         return parcels
 
     def _producer(self, rule: Rule) -> Producer:
-        spec = self.models.get(rule.model)
+        contract = self.models.get(rule.model)
         return Producer(
             manufacturer="Contour Node",
             model_name="Contour Node",
             software_version=version("contour-node"),
             algorithm_name=rule.model,
-            algorithm_version="unknown" if spec is None else str(spec.version),
+            algorithm_version="unknown" if contract is None else str(contract.version),
         )
 
 

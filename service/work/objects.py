@@ -58,9 +58,9 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
     theirs made too; one whose profile cannot hold what was found is left out, and a note says so.
     """
     if not any(mask.voxels() for mask in contoured.segmentation.masks.by_code.values()):
-        spec = contoured.spec
+        contract = contoured.contract
         raise Refused(
-            f"the model {spec.name} found none of its structures ({', '.join(spec.labels)}) in this series; "
+            f"the model {contract.name} found none of its structures ({', '.join(contract.labels)}) in this series; "
             "check that the CT shows the region the rule is for"
         )
     rule, settings = order.rule, order.settings
@@ -153,12 +153,12 @@ def _certainty(contoured: Contoured, code: str) -> str:
 
 
 def _request(job: ClaimedJob, contoured: Contoured, profile: str) -> StructureSetRequest:
-    job_uid, spec = str(job.uid), contoured.spec
-    made = f"UNAPPROVED, for research use. Contoured without a person by {spec.name} version {spec.version}."
+    job_uid, contract = str(job.uid), contoured.contract
+    made = f"UNAPPROVED, for research use. Contoured without a person by {contract.name} version {contract.version}."
     return StructureSetRequest(
         series=contoured.series,
         rois=(),
-        label=f"CN {spec.name}"[:16],
+        label=f"CN {contract.name}"[:16],
         description=" ".join([made, *contoured.segmentation.notes]),
         sop_instance_uid=derived_uid("structure set", profile, job_uid),
         series_instance_uid=derived_uid("structure set series", profile, job_uid),
@@ -197,8 +197,8 @@ def _producer(contoured: Contoured) -> Producer:
         manufacturer="Contour Node",
         model_name="Contour Node",
         software_version=version("contour-node"),
-        algorithm_name=contoured.spec.name,
-        algorithm_version=str(contoured.spec.version),
+        algorithm_name=contoured.contract.name,
+        algorithm_version=str(contoured.contract.version),
     )
 
 

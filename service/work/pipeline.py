@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from imaging.ct import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
+from inference.contract import ModelContract
 from inference.segment import Segmentation, segment
-from inference.spec import ModelSpec
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, StoredInstance
 from service.work.model_server import ModelServer
@@ -20,11 +20,11 @@ class Contoured:
 
     series: CtSeries
     segmentation: Segmentation
-    spec: ModelSpec
+    contract: ModelContract
 
 
 def contour(
-    sources: Sequence[SourceFile], spec: ModelSpec, server: ModelServer, stage: SetStage
+    sources: Sequence[SourceFile], contract: ModelContract, server: ModelServer, stage: SetStage
 ) -> Contoured:
     """Read the series and contour it with one model.
 
@@ -38,7 +38,7 @@ def contour(
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
     stage("contouring")
-    return Contoured(series=series, segmentation=segment(series.volume, spec, server), spec=spec)
+    return Contoured(series=series, segmentation=segment(series.volume, contract, server), contract=contract)
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from imaging.ct import SourceFile
 from imaging.uids import derived_uid
+from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from inference.spec import ModelSpec
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.journal import about
@@ -31,7 +31,7 @@ class Worker:
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: Mapping[str, ModelSpec]
+    models: Mapping[str, ModelContract]
     templates: Mapping[str, Template]
     settings: Settings
     notices: FailureNotices | None = None
@@ -89,14 +89,14 @@ class Worker:
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
-        spec = self.models.get(claim.model)
-        if spec is None or spec.version != claim.model_version:
+        contract = self.models.get(claim.model)
+        if contract is None or contract.version != claim.model_version:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
         self._check_server(heartbeat)
         sources = self._sources(claim)
-        contoured = contour(sources, spec, self.server, heartbeat.stage)
+        contoured = contour(sources, contract, self.server, heartbeat.stage)
         del sources
         heartbeat.stage("writing")
         parcels, notes = self._written(claim, contoured)

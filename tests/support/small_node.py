@@ -1,4 +1,4 @@
-"""A store, settings and a model spec for a node without processes, and small CT series put into it."""
+"""A store, settings and a model contract for a node without processes, and small CT series put into it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 
 from imaging.volume import Volume
-from inference.spec import ModelSpec, load_specs
+from inference.contract import ModelContract, load_contracts
 from phantoms.dicom import CtExport, ct_files
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
 from service.assemble import Assembler, SenderCounts
@@ -41,8 +41,8 @@ def small_volume() -> Volume:
     return geometry_phantom(uneven_grid(), marked_solids()).volume
 
 
-def model() -> ModelSpec:
-    return load_specs(MODELS)["hn_oar"]
+def model() -> ModelContract:
+    return load_contracts(MODELS)["hn_oar"]
 
 
 @dataclass

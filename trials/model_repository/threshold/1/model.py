@@ -9,17 +9,17 @@ LOWEST_HU = (50, 500)
 
 
 class TritonPythonModel:
-    """Structure i is where the CT is at least LOWEST_HU[i]."""
+    """Structure i is where the image is at least LOWEST_HU[i]."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Any) -> Any:
-        hu = pb_utils.get_input_tensor_by_name(request, "hu").as_numpy()
-        planes = np.zeros((1, *hu.shape), np.uint8)
+        image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
+        planes = np.zeros((1, *image.shape), np.uint8)
         for bit, lowest in enumerate(LOWEST_HU):
-            planes[0] |= (hu >= lowest).astype(np.uint8) << bit
+            planes[0] |= (image >= lowest).astype(np.uint8) << bit
         means = np.full(len(LOWEST_HU), 0.9, np.float32)
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor("masks", planes), pb_utils.Tensor("mean_probability", means)]

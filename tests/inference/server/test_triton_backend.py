@@ -8,8 +8,7 @@ import torch
 
 from inference.client import TritonClient
 from inference.errors import ModelFailed, ServerNotStarted
-from inference.server.pipelines.organs import contour_organs
-from inference.server.predictor import load_network, tile_predictor
+from inference.server.runtimes.catalogue import load_predictor
 from tests.support.tiny_model import make_tiny_model
 from tests.support.triton import running_triton, triton_server
 from tests.support.volumes import volume
@@ -25,28 +24,26 @@ def noise_ct() -> np.ndarray:
 
 
 def test_masks_from_the_server_are_the_pipelines(tmp_path: Path) -> None:
-    spec = make_tiny_model(tmp_path)
+    contract = make_tiny_model(tmp_path)
     spacing = (2.5, 1.5, 1.5)
-    predict = tile_predictor(
-        load_network(spec, tmp_path / "tiny" / "1" / "weights.safetensors"), spec, torch.device("cpu")
-    )
+    predictor = load_predictor(contract, tmp_path / "tiny" / "1", torch.device("cpu"))
     with torch.inference_mode():
-        expected = contour_organs(noise_ct(), spacing, predict, spec)
+        expected = predictor.predict(noise_ct(), spacing)
     assert expected.planes.any()
 
     with (
         running_triton(tmp_path / "server", tmp_path / "tiny") as server,
         TritonClient(server.url, shared_memory=True, timeout_s=60) as client,
     ):
-        found = client.infer(spec, volume(noise_ct(), spacing))
-        with pytest.raises(ModelFailed, match="no CT"):
-            client.infer(spec, volume(np.zeros((3, 4, 5), np.int16), (2.5, 1e-46, 1.0)))
+        found = client.infer(contract, volume(noise_ct(), spacing))
+        with pytest.raises(ModelFailed, match="no image"):
+            client.infer(contract, volume(np.zeros((3, 4, 5), np.int16), (2.5, 1e-46, 1.0)))
 
     assert (found.planes != expected.planes).mean() < 1e-4
     assert found.mean_probability == pytest.approx(expected.mean_probability, abs=1e-3)
 
 
-def test_weights_that_were_not_published_with_the_spec_do_not_load(tmp_path: Path) -> None:
+def test_weights_that_were_not_published_with_the_contract_do_not_load(tmp_path: Path) -> None:
     make_tiny_model(tmp_path)
     weights = tmp_path / "tiny" / "1" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
