@@ -12,11 +12,11 @@ from numpy.typing import DTypeLike, NDArray
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.contract import ModelContract, identity
 from inference.errors import ModelFailed, ModelUnavailable
-from inference.known_tensor import MODEL as KNOWN_TENSOR
-from inference.known_tensor import difference, known_tensors
+from inference.self_test import MODEL as KNOWN_TENSOR
+from inference.self_test import difference, known_tensors
 from inference.shared_region import SharedRegion, is_gone, offsets, remove_leftovers
 
 Tensors = dict[str, NDArray[np.generic]]
@@ -109,7 +109,7 @@ class TritonClient:
             self._exchange_known(self._over_shared_memory, sent, outputs, "shared memory")
 
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
-        """Contour a volume in canonical orientation (see imaging.orientation) with the contract's model and version.
+        """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's model and version.
 
         The arrays of the answer are the caller's own. Raises ModelFailed where the server's version has
         other labels or another package than the contract.

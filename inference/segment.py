@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from imaging.orientation import canonical, restore
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.orientation import canonical, restore
+from imaging.volumes.volume import Mask, Masks, Volume
 from inference.client import Prediction
 from inference.contract import ModelContract, ModelStructure
 from inference.errors import ModelFailed

@@ -14,7 +14,7 @@ from inference.server.networks.compact_unet3d import CompactUnet3d, CompactUnet3
 from inference.server.pipelines.catalogue import build_pipeline
 from training.augment import Augmentation, Patch, draw_patch
 from training.cases import HN_STRUCTURES, Case, openkbp_cases
-from training.loop import Run, Schedule
+from training.loop import Schedule, TrainingRun
 
 CONTRACT = load_contract(Path(__file__).parents[1] / "model_repository" / "hn_oar" / "1")
 CONFIG = CompactUnet3dConfig()
@@ -106,7 +106,7 @@ def main() -> None:
     network = CompactUnet3d(CONFIG)
     nn.init.constant_(network.head.bias, -4.0)
     schedule = Schedule(budget_s=arguments.budget_s, positive_weights=POSITIVE_WEIGHTS)
-    run = Run(network, schedule, arguments.run)
+    run = TrainingRun(network, schedule, arguments.run)
     real = list(openkbp_cases(arguments.data, "train"))
     held_out = list(openkbp_cases(arguments.data, "val"))
     run.train(Sampler(real, arguments.phantoms, seed=run.progress.step), validator(held_out))

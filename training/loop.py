@@ -39,7 +39,7 @@ class Progress:
 Validate = Callable[[nn.Module], dict[str, float]]
 
 
-class Run:
+class TrainingRun:
     """One training run in a folder: ``checkpoint.pt`` to resume from and ``log.jsonl`` to read."""
 
     def __init__(self, network: nn.Module, schedule: Schedule, folder: Path) -> None:

@@ -20,7 +20,7 @@ _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class TrainingFigures:
     """How a run ended: its last validation, and what it took."""
 
     steps: int
@@ -65,14 +65,14 @@ def publish(checkpoint: Path, log: Path | None, version: Path) -> ModelContract:
     return published
 
 
-def _figures(progress: dict[str, Any], log: Path | None, labels: tuple[str, ...]) -> Figures:
+def _figures(progress: dict[str, Any], log: Path | None, labels: tuple[str, ...]) -> TrainingFigures:
     dice: dict[str, float] = {}
     mean = None
     for line in log.read_text(encoding="utf-8").splitlines() if log else ():
         row = json.loads(line)
         if "mean" in row:
             dice, mean = {label: row[label] for label in labels if label in row}, row["mean"]
-    return Figures(
+    return TrainingFigures(
         steps=int(progress["step"]),
         training_s=round(float(progress["spent_s"]), 1),
         dice=dice,
@@ -80,7 +80,7 @@ def _figures(progress: dict[str, Any], log: Path | None, labels: tuple[str, ...]
     )
 
 
-def _write_card(card: Path, figures: Figures) -> None:
+def _write_card(card: Path, figures: TrainingFigures) -> None:
     if not card.exists():
         return
     rows = [f"| {label} | {value:.3f} |" for label, value in figures.dice.items()]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from inference.contract import ModelContract
-from service.assemble.companions import Companions
-from service.assemble.counts import Count, SenderCounts
-from service.assemble.findings import Examiner, Finding
+from service.assemble.inspection import Inspection, SeriesInspector
+from service.assemble.sender_counts import ImageCount, SenderCounts
+from service.assemble.study_requirements import StudyRequirements
 from service.config import AfterWaiting, Rule, SeriesFacts, Settings
 from service.errors import TryAgain
-from service.journal import about
-from service.store import Clock, FileStore, OpenJob, Order, Sealed, SeriesDesk
+from service.logs import log_context
+from service.store import Clock, CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class _Incomplete:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Hopeless:
+class _Rejected:
     """The series will never be contoured as it is."""
 
     reason: str
@@ -40,26 +40,26 @@ class _Complete:
     note: str
 
 
-_Verdict = _Incomplete | _Hopeless | _Complete
+_Verdict = _Incomplete | _Rejected | _Complete
 
 
 @dataclass(kw_only=True)
 class Assembler:
     """Turns quiet, complete series into queued jobs; several may look at the same database."""
 
-    desk: SeriesDesk
+    desk: SeriesRepository
     files: FileStore
     settings: Settings
     models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
-    _examiner: Examiner = field(init=False)
-    _companions: Companions = field(init=False)
+    _examiner: SeriesInspector = field(init=False)
+    _companions: StudyRequirements = field(init=False)
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
-        self._examiner = Examiner(desk=self.desk, files=self.files, settings=self.settings)
-        self._companions = Companions(desk=self.desk, files=self.files, settings=self.settings)
+        self._examiner = SeriesInspector(desk=self.desk, files=self.files, settings=self.settings)
+        self._companions = StudyRequirements(desk=self.desk, files=self.files, settings=self.settings)
 
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
@@ -81,15 +81,15 @@ class Assembler:
             self._companions.forget()
         verdicts = []
         for job in jobs:
-            with about(job_id=job.id):
+            with log_context(job_id=job.id):
                 verdicts.append((job, self._judge(job, now)))
         ready = {job.series_uid for job, verdict in verdicts if isinstance(verdict, _Complete)}
         for job, verdict in verdicts:
-            with about(job_id=job.id):
+            with log_context(job_id=job.id):
                 self._act(job, verdict, ready, now)
 
     def _act(self, job: OpenJob, verdict: _Verdict | None, ready: Set[str], now: datetime) -> None:
-        if isinstance(verdict, _Hopeless):
+        if isinstance(verdict, _Rejected):
             self._refuse(job, verdict.reason)
         elif isinstance(verdict, _Incomplete):
             self._hold_or_refuse(job, verdict.reason, now)
@@ -107,29 +107,29 @@ class Assembler:
         if finding.refusal:
             return self._lacking(job, finding)
         if finding.rule is None:
-            return _Hopeless(reason=_no_rule(finding.facts))
+            return _Rejected(reason=_no_rule(finding.facts))
         count = self._count(job)
         return None if count is None else self._counted(job, finding, finding.rule, count)
 
-    def _lacking(self, job: OpenJob, finding: Finding) -> _Verdict:
+    def _lacking(self, job: OpenJob, finding: Inspection) -> _Verdict:
         if not finding.is_curable:
-            return _Hopeless(reason=self._examiner.damage(job) or finding.refusal)
+            return _Rejected(reason=self._examiner.damage(job) or finding.refusal)
         return _Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
 
-    def _count(self, job: OpenJob) -> Count | None:
+    def _count(self, job: OpenJob) -> ImageCount | None:
         """What the sender says of the series, noted in the job; None while the question is under way."""
         count = self.counts.of(job)
         if count is not None and count.images is not None and count.images != job.expected_images:
             self.desk.expect(job.id, count.images)
         return count
 
-    def _counted(self, job: OpenJob, finding: Finding, rule: Rule, count: Count) -> _Verdict:
+    def _counted(self, job: OpenJob, finding: Inspection, rule: Rule, count: ImageCount) -> _Verdict:
         received = job.slice_count if count.images is None else self._received(job, count.images)
         if count.images is not None and received < count.images:
             return _Incomplete(reason=f"{_short_of(job, received, count.images)}.")
         return _Complete(rule=rule, note="; ".join([*finding.notes, *_how_known(job, finding, count)]))
 
-    def _said(self, job: OpenJob, count: Count | None) -> str:
+    def _said(self, job: OpenJob, count: ImageCount | None) -> str:
         """What the sender says of a series with gaps: whether the slices are missing here only, or at the sender too."""
         if count is None or count.images is None:
             return ""
@@ -191,7 +191,7 @@ class Assembler:
 
     def _seal(self, job: OpenJob, rule: Rule, note: str) -> None:
         model = self.models[rule.model]
-        order = Order(
+        order = ContouringOrder(
             rule=rule.name,
             model=model.name,
             model_version=model.version,
@@ -199,7 +199,7 @@ class Assembler:
             note=note,
         )
         sealed = self.desk.seal(job, order)
-        if sealed is not Sealed.CHANGED:
+        if sealed is not CloseOutcome.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
 
 
@@ -207,7 +207,7 @@ def _short_of(job: OpenJob, received: int, expected: int) -> str:
     return f"has {received} of the {expected} images that {job.calling_aet} says the series has"
 
 
-def _how_known(job: OpenJob, finding: Finding, count: Count) -> list[str]:
+def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str]:
     """How complete the series is known to be, for its history."""
     if count.images is not None:
         return [f"{job.calling_aet} says the series has {count.images} images"]

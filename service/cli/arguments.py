@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imaging.profiles import PROFILES
+from imaging.export.profiles import PROFILES
 
 DEFAULT_PROJECT = "research"
 

@@ -62,9 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     takes.keep(
         _verb(
-            verbs, "keep", "keep:keep", "the role that removes what is over and verifies the rest", json=True
+            verbs,
+            "keep",
+            "retention:keep",
+            "the role that removes what is over and verifies the rest",
+            json=True,
         ),
-        _verb(verbs, "verify", "keep:verify", "compare stored files with their checksums", json=True),
+        _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _watch_verbs(verbs)
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))

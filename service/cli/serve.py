@@ -4,7 +4,7 @@ import argparse
 
 from service.cli.roles import stopped_by_signals
 from service.config import Settings
-from service.journal import start_log
+from service.logs import start_log
 from service.supervise import Role, role_command, supervise
 from service.tls import check_certificates
 from service.wiring.models import model_contracts, templates

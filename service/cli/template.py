@@ -12,7 +12,7 @@ from service.cli.tables import print_table
 from service.errors import Refused
 from service.template import Template, load_template
 from service.template.eclipse import read_eclipse
-from service.template.imported import Imported
+from service.template.imported import ImportedTemplate
 from service.template.model import Entry
 from service.template.references import colour_of, type_of
 from service.template.table import read_table
@@ -73,7 +73,7 @@ def _import_table(arguments: argparse.Namespace, codes: Collection[str]) -> int:
     return _write(read_table(arguments.file.read_bytes(), arguments.file.stem, codes), arguments, codes)
 
 
-def _write(imported: Imported, arguments: argparse.Namespace, codes: Collection[str]) -> int:
+def _write(imported: ImportedTemplate, arguments: argparse.Namespace, codes: Collection[str]) -> int:
     """Report what was matched, then write the template; nothing is written where it would not be valid."""
     _print(
         ("name", "in the template", "meaning"),

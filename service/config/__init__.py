@@ -2,10 +2,18 @@
 
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
 from service.config.document import SettingLine, setting_lines
-from service.config.doors import Sender, TlsIn
-from service.config.keep import KeepSettings
+from service.config.listeners import Sender, TlsServerSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
-from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
+from service.config.monitor import (
+    MailSecurity,
+    MailSettings,
+    MonitorSettings,
+    NotifyEvent,
+    NotifySettings,
+    WebhookSettings,
+)
+from service.config.retention import RetentionSettings
+from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
@@ -20,33 +28,25 @@ from service.config.settings import (
     TritonSettings,
     WorkSettings,
 )
-from service.config.tls import TlsOut, TlsProfile
+from service.config.study_requirements import AfterWaiting, WaitFor
+from service.config.tls import TlsClientSettings, TlsProfile
 from service.config.values import Confirm, Destination, Peer, ProfileName
-from service.config.waiting import AfterWaiting, WaitFor
-from service.config.watch import (
-    MailSecurity,
-    MailSettings,
-    NotifyEvent,
-    NotifySettings,
-    WatchSettings,
-    WebhookSettings,
-)
 from service.config.web import WebDestination
 
 __all__ = [
     "AfterWaiting",
     "AssembleSettings",
     "AuditSettings",
-    "Beside",
+    "CompanionObject",
     "Confirm",
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
-    "KeepSettings",
     "LogFormat",
     "LogLevel",
     "MailSecurity",
     "MailSettings",
+    "MonitorSettings",
     "NodeSettings",
     "NotifyEvent",
     "NotifySettings",
@@ -54,6 +54,7 @@ __all__ = [
     "Peer",
     "ProfileName",
     "ReceiveSettings",
+    "RetentionSettings",
     "Rule",
     "SecretMissing",
     "SendSettings",
@@ -64,12 +65,11 @@ __all__ = [
     "SettingsRefused",
     "SyslogSettings",
     "SyslogTransport",
-    "TlsIn",
-    "TlsOut",
+    "TlsClientSettings",
     "TlsProfile",
+    "TlsServerSettings",
     "TritonSettings",
     "WaitFor",
-    "WatchSettings",
     "WebDestination",
     "WebhookSettings",
     "WorkSettings",

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.config.section import Section
+from service.config.section import SettingsSection
+from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.values import AeTitle, Name, Regex
-from service.config.waiting import AfterWaiting, WaitFor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class SeriesFacts:
     series_description: str = ""
 
 
-class Beside(StrEnum):
+class CompanionObject(StrEnum):
     """An object that goes out with the structure set."""
 
     SEGMENTATION = "segmentation"
@@ -39,7 +39,7 @@ class OnFailure(StrEnum):
     CAPTURE = "capture"
 
 
-class Rule(Section):
+class Rule(SettingsSection):
     """One rule; the first that matches a CT series decides."""
 
     name: Name = Field(description="Name of the rule in jobs, logs and the command line.")
@@ -70,7 +70,7 @@ class Rule(Section):
         default=False,
         description="Send the structure set to the sender too; its port stands in `peers`, by its AE title.",
     )
-    beside: tuple[Beside, ...] = Field(
+    beside: tuple[CompanionObject, ...] = Field(
         default=(),
         description="What the destinations get beside the structure set: a DICOM SEG, a TID 1500 report, a picture.",
     )

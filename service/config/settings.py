@@ -9,11 +9,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from typing_extensions import override
 
 from service.config.audit import AuditSettings
-from service.config.doors import Sender, TlsIn
-from service.config.keep import KeepSettings
+from service.config.listeners import Sender, TlsServerSettings
+from service.config.monitor import MonitorSettings
 from service.config.references import problems
+from service.config.retention import RetentionSettings
 from service.config.rules import Rule, SeriesFacts
-from service.config.section import Section
+from service.config.section import SettingsSection
 from service.config.values import (
     AeTitle,
     Confirm,
@@ -24,7 +25,6 @@ from service.config.values import (
     Name,
     Peer,
 )
-from service.config.watch import WatchSettings
 from service.config.web import WebDestination
 
 Poll = Annotated[float, Field(ge=0.01, le=60)]
@@ -59,7 +59,7 @@ class DatabaseUrl(SecretStr):
         return f"{scheme}://{user.partition(':')[0]}:***@{tail}"
 
 
-class NodeSettings(Section):
+class NodeSettings(SettingsSection):
     """Where the node keeps things and how much it says."""
 
     storage_dir: Path = Field(
@@ -71,7 +71,7 @@ class NodeSettings(Section):
     )
 
 
-class ReceiveSettings(Section):
+class ReceiveSettings(SettingsSection):
     """The DICOM door in."""
 
     host: Host = Field(default="0.0.0.0", description="Address to listen on; 0.0.0.0: every interface.")
@@ -80,7 +80,7 @@ class ReceiveSettings(Section):
     senders: tuple[Sender, ...] = Field(
         default=(), description="Who may open an association; empty: anybody."
     )
-    tls: TlsIn | None = Field(default=None, description="TLS on the door in; absent: none.")
+    tls: TlsServerSettings | None = Field(default=None, description="TLS on the door in; absent: none.")
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64, description="Associations open at the same time."
     )
@@ -102,7 +102,7 @@ class ReceiveSettings(Section):
     )
 
 
-class DatabaseSettings(Section):
+class DatabaseSettings(SettingsSection):
     """Where jobs and instances are recorded."""
 
     url: DatabaseUrl | None = Field(
@@ -128,7 +128,7 @@ class DatabaseSettings(Section):
         return url
 
 
-class TritonSettings(Section):
+class TritonSettings(SettingsSection):
     """The inference server."""
 
     url: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")] = Field(
@@ -151,7 +151,7 @@ class TritonSettings(Section):
     )
 
 
-class AssembleSettings(Section):
+class AssembleSettings(SettingsSection):
     """When a series is complete."""
 
     quiet_s: Annotated[float, Field(ge=0, le=86400)] = Field(
@@ -169,7 +169,7 @@ class AssembleSettings(Section):
     poll_s: Poll = Field(default=1, description="Time between two looks at the open series.")
 
 
-class WorkSettings(Section):
+class WorkSettings(SettingsSection):
     """How jobs are worked off."""
 
     poll_s: Poll = Field(default=1, description="Time between two looks for a queued job.")
@@ -199,7 +199,7 @@ class WorkSettings(Section):
         return self
 
 
-class SendSettings(Section):
+class SendSettings(SettingsSection):
     """The DICOM door out."""
 
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls destinations with.")
@@ -220,7 +220,7 @@ class SendSettings(Section):
     )
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """Everything the node can be told; valid as a whole once constructed."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="Where the node keeps things.")
@@ -230,8 +230,10 @@ class Settings(Section):
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
-    keep: KeepSettings = Field(default=KeepSettings(), description="How long things are kept.")
-    watch: WatchSettings = Field(default=WatchSettings(), description="Metrics, health and notifications.")
+    keep: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
+    watch: MonitorSettings = Field(
+        default=MonitorSettings(), description="Metrics, health and notifications."
+    )
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
     peers: dict[Name, Peer] = Field(

@@ -41,7 +41,7 @@ class DeliveryKind(StrEnum):
     NOTICE = "notice"  # that there is no result, and why
 
 
-class Outcome(StrEnum):
+class RecordOutcome(StrEnum):
     """What became of a recorded instance."""
 
     NEW = "new"
@@ -50,7 +50,7 @@ class Outcome(StrEnum):
     OTHER_SYNTAX = "other syntax"
 
 
-class Sealed(StrEnum):
+class CloseOutcome(StrEnum):
     """What became of an attempt to seal a job."""
 
     QUEUED = "queued"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imaging.body import body_of
+from imaging.masks.body import body_of
 from imaging.structures import CATALOGUE, InterpretedType, Structure
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template.derive import SourceEmpty, derive
 from service.template.model import Entry, Template
@@ -34,14 +34,14 @@ class OutputStructure:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Applied:
+class AppliedTemplate:
     """The structures to send, in the template's order, and what a reader of the job should know."""
 
     structures: tuple[OutputStructure, ...]
     notes: tuple[str, ...]
 
 
-def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
+def apply(template: Template, masks: Masks, volume: Volume) -> AppliedTemplate:
     """The template's structures made from the model's masks on the CT's grid.
 
     A structure made from an empty one is left out, or sent empty where the template says so, and a note says which.
@@ -54,7 +54,7 @@ def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
     case = _Case(whole, masks, volume)
     for entry in in_order(whole):
         case.make(entry)
-    return Applied(structures=tuple(case.outputs()), notes=case.notes())
+    return AppliedTemplate(structures=tuple(case.outputs()), notes=case.notes())
 
 
 def _unlisted(template: Template, masks: Masks) -> list[Entry]:

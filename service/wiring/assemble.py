@@ -6,7 +6,7 @@ from service.assemble import Assembler, SenderCounts
 from service.config import Settings
 from service.scu.client import Scu
 from service.scu.find import count_images
-from service.store import SeriesDesk, utc_now
+from service.store import SeriesRepository, utc_now
 from service.wiring.models import model_contracts
 from service.wiring.store import opened_store, pulse
 
@@ -20,7 +20,7 @@ def assemble(settings: Settings, stop: threading.Event) -> None:
         pulse(store, settings, "assemble"),
     ):
         Assembler(
-            desk=SeriesDesk(store.database),
+            desk=SeriesRepository(store.database),
             files=store.files,
             settings=settings,
             models=models,

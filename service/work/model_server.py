@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.client import Prediction
 from inference.contract import ModelContract
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imaging.ct import CtSeries, SourceFile, read_ct
+from imaging.ct.series import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
 from inference.contract import ModelContract
 from inference.segment import Segmentation, segment
@@ -15,7 +15,7 @@ SetStage = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Contoured:
+class ContouringResult:
     """A CT series and what a model found in it."""
 
     series: CtSeries
@@ -25,7 +25,7 @@ class Contoured:
 
 def contour(
     sources: Sequence[SourceFile], contract: ModelContract, server: ModelServer, stage: SetStage
-) -> Contoured:
+) -> ContouringResult:
     """Read the series and contour it with one model.
 
     Raises:
@@ -38,7 +38,9 @@ def contour(
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
     stage("contouring")
-    return Contoured(series=series, segmentation=segment(series.volume, contract, server), contract=contract)
+    return ContouringResult(
+        series=series, segmentation=segment(series.volume, contract, server), contract=contract
+    )
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:

@@ -5,20 +5,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imaging.ct import SourceFile
-from imaging.uids import derived_uid
+from imaging.ct.series import SourceFile
+from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Settings
 from service.errors import Refused, TryAgain
-from service.journal import about
-from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
+from service.logs import log_context
+from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
 from service.template import Template
+from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
-from service.work.notice import FailureNotices
-from service.work.objects import Order, objects
-from service.work.pipeline import Contoured, DamagedImage, contour, load_sources
+from service.work.outputs import OutputRequest, build_outputs
+from service.work.pipeline import ContouringResult, DamagedImage, contour, load_sources
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Worker:
     models: Mapping[str, ModelContract]
     templates: Mapping[str, Template]
     settings: Settings
-    notices: FailureNotices | None = None
+    notices: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: (
         None
     )  # why nothing may be written now; said in the log by itself
@@ -60,7 +60,7 @@ class Worker:
         claim = self.queue.claim(self.name, lease_s=work.lease_s, max_attempts=work.max_attempts)
         if claim is None:
             return False
-        with about(job_id=claim.id):
+        with log_context(job_id=claim.id):
             self._end(claim)
         return True
 
@@ -112,20 +112,20 @@ class Worker:
             self.files.take_out(reason.path)
             raise
 
-    def _written(self, claim: ClaimedJob, contoured: Contoured) -> tuple[list[Parcel], list[str]]:
+    def _written(self, claim: ClaimedJob, contoured: ContouringResult) -> tuple[list[OutputFile], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""
         rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
         if rule is None:
             raise Refused(
                 f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
             )
-        parcels: list[Parcel] = []
+        parcels: list[OutputFile] = []
         notes = list(contoured.segmentation.notes)
-        order = Order(rule=rule, template=self.templates[rule.name], settings=self.settings)
-        for made in objects(claim, contoured, order):
+        order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
+        for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             parcels += [
-                Parcel(destination=name, file=stored, standby_for=made.standby.get(name, ()))
+                OutputFile(destination=name, file=stored, standby_for=made.standby.get(name, ()))
                 for name in made.destinations
             ]
             notes += made.notes

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.client import TritonClient
 from inference.embedded import EmbeddedTriton
 from inference.errors import ModelFailed, ModelUnavailable

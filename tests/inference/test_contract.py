@@ -15,7 +15,7 @@ from tests.support.triton import HN_OAR, REPOSITORY
 
 PUBLISHED = [
     file
-    for repository in ("model_repository", "trials/model_repository")
+    for repository in ("model_repository", "reliability/model_repository")
     for file in sorted((REPOSITORY / repository).glob("*/[0-9]*/contract.json"))
 ]
 

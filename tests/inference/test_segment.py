@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from imaging.orientation import canonical
-from imaging.volume import Volume
+from imaging.volumes.orientation import canonical
+from imaging.volumes.volume import Volume
 from inference.client import Prediction, TritonClient
 from inference.contract import ModelContract
 from inference.embedded import EmbeddedTriton

@@ -13,7 +13,7 @@ from tests.support.triton import MOODY, REPOSITORY
 
 COMMITTED = sorted(
     file.parents[1]
-    for repository in ("model_repository", "trials/model_repository")
+    for repository in ("model_repository", "reliability/model_repository")
     for file in (REPOSITORY / repository).glob("*/1/contract.json")
 )
 

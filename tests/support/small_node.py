@@ -7,22 +7,22 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.contract import ModelContract, load_contracts
 from phantoms.dicom import CtExport, ct_files
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
 from service.assemble import Assembler, SenderCounts
-from service.assemble.counts import Ask
+from service.assemble.sender_counts import Ask
 from service.config import Peer, Settings
 from service.store import (
     Database,
     FileStore,
-    JobBook,
+    InstanceRecorder,
+    JobRepository,
     JobStatus,
     Outbox,
     ReceivedInstance,
-    Recorder,
-    SeriesDesk,
+    SeriesRepository,
     WorkQueue,
 )
 from tests.support.clock import ManualClock
@@ -50,13 +50,13 @@ class SmallNode:
     database: Database
     files: FileStore
     clock: ManualClock
-    recorder: Recorder
+    recorder: InstanceRecorder
 
     def __post_init__(self) -> None:
-        self.desk = SeriesDesk(self.database)
+        self.desk = SeriesRepository(self.database)
         self.queue = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
-        self.book = JobBook(self.database)
+        self.book = JobRepository(self.database)
 
     def assembler(self, tree: Settings | None = None, ask: Ask | None = None) -> Assembler:
         """An assembler of these settings; `ask` answers for the peers that answer queries."""

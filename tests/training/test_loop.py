@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from training.augment import Patch
-from training.loop import Run, Schedule
+from training.loop import Schedule, TrainingRun
 
 SCHEDULE = Schedule(budget_s=1.5, positive_weights=(1.0,), learning_rate=0.05, warmup_steps=1)
 
@@ -24,7 +24,7 @@ def losses(folder: Path) -> list[dict[str, float]]:
 def test_a_run_learns_writes_a_checkpoint_and_ends_with_its_budget(tmp_path: Path) -> None:
     torch.manual_seed(1)
     network = nn.Conv3d(1, 1, 3, padding=1)
-    run = Run(network, SCHEDULE, tmp_path)
+    run = TrainingRun(network, SCHEDULE, tmp_path)
     seen = []
 
     def validate(averaged: nn.Module) -> dict[str, float]:
@@ -42,10 +42,10 @@ def test_a_run_learns_writes_a_checkpoint_and_ends_with_its_budget(tmp_path: Pat
 
 
 def test_a_run_goes_on_where_its_checkpoint_stands(tmp_path: Path) -> None:
-    first = Run(nn.Conv3d(1, 1, 3, padding=1), SCHEDULE, tmp_path)
+    first = TrainingRun(nn.Conv3d(1, 1, 3, padding=1), SCHEDULE, tmp_path)
     first.train(a_ball, lambda _network: {})
 
-    second = Run(nn.Conv3d(1, 1, 3, padding=1), SCHEDULE, tmp_path)
+    second = TrainingRun(nn.Conv3d(1, 1, 3, padding=1), SCHEDULE, tmp_path)
 
     assert second.progress == first.progress
     for name, value in second.network.state_dict().items():

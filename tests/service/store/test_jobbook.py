@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import text
 
-from service.store import EventKind, JobState, NotAllowed, Outcome, Sealed
+from service.store import CloseOutcome, EventKind, JobState, NotAllowed, RecordOutcome
 from tests.support.arrivals import SERIES, Node, received, stored_file
 
 ENDED = {JobState.DONE, JobState.REFUSED, JobState.CANCELLED, JobState.SUPERSEDED}
@@ -67,9 +67,9 @@ def test_rerun_contours_the_same_images_as_a_new_version(node: Node, state: JobS
     assert (status.version, status.state, status.slice_count) == (2, JobState.RECEIVED, 2)
     assert status.uid != node.book.job(old).uid
     assert node.book.job(old).superseded_by == new
-    assert node.seal() is Sealed.QUEUED
+    assert node.seal() is CloseOutcome.QUEUED
     assert node.finish(node.claimed())
-    assert node.receive(received(1)) == [Outcome.DUPLICATE]
+    assert node.receive(received(1)) == [RecordOutcome.DUPLICATE]
     with pytest.raises(NotAllowed):
         node.book.rerun(old)
 

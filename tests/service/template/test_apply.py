@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from imaging.margins import Margin, expand
+from imaging.masks.margins import Margin, expand
 from imaging.structures import CATALOGUE, InterpretedType
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template import default_template
-from service.template.apply import Applied, apply
+from service.template.apply import AppliedTemplate, apply
 from service.template.load import parse_template
 from tests.imaging.small_masks import block, grid, mask, voxels
 
@@ -26,7 +26,7 @@ def case(**changed: Mask) -> tuple[Masks, Volume]:
     return Masks(grid=ON, by_code=by_code), Volume(array_zyx=hu, grid=ON)
 
 
-def applied(text: str, **changed: Mask) -> Applied:
+def applied(text: str, **changed: Mask) -> AppliedTemplate:
     return apply(parse_template('template = 1\nname = "test"\n' + text, "it"), *case(**changed))
 
 

@@ -2,14 +2,14 @@ import pytest
 
 from imaging.structures import CATALOGUE, InterpretedType
 from service.template import TemplateRefused
-from service.template.imported import Imported
+from service.template.imported import ImportedTemplate
 from service.template.load import parse_template
 from service.template.table import read_table
 
 CODES = tuple(CATALOGUE)
 
 
-def table(text: str) -> Imported:
+def table(text: str) -> ImportedTemplate:
     return read_table(text.encode(), "ours", CODES)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.client import Prediction
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
@@ -16,7 +16,7 @@ from service.config import Settings
 from service.store import EventKind, JobState
 from service.template import Template, default_template, load_template
 from service.work import Worker
-from service.work.objects import Order, objects
+from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import contour, load_sources
 from tests.support.small_node import RULE, SmallNode, model, settings
 
@@ -123,8 +123,8 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         server = Server(brainstem_and_larynx)
         contoured = contour(sources, model(), server, lambda _stage: None)
         tree = settings()
-        order = Order(rule=tree.rules[0], template=TEMPLATE, settings=tree)
-        return next(objects(claim, contoured, order)).data
+        order = OutputRequest(rule=tree.rules[0], template=TEMPLATE, settings=tree)
+        return next(build_outputs(claim, contoured, order)).data
 
     first = attempt()
     queued.clock.tick(5)  # the first worker vanished
