@@ -20,7 +20,9 @@ from service.store import (
 )
 
 _OVER = frozenset({DeliveryState.SENT, DeliveryState.REJECTED, DeliveryState.PARKED, DeliveryState.WITHDRAWN})
-_EARLIER_VERSIONS = frozenset({JobState.DONE, JobState.SUPERSEDED, JobState.REFUSED})
+_EARLIER_VERSIONS = frozenset(
+    {JobState.DONE, JobState.SUPERSEDED, JobState.REFUSED, JobState.NOTHING_TO_CONTOUR}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,9 @@ from imaging.errors import ImageRefused, RefusalCode
 
 _KEYWORDS = (
     "ImageType",
+    "ConversionType",
+    "BodyPartExamined",
+    "SeriesDescription",
     "SOPClassUID",
     "SOPInstanceUID",
     "Modality",

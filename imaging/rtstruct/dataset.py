@@ -11,9 +11,9 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import RTStructureSetStorage
 
-from imaging.character_sets import character_set_of, is_encodable
 from imaging.contours.areas import area_vectors
 from imaging.contours.exact import PlanarContour
+from imaging.dicom.character_sets import character_set_of, is_encodable
 from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
 from imaging.errors import StructureSetNotWritable
 from imaging.rtstruct.request import RoiContours, StructureSetRequest, described, numbered
@@ -76,9 +76,18 @@ def _describe(dataset: Dataset, request: StructureSetRequest) -> None:
     dataset.SeriesDescription = request.series_description
     dataset.StructureSetLabel = request.label
     dataset.StructureSetDescription = described(request)
+    if request.predecessor_uid:
+        dataset.PredecessorStructureSetSequence = [_predecessor(request.predecessor_uid)]
     dataset.Manufacturer = request.producer.manufacturer
     dataset.ManufacturerModelName = request.producer.model_name
     dataset.SoftwareVersions = request.producer.software_version
+
+
+def _predecessor(uid: str) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = RTStructureSetStorage
+    reference.ReferencedSOPInstanceUID = uid
+    return reference
 
 
 def _frame(request: StructureSetRequest) -> Dataset:

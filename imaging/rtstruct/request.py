@@ -65,6 +65,7 @@ class StructureSetRequest:
     series_number: int = 9001
     explicit_vr: bool = False
     decimals: int = 4
+    predecessor_uid: str = ""  # SOP Instance UID of the structure set that this one replaces
 
 
 def check_request(request: StructureSetRequest) -> None:

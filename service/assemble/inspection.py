@@ -1,15 +1,14 @@
 """What the images of a job say: whether they make one whole stack, and what rules ask about."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from io import BytesIO
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from imaging.ct.series import SourceFile, check_series, same_pixels
 from imaging.errors import ImageRefused, RefusalCode
+from service.assemble.looks import Look, choose, look_at, nothing_in
 from service.config import Rule, SeriesFacts, Settings
 from service.store import FileLost, FileStore, OpenJob, SeriesRepository, StoredInstance
 
@@ -31,6 +30,7 @@ class Inspection:
     is_curable: bool = False  # more slices could change that
     notes: tuple[str, ...] = ()
     doubt: str = ""
+    nothing: str = ""  # of what the series consists, where that is nothing to contour
 
 
 @dataclass(kw_only=True)
@@ -73,25 +73,37 @@ class SeriesInspector:
 
     def _examine(self, job: OpenJob) -> Inspection:
         instances = self.desk.instances_of(job.id)
-        facts = _facts(job, self.files.read(instances[0].file.path))
-        rule = self.settings.rule_for(facts)
+        looks: list[Look] = []
+        series, refused = None, None
         try:
-            series = check_series(self._source(instance) for instance in instances)
+            series = check_series(self._looked_at(instances, looks))
         except ImageRefused as reason:
-            return Inspection(
-                slice_count=job.slice_count,
-                rule=rule,
-                facts=facts,
-                refusal=reason.message + self._pixels_of_twins(reason.images, instances),
-                is_curable=reason.code in CURED_BY_MORE_SLICES,
-            )
-        return Inspection(
+            refused = reason
+        looks += [look_at(self._source(instance)) for instance in instances[len(looks) :]]
+        choice = choose(job, looks, self.settings)
+        found = Inspection(
             slice_count=job.slice_count,
-            rule=rule,
-            facts=facts,
-            notes=_aside(series.set_aside),
-            doubt=series.doubt,
+            rule=choice.rule,
+            facts=choice.facts,
+            notes=choice.notes,
+            nothing=nothing_in(looks),
         )
+        if refused is not None:
+            return replace(
+                found,
+                refusal=refused.message + self._pixels_of_twins(refused.images, instances),
+                is_curable=refused.code in CURED_BY_MORE_SLICES,
+            )
+        if series is None:
+            raise AssertionError("a series that is not refused was checked")
+        return replace(found, notes=(*choice.notes, *_aside(series.set_aside)), doubt=series.doubt)
+
+    def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
+        """Each image's file, read once, and a look at it on the way."""
+        for instance in instances:
+            file = self._source(instance)
+            looks.append(look_at(file))
+            yield file
 
     def _source(self, instance: StoredInstance) -> SourceFile:
         return SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
@@ -105,19 +117,6 @@ class SeriesInspector:
         if same_pixels(one, other):
             return " Their pixels are the same: it is one image under two UIDs."
         return " Their pixels differ: they are two images."
-
-
-def _facts(job: OpenJob, data: bytes) -> SeriesFacts:
-    """What rules ask about, from one of the series' images; an attribute that is absent is an empty text."""
-    image = dcmread(
-        BytesIO(data), stop_before_pixels=True, specific_tags=["BodyPartExamined", "SeriesDescription"]
-    )
-    return SeriesFacts(
-        called_aet=job.called_aet,
-        calling_aet=job.calling_aet,
-        body_part=str(image.BodyPartExamined or "") if "BodyPartExamined" in image else "",
-        series_description=str(image.SeriesDescription or "") if "SeriesDescription" in image else "",
-    )
 
 
 def _aside(uids: Sequence[str]) -> tuple[str, ...]:

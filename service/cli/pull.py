@@ -129,7 +129,9 @@ def _fetched(pull: PullRequest, rows: Sequence[PulledSeries], *, is_shown: bool)
 
             result = _one(pull, row.series, fetched, tell)
             if pull.comes_here:
-                result = _checked(result, len(store.book.instances_of_series(row.series.series_uid)))
+                series_uid, study_uid = row.series.series_uid, row.series.study_uid
+                here = store.book.instances_of_series(series_uid, study_uid=study_uid)
+                result = _checked(result, len(here))
             tell(result)
             done.append(replace(row, result=result))
         return done

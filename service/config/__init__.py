@@ -12,16 +12,12 @@ from service.config.monitor import (
     NotifySettings,
     WebhookSettings,
 )
+from service.config.node import DatabaseSettings, DatabaseUrl, LogFormat, LogLevel, NodeSettings
 from service.config.retention import RetentionSettings
-from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts
+from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts, SplitSeries
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
-    DatabaseSettings,
-    DatabaseUrl,
-    LogFormat,
-    LogLevel,
-    NodeSettings,
     ReceiveSettings,
     SendSettings,
     Settings,
@@ -63,6 +59,7 @@ __all__ = [
     "SettingLine",
     "Settings",
     "SettingsRefused",
+    "SplitSeries",
     "SyslogSettings",
     "SyslogTransport",
     "TlsClientSettings",

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from annotated_types import Ge, Interval, Le
 from pydantic.fields import FieldInfo
 
+from service.config.node import DatabaseUrl
 from service.config.section import SettingsSection
-from service.config.settings import DatabaseUrl, Settings
+from service.config.settings import Settings
 
 ONE_OF = "one of "
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_mm": "mm", "_days": "days", "_percent": "percent"}

@@ -31,6 +31,14 @@ class CompanionObject(StrEnum):
     CAPTURE = "capture"
 
 
+class SplitSeries(StrEnum):
+    """What becomes of a series of which other images came under another AE title."""
+
+    HOLD = "hold"
+    MERGE = "merge"
+    SEPARATE = "separate"
+
+
 class OnFailure(StrEnum):
     """What tells the destinations that a job failed for good."""
 
@@ -90,6 +98,10 @@ class Rule(SettingsSection):
         description="A structure set that takes longer than this, in seconds from the last slice on, is an alarm.",
     )
 
+    split_series: SplitSeries = Field(
+        default=SplitSeries.HOLD,
+        description="A series of which other images came to or from another AE title: hold it, merge them, or contour each part, with a doubt.",
+    )
     wait_for: tuple[WaitFor, ...] = Field(
         default=(), description="Series of the same study that must be complete before this one is contoured."
     )

@@ -19,7 +19,16 @@ from service.wiring.model_server import triton_client
 
 START_TIMEOUT_S = 180.0
 JOB_TIMEOUT_S = 900.0
-ENDED = frozenset({JobState.DONE, JobState.REFUSED, JobState.PARKED, JobState.CANCELLED, JobState.SUPERSEDED})
+ENDED = frozenset(
+    {
+        JobState.DONE,
+        JobState.REFUSED,
+        JobState.NOTHING_TO_CONTOUR,
+        JobState.PARKED,
+        JobState.CANCELLED,
+        JobState.SUPERSEDED,
+    }
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 

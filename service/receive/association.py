@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from service.audit import AuditWriter
 from service.dimse import commands
 from service.dimse.commands import CommandField, DimseRequest
 from service.dimse.file_meta import TransferRoute
@@ -19,20 +18,17 @@ from service.dimse.messages import (
     Pdu,
     ProtocolError,
     ReleaseRequested,
-    Timeouts,
     encode_abort,
 )
 from service.dimse.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from service.dimse.statuses import Status
 from service.dimse.wire import ConnectionLost, SocketReader
 from service.receive import negotiation
-from service.receive.admission import Admission, AssociationRequest, PeerIdentity, Rejection
+from service.receive.admission import AssociationRequest, PeerIdentity, Rejection
+from service.receive.association_request import MalformedRequest, applicant_of
 from service.receive.association_summary import AssociationSummary
-from service.receive.commitment import CommitmentReports
-from service.receive.limits import AssociationLimit
+from service.receive.context import Connection, ReceiverContext
 from service.receive.negotiation import AcceptedContext, NegotiationResult
-from service.receive.negotiation_cache import NegotiationCache
-from service.receive.rejection_log import RejectionLog
 from service.receive.store_handler import Response, StoreHandler, StoreRequest
 from service.tls import certificate_of
 
@@ -41,31 +37,6 @@ log = logging.getLogger(__name__)
 _REQUEST_BYTES = 128 * 1024
 _CLOSING_S = 1.0
 _TLS_HANDSHAKE = 22  # the first byte of TLS, where DICOM has the type of a PDU
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReceiverContext:
-    """What holds for every association of a receiver."""
-
-    admission: Admission
-    handshakes: NegotiationCache
-    timeouts: Timeouts
-    request_timeout_s: float
-    maximum_pdu_bytes: int
-    places: AssociationLimit
-    refusals: RejectionLog
-    trail: AuditWriter
-    reports: CommitmentReports | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """How a connection came in."""
-
-    host: str
-    tls: ssl.SSLContext | None = None
-    is_over_rate: bool = False
-    """Whether its address has opened too many: it is told to come later."""
 
 
 class TlsHandshakeFailed(Exception):
@@ -111,7 +82,7 @@ class Association:
         """Answers the peer until it releases, leaves, breaks the protocol or the node stops; closes the connection."""
         try:
             self._serve(self._secured())
-        except negotiation.MalformedRequest as error:
+        except MalformedRequest as error:
             self._break_off(ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)))
         except TlsHandshakeFailed as error:
             self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
@@ -168,7 +139,7 @@ class Association:
     def _serve(self, caller: PeerIdentity) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
-        applicant = negotiation.applicant_of(request)
+        applicant = applicant_of(request)
         rejection = self._rejection(applicant, caller)
         if rejection is not None:
             self._terms.refusals.tell(

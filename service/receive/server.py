@@ -16,8 +16,9 @@ from service.config import ReceiveSettings, Settings
 from service.dimse import sop_classes
 from service.dimse.messages import Timeouts
 from service.receive.admission import Admission
-from service.receive.association import Association, Connection, ReceiverContext
+from service.receive.association import Association
 from service.receive.commitment import CommitmentReports
+from service.receive.context import Connection, ReceiverContext
 from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
 from service.receive.negotiation_cache import NegotiationCache
 from service.receive.rejection_log import RejectionLog

@@ -114,6 +114,29 @@ class ContouringOrder:
     model_version: int
     priority: int
     note: str = ""
+    doubt: str = ""  # why the series may not be whole, for the structure set
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Images of a job's series that came under another AE title, or from another sender, and that the job lacks."""
+
+    called_aet: str
+    calling_aet: str
+    images: int
+    last_received_at: datetime
+    job_id: int  # the latest version of theirs
+    job_state: JobState
+    has_all: bool  # theirs has every image of this one, and was or will be contoured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """The structure set that a job's own replaces: whose it is, and the files it went out as."""
+
+    job_id: int
+    uid: UUID
+    files: frozenset[tuple[str, str]]  # path and SHA-256 of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +172,11 @@ class ClaimedJob:
     lease_number: int
     received_at: datetime
     queued_at: datetime
+    slice_count: int = 0
+    expected_images: int | None = None  # what the sender says the series has
+    doubt: str = ""  # why the series may not be whole
+    set_version: int = 1  # of the structure set, counted over those of this series that were sent
+    replaces: Replaced | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

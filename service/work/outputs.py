@@ -18,12 +18,14 @@ from imaging.outputs import (
 )
 from imaging.rtstruct.writing import Producer, StructureSetRequest, write_structure_set
 from imaging.validation import Severity, refusal, validate
+from inference.structures import own_structures
 from service.config import CompanionObject, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
 from service.template import Template
 from service.template.apply import AppliedTemplate, apply
 from service.work.effective_profile import EffectiveProfile, written_for
+from service.work.origin import label, origin_notes, predecessor_uid
 from service.work.pipeline import ContouringResult
 
 
@@ -67,7 +69,8 @@ def build_outputs(
         )
     rule, settings = order.rule, order.settings
     segmentation = contoured.segmentation
-    applied = apply(order.template, segmentation.masks, contoured.series.volume)
+    own = own_structures(contoured.contract)
+    applied = apply(order.template, segmentation.masks, contoured.series.volume, own)
     names = settings.destinations_for(rule, job.calling_aet)
     result = (contoured, applied)
     try:
@@ -163,9 +166,10 @@ def _request(job: ClaimedJob, contoured: ContouringResult, profile: str) -> Stru
     return StructureSetRequest(
         series=contoured.series,
         rois=(),
-        label=f"CN {contract.name}"[:16],
-        description=" ".join([made, *contoured.segmentation.notes]),
+        label=label(job, contract.name),
+        description=" ".join([made, *origin_notes(job), *contoured.segmentation.notes]),
         sop_instance_uid=derived_uid("structure set", profile, job_uid),
+        predecessor_uid=predecessor_uid(job, profile),
         series_instance_uid=derived_uid("structure set series", profile, job_uid),
         created=job.queued_at.astimezone(),
         producer=_producer(contoured),
@@ -182,7 +186,7 @@ def _beside(job: ClaimedJob, contoured: ContouringResult, applied: AppliedTempla
             )
             for item in applied.structures
         ],
-        notes=(*contoured.segmentation.notes, *applied.notes),
+        notes=(*origin_notes(job), *contoured.segmentation.notes, *applied.notes),
         producer=_producer(contoured),
         job_uid=str(job.uid),
         created=job.queued_at.astimezone(),

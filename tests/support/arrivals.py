@@ -25,6 +25,7 @@ from tests.support.clock import ManualClock
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+STUDY = "1.2.3"
 SERIES = "1.2.3.7"
 
 
@@ -38,6 +39,7 @@ def received(
     number: int = 1,
     *,
     series: str = SERIES,
+    study: str = STUDY,
     calling: str = "SCANNER",
     called: str = "CONTOURNODE",
     content: str = "pixels",
@@ -48,7 +50,7 @@ def received(
         sop_instance_uid=uid,
         sop_class_uid=sop_class,
         series_uid=series,
-        study_uid="1.2.3",
+        study_uid=study,
         modality="CT" if sop_class == CT else "RTDOSE",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         calling_aet=calling,
@@ -153,6 +155,9 @@ _WAYS = {
     JobState.DELIVERING: _delivering,
     JobState.DONE: _done,
     JobState.REFUSED: lambda node, job: node.series.refuse(job, "no rule matches"),
+    JobState.NOTHING_TO_CONTOUR: lambda node, job: node.series.nothing_to_contour(
+        job, "nothing to contour: 2 localizers"
+    ),
     JobState.FAILED: _failed,
     JobState.PARKED: _parked,
     JobState.CANCELLED: lambda node, job: node.book.cancel(job.id),

@@ -77,6 +77,8 @@ class SmallNode:
         *,
         only: slice = slice(None),
         change: Callable[[Dataset], None] | None = None,
+        calling: str = "SCANNER",
+        called: str = "CONTOURNODE",
     ) -> None:
         """Put a CT series into the store, as the receiver would; `change` makes another object of each image."""
         for source in ct_files(small_volume(), how)[only]:
@@ -91,8 +93,8 @@ class SmallNode:
                     study_uid=image.StudyInstanceUID,
                     modality=image.Modality,
                     transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
-                    calling_aet="SCANNER",
-                    called_aet="CONTOURNODE",
+                    calling_aet=calling,
+                    called_aet=called,
                     peer_host="127.0.0.1",
                     file=stored,
                 )

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from service.store.database import Database
 from service.store.intake.prepared import PreparedStatement, Values
-from service.store.intake.reingest import restore_removed_instances
+from service.store.intake.reingest import Identity, restore_removed_instances
 from service.store.jobs.cancelled_series import open_if_sent_whole
 from service.store.jobs.versions import SeriesKey, open_version, tell_latest
 from service.store.records import ReceivedInstance
@@ -52,7 +52,7 @@ class InsertResult:
     """What became of the instances of a batch, before anybody is noted as their sender."""
 
     outcomes: list[RecordOutcome]
-    ids: Mapping[str, int]  # of their rows, by SOP Instance UID
+    ids: Mapping[Identity, int]  # of their rows
     inserted: frozenset[int]  # the rows that nobody can have arrived for yet
     revived: bool  # a row whose file was gone was given this one
 
@@ -75,7 +75,7 @@ class InstanceWriter:
         dialect = database.dialect
         self._keep = PreparedStatement(
             database.insert(instance)
-            .on_conflict_do_nothing(index_elements=["sop_instance_uid"])
+            .on_conflict_do_nothing(index_elements=["sop_instance_uid", "study_uid"])
             .returning(instance.c.id),
             dialect,
             columns=INSTANCE_COLUMNS,
@@ -84,6 +84,7 @@ class InstanceWriter:
             update(job)
             .where(
                 job.c.series_uid == bindparam("of_series"),
+                job.c.study_uid == bindparam("of_study"),
                 job.c.called_aet == bindparam("of_called"),
                 job.c.calling_aet == bindparam("of_calling"),
                 or_(*(job.c.state == state for state in sorted(OPEN))),
@@ -127,25 +128,26 @@ class InstanceWriter:
 
     def _keep_instances(self, page: WriteTransaction, batch: Sequence[ReceivedInstance]) -> InsertResult:
         """Insert the instances that are not there yet, or are gone."""
-        first = {received.sop_instance_uid: received for received in reversed(batch)}
-        ids: dict[str, int] = {}
-        for uid in sorted(first):
-            row = self._keep.one(page.cursor, _instance_values(first[uid], page.now))
+        first = {_identity(received): received for received in reversed(batch)}
+        ids: dict[Identity, int] = {}
+        for identity in sorted(first):
+            row = self._keep.one(page.cursor, _instance_values(first[identity], page.now))
             if row is not None:
-                ids[uid] = row[0]
+                ids[identity] = row[0]
         inserted = frozenset(ids.values())
         if len(inserted) == len(batch):
             return InsertResult(
                 outcomes=[RecordOutcome.NEW] * len(batch), ids=ids, inserted=inserted, revived=False
             )
-        known = {uid: _instance_values(one, page.now) for uid, one in first.items() if uid not in ids}
+        known = {key: _instance_values(one, page.now) for key, one in first.items() if key not in ids}
         revived = restore_removed_instances(page.connection, known, page.now) if known else frozenset()
         rows = _rows(page.connection, first)
         outcomes = []
         for received in batch:
-            row = rows[received.sop_instance_uid]
-            is_fresh = received.sop_instance_uid in ids or received.sop_instance_uid in revived
-            if is_fresh and first[received.sop_instance_uid] is received:
+            identity = _identity(received)
+            row = rows[identity]
+            is_fresh = identity in ids or identity in revived
+            if is_fresh and first[identity] is received:
                 outcomes.append(RecordOutcome.NEW)
             elif row.sha256 == received.file.sha256:
                 outcomes.append(RecordOutcome.DUPLICATE)
@@ -153,7 +155,7 @@ class InstanceWriter:
                 outcomes.append(RecordOutcome.OTHER_SYNTAX)
             else:
                 outcomes.append(RecordOutcome.CONFLICT)
-        ids = {uid: row.id for uid, row in rows.items()}
+        ids = {identity: row.id for identity, row in rows.items()}
         return InsertResult(outcomes=outcomes, ids=ids, inserted=inserted, revived=bool(revived))
 
     def _note(
@@ -167,12 +169,12 @@ class InstanceWriter:
 
         Tells whether one came that is kept from somebody else: the file does not say that this requester sent it.
         """
-        came = {kept.ids[received.sop_instance_uid] for received in slices}
+        came = {kept.ids[_identity(received)] for received in slices}
         new = came & kept.inserted
         known = came - new
         from_others = known - _known_arrivals(page.connection, requester, known) if known else known
         if new or from_others:
-            self._add(page, requester, slices[0].study_uid, new, from_others)
+            self._add(page, requester, new, from_others)
         elif not page.is_quiet:
             message = "images of this series were sent again; they are already kept and change nothing"
             latest = tell_latest(page.connection, requester, EventKind.SENT_AGAIN, message, page.now)
@@ -182,16 +184,12 @@ class InstanceWriter:
         return bool(from_others)
 
     def _add(
-        self,
-        page: WriteTransaction,
-        requester: SeriesKey,
-        study_uid: str,
-        new: set[int],
-        from_others: set[int],
+        self, page: WriteTransaction, requester: SeriesKey, new: set[int], from_others: set[int]
     ) -> None:
         """Add slices to the job that takes them, which is locked from the first statement on."""
         values = {
             "of_series": requester.series_uid,
+            "of_study": requester.study_uid,
             "of_called": requester.called_aet,
             "of_calling": requester.calling_aet,
             "added": len(new),
@@ -200,7 +198,7 @@ class InstanceWriter:
         row = self._touch.one(page.cursor, values)
         cancelled = None
         if row is None:
-            row = open_version(self._database, page.connection, requester, study_uid)
+            row = open_version(self._database, page.connection, requester)
             _count(page, row.id, len(new))
             cancelled = row if row.state is JobState.CANCELLED else None
             row = (row.id, row.version)
@@ -225,7 +223,10 @@ def _count(page: WriteTransaction, job_id: int, added: int) -> None:
 
 def _requester(received: ReceivedInstance) -> SeriesKey:
     return SeriesKey(
-        series_uid=received.series_uid, called_aet=received.called_aet, calling_aet=received.calling_aet
+        series_uid=received.series_uid,
+        study_uid=received.study_uid,
+        called_aet=received.called_aet,
+        calling_aet=received.calling_aet,
     )
 
 
@@ -248,10 +249,21 @@ def _instance_values(received: ReceivedInstance, now: datetime) -> Values:
     return dict(zip(INSTANCE_COLUMNS, values, strict=True))
 
 
-def _rows(connection: Connection, uids: Collection[str]) -> Mapping[str, Any]:
-    columns = instance.c.id, instance.c.sop_instance_uid, instance.c.sha256, instance.c.transfer_syntax_uid
+def _identity(received: ReceivedInstance) -> Identity:
+    return received.sop_instance_uid, received.study_uid
+
+
+def _rows(connection: Connection, identities: Collection[Identity]) -> Mapping[Identity, Any]:
+    uids = {uid for uid, _ in identities}
+    columns = (
+        instance.c.id,
+        instance.c.sop_instance_uid,
+        instance.c.study_uid,
+        instance.c.sha256,
+        instance.c.transfer_syntax_uid,
+    )
     rows = connection.execute(select(*columns).where(instance.c.sop_instance_uid.in_(uids)))
-    return {row.sop_instance_uid: row for row in rows}
+    return {(row.sop_instance_uid, row.study_uid): row for row in rows}
 
 
 def _known_arrivals(connection: Connection, requester: SeriesKey, ids: Collection[int]) -> set[int]:

@@ -40,5 +40,9 @@ def _of_the_series(row: Row[Any]) -> ColumnElement[bool]:
     return and_(
         arrival.c.called_aet == row.called_aet,
         arrival.c.calling_aet == row.calling_aet,
-        arrival.c.instance_id.in_(select(instance.c.id).where(instance.c.series_uid == row.series_uid)),
+        arrival.c.instance_id.in_(
+            select(instance.c.id).where(
+                instance.c.series_uid == row.series_uid, instance.c.study_uid == row.study_uid
+            )
+        ),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, select, update
 
 from service.store.database import Database
+from service.store.jobs.row_mapping import of_its_series
 from service.store.jobs.transitions import HistoryLine, add_history_line
 from service.store.states import EventKind, JobState
 from service.store.tables.schema import arrival, delivery, instance, job
@@ -74,7 +75,7 @@ def _by_job(connection: Connection, ids: Collection[int]) -> dict[Any, list[str]
     query = (
         select(job.c.id, job.c.state, instance.c.sop_instance_uid)
         .select_from(instance)
-        .join(job, job.c.series_uid == instance.c.series_uid)
+        .join(job, of_its_series())
         .join(arrival, came_for_it)
         .where(instance.c.id.in_(ids), job.c.superseded_by.is_(None))
         .order_by(job.c.id, instance.c.sop_instance_uid)

@@ -93,11 +93,12 @@ class JobRepository:
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
-    def instances_of_series(self, series_uid: str) -> list[StoredInstance]:
-        """Give everything recorded of a series, CT or not, by SOP Instance UID."""
-        query = (
-            select(instance).where(instance.c.series_uid == series_uid).order_by(instance.c.sop_instance_uid)
-        )
+    def instances_of_series(self, series_uid: str, *, study_uid: str = "") -> list[StoredInstance]:
+        """Give everything recorded of a series, CT or not, by SOP Instance UID; of one study where it is named."""
+        query = select(instance).where(instance.c.series_uid == series_uid)
+        if study_uid:
+            query = query.where(instance.c.study_uid == study_uid)
+        query = query.order_by(instance.c.sop_instance_uid, instance.c.study_uid)
         with self._database.reading() as connection:
             return [instance_of(row) for row in connection.execute(query)]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
 from service.store.records import OpenJob, StoredFile, StoredInstance
 from service.store.tables.schema import arrival, instance, job
@@ -18,12 +18,17 @@ def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
     rows = connection.execute(
         select(instance)
         .select_from(job)
-        .join(instance, instance.c.series_uid == job.c.series_uid)
+        .join(instance, of_its_series())
         .join(arrival, and_(arrival.c.instance_id == instance.c.id, came_for_it))
         .where(job.c.id == job_id, instance.c.removed_at.is_(None))
         .order_by(instance.c.sop_instance_uid)
     )
     return [instance_of(row) for row in rows]
+
+
+def of_its_series() -> ColumnElement[bool]:
+    """Tell, in SQL, whether an instance is of the series of a job."""
+    return and_(instance.c.series_uid == job.c.series_uid, instance.c.study_uid == job.c.study_uid)
 
 
 def instance_of(row: Row[Any]) -> StoredInstance:

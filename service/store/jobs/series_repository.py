@@ -9,10 +9,19 @@ from sqlalchemy.exc import IntegrityError
 
 from service.store.database import Database
 from service.store.jobs.integrity import mark_damaged
+from service.store.jobs.replacement import replacement
 from service.store.jobs.row_mapping import instances_of, open_job_of
+from service.store.jobs.split_series import elsewhere, merge
 from service.store.jobs.study_series import series_of
-from service.store.jobs.transitions import Transition, lock, move
-from service.store.records import CT_SOP_CLASSES, ContouringOrder, OpenJob, StoredInstance, StudySeries
+from service.store.jobs.transitions import Transition, lock, move, note_once
+from service.store.records import (
+    CT_SOP_CLASSES,
+    ContouringOrder,
+    Elsewhere,
+    OpenJob,
+    StoredInstance,
+    StudySeries,
+)
 from service.store.states import FORGOTTEN, OPEN, CloseOutcome, EventKind, JobState
 from service.store.tables.schema import instance, job
 
@@ -46,10 +55,11 @@ class SeriesRepository:
             step = Transition(to=JobState.WAITING, kind=EventKind.HELD, sources=OPEN, message=reason)
             return move(connection, row, step, self._database.clock(), reason=reason)
 
-    def others_in_series(self, series_uid: str) -> int:
+    def others_in_series(self, study_uid: str, series_uid: str) -> int:
         """Give the number of recorded objects of a series that are no CT images."""
         query = select(func.count()).where(
             instance.c.series_uid == series_uid,
+            instance.c.study_uid == study_uid,
             instance.c.sop_class_uid.not_in(CT_SOP_CLASSES),
             instance.c.removed_at.is_(None),
         )
@@ -83,12 +93,40 @@ class SeriesRepository:
 
         False, and nothing is done: a slice came or the state moved meanwhile, look again.
         """
+        step = Transition(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
+        return self._end(seen, step, reason=reason, rule=rule)
+
+    def nothing_to_contour(self, seen: OpenJob, reason: str) -> bool:
+        """End an open job of which nobody wants contours; no failure, and nobody is told. False as in refuse()."""
+        kind, state = EventKind.NOTHING_TO_CONTOUR, JobState.NOTHING_TO_CONTOUR
+        return self._end(seen, Transition(to=state, kind=kind, sources=OPEN, message=reason), reason=reason)
+
+    def give_way(self, seen: OpenJob, to: int, reason: str) -> bool:
+        """End an open job for another one that has all of its images. False as in refuse()."""
+        step = Transition(to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=OPEN, message=reason)
+        return self._end(seen, step, reason=reason, superseded_by=to)
+
+    def elsewhere(self, seen: OpenJob) -> list[Elsewhere]:
+        """Give the images of the job's series that came from or to another AE title and that the job lacks."""
+        with self._database.reading() as connection:
+            return elsewhere(connection, seen)
+
+    def merge(self, seen: OpenJob) -> int:
+        """Let the job have every image of its series that came from or to another AE title; give their number."""
+        with self._database.writing() as connection:
+            return merge(self._database, connection, seen)
+
+    def note(self, job_id: int, message: str) -> None:
+        """Add a note to a job's history that is not there yet."""
+        with self._database.writing() as connection:
+            note_once(connection, job_id, message, self._database.clock())
+
+    def _end(self, seen: OpenJob, step: Transition, **values: Any) -> bool:
         with self._database.writing() as connection:
             row = lock(connection, seen.id)
             if row is None or row.slice_count != seen.slice_count:
                 return False
-            step = Transition(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
-            return move(connection, row, step, self._database.clock(), reason=reason, rule=rule)
+            return move(connection, row, step, self._database.clock(), **values)
 
     def damaged(self, path: str) -> None:
         """Note that an image's stored file is damaged: sent again, it is replaced."""
@@ -116,7 +154,9 @@ class SeriesRepository:
                     step,
                     now,
                     **contoured_by,
+                    **replacement(connection, row, order.rule),
                     priority=order.priority,
+                    doubt=order.doubt,
                     queued_at=now,
                     reason="",
                 )
@@ -133,6 +173,7 @@ class SeriesRepository:
             select(job.c.id).where(
                 *same,
                 job.c.series_uid == row.series_uid,
+                job.c.study_uid == row.study_uid,
                 job.c.calling_aet == row.calling_aet,
                 job.c.pass_number == row.pass_number,
                 job.c.state.not_in(FORGOTTEN),

@@ -80,6 +80,19 @@ def add_history_line(connection: Connection, job_id: int, at: datetime, line: Hi
     )
 
 
+def note_once(connection: Connection, job_id: int, message: str, at: datetime) -> None:
+    """Add a note to a job's history, unless it is there."""
+    row = lock(connection, job_id)
+    if row is None:
+        return
+    said = select(job_event.c.id).where(job_event.c.job_id == job_id, job_event.c.message == message)
+    if connection.execute(said.limit(1)).first() is None:
+        state = JobState(row.state)
+        add_history_line(
+            connection, job_id, at, HistoryLine(kind=EventKind.NOTE, source=state, to=state, message=message)
+        )
+
+
 def withdraw_deliveries(connection: Connection, job_id: int, reason: str) -> None:
     """Stop the deliveries of a job that have not begun; one that is being sent ends by itself."""
     connection.execute(

@@ -25,16 +25,15 @@ ONE_EVENT_EVERY = timedelta(seconds=60)  # a series that is sent again is one ev
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class SeriesKey:
-    """Whose job a slice belongs to: one series, sent by one AE title to one AE title."""
+    """Whose job a slice belongs to: one series of one study, sent by one AE title to one AE title."""
 
     series_uid: str
+    study_uid: str
     called_aet: str
     calling_aet: str
 
 
-def open_version(
-    database: Database, connection: Connection, requester: SeriesKey, study_uid: str
-) -> Row[Any]:
+def open_version(database: Database, connection: Connection, requester: SeriesKey) -> Row[Any]:
     """Give the job that takes the requester's new images, locked; a new version where the latest is sealed or ended.
 
     The version after a cancelled one is cancelled too: its images are kept, and `retry` contours them.
@@ -46,9 +45,7 @@ def open_version(
         if latest is not None and latest.state is JobState.CANCELLED and latest.content_hash is None:
             return latest
         opened = (
-            _first(database, connection, requester, study_uid)
-            if latest is None
-            else _next(database, connection, latest)
+            _first(database, connection, requester) if latest is None else _next(database, connection, latest)
         )
         if opened is not None:
             return opened  # otherwise another process opened it a moment ago
@@ -146,9 +143,7 @@ def _next(database: Database, connection: Connection, latest: Row[Any]) -> Row[A
     return open_next_version(database, connection, latest, reason, state=JobState.CANCELLED)
 
 
-def _first(
-    database: Database, connection: Connection, requester: SeriesKey, study_uid: str
-) -> Row[Any] | None:
+def _first(database: Database, connection: Connection, requester: SeriesKey) -> Row[Any] | None:
     now = database.clock()
     opened = _insert(
         database,
@@ -157,7 +152,7 @@ def _first(
         version=1,
         state=JobState.RECEIVED,
         series_uid=requester.series_uid,
-        study_uid=study_uid,
+        study_uid=requester.study_uid,
         called_aet=requester.called_aet,
         calling_aet=requester.calling_aet,
         received_at=now,
@@ -184,6 +179,7 @@ def _latest(connection: Connection, requester: SeriesKey) -> Row[Any] | None:
 def _belongs_to(requester: SeriesKey) -> ColumnElement[bool]:
     return and_(
         job.c.series_uid == requester.series_uid,
+        job.c.study_uid == requester.study_uid,
         job.c.called_aet == requester.called_aet,
         job.c.calling_aet == requester.calling_aet,
     )

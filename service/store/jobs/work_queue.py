@@ -10,6 +10,7 @@ from service.store.audit.log import AuditEvent, AuditKind, audit_job
 from service.store.database import Database
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.outputs import delivery_rows
+from service.store.jobs.replacement import replaced_by
 from service.store.jobs.row_mapping import instances_of
 from service.store.jobs.transitions import NO_LEASE, HistoryLine, Transition, add_history_line, lock, move
 from service.store.records import ClaimedJob, OutputFile, StoredInstance
@@ -224,6 +225,11 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         lease_number=row.lease_number + 1,
         received_at=row.received_at,
         queued_at=row.queued_at,
+        slice_count=row.slice_count,
+        expected_images=row.expected_images,
+        doubt=row.doubt,
+        set_version=row.set_version,
+        replaces=replaced_by(connection, row),
     )
 
 

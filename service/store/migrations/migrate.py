@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.errors import Refused
 from service.store.database import make_engine, translated
 from service.store.files.part_files import translated as disk_translated
 
@@ -23,12 +26,15 @@ def upgrade(url: str) -> None:
         Refused: the database was made by a newer version of this program.
     """
     engine = make_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _without_foreign_keys)
     try:
         with _one_at_a_time(url), translated(), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             if _version(connection) != newest():
                 _migrate(connection)
+                _check_foreign_keys(connection)
     finally:
         engine.dispose()
 
@@ -50,6 +56,22 @@ def _migrate(connection: Connection) -> None:
     from service.store.migrations.schema_history import migrate  # with alembic, that most starts do without
 
     migrate(connection, MIGRATIONS)
+
+
+def _without_foreign_keys(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    """SQLite changes a table by copying and dropping it, which its keys would forbid (sqlite.org/lang_altertable)."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    cursor.close()
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        broken = connection.execute(text("PRAGMA foreign_key_check")).first()
+        if broken is not None:
+            raise Refused(
+                f"the database cannot be brought to this version's schema: row {broken[1]} of {broken[0]}"
+            )
 
 
 @contextmanager

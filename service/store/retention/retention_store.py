@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, f
 
 from service.store.database import Database
 from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
+from service.store.jobs.row_mapping import of_its_series
 from service.store.records import StoredFile
 from service.store.states import DeliveryState, JobState
 from service.store.tables.schema import arrival, delivery, instance, job, job_event, removal
 
 # Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
-ENDED = frozenset({JobState.REFUSED, JobState.CANCELLED, JobState.SUPERSEDED})
+ENDED = frozenset({JobState.REFUSED, JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED})
 # What a destination is still to get, or to confirm. Rejected and parked ones stand in a job that is parked, or that a fallback served.
 AWAITED = frozenset(
     {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
@@ -206,7 +207,7 @@ def _has_job() -> Condition:
 def _has_the_image() -> Condition:
     return and_(
         arrival.c.instance_id == instance.c.id,
-        job.c.series_uid == instance.c.series_uid,
+        of_its_series(),
         job.c.called_aet == arrival.c.called_aet,
         job.c.calling_aet == arrival.c.calling_aet,
         job.c.version >= arrival.c.version,

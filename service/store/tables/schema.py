@@ -66,7 +66,7 @@ instance = Table(
     "instance",
     METADATA,
     Column("id", ROW_ID, primary_key=True),
-    Column("sop_instance_uid", String(64), nullable=False, unique=True),
+    Column("sop_instance_uid", String(64), nullable=False),
     Column("sop_class_uid", String(64), nullable=False),
     Column("series_uid", String(64), nullable=False, index=True),
     Column("study_uid", String(64), nullable=False, index=True),
@@ -81,6 +81,8 @@ instance = Table(
     Column("removed_at", UtcTime),  # by retention: the row stays, the file goes
     Column("verified_at", UtcTime),
     Column("damaged_at", UtcTime),  # the file was found missing or with another checksum
+    # An archive that moves a series to another study keeps its UIDs: the study is a part of the identity.
+    UniqueConstraint("sop_instance_uid", "study_uid", name="instance_once"),
 )
 
 job = Table(
@@ -116,12 +118,16 @@ job = Table(
     Column("finished_at", UtcTime),
     Column("delivered_at", UtcTime),
     Column("superseded_by", JOB_ID, ForeignKey("job.id")),
+    Column("set_version", Integer, nullable=False, server_default="1"),  # counts the sets sent of a series
+    # The job whose structure set this one's replaces.
+    Column("replaces", JOB_ID, ForeignKey("job.id", name="job_replaces")),
+    Column("doubt", Text, nullable=False, server_default=""),  # why the series may not be whole
     Column("result_path", String(255)),
     Column("result_size_bytes", BigInteger),
     Column("result_sha256", String(64)),
     Column("notice_due_at", UtcTime),  # since when the job has failed for good and nobody was told
     Column("notice_decided", Boolean, nullable=False, server_default=false()),  # once a job version
-    UniqueConstraint("series_uid", "called_aet", "calling_aet", "version", name="job_version"),
+    UniqueConstraint("series_uid", "study_uid", "called_aet", "calling_aet", "version", name="job_version"),
     CheckConstraint("(state = 'running') = (lease_owner IS NOT NULL)", name="job_running_has_worker"),
     CheckConstraint(
         "state NOT IN ('queued', 'running', 'delivering', 'done', 'failed', 'parked') OR content_hash IS NOT NULL",
@@ -136,6 +142,7 @@ job = Table(
 Index(
     "job_open",
     job.c.series_uid,
+    job.c.study_uid,
     job.c.called_aet,
     job.c.calling_aet,
     unique=True,
@@ -146,6 +153,7 @@ Index(
 Index(
     "job_content",
     job.c.series_uid,
+    job.c.study_uid,
     job.c.content_hash,
     job.c.rule,
     job.c.model,

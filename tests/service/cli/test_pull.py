@@ -38,7 +38,10 @@ pytestmark = [
 ]
 
 SLICES = len(small_volume().array_zyx)
-ANNA, BERTA = Identity(patient_id="ANNA-4711", study="a"), Identity(patient_id="BERTA-4711", study="b")
+ANNA, BERTA = (
+    Identity(patient_id="ANNA-4711", study="a"),
+    Identity(patient_id="BERTA-4711", study="b"),
+)
 
 
 @pytest.fixture(scope="module")

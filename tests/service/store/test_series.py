@@ -164,4 +164,4 @@ def test_the_series_of_a_study_are_told_with_what_became_of_them(node: Node) -> 
 
 def test_objects_of_a_series_that_are_no_ct_images_are_counted_apart(node: Node) -> None:
     node.receive(received(1), received(2, sop_class=RT_DOSE), received(3, sop_class=RT_DOSE))
-    assert node.series.others_in_series("1.2.3.7") == 2
+    assert node.series.others_in_series("1.2.3", "1.2.3.7") == 2
