@@ -1,7 +1,7 @@
 """What a structure is called in code: SNOMED CT as DICOM uses it, else the catalogue's own code, else a private one.
 
-The SNOMED codes are those of PS3.16 CID 4, 7150, 7151 and 7153; a test looks each up in pydicom's copy of the
-standard. No code is guessed: a structure without one gets a code of this project's private scheme.
+The SNOMED codes of structures stand in the catalogue; a test looks each up in pydicom's copy of the standard. No
+code is guessed: a structure without one gets a code of this project's private scheme.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 
-from imaging.structures import Code, InterpretedType, Structure
+from imaging.structures import CATALOGUE, Code, InterpretedType, Laterality, Structure
 
 PRIVATE_SCHEME = "99CONTOURNODE"
 
@@ -35,15 +35,11 @@ MEAN_PROBABILITY = Code(
     value="MEAN-PROBABILITY", scheme=PRIVATE_SCHEME, meaning="Mean probability inside the segment"
 )
 
-_PAROTID = Code(value="45289007", scheme="SCT", meaning="Parotid gland")
-SNOMED_BY_FMA: dict[str, tuple[Code, Code | None]] = {
-    "79876": (Code(value="119238007", scheme="SCT", meaning="Brain Stem"), None),
-    "7647": (Code(value="2748008", scheme="SCT", meaning="Spinal cord"), None),
-    "59797": (_PAROTID, RIGHT),
-    "59798": (_PAROTID, LEFT),
-    "55097": (Code(value="4596009", scheme="SCT", meaning="Larynx"), None),
-    "52748": (Code(value="91609006", scheme="SCT", meaning="Mandible"), None),
-    "7131": (Code(value="32849002", scheme="SCT", meaning="Esophagus"), None),
+_SIDES: dict[Laterality | None, Code | None] = {Laterality.RIGHT: RIGHT, Laterality.LEFT: LEFT, None: None}
+_BY_CONCEPT = {
+    (known.concept.scheme, known.concept.value): known
+    for known in CATALOGUE.values()
+    if known.concept is not None and known.concept.scheme == "FMA"
 }
 _ANATOMY = frozenset({InterpretedType.ORGAN, InterpretedType.EXTERNAL, InterpretedType.CAVITY})
 _OBJECTS = frozenset(
@@ -78,9 +74,12 @@ class Property:
 def property_of(structure: Structure) -> Property:
     """The codes of a structure; a private code, with the catalogue's name as its meaning, where there are no others."""
     concept = structure.concept
+    known = _BY_CONCEPT.get((concept.scheme, concept.value)) if concept else None
     kind, laterality = concept or _private(structure), None
-    if concept and concept.scheme == "FMA" and concept.value in SNOMED_BY_FMA:
-        kind, laterality = SNOMED_BY_FMA[concept.value]
+    if known is not None and known.snomed is not None:
+        kind, laterality = known.snomed, _SIDES[known.laterality]
+    elif concept is not None and concept == structure.snomed:
+        laterality = _SIDES[structure.laterality]
     return Property(category=_category(structure.interpreted_type), type=kind, laterality=laterality)
 
 

@@ -18,6 +18,7 @@ from imaging.outputs import (
 )
 from imaging.rtstruct.writing import Producer, StructureSetRequest, write_structure_set
 from imaging.validation import Severity, refusal, validate
+from inference.structures import own_structures
 from service.config import CompanionObject, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
@@ -68,7 +69,8 @@ def build_outputs(
         )
     rule, settings = order.rule, order.settings
     segmentation = contoured.segmentation
-    applied = apply(order.template, segmentation.masks, contoured.series.volume)
+    own = own_structures(contoured.contract)
+    applied = apply(order.template, segmentation.masks, contoured.series.volume, own)
     names = settings.destinations_for(rule, job.calling_aet)
     result = (contoured, applied)
     try:

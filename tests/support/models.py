@@ -4,6 +4,8 @@ from typing import Any
 
 from inference.contract import ModelContract
 
+HN_CODES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus")
+
 
 def contract_document(
     name: str = "moody", codes: tuple[str, ...] = tuple("ABCDEFGHI"), **changes: Any

@@ -3,7 +3,7 @@ from pydicom.sr import _concepts_dict
 from pydicom.sr.coding import Code as StandardCode
 
 from imaging.outputs import concepts
-from imaging.outputs.concepts import PRIVATE_SCHEME, SNOMED_BY_FMA, property_of
+from imaging.outputs.concepts import PRIVATE_SCHEME, property_of
 from imaging.structures import CATALOGUE, Code, InterpretedType, Structure
 
 STANDARD = {"SCT", "DCM", "UCUM", "LN"}
@@ -22,7 +22,7 @@ def is_known(code: Code) -> bool:
     )
 
 
-@pytest.mark.parametrize("code", [*NAMED.values(), *(code for code, _ in SNOMED_BY_FMA.values())])
+@pytest.mark.parametrize("code", [*NAMED.values(), *(s.snomed for s in CATALOGUE.values() if s.snomed)])
 def test_every_code_of_the_standard_is_in_the_standard(code: Code) -> None:
     assert is_known(code), code
 
@@ -33,7 +33,14 @@ def test_every_structure_of_the_catalogue_that_is_mapped_means_the_same() -> Non
     assert meant["Parotid_L"].laterality == concepts.LEFT
     for code in ("Larynx", "Mandible", "Esophagus"):
         assert meant[code].type.meaning == code
-    assert all(p.category == concepts.ANATOMICAL_STRUCTURE for p in meant.values() if p.type.scheme == "SCT")
+    assert meant["Femur_Head_L"].type.meaning == "Femoral head"
+    assert meant["Femur_Head_L"].laterality == concepts.LEFT
+    assert meant["V_Iliac_R"].laterality == concepts.RIGHT, "also where the concept is SNOMED CT's own"
+    assert meant["Atrium_L"].laterality is None, "the code itself is the left atrium"
+    targets = {"GTV", "CTV", "PTV"}
+    for code, found in meant.items():
+        is_target = CATALOGUE[code].interpreted_type.value in targets
+        assert (found.category == concepts.ANATOMICAL_STRUCTURE) is not is_target
 
 
 def structure(kind: InterpretedType, concept: Code | None) -> Structure:
@@ -43,7 +50,7 @@ def structure(kind: InterpretedType, concept: Code | None) -> Structure:
 
 
 def test_a_code_that_is_not_mapped_goes_out_as_the_catalogue_has_it() -> None:
-    own = Code(value="7088", scheme="FMA", meaning="Heart")
+    own = Code(value="7203", scheme="FMA", meaning="Kidney")
     assert property_of(structure(InterpretedType.ORGAN, own)).type == own
 
 

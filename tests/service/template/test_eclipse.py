@@ -2,14 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from imaging.structures import CATALOGUE, InterpretedType
+from imaging.structures import InterpretedType
 from service.template import TemplateRefused
 from service.template.eclipse import read_eclipse
 from service.template.imported import ImportedTemplate
 from service.template.load import parse_template
+from tests.support.models import HN_CODES
 
 FILE = Path(__file__).parent / "files/eclipse-head-neck.xml"
-CODES = tuple(CATALOGUE)
+CODES = HN_CODES
 
 
 def imported() -> ImportedTemplate:
