@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from inference.errors import ContractRefused
@@ -22,10 +23,13 @@ from training.preparation.errors import PreparationRefused
 from training.preparation.prepare import Wish, prepare
 from training.progress import shown, silent
 from training.publish import NotPublished, comparison_images, publish
-from training.recipe import Recipe, RecipeRefused, load_recipe
-from training.run_record import begin
+from training.recipe import Recipe, RecipeRefused, load_recipe, load_recipe_json
+from training.run_record import RECIPE_FILE, THRESHOLDS_FILE, begin, write_thresholds
 from training.split import SplitRefused
+from training.study import load_study, run_study
+from training.thresholds import chosen_thresholds
 from training.trial import trial
+from training.validation import as_table, scores
 
 _REFUSALS = (
     ContractRefused, DatasetRefused, NotForTraining, NotPublished, PreparationRefused, RecipeRefused, SplitRefused,
@@ -124,6 +128,38 @@ def _publish(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _thresholds(parsed: argparse.Namespace) -> int:
+    torch.set_num_threads(parsed.threads)
+    task = OrganTask(load_recipe_json(parsed.run / RECIPE_FILE), _source(parsed))
+    chosen, table = chosen_thresholds(task, parsed.run / "best.pt", parsed.patients)
+    for code, row in table.items():
+        print(
+            code, {threshold: round(float(np.mean(values)), 4) for threshold, values in row.items() if values}
+        )
+    write_thresholds(parsed.run, chosen)
+    print(f"{parsed.run / THRESHOLDS_FILE}: {chosen}")
+    return 0
+
+
+def _validate(parsed: argparse.Namespace) -> int:
+    torch.set_num_threads(parsed.threads)
+    found = []
+    for score in scores(parsed.version, _source(parsed)):
+        _said(
+            f"{score.patient} {score.structure}: Dice {score.dice:.3f}, surface Dice {score.surface_dice:.3f}"
+        )
+        found.append(score)
+    print(as_table(found))
+    return 0
+
+
+def _study(parsed: argparse.Namespace) -> int:
+    torch.set_num_threads(parsed.threads)
+    study, source = load_study(parsed.study), _source(parsed)
+    print(run_study(study, source, parsed.data or parsed.openkbp, parsed.out, said=_said, show=shown))
+    return 0
+
+
 def _task(parsed: argparse.Namespace) -> tuple[Recipe, OrganTask]:
     torch.set_num_threads(parsed.threads)
     recipe = load_recipe(parsed.recipe)
@@ -173,6 +209,29 @@ def _parser() -> argparse.ArgumentParser:
         if name == "run":
             verb.add_argument("--out", type=Path, required=True, help="the run's folder")
             verb.add_argument("--no-trial", action="store_true", help="begin at once")
+    _model_verbs(verbs)
+    return parser
+
+
+def _model_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    chosen = verbs.add_parser(
+        "thresholds", help="choose a run's thresholds on training patients, for its version"
+    )
+    chosen.set_defaults(run_verb=_thresholds)
+    chosen.add_argument("run", type=Path, help="the run's folder")
+    chosen.add_argument("--patients", type=int, default=24, help="how many training patients (default: 24)")
+    scored = verbs.add_parser("validate", help="score a published version on the validation patients")
+    scored.set_defaults(run_verb=_validate)
+    scored.add_argument("version", type=Path, help="a version's folder, as model_repository/hn_oar/2")
+    compared = verbs.add_parser("study", help="train recipes side by side, and print their table")
+    compared.set_defaults(run_verb=_study)
+    compared.add_argument("study", type=Path, help="a study file (TOML)")
+    compared.add_argument(
+        "--out", type=Path, required=True, help="folder of the runs; what is there is not repeated"
+    )
+    for verb in (chosen, scored, compared):
+        verb.add_argument("--threads", type=int, default=2)
+        _data(verb)
     published = verbs.add_parser("publish", help="a run as the next version of a Triton model")
     published.set_defaults(run_verb=_publish)
     published.add_argument("run", type=Path, help="the run's folder")
@@ -181,7 +240,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     published.add_argument("--weights", choices=("best", "last"), default="best")
     _data(published)
-    return parser
 
 
 def _data(verb: argparse.ArgumentParser) -> None:

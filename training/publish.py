@@ -19,7 +19,7 @@ from inference.server.runtimes.catalogue import load_predictor
 from inference.triton_config import pbtxt, triton_config
 from training.cases import CaseSource, Spacing
 from training.recipe import Recipe, load_recipe_json
-from training.run_record import RECIPE_FILE, RunRecord, load_record, validated
+from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
 
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 _ENTRY = """\
@@ -62,7 +62,8 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     figures = _figures(run, state, recipe)
     model = repository / recipe.contract["name"]
     known = model_versions(model) if model.is_dir() else {}
-    contract = _contract(recipe, record, figures, (max(known, default=0) + 1, content))
+    what = (max(known, default=0) + 1, content)
+    contract = _contract(recipe, record, figures, what, load_thresholds(run))
     part = model / f".{contract.version}.part"
     rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -106,9 +107,17 @@ def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
     )
 
 
-def _contract(recipe: Recipe, record: RunRecord, figures: _Figures, what: tuple[int, bytes]) -> ModelContract:
+def _contract(
+    recipe: Recipe,
+    record: RunRecord,
+    figures: _Figures,
+    what: tuple[int, bytes],
+    thresholds: dict[str, float],
+) -> ModelContract:
     version, content = what
     document = recipe.draft().model_dump(mode="json")
+    for structure in document["structures"]:
+        structure["threshold"] = thresholds.get(structure["code"], structure["threshold"])
     document |= {
         "version": version,
         "checksums": {_WEIGHTS: hashlib.sha256(content).hexdigest()},

@@ -3,13 +3,16 @@
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from evaluation.overlap import dice
+from imaging.volumes.grid import Grid
 from inference.contract import load_contract, model_versions
 from inference.server.networks.catalogue import build_network
 from inference.server.runtimes.catalogue import load_predictor
@@ -25,13 +28,16 @@ from training.organ_task import OrganTask
 from training.precision import Precision, chosen_precision
 from training.publish import NotPublished, publish
 from training.recipe import LossRecipe, Recipe, RecipeRefused, load_recipe
-from training.run_record import begin
+from training.run_record import begin, write_thresholds
 from training.split import Split, save_split
+from training.thresholds import GRID, chosen_thresholds
 from training.trial import trial
+from training.validation import as_table, scores, surface_dice
 
 CODES = ("Parotid_L", "Parotid_R", "Larynx")
 RECIPE = Path(__file__).resolve().parents[2] / "training" / "recipes" / "hn_oar.toml"
 STEPS = 240
+AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
 
 def recipe(**changes: object) -> Recipe:
@@ -299,3 +305,48 @@ def test_bf16_is_taken_only_where_the_processor_has_it() -> None:
     assert ("computes in" in forced.reason) is able
     with forced.autocast(torch.device("cpu")):
         assert (torch.ones(8, 8) @ torch.ones(8, 8)).dtype is torch.bfloat16
+
+
+def test_thresholds_come_from_training_patients_and_go_into_the_version(tmp_path: Path, run: Path) -> None:
+    """Both of a pair get one threshold; the validation patient cannot be read here at all."""
+
+    class TrainingOnly(MemorySource):
+        def case(self, name: str) -> Case:
+            assert name in ("a", "b")
+            return super().case(name)
+
+    chosen, table = chosen_thresholds(OrganTask(recipe(), TrainingOnly(cases(), CODES)), run / "best.pt", 5)
+    assert chosen["Parotid_L"] == chosen["Parotid_R"]
+    assert {len(values) for row in table.values() for values in row.values()} == {2}
+    means = {t: sum(sum(table[code][t]) for code in CODES[:2]) for t in GRID}
+    assert means[chosen["Parotid_L"]] == max(means.values())
+
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    write_thresholds(folder, {"Parotid_L": 0.35})
+    case = source().case("v")
+    contract = publish(folder, tmp_path / "models", [(case.hu_zyx, case.spacing_zyx_mm)])
+    assert [structure.threshold for structure in contract.structures] == [0.35, 0.5]
+
+
+def test_a_version_is_scored_on_validation_patients_by_its_own_files(tmp_path: Path, run: Path) -> None:
+    case = source().case("v")
+    contract = publish(run, tmp_path / "models", [(case.hu_zyx, case.spacing_zyx_mm)])
+    found = list(scores(tmp_path / "models" / "tiny" / "1", source()))
+    assert [score.patient for score in found] == ["v", "v"]
+    for score in found:
+        assert score.dice == pytest.approx(contract.provenance.validation_dice[score.structure], abs=1e-4)
+    rows = as_table(found).splitlines()
+    assert rows[-1].startswith("| mean of the 2 | | ")
+
+
+def test_surface_dice_at_3_mm_counts_what_lies_within() -> None:
+    """A cube of 10 voxels of 2 mm moved by one voxel is within 3 mm everywhere; by two, its two end faces are not."""
+    z, y, x = 24, 24, 24
+    grid = Grid(shape_zyx=(z, y, x), origin_lps=(0, 0, 0), spacing_zyx_mm=(2.0,) * 3, axes_lps=AXES)
+    cubes = [np.zeros((z, y, x), bool) for _ in range(3)]
+    for shift, cube in enumerate(cubes):
+        cube[5 + shift : 15 + shift, 5:15, 5:15] = True
+    assert surface_dice(cubes[1], cubes[0], grid) == 1.0
+    assert 0.6 < surface_dice(cubes[2], cubes[0], grid) < 0.85  # 4 of 6 faces, and the rims of the others
+    assert surface_dice(np.zeros_like(cubes[0]), cubes[0], grid) == 0.0
