@@ -32,7 +32,8 @@ from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
 from service.wiring.store import opened_store
-from training.cases import HN_STRUCTURES, Case, openkbp_cases
+from training.cases import Case
+from training.openkbp import HN_STRUCTURES, openkbp_cases
 
 UP_BACK_LEFT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 

@@ -17,7 +17,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(_with_rest_apart(sys.argv[1:] if arguments is None else arguments))
     try:
         if "settings" in parsed:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _with_rest_apart(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--` after the verb whose own options another process reads."""
+    return [*arguments[:1], "--", *arguments[1:]] if arguments[:1] == ["train"] else list(arguments)
 
 
 def _said(reason: BaseException | str, code: int) -> int:
@@ -82,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))
+    _train_verb(verbs)
     demo = _verb(verbs, "demo", "demo:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
@@ -124,6 +130,14 @@ def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb = verbs.add_parser("lint", help=what, description=what)
     takes.lint(verb)
     verb.set_defaults(command="lint:run", name="lint")
+
+
+def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The verb whose arguments another process reads: `contour-node train --help` lists them."""
+    what = "prepare data, train, try out and publish models"
+    verb = verbs.add_parser("train", help=what, description=what, add_help=False)
+    verb.add_argument("rest", nargs=argparse.REMAINDER)
+    verb.set_defaults(command="train:run", name="train")
 
 
 def _evaluate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
