@@ -14,7 +14,7 @@ import torch
 from inference.errors import ContractRefused
 from training.cases import CaseSource, NotForTraining, Subset
 from training.dataset import Dataset, DatasetRefused
-from training.distributed import joined_world
+from training.distributed import World, joined_world
 from training.loop import TrainingRun, TrainingStopped
 from training.openkbp import OpenKbp
 from training.organ_task import OrganTask
@@ -69,14 +69,14 @@ def _prepare(parsed: argparse.Namespace) -> int:
 
 
 def _trial(parsed: argparse.Namespace) -> int:
-    recipe, task = _task(parsed)
-    return _tried(recipe, task)
-
-
-def _tried(recipe: Recipe, task: OrganTask) -> int:
     with joined_world() as world:
-        precision = chosen_precision(recipe.precision, world.device)
-        found = trial(task, world, precision, _said)
+        return _tried(_task(parsed, world), world)
+
+
+def _tried(task: OrganTask, world: World) -> int:
+    recipe = task.recipe
+    precision = chosen_precision(recipe.precision, world.device)
+    found = trial(task, world, precision, _said)
     for words in found.warnings:
         print(f"warning: {words}")
     for words in found.faults:
@@ -93,20 +93,15 @@ def _said(words: str) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    recipe, task = _task(parsed)
-    new = not (parsed.out / "checkpoint.pt").exists()
-    if (
-        new
-        and not parsed.no_trial
-        and not torch.distributed.is_torchelastic_launched()
-        and _tried(recipe, task)
-    ):
-        sys.stderr.write("contour-node train: the trial found faults; nothing was trained\n")
-        return 1
     with joined_world() as world:
-        precision = chosen_precision(recipe.precision, world.device)
-        world.alone(lambda: _begun(parsed, recipe, precision))
-        run = TrainingRun(task, recipe.schedule, parsed.out, world, precision)
+        task = _task(parsed, world)
+        new = not (parsed.out / "checkpoint.pt").exists()
+        if new and not parsed.no_trial and world.size == 1 and _tried(task, world):
+            _said("contour-node train: the trial found faults; nothing was trained")
+            return 1
+        precision = chosen_precision(task.recipe.precision, world.device)
+        world.alone(lambda: _begun(parsed, task.recipe, precision))
+        run = TrainingRun(task, task.recipe.schedule, parsed.out, world, precision)
         state = run.train(shown if world.leads else silent)
         if world.leads:
             print(
@@ -160,10 +155,9 @@ def _study(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _task(parsed: argparse.Namespace) -> tuple[Recipe, OrganTask]:
+def _task(parsed: argparse.Namespace, world: World) -> OrganTask:
     torch.set_num_threads(parsed.threads)
-    recipe = load_recipe(parsed.recipe)
-    return recipe, OrganTask(recipe, _source(parsed))
+    return OrganTask(load_recipe(parsed.recipe), _source(parsed), world.device)
 
 
 def _source(parsed: argparse.Namespace) -> CaseSource:

@@ -143,9 +143,11 @@ def _write_version(folder: Path, contract: ModelContract, content: bytes) -> Non
 
 
 def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:
-    """Raise NotPublished where the version predicts another voxel than the run's network."""
-    trained = build_pipeline(contract, {"network": network}, _CPU)
-    served = load_predictor(contract, folder, _CPU)
+    """Raise NotPublished where the version predicts another voxel than the run's network; both in float32."""
+    exact = contract.native.model_copy(update={"precision": "float32"})
+    compared = contract.model_copy(update={"runtime": exact})
+    trained = build_pipeline(compared, {"network": network}, _CPU)
+    served = load_predictor(compared, folder, _CPU)
     for number, (hu, spacing) in enumerate(images, 1):
         differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())
         if differing:
