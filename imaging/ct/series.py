@@ -1,11 +1,12 @@
 """CT slices, as files in any order, to one HU volume in patient coordinates; or a refusal that says why."""
 
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag
 
 from imaging.ct.gaps import numbering_doubt
 from imaging.ct.headers import SliceHeader, check_kind, header_of, parse_header
@@ -13,7 +14,7 @@ from imaging.ct.localizers import is_localizer, set_aside
 from imaging.ct.pixels import read_hu, require_pixels
 from imaging.ct.raw_slice import RawSlice, read_raw
 from imaging.ct.stack import Stack, check_stack
-from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
+from imaging.dicom.elements import UNDEFINED, elements
 from imaging.volumes.volume import Volume
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "parse_header",
     "read_ct",
 ]
+
+
+_PIXEL_DATA, _FIRST_GROUP = 0x7FE00010, 0x00030000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +97,7 @@ def read_ct(files: Sequence[SourceFile]) -> CtSeries:
     return CtSeries(
         volume=Volume(array_zyx=array, grid=stack.grid),
         slices=tuple(_reference(headers[source]) for source in stack.order),
-        header=_dataset(files[kept[stack.order[0]]], first),
+        header=_dataset(raws[stack.order[0]]),
         study_uid=first.study_uid,
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_of_reference_uid,
@@ -139,12 +143,24 @@ def _image_header(raw: RawSlice) -> SliceHeader:
     return header_of(raw)
 
 
-def _dataset(file: SourceFile, header: SliceHeader) -> Dataset:
-    try:
-        return dcmread(io.BytesIO(file.data), stop_before_pixels=True, force=True)
-    except PARSE_ERRORS as error:
-        found = f"image {header.sop_instance_uid} cannot be read as a whole: {error}"
-        raise ImageRefused(RefusalCode.UNREADABLE, f"{found}. Send the object again.") from error
+def _dataset(raw: RawSlice) -> Dataset:
+    """The plain attributes of an image, undecoded, without its sequences and pixels.
+
+    The same walk reads them as finds the pixels: other parsers stop at what some systems write (a VR of two spaces,
+    elements behind the pixels).
+    """
+    stream = raw.stream
+    found: MutableMapping[BaseTag, DataElement | RawDataElement] = {}
+    for one in elements(stream.data, stream.start, len(stream.data), stream.encoding):
+        stop = one.start + one.length
+        if one.length == UNDEFINED or one.vr == b"SQ" or one.tag == _PIXEL_DATA or one.tag < _FIRST_GROUP:
+            continue
+        vr = one.vr.decode("ascii") if one.vr.isalpha() and one.vr.isupper() else None
+        is_implicit, is_little = not stream.encoding.explicit, stream.encoding.little
+        value = stream.data[one.start : stop]
+        tag = BaseTag(one.tag)
+        found[tag] = RawDataElement(tag, vr, len(value), value, one.start, is_implicit, is_little)
+    return Dataset(found)
 
 
 def _reference(header: SliceHeader) -> SliceReference:
