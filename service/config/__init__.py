@@ -26,7 +26,7 @@ from service.config.settings import (
 )
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsClientSettings, TlsProfile
-from service.config.values import Confirm, Destination, Peer, ProfileName
+from service.config.values import Confirm, Destination, ObjectFamily, Peer, ProfileName
 from service.config.web import WebDestination
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "NodeSettings",
     "NotifyEvent",
     "NotifySettings",
+    "ObjectFamily",
     "OnFailure",
     "Peer",
     "ProfileName",

@@ -22,7 +22,9 @@ from service.config.values import (
     Host,
     ListeningPort,
     Name,
+    ObjectFamily,
     Peer,
+    SopClassUid,
 )
 from service.config.web import WebDestination
 
@@ -54,6 +56,13 @@ class ReceiveSettings(SettingsSection):
     )
     max_object_bytes: Annotated[int, Field(ge=1048576, le=17179869184)] = Field(
         default=4294967296, description="Largest object that is kept."
+    )
+    beside_ct: tuple[ObjectFamily, ...] = Field(
+        default=tuple(ObjectFamily),
+        description="Families of objects that are kept beside CT and RT objects; [] for none. See docs/conformance.md.",
+    )
+    additional_sop_classes: tuple[SopClassUid, ...] = Field(
+        default=(), description="Further SOP classes that are kept, by UID: private ones, say."
     )
     network_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60, description="An association with no traffic for this long is aborted."

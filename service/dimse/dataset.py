@@ -18,6 +18,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_DATA = 0x7FE00010
 _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
+_SHORTEST_HEADER = 8
 _LONGEST_UID, _LONGEST_MODALITY = 64, 16
 # What some private elements have instead of a VR; as DCMTK does, a length of two bytes is read behind it.
 _NO_VR = re.compile(rb"  |\0\0|\?\?|[a-z]{2}")
@@ -100,9 +101,9 @@ class DatasetReader:
         Raises:
             MalformedDataset: the dataset ended too early, or lacks what every instance has.
         """
-        if any(self._carried):
+        if any(self._carried) and len(self._carried) < _SHORTEST_HEADER:
             raise MalformedDataset(f"{len(self._carried)} bytes behind {self._last()} are no element")
-        if self._to_skip or len(self._levels) > 1:
+        if self._to_skip or any(self._carried) or len(self._levels) > 1:
             raise MalformedDataset(f"the dataset is cut short, in {self._last()} or behind it")
         if self._inflate is not None and not self._inflate.eof:
             raise MalformedDataset("the deflated dataset is cut short")
