@@ -18,6 +18,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_DATA = 0x7FE00010
 _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
+_LONGEST_UID = 64  # characters (PS3.5 9.1)
 _MODALITY_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
@@ -110,8 +111,14 @@ class DatasetReader:
 
     def _uid(self, tag: int, name: str) -> str:
         value = self._values.get(tag, "")
+        if not value:
+            raise MalformedDataset(f"{name} {elements.text(tag)} is missing")
+        if len(value) > _LONGEST_UID:
+            raise MalformedDataset(
+                f"{name} {elements.text(tag)} has {len(value)} characters, longer than {_LONGEST_UID}"
+            )
         if not _UID.fullmatch(value):
-            raise MalformedDataset(f"{name} {elements.text(tag)} is missing or not a UID")
+            raise MalformedDataset(f"{name} {elements.text(tag)} is not a UID")
         return value
 
     def _modality(self) -> str:
