@@ -80,7 +80,7 @@ class CtSeries:
     set_aside: tuple[
         str, ...
     ] = ()  # SOP Instance UIDs of localizers that are in the series but not in the volume
-    notes: tuple[str, ...] = ()  # what its headers and pixels leave to be known, for the job's history
+    notes: tuple[str, ...] = ()  # what was made of pixels that are padding
 
 
 def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> CtSeries:
@@ -93,9 +93,10 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
     kept = [index for index, raw in enumerate(everything) if not is_localizer(raw)]
     raws = [everything[index] for index in kept]
     headers = [_image_header(raw) for raw in raws]
-    units = [check_units(raw, rescale_types) for raw in raws]
+    for raw in raws:
+        check_units(raw, rescale_types)
     localizers = set_aside([raw for raw in everything if is_localizer(raw)], headers)
-    alike = check_one_patient(headers)
+    check_one_patient(headers)
     stack = check_stack(headers)
     array = np.empty(stack.grid.shape_zyx, np.int16)
     padded = [read_hu(raws[source], array[index]) for index, source in enumerate(stack.order)]
@@ -109,7 +110,7 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
         frame_of_reference_uid=first.frame_of_reference_uid,
         patient_position=first.patient_position,
         set_aside=localizers,
-        notes=_notes(units, alike, stack.notes, padding_notes(padded)),
+        notes=padding_notes(padded),
     )
 
 

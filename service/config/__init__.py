@@ -1,6 +1,7 @@
 """Settings: the only reader of the settings file and of the environment."""
 
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
+from service.config.checks import Doubted
 from service.config.document import SettingLine, setting_lines
 from service.config.listeners import Sender, TlsServerSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
@@ -38,6 +39,7 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
+    "Doubted",
     "LogFormat",
     "LogLevel",
     "MailSecurity",

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from service.config.audit import AuditSettings
+from service.config.checks import ChecksSettings
 from service.config.listeners import Sender, TlsServerSettings
 from service.config.monitor import MonitorSettings
 from service.config.node import DatabaseSettings, NodeSettings
@@ -169,6 +170,9 @@ class Settings(SettingsSection):
     database: DatabaseSettings = Field(default=DatabaseSettings(), description="Where jobs are recorded.")
     triton: TritonSettings = Field(default=TritonSettings(), description="The inference server.")
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
+    checks: ChecksSettings = Field(
+        default=ChecksSettings(), description="What images may say and be contoured all the same."
+    )
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
     keep: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")

@@ -118,13 +118,15 @@ class DatasetReader:
 
     def _uid(self, tag: int, name: str) -> str:
         value = self._values.get(tag, "")
-        if _UID.fullmatch(value):
-            return value
         if not value:
             raise MalformedDataset(f"{name} {elements.text(tag)} is missing")
         if len(value) > _LONGEST_UID:
-            raise MalformedDataset(f"{name} {elements.text(tag)} has {len(value)} characters, 64 may be")
-        raise MalformedDataset(f"{name} {elements.text(tag)} is no UID: digits and dots")
+            raise MalformedDataset(
+                f"{name} {elements.text(tag)} has {len(value)} characters, longer than {_LONGEST_UID}"
+            )
+        if not _UID.fullmatch(value):
+            raise MalformedDataset(f"{name} {elements.text(tag)} is not a UID")
+        return value
 
     def _modality(self) -> str:
         """As it is stated; "" where it is missing or no short text: whether an image is a CT is judged later."""

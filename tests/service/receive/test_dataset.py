@@ -78,6 +78,15 @@ def test_what_every_instance_has_must_be_there(keyword, message):
         read(buffer.getvalue(), EXPLICIT)
 
 
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_a_uid_that_is_too_long_is_told_as_such():
+    ds = ct_slice()
+    ds.StudyInstanceUID = STUDY + ".1" * ((71 - len(STUDY)) // 2 + 1)
+    length = len(ds.StudyInstanceUID)
+    with pytest.raises(MalformedDataset, match=rf"\(0020,000D\) has {length} characters, longer than 64"):
+        read(encoded(ds, EXPLICIT), EXPLICIT)
+
+
 def test_identifiers_inside_a_sequence_do_not_count():
     ds = ct_slice()
     ds.ReferencedImageSequence[0].StudyInstanceUID = "9.9.9"

@@ -195,11 +195,11 @@ REFUSED = {
         lambda d: without(0x0020000E, d).replace(
             PIXELS, explicit(0x0020000E, b"UI", b"1." * 35 + b"1\0") + PIXELS
         ),
-        "Series Instance UID (0020,000E) has 71 characters, 64 may be",
+        "Series Instance UID (0020,000E) has 71 characters, longer than 64",
     ),
     "a series UID with letters": (
         lambda d: without(0x0020000E, d).replace(PIXELS, explicit(0x0020000E, b"UI", b"1.2.A") + PIXELS),
-        "Series Instance UID (0020,000E) is no UID: digits and dots",
+        "Series Instance UID (0020,000E) is not a UID",
     ),
 }
 
