@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from service.config import Settings
+from service.monitor.alarms import alarms
 from service.monitor.heartbeat_thread import HeartbeatThread
+from service.monitor.metrics import metrics_page
 from service.monitor.monitor import Monitor, look_once
 from service.monitor.pages import StatusPages
 from service.store import Database, Heartbeats, JobState, NotificationQueue
@@ -19,7 +21,7 @@ from tests.support.arrivals import received
 from tests.support.destinations import VERIFICATION, Behaviour, Destination
 
 EVERYTHING = [{"name": "physics", "min_interval_s": 0, "webhook": {"url": "http://127.0.0.1:9/"}}]
-ROLES = ("receive", "assemble", "work", "send", "keep")
+ROLES = ("receive", "assemble", "work", "send", "retention")
 
 
 def told(watched: Watched) -> list[tuple[str, str]]:
@@ -51,11 +53,29 @@ def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched
 def test_a_role_that_is_silent_is_down_and_the_node_not_ready(watched: Watched) -> None:
     beat(watched)
     watched.clock.tick(61)
-    beat(watched, ("receive", "assemble", "work", "keep"))
+    beat(watched, ("receive", "assemble", "work", "retention"))
     view = watched.watcher().look()
     assert not view.is_ready
     assert view.check("role send").reason == "no sign of life for 61 s; is `contour-node send` running?"
     assert [check.name for check in view.checks if not check.ok] == ["role send"]
+
+
+@pytest.mark.parametrize("silent_s", [0, 61, 86400])
+def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
+    watched: Watched, silent_s: float
+) -> None:
+    """Rows that the roles ``keep`` and ``watch`` left behind before an upgrade."""
+    beat(watched, ("keep", "watch"))
+    watched.clock.tick(silent_s)
+    beat(watched)
+    settings = watched.settings()
+    view = watched.watcher().look()
+    assert view.is_ready
+    assert list(alarms(settings, view, ())) == []
+    if silent_s > settings.watch.silent_s:
+        page = metrics_page(settings, view).decode()
+        assert 'role="retention"' in page
+        assert 'role="keep"' not in page
 
 
 def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None:
@@ -192,7 +212,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
     watched.clock.tick(91)
     old = pages.answer("/health/ready", "")
     assert old.status is HTTPStatus.SERVICE_UNAVAILABLE
-    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the watch hangs"
+    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the monitor hangs"
 
 
 @pytest.mark.parametrize(
