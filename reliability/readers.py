@@ -23,7 +23,8 @@ from reliability import mutations, text_mutations
 from reliability.dicom_marks import ElementEncoding
 from reliability.samples import ct_sources, ct_variants, structure_set_variants
 from reliability.wire import BIG_ENDIAN, DEFLATED, IMPLICIT
-from service.cli import arguments, validate
+from service.cli import arguments
+from service.cli import validate as validate_command
 from service.config import SettingsRefused, load_settings
 from service.errors import Refused
 from service.scu.part10 import look_at
@@ -150,7 +151,7 @@ def _validate(data: bytes) -> object:
 
     def run(path: Path) -> int:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-            return validate.run(parser.parse_args([str(path), "--json", "--ct", str(path.parent)]))
+            return validate_command.run(parser.parse_args([str(path), "--json", "--ct", str(path.parent)]))
 
     return _with_file(run)(data)
 

@@ -16,19 +16,22 @@ RENAMED_COMMANDS = {"keep": "retention", "watch": "monitor", "lint": "validate"}
 Command = Callable[[argparse.Namespace], int]
 
 
+class WrongCommand(Exception):
+    """The command line names a command that does not exist."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0] in RENAMED_COMMANDS:
-        return _said(f"the command {words[0]} is now called {RENAMED_COMMANDS[words[0]]}", 2)
-    parsed = _parser().parse_args(_with_rest_apart(words))
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        _refuse_renamed(words)
+        parsed = _parser().parse_args(_with_rest_apart(words))
         if "settings" in parsed:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
         # By name: this imports what the verb needs, and nothing of the others.
         command: Command = resolve_name(f"service.cli.{parsed.command}")
         return command(parsed)
-    except SettingsRefused as reason:
+    except (SettingsRefused, WrongCommand) as reason:
         return _said(reason, 2)
     except ModuleNotFoundError as missing:
         if missing.name not in EVALUATION_LIBRARIES:
@@ -38,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _refuse_renamed(words: Sequence[str]) -> None:
+    if words and words[0] in RENAMED_COMMANDS:
+        raise WrongCommand(f"the command {words[0]} is now called {RENAMED_COMMANDS[words[0]]}")
 
 
 def _with_rest_apart(arguments: Sequence[str]) -> list[str]:

@@ -96,7 +96,7 @@ def test_every_verb_is_found_under_its_name() -> None:
         assert callable(resolve_name(builder))
 
 
-@pytest.mark.parametrize("old, new", RENAMED_COMMANDS.items())
+@pytest.mark.parametrize(("old", "new"), RENAMED_COMMANDS.items())
 def test_a_command_that_has_another_name_now_names_it(
     old: str, new: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
