@@ -9,7 +9,15 @@ from pathlib import Path
 from service.config import Peer, Settings
 from service.scu.client import Scu
 from service.scu.outcome import Sent, TransientFailure
-from service.store import DiskGauge, DiskLevel, RoleHeartbeat, StorageUnavailable, check_writable, disk_room
+from service.store import (
+    DiskGauge,
+    DiskLevel,
+    RoleHeartbeat,
+    StorageUnavailable,
+    check_writable,
+    disk_room,
+    read_constancy,
+)
 
 ROLES = ("receive", "assemble", "work", "send", "keep")
 """The roles without which the node does not do its work."""
@@ -99,6 +107,14 @@ def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
     live = is_live()
     said = "answers" if live else "does not answer; jobs wait in the queue"
     return HealthCheck(name="model server", ok=live, reason=f"{url} {said}", needed=False)
+
+
+def check_constancy(root: Path) -> Iterator[HealthCheck]:
+    """Whether the frozen cases came out as before when they were contoured last; nothing where none ever were."""
+    last = read_constancy(root)
+    if last is not None:
+        reason = f"{last.at:%Y-%m-%d %H:%M} UTC: {last.reason}"
+        yield HealthCheck(name="constancy", ok=last.ok, reason=reason, needed=False)
 
 
 def _listens(host: str, port: int) -> HealthCheck:
