@@ -22,6 +22,7 @@ class NotifyEvent(StrEnum):
     MODEL_SERVER = "model-server"
     DAMAGED = "damaged"
     CONSTANCY = "constancy"
+    IMAGES_REFUSED = "images-refused"
 
 
 class MailSecurity(StrEnum):

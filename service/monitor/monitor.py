@@ -15,6 +15,7 @@ from service.monitor.checks import (
     check_constancy,
     check_model_server,
     check_receiver,
+    check_refused_images,
     check_roles,
     check_storage,
 )
@@ -163,6 +164,7 @@ def _checks(
     yield check_model_server(parts.is_model_server_live, settings.triton.url)
     yield from check_constancy(settings.node.storage_dir)
     if ledger is not None:
+        yield check_refused_images(ledger.figures.refused)
         yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
 
 
