@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from typing_extensions import Self
 
 from inference.errors import SpecRefused
+from inference.plausibility import Plausibility
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Millimetres = Annotated[float, Field(gt=0.0, le=50.0)]
@@ -99,6 +100,7 @@ class ModelSpec(_Frozen):
     network: NetworkSpec
     pipeline: PipelineSpec
     provenance: Provenance
+    plausibility: Plausibility | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
