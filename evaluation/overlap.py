@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.pair import MaskPair
+
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """Twice the shared voxels over the sum of both (Dice 1945), 0..1.
@@ -15,3 +17,48 @@ def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     if total == 0:
         raise ValueError("the Dice of two empty masks is not defined")
     return 2.0 * int(np.count_nonzero(found & truth)) / total
+
+
+def overlap_values(pair: MaskPair) -> dict[str, float | None]:
+    """Overlap by voxels, fractions 0..1, of two masks that both have voxels.
+
+    Rates that need voxels outside both masks come twice: over the whole grid, where they depend on the size of the
+    image, and over the tight box round both masks. None where the box has no voxel outside the reference.
+    """
+    found, reference, shared = pair.found_voxels, pair.reference_voxels, pair.shared_voxels
+    joint = int(np.prod([n - 2 for n in pair.box.shape]))
+    whole = int(np.prod(pair.grid.shape_zyx))
+    specificity = {
+        where: _share(voxels - found - reference + shared, voxels - reference)
+        for where, voxels in (("whole_grid", whole), ("joint_box", joint))
+    }
+    values: dict[str, float | None] = {
+        "dice": 2.0 * shared / (found + reference),
+        "jaccard": shared / (found + reference - shared),
+        "sensitivity": shared / reference,
+        "true_positive_rate": shared / reference,
+        "precision": shared / found,
+    }
+    for where, value in specificity.items():
+        values[f"specificity_{where}"] = value
+        values[f"false_positive_rate_{where}"] = None if value is None else 1.0 - value
+    return values
+
+
+def volume_values(pair: MaskPair) -> dict[str, float | None]:
+    """Volumes by voxels in cm3, defined for empty masks too; the relative error in per cent of the reference.
+
+    The relative error is signed: positive where the mask under evaluation is larger. None for an empty reference.
+    """
+    voxel_cm3 = pair.grid.voxel_volume_mm3 / 1000.0
+    found, reference = pair.found_voxels * voxel_cm3, pair.reference_voxels * voxel_cm3
+    return {
+        "volume_cm3": found,
+        "reference_volume_cm3": reference,
+        "volume_difference_cm3": found - reference,
+        "volume_relative_error_percent": 100.0 * (found - reference) / reference if reference else None,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

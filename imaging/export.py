@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from imaging.areas import areas
 from imaging.boundary import Field
+from imaging.character_sets import is_encodable
 from imaging.contours import PlanarContour
 from imaging.errors import StructureSetNotWritable
 from imaging.export_contours import Shortened, cleaned, polygons
@@ -24,7 +25,6 @@ from imaging.profiles import (
     TransferSyntax,
 )
 from imaging.roi_numbers import roi_numbers
-from imaging.rtstruct_dataset import encodable, encodings_of
 from imaging.rtstruct_request import RESEARCH_USE, RoiContours, StructureSetRequest
 from imaging.structure_masks import RoiMasks
 from imaging.structures import InterpretedType, Structure
@@ -265,9 +265,7 @@ def _described(
 def _legible(text: str, request: StructureSetRequest, profile: ExportProfile) -> str:
     """The text in the profile's characters; in plain ones too where the CT's character set has not got them."""
     tidied = tidy(text)
-    if profile.characters is Characters.ASCII or not any(
-        encodable(tidied, encoding) for encoding in encodings_of(request.series.header)
-    ):
+    if profile.characters is Characters.ASCII or not is_encodable(tidied, request.series.header):
         return plain(text)
     return tidied
 

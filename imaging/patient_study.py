@@ -1,12 +1,15 @@
 """What every object that leaves takes from its CT: patient and study byte for byte, and the zone its times are told in."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import cast
 
 from pydicom import DataElement, Dataset
+from pydicom.charset import convert_encodings, encode_string
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 Elements = dict[BaseTag, DataElement | RawDataElement]
@@ -32,7 +35,7 @@ WHERE_PRESENT = (
     "PatientIdentityRemoved",
     "DeidentificationMethod",
 )
-_ZONE_LENGTH = 5
+_ZONE = re.compile(rb"[+-](0\d|1[0-4])[0-5]\d")  # PS3.3 C.12.1.1.8: -1200 to +1400
 
 
 def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = False) -> Elements:
@@ -49,16 +52,36 @@ def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = F
 
 def wall_clock(created: datetime, header: Dataset) -> datetime:
     """The time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
-    stated = str(header.get("TimezoneOffsetFromUTC", None) or "").strip()
-    if len(stated) != _ZONE_LENGTH or stated[0] not in "+-" or not stated[1:].isdigit():
+    zone = stated(header, "TimezoneOffsetFromUTC").strip(b" \0")
+    if not _ZONE.fullmatch(zone):
         return created
-    offset = timedelta(hours=int(stated[1:3]), minutes=int(stated[3:]))
-    return created.astimezone(timezone(-offset if stated[0] == "-" else offset))
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    return created.astimezone(timezone(-offset if zone[:1] == b"-" else offset))
+
+
+def stated(header: Dataset, keyword: str) -> bytes:
+    """The value's bytes as they came; empty where it is absent. The header keeps them so: nothing is decoded."""
+    tag = Tag(keyword)
+    if tag not in header:
+        return b""
+    found = cast(DataElement | RawDataElement, header.get_item(tag))
+    if isinstance(found, RawDataElement):
+        return found.value or b""
+    values = found.value if isinstance(found.value, MultiValue) else [found.value]
+    text = "\\".join("" if value is None else str(value) for value in values)
+    return encode_string(text, convert_encodings(header.get("SpecificCharacterSet", None)))
+
+
+def given_by(header: Dataset) -> dict[int, bytes]:
+    """The values that a result copies from this CT, by tag, as they came."""
+    keywords = (*ALWAYS, *WHERE_PRESENT, "PositionReferenceIndicator")
+    return {int(Tag(keyword)): stated(header, keyword) for keyword in keywords}
 
 
 def _verbatim(header: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
     found = cast(DataElement | RawDataElement, header.get_item(tag))
     if isinstance(found, RawDataElement):
         value = found.value or b""
+        value += b" " * (len(value) % 2)  # a value of odd length is the sender's fault, not to be handed on
         return found._replace(VR=dictionary_VR(tag), value=value, length=len(value))
     return found

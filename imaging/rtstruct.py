@@ -7,9 +7,10 @@ from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
+from imaging.character_sets import codecs_for_writing
 from imaging.contour_encoding import ContourEncoder, explicit_element, implicit_element
 from imaging.patient_study import Elements
-from imaging.rtstruct_dataset import check_characters, elements_of, encodings_of
+from imaging.rtstruct_dataset import check_characters, elements_of
 from imaging.rtstruct_reading import read_structure_set
 from imaging.rtstruct_request import Producer, RoiContours, StructureSetRequest, check_request, numbered
 from imaging.structure_masks import RoiMasks, masks_on_grid
@@ -73,7 +74,7 @@ def _file(request: StructureSetRequest, elements: Elements) -> bytes:
     buffer.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(buffer, meta)
     buffer.is_little_endian, buffer.is_implicit_VR = True, not request.explicit_vr
-    encodings = encodings_of(request.series.header)
+    encodings = list(codecs_for_writing(request.series.header))
     for tag in sorted(elements):
         write_data_element(buffer, elements[tag], encodings)
     return buffer.getvalue()

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.charset import convert_encodings
 from pydicom.uid import RTStructureSetStorage
 
 from imaging.areas import area_vectors
+from imaging.character_sets import character_set_of, is_encodable
 from imaging.contours import PlanarContour
 from imaging.errors import StructureSetNotWritable
 from imaging.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
@@ -39,7 +39,7 @@ def elements_of(request: StructureSetRequest) -> Elements:
 
 def check_characters(request: StructureSetRequest) -> None:
     """Return where every text of the request can be written in the CT's character set."""
-    encodings, producer = encodings_of(request.series.header), request.producer
+    header, producer = request.series.header, request.producer
     texts = [request.label, request.description, request.series_description, producer.manufacturer]
     texts += [
         producer.model_name,
@@ -49,24 +49,10 @@ def check_characters(request: StructureSetRequest) -> None:
     ]
     texts += [text for roi in request.rois for text in (roi.name, roi.description)]
     for text in texts:
-        if not text.isascii() and not any(encodable(text, encoding) for encoding in encodings):
-            charset = request.series.header.get("SpecificCharacterSet", None) or "ASCII"
+        if not is_encodable(text, header):
+            charset = character_set_of(header)
             found = f"'{text}' cannot be written in the CT's Specific Character Set (0008,0005) {charset}"
             raise StructureSetNotWritable(f"{found}; choose a name in plain letters")
-
-
-def encodable(text: str, encoding: str) -> bool:
-    """Whether a Python codec has every letter of the text."""
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def encodings_of(header: Dataset) -> list[str]:
-    """The Python codecs of the CT's Specific Character Set (0008,0005); ASCII where it has none."""
-    return convert_encodings(header.get("SpecificCharacterSet", None) or ["ISO_IR 6"])
 
 
 def _identify(dataset: Dataset, request: StructureSetRequest) -> None:

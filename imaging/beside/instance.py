@@ -14,9 +14,9 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from imaging.beside.request import BesideRequest
+from imaging.character_sets import codecs_for_writing
 from imaging.ct import SliceReference
 from imaging.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
-from imaging.rtstruct_dataset import encodings_of
 from imaging.uids import derived_uid
 
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
@@ -67,7 +67,7 @@ def part10(request: BesideRequest, dataset: Dataset, extra: Elements | None = No
     buffer.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(buffer, _meta(dataset))
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    encodings = encodings_of(request.series.header)
+    encodings = list(codecs_for_writing(request.series.header))
     for tag in sorted(elements):
         write_data_element(buffer, elements[tag], encodings)
     return buffer

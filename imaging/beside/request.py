@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydicom import Dataset
-
+from imaging.character_sets import character_set_of, is_encodable
 from imaging.ct import CtSeries
-from imaging.rtstruct_dataset import encodings_of
 from imaging.rtstruct_request import Producer
 from imaging.structures import Structure
 from imaging.uids import derived_uid
@@ -162,19 +160,7 @@ def _check_characters(request: BesideRequest) -> None:
         texts += [item.structure.name, *item.notes]
         texts += [item.structure.concept.meaning] if item.structure.concept else []
     for text in texts:
-        if not _is_writable(text, header):
-            charset = header.get("SpecificCharacterSet", None) or "ASCII"
+        if not is_encodable(text, header):
+            charset = character_set_of(header)
             found = f"'{text}' cannot be written in the CT's Specific Character Set (0008,0005) {charset}"
             raise BesideNotWritable(f"{found}; use plain letters")
-
-
-def _is_writable(text: str, header: Dataset) -> bool:
-    if text.isascii():
-        return True
-    for encoding in encodings_of(header):
-        try:
-            text.encode(encoding)
-        except UnicodeEncodeError:
-            continue
-        return True
-    return False

@@ -16,6 +16,7 @@ from imaging.gate.rois import Asked, check_rois
 from imaging.gate.tree import read_document
 from imaging.gate.values import characters_of, check_values
 from imaging.gate.volumes import check_stated_volumes, check_volumes
+from imaging.patient_study import given_by
 from imaging.profiles import ExportProfile
 from imaging.structure_masks import RoiMasks
 
@@ -44,7 +45,7 @@ def check(
             )
             return _only("no-structure-set", words, ((SOP_CLASS, 0),))
         asked = Asked(profile=profile, own=masks is not None)
-        characters = characters_of(document.root, log)
+        characters = characters_of(document.root, log, given_by(series.header) if series else None)
         check_modules(document, log)
         check_values(document.root, characters, uids_of(series) if series else frozenset(), log)
         check_rois(document, characters, asked, log)

@@ -1,11 +1,13 @@
 """Whether a structure set refers to the very images that were received, and to itself without contradiction."""
 
+from imaging.character_sets import codecs_of, terms_of
 from imaging.ct import CtSeries
 from imaging.gate.findings import Log, Path, Severity, Words
 from imaging.gate.modules import FRAMES, IMAGES, ROIS, SERIES, STUDIES
 from imaging.gate.rois import Asked
 from imaging.gate.tree import Level
 from imaging.gate.values import Characters
+from imaging.patient_study import stated
 from imaging.profiles import ExportProfile
 
 _STUDY_UID, _SERIES_UID, _FRAME_UID = 0x0020000D, 0x0020000E, 0x00200052
@@ -68,7 +70,7 @@ def check_against_series(
     for roi in root.items(ROIS):
         if roi.text(_ROI_FRAME):
             _same(roi, _ROI_FRAME, series.frame_of_reference_uid, "frame", log)
-    _check_patient(root, series, characters, log)
+    _check_patient(root, series, characters, asked, log)
     listed = {s.text(_SERIES_UID): (path, s) for path, s in _referenced_series(root)}
     if not listed:
         return
@@ -99,13 +101,25 @@ def check_against_series(
         log.report(asked.departure(), "images-missing", at, words)
 
 
-def _check_patient(root: Level, series: CtSeries, characters: Characters, log: Log) -> None:
+def _check_patient(root: Level, series: CtSeries, characters: Characters, asked: Asked, log: Log) -> None:
+    """Compare Patient ID byte by byte, and else as text: another system may write it in another set."""
     raw = root.elements.get(_PATIENT_ID)
-    found = characters.text(raw.value) if raw else None
-    expected = str(series.header[_PATIENT_ID].value or "") if _PATIENT_ID in series.header else ""
-    if found is not None and found.strip() != expected.strip():
+    if raw is None or raw.value.strip(b" \0") == stated(series.header, "PatientID").strip(b" \0"):
+        return
+    found, expected = _without_spaces(characters.text(raw.value)), _patient_id(series)
+    if asked.own or (None not in (found, expected) and found != expected):
         words = Words("another patient", "the patient of the images", "another Patient ID", "Do not send it")
         log.error("patient", root.at(_PATIENT_ID), words)
+
+
+def _patient_id(series: CtSeries) -> str | None:
+    codecs = codecs_of(terms_of(stated(series.header, "SpecificCharacterSet"))) or ()
+    text = Characters(encodings=codecs, declared=True).text(stated(series.header, "PatientID"))
+    return _without_spaces(text)
+
+
+def _without_spaces(text: str | None) -> str | None:
+    return None if text is None else text.strip()
 
 
 def _same(level: Level, tag: int, expected: str, code: str, log: Log) -> None:

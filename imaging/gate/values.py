@@ -1,11 +1,12 @@
 """Whether each value is what its value representation allows (PS3.5 6.2), and in characters the file declares."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from pydicom.charset import convert_encodings, python_encoding
+from pydicom.datadict import dictionary_has_tag, dictionary_VM
 
+from imaging.character_sets import codecs_of, terms_of
 from imaging.gate.findings import Log, Path, Severity, Words
 from imaging.gate.tree import Level, Raw
 
@@ -30,16 +31,22 @@ _RULES: dict[str, tuple[int, re.Pattern[bytes] | None, str]] = {
 }
 _TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _ONE_VALUE = frozenset({"LT", "ST", "UT"})
+_CONTROL_IN_TEXT = b"\t\n\f\r\x1b"  # PS3.5 6.1.3
 _TOO_LONG, _MALFORMED = "too-long", "malformed"
 _CHARACTER_SET = 0x00080005
 
 
 @dataclass(frozen=True, kw_only=True)
 class Characters:
-    """The codecs that a file's Specific Character Set (0008,0005) stands for; none where they are unknown."""
+    """The codecs that a file's Specific Character Set (0008,0005) stands for; none where they are unknown.
+
+    `given` are the CT's own values by tag. What is wrong with the same text in the file is a warning: nobody but the
+    sender can correct it, and the destination has it from the images already.
+    """
 
     encodings: tuple[str, ...]
     declared: bool
+    given: Mapping[int, bytes] = field(default_factory=dict)
 
     def text(self, value: bytes) -> str | None:
         """The value as text without padding; None where it is not in these characters."""
@@ -53,20 +60,25 @@ class Characters:
                 continue
         return None
 
+    def severity(self, at: Path, value: bytes) -> Severity:
+        """How bad it is that the text at this place cannot be read."""
+        given = self.given.get(at[0][0]) if len(at) == 1 else None
+        is_given = given is not None and given.rstrip(b" \0") == value.rstrip(b" \0")
+        return Severity.WARNING if is_given else Severity.ERROR
 
-def characters_of(root: Level, log: Log) -> Characters:
-    """The file's characters; reports a character set that nobody knows."""
+
+def characters_of(root: Level, log: Log, given: Mapping[int, bytes] | None = None) -> Characters:
+    """The file's characters; reports a character set that nobody knows. `given` are the CT's own values by tag."""
     raw = root.elements.get(_CHARACTER_SET)
-    terms = [part.decode("ascii", "replace").strip() for part in raw.value.split(b"\\")] if raw else []
-    if not any(terms):
-        return Characters(encodings=("ascii",), declared=False)
-    unknown = [term for term in terms if term not in python_encoding]
-    if unknown:
-        expected, found = "a defined term of PS3.3 C.12.1.1.2", "\\".join(unknown)
+    terms = terms_of(raw.value) if raw else ()
+    codecs = codecs_of(terms)
+    characters = Characters(encodings=codecs or (), declared=bool(terms), given=given or {})
+    if raw is not None and codecs is None:
+        expected, found = "a defined term of PS3.3 C.12.1.1.2", "\\".join(terms)
         words = Words("unknown character set", expected, found, "Write ISO_IR 192, or the right one")
-        log.error("charset-unknown", root.at(_CHARACTER_SET), words)
-        return Characters(encodings=(), declared=True)
-    return Characters(encodings=tuple(convert_encodings(terms)), declared=True)
+        at = root.at(_CHARACTER_SET)
+        log.report(characters.severity(at, raw.value), "charset-unknown", at, words)
+    return characters
 
 
 def check_values(root: Level, characters: Characters, given_uids: frozenset[bytes], log: Log) -> None:
@@ -78,6 +90,8 @@ def check_values(root: Level, characters: Characters, given_uids: frozenset[byte
         at = (*path, (tag, 0))
         if raw.vr in _TEXTS:
             _check_characters(raw, at, characters, log)
+            _check_control(raw, at, log)
+            _check_multiplicity(raw, at, characters, log)
         if raw.vr in _RULES and raw.value:
             _check(raw, at, characters, given_uids, log)
 
@@ -126,6 +140,28 @@ def _may_be_shown(tag: int, vr: str) -> bool:
     return tag >> 16 in (0x3006, 0x300C) or vr in ("UI", "CS")
 
 
+def _check_control(raw: Raw, at: Path, log: Log) -> None:
+    allowed = _CONTROL_IN_TEXT if raw.vr in _ONE_VALUE else b"\x1b"
+    control = {byte for byte in raw.value.rstrip(b"\0") if byte < 0x20 and byte not in allowed}
+    if control:
+        found = ", ".join(f"byte {byte:02X}" for byte in sorted(control))
+        words = Words(
+            "control characters in a text", "none of them", found, "Correct it where it was entered"
+        )
+        log.warning("control-characters", at, words)
+
+
+def _check_multiplicity(raw: Raw, at: Path, characters: Characters, log: Log) -> None:
+    tag = at[-1][0]
+    if raw.vr in _ONE_VALUE or tag >> 16 == 0x3006 or not dictionary_has_tag(tag):  # check_rois looks at 3006
+        return
+    text = characters.text(raw.value)
+    if text is not None and "\\" in text and dictionary_VM(tag) == "1":
+        found = f"{text.count(chr(92)) + 1} values"
+        words = Words("a backslash separates values", "one value", found, "Correct it where it was entered")
+        log.warning("values", at, words)
+
+
 def _check_characters(raw: Raw, at: Path, characters: Characters, log: Log) -> None:
     if raw.value.isascii() and b"\x1b" not in raw.value:
         return
@@ -133,7 +169,7 @@ def _check_characters(raw: Raw, at: Path, characters: Characters, log: Log) -> N
         words = Words(
             "letters outside ASCII", "Specific Character Set (0008,0005)", "none", "Declare the character set"
         )
-        log.error("charset-missing", at, words)
+        log.report(characters.severity(at, raw.value), "charset-missing", at, words)
     elif characters.encodings and raw.vr != "PN" and characters.text(raw.value) is None:
         words = Words(
             "bytes outside the declared character set",
@@ -141,4 +177,4 @@ def _check_characters(raw: Raw, at: Path, characters: Characters, log: Log) -> N
             "others",
             "Declare the right one",
         )
-        log.error("charset-wrong", at, words)
+        log.report(characters.severity(at, raw.value), "charset-wrong", at, words)

@@ -5,9 +5,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from imaging.structure_matching import How, Match, match
 from imaging.structures import Code, InterpretedType
 from service.template.load import parse_template
-from service.template.matching import How, Match, match
 from service.template.model import FORMAT
 
 _PRV = re.compile(

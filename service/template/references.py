@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 
+from imaging.sides import Side, sides_of
 from imaging.structures import CATALOGUE, InterpretedType
 from service.template.model import Entry, Template
-from service.template.sides import Side, sides_of
 
 
 def problems(template: Template, codes: Collection[str]) -> list[str]:

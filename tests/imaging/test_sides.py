@@ -1,6 +1,6 @@
 import pytest
 
-from service.template.sides import Side, bare, parts, sides_of
+from imaging.sides import Side, bare, parts, sides_of
 
 LEFT, RIGHT = frozenset({Side.LEFT}), frozenset({Side.RIGHT})
 

@@ -1,7 +1,7 @@
 import pytest
 
+from imaging.structure_matching import How, match
 from imaging.structures import CATALOGUE, Code
-from service.template.matching import How, match
 
 
 def fma(value: str) -> Code:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from imaging.sides import bare, sides_of
 from imaging.structures import CATALOGUE, Code
-from service.template.sides import bare, sides_of
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "Brainstem": ("brain stem", "hirnstamm", "stammhirn", "tronc cerebral", "tronco encefalico", "troncoencefalo",

@@ -1,0 +1,79 @@
+"""The defined terms of Specific Character Set (0008,0005) and the codecs that they stand for (PS3.3 C.12.1.1.2)."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from pydicom import Dataset
+from pydicom.charset import ENCODINGS_TO_CODES
+
+from imaging.patient_study import stated
+
+_ONE_BYTE = {
+    "100": "latin_1",
+    "101": "iso8859_2",
+    "109": "iso8859_3",
+    "110": "iso8859_4",
+    "144": "iso_ir_144",
+    "127": "iso_ir_127",
+    "126": "iso_ir_126",
+    "138": "iso_ir_138",
+    "148": "iso_ir_148",
+    "203": "iso8859_15",
+    "13": "shift_jis",
+    "166": "iso_ir_166",
+}
+"""Tables C.12-2 and C.12-3: the number that stands behind ISO_IR, and behind ISO 2022 IR."""
+DEFINED_TERMS = MappingProxyType(
+    {
+        "ISO_IR 6": "ascii",  # no defined term, and what an absent one means; ISO 2022 IR 6 is one
+        "ISO 2022 IR 6": "ascii",
+        **{f"ISO_IR {number}": codec for number, codec in _ONE_BYTE.items()},
+        **{f"ISO 2022 IR {number}": codec for number, codec in _ONE_BYTE.items()},
+        # Table C.12-4, with code extensions
+        "ISO 2022 IR 87": "iso2022_jp",
+        "ISO 2022 IR 159": "iso2022_jp_2",
+        "ISO 2022 IR 149": "euc_kr",
+        "ISO 2022 IR 58": "iso_ir_58",
+        # Table C.12-5, without
+        "ISO_IR 192": "utf_8",
+        "GB18030": "gb18030",
+        "GBK": "gbk",
+    }
+)
+
+
+def terms_of(value: bytes) -> tuple[str, ...]:
+    """The terms of a Specific Character Set value; an empty first one is the default repertoire, none is none."""
+    terms = tuple(part.decode("ascii", "replace").strip(" \0") for part in value.split(b"\\"))
+    return tuple(term or "ISO_IR 6" for term in terms) if any(terms) else ()
+
+
+def codecs_of(terms: Sequence[str]) -> tuple[str, ...] | None:
+    """The Python codecs of these terms, ASCII for none; None where one of them is no defined term."""
+    if any(term not in DEFINED_TERMS for term in terms):
+        return None
+    return tuple(dict.fromkeys(DEFINED_TERMS[term] for term in terms)) or ("ascii",)
+
+
+def codecs_for_writing(header: Dataset) -> tuple[str, ...]:
+    """The codecs that new text beside the CT's can be written in; ASCII alone where its character set is unknown."""
+    first, *others = codecs_of(terms_of(stated(header, "SpecificCharacterSet"))) or ("ascii",)
+    return (first, *(codec for codec in others if codec in ENCODINGS_TO_CODES))  # those pydicom can escape to
+
+
+def character_set_of(header: Dataset) -> str:
+    """The CT's Specific Character Set for a message."""
+    return stated(header, "SpecificCharacterSet").decode("ascii", "replace").strip() or "ASCII"
+
+
+def is_encodable(text: str, header: Dataset) -> bool:
+    """Whether one codec of the CT's character set has every letter of the text."""
+    return text.isascii() or any(_has_letters(codec, text) for codec in codecs_for_writing(header))
+
+
+def _has_letters(codec: str, text: str) -> bool:
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
