@@ -2,7 +2,8 @@
 
 A structure that lies at the CT's edge may be smaller than the limits say and is measured against others only where the
 edge does not matter; that it is cut is said. Where two structures do not fit each other, the one that fits fewer of the
-others is implausible; both, where that cannot be told.
+others is at fault; both, where that cannot be told. It is implausible where it does not fit `MISFIT_SHARE` of the
+others; with fewer the distance is only said: a patient can be long-necked without a parotid in the wrong place.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,12 @@ from typing import NamedTuple
 from imaging.anatomy import Placement, RegionEstimate
 from inference.plausibility import PairLimits, Plausibility, StructureLimits
 
-OUTLINES = {"height_mm": ("inferior", "superior"), "depth_mm": ("anterior", "posterior"), "width_mm": ("right", "left")}
+MISFIT_SHARE = 1 / 3
+OUTLINES = {
+    "height_mm": ("inferior", "superior"),
+    "depth_mm": ("anterior", "posterior"),
+    "width_mm": ("right", "left"),
+}
 UNITS = {
     "volume_cc": "cc", "height_mm": "mm", "depth_mm": "mm", "width_mm": "mm", "across": "", "deep": "", "inside": "",
     "median_hu": "HU", "body_cm2": "cm2", "left_mm": "mm", "back_mm": "mm", "head_mm": "mm", "region": "", "edge": "",
@@ -24,14 +30,24 @@ WORDS = {
     "inside": "share inside the body", "median_hu": "median", "body_cm2": "body cross-section at its height",
     "left_mm": "to the left", "back_mm": "to the back", "head_mm": "to the head",
 }  # fmt: skip
-LIMITED = ("volume_cc", "height_mm", "depth_mm", "width_mm", "across", "deep", "inside", "median_hu", "body_cm2")
+LIMITED = (
+    "volume_cc",
+    "height_mm",
+    "depth_mm",
+    "width_mm",
+    "across",
+    "deep",
+    "inside",
+    "median_hu",
+    "body_cm2",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One look at one structure that did not pass: what was measured, and what is expected (for a number, a range).
 
-    `is_implausible` is False for what is only said: contact with the edge of the field.
+    `is_implausible` is False for what is only said: contact with the edge of the field, a distance to few others.
     """
 
     structure: str
@@ -81,14 +97,16 @@ def judge(limits: Plausibility, placed: Mapping[str, Placement]) -> tuple[Findin
     """Give the findings of a case, structure by structure in the order of `placed`."""
     findings = {code: list(_own(code, where, limits.of(code))) for code, where in placed.items()}
     doubtful = {code for code, found in findings.items() if any(f.is_implausible for f in found)}
-    offsets = [
-        offset
+    fitted = [
+        pair
         for pair in limits.pairs
-        if pair.first in placed and pair.second in placed and not {pair.first, pair.second} & doubtful
-        for offset in _offsets(pair, placed, limits)
+        if {pair.first, pair.second} <= set(placed) and not {pair.first, pair.second} & doubtful
     ]
-    for code, offset in _blamed(offsets):
-        findings[code].append(_pair_finding(code, offset))
+    offsets = [offset for pair in fitted for offset in _offsets(pair, placed, limits)]
+    for code, offset, misfits in _blamed(offsets):
+        others = sum(code in (pair.first, pair.second) for pair in fitted)
+        grave = misfits >= MISFIT_SHARE * others
+        findings[code].append(_pair_finding(code, offset, is_implausible=grave))
     return tuple(finding for found in findings.values() for finding in found)
 
 
@@ -113,7 +131,11 @@ def _lengths(regions: RegionEstimate) -> dict[str, float]:
 def _own(code: str, where: Placement, limits: StructureLimits | None) -> Iterator[Finding]:
     if where.edges:
         yield Finding(
-            structure=code, check="edge", measured=" and ".join(where.edges), expected=(), is_implausible=False
+            structure=code,
+            check="edge",
+            measured=" and ".join(where.edges),
+            expected=(),
+            is_implausible=False,
         )
     if limits is None:
         return
@@ -152,8 +174,8 @@ def _offsets(pair: PairLimits, placed: Mapping[str, Placement], limits: Plausibi
             yield _Offset(pair, check, value)
 
 
-def _blamed(offsets: Sequence[_Offset]) -> Iterator[tuple[str, _Offset]]:
-    """Each structure at fault with the distances that show it: the one in most of them first, until none is left."""
+def _blamed(offsets: Sequence[_Offset]) -> Iterator[tuple[str, _Offset, int]]:
+    """Each structure at fault, a distance that shows it, and how many others it does not fit; the worst first."""
     left = list(offsets)
     while left:
         partners: dict[str, set[str]] = {}
@@ -164,18 +186,20 @@ def _blamed(offsets: Sequence[_Offset]) -> Iterator[tuple[str, _Offset]]:
         guilty = {code for code, others in partners.items() if len(others) == most}
         for offset in left:
             for code in guilty & {offset.pair.first, offset.pair.second}:
-                yield code, offset
+                yield code, offset, most
         left = [offset for offset in left if not guilty & {offset.pair.first, offset.pair.second}]
 
 
-def _pair_finding(code: str, offset: _Offset) -> Finding:
+def _pair_finding(code: str, offset: _Offset, *, is_implausible: bool) -> Finding:
     low, high = getattr(offset.pair, offset.check)
-    if code == offset.pair.second:
-        return Finding(
-            structure=code, check=offset.check, measured=offset.value, expected=(low, high), relative_to=offset.pair.first
-        )
+    is_second = code == offset.pair.second
     return Finding(
-        structure=code, check=offset.check, measured=-offset.value, expected=(-high, -low), relative_to=offset.pair.second
+        structure=code,
+        check=offset.check,
+        measured=offset.value if is_second else -offset.value,
+        expected=(low, high) if is_second else (-high, -low),
+        relative_to=offset.pair.first if is_second else offset.pair.second,
+        is_implausible=is_implausible,
     )
 
 

@@ -123,6 +123,12 @@ class ModelSpec(_Frozen):
             raise ValueError(
                 f"mirrored_pairs {self.pipeline.mirrored_pairs} do not pair structures of {labels}"
             )
+        limited = self.plausibility.structures if self.plausibility else ()
+        foreign = [limits.code for limits in limited if limits.code not in labels]
+        if foreign:
+            raise ValueError(
+                f"plausibility has limits for {', '.join(foreign)}, which the model does not give"
+            )
         return self
 
 

@@ -200,7 +200,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
     parser.add_argument("--model", type=Path, default=Path("model_repository/hn_oar"))
-    parser.add_argument("--regions", nargs="+", default=["neck", "head"], help="body regions the model is for")
+    parser.add_argument(
+        "--regions", nargs="+", default=["neck", "head"], help="body regions the model is for"
+    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -9,14 +9,15 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from evaluation.overlap import dice
-from imaging.anatomy import body_profile, estimate_regions, placements
+from imaging.anatomy import BodyProfile, RegionEstimate, body_profile, estimate_regions, placements
 from imaging.ct import SourceFile, read_ct
 from imaging.orientation import canonical
 from imaging.volume import Mask, Volume
@@ -25,10 +26,10 @@ from inference.plausibility import Plausibility
 from inference.server.pipelines.sliding_window import Predict
 from inference.spec import ModelSpec
 from training.cases import Case, openkbp_cases
+from training.phantom_cases import phantom_case
 from training.plausibility import (
     FIRST_PHANTOM,
     PHANTOMS,
-    RIGHT_DICE,
     Sample,
     found_in,
     learn,
@@ -36,7 +37,6 @@ from training.plausibility import (
     samples_of,
     volume_of,
 )
-from training.phantom_cases import phantom_case
 
 FOLDS = 5
 GOOD_DICE = 0.5
@@ -63,25 +63,46 @@ class Answered:
         }
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """A CT and what it shows of the body."""
+
+    volume: Volume
+    profile: BodyProfile
+    regions: RegionEstimate
+
+    @classmethod
+    def at(cls, volume: Volume) -> "Look":
+        """Measure the volume, in canonical orientation."""
+        profile = body_profile(volume)
+        return cls(volume=volume, profile=profile, regions=estimate_regions(profile))
+
+
+class Wrong(NamedTuple):
+    """What happened, all masks of the case, and those of them that are wrong."""
+
+    kind: str
+    masks: Masks
+    codes: tuple[str, ...]
+
+
 class Tally:
     """Left out of how many, a row a kind."""
 
     def __init__(self) -> None:
         self._all, self._out = Counter[str](), Counter[str]()
 
-    def add(self, kind: str, limits: Plausibility, volume: Volume, masks: Masks, only: Sequence[str]) -> None:
+    def add(self, kind: str, limits: Plausibility, look: Look, masks: Masks, only: Sequence[str]) -> None:
         """Judge a case and count those of its structures that a row is about."""
-        profile = body_profile(volume)
-        regions = estimate_regions(profile)
-        out = {
-            f.structure
-            for f in judge(limits, placements(masks, volume, profile, regions))
-            if f.is_implausible
-        }
-        self._all[f"{kind}: structures left out"] += len(only)
-        self._out[f"{kind}: structures left out"] += len(out & set(only))
-        self._all[f"{kind}: series refused"] += 1
-        self._out[f"{kind}: series refused"] += region_finding(limits, regions) is not None
+        placed = placements(masks, look.volume, look.profile, look.regions)
+        out = {finding.structure for finding in judge(limits, placed) if finding.is_implausible}
+        self._all[f"{kind}: structures"] += len(only)
+        self._out[f"{kind}: structures"] += len(out & set(only))
+
+    def add_series(self, kind: str, limits: Plausibility, look: Look) -> None:
+        """Count a series, and whether it shows what the model is for."""
+        self._all[f"{kind}: series"] += 1
+        self._out[f"{kind}: series"] += region_finding(limits, look.regions) is not None
 
     def rows(self) -> Iterator[str]:
         """The table's lines."""
@@ -95,10 +116,14 @@ def answered(cases: Iterator[Case], spec: ModelSpec, predict: Predict) -> list[A
     return [Answered(case=case, found=found_in(volume_of(case), spec, predict)) for case in cases]
 
 
-def false_alarms(tally: Tally, limits: Plausibility, cases: Sequence[Answered], labels: Sequence[str]) -> None:
+def false_alarms(
+    tally: Tally, limits: Plausibility, cases: Sequence[Answered], labels: Sequence[str]
+) -> None:
     """Structures that are right, among all that the model found in the case."""
     for one in cases:
-        tally.add("right", limits, volume_of(one.case), one.found, tuple(one.right(labels)))
+        look = Look.at(volume_of(one.case))
+        tally.add("right", limits, look, one.found, tuple(one.right(labels)))
+        tally.add_series("right", limits, look)
 
 
 def folds(
@@ -116,23 +141,27 @@ def folds(
     return tally
 
 
-def made_wrong(right: Masks, pairs: Sequence[tuple[str, str]], shape: tuple[int, int, int], steps: NDArray[np.float64]
-) -> Iterator[tuple[str, dict[str, Mask], tuple[str, ...]]]:
-    """What happens to structures: the kind, all masks of the case, and those of them that are wrong."""
+def made_wrong(right: Masks, spec: ModelSpec, look: Look) -> Iterator[Wrong]:
+    """What happens to the structures that are right, one at a time, the others as they are."""
+    pairs = spec.pipeline.mirrored_pairs
     for a, b in pairs:
         if a in right and b in right:
-            yield f"{a} and {b} swapped", {**right, a: right[b], b: right[a]}, (a, b)
+            yield Wrong("left and right swapped", {**right, a: right[b], b: right[a]}, (a, b))
     for code, mask in right.items():
-        for mm in SHIFTS_MM:
-            for axis, name in enumerate(("up or down", "forwards or back", "sideways")):
-                for sign in (-1, 1):
-                    moved = _moved(mask, axis, round(sign * mm / steps[axis]), shape)
-                    if moved is not None:
-                        yield f"moved {mm:.0f} mm {name}", {**right, code: moved}, (code,)
-        yield f"the lowest {KEPT:.0%} alone", {**right, code: _fragment(mask)}, (code,)
+        yield Wrong(f"its lowest {KEPT:.0%} alone", {**right, code: _fragment(mask)}, (code,))
         for other in right:
             if other != code and {code, other} not in [set(pair) for pair in pairs]:
-                yield "another structure under its name", {**right, code: right[other]}, (code,)
+                yield Wrong("another structure under its name", {**right, code: right[other]}, (code,))
+        for kind, moved in _moves(mask, look.volume):
+            yield Wrong(kind, {**right, code: moved}, (code,))
+
+
+def _moves(mask: Mask, volume: Volume) -> Iterator[tuple[str, Mask]]:
+    shape, steps = volume.grid.shape_zyx, volume.grid.spacing_zyx_mm
+    for mm, axis, sign in product(SHIFTS_MM, range(3), (-1, 1)):
+        moved = _moved(mask, axis, round(sign * mm / steps[axis]), shape)
+        if moved is not None:
+            yield f"moved {mm:.0f} mm {('up or down', 'forwards or back', 'sideways')[axis]}", moved
 
 
 def _moved(mask: Mask, axis: int, by: int, shape: tuple[int, int, int]) -> Mask | None:
@@ -152,7 +181,7 @@ def _fragment(mask: Mask) -> Mask:
 
 def turned(volume: Volume) -> Iterator[tuple[str, Volume]]:
     """The CT in orientations that its headers do not state."""
-    for kind, axes in (("upside down", 0), ("back to front", 1), ("head to feet, face down", (0, 1))):
+    for kind, axes in (("upside down", 0), ("back to front", 1), ("turned end over end", (0, 1))):
         flipped = np.ascontiguousarray(np.flip(volume.array_zyx, axes))
         yield f"CT {kind}", Volume(array_zyx=flipped, grid=volume.grid)
 
@@ -161,13 +190,11 @@ def catches(limits: Plausibility, cases: Sequence[Answered], spec: ModelSpec, pr
     """What is left out of structures that are wrong."""
     tally = Tally()
     for one in cases:
-        volume, right = volume_of(one.case), one.right(spec.labels)
-        steps = np.array(volume.grid.spacing_zyx_mm)
-        wrong = made_wrong(right, spec.pipeline.mirrored_pairs, volume.grid.shape_zyx, steps)
-        for kind, masks, codes in wrong:
-            tally.add(kind, limits, volume, masks, codes)
-        for kind, other in turned(volume):
-            _add_answer(tally, kind, limits, other, found_in(other, spec, predict))
+        look = Look.at(volume_of(one.case))
+        for wrong in made_wrong(one.right(spec.labels), spec, look):
+            tally.add(wrong.kind, limits, look, wrong.masks, wrong.codes)
+        for kind, other in turned(look.volume):
+            _add_answer(tally, kind, limits, Look.at(other), found_in(other, spec, predict))
     return tally
 
 
@@ -178,12 +205,14 @@ def other_parts(
     for folder in folders:
         files = [SourceFile(name=p.name, data=p.read_bytes()) for p in sorted(folder.glob("*.dcm"))]
         volume = canonical(read_ct(files).volume)
-        _add_answer(tally, "another part of the body", limits, volume, found_in(volume, spec, predict))
+        found = found_in(volume, spec, predict)
+        _add_answer(tally, "another part of the body", limits, Look.at(volume), found)
 
 
-def _add_answer(tally: Tally, kind: str, limits: Plausibility, volume: Volume, found: Masks) -> None:
+def _add_answer(tally: Tally, kind: str, limits: Plausibility, look: Look, found: Masks) -> None:
     codes = tuple(code for code, mask in found.items() if mask.voxels())
-    tally.add(kind, limits, volume, found, codes)
+    tally.add(kind, limits, look, found, codes)
+    tally.add_series(kind, limits, look)
 
 
 def main() -> None:
@@ -191,7 +220,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
     parser.add_argument("--model", type=Path, default=Path("model_repository/hn_oar"))
-    parser.add_argument("--other", type=Path, nargs="*", default=[], help="folders of CT series of other parts")
+    parser.add_argument(
+        "--other", type=Path, nargs="*", default=[], help="folders of CT series of other parts"
+    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -87,7 +87,8 @@ def _some_voxels(mask: Mask) -> NDArray[np.intp]:
     """Index coordinates (n, 3) in z, y, x of some of the mask's voxels, spread evenly; at least one."""
     flat = np.flatnonzero(mask.crop_zyx)
     flat = flat[:: max(1, len(flat) // MOST_VOXELS)]
-    return np.stack(np.unravel_index(flat, mask.crop_zyx.shape), axis=1) + np.array(mask.start_zyx)
+    voxels = np.stack(np.unravel_index(flat, mask.crop_zyx.shape), axis=1) + np.array(mask.start_zyx)
+    return np.asarray(voxels, np.intp)
 
 
 def _box(mask: Mask) -> tuple[list[int], list[int]]:

@@ -72,7 +72,7 @@ def body_profile(upright: Volume) -> BodyProfile:
     edges = _edges(body, step)
 
     def cm2(stack: Stack) -> PerSlab:
-        return np.count_nonzero(stack, axis=(1, 2)) * (cell_mm2 / 100.0)
+        return np.asarray(np.count_nonzero(stack, axis=(1, 2)) * (cell_mm2 / 100.0), np.float64)
 
     return BodyProfile(
         step_zyx=step,
@@ -99,21 +99,18 @@ def _cells(hu: NDArray[np.int16], step: tuple[int, int, int]) -> tuple[NDArray[n
     """One voxel of each cell, and the densest of four of its voxels."""
     kz, ky, kx = step
     slabs = hu[min(kz // 2, len(hu) - 1) :: kz]
-    corner = slabs[:, ::ky, ::kx]
-    densest = np.ascontiguousarray(corner)
-    middle = densest
-    for y, x in {(ky // 2, 0), (0, kx // 2), (ky // 2, kx // 2)} - {(0, 0)}:
-        other = slabs[:, y::ky, x::kx]
-        padding = [(0, 0), *((0, n - m) for n, m in zip(corner.shape[1:], other.shape[1:], strict=True))]
-        other = np.pad(other, padding, mode="edge") if any(p[1] for p in padding) else other
-        densest = np.maximum(densest, other)
-        if (y, x) == (ky // 2, kx // 2):
-            middle = np.ascontiguousarray(other)
-    return middle, densest
+    samples = []
+    for y, x in ((ky // 2, kx // 2), (0, 0), (ky // 2, 0), (0, kx // 2)):
+        rows = np.minimum(np.arange(0, hu.shape[1], ky) + y, hu.shape[1] - 1)
+        columns = np.minimum(np.arange(0, hu.shape[2], kx) + x, hu.shape[2] - 1)
+        samples.append(slabs[:, rows[:, None], columns[None, :]])
+        if (ky, kx) == (1, 1):
+            break
+    return samples[0], np.maximum.reduce(samples)
 
 
 def _body(dense: Stack) -> Stack:
-    opened = _grown(~_grown(~dense, beyond=False), beyond=False)
+    opened = _grown(~_grown(~dense))
     labels, count = ndimage.label(opened & dense, _IN_PLANE)
     if count == 0:
         return opened
@@ -124,21 +121,23 @@ def _body(dense: Stack) -> Stack:
     return _filled(np.asarray(keep, np.bool_))
 
 
-def _grown(stack: Stack, *, beyond: bool) -> Stack:
-    """The stack grown by the four neighbours in the plane; cells beyond the image count as `beyond`."""
-    result = stack.copy()
-    result[:, 1:] |= stack[:, :-1]
-    result[:, :-1] |= stack[:, 1:]
-    result[:, :, 1:] |= stack[:, :, :-1]
-    result[:, :, :-1] |= stack[:, :, 1:]
-    if beyond:
-        result[:, [0, -1]] = True
-        result[:, :, [0, -1]] = True
-    return result
+def _grown(stack: Stack) -> Stack:
+    """The stack grown by the four neighbours in the plane; nothing comes in from beyond the image."""
+    return _spread(stack, 1) | _spread(stack, 2)
 
 
 def _closed(stack: Stack) -> Stack:
-    return ~_grown(~_grown(stack, beyond=False), beyond=False)
+    """The stack with gaps of one cell closed, in a square's reach; nothing is taken away at the image's edge."""
+    grown = _spread(_spread(stack, 1), 2)
+    return ~_spread(_spread(~grown, 1), 2) | stack
+
+
+def _spread(stack: Stack, axis: int) -> Stack:
+    result = stack.copy()
+    ahead, behind = ((slice(None),) * axis + (part,) for part in (slice(1, None), slice(None, -1)))
+    result[ahead] |= stack[behind]
+    result[behind] |= stack[ahead]
+    return result
 
 
 def _filled(stack: Stack) -> Stack:
@@ -153,8 +152,8 @@ def _filled(stack: Stack) -> Stack:
 def _edges(body: Stack, step: tuple[int, int, int]) -> NDArray[np.float64]:
     result = np.full((len(body), 4), np.nan)
     for axis, first in ((2, 0), (1, 2)):
-        line = body.any(axis=axis)
-        some = line.any(axis=1)
+        line = np.asarray(body.any(axis=axis), np.bool_)
+        some = np.asarray(line.any(axis=1), np.bool_)
         k = step[1] if first == 0 else step[2]
         result[some, first] = line.argmax(axis=1)[some] * k
         result[some, first + 1] = (line.shape[1] - line[:, ::-1].argmax(axis=1)[some]) * k

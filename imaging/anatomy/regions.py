@@ -77,7 +77,10 @@ SHOULDERS: Mapping[str, Range] = MappingProxyType(
     }
 )  # fmt: skip
 BRAIN_SHARE, BRAIN_SCORE = 0.25, 8.0
-AIRWAY_CM2, AIRWAY_SHARE = 0.3, 0.35  # of the slabs of a head and neck show an airway or a brain; a limb has neither
+AIRWAY_CM2, AIRWAY_SHARE = (
+    0.3,
+    0.35,
+)  # of the slabs of a head and neck show an airway or a brain; a limb has neither
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +158,9 @@ def _scores(profile: BodyProfile) -> Scores:
     )
     much_cut = np.where(profile.cut_share > MUCH_CUT_SHARE, CUT_PENALTY, 0.0)
     columns[_at(Region.NECK)] = columns[_at(Region.NECK)] + much_cut
-    columns[head] = columns[head] + much_cut + np.where(measured["intracranial"] > BRAIN_SHARE, BRAIN_SCORE, 0.0)
+    columns[head] = (
+        columns[head] + much_cut + np.where(measured["intracranial"] > BRAIN_SHARE, BRAIN_SCORE, 0.0)
+    )
     return np.stack(columns, axis=1)
 
 
@@ -168,7 +173,7 @@ def _fit(measured: Mapping[str, Scores], looks: Mapping[str, Range], cut: NDArra
             below = np.where(cut, 0.0, below)
         if measure == "aspect":
             below, above = np.where(cut, 0.0, below), np.where(cut, 0.0, above)
-        total += np.maximum(-np.maximum(np.maximum(below, above), 0.0) ** 2, WORST)
+        total += np.maximum(-(np.maximum(np.maximum(below, above), 0.0) ** 2), WORST)
     return total
 
 

@@ -5,7 +5,7 @@ from service.config.document import SettingLine, setting_lines
 from service.config.doors import Sender, TlsIn
 from service.config.keep import KeepSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
-from service.config.rules import Beside, OnFailure, Rule, SeriesFacts
+from service.config.rules import Beside, Implausible, OnFailure, OtherRegion, Rule, SeriesFacts
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
@@ -42,6 +42,7 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
+    "Implausible",
     "KeepSettings",
     "LogFormat",
     "LogLevel",
@@ -51,6 +52,7 @@ __all__ = [
     "NotifyEvent",
     "NotifySettings",
     "OnFailure",
+    "OtherRegion",
     "Peer",
     "ProfileName",
     "ReceiveSettings",

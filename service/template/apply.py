@@ -1,7 +1,7 @@
 """A template carried out on one case: the model's masks in, the structures to send out."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from imaging.body import body_of
 from imaging.structures import CATALOGUE, InterpretedType, Structure
@@ -9,7 +9,7 @@ from imaging.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template.derive import SourceEmpty, derive
 from service.template.model import Entry, Template
-from service.template.references import colour_of, in_order, made_from, type_of
+from service.template.references import colour_of, in_order, made_from, sources_of, type_of
 
 EXTERNAL_COLOUR = (0, 200, 0)
 
@@ -20,7 +20,7 @@ class OutputStructure:
 
     `structure` has its type, colour and code, and the TG-263 name where it is one of the model's and no other structure
     goes out under it; `name` is what it is called in the file, `model_code` what the model calls it ("" where it is
-    derived). `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
+    derived); `remark` is what makes it doubtful. `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
     `name` is another, and `provenance`, the derivation in words.
     """
 
@@ -31,6 +31,7 @@ class OutputStructure:
     description: str
     provenance: str
     model_code: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +56,21 @@ def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
     for entry in in_order(whole):
         case.make(entry)
     return Applied(structures=tuple(case.outputs()), notes=case.notes())
+
+
+def with_remarks(applied: Applied, template: Template, remarks: Mapping[str, str]) -> Applied:
+    """The structures with what is remarked on them by the model's code, and on those that they are made from."""
+    sources = sources_of(template)
+
+    def remark(item: OutputStructure) -> str:
+        if item.model_code:
+            return remarks.get(item.model_code, "")
+        doubtful = sorted(sources.get(item.name, set()) & set(remarks))
+        return "; ".join(f"made from {code}, {remarks[code]}" for code in doubtful)
+
+    return replace(
+        applied, structures=tuple(replace(item, remark=remark(item)) for item in applied.structures)
+    )
 
 
 def _unlisted(template: Template, masks: Masks) -> list[Entry]:

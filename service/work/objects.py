@@ -22,7 +22,7 @@ from service.config import Beside, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
 from service.template import Template
-from service.template.apply import Applied, apply
+from service.template.apply import Applied, apply, with_remarks
 from service.work.pipeline import Contoured
 from service.work.profile import Written, written_for
 
@@ -66,6 +66,7 @@ def objects(job: ClaimedJob, contoured: Contoured, order: Order) -> Iterator[Mad
     rule, settings = order.rule, order.settings
     segmentation = contoured.segmentation
     applied = apply(order.template, segmentation.masks, contoured.series.volume)
+    applied = with_remarks(applied, order.template, contoured.remarks)
     names = settings.destinations_for(rule, job.calling_aet)
     result = (contoured, applied)
     try:
@@ -140,7 +141,9 @@ def _rois(contoured: Contoured, applied: Applied) -> list[RoiMask]:
             name=item.name,
             mask=item.mask,
             number=item.number,
-            description="; ".join(filter(None, (item.description, _certainty(contoured, item.model_code)))),
+            description="; ".join(
+                filter(None, (item.remark, item.description, _certainty(contoured, item.model_code)))
+            ),
         )
         for item in applied.structures
     ]
@@ -173,7 +176,10 @@ def _beside(job: ClaimedJob, contoured: Contoured, applied: Applied) -> BesideRe
         series=contoured.series,
         structures=[
             BesideStructure(
-                structure=item.structure, mask=item.mask, mean_probability=mean.get(item.model_code)
+                structure=item.structure,
+                mask=item.mask,
+                mean_probability=mean.get(item.model_code),
+                notes=(item.remark,) if item.remark else (),
             )
             for item in applied.structures
         ],

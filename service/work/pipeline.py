@@ -1,15 +1,18 @@
 """One job, from its stored slices to masks: the steps in order."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from imaging.ct import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
+from inference.judgement import Finding
 from inference.segment import Segmentation, segment
 from inference.spec import ModelSpec
+from service.config import Rule
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, StoredInstance
 from service.work.model_server import ModelServer
+from service.work.plausibility import body_of_case, judged
 
 SetStage = Callable[[str], None]
 
@@ -21,15 +24,18 @@ class Contoured:
     series: CtSeries
     segmentation: Segmentation
     spec: ModelSpec
+    findings: tuple[Finding, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
 def contour(
-    sources: Sequence[SourceFile], spec: ModelSpec, server: ModelServer, stage: SetStage
+    sources: Sequence[SourceFile], spec: ModelSpec, server: ModelServer, rule: Rule, stage: SetStage
 ) -> Contoured:
-    """Read the series and contour it with one model.
+    """Read the series, contour it with one model, and judge what it found.
 
     Raises:
-        Refused: the images cannot be contoured; the message names tag, object and what to do.
+        Refused: the images cannot be contoured, do not show what the model is for, or nothing plausible was found in
+            them; the message names tag, object and what to do.
         ModelUnavailable, ModelFailed: as the server has it.
     """
     stage("reading")
@@ -37,8 +43,16 @@ def contour(
         series = read_ct(sources)
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
+    body = body_of_case(series.volume, spec, rule)
     stage("contouring")
-    return Contoured(series=series, segmentation=segment(series.volume, spec, server), spec=spec)
+    answer = judged(segment(series.volume, spec, server), body, rule)
+    return Contoured(
+        series=series,
+        segmentation=answer.segmentation,
+        spec=spec,
+        findings=answer.findings,
+        remarks=answer.remarks,
+    )
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:

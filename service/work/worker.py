@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaging.ct import SourceFile
+from imaging.structures import CATALOGUE
 from imaging.uids import derived_uid
 from inference.errors import ModelFailed, ModelUnavailable
 from inference.spec import ModelSpec
-from service.config import Settings
+from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.journal import about
 from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
@@ -94,12 +95,13 @@ class Worker:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
+        rule = self._rule(claim)
         self._check_server(heartbeat)
         sources = self._sources(claim)
-        contoured = contour(sources, spec, self.server, heartbeat.stage)
+        contoured = contour(sources, spec, self.server, rule, heartbeat.stage)
         del sources
         heartbeat.stage("writing")
-        parcels, notes = self._written(claim, contoured)
+        parcels, notes = self._written(claim, contoured, rule)
         if not self.queue.finish(claim, parcels=parcels, notes=notes):
             raise LeaseLost
         log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
@@ -112,13 +114,14 @@ class Worker:
             self.files.take_out(reason.path)
             raise
 
-    def _written(self, claim: ClaimedJob, contoured: Contoured) -> tuple[list[Parcel], list[str]]:
+    def _rule(self, claim: ClaimedJob) -> Rule:
+        for rule in self.settings.rules:
+            if rule.name == claim.rule:
+                return rule
+        raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+
+    def _written(self, claim: ClaimedJob, contoured: Contoured, rule: Rule) -> tuple[list[Parcel], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""
-        rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
-        if rule is None:
-            raise Refused(
-                f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
-            )
         parcels: list[Parcel] = []
         notes = list(contoured.segmentation.notes)
         order = Order(rule=rule, template=self.templates[rule.name], settings=self.settings)
@@ -129,7 +132,7 @@ class Worker:
                 for name in made.destinations
             ]
             notes += made.notes
-        return parcels, _once(notes, order.template)
+        return parcels, _once(notes, order.template, contoured)
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""
@@ -144,9 +147,10 @@ class Worker:
         self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
 
 
-def _once(notes: Sequence[str], template: Template) -> list[str]:
-    """The notes without repeats; a structure that the model did not find is not told as empty too."""
-    repeated = {
-        f"{entry.name}: empty" for entry in template.structure if f"{entry.source}: not found" in notes
-    }
+def _once(notes: Sequence[str], template: Template, contoured: Contoured) -> list[str]:
+    """The notes without repeats; a structure that was not found, or left out, is not told as empty too."""
+    told = {code for code in contoured.spec.labels if f"{code}: not found" in notes} | set(contoured.remarks)
+    names = [(entry.source, entry.name) for entry in template.structure]
+    names += [(code, CATALOGUE[code].name) for code in contoured.spec.labels if code in CATALOGUE]
+    repeated = {f"{name}: empty" for source, name in names if source in told}
     return [note for note in dict.fromkeys(notes) if note not in repeated]
