@@ -50,20 +50,20 @@ contracts: dev
 check: lint types contracts dev triton
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-# Hours of trials (docs/trials.md); fewer with ROUNDS=, KILLS=, CUTS=, MINUTES=, another run with SEED=.
+# Hours of trials (docs/reliability.md); fewer with ROUNDS=, KILLS=, CUTS=, MINUTES=, another run with SEED=.
 ROUNDS ?= 300
 KILLS ?= 2000
 CUTS ?= 100
 MINUTES ?= 60
 SEED ?= 1
 soak: dev triton
-	$(BIN)/python -m trials.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
-	for fs in ext4 xfs btrfs; do $(BIN)/python -m trials.power --fs $$fs --rounds $(CUTS) --seed $(SEED) \
+	$(BIN)/python -m reliability.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
+	for fs in ext4 xfs btrfs; do $(BIN)/python -m reliability.power --fs $$fs --rounds $(CUTS) --seed $(SEED) \
 		--out runs/soak/power-$$fs || [ $$? -eq 2 ] || exit 1; done
-	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --out runs/soak/sqlite
-	$(BIN)/python -m trials.durability --rounds $(ROUNDS) --seed $(SEED) --database postgres --out runs/soak/postgres
-	$(BIN)/python -m trials.fuzz --minutes $(MINUTES) --seed $(SEED) --out runs/soak/fuzz
-	$(BIN)/python -m trials.memory --load hostile --seed $(SEED) --out runs/soak/memory
+	$(BIN)/python -m reliability.durability --rounds $(ROUNDS) --seed $(SEED) --out runs/soak/sqlite
+	$(BIN)/python -m reliability.durability --rounds $(ROUNDS) --seed $(SEED) --database postgres --out runs/soak/postgres
+	$(BIN)/python -m reliability.fuzz --minutes $(MINUTES) --seed $(SEED) --out runs/soak/fuzz
+	$(BIN)/python -m reliability.memory --load hostile --seed $(SEED) --out runs/soak/memory
 
 format: dev
 	$(BIN)/ruff check --fix .

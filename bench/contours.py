@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.contours import contours
-from imaging.ct import SourceFile, read_ct
-from imaging.rtstruct import Producer, RoiContours, StructureSetRequest, write_structure_set
+from imaging.contours.exact import contours
+from imaging.ct.series import SourceFile, read_ct
+from imaging.rtstruct.writing import Producer, RoiContours, StructureSetRequest, write_structure_set
 from imaging.structures import CATALOGUE
-from imaging.volume import Mask
+from imaging.volumes.volume import Mask
 
 PRODUCER = Producer(
     manufacturer="Contour Node",

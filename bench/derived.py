@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from imaging.body import body_of
-from imaging.grid import Grid
-from imaging.margins import Margin, contract, expand, keep_inside, ring
-from imaging.morphology import smoothed, union, without_holes_in_slices
-from imaging.volume import Mask, Volume
+from imaging.masks.body import body_of
+from imaging.masks.margins import Margin, contract, expand, keep_inside, ring
+from imaging.masks.morphology import smoothed, union, without_holes_in_slices
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask, Volume
 
 Result = TypeVar("Result")
 SHAPE, SPACING = (200, 512, 512), (2.5, 0.9765625, 0.9765625)

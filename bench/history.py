@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Table, insert
 
 from service.store import Database, DeliveryState, EventKind, JobState
-from service.store.schema import arrival, delivery, instance, job, job_event
+from service.store.tables.schema import arrival, delivery, instance, job, job_event
 
 _J, _E = JobState, EventKind
 IN_HAND = (_J.RECEIVED, _J.WAITING, _J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING)

@@ -21,8 +21,8 @@ from evaluation.distances import border_distances
 from evaluation.overlap import overlap_values
 from evaluation.pair import MaskPair
 from evaluation.surfels import surfel_distances, weighted_percentile
-from imaging.grid import Grid
-from imaging.volume import bounding_box
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import bounding_box
 
 TOLERANCE_MM = 2.0
 

@@ -26,7 +26,7 @@ from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
-from service.store import EventKind, JobBook, JobState, JobStatus
+from service.store import EventKind, JobRepository, JobState, JobStatus
 from service.wiring.store import opened_store
 
 MIB = 2**20
@@ -67,7 +67,7 @@ def main() -> None:
     (arguments.out / "latency.json").write_text(json.dumps(rows, indent=1))
 
 
-def _seconds(book: JobBook, job: JobStatus) -> dict[str, float]:
+def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
     """Seconds spent in each stage after the last slice, in order; their sum is the total."""
     marks: list[tuple[str, float]] = [("quiet and checks", 0.0)]
     for event in book.events(job.id):

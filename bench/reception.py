@@ -40,7 +40,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class ReceptionRun:
     """One pass."""
 
     mb_s: float
@@ -178,7 +178,7 @@ def wait_for(port: int) -> None:
     raise TimeoutError(f"nobody listens on port {port}")
 
 
-def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, tmp: Path) -> Run:
+def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, tmp: Path) -> ReceptionRun:
     """Sends every folder over an association of its own, all at once."""
     files = [file for folder in folders for file in folder.iterdir()]
     size_bytes = sum(file.stat().st_size for file in files)
@@ -194,7 +194,7 @@ def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, t
         sender.wait()
     wall_s = time.perf_counter() - begin
     cpu_s = watch.end() if watch is not None else float("nan")
-    return Run(
+    return ReceptionRun(
         mb_s=size_bytes / 1e6 / wall_s,
         images_s=len(files) / wall_s,
         cpu_s=cpu_s,
@@ -203,7 +203,7 @@ def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, t
     )
 
 
-def print_table(runs: dict[tuple[str, int], list[Run]], slices: int) -> None:
+def print_table(runs: dict[tuple[str, int], list[ReceptionRun]], slices: int) -> None:
     """Prints a table for each number of associations, fastest first."""
     for count in sorted({count for _, count in runs}):
         rows = sorted(
@@ -263,7 +263,7 @@ def main() -> None:
     running = dict(ours.split("=", 1) for ours in options.ours)
     counts = [int(count) for count in options.associations.split(",")]
     names = [name for name in options.peers.split(",") if name not in ("", "none")]
-    runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
+    runs: dict[tuple[str, int], list[ReceptionRun]] = defaultdict(list)
     with tempfile.TemporaryDirectory(dir=options.tmp) as folder:
         tmp = Path(folder)
         data = options.data or tmp

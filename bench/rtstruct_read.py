@@ -16,9 +16,9 @@ from statistics import median
 
 import numpy as np
 
-from imaging.headers import parse_header
-from imaging.rtstruct import masks_on_grid, read_structure_set
-from imaging.stack import check_stack
+from imaging.ct.headers import parse_header
+from imaging.ct.stack import check_stack
+from imaging.rtstruct.writing import masks_on_grid, read_structure_set
 
 HEADER_BYTES = 65536
 

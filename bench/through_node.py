@@ -20,19 +20,20 @@ import SimpleITK as sitk
 from pydicom import dcmread
 
 from evaluation.overlap import dice
-from imaging.ct import SourceFile, read_ct
-from imaging.grid import Grid
-from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import masks_on_grid
+from imaging.ct.series import SourceFile, read_ct
+from imaging.rtstruct.masks import masks_on_grid
+from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
-from imaging.volume import Volume
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Volume
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
 from service.wiring.store import opened_store
-from training.cases import HN_STRUCTURES, Case, openkbp_cases
+from training.cases import Case
+from training.openkbp import HN_STRUCTURES, openkbp_cases
 
 UP_BACK_LEFT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaging.ct import SourceFile, read_ct
+from imaging.ct.series import SourceFile, read_ct
 
 
 def main() -> None:

@@ -12,26 +12,26 @@ from datetime import timedelta
 
 from bench.history import fill
 from service.config import Settings
+from service.monitor.checks import HealthCheck
+from service.monitor.metrics import metrics_page
+from service.monitor.monitor import read_ledger
+from service.monitor.node_status import NodeStatus
 from service.store import (
     AuditLog,
     Database,
-    JobBook,
+    FailureReportQueue,
+    JobRepository,
     JobState,
-    NoticeBoard,
-    NoticeDesk,
+    MetricCounters,
+    NotificationQueue,
     Outbox,
-    SeriesDesk,
-    Tally,
+    SeriesRepository,
     WorkQueue,
     late_jobs,
-    read_figures,
+    read_queue_statistics,
     upgrade,
     utc_now,
 )
-from service.watch.checks import Check
-from service.watch.metrics import metrics_page
-from service.watch.view import View
-from service.watch.watcher import read_ledger
 
 REPEATS = 5
 RULES = {"rules": [{"name": "head-neck", "model": "hn_oar", "destinations": ["tps"]}]}
@@ -46,13 +46,13 @@ def main() -> None:
     arguments = parser.parse_args()
     upgrade(arguments.url)
     database = Database(arguments.url)
-    book = JobBook(database)
+    book = JobRepository(database)
     if not book.list_jobs(limit=1):
         began = time.monotonic()
         fill(database, arguments.jobs)
         print(f"filled in {time.monotonic() - began:.0f} s")
     began = time.monotonic()
-    board, tally = NoticeBoard(database), Tally(database)
+    board, tally = NotificationQueue(database), MetricCounters(database)
     board.begin()
     while tally.add_events() or tally.add_images():
         pass
@@ -62,17 +62,18 @@ def main() -> None:
 
 
 def _looked_at(
-    database: Database, book: JobBook, board: NoticeBoard, tally: Tally
+    database: Database, book: JobRepository, board: NotificationQueue, tally: MetricCounters
 ) -> dict[str, Callable[[], object]]:
     settings = Settings.model_validate({**RULES, "destinations": TREE})
     newest = book.list_jobs(limit=1)[0]
-    outbox, desk, queue = Outbox(database), SeriesDesk(database), WorkQueue(database)
+    outbox, desk, queue = Outbox(database), SeriesRepository(database), WorkQueue(database)
     checks = tuple(
-        Check(name=name, ok=True, reason="") for name in ("database", "storage", "receiver", "model server")
+        HealthCheck(name=name, ok=True, reason="")
+        for name in ("database", "storage", "receiver", "model server")
     )
-    view = View(at=utc_now(), checks=checks, ledger=read_ledger(database), disk=None, echoes=())
+    view = NodeStatus(at=utc_now(), checks=checks, ledger=read_ledger(database), disk=None, echoes=())
     return {
-        "figures": lambda: read_figures(database),
+        "figures": lambda: read_queue_statistics(database),
         "ledger (figures, signs of life, unsent)": lambda: read_ledger(database),
         "late jobs of a rule": lambda: late_jobs(database, "head-neck", utc_now() - timedelta(hours=1)),
         "tally, nothing new": lambda: (tally.add_events(), tally.add_images()),
@@ -90,7 +91,7 @@ def _looked_at(
         "assembler: open jobs": desk.open_jobs,
         "assembler: series of a study": lambda: desk.series_of_study(newest.study_uid),
         "worker: anything due": queue._anything_due,
-        "worker: next failure to tell": NoticeDesk(database).next_failure,
+        "worker: next failure to tell": FailureReportQueue(database).next_failure,
         "sender: anything due": outbox._anything_due,
     }
 

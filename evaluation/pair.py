@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.crops import Box, box_of, cut_out, tightened
-from imaging.grid import Grid
-from imaging.volume import Mask
+from imaging.volumes.crops import IndexBox, box_of, cut_out, tightened
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 
 MARGIN_VOXELS = 1  # so that voxels at the edge of the grid have an outside, and count as surface
 
@@ -32,7 +32,7 @@ class MaskPair:
 
     found_zyx: NDArray[np.bool_]
     reference_zyx: NDArray[np.bool_]
-    box: Box
+    box: IndexBox
     grid: Grid
 
     @classmethod
@@ -41,7 +41,9 @@ class MaskPair:
         boxes = [box_of(mask) for mask in map(tightened, (found, reference)) if mask.crop_zyx.size]
         if not boxes:
             nothing = np.zeros((0, 0, 0), np.bool_)
-            return cls(found_zyx=nothing, reference_zyx=nothing, box=Box((0, 0, 0), (0, 0, 0)), grid=grid)
+            return cls(
+                found_zyx=nothing, reference_zyx=nothing, box=IndexBox((0, 0, 0), (0, 0, 0)), grid=grid
+            )
         joint = boxes[0] if len(boxes) == 1 else boxes[0].joined(boxes[1])
         if joint.within(grid.shape_zyx).shape != joint.shape:
             raise ValueError(f"masks that reach {joint.stop} do not lie in a grid of {grid.shape_zyx} voxels")

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from pydicom import Dataset
 from pydicom.charset import ENCODINGS_TO_CODES
 
-from imaging.patient_study import stated
+from imaging.dicom.patient_study import stated
 
 _ONE_BYTE = {
     "100": "latin_1",

@@ -68,3 +68,7 @@ class StructureSetUnreadable(Exception):
 
 class StructureSetNotWritable(Exception):
     """A request that no valid structure set can hold; the message names the ROI or attribute."""
+
+
+class DoseRefused(Exception):
+    """An RT Dose object from which no dose can be taken; the message names the file, the attribute and what was found."""

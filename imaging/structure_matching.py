@@ -2,25 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from imaging.sides import bare, sides_of
 from imaging.structures import CATALOGUE, Code
 
-_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "Brainstem": ("brain stem", "hirnstamm", "stammhirn", "tronc cerebral", "tronco encefalico", "troncoencefalo",
-                  "tronco cerebral", "hersenstam"),
-    "SpinalCord": ("cord", "spinal cord", "myelon", "rueckenmark", "rückenmark", "moelle", "moelle epiniere",
-                   "midollo", "midollo spinale", "medula", "medula espinal", "ruggenmerg", "medulla spinalis"),
-    "Parotid_R": ("parotis", "parotide", "parotida", "parotid gland", "gland parotid", "ohrspeicheldruese"),
-    "Parotid_L": ("parotis", "parotide", "parotida", "parotid gland", "gland parotid", "ohrspeicheldruese"),
-    "Larynx": ("kehlkopf", "laringe", "strottenhoofd"),
-    "Mandible": ("mandibula", "unterkiefer", "mandibule", "mandibola", "onderkaak", "bone mandible"),
-    "Esophagus": ("oesophagus", "ösophagus", "speiseröhre", "speiseroehre", "oesophage", "œsophage", "esofago",
-                  "slokdarm"),
-}  # fmt: skip
 _SIMILAR = 0.8
 _SHORTEST_SIMILAR = 6
 
@@ -79,7 +67,7 @@ def _by_name(name: str, codes: Collection[str]) -> Match | None:
         if name.casefold() in (code.casefold(), CATALOGUE[code].name.casefold()):
             return Match(code=code, how=How.NAME)
     for code in codes:
-        if bare(name) in {bare(text) for text in (code, CATALOGUE[code].name, *_ALIASES.get(code, ()))}:
+        if bare(name) in {bare(text) for text in (code, CATALOGUE[code].name, *CATALOGUE[code].aliases)}:
             return Match(code=code, how=How.ALIAS)
     return None
 
@@ -111,7 +99,7 @@ def _similar(name: str, codes: Collection[str]) -> Match:
         return _NOTHING
     found: dict[str, float] = {}
     for code in codes:
-        for known in (code, CATALOGUE[code].name, *_ALIASES.get(code, ())):
+        for known in (code, CATALOGUE[code].name, *CATALOGUE[code].aliases):
             other = bare(known)
             ratio = difflib.SequenceMatcher(None, text, other).ratio()
             if text[0] == other[0] and _words(name) == _words(known) and ratio >= _SIMILAR:

@@ -12,12 +12,12 @@ from numpy.typing import DTypeLike, NDArray
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
+from inference.contract import ModelContract, identity
 from inference.errors import ModelFailed, ModelUnavailable
-from inference.known_tensor import MODEL as KNOWN_TENSOR
-from inference.known_tensor import difference, known_tensors
+from inference.self_test import MODEL as KNOWN_TENSOR
+from inference.self_test import difference, known_tensors
 from inference.shared_region import SharedRegion, is_gone, offsets, remove_leftovers
-from inference.spec import ModelSpec
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -108,23 +108,23 @@ class TritonClient:
             self._forget_leftovers()
             self._exchange_known(self._over_shared_memory, sent, outputs, "shared memory")
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
-        """Contour a volume in canonical orientation (see imaging.orientation) with the spec's model and version.
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
+        """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's model and version.
 
-        The arrays of the answer are the caller's own. Raises ModelFailed where the server's model has other
-        labels than the spec.
+        The arrays of the answer are the caller's own. Raises ModelFailed where the server's version has
+        other labels or another package than the contract.
         """
-        self._expect_labels(spec)
+        self._expect_same_version(contract)
         sent: Tensors = {
-            "hu": volume.array_zyx,
+            "image": volume.array_zyx,
             "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
         }
         outputs = {
-            "masks": _Output(shape=(spec.planes, *volume.grid.shape_zyx), dtype=np.uint8),
-            "mean_probability": _Output(shape=(len(spec.labels),), dtype=np.float32),
+            "masks": _Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8),
+            "mean_probability": _Output(shape=(len(contract.labels),), dtype=np.float32),
         }
         exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
-        answer = exchange(spec.name, str(spec.version), sent, outputs)
+        answer = exchange(contract.name, str(contract.version), sent, outputs)
         planes, mean = answer["masks"], answer["mean_probability"]
         return Prediction(
             planes=planes.astype(np.uint8, copy=False), mean_probability=mean.astype(np.float32)
@@ -146,15 +146,19 @@ class TritonClient:
             "The likely cause is numpy 2 or newer in the server's Python environment: install numpy<2 there"
         )
 
-    def _expect_labels(self, spec: ModelSpec) -> None:
-        with self._translated(spec.name):
-            answer = self._server.get_model_config(spec.name, str(spec.version), client_timeout=_QUICK_S)
-        labels = tuple(answer.config.parameters["labels"].string_value.split(","))
-        if labels != spec.labels:
-            raise ModelFailed(
-                f"model {spec.name} at {self.url} names the structures {labels} in config.pbtxt, its spec.json "
-                f"here names {spec.labels}: node and server use different model repositories"
+    def _expect_same_version(self, contract: ModelContract) -> None:
+        with self._translated(contract.name):
+            answer = self._server.get_model_config(
+                contract.name, str(contract.version), client_timeout=_QUICK_S
             )
+        parameters = answer.config.parameters
+        for key, expected in identity(contract).items():
+            found = parameters[key].string_value if key in parameters else "nothing"
+            if found != expected:
+                raise ModelFailed(
+                    f"model {contract.name} at {self.url}: {key} is {found!r} in the server's config.pbtxt, but "
+                    f"{expected!r} in the contract here: node and server use different model repositories"
+                )
 
     def _over_grpc(self, model: str, version: str, sent: Tensors, outputs: Mapping[str, _Output]) -> Tensors:
         inputs = [_input(name, tensor) for name, tensor in sent.items()]

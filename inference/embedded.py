@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from inference.child import children_of, die_with_parent, is_running
+from inference.child_process import children_of, die_with_parent, is_running
 from inference.client import TritonClient
 from inference.embedded_layout import Layout, lay_out
 from inference.errors import ServerNotStarted

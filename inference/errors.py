@@ -9,8 +9,8 @@ class ModelFailed(Exception):
     """The model answered with an error or with nonsense: trying again gives the same."""
 
 
-class SpecRefused(Exception):
-    """A spec.json that is unreadable, contradicts itself or does not fit its folder; the message names the file."""
+class ContractRefused(Exception):
+    """A contract.json that is unreadable, contradicts itself or does not fit its folder; names file and field."""
 
 
 class ServerNotStarted(Exception):

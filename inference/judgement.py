@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imaging.anatomy import Placement, RegionEstimate
-from inference.plausibility import PairLimits, Plausibility, StructureLimits
+from inference.contract.plausibility import PairLimits, Plausibility, StructureLimits
 
 MISFIT_SHARE = 1 / 3
 OUTLINES = {

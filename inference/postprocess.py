@@ -4,12 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from inference.spec import StructureSpec
+from inference.contract import ModelStructure
 
 _TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a corner belong to one piece
 
 
-def kept_pieces(mask_zyx: NDArray[np.bool_], structure: StructureSpec, voxel_mm3: float) -> NDArray[np.bool_]:
+def kept_pieces(
+    mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: float
+) -> NDArray[np.bool_]:
     """The mask without specks; of a single-piece structure the largest piece alone, however small it is."""
     pieces, count = ndimage.label(mask_zyx, _TOUCHING)
     if count == 0:
@@ -32,14 +34,14 @@ def without_holes(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return filled
 
 
-def finished(mask_zyx: NDArray[np.bool_], structure: StructureSpec, voxel_mm3: float) -> NDArray[np.bool_]:
-    """Pieces, then holes, as the structure's spec says."""
+def finished(mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: float) -> NDArray[np.bool_]:
+    """Pieces, then holes, as the structure's contract says."""
     kept = kept_pieces(mask_zyx, structure, voxel_mm3)
     return without_holes(kept) if structure.fill_holes else kept
 
 
 def remarks(
-    structure: StructureSpec, *, volume_cc: float, touches_first: bool, touches_last: bool
+    structure: ModelStructure, *, volume_cc: float, touches_first: bool, touches_last: bool
 ) -> tuple[str, ...]:
     """Notes on one structure of a case: empty, cut by the end of the scan, or of an unusual size."""
     if volume_cc == 0.0:

@@ -6,18 +6,18 @@ from typing import Protocol
 
 import numpy as np
 
-from imaging.orientation import canonical, restore
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.orientation import canonical, restore
+from imaging.volumes.volume import Mask, Masks, Volume
 from inference.client import Prediction
+from inference.contract import ModelContract, ModelStructure
 from inference.errors import ModelFailed
 from inference.postprocess import remarks
-from inference.spec import ModelSpec, StructureSpec
 
 
 class Predictor(Protocol):
     """What answers for a model: a TritonClient, or in tests something simpler."""
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Bit planes and probabilities for a volume in canonical orientation."""
 
 
@@ -30,20 +30,21 @@ class Segmentation:
     notes: tuple[str, ...]
 
 
-def segment(volume: Volume, spec: ModelSpec, client: Predictor) -> Segmentation:
+def segment(volume: Volume, contract: ModelContract, client: Predictor) -> Segmentation:
     """Contour a CT of any axial patient position with one model.
 
-    Raises ModelUnavailable (later) or ModelFailed, also where the answer does not fit the CT or the spec.
+    Raises ModelUnavailable (later) or ModelFailed, also where the answer does not fit the CT or the contract.
     """
     upright = canonical(volume)
-    prediction = client.infer(spec, upright)
-    _expect_fitting(prediction, spec, upright)
-    by_code = {code: _mask(prediction, index) for index, code in enumerate(spec.labels)}
-    notes = [note for structure in spec.structures for note in _remarks(structure, by_code, upright)]
+    prediction = client.infer(contract, upright)
+    _expect_fitting(prediction, contract, upright)
+    by_code = {code: _mask(prediction, index) for index, code in enumerate(contract.labels)}
+    notes = [note for structure in contract.structures for note in _remarks(structure, by_code, upright)]
     return Segmentation(
         masks=restore(Masks(grid=upright.grid, by_code=by_code), volume.grid),
         mean_probability={
-            code: float(value) for code, value in zip(spec.labels, prediction.mean_probability, strict=True)
+            code: float(value)
+            for code, value in zip(contract.labels, prediction.mean_probability, strict=True)
         },
         notes=tuple(notes),
     )
@@ -54,7 +55,7 @@ def _mask(prediction: Prediction, index: int) -> Mask:
     return Mask.from_full((plane & np.uint8(1 << index % 8)) != 0)
 
 
-def _remarks(structure: StructureSpec, by_code: Mapping[str, Mask], upright: Volume) -> tuple[str, ...]:
+def _remarks(structure: ModelStructure, by_code: Mapping[str, Mask], upright: Volume) -> tuple[str, ...]:
     mask, slices = by_code[structure.code], upright.grid.shape_zyx[0]
     return remarks(
         structure,
@@ -64,17 +65,17 @@ def _remarks(structure: StructureSpec, by_code: Mapping[str, Mask], upright: Vol
     )
 
 
-def _expect_fitting(prediction: Prediction, spec: ModelSpec, upright: Volume) -> None:
-    model = f"model {spec.name} version {spec.version}"
-    expected = (spec.planes, *upright.grid.shape_zyx)
+def _expect_fitting(prediction: Prediction, contract: ModelContract, upright: Volume) -> None:
+    model = f"model {contract.name} version {contract.version}"
+    expected = (contract.planes, *upright.grid.shape_zyx)
     if prediction.planes.shape != expected:
         raise ModelFailed(f"{model}: expected masks of shape {expected}, found {prediction.planes.shape}")
-    if prediction.mean_probability.shape != (len(spec.labels),):
+    if prediction.mean_probability.shape != (len(contract.labels),):
         raise ModelFailed(
-            f"{model}: expected {len(spec.labels)} probabilities, found {prediction.mean_probability.shape}"
+            f"{model}: expected {len(contract.labels)} probabilities, found {prediction.mean_probability.shape}"
         )
     if not (np.isfinite(prediction.mean_probability).all()):
         raise ModelFailed(f"{model}: a mean probability is not a number")
-    unused = 8 * spec.planes - len(spec.labels)
+    unused = 8 * contract.planes - len(contract.labels)
     if unused and int(prediction.planes[-1].max(initial=0)) >= 1 << (8 - unused):
-        raise ModelFailed(f"{model}: bits beyond the {len(spec.labels)} structures are set")
+        raise ModelFailed(f"{model}: bits beyond the {len(contract.labels)} structures are set")

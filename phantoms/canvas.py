@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.grid import Grid
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 from phantoms.layers import Layer
 from phantoms.pose import Pose
-from phantoms.shapes import Box, Field, Shape
+from phantoms.shapes import BoundingBox, Field, Shape
 from phantoms.texture import Texture
 
 AIR_HU = -1000.0
@@ -74,7 +74,7 @@ class _Points:
         x, y, z = (at[place] for at in self.xyz)
         return x, y, z
 
-    def where(self, box: Box) -> tuple[slice, slice, slice] | None:
+    def where(self, box: BoundingBox) -> tuple[slice, slice, slice] | None:
         """The index box in which points can lie inside ``box``, found on every few points."""
         near = np.ones(self._few[0].shape, bool)
         for few, reach, low, high in zip(self._few, self._reach, box.low, box.high, strict=True):

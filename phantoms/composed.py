@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import override
 
-from phantoms.shapes import Box, Field, Shape, as_field
+from phantoms.shapes import BoundingBox, Field, Shape, as_field
 
 _BEYOND_MM = 45.0
 
@@ -19,7 +19,7 @@ class Union(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         box = self.parts[0].box
         for part in self.parts[1:]:
             box = box.joined(part.box)
@@ -47,7 +47,7 @@ class Union(Shape):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut(Shape):
+class Difference(Shape):
     """Inside ``of``, inside all of ``within`` and outside all of ``without``."""
 
     of: Shape
@@ -56,7 +56,7 @@ class Cut(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         box = self.of.box
         for part in self.within:
             box = box.met(part.box)
@@ -81,7 +81,7 @@ class Grown(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         return self.of.box.grown(self.mm)
 
     @override
@@ -97,9 +97,9 @@ class Mirrored(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         low, high = self.of.box.low, self.of.box.high
-        return Box(low=(-high[0], *low[1:]), high=(-low[0], *high[1:]))
+        return BoundingBox(low=(-high[0], *low[1:]), high=(-low[0], *high[1:]))
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:
@@ -111,7 +111,7 @@ def pair(shape: Shape) -> tuple[Shape, Shape]:
     return shape, Mirrored(of=shape)
 
 
-def _far_from(box: Box, *points: Field) -> bool:
+def _far_from(box: BoundingBox, *points: Field) -> bool:
     """Whether every point lies well away from the box, on one side of it."""
     for axis, at in enumerate(points):
         if at.min() > box.high[axis] + _BEYOND_MM or at.max() < box.low[axis] - _BEYOND_MM:

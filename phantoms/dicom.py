@@ -13,9 +13,9 @@ from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from scipy.ndimage import shift as shifted
 
-from imaging.ct import SourceFile
-from imaging.uids import derived_uid
-from imaging.volume import Volume
+from imaging.ct.series import SourceFile
+from imaging.dicom.uids import derived_uid
+from imaging.volumes.volume import Volume
 from phantoms.dicom_modules import Identity, ct_slice
 from phantoms.positions import PatientPosition, as_stored, directions, first_pixel_yx
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage
 
-from imaging.uids import derived_uid
+from imaging.dicom.uids import derived_uid
 
 _DATE, _TIME = "20250102", "101500"
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.grid import Grid, Vector
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.grid import Grid, Vector
+from imaging.volumes.volume import Mask, Masks, Volume
 
 OUTSIDE_HU = -1000
 INSIDE_HU = 100
@@ -47,7 +47,7 @@ class Ball:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ring:
+class TubeWall:
     """A tube wall along z: an axial ring on every slice, with a hole that contours must keep."""
 
     centre: Vector
@@ -107,7 +107,7 @@ def marked_solids() -> dict[str, Solid]:
             corner=(-27.6, 17.1, -98.0), lengths_xyz_mm=(20.5, 13.0, 30.0), width_mm=5.0
         ),
         "Ball": Ball(centre=(6.0, 44.0, -82.0), radius_mm=9.0),
-        "Ring": Ring(centre=(-14.0, 46.0, -78.0), inner_mm=4.0, outer_mm=9.0, half_height_mm=8.0),
+        "TubeWall": TubeWall(centre=(-14.0, 46.0, -78.0), inner_mm=4.0, outer_mm=9.0, half_height_mm=8.0),
     }
 
 

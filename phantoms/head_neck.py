@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from imaging.grid import Grid
-from imaging.volume import Masks, Volume, bounding_box
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Masks, Volume, bounding_box
 from phantoms.anatomy.chest import chest
 from phantoms.anatomy.jaw import jaw, mandible, parotid
 from phantoms.anatomy.neck import esophagus, larynx, neck

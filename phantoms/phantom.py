@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from imaging.volume import Masks, Volume
+from imaging.volumes.volume import Masks, Volume
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

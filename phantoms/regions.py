@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from imaging.grid import Grid
+from imaging.volumes.grid import Grid
 from phantoms.head_neck import make_head_neck
 from phantoms.parameters import HeadNeckParameters
 from phantoms.phantom import Phantom

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from typing_extensions import override
 
-from phantoms.shapes import Box, Field, Shape, as_field, power_mean
+from phantoms.shapes import BoundingBox, Field, Shape, as_field, power_mean
 
 _TINY = np.float32(1e-6)
 _KNOTS = 256
@@ -28,10 +28,10 @@ class Loft(Shape):
 
     @cached_property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         x, y = np.array(self.centre_x), np.array(self.centre_y)
         width, front, back = np.array(self.half_width), np.array(self.front), np.array(self.back)
-        return Box(
+        return BoundingBox(
             low=(float((x - width).min()), float((y - front).min()), self.z[0]),
             high=(float((x + width).max()), float((y + back).max()), self.z[-1]),
         )
@@ -79,11 +79,13 @@ class Ribbon(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         points = np.array(self.points_xy)
         reach = max(self.half_thickness)
         (x0, y0), (x1, y1) = points.min(0) - reach, points.max(0) + reach
-        return Box(low=(float(x0), float(y0), min(self.lower)), high=(float(x1), float(y1), max(self.upper)))
+        return BoundingBox(
+            low=(float(x0), float(y0), min(self.lower)), high=(float(x1), float(y1), max(self.upper))
+        )
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:

@@ -15,26 +15,26 @@ _TINY = np.float32(1e-6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
+class BoundingBox:
     """An axis-aligned box that a shape does not leave; corners in mm (x, y, z)."""
 
     low: Point
     high: Point
 
-    def grown(self, mm: float) -> "Box":
+    def grown(self, mm: float) -> "BoundingBox":
         """The box with every face moved outwards."""
-        return Box(low=_shift(self.low, -mm), high=_shift(self.high, mm))
+        return BoundingBox(low=_shift(self.low, -mm), high=_shift(self.high, mm))
 
-    def joined(self, other: "Box") -> "Box":
+    def joined(self, other: "BoundingBox") -> "BoundingBox":
         """The smallest box round both."""
-        return Box(
+        return BoundingBox(
             low=as_point(np.minimum(self.low, other.low)),
             high=as_point(np.maximum(self.high, other.high)),
         )
 
-    def met(self, other: "Box") -> "Box":
+    def met(self, other: "BoundingBox") -> "BoundingBox":
         """The part in both (may be inside out, which holds no point)."""
-        return Box(
+        return BoundingBox(
             low=as_point(np.maximum(self.low, other.low)),
             high=as_point(np.minimum(self.high, other.high)),
         )
@@ -44,7 +44,7 @@ class Shape(Protocol):
     """Anything that knows inside from outside."""
 
     @property
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         """Where the shape can be."""
         ...
 
@@ -65,11 +65,13 @@ class Ellipsoid(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         reach = max(self.semi) * 1.75 if self.exponent > 2.0 else max(self.semi)
         turned = bool(self.turn_z_deg or self.turn_x_deg)
         half = (reach, reach, reach) if turned else self.semi
-        return Box(low=as_point(np.subtract(self.centre, half)), high=as_point(np.add(self.centre, half)))
+        return BoundingBox(
+            low=as_point(np.subtract(self.centre, half)), high=as_point(np.add(self.centre, half))
+        )
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:
@@ -100,10 +102,10 @@ class Tube(Shape):
 
     @property
     @override
-    def box(self) -> Box:
+    def box(self) -> BoundingBox:
         reach = np.array(self.stretch) * max(self.radii)
         points = np.array(self.points)
-        return Box(low=as_point(points.min(0) - reach), high=as_point(points.max(0) + reach))
+        return BoundingBox(low=as_point(points.min(0) - reach), high=as_point(points.max(0) + reach))
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:
@@ -128,8 +130,8 @@ class Slab(Shape):
 
     @property
     @override
-    def box(self) -> Box:
-        return Box(low=(-1e4, -1e4, self.low_z), high=(1e4, 1e4, self.high_z))
+    def box(self) -> BoundingBox:
+        return BoundingBox(low=(-1e4, -1e4, self.low_z), high=(1e4, 1e4, self.high_z))
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:
@@ -146,8 +148,8 @@ class Above(Shape):
 
     @property
     @override
-    def box(self) -> Box:
-        return Box(low=(-1e4, -1e4, -1e4), high=(1e4, 1e4, 1e4))
+    def box(self) -> BoundingBox:
+        return BoundingBox(low=(-1e4, -1e4, -1e4), high=(1e4, 1e4, 1e4))
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:
@@ -166,8 +168,8 @@ class Stripes(Shape):
 
     @property
     @override
-    def box(self) -> Box:
-        return Box(low=(-1e4, -1e4, -1e4), high=(1e4, 1e4, 1e4))
+    def box(self) -> BoundingBox:
+        return BoundingBox(low=(-1e4, -1e4, -1e4), high=(1e4, 1e4, 1e4))
 
     @override
     def distance(self, x: Field, y: Field, z: Field) -> Field:

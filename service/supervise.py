@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.child import die_with_parent
+from inference.child_process import die_with_parent
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.config import Settings, SettingsRefused, TlsIn, TlsOut, TlsProfile
+from service.config import Settings, SettingsRefused, TlsClientSettings, TlsProfile, TlsServerSettings
 
 # RFC 9325 4.2: forward secrecy and authenticated encryption only; level 2 refuses RSA keys below 2048 bits and SHA-1.
 _TLS12_SUITES = (
@@ -24,7 +24,7 @@ class Certificate:
     fingerprint: str
 
 
-def server_context(settings: TlsIn) -> ssl.SSLContext:
+def server_context(settings: TlsServerSettings) -> ssl.SSLContext:
     """The context of the door in.
 
     Raises:
@@ -41,7 +41,7 @@ def server_context(settings: TlsIn) -> ssl.SSLContext:
     return context
 
 
-def client_context(settings: TlsOut, *, of: str) -> ssl.SSLContext:
+def client_context(settings: TlsClientSettings, *, of: str) -> ssl.SSLContext:
     """The context of a connection to a peer; pass the peer's host as server_hostname.
 
     Args:

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.store import Database, FileStore, Recorder, upgrade
-from service.store.schema import METADATA
+from service.store import Database, FileStore, InstanceRecorder, upgrade
+from service.store.tables.schema import METADATA
 from tests.support.clock import ManualClock
 from tests.support.small_node import SmallNode
 
@@ -116,7 +116,7 @@ def small_node(database_url: str, tmp_path: Path) -> Iterator[SmallNode]:
     """A node without processes: a store on a clock that stands still."""
     clock = ManualClock()
     database = Database(database_url, clock=clock)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         yield SmallNode(
             database=database, files=FileStore(tmp_path / "store"), clock=clock, recorder=recorder
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("imaging", "inference", "service", "phantoms", "training", "evaluation", "bench", "trials")
+ROOMS = ("imaging", "inference", "service", "phantoms", "training", "evaluation", "bench", "reliability")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 LONGEST = 300  # lines
 

@@ -6,25 +6,38 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from training.cases import Case
 
 
+class Augmentation(BaseModel):
+    """How far a patch may be varied, and where it is cut."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    anywhere_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of patches, centred on no structure
+    ends_share: float = Field(
+        default=0.0, ge=0.0, le=1.0
+    )  # of the others, centred on a structure's first or last slice
+    affine_share: float = Field(default=0.7, ge=0.0, le=1.0)
+    mirror_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    angle_deg: float = Field(default=12.0, ge=0.0, le=180.0)
+    scale_range: tuple[float, float] = (0.85, 1.18)
+    hu_shift: float = Field(default=30.0, ge=0.0)
+    hu_gain: float = Field(default=0.06, ge=0.0, lt=1.0)
+    noise_hu: float = Field(default=25.0, ge=0.0)
+    couch_share: float = Field(default=0.25, ge=0.0, le=1.0)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """How far a patch may be varied; the mirror pairs are structure indices that change places in a mirror."""
+class Cutting:
+    """The size of patches, how often each structure is centred on, and where each stands in a mirror."""
 
     patch_zyx: tuple[int, int, int]
-    mirrored_pairs: tuple[tuple[int, int], ...]
     structure_weights: tuple[float, ...]
-    anywhere_share: float = 0.15
-    affine_share: float = 0.7
-    angle_deg: float = 12.0
-    scale_range: tuple[float, float] = (0.85, 1.18)
-    hu_shift: float = 30.0
-    hu_gain: float = 0.06
-    noise_hu: float = 25.0
-    couch_share: float = 0.25
+    mirror_order: tuple[int, ...]  # structure i of a patch is structure mirror_order[i] of its mirror
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,33 +49,33 @@ class Patch:
     drawn: torch.Tensor
 
 
-def draw_patch(case: Case, how: Augmentation, rng: np.random.Generator) -> Patch:
+def draw_patch(case: Case, how: Cutting, rng: np.random.Generator) -> Patch:
     """Cut one patch of ``how.patch_zyx`` voxels, mostly centred on a structure, and vary it."""
-    centre = _centre(case, how, rng)
-    if rng.random() < how.affine_share:
+    centre, vary = _centre(case, how, rng), how.augmentation
+    if rng.random() < vary.affine_share:
         hu, labels = _affine_patch(case, centre, how, rng)
     else:
         hu, labels = _plain_patch(case, centre, how.patch_zyx)
     drawn = torch.from_numpy(case.drawn.copy())
-    if rng.random() < 0.5:
-        hu, labels, drawn = _mirror(hu, labels, drawn, how.mirrored_pairs)
-    return Patch(hu=_vary_intensity(hu, how, rng), labels=labels, drawn=drawn)
+    if rng.random() < vary.mirror_share:
+        order = list(how.mirror_order)
+        hu, labels, drawn = hu.flip(-1), labels[order].flip(-1), drawn[order]
+    return Patch(hu=_vary_intensity(hu, vary, rng), labels=labels, drawn=drawn)
 
 
-def _centre(case: Case, how: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+def _centre(case: Case, how: Cutting, rng: np.random.Generator) -> NDArray[np.float64]:
     shape = np.array(case.hu_zyx.shape)
     half = np.array(how.patch_zyx) / 2
-    if rng.random() < how.anywhere_share:
+    there = np.array([len(places) > 0 for places in case.places])
+    weights = np.where(case.drawn & there, how.structure_weights, 0.0)
+    if rng.random() < how.augmentation.anywhere_share or not weights.any():
         centre = rng.random(3) * shape
     else:
-        weights = np.where(case.drawn, how.structure_weights, 0.0)
-        structure = rng.choice(len(weights), p=weights / weights.sum())
-        voxels = np.flatnonzero((case.bits_zyx >> structure) & 1)
-        if len(voxels) == 0:  # drawn only beyond the whole cross sections
-            centre = rng.random(3) * shape
-        else:
-            at = np.unravel_index(voxels[rng.integers(len(voxels))], case.bits_zyx.shape)
-            centre = np.array(at) + (rng.random(3) - 0.5) * half
+        places = case.places[rng.choice(len(weights), p=weights / weights.sum())]
+        if rng.random() < how.augmentation.ends_share:
+            end = places[:, 0].min() if rng.random() < 0.5 else places[:, 0].max()
+            places = places[places[:, 0] == end]
+        centre = places[rng.integers(len(places))] + (rng.random(3) - 0.5) * half
     # keep the patch inside where the volume is larger, else keep the volume inside the patch
     low, high = np.minimum(half, shape / 2), np.maximum(shape - half, shape / 2)
     return np.clip(centre, low, high)
@@ -73,22 +86,21 @@ def _plain_patch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     start = np.round(centre - np.array(size) / 2).astype(int)
     hu = torch.from_numpy(_cut(case.hu_zyx, start, size, -1000)).to(torch.float32)
-    bits = torch.from_numpy(_cut(case.bits_zyx, start, size, 0))
-    return hu, _unpack(bits, len(case.drawn))
+    return hu, _labels(case, start, size)
 
 
 def _affine_patch(
-    case: Case, centre: NDArray[np.float64], how: Augmentation, rng: np.random.Generator
+    case: Case, centre: NDArray[np.float64], how: Cutting, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Rotate and scale about the centre, in mm, reading from a slightly larger block."""
     size = np.array(how.patch_zyx)
     block = np.ceil(size * 1.35).astype(int)
     start = np.round(centre - block / 2).astype(int)
     hu = torch.from_numpy(_cut(case.hu_zyx, start, tuple(block), -1000)).to(torch.float32)
-    bits = torch.from_numpy(_cut(case.bits_zyx, start, tuple(block), 0))
-    theta = torch.from_numpy(_index_affine(case, size, block, how, rng)[None]).to(torch.float32)
+    labels = _labels(case, start, tuple(block))
+    theta = torch.from_numpy(_index_affine(case, size, block, how.augmentation, rng)[None]).to(torch.float32)
     grid = F.affine_grid(theta, [1, 1, *size.tolist()], align_corners=False)
-    stacked = torch.cat([hu[None] + 1000.0, _unpack(bits, len(case.drawn))])
+    stacked = torch.cat([hu[None] + 1000.0, labels])
     out = F.grid_sample(stacked[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
     return out[0] - 1000.0, (out[1:] > 0.5).to(torch.float32)
 
@@ -115,15 +127,6 @@ def _rotation(angles_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
         turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
         result = result @ turn
     return result
-
-
-def _mirror(
-    hu: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, pairs: tuple[tuple[int, int], ...]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    order = list(range(len(drawn)))
-    for a, b in pairs:
-        order[a], order[b] = order[b], order[a]
-    return hu.flip(-1), labels[order].flip(-1), drawn[order]
 
 
 def _vary_intensity(hu: torch.Tensor, how: Augmentation, rng: np.random.Generator) -> torch.Tensor:
@@ -163,5 +166,7 @@ def _cut(
     return out
 
 
-def _unpack(bits: torch.Tensor, count: int) -> torch.Tensor:
-    return torch.stack([((bits >> i) & 1) for i in range(count)]).to(torch.float32)
+def _labels(case: Case, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
+    planes = [torch.from_numpy(_cut(plane, start, size, 0)) for plane in case.planes]
+    bits = [(planes[i // 8] >> (i % 8)) & 1 for i in range(len(case.drawn))]
+    return torch.stack(bits).to(torch.float32)

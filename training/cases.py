@@ -1,71 +1,135 @@
 """Training cases: a CT, the contours that somebody drew, and which structures nobody drew."""
 
-import csv
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-HN_STRUCTURES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus")
-_SPLIT = Path(__file__).parent / "splits" / "openkbp.json"
-_OPENKBP_BITS = {
-    "Brainstem": 0, "SpinalCord": 1, "Parotid_R": 2, "Parotid_L": 3, "Esophagus": 4, "Larynx": 5, "Mandible": 6,
-}  # fmt: skip
+Spacing = tuple[float, float, float]
+
+PLACES_A_STRUCTURE = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
+class Subset(StrEnum):
+    """What a patient may be used for."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+class NotForTraining(Exception):
+    """A patient of another subset was about to be trained on, or a test patient about to be looked at."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """One patient on one grid; ``drawn`` is False where a structure was not contoured, which is not 'absent'."""
+    """One patient on one grid; axes run to the patient's head, back and left.
+
+    ``planes``: uint8 (plane, z, y, x), structure i is bit i % 8 of plane i // 8, as the served model answers.
+    ``drawn`` is False where a structure was not contoured, which is not 'absent'. ``places``: for each structure some
+    of its voxels as index (n, 3), to centre patches on; none where there are none. Arrays may be memory maps.
+    """
 
     name: str
+    subset: Subset
     hu_zyx: NDArray[np.int16]
-    bits_zyx: NDArray[np.uint8]
+    planes: NDArray[np.uint8]
     drawn: NDArray[np.bool_]
-    spacing_zyx_mm: tuple[float, float, float]
+    places: tuple[NDArray[np.int_], ...]
+    spacing_zyx_mm: Spacing
     synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse planes and CT that do not lie on one grid, or too few planes for the structures."""
+        if self.planes.shape[1:] != self.hu_zyx.shape:
+            raise ValueError(f"{self.name}: planes {self.planes.shape} and CT {self.hu_zyx.shape} differ")
+        if not len(self.drawn) == len(self.places) <= 8 * len(self.planes):
+            raise ValueError(
+                f"{self.name}: {len(self.drawn)} structures, {len(self.places)} lists of places, "
+                f"{len(self.planes)} planes"
+            )
 
     def mask(self, structure: int) -> NDArray[np.bool_]:
         """The voxels of one structure, by its index."""
-        return ((self.bits_zyx >> structure) & 1).astype(bool)
+        plane = self.planes[structure // 8]
+        return np.asarray((plane >> np.uint8(structure % 8)) & np.uint8(1), np.bool_)
+
+    def with_structures(self, order: Sequence[int]) -> "Case":
+        """The case with only these structures, in this order."""
+        return replace(
+            self,
+            planes=bit_planes([self.mask(index) for index in order]),
+            drawn=self.drawn[list(order)],
+            places=tuple(self.places[index] for index in order),
+        )
 
 
-def openkbp_cases(root: Path, subset: str) -> Iterator[Case]:
-    """Every patient of the fixed split's ``train`` or ``val``, cut to the slices with whole cross sections.
+class CaseSource(Protocol):
+    """Patients of a fixed split; a case is read when it is asked for, and not kept."""
 
-    The split is the source's own, written down in ``splits/openkbp.json``: KeyError where a patient of it is absent.
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The structure codes in the order of bits."""
 
-    Outside ``body_k0 <= z < body_k1`` the source blanked the CT but for stubs round the contours, which would give
-    the labels away (see the data's README).
-    """
-    with (root / "patients.csv").open(newline="") as rows:
-        patients = {row["id"]: row for row in csv.DictReader(rows)}
-    for name in openkbp_split()[subset]:
-        yield _openkbp_case(root / patients[name]["set"] / name, patients[name])
+    def names(self, subset: Subset) -> tuple[str, ...]:
+        """The patients of a subset, in a fixed order."""
 
-
-def openkbp_split() -> dict[str, list[str]]:
-    """The patients' ids by subset: ``val`` is never trained on."""
-    split: dict[str, list[str]] = json.loads(_SPLIT.read_text())
-    return {subset: split[subset] for subset in ("train", "val")}
+    def case(self, name: str) -> Case:
+        """Read one patient."""
 
 
-def _openkbp_case(folder: Path, row: dict[str, str]) -> Case:
-    ct = sitk.ReadImage(str(folder / "ct.nii.gz"))
-    source_bits = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "structures.nii.gz")))
-    whole = slice(int(row["body_k0"]), int(row["body_k1"]))
-    bits = np.zeros(source_bits.shape, np.uint8)
-    for index, name in enumerate(HN_STRUCTURES):
-        bits |= (((source_bits >> _OPENKBP_BITS[name]) & 1) << index).astype(np.uint8)
-    drawn = np.array([bool((bits >> i & 1).any()) for i in range(len(HN_STRUCTURES))])
-    dx, dy, dz = ct.GetSpacing()
-    return Case(
-        name=row["id"],
-        hu_zyx=np.ascontiguousarray(sitk.GetArrayFromImage(ct)[whole]),
-        bits_zyx=np.ascontiguousarray(bits[whole]),
-        drawn=drawn,
-        spacing_zyx_mm=(dz, dy, dx),
-    )
+class TrainingCases:
+    """The patients of a source that may be trained on: no other can be read through it."""
+
+    def __init__(self, source: CaseSource) -> None:
+        """Take the source's training patients. Raises NotForTraining where there are none."""
+        self.names = source.names(Subset.TRAIN)
+        if not self.names:
+            raise NotForTraining("the split has no patient in 'train'; see split.json")
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Case]:
+        return (self.case(name) for name in self.names)
+
+    def case(self, name: str) -> Case:
+        """Read one training patient; NotForTraining for any other."""
+        case = self._source.case(name)
+        if case.subset is not Subset.TRAIN or name not in self.names:
+            raise NotForTraining(
+                f"{name} belongs to '{case.subset}' by the fixed split: it is never trained on"
+            )
+        return case
+
+
+def validation_cases(source: CaseSource) -> list[str]:
+    """The names of the patients that a run may be chosen on; NotForTraining where one is also trained on."""
+    names = list(source.names(Subset.VAL))
+    both = sorted(set(names) & set(source.names(Subset.TRAIN)))
+    if both:
+        raise NotForTraining(f"patients {both} stand in 'train' and in 'val' of split.json")
+    return names
+
+
+def bit_planes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """Masks (z, y, x), one a structure -> planes (plane, z, y, x); ValueError for none."""
+    if not masks:
+        raise ValueError("no masks: a case has at least one structure")
+    planes = np.zeros((-(-len(masks) // 8), *masks[0].shape), np.uint8)
+    for index, mask in enumerate(masks):
+        planes[index // 8] |= mask.astype(np.uint8) << np.uint8(index % 8)
+    return planes
+
+
+def places_of(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int_]:
+    """At most ``PLACES_A_STRUCTURE`` voxels of a mask (z, y, x), drawn without repetition, as index (n, 3)."""
+    voxels = np.flatnonzero(mask)
+    if len(voxels) > PLACES_A_STRUCTURE:
+        voxels = np.sort(rng.choice(voxels, PLACES_A_STRUCTURE, replace=False))
+    return np.stack(np.unravel_index(voxels, mask.shape), axis=-1).astype(np.int64)

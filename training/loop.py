@@ -1,135 +1,245 @@
-"""The loop: a learning rate that ends with the time budget, averaged weights, checkpoints that resume."""
+"""The loop: steps of samples that depend on seed and step alone, averaged weights, checkpoints that resume exactly."""
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from training.augment import Patch
-from training.loss import masked_bce_dice
+from training.curves import Curves
+from training.distributed import World
+from training.optimisers import OptimiserName, make_optimiser
+from training.precision import Precision
+from training.progress import Progress, silent
+
+Figures = dict[str, float]
+
+
+class Schedule(BaseModel):
+    """How long, how fast to learn, how often to look. An epoch is ``validate_every`` steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=1)
+    batch: int = Field(default=1, ge=1)  # over all processes together
+    seed: int = Field(default=20261121, ge=0)
+    optimiser: OptimiserName = "adamw"
+    learning_rate: float = Field(default=2e-3, gt=0.0)
+    warmup_steps: int = Field(default=100, ge=0)
+    decay_power: float = Field(default=0.9, ge=0.0)  # rate x (1 - step / steps) ** power; 0 keeps it
+    weight_decay: float = Field(default=1e-4, ge=0.0)
+    gradient_norm: float = Field(default=5.0, gt=0.0)
+    averaging: float = Field(default=0.998, ge=0.0, lt=1.0)
+    validate_every: int = Field(default=500, ge=1)
+    checkpoint_every: int = Field(default=250, ge=1)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step (0, 1, ...)."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        return self.learning_rate * warm * max(0.003, (1 - step / self.steps) ** self.decay_power)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """When to stop, how fast to learn, how often to look."""
+class Batch:
+    """Samples: network input (batch, channel, ...), labels (batch, structure, ...) in 0..1, drawn (batch, structure)."""
 
-    budget_s: float
-    positive_weights: tuple[float, ...]
-    learning_rate: float = 2e-3
-    warmup_steps: int = 100
-    weight_decay: float = 1e-4
-    averaging: float = 0.998
-    checkpoint_every_s: float = 120.0
-    validate_every_s: float = 900.0
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    drawn: torch.Tensor
+
+    def on(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(
+            inputs=self.inputs.to(device), labels=self.labels.to(device), drawn=self.drawn.to(device)
+        )
+
+
+class Task(Protocol):
+    """What is learned: a network, samples, a loss, and what a good network is."""
+
+    def network(self) -> nn.Module:
+        """Build the network with its starting weights; the loop seeded torch before."""
+
+    def sample(self, index: int) -> Batch:
+        """Draw one sample (a batch of 1) that depends on the index alone."""
+
+    def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
+        """Give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run."""
+
+    def validate(self, network: nn.Module) -> Figures:
+        """Score a network; 'mean' is what the best checkpoint is chosen by."""
+
+    def picture(self, network: nn.Module) -> NDArray | None:  # type: ignore[type-arg] # an RGB image
+        """Show a prediction (height, width, 3), uint8; None where there is nothing to show."""
+
+
+class TrainingStopped(Exception):
+    """A run that cannot go on: the loss is no number, or the folder belongs to another run."""
 
 
 @dataclass(kw_only=True)
-class Progress:
+class State:
     """Where a run stands: enough, with the weights, to go on after an interruption."""
 
     step: int = 0
     spent_s: float = 0.0
-    validated_s: float = 0.0
+    best_mean: float = -1.0
+    best_step: int = 0
 
 
-Validate = Callable[[nn.Module], dict[str, float]]
+class TrainingRun:
+    """One training run in a folder: ``checkpoint.pt`` to resume from, ``best.pt``, ``curves.csv`` and pictures."""
 
+    def __init__(
+        self,
+        task: Task,
+        schedule: Schedule,
+        folder: Path,
+        world: World | None = None,
+        precision: Precision | None = None,
+    ) -> None:
+        """Build the network, or resume from the folder's checkpoint if there is one.
 
-class Run:
-    """One training run in a folder: ``checkpoint.pt`` to resume from and ``log.jsonl`` to read."""
-
-    def __init__(self, network: nn.Module, schedule: Schedule, folder: Path) -> None:
-        """Resume from the folder's checkpoint if there is one."""
-        self.network = network.to(memory_format=torch.channels_last_3d)
-        self.averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self.schedule = schedule
-        self.folder = folder
-        self.progress = Progress()
-        self.positive_weights = torch.tensor(schedule.positive_weights)
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        Raises TrainingStopped where the checkpoint does not fit the network, or the batch does not divide by processes.
+        """
+        self.task, self.schedule, self.folder = task, schedule, folder
+        self.world = world or World()
+        self.precision = precision or Precision()
+        if schedule.batch % self.world.size:
+            raise TrainingStopped(
+                f"a batch of {schedule.batch} does not divide by {self.world.size} processes: change one of them"
+            )
+        torch.manual_seed(schedule.seed)
+        self.network = task.network().to(self.world.device)
+        self.averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.optimiser = make_optimiser(
+            schedule.optimiser, self.network, schedule.learning_rate, schedule.weight_decay
         )
+        self.state = State()
         folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
+        self._learning = self.world.wrapped(self.network)
 
     @property
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def train(self, next_input: Callable[[], tuple[torch.Tensor, Patch]], validate: Validate) -> None:
-        """Step until the budget is spent."""
-        losses: list[float] = []
-        saved = time.monotonic()
-        while self.progress.spent_s < self.schedule.budget_s:
-            started = time.monotonic()
-            losses.append(self._step(*next_input()))
-            self.progress.spent_s += time.monotonic() - started
-            if time.monotonic() - saved > self.schedule.checkpoint_every_s:
-                self._log({"loss": sum(losses) / len(losses)})
-                losses, saved = [], time.monotonic()
-                self._save()
-            if self.progress.spent_s - self.progress.validated_s > self.schedule.validate_every_s:
-                self._validate(validate)
-        self._validate(validate)
-        self._save()
+    def train(self, progress: Callable[..., Progress] = silent) -> State:
+        """Go on to the last step; returns where the run ended."""
+        curves = Curves(self.folder, first_step=self.state.step, active=self.world.leads)
+        with progress(total=self.schedule.steps, done=self.state.step) as bar:
+            losses: list[float] = []
+            while self.state.step < self.schedule.steps:
+                losses.append(self._timed_step())
+                bar.advance(losses[-1])
+                curves.loss(self.state.step, losses[-1], self.schedule.rate(self.state.step - 1))
+                self._at_intervals(curves, bar)
+        return self.state
 
-    def _step(self, channels: torch.Tensor, patch: Patch) -> float:
-        rate = self._rate()
+    def _at_intervals(self, curves: Curves, bar: Progress) -> None:
+        """Validate at the end of an epoch, save at its interval and at the end."""
+        last = self.state.step == self.schedule.steps
+        if self.state.step % self.schedule.validate_every == 0 or last:
+            self.world.alone(lambda: self._validate(curves, bar))
+        if self.state.step % self.schedule.checkpoint_every == 0 or last:
+            self.world.alone(self._save)
+
+    def _timed_step(self) -> float:
+        started = time.monotonic()
+        loss = self._step()
+        if not loss == loss or loss in (float("inf"), float("-inf")):
+            raise TrainingStopped(
+                f"the loss is {loss} at step {self.state.step + 1}: lower learning_rate, or look at the data of "
+                f"sample {self._indices()[0]}. The last checkpoint in {self.folder} is whole."
+            )
+        self.state.step += 1
+        self.state.spent_s += time.monotonic() - started
+        return loss
+
+    def _indices(self) -> range:
+        """The samples of this step that fall to this process."""
+        share = self.schedule.batch // self.world.size
+        first = self.state.step * self.schedule.batch + self.world.rank * share
+        return range(first, first + share)
+
+    def _step(self) -> float:
+        torch.manual_seed(self.schedule.seed + self.state.step)  # dropout, the same after a resumption
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.network.train()
-        logits = self.network(channels[None].contiguous(memory_format=torch.channels_last_3d))
-        loss = masked_bce_dice(logits, patch.labels[None], patch.drawn[None], self.positive_weights)
+            group["lr"] = self.schedule.rate(self.state.step)
+        batch = _joined([self.task.sample(index) for index in self._indices()]).on(self.world.device)
+        self._learning.train()
+        with self.precision.autocast(self.world.device):
+            output = self._learning(batch.inputs)
+        loss = self.task.loss(output.to(torch.float32), batch, self.state.step / self.schedule.steps)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
         self.optimiser.step()
-        self.progress.step += 1
         self._average()
-        return float(loss.detach())
-
-    def _rate(self) -> float:
-        warm = min(1.0, (self.progress.step + 1) / self.schedule.warmup_steps)
-        left = max(0.0, 1.0 - self.progress.spent_s / self.schedule.budget_s)
-        return self.schedule.learning_rate * warm * max(0.003, left**0.9)
+        return self.world.mean(float(loss.detach()))
 
     @torch.no_grad()
     def _average(self) -> None:
-        keep = min(self.schedule.averaging, (1 + self.progress.step) / (10 + self.progress.step))
+        step = self.state.step + 1
+        keep = min(self.schedule.averaging, (1 + step) / (10 + step))
         for name, value in self.network.state_dict().items():
-            self.averaged[name].lerp_(value, 1 - keep)
+            if value.is_floating_point():
+                self.averaged[name].lerp_(value, 1 - keep)
+            else:
+                self.averaged[name].copy_(value)
 
-    def _validate(self, validate: Validate) -> None:
+    def _validate(self, curves: Curves, bar: Progress) -> None:
         live = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.averaged)
-        self._log(validate(self.network.eval()))
+        self.network.eval()
+        with torch.inference_mode():
+            figures = self.task.validate(self.network)
+            shown = self.task.picture(self.network)
         self.network.load_state_dict(live)
-        self.progress.validated_s = self.progress.spent_s
-
-    def _log(self, figures: dict[str, float]) -> None:
-        row = {"step": self.progress.step, "spent_s": round(self.progress.spent_s), **figures}
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps({k: round(v, 4) for k, v in row.items()}) + "\n")
+        curves.validation(self.state.step, figures, shown)
+        bar.said(figures)
+        if figures.get("mean", -1.0) > self.state.best_mean:
+            self.state.best_mean, self.state.best_step = figures["mean"], self.state.step
+            _save({"averaged": self.averaged, "state": vars(self.state)}, self.folder / "best.pt")
 
     def _save(self) -> None:
-        part = self._checkpoint.with_suffix(".part")
-        state = {
+        content = {
             "network": self.network.state_dict(),
             "averaged": self.averaged,
             "optimiser": self.optimiser.state_dict(),
-            "progress": vars(self.progress),
+            "state": vars(self.state),
         }
-        torch.save(state, part)
-        part.replace(self._checkpoint)
+        _save(content, self._checkpoint)
 
     def _resume(self) -> None:
-        state = torch.load(self._checkpoint, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.averaged = state["averaged"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.progress = Progress(**state["progress"])
+        found = torch.load(self._checkpoint, weights_only=True, map_location=self.world.device)
+        try:
+            self.network.load_state_dict(found["network"])
+        except RuntimeError as error:
+            raise TrainingStopped(
+                f"{self._checkpoint} does not fit the network of the recipe: {error}. Choose another run folder."
+            ) from error
+        self.averaged = found["averaged"]
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.state = State(**found["state"])
+
+
+def _joined(samples: list[Batch]) -> Batch:
+    return Batch(
+        inputs=torch.cat([s.inputs for s in samples]),
+        labels=torch.cat([s.labels for s in samples]),
+        drawn=torch.cat([s.drawn for s in samples]),
+    )
+
+
+def _save(content: Mapping[str, object], file: Path) -> None:
+    """Write whole, or not at all under its name."""
+    part = file.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(file)

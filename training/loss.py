@@ -3,24 +3,26 @@
 import torch
 import torch.nn.functional as F
 
+_CROSS_ENTROPY = 20.0  # a mean over voxels of which few are a structure: about the size of the Dice term
+
 
 def masked_bce_dice(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, positive_weights: torch.Tensor
 ) -> torch.Tensor:
-    """Mean over the structures that were drawn of binary cross entropy plus, where present, one minus soft Dice.
+    """Mean over samples of the mean over their drawn structures: 20 x cross entropy plus, where present, 1 - soft Dice.
 
-    logits, labels: (batch, structure, z, y, x); drawn: (batch, structure), bool; positive_weights: (structure,), how
-    much a structure's own voxels count in its cross entropy (a thin, rarely drawn one vanishes at 1). Zero if
-    nothing was drawn.
+    logits, labels: (batch, structure, ...), float32; drawn: (batch, structure), bool; positive_weights: (structure,),
+    how much a structure's own voxels count in its cross entropy (a thin, rarely drawn one vanishes at 1). A sample
+    in which nothing was drawn counts 0. Samples weigh the same, so that the mean over the processes of a
+    distributed run is the loss of the whole batch.
     """
-    axes = (2, 3, 4)
-    bce = F.binary_cross_entropy_with_logits(
-        logits, labels, reduction="none", pos_weight=positive_weights[:, None, None, None]
-    ).mean(axes)
+    axes = tuple(range(2, labels.dim()))
+    weight = positive_weights.reshape(-1, *(1 for _ in axes))
+    bce = F.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight).mean(axes)
     p = torch.sigmoid(logits)
     overlap = (p * labels).sum(axes)
     dice = (2 * overlap + 1) / (p.sum(axes) + labels.sum(axes) + 1)
     present = labels.sum(axes) > 0
-    per_structure = 20 * bce + torch.where(present, 1 - dice, torch.zeros_like(dice))
+    per_structure = _CROSS_ENTROPY * bce + torch.where(present, 1 - dice, torch.zeros_like(dice))
     weights = drawn.to(logits.dtype)
-    return (per_structure * weights).sum() / weights.sum().clamp(min=1)
+    return ((per_structure * weights).sum(1) / weights.sum(1).clamp(min=1)).mean()

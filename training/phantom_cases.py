@@ -1,13 +1,16 @@
 """Training cases from phantoms: other patients each, at the spacing and crop of the real ones."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from phantoms.head_neck import STRUCTURES, head_neck_grid, make_head_neck
 from phantoms.parameters import HeadNeckParameters
-from training.cases import Case
+from training.cases import Case, Subset, bit_planes, places_of
+from training.dataset import CaseRecord, write_case, write_index
+from training.split import Split, load_split, save_split
 
 _MARGIN = 2
 
@@ -26,34 +29,48 @@ def phantom_case(seed: int) -> Case:
     )
     phantom = make_head_neck(parameters, grid)
     hu = phantom.volume.array_zyx
-    bits = np.zeros(hu.shape, np.uint8)
-    for index, code in enumerate(STRUCTURES):
-        bits |= phantom.masks.by_code[code].full(hu.shape).astype(np.uint8) << index
     crop = _crop(hu)
+    masks = [np.ascontiguousarray(phantom.masks.by_code[code].full(hu.shape)[crop]) for code in STRUCTURES]
     return Case(
-        name=f"phantom_{seed:04d}",
+        name=_name(seed),
+        subset=Subset.TRAIN,
         hu_zyx=np.ascontiguousarray(hu[crop]),
-        bits_zyx=np.ascontiguousarray(bits[crop]),
-        drawn=np.array([bool((bits[crop] >> i & 1).any()) for i in range(len(STRUCTURES))]),
+        planes=bit_planes(masks),
+        drawn=np.array([mask.any() for mask in masks]),
+        places=tuple(places_of(mask, rng) for mask in masks),
         spacing_zyx_mm=grid.spacing_zyx_mm,
         synthetic=True,
     )
 
 
-def write_case(case: Case, folder: Path) -> Path:
-    """Store a case as .npz: whole or not at all under its name."""
+def write_dataset(seeds: range, folder: Path) -> None:
+    """Write a prepared dataset of phantoms: a patient a seed, split once and for all, cases that exist are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    part, final = folder / f".{case.name}.part", folder / f"{case.name}.npz"
-    with part.open("wb") as out:
-        np.savez_compressed(
-            out,
-            hu=case.hu_zyx,
-            bits=case.bits_zyx,
-            drawn=case.drawn,
-            spacing_zyx_mm=np.array(case.spacing_zyx_mm),
-        )
-    part.rename(final)
-    return final
+    names = [_name(seed) for seed in seeds]
+    split = (load_split(folder) or Split.fresh()).with_patients(names)
+    save_split(split, folder)
+    for seed, name in zip(seeds, names, strict=True):
+        if not (folder / "cases" / name).exists():
+            case = replace(phantom_case(seed), subset=split.patients[name])
+            write_case(case, _record(case), STRUCTURES, folder)
+    known = sorted(path.name for path in (folder / "cases").glob("phantom_*"))
+    write_index(STRUCTURES, ((name, name) for name in known), folder)
+
+
+def _name(seed: int) -> str:
+    return f"phantom_{seed:05d}"
+
+
+def _record(case: Case) -> CaseRecord:
+    voxel_cc = float(np.prod(case.spacing_zyx_mm)) / 1000
+    return CaseRecord(
+        patient=case.name,
+        spacing_zyx_mm=case.spacing_zyx_mm,
+        shape_zyx=(case.hu_zyx.shape[0], case.hu_zyx.shape[1], case.hu_zyx.shape[2]),
+        drawn={code: bool(case.drawn[i]) for i, code in enumerate(STRUCTURES)},
+        volume_cc={code: round(float(case.mask(i).sum()) * voxel_cc, 3) for i, code in enumerate(STRUCTURES)},
+        synthetic=True,
+    )
 
 
 def _crop(hu: np.ndarray) -> tuple[slice, slice, slice]:  # type: ignore[type-arg]
@@ -66,14 +83,13 @@ def _crop(hu: np.ndarray) -> tuple[slice, slice, slice]:  # type: ignore[type-ar
 
 
 def main() -> None:
-    """Write cases of the given seeds."""
+    """Write a dataset of the given seeds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the dataset to write")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--count", type=int, default=40)
     arguments = parser.parse_args()
-    for seed in range(arguments.first, arguments.first + arguments.count):
-        print(write_case(phantom_case(seed), arguments.out))
+    write_dataset(range(arguments.first, arguments.first + arguments.count), arguments.out)
 
 
 if __name__ == "__main__":

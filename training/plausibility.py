@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from evaluation.overlap import dice
 from imaging.anatomy import Placement, Region, RegionEstimate, body_profile, estimate_regions, placements
-from imaging.grid import Grid
-from imaging.volume import Mask, Volume
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask, Volume
+from inference.contract import CONTRACT_FILE, ModelContract, load_contract
+from inference.contract.plausibility import PairLimits, Plausibility, StructureLimits
 from inference.judgement import LIMITED, OUTLINES, anchor, is_anchored
-from inference.plausibility import PairLimits, Plausibility, StructureLimits
-from inference.server.pipelines.organs import contour_organs
-from inference.server.pipelines.sliding_window import Predict
-from inference.server.predictor import load_network, tile_predictor
-from inference.spec import ModelSpec, load_spec
-from training.cases import Case, openkbp_cases
+from inference.server.predictor import ServedPredictor
+from inference.server.runtimes.catalogue import load_predictor
+from training.cases import Case
+from training.openkbp import openkbp_cases
 from training.phantom_cases import phantom_case
 
 OUTER = 0.005
@@ -158,61 +158,62 @@ def _pair(first: StructureLimits, second: StructureLimits, samples: Sequence[Sam
     return PairLimits(first=first.code, second=second.code, **ranges)
 
 
-def predictor(folder: Path) -> tuple[ModelSpec, Predict]:
-    """A published model's spec and network, run here as it is served, but for the mirrored second look."""
-    spec = load_spec(folder)
-    once = spec.model_copy(update={"pipeline": spec.pipeline.model_copy(update={"mirror": False})})
-    network = load_network(spec, folder / str(spec.version) / "weights.safetensors")
-    return once, tile_predictor(network, once, torch.device("cpu"))
+def predictor(version: Path) -> tuple[ModelContract, ServedPredictor]:
+    """A published version's contract and predictor, as it is served but for the mirrored second look."""
+    contract = load_contract(version)
+    runtime = contract.native
+    once = runtime.model_copy(update={"pipeline": runtime.pipeline.model_copy(update={"mirror": False})})
+    quick = contract.model_copy(update={"runtime": once})
+    return quick, load_predictor(quick, version, torch.device("cpu"))
 
 
-def found_in(volume: Volume, spec: ModelSpec, predict: Predict) -> dict[str, Mask]:
+def found_in(volume: Volume, contract: ModelContract, model: ServedPredictor) -> dict[str, Mask]:
     """The model's answer for a volume in canonical orientation."""
     with torch.inference_mode():
-        organs = contour_organs(volume.array_zyx, volume.grid.spacing_zyx_mm, predict, spec)
+        answer = model.predict(volume.array_zyx, volume.grid.spacing_zyx_mm)
     return {
-        code: Mask.from_full((organs.planes[index // 8] >> np.uint8(index % 8) & 1).astype(np.bool_))
-        for index, code in enumerate(spec.labels)
+        code: Mask.from_full((answer.planes[index // 8] >> np.uint8(index % 8) & 1).astype(np.bool_))
+        for index, code in enumerate(contract.labels)
     }
 
 
-def collected(cases: Iterable[Case], spec: ModelSpec, predict: Predict) -> Iterator[Sample]:
+def collected(cases: Iterable[Case], contract: ModelContract, model: ServedPredictor) -> Iterator[Sample]:
     """The samples of cases, as they come."""
     for case in cases:
-        found = found_in(volume_of(case), spec, predict)
-        yield from samples_of(case, spec.labels, found)
+        found = found_in(volume_of(case), contract, model)
+        yield from samples_of(case, contract.labels, found)
         print(f"{case.name}: {sum(bool(m.voxels()) for m in found.values())} structures", flush=True)
 
 
-def write(folder: Path, limits: Plausibility) -> None:
-    """Put the limits into a model folder's spec.json, whole or not at all."""
-    file = folder / "spec.json"
+def write(version: Path, limits: Plausibility) -> None:
+    """Put the limits into a version's contract.json, whole or not at all."""
+    file = version / CONTRACT_FILE
     document = json.loads(file.read_text(encoding="utf-8"))
     document["plausibility"] = limits.model_dump(mode="json")
-    ModelSpec.model_validate(document)
+    ModelContract.model_validate(document)
     part = file.with_suffix(".part")
     part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(file)
 
 
 def main() -> None:
-    """Learn from OpenKBP's training patients and from phantoms, and write the model's spec.json."""
+    """Learn from OpenKBP's training patients and from phantoms, and write the model's contract.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
-    parser.add_argument("--model", type=Path, default=Path("model_repository/hn_oar"))
+    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/1"))
     parser.add_argument(
         "--regions", nargs="+", default=["neck", "head"], help="body regions the model is for"
     )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    spec, predict = predictor(arguments.model)
-    samples = list(collected(openkbp_cases(arguments.data, "train"), spec, predict))
+    contract, model = predictor(arguments.version)
+    samples = list(collected(openkbp_cases(arguments.data, "train"), contract, model))
     patients = len({sample.name.split()[0] for sample in samples})
     phantoms = (phantom_case(seed) for seed in range(FIRST_PHANTOM, FIRST_PHANTOM + PHANTOMS))
-    samples += collected(phantoms, spec, predict)
+    samples += collected(phantoms, contract, model)
     source = f"{patients} training patients of OpenKBP, drawn and found by the model, and {PHANTOMS} phantoms"
-    write(arguments.model, learn(samples, spec.labels, arguments.regions, source))
+    write(arguments.version, learn(samples, contract.labels, arguments.regions, source))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,15 @@ import torch
 
 from evaluation.overlap import dice
 from imaging.anatomy import BodyProfile, RegionEstimate, body_profile, estimate_regions, placements
-from imaging.ct import SourceFile, read_ct
-from imaging.orientation import canonical
-from imaging.volume import Mask, Volume
+from imaging.ct.series import SourceFile, read_ct
+from imaging.volumes.orientation import canonical
+from imaging.volumes.volume import Mask, Volume
+from inference.contract import ModelContract
+from inference.contract.plausibility import Plausibility
 from inference.judgement import judge, region_finding
-from inference.plausibility import Plausibility
-from inference.server.pipelines.sliding_window import Predict
-from inference.spec import ModelSpec
-from training.cases import Case, openkbp_cases
+from inference.server.predictor import ServedPredictor
+from training.cases import Case
+from training.openkbp import openkbp_cases
 from training.phantom_cases import phantom_case
 from training.plausibility import (
     FIRST_PHANTOM,
@@ -111,9 +112,9 @@ class Tally:
                 yield f"| {kind} | {self._out[kind]} of {count} |"
 
 
-def answered(cases: Iterator[Case], spec: ModelSpec, predict: Predict) -> list[Answered]:
+def answered(cases: Iterator[Case], contract: ModelContract, model: ServedPredictor) -> list[Answered]:
     """The model's answers for cases."""
-    return [Answered(case=case, found=found_in(volume_of(case), spec, predict)) for case in cases]
+    return [Answered(case=case, found=found_in(volume_of(case), contract, model)) for case in cases]
 
 
 def false_alarms(
@@ -127,23 +128,25 @@ def false_alarms(
 
 
 def folds(
-    cases: Sequence[Answered], phantoms: Sequence[Answered], spec: ModelSpec, like: Plausibility
+    cases: Sequence[Answered], phantoms: Sequence[Answered], contract: ModelContract, like: Plausibility
 ) -> Tally:
     """False alarms on patients that the limits were not learned from."""
     tally = Tally()
-    always = [s for one in phantoms for s in samples_of(one.case, spec.labels, one.found)]
+    always = [s for one in phantoms for s in samples_of(one.case, contract.labels, one.found)]
     for fold in range(FOLDS):
         held_out = cases[fold::FOLDS]
         others = [one for one in cases if one not in held_out]
-        samples: list[Sample] = [s for one in others for s in samples_of(one.case, spec.labels, one.found)]
-        limits = learn([*samples, *always], spec.labels, like.regions, "folds")
-        false_alarms(tally, limits, held_out, spec.labels)
+        samples: list[Sample] = [
+            s for one in others for s in samples_of(one.case, contract.labels, one.found)
+        ]
+        limits = learn([*samples, *always], contract.labels, like.regions, "folds")
+        false_alarms(tally, limits, held_out, contract.labels)
     return tally
 
 
-def made_wrong(right: Masks, spec: ModelSpec, look: Look) -> Iterator[Wrong]:
+def made_wrong(right: Masks, contract: ModelContract, look: Look) -> Iterator[Wrong]:
     """What happens to the structures that are right, one at a time, the others as they are."""
-    pairs = spec.pipeline.mirrored_pairs
+    pairs = contract.left_right_pairs
     for a, b in pairs:
         if a in right and b in right:
             yield Wrong("left and right swapped", {**right, a: right[b], b: right[a]}, (a, b))
@@ -186,26 +189,32 @@ def turned(volume: Volume) -> Iterator[tuple[str, Volume]]:
         yield f"CT {kind}", Volume(array_zyx=flipped, grid=volume.grid)
 
 
-def catches(limits: Plausibility, cases: Sequence[Answered], spec: ModelSpec, predict: Predict) -> Tally:
+def catches(
+    limits: Plausibility, cases: Sequence[Answered], contract: ModelContract, model: ServedPredictor
+) -> Tally:
     """What is left out of structures that are wrong."""
     tally = Tally()
     for one in cases:
         look = Look.at(volume_of(one.case))
-        for wrong in made_wrong(one.right(spec.labels), spec, look):
+        for wrong in made_wrong(one.right(contract.labels), contract, look):
             tally.add(wrong.kind, limits, look, wrong.masks, wrong.codes)
         for kind, other in turned(look.volume):
-            _add_answer(tally, kind, limits, Look.at(other), found_in(other, spec, predict))
+            _add_answer(tally, kind, limits, Look.at(other), found_in(other, contract, model))
     return tally
 
 
 def other_parts(
-    tally: Tally, folders: Sequence[Path], limits: Plausibility, spec: ModelSpec, predict: Predict
+    tally: Tally,
+    folders: Sequence[Path],
+    limits: Plausibility,
+    contract: ModelContract,
+    model: ServedPredictor,
 ) -> None:
     """The model's answers for CTs that do not show what it is for."""
     for folder in folders:
         files = [SourceFile(name=p.name, data=p.read_bytes()) for p in sorted(folder.glob("*.dcm"))]
         volume = canonical(read_ct(files).volume)
-        found = found_in(volume, spec, predict)
+        found = found_in(volume, contract, model)
         _add_answer(tally, "another part of the body", limits, Look.at(volume), found)
 
 
@@ -219,27 +228,27 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
-    parser.add_argument("--model", type=Path, default=Path("model_repository/hn_oar"))
+    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/1"))
     parser.add_argument(
         "--other", type=Path, nargs="*", default=[], help="folders of CT series of other parts"
     )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    spec, predict = predictor(arguments.model)
-    limits = spec.plausibility
+    contract, model = predictor(arguments.version)
+    limits = contract.plausibility
     if limits is None:
-        parser.error(f"{arguments.model} has no limits yet: python -m training.plausibility")
-    validation = answered(openkbp_cases(arguments.data, "val"), spec, predict)
-    training = answered(openkbp_cases(arguments.data, "train"), spec, predict)
-    phantoms = answered((phantom_case(FIRST_PHANTOM + n) for n in range(PHANTOMS)), spec, predict)
+        parser.error(f"{arguments.version} has no limits yet: python -m training.plausibility")
+    validation = answered(openkbp_cases(arguments.data, "val"), contract, model)
+    training = answered(openkbp_cases(arguments.data, "train"), contract, model)
+    phantoms = answered((phantom_case(FIRST_PHANTOM + n) for n in range(PHANTOMS)), contract, model)
     on_validation = Tally()
-    false_alarms(on_validation, limits, validation, spec.labels)
-    caught = catches(limits, validation, spec, predict)
-    other_parts(caught, arguments.other, limits, spec, predict)
+    false_alarms(on_validation, limits, validation, contract.labels)
+    caught = catches(limits, validation, contract, model)
+    other_parts(caught, arguments.other, limits, contract, model)
     for title, tally in (
         ("validation patients", on_validation),
-        ("training patients, five folds", folds(training, phantoms, spec, limits)),
+        ("training patients, five folds", folds(training, phantoms, contract, limits)),
         ("made wrong", caught),
     ):
         print(f"\n{title}\n\n| what | left out or refused |\n|---|---|")

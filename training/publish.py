@@ -1,89 +1,163 @@
-"""Publish a run: averaged weights as safetensors, and the figures of the run in spec.json and the model card."""
+"""Publish a run as a version of a Triton model, if it predicts there what it predicted in training."""
 
-import argparse
 import hashlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from shutil import rmtree
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from inference.server.networks.catalogue import build
-from inference.spec import ModelSpec
+from inference.contract import CONTRACT_FILE, ModelContract, model_versions
+from inference.server.networks.catalogue import build_network
+from inference.server.pipelines.catalogue import build_pipeline
+from inference.server.runtimes.catalogue import load_predictor
+from inference.triton_config import pbtxt, triton_config
+from training.cases import CaseSource, Spacing
+from training.recipe import Recipe, load_recipe_json
+from training.run_record import RECIPE_FILE, RunRecord, load_record, validated
 
-LARGEST_FILE_BYTES = 20 * 1024 * 1024
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
+_ENTRY = """\
+\"\"\"Triton's entry: contract.json beside this file says what is loaded and how.\"\"\"
+
+from inference.server.triton_backend import ServedModel as TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
+"""
+_CPU = torch.device("cpu")
+_WEIGHTS = "weights.safetensors"
+
+Weights = Literal["best", "last"]
+Image = tuple[np.ndarray, Spacing]  # type: ignore[type-arg] # HU int16 (z, y, x)
+
+
+class NotPublished(Exception):
+    """A run that is no version of a model; nothing was written, and the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """How a run ended: its last validation, and what it took."""
-
+class _Figures:
     steps: int
     training_s: float
     dice: dict[str, float]
     mean_dice: float | None
 
 
-def publish(checkpoint: Path, log: Path | None, model: Path) -> ModelSpec:
-    """Write weights, spec.json and the card's figures of a model folder; returns the new spec.
+def publish(run: Path, repository: Path, images: list[Image], weights: Weights = "best") -> ModelContract:
+    """Write the next version of the recipe's model: weights, contract, Triton's files, a card if there is none.
 
-    The folder's spec.json says which version it is and which network the weights must fit. Raises ValueError where
-    they do not fit or the file would be too large. Nothing is written before everything was checked.
+    ``images``: on each of them the version's predictor, loaded from its files as the server loads it, must give the
+    same bit planes as the run's network in memory. Raises NotPublished, before anything stands under its name.
     """
-    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
-    spec_file = model / "spec.json"
-    document: dict[str, Any] = json.loads(spec_file.read_text(encoding="utf-8"))
-    spec = ModelSpec.model_validate(document)
-    weights = {name: value.contiguous().to(torch.float32) for name, value in state["averaged"].items()}
+    if not images:
+        raise NotPublished("no image to compare training's prediction with the version's")
+    recipe, record = load_recipe_json(run / RECIPE_FILE), load_record(run)
+    state, network = _trained(run, recipe, weights)
+    content = safetensors_bytes({name: value.contiguous() for name, value in network.state_dict().items()})
+    figures = _figures(run, state, recipe)
+    model = repository / recipe.contract["name"]
+    known = model_versions(model) if model.is_dir() else {}
+    contract = _contract(recipe, record, figures, (max(known, default=0) + 1, content))
+    part = model / f".{contract.version}.part"
+    rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     try:
-        build(spec.network).load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not fit the network of {spec_file}: {error}") from error
-    content = safetensors_bytes(weights)
-    if len(content) > LARGEST_FILE_BYTES:
-        raise ValueError(f"the weights take {len(content)} bytes, at most {LARGEST_FILE_BYTES} are published")
-    figures = _figures(state["progress"], log, spec.labels)
-    document["provenance"] |= {
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "steps": figures.steps,
-        "training_s": figures.training_s,
-        "validation_dice": figures.dice,
-        "validation_mean_dice": figures.mean_dice,
-    }
-    published = ModelSpec.model_validate(document)
-    _replace(model / str(spec.version) / "weights.safetensors", content)
-    _replace(spec_file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
-    _write_card(model / "README.md", figures)
-    return published
+        _write_version(part, contract, content)
+        _compare(part, contract, network, images)
+        config = pbtxt(triton_config({**known, contract.version: contract}))
+        part.rename(model / str(contract.version))
+    finally:
+        rmtree(part, ignore_errors=True)
+        if not any(model.iterdir()):
+            model.rmdir()
+    _replace(model / "config.pbtxt", config.encode())
+    _write_card(model / "README.md", contract, figures)
+    return contract
 
 
-def _figures(progress: dict[str, Any], log: Path | None, labels: tuple[str, ...]) -> Figures:
-    dice: dict[str, float] = {}
-    mean = None
-    for line in log.read_text(encoding="utf-8").splitlines() if log else ():
-        row = json.loads(line)
-        if "mean" in row:
-            dice, mean = {label: row[label] for label in labels if label in row}, row["mean"]
-    return Figures(
-        steps=int(progress["step"]),
-        training_s=round(float(progress["spent_s"]), 1),
-        dice=dice,
-        mean_dice=mean,
+def _trained(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any], torch.nn.Module]:
+    file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
+    try:
+        state = torch.load(file, weights_only=True, map_location=_CPU)
+        network = build_network(recipe.draft().native.networks["network"])
+        network.load_state_dict(
+            {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state["averaged"].items()}
+        )
+    except FileNotFoundError as error:
+        raise NotPublished(f"{file}: there is none; did the run reach a validation?") from error
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise NotPublished(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
+    return state["state"], network.eval()
+
+
+def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
+    row = validated(run, int(state["step"]))
+    labels = recipe.draft().labels
+    return _Figures(
+        steps=int(state["step"]),
+        training_s=round(float(state["spent_s"]), 1),
+        dice={label: row[label] for label in labels if label in row},
+        mean_dice=row.get("mean"),
     )
 
 
-def _write_card(card: Path, figures: Figures) -> None:
-    if not card.exists():
-        return
+def _contract(recipe: Recipe, record: RunRecord, figures: _Figures, what: tuple[int, bytes]) -> ModelContract:
+    version, content = what
+    document = recipe.draft().model_dump(mode="json")
+    document |= {
+        "version": version,
+        "checksums": {_WEIGHTS: hashlib.sha256(content).hexdigest()},
+        "provenance": {
+            "data": recipe.data,
+            "split": record.split_in_words,
+            "steps": figures.steps,
+            "training_s": figures.training_s,
+            "validation": "mean Dice per structure over the validation patients in whom it was contoured, "
+            "of the served predictor's masks; the weights were chosen by their mean",
+            "validation_dice": figures.dice,
+            "validation_mean_dice": figures.mean_dice,
+        },
+    }
+    return ModelContract.model_validate(document)
+
+
+def _write_version(folder: Path, contract: ModelContract, content: bytes) -> None:
+    (folder / _WEIGHTS).write_bytes(content)
+    text = json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / "model.py").write_text(_ENTRY, encoding="utf-8")
+
+
+def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:
+    """Raise NotPublished where the version predicts another voxel than the run's network."""
+    trained = build_pipeline(contract, {"network": network}, _CPU)
+    served = load_predictor(contract, folder, _CPU)
+    for number, (hu, spacing) in enumerate(images, 1):
+        differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())
+        if differing:
+            raise NotPublished(
+                f"image {number}: {differing} voxels differ between training's prediction and the version's"
+            )
+
+
+def comparison_images(source: CaseSource, names: list[str]) -> list[Image]:
+    """The CTs of the first two of these cases."""
+    cases = (source.case(name) for name in names[:2])
+    return [(np.asarray(case.hu_zyx), case.spacing_zyx_mm) for case in cases]
+
+
+def _write_card(card: Path, contract: ModelContract, figures: _Figures) -> None:
+    """Make a card from the contract, or renew the figures between the marks of the one that is there."""
     rows = [f"| {label} | {value:.3f} |" for label, value in figures.dice.items()]
     mean = "not measured" if figures.mean_dice is None else f"{figures.mean_dice:.3f}"
     table = "\n".join(
         [
-            f"{figures.steps} steps in {figures.training_s / 60:.0f} minutes.",
+            f"Version {contract.version}: {figures.steps} steps in {figures.training_s / 60:.0f} minutes.",
             "",
             "| structure | Dice |",
             "|---|---|",
@@ -91,29 +165,29 @@ def _write_card(card: Path, figures: Figures) -> None:
             f"| mean | {mean} |",
         ]
     )
-    text = card.read_text(encoding="utf-8")
+    text = card.read_text(encoding="utf-8") if card.exists() else _card(contract)
     _replace(card, _FIGURES.sub(lambda match: match[1] + table + match[2], text).encode())
 
 
+def _card(contract: ModelContract) -> str:
+    return f"""# {contract.name}: {contract.description}
+
+For research use. Not a medical device: every contour must be reviewed by a qualified person before anything is done with it.
+
+**Structures.** {", ".join(contract.labels)}.
+
+**Data.** {contract.provenance.data}. {contract.provenance.split}. Licence: {contract.licence}.
+
+**Figures.** {contract.provenance.validation}:
+
+<!-- figures -->
+<!-- end of figures -->
+
+**Limits.** Say here what the data did not hold: positions, contrast, metal, children, other scanners.
+"""
+
+
 def _replace(file: Path, content: bytes) -> None:
-    part = file.with_suffix(".part")
+    part = file.with_name(f".{file.name}.part")
     part.write_bytes(content)
     part.replace(file)
-
-
-def main() -> None:
-    """Publish from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint.pt of a run")
-    parser.add_argument(
-        "--log", type=Path, help="log.jsonl of the run, for the figures of its last validation"
-    )
-    parser.add_argument("--model", type=Path, required=True, help="a folder of model_repository")
-    arguments = parser.parse_args()
-    spec = publish(arguments.checkpoint, arguments.log, arguments.model)
-    mean = spec.provenance.validation_mean_dice
-    print(f"{spec.name} version {spec.version}: sha256 {spec.provenance.weights_sha256}, mean Dice {mean}")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from imaging.anatomy.profile import BodyProfile
 from imaging.anatomy.regions import Region, RegionEstimate
-from imaging.grid import Vector
-from imaging.volume import Mask, Volume
+from imaging.volumes.grid import Vector
+from imaging.volumes.volume import Mask, Volume
 
 MOST_VOXELS = 20_000
 NEAR_MM = 30.0

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from imaging.hounsfield import BODY_THRESHOLD_HU
-from imaging.volume import Volume
+from imaging.masks.hounsfield import BODY_THRESHOLD_HU
+from imaging.volumes.volume import Volume
 
 CELL_MM = 4.0
 SLAB_MM = 6.0
@@ -60,7 +60,7 @@ class BodyProfile:
 
 
 def body_profile(upright: Volume) -> BodyProfile:
-    """Measure the cross-sections of a volume in canonical orientation (see `imaging.orientation.canonical`)."""
+    """Measure the cross-sections of a volume in canonical orientation (see `imaging.volumes.orientation.canonical`)."""
     step = _steps(upright)
     dz, dy, dx = upright.grid.spacing_zyx_mm
     cell_mm2 = step[1] * dy * step[2] * dx

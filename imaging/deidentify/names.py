@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pydicom import Dataset
 
-from imaging.deidentify.identities import Identities
+from imaging.deidentify.identifiers import IdentifyingWords
 from imaging.deidentify.options import Options
 from imaging.structures import CATALOGUE
 
@@ -25,7 +25,7 @@ def is_harmless(name: str, options: Options) -> bool:
     return bare.casefold() in _HARMLESS or bool(_TARGET.fullmatch(bare)) or bare in options.harmless_names
 
 
-def clean_name(item: Dataset, tag: int, options: Options, whom: Identities) -> None:
+def clean_name(item: Dataset, tag: int, options: Options, whom: IdentifyingWords) -> None:
     """Leave a structure's name where it is harmless, and call the structure by its number where it is not."""
     text = str(item[tag].value or "")
     if not (options.clean_descriptors and is_harmless(text, options) and not whom.named_in(text)):

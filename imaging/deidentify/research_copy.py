@@ -19,10 +19,10 @@ from pydicom.uid import (
 
 from imaging.deidentify.errors import DeidentificationRefused
 from imaging.deidentify.files import part10
-from imaging.deidentify.identities import Identities, identities, still_named, texts, walk
-from imaging.deidentify.keys import STANDARD_ROOT, ProjectKey
+from imaging.deidentify.identifiers import IdentifyingWords, identities, still_named, texts, walk
 from imaging.deidentify.names import NAMES, clean_name
 from imaging.deidentify.options import Options
+from imaging.deidentify.pseudonyms import STANDARD_ROOT, ProjectKey
 from imaging.deidentify.table import Action, action_for, vr_of
 from imaging.deidentify.values import age, dummy, moved
 from imaging.errors import PARSE_ERRORS
@@ -59,7 +59,7 @@ class _Rules:
     options: Options
     patient_key: str
     sop_class_uid: str
-    whom: Identities
+    whom: IdentifyingWords
 
 
 def deidentify(data: bytes, key: ProjectKey, options: Options, name: str = "") -> ResearchCopy:

@@ -26,7 +26,7 @@ class Action(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ActionRow:
     """One attribute's actions: of the profile, and of the two options that the node has; "-": the profile's."""
 
     basic: str
@@ -49,12 +49,12 @@ _NEEDED: Mapping[int, tuple[tuple[str, ...], Action]] = {
 
 
 @cache
-def rows() -> Mapping[int, Row]:
+def rows() -> Mapping[int, ActionRow]:
     """The table by tag, from the file beside this module that names its edition."""
     text = files("imaging.deidentify").joinpath("table_e1_1.txt").read_text(encoding="ascii")
     lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
     return {
-        int(tag, 16): Row(basic=basic, modified_dates=dates, patient_characteristics=characteristics)
+        int(tag, 16): ActionRow(basic=basic, modified_dates=dates, patient_characteristics=characteristics)
         for tag, basic, dates, characteristics, _keyword in lines
     }
 
@@ -105,4 +105,4 @@ def vr_of(tag: BaseTag, stated: str | None) -> str:
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
 
 
-__all__ = ["Action", "Row", "action_for", "rows", "vr_of"]
+__all__ = ["Action", "ActionRow", "action_for", "rows", "vr_of"]

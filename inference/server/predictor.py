@@ -1,56 +1,38 @@
-"""A network with its weights, ready to be asked about tiles."""
+"""The served predictor: an image in, bit planes out; training validates with the same one."""
 
-import hashlib
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-import torch
-from safetensors.torch import load as load_tensors
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
 
-from inference.server.intensity import window_channels
-from inference.server.networks.catalogue import build
-from inference.server.pipelines.organs import mirrored_mean, mirrored_order
-from inference.server.pipelines.sliding_window import Predict
-from inference.spec import ModelSpec
-
-_NOTHING_LOGIT = -20.0
+Spacing = tuple[float, float, float]
+StageDone = Callable[[str], None]
 
 
-def load_network(spec: ModelSpec, weights: Path) -> nn.Module:
-    """The spec's network with the weights of a safetensors file, for evaluation.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StructurePlanes:
+    """Bit planes uint8 (plane, z, y, x) on the image's grid; mean probability float32 inside each mask, 0 if empty."""
 
-    Raises ValueError where the file is not the one that the spec was published with, or does not fit the network.
-    """
-    content = weights.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != spec.provenance.weights_sha256:
-        raise ValueError(
-            f"{weights}: sha256 {digest}, but spec.json was published with {spec.provenance.weights_sha256}"
-        )
-    network = build(spec.network)
-    try:
-        network.load_state_dict(load_tensors(content))
-    except RuntimeError as error:
-        raise ValueError(f"{weights} does not fit the network of spec.json: {error}") from error
-    return network.eval()
+    planes: NDArray[np.uint8]
+    mean_probability: NDArray[np.float32]
 
 
-def tile_predictor(network: nn.Module, spec: ModelSpec, device: torch.device) -> Predict:
-    """HU (tile, z, y, x) -> logits (tile, structure, z, y, x) on the processor; tiles of air are not looked at."""
-    network = network.to(device)
-    how, structures, order = spec.pipeline, len(spec.structures), mirrored_order(spec)
+class ServedPredictor(Protocol):
+    """A model that is loaded: every pipeline and every runtime offers this."""
 
-    def look(hu: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = network(window_channels(hu.to(device), how.windows_hu))
-        return logits.to("cpu", torch.float32)
+    def predict(
+        self,
+        image_zyx: NDArray[np.int16] | NDArray[np.float32],
+        spacing_zyx_mm: Spacing,
+        stage_done: StageDone = ...,
+    ) -> StructurePlanes:
+        """Find the contract's structures in an image in canonical orientation.
 
-    def predict(hu: torch.Tensor) -> torch.Tensor:
-        logits = torch.full((len(hu), structures, *hu.shape[1:]), _NOTHING_LOGIT)
-        dense = (hu > how.body_threshold_hu).flatten(1).any(dim=1)
-        if dense.any():
-            seen = hu[dense]
-            found = look(seen)
-            logits[dense] = mirrored_mean(found, look(seen.flip(-1)), order) if how.mirror else found
-        return logits
+        Index z runs to superior, y to posterior, x to left. Structure i is bit i % 8 of plane i // 8; an image
+        without any gives empty planes. ``stage_done`` is called with the name of each stage that ended.
+        """
 
-    return predict
+    def warm_up(self) -> None:
+        """Run once on nothing: the first run is slow, and should not be a patient's."""

@@ -1,7 +1,7 @@
 """The mandible, teeth, tongue, chewing muscles and salivary glands."""
 
 from phantoms.anatomy.outline import skin
-from phantoms.composed import Cut, Grown, Mirrored, Union, pair
+from phantoms.composed import Difference, Grown, Mirrored, Union, pair
 from phantoms.layers import Fill, Layer, both_sides, shell, solid
 from phantoms.parameters import HeadNeckParameters
 from phantoms.sections import Ribbon
@@ -39,7 +39,7 @@ def parotid(how: HeadNeckParameters, side: str) -> Shape:
     bone = Mirrored(of=mandible(how)) if side == "R" else mandible(how)
     under_skin = Grown(of=skin(how), mm=-2.5)
     within = Mirrored(of=under_skin) if side == "R" else under_skin
-    cut = Cut(of=gland, within=(within,), without=(Grown(of=bone, mm=1.0), mastoid))
+    cut = Difference(of=gland, within=(within,), without=(Grown(of=bone, mm=1.0), mastoid))
     return cut if side == "L" else Mirrored(of=cut)
 
 

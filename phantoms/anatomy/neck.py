@@ -3,7 +3,7 @@
 import numpy as np
 
 from phantoms.anatomy.spine import BOTTOM_MM, canal_y, spine_front_y
-from phantoms.composed import Cut, pair
+from phantoms.composed import Difference, pair
 from phantoms.layers import Layer, both_sides, solid
 from phantoms.parameters import HeadNeckParameters
 from phantoms.sections import Loft, Ribbon
@@ -142,7 +142,7 @@ def _visceral(how: HeadNeckParameters) -> list[Layer]:
         points_xy=((0, y - 15 * g), (7 * g, y - 10 * g), (14 * g, y + 1), (16.5 * g, y + 9)),
         half_thickness=(1.8,) * 4, lower=(z - 6 * g,) * 4, upper=(z + 6 * g, z + 11 * g, z + 13 * g, z + 18 * g),
     )  # fmt: skip
-    cricoid = Cut(
+    cricoid = Difference(
         of=Ellipsoid(centre=(0, y + 2, z - 13 * g), semi=(13 * g, 13 * g, 7), exponent=2.6),
         without=(Ellipsoid(centre=(0, y + 1, z - 13 * g), semi=(9.5 * g, 9.5 * g, 20)),),
     )

@@ -1,6 +1,6 @@
 """The skull, what lies in it, and the bones of the upper face."""
 
-from phantoms.composed import Cut, Grown, Union, pair
+from phantoms.composed import Difference, Grown, Union, pair
 from phantoms.layers import Fill, Layer, both_sides, shell, solid
 from phantoms.parameters import HeadNeckParameters
 from phantoms.sections import Loft
@@ -12,7 +12,7 @@ CORTICAL_HU = 1050.0
 def brain_cavity() -> Shape:
     """The inside of the skull: cerebrum above the sloping base, temporal poles, posterior fossa."""
     cerebrum = Ellipsoid(centre=(0, -6, 58), semi=(68.5, 85.5, 63), exponent=2.0)
-    over_base = Cut(of=cerebrum, within=(Above(height=24, slope_y=-0.32),))
+    over_base = Difference(of=cerebrum, within=(Above(height=24, slope_y=-0.32),))
     temporal = Ellipsoid(centre=(40, -22, 40), semi=(24, 32, 24))
     fossa = Ellipsoid(centre=(0, 32, 28), semi=(53, 44, 29))
     return Union(parts=(over_base, *pair(temporal), fossa), blend_mm=8.0)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from phantoms.composed import Cut, Grown
+from phantoms.composed import Difference, Grown
 from phantoms.layers import Layer, both_sides, shell, solid
 from phantoms.parameters import HeadNeckParameters
 from phantoms.sections import Loft
@@ -95,7 +95,7 @@ def _discs(how: HeadNeckParameters) -> list[Layer]:
 
 def _atlas(how: HeadNeckParameters) -> list[Layer]:
     y = canal_y(how, -13)
-    ring = Cut(
+    ring = Difference(
         of=Ellipsoid(centre=(0, y + 2, -13), semi=(25, 23, 6)),
         without=(Ellipsoid(centre=(0, y + 1, -13), semi=(15, 17.5, 20)),),
     )
@@ -120,7 +120,7 @@ def _vertebra(
     body = Ellipsoid(
         centre=(0, y - 7 - depth, z), semi=(width, depth + 0.5, height), exponent=4.0, turn_x_deg=-tilt
     )
-    arch = Cut(
+    arch = Difference(
         of=Ellipsoid(centre=(0, y + 1, z - 2), semi=(20, 15, height * 1.05), turn_x_deg=-tilt - 12),
         without=(Grown(of=column(how, 0, 10.8, 8.0), mm=0.8),),
     )

@@ -2,64 +2,45 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from inference.spec import ModelSpec
-from service.assemble.companions import Companions
-from service.assemble.counts import Count, SenderCounts
-from service.assemble.findings import Examiner, Finding
+from inference.contract import ModelContract
+from service.assemble.inspection import Inspection, SeriesInspector
+from service.assemble.parts import Alone, Parts
+from service.assemble.sender_counts import ImageCount, SenderCounts
+from service.assemble.study_requirements import StudyRequirements
+from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, Nothing, Verdict
 from service.config import AfterWaiting, Rule, SeriesFacts, Settings
 from service.errors import TryAgain
-from service.journal import about
-from service.store import Clock, FileStore, OpenJob, Order, Sealed, SeriesDesk
+from service.logs import log_context
+from service.store import Clock, CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Incomplete:
-    """Slices are missing; they may still come."""
-
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Hopeless:
-    """The series will never be contoured as it is."""
-
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Complete:
-    """Every slice is here; the note says how that is known, for the job's history."""
-
-    rule: Rule
-    note: str
-
-
-_Verdict = _Incomplete | _Hopeless | _Complete
+_Series = tuple[str, str]  # Study and Series Instance UID
 
 
 @dataclass(kw_only=True)
 class Assembler:
     """Turns quiet, complete series into queued jobs; several may look at the same database."""
 
-    desk: SeriesDesk
+    desk: SeriesRepository
     files: FileStore
     settings: Settings
-    models: Mapping[str, ModelSpec]
+    models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
-    _examiner: Examiner = field(init=False)
-    _companions: Companions = field(init=False)
+    _examiner: SeriesInspector = field(init=False)
+    _companions: StudyRequirements = field(init=False)
+    _parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
-        self._examiner = Examiner(desk=self.desk, files=self.files, settings=self.settings)
-        self._companions = Companions(desk=self.desk, files=self.files, settings=self.settings)
+        self._examiner = SeriesInspector(desk=self.desk, files=self.files, settings=self.settings)
+        self._parts = Parts(desk=self.desk, settings=self.settings)
+        self._companions = StudyRequirements(desk=self.desk, files=self.files, settings=self.settings)
 
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
@@ -81,22 +62,29 @@ class Assembler:
             self._companions.forget()
         verdicts = []
         for job in jobs:
-            with about(job_id=job.id):
+            with log_context(job_id=job.id):
                 verdicts.append((job, self._judge(job, now)))
-        ready = {job.series_uid for job, verdict in verdicts if isinstance(verdict, _Complete)}
+        ready = {
+            (job.study_uid, job.series_uid) for job, verdict in verdicts if isinstance(verdict, Complete)
+        }
         for job, verdict in verdicts:
-            with about(job_id=job.id):
+            with log_context(job_id=job.id):
                 self._act(job, verdict, ready, now)
 
-    def _act(self, job: OpenJob, verdict: _Verdict | None, ready: Set[str], now: datetime) -> None:
-        if isinstance(verdict, _Hopeless):
+    def _act(self, job: OpenJob, verdict: Verdict | None, ready: Set[_Series], now: datetime) -> None:
+        if isinstance(verdict, Hopeless):
             self._refuse(job, verdict.reason)
-        elif isinstance(verdict, _Incomplete):
+        elif isinstance(verdict, Nothing):
+            if self.desk.nothing_to_contour(job, verdict.reason):
+                log.info("job %d: %s", job.id, verdict.reason)
+        elif isinstance(verdict, Covered):
+            self.desk.give_way(job, verdict.by, verdict.reason)
+        elif isinstance(verdict, Incomplete):
             self._hold_or_refuse(job, verdict.reason, now)
         elif verdict is not None:
             self._seal_or_hold(job, verdict, ready, now)
 
-    def _judge(self, job: OpenJob, now: datetime) -> _Verdict | None:
+    def _judge(self, job: OpenJob, now: datetime) -> Verdict | None:
         """What the job's own images say; None while more of them, or an answer, may come at any moment."""
         silence = now - job.last_received_at
         if silence < timedelta(seconds=self._quiet_s(job)):
@@ -104,32 +92,50 @@ class Assembler:
         finding = self._examiner.finding(job)
         if finding is None or silence < timedelta(seconds=self._rule_quiet_s(finding.rule)):
             return None
-        if finding.refusal:
-            return self._lacking(job, finding)
+        parts = self._parts.of(job, finding, now)
+        return self._whole(job, finding, parts.doubt) if isinstance(parts, Alone) else parts
+
+    def _whole(self, job: OpenJob, finding: Inspection, doubt: str) -> Verdict | None:
+        """What a job's images say by themselves; the doubt says where other images of the series are."""
         if finding.rule is None:
-            return _Hopeless(reason=_no_rule(finding.facts))
+            return self._nothing(job, _no_rule(finding.facts))
+        if finding.refusal and not finding.nothing:
+            return self._lacking(job, finding)
         count = self._count(job)
-        return None if count is None else self._counted(job, finding, finding.rule, count)
+        if count is None:
+            return None
+        counted = self._counted(job, finding, finding.rule, count, doubt)
+        if finding.nothing and isinstance(counted, Complete):
+            return self._nothing(job, finding.nothing)
+        return counted
 
-    def _lacking(self, job: OpenJob, finding: Finding) -> _Verdict:
+    def _nothing(self, job: OpenJob, reason: str) -> Verdict:
+        damage = self._examiner.damage(job)
+        return Hopeless(reason=damage) if damage else Nothing(reason=f"nothing to contour: {reason}")
+
+    def _lacking(self, job: OpenJob, finding: Inspection) -> Verdict:
         if not finding.is_curable:
-            return _Hopeless(reason=self._examiner.damage(job) or finding.refusal)
-        return _Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
+            return Hopeless(reason=self._examiner.damage(job) or finding.refusal)
+        return Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
 
-    def _count(self, job: OpenJob) -> Count | None:
+    def _count(self, job: OpenJob) -> ImageCount | None:
         """What the sender says of the series, noted in the job; None while the question is under way."""
         count = self.counts.of(job)
         if count is not None and count.images is not None and count.images != job.expected_images:
             self.desk.expect(job.id, count.images)
         return count
 
-    def _counted(self, job: OpenJob, finding: Finding, rule: Rule, count: Count) -> _Verdict:
+    def _counted(
+        self, job: OpenJob, finding: Inspection, rule: Rule, count: ImageCount, doubt: str
+    ) -> Verdict:
         received = job.slice_count if count.images is None else self._received(job, count.images)
         if count.images is not None and received < count.images:
-            return _Incomplete(reason=f"{_short_of(job, received, count.images)}.")
-        return _Complete(rule=rule, note="; ".join([*finding.notes, *_how_known(job, finding, count)]))
+            return Incomplete(reason=f"{_short_of(job, received, count.images)}.")
+        notes = [*finding.notes, *_how_known(job, finding, count), doubt]
+        doubts = [finding.doubt if count.images is None else "", doubt]
+        return Complete(rule=rule, note=_joined(notes), doubt=_joined(doubts))
 
-    def _said(self, job: OpenJob, count: Count | None) -> str:
+    def _said(self, job: OpenJob, count: ImageCount | None) -> str:
         """What the sender says of a series with gaps: whether the slices are missing here only, or at the sender too."""
         if count is None or count.images is None:
             return ""
@@ -139,7 +145,7 @@ class Assembler:
         """How many objects of the series are here; others than CT images are counted where they could matter."""
         if job.slice_count >= wanted:
             return job.slice_count
-        return job.slice_count + self.desk.others_in_series(job.series_uid)
+        return job.slice_count + self.desk.others_in_series(job.study_uid, job.series_uid)
 
     def _quiet_s(self, job: OpenJob) -> float:
         """The shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""
@@ -163,19 +169,20 @@ class Assembler:
             in_vain = f"incomplete: {reason} Nothing came for {patience_s:g} s."
             self._refuse(job, self._examiner.damage(job) or in_vain)
 
-    def _seal_or_hold(self, job: OpenJob, verdict: _Complete, ready: Set[str], now: datetime) -> None:
+    def _seal_or_hold(self, job: OpenJob, verdict: Complete, ready: Set[_Series], now: datetime) -> None:
         rule = verdict.rule
         if not self.settings.destinations_for(rule, job.calling_aet):
             self._refuse(job, _nowhere_to_go(rule, job))
             return
-        lack = self._companions.lack(job, rule, ready, now)
+        of_the_study = {series_uid for study_uid, series_uid in ready if study_uid == job.study_uid}
+        lack = self._companions.lack(job, rule, of_the_study, now)
         if lack is None:
-            self._seal(job, rule, verdict.note)
+            self._seal(job, verdict)
         elif now - lack.last_received_at < timedelta(seconds=rule.wait_for_timeout_s):
             self._hold(job, lack.words)
         elif rule.wait_for_then is AfterWaiting.CONTOUR:
             in_vain = f"waited {rule.wait_for_timeout_s:g} s in vain {lack.words}"
-            self._seal(job, rule, "; ".join(filter(None, (verdict.note, in_vain))))
+            self._seal(job, replace(verdict, note=_joined([verdict.note, in_vain])))
         else:
             self._refuse(job, f"rule {rule.name} waits {lack.words}; waited {rule.wait_for_timeout_s:g} s")
 
@@ -189,25 +196,31 @@ class Assembler:
         if self.desk.refuse(job, reason, rule=rule):
             log.warning("job %d refused: %s", job.id, reason)
 
-    def _seal(self, job: OpenJob, rule: Rule, note: str) -> None:
+    def _seal(self, job: OpenJob, verdict: Complete) -> None:
+        rule = verdict.rule
         model = self.models[rule.model]
-        order = Order(
+        order = ContouringOrder(
             rule=rule.name,
             model=model.name,
             model_version=model.version,
             priority=rule.priority,
-            note=note,
+            note=verdict.note,
+            doubt=verdict.doubt,
         )
         sealed = self.desk.seal(job, order)
-        if sealed is not Sealed.CHANGED:
+        if sealed is not CloseOutcome.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return "; ".join(filter(None, texts))
 
 
 def _short_of(job: OpenJob, received: int, expected: int) -> str:
     return f"has {received} of the {expected} images that {job.calling_aet} says the series has"
 
 
-def _how_known(job: OpenJob, finding: Finding, count: Count) -> list[str]:
+def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str]:
     """How complete the series is known to be, for its history."""
     if count.images is not None:
         return [f"{job.calling_aet} says the series has {count.images} images"]

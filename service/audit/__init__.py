@@ -2,6 +2,6 @@
 
 from service.audit.forwarder import run_forwarder
 from service.audit.message import FETCHING, audit_message
-from service.audit.trail import Trail
+from service.audit.writer import AuditWriter
 
-__all__ = ["FETCHING", "Trail", "audit_message", "run_forwarder"]
+__all__ = ["FETCHING", "AuditWriter", "audit_message", "run_forwarder"]

@@ -14,7 +14,7 @@ from service.store import AuditEntry, AuditEvent, AuditKind, AuditOutcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class AuditCode:
     """A code of PS3.16, or of another system."""
 
     value: str
@@ -24,43 +24,43 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class _EventType:
-    event: Code
+    event: AuditCode
     action: str
-    kind: Code | None = None
+    kind: AuditCode | None = None
 
 
-ACTIVITY = Code(value="110100", meaning="Application Activity")
-ACCESSED = Code(value="110103", meaning="DICOM Instances Accessed")
-BEGUN = Code(value="110102", meaning="Begin Transferring DICOM Instances")
-TRANSFERRED = Code(value="110104", meaning="DICOM Instances Transferred")
+ACTIVITY = AuditCode(value="110100", meaning="Application Activity")
+ACCESSED = AuditCode(value="110103", meaning="DICOM Instances Accessed")
+BEGUN = AuditCode(value="110102", meaning="Begin Transferring DICOM Instances")
+TRANSFERRED = AuditCode(value="110104", meaning="DICOM Instances Transferred")
 EVENTS = {
     AuditKind.STARTED: _EventType(
-        event=ACTIVITY, action="E", kind=Code(value="110120", meaning="Application Start")
+        event=ACTIVITY, action="E", kind=AuditCode(value="110120", meaning="Application Start")
     ),
     AuditKind.STOPPED: _EventType(
-        event=ACTIVITY, action="E", kind=Code(value="110121", meaning="Application Stop")
+        event=ACTIVITY, action="E", kind=AuditCode(value="110121", meaning="Application Stop")
     ),
     AuditKind.RECEIVED: _EventType(event=TRANSFERRED, action="C"),
     AuditKind.SENDING: _EventType(event=BEGUN, action="E"),
     AuditKind.SENT: _EventType(event=TRANSFERRED, action="R"),
     AuditKind.REFUSED: _EventType(
-        event=Code(value="110113", meaning="Security Alert"),
+        event=AuditCode(value="110113", meaning="Security Alert"),
         action="E",
-        kind=Code(value="110126", meaning="Node Authentication"),
+        kind=AuditCode(value="110126", meaning="Node Authentication"),
     ),
     AuditKind.CONTOURED: _EventType(event=ACCESSED, action="C"),
     AuditKind.LOOKED_AT: _EventType(event=ACCESSED, action="R"),
-    AuditKind.ORDERED: _EventType(event=Code(value="110111", meaning="Procedure Record"), action="U"),
-    AuditKind.DELETED: _EventType(event=Code(value="110105", meaning="DICOM Study Deleted"), action="D"),
+    AuditKind.ORDERED: _EventType(event=AuditCode(value="110111", meaning="Procedure Record"), action="U"),
+    AuditKind.DELETED: _EventType(event=AuditCode(value="110105", meaning="DICOM Study Deleted"), action="D"),
 }
 FETCHING = "pull"
 """The role in events of what this node asked a peer for."""
-SOURCE = Code(value="110153", meaning="Source Role ID")
-DESTINATION = Code(value="110152", meaning="Destination Role ID")
-APPLICATION = Code(value="110150", meaning="Application")
-STUDY_UID = Code(value="110180", meaning="Study Instance UID")
-NODE_ID = Code(value="110182", meaning="Node ID")
-PATIENT_NUMBER = Code(value="2", meaning="Patient Number", system="RFC-3881")
+SOURCE = AuditCode(value="110153", meaning="Source Role ID")
+DESTINATION = AuditCode(value="110152", meaning="Destination Role ID")
+APPLICATION = AuditCode(value="110150", meaning="Application")
+STUDY_UID = AuditCode(value="110180", meaning="Study Instance UID")
+NODE_ID = AuditCode(value="110182", meaning="Node ID")
+PATIENT_NUMBER = AuditCode(value="2", meaning="Patient Number", system="RFC-3881")
 
 
 def audit_message(entry: AuditEntry, settings: Settings, patient_of: Callable[[str], str]) -> bytes:
@@ -97,7 +97,7 @@ class _Participant:
 
     user: str
     requests: bool
-    role: Code | None = None
+    role: AuditCode | None = None
     aet: str = ""
     address: str = ""
     url: str = ""
@@ -164,7 +164,11 @@ def _event(root: Element, event: AuditEvent, at: datetime) -> None:
     if what.kind is not None:
         _code(element, "EventTypeCode", what.kind)
     if event.kind is AuditKind.ORDERED and event.target:
-        _code(element, "EventTypeCode", Code(value=event.target, meaning=event.target, system="CONTOURNODE"))
+        _code(
+            element,
+            "EventTypeCode",
+            AuditCode(value=event.target, meaning=event.target, system="CONTOURNODE"),
+        )
     if event.outcome is not AuditOutcome.SUCCESS and event.detail:
         SubElement(element, "EventOutcomeDescription").text = event.detail
 
@@ -190,7 +194,9 @@ def _alert(root: Element, event: AuditEvent) -> None:
     _detail(element, "Alert Description", event.detail)
 
 
-def _object(root: Element, kind: Code, identifier: str, *, type_code: str, role: str, name: str) -> Element:
+def _object(
+    root: Element, kind: AuditCode, identifier: str, *, type_code: str, role: str, name: str
+) -> Element:
     element = SubElement(
         root,
         "ParticipantObjectIdentification",
@@ -210,7 +216,7 @@ def _detail(element: Element, kind: str, value: str) -> None:
     SubElement(element, "ParticipantObjectDetail", {"type": kind, "value": coded})
 
 
-def _code(parent: Element, name: str, code: Code) -> None:
+def _code(parent: Element, name: str, code: AuditCode) -> None:
     SubElement(
         parent,
         name,

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imaging.profiles import PROFILES
+from imaging.export.profiles import PROFILES
 
 DEFAULT_PROJECT = "research"
 
@@ -62,6 +62,36 @@ def lint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def evaluate(parser: argparse.ArgumentParser) -> None:
+    """What the verb `evaluate` takes."""
+    what = "an RTSTRUCT file, an image mask (NIfTI), or a folder with one RTSTRUCT or with masks"
+    parser.add_argument("found", type=Path, help=f"the contours under evaluation: {what}")
+    parser.add_argument("reference", type=Path, help="the contours they are compared with: the same")
+    parser.add_argument("--ct", type=Path, help="folder of the CT (default: the CT in the RTSTRUCT's folder)")
+    parser.add_argument(
+        "--tolerance-mm",
+        type=_positive,
+        nargs="+",
+        default=[1.0, 2.0, 3.0],
+        help="for surface Dice, surface overlap and what is redrawn (default: 1 2 3)",
+    )
+    parser.add_argument(
+        "--same",
+        action="append",
+        default=[],
+        metavar="NAME=NAME",
+        help="these two names mean one structure: its name in the first set, in the reference; may be repeated",
+    )
+    parser.add_argument(
+        "--dose", type=Path, help="an RT Dose file, or an image in Gy: DVH and dose differences"
+    )
+    parser.add_argument(
+        "--dose-at-gy", type=_positive, nargs="+", default=[], metavar="GY", help="also Vx at these doses"
+    )
+    parser.add_argument("--slices", action="store_true", help="with --json: values of each axial slice too")
+    parser.add_argument("--json", action="store_true", help="print every metric under its full name")
+
+
 def template(parser: argparse.ArgumentParser) -> None:
     """Add the acts of the verb to its parser."""
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
@@ -98,6 +128,13 @@ def pull(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="even where several patients match")
     parser.add_argument("--dry-run", action="store_true", help="show what would come, and fetch nothing")
     parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive in s")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no positive number")
+    return value
 
 
 def _given(text: str) -> str:

@@ -7,7 +7,7 @@ from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Settings
 from service.tls import check_certificates
 from service.wiring.model_server import triton_client
-from service.wiring.models import model_specs, templates
+from service.wiring.models import model_contracts, templates
 from service.wiring.store import opened_store
 
 
@@ -15,18 +15,18 @@ def check(arguments: argparse.Namespace) -> int:
     """Say for each part of the node whether it is there; exit code 1 where one is not."""
     settings: Settings = arguments.settings_tree
     problems = 0
-    specs = model_specs(settings)
-    templates(settings, specs)
+    contracts = model_contracts(settings)
+    templates(settings, contracts)
     check_certificates(settings)
     _line("settings", "valid, with every rule's template")
-    _line("models", ", ".join(f"{s.name} version {s.version}" for s in specs.values()))
+    _line("models", ", ".join(f"{s.name} version {s.version}" for s in contracts.values()))
     with opened_store(settings) as store:
         store.database.check()
     _line("database", "answers")
     try:
         with triton_client(settings) as server:
             server.check()
-            for name in specs:
+            for name in contracts:
                 server.ready(name)
         _line("model server", "answers, returns a known tensor unchanged, has every model")
     except (ModelUnavailable, ModelFailed) as reason:

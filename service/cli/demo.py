@@ -3,7 +3,7 @@
 import argparse
 
 from service.demo import run_demo
-from service.journal import start_log
+from service.logs import start_log
 
 
 def demo(arguments: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
 from service.scu.client import Scu
 from service.scu.outcome import Sent
+from service.send.delivery_policy import terms_of
 from service.send.stow import probe
-from service.send.terms import terms_of
 
 
 def echo(arguments: argparse.Namespace) -> int:

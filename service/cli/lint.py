@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydicom.uid import CTImageStorage
 
-from imaging.ct import CtSeries, SourceFile, read_ct
+from imaging.ct.raw_slice import read_raw
+from imaging.ct.series import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
-from imaging.gate import NO_STRUCTURE_SET, Finding, Severity, check, series_named
-from imaging.profiles import PROFILES
-from imaging.raw_slice import read_raw
+from imaging.export.profiles import PROFILES
+from imaging.validation import NO_STRUCTURE_SET, Finding, Severity, series_named, validate
 
 CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _wrong_call(f"--ct: {refused.message}")
     except LookupError as error:
         return _wrong_call(f"--ct: {error.args[0]}")
-    findings = check(data, PROFILES[arguments.profile], series=series)
+    findings = validate(data, PROFILES[arguments.profile], series=series)
     if any(finding.code in NO_STRUCTURE_SET for finding in findings):
         return _wrong_call(f"{arguments.file}: {findings[0].message}")
     errors = sum(finding.severity is Severity.ERROR for finding in findings)

@@ -11,12 +11,13 @@ from service.cli import arguments as takes
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
+EVALUATION_LIBRARIES = frozenset({"SimpleITK", "jinja2", "matplotlib", "statsmodels", "weasyprint"})
 Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(_with_rest_apart(sys.argv[1:] if arguments is None else arguments))
     try:
         if "settings" in parsed:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
@@ -25,13 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(parsed)
     except SettingsRefused as reason:
         return _said(reason, 2)
+    except ModuleNotFoundError as missing:
+        if missing.name not in EVALUATION_LIBRARIES:
+            raise
+        return _said(f"{missing.name} is not installed: pip install 'contour-node[evaluation]'", 2)
     except (Refused, TryAgain, ServerNotStarted, OSError) as reason:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
 
 
-def _said(reason: BaseException, code: int) -> int:
+def _with_rest_apart(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--` after the verb whose own options another process reads."""
+    return [*arguments[:1], "--", *arguments[1:]] if arguments[:1] == ["train"] else list(arguments)
+
+
+def _said(reason: BaseException | str, code: int) -> int:
     sys.stderr.write(f"contour-node: {reason}\n")
     return code
 
@@ -62,16 +72,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     takes.keep(
         _verb(
-            verbs, "keep", "keep:keep", "the role that removes what is over and verifies the rest", json=True
+            verbs,
+            "keep",
+            "retention:keep",
+            "the role that removes what is over and verifies the rest",
+            json=True,
         ),
-        _verb(verbs, "verify", "keep:verify", "compare stored files with their checksums", json=True),
+        _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _watch_verbs(verbs)
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _lint_verb(verbs)
+    _evaluate_verb(verbs)
     takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))
+    _train_verb(verbs)
     demo = _verb(verbs, "demo", "demo:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
@@ -114,6 +130,22 @@ def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb = verbs.add_parser("lint", help=what, description=what)
     takes.lint(verb)
     verb.set_defaults(command="lint:run", name="lint")
+
+
+def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The verb whose arguments another process reads: `contour-node train --help` lists them."""
+    what = "prepare data, train, try out and publish models"
+    verb = verbs.add_parser("train", help=what, description=what, add_help=False)
+    verb.add_argument("rest", nargs=argparse.REMAINDER)
+    verb.set_defaults(command="train:run", name="train")
+
+
+def _evaluate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The verb that needs no settings either: it compares files."""
+    what = "compare contours with a reference: geometry, dose, effort"
+    verb = verbs.add_parser("evaluate", help=what, description=what)
+    takes.evaluate(verb)
+    verb.set_defaults(command="evaluate:run", name="evaluate")
 
 
 def _verb(

@@ -5,8 +5,8 @@ import json
 import sys
 
 from service.config import Settings
-from service.watch.pages import health_report
-from service.wiring.watch import look
+from service.monitor.pages import health_report
+from service.wiring.monitor import look
 
 
 def node_health(arguments: argparse.Namespace) -> int:

@@ -5,9 +5,9 @@ import sys
 
 from service.config import Settings
 from service.errors import Refused
-from service.store import Notice, utc_now
-from service.watch.messages import message_of
-from service.watch.teller import send
+from service.monitor.messages import message_of
+from service.monitor.notifier import send
+from service.store import Notification, utc_now
 
 
 def notify_test(arguments: argparse.Namespace) -> int:
@@ -17,7 +17,7 @@ def notify_test(arguments: argparse.Namespace) -> int:
     if not found:
         known = ", ".join(one.name for one in settings.watch.notify) or "none"
         raise Refused(f"no recipient {arguments.recipient} in watch.notify; there are: {known}")
-    test = Notice(
+    test = Notification(
         id=0,
         event="test",
         job_id=None,

@@ -15,13 +15,13 @@ from rich.table import Table
 
 from service.cli.tables import print_table
 from service.config import Peer, Settings
+from service.dimse import sop_classes
 from service.errors import Refused
-from service.receive import sop_classes
-from service.receive.fetched import Fetched
+from service.receive.cget_receiver import CGetReceiver
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
 from service.scu.outcome import Failure
-from service.scu.retrieve import Retrieved, Taken, Tell, Wanted, get, move
+from service.scu.retrieve import AcceptedObjects, RequestedSeries, RetrievalProgress, Tell, get, move
 from service.wiring.pull import fetched_from
 from service.wiring.store import opened_store
 
@@ -33,7 +33,7 @@ COLUMNS = ("date", "modality", "description", "images", "series_uid", "result")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pull:
+class PullRequest:
     """Who is asked for what, and how the images come."""
 
     settings: Settings
@@ -48,18 +48,18 @@ class Pull:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PulledSeries:
     """A series, and what became of it."""
 
     series: FoundSeries
     date: str
-    result: Retrieved | None = None
+    result: RetrievalProgress | None = None
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch what matches; 0: all of it came, 1: not all, or nothing matches."""
     settings: Settings = arguments.settings_tree
-    pull = Pull(
+    pull = PullRequest(
         settings=settings,
         peer=_peer(settings, arguments.peer),
         client=Scu(calling_aet=settings.send.ae_title, timeout_s=arguments.timeout_s),
@@ -81,7 +81,7 @@ def _peer(settings: Settings, name: str) -> Peer:
     return peer
 
 
-def _found(pull: Pull, arguments: argparse.Namespace) -> list[Row]:
+def _found(pull: PullRequest, arguments: argparse.Namespace) -> list[PulledSeries]:
     """The series that match, newest study first; Refused where there are none, or too many patients."""
     keys = {keyword: value for name, keyword in KEYS.items() if (value := vars(arguments)[name]) is not None}
     studies = _answer(find_studies(pull.client, pull.peer, keys))
@@ -91,7 +91,7 @@ def _found(pull: Pull, arguments: argparse.Namespace) -> list[Row]:
             f"{patients} patients in {pull.peer.ae_title} match; ask more exactly, or say --all to fetch them all"
         )
     rows = [
-        Row(series=series, date=study.date)
+        PulledSeries(series=series, date=study.date)
         for study in sorted(studies, key=lambda study: study.date, reverse=True)
         for series in _answer(find_series(pull.client, pull.peer, study_uid=study.study_uid))
         if series.modality == arguments.modality and _describes(arguments.series_description, series)
@@ -113,7 +113,7 @@ def _answer(found: list[Answer] | Failure) -> list[Answer]:
     return found
 
 
-def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
+def _fetched(pull: PullRequest, rows: Sequence[PulledSeries], *, is_shown: bool) -> list[PulledSeries]:
     with (
         opened_store(pull.settings) as store,
         fetched_from(pull.peer, pull.settings, store) if pull.to_aet is None else nullcontext() as fetched,
@@ -123,24 +123,28 @@ def _fetched(pull: Pull, rows: Sequence[Row], *, is_shown: bool) -> list[Row]:
         for row in rows:
             task = progress.add_task(row.series.description or row.series.series_uid, total=row.series.images)
 
-            def tell(so_far: Retrieved, task: object = task) -> None:
+            def tell(so_far: RetrievalProgress, task: object = task) -> None:
                 total = so_far.completed + so_far.failed + so_far.remaining
                 progress.update(task, completed=so_far.completed, total=total)  # type: ignore[arg-type]
 
             result = _one(pull, row.series, fetched, tell)
             if pull.comes_here:
-                result = _checked(result, len(store.book.instances_of_series(row.series.series_uid)))
+                series_uid, study_uid = row.series.series_uid, row.series.study_uid
+                here = store.book.instances_of_series(series_uid, study_uid=study_uid)
+                result = _checked(result, len(here))
             tell(result)
             done.append(replace(row, result=result))
         return done
 
 
-def _one(pull: Pull, series: FoundSeries, fetched: Fetched | None, tell: Tell) -> Retrieved:
-    wanted = Wanted(study_uid=series.study_uid, series_uid=series.series_uid)
+def _one(
+    pull: PullRequest, series: FoundSeries, fetched: CGetReceiver | None, tell: Tell
+) -> RetrievalProgress:
+    wanted = RequestedSeries(study_uid=series.study_uid, series_uid=series.series_uid)
     if fetched is None:
         to_aet = pull.to_aet or pull.settings.receive.ae_title
         return _came_of(move(pull.client, pull.peer, wanted, to_aet=to_aet, tell=tell))
-    taken = Taken(
+    taken = AcceptedObjects(
         sop_classes=tuple(sop_classes.STORAGE.values()),
         compressed=tuple(sop_classes.COMPRESSED.values()),
     )
@@ -149,11 +153,11 @@ def _one(pull: Pull, series: FoundSeries, fetched: Fetched | None, tell: Tell) -
     return replace(result, reason="; ".join(reason for reason in reasons if reason))
 
 
-def _came_of(answer: Retrieved | Failure) -> Retrieved:
-    return Retrieved(reason=answer.reason) if isinstance(answer, Failure) else answer
+def _came_of(answer: RetrievalProgress | Failure) -> RetrievalProgress:
+    return RetrievalProgress(reason=answer.reason) if isinstance(answer, Failure) else answer
 
 
-def _checked(result: Retrieved, kept: int) -> Retrieved:
+def _checked(result: RetrievalProgress, kept: int) -> RetrievalProgress:
     """What the archive says, held against what this node has."""
     if result.reason or kept >= result.completed:
         return result
@@ -169,7 +173,7 @@ def _progress(is_shown: bool) -> Iterator[Progress]:  # noqa: FBT001 - the only 
         yield progress
 
 
-def _print(rows: Sequence[Row], *, as_json: bool) -> None:
+def _print(rows: Sequence[PulledSeries], *, as_json: bool) -> None:
     lines = [_line(row) for row in rows]
     if as_json:
         sys.stdout.write(json.dumps(lines, indent=1) + "\n")
@@ -180,7 +184,7 @@ def _print(rows: Sequence[Row], *, as_json: bool) -> None:
     print_table(table)
 
 
-def _line(row: Row) -> dict[str, object]:
+def _line(row: PulledSeries) -> dict[str, object]:
     """A series for people and programs: nothing of the patient in it."""
     series, result = row.series, row.result
     return {
@@ -196,6 +200,6 @@ def _line(row: Row) -> dict[str, object]:
     }
 
 
-def _result(result: Retrieved) -> str:
+def _result(result: RetrievalProgress) -> str:
     failed = f", {result.failed} failed" if result.failed else ""
     return f"{result.completed} fetched{failed}" + (f": {result.reason}" if result.reason else "")

@@ -5,8 +5,8 @@ import sys
 
 from imaging.deidentify import Options
 from service.cli.audit import account
-from service.keep.research import ResearchDesk, Written, of_job, of_series, removed_of_job
-from service.store import AuditEvent, AuditKind, AuditLog, Keeper, PseudonymDesk, utc_now
+from service.retention.research_copies import CopyReport, ResearchCopies, of_job, of_series, removed_of_job
+from service.store import AuditEvent, AuditKind, AuditLog, PseudonymRepository, RetentionStore, utc_now
 from service.wiring.store import Store, opened_store
 
 
@@ -24,9 +24,11 @@ def deidentify(arguments: argparse.Namespace) -> int:
         stored = (
             of_series(store.book, arguments.series)
             if arguments.job is None
-            else of_job(store.book, Keeper(store.database), arguments.job)
+            else of_job(store.book, RetentionStore(store.database), arguments.job)
         )
-        desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=options)
+        desk = ResearchCopies(
+            desk=PseudonymRepository(store.database), project=arguments.project, options=options
+        )
         gone = [] if arguments.job is None else removed_of_job(store.book, arguments.job)
         written = desk.copy(store.files, stored, arguments.out, gone=gone)
         _put_on_record(store, arguments, written, job_id=arguments.job)
@@ -36,14 +38,16 @@ def deidentify(arguments: argparse.Namespace) -> int:
 def reidentify(arguments: argparse.Namespace) -> int:
     """Write structure sets with their original references, patient and study."""
     with opened_store(arguments.settings_tree) as store:
-        desk = ResearchDesk(desk=PseudonymDesk(store.database), project=arguments.project, options=Options())
+        desk = ResearchCopies(
+            desk=PseudonymRepository(store.database), project=arguments.project, options=Options()
+        )
         written = desk.bring_back(arguments.files, arguments.out)
         _put_on_record(store, arguments, written, job_id=None)
     return _said(written)
 
 
 def _put_on_record(
-    store: Store, arguments: argparse.Namespace, written: Written, *, job_id: int | None
+    store: Store, arguments: argparse.Namespace, written: CopyReport, *, job_id: int | None
 ) -> None:
     event = AuditEvent(
         kind=AuditKind.LOOKED_AT,
@@ -58,7 +62,7 @@ def _put_on_record(
     AuditLog(store.database).append([(utc_now(), event)])
 
 
-def _said(written: Written) -> int:
+def _said(written: CopyReport) -> int:
     for one in written.left_out:
         sys.stdout.write(f"left out: {one.name}: {one.reason}\n")
     sys.stdout.write(f"{len(written.files)} files written to {written.files[0].parent}\n")

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pkgutil import resolve_name
 
 from service.config import Settings
-from service.journal import start_log
+from service.logs import start_log
 
 Runner = Callable[[Settings, threading.Event], None]
 
@@ -17,8 +17,8 @@ RUNNERS: Mapping[str, str] = {
     "assemble": "service.wiring.assemble:assemble",
     "work": "service.wiring.work:work",
     "send": "service.wiring.send:send",
-    "keep": "service.wiring.keep:keep",
-    "watch": "service.wiring.watch:watch",
+    "keep": "service.wiring.retention:keep",
+    "watch": "service.wiring.monitor:watch",
     "forward-audit": "service.wiring.audit:forward_audit",
     "triton": "service.wiring.triton:triton",
 }

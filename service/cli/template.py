@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 from rich.table import Table
 
 from imaging.structures import CATALOGUE
-from inference.spec import load_specs
+from inference.contract import load_contracts
 from service.cli.tables import print_table
 from service.errors import Refused
 from service.template import Template, load_template
 from service.template.eclipse import read_eclipse
-from service.template.imported import Imported
+from service.template.imported import ImportedTemplate
 from service.template.model import Entry
 from service.template.references import colour_of, type_of
 from service.template.table import read_table
@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _codes(arguments: argparse.Namespace) -> Collection[str]:
     if arguments.model is None:
         return tuple(CATALOGUE)
-    specs = load_specs(arguments.settings_tree.triton.model_repository)
-    if arguments.model not in specs:
-        raise Refused(f"no model '{arguments.model}'; there are {', '.join(specs) or 'none'}")
-    return specs[arguments.model].labels
+    contracts = load_contracts(arguments.settings_tree.triton.model_repository)
+    if arguments.model not in contracts:
+        raise Refused(f"no model '{arguments.model}'; there are {', '.join(contracts) or 'none'}")
+    return contracts[arguments.model].labels
 
 
 def _check(arguments: argparse.Namespace, codes: Collection[str]) -> int:
@@ -73,7 +73,7 @@ def _import_table(arguments: argparse.Namespace, codes: Collection[str]) -> int:
     return _write(read_table(arguments.file.read_bytes(), arguments.file.stem, codes), arguments, codes)
 
 
-def _write(imported: Imported, arguments: argparse.Namespace, codes: Collection[str]) -> int:
+def _write(imported: ImportedTemplate, arguments: argparse.Namespace, codes: Collection[str]) -> int:
     """Report what was matched, then write the template; nothing is written where it would not be valid."""
     _print(
         ("name", "in the template", "meaning"),

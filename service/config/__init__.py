@@ -2,52 +2,56 @@
 
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
 from service.config.document import SettingLine, setting_lines
-from service.config.doors import Sender, TlsIn
-from service.config.keep import KeepSettings
+from service.config.listeners import Sender, TlsServerSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
-from service.config.rules import Beside, Implausible, OnFailure, OtherRegion, Rule, SeriesFacts
+from service.config.monitor import (
+    MailSecurity,
+    MailSettings,
+    MonitorSettings,
+    NotifyEvent,
+    NotifySettings,
+    WebhookSettings,
+)
+from service.config.node import DatabaseSettings, DatabaseUrl, LogFormat, LogLevel, NodeSettings
+from service.config.retention import RetentionSettings
+from service.config.rules import (
+    CompanionObject,
+    Implausible,
+    OnFailure,
+    OtherRegion,
+    Rule,
+    SeriesFacts,
+    SplitSeries,
+)
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
-    DatabaseSettings,
-    DatabaseUrl,
-    LogFormat,
-    LogLevel,
-    NodeSettings,
     ReceiveSettings,
     SendSettings,
     Settings,
     TritonSettings,
     WorkSettings,
 )
-from service.config.tls import TlsOut, TlsProfile
+from service.config.study_requirements import AfterWaiting, WaitFor
+from service.config.tls import TlsClientSettings, TlsProfile
 from service.config.values import Confirm, Destination, Peer, ProfileName
-from service.config.waiting import AfterWaiting, WaitFor
-from service.config.watch import (
-    MailSecurity,
-    MailSettings,
-    NotifyEvent,
-    NotifySettings,
-    WatchSettings,
-    WebhookSettings,
-)
 from service.config.web import WebDestination
 
 __all__ = [
     "AfterWaiting",
     "AssembleSettings",
     "AuditSettings",
-    "Beside",
+    "CompanionObject",
     "Confirm",
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
     "Implausible",
-    "KeepSettings",
     "LogFormat",
     "LogLevel",
     "MailSecurity",
     "MailSettings",
+    "MonitorSettings",
     "NodeSettings",
     "NotifyEvent",
     "NotifySettings",
@@ -56,6 +60,7 @@ __all__ = [
     "Peer",
     "ProfileName",
     "ReceiveSettings",
+    "RetentionSettings",
     "Rule",
     "SecretMissing",
     "SendSettings",
@@ -64,14 +69,14 @@ __all__ = [
     "SettingLine",
     "Settings",
     "SettingsRefused",
+    "SplitSeries",
     "SyslogSettings",
     "SyslogTransport",
-    "TlsIn",
-    "TlsOut",
+    "TlsClientSettings",
     "TlsProfile",
+    "TlsServerSettings",
     "TritonSettings",
     "WaitFor",
-    "WatchSettings",
     "WebDestination",
     "WebhookSettings",
     "WorkSettings",

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from service.config.section import Section
-from service.config.tls import TlsOut
+from service.config.section import SettingsSection
+from service.config.tls import TlsClientSettings
 from service.config.values import Host, Port
 
 
@@ -18,7 +18,7 @@ class SyslogTransport(StrEnum):
     UDP = "udp"
 
 
-class SyslogSettings(Section):
+class SyslogSettings(SettingsSection):
     """The audit record repository."""
 
     host: Host = Field(description="Host name or address of the audit record repository.")
@@ -26,7 +26,7 @@ class SyslogSettings(Section):
     transport: SyslogTransport = Field(
         default=SyslogTransport.TLS, description="How messages travel; only TLS keeps them from other eyes."
     )
-    tls: TlsOut | None = Field(default=None, description="TLS to the repository.")
+    tls: TlsClientSettings | None = Field(default=None, description="TLS to the repository.")
     poll_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
         default=5, description="Time between two looks for events to forward."
     )
@@ -41,7 +41,7 @@ class SyslogSettings(Section):
         return self
 
 
-class AuditSettings(Section):
+class AuditSettings(SettingsSection):
     """What the audit trail says, and to whom."""
 
     source_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")] = Field(

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from annotated_types import Ge, Interval, Le
 from pydantic.fields import FieldInfo
 
-from service.config.section import Section
-from service.config.settings import DatabaseUrl, Settings
+from service.config.node import DatabaseUrl
+from service.config.section import SettingsSection
+from service.config.settings import Settings
 
 ONE_OF = "one of "
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_mm": "mm", "_days": "days", "_percent": "percent"}
@@ -42,7 +43,7 @@ class SettingLine:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def setting_lines(section: type[Section] = Settings, prefix: str = "") -> Iterator[SettingLine]:
+def setting_lines(section: type[SettingsSection] = Settings, prefix: str = "") -> Iterator[SettingLine]:
     """Give a line for each setting, in the order of the tree."""
     for name, field in section.model_fields.items():
         kind, inner = _kind(field.annotation)
@@ -56,7 +57,7 @@ def setting_lines(section: type[Section] = Settings, prefix: str = "") -> Iterat
 
 def allowed(location: tuple[str, ...]) -> str:
     """Say what may stand at a place in the tree (for an error message)."""
-    section: type[Section] = Settings
+    section: type[SettingsSection] = Settings
     for place, part in enumerate(location):
         field = section.model_fields.get(part)
         if field is None:  # the name in a table or the place in a list
@@ -95,10 +96,10 @@ def _default(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _kind(annotation: Any) -> tuple[str, type[Section] | None]:
+def _kind(annotation: Any) -> tuple[str, type[SettingsSection] | None]:
     """Give the kind in words and, where the setting holds sections, their type."""
     bare = _bare(annotation)
-    if isinstance(bare, type) and issubclass(bare, Section):
+    if isinstance(bare, type) and issubclass(bare, SettingsSection):
         return "section", bare
     if get_origin(bare) is dict:
         return "table", _bare(get_args(bare)[1])

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from service.config.document import allowed
-from service.config.settings import DatabaseUrl, Settings
+from service.config.node import DatabaseUrl
+from service.config.settings import Settings
 
 PREFIX = "CONTOUR_NODE_"
 SEPARATOR = "__"

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.config.section import Section
+from service.config.section import SettingsSection
+from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.values import AeTitle, Name, Regex
-from service.config.waiting import AfterWaiting, WaitFor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +23,20 @@ class SeriesFacts:
     series_description: str = ""
 
 
-class Beside(StrEnum):
+class CompanionObject(StrEnum):
     """An object that goes out with the structure set."""
 
     SEGMENTATION = "segmentation"
     REPORT = "report"
     CAPTURE = "capture"
+
+
+class SplitSeries(StrEnum):
+    """What becomes of a series of which other images came under another AE title."""
+
+    HOLD = "hold"
+    MERGE = "merge"
+    SEPARATE = "separate"
 
 
 class OnFailure(StrEnum):
@@ -54,7 +62,7 @@ class OtherRegion(StrEnum):
     FLAG = "flag"
 
 
-class Rule(Section):
+class Rule(SettingsSection):
     """One rule; the first that matches a CT series decides."""
 
     name: Name = Field(description="Name of the rule in jobs, logs and the command line.")
@@ -85,7 +93,7 @@ class Rule(Section):
         default=False,
         description="Send the structure set to the sender too; its port stands in `peers`, by its AE title.",
     )
-    beside: tuple[Beside, ...] = Field(
+    beside: tuple[CompanionObject, ...] = Field(
         default=(),
         description="What the destinations get beside the structure set: a DICOM SEG, a TID 1500 report, a picture.",
     )
@@ -113,6 +121,10 @@ class Rule(Section):
         description="A structure set that takes longer than this, in seconds from the last slice on, is an alarm.",
     )
 
+    split_series: SplitSeries = Field(
+        default=SplitSeries.HOLD,
+        description="A series of which other images came to or from another AE title: hold it, merge them, or contour each part, with a doubt.",
+    )
     wait_for: tuple[WaitFor, ...] = Field(
         default=(), description="Series of the same study that must be complete before this one is contoured."
     )

@@ -1,19 +1,19 @@
 """The settings tree. Every field has a description, a range where it is a number, and its unit in its name."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from typing_extensions import override
+from pydantic import Field, model_validator
 
 from service.config.audit import AuditSettings
-from service.config.doors import Sender, TlsIn
-from service.config.keep import KeepSettings
+from service.config.listeners import Sender, TlsServerSettings
+from service.config.monitor import MonitorSettings
+from service.config.node import DatabaseSettings, NodeSettings
 from service.config.references import problems
+from service.config.retention import RetentionSettings
 from service.config.rules import Rule, SeriesFacts
-from service.config.section import Section
+from service.config.section import SettingsSection
 from service.config.values import (
     AeTitle,
     Confirm,
@@ -24,54 +24,12 @@ from service.config.values import (
     Name,
     Peer,
 )
-from service.config.watch import WatchSettings
 from service.config.web import WebDestination
 
 Poll = Annotated[float, Field(ge=0.01, le=60)]
-DATABASE_SCHEMES = ("sqlite:///", "postgresql+psycopg://")
 
 
-class LogLevel(StrEnum):
-    """How much the node writes to its log."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-
-
-class LogFormat(StrEnum):
-    """How the node writes its log."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class DatabaseUrl(SecretStr):
-    """A database URL that shows everything but its password."""
-
-    @override
-    def _display(self) -> str:
-        head, at, tail = self.get_secret_value().rpartition("@")
-        if not at:
-            return tail
-        scheme, _, user = head.partition("://")
-        return f"{scheme}://{user.partition(':')[0]}:***@{tail}"
-
-
-class NodeSettings(Section):
-    """Where the node keeps things and how much it says."""
-
-    storage_dir: Path = Field(
-        default=Path("contour-node-data"), description="Folder for received images and structure sets."
-    )
-    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
-    log_format: LogFormat = Field(
-        default=LogFormat.TEXT, description="One line an event, for people or as a JSON object."
-    )
-
-
-class ReceiveSettings(Section):
+class ReceiveSettings(SettingsSection):
     """The DICOM door in."""
 
     host: Host = Field(default="0.0.0.0", description="Address to listen on; 0.0.0.0: every interface.")
@@ -80,7 +38,7 @@ class ReceiveSettings(Section):
     senders: tuple[Sender, ...] = Field(
         default=(), description="Who may open an association; empty: anybody."
     )
-    tls: TlsIn | None = Field(default=None, description="TLS on the door in; absent: none.")
+    tls: TlsServerSettings | None = Field(default=None, description="TLS on the door in; absent: none.")
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64, description="Associations open at the same time."
     )
@@ -102,33 +60,7 @@ class ReceiveSettings(Section):
     )
 
 
-class DatabaseSettings(Section):
-    """Where jobs and instances are recorded."""
-
-    url: DatabaseUrl | None = Field(
-        default=None,
-        description="sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
-        "absent: SQLite in node.storage_dir.",
-    )
-    busy_timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
-        default=30, description="How long a writer waits for a locked SQLite file."
-    )
-    connect_timeout_s: Annotated[int, Field(ge=2, le=300)] = Field(
-        default=10, description="How long to wait for Postgres to accept a connection."
-    )
-    pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=5, description="Connections kept open per process."
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _known_scheme(cls, url: DatabaseUrl | None) -> DatabaseUrl | None:
-        if url is not None and not url.get_secret_value().startswith(DATABASE_SCHEMES):
-            raise ValueError(f"a database URL starts with {' or '.join(DATABASE_SCHEMES)}")
-        return url
-
-
-class TritonSettings(Section):
+class TritonSettings(SettingsSection):
     """The inference server."""
 
     url: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")] = Field(
@@ -151,7 +83,7 @@ class TritonSettings(Section):
     )
 
 
-class AssembleSettings(Section):
+class AssembleSettings(SettingsSection):
     """When a series is complete."""
 
     quiet_s: Annotated[float, Field(ge=0, le=86400)] = Field(
@@ -169,7 +101,7 @@ class AssembleSettings(Section):
     poll_s: Poll = Field(default=1, description="Time between two looks at the open series.")
 
 
-class WorkSettings(Section):
+class WorkSettings(SettingsSection):
     """How jobs are worked off."""
 
     poll_s: Poll = Field(default=1, description="Time between two looks for a queued job.")
@@ -199,7 +131,7 @@ class WorkSettings(Section):
         return self
 
 
-class SendSettings(Section):
+class SendSettings(SettingsSection):
     """The DICOM door out."""
 
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls destinations with.")
@@ -220,7 +152,7 @@ class SendSettings(Section):
     )
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """Everything the node can be told; valid as a whole once constructed."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="Where the node keeps things.")
@@ -230,8 +162,10 @@ class Settings(Section):
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
-    keep: KeepSettings = Field(default=KeepSettings(), description="How long things are kept.")
-    watch: WatchSettings = Field(default=WatchSettings(), description="Metrics, health and notifications.")
+    keep: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
+    watch: MonitorSettings = Field(
+        default=MonitorSettings(), description="Metrics, health and notifications."
+    )
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
     peers: dict[Name, Peer] = Field(

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from service.config.section import Section
+from service.config.section import SettingsSection
 
 
 class TlsProfile(StrEnum):
@@ -16,7 +16,7 @@ class TlsProfile(StrEnum):
     TLS13 = "tls13"
 
 
-class TlsOut(Section):
+class TlsClientSettings(SettingsSection):
     """TLS to a peer."""
 
     ca: Path = Field(description="PEM file of the authorities that sign the peer's certificate.")

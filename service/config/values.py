@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from imaging.profiles import Boundary
-from service.config.section import Section as Section
-from service.config.tls import TlsOut
+from imaging.export.profiles import Boundary
+from service.config.section import SettingsSection as SettingsSection
+from service.config.tls import TlsClientSettings
 
 
 def _ae_title(value: str) -> str:
@@ -70,7 +70,7 @@ class Confirm(StrEnum):
     QUERY = "query"
 
 
-class Destination(Section):
+class Destination(SettingsSection):
     """What holds for every kind of destination: how objects for it are written, and what happens when it fails."""
 
     profile: ProfileName = Field(
@@ -123,4 +123,4 @@ class Peer(Destination):
     answers_queries: bool = Field(
         default=False, description="As a sender it is asked by C-FIND how many images a series has."
     )
-    tls: TlsOut | None = Field(default=None, description="TLS to the peer; absent: none.")
+    tls: TlsClientSettings | None = Field(default=None, description="TLS to the peer; absent: none.")

@@ -13,13 +13,22 @@ from inference.ports import free_ports
 from service.config import Settings, load_settings
 from service.demo.peers import TPS_AET
 from service.errors import Refused, TryAgain
-from service.store import JobBook, JobState, JobStatus
+from service.store import JobRepository, JobState, JobStatus
 from service.supervise import role_command
 from service.wiring.model_server import triton_client
 
 START_TIMEOUT_S = 180.0
 JOB_TIMEOUT_S = 900.0
-ENDED = frozenset({JobState.DONE, JobState.REFUSED, JobState.PARKED, JobState.CANCELLED, JobState.SUPERSEDED})
+ENDED = frozenset(
+    {
+        JobState.DONE,
+        JobState.REFUSED,
+        JobState.NOTHING_TO_CONTOUR,
+        JobState.PARKED,
+        JobState.CANCELLED,
+        JobState.SUPERSEDED,
+    }
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +52,7 @@ def running_node(folder: Path, tps_port: int) -> Iterator[Settings]:
             process.wait(60)
 
 
-def ended_job(book: JobBook, series_uid: str, show: Callable[[str], None]) -> JobStatus:
+def ended_job(book: JobRepository, series_uid: str, show: Callable[[str], None]) -> JobStatus:
     """The newest job of a series once it has ended; ``show`` is told each state on the way."""
     deadline = time.monotonic() + JOB_TIMEOUT_S
     shown = ""

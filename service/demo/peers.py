@@ -11,9 +11,9 @@ from pydicom import dcmread
 from pydicom.uid import RTStructureSetStorage
 from pynetdicom import AE, evt
 
-from imaging.ct import SourceFile
+from imaging.ct.series import SourceFile
 from service.errors import Refused, TryAgain
-from service.scu.checkpoint import guard
+from service.scu.reactor_pause import pause_reactor
 
 SUCCESS = 0x0000
 VERIFICATION = "1.2.840.10008.1.1"
@@ -71,7 +71,7 @@ def send_series(
     association = entity.associate("127.0.0.1", port, ae_title=called_aet, max_pdu=0)
     if not association.is_established:
         raise TryAgain(f"the node's receiver at port {port} did not accept an association")
-    guard(association)
+    pause_reactor(association)
     try:
         for number, (file, dataset) in enumerate(zip(files, datasets, strict=True), 1):
             answer = association.send_c_store(dataset)

@@ -7,12 +7,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from imaging.ct import SourceFile, read_ct
-from imaging.picture import picture
-from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import masks_on_grid
+from imaging.ct.series import SourceFile, read_ct
+from imaging.rtstruct.masks import masks_on_grid
+from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
-from imaging.volume import Masks
+from imaging.volumes.rendering import picture
+from imaging.volumes.volume import Masks
 from service.store import JobEvent, JobStatus
 
 

@@ -12,7 +12,7 @@ from pydicom.uid import CTImageStorage
 from rich.console import Console
 from rich.progress import Progress
 
-from imaging.ct import SourceFile
+from imaging.ct.series import SourceFile
 from phantoms.dicom import ct_files
 from phantoms.head_neck import make_head_neck
 from service.config import Settings

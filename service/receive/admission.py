@@ -25,7 +25,7 @@ class Rejection(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Applicant:
+class AssociationRequest:
     """What an A-ASSOCIATE-RQ says about who is asking for whom."""
 
     calling_aet: str
@@ -35,7 +35,7 @@ class Applicant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caller:
+class PeerIdentity:
     """What the connection itself proves about who is asking: nothing of it can be made up in a request."""
 
     host: str
@@ -54,7 +54,7 @@ class Admission:
         address = _address(host)
         return not self.senders or any(_comes_from(sender, address) for sender in self.senders)
 
-    def refusal(self, applicant: Applicant, caller: Caller) -> Rejection | None:
+    def refusal(self, applicant: AssociationRequest, caller: PeerIdentity) -> Rejection | None:
         """Returns why this applicant must stay out, or None."""
         if not applicant.protocol_version & 1:
             return Rejection.PROTOCOL_VERSION_NOT_SUPPORTED
@@ -67,7 +67,7 @@ class Admission:
         return None
 
 
-def _is(sender: Sender, applicant: Applicant, caller: Caller) -> bool:
+def _is(sender: Sender, applicant: AssociationRequest, caller: PeerIdentity) -> bool:
     """Whether title, address and certificate are all the sender's: one alone can be anybody's."""
     return (
         applicant.calling_aet == sender.ae_title

@@ -8,31 +8,27 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from service.audit import Trail
-from service.receive import commands, negotiation
-from service.receive.admission import Admission, Applicant, Caller, Rejection
-from service.receive.commands import Field, Request
-from service.receive.commitment import CommitmentReports
-from service.receive.file_meta import Origin
-from service.receive.handshakes import Handshakes
-from service.receive.limits import Places
-from service.receive.messages import (
+from service.dimse import commands
+from service.dimse.commands import CommandField, DimseRequest
+from service.dimse.file_meta import TransferRoute
+from service.dimse.messages import (
     RELEASE_RESPONSE,
     AbortReason,
     Messages,
     Pdu,
     ProtocolError,
     ReleaseRequested,
-    Timeouts,
     encode_abort,
 )
-from service.receive.negotiation import AcceptedContext, Agreement
-from service.receive.refusals import Refusals
-from service.receive.sop_classes import STORAGE_COMMITMENT, VERIFICATION
-from service.receive.statuses import Status
-from service.receive.storage import Answer, Incoming, Storage
-from service.receive.tally import Tally
-from service.receive.wire import PeerGone, SocketReader
+from service.dimse.sop_classes import STORAGE_COMMITMENT, VERIFICATION
+from service.dimse.statuses import Status
+from service.dimse.wire import ConnectionLost, SocketReader
+from service.receive import negotiation
+from service.receive.admission import AssociationRequest, PeerIdentity, Rejection
+from service.receive.association_summary import AssociationSummary
+from service.receive.context import Connection, ReceiverContext
+from service.receive.negotiation import AcceptedContext, NegotiationResult
+from service.receive.store_handler import Response, StoreHandler, StoreRequest
 from service.tls import certificate_of
 
 log = logging.getLogger(__name__)
@@ -42,32 +38,7 @@ _CLOSING_S = 1.0
 _TLS_HANDSHAKE = 22  # the first byte of TLS, where DICOM has the type of a PDU
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What holds for every association of a receiver."""
-
-    admission: Admission
-    handshakes: Handshakes
-    timeouts: Timeouts
-    request_timeout_s: float
-    maximum_pdu_bytes: int
-    places: Places
-    refusals: Refusals
-    trail: Trail
-    reports: CommitmentReports | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Visit:
-    """How a connection came in."""
-
-    host: str
-    tls: ssl.SSLContext | None = None
-    is_over_rate: bool = False
-    """Whether its address has opened too many: it is told to come later."""
-
-
-class NoTrust(Exception):
+class TlsHandshakeFailed(Exception):
     """The TLS handshake failed; the message says why."""
 
 
@@ -77,14 +48,16 @@ class _Conversation:
 
     messages: Messages
     contexts: Mapping[int, AcceptedContext]
-    origin: Origin
-    tally: Tally
+    origin: TransferRoute
+    tally: AssociationSummary
 
 
 class Association:
     """One connection of one peer."""
 
-    def __init__(self, connection: socket.socket, visit: Visit, terms: Terms, storage: Storage) -> None:
+    def __init__(
+        self, connection: socket.socket, visit: Connection, terms: ReceiverContext, storage: StoreHandler
+    ) -> None:
         self._connection = connection
         self._visit = visit
         self._terms = terms
@@ -110,9 +83,9 @@ class Association:
             self._serve(self._secured())
         except negotiation.MalformedRequest as error:
             self._break_off(ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)))
-        except NoTrust as error:
+        except TlsHandshakeFailed as error:
             self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
-        except PeerGone as error:
+        except ConnectionLost as error:
             level = (
                 logging.INFO if self._is_established else logging.DEBUG
             )  # monitors only look whether it listens
@@ -140,10 +113,10 @@ class Association:
             self._terms.refusals.tell("no association", self.host, str(error))
         self._farewell(encode_abort(error.reason))
 
-    def _secured(self) -> Caller:
+    def _secured(self) -> PeerIdentity:
         """Who is there, after the TLS handshake where the door has one. It is this thread's time that a peer wastes."""
         if self._visit.tls is None:
-            return Caller(host=self.host)
+            return PeerIdentity(host=self.host)
         try:
             with self._lock:
                 secured = self._visit.tls.wrap_socket(
@@ -153,16 +126,16 @@ class Association:
             secured.settimeout(self._terms.request_timeout_s)
             secured.do_handshake()
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError) as error:
-            raise PeerGone(f"silent or gone in the TLS handshake: {type(error).__name__}") from error
+            raise ConnectionLost(f"silent or gone in the TLS handshake: {type(error).__name__}") from error
         except ssl.SSLCertVerificationError as error:
-            raise NoTrust(f"its certificate is not accepted: {error.verify_message}") from error
+            raise TlsHandshakeFailed(f"its certificate is not accepted: {error.verify_message}") from error
         except ssl.SSLError as error:
-            raise NoTrust(error.reason or type(error).__name__) from error
+            raise TlsHandshakeFailed(error.reason or type(error).__name__) from error
         except OSError as error:
-            raise NoTrust(f"connection lost or silent: {type(error).__name__}") from error
-        return Caller(host=self.host, certificate=certificate_of(secured))
+            raise TlsHandshakeFailed(f"connection lost or silent: {type(error).__name__}") from error
+        return PeerIdentity(host=self.host, certificate=certificate_of(secured))
 
-    def _serve(self, caller: Caller) -> None:
+    def _serve(self, caller: PeerIdentity) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
         applicant = negotiation.applicant_of(request)
@@ -180,7 +153,7 @@ class Association:
         finally:
             self._terms.places.give_back(self.host)
 
-    def _rejection(self, applicant: Applicant, caller: Caller) -> Rejection | None:
+    def _rejection(self, applicant: AssociationRequest, caller: PeerIdentity) -> Rejection | None:
         """Why the association is not to be, or None; a place is taken then."""
         if self._visit.is_over_rate:
             return Rejection.TEMPORARY_CONGESTION
@@ -194,7 +167,7 @@ class Association:
         header = reader.exactly(6, within_s=within_s)
         kind, _, length = struct.unpack(">BBL", header)
         if kind == Pdu.ABORT:
-            raise PeerGone("aborted by the peer")
+            raise ConnectionLost("aborted by the peer")
         if kind == _TLS_HANDSHAKE:
             raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, "a TLS handshake on the port without TLS")
         if kind != Pdu.ASSOCIATE_RQ:
@@ -205,18 +178,20 @@ class Association:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, f"association request of {length} bytes")
         return header + reader.exactly(length, within_s=within_s)
 
-    def _established(self, agreement: Agreement, applicant: Applicant, reader: SocketReader) -> None:
+    def _established(
+        self, agreement: NegotiationResult, applicant: AssociationRequest, reader: SocketReader
+    ) -> None:
         terms = self._terms
         messages = Messages(
             self._connection, reader, terms.timeouts, maximum_pdu_bytes=terms.maximum_pdu_bytes
         )
         messages.send(agreement.accept)
-        origin = Origin(
+        origin = TransferRoute(
             calling_aet=applicant.calling_aet,
             called_aet=applicant.called_aet,
             peer_host=self.host,
         )
-        tally = Tally()
+        tally = AssociationSummary()
         try:
             self._converse(
                 _Conversation(messages=messages, contexts=agreement.contexts, origin=origin, tally=tally)
@@ -235,7 +210,7 @@ class Association:
         except ReleaseRequested:
             self._farewell(RELEASE_RESPONSE)
             return
-        except PeerGone:
+        except ConnectionLost:
             if not self._is_stopping:
                 raise
         log.info("association ended: the node stops", extra=self._about())
@@ -251,34 +226,34 @@ class Association:
             self._is_busy = True
             return not self._is_stopping
 
-    def _answer(self, conversation: _Conversation, context_id: int, request: Request) -> None:
+    def _answer(self, conversation: _Conversation, context_id: int, request: DimseRequest) -> None:
         messages = conversation.messages
         context = conversation.contexts.get(context_id)
         if context is None:
             raise ProtocolError(
                 AbortReason.INVALID_PDU_PARAMETER, f"presentation context {context_id} was not agreed"
             )
-        if request.field == Field.C_CANCEL_RQ:
+        if request.field == CommandField.C_CANCEL_RQ:
             return
         data_set = messages.data_set(context_id) if request.has_data_set else iter(())
-        asked = Incoming(request=request, context=context, origin=conversation.origin)
+        asked = StoreRequest(request=request, context=context, origin=conversation.origin)
         answer = self._answer_to(asked, data_set)
-        if request.field == Field.C_STORE_RQ:
+        if request.field == CommandField.C_STORE_RQ:
             conversation.tally.count(answer)
         for _ in data_set:  # what nobody wanted still has to be read
             pass
         messages.respond(context_id, commands.encode_response(request, answer.status, comment=answer.comment))
 
-    def _answer_to(self, asked: Incoming, data_set: Iterator[memoryview]) -> Answer:
+    def _answer_to(self, asked: StoreRequest, data_set: Iterator[memoryview]) -> Response:
         field, reports = asked.request.field, self._terms.reports
         if asked.context.sop_class_uid == STORAGE_COMMITMENT:
-            if field == Field.N_EVENT_REPORT_RQ and reports is not None:
+            if field == CommandField.N_EVENT_REPORT_RQ and reports is not None:
                 return reports.take(asked.request, asked.context, data_set)
-        elif field == Field.C_STORE_RQ and asked.context.sop_class_uid != VERIFICATION:
+        elif field == CommandField.C_STORE_RQ and asked.context.sop_class_uid != VERIFICATION:
             return self._storage.keep(asked, data_set)
-        elif field == Field.C_ECHO_RQ:
-            return Answer(status=Status.SUCCESS)
-        return Answer(status=Status.UNRECOGNIZED_OPERATION)
+        elif field == CommandField.C_ECHO_RQ:
+            return Response(status=Status.SUCCESS)
+        return Response(status=Status.UNRECOGNIZED_OPERATION)
 
     def _farewell(self, pdu: bytes) -> None:
         """Sends the last PDU and leaves it to the peer to close (PS3.8 9.2, Sta13), but not for ever."""

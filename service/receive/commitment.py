@@ -9,10 +9,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import decode
 
-from service.receive.commands import Request
+from service.dimse.commands import DimseRequest
+from service.dimse.statuses import Status
 from service.receive.negotiation import AcceptedContext
-from service.receive.statuses import Status
-from service.receive.storage import Answer
+from service.receive.store_handler import Response
 from service.scu.commitment import read_report
 from service.store import Commitments, DatabaseUnavailable
 
@@ -36,7 +36,9 @@ class CommitmentReports:
     def __init__(self, commitments: Commitments) -> None:
         self._commitments = commitments
 
-    def take(self, request: Request, context: AcceptedContext, data_set: Iterator[memoryview]) -> Answer:
+    def take(
+        self, request: DimseRequest, context: AcceptedContext, data_set: Iterator[memoryview]
+    ) -> Response:
         """Returns the answer to a report; SUCCESS only once it is committed. ``data_set`` may be left unread in part."""
         try:
             report = read_report(_decoded(context, data_set))
@@ -51,7 +53,7 @@ class CommitmentReports:
         if not is_known:
             return _refused(request, "nothing was asked under this Transaction UID")
         log.info("storage commitment reported", extra={"transaction_uid": report.transaction_uid})
-        return Answer(status=Status.SUCCESS)
+        return Response(status=Status.SUCCESS)
 
 
 def _decoded(context: AcceptedContext, data_set: Iterator[memoryview]) -> Dataset:
@@ -71,6 +73,6 @@ def _decoded(context: AcceptedContext, data_set: Iterator[memoryview]) -> Datase
     return information
 
 
-def _refused(request: Request, comment: str) -> Answer:
+def _refused(request: DimseRequest, comment: str) -> Response:
     log.warning("report not taken", extra={"reason": comment, "event_type_id": request.event_type_id})
-    return Answer(status=Status.PROCESSING_FAILURE, comment=comment)
+    return Response(status=Status.PROCESSING_FAILURE, comment=comment)

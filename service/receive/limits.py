@@ -12,7 +12,7 @@ REMEMBERED = 4096
 MonotonicClock = Callable[[], float]
 
 
-class Places:
+class AssociationLimit:
     """Counts the associations that are open, up to a limit in all and one for each address."""
 
     def __init__(self, limit: int, limit_per_address: int) -> None:
@@ -43,7 +43,7 @@ class _Bucket:
     filled_at: float
 
 
-class Rate:
+class RateLimit:
     """A token bucket for each address: a minute's worth at once, then so many a minute. Safe to use from many threads."""
 
     def __init__(self, per_minute: int, clock: MonotonicClock = time.monotonic) -> None:
@@ -71,7 +71,7 @@ class Rate:
         return bucket
 
 
-class Repeats:
+class LogThrottle:
     """Says when something that happens over and over may be told again. Safe to use from many threads."""
 
     def __init__(self, every_s: float = 60, clock: MonotonicClock = time.monotonic) -> None:

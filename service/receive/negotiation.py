@@ -14,9 +14,9 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
-from service.receive.admission import Applicant, Rejection
-from service.receive.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
-from service.receive.sop_classes import STORAGE_COMMITMENT
+from service.dimse.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
+from service.dimse.sop_classes import STORAGE_COMMITMENT
+from service.receive.admission import AssociationRequest, Rejection
 
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
@@ -50,14 +50,14 @@ class AcceptedContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class NegotiationResult:
     """What a request came to: the A-ASSOCIATE-AC PDU, and the accepted contexts by their number."""
 
     accept: bytes
     contexts: Mapping[int, AcceptedContext]
 
 
-def applicant_of(pdu: bytes) -> Applicant:
+def applicant_of(pdu: bytes) -> AssociationRequest:
     """Returns who asks for whom in an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11); the rest of it is not looked at.
 
     It comes from anybody, so it costs next to nothing.
@@ -69,7 +69,7 @@ def applicant_of(pdu: bytes) -> Applicant:
         raise MalformedRequest(f"an A-ASSOCIATE-RQ of {len(pdu)} bytes")
     (protocol_version,) = struct.unpack_from(">H", pdu, 6)
     contexts = (value for kind, value in _items(pdu) if kind == _APPLICATION_CONTEXT)
-    return Applicant(
+    return AssociationRequest(
         calling_aet=_title(pdu[26:42]),
         called_aet=_title(pdu[10:26]),
         application_context=next(contexts, b"").rstrip(b"\0 ").decode("ascii", "backslashreplace"),
@@ -92,7 +92,9 @@ def _items(pdu: bytes) -> Iterator[tuple[int, bytes]]:
         position += 4 + length
 
 
-def negotiate(pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int) -> Agreement:
+def negotiate(
+    pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int
+) -> NegotiationResult:
     """Returns the answer to an A-ASSOCIATE-RQ PDU.
 
     Of the transfer syntaxes that both know, the sender's first is taken: it need not re-encode what it holds. Big
@@ -117,7 +119,7 @@ def negotiate(pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pd
         accept = _accept_pdu(asked, results, maximum_pdu_bytes)
     except _NOT_A_REQUEST as error:
         raise MalformedRequest(f"not an A-ASSOCIATE-RQ: {type(error).__name__}") from error
-    return Agreement(
+    return NegotiationResult(
         accept=accept,
         contexts={
             result.context_id: AcceptedContext(

@@ -8,19 +8,19 @@ import logging
 import os
 from dataclasses import dataclass
 
+from service.dimse import file_meta
+from service.dimse.dataset import DatasetReader, MalformedDataset
+from service.dimse.file_meta import FileMeta, ForeignFileMeta
 from service.errors import Refused
-from service.receive import file_meta
-from service.receive.dataset import DatasetReader, MalformedDataset
-from service.receive.file_meta import FileMeta, NotOurs
-from service.receive.storage import received_instance
+from service.receive.store_handler import received_instance
 from service.store import (
     FileLost,
     FileStore,
-    JobBook,
-    Outcome,
+    InstanceRecorder,
+    JobRepository,
     ReceivedFile,
     ReceivedInstance,
-    Recorder,
+    RecordOutcome,
     StoredFile,
     path_of,
 )
@@ -31,7 +31,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class RecoveryReport:
     """What a start found in the storage folder and in the database, by paths in the storage folder."""
 
     unfinished: int
@@ -50,7 +50,7 @@ class _Unverified(Exception):
     """The file is not what its name says."""
 
 
-def recover(files: FileStore, book: JobBook, recorder: Recorder) -> Found:
+def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -> RecoveryReport:
     """Brings files and rows together again, and logs what it found; to be called before anything is received.
 
     Raises:
@@ -77,7 +77,7 @@ def recover(files: FileStore, book: JobBook, recorder: Recorder) -> Found:
     for row in damaged:
         about = {"sop_instance_uid": row.sop_instance_uid, "series_uid": row.series_uid}
         log.error("the file %s is gone or cut; its jobs fail until it is sent again", row.path, extra=about)
-    found = Found(
+    found = RecoveryReport(
         unfinished=unfinished,
         recorded=tuple(recorded),
         set_aside=tuple(set_aside),
@@ -109,13 +109,13 @@ def _is_lost(files: FileStore, row: ReceivedFile, listed: os.stat_result | None)
         return True
 
 
-def _index(files: FileStore, path: str, recorder: Recorder) -> bool:
+def _index(files: FileStore, path: str, recorder: InstanceRecorder) -> bool:
     """Records a file again that has no row; tells whether there is anything to record of it."""
     instance = _read(files, path)
     if instance is None:
         return False
     files.secure(path)
-    if recorder.record(instance) in (Outcome.CONFLICT, Outcome.OTHER_SYNTAX):
+    if recorder.record(instance) in (RecordOutcome.CONFLICT, RecordOutcome.OTHER_SYNTAX):
         raise _Unverified(f"{instance.sop_instance_uid} is kept with other content")
     return True
 
@@ -128,7 +128,7 @@ def _read(files: FileStore, path: str) -> ReceivedInstance | None:
         size_bytes = len(head)
         try:
             meta = file_meta.decode(head)
-        except NotOurs:
+        except ForeignFileMeta:
             digest.update(head)
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)

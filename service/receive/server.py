@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from service.audit import Trail
+from service.audit import AuditWriter
 from service.config import ReceiveSettings, Settings
-from service.receive import sop_classes
+from service.dimse import sop_classes
+from service.dimse.messages import Timeouts
 from service.receive.admission import Admission
-from service.receive.association import Association, Terms, Visit
+from service.receive.association import Association
 from service.receive.commitment import CommitmentReports
-from service.receive.handshakes import Handshakes
-from service.receive.limits import Places, Rate, Repeats
-from service.receive.messages import Timeouts
-from service.receive.refusals import Refusals
-from service.receive.storage import storage_of
-from service.store import Commitments, FileStore, Recorder
+from service.receive.context import Connection, ReceiverContext
+from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
+from service.receive.negotiation_cache import NegotiationCache
+from service.receive.rejection_log import RejectionLog
+from service.receive.store_handler import storage_of
+from service.store import Commitments, FileStore, InstanceRecorder
 from service.tls import server_context
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ _BACKLOG = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Door:
+class _Listener:
     """A listening socket, and the TLS that it asks for."""
 
     listener: socket.socket
@@ -55,31 +56,31 @@ class Receiver:
         self,
         settings: Settings,
         files: FileStore,
-        recorder: Recorder,
-        trail: Trail,
+        recorder: InstanceRecorder,
+        trail: AuditWriter,
         *,
         commitments: Commitments | None = None,
         has_room: Callable[[], str | None] = lambda: None,
     ) -> None:
         """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
         receive = settings.receive
-        refusals = Refusals(trail, Repeats())
+        refusals = RejectionLog(trail, LogThrottle())
         self._refusals = refusals
-        self._terms = Terms(
+        self._terms = ReceiverContext(
             admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
-            handshakes=Handshakes(sop_classes.supported(), maximum_pdu_bytes=receive.max_pdu_bytes),
+            handshakes=NegotiationCache(sop_classes.supported(), maximum_pdu_bytes=receive.max_pdu_bytes),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
             ),
             request_timeout_s=min(REQUEST_TIMEOUT_S, receive.network_timeout_s),
             maximum_pdu_bytes=receive.max_pdu_bytes,
-            places=Places(receive.max_associations, receive.max_associations_per_address),
+            places=AssociationLimit(receive.max_associations, receive.max_associations_per_address),
             refusals=refusals,
             trail=trail,
             reports=None if commitments is None else CommitmentReports(commitments),
         )
         self._storage = storage_of(settings, files, recorder, has_room)
-        self._rate = Rate(receive.max_connections_per_minute)
+        self._rate = RateLimit(receive.max_connections_per_minute)
         self._limit = receive.max_associations + SPARE_CONNECTIONS
         self._lock = threading.Lock()
         self._open: dict[Association, threading.Thread] = {}
@@ -138,7 +139,7 @@ class Receiver:
     ) -> None:
         self.stop()
 
-    def _accept(self, door: _Door) -> None:
+    def _accept(self, door: _Listener) -> None:
         while not self._is_stopping.is_set():
             try:
                 connection, address = door.listener.accept()
@@ -159,9 +160,9 @@ class Receiver:
             connection.close()
             self._refusals.tell("connection closed", host, "too many connections in a minute")
         else:
-            self._begin(connection, Visit(host=host, tls=tls, is_over_rate=is_over_rate))
+            self._begin(connection, Connection(host=host, tls=tls, is_over_rate=is_over_rate))
 
-    def _begin(self, connection: socket.socket, visit: Visit) -> None:
+    def _begin(self, connection: socket.socket, visit: Connection) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         association = Association(connection, visit, self._terms, self._storage)
@@ -196,7 +197,7 @@ class Receiver:
             return list(self._open.values())
 
 
-def _doors(receive: ReceiveSettings) -> list[_Door]:
+def _doors(receive: ReceiveSettings) -> list[_Listener]:
     """The bound sockets; none is left open where one cannot be had."""
     tls = None if receive.tls is None else server_context(receive.tls)
     wanted: list[tuple[int, ssl.SSLContext | None]] = []
@@ -204,10 +205,10 @@ def _doors(receive: ReceiveSettings) -> list[_Door]:
         wanted.append((receive.port, None))
     if receive.tls is not None:
         wanted.append((receive.tls.port, tls))
-    doors: list[_Door] = []
+    doors: list[_Listener] = []
     try:
         for port, context in wanted:
-            doors.append(_Door(listener=_bound(receive.host, port), tls=context))
+            doors.append(_Listener(listener=_bound(receive.host, port), tls=context))
     except OSError:
         for door in doors:
             door.listener.close()

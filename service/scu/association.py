@@ -15,8 +15,8 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from typing_extensions import override
 
 from service.config import Peer, SettingsRefused
-from service.scu.checkpoint import guard
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
+from service.scu.reactor_pause import pause_reactor
 from service.scu.secure import Security
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _REASONS = {  # PS3.8 Table 9-21: source and reason
 }
 
 
-class Entity(AE):
+class ClosableEntity(AE):
     """An AE whose sockets can be closed: pynetdicom 3.0 leaves that of a failed connection to the garbage collector."""
 
     def __init__(self, ae_title: str, *, timeout_s: float) -> None:
@@ -76,8 +76,8 @@ class Proposal:
     handlers: Sequence[tuple[evt.EventType, Callable[[evt.Event], Any]]] = ()
 
 
-def converse(
-    entity: Entity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+def with_association(
+    entity: ClosableEntity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
 ) -> Answer | Failure:
     """Gives what ``request`` makes of an open association, or why there is none; it is released afterwards."""
     try:
@@ -92,7 +92,7 @@ def converse(
 
 
 def _ask(
-    entity: Entity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+    entity: ClosableEntity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
 ) -> Answer | Failure:
     connected: list[evt.Event] = []
     security = Security(peer)
@@ -112,7 +112,7 @@ def _ask(
             reason = f"{_where(peer)}: {security.problem()}"
             return TransientFailure(reason=reason, is_unreachable=True)
         return _not_established(association, peer, is_connected=bool(connected))
-    guard(association)
+    pause_reactor(association)
     try:
         return request(association)
     except RuntimeError as error:  # pynetdicom: "the association ... must be established"

@@ -12,7 +12,7 @@ from pynetdicom.association import Association
 
 from service.config import Peer
 from service.errors import Refused
-from service.scu.association import Answer, Entity, Proposal, converse
+from service.scu.association import Answer, ClosableEntity, Proposal, with_association
 from service.scu.outcome import Failure, Outcome, PermanentRefusal, TransientFailure
 from service.scu.part10 import StoredObject, look_at
 from service.scu.statuses import outcome_of
@@ -58,7 +58,9 @@ class Scu:
         self, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
     ) -> Answer | Failure:
         """Gives what ``request`` makes of an association with the peer, or why there is none."""
-        return converse(Entity(self._calling_aet, timeout_s=self._timeout_s), peer, proposal, request)
+        return with_association(
+            ClosableEntity(self._calling_aet, timeout_s=self._timeout_s), peer, proposal, request
+        )
 
 
 def _transfer_syntaxes(stored: StoredObject) -> list[str]:

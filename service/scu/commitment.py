@@ -37,7 +37,7 @@ FAILURE_REASONS = {  # PS3.3 C.14.1.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class CommitmentResult:
     """What an N-EVENT-REPORT says: objects that are kept, and Failure Reasons (0008,1197) of those that are not."""
 
     transaction_uid: str
@@ -46,18 +46,18 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class CommitmentAccepted:
     """The peer took the request; its report came on the same association, or will come on one that it opens."""
 
-    report: Report | None
+    report: CommitmentResult | None
 
 
 def ask_commitment(
     scu: Scu, peer: Peer, transaction_uid: str, stored: StoredObject, *, wait_s: float
-) -> Accepted | Failure:
+) -> CommitmentAccepted | Failure:
     """Asks the peer to keep an object, and stays for its report for up to ``wait_s``."""
     answered = threading.Event()
-    reports: list[Report] = []
+    reports: list[CommitmentResult] = []
 
     def take(event: evt.Event) -> tuple[int, None]:
         report = read_report(event.event_information)
@@ -70,7 +70,7 @@ def ask_commitment(
         if reports and isinstance(event.pdu, P_DATA_TF):
             answered.set()
 
-    def request(association: Association) -> Accepted | Failure:
+    def request(association: Association) -> CommitmentAccepted | Failure:
         status, _ = association.send_n_action(
             _asked(transaction_uid, stored), _REQUEST, STORAGE_COMMITMENT, PUSH_MODEL_INSTANCE
         )
@@ -78,7 +78,7 @@ def ask_commitment(
         if failure is not None:
             return failure
         answered.wait(wait_s)
-        return Accepted(report=reports[0] if reports else None)
+        return CommitmentAccepted(report=reports[0] if reports else None)
 
     proposal = Proposal(
         contexts=[build_context(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])],
@@ -87,9 +87,9 @@ def ask_commitment(
     return scu.ask(peer, proposal, request)
 
 
-def read_report(information: Dataset) -> Report:
+def read_report(information: Dataset) -> CommitmentResult:
     """Returns what the Event Information of a storage commitment says; without a Transaction UID it is empty."""
-    return Report(
+    return CommitmentResult(
         transaction_uid=str(information.get("TransactionUID", "")),
         kept=frozenset(
             str(item.get("ReferencedSOPInstanceUID", ""))

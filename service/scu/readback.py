@@ -19,7 +19,7 @@ _PENDING = (0xFF00, 0xFF01)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class InstanceKey:
     """Where an object stands in its patient's studies."""
 
     study_uid: str
@@ -27,17 +27,17 @@ class Place:
     sop_instance_uid: str
 
 
-def place_of(stored: StoredObject) -> Place:
+def place_of(stored: StoredObject) -> InstanceKey:
     """Returns the UIDs of a stored object; OSError where it cannot be read."""
     head = dcmread(stored.path, specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
-    return Place(
+    return InstanceKey(
         study_uid=str(head.StudyInstanceUID),
         series_uid=str(head.SeriesInstanceUID),
         sop_instance_uid=str(head.SOPInstanceUID),
     )
 
 
-def is_found(scu: Scu, peer: Peer, place: Place) -> bool | Failure:
+def is_found(scu: Scu, peer: Peer, place: InstanceKey) -> bool | Failure:
     """Returns whether the peer finds the object, or why it could not be asked."""
     contexts = [build_context(STUDY_ROOT_FIND, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])]
     return scu.ask(
@@ -45,7 +45,7 @@ def is_found(scu: Scu, peer: Peer, place: Place) -> bool | Failure:
     )
 
 
-def _query(place: Place) -> Dataset:
+def _query(place: InstanceKey) -> Dataset:
     query = Dataset()
     query.QueryRetrieveLevel = "IMAGE"
     query.StudyInstanceUID = place.study_uid
@@ -54,7 +54,7 @@ def _query(place: Place) -> Dataset:
     return query
 
 
-def _found(association: Association, query: Dataset, place: Place) -> bool | Failure:
+def _found(association: Association, query: Dataset, place: InstanceKey) -> bool | Failure:
     found = False
     for status, match in association.send_c_find(query, STUDY_ROOT_FIND):
         if "Status" not in status:

@@ -29,7 +29,7 @@ _MEANINGS = {  # PS3.4 Table C.4-2 and C.4-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retrieved:
+class RetrievalProgress:
     """How far a retrieval is, or came: images that arrived and that did not; the reason is empty where all is well."""
 
     completed: int = 0
@@ -39,7 +39,7 @@ class Retrieved:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brought:
+class RetrievedObject:
     """One object that a C-GET brings, its dataset byte for byte as it came."""
 
     sop_class_uid: str
@@ -52,19 +52,19 @@ class Brought:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class StoreResponse:
     """What the peer hears of it: a status of PS3.4 Table B.2-1, and a comment without a patient in it."""
 
     status: int
     comment: str = ""
 
 
-Tell = Callable[[Retrieved], None]
-Keep = Callable[[Brought], Reply]
+Tell = Callable[[RetrievalProgress], None]
+Keep = Callable[[RetrievedObject], StoreResponse]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RequestedSeries:
     """One series in an archive."""
 
     study_uid: str
@@ -78,21 +78,23 @@ class Wanted:
         return keys
 
 
-def move(scu: Scu, peer: Peer, wanted: Wanted, *, to_aet: str, tell: Tell) -> Retrieved | Failure:
+def move(
+    scu: Scu, peer: Peer, wanted: RequestedSeries, *, to_aet: str, tell: Tell
+) -> RetrievalProgress | Failure:
     """Has the peer send a series to an AE title that it knows; ``tell`` hears of the progress."""
 
-    def request(association: Association) -> Retrieved | Failure:
+    def request(association: Association) -> RetrievalProgress | Failure:
         return _followed(association.send_c_move(wanted.identifier(), to_aet, STUDY_ROOT_MOVE), peer, tell)
 
     return scu.ask(peer, Proposal(contexts=[build_context(STUDY_ROOT_MOVE, UNCOMPRESSED)]), request)
 
 
 def get(
-    scu: Scu, peer: Peer, wanted: Wanted, *, keep: Keep, taken: "Taken", tell: Tell
-) -> Retrieved | Failure:
+    scu: Scu, peer: Peer, wanted: RequestedSeries, *, keep: Keep, taken: "AcceptedObjects", tell: Tell
+) -> RetrievalProgress | Failure:
     """Takes a series from the peer on the association that asks for it; ``keep`` says what it hears of each object."""
 
-    def request(association: Association) -> Retrieved | Failure:
+    def request(association: Association) -> RetrievalProgress | Failure:
         return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, tell)
 
     proposal = Proposal(
@@ -104,7 +106,7 @@ def get(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class AcceptedObjects:
     """The SOP classes that a C-GET can bring, and the compressed transfer syntaxes in which CT may come."""
 
     sop_classes: Sequence[str]
@@ -123,7 +125,7 @@ def _hand_on(event: evt.Event, keep: Keep) -> Dataset:
     if not isinstance(request, C_STORE):
         raise TypeError(f"{type(request).__name__} where pynetdicom should hand on a C-STORE")
     reply = keep(
-        Brought(
+        RetrievedObject(
             sop_class_uid=str(request.AffectedSOPClassUID),
             sop_instance_uid=str(request.AffectedSOPInstanceUID),
             context_sop_class_uid=str(event.context.abstract_syntax),
@@ -141,8 +143,8 @@ def _hand_on(event: evt.Event, keep: Keep) -> Dataset:
 
 def _followed(
     answers: Iterator[tuple[Dataset, Dataset | None]], peer: Peer, tell: Tell
-) -> Retrieved | Failure:
-    last = Retrieved()
+) -> RetrievalProgress | Failure:
+    last = RetrievalProgress()
     for status, _ in answers:
         if "Status" not in status:
             return TransientFailure(reason=f"no answer of {peer.ae_title} to the request: silent, or gone")
@@ -153,7 +155,7 @@ def _followed(
     return last
 
 
-def _counted(status: Dataset, before: Retrieved, reason: str) -> Retrieved:
+def _counted(status: Dataset, before: RetrievalProgress, reason: str) -> RetrievalProgress:
     """The counts of a response; those that it leaves out stay as they were."""
 
     def number(keyword: str, otherwise: int) -> int:
@@ -161,7 +163,7 @@ def _counted(status: Dataset, before: Retrieved, reason: str) -> Retrieved:
         return otherwise if value is None else int(value)
 
     warned = number("NumberOfWarningSuboperations", 0)
-    return Retrieved(
+    return RetrievalProgress(
         completed=number("NumberOfCompletedSuboperations", before.completed - warned) + warned,
         failed=number("NumberOfFailedSuboperations", before.failed),
         remaining=number("NumberOfRemainingSuboperations", 0),

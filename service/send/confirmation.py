@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaging.uids import derived_uid
+from imaging.dicom.uids import derived_uid
 from service.config import Confirm, Destination, Peer, WebDestination
 from service.scu.client import Scu
-from service.scu.commitment import Report, ask_commitment, failure_words
+from service.scu.commitment import CommitmentResult, ask_commitment, failure_words
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
 from service.scu.part10 import look_at
 from service.scu.readback import is_found, place_of
@@ -19,31 +19,31 @@ _SEND_AGAIN = frozenset({0x0110, 0x0112, 0x0131, 0x0213})  # PS3.3 C.14.1.1: it 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class Committed:
     """The destination says that it keeps the object."""
 
     how: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotYet:
+class Unconfirmed:
     """It was asked and has not said so."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost:
+class NotStored:
     """It says that it does not have the object: send it again."""
 
     reason: str
 
 
-Confirmation = Kept | NotYet | Lost | Failure
+Confirmation = Committed | Unconfirmed | NotStored | Failure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inquiry:
+class ConfirmationRequest:
     """One delivery that was sent, and its destination."""
 
     claim: ClaimedDelivery
@@ -52,11 +52,11 @@ class Inquiry:
     timeout_s: float
 
 
-def confirmation(inquiry: Inquiry, scu: Scu, outbox: Outbox) -> Confirmation:
+def confirmation(inquiry: ConfirmationRequest, scu: Scu, outbox: Outbox) -> Confirmation:
     """Returns what the destination says of an object that it took; OSError where the file cannot be read."""
     destination = inquiry.destination
     if destination.confirm is Confirm.NONE:  # the settings have changed since it was sent
-        return Kept(how="not asked any more: the settings say confirm = none")
+        return Committed(how="not asked any more: the settings say confirm = none")
     if destination.confirm is Confirm.COMMITMENT and isinstance(destination, Peer):
         return _commitment(inquiry, destination, scu, outbox)
     place = place_of(look_at(inquiry.path))
@@ -69,11 +69,13 @@ def confirmation(inquiry: Inquiry, scu: Scu, outbox: Outbox) -> Confirmation:
     if not isinstance(found, bool):
         return _not_confirmable(found)
     return (
-        Kept(how="it finds the object") if found else NotYet(reason="it took the object and does not find it")
+        Committed(how="it finds the object")
+        if found
+        else Unconfirmed(reason="it took the object and does not find it")
     )
 
 
-def _commitment(inquiry: Inquiry, peer: Peer, scu: Scu, outbox: Outbox) -> Confirmation:
+def _commitment(inquiry: ConfirmationRequest, peer: Peer, scu: Scu, outbox: Outbox) -> Confirmation:
     claim = inquiry.claim
     reported = outbox.report(claim)
     if reported is not None:
@@ -83,25 +85,25 @@ def _commitment(inquiry: Inquiry, peer: Peer, scu: Scu, outbox: Outbox) -> Confi
         "storage commitment", str(claim.job_uid), str(claim.id), str(claim.lease_number)
     )
     if not outbox.asking(claim, transaction_uid=transaction_uid, sop_instance_uid=stored.sop_instance_uid):
-        return NotYet(reason="another sender has the delivery")
+        return Unconfirmed(reason="another sender has the delivery")
     answer = ask_commitment(scu, peer, transaction_uid, stored, wait_s=min(REPORT_WAIT_S, inquiry.timeout_s))
     if isinstance(answer, TransientFailure | PermanentRefusal):
         return _not_confirmable(answer)
     return _read(answer.report, stored.sop_instance_uid)
 
 
-def _read(report: Report | None, sop_instance_uid: str) -> Confirmation:
+def _read(report: CommitmentResult | None, sop_instance_uid: str) -> Confirmation:
     if report is None:
-        return NotYet(reason="it was asked to keep the object and has not reported")
+        return Unconfirmed(reason="it was asked to keep the object and has not reported")
     is_kept = sop_instance_uid in report.kept
     return _verdict(None if is_kept else report.failed.get(sop_instance_uid, 0x0110))
 
 
 def _verdict(failure_reason: int | None) -> Confirmation:
     if failure_reason is None:
-        return Kept(how="it commits itself to keep the object")
+        return Committed(how="it commits itself to keep the object")
     words = f"it took the object and does not keep it: {failure_words(failure_reason)}"
-    return Lost(reason=words) if failure_reason in _SEND_AGAIN else PermanentRefusal(reason=words)
+    return NotStored(reason=words) if failure_reason in _SEND_AGAIN else PermanentRefusal(reason=words)
 
 
 def _not_confirmable(failure: Failure) -> Failure:

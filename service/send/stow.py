@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imaging.uids import derived_uid
+from imaging.dicom.uids import derived_uid
 from service.config import WebDestination
 from service.errors import Refused
 from service.scu.outcome import Failure, Outcome, PermanentRefusal, Sent, TransientFailure
 from service.scu.part10 import StoredObject, look_at
-from service.scu.readback import Place
+from service.scu.readback import InstanceKey
 from service.scu.statuses import outcome_of
-from service.send.web import Reply, Request, exchange, failure_of
+from service.send.web import HttpRequest, HttpResponse, exchange, failure_of
 
 _CHUNK_BYTES = 256 * 1024
 _JSON = "application/dicom+json"
@@ -36,7 +36,7 @@ def stow(destination: WebDestination, path: Path, *, timeout_s: float) -> Outcom
     tail = f"\r\n--{boundary}--\r\n".encode("ascii")
     reply = exchange(
         destination,
-        Request(
+        HttpRequest(
             method="POST",
             path="/studies",
             headers={
@@ -48,10 +48,10 @@ def stow(destination: WebDestination, path: Path, *, timeout_s: float) -> Outcom
         ),
         timeout_s=timeout_s,
     )
-    return outcome_of_reply(reply, stored) if isinstance(reply, Reply) else reply
+    return outcome_of_reply(reply, stored) if isinstance(reply, HttpResponse) else reply
 
 
-def outcome_of_reply(reply: Reply, stored: StoredObject) -> Outcome:
+def outcome_of_reply(reply: HttpResponse, stored: StoredObject) -> Outcome:
     """Returns what a Store Instances Response means for the one object that was sent (PS3.18 10.5.3, Annex I.2)."""
     answer = _dicom_json(reply.body)
     failed = _reason(answer, _FAILED, _FAILURE_REASON, stored)
@@ -68,13 +68,13 @@ def outcome_of_reply(reply: Reply, stored: StoredObject) -> Outcome:
     return Sent(note="HTTP 202 without a reason" if reply.status == 202 else "")
 
 
-def is_listed(destination: WebDestination, place: Place, *, timeout_s: float) -> bool | Failure:
+def is_listed(destination: WebDestination, place: InstanceKey, *, timeout_s: float) -> bool | Failure:
     """Returns whether a search by QIDO-RS finds the object, or why the server could not be asked."""
     path = f"/studies/{place.study_uid}/series/{place.series_uid}/instances?SOPInstanceUID={place.sop_instance_uid}"
     reply = exchange(
-        destination, Request(method="GET", path=path, headers={"Accept": _JSON}), timeout_s=timeout_s
+        destination, HttpRequest(method="GET", path=path, headers={"Accept": _JSON}), timeout_s=timeout_s
     )
-    if not isinstance(reply, Reply):
+    if not isinstance(reply, HttpResponse):
         return reply
     if reply.status in (204, 404):  # 404: of a series that the server does not have
         return False
@@ -90,10 +90,10 @@ def probe(destination: WebDestination, *, timeout_s: float) -> Outcome:
     """Returns Sent when the server lets the node in and answers a search for one study."""
     reply = exchange(
         destination,
-        Request(method="GET", path="/studies?limit=1", headers={"Accept": _JSON}),
+        HttpRequest(method="GET", path="/studies?limit=1", headers={"Accept": _JSON}),
         timeout_s=timeout_s,
     )
-    if not isinstance(reply, Reply):
+    if not isinstance(reply, HttpResponse):
         return reply
     return Sent() if reply.status in (200, 204) else failure_of(reply)
 

@@ -19,7 +19,7 @@ _TRANSIENT = frozenset({401, 408, 423, 425, 429, 500, 502, 503, 504, 507, 509}) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class HttpRequest:
     """A request to be made: path below the service's URL, headers, and the pieces of its body."""
 
     method: str
@@ -29,7 +29,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class HttpResponse:
     """What the server answered; at most 4 MiB of it."""
 
     status: int
@@ -38,7 +38,9 @@ class Reply:
     body: bytes
 
 
-def exchange(destination: WebDestination, request: Request, *, timeout_s: float) -> Reply | Failure:
+def exchange(
+    destination: WebDestination, request: HttpRequest, *, timeout_s: float
+) -> HttpResponse | Failure:
     """Returns the server's answer, or why there is none."""
     parts = urlsplit(destination.url)
     try:
@@ -62,7 +64,7 @@ def exchange(destination: WebDestination, request: Request, *, timeout_s: float)
         connection.close()
 
 
-def failure_of(reply: Reply) -> Failure:
+def failure_of(reply: HttpResponse) -> Failure:
     """Returns what an HTTP status that is no success means for the next step."""
     said = f"HTTP {reply.status} {reply.reason}".strip()
     if reply.status in _TRANSIENT:
@@ -100,14 +102,14 @@ def _secret(file: Path) -> str:
     return secret
 
 
-def _answered(connection: http.client.HTTPConnection, request: Request) -> Reply:
+def _answered(connection: http.client.HTTPConnection, request: HttpRequest) -> HttpResponse:
     try:
         for piece in request.body:
             connection.send(piece)
     except (BrokenPipeError, ConnectionResetError):
         pass  # a server may answer before it has read everything: the answer says why
     answer = connection.getresponse()
-    return Reply(
+    return HttpResponse(
         status=answer.status,
         reason=answer.reason,
         retry_after_s=_retry_after_s(answer.getheader("Retry-After")),

@@ -1,9 +1,11 @@
 """The only room with SQL, and the only one that writes files."""
 
-from service.store.audit import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
-from service.store.commitments import Commitments
+from service.store.audit.log import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
+from service.store.audit.pseudonyms import PseudonymLink, PseudonymRepository
 from service.store.database import Clock, Database, utc_now
-from service.store.disk import DiskRoom, check_writable, disk_room
+from service.store.deliveries.commitments import Commitments
+from service.store.deliveries.failure_reports import FailureReportQueue
+from service.store.deliveries.outbox import Outbox
 from service.store.errors import (
     DatabaseUnavailable,
     FileDamaged,
@@ -13,38 +15,50 @@ from service.store.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from service.store.figures import Figures, Histogram, LateJob, late_jobs, read_figures
-from service.store.files import FileStore, Recovery, path_of
-from service.store.heartbeats import Heartbeats, SignOfLife
-from service.store.jobbook import JobBook, ReceivedFile
-from service.store.keeping import Checkable, Expired, Keeper, Kind, Policy
-from service.store.migrate import upgrade
-from service.store.noticeboard import Alarm, Notice, NoticeBoard
-from service.store.notices import NoticeDesk
-from service.store.outbox import Outbox
-from service.store.pseudonyms import Link, PseudonymDesk
-from service.store.recorder import Recorder
-from service.store.rows import (
+from service.store.files.disk_gauge import DiskGauge, DiskLevel
+from service.store.files.disk_room import DiskRoom, check_writable, disk_room
+from service.store.files.file_store import FileStore, Recovery, path_of
+from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.job_repository import JobRepository, ReceivedFile
+from service.store.jobs.series_repository import SeriesRepository
+from service.store.jobs.work_queue import WorkQueue
+from service.store.migrations.migrate import upgrade
+from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
+from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
+from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
+from service.store.monitoring.queue_statistics import (
+    Histogram,
+    LateJob,
+    QueueStatistics,
+    late_jobs,
+    read_queue_statistics,
+)
+from service.store.records import (
     ClaimedDelivery,
     ClaimedJob,
     CommitmentReport,
+    ContouringOrder,
     DeliveryStatus,
+    Elsewhere,
     FailedJob,
     JobEvent,
     JobStatus,
     OpenJob,
-    Order,
-    Parcel,
+    OutputFile,
     ReceivedInstance,
+    Replaced,
     StoredFile,
     StoredInstance,
     StudySeries,
 )
-from service.store.series import SeriesDesk
-from service.store.space import DiskGauge, Room
-from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState, Outcome, Sealed
-from service.store.tally import BOUNDS_S, Tally
-from service.store.workqueue import WorkQueue
+from service.store.retention.retention_store import (
+    ExpiredFile,
+    RetainedKind,
+    RetentionPolicy,
+    RetentionStore,
+    VerifiableFile,
+)
+from service.store.states import CloseOutcome, DeliveryKind, DeliveryState, EventKind, JobState, RecordOutcome
 
 __all__ = [
     "BOUNDS_S",
@@ -54,68 +68,70 @@ __all__ = [
     "AuditKind",
     "AuditLog",
     "AuditOutcome",
-    "Checkable",
     "ClaimedDelivery",
     "ClaimedJob",
     "Clock",
+    "CloseOutcome",
     "CommitmentReport",
     "Commitments",
+    "ContouringOrder",
     "Database",
     "DatabaseUnavailable",
     "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
     "DiskGauge",
+    "DiskLevel",
     "DiskRoom",
+    "Elsewhere",
     "EventKind",
-    "Expired",
+    "ExpiredFile",
     "FailedJob",
-    "Figures",
+    "FailureReportQueue",
     "FileDamaged",
     "FileLost",
     "FileStore",
     "Heartbeats",
     "Histogram",
-    "JobBook",
+    "InstanceRecorder",
     "JobEvent",
+    "JobRepository",
     "JobState",
     "JobStatus",
-    "Keeper",
-    "Kind",
     "LateJob",
-    "Link",
+    "MetricCounters",
     "NotAllowed",
     "NotRecorded",
-    "Notice",
-    "NoticeBoard",
-    "NoticeDesk",
+    "Notification",
+    "NotificationQueue",
     "OpenJob",
-    "Order",
     "Outbox",
-    "Outcome",
-    "Parcel",
-    "Policy",
-    "PseudonymDesk",
+    "OutputFile",
+    "PseudonymLink",
+    "PseudonymRepository",
+    "QueueStatistics",
     "ReceivedFile",
     "ReceivedInstance",
-    "Recorder",
+    "RecordOutcome",
     "Recovery",
-    "Room",
-    "Sealed",
-    "SeriesDesk",
-    "SignOfLife",
+    "Replaced",
+    "RetainedKind",
+    "RetentionPolicy",
+    "RetentionStore",
+    "RoleHeartbeat",
+    "SeriesRepository",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
     "StoredInstance",
     "StudySeries",
-    "Tally",
+    "VerifiableFile",
     "WorkQueue",
     "check_writable",
     "disk_room",
     "late_jobs",
     "path_of",
-    "read_figures",
+    "read_queue_statistics",
     "upgrade",
     "utc_now",
 ]

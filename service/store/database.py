@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.schema import Table
 
 from service.store.errors import DatabaseUnavailable
-from service.store.schema import job
+from service.store.tables.schema import job
 
 Clock = Callable[[], datetime]
 

@@ -14,6 +14,7 @@ class JobState(StrEnum):
     DELIVERING = "delivering"
     DONE = "done"
     REFUSED = "refused"
+    NOTHING_TO_CONTOUR = "nothing_to_contour"  # scouts, screens, what no rule is for: no failure
     FAILED = "failed"
     PARKED = "parked"
     CANCELLED = "cancelled"
@@ -41,7 +42,7 @@ class DeliveryKind(StrEnum):
     NOTICE = "notice"  # that there is no result, and why
 
 
-class Outcome(StrEnum):
+class RecordOutcome(StrEnum):
     """What became of a recorded instance."""
 
     NEW = "new"
@@ -50,7 +51,7 @@ class Outcome(StrEnum):
     OTHER_SYNTAX = "other syntax"
 
 
-class Sealed(StrEnum):
+class CloseOutcome(StrEnum):
     """What became of an attempt to seal a job."""
 
     QUEUED = "queued"
@@ -71,6 +72,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     PARKED = "parked"
     REFUSED = "refused"
+    NOTHING_TO_CONTOUR = "nothing to contour"
     FINISHED = "finished"
     NOTE = "note"
     SENT = "sent"
@@ -98,12 +100,14 @@ ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIV
 # Whose images may be contoured again for the same sender; stands in the index job_content too.
 FORGOTTEN = frozenset({_J.SUPERSEDED, _J.CANCELLED, _J.REFUSED})
 CANCELLABLE = ENDED_BY_A_NEWER_VERSION | OPEN
-RETRYABLE = frozenset({_J.FAILED, _J.PARKED, _J.REFUSED, _J.CANCELLED})
+RETRYABLE = frozenset({_J.FAILED, _J.PARKED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED})
 RERUNNABLE = RETRYABLE | {_J.DONE}
 
+_AFTER_LOOKING = (_J.QUEUED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED, _J.SUPERSEDED)
+
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    _J.RECEIVED: frozenset({_J.WAITING, _J.QUEUED, _J.REFUSED, _J.CANCELLED, _J.SUPERSEDED}),
-    _J.WAITING: frozenset({_J.WAITING, _J.QUEUED, _J.REFUSED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.RECEIVED: frozenset({_J.WAITING, *_AFTER_LOOKING}),
+    _J.WAITING: frozenset({_J.WAITING, *_AFTER_LOOKING}),
     _J.QUEUED: frozenset({_J.RUNNING, _J.CANCELLED, _J.SUPERSEDED}),
     _J.RUNNING: frozenset(
         {
@@ -121,6 +125,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     _J.DELIVERING: frozenset({_J.DONE, _J.PARKED, _J.CANCELLED, _J.SUPERSEDED}),
     _J.PARKED: frozenset({_J.QUEUED, _J.DELIVERING, _J.CANCELLED, _J.SUPERSEDED}),
     _J.REFUSED: frozenset({_J.RECEIVED, _J.QUEUED}),
+    _J.NOTHING_TO_CONTOUR: frozenset({_J.RECEIVED}),
     _J.CANCELLED: frozenset({_J.RECEIVED, _J.QUEUED, _J.DELIVERING}),
     _J.DONE: frozenset(),
     _J.SUPERSEDED: frozenset(),

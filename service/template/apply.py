@@ -1,11 +1,13 @@
 """A template carried out on one case: the model's masks in, the structures to send out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
-from imaging.body import body_of
+from imaging.masks.body import body_of
 from imaging.structures import CATALOGUE, InterpretedType, Structure
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template.derive import SourceEmpty, derive
 from service.template.model import Entry, Template
@@ -35,15 +37,17 @@ class OutputStructure:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Applied:
+class AppliedTemplate:
     """The structures to send, in the template's order, and what a reader of the job should know."""
 
     structures: tuple[OutputStructure, ...]
     notes: tuple[str, ...]
 
 
-def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
-    """The template's structures made from the model's masks on the CT's grid.
+def apply(
+    template: Template, masks: Masks, volume: Volume, own: Mapping[str, Structure] = MappingProxyType({})
+) -> AppliedTemplate:
+    """The template's structures made from the model's masks on the CT's grid; `own` are those the model defines.
 
     A structure made from an empty one is left out, or sent empty where the template says so, and a note says which.
     Raises Refused where the model gave no mask for a code that the template names, ValueError for masks of another
@@ -51,14 +55,16 @@ def apply(template: Template, masks: Masks, volume: Volume) -> Applied:
     """
     if masks.grid != volume.grid:
         raise ValueError("masks and volume lie on different grids")
-    whole = template.model_copy(update={"structure": (*template.structure, *_unlisted(template, masks))})
+    whole = template.model_copy(
+        update={"structure": (*template.structure, *_unlisted(template, masks, {**CATALOGUE, **own}))}
+    )
     case = _Case(whole, masks, volume)
     for entry in in_order(whole):
         case.make(entry)
-    return Applied(structures=tuple(case.outputs()), notes=case.notes())
+    return AppliedTemplate(structures=tuple(case.outputs()), notes=case.notes())
 
 
-def with_remarks(applied: Applied, template: Template, remarks: Mapping[str, str]) -> Applied:
+def with_remarks(applied: AppliedTemplate, template: Template, remarks: Mapping[str, str]) -> AppliedTemplate:
     """The structures with what is remarked on them by the model's code, and on those that they are made from."""
     sources = sources_of(template)
 
@@ -73,24 +79,31 @@ def with_remarks(applied: Applied, template: Template, remarks: Mapping[str, str
     )
 
 
-def _unlisted(template: Template, masks: Masks) -> list[Entry]:
+def _unlisted(template: Template, masks: Masks, known: Mapping[str, Structure]) -> list[Entry]:
     if template.unlisted == "omit":
         return []
     names = {entry.name.casefold() for entry in template.structure}
     listed = {entry.source for entry in template.sent() if not entry.is_derived}
+    unknown = [code for code in masks.by_code if code not in listed and code not in known]
+    if unknown:
+        raise Refused(
+            f"the catalogue does not know '{unknown[0]}'; list it in a template, with name, type and colour"
+        )
     return [
-        Entry.model_validate({"name": _catalogued(code).name, "from": code})
+        _entry(known[code])
         for code in masks.by_code
-        if code not in listed and _catalogued(code).name.casefold() not in names
+        if code not in listed and known[code].name.casefold() not in names
     ]
 
 
-def _catalogued(code: str) -> Structure:
-    if code not in CATALOGUE:
-        raise Refused(
-            f"the catalogue does not know '{code}'; list it in a template, with name, type and colour"
-        )
-    return CATALOGUE[code]
+def _entry(structure: Structure) -> Entry:
+    """An entry for a structure that the template does not list; the catalogue's own needs nothing but its name."""
+    entry: dict[str, object] = {"name": structure.name, "from": structure.code}
+    if structure.code not in CATALOGUE:
+        entry |= {"type": structure.interpreted_type, "colour": structure.colour_rgb}
+        if structure.concept is not None:
+            entry["code"] = asdict(structure.concept)
+    return Entry.model_validate(entry)
 
 
 class _Case:
@@ -146,13 +159,12 @@ class _Case:
         model_code = "" if self._is_made_here(entry) else entry.source or ""
         known = CATALOGUE.get(model_code)
         own = known if known and self._is_alone(entry, known) else None
-        structure = Structure(
-            code=own.code if own else entry.name,
-            name=own.name if own else entry.name,
-            colour_rgb=self._colour(entry),
-            interpreted_type=_type(entry),
-            concept=entry.concept.code() if entry.concept else (known.concept if known else None),
-        )
+        look: dict[str, Any] = {
+            "colour_rgb": self._colour(entry),
+            "interpreted_type": _type(entry),
+            "concept": entry.concept.code() if entry.concept else (known.concept if known else None),
+        }
+        structure = replace(own, **look) if own else Structure(code=entry.name, name=entry.name, **look)
         provenance = self._provenance(entry)
         tg263 = f"TG-263: {known.name}" if known and known.name != entry.name else ""
         return OutputStructure(

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from imaging.grid import Grid
-from imaging.margins import Margin, contract, expand, is_cut, keep_away, keep_inside, ring
-from imaging.morphology import (
+from imaging.masks.margins import Margin, contract, expand, is_cut, keep_away, keep_inside, ring
+from imaging.masks.morphology import (
     intersection,
     largest_pieces,
     smoothed,
@@ -15,7 +14,8 @@ from imaging.morphology import (
     without_holes_in_volume,
     without_pieces_below,
 )
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 from service.template.model import Entry
 from service.template.steps import Directions, Step
 

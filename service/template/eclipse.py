@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterator, Mapping
 
 from imaging.structures import CATALOGUE, Code, InterpretedType
-from service.template.imported import Imported, Row, place
+from service.template.imported import ImportedRow, ImportedTemplate, place
 from service.template.load import TemplateRefused
 
 LARGEST_BYTES = 4_000_000
@@ -29,7 +29,7 @@ _COLOURS: Mapping[str, tuple[int, int, int]] = {
 }  # fmt: skip
 
 
-def read_eclipse(data: bytes, codes: Collection[str]) -> Imported:
+def read_eclipse(data: bytes, codes: Collection[str]) -> ImportedTemplate:
     """The structures of an Eclipse template, matched to the model's. Raises TemplateRefused for any other file."""
     root = _root(data)
     holder = root if root.tag == "StructureTemplate" else root.find("StructureTemplate")
@@ -42,7 +42,7 @@ def read_eclipse(data: bytes, codes: Collection[str]) -> Imported:
     rows = [row for number, element in enumerate(structures, 1) for row in _row(number, element, notes)]
     preview = root.find("Preview")
     name = (preview.get("ID") if preview is not None else None) or "Eclipse template"
-    return Imported(name=name.strip(), placed=place(rows, codes), notes=tuple(notes))
+    return ImportedTemplate(name=name.strip(), placed=place(rows, codes), notes=tuple(notes))
 
 
 def _root(data: bytes) -> ET.Element:
@@ -61,7 +61,7 @@ def _root(data: bytes) -> ET.Element:
     return root
 
 
-def _row(number: int, element: ET.Element, notes: dict[str, None]) -> Iterator[Row]:
+def _row(number: int, element: ET.Element, notes: dict[str, None]) -> Iterator[ImportedRow]:
     """The structure as a row; what is not understood goes to the notes, each thing once."""
     name = (element.get("ID") or element.get("Name") or "").strip()
     if not name:
@@ -74,7 +74,7 @@ def _row(number: int, element: ET.Element, notes: dict[str, None]) -> Iterator[R
     for tag in sorted({child.tag for child in inner} - _IDENTIFIES):
         notes[f"<Identification>/<{tag}> is not known here and was left out"] = None
     volume_type = (element.findtext("Identification/VolumeType") or "").strip().upper()
-    yield Row(
+    yield ImportedRow(
         name=name[:64],
         external=volume_type in _OUTLINES,
         colour=_colour(name, element.findtext("ColorAndStyle"), notes),

@@ -16,7 +16,7 @@ _PRV = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ImportedRow:
     """One structure of a foreign file, as far as it says something; `source` where the file names the model's code."""
 
     name: str
@@ -31,10 +31,10 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class MatchedRow:
     """A row, what it was matched to, and why it is only a proposal where it is one."""
 
-    row: Row
+    row: ImportedRow
     match: Match
     reason: str = ""
     prv: tuple[str, int] | None = None
@@ -53,11 +53,11 @@ class Placed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class ImportedTemplate:
     """A foreign template: its name, its rows, and what of it was not carried over."""
 
     name: str
-    placed: tuple[Placed, ...]
+    placed: tuple[MatchedRow, ...]
     notes: tuple[str, ...] = field(default=())
 
     def toml(self, codes: Collection[str]) -> str:
@@ -67,20 +67,20 @@ class Imported:
         return text
 
 
-def place(rows: Sequence[Row], codes: Collection[str]) -> tuple[Placed, ...]:
+def place(rows: Sequence[ImportedRow], codes: Collection[str]) -> tuple[MatchedRow, ...]:
     """Each row with the model's structure that it means; a second row of the same name or structure is a proposal."""
-    placed: list[Placed] = []
+    placed: list[MatchedRow] = []
     for row in rows:
         found = match(row.name, row.concept, codes)
         if row.source is not None:
             found = Match(code=row.source, how=How.CODE)
         prv = None if found.code is not None or row.external else _prv(row.name, codes)
         reason = _reason(row, found, prv, codes) or _repeated(row, found, [p for p in placed if p.used])
-        placed.append(Placed(row=row, match=found, reason=reason, prv=prv))
+        placed.append(MatchedRow(row=row, match=found, reason=reason, prv=prv))
     return tuple(placed)
 
 
-def _reason(row: Row, found: Match, prv: tuple[str, int] | None, codes: Collection[str]) -> str:
+def _reason(row: ImportedRow, found: Match, prv: tuple[str, int] | None, codes: Collection[str]) -> str:
     if row.external:
         return ""
     if found.code is None:
@@ -90,7 +90,7 @@ def _reason(row: Row, found: Match, prv: tuple[str, int] | None, codes: Collecti
     return "" if found.is_certain else f"perhaps {found.code} ({found.how}): a person decides"
 
 
-def _repeated(row: Row, found: Match, earlier: Sequence[Placed]) -> str:
+def _repeated(row: ImportedRow, found: Match, earlier: Sequence[MatchedRow]) -> str:
     for other in earlier:
         if other.row.name.casefold() == row.name.casefold():
             return "its name stands above already"
@@ -109,14 +109,14 @@ def _prv(name: str, codes: Collection[str]) -> tuple[str, int] | None:
     return (organ.code, int(parts["mm"])) if organ.code is not None and organ.is_certain else None
 
 
-def _head(imported: Imported) -> Iterator[str]:
+def _head(imported: ImportedTemplate) -> Iterator[str]:
     yield f"template = {FORMAT}"
     yield f"name = {_text(imported.name[:64] or 'imported')}"
     for note in imported.notes:
         yield f"# {_plain(note)}"
 
 
-def _table(placed: Placed) -> Iterator[str]:
+def _table(placed: MatchedRow) -> Iterator[str]:
     lines = ["[[structure]]", *_keys(placed)]
     yield ""
     if not placed.used:
@@ -124,7 +124,7 @@ def _table(placed: Placed) -> Iterator[str]:
     yield from (lines if placed.used else (f"# {line}" for line in lines))
 
 
-def _keys(placed: Placed) -> Iterator[str]:
+def _keys(placed: MatchedRow) -> Iterator[str]:
     row, prv = placed.row, placed.prv
     source = prv[0] if prv else placed.match.code or "?"
     kind = None if row.external or row.type is None else _text(row.type.value)

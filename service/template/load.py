@@ -11,13 +11,13 @@ from imaging.structures import CATALOGUE
 from service.errors import Refused
 from service.template.model import FORMAT, Entry, Template
 from service.template.references import problems
-from service.template.steps import Directions, Ring, Section, Step
+from service.template.steps import Directions, RingMargin, Step, TemplateSection
 
 _LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thousand parts
-_TABLES: dict[str, type[Section]] = {
+_TABLES: dict[str, type[TemplateSection]] = {
     "steps": Step,
     "structure": Entry,
-    "ring_mm": Ring,
+    "ring_mm": RingMargin,
     "margin_mm": Directions,
 }
 

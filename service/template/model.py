@@ -5,17 +5,17 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from imaging.hounsfield import BODY_THRESHOLD_HU
-from imaging.roi_numbers import roi_numbers
+from imaging.masks.hounsfield import BODY_THRESHOLD_HU
+from imaging.rtstruct.roi_numbers import roi_numbers
 from imaging.structures import Code, InterpretedType
-from service.template.steps import Section, Step, Word
+from service.template.steps import Step, TemplateSection, Word
 
 FORMAT = 1
 _HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 Byte = Annotated[int, Field(ge=0, le=255)]
 
 
-class Concept(Section):
+class Concept(TemplateSection):
     """A coded concept: value, designator of its scheme, meaning in words (PS3.3 8.8)."""
 
     value: Annotated[str, Field(min_length=1, max_length=16)]
@@ -27,7 +27,7 @@ class Concept(Section):
         return Code(value=self.value, scheme=self.scheme, meaning=self.meaning)
 
 
-class Entry(Section):
+class Entry(TemplateSection):
     """One structure: what it is called and looks like, and from what it is made by which steps."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -88,7 +88,7 @@ class Entry(Section):
         return own + tuple(other for step in self.steps if step.add is not None for other in step.others())
 
 
-class Template(Section):
+class Template(TemplateSection):
     """Which structures go out, in this order; valid as a whole once `service.template.load` has given it."""
 
     template: Annotated[int, Field(ge=FORMAT, le=FORMAT, description="Version of this format.")]

@@ -4,20 +4,20 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from imaging.margins import Margin
+from imaging.masks.margins import Margin
 
 FURTHEST_MM = 200.0
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 Distance = Annotated[float, Field(ge=0, le=FURTHEST_MM)]
 
 
-class Section(BaseModel):
+class TemplateSection(BaseModel):
     """A table of a template file: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, populate_by_name=True)
 
 
-class Directions(Section):
+class Directions(TemplateSection):
     """A margin in mm by patient direction; what is not given is 0."""
 
     left: Distance = 0.0
@@ -37,7 +37,7 @@ class Directions(Section):
         return ", ".join(given) or "0"
 
 
-class Ring(Section):
+class RingMargin(TemplateSection):
     """Two distances from the surface in mm; negative ones lie inside."""
 
     inner: Annotated[float, Field(ge=-FURTHEST_MM, le=FURTHEST_MM)]
@@ -56,7 +56,7 @@ VERBS = (
 )  # fmt: skip
 
 
-class Step(Section):
+class Step(TemplateSection):
     """One step: exactly one verb, and what belongs to it."""
 
     margin_mm: Distance | Directions | None = None
@@ -65,7 +65,7 @@ class Step(Section):
     intersect: Word | tuple[Word, ...] | None = None
     subtract: Word | tuple[Word, ...] | None = None
     inside: Word | None = None
-    ring_mm: Ring | None = None
+    ring_mm: RingMargin | None = None
     smooth_mm: Annotated[float, Field(gt=0, le=20)] | None = None
     fill_holes: Annotated[str, Field(pattern="^(slices|volume)$")] | None = None
     keep_largest: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -104,7 +104,7 @@ class Step(Section):
         value = vars(self)[self.verb]
         if isinstance(value, Directions):
             return f"{self.verb.removesuffix('_mm')} {value.words()} mm"
-        if isinstance(value, Ring):
+        if isinstance(value, RingMargin):
             return f"ring {value.inner:g} to {value.outer:g} mm"
         if self.others():
             distance = f" with {self.distance_mm:g} mm" if self.distance_mm else ""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from imaging.structures import Code, InterpretedType
-from service.template.imported import Imported, Row, place
+from service.template.imported import ImportedRow, ImportedTemplate, place
 from service.template.load import TemplateRefused
 
 COLUMNS = (
@@ -17,7 +17,7 @@ _LONGEST_COLOUR = 40
 _NUMBERS = re.compile(r"[0-9]+")
 
 
-def read_table(data: bytes, name: str, codes: Collection[str]) -> Imported:
+def read_table(data: bytes, name: str, codes: Collection[str]) -> ImportedTemplate:
     """The rows of a CSV, matched to the model's structures where `from` is empty.
 
     Raises:
@@ -42,7 +42,7 @@ def read_table(data: bytes, name: str, codes: Collection[str]) -> Imported:
         raise TemplateRefused(f"line {reader.line_num}: the table cannot be read: {error}") from error
     if not rows:
         raise TemplateRefused("the table has no rows below its header")
-    return Imported(name=name, placed=place(rows, codes))
+    return ImportedTemplate(name=name, placed=place(rows, codes))
 
 
 def _columns(header: Collection[str]) -> list[str]:
@@ -57,7 +57,7 @@ def _columns(header: Collection[str]) -> list[str]:
     return words
 
 
-def _row(line: int, cells: Mapping[str, str | None]) -> Row:
+def _row(line: int, cells: Mapping[str, str | None]) -> ImportedRow:
     if None in cells:
         raise TemplateRefused(f"line {line}: more cells than the header has columns")
     values = {key: (value or "").strip() for key, value in cells.items()}
@@ -68,7 +68,7 @@ def _row(line: int, cells: Mapping[str, str | None]) -> Row:
         raise TemplateRefused(f"line {line}, type: '{kind}'; allowed: {', '.join(InterpretedType)}")
     if values.get("when_empty", "") not in ("", "omit", "send"):
         raise TemplateRefused(f"line {line}, when_empty: '{values['when_empty']}'; allowed: omit, send")
-    return Row(
+    return ImportedRow(
         name=values["name"],
         external=kind == InterpretedType.EXTERNAL and not values.get("from"),
         source=values.get("from") or None,

@@ -6,21 +6,21 @@ from service.assemble import Assembler, SenderCounts
 from service.config import Settings
 from service.scu.client import Scu
 from service.scu.find import count_images
-from service.store import SeriesDesk, utc_now
-from service.wiring.models import model_specs
+from service.store import SeriesRepository, utc_now
+from service.wiring.models import model_contracts
 from service.wiring.store import opened_store, pulse
 
 
 def assemble(settings: Settings, stop: threading.Event) -> None:
     """The role assemble, until ``stop`` is set."""
-    models = model_specs(settings)
+    models = model_contracts(settings)
     with (
         opened_store(settings) as store,
         sender_counts(settings) as counts,
         pulse(store, settings, "assemble"),
     ):
         Assembler(
-            desk=SeriesDesk(store.database),
+            desk=SeriesRepository(store.database),
             files=store.files,
             settings=settings,
             models=models,

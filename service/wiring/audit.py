@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.audit import Trail, run_forwarder
+from service.audit import AuditWriter, run_forwarder
 from service.config import Settings
 from service.store import AuditLog
 from service.wiring.store import opened_store, pulse
@@ -17,7 +17,7 @@ def forward_audit(settings: Settings, stop: threading.Event) -> None:
 
 
 @contextmanager
-def audit_trail(settings: Settings, role: str) -> Iterator[Trail]:
+def audit_trail(settings: Settings, role: str) -> Iterator[AuditWriter]:
     """The audit trail for a command of a person, or for a role's start and stop."""
-    with opened_store(settings) as store, Trail(AuditLog(store.database), role=role) as trail:
+    with opened_store(settings) as store, AuditWriter(AuditLog(store.database), role=role) as trail:
         yield trail

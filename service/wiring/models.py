@@ -2,32 +2,35 @@
 
 from collections.abc import Mapping
 
-from inference.errors import SpecRefused
-from inference.spec import ModelSpec, load_specs
+from inference.contract import ModelContract, load_contracts
+from inference.errors import ContractRefused
+from inference.structures import own_structures
 from service.config import Settings, SettingsRefused
 from service.template import Template, TemplateRefused, default_template, load_template
 
 
-def model_specs(settings: Settings) -> Mapping[str, ModelSpec]:
+def model_contracts(settings: Settings) -> Mapping[str, ModelContract]:
     """The models of the repository; SettingsRefused where it is unreadable or a rule names a model it lacks."""
     try:
-        specs = load_specs(settings.triton.model_repository)
-    except SpecRefused as reason:
+        contracts = load_contracts(settings.triton.model_repository)
+        for contract in contracts.values():
+            own_structures(contract)
+    except ContractRefused as reason:
         raise SettingsRefused(f"triton.model_repository: {reason}") from reason
     for rule in settings.rules:
-        if rule.model not in specs:
+        if rule.model not in contracts:
             raise SettingsRefused(
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
-                f"{', '.join(specs) or 'none'}"
+                f"{', '.join(contracts) or 'none'}"
             )
-    return specs
+    return contracts
 
 
-def templates(settings: Settings, specs: Mapping[str, ModelSpec]) -> Mapping[str, Template]:
+def templates(settings: Settings, contracts: Mapping[str, ModelContract]) -> Mapping[str, Template]:
     """The structure template of each rule by the rule's name; SettingsRefused where one is wrong."""
     found: dict[str, Template] = {}
     for rule in settings.rules:
-        labels = specs[rule.model].labels
+        labels = contracts[rule.model].labels
         try:
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)

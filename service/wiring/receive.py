@@ -3,12 +3,12 @@
 import logging
 import threading
 
-from service.audit import Trail
+from service.audit import AuditWriter
 from service.config import Settings
 from service.errors import TryAgain
 from service.receive.recovery import recover
 from service.receive.server import Receiver
-from service.store import AuditLog, Commitments, Recorder
+from service.store import AuditLog, Commitments, InstanceRecorder
 from service.wiring.store import disk_gauge, opened_store, pulse
 
 _LOOK_EVERY_S = 0.5
@@ -21,8 +21,8 @@ def receive(settings: Settings, stop: threading.Event) -> None:
     with (
         opened_store(settings) as store,
         pulse(store, settings, "receive"),
-        Recorder(store.database) as recorder,
-        Trail(AuditLog(store.database), role="receive") as trail,
+        InstanceRecorder(store.database) as recorder,
+        AuditWriter(AuditLog(store.database), role="receive") as trail,
     ):
         recover(store.files, store.book, recorder)
         with Receiver(

@@ -3,7 +3,7 @@
 import threading
 
 from service.config import Settings
-from service.send.loop import run_sender
+from service.send.dispatcher import run_sender
 from service.store import Outbox
 from service.wiring.store import opened_store, process_name, pulse
 

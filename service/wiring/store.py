@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from service.config import Settings
-from service.store import Database, DiskGauge, FileStore, Heartbeats, JobBook, SignOfLife, upgrade
-from service.store.part_files import translated
-from service.watch.pulse import Pulse
+from service.monitor.heartbeat_thread import HeartbeatThread
+from service.store import Database, DiskGauge, FileStore, Heartbeats, JobRepository, RoleHeartbeat, upgrade
+from service.store.files.part_files import translated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Store:
 
     database: Database
     files: FileStore
-    book: JobBook
+    book: JobRepository
 
 
 @contextmanager
@@ -27,7 +27,9 @@ def opened_store(settings: Settings) -> Iterator[Store]:
     prepare(settings)
     database = open_database(settings)
     try:
-        yield Store(database=database, files=FileStore(settings.node.storage_dir), book=JobBook(database))
+        yield Store(
+            database=database, files=FileStore(settings.node.storage_dir), book=JobRepository(database)
+        )
     finally:
         database.close()
 
@@ -42,12 +44,12 @@ def process_name(role: str) -> str:
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
 
 
-def pulse(store: Store, settings: Settings, role: str) -> Pulse:
+def pulse(store: Store, settings: Settings, role: str) -> HeartbeatThread:
     """What gives a sign of life for a role while its block runs."""
-    return Pulse(Heartbeats(store.database), role, every_s=settings.watch.heartbeat_s)
+    return HeartbeatThread(Heartbeats(store.database), role, every_s=settings.watch.heartbeat_s)
 
 
-def signs_of_life(store: Store) -> list[SignOfLife]:
+def signs_of_life(store: Store) -> list[RoleHeartbeat]:
     """Every process of the node that was heard of, the latest sign first."""
     return Heartbeats(store.database).all()
 

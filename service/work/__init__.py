@@ -1,6 +1,6 @@
 """Jobs to structure sets: claim, heartbeat, the pipeline, and what happens when a step fails."""
 
-from service.work.notice import FailureNotices
+from service.work.failure_report import FailureReports
 from service.work.worker import Worker
 
-__all__ = ["FailureNotices", "Worker"]
+__all__ = ["FailureReports", "Worker"]

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.client import Prediction
-from inference.spec import ModelSpec
+from inference.contract import ModelContract
 
 
 class ModelServer(Protocol):
@@ -14,6 +14,6 @@ class ModelServer(Protocol):
         """Return if a known tensor comes back as it went; raises ModelFailed or ModelUnavailable."""
         ...
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Masks and probabilities for a volume in canonical orientation."""
         ...

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from imaging.ct import CtSeries, SourceFile, read_ct
+from imaging.ct.series import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
+from inference.contract import ModelContract
 from inference.judgement import Finding
 from inference.segment import Segmentation, segment
-from inference.spec import ModelSpec
 from service.config import Rule
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, StoredInstance
@@ -18,19 +18,19 @@ SetStage = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Contoured:
+class ContouringResult:
     """A CT series and what a model found in it."""
 
     series: CtSeries
     segmentation: Segmentation
-    spec: ModelSpec
+    contract: ModelContract
     findings: tuple[Finding, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
 def contour(
-    sources: Sequence[SourceFile], spec: ModelSpec, server: ModelServer, rule: Rule, stage: SetStage
-) -> Contoured:
+    sources: Sequence[SourceFile], contract: ModelContract, server: ModelServer, rule: Rule, stage: SetStage
+) -> ContouringResult:
     """Read the series, contour it with one model, and judge what it found.
 
     Raises:
@@ -43,13 +43,13 @@ def contour(
         series = read_ct(sources)
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
-    body = body_of_case(series.volume, spec, rule)
+    body = body_of_case(series.volume, contract, rule)
     stage("contouring")
-    answer = judged(segment(series.volume, spec, server), body, rule)
-    return Contoured(
+    answer = judged(segment(series.volume, contract, server), body, rule)
+    return ContouringResult(
         series=series,
         segmentation=answer.segmentation,
-        spec=spec,
+        contract=contract,
         findings=answer.findings,
         remarks=answer.remarks,
     )

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imaging.anatomy import BodyProfile, RegionEstimate, body_profile, estimate_regions, placements
-from imaging.orientation import canonical, canonical_masks
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.orientation import canonical, canonical_masks
+from imaging.volumes.volume import Mask, Masks, Volume
+from inference.contract import ModelContract
+from inference.contract.plausibility import Plausibility
 from inference.judgement import Finding, judge, region_finding
-from inference.plausibility import Plausibility
 from inference.segment import Segmentation
-from inference.spec import ModelSpec
 from service.config import Implausible, OtherRegion, Rule
 from service.errors import Refused
 
@@ -36,24 +36,24 @@ class Judged:
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
-def body_of_case(volume: Volume, spec: ModelSpec, rule: Rule) -> Body | None:
+def body_of_case(volume: Volume, contract: ModelContract, rule: Rule) -> Body | None:
     """Look whether a CT shows the part of the body that a model is for; None for a model without limits.
 
     Raises Refused where it does not, unless the rule only wants it said.
     """
-    if spec.plausibility is None:
+    if contract.plausibility is None:
         return None
     upright = canonical(volume)
     profile = body_profile(upright)
     regions = estimate_regions(profile)
-    doubt = region_finding(spec.plausibility, regions)
+    doubt = region_finding(contract.plausibility, regions)
     if doubt and rule.other_region is OtherRegion.REFUSE:
         raise Refused(
-            f"the model {spec.name} is not for this CT: {doubt}. Send the region that the rule {rule.name} is for, or "
+            f"the model {contract.name} is not for this CT: {doubt}. Send the region that the rule {rule.name} is for, or "
             'set its `other_region = "flag"`'
         )
     return Body(
-        upright=upright, profile=profile, regions=regions, limits=spec.plausibility, doubt=doubt or ""
+        upright=upright, profile=profile, regions=regions, limits=contract.plausibility, doubt=doubt or ""
     )
 
 

@@ -5,21 +5,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imaging.ct import SourceFile
+from imaging.ct.series import SourceFile
+from imaging.dicom.uids import derived_uid
 from imaging.structures import CATALOGUE
-from imaging.uids import derived_uid
+from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from inference.spec import ModelSpec
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
-from service.journal import about
-from service.store import ClaimedJob, FileStore, Parcel, WorkQueue
+from service.logs import log_context
+from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
 from service.template import Template
+from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
-from service.work.notice import FailureNotices
-from service.work.objects import Order, objects
-from service.work.pipeline import Contoured, DamagedImage, contour, load_sources
+from service.work.outputs import OutputRequest, build_outputs
+from service.work.pipeline import ContouringResult, DamagedImage, contour, load_sources
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class Worker:
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: Mapping[str, ModelSpec]
+    models: Mapping[str, ModelContract]
     templates: Mapping[str, Template]
     settings: Settings
-    notices: FailureNotices | None = None
+    notices: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: (
         None
     )  # why nothing may be written now; said in the log by itself
@@ -61,7 +61,7 @@ class Worker:
         claim = self.queue.claim(self.name, lease_s=work.lease_s, max_attempts=work.max_attempts)
         if claim is None:
             return False
-        with about(job_id=claim.id):
+        with log_context(job_id=claim.id):
             self._end(claim)
         return True
 
@@ -90,15 +90,15 @@ class Worker:
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
-        spec = self.models.get(claim.model)
-        if spec is None or spec.version != claim.model_version:
+        contract = self.models.get(claim.model)
+        if contract is None or contract.version != claim.model_version:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
         rule = self._rule(claim)
         self._check_server(heartbeat)
         sources = self._sources(claim)
-        contoured = contour(sources, spec, self.server, rule, heartbeat.stage)
+        contoured = contour(sources, contract, self.server, rule, heartbeat.stage)
         del sources
         heartbeat.stage("writing")
         parcels, notes = self._written(claim, contoured, rule)
@@ -120,15 +120,17 @@ class Worker:
                 return rule
         raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
 
-    def _written(self, claim: ClaimedJob, contoured: Contoured, rule: Rule) -> tuple[list[Parcel], list[str]]:
+    def _written(
+        self, claim: ClaimedJob, contoured: ContouringResult, rule: Rule
+    ) -> tuple[list[OutputFile], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""
-        parcels: list[Parcel] = []
+        parcels: list[OutputFile] = []
         notes = list(contoured.segmentation.notes)
-        order = Order(rule=rule, template=self.templates[rule.name], settings=self.settings)
-        for made in objects(claim, contoured, order):
+        order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
+        for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             parcels += [
-                Parcel(destination=name, file=stored, standby_for=made.standby.get(name, ()))
+                OutputFile(destination=name, file=stored, standby_for=made.standby.get(name, ()))
                 for name in made.destinations
             ]
             notes += made.notes
@@ -147,10 +149,12 @@ class Worker:
         self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
 
 
-def _once(notes: Sequence[str], template: Template, contoured: Contoured) -> list[str]:
+def _once(notes: Sequence[str], template: Template, contoured: ContouringResult) -> list[str]:
     """The notes without repeats; a structure that was not found, or left out, is not told as empty too."""
-    told = {code for code in contoured.spec.labels if f"{code}: not found" in notes} | set(contoured.remarks)
+    told = {code for code in contoured.contract.labels if f"{code}: not found" in notes} | set(
+        contoured.remarks
+    )
     names = [(entry.source, entry.name) for entry in template.structure]
-    names += [(code, CATALOGUE[code].name) for code in contoured.spec.labels if code in CATALOGUE]
+    names += [(code, CATALOGUE[code].name) for code in contoured.contract.labels if code in CATALOGUE]
     repeated = {f"{name}: empty" for source, name in names if source in told}
     return [note for note in dict.fromkeys(notes) if note not in repeated]

@@ -88,7 +88,7 @@ def test_triton_serves_the_repository_the_node_reads_and_by_grpc(
     assert settings.triton.model_repository == Path("/models")
     assert "--model-repository=/models" in (ROOT / "deploy/triton/Dockerfile").read_text()
     for rule in settings.rules:
-        assert (ROOT / "model_repository" / rule.model / "spec.json").exists()
+        assert (ROOT / "model_repository" / rule.model / "1" / "contract.json").exists()
 
 
 def test_triton_has_numpy_below_2_in_the_one_list_that_both_of_its_environments_install() -> None:
@@ -99,7 +99,7 @@ def test_triton_has_numpy_below_2_in_the_one_list_that_both_of_its_environments_
 
 
 def test_what_runs_in_triton_imports_no_room_that_its_image_lacks() -> None:
-    program = "import sys, inference.server.predictor, inference.spec; print(*sys.modules)"
+    program = "import sys, inference.server.runtimes.catalogue, inference.contract; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -142,7 +142,8 @@ def newer_than_python_3_10(source: str) -> list[str]:
 def test_what_runs_in_triton_runs_on_the_python_of_its_image() -> None:
     """NVIDIA's image up to 24.10 has Python 3.10; the embedded server has the one of its environment."""
     ours = [*(ROOT / "inference/server").rglob("*.py"), *(ROOT / "model_repository").rglob("*.py")]
-    ours += [ROOT / "inference" / name for name in ("__init__.py", "spec.py", "errors.py", "postprocess.py")]
+    ours += [ROOT / "inference" / name for name in ("__init__.py", "errors.py", "postprocess.py")]
+    ours += (ROOT / "inference/contract").rglob("*.py")
     assert {str(path): newer_than_python_3_10(path.read_text()) for path in ours} == {
         str(path): [] for path in ours
     }

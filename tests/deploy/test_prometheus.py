@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from inference.ports import free_ports
-from service.store import Database, JobState, Recorder, upgrade, utc_now
+from service.store import Database, InstanceRecorder, JobState, upgrade, utc_now
 from tests.support.arrivals import Node
 from tests.support.clock import ManualClock
 from tests.support.node import REPOSITORY, until
@@ -168,7 +168,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def work_off_three_jobs(url: str) -> None:
     clock = ManualClock(now=utc_now())
     database = Database(url, clock=clock)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         node = Node(database=database, clock=clock, recorder=recorder)
         node.job_in(JobState.DONE, series="1.2.1")
         node.job_in(JobState.PARKED, series="1.2.2")

@@ -7,8 +7,8 @@ from evaluation.definitions import definitions
 from evaluation.geometry import compare
 from evaluation.pair import MaskPair, State
 from evaluation.slices import slice_values
-from imaging.grid import Grid
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 
 GRID = Grid(
     shape_zyx=(6, 10, 12),

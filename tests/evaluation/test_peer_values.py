@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from evaluation.geometry import compare
 from evaluation.pair import MaskPair
-from imaging.grid import Grid
+from imaging.volumes.grid import Grid
 
 SPACINGS = ((3.0, 0.9, 0.9), (1.0, 1.25, 1.5), (2.5, 0.8, 1.1))
 SURFACE_DISTANCE = {  # robust Hausdorff 95, mean of both averages, surface Dice and both overlaps at 2 mm

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evaluation.geometry import Comparison, compare
 from evaluation.pair import MaskPair, State
-from imaging.grid import Grid
+from imaging.volumes.grid import Grid
 
 UPRIGHT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 BoolArray = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, RLELossless
 
-from imaging.ct import SourceFile
+from imaging.ct.series import SourceFile
 
 STUDY, SERIES, FRAME = "1.2.3.1", "1.2.3.2", "1.2.3.3"
 SPACING_YX = ("1.5", "0.75")

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from imaging.grid import Grid, Vector
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid, Vector
+from imaging.volumes.volume import Mask
 
 S, P, L = (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)
 I, A, R = (0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0)  # noqa: E741 - the direction's letter

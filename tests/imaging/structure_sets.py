@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from imaging.contours import contours
-from imaging.ct import CtSeries, SourceFile, read_ct
-from imaging.rtstruct import Producer, RoiContours, StructureSetRequest
+from imaging.contours.exact import contours
+from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.rtstruct.writing import Producer, RoiContours, StructureSetRequest
 from imaging.structures import CATALOGUE
-from imaging.volume import Mask
+from imaging.volumes.volume import Mask
 from tests.imaging.ct_slices import Spoil, part10, slice_dataset
 
 SHAPE = (4, 12, 14)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from imaging.body import body_of
-from imaging.ct import SourceFile, read_ct
-from imaging.volume import Volume
+from imaging.ct.series import SourceFile, read_ct
+from imaging.masks.body import body_of
+from imaging.volumes.volume import Volume
 from phantoms.canvas import paint
 from phantoms.head_neck import anatomy, head_neck_grid, make_head_neck, structures
 from phantoms.parameters import HeadNeckParameters

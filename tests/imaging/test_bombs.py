@@ -12,11 +12,11 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-from imaging.ct import SourceFile, read_ct
-from imaging.elements import MOST_INFLATED_BYTES
+from imaging.ct.pixels import read_hu
+from imaging.ct.raw_slice import read_raw
+from imaging.ct.series import SourceFile, read_ct
+from imaging.dicom.elements import MOST_INFLATED_BYTES
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.pixels import read_hu
-from imaging.raw_slice import read_raw
 from tests.imaging.ct_slices import part10, series, slice_dataset
 
 MOST_BYTES = 64 << 20

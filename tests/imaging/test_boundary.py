@@ -7,14 +7,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from imaging.boundary import AREA_SHARE, Field, decimated_contours, half_voxel_mm, smooth_contours
-from imaging.contours import PlanarContour, contours
-from imaging.crossings import in_contact
-from imaging.grid import Grid
-from imaging.hole_encoding import HoleEncoding
-from imaging.rasterise import rasterise
-from imaging.structure_set import GeometricType
-from imaging.volume import Mask
+from imaging.contours.boundary import (
+    AREA_SHARE,
+    ProbabilityField,
+    decimated_contours,
+    half_voxel_mm,
+    smooth_contours,
+)
+from imaging.contours.crossings import in_contact
+from imaging.contours.exact import PlanarContour, contours
+from imaging.contours.hole_encoding import HoleEncoding
+from imaging.contours.rasterise import rasterise
+from imaging.contours.structure_set import GeometricType
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 
 BOUNDED = settings(max_examples=40, deadline=None)
 MASKS = arrays(np.bool_, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9))
@@ -148,7 +154,7 @@ def test_a_probability_moves_the_edge_to_where_it_is_one_half() -> None:
     )
     lattice = grid(full.shape)
     (found,) = smooth_contours(
-        Mask.from_full(full), lattice, field=Field(crop_zyx=values, start_zyx=(0, 0, 0))
+        Mask.from_full(full), lattice, field=ProbabilityField(crop_zyx=values, start_zyx=(0, 0, 0))
     )
     index = lattice.index_zyx(found.points_lps)
     right = index[(index[:, 1] > 4) & (index[:, 1] < 7) & (index[:, 2] > 8)]
@@ -175,8 +181,8 @@ def test_a_probability_brings_the_outline_of_a_sphere_to_its_true_surface() -> N
 
     exact = off_surface_mm(contours(mask, lattice))
     blurred = off_surface_mm(smooth_contours(mask, lattice))
-    sent = Field.from_bytes(np.rint(probability * 255).astype(np.uint8), (0, 0, 0))
-    fields = (Field(crop_zyx=probability, start_zyx=(0, 0, 0)), sent)
+    sent = ProbabilityField.from_bytes(np.rint(probability * 255).astype(np.uint8), (0, 0, 0))
+    fields = (ProbabilityField(crop_zyx=probability, start_zyx=(0, 0, 0)), sent)
     guided = [off_surface_mm(smooth_contours(mask, lattice, field=field)) for field in fields]
     assert exact[0] > 0.15
     assert exact[1] < math.hypot(1.25, 0.75) / 2 + 0.01

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from imaging.contours import PlanarContour, contours
-from imaging.grid import Grid
-from imaging.rasterise import rasterise
-from imaging.volume import Mask
+from imaging.contours.exact import PlanarContour, contours
+from imaging.contours.rasterise import rasterise
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 
 STRAIGHT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 BOUNDED = settings(max_examples=150, deadline=None)

@@ -13,21 +13,21 @@ import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 
-from imaging.beside import make_capture, make_report, make_segmentation
 from imaging.character_sets import DEFINED_TERMS, codecs_of, terms_of
-from imaging.ct import CtSeries, SourceFile, read_ct
-from imaging.elements import Element, elements, open_stream
+from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.dicom.elements import Element, elements, open_stream
+from imaging.dicom.patient_study import wall_clock
 from imaging.errors import StructureSetNotWritable
-from imaging.export import RoiMask, export
-from imaging.gate import Finding, Severity, check, refusal
-from imaging.notice import Notice, notice_page, notice_structure_set
-from imaging.patient_study import wall_clock
-from imaging.profiles import PROFILES
-from imaging.rtstruct import write_structure_set
+from imaging.export.masks import RoiMask, export
+from imaging.export.profiles import PROFILES
+from imaging.outputs import make_capture, make_report, make_segmentation
+from imaging.outputs.failure_object import FailureReport, notice_page, notice_structure_set
+from imaging.rtstruct.writing import write_structure_set
 from imaging.structures import CATALOGUE
-from imaging.volume import Mask
-from tests.imaging.beside.requests import request as beside_request
+from imaging.validation import Finding, Severity, refusal, validate
+from imaging.volumes.volume import Mask
 from tests.imaging.ct_slices import part10, slice_dataset
+from tests.imaging.outputs.requests import request as beside_request
 from tests.imaging.structure_sets import CREATED, PRODUCER, SHAPE, ct_series, request, ring
 from tests.support.orthanc import PROGRAM, orthanc
 
@@ -145,7 +145,7 @@ def made(series: CtSeries, profile: str = "standard") -> tuple[bytes, tuple[Find
     rois = [RoiMask(structure=CATALOGUE["Larynx"], name="Larynx", mask=Mask.from_full(ring(3, 0)))]
     exported = export(request(series), rois, PROFILES[profile])
     data = write_structure_set(exported.request)
-    return data, check(data, PROFILES[profile], masks=exported.masks, series=series)
+    return data, validate(data, PROFILES[profile], masks=exported.masks, series=series)
 
 
 def printed(data: bytes, tag: str) -> bytes | None:
@@ -193,7 +193,7 @@ def test_dcmtk_reads_the_same_bytes_under_the_same_character_set(name: str) -> N
 @pytest.mark.parametrize("name", CASES)
 def test_a_failure_is_told_in_spite_of_it(name: str) -> None:
     values, _ = CASES[name]
-    notice = Notice(
+    notice = FailureReport(
         series=series_with(values), reason="none", producer=PRODUCER, job_uid="1", created=CREATED
     )
     for data in (notice_structure_set(notice, PROFILES["standard"]), notice_page(notice)):
@@ -212,7 +212,7 @@ def test_another_patient_is_still_refused() -> None:
     data, _ = made(series)
     rois = [RoiMask(structure=CATALOGUE["Larynx"], name="Larynx", mask=Mask.from_full(ring(3, 0)))]
     masks = export(request(series), rois, PROFILES["standard"]).masks
-    findings = check(data, PROFILES["standard"], masks=masks, series=other)
+    findings = validate(data, PROFILES["standard"], masks=masks, series=other)
     assert "patient" in {one.code for one in findings if one.severity is Severity.ERROR}
 
 

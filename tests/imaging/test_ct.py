@@ -8,7 +8,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from imaging.ct import SeriesCheck, SourceFile, check_series, read_ct, same_pixels
+from imaging.ct.series import SeriesCheck, SourceFile, check_series, read_ct, same_pixels
 from imaging.errors import ImageRefused, RefusalCode
 from tests.imaging.ct_slices import (
     FRAME,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaging.decimals import decimal_numbers
+from imaging.dicom.decimals import decimal_numbers
 
 PLAIN = st.decimals(allow_nan=False, allow_infinity=False, min_value=-99999, max_value=99999, places=5)
 ANY = st.floats(allow_nan=False, allow_infinity=False)

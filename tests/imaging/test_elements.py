@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, Sequence, dcmread, dcmwrite
 
-from imaging.elements import MalformedStream, elements, end_of, items, open_stream
+from imaging.ct.headers import parse_header
+from imaging.dicom.elements import MalformedStream, elements, end_of, items, open_stream
 from imaging.errors import ImageRefused, StructureSetUnreadable
-from imaging.headers import parse_header
-from imaging.rtstruct import read_structure_set, write_structure_set
+from imaging.rtstruct.writing import read_structure_set, write_structure_set
 from tests.imaging.ct_slices import part10, slice_dataset
 from tests.imaging.structure_sets import ct_series, request
 

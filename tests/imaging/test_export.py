@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from imaging.contours.hole_encoding import HoleEncoding
 from imaging.errors import StructureSetNotWritable
-from imaging.export import Change, Exported, RoiMask, What, export
-from imaging.gate import check
-from imaging.hole_encoding import HoleEncoding
-from imaging.profiles import PROFILES, Boundary, EmptyRois, ExportProfile, TransferSyntax
-from imaging.rtstruct import masks_on_grid, read_structure_set, write_structure_set
+from imaging.export.masks import ChangedProperty, Exported, ProfileChange, RoiMask, export
+from imaging.export.profiles import PROFILES, Boundary, EmptyRois, ExportProfile, TransferSyntax
+from imaging.rtstruct.writing import masks_on_grid, read_structure_set, write_structure_set
 from imaging.structures import CATALOGUE, InterpretedType, Structure
-from imaging.volume import Mask
+from imaging.validation import validate
+from imaging.volumes.volume import Mask
 from tests.imaging.structure_sets import SHAPE, ct_series, request, ring
 
 STANDARD, ECLIPSE = PROFILES["standard"], PROFILES["eclipse"]
@@ -79,7 +79,7 @@ def test_every_profile_passes_its_own_gate_and_reads_as_the_masks(
     chosen = dataclasses.replace(profile, holes=holes, transfer_syntax=syntax)
     ready = exported(chosen)
     data = write_structure_set(ready.request)
-    assert check(data, chosen, ready.masks, SERIES) == ()
+    assert validate(data, chosen, ready.masks, SERIES) == ()
     found = masks_on_grid(read_structure_set(data), SERIES)
     for number, full in enumerate(SHAPES.values(), 1):
         assert np.array_equal(found.by_number[number].full(SHAPE), full)
@@ -104,8 +104,8 @@ def _check_with_dciodvfy(data: bytes, folder: Path) -> None:
 def test_other_boundaries_pass_within_the_volume_tolerance(boundary: Boundary, holes: HoleEncoding) -> None:
     profile = dataclasses.replace(ECLIPSE, boundary=boundary, holes=holes, volume_tolerance=0.05)
     ready = exported(profile)
-    assert check(write_structure_set(ready.request), profile, ready.masks, SERIES) == ()
-    changes = [change for change in ready.changes if change.what is What.BOUNDARY]
+    assert validate(write_structure_set(ready.request), profile, ready.masks, SERIES) == ()
+    changes = [change for change in ready.changes if change.what is ChangedProperty.BOUNDARY]
     assert [change.roi for change in changes] == list(SHAPES)
     assert changes[0].why == f"the profile's boundary is {boundary}, tolerance 0.5 mm"
 
@@ -119,7 +119,7 @@ def test_xor_is_for_rois_with_holes_only() -> None:
 def test_the_standard_changes_nothing_but_equal_names() -> None:
     ready = exported(STANDARD)
     assert [(c.roi, c.what, c.before, c.after) for c in ready.changes] == [
-        ("tube", What.NAME, "tube", "tube2")
+        ("tube", ChangedProperty.NAME, "tube", "tube2")
     ]
 
 
@@ -133,9 +133,9 @@ def test_names_are_shortened_with_their_side_and_the_whole_name_described() -> N
         "tube2",
     ]
     assert ready.request.rois[0].description == "Musculus_constrictor_pharyngis_Left. By a model."
-    assert ready.changes[0] == Change(
+    assert ready.changes[0] == ProfileChange(
         roi="Musculus_constrictor_pharyngis_Left",
-        what=What.NAME,
+        what=ChangedProperty.NAME,
         before="Musculus_constrictor_pharyngis_Left",
         after="Musculus_co_Left",
         why="the destination takes names of at most 16 ASCII characters, unique without regard to case; "
@@ -166,7 +166,7 @@ def test_empty_rois_are_left_out_or_kept() -> None:
     given = rois({"Full": ring(), "Empty": np.zeros(SHAPE, np.bool_)})
     left_out = exported(ECLIPSE, given)
     assert [roi.name for roi in left_out.request.rois] == ["Full"]
-    assert [(c.roi, c.what) for c in left_out.changes] == [("Empty", What.LEFT_OUT)]
+    assert [(c.roi, c.what) for c in left_out.changes] == [("Empty", ChangedProperty.LEFT_OUT)]
     keep = dataclasses.replace(ECLIPSE, empty_rois=EmptyRois.KEEP)
     kept = exported(keep, given)
     data = write_structure_set(kept.request)
@@ -174,8 +174,8 @@ def test_empty_rois_are_left_out_or_kept() -> None:
         ("Full", 2),
         ("Empty", 0),
     ]
-    assert check(data, keep, kept.masks, SERIES) == ()
-    assert [finding.code for finding in check(data, ECLIPSE, kept.masks, SERIES)] == ["roi-empty"]
+    assert validate(data, keep, kept.masks, SERIES) == ()
+    assert [finding.code for finding in validate(data, ECLIPSE, kept.masks, SERIES)] == ["roi-empty"]
     with pytest.raises(StructureSetNotWritable, match="every mask is empty"):
         exported(ECLIPSE, given[1:])
 
@@ -206,6 +206,6 @@ def test_label_and_descriptions_follow_their_patterns_and_are_cut() -> None:
     assert ready.request.description == "eclipse: Contoured by a model."
     assert ready.request.series_description == "Lodz CN hn_oar"
     told = {c.what: (c.roi, c.before, c.after) for c in ready.changes if not c.roi}
-    assert told[What.LABEL] == ("", "CN hn_oar", "hn_oar v3 202603")
-    assert What.DESCRIPTION in told
-    assert What.SERIES_DESCRIPTION in told
+    assert told[ChangedProperty.LABEL] == ("", "CN hn_oar", "hn_oar v3 202603")
+    assert ChangedProperty.DESCRIPTION in told
+    assert ChangedProperty.SERIES_DESCRIPTION in told

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from imaging.contours.hole_encoding import HoleEncoding
+from imaging.contours.rasterise import rasterise
 from imaging.errors import StructureSetNotWritable
-from imaging.export_contours import cleaned, polygons
-from imaging.grid import Grid
-from imaging.hole_encoding import HoleEncoding
-from imaging.profiles import PROFILES, Boundary, ExportProfile
-from imaging.rasterise import rasterise
-from imaging.volume import Mask
+from imaging.export.contours import cleaned, polygons
+from imaging.export.profiles import PROFILES, Boundary, ExportProfile
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 
 ECLIPSE = PROFILES["eclipse"]
 

@@ -3,7 +3,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imaging.errors import StructureSetNotWritable
-from imaging.export_names import assigned_names, marks_of, plain, shortened, tidy
+from imaging.export.names import assigned_names, marks_of, plain, shortened, tidy
 
 WORDS = st.sampled_from(
     [

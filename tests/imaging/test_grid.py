@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from imaging.grid import Grid
+from imaging.volumes.grid import Grid
 
 GRID = Grid(
     shape_zyx=(2, 3, 4),

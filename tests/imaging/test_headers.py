@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from imaging.ct.headers import parse_header
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.headers import parse_header
 from tests.imaging.ct_slices import part10, slice_dataset, with_text
 
 STORED = np.zeros((3, 4), np.int16)

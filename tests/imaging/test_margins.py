@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from imaging.grid import Grid
-from imaging.margins import Margin, contract, expand, is_cut, keep_away, keep_inside, ring
-from imaging.volume import Mask
+from imaging.masks.margins import Margin, contract, expand, is_cut, keep_away, keep_inside, ring
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 from tests.imaging.small_masks import POSITIONS, block, grid, mask, voxels
 
 SHAPE = (9, 13, 11)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from imaging.margins import Margin, contract, expand
-from imaging.morphology import (
+from imaging.masks.margins import Margin, contract, expand
+from imaging.masks.morphology import (
     intersection,
     largest_pieces,
     smoothed,
@@ -12,7 +12,7 @@ from imaging.morphology import (
     without_holes_in_volume,
     without_pieces_below,
 )
-from imaging.volume import Mask
+from imaging.volumes.volume import Mask
 from tests.imaging.small_masks import block, grid, mask, voxels
 
 SHAPE = (7, 9, 11)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from imaging.grid import Grid, Vector
-from imaging.orientation import canonical, canonical_grid, canonical_masks, restore, restore_array
-from imaging.volume import Mask, Masks, Volume
+from imaging.volumes.grid import Grid, Vector
+from imaging.volumes.orientation import canonical, canonical_grid, canonical_masks, restore, restore_array
+from imaging.volumes.volume import Mask, Masks, Volume
 from tests.imaging.small_masks import POSITIONS, L, P, S
 
 

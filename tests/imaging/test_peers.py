@@ -10,13 +10,13 @@ import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from imaging.ct import CtSeries, SourceFile, read_ct
-from imaging.export import RoiMask, export
-from imaging.grid import Grid
-from imaging.profiles import PROFILES
-from imaging.rtstruct import masks_on_grid, read_structure_set, write_structure_set
+from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.export.masks import RoiMask, export
+from imaging.export.profiles import PROFILES
+from imaging.rtstruct.writing import masks_on_grid, read_structure_set, write_structure_set
 from imaging.structures import CATALOGUE
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 from tests.imaging.ct_slices import part10, slice_dataset
 from tests.imaging.small_masks import POSITIONS
 from tests.imaging.structure_sets import request

@@ -3,9 +3,9 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from imaging.ct.pixels import AIR_HU, read_hu
+from imaging.ct.raw_slice import read_raw
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.pixels import AIR_HU, read_hu
-from imaging.raw_slice import read_raw
 from tests.imaging.ct_slices import big_endian, compressed, part10, slice_dataset
 
 

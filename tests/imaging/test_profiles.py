@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from imaging.hole_encoding import HoleEncoding
-from imaging.profiles import PROFILES, Boundary, Characters, ExportProfile, TransferSyntax
+from imaging.contours.hole_encoding import HoleEncoding
+from imaging.export.profiles import PROFILES, Boundary, Characters, ExportProfile, TransferSyntax
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
 

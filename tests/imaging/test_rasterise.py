@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from imaging.contours import PlanarContour
-from imaging.grid import Grid
-from imaging.rasterise import rasterise
+from imaging.contours.exact import PlanarContour
+from imaging.contours.rasterise import rasterise
+from imaging.volumes.grid import Grid
 
 GRID = Grid(
     shape_zyx=(3, 6, 8),

@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imaging.ct import SourceFile, read_ct
-from imaging.elements import MalformedStream
-from imaging.export import RoiMask, export
-from imaging.gate import Severity, check
-from imaging.gate.findings import Log
-from imaging.gate.modules import is_structure_set
-from imaging.gate.tree import read_document
-from imaging.gate.volumes import differing_voxels
-from imaging.grid import Grid
-from imaging.profiles import PROFILES
-from imaging.rtstruct import masks_on_grid, read_structure_set, write_structure_set
-from imaging.stated_volume import compare_volume
+from imaging.ct.series import SourceFile, read_ct
+from imaging.dicom.elements import MalformedStream
+from imaging.export.masks import RoiMask, export
+from imaging.export.profiles import PROFILES
+from imaging.rtstruct.stated_volume import compare_volume
+from imaging.rtstruct.writing import masks_on_grid, read_structure_set, write_structure_set
 from imaging.structures import CATALOGUE
+from imaging.validation import Severity, validate
+from imaging.validation.findings import FindingLog
+from imaging.validation.modules import is_structure_set
+from imaging.validation.tree import read_document
+from imaging.validation.volumes import differing_voxels
+from imaging.volumes.grid import Grid
 from tests.imaging.structure_sets import request
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -62,7 +62,7 @@ def matching(source: str, pattern: str) -> list[bytes]:
 
 def is_rtstruct(data: bytes) -> bool:
     try:
-        return is_structure_set(read_document(data, Log()))
+        return is_structure_set(read_document(data, FindingLog()))
     except MalformedStream:
         return False
 
@@ -96,7 +96,9 @@ def test_it_goes_through_a_file_of_ours_unchanged_for_every_profile(name: str) -
     for profile in PROFILES.values():
         exported = export(request(series), rois, profile)
         written = write_structure_set(exported.request)
-        errors = [f for f in check(written, profile, exported.masks, series) if f.severity is Severity.ERROR]
+        errors = [
+            f for f in validate(written, profile, exported.masks, series) if f.severity is Severity.ERROR
+        ]
         assert errors == []
         back = masks_on_grid(read_structure_set(written), series).by_number
         assert [differing_voxels(roi.mask, back[k]) for k, roi in enumerate(rois, 1)] == [0] * len(rois)

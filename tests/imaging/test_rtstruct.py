@@ -10,9 +10,9 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from imaging.contours import PlanarContour
+from imaging.contours.exact import PlanarContour
 from imaging.errors import StructureSetNotWritable
-from imaging.rtstruct import RoiContours, masks_on_grid, read_structure_set, write_structure_set
+from imaging.rtstruct.writing import RoiContours, masks_on_grid, read_structure_set, write_structure_set
 from imaging.structures import CATALOGUE
 from tests.imaging.structure_sets import CREATED, PRODUCER, ct_series, no_names, request, ring
 

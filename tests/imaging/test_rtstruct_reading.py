@@ -7,7 +7,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from imaging.errors import StructureSetUnreadable
-from imaging.rtstruct import (
+from imaging.rtstruct.writing import (
     GeometricType,
     StructureSet,
     masks_on_grid,

@@ -9,12 +9,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from imaging.ct import CtSeries, SourceFile, read_ct
-from imaging.elements import MalformedStream, elements, open_stream
+from imaging.ct.pixels import pixel_format, read_hu
+from imaging.ct.raw_slice import read_raw
+from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.dicom.elements import MalformedStream, elements, open_stream
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.pixels import pixel_format, read_hu
-from imaging.raw_slice import read_raw
-from imaging.rtstruct import masks_on_grid, read_structure_set, write_structure_set
+from imaging.rtstruct.writing import masks_on_grid, read_structure_set, write_structure_set
 from tests.imaging.structure_sets import request
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

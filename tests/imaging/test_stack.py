@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imaging.ct.gaps import numbering_doubt
+from imaging.ct.headers import SliceHeader
+from imaging.ct.stack import check_stack
 from imaging.errors import ImageRefused, RefusalCode
-from imaging.gaps import numbering_doubt
-from imaging.headers import SliceHeader
-from imaging.stack import check_stack
 
 FIRST = SliceHeader(
     name="",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from imaging.stated_volume import VolumeComparison, compare_volume
-from imaging.structure_set import GeometricType, ReadContour
+from imaging.contours.structure_set import GeometricType, ReadContour
+from imaging.rtstruct.stated_volume import VolumeComparison, compare_volume
 
 
 def contour(points_xy: ArrayLike, z: float) -> ReadContour:

@@ -1,7 +1,8 @@
 import pytest
 
 from imaging.structure_matching import How, match
-from imaging.structures import CATALOGUE, Code
+from imaging.structures import Code
+from tests.support.models import HN_CODES
 
 
 def fma(value: str) -> Code:
@@ -36,22 +37,22 @@ def fma(value: str) -> Code:
     ],
 )
 def test_names_mean_structures_of_their_side(name: str, code: str | None, how: How) -> None:
-    found = match(name, None, tuple(CATALOGUE))
+    found = match(name, None, HN_CODES)
     assert (found.code, found.how) == (code, how)
 
 
 def test_a_code_tells_what_a_name_does_not() -> None:
-    assert match("Myel.", fma("7647"), tuple(CATALOGUE)).how is How.CODE
-    assert match("Myel._5mm", fma("7647"), tuple(CATALOGUE)).code is None, "a number: derived from it"
+    assert match("Myel.", fma("7647"), HN_CODES).how is How.CODE
+    assert match("Myel._5mm", fma("7647"), HN_CODES).code is None, "a number: derived from it"
 
 
 def test_a_code_never_changes_the_side() -> None:
-    assert match("Speicheldr_re", fma("59798"), tuple(CATALOGUE)).code is None
-    assert match("Parotid_R", fma("59798"), tuple(CATALOGUE)).how is How.DISPUTED
+    assert match("Speicheldr_re", fma("59798"), HN_CODES).code is None
+    assert match("Parotid_R", fma("59798"), HN_CODES).how is How.DISPUTED
 
 
 def test_a_name_against_its_code_is_for_a_person() -> None:
-    found = match("Myelon", fma("9680"), tuple(CATALOGUE))
+    found = match("Myelon", fma("9680"), HN_CODES)
     assert (found.code, found.how, found.is_certain) == ("SpinalCord", How.DISPUTED, False)
 
 

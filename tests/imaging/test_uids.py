@@ -1,6 +1,6 @@
 import pytest
 
-from imaging.uids import derived_uid
+from imaging.dicom.uids import derived_uid
 
 
 def test_the_same_parts_make_the_same_uid() -> None:

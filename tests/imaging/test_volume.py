@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from imaging.grid import Grid
-from imaging.volume import Mask, Volume, bounding_box
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask, Volume, bounding_box
 
 GRID = Grid(
     shape_zyx=(2, 3, 4),

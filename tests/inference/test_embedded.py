@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.child import children_of, is_running
+from inference.child_process import children_of, is_running
 from inference.client import TritonClient
 from inference.embedded import EmbeddedTriton
 from inference.errors import ServerNotStarted

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from imaging.anatomy import Region, RegionEstimate
+from inference.contract.plausibility import Plausibility
 from inference.judgement import Finding, judge, region_finding
-from inference.plausibility import Plausibility
 from tests.inference.limits import limits_document, placement, structure_document
 
 LIMITS = Plausibility.model_validate(limits_document())

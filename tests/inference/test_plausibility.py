@@ -5,25 +5,25 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from inference.plausibility import Plausibility, StructureLimits
-from inference.spec import ModelSpec
+from inference.contract import ModelContract
+from inference.contract.plausibility import Plausibility, StructureLimits
 from tests.inference.limits import limits_document, structure_document
-from tests.support.models import model_spec, spec_document
+from tests.support.models import contract_document, model_contract
 
 
 def test_a_contract_with_limits_is_read_and_written_alike() -> None:
-    document = spec_document("one", ("A", "B"), plausibility=limits_document())
-    spec = ModelSpec.model_validate(document)
-    assert spec.plausibility is not None
-    assert Plausibility.model_validate(spec.plausibility.model_dump(mode="json")) == spec.plausibility
-    limits = spec.plausibility.of("A")
+    document = contract_document("one", ("A", "B"), plausibility=limits_document())
+    contract = ModelContract.model_validate(document)
+    assert contract.plausibility is not None
+    assert Plausibility.model_validate(contract.plausibility.model_dump(mode="json")) == contract.plausibility
+    limits = contract.plausibility.of("A")
     assert isinstance(limits, StructureLimits)
     assert limits.volume_cc == (10, 50)
-    assert spec.plausibility.of("C") is None
+    assert contract.plausibility.of("C") is None
 
 
 def test_a_contract_without_limits_is_accepted() -> None:
-    assert model_spec().plausibility is None
+    assert model_contract().plausibility is None
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_limits_that_contradict_themselves_are_refused(change: dict[str, Any], s
 
 
 def test_limits_for_a_structure_that_the_model_does_not_have_are_refused() -> None:
-    document = spec_document("one", ("A",), plausibility=limits_document())
+    document = contract_document("one", ("A",), plausibility=limits_document())
     with pytest.raises(ValidationError, match="plausibility has limits for B"):
-        ModelSpec.model_validate(document)
+        ModelContract.model_validate(document)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from inference.contract import ModelStructure
 from inference.postprocess import finished, kept_pieces, remarks, without_holes
-from inference.spec import StructureSpec
 
-ONE = StructureSpec(code="One")
-SEVERAL = StructureSpec(code="Several", single_piece=False, smallest_piece_cc=0.004)
+ONE = ModelStructure(code="One")
+SEVERAL = ModelStructure(code="Several", single_piece=False, smallest_piece_cc=0.004)
 
 
 def pieces() -> np.ndarray:
@@ -44,7 +44,7 @@ def test_holes_are_filled_slice_by_slice_and_bays_are_not() -> None:
     filled = without_holes(mask)
     assert filled[0, 2, 2]
     assert np.array_equal(filled[1], mask[1])
-    keep = StructureSpec(code="Ring", fill_holes=False)
+    keep = ModelStructure(code="Ring", fill_holes=False)
     assert np.array_equal(finished(mask, keep, voxel_mm3=1.0), mask)
 
 
@@ -58,5 +58,5 @@ def test_holes_are_filled_slice_by_slice_and_bays_are_not() -> None:
     ],
 )
 def test_remarks(volume_cc: float, first: bool, last: bool, expected: tuple[str, ...]) -> None:
-    structure = StructureSpec(code="Cord", usual_cc=(8, 60))
+    structure = ModelStructure(code="Cord", usual_cc=(8, 60))
     assert remarks(structure, volume_cc=volume_cc, touches_first=first, touches_last=last) == expected

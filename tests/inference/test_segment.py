@@ -5,24 +5,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from imaging.orientation import canonical
-from imaging.volume import Volume
+from imaging.volumes.orientation import canonical
+from imaging.volumes.volume import Volume
 from inference.client import Prediction, TritonClient
+from inference.contract import ModelContract
 from inference.embedded import EmbeddedTriton
 from inference.errors import ModelFailed
 from inference.segment import segment
-from inference.spec import ModelSpec
-from tests.support.models import model_spec
+from tests.support.models import model_contract
 from tests.support.volumes import PRONE_FEET_FIRST, UPRIGHT, air, volume
 
-SPEC = model_spec(codes=("Left", "Absent"))
+SPEC = model_contract(codes=("Left", "Absent"))
 
 
 @dataclass(frozen=True)
 class SeesTheLeft:
     """Answers, for a canonical CT: 'Left' is what is above 0 HU in the half of the larger column indices."""
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:  # noqa: ARG002 - the protocol's
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:  # noqa: ARG002 - the protocol's
         planes = (volume.array_zyx > 0)[None].astype(np.uint8)
         planes[..., : planes.shape[-1] // 2] = 0
         return Prediction(planes=planes, mean_probability=np.array([0.75, 0.0], np.float32))
@@ -32,7 +32,7 @@ class SeesTheLeft:
 class Answers:
     prediction: Prediction
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:  # noqa: ARG002 - the protocol's
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:  # noqa: ARG002 - the protocol's
         return self.prediction
 
 
@@ -103,11 +103,11 @@ def test_a_real_server_finds_what_lies_on_one_side_of_a_turned_patient(triton: E
     array[9:11, 15:19, 20:31] = 1008
     ct = volume(array, axes_lps=PRONE_FEET_FIRST)
     with TritonClient(triton.url, shared_memory=True, timeout_s=30) as client:
-        result = segment(ct, model_spec(), client)
-        turned = client.infer(model_spec(), canonical(ct))
+        result = segment(ct, model_contract(), client)
+        turned = client.infer(model_contract(), canonical(ct))
     assert np.array_equal(result.masks.by_code["A"].full(array.shape), array == 1000)
     assert np.array_equal(result.masks.by_code["I"].full(array.shape), array == 1008)
     assert turned.planes[0][9:11, 16:19, 4:9].all()
     array[0, 0, 0] = 2003  # the model's order to answer with a slice too few
     with TritonClient(triton.url, shared_memory=True, timeout_s=30) as client, pytest.raises(ModelFailed):
-        segment(volume(array), model_spec(), client)
+        segment(volume(array), model_contract(), client)

@@ -6,8 +6,8 @@ from itertools import count
 import psycopg
 import pytest
 
-from imaging.ct import SourceFile
-from imaging.volume import Masks
+from imaging.ct.series import SourceFile
+from imaging.volumes.volume import Masks
 from inference.ports import free_ports
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity

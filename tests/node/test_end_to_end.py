@@ -12,11 +12,11 @@ import pytest
 from pydicom import dcmread
 
 from evaluation.overlap import dice
-from imaging.ct import SourceFile, read_ct
-from imaging.rtstruct_reading import read_structure_set
-from imaging.structure_masks import masks_on_grid
+from imaging.ct.series import SourceFile, read_ct
+from imaging.rtstruct.masks import masks_on_grid
+from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
-from imaging.volume import Masks
+from imaging.volumes.volume import Masks
 from inference.ports import free_ports
 from service.demo.peers import send_series
 from service.store import JobState

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from imaging.ct import SourceFile
+from imaging.ct.series import SourceFile
 from service.demo.peers import send_series
 from service.store import EventKind, JobState, JobStatus
 from tests.support.node import Node, Tps

@@ -12,7 +12,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from imaging.ct import SourceFile, read_ct
+from imaging.ct.series import SourceFile, read_ct
 from imaging.errors import ImageRefused, RefusalCode
 from phantoms.dicom import CtExport, SliceOrder, ct_files, write_ct
 from phantoms.dicom_modules import Identity

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from imaging.grid import Grid
-from phantoms.geometry import Ball, CornerMark, Cuboid, Ring, geometry_phantom, marked_solids, uneven_grid
+from imaging.volumes.grid import Grid
+from phantoms.geometry import Ball, CornerMark, Cuboid, TubeWall, geometry_phantom, marked_solids, uneven_grid
 
 GRID = Grid(
     shape_zyx=(3, 5, 6),
@@ -15,7 +15,7 @@ GRID = Grid(
 )
 
 
-def voxels(grid: Grid, solid: Cuboid | Ball | Ring | CornerMark) -> set[tuple[int, ...]]:
+def voxels(grid: Grid, solid: Cuboid | Ball | TubeWall | CornerMark) -> set[tuple[int, ...]]:
     mask = geometry_phantom(grid, {"it": solid}).masks.by_code["it"].full(grid.shape_zyx)
     return {tuple(int(i) for i in at) for at in np.argwhere(mask)}
 
@@ -32,7 +32,9 @@ def test_a_ball_of_two_millimetres_is_a_cross() -> None:
 
 
 def test_a_ring_has_a_hole() -> None:
-    found = voxels(GRID, Ring(centre=(13.0, -16.0, 103.0), inner_mm=1.5, outer_mm=2.0, half_height_mm=1.0))
+    found = voxels(
+        GRID, TubeWall(centre=(13.0, -16.0, 103.0), inner_mm=1.5, outer_mm=2.0, half_height_mm=1.0)
+    )
     assert found == {(1, 2, 1), (1, 2, 5), (1, 1, 3), (1, 3, 3)}
 
 

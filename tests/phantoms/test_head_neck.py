@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from imaging.grid import Grid
 from imaging.structures import CATALOGUE
-from imaging.volume import Mask
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 from phantoms.head_neck import STRUCTURES, anatomy, head_neck_grid, make_head_neck, structures
 from phantoms.parameters import HeadNeckParameters
 from phantoms.phantom import Phantom

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phantoms.composed import Cut, Grown, Mirrored, Union, pair
+from phantoms.composed import Difference, Grown, Mirrored, Union, pair
 from phantoms.sections import Loft, Ribbon
-from phantoms.shapes import Above, Box, Ellipsoid, Shape, Slab, Stripes, Tube
+from phantoms.shapes import Above, BoundingBox, Ellipsoid, Shape, Slab, Stripes, Tube
 
 
 def at(shape: Shape, *points: tuple[float, float, float]) -> list[float]:
@@ -43,8 +43,8 @@ def test_a_balls_distance_is_exact() -> None:
         (Ellipsoid(centre=(1, 2, 3), semi=(6, 8, 10), turn_z_deg=30, turn_x_deg=-20), 4 / 3 * np.pi * 480),
         (Tube(points=((0, 0, 0), (0, 0, 30)), radii=(4, 4)), np.pi * 16 * 30 + 4 / 3 * np.pi * 64),
         (COLUMN, np.pi * 40 * 40),
-        (Cut(of=BALL, within=(Above(height=5, slope_y=0),)), 2 / 3 * np.pi * 1000),
-        (Cut(of=BALL, without=(Slab(low_z=5),)), 2 / 3 * np.pi * 1000),
+        (Difference(of=BALL, within=(Above(height=5, slope_y=0),)), 2 / 3 * np.pi * 1000),
+        (Difference(of=BALL, without=(Slab(low_z=5),)), 2 / 3 * np.pi * 1000),
         (Grown(of=BALL, mm=2), 4 / 3 * np.pi * 1728),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_mirror_image_changes_left_and_right(point: tuple[float, float, float]
     assert at(left, point) == pytest.approx(at(right, mirrored), abs=1e-4)
 
 
-@pytest.mark.parametrize("shape", [BALL, COLUMN, Grown(of=BALL, mm=3), Cut(of=BALL, within=(COLUMN,))])
+@pytest.mark.parametrize("shape", [BALL, COLUMN, Grown(of=BALL, mm=3), Difference(of=BALL, within=(COLUMN,))])
 def test_nothing_of_a_shape_lies_outside_its_box(shape: Shape) -> None:
     rng = np.random.default_rng(1)
     x, y, z = rng.uniform(-60, 60, (3, 20000)).astype(np.float32)
@@ -114,6 +114,6 @@ def test_nothing_of_a_shape_lies_outside_its_box(shape: Shape) -> None:
 
 
 def test_boxes_join_and_meet() -> None:
-    one, other = Box(low=(0, 0, 0), high=(2, 2, 2)), Box(low=(1, -1, 1), high=(3, 1, 3))
-    assert one.joined(other) == Box(low=(0, -1, 0), high=(3, 2, 3))
-    assert one.met(other) == Box(low=(1, 0, 1), high=(2, 1, 2))
+    one, other = BoundingBox(low=(0, 0, 0), high=(2, 2, 2)), BoundingBox(low=(1, -1, 1), high=(3, 1, 3))
+    assert one.joined(other) == BoundingBox(low=(0, -1, 0), high=(3, 2, 3))
+    assert one.met(other) == BoundingBox(low=(1, 0, 1), high=(2, 1, 2))

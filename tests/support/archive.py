@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaging.ct import SourceFile
+from imaging.ct.series import SourceFile
 from inference.ports import free_port
 from service.config import Peer, Settings, load_settings
 from service.scu.client import Scu
 from service.scu.outcome import Sent
-from service.store import Database, JobBook
+from service.store import Database, JobRepository
 from service.wiring.receive import receive
 from tests.support.node import until
 from tests.support.orthanc import orthanc
@@ -24,7 +24,7 @@ class Site:
 
     settings: Settings
     settings_file: Path
-    book: JobBook
+    book: JobRepository
 
     @property
     def peer(self) -> Peer:
@@ -92,7 +92,7 @@ def _node_beside(folder: Path, port: int, archive_aet: str, archive_port: int) -
     try:
         _wait_until_it_answers("CONTOURNODE", port)
         database = Database(settings.database_url)
-        yield Site(settings=settings, settings_file=file, book=JobBook(database))
+        yield Site(settings=settings, settings_file=file, book=JobRepository(database))
         database.close()
     finally:
         stop.set()

@@ -6,18 +6,18 @@ from datetime import timedelta
 
 from service.store import (
     ClaimedJob,
+    CloseOutcome,
+    ContouringOrder,
     Database,
-    JobBook,
+    InstanceRecorder,
+    JobRepository,
     JobState,
     OpenJob,
-    Order,
     Outbox,
-    Outcome,
-    Parcel,
+    OutputFile,
     ReceivedInstance,
-    Recorder,
-    Sealed,
-    SeriesDesk,
+    RecordOutcome,
+    SeriesRepository,
     StoredFile,
     WorkQueue,
 )
@@ -25,6 +25,7 @@ from tests.support.clock import ManualClock
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+STUDY = "1.2.3"
 SERIES = "1.2.3.7"
 
 
@@ -38,6 +39,7 @@ def received(
     number: int = 1,
     *,
     series: str = SERIES,
+    study: str = STUDY,
     calling: str = "SCANNER",
     called: str = "CONTOURNODE",
     content: str = "pixels",
@@ -48,7 +50,7 @@ def received(
         sop_instance_uid=uid,
         sop_class_uid=sop_class,
         series_uid=series,
-        study_uid="1.2.3",
+        study_uid=study,
         modality="CT" if sop_class == CT else "RTDOSE",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         calling_aet=calling,
@@ -64,15 +66,15 @@ class Node:
 
     database: Database
     clock: ManualClock
-    recorder: Recorder
+    recorder: InstanceRecorder
 
     def __post_init__(self) -> None:
-        self.series = SeriesDesk(self.database)
+        self.series = SeriesRepository(self.database)
         self.work = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
-        self.book = JobBook(self.database)
+        self.book = JobRepository(self.database)
 
-    def receive(self, *instances: ReceivedInstance) -> list[Outcome]:
+    def receive(self, *instances: ReceivedInstance) -> list[RecordOutcome]:
         return [self.recorder.record(instance) for instance in instances]
 
     def only_open(self) -> OpenJob:
@@ -81,10 +83,10 @@ class Node:
 
     def seal(
         self, job: OpenJob | None = None, *, priority: int = 50, rule: str = "hn", version: int = 1
-    ) -> Sealed:
+    ) -> CloseOutcome:
         seen = self.only_open() if job is None else job
         return self.series.seal(
-            seen, Order(rule=rule, model="hn_oar", model_version=version, priority=priority)
+            seen, ContouringOrder(rule=rule, model="hn_oar", model_version=version, priority=priority)
         )
 
     def claim(self, worker: str = "w1", *, lease_s: float = 60, max_attempts: int = 3) -> ClaimedJob | None:
@@ -97,7 +99,7 @@ class Node:
 
     def finish(self, claim: ClaimedJob, *destinations: str) -> bool:
         file = stored_file(f"2.25.{claim.id}")
-        parcels = [Parcel(destination=name, file=file) for name in destinations or ("tps",)]
+        parcels = [OutputFile(destination=name, file=file) for name in destinations or ("tps",)]
         return self.work.finish(claim, parcels=parcels)
 
     def job_in(self, state: JobState, *, series: str = SERIES) -> int:
@@ -110,7 +112,7 @@ class Node:
 
 
 def _sealed(node: Node, job: OpenJob) -> None:
-    assert node.seal(job) is Sealed.QUEUED
+    assert node.seal(job) is CloseOutcome.QUEUED
 
 
 def _running(node: Node, job: OpenJob) -> ClaimedJob:
@@ -153,6 +155,9 @@ _WAYS = {
     JobState.DELIVERING: _delivering,
     JobState.DONE: _done,
     JobState.REFUSED: lambda node, job: node.series.refuse(job, "no rule matches"),
+    JobState.NOTHING_TO_CONTOUR: lambda node, job: node.series.nothing_to_contour(
+        job, "nothing to contour: 2 localizers"
+    ),
     JobState.FAILED: _failed,
     JobState.PARKED: _parked,
     JobState.CANCELLED: lambda node, job: node.book.cancel(job.id),

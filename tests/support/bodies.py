@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.grid import Grid
-from imaging.volume import Volume
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Volume
 
 SPACING = (5.0, 4.0, 4.0)
 SHAPE_YX = (90, 140)

@@ -1,47 +1,60 @@
-"""Specs of models that tests talk to or run without a network."""
+"""Contracts of models that tests talk to or run without a network."""
 
 from typing import Any
 
-from inference.spec import ModelSpec
+from inference.contract import ModelContract
+
+HN_CODES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus")
 
 
-def spec_document(
+def contract_document(
     name: str = "moody", codes: tuple[str, ...] = tuple("ABCDEFGHI"), **changes: Any
 ) -> dict[str, Any]:
-    """A spec.json that is accepted; ``changes`` replace whole top-level entries."""
+    """A contract.json that is accepted; ``changes`` replace whole top-level entries."""
     return {
+        "format": 1,
         "name": name,
         "version": 1,
         "description": "for tests",
+        "body_region": "head_neck",
+        "inputs": [{"modality": "CT", "intensities": "HU"}],
         "structures": [{"code": code} for code in codes],
-        "network": {
-            "architecture": "compact_unet3d",
-            "parameters": {"out_channels": len(codes), "channels": [4, 6, 8, 8]},
-        },
-        "pipeline": {
-            "windows_hu": [[-160.0, 240.0], [-1000.0, 1500.0]],
-            "tile_zyx": [16, 16, 16],
-            "voxels": {
-                "accepted_in_plane_mm": [3.4, 5.5],
-                "accepted_slice_mm": [1.9, 3.4],
-                "in_plane_mm": 4.0,
-                "slice_mm": 2.5,
+        "licence": "none",
+        "citation": "none",
+        "provenance": {"data": "none", "split": "none", "validation": "none"},
+        "checksums": {"weights.safetensors": "0" * 64},
+        "runtime": {
+            "kind": "native",
+            "networks": {
+                "network": {
+                    "architecture": "compact_unet3d",
+                    "parameters": {"out_channels": len(codes), "channels": [4, 6, 8, 8]},
+                }
             },
-        },
-        "provenance": {
-            "data": "none",
-            "split": "none",
-            "licence": "none",
-            "citation": "none",
-            "weights_sha256": "0" * 64,
-            "steps": 0,
-            "training_s": 0.0,
-            "validation": "none",
+            "pipeline": {
+                "name": "whole_volume_tiles",
+                "windows_hu": [[-160.0, 240.0], [-1000.0, 1500.0]],
+                "tile_zyx": [16, 16, 16],
+                "voxels": {
+                    "accepted_in_plane_mm": [3.4, 5.5],
+                    "accepted_slice_mm": [1.9, 3.4],
+                    "in_plane_mm": 4.0,
+                    "slice_mm": 2.5,
+                },
+            },
         },
         **changes,
     }
 
 
-def model_spec(name: str = "moody", codes: tuple[str, ...] = tuple("ABCDEFGHI"), **changes: Any) -> ModelSpec:
+def native_runtime(codes: tuple[str, ...] = tuple("ABCDEFGHI"), **pipeline: Any) -> dict[str, Any]:
+    """The runtime of such a contract with other values of its pipeline."""
+    runtime = contract_document(codes=codes)["runtime"]
+    return {**runtime, "pipeline": {**runtime["pipeline"], **pipeline}}
+
+
+def model_contract(
+    name: str = "moody", codes: tuple[str, ...] = tuple("ABCDEFGHI"), **changes: Any
+) -> ModelContract:
     """The same, validated."""
-    return ModelSpec.model_validate(spec_document(name, codes, **changes))
+    return ModelContract.model_validate(contract_document(name, codes, **changes))

@@ -19,7 +19,7 @@ from pynetdicom.sop_class import RTStructureSetStorage, Verification
 
 from service.config import load_settings
 from service.demo.node import ENDED
-from service.store import Database, JobBook, JobState, JobStatus
+from service.store import Database, JobRepository, JobState, JobStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRITON_ENVIRONMENT = REPOSITORY / ".venv-triton"
@@ -126,9 +126,9 @@ class Node:
         return all(role in running for role in ROLES) and self._listens()
 
     @contextmanager
-    def book(self) -> Iterator[JobBook]:
+    def book(self) -> Iterator[JobRepository]:
         database = Database(load_settings(self.settings_file, {}).database_url)
-        yield JobBook(database)
+        yield JobRepository(database)
         database.close()
 
     def jobs(self, series_uid: str) -> list[JobStatus]:

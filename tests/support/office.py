@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from service.config import Destination, Peer, SendSettings, Settings, WebDestination
-from service.send.loop import run_sender
+from service.send.dispatcher import run_sender
 from service.store import (
     Clock,
+    ContouringOrder,
     Database,
     FileStore,
-    JobBook,
+    InstanceRecorder,
+    JobRepository,
     JobState,
-    Order,
     Outbox,
-    Parcel,
+    OutputFile,
     ReceivedInstance,
-    Recorder,
-    SeriesDesk,
+    SeriesRepository,
     WorkQueue,
     upgrade,
     utc_now,
@@ -37,8 +37,8 @@ class Office:
         upgrade(f"sqlite:///{self.path}")
         self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1, clock=clock)
         self.files = FileStore(root / "store")
-        self.book = JobBook(self.database)
-        self._recorder = Recorder(self.database)
+        self.book = JobRepository(self.database)
+        self._recorder = InstanceRecorder(self.database)
 
     def close(self) -> None:
         self._recorder.close()
@@ -68,14 +68,14 @@ class Office:
                 file=slices,
             )
         )
-        desk, queue = SeriesDesk(self.database), WorkQueue(self.database)
+        desk, queue = SeriesRepository(self.database), WorkQueue(self.database)
         (job,) = desk.open_jobs()
-        desk.seal(job, Order(rule="hn", model="hn_oar", model_version=1, priority=priority))
+        desk.seal(job, ContouringOrder(rule="hn", model="hn_oar", model_version=1, priority=priority))
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
-        parcels = [Parcel(destination=name, file=result) for name in destinations]
-        parcels += [Parcel(destination=name, file=result, standby_for=(of,)) for name, of in standby]
+        parcels = [OutputFile(destination=name, file=result) for name in destinations]
+        parcels += [OutputFile(destination=name, file=result, standby_for=(of,)) for name, of in standby]
         assert queue.finish(claim, parcels=parcels)
         return job.id
 

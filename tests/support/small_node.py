@@ -1,4 +1,4 @@
-"""A store, settings and a model spec for a node without processes, and small CT series put into it."""
+"""A store, settings and a model contract for a node without processes, and small CT series put into it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-from imaging.volume import Volume
-from inference.spec import ModelSpec, load_specs
+from imaging.volumes.volume import Volume
+from inference.contract import ModelContract, load_contracts
 from phantoms.dicom import CtExport, ct_files
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
 from service.assemble import Assembler, SenderCounts
-from service.assemble.counts import Ask
+from service.assemble.sender_counts import Ask
 from service.config import Peer, Settings
 from service.store import (
     Database,
     FileStore,
-    JobBook,
+    InstanceRecorder,
+    JobRepository,
     JobStatus,
     Outbox,
     ReceivedInstance,
-    Recorder,
-    SeriesDesk,
+    SeriesRepository,
     WorkQueue,
 )
 from tests.support.clock import ManualClock
@@ -41,9 +41,9 @@ def small_volume() -> Volume:
     return geometry_phantom(uneven_grid(), marked_solids()).volume
 
 
-def model() -> ModelSpec:
+def model() -> ModelContract:
     """The published model, without limits: the small volumes are no bodies."""
-    return load_specs(MODELS)["hn_oar"].model_copy(update={"plausibility": None})
+    return load_contracts(MODELS)["hn_oar"].model_copy(update={"plausibility": None})
 
 
 @dataclass
@@ -51,13 +51,13 @@ class SmallNode:
     database: Database
     files: FileStore
     clock: ManualClock
-    recorder: Recorder
+    recorder: InstanceRecorder
 
     def __post_init__(self) -> None:
-        self.desk = SeriesDesk(self.database)
+        self.desk = SeriesRepository(self.database)
         self.queue = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
-        self.book = JobBook(self.database)
+        self.book = JobRepository(self.database)
 
     def assembler(self, tree: Settings | None = None, ask: Ask | None = None) -> Assembler:
         """An assembler of these settings; `ask` answers for the peers that answer queries."""
@@ -78,6 +78,8 @@ class SmallNode:
         *,
         only: slice = slice(None),
         change: Callable[[Dataset], None] | None = None,
+        calling: str = "SCANNER",
+        called: str = "CONTOURNODE",
         volume: Volume | None = None,
     ) -> None:
         """Put a CT series into the store, as the receiver would; `change` makes another object of each image."""
@@ -93,8 +95,8 @@ class SmallNode:
                     study_uid=image.StudyInstanceUID,
                     modality=image.Modality,
                     transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
-                    calling_aet="SCANNER",
-                    called_aet="CONTOURNODE",
+                    calling_aet=calling,
+                    called_aet=called,
                     peer_host="127.0.0.1",
                     file=stored,
                 )

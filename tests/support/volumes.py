@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.grid import Grid, Vector
-from imaging.volume import Volume
+from imaging.volumes.grid import Grid, Vector
+from imaging.volumes.volume import Volume
 
 UPRIGHT: tuple[Vector, Vector, Vector] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 PRONE_FEET_FIRST: tuple[Vector, Vector, Vector] = ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (1.0, 0.0, 0.0))

@@ -1,16 +1,46 @@
-"""The architectures that a spec.json may name."""
+"""The network architectures that a contract may name: the only way from a name to a class."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from inference.contract import NetworkDefinition
 from inference.server.networks.compact_unet3d import CompactUnet3d, CompactUnet3dConfig
-from inference.spec import NetworkSpec
 
 
-def build(spec: NetworkSpec) -> nn.Module:
-    """The network of a spec with random weights; ValueError for an unknown architecture or parameter."""
-    if spec.architecture != "compact_unet3d":
-        raise ValueError(f"no network architecture {spec.architecture!r}; there is compact_unet3d")
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A network class and the frozen dataclass of the numbers that its constructor takes."""
+
+    config: type[Any]
+    network: Callable[[Any], nn.Module]
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "compact_unet3d": Architecture(config=CompactUnet3dConfig, network=CompactUnet3d),
+}
+
+
+def build_network(definition: NetworkDefinition) -> nn.Module:
+    """Build the network of a contract with random weights.
+
+    Raises ValueError for an unknown architecture, and for a parameter that it does not have or that does not fit.
+    """
+    name = definition.architecture
+    if name not in ARCHITECTURES:
+        raise ValueError(f"no network architecture {name!r}; there are: {', '.join(sorted(ARCHITECTURES))}")
+    architecture = ARCHITECTURES[name]
+    unknown = sorted(set(definition.parameters) - {field.name for field in fields(architecture.config)})
+    if unknown:
+        raise ValueError(f"the network architecture {name} has no parameters {unknown}")
     try:
-        return CompactUnet3d(CompactUnet3dConfig(**spec.parameters))  # type: ignore[arg-type] # checked by the call
-    except TypeError as error:
-        raise ValueError(f"parameters of compact_unet3d: {error}") from error
+        config = TypeAdapter(architecture.config).validate_python(definition.parameters)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ValueError(f"parameters of the network architecture {name}: {faults}") from error
+    return architecture.network(config)

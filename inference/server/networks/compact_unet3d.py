@@ -14,7 +14,7 @@ from typing_extensions import override
 
 @dataclass(frozen=True, kw_only=True)
 class CompactUnet3dConfig:
-    """The numbers that define one network; stored beside its weights in spec.json."""
+    """The numbers that define one network; stored in contract.json, beside its weights."""
 
     in_channels: int = 2
     out_channels: int = 7

@@ -11,16 +11,8 @@ Size = tuple[int, int, int]
 AIR_HU = -1000.0
 
 
-def tiled_logits(hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: float = 0.4) -> torch.Tensor:
-    """HU (z, y, x) -> logits (structure, z, y, x), float32; ``predict`` is asked about one tile (z, y, x) at a time.
-
-    See ``batched_tiled_logits``.
-    """
-    return batched_tiled_logits(hu, lambda tiles: predict(tiles[0])[None], tile_zyx, overlap, batch=1)
-
-
 @torch.no_grad()
-def batched_tiled_logits(
+def tiled_logits(
     hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: float, *, batch: int
 ) -> torch.Tensor:
     """HU (z, y, x) -> logits (structure, z, y, x), float32.

@@ -1,5 +1,5 @@
-"""Triton's entry to the organ pipeline; what it computes is in spec.json and weights.safetensors beside it."""
+"""Triton's entry: contract.json beside this file says what is loaded and how."""
 
-from inference.server.organ_model import OrganModel as TritonPythonModel
+from inference.server.triton_backend import ServedModel as TritonPythonModel
 
 __all__ = ["TritonPythonModel"]

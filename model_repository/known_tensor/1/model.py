@@ -1,5 +1,5 @@
 """Triton's entry to the model that gives back what it was sent."""
 
-from inference.server.known_tensor_model import KnownTensorModel as TritonPythonModel
+from inference.server.self_test_model import KnownTensorModel as TritonPythonModel
 
 __all__ = ["TritonPythonModel"]

@@ -1,8 +1,8 @@
-"""Run by alembic: migrates on the connection that service.store.migrate hands over, in its transaction."""
+"""Run by alembic: migrates on the connection that service.store.migrations.migrate hands over, in its transaction."""
 
 from alembic import context
 
-from service.store.schema import METADATA
+from service.store.tables.schema import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
 context.run_migrations()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imaging.anatomy import Placement, body_profile, estimate_regions, placements
-from imaging.volume import Mask, Volume
+from imaging.volumes.volume import Mask, Volume
 from tests.support.bodies import upright_volume
 
 SPACING = (5.0, 2.0, 2.0)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from imaging.anatomy import Region, RegionEstimate, body_profile, estimate_regions
-from imaging.ct import SourceFile, read_ct
-from imaging.orientation import canonical
-from imaging.volume import Volume
+from imaging.ct.series import SourceFile, read_ct
+from imaging.volumes.orientation import canonical
+from imaging.volumes.volume import Volume
 from tests.support.bodies import PARTS, part, upright_volume, whole_body
 
 DATA = Path(__file__).parents[4] / "shared" / "data"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from imaging.ct import SourceFile, read_ct
-from imaging.deidentify import Options, Origin, ProjectKey, deidentify, reidentify, study_attributes
+from imaging.ct.series import SourceFile, read_ct
+from imaging.deidentify import Options, OriginalIdentity, ProjectKey, deidentify, reidentify, study_attributes
 from imaging.deidentify.research_copy import SUPPORTED
-from imaging.rtstruct import masks_on_grid, read_structure_set
+from imaging.rtstruct.writing import masks_on_grid, read_structure_set
 from tests.imaging.deidentify.objects import elements, without_bulk
 from tests.imaging.test_shared_data import DATA, unpacked
 
@@ -121,7 +121,9 @@ def test_the_way_back_gives_the_original_references_and_the_original_patient(
 ) -> None:
     original = dcmread(io.BytesIO(kbp["RS"][0]))
     made = deidentify(kbp["RS"][0], KEY, Options())
-    origin = Origin(uids=made.uids, studies={original.StudyInstanceUID: study_attributes(kbp["CT"][0])})
+    origin = OriginalIdentity(
+        uids=made.uids, studies={original.StudyInstanceUID: study_attributes(kbp["CT"][0])}
+    )
     back = dcmread(io.BytesIO(reidentify(made.data, origin)))
     for keyword in ("PatientName", "PatientID", "StudyInstanceUID", "StudyDate", "FrameOfReferenceUID"):
         assert back[keyword].value == original[keyword].value

@@ -84,8 +84,10 @@ def test_without_a_rule_the_images_are_kept_and_the_admin_reads_why(small_node: 
     other = settings(rules=[{**RULE, "calling_aets": ["PACS"]}])
     assembler(small_node, other).look()
     job = small_node.job()
-    assert job.state is JobState.REFUSED
-    assert "no rule matches a series sent by SCANNER to CONTOURNODE" in job.reason
+    assert job.state is JobState.NOTHING_TO_CONTOUR
+    assert job.reason.startswith(
+        "nothing to contour: no rule matches a series sent by SCANNER to CONTOURNODE"
+    )
     assert len(small_node.book.instances_of(job.id)) == job.slice_count
 
 

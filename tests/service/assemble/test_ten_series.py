@@ -17,10 +17,18 @@ from pydicom import dcmread
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from service.assemble import Assembler, SenderCounts
-from service.audit import Trail
+from service.audit import AuditWriter
 from service.config import Settings
 from service.receive.server import Receiver
-from service.store import AuditLog, Database, FileStore, JobBook, JobState, Recorder, SeriesDesk
+from service.store import (
+    AuditLog,
+    Database,
+    FileStore,
+    InstanceRecorder,
+    JobRepository,
+    JobState,
+    SeriesRepository,
+)
 from tests.service.receive.client import RawPeer, pdvs, store_command
 from tests.service.receive.samples import CT
 from tests.support.clock import ManualClock
@@ -52,7 +60,7 @@ class Node:
 
     receiver: Receiver
     assembler: Assembler
-    book: JobBook
+    book: JobRepository
     clock: ManualClock
 
     def slices(self) -> dict[str, set[str]]:
@@ -95,20 +103,20 @@ def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Nod
     files = FileStore(tmp_path / "store")
     whole = len(images) // SERIES
     with (
-        Recorder(database) as recorder,
-        Trail(AuditLog(database), role="receive") as trail,
+        InstanceRecorder(database) as recorder,
+        AuditWriter(AuditLog(database), role="receive") as trail,
         Receiver(settings, files, recorder, trail) as receiver,
         SenderCounts(lambda *_: whole, settings.peers, clock, every_s=60, patience_s=60) as counts,
     ):
         assembler = Assembler(
-            desk=SeriesDesk(database),
+            desk=SeriesRepository(database),
             files=files,
             settings=settings,
             models={"hn_oar": model()},
             counts=counts,
             clock=clock,
         )
-        yield Node(receiver=receiver, assembler=assembler, book=JobBook(database), clock=clock)
+        yield Node(receiver=receiver, assembler=assembler, book=JobRepository(database), clock=clock)
     database.close()
 
 

@@ -6,8 +6,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from service.audit import Trail
-from service.store import AuditEvent, AuditKind, AuditLog, AuditOutcome, Database, JobState, Recorder, upgrade
+from service.audit import AuditWriter
+from service.store import (
+    AuditEvent,
+    AuditKind,
+    AuditLog,
+    AuditOutcome,
+    Database,
+    InstanceRecorder,
+    JobState,
+    upgrade,
+)
 from tests.support.arrivals import Node
 from tests.support.clock import ManualClock
 
@@ -16,7 +25,7 @@ from tests.support.clock import ManualClock
 def node(database_url: str) -> Iterator[Node]:
     clock = ManualClock()
     database = Database(database_url, clock=clock)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         yield Node(database=database, clock=clock, recorder=recorder)
     database.close()
 
@@ -96,7 +105,7 @@ def test_the_patient_of_a_study_is_the_one_that_was_received_with_it(
 
 
 def test_a_trail_writes_behind_its_callers_back_and_is_whole_when_closed(audit_log: AuditLog) -> None:
-    with Trail(audit_log, role="receive") as trail, trail.activity():
+    with AuditWriter(audit_log, role="receive") as trail, trail.activity():
         for number in range(500):
             trail.record(looked(f"1.2.{number}"))
     kinds = [entry.event.kind for entry in audit_log.entries()]
@@ -105,7 +114,7 @@ def test_a_trail_writes_behind_its_callers_back_and_is_whole_when_closed(audit_l
 
 
 def test_what_a_peer_says_of_itself_fits_into_the_table(audit_log: AuditLog) -> None:
-    with Trail(audit_log, role="receive") as trail:
+    with AuditWriter(audit_log, role="receive") as trail:
         trail.record(AuditEvent(kind=AuditKind.REFUSED, actor="A\nB\0" * 100, detail="\x1b[2J"))
     (entry,) = audit_log.entries()
     assert entry.event.actor.isprintable()
@@ -117,7 +126,7 @@ def test_events_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
     upgrade(url)
     holder, database = Database(url), Database(url, busy_timeout_s=0.1)
     with (
-        Trail(AuditLog(database), role="receive") as trail,
+        AuditWriter(AuditLog(database), role="receive") as trail,
         holder.writing(),
     ):  # SQLite has one writer at a time
         trail.record(looked())

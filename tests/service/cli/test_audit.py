@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from service.cli.main import main
-from service.store import AuditLog, Database, JobState, Recorder, upgrade
+from service.store import AuditLog, Database, InstanceRecorder, JobState, upgrade
 from tests.support.arrivals import Node
 from tests.support.audit_schema import violations
 from tests.support.clock import ManualClock
@@ -24,7 +24,7 @@ def job_id(tmp_path: Path, settings_file: Path) -> int:
     url = f"sqlite:///{tmp_path / 'store' / 'contour-node.sqlite'}"
     upgrade(url)
     database = Database(url)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         node = Node(database=database, clock=ManualClock(), recorder=recorder)
         number = node.job_in(JobState.REFUSED)
     database.close()

@@ -74,7 +74,8 @@ def test_the_role_work_is_seen_to_import_what_the_others_must_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["template", "--help"], ["lint", "--help"], ["pull", "--help"]]
+    "words",
+    [["--help"], ["template", "--help"], ["lint", "--help"], ["pull", "--help"], ["evaluate", "--help"]],
 )
 def test_help_imports_none_of_them(words: list[str]) -> None:
     assert imported(READ_COMMAND_LINE, *words) == set()

@@ -6,7 +6,7 @@ import pytest
 
 from service.cli.main import main
 from service.config import load_settings
-from service.store import FileStore, Recorder
+from service.store import FileStore, InstanceRecorder
 from service.wiring.store import opened_store
 from tests.support.arrivals import RT_DOSE, received
 
@@ -19,7 +19,7 @@ def settings_file(tmp_path: Path) -> Path:
         f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[keep]\nother_objects_days = 0\n', encoding="utf-8"
     )
     settings = load_settings(file, {})
-    with opened_store(settings) as store, Recorder(store.database) as recorder:
+    with opened_store(settings) as store, InstanceRecorder(store.database) as recorder:
         dose = received(1, sop_class=RT_DOSE)
         recorder.record(replace(dose, file=store.files.put(dose.sop_instance_uid, b"dose" * 100)))
     return file

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imaging.rtstruct import write_structure_set
+from imaging.rtstruct.writing import write_structure_set
 from service.cli.main import main
 from tests.imaging.ct_slices import part10, series, slice_dataset
 from tests.imaging.structure_sets import SHAPE, ct_series, request

@@ -16,7 +16,7 @@ from phantoms.dicom_modules import Identity
 from service.audit import audit_message
 from service.cli import main
 from service.config import Peer, load_settings
-from service.receive import file_meta
+from service.dimse import file_meta
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
@@ -38,7 +38,10 @@ pytestmark = [
 ]
 
 SLICES = len(small_volume().array_zyx)
-ANNA, BERTA = Identity(patient_id="ANNA-4711", study="a"), Identity(patient_id="BERTA-4711", study="b")
+ANNA, BERTA = (
+    Identity(patient_id="ANNA-4711", study="a"),
+    Identity(patient_id="BERTA-4711", study="b"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ networks = ["192.0.2.0/24"]
         for one in store.book.instances_of(job.id):
             assert store.files.verify(one.file)
             head = file_meta.decode(store.files.read(one.file.path)[: file_meta.HEADER_BYTES])
-            assert head.origin == file_meta.Origin(
+            assert head.origin == file_meta.TransferRoute(
                 calling_aet="ORTHANC", called_aet="CONTOURNODE", peer_host="127.0.0.1"
             )
         (entry,) = [

@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from service.audit import Trail
+from service.audit import AuditWriter
 from service.config import AuditSettings, Peer, ReceiveSettings, Rule, Settings
 from service.receive.server import Receiver
-from service.store import AuditEvent, AuditLog, Database, FileStore, JobBook, JobStatus, Recorder, upgrade
+from service.store import (
+    AuditEvent,
+    AuditLog,
+    Database,
+    FileStore,
+    InstanceRecorder,
+    JobRepository,
+    JobStatus,
+    upgrade,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +26,10 @@ class Node:
 
     receiver: Receiver
     root: Path
-    jobs: JobBook
+    jobs: JobRepository
     database: Database
     audit: AuditLog
-    trail: Trail
+    trail: AuditWriter
 
     @property
     def port(self) -> int:
@@ -68,10 +77,10 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
             upgrade(url)
             database = Database(url, busy_timeout_s=2)
             stack.callback(database.close)
-            recorder = stack.enter_context(Recorder(database))
+            recorder = stack.enter_context(InstanceRecorder(database))
             root = tmp_path / "store"
             log = AuditLog(database)
-            trail = stack.enter_context(Trail(log, role="receive"))
+            trail = stack.enter_context(AuditWriter(log, role="receive"))
             files = FileStore(root)
             receiver = stack.enter_context(
                 Receiver(settings(**receive), files, recorder, trail, has_room=has_room)
@@ -79,7 +88,7 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
             return Node(
                 receiver=receiver,
                 root=root,
-                jobs=JobBook(database),
+                jobs=JobRepository(database),
                 database=database,
                 audit=log,
                 trail=trail,

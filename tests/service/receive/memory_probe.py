@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from service.config import load_settings
-from service.journal import start_log
+from service.logs import start_log
 from service.wiring.receive import receive
 
 

@@ -7,10 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
-from service.audit import Trail
+from service.audit import AuditWriter
 from service.config import ReceiveSettings, Settings
 from service.receive.server import Receiver
-from service.store import AuditLog, Database, FileStore, Recorder, upgrade
+from service.store import AuditLog, Database, FileStore, InstanceRecorder, upgrade
 
 
 def main() -> None:
@@ -28,8 +28,8 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with (
-        Recorder(database) as recorder,
-        Trail(AuditLog(database), role="receive") as trail,
+        InstanceRecorder(database) as recorder,
+        AuditWriter(AuditLog(database), role="receive") as trail,
         Receiver(Settings(receive=receive), FileStore(options.root / "store"), recorder, trail) as receiver,
     ):
         sys.stdout.write(f"{receiver.port}\n")

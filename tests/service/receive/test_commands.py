@@ -8,11 +8,11 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import decode as decode_dataset
 from pynetdicom.dsutils import encode as encode_dataset
 
-from service.receive.commands import Field, MalformedCommand, Request, decode, encode_response
+from service.dimse.commands import CommandField, DimseRequest, MalformedCommand, decode, encode_response
 from tests.service.receive.samples import CT
 
-REQUEST = Request(
-    field=Field.C_STORE_RQ, message_id=7, sop_class_uid=CT, sop_instance_uid="1.2.3", has_data_set=True
+REQUEST = DimseRequest(
+    field=CommandField.C_STORE_RQ, message_id=7, sop_class_uid=CT, sop_instance_uid="1.2.3", has_data_set=True
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from service.receive.dataset import DatasetReader, Identity, MalformedDataset
+from service.dimse.dataset import DatasetReader, InstanceIdentity, MalformedDataset
 from tests.service.receive.samples import (
     BIG,
     COMPRESSED,
@@ -22,12 +22,12 @@ from tests.service.receive.samples import (
     encoded,
 )
 
-EXPECTED = Identity(
+EXPECTED = InstanceIdentity(
     sop_class_uid=CT, sop_instance_uid=f"{SERIES}.1", modality="CT", study_uid=STUDY, series_uid=SERIES
 )
 
 
-def read(data: bytes, syntax: str, piece: int = 1 << 20) -> Identity:
+def read(data: bytes, syntax: str, piece: int = 1 << 20) -> InstanceIdentity:
     reader = DatasetReader(syntax)
     for fragment in cuts(data, piece):
         reader.feed(memoryview(fragment))

@@ -2,9 +2,10 @@ import threading
 
 import pytest
 
-from service.receive import handshakes, sop_classes
-from service.receive.handshakes import Handshakes
-from service.receive.negotiation import Agreement, MalformedRequest, negotiate
+from service.dimse import sop_classes
+from service.receive import negotiation_cache as handshakes
+from service.receive.negotiation import MalformedRequest, NegotiationResult, negotiate
+from service.receive.negotiation_cache import NegotiationCache
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import COMPRESSED, CT, EXPLICIT, IMPLICIT
 
@@ -16,7 +17,7 @@ def worked_out(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The requests that were decoded, in order."""
     seen: list[bytes] = []
 
-    def counted(pdu: bytes, *args: object, **more: object) -> Agreement:
+    def counted(pdu: bytes, *args: object, **more: object) -> NegotiationResult:
         seen.append(pdu)
         return negotiate(pdu, *args, **more)
 
@@ -29,14 +30,14 @@ def request(number: int) -> bytes:
 
 
 def test_the_same_request_is_worked_out_once_and_answered_alike(worked_out):
-    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
     answers = [known.agreement(request(1)) for _ in range(3)]
     assert answers == [negotiate(request(1), SUPPORTED, maximum_pdu_bytes=65536)] * 3
     assert worked_out == [request(1)]
 
 
 def test_another_request_gets_its_own_answer(worked_out):
-    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
     explicit, implicit = (known.agreement(request_pdu((CT, [syntax]))) for syntax in (EXPLICIT, IMPLICIT))
     assert explicit.contexts[1].transfer_syntax_uid == EXPLICIT
     assert implicit.contexts[1].transfer_syntax_uid == IMPLICIT
@@ -44,7 +45,7 @@ def test_another_request_gets_its_own_answer(worked_out):
 
 
 def test_many_at_once_wait_for_the_first(worked_out):
-    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
     askers = [threading.Thread(target=known.agreement, args=(request(1),)) for _ in range(8)]
     for asker in askers:
         asker.start()
@@ -56,15 +57,15 @@ def test_many_at_once_wait_for_the_first(worked_out):
 def test_who_asks_something_else_does_not_wait_for_what_takes_long(monkeypatch):
     slow, release, entered = request(1), threading.Event(), threading.Event()
 
-    def held(pdu: bytes, *args: object, **more: object) -> Agreement:
+    def held(pdu: bytes, *args: object, **more: object) -> NegotiationResult:
         if pdu == slow:
             entered.set()
             assert release.wait(60)
         return negotiate(pdu, *args, **more)
 
     monkeypatch.setattr(handshakes, "negotiate", held)
-    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
-    answers: list[Agreement] = []
+    known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
+    answers: list[NegotiationResult] = []
     asker = threading.Thread(target=lambda: answers.append(known.agreement(slow)))
     asker.start()
     assert entered.wait(60)
@@ -78,7 +79,7 @@ def test_who_asks_something_else_does_not_wait_for_what_takes_long(monkeypatch):
 
 
 def test_the_longest_unused_is_forgotten(worked_out):
-    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
     for number in range(handshakes.REMEMBERED):
         known.agreement(request(number))
     known.agreement(request(0))
@@ -91,7 +92,7 @@ def test_the_longest_unused_is_forgotten(worked_out):
 
 
 def test_a_request_that_is_overlong_or_malformed_is_not_remembered(worked_out):
-    known = Handshakes(SUPPORTED, maximum_pdu_bytes=65536)
+    known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
     overlong = request_pdu(*[(CT, [EXPLICIT, IMPLICIT, *COMPRESSED])] * 126)
     assert len(overlong) > handshakes.LONGEST_REMEMBERED_BYTES
     for _ in range(2):

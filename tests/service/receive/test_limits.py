@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from service.receive.limits import Places, Rate, Repeats
+from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
 from service.store import AuditKind, AuditOutcome
 from tests.service.receive.client import VERIFICATION, RawPeer, request_pdu
 from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
@@ -146,7 +146,7 @@ def test_a_sender_that_leaves_without_release_is_in_the_trail_too(start_node):
 
 
 def test_places_are_counted_for_each_address_and_in_all():
-    places = Places(3, 2)
+    places = AssociationLimit(3, 2)
     assert [places.take("a"), places.take("a"), places.take("a")] == [True, True, False]
     assert [places.take("b"), places.take("b")] == [True, False]
     places.give_back("a")
@@ -155,7 +155,7 @@ def test_places_are_counted_for_each_address_and_in_all():
 
 def test_a_bucket_holds_a_minutes_worth_and_fills_with_time():
     now = 0.0
-    rate = Rate(60, clock=lambda: now)
+    rate = RateLimit(60, clock=lambda: now)
     assert [rate.allows("a") for _ in range(61)] == [True] * 60 + [False]
     assert rate.allows("b")
     now = 2.0
@@ -166,7 +166,7 @@ def test_a_bucket_holds_a_minutes_worth_and_fills_with_time():
 
 def test_what_repeats_is_told_once_and_then_with_its_number():
     now = 0.0
-    repeats = Repeats(60, clock=lambda: now)
+    repeats = LogThrottle(60, clock=lambda: now)
     assert [repeats.due("x"), repeats.due("x"), repeats.due("y"), repeats.due("x")] == [1, None, 1, None]
     now = 60.0
     assert [repeats.due("x"), repeats.due("x")] == [3, None]

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from inference.ports import free_port
-from trials import loads
-from trials.sender import listens
+from reliability import loads
+from reliability.sender import listens
 
 pytestmark = pytest.mark.network
 
 GROWTH_BYTES = 256 << 10
 """Half a kilobyte a conversation; what comes and goes (the pool's weak references, what was refused lately) is less."""
-UNSETTLED = "service.store.rows.ReceivedInstance"
+UNSETTLED = "service.store.records.ReceivedInstance"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,14 @@ import pytest
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 
 from service.config import Sender
-from service.receive import sop_classes
-from service.receive.admission import APPLICATION_CONTEXT, Admission, Applicant, Caller, Rejection
+from service.dimse import sop_classes
+from service.receive.admission import (
+    APPLICATION_CONTEXT,
+    Admission,
+    AssociationRequest,
+    PeerIdentity,
+    Rejection,
+)
 from service.receive.negotiation import (
     MalformedRequest,
     applicant_of,
@@ -15,13 +21,13 @@ from service.receive.negotiation import (
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import BIG, COMPRESSED, CT, EXPLICIT, IMPLICIT
 
-HERE = Caller(host="127.0.0.1")
+HERE = PeerIdentity(host="127.0.0.1")
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def test_who_asks_for_whom_is_read():
     request = request_pdu((CT, [EXPLICIT]), calling="SCANNER 1", called="NODE")
-    assert applicant_of(request) == Applicant(
+    assert applicant_of(request) == AssociationRequest(
         calling_aet="SCANNER 1",
         called_aet="NODE",
         application_context=APPLICATION_CONTEXT,
@@ -64,14 +70,14 @@ def test_another_implementation_understands_a_rejection(rejection):
     assert (pdu.result, pdu.source, pdu.reason_diagnostic) == rejection.value
 
 
-def applicant(**changes) -> Applicant:
+def applicant(**changes) -> AssociationRequest:
     values = {
         "calling_aet": "SCANNER",
         "called_aet": "NODE",
         "application_context": APPLICATION_CONTEXT,
         "protocol_version": 1,
     }
-    return Applicant(**values | changes)
+    return AssociationRequest(**values | changes)
 
 
 @pytest.mark.parametrize(

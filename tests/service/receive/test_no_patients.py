@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from imaging.ct import SourceFile, read_ct
+from imaging.ct.series import SourceFile, read_ct
 from imaging.errors import ImageRefused
 from service.assemble import Assembler, SenderCounts
 from service.audit import audit_message
 from service.config import Settings
-from service.journal import JsonFormatter, LineFormatter
-from service.store import FileStore, JobState, SeriesDesk, utc_now
+from service.logs import JsonFormatter, LineFormatter
+from service.store import FileStore, JobState, SeriesRepository, utc_now
 from tests.imaging import ct_slices
 from tests.service.receive.client import RawPeer
 from tests.service.receive.samples import EXPLICIT, SERIES, ct_slice, encoded
@@ -82,7 +82,7 @@ def test_no_patient_stands_in_logs_answers_database_or_audit(start_node, tmp_pat
         comments = sent(node.port)
         known = Settings.model_validate(SETTINGS)
         Assembler(
-            desk=SeriesDesk(node.database),
+            desk=SeriesRepository(node.database),
             files=FileStore(node.root),
             settings=known,
             models={},

@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from service.audit import Trail
-from service.receive.recovery import Found, recover
+from service.audit import AuditWriter
+from service.receive.recovery import RecoveryReport, recover
 from service.receive.server import Receiver
-from service.store import AuditLog, Database, FileStore, JobBook, Recorder, SeriesDesk, upgrade
-from service.store.ledger import Ledger
+from service.store import (
+    AuditLog,
+    Database,
+    FileStore,
+    InstanceRecorder,
+    JobRepository,
+    SeriesRepository,
+    upgrade,
+)
+from service.store.intake.async_commit import AsyncCommitConnection
 from tests.service.receive.client import RawPeer
 from tests.service.receive.conftest import settings
 from tests.service.receive.samples import EXPLICIT, ct_slice, encoded
@@ -31,23 +39,25 @@ def powered(folder: Path, left: Path) -> Iterator[tuple[int, Disk]]:
     with ExitStack() as stack:
         database = Database(url)
         stack.callback(database.close)
-        recorder = stack.enter_context(Recorder(database, Ledger(database, sync=disk.sync)))
+        recorder = stack.enter_context(
+            InstanceRecorder(database, AsyncCommitConnection(database, sync=disk.sync))
+        )
         files = FileStore(folder / "store", sync=disk.sync)
-        trail = stack.enter_context(Trail(AuditLog(database), role="receive"))
+        trail = stack.enter_context(AuditWriter(AuditLog(database), role="receive"))
         receiver = stack.enter_context(Receiver(settings(), files, recorder, trail))
         yield receiver.port, disk
         disk.cut()
 
 
-def started(left: Path) -> tuple[Found, JobBook, FileStore, SeriesDesk]:
+def started(left: Path) -> tuple[RecoveryReport, JobRepository, FileStore, SeriesRepository]:
     """What a start makes of what is left."""
     url = f"sqlite:///{left}/node.sqlite"
     upgrade(url)
     database = Database(url)
-    book, files = JobBook(database), FileStore(left / "store")
-    with Recorder(database) as recorder:
+    book, files = JobRepository(database), FileStore(left / "store")
+    with InstanceRecorder(database) as recorder:
         found = recover(files, book, recorder)
-    return found, book, files, SeriesDesk(database)
+    return found, book, files, SeriesRepository(database)
 
 
 def test_every_acknowledged_slice_is_there_after_a_power_cut(tmp_path):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from service.receive import file_meta
-from service.receive.file_meta import FileMeta, NotOurs, Origin
-from service.receive.recovery import Found, recover
-from service.store import Database, FileStore, JobBook, Recorder, SeriesDesk, path_of
+from service.dimse import file_meta
+from service.dimse.file_meta import FileMeta, ForeignFileMeta, TransferRoute
+from service.receive.recovery import RecoveryReport, recover
+from service.store import Database, FileStore, InstanceRecorder, JobRepository, SeriesRepository, path_of
 from tests.service.receive.samples import CT, DEFLATED, EVERY_SYNTAX, EXPLICIT, SERIES, ct_slice, encoded
 
 
@@ -19,18 +19,18 @@ class Storeroom:
         self.root = root
         self.database = Database(url)
         self.files = FileStore(root)
-        self.book = JobBook(self.database)
+        self.book = JobRepository(self.database)
 
     def put(
         self, data: bytes, uid: str = f"{SERIES}.1", *, calling: str = "SCANNER", syntax: str = EXPLICIT
     ) -> str:
         """A received file without a row."""
-        origin = Origin(calling_aet=calling, called_aet="NODE", peer_host="10.0.0.7")
+        origin = TransferRoute(calling_aet=calling, called_aet="NODE", peer_host="10.0.0.7")
         meta = FileMeta(sop_class_uid=CT, sop_instance_uid=uid, transfer_syntax_uid=syntax, origin=origin)
         return self.files.put(uid, data, header=file_meta.encode(meta)).path
 
-    def start(self) -> Found:
-        with Recorder(self.database) as recorder:
+    def start(self) -> RecoveryReport:
+        with InstanceRecorder(self.database) as recorder:
             return recover(self.files, self.book, recorder)
 
     def aside(self) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_whole_file_without_a_row_is_recorded_as_it_came(room, syntax):
     (kept,) = room.book.instances_of_series(SERIES)
     assert (kept.sop_instance_uid, kept.transfer_syntax_uid, kept.file.path) == (f"{SERIES}.1", syntax, path)
     assert room.files.verify(kept.file)
-    (job,) = SeriesDesk(room.database).open_jobs()
+    (job,) = SeriesRepository(room.database).open_jobs()
     assert (job.calling_aet, job.called_aet, job.slice_count) == ("SCANNER 2", "NODE", 1)
     assert room.start().recorded == ()
 
@@ -94,16 +94,16 @@ def test_what_another_process_keeps_while_a_start_looks_is_not_told_as_gone(room
     """`pull` beside a starting receiver: file and row come between the look at their folder and at its rows."""
     theirs = path_of(f"{SERIES}.1", "0" * 64).rpartition("/")[0]
 
-    class Meanwhile(JobBook):
+    class Meanwhile(JobRepository):
         def received_in(self, folder):
             if folder == theirs:
                 room.put(encoded(ct_slice(), EXPLICIT))
-                with Recorder(room.database) as recorder:
-                    recover(room.files, JobBook(room.database), recorder)
+                with InstanceRecorder(room.database) as recorder:
+                    recover(room.files, JobRepository(room.database), recorder)
             return super().received_in(folder)
 
     room.book = Meanwhile(room.database)
-    assert room.start() == Found(unfinished=0, recorded=(), set_aside=(), undelivered=(), damaged=())
+    assert room.start() == RecoveryReport(unfinished=0, recorded=(), set_aside=(), undelivered=(), damaged=())
     assert len(room.book.instances_of_series(SERIES)) == 1
 
 
@@ -125,12 +125,12 @@ def test_a_recorded_file_that_is_gone_or_cut_is_told_and_healed_when_it_is_sent_
 
 
 def test_a_head_is_read_as_it_was_written():
-    origin = Origin(calling_aet="A", called_aet="SIXTEEN LETTERS.", peer_host="fe80::1%eth0")
+    origin = TransferRoute(calling_aet="A", called_aet="SIXTEEN LETTERS.", peer_host="fe80::1%eth0")
     longest = "1." * 31 + "99"
     meta = FileMeta(sop_class_uid=CT, sop_instance_uid=longest, transfer_syntax_uid=DEFLATED, origin=origin)
     head = file_meta.encode(meta)
     assert len(head) == file_meta.HEADER_BYTES
     assert file_meta.decode(head) == meta
     for damaged in (b"", head[:-1], head + b" ", head[:200] + bytes(100) + head[300:], bytes(len(head))):
-        with pytest.raises(NotOurs):
+        with pytest.raises(ForeignFileMeta):
             file_meta.decode(damaged)

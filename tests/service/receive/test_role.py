@@ -5,7 +5,7 @@ import pytest
 
 from service.config import load_settings
 from service.errors import TryAgain
-from service.store import Recorder, upgrade
+from service.store import InstanceRecorder, upgrade
 from service.wiring.receive import receive
 
 
@@ -19,12 +19,12 @@ def test_a_receiver_that_can_record_nothing_any_more_ends_to_be_started_again(
     settings = load_settings(file, {})
     (tmp_path / "store").mkdir()
     upgrade(settings.database_url)
-    opened = Recorder.__init__
+    opened = InstanceRecorder.__init__
 
-    def ended(self: Recorder, *args: object) -> None:
+    def ended(self: InstanceRecorder, *args: object) -> None:
         opened(self, *args)  # type: ignore[arg-type]
         self.close()
 
-    monkeypatch.setattr(Recorder, "__init__", ended)
+    monkeypatch.setattr(InstanceRecorder, "__init__", ended)
     with pytest.raises(TryAgain, match="recorded"):
         receive(settings, threading.Event())

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from pydicom.uid import UID
 
-from service.receive import file_meta, sop_classes
-from service.receive.statuses import Status
+from service.dimse import file_meta, sop_classes
+from service.dimse.statuses import Status
 
 STATEMENT = (Path(__file__).parents[3] / "docs" / "conformance.md").read_text()
 NAMED = sop_classes.STORAGE | sop_classes.UNCOMPRESSED | sop_classes.COMPRESSED

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import SettingsRefused, TlsIn
+from service.config import SettingsRefused, TlsServerSettings
 from service.store import AuditKind
 from service.tls import server_context
 from tests.service.receive.client import RawPeer, request_pdu
@@ -278,9 +278,9 @@ def test_a_key_with_a_passphrase_opens_with_its_file_and_not_without(authority, 
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("open sesame\n")
     files = {"certificate": identity.certificate, "key": identity.key, "ca": authority.ca}
-    server_context(TlsIn.model_validate({**files, "key_passphrase_file": passphrase}))
+    server_context(TlsServerSettings.model_validate({**files, "key_passphrase_file": passphrase}))
     with pytest.raises(SettingsRefused, match=r"receive\.tls\.key_passphrase_file"):
-        server_context(TlsIn.model_validate(files))
+        server_context(TlsServerSettings.model_validate(files))
 
 
 @pytest.mark.parametrize("wrong", ["certificate", "key", "ca"])
@@ -293,4 +293,4 @@ def test_files_that_are_not_what_they_should_be_are_refused_by_name(
         if content is not None:
             file.write_text(content)
         with pytest.raises(SettingsRefused, match=rf"receive\.tls\.{wrong} = .*wrong-"):
-            server_context(TlsIn.model_validate({**files, wrong: file}))
+            server_context(TlsServerSettings.model_validate({**files, wrong: file}))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.receive.wire import PeerGone, SocketReader
+from service.dimse.wire import ConnectionLost, SocketReader
 
 HEADER = struct.Struct(">BBL")
 
@@ -55,7 +55,7 @@ def test_who_is_silent_for_longer_is_given_up_and_not_sooner(ends, within_s):
     peer.sendall(b"a")
     reader.exactly(1, within_s=0.2)
     begin = time.monotonic()
-    with pytest.raises(PeerGone, match="silent"):
+    with pytest.raises(ConnectionLost, match="silent"):
         reader.exactly(1, within_s=within_s)
     assert time.monotonic() - begin >= within_s * 0.95
 
@@ -64,7 +64,7 @@ def test_a_connection_that_ends_inside_a_header_is_told(ends):
     peer, reader = ends
     peer.sendall(b"\4\0\0")
     peer.close()
-    with pytest.raises(PeerGone, match="closed by the peer"):
+    with pytest.raises(ConnectionLost, match="closed by the peer"):
         reader.fields(HEADER, within_s=5)
 
 

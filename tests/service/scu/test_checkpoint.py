@@ -4,7 +4,7 @@ import time
 import pytest
 from pynetdicom import AE, evt
 
-from service.scu.checkpoint import Checkpoint, guard
+from service.scu.reactor_pause import ReactorPause, pause_reactor
 
 
 def test_nobody_passes_once_it_is_closed():
@@ -18,7 +18,7 @@ def test_nobody_passes_once_it_is_closed():
             passed += 1
 
     thread = threading.Thread(target=pass_by)
-    checkpoint = Checkpoint(thread)
+    checkpoint = ReactorPause(thread)
     thread.start()
     for _ in range(300):
         checkpoint.clear()
@@ -45,7 +45,7 @@ def test_every_answer_of_a_peer_that_answers_at_once_is_heard():
 
     server = server_entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, heard)])
     association = entity.associate("127.0.0.1", server.server_address[1])
-    guard(association)
+    pause_reactor(association)
     assert all("Status" in association.send_c_echo() for _ in range(100))
     association.release()
     server.shutdown()

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from reliability.samples import ct_variants
 from service.errors import Refused
 from service.scu.part10 import look_at
-from trials.samples import ct_variants
 
 GOOD = ct_variants()[0]
 CLASS = GOOD.index(b"\x02\x00\x02\x00UI")

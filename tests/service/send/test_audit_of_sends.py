@@ -6,7 +6,7 @@ import pytest
 
 from service.audit.forwarder import forward
 from service.config import Settings, WebDestination
-from service.store import AuditKind, AuditLog, AuditOutcome, JobState, NoticeDesk, Parcel
+from service.store import AuditKind, AuditLog, AuditOutcome, FailureReportQueue, JobState, OutputFile
 from tests.service.audit.test_forwarder import HEAD, collector
 from tests.support import orthanc as orthanc_support
 from tests.support.audit_schema import violations
@@ -66,11 +66,11 @@ def test_one_that_is_tried_again_begins_once_and_ends_once(office: Office, start
 
 def tell(office: Office, *destinations: str) -> None:
     """Order failure notices for the one job that failed for good."""
-    desk = NoticeDesk(office.database)
+    desk = FailureReportQueue(office.database)
     failure = desk.next_failure()
     assert failure is not None
     page = office.files.put("1.2.3.2.10", structure_set("1.2.3.2.10"))
-    assert desk.send(failure, [Parcel(destination=name, file=page) for name in destinations], "told")
+    assert desk.send(failure, [OutputFile(destination=name, file=page) for name in destinations], "told")
 
 
 def notices_sent(office: Office, job_id: int) -> int:

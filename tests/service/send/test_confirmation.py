@@ -7,10 +7,10 @@ import pytest
 from pydicom import Dataset
 from pynetdicom import AE, build_role, evt
 
-from service.audit import Trail
+from service.audit import AuditWriter
 from service.config import Confirm, Peer, ReceiveSettings, Settings
 from service.receive.server import Receiver
-from service.store import AuditLog, Commitments, FileStore, JobState, Recorder
+from service.store import AuditLog, Commitments, FileStore, InstanceRecorder, JobState
 from tests.support import orthanc as orthanc_support
 from tests.support.destinations import EXPLICIT, IMPLICIT, RTSTRUCT
 from tests.support.office import Office, eventually, sender, settings
@@ -29,8 +29,8 @@ def door_in(office: Office) -> Iterator[int]:
     known = Settings(receive=ReceiveSettings(host="127.0.0.1", port=0, ae_title="NODE"))
     files = FileStore(office.path.parent / "received")
     with (
-        Recorder(office.database) as recorder,
-        Trail(AuditLog(office.database), role="receive") as trail,
+        InstanceRecorder(office.database) as recorder,
+        AuditWriter(AuditLog(office.database), role="receive") as trail,
         Receiver(known, files, recorder, trail, commitments=Commitments(office.database)) as receiver,
     ):
         yield receiver.port

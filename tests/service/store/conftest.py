@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.store import Database, Recorder
+from service.store import Database, InstanceRecorder
 from tests.support.arrivals import Node
 from tests.support.clock import ManualClock
 
@@ -15,6 +15,6 @@ def clock() -> ManualClock:
 @pytest.fixture
 def node(database_url: str, clock: ManualClock) -> Iterator[Node]:
     database = Database(database_url, clock=clock)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         yield Node(database=database, clock=clock, recorder=recorder)
     database.close()

@@ -7,23 +7,23 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from bench.history import fill
+from service.monitor.monitor import read_ledger
 from service.store import (
     Database,
-    JobBook,
+    JobRepository,
     JobState,
-    Keeper,
-    Kind,
-    NoticeBoard,
+    MetricCounters,
+    NotificationQueue,
     Outbox,
-    Policy,
-    SeriesDesk,
-    Tally,
+    RetainedKind,
+    RetentionPolicy,
+    RetentionStore,
+    SeriesRepository,
     WorkQueue,
     late_jobs,
-    read_figures,
+    read_queue_statistics,
     utc_now,
 )
-from service.watch.watcher import read_ledger
 
 JOBS = 3000
 BIG = ("job", "job_event", "delivery", "instance")
@@ -46,14 +46,14 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
     long_history: Database,
 ) -> None:
     database = long_history
-    book, tally, board = JobBook(database), Tally(database), NoticeBoard(database)
+    book, tally, board = JobRepository(database), MetricCounters(database), NotificationQueue(database)
     board.begin()
     while tally.add_events() or tally.add_images():
         pass
     newest = book.list_jobs(limit=1)[0]
     hour_ago = database.clock() - timedelta(hours=1)
     looks: dict[str, Callable[[], object]] = {
-        "figures": lambda: read_figures(database),
+        "figures": lambda: read_queue_statistics(database),
         "ledger": lambda: read_ledger(database),
         "late jobs": lambda: late_jobs(database, "head-neck", hour_ago),
         "tally": lambda: (tally.add_events(), tally.add_images()),
@@ -62,8 +62,8 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
         "jobs of one state": lambda: book.list_jobs(states=[JobState.DONE], limit=50),
         "jobs of rare states": lambda: book.list_jobs(states=[JobState.QUEUED, JobState.PARKED], limit=50),
         "a job": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
-        "assembler": lambda: SeriesDesk(database).open_jobs(),
-        "study": lambda: SeriesDesk(database).series_of_study(newest.study_uid),
+        "assembler": lambda: SeriesRepository(database).open_jobs(),
+        "study": lambda: SeriesRepository(database).series_of_study(newest.study_uid),
         "worker": lambda: WorkQueue(database)._anything_due(),
         "sender": lambda: Outbox(database)._anything_due(),
     }
@@ -73,27 +73,27 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
 
 def test_what_may_go_is_found_without_judging_everything_first(long_history: Database) -> None:
     """Asked for the first two hundred, the database must be able to stop at them: no sorting by anything else."""
-    month, keeper = timedelta(days=30), Keeper(long_history)
-    policy = Policy(done_images=month, ended_images=month, other_objects=month, results=month)
+    month, keeper = timedelta(days=30), RetentionStore(long_history)
+    policy = RetentionPolicy(done_images=month, ended_images=month, other_objects=month, results=month)
     long_history.clock = lambda: utc_now() + 2 * month
     found = keeper.expired(policy, limit=200)
-    assert {kind: sum(one.kind is kind for one in found) for kind in Kind} == {
-        Kind.IMAGES: 200,
-        Kind.OTHERS: 0,
-        Kind.RESULTS: 200,
+    assert {kind: sum(one.kind is kind for one in found) for kind in RetainedKind} == {
+        RetainedKind.IMAGES: 200,
+        RetainedKind.OTHERS: 0,
+        RetainedKind.RESULTS: 200,
     }
-    ids = [one.row_id for one in found if one.kind is Kind.IMAGES]
+    ids = [one.row_id for one in found if one.kind is RetainedKind.IMAGES]
     assert ids == sorted(ids)
     if long_history.dialect.name == "sqlite":
         assert scans_of(long_history, lambda: keeper.expired(policy, limit=200)) == []
 
 
 def test_the_check_sees_a_query_that_goes_through_everything(long_history: Database) -> None:
-    assert scans_of(long_history, JobBook(long_history).counts)
+    assert scans_of(long_history, JobRepository(long_history).counts)
 
 
 def test_lists_by_state_are_the_newest_of_all_of_them(long_history: Database) -> None:
-    book = JobBook(long_history)
+    book = JobRepository(long_history)
     states = [JobState.PARKED, JobState.REFUSED, JobState.QUEUED]
     everything = [job.id for job in book.list_jobs(limit=JOBS) if job.state in states]
     assert len(everything) > 60

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from service.store import Database, FileStore, JobBook, SeriesDesk
+from service.store import Database, FileStore, JobRepository, SeriesRepository
 
 SERIES = "1.2.3.7"
 WRITER = """
 import sys, threading, pathlib
 from dataclasses import replace
-from service.store import Database, FileStore, Recorder
+from service.store import Database, FileStore, InstanceRecorder
 from tests.support.arrivals import received
 url, storage, first = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
-files, recorder, lock = FileStore(storage), Recorder(Database(url)), threading.Lock()
+files, recorder, lock = FileStore(storage), InstanceRecorder(Database(url)), threading.Lock()
 def send(numbers):
     for number in numbers:
         one = received(number)
@@ -55,7 +55,7 @@ def _write_until_killed(url: str, folder: Path, round_number: int, after_s: floa
 
 def _check(url: str, folder: Path, acknowledged: set[str]) -> None:
     database = Database(url)
-    book, files = JobBook(database), FileStore(folder / "storage")
+    book, files = JobRepository(database), FileStore(folder / "storage")
     recorded = book.instances_of_series(SERIES)
     assert acknowledged <= {one.sop_instance_uid for one in recorded}
     assert all(files.verify(one.file) for one in recorded)
@@ -63,6 +63,6 @@ def _check(url: str, folder: Path, acknowledged: set[str]) -> None:
     assert list((folder / "storage" / "parts").iterdir()) == []
     on_disk = {str(path.relative_to(folder / "storage")) for path in (folder / "storage").glob("objects/*/*")}
     assert on_disk == {one.file.path for one in recorded} | set(found.files_without_row)
-    (job,) = SeriesDesk(database).open_jobs()
+    (job,) = SeriesRepository(database).open_jobs()
     assert job.slice_count == len(recorded) == len(book.instances_of(job.id))
     database.close()

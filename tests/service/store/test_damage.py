@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.store import EventKind, JobState, Keeper, Outcome
-from service.store.damage import MOST_NAMED
+from service.store import EventKind, JobState, RecordOutcome, RetentionStore
+from service.store.jobs.integrity import MOST_NAMED
 from tests.support.arrivals import SERIES, Node, received
 
 
@@ -21,7 +21,7 @@ def of_image(number: int, node: Node) -> str:
 def test_each_find_is_one_line_that_names_the_image_and_its_cure(node: Node, find: str) -> None:
     job = node.job_in(JobState.QUEUED)
     path = of_image(2, node)
-    keeper = Keeper(node.database)
+    keeper = RetentionStore(node.database)
     (checkable,) = [one for one in keeper.to_verify() if one.file.path == path]
     ways = {
         "start": lambda: node.book.mark_damaged([path]),
@@ -65,7 +65,7 @@ def test_a_job_that_is_done_is_told_that_it_stays_so(node: Node) -> None:
 def test_a_refused_job_is_told_of_the_cure_before_the_next_version_begins(node: Node) -> None:
     job = node.job_in(JobState.REFUSED)
     node.book.mark_damaged([of_image(1, node)])
-    assert node.receive(received(1), received(2)) == [Outcome.NEW, Outcome.DUPLICATE]
+    assert node.receive(received(1), received(2)) == [RecordOutcome.NEW, RecordOutcome.DUPLICATE]
     assert notes(node, job)[1:] == [f"the stored file of image {SERIES}.1 is whole again: sent again"]
     assert node.book.list_jobs()[0].version == 2
 
@@ -82,7 +82,7 @@ def test_many_images_of_one_find_are_one_line_with_their_number(node: Node) -> N
 
 def test_a_file_put_back_by_a_person_is_told_as_whole(node: Node) -> None:
     job = node.job_in(JobState.RECEIVED)
-    keeper = Keeper(node.database)
+    keeper = RetentionStore(node.database)
     one = keeper.to_verify()[0]
     for whole in (True, False, True, True):
         assert keeper.checked(one, whole=whole)
@@ -92,7 +92,7 @@ def test_a_file_put_back_by_a_person_is_told_as_whole(node: Node) -> None:
 
 def test_a_damaged_structure_set_is_told_to_its_job(node: Node) -> None:
     job = node.job_in(JobState.DONE)
-    keeper = Keeper(node.database)
+    keeper = RetentionStore(node.database)
     (made,) = [one for one in keeper.to_verify() if one.table == "delivery"]
     for _ in range(2):
         assert keeper.checked(made, whole=False)

@@ -15,9 +15,9 @@ from service.store import (
     Database,
     DatabaseUnavailable,
     FileStore,
-    JobBook,
-    Outcome,
-    Recorder,
+    InstanceRecorder,
+    JobRepository,
+    RecordOutcome,
     WorkQueue,
     upgrade,
 )
@@ -28,15 +28,15 @@ def test_while_the_database_is_gone_nothing_is_acknowledged_and_afterwards_all_g
     database_url: str,
 ) -> None:
     database = Database(database_url, busy_timeout_s=0.2, connect_timeout_s=2)
-    with Recorder(database) as recorder:
-        assert recorder.record(received(1)) is Outcome.NEW
+    with InstanceRecorder(database) as recorder:
+        assert recorder.record(received(1)) is RecordOutcome.NEW
         with _gone(database_url):
             with pytest.raises(DatabaseUnavailable):
                 recorder.record(received(2))
             with pytest.raises(DatabaseUnavailable):
-                JobBook(database).cancel(1)
-        assert recorder.record(received(2)) is Outcome.NEW
-        assert len(JobBook(database).instances_of_series(SERIES)) == 2
+                JobRepository(database).cancel(1)
+        assert recorder.record(received(2)) is RecordOutcome.NEW
+        assert len(JobRepository(database).instances_of_series(SERIES)) == 2
     database.close()
 
 
@@ -61,7 +61,7 @@ def test_a_wrong_statement_is_a_bug_and_not_an_unavailable_database(database: Da
     ["state = 'running'", "state = 'queued'", "state = 'flying'", "superseded_by = 4711"],
 )
 def test_the_schema_itself_forbids_impossible_jobs(database: Database, change: str) -> None:
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         recorder.record(received(1))
     with pytest.raises(IntegrityError), database.writing() as connection:
         connection.execute(text(f"UPDATE job SET {change}"))  # noqa: S608 - the words above

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.store import FileLost, FileStore, StorageFull, StorageUnavailable
-from service.store.part_files import translated
+from service.store.files.part_files import translated
 
 
 def test_a_file_is_kept_byte_for_byte_with_its_header(file_store: FileStore) -> None:
@@ -48,7 +48,7 @@ def test_a_start_that_takes_a_new_part_file_for_an_orphan_costs_nothing(
                 part.unlink()
         lock(descriptor, how)
 
-    monkeypatch.setattr("service.store.part_files.fcntl.flock", late)
+    monkeypatch.setattr("service.store.files.part_files.fcntl.flock", late)
     stored = file_store.put("1.2.3", b"dataset")
     assert file_store.verify(stored)
     assert not list(tmp_path.rglob("*.part"))

@@ -1,10 +1,18 @@
 import pytest
 from sqlalchemy import text
 
-from service.store import EventKind, JobState, NotAllowed, Outcome, Sealed
+from service.store import CloseOutcome, EventKind, JobState, NotAllowed, RecordOutcome
 from tests.support.arrivals import SERIES, Node, received, stored_file
 
-ENDED = {JobState.DONE, JobState.REFUSED, JobState.CANCELLED, JobState.SUPERSEDED}
+ENDED = {
+    JobState.DONE,
+    JobState.REFUSED,
+    JobState.NOTHING_TO_CONTOUR,
+    JobState.CANCELLED,
+    JobState.SUPERSEDED,
+}
+
+RETRYABLE = {"failed", "parked", "refused", "nothing_to_contour", "cancelled"}
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - ENDED))
@@ -31,6 +39,7 @@ def test_what_has_ended_cannot_be_cancelled(node: Node, state: JobState) -> None
         (JobState.FAILED, JobState.QUEUED),
         (JobState.PARKED, JobState.QUEUED),
         (JobState.REFUSED, JobState.RECEIVED),
+        (JobState.NOTHING_TO_CONTOUR, JobState.RECEIVED),
         (JobState.CANCELLED, JobState.RECEIVED),
     ],
 )
@@ -45,10 +54,12 @@ def test_retry_goes_on_where_the_job_stood(node: Node, state: JobState, goes_on_
         assert node.claimed().attempt == 1
 
 
-@pytest.mark.parametrize("state", sorted(set(JobState) - {"failed", "parked", "refused", "cancelled"}))
+@pytest.mark.parametrize("state", sorted(set(JobState) - RETRYABLE))
 def test_nothing_else_can_be_tried_again(node: Node, state: JobState) -> None:
     job = node.job_in(state)
-    with pytest.raises(NotAllowed, match="only one that is cancelled, failed, parked, refused can"):
+    with pytest.raises(
+        NotAllowed, match="only one that is cancelled, failed, nothing_to_contour, parked, refused can"
+    ):
         node.book.retry(job)
 
 
@@ -59,7 +70,9 @@ def test_a_job_that_a_newer_version_replaced_cannot_be_tried_again(node: Node) -
         node.book.retry(job)
 
 
-@pytest.mark.parametrize("state", [JobState.DONE, JobState.PARKED, JobState.REFUSED, JobState.CANCELLED])
+@pytest.mark.parametrize(
+    "state", [JobState.DONE, JobState.PARKED, JobState.REFUSED, JobState.NOTHING_TO_CONTOUR]
+)
 def test_rerun_contours_the_same_images_as_a_new_version(node: Node, state: JobState) -> None:
     old = node.job_in(state)
     new = node.book.rerun(old)
@@ -67,9 +80,9 @@ def test_rerun_contours_the_same_images_as_a_new_version(node: Node, state: JobS
     assert (status.version, status.state, status.slice_count) == (2, JobState.RECEIVED, 2)
     assert status.uid != node.book.job(old).uid
     assert node.book.job(old).superseded_by == new
-    assert node.seal() is Sealed.QUEUED
+    assert node.seal() is CloseOutcome.QUEUED
     assert node.finish(node.claimed())
-    assert node.receive(received(1)) == [Outcome.DUPLICATE]
+    assert node.receive(received(1)) == [RecordOutcome.DUPLICATE]
     with pytest.raises(NotAllowed):
         node.book.rerun(old)
 

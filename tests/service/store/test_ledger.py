@@ -13,8 +13,16 @@ from typing import Any
 
 import pytest
 
-from service.store import Database, DatabaseUnavailable, JobBook, Outcome, Recorder, SeriesDesk, upgrade
-from service.store.ledger import Ledger
+from service.store import (
+    Database,
+    DatabaseUnavailable,
+    InstanceRecorder,
+    JobRepository,
+    RecordOutcome,
+    SeriesRepository,
+    upgrade,
+)
+from service.store.intake.async_commit import AsyncCommitConnection
 from tests.support.arrivals import SERIES, received
 
 
@@ -36,21 +44,24 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 def test_a_row_that_its_file_restores_does_not_wait_for_the_disk(sqlite_url: str) -> None:
     syncs, database = Syncs(), Database(sqlite_url)
-    with Recorder(database, Ledger(database, sync=syncs)) as recorder:
+    with InstanceRecorder(database, AsyncCommitConnection(database, sync=syncs)) as recorder:
         recorder.record(received(1))
         before = syncs.count
         recorder.record(received(2))
         assert syncs.count <= before + 1  # a settling may fall in between
         began = syncs.count
         resent = received(1, calling="PACS")
-        assert recorder.record(replace(resent, file=replace(resent.file, is_new=False))) is Outcome.DUPLICATE
+        assert (
+            recorder.record(replace(resent, file=replace(resent.file, is_new=False)))
+            is RecordOutcome.DUPLICATE
+        )
         assert syncs.count > began
     database.close()
 
 
 def test_what_is_recorded_is_settled_within_seconds_and_at_the_end(sqlite_url: str) -> None:
     syncs, database = Syncs(), Database(sqlite_url)
-    with Recorder(database, Ledger(database, sync=syncs)) as recorder:
+    with InstanceRecorder(database, AsyncCommitConnection(database, sync=syncs)) as recorder:
         recorder.record(received(1))
         deadline = time.monotonic() + 30
         while not syncs.count and time.monotonic() < deadline:
@@ -67,7 +78,7 @@ def test_the_log_that_cannot_be_synced_is_no_acknowledgement(sqlite_url: str) ->
         raise OSError(5, "Input/output error")
 
     database = Database(sqlite_url)
-    with Recorder(database, Ledger(database, sync=broken)) as recorder:
+    with InstanceRecorder(database, AsyncCommitConnection(database, sync=broken)) as recorder:
         recorder.record(received(1))
         resent = received(1, calling="PACS")
         with pytest.raises(DatabaseUnavailable, match="durable"):
@@ -77,26 +88,26 @@ def test_the_log_that_cannot_be_synced_is_no_acknowledgement(sqlite_url: str) ->
 
 def test_other_connections_see_a_row_as_soon_as_it_is_recorded(database_url: str) -> None:
     database = Database(database_url)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         recorder.record(received(1))
-        assert len(JobBook(database).instances_of_series(SERIES)) == 1
+        assert len(JobRepository(database).instances_of_series(SERIES)) == 1
     database.close()
 
 
 def test_a_database_that_was_locked_is_recorded_in_once_it_is_free(sqlite_url: str) -> None:
     database = Database(sqlite_url, busy_timeout_s=1)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         recorder.record(received(1))
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseUnavailable):
             recorder.record(received(2))
         other.execute("ROLLBACK")
         other.close()
-        assert recorder.record(received(2)) is Outcome.NEW
-    (job,) = SeriesDesk(database).open_jobs()
+        assert recorder.record(received(2)) is RecordOutcome.NEW
+    (job,) = SeriesRepository(database).open_jobs()
     assert job.slice_count == 2
-    assert len(JobBook(database).events(job.id)) == 1
+    assert len(JobRepository(database).events(job.id)) == 1
     database.close()
 
 
@@ -122,7 +133,7 @@ def test_rows_that_a_crashed_postgres_forgot_are_recorded_again_once_it_is_back(
     url = f"postgresql+psycopg://postgres@/postgres?host={own_postgres.pgdata}"
     upgrade(url)
     database = Database(url)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         recorder.record(received(1))
         for number in range(2, 40):
             recorder.record(received(number))
@@ -132,9 +143,9 @@ def test_rows_that_a_crashed_postgres_forgot_are_recorded_again_once_it_is_back(
             recorder.record(received(50))
         own_postgres.ensure_postgres_running()
         assert _recorded(database, 39)
-        assert recorder.record(received(50)) is Outcome.NEW
-        (job,) = SeriesDesk(database).open_jobs()
-        assert job.slice_count == len(SeriesDesk(database).instances_of(job.id)) == 40
+        assert recorder.record(received(50)) is RecordOutcome.NEW
+        (job,) = SeriesRepository(database).open_jobs()
+        assert job.slice_count == len(SeriesRepository(database).instances_of(job.id)) == 40
     database.close()
 
 
@@ -142,7 +153,7 @@ def _recorded(database: Database, count: int) -> bool:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            if len(JobBook(database).instances_of_series(SERIES)) == count:
+            if len(JobRepository(database).instances_of_series(SERIES)) == count:
                 return True
         except DatabaseUnavailable:
             continue
@@ -160,7 +171,7 @@ def test_a_settling_that_finds_postgres_gone_does_not_end_the_recording(
     url = f"postgresql+psycopg://postgres@/postgres?host={own_postgres.pgdata}"
     upgrade(url)
     database = Database(url)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         recorder.record(received(1))
         pgserver.pg_ctl(
             ["stop", "-m", "immediate"], pgdata=own_postgres.pgdata, user=own_postgres.system_user
@@ -171,14 +182,14 @@ def test_a_settling_that_finds_postgres_gone_does_not_end_the_recording(
         assert "not settled" in caplog.text
         own_postgres.ensure_postgres_running()
         assert recorder.is_alive
-        assert recorder.record(received(2)) is Outcome.NEW
+        assert recorder.record(received(2)) is RecordOutcome.NEW
         assert _recorded(database, 2)
     database.close()
 
 
 def test_the_log_goes_into_the_database_beside_those_who_write(sqlite_url: str, tmp_path: Path) -> None:
     database = Database(sqlite_url)
-    with Recorder(database) as recorder:
+    with InstanceRecorder(database) as recorder:
         for number in range(
             300
         ):  # their pages would make SQLite's own checkpoint due, in the middle of a commit

@@ -16,8 +16,8 @@ from service.store import (
     JobState,
     upgrade,
 )
-from service.store.migrate import MIGRATIONS, newest
-from service.store.schema import METADATA
+from service.store.migrations.migrate import MIGRATIONS, newest
+from service.store.tables.schema import METADATA
 
 
 def test_an_empty_database_says_that_it_has_no_tables_until_it_is_upgraded(empty_database_url: str) -> None:

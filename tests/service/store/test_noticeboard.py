@@ -1,4 +1,4 @@
-from service.store import Alarm, EventKind, Heartbeats, JobState, NoticeBoard
+from service.store import Alarm, EventKind, Heartbeats, JobState, NotificationQueue
 from tests.support.arrivals import Node
 
 EVENTS = {EventKind.PARKED: "parked", EventKind.REFUSED: "refused"}
@@ -6,24 +6,26 @@ WANTED = {"physics": {"parked", "refused", "disk"}, "it": {"disk"}}
 DISK = Alarm(subject="disk", event="disk", text="disk: 5 bytes are free")
 
 
-def due(board: NoticeBoard, target: str = "physics", min_interval_s: float = 0) -> list[tuple[str, str]]:
+def due(
+    board: NotificationQueue, target: str = "physics", min_interval_s: float = 0
+) -> list[tuple[str, str]]:
     return [(one.event, one.text) for one in board.due(target, min_interval_s=min_interval_s, limit=100)]
 
 
 def test_what_happened_before_the_first_look_is_told_to_nobody(node: Node) -> None:
     node.job_in(JobState.REFUSED)
-    board = NoticeBoard(node.database)
+    board = NotificationQueue(node.database)
     board.begin()
     board.note_events(EVENTS, WANTED)
     assert due(board) == []
 
 
 def test_an_event_is_noted_once_for_each_who_asks_for_it(node: Node) -> None:
-    board = NoticeBoard(node.database)
+    board = NotificationQueue(node.database)
     board.begin()
     job_id = node.job_in(JobState.PARKED)
     for _ in range(2):
-        NoticeBoard(node.database).begin()  # another start of the watch
+        NotificationQueue(node.database).begin()  # another start of the watch
         board.note_events(EVENTS, WANTED)
     (notice,) = board.due("physics", min_interval_s=0, limit=100)
     assert (notice.job_id, notice.rule, notice.state) == (job_id, "hn", "parked")
@@ -32,7 +34,7 @@ def test_an_event_is_noted_once_for_each_who_asks_for_it(node: Node) -> None:
 
 
 def test_what_was_not_sent_stays_and_is_due_again_later(node: Node) -> None:
-    board = NoticeBoard(node.database)
+    board = NotificationQueue(node.database)
     board.begin()
     node.job_in(JobState.REFUSED)
     board.note_events(EVENTS, WANTED)
@@ -47,7 +49,7 @@ def test_what_was_not_sent_stays_and_is_due_again_later(node: Node) -> None:
 
 
 def test_what_comes_soon_after_a_message_waits_for_the_next(node: Node) -> None:
-    board = NoticeBoard(node.database)
+    board = NotificationQueue(node.database)
     board.note_alarms([DISK], WANTED)
     board.sent(board.due("it", min_interval_s=300, limit=100))
     node.clock.tick(10)
@@ -60,8 +62,8 @@ def test_what_comes_soon_after_a_message_waits_for_the_next(node: Node) -> None:
 
 def test_an_alarm_is_told_when_it_begins_and_when_it_ends_also_across_a_restart(node: Node) -> None:
     for _ in range(3):
-        NoticeBoard(node.database).note_alarms([DISK], WANTED)
-    board = NoticeBoard(node.database)
+        NotificationQueue(node.database).note_alarms([DISK], WANTED)
+    board = NotificationQueue(node.database)
     assert due(board, "it") == [("disk", "disk: 5 bytes are free")]
     board.note_alarms([], WANTED)
     board.note_alarms([], WANTED)
@@ -71,7 +73,7 @@ def test_an_alarm_is_told_when_it_begins_and_when_it_ends_also_across_a_restart(
 
 
 def test_sent_notices_are_forgotten_after_a_month_and_unsent_ones_never(node: Node) -> None:
-    board = NoticeBoard(node.database)
+    board = NotificationQueue(node.database)
     board.note_alarms([DISK], WANTED)
     board.sent(board.due("it", min_interval_s=0, limit=100))
     node.clock.tick(31 * 86400)

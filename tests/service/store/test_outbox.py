@@ -8,7 +8,7 @@ from service.store import (
     DeliveryStatus,
     EventKind,
     JobState,
-    Parcel,
+    OutputFile,
 )
 from tests.support.arrivals import Node, received, stored_file
 
@@ -179,8 +179,8 @@ def test_when_the_whole_chain_fails_the_job_is_parked_and_a_retry_begins_at_its_
 def test_one_fallback_of_two_destinations_gets_the_object_once(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
-    parcels = [Parcel(destination=name, file=file) for name in ("left", "right")]
-    parcels.append(Parcel(destination="pacs", file=file, standby_for=("left", "right")))
+    parcels = [OutputFile(destination=name, file=file) for name in ("left", "right")]
+    parcels.append(OutputFile(destination="pacs", file=file, standby_for=("left", "right")))
     assert node.work.finish(node.claimed(), parcels=parcels)
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
         assert (
@@ -280,7 +280,7 @@ def test_what_was_taken_and_not_confirmed_when_its_job_ends_is_told_as_sent(node
 
 def test_each_note_is_a_line_of_the_history_of_its_own(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
-    parcel = Parcel(destination="tps", file=stored_file("2.25.1"))
+    parcel = OutputFile(destination="tps", file=stored_file("2.25.1"))
     assert node.work.finish(
         node.claimed(), parcels=[parcel], notes=["a: not found", "b: cut", "a: not found"]
     )
@@ -295,8 +295,10 @@ def test_each_note_is_a_line_of_the_history_of_its_own(node: Node) -> None:
 def _with_fallbacks(node: Node, *fallbacks: tuple[str, tuple[str, ...]]) -> int:
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
-    parcels = [Parcel(destination="tps", file=file)]
-    parcels += [Parcel(destination=name, file=file, standby_for=instead_of) for name, instead_of in fallbacks]
+    parcels = [OutputFile(destination="tps", file=file)]
+    parcels += [
+        OutputFile(destination=name, file=file, standby_for=instead_of) for name, instead_of in fallbacks
+    ]
     assert node.work.finish(node.claimed(), parcels=parcels)
     return job
 

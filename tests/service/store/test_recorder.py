@@ -4,12 +4,20 @@ from dataclasses import replace
 import pytest
 
 from service.errors import Refused
-from service.store import Database, DatabaseUnavailable, EventKind, JobState, NotRecorded, Outcome, Recorder
+from service.store import (
+    Database,
+    DatabaseUnavailable,
+    EventKind,
+    InstanceRecorder,
+    JobState,
+    NotRecorded,
+    RecordOutcome,
+)
 from tests.support.arrivals import RT_DOSE, SERIES, Node, received
 
 
 def test_a_new_ct_slice_opens_a_job(node: Node) -> None:
-    assert node.receive(received(1), received(2)) == [Outcome.NEW, Outcome.NEW]
+    assert node.receive(received(1), received(2)) == [RecordOutcome.NEW, RecordOutcome.NEW]
     job = node.only_open()
     assert (job.series_uid, job.version, job.state, job.slice_count) == (SERIES, 1, JobState.RECEIVED, 2)
     assert (job.calling_aet, job.called_aet) == ("SCANNER", "CONTOURNODE")
@@ -24,7 +32,7 @@ def test_each_new_slice_moves_the_quiet_timer_and_a_known_one_does_not(node: Nod
     then = node.clock.tick(5)
     node.receive(received(2))
     node.clock.tick(5)
-    assert node.receive(received(2)) == [Outcome.DUPLICATE]
+    assert node.receive(received(2)) == [RecordOutcome.DUPLICATE]
     assert node.only_open().last_received_at == then
     assert node.only_open().slice_count == 2
     assert [event.kind for event in node.book.events(node.only_open().id)] == [EventKind.OPENED]
@@ -32,7 +40,7 @@ def test_each_new_slice_moves_the_quiet_timer_and_a_known_one_does_not(node: Nod
 
 def test_the_same_uid_with_another_content_keeps_the_first_and_tells(node: Node) -> None:
     node.receive(received(1))
-    assert node.receive(received(1, content="other pixels")) == [Outcome.CONFLICT]
+    assert node.receive(received(1, content="other pixels")) == [RecordOutcome.CONFLICT]
     (kept,) = node.book.instances_of_series(SERIES)
     assert kept.file == received(1).file
     last = node.book.events(node.only_open().id)[-1]
@@ -43,22 +51,22 @@ def test_the_same_uid_with_another_content_keeps_the_first_and_tells(node: Node)
 def test_the_same_image_in_another_transfer_syntax_is_told_apart_from_another_image(node: Node) -> None:
     node.receive(received(1))
     other = replace(received(1, content="encoded otherwise"), transfer_syntax_uid="1.2.840.10008.1.2.4.70")
-    assert node.receive(other) == [Outcome.OTHER_SYNTAX]
+    assert node.receive(other) == [RecordOutcome.OTHER_SYNTAX]
     (kept,) = node.book.instances_of_series(SERIES)
     assert kept.file == received(1).file
     assert node.book.events(node.only_open().id)[-1].kind is EventKind.CONFLICT
 
 
 def test_what_is_not_ct_is_kept_and_opens_no_job(node: Node) -> None:
-    assert node.receive(received(1, sop_class=RT_DOSE)) == [Outcome.NEW]
-    assert node.receive(received(1, sop_class=RT_DOSE)) == [Outcome.DUPLICATE]
+    assert node.receive(received(1, sop_class=RT_DOSE)) == [RecordOutcome.NEW]
+    assert node.receive(received(1, sop_class=RT_DOSE)) == [RecordOutcome.DUPLICATE]
     assert node.series.open_jobs() == []
     assert len(node.book.instances_of_series(SERIES)) == 1
 
 
 def test_two_senders_of_one_series_have_a_job_each_with_their_own_slices(node: Node) -> None:
     node.receive(received(1), received(2))
-    assert node.receive(received(1, calling="PACS")) == [Outcome.DUPLICATE]
+    assert node.receive(received(1, calling="PACS")) == [RecordOutcome.DUPLICATE]
     scanner, pacs = node.series.open_jobs()
     assert (scanner.calling_aet, scanner.slice_count) == ("SCANNER", 2)
     assert (pacs.calling_aet, pacs.slice_count) == ("PACS", 1)
@@ -72,7 +80,7 @@ def test_a_late_slice_opens_the_next_version_and_supersedes_what_is_under_way(
     node: Node, state: JobState
 ) -> None:
     old = node.job_in(state)
-    assert node.receive(received(3)) == [Outcome.NEW]
+    assert node.receive(received(3)) == [RecordOutcome.NEW]
     new = node.only_open()
     assert (new.version, new.state, new.slice_count) == (2, JobState.RECEIVED, 3)
     assert node.book.job(old).state is JobState.SUPERSEDED
@@ -98,7 +106,7 @@ def test_a_late_slice_leaves_an_ended_job_as_it_is_but_for_the_pointer(node: Nod
 def test_a_series_sent_again_changes_nothing_but_one_event(node: Node, state: JobState) -> None:
     job = node.job_in(state)
     before = node.book.job(job)
-    assert node.receive(received(1), received(2)) == [Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert node.receive(received(1), received(2)) == [RecordOutcome.DUPLICATE, RecordOutcome.DUPLICATE]
     assert node.book.job(job) == before
     assert node.series.open_jobs() == []
     assert [event.kind for event in node.book.events(job)].count(EventKind.SENT_AGAIN) == 1
@@ -117,7 +125,7 @@ def test_a_slice_of_a_waiting_job_keeps_it_waiting_and_moves_its_timer(node: Nod
 
 def test_many_threads_and_two_recorders_record_each_slice_once(node: Node, database_url: str) -> None:
     other = Database(database_url, clock=node.clock)
-    with Recorder(other) as second, ThreadPoolExecutor(32) as threads:
+    with InstanceRecorder(other) as second, ThreadPoolExecutor(32) as threads:
         recorders = [node.recorder, second]
         tasks = [
             threads.submit(recorders[number % 2].record, received(slice_number, series=f"1.2.{series}"))
@@ -127,8 +135,8 @@ def test_many_threads_and_two_recorders_record_each_slice_once(node: Node, datab
         ]
         outcomes = [task.result() for task in tasks]
     other.close()
-    assert outcomes.count(Outcome.NEW) == 200
-    assert outcomes.count(Outcome.DUPLICATE) == 200
+    assert outcomes.count(RecordOutcome.NEW) == 200
+    assert outcomes.count(RecordOutcome.DUPLICATE) == 200
     jobs = node.series.open_jobs()
     assert sorted(job.slice_count for job in jobs) == [40] * 5
     assert all(len(node.series.instances_of(job.id)) == 40 for job in jobs)
@@ -139,10 +147,10 @@ def test_a_record_that_the_database_refuses_does_not_take_its_neighbours_with_it
     stolen = replace(received(2), file=first.file)  # two instances cannot share a file
     with ThreadPoolExecutor(8) as threads:
         tasks = [threads.submit(node.recorder.record, one) for one in [first, *map(received, range(3, 9))]]
-        assert [task.result() for task in tasks] == [Outcome.NEW] * 7
+        assert [task.result() for task in tasks] == [RecordOutcome.NEW] * 7
     with pytest.raises(NotRecorded, match=rf"{SERIES}\.2"):
         node.recorder.record(stolen)
-    assert node.receive(received(9)) == [Outcome.NEW]
+    assert node.receive(received(9)) == [RecordOutcome.NEW]
 
 
 def test_a_closed_recorder_says_so(node: Node) -> None:

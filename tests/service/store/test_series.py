@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.store import EventKind, JobState, Order, Sealed
+from service.store import CloseOutcome, ContouringOrder, EventKind, JobState
 from tests.support.arrivals import RT_DOSE, Node, received
 
 
@@ -23,7 +23,7 @@ def test_hold_says_what_the_series_waits_for_and_tells_it_once(node: Node) -> No
 def test_seal_queues_the_job_with_what_it_will_be_contoured_by(node: Node) -> None:
     node.receive(received(1), received(2))
     node.series.hold(node.only_open().id, "quiet")
-    assert node.seal(priority=70) is Sealed.QUEUED
+    assert node.seal(priority=70) is CloseOutcome.QUEUED
     (job,) = node.book.list_jobs()
     assert (job.state, job.rule, job.model, job.model_version, job.priority) == (
         JobState.QUEUED,
@@ -40,23 +40,23 @@ def test_a_slice_that_came_since_the_look_prevents_the_seal(node: Node) -> None:
     node.receive(received(1))
     seen = node.only_open()
     node.receive(received(2))
-    assert node.seal(seen) is Sealed.CHANGED
+    assert node.seal(seen) is CloseOutcome.CHANGED
     assert node.only_open().state is JobState.RECEIVED
-    assert node.seal() is Sealed.QUEUED
+    assert node.seal() is CloseOutcome.QUEUED
 
 
 def test_of_two_that_seal_the_same_job_one_is_told_that_it_changed(node: Node) -> None:
     node.receive(received(1))
     seen = node.only_open()
-    assert node.seal(seen) is Sealed.QUEUED
-    assert node.seal(seen) is Sealed.CHANGED
+    assert node.seal(seen) is CloseOutcome.QUEUED
+    assert node.seal(seen) is CloseOutcome.CHANGED
 
 
 def test_the_same_images_from_the_same_sender_are_contoured_once(node: Node) -> None:
     first = node.job_in(JobState.DONE)
     node.receive(received(1, called="OTHER"), received(2, called="OTHER"))
     second = node.only_open()
-    assert node.seal(second) is Sealed.ALREADY_CONTOURED
+    assert node.seal(second) is CloseOutcome.ALREADY_CONTOURED
     status = node.book.job(second.id)
     assert (status.state, status.superseded_by) == (JobState.SUPERSEDED, first)
     assert status.reason == f"job {first} has the same images, rule and model"
@@ -72,7 +72,7 @@ def test_images_whose_job_came_to_nothing_may_be_contoured_again(node: Node, sta
     else:
         assert node.work.refuse(claim, reason="gantry tilt")
     node.receive(received(1, called="OTHER"), received(2, called="OTHER"))
-    assert node.seal() is Sealed.QUEUED
+    assert node.seal() is CloseOutcome.QUEUED
 
 
 @pytest.mark.parametrize("difference", ["rule", "model version", "sender"])
@@ -81,7 +81,7 @@ def test_another_rule_model_version_or_sender_is_another_job(node: Node, differe
     calling = "PACS" if difference == "sender" else "SCANNER"
     node.receive(received(1, called="OTHER", calling=calling), received(2, called="OTHER", calling=calling))
     rule = "other" if difference == "rule" else "hn"
-    assert node.seal(rule=rule, version=2 if difference == "model version" else 1) is Sealed.QUEUED
+    assert node.seal(rule=rule, version=2 if difference == "model version" else 1) is CloseOutcome.QUEUED
 
 
 def test_refuse_ends_an_open_job_with_its_reason_and_nothing_else(node: Node) -> None:
@@ -101,7 +101,7 @@ def test_a_series_is_not_refused_for_a_slice_that_came_meanwhile(node: Node) -> 
     node.receive(received(2))
     assert not node.series.refuse(seen, "incomplete: 1 slice missing")
     assert node.only_open().slice_count == 3
-    assert node.seal(node.only_open()) is Sealed.QUEUED
+    assert node.seal(node.only_open()) is CloseOutcome.QUEUED
 
 
 def test_what_the_sender_says_of_the_number_of_images_is_kept(node: Node) -> None:
@@ -125,7 +125,7 @@ def test_an_administrator_reads_in_one_word_how_complete_a_job_is(node: Node) ->
     assert word() == "incomplete"
     node.series.hold(job.id, "for series of MR in this study: 0 of 1 here")
     assert word() == "waiting"
-    assert node.seal(job) is Sealed.QUEUED
+    assert node.seal(job) is CloseOutcome.QUEUED
     assert word() == "complete"
 
 
@@ -138,8 +138,10 @@ def test_a_series_refused_as_incomplete_is_still_said_to_be(node: Node) -> None:
 
 def test_the_note_of_an_order_stands_in_the_history(node: Node) -> None:
     node.receive(received(1))
-    order = Order(rule="hn", model="hn_oar", model_version=1, priority=50, note="1 localizer set aside")
-    assert node.series.seal(node.only_open(), order) is Sealed.QUEUED
+    order = ContouringOrder(
+        rule="hn", model="hn_oar", model_version=1, priority=50, note="1 localizer set aside"
+    )
+    assert node.series.seal(node.only_open(), order) is CloseOutcome.QUEUED
     assert node.book.events(1)[-1].message == "1 images, rule hn, model hn_oar 1; 1 localizer set aside"
 
 
@@ -162,4 +164,4 @@ def test_the_series_of_a_study_are_told_with_what_became_of_them(node: Node) -> 
 
 def test_objects_of_a_series_that_are_no_ct_images_are_counted_apart(node: Node) -> None:
     node.receive(received(1), received(2, sop_class=RT_DOSE), received(3, sop_class=RT_DOSE))
-    assert node.series.others_in_series("1.2.3.7") == 2
+    assert node.series.others_in_series("1.2.3", "1.2.3.7") == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store import DiskGauge, Room
+from service.store import DiskGauge, DiskLevel
 
 
 class Disk:
@@ -42,9 +42,9 @@ def test_the_disk_is_looked_at_once_a_second_and_a_change_is_said_once(
             assert gauge() == "disk nearly full"
         assert len(caplog.records) == 1
         disk.free, disk.now = 50, disk.now + 1
-        assert (gauge(), gauge.room()) == (None, Room.LITTLE)
+        assert (gauge(), gauge.room()) == (None, DiskLevel.LITTLE)
         disk.free, disk.now = 500, disk.now + 1
-        assert gauge.room() is Room.ENOUGH
+        assert gauge.room() is DiskLevel.ENOUGH
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "INFO"]
 
 

@@ -3,14 +3,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, text
 
-from service.store import Database, JobState, Tally, late_jobs, read_figures
-from service.store.schema import arrival, delivery, job, job_event
-from service.store.tally import BOUNDS_S, bucket_of
+from service.store import Database, JobState, MetricCounters, late_jobs, read_queue_statistics
+from service.store.monitoring.metric_counters import BOUNDS_S, bucket_of
+from service.store.tables.schema import arrival, delivery, job, job_event
 from tests.support.arrivals import RT_DOSE, Node, received
 
 
 def add_all(database: Database) -> None:
-    tally = Tally(database)
+    tally = MetricCounters(database)
     while tally.add_events() or tally.add_images():
         pass
 
@@ -37,7 +37,7 @@ def finished_job(node: Node) -> int:
 def test_every_stage_and_the_whole_way_are_timed_by_rule(node: Node) -> None:
     finished_job(node)
     add_all(node.database)
-    figures = read_figures(node.database)
+    figures = read_queue_statistics(node.database)
     stages = {(line.label, line.detail): line for line in figures.stages}
     assert {key: line.sum_s for key, line in stages.items()} == {
         ("hn", "quiet"): 7,
@@ -59,7 +59,7 @@ def test_counts_are_added_once_however_often_and_by_however_many(node: Node) -> 
     other = Database(node.database._engine.url.render_as_string(hide_password=False), clock=node.clock)
     add_all(other)
     other.close()
-    figures = read_figures(node.database)
+    figures = read_queue_statistics(node.database)
     assert figures.images == (("ct", 2, 1000), ("other", 1, 500))
     assert ("hn", "done", 1) in figures.events
     assert ("", "opened", 1) in figures.events
@@ -69,16 +69,16 @@ def test_counts_are_added_once_however_often_and_by_however_many(node: Node) -> 
 def test_counts_outlive_the_jobs_they_came_from(node: Node) -> None:
     finished_job(node)
     add_all(node.database)
-    before = read_figures(node.database)
+    before = read_queue_statistics(node.database)
     with node.database.writing() as connection:
         for table in (job_event, delivery, arrival, job):
             connection.execute(delete(table))
     add_all(node.database)
-    after = read_figures(node.database)
+    after = read_queue_statistics(node.database)
     assert (after.events, after.stages, after.latencies) == (before.events, before.stages, before.latencies)
     node.job_in(JobState.DONE, series="1.2.3.8")
     add_all(node.database)
-    assert ("hn", "done", 2) in read_figures(node.database).events
+    assert ("hn", "done", 2) in read_queue_statistics(node.database).events
 
 
 def test_a_rerun_is_timed_from_its_order_not_from_the_old_slices(node: Node) -> None:
@@ -93,7 +93,7 @@ def test_a_rerun_is_timed_from_its_order_not_from_the_old_slices(node: Node) -> 
     assert delivery is not None
     node.outbox.sent(delivery)
     add_all(node.database)
-    (latency,) = read_figures(node.database).latencies
+    (latency,) = read_queue_statistics(node.database).latencies
     assert latency.sum_s == 56 + 5
 
 
@@ -107,7 +107,9 @@ def test_what_is_told_aside_ends_no_stage(node: Node) -> None:
     node.clock.tick(20)
     assert node.finish(claim)
     add_all(node.database)
-    (contouring,) = [line for line in read_figures(node.database).stages if line.detail == "contouring"]
+    (contouring,) = [
+        line for line in read_queue_statistics(node.database).stages if line.detail == "contouring"
+    ]
     assert contouring.sum_s == 40
 
 
@@ -120,7 +122,7 @@ def test_failed_attempts_are_counted_by_destination(node: Node) -> None:
     assert delivery is not None
     node.outbox.rejected(delivery, reason="0xA900")
     add_all(node.database)
-    assert read_figures(node.database).attempts == (("tps", "failed", 1), ("tps", "rejected", 1))
+    assert read_queue_statistics(node.database).attempts == (("tps", "failed", 1), ("tps", "rejected", 1))
 
 
 def test_the_queue_is_counted_by_state_and_rule_with_the_age_of_its_oldest(node: Node) -> None:
@@ -131,7 +133,8 @@ def test_the_queue_is_counted_by_state_and_rule_with_the_age_of_its_oldest(node:
         node.clock.tick(10)
     node.receive(received(1, series="1.2.9.1"))
     jobs = {
-        (line.state, line.rule): (line.count, line.oldest_at) for line in read_figures(node.database).jobs
+        (line.state, line.rule): (line.count, line.oldest_at)
+        for line in read_queue_statistics(node.database).jobs
     }
     assert jobs == {
         (JobState.RUNNING, "hn"): (1, began),
@@ -174,7 +177,7 @@ def test_a_number_that_commits_late_is_not_missed(node: Node) -> None:
 
     def held() -> float:
         add_all(node.database)
-        return sum(count for _, kind, count in read_figures(node.database).events if kind == "held")
+        return sum(count for _, kind, count in read_queue_statistics(node.database).events if kind == "held")
 
     with node.database._engine.connect() as slow:
         slow.execute(insert, values)

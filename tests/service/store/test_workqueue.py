@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.store import ClaimedJob, Database, EventKind, JobState, Parcel, WorkQueue
+from service.store import ClaimedJob, Database, EventKind, JobState, OutputFile, WorkQueue
 from tests.support.arrivals import SERIES, Node, received, stored_file
 
 
@@ -47,7 +47,7 @@ def test_finish_makes_one_delivery_a_destination(node: Node) -> None:
 
 def test_each_destination_gets_its_own_file_and_the_history_says_what_to_know(node: Node) -> None:
     claim = _running(node)
-    parcels = [Parcel(destination=name, file=stored_file(f"2.25.{name}")) for name in ("tps", "pacs")]
+    parcels = [OutputFile(destination=name, file=stored_file(f"2.25.{name}")) for name in ("tps", "pacs")]
     assert node.work.finish(claim, parcels=parcels, notes=("Larynx: not found",))
     sent = {}
     while (delivery := node.outbox.claim_delivery("s1", lease_s=60)) is not None:

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from imaging.margins import Margin, expand
-from imaging.structures import CATALOGUE, InterpretedType
-from imaging.volume import Mask, Masks, Volume
+from imaging.masks.margins import Margin, expand
+from imaging.structures import CATALOGUE, Code, InterpretedType, Structure
+from imaging.volumes.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template import default_template
-from service.template.apply import Applied, apply
+from service.template.apply import AppliedTemplate, apply
 from service.template.load import parse_template
 from tests.imaging.small_masks import block, grid, mask, voxels
+from tests.support.models import HN_CODES
 
 SHAPE = (9, 40, 50)
 ON = grid(SHAPE)
@@ -20,13 +21,13 @@ LEFT, RIGHT = block([3], range(18, 21), range(33, 36)), block([3], range(18, 21)
 def case(**changed: Mask) -> tuple[Masks, Volume]:
     hu = np.full(SHAPE, -1000, np.int16)
     hu[:, 8:32, 8:42] = 30
-    by_code = {code: Mask.empty() for code in CATALOGUE}
+    by_code = {code: Mask.empty() for code in HN_CODES}
     by_code |= {"SpinalCord": mask(SHAPE, *CORD), "Mandible": mask(SHAPE, *JAW)}
     by_code |= {"Parotid_L": mask(SHAPE, *LEFT), "Parotid_R": mask(SHAPE, *RIGHT)} | changed
     return Masks(grid=ON, by_code=by_code), Volume(array_zyx=hu, grid=ON)
 
 
-def applied(text: str, **changed: Mask) -> Applied:
+def applied(text: str, **changed: Mask) -> AppliedTemplate:
     return apply(parse_template('template = 1\nname = "test"\n' + text, "it"), *case(**changed))
 
 
@@ -38,6 +39,25 @@ def test_without_a_template_the_catalogue_decides() -> None:
     assert all(s.structure == CATALOGUE[s.structure.code] for s in result.structures)
     assert result.notes == ("Brainstem: empty", "Larynx: empty", "Esophagus: empty")
     assert [s.description for s in result.structures] == [""] * 4
+
+
+def test_a_structure_that_its_model_defines_goes_out_as_defined() -> None:
+    own = Structure(
+        code="Flap",
+        name="Flap_TG",
+        colour_rgb=(9, 8, 7),
+        interpreted_type=InterpretedType.AVOIDANCE,
+        concept=Code(value="256683004", scheme="SCT", meaning="Flap"),
+    )
+    masks, volume = case(Flap=mask(SHAPE, *JAW))
+    result = apply(default_template(), masks, volume, {"Flap": own})
+    sent = next(s for s in result.structures if s.model_code == "Flap")
+    assert (sent.name, sent.structure.code) == ("Flap_TG", "Flap_TG")
+    assert sent.structure.colour_rgb == (9, 8, 7)
+    assert sent.structure.interpreted_type is InterpretedType.AVOIDANCE
+    assert sent.structure.concept == own.concept
+    with pytest.raises(Refused, match="does not know 'Flap'"):
+        apply(default_template(), masks, volume)
 
 
 def test_a_local_name_keeps_the_tg263_name_in_the_description() -> None:

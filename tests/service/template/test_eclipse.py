@@ -2,17 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from imaging.structures import CATALOGUE, InterpretedType
+from imaging.structures import InterpretedType
 from service.template import TemplateRefused
 from service.template.eclipse import read_eclipse
-from service.template.imported import Imported
+from service.template.imported import ImportedTemplate
 from service.template.load import parse_template
+from tests.support.models import HN_CODES
 
 FILE = Path(__file__).parent / "files/eclipse-head-neck.xml"
-CODES = tuple(CATALOGUE)
+CODES = HN_CODES
 
 
-def imported() -> Imported:
+def imported() -> ImportedTemplate:
     return read_eclipse(FILE.read_bytes(), CODES)
 
 
@@ -20,7 +21,7 @@ def one(inner: str, root: str = "StructureTemplate") -> bytes:
     return f"<{root}><Structures>{inner}</Structures></{root}>".encode()
 
 
-def larynx(colour: str) -> Imported:
+def larynx(colour: str) -> ImportedTemplate:
     return read_eclipse(
         one(f'<Structure ID="Larynx"><ColorAndStyle>{colour}</ColorAndStyle></Structure>'), CODES
     )

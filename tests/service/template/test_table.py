@@ -1,15 +1,16 @@
 import pytest
 
-from imaging.structures import CATALOGUE, InterpretedType
+from imaging.structures import InterpretedType
 from service.template import TemplateRefused
-from service.template.imported import Imported
+from service.template.imported import ImportedTemplate
 from service.template.load import parse_template
 from service.template.table import read_table
+from tests.support.models import HN_CODES
 
-CODES = tuple(CATALOGUE)
+CODES = HN_CODES
 
 
-def table(text: str) -> Imported:
+def table(text: str) -> ImportedTemplate:
     return read_table(text.encode(), "ours", CODES)
 
 

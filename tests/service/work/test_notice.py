@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from imaging.gate import Severity, check
-from imaging.profiles import PROFILES
+from imaging.export.profiles import PROFILES
+from imaging.validation import Severity, validate
 from service.config import ProfileName, Settings
-from service.store import DeliveryKind, EventKind, JobState, NoticeDesk, Parcel
-from service.work import FailureNotices
+from service.store import DeliveryKind, EventKind, FailureReportQueue, JobState, OutputFile
+from service.work import FailureReports
 from tests.support.small_node import RULE, SmallNode, model, settings
 
 BEFORE_AND_AFTER_A_GAP = slice(0, 3), slice(5, None)
@@ -20,9 +20,9 @@ def telling(kind: str, **changes: object) -> Settings:
     return settings(rules=[{**RULE, "on_failure": kind, **changes}])
 
 
-def notices(node: SmallNode, tree: Settings) -> FailureNotices:
-    return FailureNotices(
-        desk=NoticeDesk(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
+def notices(node: SmallNode, tree: Settings) -> FailureReports:
+    return FailureReports(
+        desk=FailureReportQueue(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
     )
 
 
@@ -76,7 +76,7 @@ def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profi
     tree = tree.model_copy(update={"destinations": destinations})
     refused_for_a_gap(small_node, tree)
     assert notices(small_node, tree).tell_one()
-    findings = check(sent(small_node)["tps"], PROFILES[profile])
+    findings = validate(sent(small_node)["tps"], PROFILES[profile])
     assert [one for one in findings if one.severity is Severity.ERROR] == []
 
 
@@ -135,8 +135,8 @@ def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) ->
     small_node.receive()
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
-    assert small_node.job().state is JobState.REFUSED
-    assert notices(small_node, tree).tell_one()
+    assert small_node.job().state is JobState.NOTHING_TO_CONTOUR
+    assert not notices(small_node, tree).tell_one()
     assert sent(small_node) == {}
 
 
@@ -195,7 +195,7 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
     claim = node.queue.claim("w1", lease_s=60, max_attempts=3)
     assert claim is not None
     stored = node.files.put("1.2.3.9", b"structure set")
-    assert node.queue.finish(claim, parcels=[Parcel(destination=d, file=stored) for d in ("pacs", "tps")])
+    assert node.queue.finish(claim, parcels=[OutputFile(destination=d, file=stored) for d in ("pacs", "tps")])
     for _ in range(2):
         delivery = node.outbox.claim_delivery("s1", lease_s=60)
         assert delivery is not None

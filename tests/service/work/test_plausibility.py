@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset, dcmread
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.client import Prediction
-from inference.plausibility import Plausibility
-from inference.spec import ModelSpec
+from inference.contract import ModelContract
+from inference.contract.plausibility import Plausibility
 from service.config import Settings
 from service.store import EventKind, JobState
 from service.template import Template, default_template, load_template
@@ -30,7 +30,7 @@ BRAINSTEM, LARYNX = (
 LEFT_OUT = "LEFT OUT, IMPLAUSIBLE: volume 23 cc, expected 30 to 60 cc"
 
 
-def limited(brainstem: dict[str, Any], larynx: dict[str, Any] | None = None) -> ModelSpec:
+def limited(brainstem: dict[str, Any], larynx: dict[str, Any] | None = None) -> ModelContract:
     structures = [
         structure_document("Brainstem", **WIDE | brainstem),
         structure_document("Larynx", **WIDE | (larynx or {})),
@@ -52,17 +52,17 @@ class Server:
     def check(self) -> None:
         """Tensors reach it unchanged."""
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         self.asked += 1
-        planes = np.zeros((spec.planes, *volume.grid.shape_zyx), np.uint8)
+        planes = np.zeros((contract.planes, *volume.grid.shape_zyx), np.uint8)
         for code, (z, y, x) in (("Brainstem", BRAINSTEM), ("Larynx", LARYNX)):
-            planes[0, z, y, x.start - self._cut : x.stop - self._cut] |= 1 << spec.labels.index(code)
-        return Prediction(planes=planes, mean_probability=np.full(len(spec.labels), 0.9, np.float32))
+            planes[0, z, y, x.start - self._cut : x.stop - self._cut] |= 1 << contract.labels.index(code)
+        return Prediction(planes=planes, mean_probability=np.full(len(contract.labels), 0.9, np.float32))
 
 
 def contoured(
     node: SmallNode,
-    spec: ModelSpec,
+    contract: ModelContract,
     *,
     start_mm: float = 1440,
     columns_cut: int = 0,
@@ -81,7 +81,7 @@ def contoured(
         queue=node.queue,
         files=node.files,
         server=server,
-        models={"hn_oar": spec},
+        models={"hn_oar": contract},
         templates={"head-neck": template or default_template()},
         settings=tree,
     )

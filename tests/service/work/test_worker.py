@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from imaging.volume import Volume
+from imaging.volumes.volume import Volume
 from inference.client import Prediction
+from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from inference.spec import ModelSpec
 from phantoms.dicom import CtExport
 from service.config import Settings
 from service.store import EventKind, JobState
 from service.template import Template, default_template, load_template
 from service.work import Worker
-from service.work.objects import Order, objects
+from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import contour, load_sources
 from tests.support.small_node import RULE, SmallNode, model, settings
 
@@ -24,27 +24,27 @@ TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
 
 
-def brainstem_and_larynx(spec: ModelSpec, volume: Volume) -> Prediction:
-    planes = np.zeros((spec.planes, *volume.grid.shape_zyx), np.uint8)
+def brainstem_and_larynx(contract: ModelContract, volume: Volume) -> Prediction:
+    planes = np.zeros((contract.planes, *volume.grid.shape_zyx), np.uint8)
     for code in ("Brainstem", "Larynx"):
-        planes[(0, *FOUND)] |= 1 << spec.labels.index(code)
-    return Prediction(planes=planes, mean_probability=np.full(len(spec.labels), 0.875, np.float32))
+        planes[(0, *FOUND)] |= 1 << contract.labels.index(code)
+    return Prediction(planes=planes, mean_probability=np.full(len(contract.labels), 0.875, np.float32))
 
 
-def nothing(spec: ModelSpec, volume: Volume) -> Prediction:
-    planes = np.zeros((spec.planes, *volume.grid.shape_zyx), np.uint8)
-    return Prediction(planes=planes, mean_probability=np.zeros(len(spec.labels), np.float32))
+def nothing(contract: ModelContract, volume: Volume) -> Prediction:
+    planes = np.zeros((contract.planes, *volume.grid.shape_zyx), np.uint8)
+    return Prediction(planes=planes, mean_probability=np.zeros(len(contract.labels), np.float32))
 
 
-def unavailable(spec: ModelSpec, volume: Volume) -> Prediction:
+def unavailable(contract: ModelContract, volume: Volume) -> Prediction:
     raise ModelUnavailable("the Triton server at nowhere:1 does not answer")
 
 
-def nonsense(spec: ModelSpec, volume: Volume) -> Prediction:
+def nonsense(contract: ModelContract, volume: Volume) -> Prediction:
     raise ModelFailed("the model answered with masks of another grid")
 
 
-def bug(spec: ModelSpec, volume: Volume) -> Prediction:
+def bug(contract: ModelContract, volume: Volume) -> Prediction:
     raise ZeroDivisionError("somebody's patient name")
 
 
@@ -52,7 +52,7 @@ def bug(spec: ModelSpec, volume: Volume) -> Prediction:
 class Server:
     """A model server in this process that answers as it is told."""
 
-    answer: Callable[[ModelSpec, Volume], Prediction]
+    answer: Callable[[ModelContract, Volume], Prediction]
     checks: int = 0
     check_fails: bool = False
     seen: list[tuple[int, ...]] = field(default_factory=list)
@@ -62,9 +62,9 @@ class Server:
         if self.check_fails:
             raise ModelFailed("a known tensor came back changed; install numpy<2")
 
-    def infer(self, spec: ModelSpec, volume: Volume) -> Prediction:
+    def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         self.seen.append(volume.grid.shape_zyx)
-        return self.answer(spec, volume)
+        return self.answer(contract, volume)
 
 
 def worker(
@@ -123,8 +123,8 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         server = Server(brainstem_and_larynx)
         tree = settings()
         contoured = contour(sources, model(), server, tree.rules[0], lambda _stage: None)
-        order = Order(rule=tree.rules[0], template=TEMPLATE, settings=tree)
-        return next(objects(claim, contoured, order)).data
+        order = OutputRequest(rule=tree.rules[0], template=TEMPLATE, settings=tree)
+        return next(build_outputs(claim, contoured, order)).data
 
     first = attempt()
     queued.clock.tick(5)  # the first worker vanished
@@ -202,9 +202,9 @@ def test_the_known_tensor_goes_before_the_first_job_and_again_after_trouble(smal
 def test_a_job_cancelled_in_the_middle_is_dropped(queued: SmallNode) -> None:
     job_id = queued.job().id
 
-    def cancelled_meanwhile(spec: ModelSpec, volume: Volume) -> Prediction:
+    def cancelled_meanwhile(contract: ModelContract, volume: Volume) -> Prediction:
         queued.book.cancel(job_id)
-        return brainstem_and_larynx(spec, volume)
+        return brainstem_and_larynx(contract, volume)
 
     assert worker(queued, Server(cancelled_meanwhile)).work_one()
     assert queued.job().state is JobState.CANCELLED

@@ -13,16 +13,16 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
-        hu = pb_utils.get_input_tensor_by_name(request, "hu").as_numpy()
+        image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
         spacing = pb_utils.get_input_tensor_by_name(request, "spacing_mm").as_numpy()
-        mood = int(hu[0, 0, 0])
+        mood = int(image[0, 0, 0])
         if mood == SLEEP:
             time.sleep(float(spacing[0]))
         if mood == FAIL:
             raise ValueError("in a bad mood")
-        planes = np.zeros((2, *hu.shape), np.uint8)
+        planes = np.zeros((2, *image.shape), np.uint8)
         for i in range(9):
-            planes[i // 8] |= (hu == 1000 + i).astype(np.uint8) << (i % 8)
+            planes[i // 8] |= (image == 1000 + i).astype(np.uint8) << (i % 8)
         means = np.linspace(0.1, 0.9, 9).astype(np.float32)
         if mood == SPACING:
             means[:3] = spacing

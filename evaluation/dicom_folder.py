@@ -1,0 +1,55 @@
+"""A folder of DICOM files, looked through once: CT series, structure sets and doses by what the files say they are."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.uid import CTImageStorage, RTDoseStorage, RTStructureSetStorage
+
+from evaluation.errors import EvaluationRefused
+from imaging.ct.raw_slice import read_raw
+from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.errors import ImageRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomFolder:
+    """What of radiotherapy lies in a folder and below: CT slices by Series Instance UID, structure sets, doses."""
+
+    path: Path
+    ct: dict[str, list[Path]]
+    structure_sets: list[Path]
+    doses: list[Path]
+
+    @classmethod
+    def of(cls, path: Path) -> "DicomFolder":
+        """Look through a folder; files that are no DICOM, or of other kinds, are left out."""
+        ct: dict[str, list[Path]] = defaultdict(list)
+        by_class: dict[str, list[Path]] = defaultdict(list)
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            try:
+                raw = read_raw(file.read_bytes(), "")
+            except ImageRefused:
+                continue
+            by_class[raw.text("SOPClassUID")].append(file)
+            if raw.text("SOPClassUID") == CTImageStorage:
+                ct[raw.text("SeriesInstanceUID")].append(file)
+        return cls(
+            path=path,
+            ct=dict(ct),
+            structure_sets=by_class[RTStructureSetStorage],
+            doses=by_class[RTDoseStorage],
+        )
+
+    def read_ct(self, named: tuple[str, ...] = ()) -> CtSeries:
+        """The series that `named` refers to, or else the only one; EvaluationRefused says why not."""
+        chosen = next((uid for uid in named if uid in self.ct), None)
+        if chosen is None and len(self.ct) != 1:
+            raise EvaluationRefused(
+                f"{self.path}: {len(self.ct)} CT series, and none that the structure set refers to"
+            )
+        paths = self.ct[chosen or next(iter(self.ct))]
+        try:
+            return read_ct([SourceFile(name=path.name, data=path.read_bytes()) for path in paths])
+        except ImageRefused as reason:
+            raise EvaluationRefused(f"{self.path}: {reason.message}") from reason

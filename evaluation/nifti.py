@@ -1,0 +1,105 @@
+"""NIfTI masks: one file a structure, a label map with its names, or a bit field with its bits."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from evaluation.errors import EvaluationRefused
+from imaging.volumes.grid import Grid, Vector
+from imaging.volumes.volume import Mask
+
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
+_LABEL_FILES = ("labels.json", "dataset.json", "structures.json")
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is named as an image that this module reads."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def stem(path: Path) -> str:
+    """The file's name without what says that it is an image."""
+    return next(
+        path.name[: -len(s)] for s in sorted(SUFFIXES, key=len)[::-1] if path.name.lower().endswith(s)
+    )
+
+
+def read_masks(path: Path) -> tuple[Grid, dict[str, Mask]]:
+    """The structures of one image file by name, on the file's own grid.
+
+    A file of 0 and one other value is one structure, named as the file. More values need names: `labels.json` or
+    nnU-Net's `dataset.json` beside it ({"labels": {"Larynx": 3}}), or `structures.json` ({"bit": {"Larynx": 5}}).
+    Raises EvaluationRefused for an image that is no mask or whose values have no names.
+    """
+    grid, array = read_array(path)
+    if array.dtype.kind == "f":
+        if not np.array_equal(array, np.rint(array)):
+            raise EvaluationRefused(
+                f"{path}: values such as {array.ravel()[np.argmax(array % 1 > 0)]:g} are no mask's"
+            )
+        array = array.astype(np.int64)
+    values = [int(v) for v in np.unique(array) if v]
+    labels, bits = _names(path)
+    if labels is None:
+        if len(values) > 1:
+            raise EvaluationRefused(
+                f"{path}: values {values[:8]} stand for several structures; put labels.json beside it"
+            )
+        return grid, {stem(path): Mask.from_full(array != 0)}
+    if bits:
+        return grid, {name: Mask.from_full((array >> bit) & 1 != 0) for name, bit in labels.items()}
+    unnamed = sorted(set(values) - set(labels.values()))
+    if unnamed:
+        raise EvaluationRefused(f"{path}: value {unnamed[0]} has no name in the labels beside it")
+    return grid, {name: Mask.from_full(array == value) for name, value in labels.items() if value}
+
+
+def read_array(path: Path) -> tuple[Grid, NDArray[Any]]:
+    """An image file's values (z, y, x) and grid; EvaluationRefused where it is no three-dimensional image."""
+    try:
+        image: Any = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise EvaluationRefused(f"{path}: cannot be read as an image: {reason}") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise EvaluationRefused(f"{path}: not one three-dimensional image of one value a voxel")
+    along = np.array(image.GetDirection()).reshape(3, 3).T
+    x, y, z = (_vector(axis) for axis in along)
+    dx, dy, dz = image.GetSpacing()
+    array = np.asarray(sitk.GetArrayFromImage(image))
+    grid = Grid(
+        shape_zyx=(array.shape[0], array.shape[1], array.shape[2]),
+        origin_lps=_vector(np.array(image.GetOrigin())),
+        spacing_zyx_mm=(dz, dy, dx),
+        axes_lps=(z, y, x),
+    )
+    return grid, array
+
+
+def _vector(values: NDArray[np.float64]) -> Vector:
+    x, y, z = (float(v) for v in values)
+    return x, y, z
+
+
+def _names(path: Path) -> tuple[Mapping[str, int] | None, bool]:
+    """The values' names, and whether the values are bits; None where no file beside the image says."""
+    folders = (path.parent, path.parent.parent, path.parent.parent.parent)
+    own = path.with_name(stem(path) + ".json")
+    for file in (own, *(folder / name for folder in folders for name in _LABEL_FILES)):
+        if file.is_file():
+            content = json.loads(file.read_text(encoding="utf-8"))
+            for key in ("labels", "bit"):
+                if key in content:
+                    return _numbers(file, content[key]), key == "bit"
+    return None, False
+
+
+def _numbers(file: Path, labels: object) -> Mapping[str, int]:
+    if not isinstance(labels, dict) or not all(type(value) is int for value in labels.values()):
+        raise EvaluationRefused(f"{file}: expected a name and a whole number for each structure")
+    return labels

@@ -1,0 +1,96 @@
+"""Cohorts in folders: the patients, and for each the sets of contours, the CT and the dose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.errors import EvaluationRefused
+from evaluation.nifti import is_image, stem
+
+CT_FOLDER, DOSE_NAME = "ct", "dose"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientFolder:
+    """One patient: each set's path by label, and where CT and dose lie (None: beside a set, or nowhere)."""
+
+    name: str
+    sets: Mapping[str, Path]
+    ct: Path | None = None
+    dose: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortFolders:
+    """The patients that have both sides, and the names of those that have one."""
+
+    patients: tuple[PatientFolder, ...]
+    incomplete: tuple[str, ...]
+
+
+def cohort_of(folder: Path, reference: str) -> CohortFolders:
+    """The cohort in `folder`: `<patient>/<set>` for each set of contours, `<patient>/ct`, `<patient>/dose`.
+
+    A set is an RTSTRUCT file, an image mask, or a folder of one RTSTRUCT or of masks; its label is its name without
+    suffix. Patients without the set `reference`, or with no other, are incomplete. EvaluationRefused where no patient
+    is complete.
+    """
+    if not folder.is_dir():
+        raise EvaluationRefused(f"{folder} is no folder")
+    every = [_patient(path) for path in sorted(folder.iterdir()) if path.is_dir()]
+    complete = tuple(p for p in every if reference in p.sets and len(p.sets) > 1)
+    if not complete:
+        raise EvaluationRefused(
+            f"{folder}: no patient's folder holds a set '{reference}' and another; expected <patient>/{reference}, "
+            f"<patient>/<another set>, <patient>/{CT_FOLDER}"
+        )
+    missing = tuple(p.name for p in every if p not in complete)
+    return CohortFolders(patients=complete, incomplete=missing)
+
+
+def paired_folders(found: Path, reference: Path) -> CohortFolders | None:
+    """The patients of two folders whose subfolders or masks have the same names; None where these are two single sets."""
+    if not (found.is_dir() and reference.is_dir()):
+        return None
+    theirs = {path.name: path for path in reference.iterdir() if path.is_dir()}
+    ours = {path.name: path for path in found.iterdir() if path.is_dir()}
+    both = sorted(ours.keys() & theirs.keys() - {CT_FOLDER})
+    if not both:
+        return None
+    labels = _labels(found, reference)
+    patients = tuple(
+        PatientFolder(
+            name=name,
+            sets={labels[0]: ours[name], labels[1]: theirs[name]},
+            dose=_dose(theirs[name]) or _dose(ours[name]),
+        )
+        for name in both
+    )
+    return CohortFolders(patients=patients, incomplete=tuple(sorted(ours.keys() ^ theirs.keys())))
+
+
+def _labels(found: Path, reference: Path) -> tuple[str, str]:
+    names = found.resolve().name, reference.resolve().name
+    return names if names[0] != names[1] else (str(found), str(reference))
+
+
+def _patient(folder: Path) -> PatientFolder:
+    sets: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        label = stem(path) if is_image(path) else path.stem if path.is_file() else path.name
+        if label.lower() in (CT_FOLDER, DOSE_NAME):
+            continue
+        if path.is_dir() or is_image(path) or path.suffix.lower() == ".dcm":
+            sets[label] = path
+    ct = folder / CT_FOLDER
+    return PatientFolder(name=folder.name, sets=sets, ct=ct if ct.is_dir() else None, dose=_dose(folder))
+
+
+def _dose(folder: Path) -> Path | None:
+    """What is called dose in a folder."""
+    found = (
+        path
+        for path in sorted(folder.iterdir())
+        if (stem(path) if is_image(path) else path.stem).lower() == DOSE_NAME
+    )
+    return next(found, None)

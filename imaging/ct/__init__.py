@@ -1,0 +1,1 @@
+"""CT images in: headers, stored values as HU, slices placed in the patient."""

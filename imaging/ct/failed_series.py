@@ -1,0 +1,68 @@
+"""A CT series that could not be contoured, as far as its headers tell: enough for a notice that says so."""
+
+import io
+from collections.abc import Iterable
+
+import numpy as np
+from pydicom import Dataset, dcmread
+
+from imaging.ct.series import CtSeries, SliceReference, SourceFile
+from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Volume
+
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_ONE_VOXEL = Volume(
+    array_zyx=np.zeros((1, 1, 1), np.int16),
+    grid=Grid(
+        shape_zyx=(1, 1, 1),
+        origin_lps=(0.0, 0.0, 0.0),
+        spacing_zyx_mm=(1.0, 1.0, 1.0),
+        axes_lps=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    ),
+)
+
+
+def failed_series(files: Iterable[SourceFile]) -> CtSeries:
+    """The images of the first one's study, series and frame of reference, in the order given; one is read at a time.
+
+    Nobody may look at the volume: it is one voxel that stands for what could not be built. `frame_of_reference_uid` is
+    empty where the images have none. ImageRefused where no image can be read.
+    """
+    header: Dataset | None = None
+    slices: list[SliceReference] = []
+    for file in files:
+        found = _header(file)
+        if header is None:
+            header = found
+        if all(found.get(keyword) == header.get(keyword) for keyword in _UIDS[2:]):
+            slices.append(_reference(found))
+    if header is None:
+        raise ImageRefused(RefusalCode.UNREADABLE, "the series has no image")
+    return CtSeries(
+        volume=_ONE_VOXEL,
+        slices=tuple(slices),
+        header=header,
+        study_uid=str(header.StudyInstanceUID),
+        series_uid=str(header.SeriesInstanceUID),
+        frame_of_reference_uid=str(header.get("FrameOfReferenceUID", None) or ""),
+        patient_position=str(header.get("PatientPosition", None) or ""),
+    )
+
+
+def _header(file: SourceFile) -> Dataset:
+    try:
+        found = dcmread(io.BytesIO(file.data), stop_before_pixels=True)
+        if all(found.get(keyword) for keyword in _UIDS[:4]):
+            return found
+    except PARSE_ERRORS as error:
+        raise ImageRefused(RefusalCode.UNREADABLE, f"image {file.name} cannot be read: {error}") from error
+    raise ImageRefused(RefusalCode.UNREADABLE, f"image {file.name} lacks one of {', '.join(_UIDS[:4])}")
+
+
+def _reference(header: Dataset) -> SliceReference:
+    return SliceReference(
+        sop_class_uid=str(header.SOPClassUID),
+        sop_instance_uid=str(header.SOPInstanceUID),
+        position=("", "", ""),  # for contours, and there are none
+    )

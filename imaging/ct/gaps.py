@@ -1,0 +1,76 @@
+"""Which slices a stack lacks, in words for the clinic: places in mm and, where the numbering tells, Instance Numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.ct.headers import SliceHeader
+from imaging.ct.raw_slice import named
+
+MOST_NAMED = 3
+_NUMBER = "Instance Number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Neighbouring slices that are not there: how many, the z of the lowest and highest, and their numbers."""
+
+    count: int
+    z_mm: tuple[float, float]
+    numbers: tuple[int, int] | None
+
+    def words(self, *, counted: bool) -> str:
+        """The gap as a part of a sentence, where wanted with its count if that is more than one."""
+        low, high = (f"{round(z, 2) + 0.0:g}" for z in self.z_mm)
+        details = [f"{self.count} slices"] if counted and self.count > 1 else []
+        if self.numbers is not None:
+            first, last = self.numbers
+            details.append(f"{_NUMBER} {first}" if first == last else f"{_NUMBER} {first} to {last}")
+        place = f"z={low} mm" if self.count == 1 else f"z={low} to {high} mm"
+        return f"{place} ({', '.join(details)})" if details else place
+
+
+def gaps_in(ordered: Sequence[SliceHeader], steps: NDArray[np.int_]) -> list[Gap]:
+    """The gaps of slices in their order along the stack, ``steps[k]`` slice distances between k and k + 1."""
+    return [_gap(ordered[k], ordered[k + 1], int(steps[k])) for k in np.flatnonzero(steps > 1).tolist()]
+
+
+def missing(gaps: Sequence[Gap]) -> str:
+    """What is missing, the first three gaps by name: '3 slices missing in 2 gaps: z=6 mm, z=15 to 18 mm (2 slices)'."""
+    total = sum(gap.count for gap in gaps)
+    what = f"{total} slice{'s' if total > 1 else ''} missing"
+    if len(gaps) == 1:
+        return f"{what}: {gaps[0].words(counted=False)}"
+    places = ", ".join(gap.words(counted=True) for gap in gaps[:MOST_NAMED])
+    more = f", and {len(gaps) - MOST_NAMED} more" if len(gaps) > MOST_NAMED else ""
+    return f"{what} in {len(gaps)} gaps: {places}{more}"
+
+
+def numbering_doubt(headers: Sequence[SliceHeader]) -> str:
+    """Why the numbering lets one doubt that these slices, which make a regular stack, are all; "" where it does not.
+
+    A hint, never a reason to refuse: there are scanners that number a series from any number and by any step.
+    """
+    numbers = {header.instance_number for header in headers}
+    known = [number for number in numbers if number is not None]
+    if None in numbers or len(known) != len(headers):
+        return ""
+    if min(known) in (0, 1) and max(known) - min(known) + 1 == len(known):
+        return ""
+    return f"{named('InstanceNumber')} runs from {min(known)} to {max(known)} over {len(known)} slices"
+
+
+def _gap(before: SliceHeader, after: SliceHeader, step: int) -> Gap:
+    a, b = before.position_lps[2], after.position_lps[2]
+    ends = sorted((a + (b - a) / step, b - (b - a) / step))
+    return Gap(count=step - 1, z_mm=(ends[0], ends[1]), numbers=_numbers(before, after, step))
+
+
+def _numbers(before: SliceHeader, after: SliceHeader, step: int) -> tuple[int, int] | None:
+    """The numbers between two neighbours', where there are just as many as slices are missing."""
+    if before.instance_number is None or after.instance_number is None:
+        return None
+    low, high = sorted((before.instance_number, after.instance_number))
+    return (low + 1, high - 1) if high - low == step else None

@@ -1,0 +1,108 @@
+"""What one CT slice says about itself: the few attributes that place it in a series and in the patient."""
+
+import re
+from dataclasses import dataclass
+
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+)
+
+from imaging.ct.raw_slice import RawSlice, named, read_raw
+from imaging.errors import ImageRefused, RefusalCode
+
+MOST_PIXELS_A_SIDE = 4096
+"""Twice what the finest CT has: memory is taken by what a header says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceHeader:
+    """One CT slice without its pixels; `position` and `pixel_spacing_mm` keep row-major DICOM order."""
+
+    name: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    position: tuple[str, str, str]
+    position_lps: tuple[float, ...]
+    orientation: tuple[float, ...]
+    pixel_spacing_mm: tuple[float, ...]
+    rows: int
+    columns: int
+    patient_position: str
+    gantry_tilt_deg: float | None
+    instance_number: int | None = None
+
+
+def parse_header(data: bytes, name: str = "") -> SliceHeader:
+    """The header of one CT slice from its Part 10 file, or from the file's first bytes up to the pixels.
+
+    Raises ImageRefused where the object is no CT slice that could be placed in a patient.
+    """
+    raw = read_raw(data, name)
+    check_kind(raw)
+    return header_of(raw)
+
+
+def check_kind(raw: RawSlice) -> None:
+    """Return for a single-frame CT image of the patient's section; ImageRefused for every other object."""
+    sop_class, modality = UID(raw.text("SOPClassUID")), raw.text("Modality")
+    if not sop_class or not raw.text("SOPInstanceUID"):
+        found = f"{named('SOPClassUID')} or {named('SOPInstanceUID')} is missing"
+        raise ImageRefused(RefusalCode.UNREADABLE, f"{raw.called} is no DICOM image: {found}. Send it again.")
+    if sop_class in (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage):
+        found = f"{raw.called} is {sop_class.name}: multi-frame CT is not read yet"
+        raise ImageRefused(
+            RefusalCode.ENHANCED, f"{found}. Export the series as single-frame CT Image Storage."
+        )
+    if sop_class != CTImageStorage or modality != "CT":
+        found = f"{raw.called} is {sop_class.name} with {named('Modality')} '{modality}'"
+        raise ImageRefused(
+            RefusalCode.NOT_CT, f"{found}, not CT Image Storage with 'CT'. Send the CT series alone."
+        )
+    if "LOCALIZER" in (value.strip() for value in raw.text("ImageType").split("\\")):
+        found = f"{raw.called} is a localizer by {named('ImageType')}"
+        raise ImageRefused(RefusalCode.LOCALIZER, f"{found}. Send the series without its scout images.")
+    if raw.text("NumberOfFrames") not in ("", "1"):
+        raise raw.refusal(RefusalCode.ENHANCED, "NumberOfFrames", f"is {raw.text('NumberOfFrames')}, not 1")
+
+
+def header_of(raw: RawSlice) -> SliceHeader:
+    """The header of an object that `check_kind` let pass; ImageRefused where a needed attribute is missing."""
+    x, y, z = raw.texts("ImagePositionPatient", 3)
+    spacing = raw.numbers("PixelSpacing", 2)
+    if min(spacing) <= 0:
+        raise raw.refusal(
+            RefusalCode.BAD_ATTRIBUTE, "PixelSpacing", f"is {raw.text('PixelSpacing')}, not positive"
+        )
+    rows, columns = raw.unsigned("Rows"), raw.unsigned("Columns")
+    if not rows or not columns or max(rows, columns) > MOST_PIXELS_A_SIDE:
+        found = f"x Columns is {rows} x {columns}; 1 to {MOST_PIXELS_A_SIDE} are read"
+        raise raw.refusal(RefusalCode.BAD_ATTRIBUTE, "Rows", found)
+    tilt = raw.numbers("GantryDetectorTilt", 1)[0] if raw.text("GantryDetectorTilt") else None
+    return SliceHeader(
+        name=raw.name,
+        sop_class_uid=raw.text("SOPClassUID"),
+        sop_instance_uid=raw.text("SOPInstanceUID"),
+        study_uid=raw.texts("StudyInstanceUID", 1)[0],
+        series_uid=raw.texts("SeriesInstanceUID", 1)[0],
+        frame_of_reference_uid=raw.texts("FrameOfReferenceUID", 1)[0],
+        position=(x, y, z),
+        position_lps=raw.numbers("ImagePositionPatient", 3),
+        orientation=raw.numbers("ImageOrientationPatient", 6),
+        pixel_spacing_mm=spacing,
+        rows=rows,
+        columns=columns,
+        patient_position=raw.text("PatientPosition"),
+        gantry_tilt_deg=tilt,
+        instance_number=_whole(raw.text("InstanceNumber")),
+    )
+
+
+def _whole(text: str) -> int | None:
+    """The number that a text is, or None: nothing that is contoured depends on it."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,12}", text) else None

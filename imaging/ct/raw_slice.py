@@ -1,0 +1,131 @@
+"""One image object as it came: where its values lie, and readers that refuse what is missing or no number."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydicom.datadict import dictionary_description, tag_for_keyword
+
+from imaging.dicom.elements import UNDEFINED, Element, MalformedStream, Stream, elements, open_stream
+from imaging.errors import ImageRefused, RefusalCode
+
+_KEYWORDS = (
+    "ImageType",
+    "ConversionType",
+    "BodyPartExamined",
+    "SeriesDescription",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Modality",
+    "GantryDetectorTilt",
+    "PatientPosition",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "InstanceNumber",
+    "FrameOfReferenceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "PixelData",
+)
+_KEYWORD_BY_TAG = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
+_PIXEL_DATA = 0x7FE00010
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawSlice:
+    """An image object: its stream, the values of the attributes that matter, and where its pixels lie."""
+
+    name: str
+    stream: Stream
+    values: Mapping[str, bytes]
+    pixels: Element | None
+
+    @property
+    def called(self) -> str:
+        """The object's name in a message: its SOP Instance UID, or the file's name where it has none."""
+        uid = self.text("SOPInstanceUID")
+        return f"image {uid}" if uid else f"file {self.name or '(unnamed)'}"
+
+    def text(self, keyword: str) -> str:
+        """The value without padding, or "" where the attribute is absent or empty."""
+        return self.values.get(keyword, b"").decode("ascii", "replace").strip(" \0")
+
+    def texts(self, keyword: str, count: int) -> tuple[str, ...]:
+        """Exactly `count` non-empty values, or ImageRefused."""
+        values = tuple(v.strip() for v in self.text(keyword).split("\\"))
+        if values == ("",):
+            raise self.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, "is missing")
+        if len(values) != count or "" in values:
+            raise self.refusal(
+                RefusalCode.BAD_ATTRIBUTE, keyword, f"has {len(values)} values instead of {count}"
+            )
+        return values
+
+    def numbers(self, keyword: str, count: int) -> tuple[float, ...]:
+        """Exactly `count` finite decimal values, or ImageRefused."""
+        texts = self.texts(keyword, count)
+        try:
+            values = tuple(float(v) for v in texts)
+        except ValueError as error:
+            raise self.refusal(RefusalCode.BAD_ATTRIBUTE, keyword, f"is no number: {texts!r}") from error
+        if not all(math.isfinite(v) for v in values):
+            raise self.refusal(RefusalCode.BAD_ATTRIBUTE, keyword, f"is no finite number: {texts!r}")
+        return values
+
+    def unsigned(self, keyword: str) -> int:
+        """A 16-bit unsigned binary value, or ImageRefused."""
+        value = self.values.get(keyword, b"")
+        if len(value) < 2:
+            raise self.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, "is missing")
+        return int.from_bytes(value[:2], "little" if self.stream.encoding.little else "big")
+
+    def refusal(self, code: RefusalCode, keyword: str, found: str) -> ImageRefused:
+        """A refusal because of one attribute of this object: tag, object, what was found, what to do."""
+        return ImageRefused(
+            code, f"{self.called}: {named(keyword)} {found}. Export the series again from its source."
+        )
+
+
+def named(keyword: str) -> str:
+    """An attribute as a person looks it up: its name and (gggg,eeee)."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"{keyword} is no DICOM keyword")
+    return f"{dictionary_description(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def read_raw(data: bytes, name: str) -> RawSlice:
+    """The attributes of an image file that matter here, undecoded; the bytes may end before the pixels.
+
+    Raises ImageRefused where the bytes are no DICOM object at all.
+    """
+    values: dict[str, bytes] = {}
+    pixels: Element | None = None
+    try:
+        stream = open_stream(data)
+        end = len(stream.data)
+        for element in elements(stream.data, stream.start, end, stream.encoding):
+            if element.tag >= _PIXEL_DATA:
+                pixels = element if element.tag == _PIXEL_DATA else None
+                break
+            keyword = _KEYWORD_BY_TAG.get(element.tag)
+            if keyword and element.length != UNDEFINED and element.start + element.length <= end:
+                values[keyword] = stream.data[element.start : element.start + element.length]
+    except MalformedStream as error:
+        message = f"file {name or '(unnamed)'} cannot be read as DICOM: {error}. Send the object again."
+        raise ImageRefused(RefusalCode.UNREADABLE, message) from error
+    return RawSlice(name=name, stream=stream, values=values, pixels=pixels)

@@ -1,0 +1,155 @@
+"""CT slices, as files in any order, to one HU volume in patient coordinates; or a refusal that says why."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom import Dataset, dcmread
+
+from imaging.ct.gaps import numbering_doubt
+from imaging.ct.headers import SliceHeader, check_kind, header_of, parse_header
+from imaging.ct.localizers import is_localizer, set_aside
+from imaging.ct.pixels import read_hu, require_pixels
+from imaging.ct.raw_slice import RawSlice, read_raw
+from imaging.ct.stack import Stack, check_stack
+from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
+from imaging.volumes.volume import Volume
+
+__all__ = [
+    "CtSeries",
+    "SliceHeader",
+    "SliceReference",
+    "SourceFile",
+    "Stack",
+    "check_stack",
+    "parse_header",
+    "read_ct",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """One received object: a name for messages about it (no patient data), and its Part 10 bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceReference:
+    """What a structure set needs to point at one image: its UIDs and its ImagePositionPatient, verbatim."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    position: tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesCheck:
+    """A series that can be placed in the patient: its slices, what is set aside, and a doubt that the numbering casts."""
+
+    slice_count: int
+    set_aside: tuple[str, ...]
+    doubt: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CtSeries:
+    """One CT series: the volume, a reference for each slice in index order, and one slice's header.
+
+    `header` is the dataset of the first slice without pixels. Read it, but do not change it: a structure set
+    copies the patient's and study's values from it byte for byte.
+    """
+
+    volume: Volume
+    slices: tuple[SliceReference, ...]
+    header: Dataset
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    patient_position: str
+    set_aside: tuple[
+        str, ...
+    ] = ()  # SOP Instance UIDs of localizers that are in the series but not in the volume
+
+
+def read_ct(files: Sequence[SourceFile]) -> CtSeries:
+    """The volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
+
+    HU as int16 (z, y, x): each slice with its own rescale, pixel padding as -1000 HU. Slices are sorted along the
+    normal of the images; `imaging.ct.stack` says how exactly they must lie.
+    """
+    everything = [read_raw(file.data, file.name) for file in files]
+    kept = [index for index, raw in enumerate(everything) if not is_localizer(raw)]
+    raws = [everything[index] for index in kept]
+    headers = [_image_header(raw) for raw in raws]
+    localizers = set_aside([raw for raw in everything if is_localizer(raw)], headers)
+    stack = check_stack(headers)
+    array = np.empty(stack.grid.shape_zyx, np.int16)
+    for index, source in enumerate(stack.order):
+        read_hu(raws[source], array[index])
+    first = headers[stack.order[0]]
+    return CtSeries(
+        volume=Volume(array_zyx=array, grid=stack.grid),
+        slices=tuple(_reference(headers[source]) for source in stack.order),
+        header=_dataset(files[kept[stack.order[0]]], first),
+        study_uid=first.study_uid,
+        series_uid=first.series_uid,
+        frame_of_reference_uid=first.frame_of_reference_uid,
+        patient_position=first.patient_position,
+        set_aside=localizers,
+    )
+
+
+def check_series(files: Iterable[SourceFile]) -> SeriesCheck:
+    """Whether files make one axial CT series, without decoding a pixel; ImageRefused says why not.
+
+    The files may end before their pixels, and are let go one by one.
+    """
+    headers: list[SliceHeader] = []
+    localizers: list[RawSlice] = []
+    for file in files:
+        raw = read_raw(file.data, file.name)
+        if is_localizer(raw):
+            localizers.append(raw)
+        else:
+            check_kind(raw)
+            headers.append(header_of(raw))
+    aside = set_aside(localizers, headers)
+    check_stack(headers)
+    return SeriesCheck(slice_count=len(headers), set_aside=aside, doubt=numbering_doubt(headers))
+
+
+def same_pixels(one: bytes, other: bytes) -> bool:
+    """Whether two image files hold the same pixels in the same encoding, bit by bit."""
+    pixels = [_stored_pixels(read_raw(data, "")) for data in (one, other)]
+    return bool(pixels[0]) and pixels[0] == pixels[1]
+
+
+def _stored_pixels(raw: RawSlice) -> bytes:
+    if raw.pixels is None:
+        return b""
+    return bytes(raw.stream.data[raw.pixels.start :])
+
+
+def _image_header(raw: RawSlice) -> SliceHeader:
+    check_kind(raw)
+    require_pixels(raw)
+    return header_of(raw)
+
+
+def _dataset(file: SourceFile, header: SliceHeader) -> Dataset:
+    try:
+        return dcmread(io.BytesIO(file.data), stop_before_pixels=True, force=True)
+    except PARSE_ERRORS as error:
+        found = f"image {header.sop_instance_uid} cannot be read as a whole: {error}"
+        raise ImageRefused(RefusalCode.UNREADABLE, f"{found}. Send the object again.") from error
+
+
+def _reference(header: SliceHeader) -> SliceReference:
+    return SliceReference(
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        position=header.position,
+    )

@@ -1,0 +1,1 @@
+"""DICOM streams, UIDs, decimal strings and the patient's and study's attributes."""

@@ -1,0 +1,1 @@
+"""Acts on masks: morphology, margins, the patient's outline."""

@@ -1,0 +1,84 @@
+"""Whether contours are plane, and lie on the planes of their images."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.ct.series import CtSeries
+from imaging.validation.coordinates import DATA, Report
+from imaging.validation.findings import FindingText, Severity
+
+PLANE_TOLERANCE_MM = 0.01
+
+
+class DrawnContour(NamedTuple):
+    """One contour: its index in the ROI, its points (n, 3) in LPS mm, and the slice of the image that it names."""
+
+    number: int
+    points: NDArray[np.float64]
+    slice_index: int | None
+
+
+def check_planes(drawn: Sequence[DrawnContour], series: CtSeries | None, report: Report) -> None:
+    """Report contours that are not plane and, with the CT, those off their image's plane or beside the image."""
+    if not drawn:
+        return
+    counts = np.array([len(points) for _, points, _ in drawn])
+    points = np.concatenate([points for _, points, _ in drawn])
+    starts = np.cumsum(counts) - counts
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+    thickness = (high - low).min(axis=1)
+    for at in np.flatnonzero(thickness > PLANE_TOLERANCE_MM).tolist():
+        k, own, _ = drawn[at]
+        off_mm = _off_plane_mm(own)
+        if off_mm > PLANE_TOLERANCE_MM:
+            words = FindingText(
+                "a contour that is not plane",
+                f"within {PLANE_TOLERANCE_MM} mm",
+                f"{off_mm:.3g} mm off",
+                "Write it on one slice",
+            )
+            report(Severity.ERROR, "not-plane", k, DATA, words)
+    if series:
+        _check_slices(drawn, points, series, report)
+
+
+def _check_slices(
+    drawn: Sequence[DrawnContour], points: NDArray[np.float64], series: CtSeries, report: Report
+) -> None:
+    """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
+    grid = series.volume.grid
+    counts = np.array([len(own) for _, own, _ in drawn])
+    places = [np.array([float(p) for p in image.position]) for image in series.slices]
+    planes = np.array(places) @ np.array(grid.axes_lps[0])
+    depth = points @ np.array(grid.axes_lps[0])
+    starts = np.cumsum(counts) - counts
+    nearest = np.abs(depth[starts][:, None] - planes[None]).argmin(axis=1).tolist()
+    expected = planes[
+        [near if own is None else own for near, (_, _, own) in zip(nearest, drawn, strict=True)]
+    ]
+    off = np.maximum.reduceat(np.abs(depth - np.repeat(expected, counts)), starts)
+    for at in np.flatnonzero(off > PLANE_TOLERANCE_MM).tolist():
+        words = FindingText(
+            "a contour off its image's plane",
+            f"within {PLANE_TOLERANCE_MM} mm",
+            f"{off[at]:.3g} mm off",
+            "Write the image's own position",
+        )
+        report(Severity.ERROR, "plane-off", drawn[at].number, DATA, words)
+    index = grid.index_zyx(points)[:, 1:]
+    beyond = ((index < -1) | (index > np.array(grid.shape_zyx[1:]))).any(axis=1)
+    for at in np.flatnonzero(np.logical_or.reduceat(beyond, starts)).tolist():
+        words = FindingText(
+            "points beside the image", "points on the image", "others", "Check that these are the images"
+        )
+        report(Severity.WARNING, "beside-image", drawn[at].number, DATA, words)
+
+
+def _off_plane_mm(points: NDArray[np.float64]) -> float:
+    """The largest distance of points from the plane that fits them best."""
+    centred = points - points.mean(axis=0)
+    normal = np.linalg.svd(centred, full_matrices=False)[2][-1]
+    return float(np.abs(centred @ normal).max())

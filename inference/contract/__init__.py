@@ -1,0 +1,35 @@
+"""A model's contract: its structures, images, origin and package, apart from the runtime that executes it."""
+
+from inference.contract.model import (
+    BodyRegion,
+    ConceptCode,
+    ModelContract,
+    ModelInput,
+    ModelStructure,
+    Provenance,
+    StructureDefinition,
+    identity,
+)
+from inference.contract.native import NativeRuntime, NetworkDefinition, VoxelRange, WholeVolumeTiles
+from inference.contract.own_code import OwnCodeRuntime
+from inference.contract.repository import CONTRACT_FILE, load_contract, load_contracts, model_versions
+
+__all__ = [
+    "CONTRACT_FILE",
+    "BodyRegion",
+    "ConceptCode",
+    "ModelContract",
+    "ModelInput",
+    "ModelStructure",
+    "NativeRuntime",
+    "NetworkDefinition",
+    "OwnCodeRuntime",
+    "Provenance",
+    "StructureDefinition",
+    "VoxelRange",
+    "WholeVolumeTiles",
+    "identity",
+    "load_contract",
+    "load_contracts",
+    "model_versions",
+]

@@ -1,0 +1,20 @@
+"""The runtime of a model that a site programs itself: the version's own model.py computes, inside Triton."""
+
+from typing import Literal
+
+from inference.contract.values import ContractPart
+
+
+class OwnCodeRuntime(ContractPart):
+    """A Triton python model that keeps to the interface of config.pbtxt; its code is a file of the package.
+
+    Nothing of the project imports that code, no importer writes it, and the contract names no class: Triton runs
+    the file that an administrator put into the version's folder.
+    """
+
+    kind: Literal["own_code"]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the package that this runtime reads."""
+        return ("model.py",)

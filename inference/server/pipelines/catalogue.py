@@ -1,0 +1,31 @@
+"""The pipelines that a contract's native runtime may name: from an image through networks to structures."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from inference.contract import ModelContract
+from inference.server.pipelines.whole_volume_tiles import TilePipeline
+from inference.server.predictor import ServedPredictor
+
+# A pipeline is built from the contract, its networks by role (for evaluation, on the device) and the device.
+BuildPipeline = Callable[[ModelContract, Mapping[str, nn.Module], torch.device], ServedPredictor]
+
+PIPELINES: Mapping[str, BuildPipeline] = {
+    "whole_volume_tiles": TilePipeline.from_contract,
+}
+
+
+def build_pipeline(
+    contract: ModelContract, networks: Mapping[str, nn.Module], device: torch.device
+) -> ServedPredictor:
+    """Build the pipeline of a native contract round networks by role; the same in serving and in validation.
+
+    Raises ValueError for a pipeline that is not in the catalogue.
+    """
+    name = contract.native.pipeline.name
+    if name not in PIPELINES:
+        raise ValueError(f"no pipeline {name!r}; there are: {', '.join(sorted(PIPELINES))}")
+    placed = {role: network.to(device).eval() for role, network in networks.items()}
+    return PIPELINES[name](contract, placed, device)

@@ -1,0 +1,28 @@
+"""The runtimes that a contract may name; what loads a package is chosen from this table and from nothing else."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from inference.contract import ModelContract
+from inference.server.predictor import ServedPredictor
+from inference.server.runtimes.native import load_native
+
+# A runtime loads a contract's files from the version's folder for a device.
+LoadRuntime = Callable[[ModelContract, Path, torch.device], ServedPredictor]
+
+RUNTIMES: Mapping[str, LoadRuntime] = {
+    "native": load_native,
+}
+
+
+def load_predictor(contract: ModelContract, folder: Path, device: torch.device) -> ServedPredictor:
+    """Load a version's package; the predictor that serving and validation share.
+
+    Raises ValueError for a runtime that is not in the table, and whatever its loader refuses.
+    """
+    kind = contract.runtime.kind
+    if kind not in RUNTIMES:
+        raise ValueError(f"no runtime {kind!r}; there are: {', '.join(sorted(RUNTIMES))}")
+    return RUNTIMES[kind](contract, folder, device)

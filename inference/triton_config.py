@@ -1,0 +1,67 @@
+"""Triton's config.pbtxt, made from the contracts of a model's versions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inference.contract import ModelContract, identity
+
+_HEAD = """\
+# Made from contract.json by `contour-node models config {name}`: edit the contract, not this file.
+# image (z, y, x), index z to superior, y to posterior, x to left, and spacing_mm (z, y, x)
+# -> masks (plane, z, y, x): structure i is bit i % 8 of plane i // 8, and mean_probability, one a structure.
+# threads: processor threads of one instance; 0: as many as the process may use. Each version's labels and checksum
+# of its package are compared with the node's contract before an answer is trusted.
+"""
+
+
+def triton_config(versions: Mapping[int, ModelContract]) -> dict[str, Any]:
+    """Make the configuration of one model as Triton's JSON; ``versions`` holds at least one contract."""
+    newest = versions[max(versions)]
+    parameters = {"threads": "0"}
+    for _, contract in sorted(versions.items()):
+        parameters |= identity(contract)
+    return {
+        "name": newest.name,
+        "backend": "python",
+        "max_batch_size": 0,
+        "input": [
+            _tensor("image", "TYPE_INT16" if newest.in_hounsfield_units else "TYPE_FP32", 3),
+            {"name": "spacing_mm", "data_type": "TYPE_FP32", "dims": [3]},
+        ],
+        "output": [_tensor("masks", "TYPE_UINT8", 4), _tensor("mean_probability", "TYPE_FP32", 1)],
+        # one instance a GPU, or one on the processor where there is no GPU
+        "instance_group": [{"count": 1, "kind": "KIND_AUTO"}],
+        "version_policy": {"all": {}},
+        "parameters": {key: {"string_value": value} for key, value in parameters.items()},
+    }
+
+
+def pbtxt(config: Mapping[str, Any]) -> str:
+    """Write a configuration of ``triton_config`` as the text of config.pbtxt."""
+    lines = [_HEAD.format(name=config["name"])]
+    lines += [f"{key}: {_scalar(key, config[key])}\n" for key in ("name", "backend", "max_batch_size")]
+    for key in ("input", "output", "instance_group"):
+        entries = ",\n".join(f"  {{ {_fields(entry)} }}" for entry in config[key])
+        lines.append(f"{key} [\n{entries}\n]\n")
+    lines.append("version_policy: { all: { } }\n")
+    entries = ",\n".join(
+        f'  {{ key: "{key}" value: {{ string_value: "{value["string_value"]}" }} }}'
+        for key, value in config["parameters"].items()
+    )
+    lines.append(f"parameters [\n{entries}\n]\n")
+    return "".join(lines)
+
+
+def _tensor(name: str, data_type: str, axes: int) -> dict[str, Any]:
+    return {"name": name, "data_type": data_type, "dims": [-1] * axes}
+
+
+def _fields(entry: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}: {_scalar(key, value)}" for key, value in entry.items())
+
+
+def _scalar(key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return f"[ {', '.join(str(item) for item in value)} ]"
+    quoted = isinstance(value, str) and key not in {"data_type", "kind"}
+    return f'"{value}"' if quoted else str(value)

@@ -1,0 +1,148 @@
+"""What is done to a node in a trial: each fault strikes once, lasts a moment, and is over when its function returns."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from reliability.node import BUSY_TIMEOUT_S, LEASE_S, ROLES, TestedNode
+from reliability.proxy import ConnectionCut, Treatment
+
+Strike = Callable[[TestedNode, random.Random], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault by name; ``strike`` says in words what it did."""
+
+    name: str
+    strike: Strike
+    weight: float = 1.0
+    starves: bool = False  # a role that starts meanwhile finds nothing to start with, and may end
+
+
+def faults_for(node: TestedNode) -> list[Fault]:
+    """The faults that this machine lets us make."""
+    found = [
+        Fault(name="kill one", strike=kill_one, weight=4),
+        Fault(name="kill role", strike=kill_role, weight=3),
+        Fault(name="kill all", strike=kill_all, weight=2),
+        Fault(name="kill again", strike=kill_again),
+        Fault(name="freeze", strike=freeze, weight=2),
+        Fault(name="cut", strike=cut_open, weight=2),
+        Fault(name="database away", strike=database_away, weight=2, starves=True),
+        Fault(name="model server", strike=kill_model_server, weight=0.4),
+    ]
+    if node.files_disk.is_mounted:
+        found.append(Fault(name="disk full", strike=disk_full, weight=2, starves=True))
+        found.append(Fault(name="read-only", strike=read_only, weight=2, starves=True))
+    return found
+
+
+def choose(faults: Sequence[Fault], chance: random.Random) -> list[Fault]:
+    """One to three of them."""
+    return chance.choices(faults, [fault.weight for fault in faults], k=chance.choice((1, 1, 2, 3)))
+
+
+def cuts(chance: random.Random) -> tuple[list[ConnectionCut], list[ConnectionCut]]:
+    """How the next connections through the door in and the door out are treated."""
+    inward = [_cut(chance, 30000) for _ in range(chance.choice((0, 0, 1, 2, 4)))]
+    outward = [_cut(chance, 6000) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
+    return inward, outward
+
+
+def kill_one(node: TestedNode, chance: random.Random) -> str:
+    """`kill -9` of one process."""
+    process = chance.choice(node.processes)
+    node.kill(process)
+    return f"kill {process.role}"
+
+
+def kill_role(node: TestedNode, chance: random.Random) -> str:
+    """`kill -9` of every process of one role."""
+    role = chance.choice(sorted(set(ROLES)))
+    node.kill(*node.of(role))
+    return f"kill every {role}"
+
+
+def kill_all(node: TestedNode, chance: random.Random) -> str:
+    """`kill -9` of every role."""
+    node.kill(*chance.sample(node.processes, len(node.processes)))
+    return "kill all"
+
+
+def kill_again(node: TestedNode, chance: random.Random) -> str:
+    """`kill -9` of every role, and again while they start."""
+    node.kill(*node.processes)
+    node.start()
+    time.sleep(chance.random() * 0.8)
+    node.kill(*node.processes)
+    return "kill all twice"
+
+
+def freeze(node: TestedNode, chance: random.Random) -> str:
+    """A worker or sender that sleeps through its lease, and wakes when another has its work."""
+    process = chance.choice([*node.of("work"), *node.of("send")] or node.processes)
+    process.freeze()
+    time.sleep(LEASE_S * chance.uniform(0.3, 1.8))
+    process.thaw()
+    return f"freeze {process.role}"
+
+
+def cut_open(node: TestedNode, _chance: random.Random) -> str:
+    """A reset of every open connection, as `tcpkill` does it."""
+    return f"reset {node.door_in.cut_all()} in, {node.door_out.cut_all()} out"
+
+
+def database_away(node: TestedNode, chance: random.Random) -> str:
+    """Postgres stopped without a checkpoint, or the SQLite file locked for longer than a writer waits."""
+    if node.postgres:
+        node.postgres.stop_at_once()
+        time.sleep(chance.uniform(0.05, 2.0))
+        node.postgres.start()
+        return "postgres stopped"
+    other = sqlite3.connect(node.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
+    try:
+        other.execute("BEGIN EXCLUSIVE")
+        time.sleep(BUSY_TIMEOUT_S * chance.uniform(0.2, 1.8))
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+    return "database locked"
+
+
+def disk_full(node: TestedNode, chance: random.Random) -> str:
+    """No byte left where files, or the SQLite database, or both lie."""
+    disks = [node.files_disk, node.database_disk]
+    chosen = chance.choice((disks, disks[:1], disks[1:]))
+    with ExitStack() as stack:
+        for disk in chosen:
+            stack.enter_context(disk.filled())
+        time.sleep(chance.uniform(0.05, 1.0))
+    return f"full: {', '.join(disk.folder.name for disk in chosen)}"
+
+
+def read_only(node: TestedNode, chance: random.Random) -> str:
+    """The file system of the stored objects read-only."""
+    with node.files_disk.read_only() as done:
+        time.sleep(chance.uniform(0.05, 1.0) if done else 0.0)
+    return "read-only" if done else "read-only was not possible"
+
+
+def kill_model_server(node: TestedNode, _chance: random.Random) -> str:
+    """`kill -9` of the model server."""
+    node.kill_triton()
+    return "kill model server"
+
+
+def _cut(chance: random.Random, longest_bytes: int) -> ConnectionCut:
+    treatment = chance.choice([one for one in Treatment if one is not Treatment.NONE])
+    of_answers = chance.random() < 0.4
+    return ConnectionCut(
+        treatment=treatment,
+        after_bytes=chance.randrange(500 if of_answers else longest_bytes),
+        seconds=chance.uniform(0.2, 1.0) if treatment is Treatment.STALL else chance.uniform(0.0, 0.01),
+        of_answers=of_answers,
+    )

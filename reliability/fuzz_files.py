@@ -1,0 +1,220 @@
+"""Mutated files against every reader, in child processes with bounded memory, each input within bounded time."""
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from types import FrameType
+
+from reliability.finds import Find
+from reliability.readers import FuzzedReader, readers
+
+INPUT_WITHIN_S = 10.0
+_STUCK_S = 40.0
+_MEMORY_BYTES = 1_500_000_000
+_MINIMISE_S = 6.0
+_REPORT_EVERY = 25
+
+
+class TooSlow(BaseException):
+    """An input took longer than it may; no reader catches this."""
+
+
+@dataclass
+class FilesTally:
+    """How many inputs each reader got, what it made of them, and what was found."""
+
+    inputs: dict[str, int] = field(default_factory=dict)
+    results: dict[str, int] = field(default_factory=dict)  # inputs that were read, not refused
+    slowest_s: dict[str, float] = field(default_factory=dict)
+    finds: list[Find] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """What a child is to do."""
+
+    reader: str
+    seed: int
+    start: int
+    seconds: float
+    most: int
+    corpus: Path | None
+
+
+def mutated(reader: FuzzedReader, samples: Sequence[bytes], seed: int, number: int) -> bytes:
+    """The input with this number: always the same for the same samples."""
+    chance = random.Random(f"{seed}:{reader.name}:{number}")
+    return reader.mutate(chance.choice(samples), chance)
+
+
+def outcome(reader: FuzzedReader, data: bytes) -> str:
+    """``read``, ``refused``, or what went wrong: the error with the place it came from."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of what it tolerates
+            reader.read(data)
+    except reader.errors:
+        return "refused"
+    except (Exception, TooSlow, RecursionError, MemoryError) as error:  # noqa: BLE001 - a find, whatever it is
+        places = traceback.extract_tb(error.__traceback__)
+        ours = [place for place in places if "site-packages" not in place.filename] or list(places)
+        where = f"{Path(ours[-1].filename).name}:{ours[-1].name}"
+        return f"{type(error).__name__} in {where}: {str(error)[:200]}"
+    return "read"
+
+
+def fuzz_files(
+    names: Sequence[str],
+    *,
+    seed: int,
+    seconds: float,
+    most: int = 1 << 60,
+    corpus: Path | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> FilesTally:
+    """Give each reader ``most`` inputs, or as many as its share of the time allows; each kind of find is reported once."""
+    tally = FilesTally()
+    for name in names:
+        share_s = seconds / len(names)
+        _fuzz_one(_Batch(reader=name, seed=seed, start=0, seconds=share_s, most=most, corpus=corpus), tally)
+        say(
+            f"{name}: {tally.inputs.get(name, 0)} inputs, {tally.results.get(name, 0)} read, slowest "
+            f"{tally.slowest_s.get(name, 0):.2f} s, {sum(find.target == name for find in tally.finds)} finds"
+        )
+    return tally
+
+
+def _fuzz_one(batch: _Batch, tally: FilesTally) -> None:
+    """Run children until the batch is done; a child that dies is a find, and the next goes on behind it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["reliability.readers"])
+    start = 0
+    until: float | None = None
+    while start < batch.most and (until is None or time.monotonic() < until):
+        left_s = batch.seconds if until is None else until - time.monotonic()
+        began = time.monotonic()
+        start = _child_run(context, replace(batch, start=start, seconds=left_s), tally) + 1
+        until = began + batch.seconds if until is None else until
+
+
+def _child_run(context: ForkServerContext, batch: _Batch, tally: FilesTally) -> int:
+    """The number of the last input that a child began."""
+    ours, theirs = context.Pipe()
+    child = context.Process(target=_work, args=(batch, theirs), daemon=True)
+    child.start()
+    theirs.close()
+    last, ended_well = batch.start, False
+    try:
+        while ours.poll(_STUCK_S):
+            message = ours.recv()
+            if message is None:
+                ended_well = True
+                break
+            last = _note(message, batch.reader, tally)
+    except EOFError:
+        pass
+    child.kill()
+    child.join()
+    if not ended_well:
+        reader = readers(batch.corpus)[batch.reader]
+        data = mutated(reader, reader.samples(), batch.seed, last)
+        what = f"the process ended or stood still (exit code {child.exitcode})"
+        tally.finds.append(Find(target=batch.reader, what=what, data=data, seed=batch.seed, number=last))
+        return last
+    return batch.most
+
+
+def _note(message: tuple[str, int, object], name: str, tally: FilesTally) -> int:
+    """Enter what a child says: it begins an input, has a find, or gives its counts."""
+    kind, number, value = message
+    if kind == "counts" and isinstance(value, tuple):
+        inputs, read, slowest_s = value
+        tally.inputs[name] = tally.inputs.get(name, 0) + inputs
+        tally.results[name] = tally.results.get(name, 0) + read
+        tally.slowest_s[name] = max(tally.slowest_s.get(name, 0.0), slowest_s)
+    elif isinstance(value, Find) and value.kind not in {find.kind for find in tally.finds}:
+        tally.finds.append(value)
+    return number
+
+
+def _work(batch: _Batch, to_parent: Connection) -> None:
+    """In the child: one input after the other; the number goes out before the input is touched."""
+    reader = readers(batch.corpus)[batch.reader]
+    samples = reader.samples()
+    _limit()
+    known: set[str] = set()
+    read = inputs = 0
+    slowest_s = 0.0
+    until = time.monotonic() + batch.seconds
+    for number in range(batch.start, batch.most):
+        if time.monotonic() > until:
+            break
+        to_parent.send(("begins", number, None))
+        data = mutated(reader, samples, batch.seed, number)
+        began = time.monotonic()
+        found = _timed(reader, data)
+        slowest_s = max(slowest_s, time.monotonic() - began)
+        inputs += 1
+        read += found == "read"
+        if found not in ("read", "refused") and _kind(found) not in known:
+            known.add(_kind(found))
+            small = _minimised(reader, data, found)
+            find = Find(target=reader.name, what=found, data=small, seed=batch.seed, number=number)
+            to_parent.send(("find", number, find))
+        if inputs % _REPORT_EVERY == 0:
+            to_parent.send(("counts", number, (inputs, read, slowest_s)))
+            inputs = read = 0
+    to_parent.send(("counts", batch.most, (inputs, read, slowest_s)))
+    to_parent.send(None)
+
+
+def _limit() -> None:
+    """No more memory than what is in use now and a share; an alarm raises TooSlow."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + _MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    signal.signal(signal.SIGALRM, _too_slow)
+
+
+def _too_slow(_number: int, _frame: FrameType | None) -> None:
+    raise TooSlow(f"not within {INPUT_WITHIN_S:g} s")
+
+
+def _timed(reader: FuzzedReader, data: bytes) -> str:
+    signal.setitimer(signal.ITIMER_REAL, INPUT_WITHIN_S)
+    try:
+        return outcome(reader, data)
+    except TooSlow as error:  # between the reader's end and the alarm's
+        return f"TooSlow in {reader.name}: {error}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _kind(found: str) -> str:
+    return found.partition(":")[0] + found.partition(":")[2].partition(":")[0]
+
+
+def _minimised(reader: FuzzedReader, data: bytes, found: str) -> bytes:
+    """A shorter input that ends the same way; pieces are left out, ever smaller ones."""
+    deadline = time.monotonic() + _MINIMISE_S
+    size = len(data) // 2
+    while size >= 1 and time.monotonic() < deadline:
+        place = 0
+        while place < len(data) and time.monotonic() < deadline:
+            shorter = data[:place] + data[place + size :]
+            if _kind(_timed(reader, shorter)) == _kind(found):
+                data = shorter
+            else:
+                place += size
+        size //= 2
+    return data

@@ -1,0 +1,150 @@
+"""kill -9 of the receiver, hundreds of times at random instants, while scanners send: what it acknowledged is there.
+
+.venv/bin/python -m reliability.kills --kills 1000 --seed 1 --out runs/kills
+"""
+
+import argparse
+import random
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from shutil import rmtree
+
+from typing_extensions import override
+
+from reliability.kept import missing_slices
+from reliability.roles import RoleProcess
+from reliability.sender import Scanner, listens
+from reliability.series import AnswerLog, make_series
+from service.config import load_settings
+from service.store import Database, FileStore, JobRepository, upgrade
+
+_SCANNERS = 3
+_WITHIN_S = 30.0
+_MOST_SLICES = 6
+_LONGEST_MOMENT_S = 0.02
+_LONGEST_START_S = 0.2
+_KILLED_AT_START = 0.15
+_CHECK_EVERY = 50
+
+
+@dataclass
+class KillReport:
+    """What a run of kills did and found."""
+
+    kills: int = 0
+    ledger: AnswerLog = field(default_factory=AnswerLog)
+    lives_with_success: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @override
+    def __str__(self) -> str:
+        """One line."""
+        refused = sum(n for status, n in self.ledger.statuses.items() if status)
+        return (
+            f"{self.kills} kills, {self.lives_with_success} of them after a success: {len(self.ledger.acknowledged)} "
+            f"slices acknowledged, {self.ledger.broken} stores cut, {refused} refused, {len(self.faults)} faults"
+        )
+
+
+def kill_receiver(folder: Path, kills: int, seed: int, database_url: str | None = None) -> KillReport:
+    """Start and kill the receiver ``kills`` times: most while slices come, some while it starts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings_file, port = _settings(folder, database_url)
+    settings = load_settings(settings_file, {})
+    settings.node.storage_dir.mkdir(exist_ok=True)
+    upgrade(settings.database_url)
+    chance, tally, stop = random.Random(seed), KillReport(), threading.Event()
+    scanners = [
+        threading.Thread(target=_scan, args=(number, seed, port, tally.ledger, stop))
+        for number in range(_SCANNERS)
+    ]
+    for scanner in scanners:
+        scanner.start()
+    database = Database(settings.database_url)
+    try:
+        for tally.kills in range(1, kills + 1):
+            before = len(tally.ledger.acknowledged)
+            receiver = RoleProcess("receive", settings_file, folder / "node.log")
+            _live(chance, port, tally.ledger)
+            if not receiver.is_alive():
+                tally.faults.append(f"life {tally.kills}: it ended by itself with {receiver.exit_code()}")
+            receiver.kill()
+            tally.lives_with_success += len(tally.ledger.acknowledged) > before
+            if tally.kills % _CHECK_EVERY == 0 or tally.kills == kills:
+                tally.faults += _missing(database, settings.node.storage_dir, tally)
+    finally:
+        stop.set()
+        for scanner in scanners:
+            scanner.join()
+        database.close()
+    tally.faults += tally.ledger.wrong()
+    return tally
+
+
+def _live(chance: random.Random, port: int, ledger: AnswerLog) -> None:
+    """Wait for the instant of the kill: some while it starts, most a moment after some slices were acknowledged."""
+    if chance.random() < _KILLED_AT_START:
+        time.sleep(chance.random() * _LONGEST_START_S)
+        return
+    wanted = len(ledger.acknowledged) + chance.randint(0, _MOST_SLICES)
+    deadline = time.monotonic() + _WITHIN_S
+    while time.monotonic() < deadline and not (listens(port) and len(ledger.acknowledged) >= wanted):
+        time.sleep(0.002)
+    time.sleep(chance.random() * _LONGEST_MOMENT_S)
+
+
+def _scan(number: int, seed: int, port: int, ledger: AnswerLog, stop: threading.Event) -> None:
+    """One series after the other, until there is no receiver any more."""
+    for which in count():
+        series = make_series(f"KILL-{seed}-{number}-{which}", 12, f"SCANNER{number}")
+        scanner = Scanner(series, port, ledger, persist_s=600)
+        scanner.start()
+        while scanner.is_alive():
+            scanner.join(0.05)
+            if stop.is_set():
+                scanner.gives_up.set()
+        if stop.is_set():
+            return
+
+
+def _missing(database: Database, storage: Path, tally: KillReport) -> list[str]:
+    found = missing_slices(JobRepository(database), FileStore(storage), tally.ledger.slices())
+    return [f"after {tally.kills} kills: {one}" for one in found]
+
+
+def _settings(folder: Path, database_url: str | None) -> tuple[Path, int]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    database = "" if database_url is None else f'[database]\nurl = "{database_url}"\n'
+    file = folder / "settings.toml"
+    file.write_text(
+        f'[node]\nstorage_dir = "{(folder / "store").resolve()}"\nlog_level = "WARNING"\n'
+        f'[receive]\nhost = "127.0.0.1"\nport = {port}\n{database}'
+    )
+    return file, port
+
+
+def main() -> None:
+    """Print the tally; exit with 1 where anything is missing."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; emptied first")
+    parser.add_argument("--database", help="a database URL; without it: SQLite in the folder")
+    arguments = parser.parse_args()
+    rmtree(arguments.out, ignore_errors=True)
+    tally = kill_receiver(arguments.out, arguments.kills, arguments.seed, arguments.database)
+    print(f"seed {arguments.seed}: {tally}")
+    for fault in tally.faults[:50]:
+        print(fault)
+    raise SystemExit(1 if tally.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The role receive on a storage that never syncs a file: what the power trial must find out."""
+
+from service.audit import AuditWriter
+from service.cli.roles import stopped_by_signals
+from service.config import Settings
+from service.logs import start_log
+from service.receive.recovery import recover
+from service.receive.server import Receiver
+from service.store import AuditLog, Commitments, FileStore, InstanceRecorder
+from service.wiring.store import disk_gauge, opened_store
+
+
+def receive_without_sync(settings: Settings) -> int:
+    """What wiring.receive does, but for the sync of files and folders; the database syncs as ever."""
+    start_log("receive", settings.node.log_level, settings.node.log_format)
+    stop = stopped_by_signals()
+    with (
+        opened_store(settings) as store,
+        InstanceRecorder(store.database) as recorder,
+        AuditWriter(AuditLog(store.database), role="receive") as trail,
+    ):
+        files = FileStore(settings.node.storage_dir, sync=lambda _descriptor: None)
+        recover(files, store.book, recorder)
+        commitments, has_room = Commitments(store.database), disk_gauge(settings)
+        with Receiver(settings, files, recorder, trail, commitments=commitments, has_room=has_room):
+            while not stop.wait(0.5):
+                pass
+    return 0

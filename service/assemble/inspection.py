@@ -1,0 +1,126 @@
+"""What the images of a job say: whether they make one whole stack, and what rules ask about."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from pydicom.errors import InvalidDicomError
+
+from imaging.ct.series import SourceFile, check_series, same_pixels
+from imaging.errors import ImageRefused, RefusalCode
+from service.assemble.looks import Look, choose, look_at, nothing_in
+from service.config import Rule, SeriesFacts, Settings
+from service.store import FileLost, FileStore, OpenJob, SeriesRepository, StoredInstance
+
+log = logging.getLogger(__name__)
+
+CURED_BY_MORE_SLICES = frozenset(
+    {RefusalCode.MISSING_SLICES, RefusalCode.TOO_FEW_SLICES, RefusalCode.IRREGULAR_SPACING}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What the images of a job said when it had `slice_count` of them."""
+
+    slice_count: int
+    rule: Rule | None
+    facts: SeriesFacts
+    refusal: str = ""  # why they make no stack
+    is_curable: bool = False  # more slices could change that
+    notes: tuple[str, ...] = ()
+    doubt: str = ""
+    nothing: str = ""  # of what the series consists, where that is nothing to contour
+
+
+@dataclass(kw_only=True)
+class SeriesInspector:
+    """Reads the images of jobs; those of a job that has not grown are read once."""
+
+    desk: SeriesRepository
+    files: FileStore
+    settings: Settings
+    _known: dict[int, Inspection] = field(default_factory=dict)
+
+    def keep_only(self, job_ids: set[int]) -> None:
+        """Forget what was found of other jobs."""
+        self._known = {job_id: finding for job_id, finding in self._known.items() if job_id in job_ids}
+
+    def finding(self, job: OpenJob) -> Inspection | None:
+        """What the images say that the job has now; None where a file of theirs cannot be read at the moment."""
+        known = self._known.get(job.id)
+        if known is not None and known.slice_count == job.slice_count:
+            return known
+        try:
+            self._known[job.id] = self._examine(job)
+        except (FileLost, InvalidDicomError) as reason:
+            damage = self.damage(job)
+            if not damage:
+                log.warning("job %d is looked at again: %s", job.id, reason)
+                return None
+            facts = SeriesFacts(called_aet=job.called_aet, calling_aet=job.calling_aet)
+            return Inspection(slice_count=job.slice_count, rule=None, facts=facts, refusal=damage)
+        return self._known[job.id]
+
+    def damage(self, job: OpenJob) -> str:
+        """Which stored image of the job is not what was received, as a reason to refuse it; empty where none is."""
+        for instance in self.desk.instances_of(job.id):
+            if not self.files.verify(instance.file):
+                self.desk.damaged(instance.file.path)
+                message = f"the stored image {instance.sop_instance_uid} is missing or damaged"
+                return f"{message}; send the series again"
+        return ""
+
+    def _examine(self, job: OpenJob) -> Inspection:
+        instances = self.desk.instances_of(job.id)
+        looks: list[Look] = []
+        series, refused = None, None
+        try:
+            series = check_series(self._looked_at(instances, looks))
+        except ImageRefused as reason:
+            refused = reason
+        looks += [look_at(self._source(instance)) for instance in instances[len(looks) :]]
+        choice = choose(job, looks, self.settings)
+        found = Inspection(
+            slice_count=job.slice_count,
+            rule=choice.rule,
+            facts=choice.facts,
+            notes=choice.notes,
+            nothing=nothing_in(looks),
+        )
+        if refused is not None:
+            return replace(
+                found,
+                refusal=refused.message + self._pixels_of_twins(refused.images, instances),
+                is_curable=refused.code in CURED_BY_MORE_SLICES,
+            )
+        if series is None:
+            raise AssertionError("a series that is not refused was checked")
+        return replace(found, notes=(*choice.notes, *_aside(series.set_aside)), doubt=series.doubt)
+
+    def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
+        """Each image's file, read once, and a look at it on the way."""
+        for instance in instances:
+            file = self._source(instance)
+            looks.append(look_at(file))
+            yield file
+
+    def _source(self, instance: StoredInstance) -> SourceFile:
+        return SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
+
+    def _pixels_of_twins(self, uids: Sequence[str], instances: Sequence[StoredInstance]) -> str:
+        """What to make of two images at one position; empty where there are none."""
+        twins = [instance for instance in instances if instance.sop_instance_uid in uids]
+        if len(twins) != 2:
+            return ""
+        one, other = (self.files.read(twin.file.path) for twin in twins)
+        if same_pixels(one, other):
+            return " Their pixels are the same: it is one image under two UIDs."
+        return " Their pixels differ: they are two images."
+
+
+def _aside(uids: Sequence[str]) -> tuple[str, ...]:
+    if not uids:
+        return ()
+    images = "localizer is" if len(uids) == 1 else "localizers are"
+    return (f"{len(uids)} {images} not contoured: image {', '.join(uids)}",)

@@ -1,0 +1,115 @@
+"""What each image of a series says of itself, and the rule that most of its slices ask for."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from imaging.ct.raw_slice import RawSlice, named, read_raw
+from imaging.ct.series import SourceFile
+from imaging.errors import ImageRefused
+from imaging.image_kinds import ImageKind, kind_of
+from service.config import Rule, SeriesFacts, Settings
+from service.store import OpenJob
+
+_BODY_PART, _DESCRIPTION = "BodyPartExamined", "SeriesDescription"
+BESIDE_THE_SLICES = (ImageKind.LOCALIZER, ImageKind.SCREEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One image: its kind, None where it cannot be read, and what rules ask about; absent: empty."""
+
+    kind: ImageKind | None
+    body_part: str = ""
+    series_description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The rule of a series, what its images say, and a note where they do not agree."""
+
+    rule: Rule | None
+    facts: SeriesFacts
+    notes: tuple[str, ...]
+
+
+def look_at(file: SourceFile) -> Look:
+    """What one image says, read once, without its pixels."""
+    try:
+        raw = read_raw(file.data, file.name)
+        return Look(
+            kind=kind_of(raw),
+            body_part=_text(raw, _BODY_PART, file.data),
+            series_description=_text(raw, _DESCRIPTION, file.data),
+        )
+    except (ImageRefused, InvalidDicomError):
+        return Look(kind=None)
+
+
+def nothing_in(looks: Sequence[Look]) -> str:
+    """What a series consists of, such as "2 localizers", where that is nothing to contour; else an empty text.
+
+    Contours need two slices at least. An image that cannot be read could be anything.
+    """
+    kinds = Counter(look.kind for look in looks)
+    if None in kinds or ImageKind.MULTI_FRAME in kinds or kinds[ImageKind.SLICE] > 1:
+        return ""
+    found = ((kinds[kind], kind.value) for kind in (ImageKind.SLICE, *BESIDE_THE_SLICES))
+    return " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in found if count)
+
+
+def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
+    """The rule that most slices ask for; of equally many the one that stands first in the settings."""
+    slices = [look for look in looks if look.kind not in BESIDE_THE_SLICES] or looks
+    texts = Counter((look.body_part, look.series_description) for look in slices)
+    facts = {pair: _facts(job, *pair) for pair in texts}
+    rules = {pair: settings.rule_for(found) for pair, found in facts.items()}
+    votes = Counter[str]()
+    for pair, count in texts.items():
+        rule = rules[pair]
+        votes["" if rule is None else rule.name] += count
+    order = [*(rule.name for rule in settings.rules), ""]
+    winner = min(votes, key=lambda name: (-votes[name], order.index(name)))
+    pair = next(pair for pair, _ in texts.most_common() if _name(rules[pair]) == winner)
+    return Choice(rule=rules[pair], facts=facts[pair], notes=_notes(slices, votes, winner))
+
+
+def _name(rule: Rule | None) -> str:
+    return "" if rule is None else rule.name
+
+
+def _facts(job: OpenJob, body_part: str, series_description: str) -> SeriesFacts:
+    return SeriesFacts(
+        called_aet=job.called_aet,
+        calling_aet=job.calling_aet,
+        body_part=body_part,
+        series_description=series_description,
+    )
+
+
+def _notes(slices: Sequence[Look], votes: Counter[str], winner: str) -> tuple[str, ...]:
+    """Where the images differ in what rules ask about. Descriptions are not quoted: they may name a patient."""
+    notes = []
+    parts = Counter(look.body_part for look in slices)
+    if len(parts) > 1:
+        found = ", ".join(f"{text!r} in {count}" for text, count in parts.most_common())
+        notes.append(f"{named(_BODY_PART)} differs between the images: {found}")
+    descriptions = len({look.series_description for look in slices})
+    if descriptions > 1:
+        notes.append(f"{named(_DESCRIPTION)} differs between the images: {descriptions} texts")
+    if len(votes) > 1:
+        asked = f"{votes[winner]} of {sum(votes.values())} images ask for"
+        notes.append(f"{asked} {'rule ' + winner if winner else 'no rule'}; most decide")
+    return tuple(notes)
+
+
+def _text(raw: RawSlice, keyword: str, data: bytes) -> str:
+    """The value in its own letters: other than ASCII need the Specific Character Set."""
+    if raw.values.get(keyword, b"").isascii():
+        return raw.text(keyword)
+    image = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[keyword])
+    return str(image.get(keyword, None) or "")

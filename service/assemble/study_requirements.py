@@ -1,0 +1,89 @@
+"""The other series of a study, for rules that wait for them."""
+
+import re
+from collections.abc import Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from io import BytesIO
+
+from pydicom import dcmread
+
+from service.config import Rule, Settings, WaitFor
+from service.store import FileStore, OpenJob, SeriesRepository, StudySeries
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingSeries:
+    """What a study does not have yet, and when its last image came."""
+
+    words: str
+    last_received_at: datetime
+
+
+@dataclass(kw_only=True)
+class StudyRequirements:
+    """Looks whether a study has what a rule waits for."""
+
+    desk: SeriesRepository
+    files: FileStore
+    settings: Settings
+    _descriptions: dict[str, str] = field(default_factory=dict)
+
+    def lack(self, job: OpenJob, rule: Rule, ready: Set[str], now: datetime) -> MissingSeries | None:
+        """What the study of a complete series lacks; None where everything is there.
+
+        Args:
+            job: the series that waits.
+            rule: its rule.
+            ready: series whose own images are found complete at this moment.
+            now: the time of this look.
+        """
+        if not rule.wait_for:
+            return None
+        series = self.desk.series_of_study(job.study_uid)
+        whole = {one.series_uid for one in series if self._is_complete(one, ready, now)}
+        lacking = [text for wanted in rule.wait_for if (text := self._lacking(wanted, series, whole))]
+        if not lacking:
+            return None
+        return MissingSeries(
+            words="; ".join(lacking), last_received_at=max(one.last_received_at for one in series)
+        )
+
+    def forget(self) -> None:
+        """Read the descriptions anew; for when nothing waits."""
+        self._descriptions.clear()
+
+    def _is_complete(self, series: StudySeries, ready: Set[str], now: datetime) -> bool:
+        """A CT series once it is, or could be, queued; anything else once it is quiet."""
+        if series.is_sealed or series.series_uid in ready:
+            return True
+        quiet = timedelta(seconds=self.settings.assemble.quiet_s)
+        return not series.has_job and now - series.last_received_at >= quiet
+
+    def _lacking(self, wanted: WaitFor, series: list[StudySeries], whole: Set[str]) -> str:
+        matching = [one for one in series if self._matches(wanted, one)]
+        here = sum(one.series_uid in whole for one in matching)
+        if here >= wanted.count:
+            return ""
+        growing = len(matching) - here
+        incomplete = f", {growing} more not complete" if growing else ""
+        return f"for {wanted.words} in this study: {here} of {wanted.count} here{incomplete}"
+
+    def _matches(self, wanted: WaitFor, series: StudySeries) -> bool:
+        if wanted.modality not in (None, series.modality):
+            return False
+        if wanted.series_description is None:
+            return True
+        return re.search(wanted.series_description, self._description(series), re.IGNORECASE) is not None
+
+    def _description(self, series: StudySeries) -> str:
+        """Series Description of a series; it is in the files alone, so that the database holds none of it."""
+        if series.series_uid not in self._descriptions:
+            image = dcmread(
+                BytesIO(self.files.read(series.sample_path)),
+                stop_before_pixels=True,
+                specific_tags=["SeriesDescription"],
+            )
+            text = str(image.SeriesDescription or "") if "SeriesDescription" in image else ""
+            self._descriptions[series.series_uid] = text
+        return self._descriptions[series.series_uid]

@@ -1,0 +1,46 @@
+"""What a look at a job's images leads to."""
+
+from dataclasses import dataclass
+
+from service.config import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incomplete:
+    """Slices are missing; they may still come."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hopeless:
+    """The series will never be contoured as it is."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """There is nothing to contour, and nothing is wrong."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Covered:
+    """Another job has every image of this one, and more of the series."""
+
+    by: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complete:
+    """Every slice is here; the note says how that is known, for the job's history; the doubt goes out with the result."""
+
+    rule: Rule
+    note: str
+    doubt: str
+
+
+Verdict = Incomplete | Hopeless | Nothing | Covered | Complete

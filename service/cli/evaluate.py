@@ -1,0 +1,120 @@
+"""`contour-node evaluate`: contours against contours, as a table or as JSON; needs no settings."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from evaluation.as_json import comparison_json, definitions_json, dose_json
+from evaluation.dose_comparison import DoseComparison, compare_doses
+from evaluation.errors import EvaluationRefused
+from evaluation.geometry import Comparison
+from evaluation.reading import read_both, read_dose_file
+from evaluation.set_comparison import SetComparison, compare_sets
+from service.cli.tables import print_table
+
+Doses = Mapping[str, DoseComparison]
+SHOWN = (
+    ("Dice", "dice", 3),
+    ("HD95 pooled, mm", "hausdorff95_pooled_mm", 1),
+    ("HD, mm", "hausdorff_mm", 1),
+    ("ASD mean of means, mm", "average_surface_distance_mean_of_means_mm", 2),
+    ("volume error, %", "volume_relative_error_percent", 1),
+    ("added path, mm", "added_path_length_mm", 0),
+    ("slices to edit", "slices_to_edit", 0),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare two sets of contours; 0: compared, 1: nothing could be compared, with the reason."""
+    try:
+        compared = _compared(arguments)
+        doses = _doses(compared, arguments)
+    except EvaluationRefused as reason:
+        sys.stderr.write(f"contour-node evaluate: {reason}\n")
+        return 1
+    if arguments.json:
+        result = _json(compared, doses, arguments)
+        sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
+    else:
+        _print(compared, doses)
+    return 0 if compared.by_structure else 1
+
+
+def _compared(arguments: argparse.Namespace) -> SetComparison:
+    found, reference = read_both(arguments.found, arguments.reference, arguments.ct)
+    return compare_sets(found, reference, tuple(arguments.tolerance_mm), _given(arguments.same))
+
+
+def _doses(compared: SetComparison, arguments: argparse.Namespace) -> Doses:
+    if arguments.dose is None:
+        return {}
+    dose = read_dose_file(arguments.dose)
+    return compare_doses(compared, dose, tuple(arguments.dose_at_gy))
+
+
+def _given(pairs: list[str]) -> Mapping[str, str]:
+    given: dict[str, str] = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise EvaluationRefused(f"--same {pair}: expected NAME=NAME IN REFERENCE")
+        given[ours] = theirs
+    return given
+
+
+def _json(compared: SetComparison, doses: Doses, arguments: argparse.Namespace) -> dict[str, Any]:
+    result = comparison_json(compared, slices=arguments.slices)
+    for name, dose in doses.items():
+        result["structures"][name] |= dose_json(dose)
+    return {**result, "definitions": definitions_json(tuple(arguments.tolerance_mm))}
+
+
+def _print(compared: SetComparison, doses: Doses) -> None:
+    table = Table("structure", "state", *(title for title, _, _ in SHOWN))
+    for name, comparison in compared.by_structure.items():
+        table.add_row(name, comparison.state.value, *_cells(comparison))
+    print_table(table)
+    if doses:
+        _print_doses(doses)
+    lines = [
+        *(f"not compared: {name}: {reason}" for name, reason in compared.refused.items()),
+        *_list(f"only in {compared.found.label}", compared.unmatched),
+        *_list(f"only in {compared.reference.label}", compared.unmatched_reference),
+        *(f"note: {note}" for note in compared.notes),
+    ]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    if not compared.by_structure:
+        sys.stderr.write("contour-node evaluate: the sets have no structure in common\n")
+
+
+def _print_doses(doses: Doses) -> None:
+    titles = [f"{what} {of}, Gy" for what in ("mean", "max") for of in ("dose", "of reference", "difference")]
+    table = Table("structure", *titles, "not defined")
+    for name, dose in doses.items():
+        cells = [
+            values.values[key]
+            for what in ("mean", "max")
+            for values, key in (
+                (dose.values, f"{what}_gy"),
+                (dose.reference_values, f"{what}_gy"),
+                (dose.differences, f"{what}_dose_difference_gy"),
+            )
+        ]
+        reasons = dict.fromkeys([*dose.values.reasons.values(), *dose.reference_values.reasons.values()])
+        table.add_row(
+            name, *("-" if value is None else f"{value:.2f}" for value in cells), "; ".join(reasons)
+        )
+    print_table(table)
+
+
+def _cells(comparison: Comparison) -> list[str]:
+    values = [(comparison.values[name], digits) for _, name, digits in SHOWN]
+    return ["-" if value is None else f"{value:.{digits}f}" for value, digits in values]
+
+
+def _list(title: str, names: tuple[str, ...]) -> list[str]:
+    return [f"{title}: {', '.join(names)}"] if names else []

@@ -1,0 +1,89 @@
+"""The verbs of what is kept: what would go, and whether what stays is whole."""
+
+import argparse
+import json
+import sys
+import threading
+from typing import Any
+
+from service.cli.roles import run_role
+from service.config import Settings
+from service.retention import RemovalReport
+from service.store import RetainedKind, RetentionStore, VerifiableFile
+from service.wiring.retention import sweeper
+from service.wiring.store import opened_store
+
+
+def keep(arguments: argparse.Namespace) -> int:
+    """Run the role keep, or say what it would remove."""
+    settings: Settings = arguments.settings_tree
+    if not arguments.dry_run:
+        return run_role("keep", settings)
+    with opened_store(settings) as store:
+        due = sweeper(settings, store).due()
+    if arguments.json:
+        return _print_json([_plain(one, settings) for one in due])
+    for one in due:
+        sys.stdout.write(
+            f"{one.belongs_to}: {one.files} files ({one.kind}), {one.size_bytes / 1e6:.1f} MB: {_why(one, settings)}\n"
+        )
+    total = sum(one.size_bytes for one in due)
+    sys.stdout.write(f"{sum(one.files for one in due)} files, {total / 1e6:.1f} MB would be removed\n")
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Read stored files and compare them with their checksums; exit code 1 where one is missing or damaged.
+
+    Without --all or --job: those whose time it is, as the role keep does, but at full speed.
+    """
+    settings: Settings = arguments.settings_tree
+    fast = settings.model_copy(
+        update={"keep": settings.keep.model_copy(update={"verify_rate_bytes": 1 << 40})}
+    )
+    with opened_store(settings) as store:
+        verifier = sweeper(fast, store)
+        if arguments.job is not None:
+            store.book.job(arguments.job)
+        if arguments.all or arguments.job is not None:
+            asked = RetentionStore(store.database).to_verify(job_id=arguments.job)
+            damaged = verifier.verify(asked, threading.Event())
+        else:
+            damaged = verifier.verify_due(threading.Event())
+    if arguments.json:
+        _print_json([{"name": one.name, "path": one.file.path} for one in damaged])
+    else:
+        _print_damaged(damaged)
+    return 1 if damaged else 0
+
+
+def _print_damaged(damaged: list[VerifiableFile]) -> None:
+    for one in damaged:
+        sys.stdout.write(f"missing or damaged: {one.name} ({one.file.path})\n")
+    if not damaged:
+        sys.stdout.write("every file that was looked at is what was kept\n")
+
+
+def _why(one: RemovalReport, settings: Settings) -> str:
+    keep = settings.keep
+    return {
+        RetainedKind.IMAGES: f"every job that has them was delivered over {keep.done_images_days} days ago, "
+        f"or ended otherwise over {keep.ended_images_days} days ago",
+        RetainedKind.OTHERS: f"came over {keep.other_objects_days} days ago and opened no job",
+        RetainedKind.RESULTS: f"delivered, or its job ended, over {keep.results_days} days ago",
+    }[one.kind]
+
+
+def _plain(one: RemovalReport, settings: Settings) -> dict[str, Any]:
+    return {
+        "belongs_to": one.belongs_to,
+        "kind": one.kind.value,
+        "files": one.files,
+        "size_bytes": one.size_bytes,
+        "why": _why(one, settings),
+    }
+
+
+def _print_json(value: object) -> int:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    return 0

@@ -1,0 +1,31 @@
+"""The verb `train`: runs the package training in a process of its own, since the node's processes run without torch."""
+
+import argparse
+import subprocess
+import sys
+from importlib.util import find_spec
+
+_NEEDED = ("training", "torch", "safetensors", "SimpleITK")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Hand the rest of the command line to `python -m training`; its exit code is ours."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        sys.stderr.write(
+            f"contour-node: training needs {', '.join(missing)}, not installed here: pip install 'contour-node[training]'\n"
+        )
+        return 1
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "training",
+            *(word for k, word in enumerate(arguments.rest) if k or word != "--"),
+        ]
+    )
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the terminal told the child too: it saves nothing half and ends
+            continue

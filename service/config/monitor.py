@@ -1,0 +1,182 @@
+"""How the node is watched, and who is told what."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from service.config.values import Host, ListeningPort, Name, Port, SettingsSection
+
+
+class NotifyEvent(StrEnum):
+    """What somebody can be told of."""
+
+    PARKED = "parked"
+    REFUSED = "refused"
+    DELIVERY = "delivery"
+    LATE = "late"
+    DISK = "disk"
+    ROLE = "role"
+    PEER = "peer"
+    MODEL_SERVER = "model-server"
+    DAMAGED = "damaged"
+
+
+class MailSecurity(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+def _address(value: str) -> str:
+    """Give the address back if it cannot carry anything else into a message's header."""
+    name, at, host = value.rpartition("@")
+    if not (name and at and host) or not value.isprintable() or any(c in value for c in ' <>,;:"\\'):
+        raise ValueError("an address is name@host, without spaces, brackets or quotes")
+    return value
+
+
+def _web_address(value: str) -> str:
+    """Give the URL back if it is one of a web server."""
+    if not value.startswith(("https://", "http://")) or not value.isprintable() or " " in value:
+        raise ValueError("a URL begins with https:// or http:// and has no spaces")
+    return value
+
+
+Address = Annotated[str, Field(max_length=254), AfterValidator(_address)]
+WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_web_address)]
+
+
+class MailSettings(SettingsSection):
+    """Notifications by e-mail."""
+
+    host: Host = Field(description="Host name of the mail server (SMTP).")
+    port: Port = Field(default=587, description="TCP port of the mail server.")
+    security: MailSecurity = Field(
+        default=MailSecurity.STARTTLS, description="How the connection to the mail server is protected."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that vouch for the mail server; absent: the system's."
+    )
+    user: str | None = Field(default=None, description="Name to log in with; absent: no login.")
+    password_file: Path | None = Field(default=None, description="File with the password of mail.user.")
+    sender: Address = Field(description="Address the messages come from.")
+    recipients: tuple[Address, ...] = Field(min_length=1, description="Addresses the messages go to.")
+
+    @model_validator(mode="after")
+    def _login_is_whole_and_protected(self) -> Self:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file: give both or none")
+        if self.user is not None and self.security is MailSecurity.NONE:
+            raise ValueError(
+                "a login needs security = 'starttls' or 'tls': the password would travel unprotected"
+            )
+        return self
+
+
+class WebhookSettings(SettingsSection):
+    """Notifications as JSON by HTTP POST."""
+
+    url: WebAddress = Field(description="Address of the web server, https://... or http://...")
+    headers_file: Path | None = Field(
+        default=None, description="File with further headers, one 'Name: value' a line; for example a token."
+    )
+    secret_file: Path | None = Field(
+        default=None,
+        description="File with the key of the signature (HMAC-SHA256) in X-Contour-Node-Signature; absent: unsigned.",
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that vouch for the web server; absent: the system's."
+    )
+
+
+class NotifySettings(SettingsSection):
+    """One recipient of notifications."""
+
+    name: Name = Field(description="Name of the recipient in logs, metrics and the command line.")
+    events: tuple[NotifyEvent, ...] = Field(
+        default=(), description="What it is told of; see docs/monitoring.md. Empty: everything."
+    )
+    min_interval_s: Annotated[float, Field(ge=0, le=86400)] = Field(
+        default=300,
+        description="Shortest time between two messages; what comes meanwhile goes into the next.",
+    )
+    with_patient: bool = Field(
+        default=False, description="Add the Patient ID (0010,0020) to what is said of a job."
+    )
+    timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=20, description="How long the mail or web server may take to answer."
+    )
+    mail: MailSettings | None = Field(default=None, description="By e-mail.")
+    webhook: WebhookSettings | None = Field(default=None, description="By HTTP POST.")
+
+    @property
+    def wanted(self) -> frozenset[NotifyEvent]:
+        """What it is told of."""
+        return frozenset(self.events or NotifyEvent)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.mail is None) == (self.webhook is None):
+            raise ValueError(f"{self.name}: give either mail or webhook")
+        open_mail = self.mail is not None and self.mail.security is MailSecurity.NONE
+        open_web = self.webhook is not None and self.webhook.url.startswith("http://")
+        if self.with_patient and (open_mail or open_web):
+            raise ValueError(f"{self.name}: with_patient needs a protected way: https, starttls or tls")
+        return self
+
+
+class MonitorSettings(SettingsSection):
+    """Metrics, health and notifications."""
+
+    host: Host = Field(default="127.0.0.1", description="Address on which metrics and health are served.")
+    port: ListeningPort = Field(
+        default=9180, description="TCP port on which metrics and health are served; 0: any free one."
+    )
+    token_file: Path | None = Field(
+        default=None,
+        description="File with the bearer token that /metrics and /health/ready ask for; absent: they ask for none.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None, description="Certificate chain (PEM) of the web server; absent: HTTP without TLS."
+    )
+    tls_key: Path | None = Field(default=None, description="Private key (PEM) of watch.tls_certificate.")
+    poll_s: Annotated[float, Field(ge=0.05, le=300)] = Field(
+        default=10,
+        description="Time between two looks at the node; pages show the last look. At most watch.silent_s.",
+    )
+    heartbeat_s: Annotated[float, Field(ge=0.1, le=600)] = Field(
+        default=15, description="Time between two signs of life of each role; at most half of watch.silent_s."
+    )
+    silent_s: Annotated[float, Field(ge=0.2, le=3600)] = Field(
+        default=60, description="A role that gave no sign of life for this long is down."
+    )
+    echo_s: Annotated[float, Field(ge=0, le=86400)] = Field(
+        default=0, description="Time between two C-ECHOs to each destination and peer; 0: never."
+    )
+    receiver_host: Host | None = Field(
+        default=None,
+        description="Where the watch finds the receiver; absent: receive.host, or this machine where that is 0.0.0.0.",
+    )
+    delivery_alarm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
+        default=1800, description="A destination that has not taken a delivery for this long is an alarm."
+    )
+    notify: tuple[NotifySettings, ...] = Field(default=(), description="Who is told when something is wrong.")
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        if self.heartbeat_s > self.silent_s / 2:
+            raise ValueError(
+                f"heartbeat_s is {self.heartbeat_s:g}, allowed: at most half of silent_s ({self.silent_s:g})"
+            )
+        if self.poll_s > self.silent_s:
+            raise ValueError(f"poll_s is {self.poll_s:g}, allowed: at most silent_s ({self.silent_s:g})")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key: give both or none")
+        names = [one.name for one in self.notify]
+        if len(set(names)) < len(names):
+            raise ValueError("notify.name: allowed: a different name for each recipient")
+        return self

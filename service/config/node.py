@@ -1,0 +1,78 @@
+"""Where the node keeps things: its folder, its log and its database."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from typing_extensions import override
+
+from service.config.section import SettingsSection
+
+DATABASE_SCHEMES = ("sqlite:///", "postgresql+psycopg://")
+
+
+class LogLevel(StrEnum):
+    """How much the node writes to its log."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class LogFormat(StrEnum):
+    """How the node writes its log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class DatabaseUrl(SecretStr):
+    """A database URL that shows everything but its password."""
+
+    @override
+    def _display(self) -> str:
+        head, at, tail = self.get_secret_value().rpartition("@")
+        if not at:
+            return tail
+        scheme, _, user = head.partition("://")
+        return f"{scheme}://{user.partition(':')[0]}:***@{tail}"
+
+
+class NodeSettings(SettingsSection):
+    """Where the node keeps things and how much it says."""
+
+    storage_dir: Path = Field(
+        default=Path("contour-node-data"), description="Folder for received images and structure sets."
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="One line an event, for people or as a JSON object."
+    )
+
+
+class DatabaseSettings(SettingsSection):
+    """Where jobs and instances are recorded."""
+
+    url: DatabaseUrl | None = Field(
+        default=None,
+        description="sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
+        "absent: SQLite in node.storage_dir.",
+    )
+    busy_timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=30, description="How long a writer waits for a locked SQLite file."
+    )
+    connect_timeout_s: Annotated[int, Field(ge=2, le=300)] = Field(
+        default=10, description="How long to wait for Postgres to accept a connection."
+    )
+    pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=5, description="Connections kept open per process."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: DatabaseUrl | None) -> DatabaseUrl | None:
+        if url is not None and not url.get_secret_value().startswith(DATABASE_SCHEMES):
+            raise ValueError(f"a database URL starts with {' or '.join(DATABASE_SCHEMES)}")
+        return url

@@ -1,0 +1,53 @@
+"""How long things are kept, how full the disk may get, and how often files are verified."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from service.config.section import SettingsSection
+
+Days = Annotated[float, Field(ge=0, le=36500)]
+Percent = Annotated[float, Field(ge=0, le=99)]
+
+
+class RetentionSettings(SettingsSection):
+    """What may be removed and when; nothing goes before its job came to an end and its results were delivered."""
+
+    done_images_days: Days | None = Field(
+        default=30, description="Images of delivered jobs go after this long; absent: never."
+    )
+    ended_images_days: Days | None = Field(
+        default=30,
+        description="Images of refused, cancelled and superseded jobs go after this long; absent: never.",
+    )
+    other_objects_days: Days | None = Field(
+        default=30,
+        description="Objects that open no job (RT Dose, MR, ...) go after this long; absent: never.",
+    )
+    results_days: Days | None = Field(
+        default=90, description="What was made for a job goes this long after its delivery; absent: never."
+    )
+    sweep_s: Annotated[float, Field(ge=0.05, le=86400)] = Field(
+        default=600, description="Time between two looks for what may go."
+    )
+    refuse_below_free_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=1 << 30,
+        description="With less free space than this new objects are refused (0xA700) and no job is begun.",
+    )
+    refuse_below_free_percent: Percent = Field(
+        default=1, description="The same, as a part of the file system; the larger of the two counts."
+    )
+    warn_below_free_percent: Percent = Field(
+        default=10, description="With less free space than this part of the file system the log warns."
+    )
+    make_room: bool = Field(
+        default=False,
+        description="Below the warning level, remove images of delivered jobs before their time, oldest first.",
+    )
+    verify_days: Annotated[float, Field(ge=0.001, le=3650)] | None = Field(
+        default=30,
+        description="Every stored file is read and compared with its checksum this often; absent: never.",
+    )
+    verify_rate_bytes: Annotated[int, Field(ge=65536, le=1 << 40)] = Field(
+        default=20_000_000, description="Most bytes that verifying reads in a second."
+    )

@@ -1,0 +1,132 @@
+"""The log of a process: one line an event, as text for people or as a JSON object for programs; time in UTC."""
+
+import json
+import logging
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+
+from typing_extensions import override
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_NOTHING: Mapping[str, object] = {}
+_subject: ContextVar[Mapping[str, object]] = ContextVar("subject", default=_NOTHING)
+
+
+@contextmanager
+def log_context(**subject: object) -> Iterator[None]:
+    """Everything that this thread logs in the block is about ``subject``: it stands in each line, as `extra` does."""
+    token = _subject.set({**_subject.get(), **subject})
+    try:
+        yield
+    finally:
+        _subject.reset(token)
+
+
+class LineFormatter(logging.Formatter):
+    """Puts the `extra` of a record behind its message; line breaks in foreign text cannot forge a second record."""
+
+    def __init__(self, role: str) -> None:
+        """``role`` stands in every line."""
+        super().__init__(f"%(asctime)sZ %(levelname)s {role} %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message with what it is about behind it."""
+        record.message = _on_one_line(record.message)
+        extra = [f"{key}={_shown(value)}" for key, value in _extra(record).items()]
+        return " ".join([super().formatMessage(record), *extra])
+
+    @override
+    def formatException(
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        """The traceback, each line behind a bar: what an exception says cannot look like a record."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(f"  | {_on_one_line(line)}" for line in lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: time, level, role, logger, message, what it is about, and its exception as one text.
+
+    Only ASCII is written: whatever foreign text holds, a record is one line.
+    """
+
+    def __init__(self, role: str) -> None:
+        """``role`` stands in every object."""
+        super().__init__()
+        self._role = role
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; what it is about cannot take the place of its own fields."""
+        own: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "role": self._role,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info is not None and record.exc_info[0] is not None:
+            own["exception"] = self.formatException(record.exc_info)
+        extra = {key if key not in own else f"extra_{key}": value for key, value in _extra(record).items()}
+        return json.dumps(own | extra, default=str, skipkeys=True)
+
+
+def start_log(role: str, level: str, form: str = "text") -> None:
+    """Log to standard error from here on, as ``text`` or ``json``; what ends a thread or the process is logged too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter(role) if form == "json" else LineFormatter(role))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("pynetdicom", "alembic"):  # their own chatter stays out below warnings
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _leave_out_foreign_values()
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_end
+    threading.excepthook = _log_thread_end
+
+
+def _leave_out_foreign_values() -> None:
+    """What pydicom tolerates it quotes: a patient's birth date, or whatever a stranger proposes as a UID.
+
+    None of that belongs into a log. And Python remembers each different warning that it has shown for ever: strangers
+    could fill the memory with them.
+    """
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)\b")
+
+
+def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    logging.getLogger(__name__).critical("ended by a fault of this program", exc_info=(kind, error, trace))
+
+
+def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and ended.exc_type is not SystemExit:
+        name = "" if ended.thread is None else ended.thread.name
+        fault = (ended.exc_type, ended.exc_value, ended.exc_traceback)
+        logging.getLogger(__name__).critical(
+            "thread %s ended by a fault of this program", name, exc_info=fault
+        )
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    own = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return {**_subject.get(), **own}
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() and text and " " not in text else ascii(text)
+
+
+def _on_one_line(text: str) -> str:
+    """The text with line breaks and control characters written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,81 @@
+"""What is wrong, as long as it lasts: the conditions that somebody may want to be told of."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from service.config import NotifyEvent, Settings
+from service.monitor.node_status import NodeStatus
+from service.store import Alarm, LateJob
+from service.store.monitoring.queue_statistics import NOT_TAKEN
+
+_EVENTS = {
+    "storage": NotifyEvent.DISK,
+    "disk": NotifyEvent.DISK,
+    "disk reserve": NotifyEvent.DISK,
+    "receiver": NotifyEvent.ROLE,
+    "model server": NotifyEvent.MODEL_SERVER,
+}
+_AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED)
+
+
+def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Iterator[Alarm]:
+    """Give everything that is wrong in a view."""
+    for check in view.checks:
+        event = NotifyEvent.ROLE if check.name.startswith("role ") else _EVENTS.get(check.name)
+        if event is not None and not check.ok:
+            yield Alarm(subject=check.name, event=event, text=f"{check.name}: {check.reason}")
+    for echo in view.echoes:
+        if not echo.ok:
+            subject = f"peer {echo.name}"
+            yield Alarm(subject=subject, event=NotifyEvent.PEER, text=f"{subject}: {echo.reason}")
+    yield from _held_up(settings, view)
+    for path in () if view.ledger is None else view.ledger.figures.damaged:
+        text = f"the stored file {path} is missing or damaged; put it back from a copy and `contour-node verify --all`"
+        yield Alarm(subject=f"damaged {path}", event=NotifyEvent.DAMAGED, text=text)
+    for job in late:
+        waited_s = (view.at - job.asked_at).total_seconds()
+        text = f"job {job.id} is {job.state}, {waited_s:.0f} s after its last slice"
+        yield Alarm(
+            subject=f"job {job.id} is late", event=NotifyEvent.LATE, text=text, job_id=job.id, rule=job.rule
+        )
+
+
+def _held_up(settings: Settings, view: NodeStatus) -> Iterator[Alarm]:
+    if view.ledger is None:
+        return
+    level = timedelta(seconds=settings.watch.delivery_alarm_s)
+    waiting = [line for line in view.ledger.figures.deliveries if line.state in NOT_TAKEN]
+    for name in sorted({line.destination for line in waiting}):
+        lines = [line for line in waiting if line.destination == name]
+        oldest = min(line.oldest_at for line in lines)
+        if view.at - oldest > level:
+            count = sum(line.count for line in lines)
+            text = (
+                f"{name} has not taken {count} deliveries; the oldest waits since {oldest:%Y-%m-%d %H:%M} UTC"
+            )
+            yield Alarm(subject=f"deliveries to {name}", event=NotifyEvent.DELIVERY, text=text)
+
+
+@dataclass(kw_only=True)
+class AlarmDelay:
+    """Lets an alarm through only when it lasted: what comes and goes with a restart is nobody's business."""
+
+    after_s: float
+    _since: dict[str, datetime] = field(default_factory=dict)
+    _began: datetime | None = None
+
+    def knows_enough(self, now: datetime) -> bool:
+        """Tell whether the node was looked at for long enough to say that something is over, or is not."""
+        self._began = self._began or now
+        return (now - self._began).total_seconds() >= self.after_s
+
+    def lasting(self, wrong: Iterable[Alarm], now: datetime) -> list[Alarm]:
+        """Give those that were there in every look for ``after_s``, or that have a level of their own."""
+        found = {alarm.subject: alarm for alarm in wrong}
+        self._since = {subject: self._since.get(subject, now) for subject in found}
+        return [
+            alarm
+            for subject, alarm in found.items()
+            if alarm.event in _AT_ONCE or (now - self._since[subject]).total_seconds() >= self.after_s
+        ]

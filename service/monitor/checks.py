@@ -1,0 +1,113 @@
+"""The questions of health, each with its answer and the reason."""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from service.config import Peer, Settings
+from service.scu.client import Scu
+from service.scu.outcome import Sent, TransientFailure
+from service.store import DiskGauge, DiskLevel, RoleHeartbeat, StorageUnavailable, check_writable, disk_room
+
+ROLES = ("receive", "assemble", "work", "send", "keep")
+"""The roles without which the node does not do its work."""
+RECEIVER_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """One part of the node: whether it is as it should be, and what was seen."""
+
+    name: str
+    ok: bool
+    reason: str
+    needed: bool = True  # without it the node is not ready
+
+
+def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
+    """Whether the storage folder takes what is written, and how much room it has for more."""
+    try:
+        check_writable(root)
+        yield HealthCheck(name="storage", ok=True, reason="a file can be made durable")
+    except StorageUnavailable as error:
+        yield _no("storage", str(error))
+    try:
+        room, free = gauge.room(), disk_room(root).free_bytes
+    except StorageUnavailable as error:
+        yield _no("disk", str(error))
+        return
+    said = f"{free / 1e9:.1f} GB are free"
+    refused = (
+        f"{said}: new objects are refused and no job is begun (keep.refuse_below_free_bytes, ..._percent)"
+    )
+    yield HealthCheck(
+        name="disk", ok=room is not DiskLevel.NONE, reason=refused if room is DiskLevel.NONE else said
+    )
+    little = f"{said}: below the warning level (keep.warn_below_free_percent)"
+    enough = room is DiskLevel.ENOUGH
+    yield HealthCheck(name="disk reserve", ok=enough, reason=said if enough else little, needed=False)
+
+
+def check_roles(
+    signs: Sequence[RoleHeartbeat], roles: Iterable[str], now: datetime, silent_s: float
+) -> tuple[HealthCheck, ...]:
+    """Whether at least one process of each role gave a sign of life of late."""
+    found = []
+    for role in roles:
+        of_role = [sign for sign in signs if sign.role == role]
+        alive = [sign for sign in of_role if now - sign.at <= timedelta(seconds=silent_s)]
+        if alive:
+            reason = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in alive))
+        elif of_role:
+            silent = (now - max(sign.at for sign in of_role)).total_seconds()
+            reason = f"no sign of life for {silent:.0f} s; is `contour-node {role}` running?"
+        else:
+            reason = f"no process; start `contour-node {role}`"
+        found.append(HealthCheck(name=f"role {role}", ok=bool(alive), reason=reason))
+    return tuple(found)
+
+
+def check_receiver(settings: Settings) -> HealthCheck:
+    """Whether the receiver answers a C-ECHO; where it does not let the node itself in, whether it listens."""
+    receive = settings.receive
+    anywhere = receive.host in ("0.0.0.0", "::")
+    host = settings.watch.receiver_host or ("127.0.0.1" if anywhere else receive.host)
+    port = receive.port if receive.tls is None or receive.tls.also_plaintext else receive.tls.port
+    where = f"{host}:{port}"
+    if port == 0:
+        return HealthCheck(
+            name="receiver", ok=True, reason="not asked: receive.port is 0, so that it has any port"
+        )
+    if receive.senders:  # a call from here would be refused, and stand in the audit trail every few seconds
+        return HealthCheck(
+            name="receiver", ok=True, reason="not asked: only receive.senders may call; see its role"
+        )
+    if port != receive.port:
+        return _listens(host, port)
+    peer = Peer(ae_title=receive.ae_title, host=host, port=receive.port)
+    outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=RECEIVER_TIMEOUT_S).echo(peer)
+    if isinstance(outcome, TransientFailure):
+        return _no("receiver", outcome.reason)
+    said = "answers a C-ECHO" if isinstance(outcome, Sent) else f"answers: {outcome.reason}"
+    return HealthCheck(name="receiver", ok=True, reason=f"{where} {said}")
+
+
+def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
+    """Whether the model server answers. Not needed to be ready: images are taken and kept without it."""
+    live = is_live()
+    said = "answers" if live else "does not answer; jobs wait in the queue"
+    return HealthCheck(name="model server", ok=live, reason=f"{url} {said}", needed=False)
+
+
+def _listens(host: str, port: int) -> HealthCheck:
+    try:
+        socket.create_connection((host, port), timeout=RECEIVER_TIMEOUT_S).close()
+    except OSError as error:
+        return _no("receiver", f"nobody listens at {host}:{port}: {error.strerror or error}")
+    return HealthCheck(name="receiver", ok=True, reason=f"{host}:{port} listens")
+
+
+def _no(name: str, reason: str) -> HealthCheck:
+    return HealthCheck(name=name, ok=False, reason=reason)

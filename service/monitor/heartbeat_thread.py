@@ -1,0 +1,48 @@
+"""A role's sign of life: a small thread that writes a row every few seconds."""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from service.errors import TryAgain
+from service.store import Heartbeats
+
+log = logging.getLogger(__name__)
+
+
+class HeartbeatThread:
+    """A context in which this process counts as alive. It waits for nothing and a database that is away stops nothing."""
+
+    def __init__(self, heartbeats: Heartbeats, role: str, *, every_s: float) -> None:
+        self._heartbeats = heartbeats
+        self._role = role
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"pulse-{role}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End in order; only a role that fails leaves its last sign behind, which then grows old."""
+        self._ended.set()
+        self._thread.join()
+        if error is None:
+            self._write(self._heartbeats.retire)
+
+    def _run(self) -> None:
+        is_over = False
+        while not is_over:
+            self._write(self._heartbeats.beat)
+            is_over = self._ended.wait(self._every_s)
+
+    def _write(self, write: Callable[[str], None]) -> None:
+        try:
+            write(self._role)
+        except TryAgain as reason:
+            log.warning("no sign of life written: %s", reason)

@@ -1,0 +1,73 @@
+"""Several notices as one message. Job, rule, state and reason; a patient only where the recipient's settings ask for it."""
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.store import Notification
+
+WORDS = {
+    "parked": "job parked",
+    "refused": "job refused",
+    "delivery": "delivery failing",
+    "late": "alarm level exceeded",
+    "disk": "disk",
+    "role": "a part of the node is down",
+    "peer": "peer does not answer",
+    "model-server": "model server does not answer",
+    "damaged": "stored file damaged",
+    "test": "test",
+}
+LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationMessage:
+    """What goes to one recipient at once."""
+
+    node: str
+    notices: tuple[Notification, ...]
+    patients: Mapping[int, str]  # Patient ID by job; empty unless the recipient's settings ask for it
+
+    @property
+    def subject(self) -> str:
+        """Give one line: how many, and of what kinds."""
+        kinds = ", ".join(dict.fromkeys(WORDS.get(one.event, one.event) for one in self.notices))
+        count = "" if len(self.notices) == 1 else f"{len(self.notices)} notices: "
+        return f"Contour Node {self.node}: {count}{kinds}"
+
+    def text(self) -> str:
+        """Give the message for people."""
+        blocks = ["\n".join(f"{name}: {value}" for name, value in self._lines(one)) for one in self.notices]
+        end = "`contour-node show JOB` and `contour-node events JOB` tell more."
+        return "\n\n".join([*blocks, end]) + "\n"
+
+    def fields(self) -> dict[str, object]:
+        """Give the message for programs."""
+        return {
+            "node": self.node,
+            "subject": self.subject,
+            "notices": [{"id": one.id, **dict(self._lines(one))} for one in self.notices],
+        }
+
+    def _lines(self, one: Notification) -> Sequence[tuple[str, object]]:
+        lines: list[tuple[str, object]] = [
+            ("event", one.event),
+            ("at", one.at.isoformat(timespec="seconds")),
+            ("reason", _on_one_line(one.text)),
+        ]
+        if one.job_id is not None:
+            lines[1:1] = [("job", one.job_id), ("rule", one.rule), ("state", one.state)]
+            if one.job_id in self.patients:
+                lines.append(("patient_id", _on_one_line(self.patients[one.job_id])))
+        return lines
+
+
+def message_of(notices: Sequence[Notification], patients: Mapping[int, str]) -> NotificationMessage:
+    """Give the message of these notices, from this machine."""
+    return NotificationMessage(node=socket.gethostname(), notices=tuple(notices), patients=patients)
+
+
+def _on_one_line(text: str) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return shown if len(shown) <= LONGEST_REASON else shown[: LONGEST_REASON - 1] + "…"

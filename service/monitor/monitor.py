@@ -1,0 +1,171 @@
+"""Looks at the node every few seconds; what pages and messages say comes from the last look."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.config import NotifyEvent, Settings
+from service.errors import TryAgain
+from service.monitor.alarms import AlarmDelay, alarms
+from service.monitor.checks import (
+    ROLES,
+    HealthCheck,
+    check_model_server,
+    check_receiver,
+    check_roles,
+    check_storage,
+)
+from service.monitor.echoes import PeerEchoes
+from service.monitor.node_status import DatabaseStatus, NodeStatus
+from service.store import (
+    Database,
+    DiskGauge,
+    DiskRoom,
+    EventKind,
+    Heartbeats,
+    LateJob,
+    MetricCounters,
+    NotificationQueue,
+    StorageUnavailable,
+    disk_room,
+    late_jobs,
+    read_queue_statistics,
+)
+
+log = logging.getLogger(__name__)
+
+TOLD_OF = {
+    EventKind.PARKED: NotifyEvent.PARKED,
+    EventKind.REFUSED: NotifyEvent.REFUSED,
+    EventKind.SEND_REJECTED: NotifyEvent.DELIVERY,
+}
+"""Job events that somebody may want to be told of, and the name under which they ask for them."""
+MOST_BATCHES_IN_A_LOOK = 20
+DATABASE_ANSWERS = HealthCheck(name="database", ok=True, reason="answers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorParts:
+    """What a watcher looks at."""
+
+    settings: Settings
+    database: Database
+    prepare: Callable[[], None]  # brings the database to this schema; called until it succeeds
+    is_model_server_live: Callable[[], bool]
+    echoes: PeerEchoes
+    gauge: DiskGauge
+
+
+class Monitor:
+    """The look, again and again; ``view`` is the last, for any thread."""
+
+    def __init__(self, parts: MonitorParts) -> None:
+        self._parts = parts
+        self._tally = MetricCounters(parts.database)
+        self._board = NotificationQueue(parts.database)
+        self._heartbeats = Heartbeats(parts.database)
+        self._patience = AlarmDelay(after_s=parts.settings.watch.silent_s)
+        self.prepared = threading.Event()  # set once the database has this program's tables
+        self.view: NodeStatus | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until told to stop; a database that is away is part of what is seen."""
+        while not stop.is_set():
+            self.look()
+            stop.wait(self._parts.settings.watch.poll_s)
+
+    def look(self) -> NodeStatus:
+        """Look at everything once, add up what happened since the last look, and note what is to be told."""
+        parts, now = self._parts, self._parts.database.clock()
+        ledger, database = self._read_ledger()
+        checks = (database, *_checks(parts.settings, ledger, now, parts))
+        view = NodeStatus(
+            at=now,
+            checks=checks,
+            ledger=ledger,
+            disk=_disk(parts.settings),
+            echoes=parts.echoes.answers(),
+        )
+        self.view = view
+        if ledger is not None:
+            self._note(view)
+        return view
+
+    def _read_ledger(self) -> tuple[DatabaseStatus | None, HealthCheck]:
+        try:
+            if not self.prepared.is_set():
+                self._parts.prepare()
+                self._board.begin()
+                self.prepared.set()
+            self._heartbeats.beat("watch")
+            self._add_up()
+            ledger = read_ledger(self._parts.database)
+        except TryAgain as reason:
+            log.warning("the node cannot be looked at: %s", reason)
+            return None, HealthCheck(name="database", ok=False, reason=str(reason))
+        return ledger, DATABASE_ANSWERS
+
+    def _add_up(self) -> None:
+        """Add what is new; a long history is added in several looks."""
+        for add in (self._tally.add_events, self._tally.add_images):
+            for _ in range(MOST_BATCHES_IN_A_LOOK):
+                if not add():
+                    break
+
+    def _note(self, view: NodeStatus) -> None:
+        settings = self._parts.settings
+        wanted = {one.name: one.wanted for one in settings.watch.notify}
+        try:
+            while self._board.note_events({kind: event.value for kind, event in TOLD_OF.items()}, wanted):
+                pass
+            wrong = self._patience.lasting(alarms(settings, view, self._late(view.at)), view.at)
+            if self._patience.knows_enough(view.at):
+                self._board.note_alarms(wrong, wanted)
+            self._board.forget_old()
+            self._heartbeats.forget_old()
+        except TryAgain as reason:
+            log.warning("nothing noted of this look: %s", reason)
+
+    def _late(self, now: datetime) -> list[LateJob]:
+        found = []
+        for rule in self._parts.settings.rules:
+            if rule.alarm_s is not None:
+                found += late_jobs(self._parts.database, rule.name, now - timedelta(seconds=rule.alarm_s))
+        return found
+
+
+def look_once(parts: MonitorParts) -> NodeStatus:
+    """Look at a node and change nothing; raises TryAgain where the database is away."""
+    now = parts.database.clock()
+    ledger = read_ledger(parts.database)
+    checks = (DATABASE_ANSWERS, *_checks(parts.settings, ledger, now, parts))
+    return NodeStatus(at=now, checks=checks, ledger=ledger, disk=_disk(parts.settings), echoes=())
+
+
+def read_ledger(database: Database) -> DatabaseStatus:
+    """Give what the database says of the node."""
+    return DatabaseStatus(
+        figures=read_queue_statistics(database),
+        signs=tuple(Heartbeats(database).all()),
+        unsent=NotificationQueue(database).unsent(),
+    )
+
+
+def _checks(
+    settings: Settings, ledger: DatabaseStatus | None, now: datetime, parts: MonitorParts
+) -> Iterator[HealthCheck]:
+    watch = settings.watch
+    yield from check_storage(settings.node.storage_dir, parts.gauge)
+    yield check_receiver(settings)
+    yield check_model_server(parts.is_model_server_live, settings.triton.url)
+    if ledger is not None:
+        yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
+
+
+def _disk(settings: Settings) -> DiskRoom | None:
+    try:
+        return disk_room(settings.node.storage_dir)
+    except StorageUnavailable:
+        return None

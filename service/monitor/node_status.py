@@ -1,0 +1,37 @@
+"""What was seen in one look at the node."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.monitor.checks import HealthCheck
+from service.monitor.echoes import EchoResult
+from service.store import DiskRoom, QueueStatistics, RoleHeartbeat
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseStatus:
+    """What the database said."""
+
+    figures: QueueStatistics
+    signs: tuple[RoleHeartbeat, ...]
+    unsent: dict[str, int]  # notices that wait, by recipient
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStatus:
+    """One look. ``ledger`` and ``disk`` are None where the database or the disk did not answer."""
+
+    at: datetime
+    checks: tuple[HealthCheck, ...]
+    ledger: DatabaseStatus | None
+    disk: DiskRoom | None
+    echoes: tuple[EchoResult, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether everything that the node needs is as it should be."""
+        return all(check.ok for check in self.checks if check.needed)
+
+    def check(self, name: str) -> HealthCheck:
+        """Give one of the checks."""
+        return next(check for check in self.checks if check.name == name)

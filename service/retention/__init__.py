@@ -1,0 +1,6 @@
+"""Removes files whose time is over, never before delivery, and verifies those that stay."""
+
+from service.retention.deletion_audit import DeletionAudit
+from service.retention.sweep import RemovalReport, RetentionSweep
+
+__all__ = ["DeletionAudit", "RemovalReport", "RetentionSweep"]

@@ -1,0 +1,160 @@
+"""The role keep: what is over goes, what stays is verified, and neither hurries."""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from service.config import RetentionSettings
+from service.errors import TryAgain
+from service.store import (
+    Clock,
+    DiskGauge,
+    DiskLevel,
+    ExpiredFile,
+    FileStore,
+    RetainedKind,
+    RetentionPolicy,
+    RetentionStore,
+    VerifiableFile,
+    utc_now,
+)
+
+log = logging.getLogger(__name__)
+AT_ONCE = 200  # rows in a transaction
+VERIFIED_AT_ONCE = 5000  # to find what is due costs a look at every file
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovalReport:
+    """What one look removed, or would remove."""
+
+    kind: RetainedKind
+    belongs_to: str
+    study_uid: str
+    files: int
+    size_bytes: int
+
+
+@dataclass(kw_only=True)
+class RetentionSweep:
+    """Removes and verifies; one a node."""
+
+    keeper: RetentionStore
+    files: FileStore
+    gauge: DiskGauge
+    settings: RetentionSettings
+    clock: Clock = utc_now
+    tell: Callable[[RemovalReport], None]  # is told of what was removed, a series or job at a time
+
+    def run(self, stop: threading.Event) -> None:
+        """Look every `sweep_s`, and verify in between, until told to stop."""
+        while not stop.is_set():
+            try:
+                self.sweep()
+                self.verify_due(stop)
+            except TryAgain as reason:
+                log.warning("nothing removed or verified: %s", reason)
+            stop.wait(self.settings.sweep_s)
+
+    def due(self) -> list[RemovalReport]:
+        """What the next sweep would remove, by series and job."""
+        return list(_by_owner(self.keeper.expired(self.policy())))
+
+    def sweep(self) -> list[RemovalReport]:
+        """Remove what is over; below the warning level also images of delivered jobs, where the settings say so."""
+        self._unlink()  # what an earlier sweep marked before it was stopped
+        gone = self._remove(self.policy(), lambda: True)
+        if self.settings.make_room and self.gauge.room() is not DiskLevel.ENOUGH:
+            early = RetentionPolicy(
+                done_images=timedelta(0), ended_images=None, other_objects=None, results=None
+            )
+            gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
+        removed = list(_by_owner(gone))
+        for owner in removed:
+            self.tell(owner)
+        for kind in RetainedKind:
+            files = [one for one in gone if one.kind is kind]
+            if files:
+                log.info(
+                    "removed %d files (%s), %.1f MB, of %d series or jobs",
+                    len(files),
+                    kind,
+                    sum(one.size_bytes for one in files) / 1e6,
+                    len({one.belongs_to for one in files}),
+                )
+        return removed
+
+    def verify_due(self, stop: threading.Event) -> list[VerifiableFile]:
+        """Verify what was not verified for `verify_days`, at no more than the set rate; return what is damaged."""
+        if self.settings.verify_days is None:
+            return []
+        before = self.clock() - timedelta(days=self.settings.verify_days)
+        damaged: list[VerifiableFile] = []
+        while not stop.is_set():
+            some = self.keeper.to_verify(before, limit=VERIFIED_AT_ONCE)
+            if not some:
+                break
+            damaged += self.verify(some, stop)
+        return damaged
+
+    def verify(self, checkable: Iterable[VerifiableFile], stop: threading.Event) -> list[VerifiableFile]:
+        """Verify these files now; return those that are missing or not what was kept."""
+        damaged: list[VerifiableFile] = []
+        for one in checkable:
+            if stop.is_set():
+                break
+            whole = self.files.verify(one.file, pace=self._pace(stop))
+            if self.keeper.checked(one, whole=whole) and not whole:
+                self.files.take_out(one.file.path)
+                log.error("the stored file of %s is missing or damaged: %s", one.name, one.file.path)
+                damaged.append(one)
+        return damaged
+
+    def policy(self) -> RetentionPolicy:
+        """The settings' periods."""
+        keep = self.settings
+        return RetentionPolicy(
+            done_images=_period(keep.done_images_days),
+            ended_images=_period(keep.ended_images_days),
+            other_objects=_period(keep.other_objects_days),
+            results=_period(keep.results_days),
+        )
+
+    def _remove(self, policy: RetentionPolicy, wanted: Callable[[], bool]) -> list[ExpiredFile]:
+        gone: list[ExpiredFile] = []
+        while wanted():
+            some = self.keeper.mark(policy, self.keeper.expired(policy, limit=AT_ONCE))
+            if not some:
+                break
+            self._unlink()
+            gone += some
+        return gone
+
+    def _unlink(self) -> None:
+        for path, marked_at in self.keeper.to_unlink():
+            self.files.remove(path, marked_at=marked_at)
+            self.keeper.unlinked(path, marked_at)
+
+    def _pace(self, stop: threading.Event) -> Callable[[int], None]:
+        def wait(size_bytes: int) -> None:
+            stop.wait(size_bytes / self.settings.verify_rate_bytes)
+
+        return wait
+
+
+def _period(days: float | None) -> timedelta | None:
+    return None if days is None else timedelta(days=days)
+
+
+def _by_owner(expired: Collection[ExpiredFile]) -> Iterator[RemovalReport]:
+    sums: dict[tuple[RetainedKind, str], RemovalReport] = {}
+    for one in expired:
+        key = (one.kind, one.belongs_to)
+        nothing = RemovalReport(
+            kind=one.kind, belongs_to=one.belongs_to, study_uid=one.study_uid, files=0, size_bytes=0
+        )
+        so_far = sums.get(key, nothing)
+        sums[key] = replace(so_far, files=so_far.files + 1, size_bytes=so_far.size_bytes + one.size_bytes)
+    yield from sums.values()

@@ -1,0 +1,1 @@
+"""The audit trail's rows, and the pseudonyms of research copies."""

@@ -1,0 +1,191 @@
+"""The audit trail: rows that are added and never changed, and what of them still has to be forwarded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, insert, literal, select, update
+
+from service.store.database import Database
+from service.store.records import ClaimedDelivery
+from service.store.states import DeliveryKind, EventKind
+from service.store.tables.audit_schema import audit_event, audit_forwarding
+from service.store.tables.schema import job
+
+
+class AuditKind(StrEnum):
+    """What happened, in the words of the trail."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    RECEIVED = "received"
+    REFUSED = "association refused"
+    CONTOURED = "contoured"
+    SENDING = "sending"
+    SENT = "sent"
+    LOOKED_AT = "looked at"
+    ORDERED = "ordered"
+    DELETED = "deleted"
+
+
+class AuditOutcome(StrEnum):
+    """How it went (EventOutcomeIndicator of PS3.15 A.5.1)."""
+
+    SUCCESS = "0"
+    MINOR_FAILURE = "4"
+    SERIOUS_FAILURE = "8"
+    MAJOR_FAILURE = "12"
+
+
+NOTICE = "failure notice"  # the detail of an event about one
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEvent:
+    """One thing that happened; empty where it does not apply."""
+
+    kind: AuditKind
+    outcome: AuditOutcome = AuditOutcome.SUCCESS
+    role: str = ""  # the part of the node that saw it
+    actor: str = ""  # who did it: the AE title of a sender, the account of a person
+    address: str = ""  # where from
+    target: str = ""  # to whom or what: the called AE title, the destination, the order given
+    job_id: int | None = None
+    study_uid: str = ""
+    sop_classes: str = ""  # "<UID>=<count>", separated by spaces
+    instance_count: int = 0
+    patient_id: str = ""  # only where the settings want it
+    detail: str = ""  # in plain words; no patient
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """A row of the trail."""
+
+    id: int
+    at: datetime
+    event: AuditEvent
+
+
+class AuditLog:
+    """Adds to the trail and reads it. Nothing here changes or removes a row; the database refuses it too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, events: Sequence[tuple[datetime, AuditEvent]]) -> None:
+        """Add events, each with the time at which it happened; all of them or, where it raises, none."""
+        with self._database.writing() as connection:
+            connection.execute(insert(audit_event), [{"at": at, **vars(event)} for at, event in events])
+
+    def append_for_job(self, job_id: int, event: AuditEvent) -> None:
+        """Add an event about a job, now; of a job that there is not, without a study."""
+        at = self._database.clock()
+        with self._database.writing() as connection:
+            if not audit_job(connection, job_id, at, event):
+                connection.execute(insert(audit_event).values(**{**vars(event), "at": at, "job_id": job_id}))
+
+    def entries(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        study_uid: str | None = None,
+        limit: int = 1000,
+    ) -> list[AuditEntry]:
+        """Give the newest entries of a period, oldest first."""
+        query = select(audit_event).order_by(audit_event.c.id.desc()).limit(limit)
+        if since is not None:
+            query = query.where(audit_event.c.at >= since)
+        if until is not None:
+            query = query.where(audit_event.c.at < until)
+        if study_uid is not None:
+            query = query.where(audit_event.c.study_uid == study_uid)
+        with self._database.reading() as connection:
+            return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
+
+    def to_forward(self, limit: int) -> list[AuditEntry]:
+        """Give the oldest entries that the repository has not got yet."""
+        query = (
+            select(audit_event)
+            .join(audit_forwarding, audit_forwarding.c.event_id == audit_event.c.id)
+            .where(audit_forwarding.c.forwarded_at.is_(None))
+            .order_by(audit_event.c.id)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [_entry(row._asdict()) for row in connection.execute(query)]
+
+    def forwarded(self, ids: Sequence[int]) -> None:
+        """Note that the repository has these entries."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(audit_forwarding)
+                .where(audit_forwarding.c.event_id.in_(ids))
+                .values(forwarded_at=self._database.clock())
+            )
+
+    def patient_of(self, study_uid: str) -> str:
+        """Give the Patient ID that was recorded when the study came; empty where none was."""
+        query = (
+            select(audit_event.c.patient_id)
+            .where(audit_event.c.study_uid == study_uid, audit_event.c.patient_id != "")
+            .order_by(audit_event.c.id.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none() or ""
+
+
+def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEvent) -> bool:
+    """Add an event about a job in the caller's transaction: the trail has it exactly when the change is kept.
+
+    False, and nothing is added, where there is no such job.
+    """
+    values: dict[str, Any] = {**vars(event), "at": at, "job_id": job_id}
+    del values["study_uid"]
+    columns = [literal(value, audit_event.c[name].type) for name, value in values.items()]
+    of_the_job = select(*columns, job.c.study_uid).where(job.c.id == job_id)
+    added = connection.execute(insert(audit_event).from_select([*values, "study_uid"], of_the_job))
+    return added.rowcount == 1
+
+
+def audit_beginning(connection: Connection, claim: ClaimedDelivery, at: datetime) -> None:
+    """Add that an object is about to go to a destination: before its first attempt, not before every other."""
+    if claim.attempt == 1 and not claim.is_sent:
+        _audit_transfer(connection, claim, AuditKind.SENDING, AuditOutcome.SUCCESS, at)
+
+
+def audit_delivery(
+    connection: Connection, claim: ClaimedDelivery, kind: EventKind, at: datetime, *, is_last: bool
+) -> None:
+    """Add that a destination took an object, refused it for good, or did not take it at the last attempt.
+
+    What is tried again is no event yet.
+    """
+    failed = kind is EventKind.SEND_REJECTED or (kind is EventKind.SEND_FAILED and is_last)
+    if failed or kind is EventKind.SENT:
+        outcome = AuditOutcome.SERIOUS_FAILURE if failed else AuditOutcome.SUCCESS
+        _audit_transfer(connection, claim, AuditKind.SENT, outcome, at)
+
+
+def _audit_transfer(
+    connection: Connection, claim: ClaimedDelivery, kind: AuditKind, outcome: AuditOutcome, at: datetime
+) -> None:
+    event = AuditEvent(
+        kind=kind,
+        outcome=outcome,
+        role="send",
+        target=claim.destination,
+        instance_count=1,
+        detail=NOTICE if claim.kind is DeliveryKind.NOTICE else "",
+    )
+    audit_job(connection, claim.job_id, at, event)
+
+
+def _entry(row: dict[str, Any]) -> AuditEntry:
+    number, at = row.pop("id"), row.pop("at")
+    row["kind"], row["outcome"] = AuditKind(row["kind"]), AuditOutcome(row["outcome"])
+    return AuditEntry(id=number, at=at, event=AuditEvent(**row))

@@ -1,0 +1,106 @@
+"""What the end of a delivery means for its job: fallbacks called, the job done, or parked with the reasons."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from service.store.jobs.transitions import HistoryLine, Transition, add_history_line, move
+from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
+from service.store.tables.schema import delivery
+
+DELIVERING = frozenset({JobState.DELIVERING})
+UNDER_WAY = frozenset(
+    {
+        DeliveryState.PENDING,
+        DeliveryState.SENDING,
+        DeliveryState.UNCONFIRMED,
+        DeliveryState.CONFIRMING,
+    }
+)
+ENDED_BADLY = frozenset({DeliveryState.REJECTED, DeliveryState.PARKED})
+BETWEEN = ", "  # of the names in standby_for; no name has it
+
+
+def complete_job_if_delivered(connection: Connection, row: Row[Any], now: datetime) -> None:
+    """Call the fallbacks of a job whose row is locked, and move it once none of its deliveries is under way."""
+    if row.state is not JobState.DELIVERING:
+        return
+    results = _results(connection, row.id)
+    if _call_fallbacks(connection, row, results, now):
+        return
+    if any(one.state in UNDER_WAY for one in results):
+        return
+    failed = [one for one in results if one.state not in (DeliveryState.SENT, DeliveryState.HELD)]
+    lost = [one for one in failed if not _is_covered(one.destination, results)]
+    if lost:
+        reason = "; ".join(dict.fromkeys(_told(one) for one in lost))
+        step = Transition(to=JobState.PARKED, kind=EventKind.PARKED, sources=DELIVERING, message=reason)
+        move(connection, row, step, now, reason=reason)
+        return
+    by_fallback = "; ".join(dict.fromkeys(f"{_told(one)}; its fallback has it" for one in failed))
+    step = Transition(to=JobState.DONE, kind=EventKind.DONE, sources=DELIVERING, message=by_fallback)
+    if move(connection, row, step, now, reason=by_fallback, delivered_at=now):
+        _withdraw_what_is_not_needed(connection, row.id)
+
+
+def stood_in_for(one: Row[Any]) -> list[str]:
+    """Give the destinations for which a delivery is the fallback."""
+    return str(one.standby_for).split(BETWEEN) if one.standby_for else []
+
+
+def _results(connection: Connection, job_id: int) -> Sequence[Row[Any]]:
+    return connection.execute(
+        select(delivery)
+        .where(delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT)
+        .order_by(delivery.c.destination, delivery.c.id)
+    ).all()
+
+
+def _call_fallbacks(
+    connection: Connection, row: Row[Any], results: Sequence[Row[Any]], now: datetime
+) -> bool:
+    """Release what is held for the destinations that failed; True when there was something."""
+    failed = {one.destination: one for one in results if one.state in ENDED_BADLY}
+    called: dict[str, str] = {}
+    for one in results:
+        instead_of = [name for name in stood_in_for(one) if name in failed]
+        if one.state is DeliveryState.HELD and instead_of:
+            connection.execute(
+                update(delivery).where(delivery.c.id == one.id).values(state=DeliveryState.PENDING)
+            )
+            called[one.destination] = f"{_told(failed[instead_of[0]])}; it goes to {one.destination} instead"
+    for message in called.values():
+        add_history_line(
+            connection,
+            row.id,
+            now,
+            HistoryLine(kind=EventKind.FALLBACK, source=row.state, to=row.state, message=message),
+        )
+    return bool(called)
+
+
+def _is_covered(destination: str, results: Sequence[Row[Any]]) -> bool:
+    """Tell whether a fallback of the destination, or one of its fallback's, has everything; chains have no loops."""
+    stand_ins = [one for one in results if destination in stood_in_for(one)]
+    return bool(stand_ins) and all(
+        one.state is DeliveryState.SENT or _is_covered(one.destination, results) for one in stand_ins
+    )
+
+
+def _told(one: Row[Any]) -> str:
+    return f"{one.destination} {one.state}: {one.reason}"
+
+
+def _withdraw_what_is_not_needed(connection: Connection, job_id: int) -> None:
+    """End what is still held for a fallback, and notices of a failure that is none any more."""
+    connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.job_id == job_id,
+            (delivery.c.state == DeliveryState.HELD)
+            | ((delivery.c.kind == DeliveryKind.NOTICE) & (delivery.c.state == DeliveryState.PENDING)),
+        )
+        .values(state=DeliveryState.WITHDRAWN, reason="not needed")
+    )

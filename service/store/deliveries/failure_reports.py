@@ -1,0 +1,102 @@
+"""The store as the maker of failure notices sees it: jobs that failed for good and of which nobody was told."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+
+from service.store.database import Database
+from service.store.jobs.outputs import delivery_rows
+from service.store.jobs.row_mapping import instances_of
+from service.store.jobs.transitions import HistoryLine, add_history_line
+from service.store.records import FailedJob, OutputFile, StoredInstance
+from service.store.states import FAILED_FOR_GOOD, DeliveryKind, DeliveryState, EventKind
+from service.store.tables.schema import delivery, job
+
+
+class FailureReportQueue:
+    """Failures to be told, each once a job version.
+
+    A job that a person tries again meanwhile, or that a newer version replaced, is not told of. Several may look at
+    the same time: of two decisions about one job the second changes nothing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def next_failure(self) -> FailedJob | None:
+        """Give the job that has waited longest to be told of; decide about it with send() or keep_quiet()."""
+        oldest = select(job).where(*_undecided()).order_by(job.c.notice_due_at, job.c.id).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(oldest).one_or_none()
+            return None if row is None else _failed(connection, row)
+
+    def instances_of(self, job_id: int) -> list[StoredInstance]:
+        """Give the instances of the job, by SOP Instance UID."""
+        with self._database.reading() as connection:
+            return instances_of(connection, job_id)
+
+    def send(self, failure: FailedJob, parcels: Sequence[OutputFile], note: str) -> bool:
+        """Record one delivery a parcel; False when it was decided already, or the job goes on."""
+        now = self._database.clock()
+        with self._database.writing() as connection:
+            if not self._decide(connection, failure, note):
+                return False
+            connection.execute(
+                insert(delivery), delivery_rows(failure.id, parcels, now, kind=DeliveryKind.NOTICE)
+            )
+            return True
+
+    def keep_quiet(self, failure: FailedJob, note: str = "") -> bool:
+        """Record that nobody is told, and why if that is worth a line in the job's history."""
+        with self._database.writing() as connection:
+            return self._decide(connection, failure, note)
+
+    def _decide(self, connection: Connection, failure: FailedJob, note: str) -> bool:
+        decided = connection.execute(
+            update(job)
+            .where(job.c.id == failure.id, job.c.state == failure.state, *_undecided())
+            .values(notice_due_at=None, notice_decided=True)
+        )
+        if decided.rowcount == 0:
+            return False
+        if note:
+            line = HistoryLine(kind=EventKind.NOTICE, source=failure.state, to=failure.state, message=note)
+            add_history_line(connection, failure.id, self._database.clock(), line)
+        return True
+
+
+def _undecided() -> tuple[ColumnElement[bool], ...]:
+    return (
+        job.c.notice_due_at.is_not(None),
+        job.c.state.in_(FAILED_FOR_GOOD),
+        job.c.superseded_by.is_(None),
+    )
+
+
+def _failed(connection: Connection, row: Row[tuple[object, ...]]) -> FailedJob:
+    return FailedJob(
+        id=row.id,
+        uid=row.uid,
+        version=row.version,
+        state=row.state,
+        reason=row.reason,
+        study_uid=row.study_uid,
+        series_uid=row.series_uid,
+        calling_aet=row.calling_aet,
+        rule=row.rule,
+        was_contoured=row.result_path is not None,
+        served=_served(connection, row.id),
+        failed_at=row.notice_due_at,
+    )
+
+
+def _served(connection: Connection, job_id: int) -> frozenset[str]:
+    """Give the destinations that have every object of the result."""
+    states: dict[str, set[DeliveryState]] = {}
+    query = select(delivery.c.destination, delivery.c.state).where(
+        delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT
+    )
+    for destination, state in connection.execute(query):
+        states.setdefault(destination, set()).add(state)
+    has_it: Collection[DeliveryState] = {DeliveryState.SENT}
+    return frozenset(name for name, found in states.items() if found == has_it)

@@ -1,0 +1,131 @@
+"""Which deliveries are due, and whose they are meanwhile."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+
+from service.store.records import ClaimedDelivery, StoredFile
+from service.store.states import FAILED_FOR_GOOD, DeliveryKind, DeliveryState, JobState
+from service.store.tables.schema import commitment, delivery, job
+
+_S = DeliveryState
+WAITING = (_S.PENDING, _S.UNCONFIRMED)
+LEASED = (_S.SENDING, _S.CONFIRMING)
+
+
+def is_wanted_now() -> ColumnElement[bool]:
+    """What is to be sent: the results of a job that is delivering, the notices of one that stays failed."""
+    result = and_(delivery.c.kind == DeliveryKind.RESULT, job.c.state == JobState.DELIVERING)
+    failed = and_(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))
+    return or_(result, and_(delivery.c.kind == DeliveryKind.NOTICE, failed))
+
+
+def is_wanted(row: Row[Any], kind: DeliveryKind) -> bool:
+    """Say the same of a locked job."""
+    if kind is DeliveryKind.RESULT:
+        return row.state is JobState.DELIVERING
+    return row.state in FAILED_FOR_GOOD and row.superseded_by is None
+
+
+def is_under_way() -> ColumnElement[bool]:
+    """What no sender has ended. It follows from is_due(), and says where to look: not at everything ever sent."""
+    return delivery.c.state.in_((*WAITING, *LEASED))
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Tell, in SQL, what waits and may be tried, and what a sender took and let go of."""
+    waits = and_(
+        delivery.c.state.in_(WAITING),
+        or_(delivery.c.not_before.is_(None), delivery.c.not_before <= now),
+    )
+    return and_(is_wanted_now(), or_(waits, is_abandoned(now)))
+
+
+def is_abandoned(now: datetime) -> ColumnElement[bool]:
+    """Tell, in SQL, what a sender took and gave no sign of for longer than its lease."""
+    return and_(delivery.c.state.in_(LEASED), delivery.c.lease_expires_at < now)
+
+
+def withdraw_abandoned(connection: Connection, now: datetime) -> None:
+    """End the deliveries that nobody sends any more and nobody needs: their job was cancelled or superseded."""
+    ended = select(job.c.id).where(job.c.id == delivery.c.job_id, ~is_wanted_now())
+    connection.execute(
+        update(delivery)
+        .where(is_abandoned(now), ended.exists())
+        .values(state=_S.WITHDRAWN, lease_owner=None, lease_expires_at=None)
+    )
+
+
+def wake(connection: Connection, destination: str) -> None:
+    """Make due what could not reach a destination that has just taken something."""
+    connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.destination == destination,
+            delivery.c.state.in_(WAITING),
+            delivery.c.unreachable.is_(True),
+        )
+        .values(not_before=None, unreachable=False)
+    )
+
+
+def has_report(connection: Connection, claim: ClaimedDelivery) -> bool:
+    """Tell whether the peer has reported on a commitment that this delivery asked for."""
+    report = select(commitment.c.delivery_id).where(
+        commitment.c.delivery_id == claim.id, commitment.c.reported_at.is_not(None)
+    )
+    return connection.execute(report.limit(1)).first() is not None
+
+
+def take(
+    connection: Connection, row: Row[Any], sender: str, now: datetime, lease_s: float
+) -> ClaimedDelivery | None:
+    """Give the delivery to a sender until its lease ends; None where another was faster."""
+    is_sent = row.state in (_S.UNCONFIRMED, _S.CONFIRMING)
+    attempt, asked = (row.attempts, row.asked + 1) if is_sent else (row.attempts + 1, 0)
+    changed = connection.execute(
+        update(delivery)
+        .where(delivery.c.id == row.id, delivery.c.state == row.state)
+        .values(
+            state=_S.CONFIRMING if is_sent else _S.SENDING,
+            attempts=attempt,
+            asked=asked,
+            not_before=None,
+            lease_owner=sender,
+            lease_number=row.lease_number + 1,
+            lease_expires_at=now + timedelta(seconds=lease_s),
+        )
+    )
+    if changed.rowcount == 0:
+        return None
+    return ClaimedDelivery(
+        id=row.id,
+        job_id=row.job_id,
+        job_uid=row.uid,
+        destination=row.destination,
+        kind=row.kind,
+        priority=row.priority or 0,
+        created_at=row.created_at,
+        is_sent=is_sent,
+        attempt=attempt,
+        asked=asked,
+        result=StoredFile(path=row.path, size_bytes=row.size_bytes, sha256=row.sha256),
+        sender=sender,
+        lease_number=row.lease_number + 1,
+    )
+
+
+def write_held(connection: Connection, claim: ClaimedDelivery, **values: Any) -> bool:
+    """Change a delivery that the claim still holds; False, and nothing is changed, where it does not."""
+    changed = connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.id == claim.id,
+            delivery.c.state.in_(LEASED),
+            delivery.c.lease_owner == claim.sender,
+            delivery.c.lease_number == claim.lease_number,
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1

@@ -1,0 +1,247 @@
+"""The store as the room `send` sees it: deliveries."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select
+
+from service.store.audit.log import audit_beginning, audit_delivery
+from service.store.database import Database
+from service.store.deliveries.completion import complete_job_if_delivered
+from service.store.deliveries.leases import (
+    WAITING,
+    has_report,
+    is_abandoned,
+    is_due,
+    is_under_way,
+    is_wanted,
+    is_wanted_now,
+    take,
+    wake,
+    withdraw_abandoned,
+    write_held,
+)
+from service.store.jobs.transitions import HistoryLine, add_history_line, lock
+from service.store.records import ClaimedDelivery, CommitmentReport
+from service.store.states import DeliveryKind, DeliveryState, EventKind
+from service.store.tables.schema import commitment, delivery, job
+
+_S = DeliveryState
+
+
+class Outbox:
+    """Objects to be sent. Every write returns False, and changes nothing, when the lease is lost."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim_delivery(self, sender: str, *, lease_s: float) -> ClaimedDelivery | None:
+        """Take the delivery that is due longest, of the most urgent job; or one whose sender went away."""
+        if not self._anything_due():
+            return None
+        now = self._database.clock()
+        with self._database.writing() as connection:
+            withdraw_abandoned(connection, now)
+            row = connection.execute(
+                select(delivery, job.c.uid, job.c.priority)
+                .join(job, job.c.id == delivery.c.job_id)
+                .where(is_under_way(), is_due(now))
+                .order_by(func.coalesce(job.c.priority, 0).desc(), delivery.c.created_at, delivery.c.id)
+                .limit(1)
+                .with_for_update(of=delivery, skip_locked=True)
+            ).one_or_none()
+            return None if row is None else take(connection, row, sender, now, lease_s)
+
+    def begin(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
+        """Prolong the lease because the object is about to go out; False as in heartbeat(): do not begin."""
+        with self._database.writing() as connection:
+            is_ours = self._prolong(connection, claim, lease_s)
+            if is_ours:
+                audit_beginning(connection, claim, self._database.clock())
+            return is_ours
+
+    def heartbeat(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
+        """Prolong the lease; False: do not begin to send, it is somebody else's or its job was ended.
+
+        One that is being sent already may go on: sent() records it even if the job was ended meanwhile.
+        """
+        with self._database.writing() as connection:
+            return self._prolong(connection, claim, lease_s)
+
+    def sent(self, claim: ClaimedDelivery, *, note: str = "", is_confirmed_later: bool = False) -> bool:
+        """Record the destination's success and what it said; the job is done when it was the last one.
+
+        With ``is_confirmed_later`` it is not: the delivery is claimed again to ask whether the object is kept. What
+        could not reach the same destination is due at once, for it is back.
+        """
+        now = self._database.clock()
+        state = _S.UNCONFIRMED if is_confirmed_later else _S.SENT
+        values = {
+            "state": state,
+            "sent_at": now,
+            "reason": "",
+            "note": note,
+            "unreachable": False,
+            "asked": 0,
+        }
+        message = f"{claim.destination}: {note}" if note else claim.destination
+        with self._database.writing() as connection:
+            if not self._close(connection, claim, EventKind.SENT, message, values):
+                return False
+            connection.execute(delete(commitment).where(commitment.c.delivery_id == claim.id))
+            wake(connection, claim.destination)
+            return True
+
+    def retry_later(
+        self,
+        claim: ClaimedDelivery,
+        *,
+        reason: str,
+        max_attempts: int,
+        delay_s: float,
+        unreachable: bool = False,
+    ) -> bool:
+        """Send, or send again, after delay_s; or park the delivery after the last attempt."""
+        later = self._database.clock() + timedelta(seconds=delay_s)
+        state = _S.PENDING if claim.attempt < max_attempts else _S.PARKED
+        message = f"{claim.destination}, attempt {claim.attempt} of {max_attempts}: {reason}"
+        values = {
+            "state": state,
+            "not_before": later,
+            "reason": reason,
+            "unreachable": unreachable,
+            "sent_at": None,
+        }
+        with self._database.writing() as connection:
+            return self._close(connection, claim, EventKind.SEND_FAILED, message, values)
+
+    def rejected(self, claim: ClaimedDelivery, *, reason: str) -> bool:
+        """Never try again: the destination refused for good. The job is parked once no other is under way."""
+        message = f"{claim.destination}: {reason}"
+        values = {"state": _S.REJECTED, "reason": reason}
+        with self._database.writing() as connection:
+            return self._close(connection, claim, EventKind.SEND_REJECTED, message, values)
+
+    def give_back(self, claim: ClaimedDelivery) -> bool:
+        """Let another sender have at once what was claimed and not begun; no attempt is counted."""
+        counted = {"asked": claim.asked - 1} if claim.is_sent else {"attempts": claim.attempt - 1}
+        state = _S.UNCONFIRMED if claim.is_sent else _S.PENDING
+        with self._database.writing() as connection:
+            return write_held(
+                connection,
+                claim,
+                state=state,
+                lease_owner=None,
+                lease_expires_at=None,
+                not_before=None,
+                **counted,
+            )
+
+    def asking(self, claim: ClaimedDelivery, *, transaction_uid: str, sop_instance_uid: str) -> bool:
+        """Record a request for storage commitment before it goes out, so that its report finds the delivery."""
+        with self._database.writing() as connection:
+            if not write_held(connection, claim, lease_owner=claim.sender):
+                return False
+            connection.execute(
+                insert(commitment).values(
+                    transaction_uid=transaction_uid,
+                    delivery_id=claim.id,
+                    sop_instance_uid=sop_instance_uid,
+                    asked_at=self._database.clock(),
+                )
+            )
+            return True
+
+    def report(self, claim: ClaimedDelivery) -> CommitmentReport | None:
+        """Give what the destination has reported of the delivery since it was sent; None: nothing yet."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(commitment.c.failure_reason)
+                .where(commitment.c.delivery_id == claim.id, commitment.c.reported_at.is_not(None))
+                .order_by(commitment.c.reported_at.desc(), commitment.c.asked_at.desc())
+                .limit(1)
+            ).one_or_none()
+        return None if row is None else CommitmentReport(failure_reason=row.failure_reason)
+
+    def confirmed(self, claim: ClaimedDelivery, *, how: str) -> bool:
+        """Record that the destination keeps the object; the job is done when it was the last one."""
+        values = {"state": _S.SENT, "confirmed_at": self._database.clock(), "reason": ""}
+        with self._database.writing() as connection:
+            return self._close(connection, claim, EventKind.CONFIRMED, f"{claim.destination}: {how}", values)
+
+    def unconfirmed(self, claim: ClaimedDelivery, *, reason: str, max_asks: int, delay_s: float) -> bool:
+        """Ask again after delay_s, or at once when a report came meanwhile; park the delivery after the last time."""
+        later = self._database.clock() + timedelta(seconds=delay_s)
+        state = _S.UNCONFIRMED if claim.asked < max_asks else _S.PARKED
+        message = f"{claim.destination}, asked {claim.asked} of {max_asks} times: {reason}"
+        with self._database.writing() as connection:
+            if has_report(connection, claim):
+                at_once: dict[str, Any] = {"state": _S.UNCONFIRMED, "not_before": None}
+                return write_held(connection, claim, lease_owner=None, lease_expires_at=None, **at_once)
+            values = {"state": state, "not_before": later, "reason": reason}
+            return self._close(connection, claim, EventKind.UNCONFIRMED, message, values)
+
+    def not_asked(self, claim: ClaimedDelivery, *, reason: str, max_attempts: int, delay_s: float) -> bool:
+        """Ask later a destination that could not be asked: it counts as an attempt, not as an answer."""
+        later = self._database.clock() + timedelta(seconds=delay_s)
+        attempt = claim.attempt + 1
+        values = {
+            "state": _S.UNCONFIRMED if attempt < max_attempts else _S.PARKED,
+            "not_before": later,
+            "reason": reason,
+            "attempts": attempt,
+            "asked": claim.asked - 1,
+            "unreachable": True,
+        }
+        message = f"{claim.destination}, attempt {attempt} of {max_attempts} to ask: {reason}"
+        with self._database.writing() as connection:
+            return self._close(connection, claim, EventKind.UNCONFIRMED, message, values)
+
+    def _prolong(self, connection: Connection, claim: ClaimedDelivery, lease_s: float) -> bool:
+        until = self._database.clock() + timedelta(seconds=lease_s)
+        wanted = (
+            select(delivery.c.id)
+            .join(job, job.c.id == delivery.c.job_id)
+            .where(delivery.c.id == claim.id, is_wanted_now())
+        )
+        held = write_held(connection, claim, lease_expires_at=until)
+        return held and connection.execute(wanted).first() is not None
+
+    def _anything_due(self) -> bool:
+        """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
+        with self._database.reading() as connection:
+            now = self._database.clock()
+            due = (
+                select(delivery.c.id)
+                .join(job, job.c.id == delivery.c.job_id)
+                .where(is_under_way(), or_(is_due(now), is_abandoned(now)))
+                .limit(1)
+            )
+            return connection.execute(due).first() is not None
+
+    def _close(
+        self,
+        connection: Connection,
+        claim: ClaimedDelivery,
+        kind: EventKind,
+        message: str,
+        values: dict[str, Any],
+    ) -> bool:
+        """End the sender's hold on its delivery, tell the job, and move the job if this was its last one."""
+        now = self._database.clock()
+        row = lock(connection, claim.job_id)  # first, so that two last deliveries do not miss each other
+        if row is None:
+            return False
+        if values["state"] in WAITING and not is_wanted(row, claim.kind):
+            # The job was cancelled, superseded or done: an object that was taken is told as sent, another withdrawn.
+            values = {**values, "state": _S.SENT if values["state"] is _S.UNCONFIRMED else _S.WITHDRAWN}
+        if not write_held(connection, claim, lease_owner=None, lease_expires_at=None, **values):
+            return False
+        if claim.kind is DeliveryKind.NOTICE:
+            message = f"failure notice: {message}"
+        add_history_line(
+            connection, row.id, now, HistoryLine(kind=kind, source=row.state, to=row.state, message=message)
+        )
+        audit_delivery(connection, claim, kind, now, is_last=values["state"] not in WAITING)
+        complete_job_if_delivered(connection, row, now)
+        return True

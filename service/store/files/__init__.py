@@ -1,0 +1,1 @@
+"""The folder of immutable files, and the disk under it."""

@@ -1,0 +1,263 @@
+"""Files that are durable before anybody is told so. Paths are made from hashes, never from what a sender says."""
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from time import time
+from typing import BinaryIO
+
+from service.store.errors import FileDamaged, FileLost, StorageUnavailable
+from service.store.files.part_files import (
+    file_system,
+    fill,
+    linked,
+    open_locked,
+    remove_if_orphan,
+    translated,
+    translation,
+    unlink,
+)
+from service.store.records import StoredFile
+
+OBJECTS = "objects"
+PARTS = "parts"
+UNVERIFIED = "unverified"
+# Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder synced.
+NAMES_WITH_FILES = frozenset({"ext4", "xfs"})
+PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """What a start found in the storage folder."""
+
+    removed_parts: tuple[str, ...]
+    files_without_row: tuple[str, ...]
+
+
+class FileStore:
+    """A folder of immutable files; several processes may write to it at once."""
+
+    def __init__(self, root: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
+        """``sync`` brings an open file or folder to the disk."""
+        self._root = root.absolute()
+        self._sync = sync
+        self._writer = secrets.token_hex(16)  # which no other process has
+        self._parts = count()
+        with translated(f"the storage folder {root} cannot be made"):
+            is_first = not (self._root / OBJECTS).exists()
+            for folder in (PARTS, UNVERIFIED, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
+                (self._root / folder).mkdir(parents=True, exist_ok=True)
+            for folder in (OBJECTS, "", ".."):
+                self._sync_folder(self._root / folder)
+            self._syncs_folders = file_system(self._root) not in NAMES_WITH_FILES
+            if is_first and self._syncs_folders:  # the folders above too, and a database made a moment ago
+                os.sync()
+
+    def put(self, uid: str, data: bytes | Iterable[bytes | memoryview], *, header: bytes = b"") -> StoredFile:
+        """Write header and data as they are and return once both outlast a power cut.
+
+        The same uid with the same data has one path, whatever the header: what came first stays (is_new is False
+        then). Headers of one uid must be of one length. A file must not be removed because the database failed
+        afterwards: the row may have been kept.
+
+        Raises:
+            StorageFull: no space, over quota, or a read-only file system.
+            StorageUnavailable: any other failure of the disk.
+        """
+        part = f"{self._root}/{PARTS}/{self._writer}-{next(self._parts)}.part"
+        descriptor = open_locked(part)
+        try:
+            size_bytes, digest = fill(descriptor, header, (data,) if isinstance(data, bytes) else data)
+            sha256 = digest.hexdigest()
+            path = path_of(uid, sha256)
+            is_new = self._publish(part, path, descriptor, size_bytes)
+        except BaseException:
+            unlink(part)
+            raise
+        finally:
+            os.close(descriptor)
+        return StoredFile(
+            path=path,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            header_bytes=len(header),
+            is_new=is_new,
+        )
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a stored file for reading, by the path in its row."""
+        place = self._place(path)
+        try:
+            return place.open("rb")
+        except FileNotFoundError as error:
+            raise FileLost(f"the file {path} is not in the storage folder any more") from error
+        except OSError as error:
+            raise StorageUnavailable(f"the file {path} cannot be read: {error.strerror}") from error
+
+    def read(self, path: str) -> bytes:
+        """Give the bytes of a stored file."""
+        with self.open(path) as file, translated(f"the file {path} cannot be read"):
+            return file.read()
+
+    def discard(self, file: StoredFile) -> None:
+        """Remove a file that no row names (the answer to Outcome.CONFLICT)."""
+        with translated(f"the file {file.path} cannot be removed"):
+            self._place(file.path).unlink(missing_ok=True)
+
+    def remove(self, path: str, *, marked_at: datetime) -> bool:
+        """Unlink a file whose row is marked as removed since then; False, and it stays, where it was written later.
+
+        The same image sent again lands on the same path, perhaps at this moment: it is put aside first and looked at.
+        """
+        place, aside = self._place(path), self._root / PARTS / f"{secrets.token_hex(16)}.part"
+        with translated(f"the file {path} cannot be removed"):
+            try:
+                if place.stat().st_mtime > marked_at.timestamp():
+                    return False
+                place.rename(aside)
+            except FileNotFoundError:
+                return True
+            if aside.stat().st_mtime > marked_at.timestamp():
+                with suppress(FileExistsError):
+                    os.link(aside, place)
+                aside.unlink()
+                return False
+            aside.unlink()
+        return True
+
+    def verify(self, file: StoredFile, *, pace: Callable[[int], None] = lambda _: None) -> bool:
+        """Tell whether the file is there with its size and checksum, as the disk has it rather than the page cache.
+
+        Args:
+            file: what its row says.
+            pace: is told the size in bytes of each piece that was read, and may wait.
+        """
+        digest = hashlib.sha256()
+        try:
+            with self.open(file.path) as stream, translated(f"the file {file.path} cannot be read"):
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                size_bytes = len(stream.read(file.header_bytes))
+                while chunk := stream.read(CHUNK_BYTES):
+                    size_bytes += len(chunk)
+                    digest.update(chunk)
+                    pace(len(chunk))
+        except FileLost:
+            return False
+        return size_bytes == file.size_bytes and digest.hexdigest() == file.sha256
+
+    def read_whole(self, file: StoredFile) -> bytes:
+        """Give the bytes of a stored file that are what was kept; FileDamaged where they are not."""
+        try:
+            data = self.read(file.path)
+        except FileLost as error:
+            raise FileDamaged(f"the file {file.path} is missing", file.path) from error
+        digest = hashlib.sha256(memoryview(data)[file.header_bytes :])
+        if len(data) != file.size_bytes or digest.hexdigest() != file.sha256:
+            raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
+        return data
+
+    def secure(self, path: str) -> None:
+        """Return once a file that was found outlasts a power cut."""
+        with translated(f"the file {path} cannot be made durable"):
+            self._sync_path(self._place(path))
+            self._sync_folder(self._place(path).parent)
+
+    def hold(self, path: str) -> None:
+        """Keep a file from being removed for what was said of it before; StorageUnavailable where it is gone."""
+        with translated(f"the file {path} cannot be kept"):
+            os.utime(self._place(path))
+
+    def set_aside(self, path: str) -> Path:
+        """Move a file that cannot be what its name says out of the way, for people; give where it is now."""
+        place = self._root / UNVERIFIED / Path(path).name
+        with translated(f"the file {path} cannot be moved"):
+            self._place(path).replace(place)
+            self._sync_folder(place.parent)
+            self._sync_folder(self._place(path).parent)
+        return place
+
+    def take_out(self, path: str) -> None:
+        """Move a damaged file out of the way, so that what is sent again finds its place free; it may be gone."""
+        if self._place(path).exists():
+            self.set_aside(path)
+
+    def recover(
+        self, known: Callable[[Collection[str]], Collection[str]], *, min_age_s: float = 60
+    ) -> Recovery:
+        """Remove part files that no process writes any more; list files without a row, older than min_age_s.
+
+        Args:
+            known: gives those of some paths that a row names (JobBook.known_files).
+            min_age_s: younger files are left out: their row may be on its way.
+        """
+        removed = self.remove_parts()
+        without_row: list[str] = []
+        before = time() - min_age_s
+        for _, files in self.folders():
+            paths = {path for path, status in files.items() if status.st_mtime <= before}
+            without_row += sorted(paths - set(known(paths))) if paths else []
+        return Recovery(removed_parts=removed, files_without_row=tuple(without_row))
+
+    def remove_parts(self) -> tuple[str, ...]:
+        """Remove part files that no process writes any more; give their names."""
+        with translated(f"the storage folder {self._root} cannot be read"):
+            return tuple(
+                part.name for part in sorted((self._root / PARTS).iterdir()) if remove_if_orphan(part)
+            )
+
+    def folders(self) -> Iterator[tuple[str, dict[str, os.stat_result]]]:
+        """Give each folder of files with what is in it, by path."""
+        with translated(f"the storage folder {self._root} cannot be read"):
+            for folder in sorted((self._root / OBJECTS).iterdir()):
+                prefix = f"{OBJECTS}/{folder.name}"
+                with os.scandir(folder) as entries:
+                    yield prefix, {f"{prefix}/{entry.name}": entry.stat() for entry in entries}
+
+    def _publish(self, part: str, path: str, descriptor: int, size_bytes: int) -> bool:
+        """Give a complete part its name, durably; tell whether it is new, or an earlier file stays."""
+        place = f"{self._root}/{path}"
+        is_new = True
+        try:
+            is_new = linked(part, place, size_bytes)
+            unlink(part)
+            if is_new:
+                self._sync(descriptor)
+            else:  # it may be another sender's, which is not durable yet
+                self._sync_path(place)
+            if self._syncs_folders or not is_new:
+                self._sync_folder(place.rpartition("/")[0])
+        except OSError as error:
+            if is_new:
+                unlink(place)
+            raise translation("a received object cannot be made durable", error) from error
+        return is_new
+
+    def _sync_folder(self, folder: Path | str) -> None:
+        self._sync_path(folder, os.O_DIRECTORY)
+
+    def _sync_path(self, path: Path | str, flags: int = 0) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _place(self, path: str) -> Path:
+        if not PATH.fullmatch(path):
+            raise ValueError(f"{path!a} is not the path of a stored file")
+        return self._root / path
+
+
+def path_of(uid: str, sha256: str) -> str:
+    """Name a file by its uid and its data, whoever sent it."""
+    who = hashlib.sha256(uid.encode()).hexdigest()[:40]
+    return f"{OBJECTS}/{who[:2]}/{who}-{sha256[:40]}.dcm"

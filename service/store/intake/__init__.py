@@ -1,0 +1,1 @@
+"""Received instances become rows: group commit, one transaction a batch."""

@@ -1,0 +1,278 @@
+"""What one transaction makes of a batch of received instances: rows, arrivals, and jobs opened or touched.
+
+What a slice of an ordinary series needs is prepared: three statements. What is rare (a slice that is kept already, a
+job to be opened) goes the longer way.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy.engine.interfaces import DBAPICursor
+
+from service.store.database import Database
+from service.store.intake.prepared import PreparedStatement, Values
+from service.store.intake.reingest import Identity, restore_removed_instances
+from service.store.jobs.cancelled_series import open_if_sent_whole
+from service.store.jobs.versions import SeriesKey, open_version, tell_latest
+from service.store.records import ReceivedInstance
+from service.store.states import OPEN, EventKind, JobState, RecordOutcome
+from service.store.tables.schema import arrival, instance, job
+
+REFUSED = frozenset({RecordOutcome.CONFLICT, RecordOutcome.OTHER_SYNTAX})
+INSTANCE_COLUMNS = (
+    "sop_instance_uid",
+    "sop_class_uid",
+    "series_uid",
+    "study_uid",
+    "modality",
+    "transfer_syntax_uid",
+    "peer_host",
+    "path",
+    "size_bytes",
+    "header_bytes",
+    "sha256",
+    "received_at",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    """What became of a batch."""
+
+    outcomes: list[RecordOutcome]  # of each, in order
+    needs_disk: bool  # something was recorded that no file of this batch could restore
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertResult:
+    """What became of the instances of a batch, before anybody is noted as their sender."""
+
+    outcomes: list[RecordOutcome]
+    ids: Mapping[Identity, int]  # of their rows
+    inserted: frozenset[int]  # the rows that nobody can have arrived for yet
+    revived: bool  # a row whose file was gone was given this one
+
+
+@dataclass(frozen=True)
+class WriteTransaction:
+    """The transaction that a batch is written in."""
+
+    connection: Connection
+    cursor: DBAPICursor
+    now: datetime
+    is_quiet: bool  # what was known already is no event
+
+
+class InstanceWriter:
+    """Writes batches; one for a database, for any transaction of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._keep = PreparedStatement(
+            database.insert(instance)
+            .on_conflict_do_nothing(index_elements=["sop_instance_uid", "study_uid"])
+            .returning(instance.c.id),
+            dialect,
+            columns=INSTANCE_COLUMNS,
+        )
+        self._touch = PreparedStatement(
+            update(job)
+            .where(
+                job.c.series_uid == bindparam("of_series"),
+                job.c.study_uid == bindparam("of_study"),
+                job.c.called_aet == bindparam("of_called"),
+                job.c.calling_aet == bindparam("of_calling"),
+                or_(*(job.c.state == state for state in sorted(OPEN))),
+            )
+            .values(slice_count=job.c.slice_count + bindparam("added"), last_received_at=bindparam("now"))
+            .returning(job.c.id, job.c.version),
+            dialect,
+        )
+        self._arrive = PreparedStatement(
+            database.insert(arrival).on_conflict_do_nothing(),
+            dialect,
+            columns=("instance_id", "called_aet", "calling_aet", "version"),
+        )
+
+    def record(
+        self,
+        connection: Connection,
+        cursor: DBAPICursor,
+        batch: Sequence[ReceivedInstance],
+        *,
+        is_quiet: bool = False,
+    ) -> BatchResult:
+        """Record the batch in the caller's transaction; quietly: what is known already leaves no event."""
+        page = WriteTransaction(connection, cursor, self._database.clock(), is_quiet)
+        kept = self._keep_instances(page, batch)
+        by_requester: dict[SeriesKey, list[ReceivedInstance]] = defaultdict(list)
+        conflicts: dict[SeriesKey, list[str]] = defaultdict(list)
+        for received, outcome in zip(batch, kept.outcomes, strict=True):
+            if outcome in REFUSED:
+                conflicts[_requester(received)].append(received.sop_instance_uid)
+            elif received.opens_job:
+                by_requester[_requester(received)].append(received)
+        needs_disk = kept.revived or any(not received.file.is_new for received in batch)
+        for requester in sorted(by_requester):  # one order everywhere: two recorders cannot block each other
+            needs_disk |= self._note(page, requester, by_requester[requester], kept)
+        for requester in sorted(conflicts) if not is_quiet else ():
+            uid = conflicts[requester][0]
+            message = f"refused: another image with the SOP Instance UID {uid} is already kept"
+            tell_latest(connection, requester, EventKind.CONFLICT, message, page.now)
+        return BatchResult(outcomes=kept.outcomes, needs_disk=needs_disk)
+
+    def _keep_instances(self, page: WriteTransaction, batch: Sequence[ReceivedInstance]) -> InsertResult:
+        """Insert the instances that are not there yet, or are gone."""
+        first = {_identity(received): received for received in reversed(batch)}
+        ids: dict[Identity, int] = {}
+        for identity in sorted(first):
+            row = self._keep.one(page.cursor, _instance_values(first[identity], page.now))
+            if row is not None:
+                ids[identity] = row[0]
+        inserted = frozenset(ids.values())
+        if len(inserted) == len(batch):
+            return InsertResult(
+                outcomes=[RecordOutcome.NEW] * len(batch), ids=ids, inserted=inserted, revived=False
+            )
+        known = {key: _instance_values(one, page.now) for key, one in first.items() if key not in ids}
+        revived = restore_removed_instances(page.connection, known, page.now) if known else frozenset()
+        rows = _rows(page.connection, first)
+        outcomes = []
+        for received in batch:
+            identity = _identity(received)
+            row = rows[identity]
+            is_fresh = identity in ids or identity in revived
+            if is_fresh and first[identity] is received:
+                outcomes.append(RecordOutcome.NEW)
+            elif row.sha256 == received.file.sha256:
+                outcomes.append(RecordOutcome.DUPLICATE)
+            elif row.transfer_syntax_uid != received.transfer_syntax_uid:
+                outcomes.append(RecordOutcome.OTHER_SYNTAX)
+            else:
+                outcomes.append(RecordOutcome.CONFLICT)
+        ids = {identity: row.id for identity, row in rows.items()}
+        return InsertResult(outcomes=outcomes, ids=ids, inserted=inserted, revived=bool(revived))
+
+    def _note(
+        self,
+        page: WriteTransaction,
+        requester: SeriesKey,
+        slices: Sequence[ReceivedInstance],
+        kept: InsertResult,
+    ) -> bool:
+        """Note which slices came for this requester; new ones open or touch its job, known ones change nothing.
+
+        Tells whether one came that is kept from somebody else: the file does not say that this requester sent it.
+        """
+        came = {kept.ids[_identity(received)] for received in slices}
+        new = came & kept.inserted
+        known = came - new
+        from_others = known - _known_arrivals(page.connection, requester, known) if known else known
+        if new or from_others:
+            self._add(page, requester, new, from_others)
+        elif not page.is_quiet:
+            message = "images of this series were sent again; they are already kept and change nothing"
+            latest = tell_latest(page.connection, requester, EventKind.SENT_AGAIN, message, page.now)
+            if latest is not None and latest.state is JobState.CANCELLED:
+                open_if_sent_whole(self._database, page.connection, latest, known, page.now)
+                return True
+        return bool(from_others)
+
+    def _add(
+        self, page: WriteTransaction, requester: SeriesKey, new: set[int], from_others: set[int]
+    ) -> None:
+        """Add slices to the job that takes them, which is locked from the first statement on."""
+        values = {
+            "of_series": requester.series_uid,
+            "of_study": requester.study_uid,
+            "of_called": requester.called_aet,
+            "of_calling": requester.calling_aet,
+            "added": len(new),
+            "now": page.now,
+        }
+        row = self._touch.one(page.cursor, values)
+        cancelled = None
+        if row is None:
+            row = open_version(self._database, page.connection, requester)
+            _count(page, row.id, len(new))
+            cancelled = row if row.state is JobState.CANCELLED else None
+            row = (row.id, row.version)
+        job_id, version = row
+        if from_others:  # asked again under the lock: another process may have noted the same
+            from_others = from_others - _known_arrivals(page.connection, requester, from_others)
+            _count(page, job_id, len(from_others))
+        who = {"called_aet": requester.called_aet, "calling_aet": requester.calling_aet, "version": version}
+        ids = sorted(new | from_others)
+        self._arrive.each(page.cursor, [{**who, "instance_id": number} for number in ids])
+        if cancelled is not None:
+            open_if_sent_whole(self._database, page.connection, cancelled, ids, page.now)
+
+
+def _count(page: WriteTransaction, job_id: int, added: int) -> None:
+    page.connection.execute(
+        update(job)
+        .where(job.c.id == job_id)
+        .values(slice_count=job.c.slice_count + added, last_received_at=page.now)
+    )
+
+
+def _requester(received: ReceivedInstance) -> SeriesKey:
+    return SeriesKey(
+        series_uid=received.series_uid,
+        study_uid=received.study_uid,
+        called_aet=received.called_aet,
+        calling_aet=received.calling_aet,
+    )
+
+
+def _instance_values(received: ReceivedInstance, now: datetime) -> Values:
+    file = received.file
+    values = (
+        received.sop_instance_uid,
+        received.sop_class_uid,
+        received.series_uid,
+        received.study_uid,
+        received.modality,
+        received.transfer_syntax_uid,
+        received.peer_host,
+        file.path,
+        file.size_bytes,
+        file.header_bytes,
+        file.sha256,
+        now,
+    )
+    return dict(zip(INSTANCE_COLUMNS, values, strict=True))
+
+
+def _identity(received: ReceivedInstance) -> Identity:
+    return received.sop_instance_uid, received.study_uid
+
+
+def _rows(connection: Connection, identities: Collection[Identity]) -> Mapping[Identity, Any]:
+    uids = {uid for uid, _ in identities}
+    columns = (
+        instance.c.id,
+        instance.c.sop_instance_uid,
+        instance.c.study_uid,
+        instance.c.sha256,
+        instance.c.transfer_syntax_uid,
+    )
+    rows = connection.execute(select(*columns).where(instance.c.sop_instance_uid.in_(uids)))
+    return {(row.sop_instance_uid, row.study_uid): row for row in rows}
+
+
+def _known_arrivals(connection: Connection, requester: SeriesKey, ids: Collection[int]) -> set[int]:
+    return set(
+        connection.execute(
+            select(arrival.c.instance_id).where(
+                arrival.c.instance_id.in_(ids),
+                arrival.c.called_aet == requester.called_aet,
+                arrival.c.calling_aet == requester.calling_aet,
+            )
+        ).scalars()
+    )

@@ -1,0 +1,62 @@
+"""Statements that are compiled once and run by the driver's own cursor: building one anew costs more than running it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Dialect, Executable
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import ClauseElement
+
+Values = Mapping[str, Any]
+
+
+class PreparedStatement:
+    """One statement in the words of one database; its values go by the names of its columns and bind parameters."""
+
+    def __init__(self, statement: Executable, dialect: Dialect, *, columns: Iterable[str] = ()) -> None:
+        """``columns``: those that an INSERT fills."""
+        if not isinstance(statement, ClauseElement):
+            raise TypeError(f"{statement!r} has no text")
+        if isinstance(dialect, SQLiteDialect_pysqlite):
+            dialect = SQLiteDialect_pysqlite(paramstyle="named")  # so that both drivers take values by name
+        names = list(columns)
+        compiled = statement.compile(dialect=dialect, column_keys=names or None)
+        self._text = str(compiled)
+        self._fixed: dict[str, Any] = {}
+        self._into_driver: dict[str, Any] = {}
+        for name, bind in compiled.binds.items():  # type: ignore[attr-defined]
+            into_driver = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            if not bind.required:  # its value stands in the statement
+                self._fixed[name] = into_driver(bind.value) if into_driver else bind.value
+            elif into_driver:
+                self._into_driver[name] = into_driver
+
+    def one(self, cursor: DBAPICursor, values: Values) -> Any:
+        """Run it and give the row that it returns, or None."""
+        cursor.execute(self._text, self._bound(values))
+        row = cursor.fetchone()
+        cursor.fetchall()  # SQLite ends a statement that returns rows only after its last one
+        return row
+
+    def each(self, cursor: DBAPICursor, many: Iterable[Values]) -> None:
+        """Run it once for each of the values; it returns nothing."""
+        cursor.executemany(self._text, [self._bound(values) for values in many])
+
+    def _bound(self, values: Values) -> dict[str, Any]:
+        bound = {**self._fixed, **values}
+        for name, into_driver in self._into_driver.items():
+            bound[name] = into_driver(bound[name])
+        return bound
+
+
+@contextmanager
+def driver_errors(dialect: Dialect) -> Iterator[None]:
+    """Raise what the driver raises as SQLAlchemy would, so that there is one way to tell what it means."""
+    raised: Any = dialect.loaded_dbapi.Error
+    try:
+        yield
+    except raised as error:
+        raise DBAPIError.instance(None, None, error, raised, dialect=dialect) from error

@@ -1,0 +1,1 @@
+"""Jobs: their series, versions, states and results."""

@@ -1,0 +1,48 @@
+"""A cancelled series: it keeps what still comes and stays cancelled, unless the sender sends the whole of it again."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+
+from service.store.database import Database
+from service.store.jobs.transitions import lock
+from service.store.jobs.versions import open_next_version
+from service.store.tables.schema import arrival, instance, job
+
+
+def begin_to_watch(connection: Connection, row: Row[Any]) -> None:
+    """Count from now on which images of the series, whose job is cancelled in this transaction, come again."""
+    connection.execute(update(arrival).where(_of_the_series(row)).values(came_again_at=None))
+
+
+def open_if_sent_whole(
+    database: Database, connection: Connection, row: Row[Any], ids: Collection[int], now: datetime
+) -> None:
+    """Note that these instances of a cancelled, locked job came (again); open a version once all of them did."""
+    connection.execute(
+        update(arrival).where(_of_the_series(row), arrival.c.instance_id.in_(ids)).values(came_again_at=now)
+    )
+    missing = select(func.count()).where(_of_the_series(row), arrival.c.came_again_at.is_(None))
+    if connection.execute(missing).scalar_one():
+        return
+    counted = lock(connection, row.id)  # its images were counted since the row was read
+    if counted is None:
+        return
+    reason = f"the sender sent the whole series again after version {row.version} was cancelled"
+    opened = open_next_version(database, connection, counted, reason)
+    if opened is not None:
+        connection.execute(update(job).where(job.c.id == opened.id).values(last_received_at=now))
+
+
+def _of_the_series(row: Row[Any]) -> ColumnElement[bool]:
+    return and_(
+        arrival.c.called_aet == row.called_aet,
+        arrival.c.calling_aet == row.calling_aet,
+        arrival.c.instance_id.in_(
+            select(instance.c.id).where(
+                instance.c.series_uid == row.series_uid, instance.c.study_uid == row.study_uid
+            )
+        ),
+    )

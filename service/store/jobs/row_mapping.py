@@ -1,0 +1,70 @@
+"""Turns rows into the values that leave the room."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
+
+from service.store.records import OpenJob, StoredFile, StoredInstance
+from service.store.tables.schema import arrival, instance, job
+
+
+def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
+    """Give the instances of a job that are kept: what came for its requester up to its version, by SOP Instance UID."""
+    came_for_it = and_(
+        arrival.c.called_aet == job.c.called_aet,
+        arrival.c.calling_aet == job.c.calling_aet,
+        arrival.c.version <= job.c.version,
+    )
+    rows = connection.execute(
+        select(instance)
+        .select_from(job)
+        .join(instance, of_its_series())
+        .join(arrival, and_(arrival.c.instance_id == instance.c.id, came_for_it))
+        .where(job.c.id == job_id, instance.c.removed_at.is_(None))
+        .order_by(instance.c.sop_instance_uid)
+    )
+    return [instance_of(row) for row in rows]
+
+
+def of_its_series() -> ColumnElement[bool]:
+    """Tell, in SQL, whether an instance is of the series of a job."""
+    return and_(instance.c.series_uid == job.c.series_uid, instance.c.study_uid == job.c.study_uid)
+
+
+def instance_of(row: Row[Any]) -> StoredInstance:
+    """Give the value of a row of the table instance."""
+    return StoredInstance(
+        sop_instance_uid=row.sop_instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        series_uid=row.series_uid,
+        study_uid=row.study_uid,
+        modality=row.modality,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        file=StoredFile(
+            path=row.path, size_bytes=row.size_bytes, sha256=row.sha256, header_bytes=row.header_bytes
+        ),
+        received_at=row.received_at,
+    )
+
+
+def result_of(row: Row[Any]) -> StoredFile:
+    """Give the structure set of a row of the table job that has one."""
+    return StoredFile(path=row.result_path, size_bytes=row.result_size_bytes, sha256=row.result_sha256)
+
+
+def open_job_of(row: Row[Any]) -> OpenJob:
+    """Give the value of a row of the table job that is open."""
+    return OpenJob(
+        id=row.id,
+        version=row.version,
+        state=row.state,
+        reason=row.reason,
+        series_uid=row.series_uid,
+        study_uid=row.study_uid,
+        called_aet=row.called_aet,
+        calling_aet=row.calling_aet,
+        slice_count=row.slice_count,
+        expected_images=row.expected_images,
+        received_at=row.received_at,
+        last_received_at=row.last_received_at,
+    )

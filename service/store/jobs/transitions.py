@@ -1,0 +1,107 @@
+"""The one way a job changes its state: a guarded UPDATE and its event row, in the caller's transaction."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+
+from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
+from service.store.tables.schema import delivery, job, job_event
+
+NOT_BEGUN = (DeliveryState.HELD, DeliveryState.PENDING)
+NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """A transition to be made: where to, from where, and what is told about it."""
+
+    to: JobState
+    kind: EventKind
+    sources: Collection[JobState]
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryLine:
+    """One line of a job's history."""
+
+    kind: EventKind
+    source: JobState | None
+    to: JobState
+    message: str = ""
+
+
+def lock(connection: Connection, job_id: int) -> Row[Any] | None:
+    """Give the job's row, which nobody else can change until the transaction ends; None when there is none."""
+    return connection.execute(select(job).where(job.c.id == job_id).with_for_update()).one_or_none()
+
+
+def move(
+    connection: Connection,
+    row: Row[Any],
+    step: Transition,
+    at: datetime,
+    *guards: ColumnElement[bool],
+    **values: Any,
+) -> bool:
+    """Move a job whose row is locked; False, and nothing is changed, when its state or a guard says no."""
+    source = JobState(row.state)
+    if source not in step.sources:
+        return False
+    if step.to not in TRANSITIONS[source]:
+        raise AssertionError(f"no transition leads from {source} to {step.to}")
+    if step.to in FAILED_FOR_GOOD and not row.notice_decided:
+        values["notice_due_at"] = at
+    changed = connection.execute(
+        update(job).where(job.c.id == row.id, job.c.state == source, *guards).values(state=step.to, **values)
+    )
+    if changed.rowcount == 0:
+        return False
+    add_history_line(
+        connection, row.id, at, HistoryLine(kind=step.kind, source=source, to=step.to, message=step.message)
+    )
+    return True
+
+
+def add_history_line(connection: Connection, job_id: int, at: datetime, line: HistoryLine) -> None:
+    """Add a line to the job's history."""
+    connection.execute(
+        insert(job_event).values(
+            job_id=job_id,
+            at=at,
+            kind=line.kind,
+            from_state=line.source,
+            to_state=line.to,
+            message=line.message,
+        )
+    )
+
+
+def note_once(connection: Connection, job_id: int, message: str, at: datetime) -> None:
+    """Add a note to a job's history, unless it is there."""
+    row = lock(connection, job_id)
+    if row is None:
+        return
+    said = select(job_event.c.id).where(job_event.c.job_id == job_id, job_event.c.message == message)
+    if connection.execute(said.limit(1)).first() is None:
+        state = JobState(row.state)
+        add_history_line(
+            connection, job_id, at, HistoryLine(kind=EventKind.NOTE, source=state, to=state, message=message)
+        )
+
+
+def withdraw_deliveries(connection: Connection, job_id: int, reason: str) -> None:
+    """Stop the deliveries of a job that have not begun; one that is being sent ends by itself."""
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.job_id == job_id, delivery.c.state.in_(NOT_BEGUN))
+        .values(state=DeliveryState.WITHDRAWN, reason=reason)
+    )
+    connection.execute(  # the destination has it; nobody asks any more whether it keeps it
+        update(delivery)
+        .where(delivery.c.job_id == job_id, delivery.c.state == DeliveryState.UNCONFIRMED)
+        .values(state=DeliveryState.SENT, reason=f"not confirmed: {reason}")
+    )

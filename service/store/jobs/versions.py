@@ -1,0 +1,185 @@
+"""Versions of a job: one series of one sender is open in one version at a time; a newer one ends the older."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+
+from service.store.database import Database
+from service.store.intake.reingest import kept
+from service.store.jobs.transitions import (
+    NO_LEASE,
+    HistoryLine,
+    Transition,
+    add_history_line,
+    move,
+    withdraw_deliveries,
+)
+from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobState
+from service.store.tables.schema import job, job_event
+
+ONE_EVENT_EVERY = timedelta(seconds=60)  # a series that is sent again is one event, not one a slice
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class SeriesKey:
+    """Whose job a slice belongs to: one series of one study, sent by one AE title to one AE title."""
+
+    series_uid: str
+    study_uid: str
+    called_aet: str
+    calling_aet: str
+
+
+def open_version(database: Database, connection: Connection, requester: SeriesKey) -> Row[Any]:
+    """Give the job that takes the requester's new images, locked; a new version where the latest is sealed or ended.
+
+    The version after a cancelled one is cancelled too: its images are kept, and `retry` contours them.
+    """
+    while True:
+        latest = _latest(connection, requester)
+        if latest is not None and latest.state in OPEN:
+            return latest
+        if latest is not None and latest.state is JobState.CANCELLED and latest.content_hash is None:
+            return latest
+        opened = (
+            _first(database, connection, requester) if latest is None else _next(database, connection, latest)
+        )
+        if opened is not None:
+            return opened  # otherwise another process opened it a moment ago
+
+
+def open_next_version(
+    database: Database,
+    connection: Connection,
+    old: Row[Any],
+    reason: str,
+    *,
+    passes: int = 0,
+    state: JobState = JobState.RECEIVED,
+) -> Row[Any] | None:
+    """Open the version after a locked one, with its slices, and end that one; None when there already is one.
+
+    Where images were removed since, it is another pass: what was made of them may be gone too.
+    """
+    now = database.clock()
+    slices = kept(connection, old)
+    opened = _insert(
+        database,
+        connection,
+        uid=uuid4(),
+        version=old.version + 1,
+        state=state,
+        reason=reason if state is JobState.CANCELLED else "",
+        series_uid=old.series_uid,
+        study_uid=old.study_uid,
+        called_aet=old.called_aet,
+        calling_aet=old.calling_aet,
+        slice_count=slices,
+        pass_number=old.pass_number + max(passes, int(slices < old.slice_count)),
+        received_at=now,
+        last_received_at=old.last_received_at,
+    )
+    if opened is None:
+        return None
+    add_history_line(
+        connection,
+        opened.id,
+        now,
+        HistoryLine(kind=EventKind.OPENED, source=None, to=state, message=reason),
+    )
+    supersede(connection, old, opened.id, reason, now)
+    return opened
+
+
+def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: datetime) -> None:
+    """Point from a locked job to the one that takes its place, and end it if it was still under way."""
+    connection.execute(update(job).where(job.c.id == old.id).values(superseded_by=by))
+    message = f"job {by} takes its place: {reason}"
+    step = Transition(
+        to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=ENDED_BY_A_NEWER_VERSION, message=message
+    )
+    move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE)
+    withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure notices
+
+
+def tell_latest(
+    connection: Connection, requester: SeriesKey, kind: EventKind, message: str, now: datetime
+) -> Row[Any] | None:
+    """Add a line to the history of the requester's latest job that is closed, unless the same was just said.
+
+    Gives that job's row, locked; None where there is no job.
+    """
+    latest = _latest(connection, requester)
+    if latest is None or (kind is EventKind.SENT_AGAIN and latest.state in OPEN):
+        return latest
+    said = connection.execute(
+        select(job_event.c.id).where(
+            job_event.c.job_id == latest.id, job_event.c.kind == kind, job_event.c.at > now - ONE_EVENT_EVERY
+        )
+    ).first()
+    if said is None:
+        add_history_line(
+            connection,
+            latest.id,
+            now,
+            HistoryLine(kind=kind, source=latest.state, to=latest.state, message=message),
+        )
+    return latest
+
+
+def _next(database: Database, connection: Connection, latest: Row[Any]) -> Row[Any] | None:
+    """Open the version after a sealed or ended one; after a cancelled one it is cancelled."""
+    if latest.state is not JobState.CANCELLED:
+        return open_next_version(
+            database, connection, latest, f"more images came after version {latest.version} was closed"
+        )
+    reason = (
+        f"more images came after version {latest.version} was cancelled; the series stays cancelled until `retry`, "
+        "or until its sender sends all of it again"
+    )
+    return open_next_version(database, connection, latest, reason, state=JobState.CANCELLED)
+
+
+def _first(database: Database, connection: Connection, requester: SeriesKey) -> Row[Any] | None:
+    now = database.clock()
+    opened = _insert(
+        database,
+        connection,
+        uid=uuid4(),
+        version=1,
+        state=JobState.RECEIVED,
+        series_uid=requester.series_uid,
+        study_uid=requester.study_uid,
+        called_aet=requester.called_aet,
+        calling_aet=requester.calling_aet,
+        received_at=now,
+        last_received_at=now,
+    )
+    if opened is not None:
+        add_history_line(
+            connection, opened.id, now, HistoryLine(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED)
+        )
+    return opened
+
+
+def _insert(database: Database, connection: Connection, **values: Any) -> Row[Any] | None:
+    statement = database.insert(job).values(**values).on_conflict_do_nothing().returning(job)
+    return connection.execute(statement).one_or_none()
+
+
+def _latest(connection: Connection, requester: SeriesKey) -> Row[Any] | None:
+    return connection.execute(
+        select(job).where(_belongs_to(requester)).order_by(job.c.version.desc()).limit(1).with_for_update()
+    ).one_or_none()
+
+
+def _belongs_to(requester: SeriesKey) -> ColumnElement[bool]:
+    return and_(
+        job.c.series_uid == requester.series_uid,
+        job.c.study_uid == requester.study_uid,
+        job.c.called_aet == requester.called_aet,
+        job.c.calling_aet == requester.calling_aet,
+    )

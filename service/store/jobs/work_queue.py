@@ -1,0 +1,239 @@
+"""The store as the room `work` sees it: queued jobs, leases and results."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+
+from service.store.audit.log import AuditEvent, AuditKind, audit_job
+from service.store.database import Database
+from service.store.jobs.integrity import mark_damaged
+from service.store.jobs.outputs import delivery_rows
+from service.store.jobs.row_mapping import instances_of
+from service.store.jobs.transitions import NO_LEASE, HistoryLine, Transition, add_history_line, lock, move
+from service.store.records import ClaimedJob, OutputFile, StoredInstance
+from service.store.replacement import replaced_by
+from service.store.states import CLAIMABLE, EventKind, JobState
+from service.store.tables.schema import delivery, job
+
+RUNNING = frozenset({JobState.RUNNING})
+
+
+class WorkQueue:
+    """Jobs to be contoured. Every write returns False, and changes nothing, when the lease is lost."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
+        """Take the most urgent job that is due (priority, then age), or one whose worker gave no sign of life.
+
+        A job whose workers vanished max_attempts times is parked instead of handed out.
+        """
+        while self._anything_due():
+            now = self._database.clock()
+            with self._database.writing() as connection:
+                row = connection.execute(
+                    select(job)
+                    .where(_due(now))
+                    .order_by(job.c.priority.desc(), job.c.queued_at, job.c.id)
+                    .limit(1)
+                    .with_for_update(skip_locked=True)
+                ).one_or_none()
+                if row is None:
+                    return None
+                if row.state is not JobState.RUNNING or row.attempts < max_attempts:
+                    return _lease(connection, row, worker, now, lease_s)
+                _park_the_deadly(connection, row, now)
+        return None
+
+    def instances_of(self, job_id: int) -> list[StoredInstance]:
+        """Give the instances of the job, by SOP Instance UID."""
+        with self._database.reading() as connection:
+            return instances_of(connection, job_id)
+
+    def heartbeat(self, claim: ClaimedJob, *, lease_s: float) -> bool:
+        """Prolong the lease; False: stop, the job is somebody else's, cancelled or superseded."""
+        until = self._database.clock() + timedelta(seconds=lease_s)
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(job).where(job.c.id == claim.id, *_held(claim)).values(lease_expires_at=until)
+            )
+            return changed.rowcount == 1
+
+    def stage(self, claim: ClaimedJob, stage: str) -> bool:
+        """Say what the worker does now."""
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(job).where(job.c.id == claim.id, *_held(claim)).values(stage=stage)
+            )
+            if changed.rowcount == 0:
+                return False
+            now = self._database.clock()
+            running = JobState.RUNNING
+            add_history_line(
+                connection,
+                claim.id,
+                now,
+                HistoryLine(kind=EventKind.STAGE, source=running, to=running, message=stage),
+            )
+            return True
+
+    def finish(self, claim: ClaimedJob, *, parcels: Sequence[OutputFile], notes: Sequence[str] = ()) -> bool:
+        """Record one delivery a parcel and what people should know of the result; the job is then delivering.
+
+        The first parcel's file stands for the job's result. Parcels that stand by for another destination are held.
+        """
+        if not parcels:
+            raise ValueError(f"job {claim.id} has a structure set and no destination for it")
+        result = parcels[0].file
+        now = self._database.clock()
+        step = Transition(
+            to=JobState.DELIVERING,
+            kind=EventKind.FINISHED,
+            sources=RUNNING,
+            message=f"for {', '.join(dict.fromkeys(p.destination for p in parcels if not p.standby_for))}",
+        )
+        values = {
+            "result_path": result.path,
+            "result_size_bytes": result.size_bytes,
+            "result_sha256": result.sha256,
+        }
+        with self._database.writing() as connection:
+            if not self._leave(connection, claim, step, finished_at=now, reason="", **values):
+                return False
+            for note in dict.fromkeys(notes):
+                delivering = JobState.DELIVERING
+                line = HistoryLine(kind=EventKind.NOTE, source=delivering, to=delivering, message=note)
+                add_history_line(connection, claim.id, now, line)
+            connection.execute(insert(delivery), delivery_rows(claim.id, parcels, now))
+            audit_job(connection, claim.id, now, _audited(claim, len({parcel.file for parcel in parcels})))
+            return True
+
+    def postpone(self, claim: ClaimedJob, *, reason: str, delay_s: float) -> bool:
+        """Queue the job again for later (TryAgain); the attempt does not count."""
+        step = Transition(to=JobState.QUEUED, kind=EventKind.POSTPONED, sources=RUNNING, message=reason)
+        later = self._database.clock() + timedelta(seconds=delay_s)
+        with self._database.writing() as connection:
+            return self._leave(
+                connection, claim, step, reason=reason, not_before=later, attempts=claim.attempt - 1
+            )
+
+    def fail(self, claim: ClaimedJob, *, reason: str, max_attempts: int, delay_s: float) -> bool:
+        """Count the attempt as failed: state failed, claimable after delay_s, or parked after the last."""
+        last_one = claim.attempt >= max_attempts
+        step = Transition(
+            to=JobState.PARKED if last_one else JobState.FAILED,
+            kind=EventKind.PARKED if last_one else EventKind.FAILED,
+            sources=RUNNING,
+            message=f"attempt {claim.attempt} of {max_attempts}: {reason}",
+        )
+        later = None if last_one else self._database.clock() + timedelta(seconds=delay_s)
+        with self._database.writing() as connection:
+            return self._leave(connection, claim, step, reason=reason, not_before=later)
+
+    def refuse(self, claim: ClaimedJob, *, reason: str) -> bool:
+        """End the job with the reason in plain words (Refused)."""
+        step = Transition(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=RUNNING, message=reason)
+        with self._database.writing() as connection:
+            return self._leave(connection, claim, step, reason=reason)
+
+    def damaged(self, path: str) -> None:
+        """Note that an image's stored file is damaged: sent again, it is replaced."""
+        mark_damaged(self._database, [path])
+
+    def _anything_due(self) -> bool:
+        """Look without taking SQLite's write lock, which an idle worker would take at every poll."""
+        with self._database.reading() as connection:
+            return (
+                connection.execute(select(job.c.id).where(_due(self._database.clock())).limit(1)).first()
+                is not None
+            )
+
+    def _leave(self, connection: Connection, claim: ClaimedJob, step: Transition, **values: Any) -> bool:
+        """Make the transition that ends a worker's hold on its job."""
+        row = lock(connection, claim.id)
+        now = self._database.clock()
+        return row is not None and move(connection, row, step, now, *_held(claim), **NO_LEASE, **values)
+
+
+def _audited(claim: ClaimedJob, objects: int) -> AuditEvent:
+    return AuditEvent(
+        kind=AuditKind.CONTOURED,
+        role="work",
+        actor=f"{claim.model} {claim.model_version}",
+        instance_count=objects,
+    )
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    waits = and_(job.c.state.in_(CLAIMABLE), or_(job.c.not_before.is_(None), job.c.not_before <= now))
+    abandoned = and_(job.c.state == JobState.RUNNING, job.c.lease_expires_at < now)
+    # The first condition follows from the second; it says where to look: not at every job there ever was.
+    return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, abandoned))
+
+
+def _held(claim: ClaimedJob) -> tuple[ColumnElement[bool], ...]:
+    """What is true only while the claim holds: the state, the worker, and the number of its lease."""
+    return (
+        job.c.state == JobState.RUNNING,
+        job.c.lease_owner == claim.worker,
+        job.c.lease_number == claim.lease_number,
+    )
+
+
+def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, lease_s: float) -> ClaimedJob:
+    abandoned = row.state is JobState.RUNNING
+    step = Transition(
+        to=JobState.RUNNING,
+        kind=EventKind.LEASE_EXPIRED if abandoned else EventKind.CLAIMED,
+        sources=CLAIMABLE | RUNNING,
+        message=f"{row.lease_owner} gave no sign of life; {worker} takes over" if abandoned else worker,
+    )
+    moved = move(
+        connection,
+        row,
+        step,
+        now,
+        lease_owner=worker,
+        lease_number=row.lease_number + 1,
+        lease_expires_at=now + timedelta(seconds=lease_s),
+        attempts=row.attempts + 1,
+        started_at=now,
+        not_before=None,
+        reason="",
+        stage="",
+    )
+    if not moved:
+        raise AssertionError(f"job {row.id} changed while its row was locked")
+    return ClaimedJob(
+        id=row.id,
+        uid=row.uid,
+        version=row.version,
+        series_uid=row.series_uid,
+        study_uid=row.study_uid,
+        called_aet=row.called_aet,
+        calling_aet=row.calling_aet,
+        rule=row.rule,
+        model=row.model,
+        model_version=row.model_version,
+        content_hash=row.content_hash,
+        priority=row.priority,
+        attempt=row.attempts + 1,
+        worker=worker,
+        lease_number=row.lease_number + 1,
+        received_at=row.received_at,
+        queued_at=row.queued_at,
+        slice_count=row.slice_count,
+        expected_images=row.expected_images,
+        doubt=row.doubt,
+        set_version=row.set_version,
+        replaces=replaced_by(connection, row),
+    )
+
+
+def _park_the_deadly(connection: Connection, row: Row[Any], now: datetime) -> None:
+    reason = f"{row.attempts} workers in a row gave no sign of life while they had this job"
+    step = Transition(to=JobState.PARKED, kind=EventKind.PARKED, sources=RUNNING, message=reason)
+    move(connection, row, step, now, reason=reason, **NO_LEASE)

@@ -1,0 +1,1 @@
+"""Counters, queue statistics, notifications and heartbeats."""

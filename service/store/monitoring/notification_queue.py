@@ -1,0 +1,194 @@
+"""What people are to be told: written down in the transaction that found it, and kept until it was sent."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from service.store.database import Database
+from service.store.monitoring import event_position as cursor
+from service.store.states import EventKind
+from service.store.tables.monitoring_schema import alarm, notice
+from service.store.tables.schema import job, job_event
+
+CURSOR = "notices"
+EVENTS_AT_ONCE = 500
+SENT_ARE_KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """Something that is wrong as long as it lasts; ``subject`` is the same as long as it is the same thing."""
+
+    subject: str
+    event: str
+    text: str
+    job_id: int | None = None
+    rule: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notification:
+    """One thing to tell one recipient. No patient in it."""
+
+    id: int
+    event: str
+    job_id: int | None
+    rule: str
+    state: str
+    text: str
+    at: datetime
+    attempts: int
+
+
+Wanted = Mapping[str, Collection[str]]  # what each recipient wants to be told of
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Message:
+    """A notice before anybody gets it."""
+
+    event: str
+    text: str
+    at: datetime
+    job_id: int | None = None
+    rule: str = ""
+    state: str = ""
+
+
+class NotificationQueue:
+    """Notices by recipient. Each is told at least once: what was not certainly sent is sent again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self) -> None:
+        """Tell of what happens from now on; a node that was watched before goes on where it stopped."""
+        with self._database.writing() as connection:
+            newest = cursor.newest_id(connection, job_event)
+            cursor.begin(self._database, connection, CURSOR, newest)
+
+    def note_events(self, events: Mapping[EventKind, str], wanted: Wanted) -> bool:
+        """Write a notice for every new job event that somebody wants; True where more events may be waiting.
+
+        Args:
+            events: the name under which recipients ask for a kind of job event.
+            wanted: what each recipient asks for.
+        """
+        with self._database.reading() as connection:
+            if not cursor.is_behind(connection, CURSOR, job_event):
+                return False
+        with self._database.writing() as connection:
+            last = cursor.locked(connection, CURSOR, job_event)
+            query = (
+                select(job_event, job.c.rule)
+                .join(job, job.c.id == job_event.c.job_id)
+                .where(job_event.c.id > last)
+                .order_by(job_event.c.id)
+                .limit(EVENTS_AT_ONCE)
+            )
+            rows = connection.execute(query).all()
+            ready = cursor.settled(rows, last, job_event.c.at, self._database.clock())
+            for row in ready:
+                if row.kind in events:
+                    _write(connection, _of_event(row, events[row.kind]), wanted)
+            cursor.advance(connection, CURSOR, ready[-1].id if ready else last)
+        return len(ready) == EVENTS_AT_ONCE
+
+    def note_alarms(self, now_wrong: Sequence[Alarm], wanted: Wanted) -> None:
+        """Write a notice for each alarm that began since the last time, and for each that is over."""
+        current = {one.subject[:200]: one for one in now_wrong}
+        with self._database.reading() as connection:
+            if set(connection.execute(select(alarm.c.subject)).scalars()) == current.keys():
+                return
+        now = self._database.clock()
+        with self._database.writing() as connection:
+            known = {row.subject: row for row in connection.execute(select(alarm).with_for_update())}
+            for subject in sorted(current.keys() - known.keys()):
+                one = current[subject]
+                connection.execute(insert(alarm).values(subject=subject, event=one.event, began_at=now))
+                began = _Message(event=one.event, text=one.text, at=now, job_id=one.job_id, rule=one.rule)
+                _write(connection, began, wanted)
+            for subject in sorted(known.keys() - current.keys()):
+                row = known[subject]
+                connection.execute(delete(alarm).where(alarm.c.subject == subject))
+                since = row.began_at.isoformat(sep=" ", timespec="seconds")
+                over = _Message(event=row.event, text=f"over: {subject} (since {since})", at=now)
+                _write(connection, over, wanted)
+
+    def due(self, target: str, *, min_interval_s: float, limit: int) -> list[Notification]:
+        """Give the recipient's unsent notices, oldest first; none while the last message is too young or a failure's wait lasts."""
+        now = self._database.clock()
+        unsent = (notice.c.target == target, notice.c.sent_at.is_(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(select(notice).where(*unsent).order_by(notice.c.id).limit(limit)).all()
+            last = connection.execute(
+                select(func.max(notice.c.sent_at)).where(notice.c.target == target)
+            ).scalar_one()
+        waits = any(row.not_before is not None and row.not_before > now for row in rows)
+        too_soon = last is not None and last > now - timedelta(seconds=min_interval_s)
+        if waits or too_soon:
+            return []
+        return [
+            Notification(
+                id=row.id,
+                event=row.event,
+                job_id=row.job_id,
+                rule=row.rule,
+                state=row.state,
+                text=row.text,
+                at=row.at,
+                attempts=row.attempts,
+            )
+            for row in rows
+        ]
+
+    def unsent(self) -> dict[str, int]:
+        """Give the number of notices that wait, by recipient."""
+        query = (
+            select(notice.c.target, func.count()).where(notice.c.sent_at.is_(None)).group_by(notice.c.target)
+        )
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def sent(self, notices: Sequence[Notification]) -> None:
+        """Record that the recipient has them."""
+        self._update(notices, {"sent_at": self._database.clock(), "reason": "", "not_before": None})
+
+    def not_sent(self, notices: Sequence[Notification], *, reason: str, delay_s: float) -> None:
+        """Record why not; they are due again after ``delay_s``, as often as it takes."""
+        later = self._database.clock() + timedelta(seconds=delay_s)
+        self._update(notices, {"reason": reason, "not_before": later})
+
+    def forget_old(self) -> None:
+        """Remove what was sent long ago."""
+        old = notice.c.sent_at < self._database.clock() - SENT_ARE_KEPT
+        with self._database.reading() as connection:
+            if connection.execute(select(notice.c.id).where(old).limit(1)).first() is None:
+                return
+        with self._database.writing() as connection:
+            connection.execute(delete(notice).where(old))
+
+    def _update(self, notices: Sequence[Notification], values: Mapping[str, object]) -> None:
+        ids = [one.id for one in notices]
+        with self._database.writing() as connection:
+            connection.execute(
+                update(notice).where(notice.c.id.in_(ids)).values(**values, attempts=notice.c.attempts + 1)
+            )
+
+
+def _of_event(row: Row[Any], event: str) -> _Message:
+    return _Message(
+        event=event, text=row.message, at=row.at, job_id=row.job_id, rule=row.rule, state=row.to_state.value
+    )
+
+
+def _write(connection: Connection, message: _Message, wanted: Wanted) -> None:
+    """Write the message down for everybody who asks for its event."""
+    rows = [
+        {"target": target, **asdict(message)} for target, events in wanted.items() if message.event in events
+    ]
+    if rows:
+        connection.execute(insert(notice), rows)

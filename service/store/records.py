@@ -1,0 +1,289 @@
+"""What the store takes and hands out: values, never database rows."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import Refused
+from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
+
+CT_SOP_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
+        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
+        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
+    }
+)
+
+_UID = re.compile(r"[0-9.]{1,64}")
+_UIDS = ("sop_instance_uid", "sop_class_uid", "series_uid", "study_uid", "transfer_syntax_uid")
+_TEXTS = (("modality", 16), ("calling_aet", 16), ("called_aet", 16), ("peer_host", 253))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A durable file: its path relative to the storage folder, and what stands in it."""
+
+    path: str
+    size_bytes: int  # of the whole file, header included
+    sha256: str  # of the bytes after the header: for an instance, of the dataset as received
+    header_bytes: int = 0  # length of what the node itself wrote in front (preamble and file meta)
+    is_new: bool = field(default=True, compare=False)  # False: an earlier file with the same data was there
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """A durable file and the destination that gets it; with ``standby_for`` only when one of those does not take theirs."""
+
+    destination: str
+    file: StoredFile
+    standby_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedInstance:
+    """An instance whose file is durable and which is to be recorded; refused when an identifier is none."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_uid: str
+    study_uid: str
+    modality: str
+    transfer_syntax_uid: str
+    calling_aet: str
+    called_aet: str
+    peer_host: str
+    file: StoredFile
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be recorded, before it reaches the database."""
+        for name in _UIDS:
+            value = getattr(self, name)
+            if not _UID.fullmatch(value):
+                raise Refused(f"{name} {value!a} is not a UID of 1 to 64 digits and dots")
+        for name, longest in _TEXTS:
+            value = getattr(self, name)
+            if len(value) > longest or not value.isprintable():
+                raise Refused(f"{name} {value!a} is not printable text of at most {longest} characters")
+
+    @property
+    def opens_job(self) -> bool:
+        """Tell whether this is a CT image; everything else is kept, not contoured."""
+        return self.sop_class_uid in CT_SOP_CLASSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredInstance:
+    """A recorded instance and where its file is."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_uid: str
+    study_uid: str
+    modality: str
+    transfer_syntax_uid: str
+    file: StoredFile
+    received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenJob:
+    """A job whose series may still be growing (received or waiting)."""
+
+    id: int
+    version: int
+    state: JobState
+    reason: str  # why it waits; empty while it is only received
+    series_uid: str
+    study_uid: str
+    called_aet: str
+    calling_aet: str
+    slice_count: int  # as seen: seal() and refuse() do nothing if a slice came meanwhile
+    expected_images: int | None
+    received_at: datetime
+    last_received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContouringOrder:
+    """What a complete series is contoured by, and what its history should say of how it was found complete."""
+
+    rule: str
+    model: str
+    model_version: int
+    priority: int
+    note: str = ""
+    doubt: str = ""  # why the series may not be whole, for the structure set
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Images of a job's series that came under another AE title, or from another sender, and that the job lacks."""
+
+    called_aet: str
+    calling_aet: str
+    images: int
+    last_received_at: datetime
+    job_id: int  # the latest version of theirs
+    job_state: JobState
+    has_all: bool  # theirs has every image of this one, and was or will be contoured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """The structure set that a job's own replaces: whose it is, and the files it went out as."""
+
+    job_id: int
+    uid: UUID
+    files: frozenset[tuple[str, str]]  # path and SHA-256 of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySeries:
+    """A series of a study, as far as it came."""
+
+    series_uid: str
+    modality: str
+    sample_path: str  # one of its files
+    last_received_at: datetime
+    has_job: bool  # its images are contoured, unless a job was refused or cancelled
+    is_sealed: bool  # such a job found the series complete, and no image came since
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedJob:
+    """A job that belongs to a worker until its lease ends; the token for every write of that worker."""
+
+    id: int
+    uid: UUID  # the same for every attempt at this version: derive UIDs from it
+    version: int
+    series_uid: str
+    study_uid: str
+    called_aet: str
+    calling_aet: str
+    rule: str
+    model: str
+    model_version: int
+    content_hash: str
+    priority: int
+    attempt: int  # 1 for the first
+    worker: str
+    lease_number: int
+    received_at: datetime
+    queued_at: datetime
+    slice_count: int = 0
+    expected_images: int | None = None  # what the sender says the series has
+    doubt: str = ""  # why the series may not be whole
+    set_version: int = 1  # of the structure set, counted over those of this series that were sent
+    replaces: Replaced | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that belongs to a sender until its lease ends; the token for every write of that sender."""
+
+    id: int
+    job_id: int
+    job_uid: UUID
+    destination: str
+    kind: DeliveryKind
+    priority: int  # of the job
+    created_at: datetime
+    is_sent: bool  # the destination took it, and is to be asked whether it keeps it
+    attempt: int  # 1 for the first
+    asked: int  # how often it was asked, this time included
+    result: StoredFile
+    sender: str
+    lease_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitmentReport:
+    """What a destination reported of an object: that it keeps it, or why not ((0008,1197) Failure Reason)."""
+
+    failure_reason: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedJob:
+    """A job that failed for good and of which no destination was told yet."""
+
+    id: int
+    uid: UUID
+    version: int
+    state: JobState
+    reason: str
+    study_uid: str
+    series_uid: str
+    calling_aet: str
+    rule: str  # empty where none had matched
+    was_contoured: bool  # what failed is the delivery
+    served: frozenset[str]  # destinations that have the result
+    failed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryStatus:
+    """One object on its way to one destination, for people."""
+
+    id: int
+    destination: str
+    kind: DeliveryKind
+    state: DeliveryState
+    reason: str
+    note: str  # what the destination said when it took it
+    standby_for: str  # the destinations for which this one is the fallback
+    attempts: int
+    not_before: datetime | None
+    sent_at: datetime | None
+    asked: int  # how often it was asked whether it keeps the object
+    confirmed_at: datetime | None
+    removed_at: datetime | None  # by retention: the file is gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """A job as an administrator sees it: a row of the view job_status. No patient in it."""
+
+    id: int
+    uid: UUID
+    version: int
+    state: JobState
+    stage: str
+    reason: str
+    series_uid: str
+    study_uid: str
+    calling_aet: str
+    called_aet: str
+    slice_count: int
+    expected_images: int | None  # what the sender says the series has; None: nobody said
+    completeness: str  # "receiving", "waiting", "incomplete", "complete"; empty once that matters no more
+    rule: str
+    model: str
+    model_version: int | None
+    priority: int | None
+    attempts: int
+    worker: str
+    received_at: datetime
+    last_received_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None  # the structure set was written
+    delivered_at: datetime | None  # the last destination has it
+    not_before: datetime | None
+    superseded_by: int | None
+    destinations: str  # "pacs: 4 sent; tps: 3 sent, 1 pending (reason)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEvent:
+    """One line of a job's history."""
+
+    id: int
+    job_id: int
+    at: datetime
+    kind: EventKind
+    from_state: JobState | None
+    to_state: JobState
+    message: str

@@ -1,0 +1,50 @@
+"""Which structure set of the same series a new one replaces: the last that a destination got, or is getting."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from service.store.elsewhere import is_within
+from service.store.records import Replaced
+from service.store.states import DeliveryKind, DeliveryState
+from service.store.tables.schema import delivery, job
+
+OUT = (DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING, DeliveryState.SENT)
+
+
+def replacement(connection: Connection, row: Row[Any], rule: str) -> dict[str, int | None]:
+    """Give the columns of a job about to be queued that say whose structure set its own replaces.
+
+    That of an earlier version of the job; or, by the same rule, of a job that had only a part of these images because
+    the others came under another AE title.
+    """
+    went_out = select(delivery.c.id).where(
+        delivery.c.job_id == job.c.id, delivery.c.kind == DeliveryKind.RESULT, delivery.c.state.in_(OUT)
+    )
+    earlier = connection.execute(
+        select(job)
+        .where(
+            job.c.series_uid == row.series_uid,
+            job.c.study_uid == row.study_uid,
+            job.c.id < row.id,
+            went_out.exists(),
+        )
+        .order_by(job.c.id.desc())
+    ).all()
+    for one in earlier:
+        is_mine = (one.called_aet, one.calling_aet) == (row.called_aet, row.calling_aet)
+        if is_mine or (one.rule == rule and is_within(connection, one, row)):
+            return {"replaces": one.id, "set_version": one.set_version + 1}
+    return {"replaces": None, "set_version": 1}
+
+
+def replaced_by(connection: Connection, row: Row[Any]) -> Replaced | None:
+    """Give what a queued job's structure set replaces."""
+    if row.replaces is None:
+        return None
+    files = select(delivery.c.path, delivery.c.sha256).where(
+        delivery.c.job_id == row.replaces, delivery.c.kind == DeliveryKind.RESULT
+    )
+    uid = connection.execute(select(job.c.uid).where(job.c.id == row.replaces)).scalar_one()
+    found = frozenset((one.path, one.sha256) for one in connection.execute(files))
+    return Replaced(job_id=row.replaces, uid=uid, files=found)

@@ -1,0 +1,289 @@
+"""The store as the room `keep` sees it: what may go, what is marked as gone, and what is to be verified."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, func, or_, select, update
+
+from service.store.database import Database
+from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
+from service.store.jobs.row_mapping import of_its_series
+from service.store.records import StoredFile
+from service.store.states import DeliveryState, JobState
+from service.store.tables.schema import arrival, delivery, instance, job, job_event, removal
+
+# Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
+ENDED = frozenset({JobState.REFUSED, JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED})
+# What a destination is still to get, or to confirm. Rejected and parked ones stand in a job that is parked, or that a fallback served.
+AWAITED = frozenset(
+    {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
+)
+Condition = ColumnElement[bool]
+
+
+class RetainedKind(StrEnum):
+    """What sort of file may go."""
+
+    IMAGES = "images"
+    OTHERS = "other objects"
+    RESULTS = "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionPolicy:
+    """How long each sort of file is kept; None: for ever."""
+
+    done_images: timedelta | None
+    ended_images: timedelta | None
+    other_objects: timedelta | None
+    results: timedelta | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpiredFile:
+    """A file whose time is over: the row that names it, and what people know it by."""
+
+    kind: RetainedKind
+    row_id: int
+    belongs_to: str  # "series <uid>" or "job <number>"
+    study_uid: str  # of what was received; empty for what was made
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifiableFile:
+    """A stored file with the row that knows its checksum."""
+
+    table: str
+    row_id: int
+    name: str  # SOP Instance UID of what was received; job and destination of what was made
+    file: StoredFile
+
+
+class RetentionStore:
+    """What may go and what is damaged. Only what is marked here first is ever removed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def expired(self, policy: RetentionPolicy, *, limit: int | None = None) -> list[ExpiredFile]:
+        """Give what may go now, within each kind in the order of their rows: what came first, first."""
+        now = self._database.clock()
+        found: list[ExpiredFile] = []
+        with self._database.reading() as connection:
+            for kind, condition in _conditions(policy, now).items():
+                table = _table_of(kind)
+                # By number, not by time: the database stops at the limit, and need not judge every row first.
+                rows = connection.execute(select(table).where(condition).order_by(table.c.id).limit(limit))
+                found += [_expired(kind, row) for row in rows]
+        return found
+
+    def mark(self, policy: RetentionPolicy, expired: Collection[ExpiredFile]) -> list[ExpiredFile]:
+        """Mark files as removed in one transaction, those alone that may still go; they are unlinked afterwards."""
+        now = self._database.clock()
+        conditions = _conditions(policy, now)
+        marked: list[ExpiredFile] = []
+        with self._database.writing() as connection:
+            self._hold_the_jobs(connection, expired)
+            for kind, condition in conditions.items():
+                table = _table_of(kind)
+                ids = [one.row_id for one in expired if one.kind is kind]
+                rows = connection.execute(
+                    update(table)
+                    .where(table.c.id.in_(ids), condition)
+                    .values(removed_at=now)
+                    .returning(*table.c)
+                ).all()
+                marked += [_expired(kind, row) for row in rows]
+                for path in sorted({row.path for row in rows}):
+                    connection.execute(
+                        self._database.insert(removal)
+                        .values(path=path, marked_at=now)
+                        .on_conflict_do_update(index_elements=["path"], set_={"marked_at": now})
+                    )
+        return marked
+
+    def to_unlink(self) -> list[tuple[str, datetime]]:
+        """Give the paths whose rows are marked, and since when."""
+        with self._database.reading() as connection:
+            return [(row.path, row.marked_at) for row in connection.execute(select(removal))]
+
+    def unlinked(self, path: str, marked_at: datetime) -> None:
+        """Forget a path that is gone, unless it was marked anew."""
+        with self._database.writing() as connection:
+            connection.execute(
+                delete(removal).where(removal.c.path == path, removal.c.marked_at == marked_at)
+            )
+
+    def to_verify(
+        self, not_since: datetime | None = None, *, job_id: int | None = None, limit: int | None = None
+    ) -> list[VerifiableFile]:
+        """Give kept files, those first that were verified, or came, longest ago.
+
+        Args:
+            not_since: leaves out what was verified or came after it.
+            job_id: only the images of this job and what was made for it.
+            limit: at most so many.
+        """
+        found: list[tuple[datetime, VerifiableFile]] = []
+        with self._database.reading() as connection:
+            for table, came in ((instance, instance.c.received_at), (delivery, delivery.c.created_at)):
+                last = func.coalesce(table.c.verified_at, came, type_=came.type)
+                query = select(table, last.label("last")).where(table.c.removed_at.is_(None))
+                if not_since is not None:
+                    query = query.where(last <= not_since, table.c.damaged_at.is_(None))
+                if job_id is not None:
+                    query = query.where(_of_job(table, job_id))
+                rows = connection.execute(query.order_by(last, table.c.id).limit(limit))
+                found += [(row.last, _checkable(table, row)) for row in rows]
+        found.sort(key=lambda pair: pair[0])
+        return [one for _, one in found[:limit]]
+
+    def checked(self, one: VerifiableFile, *, whole: bool) -> bool:
+        """Record what a verification found; False where the row has another file by now, or none."""
+        now = self._database.clock()
+        table = instance if one.table == instance.name else delivery
+        same = (
+            table.c.id == one.row_id,
+            table.c.path == one.file.path,
+            table.c.sha256 == one.file.sha256,
+            table.c.removed_at.is_(None),
+        )
+        with self._database.writing() as connection:
+            row = connection.execute(select(table).where(*same).with_for_update()).one_or_none()
+            if row is None:
+                return False
+            if not whole:
+                (images_damaged if table is instance else objects_damaged)(connection, now, *same)
+                return True
+            if row.damaged_at is not None and table is instance:
+                images_whole(connection, now, [row.id], "its checksum is right")
+            connection.execute(update(table).where(*same).values(verified_at=now, damaged_at=None))
+            return True
+
+    def _hold_the_jobs(self, connection: Any, expired: Collection[ExpiredFile]) -> None:
+        """Lock every job that could come to need the images again, so that nobody orders a rerun meanwhile."""
+        ids = [one.row_id for one in expired if one.kind is RetainedKind.IMAGES]
+        series = select(instance.c.series_uid).where(instance.c.id.in_(ids))
+        jobs = [one.row_id for one in expired if one.kind is RetainedKind.RESULTS]
+        made_for = select(delivery.c.job_id).where(delivery.c.id.in_(jobs))
+        connection.execute(
+            select(job.c.id)
+            .where(or_(job.c.series_uid.in_(series), job.c.id.in_(made_for)))
+            .order_by(job.c.id)
+            .with_for_update()
+        )
+
+
+def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind, Condition]:
+    """What must hold of a row whose file may go."""
+    came = exists().where(arrival.c.instance_id == instance.c.id)
+    instance_there, delivery_there = instance.c.removed_at.is_(None), delivery.c.removed_at.is_(None)
+    return {
+        RetainedKind.IMAGES: and_(
+            instance_there, came, ~_needed(_keeps_images(policy, now)), _has_job(), _older(policy, now)
+        ),
+        RetainedKind.OTHERS: false()
+        if policy.other_objects is None
+        else and_(instance_there, ~came, instance.c.received_at <= now - policy.other_objects),
+        RetainedKind.RESULTS: false()
+        if policy.results is None
+        else and_(delivery_there, _spent(now - policy.results)),
+    }
+
+
+def _needed(keeps: Condition) -> Condition:
+    """A job that has the image keeps it."""
+    return exists().where(_has_the_image(), keeps)
+
+
+def _has_job() -> Condition:
+    return exists().where(_has_the_image())
+
+
+def _has_the_image() -> Condition:
+    return and_(
+        arrival.c.instance_id == instance.c.id,
+        of_its_series(),
+        job.c.called_aet == arrival.c.called_aet,
+        job.c.calling_aet == arrival.c.calling_aet,
+        job.c.version >= arrival.c.version,
+    )
+
+
+def _older(policy: RetentionPolicy, now: datetime) -> Condition:
+    """Nothing goes that came a moment ago: a cheap condition before the dear ones."""
+    periods = [period for period in (policy.done_images, policy.ended_images) if period is not None]
+    return instance.c.received_at <= now - min(periods) if periods else false()
+
+
+def _keeps_images(policy: RetentionPolicy, now: datetime) -> Condition:
+    done, ended = job.c.state == JobState.DONE, job.c.state.in_(ENDED)
+    return or_(
+        and_(~done, ~ended),
+        done if policy.done_images is None else and_(done, job.c.delivered_at > now - policy.done_images),
+        ended if policy.ended_images is None else and_(ended, _ended_at() > now - policy.ended_images),
+        exists().where(delivery.c.job_id == job.c.id, delivery.c.state.in_(AWAITED)),
+    )
+
+
+def _ended_at() -> ColumnElement[datetime]:
+    return (
+        select(func.max(job_event.c.at, type_=job_event.c.at.type))
+        .where(job_event.c.job_id == job.c.id)
+        .correlate(job)
+        .scalar_subquery()
+    )
+
+
+def _spent(before: datetime) -> Condition:
+    """The job came to its end before then, and nobody is still to get this object."""
+    other = delivery.alias()
+    over = exists().where(
+        job.c.id == delivery.c.job_id,
+        or_(
+            and_(job.c.state == JobState.DONE, job.c.delivered_at <= before),
+            and_(job.c.state.in_(ENDED), _ended_at() <= before),
+        ),
+    )
+    awaited = exists().where(other.c.path == delivery.c.path, other.c.state.in_(AWAITED))
+    return and_(over, ~awaited)
+
+
+def _table_of(kind: RetainedKind) -> Table:
+    return delivery if kind is RetainedKind.RESULTS else instance
+
+
+def _expired(kind: RetainedKind, row: Row[Any]) -> ExpiredFile:
+    made = kind is RetainedKind.RESULTS
+    return ExpiredFile(
+        kind=kind,
+        row_id=row.id,
+        belongs_to=f"job {row.job_id}" if made else f"series {row.series_uid}",
+        study_uid="" if made else row.study_uid,
+        size_bytes=row.size_bytes,
+    )
+
+
+def _of_job(table: Table, job_id: int) -> Condition:
+    if table is delivery:
+        return delivery.c.job_id == job_id
+    return exists().where(_has_the_image(), job.c.id == job_id)
+
+
+def _checkable(table: Table, row: Row[Any]) -> VerifiableFile:
+    received = table is instance
+    return VerifiableFile(
+        table=table.name,
+        row_id=row.id,
+        name=f"image {row.sop_instance_uid}" if received else f"job {row.job_id} for {row.destination}",
+        file=StoredFile(
+            path=row.path,
+            size_bytes=row.size_bytes,
+            sha256=row.sha256,
+            header_bytes=row.header_bytes if received else 0,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The tables, for queries; the migrations create them."""

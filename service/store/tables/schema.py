@@ -1,0 +1,275 @@
+"""The tables, for queries; the migrations create them."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    false,
+    text,
+)
+from typing_extensions import override
+
+from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time: timestamptz on Postgres, sortable text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _enum(states: type[StrEnum], name: str) -> Enum:
+    """An enum as checked text: readable in plain SQL, and a new value needs no ALTER TYPE."""
+    return Enum(
+        states,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+METADATA = MetaData()
+JOB_ID = Integer()  # short numbers for people
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up INTEGER keys only
+
+instance = Table(
+    "instance",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("series_uid", String(64), nullable=False, index=True),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("modality", String(16), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("peer_host", String(253), nullable=False),
+    Column("path", String(255), nullable=False, unique=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("header_bytes", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("removed_at", UtcTime),  # by retention: the row stays, the file goes
+    Column("verified_at", UtcTime),
+    Column("damaged_at", UtcTime),  # the file was found missing or with another checksum
+    # An archive that moves a series to another study keeps its UIDs: the study is a part of the identity.
+    UniqueConstraint("sop_instance_uid", "study_uid", name="instance_once"),
+)
+
+job = Table(
+    "job",
+    METADATA,
+    Column("id", JOB_ID, primary_key=True),
+    Column("uid", Uuid, nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("state", _enum(JobState, "job_state"), nullable=False),
+    Column("stage", String(32), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("series_uid", String(64), nullable=False),
+    Column("study_uid", String(64), nullable=False),
+    Column("called_aet", String(16), nullable=False),
+    Column("calling_aet", String(16), nullable=False),
+    Column("slice_count", Integer, nullable=False, server_default="0"),
+    Column("expected_images", Integer),  # what the sender says the series has; NULL: nobody said
+    Column("pass_number", Integer, nullable=False, server_default="1"),  # counts the reruns ordered by people
+    Column("content_hash", String(64)),
+    Column("rule", String(64), nullable=False, server_default=""),
+    Column("model", String(64), nullable=False, server_default=""),
+    Column("model_version", Integer),
+    Column("priority", Integer),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcTime),
+    Column("lease_owner", String(128)),
+    Column("lease_number", Integer, nullable=False, server_default="0"),
+    Column("lease_expires_at", UtcTime),
+    Column("received_at", UtcTime, nullable=False),
+    Column("last_received_at", UtcTime, nullable=False),
+    Column("queued_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("delivered_at", UtcTime),
+    Column("superseded_by", JOB_ID, ForeignKey("job.id")),
+    Column("set_version", Integer, nullable=False, server_default="1"),  # counts the sets sent of a series
+    # The job whose structure set this one's replaces.
+    Column("replaces", JOB_ID, ForeignKey("job.id", name="job_replaces")),
+    Column("doubt", Text, nullable=False, server_default=""),  # why the series may not be whole
+    Column("result_path", String(255)),
+    Column("result_size_bytes", BigInteger),
+    Column("result_sha256", String(64)),
+    Column("notice_due_at", UtcTime),  # since when the job has failed for good and nobody was told
+    Column("notice_decided", Boolean, nullable=False, server_default=false()),  # once a job version
+    UniqueConstraint("series_uid", "study_uid", "called_aet", "calling_aet", "version", name="job_version"),
+    CheckConstraint("(state = 'running') = (lease_owner IS NOT NULL)", name="job_running_has_worker"),
+    CheckConstraint(
+        "state NOT IN ('queued', 'running', 'delivering', 'done', 'failed', 'parked') OR content_hash IS NOT NULL",
+        name="job_sealed_has_content",
+    ),
+    CheckConstraint(
+        "state NOT IN ('delivering', 'done') OR result_path IS NOT NULL", name="job_delivering_has_result"
+    ),
+    sqlite_autoincrement=True,  # a number once told to a person never means another job
+)
+# A series of one sender grows into one job at a time.
+Index(
+    "job_open",
+    job.c.series_uid,
+    job.c.study_uid,
+    job.c.called_aet,
+    job.c.calling_aet,
+    unique=True,
+    sqlite_where=text("state IN ('received', 'waiting')"),
+    postgresql_where=text("state IN ('received', 'waiting')"),
+)
+# The same images are contoured once for the same requester, unless a person orders a rerun.
+Index(
+    "job_content",
+    job.c.series_uid,
+    job.c.study_uid,
+    job.c.content_hash,
+    job.c.rule,
+    job.c.model,
+    job.c.model_version,
+    job.c.calling_aet,
+    job.c.pass_number,
+    unique=True,
+    sqlite_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
+    postgresql_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
+)
+Index("job_state_id", job.c.state, job.c.id)
+
+# Which instance came for which job version: version n of a series has every slice of the versions up to n.
+arrival = Table(
+    "arrival",
+    METADATA,
+    Column("instance_id", ROW_ID, ForeignKey("instance.id"), primary_key=True),
+    Column("called_aet", String(16), primary_key=True),
+    Column("calling_aet", String(16), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("came_again_at", UtcTime),  # kept only while the series is cancelled
+)
+
+job_event = Table(
+    "job_event",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", _enum(EventKind, "event_kind"), nullable=False),
+    Column("from_state", _enum(JobState, "event_from_state")),
+    Column("to_state", _enum(JobState, "event_to_state"), nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    Index("job_event_job_id_id", "job_id", "id"),
+)
+
+delivery = Table(
+    "delivery",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("path", String(255), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("kind", _enum(DeliveryKind, "delivery_kind"), nullable=False, server_default="result"),
+    Column("standby_for", Text, nullable=False, server_default=""),  # whom it stands in for: "tps, pacs"
+    Column("state", _enum(DeliveryState, "delivery_state"), nullable=False, index=True),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),  # what the destination said when it took it
+    Column("unreachable", Boolean, nullable=False, server_default=false()),  # at the last attempt
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcTime),
+    Column("lease_owner", String(128)),
+    Column("lease_number", Integer, nullable=False, server_default="0"),
+    Column("lease_expires_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    Column("asked", Integer, nullable=False, server_default="0"),  # how often whether it is kept
+    Column("confirmed_at", UtcTime),
+    Column("removed_at", UtcTime),
+    Column("verified_at", UtcTime),
+    Column("damaged_at", UtcTime),
+    UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
+)
+
+# Storage commitment: what was asked of a destination, and what it reported.
+commitment = Table(
+    "commitment",
+    METADATA,
+    Column("transaction_uid", String(64), primary_key=True),
+    Column("delivery_id", ROW_ID, ForeignKey("delivery.id"), nullable=False, index=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("reported_at", UtcTime),
+    Column("failure_reason", Integer),  # (0008,1197) of the report; absent: it is kept
+)
+
+# Files whose rows are marked as removed and that are still to be unlinked.
+removal = Table(
+    "removal",
+    METADATA,
+    Column("path", String(255), primary_key=True),
+    Column("marked_at", UtcTime, nullable=False),
+)
+
+# The view for administrators, made by the migrations; not part of METADATA because nothing creates it from here.
+job_status = Table(
+    "job_status",
+    MetaData(),
+    Column("job_id", JOB_ID),
+    Column("uid", Uuid),
+    Column("version", Integer),
+    Column("state", _enum(JobState, "job_state")),
+    Column("stage", String),
+    Column("reason", Text),
+    Column("series_uid", String),
+    Column("study_uid", String),
+    Column("sender", String),
+    Column("called_aet", String),
+    Column("slices", Integer),
+    Column("expected_images", Integer),
+    Column("completeness", String),
+    Column("rule", String),
+    Column("model", String),
+    Column("model_version", Integer),
+    Column("priority", Integer),
+    Column("attempts", Integer),
+    Column("worker", String),
+    Column("received_at", UtcTime),
+    Column("last_received_at", UtcTime),
+    Column("queued_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("delivered_at", UtcTime),
+    Column("not_before", UtcTime),
+    Column("superseded_by", Integer),
+    Column("destinations", Text),
+)

@@ -1,0 +1,42 @@
+"""What a result says of the series it was made from: how many images, whether they are all, and what it replaces."""
+
+from imaging.dicom.uids import derived_uid
+from service.store import ClaimedJob, path_of
+
+LABEL_LIMIT = 16  # Structure Set Label (3006,0002), SH
+IN_DOUBT = "PART?"
+
+
+def label(job: ClaimedJob, model: str) -> str:
+    """The Structure Set Label: "CN hn_oar", of a later set "CN hn_oar v2", of one in doubt "CN hn_oar PART?"."""
+    version = f" v{job.set_version}" if job.set_version > 1 else ""
+    ending = version + (f" {IN_DOUBT}" if job.doubt else "")
+    return f"CN {model}"[: LABEL_LIMIT - len(ending)].rstrip() + ending
+
+
+def origin_notes(job: ClaimedJob) -> list[str]:
+    """Sentences for people who see the result alone; no patient data."""
+    if job.expected_images is None:
+        whole = "; whether the series has more is not known"
+    else:
+        whole = f" of the {job.expected_images} that {job.calling_aet} counts"
+    notes = [f"From {job.slice_count} images{whole}."] if job.slice_count else []
+    if job.doubt:
+        notes.append(f"May be of a part of the series: {job.doubt}.")
+    if job.replaces is not None:
+        notes.append(
+            f"Version {job.set_version}, from more or other images or a new run: replaces the set of job "
+            f"{job.replaces.job_id}."
+        )
+    return notes
+
+
+def predecessor_uid(job: ClaimedJob, profile: str) -> str:
+    """SOP Instance UID of the set in this profile that the job's replaces; empty where there was none."""
+    replaced = job.replaces
+    if replaced is None:
+        return ""
+    stored_as = derived_uid(f"structure set {profile}", str(replaced.uid))
+    if not any(path == path_of(stored_as, sha256) for path, sha256 in replaced.files):
+        return ""
+    return derived_uid("structure set", profile, str(replaced.uid))

@@ -1,0 +1,169 @@
+"""contract.json: what is read, and each thing that is refused with the names of file and field."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.contract import ModelContract, load_contract, load_contracts, model_versions
+from inference.errors import ContractRefused
+from tests.support.models import contract_document, model_contract, native_runtime
+from tests.support.triton import HN_OAR, REPOSITORY
+
+PUBLISHED = [
+    file
+    for repository in ("model_repository", "reliability/model_repository")
+    for file in sorted((REPOSITORY / repository).glob("*/[0-9]*/contract.json"))
+]
+
+
+def published(root: Path, document: Any, name: str = "moody", version: int = 1) -> Path:
+    folder = root / name / str(version)
+    folder.mkdir(parents=True)
+    (folder / "contract.json").write_text(document if isinstance(document, str) else json.dumps(document))
+    return folder
+
+
+def test_the_published_models_are_read_and_the_self_test_is_none_of_them() -> None:
+    contracts = load_contracts(REPOSITORY / "model_repository")
+    assert "known_tensor" not in contracts
+    assert contracts["hn_oar"].labels == (
+        "Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus",
+    )  # fmt: skip
+    assert contracts["hn_oar"].left_right_pairs == (("Parotid_R", "Parotid_L"),)
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=str)
+def test_a_published_contract_comes_back_as_it_was_written(folder: Path) -> None:
+    contract = load_contract(folder.parent)
+    assert ModelContract.model_validate_json(contract.model_dump_json()) == contract
+    for name, sha256 in contract.checksums.items():
+        assert hashlib.sha256((folder.parent / name).read_bytes()).hexdigest() == sha256
+
+
+def test_bits_fill_planes_of_eight_and_structures_have_no_upper_limit() -> None:
+    codes = tuple(f"S{i}" for i in range(117))
+    found = {count: model_contract(codes=codes[:count]).planes for count in (1, 8, 9, 16, 17, 117)}
+    assert found == {1: 1, 8: 1, 9: 2, 16: 2, 17: 3, 117: 15}
+
+
+def test_one_checksum_stands_for_the_package(tmp_path: Path) -> None:
+    """One file: its own; several: that of the listing which sha256sum prints for them in order."""
+    assert model_contract().package_sha256 == "0" * 64
+    two = model_contract(checksums={"weights.safetensors": "1" * 64, "anchors.safetensors": "2" * 64})
+    listing = f"{'2' * 64}  anchors.safetensors\n{'1' * 64}  weights.safetensors\n"
+    assert two.package_sha256 == hashlib.sha256(listing.encode()).hexdigest()
+
+
+def test_versions_stand_side_by_side_and_the_newest_is_listed(tmp_path: Path) -> None:
+    for version in (2, 10, 1):
+        published(tmp_path, contract_document(version=version), version=version)
+    assert list(model_versions(tmp_path / "moody")) == [1, 2, 10]
+    assert load_contracts(tmp_path)["moody"].version == 10
+
+
+def change(**changes: Any) -> dict[str, Any]:
+    return contract_document(**changes)
+
+
+def pipeline(**changes: Any) -> dict[str, Any]:
+    return change(runtime=native_runtime(**changes))
+
+
+def voxels(**changes: Any) -> dict[str, Any]:
+    return pipeline(voxels={**native_runtime()["pipeline"]["voxels"], **changes})
+
+
+def runtime(**changes: Any) -> dict[str, Any]:
+    return change(runtime={**native_runtime(), **changes})
+
+
+def network(**changes: Any) -> dict[str, Any]:
+    defined = {**native_runtime()["networks"]["network"], **changes}
+    return runtime(networks={"network": defined})
+
+
+def structure(**changes: Any) -> dict[str, Any]:
+    return change(structures=[{"code": "A", **changes}])
+
+
+OWN = {"name": "Flap", "colour_rgb": [1, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "reason"),
+    [
+        ("{", "", "no valid JSON"),
+        ("[]", "the whole", "valid dictionary"),
+        (change(format=2), "format", "should be 1"),
+        (change(colour="red"), "colour", "not permitted"),
+        (change(name="Hn Oar"), "name", "pattern"),
+        (change(name="other"), "name", "the model's folder is 'moody'"),
+        (change(version=2), "version", "the version's folder is '1'"),
+        (change(version=0), "version", "greater than or equal to 1"),
+        (change(body_region="knee"), "body_region", "head_neck"),
+        (change(licence=""), "licence", "at least 1"),
+        (change(inputs=[]), "inputs", "at least 1"),
+        (change(inputs=[{"modality": "US", "intensities": "HU"}]), "inputs.0.modality", "CT"),
+        (change(inputs=[{"modality": "MR", "intensities": "HU"}]), "inputs.0", "MR has no Hounsfield"),
+        (change(structures=[]), "structures", "at least 1"),
+        (change(structures=[{"code": "A"}, {"code": "A"}]), "the whole", "appears twice"),
+        (structure(threshold=1.0), "structures.0.threshold", "less than 1"),
+        (structure(code="a b"), "structures.0.code", "pattern"),
+        (structure(definition={**OWN, "colour_rgb": [0, 0, 256]}), "structures.0.definition", "0..255"),
+        (structure(definition={**OWN, "name": "x" * 17}), "structures.0.definition.name", "at most 16"),
+        (
+            structure(definition={**OWN, "concept": {"value": "1", "scheme": "LN", "meaning": "x"}}),
+            "structures.0.definition.concept.scheme",
+            "SCT",
+        ),
+        (change(left_right_pairs=[["A", "Z"]]), "the whole", "left_right_pairs"),
+        (change(left_right_pairs=[["A", "B"], ["B", "C"]]), "the whole", "left_right_pairs"),
+        (runtime(kind="nnunet9"), "runtime", "'nnunet9'.*'native', 'own_code'"),
+        (change(runtime={"kind": "own_code"}), "the whole", "checksums lacks .*model.py"),
+        (runtime(networks={}), "runtime.*networks", "at least 1"),
+        (runtime(networks={"anchor": {"architecture": "x"}}), "runtime", "runs the networks"),
+        (network(weights="../other.safetensors"), "runtime.*weights", "pattern"),
+        (network(weights="weights.pth"), "runtime.*weights", "pattern"),
+        (network(weights="others.safetensors"), "the whole", "checksums lacks .*others.safetensors"),
+        (pipeline(name="magic"), "runtime.*pipeline.*name", "whole_volume_tiles"),
+        (pipeline(windows_hu=[[240, -160]]), "runtime.*pipeline", "from low to high"),
+        (pipeline(windows_hu=[]), "runtime.*windows_hu", "at least 1"),
+        (pipeline(tile_zyx=[16, 16]), "runtime.*tile_zyx", "required"),
+        (pipeline(overlap=0.95), "runtime.*overlap", "less than 0.9"),
+        (voxels(slice_mm=5.0), "runtime.*voxels", "slice_mm 5.0 lies outside"),
+        (voxels(in_plane_mm=1.0), "runtime.*voxels", "in_plane_mm 1.0 lies outside"),
+        (change(checksums={}), "checksums", "at least 1"),
+        (change(checksums={"weights.safetensors": "abc"}), "checksums.weights.safetensors", "pattern"),
+        (
+            change(provenance={**contract_document()["provenance"], "validation_dice": {"A": 1.2}}),
+            "provenance.validation_dice.A",
+            "less than or equal to 1",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_file_and_field(
+    tmp_path: Path, document: Any, field: str, reason: str
+) -> None:
+    folder = published(tmp_path, document)
+    with pytest.raises(ContractRefused, match=f"contract.json: {field}.*{reason}") as refusal:
+        load_contract(folder)
+    assert str(refusal.value).startswith(str(folder / "contract.json"))
+
+
+def test_a_missing_file_or_repository_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContractRefused, match="No such file"):
+        load_contract(tmp_path)
+    with pytest.raises(ContractRefused, match="no such folder"):
+        load_contracts(tmp_path / "absent")
+    assert load_contracts(tmp_path) == {}
+
+
+def test_the_format_before_contracts_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    shutil.copytree(HN_OAR, tmp_path / "hn_oar")
+    (tmp_path / "hn_oar" / "spec.json").write_text("{}")
+    with pytest.raises(ContractRefused, match=r"spec\.json: .*contour-node models convert .*hn_oar"):
+        load_contracts(tmp_path)

@@ -1,0 +1,190 @@
+"""The commands of training: `contour-node train ...` runs `python -m training ...`.
+
+Exit code 0: done, 1: failed, 2: wrong call, 130: interrupted; a run that was interrupted goes on with the same command.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from inference.errors import ContractRefused
+from training.cases import CaseSource, NotForTraining, Subset
+from training.dataset import Dataset, DatasetRefused
+from training.distributed import joined_world
+from training.loop import TrainingRun, TrainingStopped
+from training.openkbp import OpenKbp
+from training.organ_task import OrganTask
+from training.precision import Precision, chosen_precision
+from training.preparation.errors import PreparationRefused
+from training.preparation.prepare import Wish, prepare
+from training.progress import shown, silent
+from training.publish import NotPublished, comparison_images, publish
+from training.recipe import Recipe, RecipeRefused, load_recipe
+from training.run_record import begin
+from training.split import SplitRefused
+from training.trial import trial
+
+_REFUSALS = (
+    ContractRefused, DatasetRefused, NotForTraining, NotPublished, PreparationRefused, RecipeRefused, SplitRefused,
+    TrainingStopped, OSError,
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; every expected failure is one line on standard error."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return int(parsed.run_verb(parsed))
+    except _REFUSALS as reason:
+        sys.stderr.write(f"contour-node train: {reason}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "contour-node train: interrupted; the same command goes on from the last checkpoint\n"
+        )
+        return 130
+
+
+def _prepare(parsed: argparse.Namespace) -> int:
+    shares = dict(zip(Subset, parsed.shares, strict=True)) if parsed.shares else None
+    structures = tuple(parsed.structures.split(",")) if parsed.structures else None
+    voxels = (parsed.voxels_mm[0], parsed.voxels_mm[1]) if parsed.voxels_mm else None
+    wish = Wish(structures=structures, voxels_mm=voxels, shares=shares)
+    made = prepare(parsed.source, parsed.out, wish, lambda words: sys.stderr.write(words + "\n"))
+    print(
+        f"{parsed.out}: {made.cases} cases with {', '.join(made.structures)}; {made.refused} not used (findings.csv)"
+    )
+    if made.unknown_names:
+        print(
+            f"{len(made.unknown_names)} ROI names mean nothing yet (names.csv): {', '.join(made.unknown_names[:10])}"
+        )
+    return 0
+
+
+def _trial(parsed: argparse.Namespace) -> int:
+    recipe, task = _task(parsed)
+    return _tried(recipe, task)
+
+
+def _tried(recipe: Recipe, task: OrganTask) -> int:
+    with joined_world() as world:
+        precision = chosen_precision(recipe.precision, world.device)
+        found = trial(task, world, precision, lambda words: sys.stderr.write(f"trial: {words}\n"))
+    for words in found.warnings:
+        print(f"warning: {words}")
+    for words in found.faults:
+        print(f"FAULT: {words}")
+    print(
+        f"{precision.name} ({precision.reason}): {found.step_s:.2f} s a step, {found.validation_s:.0f} s a validation, "
+        f"about {found.hours:.1f} hours for {recipe.schedule.steps} steps"
+    )
+    return 1 if found.faults else 0
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    recipe, task = _task(parsed)
+    new = not (parsed.out / "checkpoint.pt").exists()
+    if (
+        new
+        and not parsed.no_trial
+        and not torch.distributed.is_torchelastic_launched()
+        and _tried(recipe, task)
+    ):
+        sys.stderr.write("contour-node train: the trial found faults; nothing was trained\n")
+        return 1
+    with joined_world() as world:
+        precision = chosen_precision(recipe.precision, world.device)
+        world.alone(lambda: _begun(parsed, recipe, precision))
+        run = TrainingRun(task, recipe.schedule, parsed.out, world, precision)
+        state = run.train(shown if world.leads else silent)
+        if world.leads:
+            print(
+                f"{parsed.out}: {state.step} steps, best mean {state.best_mean:.4f} at step {state.best_step}"
+            )
+    return 0
+
+
+def _begun(parsed: argparse.Namespace, recipe: Recipe, precision: Precision) -> None:
+    begin(parsed.out, recipe, _source(parsed), parsed.data or parsed.openkbp, precision)
+
+
+def _publish(parsed: argparse.Namespace) -> int:
+    source = _source(parsed)
+    names = [*source.names(Subset.VAL), *source.names(Subset.TRAIN)]
+    contract = publish(parsed.run, parsed.repository, comparison_images(source, names), parsed.weights)
+    mean = contract.provenance.validation_mean_dice
+    print(f"{contract.name} version {contract.version}: sha256 {contract.weights_sha256}, mean Dice {mean}")
+    return 0
+
+
+def _task(parsed: argparse.Namespace) -> tuple[Recipe, OrganTask]:
+    torch.set_num_threads(parsed.threads)
+    recipe = load_recipe(parsed.recipe)
+    return recipe, OrganTask(recipe, _source(parsed))
+
+
+def _source(parsed: argparse.Namespace) -> CaseSource:
+    if parsed.openkbp is not None:
+        try:
+            return OpenKbp(parsed.openkbp)
+        except KeyError as error:
+            raise DatasetRefused(str(error.args[0])) from error
+    return Dataset(parsed.data)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="contour-node train", description="Prepare data, train and publish models."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    made = verbs.add_parser("prepare", help="a dataset from a folder of DICOM or NIfTI")
+    made.set_defaults(run_verb=_prepare)
+    made.add_argument("source", type=Path, help="the folder; searched with everything below it")
+    made.add_argument("--out", type=Path, required=True, help="the dataset's folder, made or extended")
+    made.add_argument(
+        "--structures", help="codes of the catalogue, with commas; default: all that the names mean"
+    )
+    made.add_argument(
+        "--voxels-mm", type=float, nargs=2, metavar=("SLICE", "IN_PLANE"), help="average the CT to these"
+    )
+    made.add_argument(
+        "--shares",
+        type=float,
+        nargs=3,
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="of a new split; default: 0.7 0.15 0.15",
+    )
+    for name, run_verb, what in (
+        ("trial", _trial, "minutes that find the mistakes of a recipe or a dataset"),
+        ("run", _run, "train by a recipe, or go on; a trial comes first"),
+    ):
+        verb = verbs.add_parser(name, help=what)
+        verb.set_defaults(run_verb=run_verb)
+        verb.add_argument("recipe", type=Path, help="a recipe (TOML)")
+        _data(verb)
+        verb.add_argument("--threads", type=int, default=2)
+        if name == "run":
+            verb.add_argument("--out", type=Path, required=True, help="the run's folder")
+            verb.add_argument("--no-trial", action="store_true", help="begin at once")
+    published = verbs.add_parser("publish", help="a run as the next version of a Triton model")
+    published.set_defaults(run_verb=_publish)
+    published.add_argument("run", type=Path, help="the run's folder")
+    published.add_argument(
+        "--repository", type=Path, default=Path("model_repository"), help="default: model_repository"
+    )
+    published.add_argument("--weights", choices=("best", "last"), default="best")
+    _data(published)
+    return parser
+
+
+def _data(verb: argparse.ArgumentParser) -> None:
+    data = verb.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="a prepared dataset")
+    data.add_argument("--openkbp", type=Path, help="the OpenKBP developer set")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import nn
+
+from evaluation.overlap import dice
+from imaging.volumes.grid import Grid
+from imaging.volumes.rendering import picture
+from imaging.volumes.volume import Mask, Masks, Volume
+from inference.contract import ModelContract
+from inference.server.intensity import window_channels
+from inference.server.networks.catalogue import build_network
+from inference.server.pipelines.catalogue import build_pipeline
+from training.augment import Cutting, draw_patch
+from training.cases import Case, CaseSource, TrainingCases, validation_cases
+from training.loop import Batch, Figures
+from training.loss import masked_bce_dice
+from training.recipe import Recipe, RecipeRefused
+
+_HEAD_BIAS = -4.0  # a structure fills about a fiftieth of a patch: sigmoid(-4)
+
+
+class OrganTask:
+    """A Task for a contract with one network of tiles, on the training and validation patients of a source."""
+
+    def __init__(self, recipe: Recipe, source: CaseSource, device: torch.device | None = None) -> None:
+        """Check that data and recipe fit. Raises RecipeRefused, NotForTraining."""
+        self.recipe, self.contract = recipe, recipe.draft()
+        self._source, self._device = source, device or torch.device("cpu")
+        labels = self.contract.labels
+        lacking = sorted(set(labels) - set(source.structures))
+        if lacking:
+            raise RecipeRefused(
+                f"the dataset has no {', '.join(lacking)}; it has {', '.join(source.structures)}"
+            )
+        self._order = [source.structures.index(label) for label in labels]
+        self.training = TrainingCases(source)
+        self.validation = validation_cases(source)
+        self.how = self.contract.native.pipeline
+        self.cutting = Cutting(
+            patch_zyx=recipe.patches.size_zyx or self.how.tile_zyx,
+            structure_weights=self._by_structure(recipe.patches.structure_weights),
+            mirror_order=_mirror_order(self.contract),
+            augmentation=recipe.augmentation,
+        )
+        self._positive = torch.tensor(self._by_structure(recipe.loss.positive_weights)) - 1
+        self._chance = self._case_chances()
+
+    def network(self) -> nn.Module:
+        """Build the network: from the recipe's starting weights, or random with a head that expects little."""
+        network = build_network(self.contract.native.networks["network"])
+        if self.recipe.start is not None:
+            network.load_state_dict(load_file(self.recipe.start.weights))
+            return network
+        last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)][-1]
+        if last.bias is not None:
+            nn.init.constant_(last.bias, _HEAD_BIAS)
+        return network
+
+    def sample(self, index: int) -> Batch:
+        """Draw a patch of a training case."""
+        rng = np.random.default_rng([self.recipe.schedule.seed, index])
+        case = self.training.case(self.training.names[rng.choice(len(self._chance), p=self._chance)])
+        patch = draw_patch(self._ordered(case), self.cutting, rng)
+        inputs = window_channels(patch.hu, self.how.windows_hu)
+        return Batch(inputs=inputs[None], labels=patch.labels[None], drawn=patch.drawn[None])
+
+    def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
+        """Cross entropy and Dice where somebody drew, positive weights as far as the run has come."""
+        weights = 1 + self._positive.to(output.device) * self.recipe.loss.strength(progress)
+        return masked_bce_dice(output, batch.labels, batch.drawn, weights)
+
+    def validate(self, network: nn.Module) -> Figures:
+        """Mean Dice a structure of the served predictor's masks, over the cases where it was drawn; and their mean."""
+        by_case = self.scores(network)
+        found = {
+            label: float(np.mean([row[label] for row in by_case.values() if label in row]))
+            for label in self.contract.labels
+            if any(label in row for row in by_case.values())
+        }
+        return {**found, "mean": float(np.mean(list(found.values())))} if found else {}
+
+    def scores(self, network: nn.Module) -> dict[str, dict[str, float]]:
+        """Dice by case and structure, where it was drawn."""
+        predictor = build_pipeline(self.contract, {"network": network}, self._device)
+        rows: dict[str, dict[str, float]] = {}
+        for name in self.validation:
+            case = self._ordered(self._source.case(name))
+            planes = predictor.predict(np.asarray(case.hu_zyx), case.spacing_zyx_mm).planes
+            rows[name] = {
+                label: dice(_bit(planes, index), case.mask(index))
+                for index, label in enumerate(self.contract.labels)
+                if case.drawn[index]
+            }
+        return rows
+
+    def training_cases(self) -> Iterator[Case]:
+        """Every training case, with the contract's structures in its order."""
+        return (self._ordered(case) for case in self.training)
+
+    def picture(self, network: nn.Module) -> NDArray[np.uint8] | None:
+        """The first validation case with what the network finds."""
+        if not self.validation:
+            return None
+        case = self._source.case(self.validation[0])
+        predictor = build_pipeline(self.contract, {"network": network}, self._device)
+        planes = predictor.predict(np.asarray(case.hu_zyx), case.spacing_zyx_mm).planes
+        masks = {label: Mask.from_full(_bit(planes, i)) for i, label in enumerate(self.contract.labels)}
+        grid = _grid(case)
+        volume = Volume(array_zyx=np.array(case.hu_zyx), grid=grid)
+        return picture(volume, Masks(grid=grid, by_code=masks), f"{case.name}, predicted")
+
+    def _ordered(self, case: Case) -> Case:
+        """The case with the contract's structures in the contract's order."""
+        if self._order == list(range(len(case.drawn))):
+            return case
+        return case.with_structures(self._order)
+
+    def _by_structure(self, given: Mapping[str, float]) -> tuple[float, ...]:
+        return tuple(given.get(label, 1.0) for label in self.contract.labels)
+
+    def _case_chances(self) -> NDArray[np.float64]:
+        given = self.recipe.patches.case_weights
+        if not given:
+            return np.full(len(self.training), 1 / len(self.training))
+        weights = np.ones(len(self.training))
+        for k, case in enumerate(self.training_cases()):
+            drawn = {code for code, flag in zip(self.contract.labels, case.drawn, strict=True) if flag}
+            weights[k] = max([1.0, *(factor for code, factor in given.items() if code in drawn)])
+        return np.asarray(weights / weights.sum())
+
+
+def _mirror_order(contract: ModelContract) -> tuple[int, ...]:
+    labels = list(contract.labels)
+    partner = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
+    return tuple(labels.index(partner.get(label, label)) for label in labels)
+
+
+def _bit(planes: NDArray[np.uint8], index: int) -> NDArray[np.bool_]:
+    return np.asarray((planes[index // 8] >> np.uint8(index % 8)) & np.uint8(1), np.bool_)
+
+
+def _grid(case: Case) -> Grid:
+    z, y, x = case.hu_zyx.shape
+    return Grid(
+        shape_zyx=(z, y, x),
+        origin_lps=(0.0, 0.0, 0.0),
+        spacing_zyx_mm=case.spacing_zyx_mm,
+        axes_lps=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    )

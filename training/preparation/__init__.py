@@ -1,0 +1,1 @@
+"""From a folder of DICOM or NIfTI to a prepared dataset: found, named, rasterised, checked, split."""

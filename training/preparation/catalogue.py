@@ -1,0 +1,187 @@
+"""What lies in a folder: series, structure sets and NIfTI patients, in a small database on disk, so that memory stays flat."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydicom import Dataset, dcmread
+from pydicom.uid import CTImageStorage, RTStructureSetStorage
+
+from imaging.errors import PARSE_ERRORS
+from training.preparation.errors import PreparationRefused
+
+_TABLES = """
+CREATE TABLE images (series TEXT, path TEXT, patient TEXT);
+CREATE TABLE sets (path TEXT, series TEXT, patient TEXT, approved INTEGER, made TEXT, uid TEXT);
+CREATE TABLE rois (path TEXT, number INTEGER, name TEXT);
+CREATE TABLE niftis (patient TEXT, image TEXT);
+CREATE TABLE unused (path TEXT, reason TEXT);
+CREATE INDEX image_series ON images (series);
+CREATE INDEX set_series ON sets (series);
+"""
+_NIFTI = (".nii", ".nii.gz")
+_TAGS = [
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "ApprovalStatus", "StructureSetDate",
+    "StructureSetTime", "StructureSetROISequence", "ReferencedFrameOfReferenceSequence",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructureSetFile:
+    """A structure set that refers to a series."""
+
+    path: Path
+    approved: bool
+    made: str
+    uid: str
+
+
+class Catalogue:
+    """An index of a source folder in a file of its own; made new each time, removed at the end."""
+
+    def __init__(self, file: Path) -> None:
+        """Open an empty index, replacing what an interrupted run left."""
+        file.unlink(missing_ok=True)
+        self._file = file
+        self._database = sqlite3.connect(file)
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.executescript(_TABLES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._database.close()
+        self._file.unlink(missing_ok=True)
+
+    def add_folder(self, source: Path) -> None:
+        """Look at every file below a folder. Raises PreparationRefused where it is absent or holds nothing of use."""
+        if not source.is_dir():
+            raise PreparationRefused(f"{source}: no such folder")
+        for path in _files(source):
+            self._add(path, source)
+        self._database.commit()
+        images, niftis = (self._count(table) for table in ("images", "niftis"))
+        if not images and not niftis:
+            raise PreparationRefused(
+                f"{source}: no CT image among its files, neither DICOM nor NIfTI (PATIENT/ct.nii.gz beside its masks); "
+                "give the folder that holds the patients"
+            )
+
+    def series(self) -> Iterator[tuple[str, str]]:
+        """Each CT series with its PatientID, in a fixed order."""
+        with closing(self._database.cursor()) as cursor:
+            cursor.execute("SELECT series, min(patient) FROM images GROUP BY series ORDER BY series")
+            while row := cursor.fetchone():
+                yield str(row[0]), str(row[1])
+
+    def images(self, series: str) -> list[Path]:
+        """The files of a series."""
+        rows = self._database.execute("SELECT path FROM images WHERE series = ? ORDER BY path", (series,))
+        return [Path(row[0]) for row in rows]
+
+    def structure_sets(self, series: str) -> list[StructureSetFile]:
+        """The structure sets that refer to a series: approved before others, newer before older."""
+        rows = self._database.execute(
+            "SELECT path, approved, made, uid FROM sets WHERE series = ? ORDER BY approved DESC, made DESC, uid",
+            (series,),
+        )
+        return [StructureSetFile(path=Path(p), approved=bool(a), made=m, uid=u) for p, a, m, u in rows]
+
+    def niftis(self) -> Iterator[tuple[str, Path]]:
+        """Each NIfTI patient with the CT's file."""
+        rows = self._database.execute("SELECT patient, image FROM niftis ORDER BY patient").fetchall()
+        return ((str(patient), Path(image)) for patient, image in rows)
+
+    def roi_names(self) -> Iterator[tuple[str, int]]:
+        """Each distinct ROI name with the number of structure sets or patients that have it."""
+        rows = self._database.execute(
+            "SELECT name, count(DISTINCT path) FROM rois GROUP BY name ORDER BY name"
+        ).fetchall()
+        return ((str(name), int(count)) for name, count in rows)
+
+    def unused(self) -> Iterator[tuple[Path, str]]:
+        """Files that nothing is made of, with the reason."""
+        yield from (
+            (Path(p), str(r))
+            for p, r in self._database.execute("SELECT path, reason FROM unused ORDER BY path")
+        )
+        query = "SELECT path FROM sets WHERE series NOT IN (SELECT series FROM images) ORDER BY path"
+        for (path,) in self._database.execute(query):
+            yield Path(path), "the structure set refers to no CT series of this folder"
+
+    def _count(self, table: str) -> int:
+        counts = {"images": "SELECT count(*) FROM images", "niftis": "SELECT count(*) FROM niftis"}
+        return int(self._database.execute(counts[table]).fetchone()[0])
+
+    def _add(self, path: Path, source: Path) -> None:
+        if path.name.endswith(_NIFTI):
+            self._add_nifti(path, source)
+            return
+        try:
+            dataset = dcmread(path, specific_tags=_TAGS, stop_before_pixels=True)
+        except PARSE_ERRORS as error:
+            self._unused(path, f"neither DICOM nor NIfTI: {error}")
+            return
+        match dataset.get("SOPClassUID"):
+            case uid if uid == CTImageStorage:
+                row = (_text(dataset, "SeriesInstanceUID"), str(path), _text(dataset, "PatientID"))
+                self._database.execute("INSERT INTO images VALUES (?, ?, ?)", row)
+            case uid if uid == RTStructureSetStorage:
+                self._add_set(path, dataset)
+            case other:
+                self._unused(path, f"SOP Class {other} is neither CT nor RT Structure Set")
+
+    def _add_set(self, path: Path, dataset: Dataset) -> None:
+        made = _text(dataset, "StructureSetDate") + _text(dataset, "StructureSetTime")
+        approved = _text(dataset, "ApprovalStatus") == "APPROVED"
+        for series in sorted(set(_referenced(dataset))):
+            row = (
+                str(path),
+                series,
+                _text(dataset, "PatientID"),
+                approved,
+                made,
+                _text(dataset, "SOPInstanceUID"),
+            )
+            self._database.execute("INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?)", row)
+        for roi in dataset.get("StructureSetROISequence") or []:
+            row = (str(path), int(roi.get("ROINumber") or 0), _text(roi, "ROIName"))
+            self._database.execute("INSERT INTO rois VALUES (?, ?, ?)", row)
+
+    def _add_nifti(self, path: Path, source: Path) -> None:
+        """A file that is called ct, image or imaging is a CT; the others below its folder are masks named by file."""
+        stem = path.name.removesuffix(".gz").removesuffix(".nii")
+        if stem.casefold() in ("ct", "image", "imaging"):
+            patient = path.parent.relative_to(source).as_posix()
+            self._database.execute("INSERT INTO niftis VALUES (?, ?)", (patient, str(path)))
+        else:
+            self._database.execute("INSERT INTO rois VALUES (?, 0, ?)", (str(path.parent), stem))
+
+    def _unused(self, path: Path, reason: str) -> None:
+        self._database.execute("INSERT INTO unused VALUES (?, ?)", (str(path), reason))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files(path)
+        elif path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR":
+            yield path
+
+
+def _referenced(dataset: Dataset) -> Iterator[str]:
+    for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            for series in study.get("RTReferencedSeriesSequence") or []:
+                yield _text(series, "SeriesInstanceUID")
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    return str(dataset.get(keyword) or "").strip()

@@ -1,0 +1,132 @@
+"""A recipe: what is trained, how, and how it will be served; one small TOML file."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inference.contract import ModelContract
+from training.augment import Augmentation
+from training.faults import faults_of
+from training.loop import Schedule
+from training.precision import PrecisionWish
+
+_NO_CHECKSUM = "0" * 64
+
+
+class RecipeRefused(Exception):
+    """A recipe that cannot be trained as it stands; the message names the file and the field."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PatchRecipe(_Part):
+    """Where patches are cut: the size is the pipeline's tile unless given; weights by structure code, 1 where absent."""
+
+    size_zyx: tuple[int, int, int] | None = None
+    structure_weights: dict[str, float] = Field(default_factory=dict)
+    case_weights: dict[str, float] = Field(
+        default_factory=dict
+    )  # a case counts this much more where it is drawn
+
+
+class LossRecipe(_Part):
+    """Positive weights by structure code, 1 where absent; they go to 1 between two fractions of the run."""
+
+    positive_weights: dict[str, float] = Field(default_factory=dict)
+    annealed_between: tuple[float, float] = (1.0, 1.0)
+
+    def strength(self, progress: float) -> float:
+        """How much of the weights' excess over 1 counts at a fraction of the run."""
+        begin, end = self.annealed_between
+        return 1.0 if progress <= begin else max(0.0, (end - progress) / max(end - begin, 1e-9))
+
+
+class StartRecipe(_Part):
+    """Weights to begin with: a safetensors file, relative to the recipe, and its checksum."""
+
+    weights: Path
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Recipe(_Part):
+    """A whole recipe. ``contract`` is contract.json without format, version, provenance and checksums."""
+
+    contract: dict[str, Any]
+    data: str
+    schedule: Schedule
+    patches: PatchRecipe = PatchRecipe()
+    augmentation: Augmentation = Augmentation()
+    loss: LossRecipe = LossRecipe()
+    start: StartRecipe | None = None
+    precision: PrecisionWish = "auto"
+
+    @model_validator(mode="after")
+    def _weights_name_structures(self) -> Self:
+        labels = set(self.draft().labels)
+        for field, given in (
+            ("patches.structure_weights", self.patches.structure_weights),
+            ("patches.case_weights", self.patches.case_weights),
+            ("loss.positive_weights", self.loss.positive_weights),
+        ):
+            unknown = sorted(given.keys() - labels)
+            if unknown:
+                raise ValueError(
+                    f"{field} names {', '.join(unknown)}, which are no structures of the contract"
+                )
+        return self
+
+    def draft(self) -> ModelContract:
+        """The contract under which the run validates: that of serving, but for provenance and checksums."""
+        networks = self.contract.get("runtime", {}).get("networks", {})
+        files = {network.get("weights", "weights.safetensors") for network in networks.values()}
+        document = {
+            "format": 1,
+            "version": 1,
+            "provenance": {"data": self.data, "split": "not published", "validation": "not published"},
+            "checksums": dict.fromkeys(sorted(files) or ["weights.safetensors"], _NO_CHECKSUM),
+            **self.contract,
+        }
+        return ModelContract.model_validate(document)
+
+    @property
+    def sha256(self) -> str:
+        """A digest of the recipe: a run goes on only with the recipe that it began with."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def load_recipe(file: Path) -> Recipe:
+    """Read a recipe file. Raises RecipeRefused with file and field."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(document)
+    except OSError as error:
+        raise RecipeRefused(f"{file}: {error.strerror}") from error
+    except ValidationError as error:
+        raise RecipeRefused(f"{file}: {faults_of(error)}") from error
+    except ValueError as error:
+        raise RecipeRefused(f"{file}: no valid TOML: {error}") from error
+    if recipe.start is None:
+        return recipe
+    start = recipe.start.model_copy(update={"weights": file.parent / recipe.start.weights})
+    if not start.weights.is_file():
+        raise RecipeRefused(f"{file}: start.weights: {start.weights} is no file")
+    found = hashlib.sha256(start.weights.read_bytes()).hexdigest()
+    if found != start.sha256:
+        raise RecipeRefused(f"{file}: start.sha256 is {start.sha256}, but {start.weights} has {found}")
+    return recipe.model_copy(update={"start": start})
+
+
+def load_recipe_json(file: Path) -> Recipe:
+    """Read the recipe that a run keeps. Raises RecipeRefused."""
+    try:
+        return Recipe.model_validate_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeRefused(f"{file}: {error.strerror}: is this the folder of a run?") from error
+    except ValueError as error:
+        raise RecipeRefused(f"{file}: {faults_of(error)}") from error

@@ -1,0 +1,97 @@
+"""What a run's folder says about it: recipe, data, precision; a run goes on only as it began."""
+
+import csv
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from training.cases import CaseSource, Subset
+from training.faults import faults_of
+from training.loop import TrainingStopped
+from training.precision import Precision
+from training.recipe import Recipe
+
+RECIPE_FILE = "recipe.json"
+_RECORD_FILE = "run.json"
+
+
+class RunRecord(BaseModel):
+    """run.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe_sha256: str
+    data: str  # the folder of the dataset
+    split: dict[str, tuple[str, ...]]  # the names that were trained and validated on; no test patient
+    precision: str
+    precision_reason: str
+    torch_version: str
+
+    @property
+    def split_in_words(self) -> str:
+        """For contract and card."""
+        counts = f"{len(self.split['train'])} for training, {len(self.split['val'])} for validation"
+        return f"fixed by patient before training: {counts}; test patients, where there are any, were never looked at"
+
+
+def begin(folder: Path, recipe: Recipe, source: CaseSource, data: Path, precision: Precision) -> RunRecord:
+    """Write the record of a new run, or check that an old one goes on as it began.
+
+    Raises TrainingStopped where recipe or split differ from those of the folder.
+    """
+    record = RunRecord(
+        recipe_sha256=recipe.sha256,
+        data=str(data.resolve()),
+        split={subset: source.names(subset) for subset in (Subset.TRAIN, Subset.VAL)},
+        precision=precision.name,
+        precision_reason=precision.reason,
+        torch_version=torch.__version__,
+    )
+    if (folder / _RECORD_FILE).exists():
+        _check_same(load_record(folder), record, folder)
+        return record
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / RECIPE_FILE, recipe.model_dump_json(indent=1))
+    _write(folder / _RECORD_FILE, record.model_dump_json(indent=1))
+    return record
+
+
+def load_record(folder: Path) -> RunRecord:
+    """Read a run's record. Raises TrainingStopped where there is none."""
+    file = folder / _RECORD_FILE
+    try:
+        return RunRecord.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingStopped(
+            f"{file} cannot be read ({faults_of(error)}): is {folder} the folder of a run?"
+        ) from error
+
+
+def validated(folder: Path, step: int) -> dict[str, float]:
+    """The figures of a run's validation at a step; empty where there are none."""
+    file = folder / "validation.csv"
+    if not file.exists():
+        return {}
+    with file.open(newline="", encoding="utf-8") as rows:
+        for row in csv.DictReader(rows):
+            if int(row["step"]) == step:
+                return {name: float(value) for name, value in row.items() if name != "step" and value}
+    return {}
+
+
+def _check_same(before: RunRecord, now: RunRecord, folder: Path) -> None:
+    for field in ("recipe_sha256", "split", "precision"):
+        if getattr(before, field) != getattr(now, field):
+            what = {"recipe_sha256": "recipe", "split": "split of the patients", "precision": "precision"}[
+                field
+            ]
+            raise TrainingStopped(
+                f"{folder} was begun with another {what}: choose another folder for this run"
+            )
+
+
+def _write(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(file)
