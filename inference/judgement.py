@@ -44,7 +44,7 @@ LIMITED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class PlausibilityFinding:
     """One look at one structure that did not pass: what was measured, and what is expected (for a number, a range).
 
     `is_implausible` is False for what is only said: contact with the edge of the field, a distance to few others.
@@ -93,7 +93,7 @@ def region_finding(limits: Plausibility, regions: RegionEstimate) -> str | None:
     return None
 
 
-def judge(limits: Plausibility, placed: Mapping[str, Placement]) -> tuple[Finding, ...]:
+def judge(limits: Plausibility, placed: Mapping[str, Placement]) -> tuple[PlausibilityFinding, ...]:
     """Give the findings of a case, structure by structure in the order of `placed`."""
     findings = {code: list(_own(code, where, limits.of(code))) for code, where in placed.items()}
     doubtful = {code for code, found in findings.items() if any(f.is_implausible for f in found)}
@@ -128,9 +128,9 @@ def _lengths(regions: RegionEstimate) -> dict[str, float]:
     return {str(region): regions.length_mm(region) for region in set(regions.by_slab) if region is not None}
 
 
-def _own(code: str, where: Placement, limits: StructureLimits | None) -> Iterator[Finding]:
+def _own(code: str, where: Placement, limits: StructureLimits | None) -> Iterator[PlausibilityFinding]:
     if where.edges:
-        yield Finding(
+        yield PlausibilityFinding(
             structure=code,
             check="edge",
             measured=" and ".join(where.edges),
@@ -141,14 +141,16 @@ def _own(code: str, where: Placement, limits: StructureLimits | None) -> Iterato
         return
     region = str(where.region) if where.region else "air"
     if region not in limits.regions:
-        yield Finding(structure=code, check="region", measured=region, expected=limits.regions)
+        yield PlausibilityFinding(structure=code, check="region", measured=region, expected=limits.regions)
     for check in LIMITED:
         value: float = getattr(where, check)
         low, high = getattr(limits, check)
         if _may_be_less(check, where):
             low = min(low, value)
         if not low <= value <= high:
-            yield Finding(structure=code, check=check, measured=value, expected=getattr(limits, check))
+            yield PlausibilityFinding(
+                structure=code, check=check, measured=value, expected=getattr(limits, check)
+            )
 
 
 def _may_be_less(check: str, where: Placement) -> bool:
@@ -190,10 +192,10 @@ def _blamed(offsets: Sequence[_Offset]) -> Iterator[tuple[str, _Offset, int]]:
         left = [offset for offset in left if not guilty & {offset.pair.first, offset.pair.second}]
 
 
-def _pair_finding(code: str, offset: _Offset, *, is_implausible: bool) -> Finding:
+def _pair_finding(code: str, offset: _Offset, *, is_implausible: bool) -> PlausibilityFinding:
     low, high = getattr(offset.pair, offset.check)
     is_second = code == offset.pair.second
-    return Finding(
+    return PlausibilityFinding(
         structure=code,
         check=offset.check,
         measured=offset.value if is_second else -offset.value,

@@ -65,7 +65,7 @@ class Answered:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class MeasuredCt:
     """A CT and what it shows of the body."""
 
     volume: Volume
@@ -73,7 +73,7 @@ class Look:
     regions: RegionEstimate
 
     @classmethod
-    def at(cls, volume: Volume) -> "Look":
+    def at(cls, volume: Volume) -> "MeasuredCt":
         """Measure the volume, in canonical orientation."""
         profile = body_profile(volume)
         return cls(volume=volume, profile=profile, regions=estimate_regions(profile))
@@ -93,14 +93,16 @@ class Tally:
     def __init__(self) -> None:
         self._all, self._out = Counter[str](), Counter[str]()
 
-    def add(self, kind: str, limits: Plausibility, look: Look, masks: Masks, only: Sequence[str]) -> None:
+    def add(
+        self, kind: str, limits: Plausibility, look: MeasuredCt, masks: Masks, only: Sequence[str]
+    ) -> None:
         """Judge a case and count those of its structures that a row is about."""
         placed = placements(masks, look.volume, look.profile, look.regions)
         out = {finding.structure for finding in judge(limits, placed) if finding.is_implausible}
         self._all[f"{kind}: structures"] += len(only)
         self._out[f"{kind}: structures"] += len(out & set(only))
 
-    def add_series(self, kind: str, limits: Plausibility, look: Look) -> None:
+    def add_series(self, kind: str, limits: Plausibility, look: MeasuredCt) -> None:
         """Count a series, and whether it shows what the model is for."""
         self._all[f"{kind}: series"] += 1
         self._out[f"{kind}: series"] += region_finding(limits, look.regions) is not None
@@ -122,7 +124,7 @@ def false_alarms(
 ) -> None:
     """Structures that are right, among all that the model found in the case."""
     for one in cases:
-        look = Look.at(volume_of(one.case))
+        look = MeasuredCt.at(volume_of(one.case))
         tally.add("right", limits, look, one.found, tuple(one.right(labels)))
         tally.add_series("right", limits, look)
 
@@ -144,7 +146,7 @@ def folds(
     return tally
 
 
-def made_wrong(right: Masks, contract: ModelContract, look: Look) -> Iterator[Wrong]:
+def made_wrong(right: Masks, contract: ModelContract, look: MeasuredCt) -> Iterator[Wrong]:
     """What happens to the structures that are right, one at a time, the others as they are."""
     pairs = contract.left_right_pairs
     for a, b in pairs:
@@ -195,11 +197,11 @@ def catches(
     """What is left out of structures that are wrong."""
     tally = Tally()
     for one in cases:
-        look = Look.at(volume_of(one.case))
+        look = MeasuredCt.at(volume_of(one.case))
         for wrong in made_wrong(one.right(contract.labels), contract, look):
             tally.add(wrong.kind, limits, look, wrong.masks, wrong.codes)
         for kind, other in turned(look.volume):
-            _add_answer(tally, kind, limits, Look.at(other), found_in(other, contract, model))
+            _add_answer(tally, kind, limits, MeasuredCt.at(other), found_in(other, contract, model))
     return tally
 
 
@@ -215,10 +217,10 @@ def other_parts(
         files = [SourceFile(name=p.name, data=p.read_bytes()) for p in sorted(folder.glob("*.dcm"))]
         volume = canonical(read_ct(files).volume)
         found = found_in(volume, contract, model)
-        _add_answer(tally, "another part of the body", limits, Look.at(volume), found)
+        _add_answer(tally, "another part of the body", limits, MeasuredCt.at(volume), found)
 
 
-def _add_answer(tally: Tally, kind: str, limits: Plausibility, look: Look, found: Masks) -> None:
+def _add_answer(tally: Tally, kind: str, limits: Plausibility, look: MeasuredCt, found: Masks) -> None:
     codes = tuple(code for code, mask in found.items() if mask.voxels())
     tally.add(kind, limits, look, found, codes)
     tally.add_series(kind, limits, look)

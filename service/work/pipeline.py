@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from imaging.ct.series import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
 from inference.contract import ModelContract
-from inference.judgement import Finding
+from inference.judgement import PlausibilityFinding
 from inference.segment import Segmentation, segment
 from service.config import Rule
 from service.errors import Refused
@@ -24,7 +24,7 @@ class ContouringResult:
     series: CtSeries
     segmentation: Segmentation
     contract: ModelContract
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[PlausibilityFinding, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 

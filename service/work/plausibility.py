@@ -8,7 +8,7 @@ from imaging.volumes.orientation import canonical, canonical_masks
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract
 from inference.contract.plausibility import Plausibility
-from inference.judgement import Finding, judge, region_finding
+from inference.judgement import PlausibilityFinding, judge, region_finding
 from inference.segment import Segmentation
 from service.config import Implausible, OtherRegion, Rule
 from service.errors import Refused
@@ -32,7 +32,7 @@ class Judged:
     """What may leave of a model's answer, and the findings."""
 
     segmentation: Segmentation
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[PlausibilityFinding, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
@@ -84,7 +84,7 @@ def judged(segmentation: Segmentation, body: Body | None, rule: Rule) -> Judged:
     )
 
 
-def _reasons(findings: Sequence[Finding]) -> dict[str, str]:
+def _reasons(findings: Sequence[PlausibilityFinding]) -> dict[str, str]:
     """Why each implausible structure is that, by its code."""
     by_code: dict[str, list[str]] = {}
     for finding in findings:
@@ -99,7 +99,10 @@ def _without(masks: Masks, codes: Collection[str]) -> Masks:
 
 
 def _notes(
-    body: Body, findings: Sequence[Finding], remarks: Mapping[str, str], of_the_model: Sequence[str]
+    body: Body,
+    findings: Sequence[PlausibilityFinding],
+    remarks: Mapping[str, str],
+    of_the_model: Sequence[str],
 ) -> Iterator[str]:
     """What the structure set, the report and the job's history say, the gravest first."""
     if body.doubt:
@@ -112,7 +115,7 @@ def _notes(
             yield f"{finding.structure}: {finding.words()}"
 
 
-def _is_news(finding: Finding) -> bool:
+def _is_news(finding: PlausibilityFinding) -> bool:
     """Whether the model's own notes, which tell of the first and last slice, have not said it."""
     sides = ("anterior", "posterior", "right", "left")
     return finding.check != "edge" or any(side in str(finding.measured) for side in sides)

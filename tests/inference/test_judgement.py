@@ -7,13 +7,13 @@ import pytest
 
 from imaging.anatomy import Region, RegionEstimate
 from inference.contract.plausibility import Plausibility
-from inference.judgement import Finding, judge, region_finding
+from inference.judgement import PlausibilityFinding, judge, region_finding
 from tests.inference.limits import limits_document, placement, structure_document
 
 LIMITS = Plausibility.model_validate(limits_document())
 
 
-def implausible(findings: tuple[Finding, ...]) -> set[str]:
+def implausible(findings: tuple[PlausibilityFinding, ...]) -> set[str]:
     return {finding.structure for finding in findings if finding.is_implausible}
 
 
