@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check soak lint format types contracts clean node triton dev
+.PHONY: demo peers test check soak lint format types contracts clean node triton dev
 .DELETE_ON_ERROR:
 
 # The node's own environment: no torch.
@@ -34,8 +34,20 @@ triton: $(TRITON_VENV)/.installed
 demo: node triton
 	$(BIN)/contour-node demo $(if $(CT),--ct $(CT))
 
+# Other makers' programs that tests talk to, from Debian's packages; without them those tests are skipped and said so.
+PEERS := crun ctn dcmtk default-jre-headless dicom3tools libpixelmed-java odil openssl orthanc orthanc-dicomweb \
+	plastimatch prometheus
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+peers:
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends $(PEERS)
+
+# One process a core, whole files each: tests of a file share their servers.
+JOBS ?= $(shell nproc)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
 test: dev triton
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: dev
 	$(BIN)/ruff format --check .
@@ -48,7 +60,7 @@ contracts: dev
 	$(BIN)/lint-imports
 
 check: lint types contracts dev triton
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # Hours of trials (docs/reliability.md); fewer with ROUNDS=, KILLS=, CUTS=, MINUTES=, another run with SEED=.
 ROUNDS ?= 300

@@ -35,9 +35,12 @@ class RefusalCode(StrEnum):
     NO_PIXELS = "no_pixels"
     TRUNCATED_PIXELS = "truncated_pixels"
     UNSUPPORTED_PIXELS = "unsupported_pixels"
+    NOT_HOUNSFIELD = "not_hounsfield"
     MISSING_ATTRIBUTE = "missing_attribute"
     BAD_ATTRIBUTE = "bad_attribute"
+    MIXED_PATIENTS = "mixed_patients"
     MIXED_SERIES = "mixed_series"
+    MIXED_ACQUISITIONS = "mixed_acquisitions"
     MIXED_FRAMES = "mixed_frames"
     MIXED_ORIENTATION = "mixed_orientation"
     MIXED_GEOMETRY = "mixed_geometry"
@@ -46,6 +49,7 @@ class RefusalCode(StrEnum):
     DUPLICATE_SLICES = "duplicate_slices"
     MISSING_SLICES = "missing_slices"
     IRREGULAR_SPACING = "irregular_spacing"
+    VARIABLE_SPACING = "variable_spacing"
     TOO_FEW_SLICES = "too_few_slices"
 
 

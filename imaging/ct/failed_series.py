@@ -6,12 +6,15 @@ from collections.abc import Iterable
 import numpy as np
 from pydicom import Dataset, dcmread
 
+from imaging.ct.raw_slice import named
 from imaging.ct.series import CtSeries, SliceReference, SourceFile
+from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Volume
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 _ONE_VOXEL = Volume(
     array_zyx=np.zeros((1, 1, 1), np.int16),
     grid=Grid(
@@ -27,7 +30,9 @@ def failed_series(files: Iterable[SourceFile]) -> CtSeries:
     """The images of the first one's study, series and frame of reference, in the order given; one is read at a time.
 
     Nobody may look at the volume: it is one voxel that stands for what could not be built. `frame_of_reference_uid` is
-    empty where the images have none. ImageRefused where no image can be read.
+    empty where the images have none. `header` says of patient and study what all images say: where they differ it is
+    empty. ImageRefused where no image can be read, and where the images are of two patients: what is made of them
+    would be filed under one.
     """
     header: Dataset | None = None
     slices: list[SliceReference] = []
@@ -35,6 +40,7 @@ def failed_series(files: Iterable[SourceFile]) -> CtSeries:
         found = _header(file)
         if header is None:
             header = found
+        _agree(header, found)
         if all(found.get(keyword) == header.get(keyword) for keyword in _UIDS[2:]):
             slices.append(_reference(found))
     if header is None:
@@ -48,6 +54,19 @@ def failed_series(files: Iterable[SourceFile]) -> CtSeries:
         frame_of_reference_uid=str(header.get("FrameOfReferenceUID", None) or ""),
         patient_position=str(header.get("PatientPosition", None) or ""),
     )
+
+
+def _agree(header: Dataset, other: Dataset) -> None:
+    """Empty what the header says and another image denies; ImageRefused where that is who the patient is."""
+    for keyword in _IDENTITY:
+        one, another = (str(image.get(keyword, None) or "").strip() for image in (header, other))
+        if one != another and (keyword == _IDENTITY[0] or (one and another)):
+            images = f"images {header.SOPInstanceUID} and {other.SOPInstanceUID}"
+            found = f"{named(keyword)} differs between {images}: two patients in one series"
+            raise ImageRefused(RefusalCode.MIXED_SERIES, f"{found}. Send the images of one patient alone.")
+    for keyword in {*ALWAYS, *WHERE_PRESENT} - {*_IDENTITY, "SpecificCharacterSet"}:
+        if keyword in header and header.get(keyword) != other.get(keyword):
+            header[keyword].value = None
 
 
 def _header(file: SourceFile) -> Dataset:

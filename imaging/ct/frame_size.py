@@ -1,4 +1,4 @@
-"""How large a compressed frame says it is, read before any decoder allocates memory for it."""
+"""What a compressed frame says of itself, read before any decoder allocates memory for it."""
 
 import struct
 from collections.abc import Iterator
@@ -18,16 +18,18 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without a length
 _MOST_TILES = 65535
 
 
-class FrameSize(NamedTuple):
-    """Rows, columns and samples a pixel."""
+class FrameHeader(NamedTuple):
+    """Rows, columns, samples a pixel, bits a sample, and whether these are signed (only JPEG 2000 can say so)."""
 
     rows: int
     columns: int
     samples: int
+    precision: int
+    signed: bool
 
 
-def frame_size(frame: bytes, transfer_syntax_uid: str) -> FrameSize | None:
-    """The size in a JPEG, JPEG-LS or JPEG 2000 frame's own header; None for RLE, which has none.
+def frame_header(frame: bytes, transfer_syntax_uid: str) -> FrameHeader | None:
+    """The header of a JPEG, JPEG-LS or JPEG 2000 frame; None for RLE, which has none.
 
     Raises ValueError where the frame has no such header, or one that contradicts itself.
     """
@@ -46,14 +48,14 @@ def fragments(stream: Stream, pixels: Element) -> bytes:
     return b"".join(found[1:])
 
 
-def _jpeg(frame: bytes) -> FrameSize:
+def _jpeg(frame: bytes) -> FrameHeader:
     sizes = set(_frame_headers(frame))
     if len(sizes) != 1:
         raise ValueError(f"it has {len(sizes)} frame headers instead of one")
     return sizes.pop()
 
 
-def _frame_headers(frame: bytes) -> Iterator[FrameSize]:
+def _frame_headers(frame: bytes) -> Iterator[FrameHeader]:
     """Each SOF segment; also those behind the first scan, which decoders differ about."""
     position = 2
     while position + 4 <= len(frame):
@@ -62,16 +64,16 @@ def _frame_headers(frame: bytes) -> Iterator[FrameSize]:
             continue
         marker = frame[position + 1]
         if marker in _SIZED and position + 10 <= len(frame):
-            _, _, rows, columns, samples = struct.unpack_from(">HBHHB", frame, position + 2)
-            yield FrameSize(rows, columns, samples)
+            _, precision, rows, columns, samples = struct.unpack_from(">HBHHB", frame, position + 2)
+            yield FrameHeader(rows, columns, samples, precision, signed=False)
         if marker == _START_OF_SCAN:
             return
         position += 2 if marker in _ALONE else 2 + int.from_bytes(frame[position + 2 : position + 4], "big")
 
 
-def _jpeg_2000(frame: bytes) -> FrameSize:
+def _jpeg_2000(frame: bytes) -> FrameHeader:
     start = 0 if frame.startswith(_J2K_START) else frame.find(_J2K_START)
-    if start < 0 or (start and frame.count(_J2K_START) > 1) or start + 4 + 38 > len(frame):
+    if start < 0 or (start and frame.count(_J2K_START) > 1) or start + 4 + 39 > len(frame):
         raise ValueError("it has no header of JPEG or JPEG 2000, or more than one")
     _, _, right, bottom, left, top, tile_x, tile_y, tiles_left, tiles_top, samples = _J2K_SIZES(
         frame, start + 4
@@ -81,4 +83,5 @@ def _jpeg_2000(frame: bytes) -> FrameSize:
     tiles = -(-(right - tiles_left) // tile_x) * -(-(bottom - tiles_top) // tile_y)
     if tiles > _MOST_TILES:
         raise ValueError(f"it has {tiles} tiles; JPEG 2000 allows {_MOST_TILES}")
-    return FrameSize(bottom - top, right - left, samples)
+    depth = frame[start + 4 + 38]  # Ssiz of the first component: sign and bits less one (T.800 A.5.1)
+    return FrameHeader(bottom - top, right - left, samples, (depth & 0x7F) + 1, signed=bool(depth & 0x80))

@@ -1,7 +1,9 @@
 """What one CT slice says about itself: the few attributes that place it in a series and in the patient."""
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pydicom.uid import (
     UID,
@@ -36,6 +38,12 @@ class SliceHeader:
     patient_position: str
     gantry_tilt_deg: float | None
     instance_number: int | None = None
+    stated: Mapping[str, bytes] = field(default_factory=dict)
+    """What else the image says of its patient, study and acquisition, by keyword, undecoded."""
+
+    def text(self, keyword: str) -> str:
+        """A stated value without padding, or "" where it is absent or empty."""
+        return self.stated.get(keyword, b"").decode("ascii", "replace").strip(" \0")
 
 
 def parse_header(data: bytes, name: str = "") -> SliceHeader:
@@ -67,7 +75,7 @@ def check_kind(raw: RawSlice) -> None:
     if "LOCALIZER" in (value.strip() for value in raw.text("ImageType").split("\\")):
         found = f"{raw.called} is a localizer by {named('ImageType')}"
         raise ImageRefused(RefusalCode.LOCALIZER, f"{found}. Send the series without its scout images.")
-    if raw.text("NumberOfFrames") not in ("", "1"):
+    if _whole(raw.text("NumberOfFrames")) not in (None, 1):
         raise raw.refusal(RefusalCode.ENHANCED, "NumberOfFrames", f"is {raw.text('NumberOfFrames')}, not 1")
 
 
@@ -83,7 +91,6 @@ def header_of(raw: RawSlice) -> SliceHeader:
     if not rows or not columns or max(rows, columns) > MOST_PIXELS_A_SIDE:
         found = f"x Columns is {rows} x {columns}; 1 to {MOST_PIXELS_A_SIDE} are read"
         raise raw.refusal(RefusalCode.BAD_ATTRIBUTE, "Rows", found)
-    tilt = raw.numbers("GantryDetectorTilt", 1)[0] if raw.text("GantryDetectorTilt") else None
     return SliceHeader(
         name=raw.name,
         sop_class_uid=raw.text("SOPClassUID"),
@@ -98,11 +105,21 @@ def header_of(raw: RawSlice) -> SliceHeader:
         rows=rows,
         columns=columns,
         patient_position=raw.text("PatientPosition"),
-        gantry_tilt_deg=tilt,
+        gantry_tilt_deg=_number(raw.text("GantryDetectorTilt")),
         instance_number=_whole(raw.text("InstanceNumber")),
+        stated=raw.values,
     )
 
 
 def _whole(text: str) -> int | None:
     """The number that a text is, or None: nothing that is contoured depends on it."""
     return int(text) if re.fullmatch(r"[+-]?[0-9]{1,12}", text) else None
+
+
+def _number(text: str) -> float | None:
+    """The finite number that a text is, or None: `N/A` in an optional attribute says nothing."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -7,8 +7,34 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_description, tag_for_keyword
 
 from imaging.dicom.elements import UNDEFINED, Element, MalformedStream, Stream, elements, open_stream
+from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT
 from imaging.errors import ImageRefused, RefusalCode
 
+ACQUISITION = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase",
+    "NominalPercentageOfRespiratoryPhase",
+    "TriggerTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "IrradiationEventUID",
+    "ConvolutionKernel",
+    "FilterType",
+    "ReconstructionAlgorithm",
+    "KVP",
+    "SliceThickness",
+    "ReconstructionDiameter",
+    "ContrastBolusAgent",
+    "SeriesNumber",
+    "SeriesDescription",
+    "ProtocolName",
+    "ImageComments",
+    "DerivationDescription",
+)
+"""What tells one acquisition, phase or reconstruction from another; none of it is needed to place a slice."""
 _KEYWORDS = (
     "ImageType",
     "ConversionType",
@@ -39,7 +65,12 @@ _KEYWORDS = (
     "PixelPaddingRangeLimit",
     "RescaleIntercept",
     "RescaleSlope",
+    "RescaleType",
     "PixelData",
+    *ALWAYS,
+    *WHERE_PRESENT,
+    "PositionReferenceIndicator",
+    *ACQUISITION,
 )
 _KEYWORD_BY_TAG = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
 _PIXEL_DATA = 0x7FE00010

@@ -1,7 +1,7 @@
 """CT slices, as files in any order, to one HU volume in patient coordinates; or a refusal that says why."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,13 @@ from pydicom import Dataset, dcmread
 
 from imaging.ct.gaps import numbering_doubt
 from imaging.ct.headers import SliceHeader, check_kind, header_of, parse_header
+from imaging.ct.identity import check_one_patient
 from imaging.ct.localizers import is_localizer, set_aside
+from imaging.ct.padding import padding_notes
 from imaging.ct.pixels import read_hu, require_pixels
 from imaging.ct.raw_slice import RawSlice, read_raw
 from imaging.ct.stack import Stack, check_stack
+from imaging.ct.units import UNSPECIFIED, check_units
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
 from imaging.volumes.volume import Volume
 
@@ -47,11 +50,12 @@ class SliceReference:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesCheck:
-    """A series that can be placed in the patient: its slices, what is set aside, and a doubt that the numbering casts."""
+    """A series that can be placed in the patient: its slices, what is set aside, a doubt that the numbering casts, and notes."""
 
     slice_count: int
     set_aside: tuple[str, ...]
     doubt: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,23 +76,25 @@ class CtSeries:
     set_aside: tuple[
         str, ...
     ] = ()  # SOP Instance UIDs of localizers that are in the series but not in the volume
+    notes: tuple[str, ...] = ()  # what its headers and pixels leave to be known, for the job's history
 
 
-def read_ct(files: Sequence[SourceFile]) -> CtSeries:
+def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> CtSeries:
     """The volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
 
     HU as int16 (z, y, x): each slice with its own rescale, pixel padding as -1000 HU. Slices are sorted along the
-    normal of the images; `imaging.ct.stack` says how exactly they must lie.
+    normal of the images; `imaging.ct.stack` says how exactly they must lie. `rescale_types` are those taken for HU.
     """
     everything = [read_raw(file.data, file.name) for file in files]
     kept = [index for index, raw in enumerate(everything) if not is_localizer(raw)]
     raws = [everything[index] for index in kept]
     headers = [_image_header(raw) for raw in raws]
+    units = [check_units(raw, rescale_types) for raw in raws]
     localizers = set_aside([raw for raw in everything if is_localizer(raw)], headers)
+    alike = check_one_patient(headers)
     stack = check_stack(headers)
     array = np.empty(stack.grid.shape_zyx, np.int16)
-    for index, source in enumerate(stack.order):
-        read_hu(raws[source], array[index])
+    padded = [read_hu(raws[source], array[index]) for index, source in enumerate(stack.order)]
     first = headers[stack.order[0]]
     return CtSeries(
         volume=Volume(array_zyx=array, grid=stack.grid),
@@ -99,26 +105,35 @@ def read_ct(files: Sequence[SourceFile]) -> CtSeries:
         frame_of_reference_uid=first.frame_of_reference_uid,
         patient_position=first.patient_position,
         set_aside=localizers,
+        notes=_notes(units, alike, stack.notes, padding_notes(padded)),
     )
 
 
-def check_series(files: Iterable[SourceFile]) -> SeriesCheck:
+def check_series(files: Iterable[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> SeriesCheck:
     """Whether files make one axial CT series, without decoding a pixel; ImageRefused says why not.
 
     The files may end before their pixels, and are let go one by one.
     """
     headers: list[SliceHeader] = []
     localizers: list[RawSlice] = []
+    units: list[str] = []
     for file in files:
         raw = read_raw(file.data, file.name)
         if is_localizer(raw):
             localizers.append(raw)
         else:
             check_kind(raw)
+            units.append(check_units(raw, rescale_types))
             headers.append(header_of(raw))
     aside = set_aside(localizers, headers)
-    check_stack(headers)
-    return SeriesCheck(slice_count=len(headers), set_aside=aside, doubt=numbering_doubt(headers))
+    alike = check_one_patient(headers)
+    stack = check_stack(headers)
+    return SeriesCheck(
+        slice_count=len(headers),
+        set_aside=aside,
+        doubt=numbering_doubt(headers),
+        notes=_notes(units, alike, stack.notes),
+    )
 
 
 def same_pixels(one: bytes, other: bytes) -> bool:
@@ -131,6 +146,11 @@ def _stored_pixels(raw: RawSlice) -> bytes:
     if raw.pixels is None:
         return b""
     return bytes(raw.stream.data[raw.pixels.start :])
+
+
+def _notes(*found: Iterable[str]) -> tuple[str, ...]:
+    """Every note once."""
+    return tuple(dict.fromkeys(note for notes in found for note in notes if note))
 
 
 def _image_header(raw: RawSlice) -> SliceHeader:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from imaging.character_sets import is_encodable
 from imaging.contours.areas import areas
 from imaging.contours.boundary import ProbabilityField
 from imaging.contours.exact import PlanarContour
+from imaging.dicom.character_sets import is_encodable
 from imaging.errors import StructureSetNotWritable
 from imaging.export.contours import Shortened, cleaned, polygons
 from imaging.export.names import assigned_names, plain, tidy

@@ -13,8 +13,8 @@ from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from imaging.character_sets import codecs_for_writing
 from imaging.ct.series import SliceReference
+from imaging.dicom.character_sets import codecs_for_writing
 from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
 from imaging.dicom.uids import derived_uid
 from imaging.outputs.request import OutputsRequest

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from imaging.character_sets import character_set_of, is_encodable
 from imaging.ct.series import CtSeries
+from imaging.dicom.character_sets import character_set_of, is_encodable
 from imaging.dicom.uids import derived_uid
 from imaging.rtstruct.request import Producer
 from imaging.structures import Structure

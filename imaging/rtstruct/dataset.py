@@ -11,9 +11,9 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import RTStructureSetStorage
 
-from imaging.character_sets import character_set_of, is_encodable
 from imaging.contours.areas import area_vectors
 from imaging.contours.exact import PlanarContour
+from imaging.dicom.character_sets import character_set_of, is_encodable
 from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT, Elements, copied, wall_clock
 from imaging.errors import StructureSetNotWritable
 from imaging.rtstruct.request import RoiContours, StructureSetRequest, described, numbered

@@ -7,8 +7,8 @@ from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
-from imaging.character_sets import codecs_for_writing
 from imaging.contours.structure_set import GeometricType, ReadContour, Roi, StructureSet
+from imaging.dicom.character_sets import codecs_for_writing
 from imaging.dicom.patient_study import Elements
 from imaging.dicom.uids import derived_uid
 from imaging.rtstruct.contour_encoding import ContourEncoder, explicit_element, implicit_element

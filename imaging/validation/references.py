@@ -1,7 +1,7 @@
 """Whether a structure set refers to the very images that were received, and to itself without contradiction."""
 
-from imaging.character_sets import codecs_of, terms_of
 from imaging.ct.series import CtSeries
+from imaging.dicom.character_sets import codecs_of, terms_of
 from imaging.dicom.patient_study import stated
 from imaging.export.profiles import ExportProfile
 from imaging.validation.findings import FindingLog, FindingText, Path, Severity

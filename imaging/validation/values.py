@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VM
 
-from imaging.character_sets import codecs_of, terms_of
+from imaging.dicom.character_sets import codecs_of, terms_of
 from imaging.validation.findings import FindingLog, FindingText, Path, Severity
 from imaging.validation.tree import Level, RawElement
 

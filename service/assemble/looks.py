@@ -8,10 +8,10 @@ from io import BytesIO
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from imaging.ct.image_kinds import ImageKind, kind_of
 from imaging.ct.raw_slice import RawSlice, named, read_raw
 from imaging.ct.series import SourceFile
 from imaging.errors import ImageRefused
-from imaging.image_kinds import ImageKind, kind_of
 from service.config import Rule, SeriesFacts, Settings
 from service.store import OpenJob
 

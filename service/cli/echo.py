@@ -7,7 +7,7 @@ from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
 from service.scu.client import Scu
 from service.scu.outcome import Sent
-from service.send.delivery_policy import terms_of
+from service.send.delivery_policy import DeliveryPolicy
 from service.send.stow import probe
 
 
@@ -15,7 +15,7 @@ def echo(arguments: argparse.Namespace) -> int:
     """C-ECHO a destination, or ask its DICOMweb for a study; exit code 1 and the reason where it does not answer."""
     settings: Settings = arguments.settings_tree
     destination = settings.destination(arguments.destination)
-    timeout_s = terms_of(destination, settings.send).timeout_s
+    timeout_s = DeliveryPolicy.of(destination, settings.send).timeout_s
     if isinstance(destination, WebDestination):
         outcome = probe(destination, timeout_s=timeout_s)
     elif isinstance(destination, Peer):

@@ -35,29 +35,45 @@ class DimseRequest:
 
 
 def decode(data: bytes) -> DimseRequest:
-    """Returns the request that a whole command set holds.
+    """Returns the request that a whole command set holds; elements of other groups are ignored.
+
+    A C-CANCEL has no Message ID of its own (PS3.7 Table 9.3-4) and is never answered: its ``message_id`` is 0.
 
     Raises:
         MalformedCommand: cut short, or an element of the wrong size or missing.
     """
-    elements: dict[int, bytes] = {}
-    position = 0
-    while position < len(data):
-        if position + 8 > len(data):
-            raise MalformedCommand("command set ends inside an element's header")
-        group, element, length = _HEADER.unpack_from(data, position)
-        begin, position = position + 8, position + 8 + length
-        if group != 0 or position > len(data):
-            raise MalformedCommand(f"element ({group:04X},{element:04X}) does not fit its command set")
-        elements[element] = data[begin:position]
+    elements = _elements(data)
+    field = _number(elements, 0x0100)
+    if field == CommandField.C_CANCEL_RQ:
+        return DimseRequest(
+            field=field, message_id=0, sop_class_uid="", sop_instance_uid="", has_data_set=False
+        )
     return DimseRequest(
-        field=_number(elements, 0x0100),
+        field=field,
         message_id=_number(elements, 0x0110),
         sop_class_uid=_uid(elements, 0x0002),
         sop_instance_uid=_uid(elements, 0x1000),
         has_data_set=_number(elements, 0x0800) != _NO_DATA_SET,
         event_type_id=_number(elements, 0x1002) if 0x1002 in elements else None,
     )
+
+
+def _elements(data: bytes) -> dict[int, bytes]:
+    """The values of group 0000; zeros behind the last element are padding."""
+    elements: dict[int, bytes] = {}
+    position = 0
+    while position < len(data):
+        if position + 8 > len(data):
+            if any(data[position:]):
+                raise MalformedCommand("command set ends inside an element's header")
+            break
+        group, element, length = _HEADER.unpack_from(data, position)
+        begin, position = position + 8, position + 8 + length
+        if position > len(data):
+            raise MalformedCommand(f"element ({group:04X},{element:04X}) does not fit its command set")
+        if group == 0:
+            elements.setdefault(element, data[begin:position])
+    return elements
 
 
 def encode_response(request: DimseRequest, status: int, *, comment: str = "") -> bytes:
@@ -80,9 +96,9 @@ def encode_response(request: DimseRequest, status: int, *, comment: str = "") ->
 
 def _number(elements: dict[int, bytes], element: int) -> int:
     value = elements.get(element, b"")
-    if len(value) != 2:
+    if len(value) < 2:
         raise MalformedCommand(f"(0000,{element:04X}) is missing or not a US of two bytes")
-    return int.from_bytes(value, "little")
+    return int.from_bytes(value[:2], "little")  # some write four
 
 
 def _uid(elements: dict[int, bytes], element: int) -> str:

@@ -62,9 +62,8 @@ class Admission:
             return Rejection.APPLICATION_CONTEXT_NOT_SUPPORTED
         if applicant.called_aet not in self.called_aets:
             return Rejection.CALLED_AE_TITLE_NOT_RECOGNIZED
-        if self.senders and not any(_is(sender, applicant, caller) for sender in self.senders):
-            return Rejection.CALLING_AE_TITLE_NOT_RECOGNIZED
-        return None
+        is_known = not self.senders or any(_is(sender, applicant, caller) for sender in self.senders)
+        return None if is_known and applicant.calling_aet else Rejection.CALLING_AE_TITLE_NOT_RECOGNIZED
 
 
 def _is(sender: Sender, applicant: AssociationRequest, caller: PeerIdentity) -> bool:

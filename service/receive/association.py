@@ -25,6 +25,7 @@ from service.dimse.statuses import Status
 from service.dimse.wire import ConnectionLost, SocketReader
 from service.receive import negotiation
 from service.receive.admission import AssociationRequest, PeerIdentity, Rejection
+from service.receive.association_request import MalformedRequest, applicant_of
 from service.receive.association_summary import AssociationSummary
 from service.receive.context import Connection, ReceiverContext
 from service.receive.negotiation import AcceptedContext, NegotiationResult
@@ -81,7 +82,7 @@ class Association:
         """Answers the peer until it releases, leaves, breaks the protocol or the node stops; closes the connection."""
         try:
             self._serve(self._secured())
-        except negotiation.MalformedRequest as error:
+        except MalformedRequest as error:
             self._break_off(ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)))
         except TlsHandshakeFailed as error:
             self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
@@ -138,7 +139,7 @@ class Association:
     def _serve(self, caller: PeerIdentity) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
-        applicant = negotiation.applicant_of(request)
+        applicant = applicant_of(request)
         rejection = self._rejection(applicant, caller)
         if rejection is not None:
             self._terms.refusals.tell(

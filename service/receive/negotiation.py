@@ -1,44 +1,28 @@
-"""The association's handshake: pynetdicom's PDUs and its presentation context negotiation, without its threads."""
+"""The association's handshake: which of the proposed contexts are accepted, and the answers as bytes (PS3.8 9.3.3, 9.3.4).
+
+PDUs are written here and not by pynetdicom, which raises on requests that DCMTK serves (docs/decisions/0005).
+"""
 
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    SCP_SCU_RoleSelectionNegotiation,
-)
-from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+from enum import IntEnum
 
 from service.dimse.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from service.dimse.sop_classes import STORAGE_COMMITMENT
-from service.receive.admission import AssociationRequest, Rejection
+from service.receive.admission import APPLICATION_CONTEXT, Rejection
+from service.receive.association_request import Proposal, Proposals, decode
 
+IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
-_MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: their numbers are odd and at most 255
-_APPLICATION_CONTEXT, _PRESENTATION_CONTEXT = 0x10, 0x20
-_FIRST_ITEM = 74  # PS3.8 Table 9-11: behind the header, the versions, both titles and what is reserved
 
-# What pynetdicom's decoders raise on bytes that are no A-ASSOCIATE-RQ (tried with mutated requests).
-_NOT_A_REQUEST = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+class Result(IntEnum):
+    """What becomes of a proposed context (PS3.8 Table 9-18)."""
 
-
-class MalformedRequest(Exception):
-    """The bytes are no A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+    ACCEPTANCE = 0
+    ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
+    TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,41 +41,6 @@ class NegotiationResult:
     contexts: Mapping[int, AcceptedContext]
 
 
-def applicant_of(pdu: bytes) -> AssociationRequest:
-    """Returns who asks for whom in an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11); the rest of it is not looked at.
-
-    It comes from anybody, so it costs next to nothing.
-
-    Raises:
-        MalformedRequest: it is too short, or a title is no text.
-    """
-    if len(pdu) < _FIRST_ITEM:
-        raise MalformedRequest(f"an A-ASSOCIATE-RQ of {len(pdu)} bytes")
-    (protocol_version,) = struct.unpack_from(">H", pdu, 6)
-    contexts = (value for kind, value in _items(pdu) if kind == _APPLICATION_CONTEXT)
-    return AssociationRequest(
-        calling_aet=_title(pdu[26:42]),
-        called_aet=_title(pdu[10:26]),
-        application_context=next(contexts, b"").rstrip(b"\0 ").decode("ascii", "backslashreplace"),
-        protocol_version=protocol_version,
-    )
-
-
-def _title(value: bytes) -> str:
-    text = value.decode("ascii", "backslashreplace").strip()
-    if len(text) > len(value) or not text.isprintable():
-        raise MalformedRequest("an application entity title is no text")
-    return text
-
-
-def _items(pdu: bytes) -> Iterator[tuple[int, bytes]]:
-    position = _FIRST_ITEM
-    while position + 4 <= len(pdu):
-        kind, _, length = struct.unpack_from(">BBH", pdu, position)
-        yield kind, pdu[position + 4 : position + 4 + length]
-        position += 4 + length
-
-
 def negotiate(
     pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int
 ) -> NegotiationResult:
@@ -106,84 +55,61 @@ def negotiate(
         maximum_pdu_bytes: the longest P-DATA-TF PDU that the node takes; 0 for any.
 
     Raises:
-        MalformedRequest: it is no request, or a proposal names no abstract or transfer syntax.
+        MalformedRequest: it is no request.
     """
-    # They are counted before anything is decoded, for decoding thousands takes seconds.
-    if sum(kind == _PRESENTATION_CONTEXT for kind, _ in _items(pdu)) > _MOST_CONTEXTS:
-        raise MalformedRequest(f"more than {_MOST_CONTEXTS} presentation contexts")
-    request = A_ASSOCIATE_RQ()
-    try:
-        request.decode(pdu)
-        asked = request.to_primitive()
-        results = _results(asked, supported)
-        accept = _accept_pdu(asked, results, maximum_pdu_bytes)
-    except _NOT_A_REQUEST as error:
-        raise MalformedRequest(f"not an A-ASSOCIATE-RQ: {type(error).__name__}") from error
-    return NegotiationResult(
-        accept=accept,
-        contexts={
-            result.context_id: AcceptedContext(
-                sop_class_uid=str(result.abstract_syntax), transfer_syntax_uid=str(result.transfer_syntax[0])
-            )
-            for result in results
-            if result.result == 0 and result.context_id is not None
-        },
+    request = decode(pdu)
+    results = {proposal.number: _result(proposal, supported) for proposal in request.contexts}
+    contexts = {
+        proposal.number: AcceptedContext(
+            sop_class_uid=proposal.abstract_syntax, transfer_syntax_uid=results[proposal.number][1]
+        )
+        for proposal in request.contexts
+        if results[proposal.number][0] is Result.ACCEPTANCE
+    }
+    return NegotiationResult(accept=_accept_pdu(request, results, maximum_pdu_bytes), contexts=contexts)
+
+
+def _result(proposal: Proposal, supported: Mapping[str, frozenset[str]]) -> tuple[Result, str]:
+    """The result and the transfer syntax, which says nothing where the result is no acceptance."""
+    known = supported.get(proposal.abstract_syntax)
+    if known is None:
+        return Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN
+    both = [uid for uid in proposal.transfer_syntaxes if uid in known]
+    if not both:
+        return Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN
+    return Result.ACCEPTANCE, min(both, key=EXPLICIT_BIG_ENDIAN.__eq__)
+
+
+def _accept_pdu(
+    request: Proposals, results: Mapping[int, tuple[Result, str]], maximum_pdu_bytes: int
+) -> bytes:
+    contexts = (
+        _item(0x21, bytes((number, 0, result, 0)) + _item(0x40, syntax.encode("ascii")))
+        for number, (result, syntax) in results.items()
     )
+    user_information = (
+        _item(0x51, struct.pack(">L", maximum_pdu_bytes)),
+        _item(0x52, IMPLEMENTATION_UID.encode("ascii")),
+        *_roles(request),
+        _item(0x55, IMPLEMENTATION_VERSION.encode("ascii")),
+    )
+    body = struct.pack(">HH", 1, 0) + request.echoed + _item(0x10, APPLICATION_CONTEXT.encode("ascii"))
+    body += b"".join(contexts) + _item(0x50, b"".join(user_information))
+    return struct.pack(">BBL", 2, 0, len(body)) + body
 
 
-def _results(asked: A_ASSOCIATE, supported: Mapping[str, frozenset[str]]) -> list[PresentationContext]:
-    results: list[PresentationContext] = []
-    for proposed in asked.presentation_context_definition_list:
-        known = supported.get(str(proposed.abstract_syntax))
-        answers, _ = negotiate_as_acceptor([proposed], [] if known is None else [_ours(proposed, known)])
-        results += answers
-    return results
+def _roles(request: Proposals) -> Iterator[bytes]:
+    """The answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
+    for role in request.roles:
+        if role.sop_class_uid == STORAGE_COMMITMENT:
+            uid = role.sop_class_uid.encode("ascii")
+            yield _item(0x54, struct.pack(">H", len(uid)) + uid + bytes((0, role.is_scp)))
 
 
-def _ours(proposed: PresentationContext, known: frozenset[str]) -> PresentationContext:
-    ours = PresentationContext()
-    ours.abstract_syntax = proposed.abstract_syntax
-    in_order = sorted(proposed.transfer_syntax, key=EXPLICIT_BIG_ENDIAN.__eq__)
-    ours.transfer_syntax = [uid for uid in in_order if uid in known]
-    return ours
-
-
-def _accept_pdu(asked: A_ASSOCIATE, results: list[PresentationContext], maximum_pdu_bytes: int) -> bytes:
-    maximum = MaximumLengthNotification()
-    maximum.maximum_length_received = maximum_pdu_bytes
-    implementation = ImplementationClassUIDNotification()
-    implementation.implementation_class_uid = IMPLEMENTATION_UID
-    version = ImplementationVersionNameNotification()
-    version.implementation_version_name = IMPLEMENTATION_VERSION
-    primitive = A_ASSOCIATE()
-    primitive.application_context_name = asked.application_context_name
-    primitive.calling_ae_title = asked.calling_ae_title
-    primitive.called_ae_title = asked.called_ae_title
-    primitive.result = 0
-    primitive.result_source = 1
-    primitive.presentation_context_definition_results_list = results
-    primitive.user_information = [maximum, implementation, version, *_roles(asked)]
-    pdu = A_ASSOCIATE_AC()
-    pdu.from_primitive(primitive)
-    return pdu.encode()
-
-
-def _roles(asked: A_ASSOCIATE) -> list[SCP_SCU_RoleSelectionNegotiation]:
-    """Returns the answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
-    answers = []
-    for item in asked.user_information:
-        if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid == STORAGE_COMMITMENT:
-            answer = SCP_SCU_RoleSelectionNegotiation()
-            answer.sop_class_uid = item.sop_class_uid
-            answer.scu_role, answer.scp_role = False, bool(item.scp_role)
-            answers.append(answer)
-    return answers
+def _item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BBH", kind, 0, len(value)) + value
 
 
 def encode_reject(rejection: Rejection) -> bytes:
     """Returns the A-ASSOCIATE-RJ PDU."""
-    primitive = A_ASSOCIATE()
-    primitive.result, primitive.result_source, primitive.diagnostic = rejection.value
-    pdu = A_ASSOCIATE_RJ()
-    pdu.from_primitive(primitive)
-    return pdu.encode()
+    return struct.pack(">BBLBBBB", 3, 0, 4, 0, *rejection.value)

@@ -1,8 +1,15 @@
-"""How often and how long one destination is tried: its own settings, or what holds for all."""
+"""What follows each attempt at one destination: how often it is tried, after which delays, and when it has failed."""
 
+import random
 from dataclasses import dataclass
+from typing import Self
 
 from service.config import Confirm, Destination, SendSettings
+from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
+from service.send.confirmation import Committed, Confirmation, NotStored, Unconfirmed
+from service.store import ClaimedDelivery, Outbox
+
+_MOST_DOUBLINGS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +24,68 @@ class DeliveryPolicy:
     confirm_s: float
     confirm_attempts: int
 
+    @classmethod
+    def of(cls, destination: Destination | None, settings: SendSettings) -> Self:
+        """Return the policy of a destination; of one that left the settings, that of all destinations."""
+        known = Destination() if destination is None else destination
+        return cls(
+            timeout_s=_first(known.timeout_s, settings.timeout_s),
+            max_attempts=int(_first(known.max_attempts, settings.max_attempts)),
+            backoff_s=_first(known.backoff_s, settings.backoff_s),
+            backoff_max_s=_first(known.backoff_max_s, settings.backoff_max_s),
+            confirm=known.confirm,
+            confirm_s=known.confirm_s,
+            confirm_attempts=known.confirm_attempts,
+        )
 
-def terms_of(destination: Destination | None, settings: SendSettings) -> DeliveryPolicy:
-    """Returns the terms of a destination; of one that is not in the settings any more, those of all."""
-    known = Destination() if destination is None else destination
-    return DeliveryPolicy(
-        timeout_s=_first(known.timeout_s, settings.timeout_s),
-        max_attempts=int(_first(known.max_attempts, settings.max_attempts)),
-        backoff_s=_first(known.backoff_s, settings.backoff_s),
-        backoff_max_s=_first(known.backoff_max_s, settings.backoff_max_s),
-        confirm=known.confirm,
-        confirm_s=known.confirm_s,
-        confirm_attempts=known.confirm_attempts,
-    )
+    def delay_s(self, attempt: int, chance: random.Random) -> float:
+        """Return the delay after the failed ``attempt`` (1 for the first).
+
+        The delay doubles up to ``backoff_max_s``; up to a quarter of it is taken off at random, so that many
+        deliveries do not come back in one moment.
+        """
+        doubled = self.backoff_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
+        return min(doubled, self.backoff_max_s) * chance.uniform(0.75, 1.0)
+
+    def record(
+        self, outbox: Outbox, claim: ClaimedDelivery, result: Outcome | Confirmation, chance: random.Random
+    ) -> bool:
+        """Write what an attempt came to and what follows; False where the delivery is no longer this sender's."""
+        match result:
+            case Sent(note=note):
+                awaits_confirmation = self.confirm is not Confirm.NONE
+                return outbox.sent(claim, note=note, is_confirmed_later=awaits_confirmation)
+            case Committed(how=how):
+                return outbox.confirmed(claim, how=how)
+            case PermanentRefusal(reason=reason):
+                return outbox.rejected(claim, reason=reason)
+            case Unconfirmed(reason=reason):
+                return outbox.unconfirmed(
+                    claim, reason=reason, max_asks=self.confirm_attempts, delay_s=self.confirm_s
+                )
+            case NotStored() | TransientFailure():
+                return self._retry(outbox, claim, result, chance)
+
+    def _retry(
+        self,
+        outbox: Outbox,
+        claim: ClaimedDelivery,
+        failure: NotStored | TransientFailure,
+        chance: random.Random,
+    ) -> bool:
+        delay_s, limit = self.delay_s(claim.attempt, chance), self.max_attempts
+        if isinstance(failure, NotStored):
+            return outbox.retry_later(claim, reason=failure.reason, max_attempts=limit, delay_s=delay_s)
+        delay_s = max(delay_s, failure.retry_after_s or 0.0)
+        if claim.is_sent:
+            return outbox.not_asked(claim, reason=failure.reason, max_attempts=limit, delay_s=delay_s)
+        return outbox.retry_later(
+            claim,
+            reason=failure.reason,
+            max_attempts=limit,
+            delay_s=delay_s,
+            unreachable=failure.is_unreachable,
+        )
 
 
 def _first(own: float | None, of_all: float) -> float:

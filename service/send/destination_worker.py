@@ -6,26 +6,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.config import Confirm, Destination, SendSettings
-from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
-from service.send.backoff import Backoff
-from service.send.confirmation import Committed, Confirmation, NotStored, Unconfirmed
-from service.send.delivery_policy import DeliveryPolicy, terms_of
-from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox
+from service.config import Destination, SendSettings
+from service.scu.outcome import Outcome, PermanentRefusal, Sent
+from service.send.confirmation import Committed, Confirmation
+from service.send.delivery_policy import DeliveryPolicy
+from service.send.transport import Transport, attempt
+from service.store import ClaimedDelivery, DatabaseUnavailable, FileStore, Outbox
 
 log = logging.getLogger(__name__)
-
-Store = Callable[[ClaimedDelivery, Destination], Outcome]
-Ask = Callable[[ClaimedDelivery, Destination], Confirmation]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
-    """What every lane works with."""
+    """What all destination workers share."""
 
     outbox: Outbox
-    store: Store
-    ask: Ask
+    files: FileStore
+    transport_of: Callable[[Destination], Transport]
     destination_of: Callable[[str], Destination | None]
     settings: SendSettings
     chance: random.Random
@@ -35,9 +32,9 @@ class WorkerContext:
 class DestinationWorker:
     """Deliveries to one destination."""
 
-    def __init__(self, destination: str, desk: WorkerContext) -> None:
+    def __init__(self, destination: str, context: WorkerContext) -> None:
         self._destination = destination
-        self._desk = desk
+        self._context = context
         self._lock = threading.Condition()
         self._waiting: list[ClaimedDelivery] = []
         self._current: ClaimedDelivery | None = None
@@ -45,33 +42,33 @@ class DestinationWorker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its thread still works."""
+        """Whether its thread is running."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begins to send; once per lane."""
+        """Start sending; once a worker."""
         self._thread.start()
 
     def add(self, claim: ClaimedDelivery) -> None:
-        """Queues a delivery behind those of more urgent jobs, and behind older ones."""
+        """Queue a delivery behind those of more urgent jobs, and behind older ones."""
         with self._lock:
             self._waiting.append(claim)
             self._waiting.sort(key=lambda one: (-one.priority, one.created_at, one.id))
             self._lock.notify()
 
     def held(self) -> list[ClaimedDelivery]:
-        """Returns the deliveries whose lease must be kept: the one under way and those that wait."""
+        """Return the deliveries whose lease must be kept: the one under way and those that wait."""
         with self._lock:
             return [*([self._current] if self._current is not None else []), *self._waiting]
 
     def drop(self, claim: ClaimedDelivery) -> None:
-        """Forgets a waiting delivery that belongs to somebody else now."""
+        """Drop a waiting delivery that another sender holds now."""
         with self._lock:
             if claim in self._waiting:
                 self._waiting.remove(claim)
 
     def join(self) -> None:
-        """Waits until the delivery under way is recorded and the waiting ones are given back, once stop is set."""
+        """Wait, once stop is set, until the delivery under way is recorded and the waiting ones are given back."""
         with self._lock:
             self._lock.notify()
         self._thread.join()
@@ -87,85 +84,51 @@ class DestinationWorker:
     def _next(self) -> ClaimedDelivery | None:
         with self._lock:
             self._current = None
-            while not self._waiting and not self._desk.stop.is_set():
+            while not self._waiting and not self._context.stop.is_set():
                 self._lock.wait()
-            self._current = None if self._desk.stop.is_set() else self._waiting.pop(0)
+            self._current = None if self._context.stop.is_set() else self._waiting.pop(0)
             return self._current
 
     def _deliver(self, claim: ClaimedDelivery) -> None:
-        """Sends one delivery and writes what came of it, if it is still ours when its turn comes."""
-        desk = self._desk
+        """Send one delivery and record the result, if this sender still holds its lease when its turn comes."""
+        context = self._context
         about = {"job_id": claim.job_id, "attempt": claim.attempt}
-        if not self._write(lambda: desk.outbox.begin(claim, lease_s=desk.settings.lease_s)):
-            log.info("delivery dropped: not ours any more", extra=self._about(**about))
+        if not self._write(lambda: context.outbox.begin(claim, lease_s=context.settings.lease_s)):
+            log.info("delivery dropped: the lease is lost", extra=self._about(**about))
             return
-        outcome = self._attempt(claim)
-        about_it = self._about(**about, reason=_reason(outcome))
-        log.info("delivery: %s", type(outcome).__name__, extra=about_it)
-        if not self._write(lambda: self._record(claim, outcome)):
+        result = self._attempt(claim)
+        about_it = self._about(**about, reason=_reason(result))
+        log.info("delivery: %s", type(result).__name__, extra=about_it)
+        if not self._write(lambda: self._record(claim, result)):
             log.warning("the result of a delivery was not written", extra=self._about(**about))
 
     def _attempt(self, claim: ClaimedDelivery) -> Outcome | Confirmation:
-        destination = self._desk.destination_of(self._destination)
+        destination = self._context.destination_of(self._destination)
         if destination is None:
             return PermanentRefusal(
                 reason=f"no destination or peer named {self._destination} stands in the settings"
             )
-        return self._desk.ask(claim, destination) if claim.is_sent else self._desk.store(claim, destination)
+        return attempt(claim, destination, self._context.transport_of(destination), self._context.files)
 
-    def _record(self, claim: ClaimedDelivery, outcome: Outcome | Confirmation) -> bool:
-        desk, terms = self._desk, self._terms()
-        if isinstance(outcome, Sent):
-            return desk.outbox.sent(
-                claim, note=outcome.note, is_confirmed_later=terms.confirm is not Confirm.NONE
-            )
-        if isinstance(outcome, PermanentRefusal):
-            return desk.outbox.rejected(claim, reason=outcome.reason)
-        if isinstance(outcome, Committed):
-            return desk.outbox.confirmed(claim, how=outcome.how)
-        if isinstance(outcome, Unconfirmed):
-            return desk.outbox.unconfirmed(
-                claim, reason=outcome.reason, max_asks=terms.confirm_attempts, delay_s=terms.confirm_s
-            )
-        return self._try_later(claim, outcome, terms)
-
-    def _try_later(
-        self, claim: ClaimedDelivery, outcome: TransientFailure | NotStored, terms: DeliveryPolicy
-    ) -> bool:
-        """Have a failed attempt made again, when the destination says or after a delay that grows."""
-        backoff = Backoff(first_s=terms.backoff_s, longest_s=terms.backoff_max_s)
-        delay_s = backoff.delay_s(claim.attempt, self._desk.chance)
-        outbox, limit = self._desk.outbox, terms.max_attempts
-        if isinstance(outcome, NotStored):
-            return outbox.retry_later(claim, reason=outcome.reason, max_attempts=limit, delay_s=delay_s)
-        delay_s = max(delay_s, outcome.retry_after_s or 0.0)
-        if claim.is_sent:
-            return outbox.not_asked(claim, reason=outcome.reason, max_attempts=limit, delay_s=delay_s)
-        return outbox.retry_later(
-            claim,
-            reason=outcome.reason,
-            max_attempts=limit,
-            delay_s=delay_s,
-            unreachable=outcome.is_unreachable,
-        )
-
-    def _terms(self) -> DeliveryPolicy:
-        return terms_of(self._desk.destination_of(self._destination), self._desk.settings)
+    def _record(self, claim: ClaimedDelivery, result: Outcome | Confirmation) -> bool:
+        context = self._context
+        policy = DeliveryPolicy.of(context.destination_of(self._destination), context.settings)
+        return policy.record(context.outbox, claim, result, context.chance)
 
     def _write(self, write: Callable[[], bool]) -> bool:
-        """Returns what ``write`` does, however long the database is away; False where the node stops before."""
+        """Retry ``write`` while the database is away; False where the node stops before it succeeds."""
         while True:
             try:
                 return write()
             except DatabaseUnavailable as error:
-                log.warning("the database is away", extra=self._about(reason=str(error)))
-            if self._desk.stop.wait(self._desk.settings.poll_s):
+                log.warning("the database is unavailable", extra=self._about(reason=str(error)))
+            if self._context.stop.wait(self._context.settings.poll_s):
                 return False
 
     def _give_back(self, claim: ClaimedDelivery) -> None:
-        """Lets another sender have the delivery at once."""
+        """Release the lease, so that another sender can take the delivery at once."""
         try:
-            self._desk.outbox.give_back(claim)
+            self._context.outbox.give_back(claim)
         except DatabaseUnavailable as error:
             log.warning("not given back; its lease will end", extra=self._about(reason=str(error)))
 
@@ -173,7 +136,7 @@ class DestinationWorker:
         return {"destination": self._destination, **more}
 
 
-def _reason(outcome: Outcome | Confirmation) -> str:
-    if isinstance(outcome, Sent):
-        return outcome.note
-    return outcome.how if isinstance(outcome, Committed) else outcome.reason
+def _reason(result: Outcome | Confirmation) -> str:
+    if isinstance(result, Sent):
+        return result.note
+    return result.how if isinstance(result, Committed) else result.reason

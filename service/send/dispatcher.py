@@ -1,12 +1,16 @@
-"""The sender: takes deliveries from the store, hands each to its destination's lane and keeps their leases."""
+"""The sender: takes deliveries from the store, hands each to the worker of its destination, and prolongs the leases."""
 
 import logging
 import random
 import threading
 import time
 
-from service.config import Settings
+from service.config import Destination, Peer, SendSettings, Settings, WebDestination
+from service.scu.client import Scu
+from service.send.delivery_policy import DeliveryPolicy
 from service.send.destination_worker import DestinationWorker, WorkerContext
+from service.send.dimse_transport import DimseTransport
+from service.send.stow import StowTransport
 from service.send.transport import Transport
 from service.store import DatabaseUnavailable, FileStore, Outbox
 
@@ -16,7 +20,7 @@ log = logging.getLogger(__name__)
 def run_sender(
     settings: Settings, outbox: Outbox, files: FileStore, *, sender: str, stop: threading.Event
 ) -> None:
-    """Delivers what waits until ``stop`` is set; what is under way then is finished and recorded.
+    """Deliver what is pending until ``stop`` is set; what is under way then is finished and recorded.
 
     Args:
         settings: where the destinations are and how often they are tried.
@@ -25,62 +29,72 @@ def run_sender(
         sender: this process's name in the leases; no two processes share one.
         stop: set to end.
     """
-    door = Transport(outbox=outbox, files=files, settings=settings.send)
-    desk = WorkerContext(
+    context = WorkerContext(
         outbox=outbox,
-        store=door.store,
-        ask=door.ask,
+        files=files,
+        transport_of=lambda destination: transport_of(destination, settings.send, outbox),
         destination_of=settings.destination,
         settings=settings.send,
         chance=random.Random(),
         stop=stop,
     )
-    Dispatcher(desk, sender).run()
+    Dispatcher(context, sender).run()
 
 
 class Dispatcher:
     """Claims deliveries for all destinations and keeps their leases while they wait or are sent."""
 
-    def __init__(self, desk: WorkerContext, sender: str) -> None:
-        self._desk = desk
+    def __init__(self, context: WorkerContext, sender: str) -> None:
+        self._context = context
         self._sender = sender
-        self._lanes: dict[str, DestinationWorker] = {}
+        self._workers: dict[str, DestinationWorker] = {}
         self._renewed_at = time.monotonic()
 
     def run(self) -> None:
-        """Works until the desk's stop is set; returns when every lane has come to its end."""
-        settings = self._desk.settings
+        """Run until stop is set; return when every worker has ended."""
+        settings = self._context.settings
         try:
-            while not self._desk.stop.is_set():
+            while not self._context.stop.is_set():
                 try:
                     self._renew()
-                    claim = self._desk.outbox.claim_delivery(self._sender, lease_s=settings.lease_s)
+                    claim = self._context.outbox.claim_delivery(self._sender, lease_s=settings.lease_s)
                 except DatabaseUnavailable as error:
                     log.warning("no delivery claimed", extra={"reason": str(error)})
                     claim = None
                 if claim is None:
-                    self._desk.stop.wait(settings.poll_s)
+                    self._context.stop.wait(settings.poll_s)
                 else:
-                    self._lane(claim.destination).add(claim)
+                    self._worker(claim.destination).add(claim)
         finally:
-            self._desk.stop.set()
-            for lane in self._lanes.values():
-                lane.join()
+            self._context.stop.set()
+            for worker in self._workers.values():
+                worker.join()
 
-    def _lane(self, destination: str) -> DestinationWorker:
-        lane = self._lanes.get(destination)
-        if lane is None or not lane.is_alive:
-            lane = self._lanes[destination] = DestinationWorker(destination, self._desk)
-            lane.start()
-        return lane
+    def _worker(self, destination: str) -> DestinationWorker:
+        worker = self._workers.get(destination)
+        if worker is None or not worker.is_alive:
+            worker = self._workers[destination] = DestinationWorker(destination, self._context)
+            worker.start()
+        return worker
 
     def _renew(self) -> None:
-        """Prolongs every lease after a third of it; what belongs to another sender by now is dropped."""
-        lease_s = self._desk.settings.lease_s
+        """Prolong every lease after a third of it; drop what another sender holds by now."""
+        lease_s = self._context.settings.lease_s
         if time.monotonic() - self._renewed_at < lease_s / 3:
             return
         self._renewed_at = time.monotonic()
-        for lane in self._lanes.values():
-            for claim in lane.held() if lane.is_alive else ():
-                if not self._desk.outbox.heartbeat(claim, lease_s=lease_s):
-                    lane.drop(claim)
+        for worker in self._workers.values():
+            for claim in worker.held() if worker.is_alive else ():
+                if not self._context.outbox.heartbeat(claim, lease_s=lease_s):
+                    worker.drop(claim)
+
+
+def transport_of(destination: Destination, settings: SendSettings, outbox: Outbox) -> Transport:
+    """Return the way to a destination: DIMSE to a peer, STOW-RS to a DICOMweb server."""
+    timeout_s = DeliveryPolicy.of(destination, settings).timeout_s
+    if isinstance(destination, WebDestination):
+        return StowTransport(destination=destination, timeout_s=timeout_s)
+    if isinstance(destination, Peer):
+        scu = Scu(calling_aet=settings.ae_title, timeout_s=timeout_s)
+        return DimseTransport(peer=destination, scu=scu, outbox=outbox, timeout_s=timeout_s)
+    raise AssertionError(f"no transport is known for a {type(destination).__name__}")

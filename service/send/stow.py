@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import override
 
 from imaging.dicom.uids import derived_uid
 from service.config import WebDestination
 from service.errors import Refused
 from service.scu.outcome import Failure, Outcome, PermanentRefusal, Sent, TransientFailure
 from service.scu.part10 import StoredObject, look_at
-from service.scu.readback import InstanceKey
+from service.scu.readback import InstanceKey, place_of
 from service.scu.statuses import outcome_of
+from service.send.confirmation import Confirmation, confirmed_by_search
+from service.send.transport import Transport
 from service.send.web import HttpRequest, HttpResponse, exchange, failure_of
+from service.store import ClaimedDelivery
 
 _CHUNK_BYTES = 256 * 1024
 _JSON = "application/dicom+json"
@@ -22,8 +28,25 @@ _INSTANCE, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
 _STORED_ALREADY, _BEING_STORED = 0xB00E, 0xB00F
 
 
+@dataclass(frozen=True, kw_only=True)
+class StowTransport(Transport):
+    """The way to one DICOMweb server. Safe to use from many threads."""
+
+    destination: WebDestination
+    timeout_s: float
+
+    @override
+    def store(self, path: Path) -> Outcome:
+        return stow(self.destination, path, timeout_s=self.timeout_s)
+
+    @override
+    def confirm(self, claim: ClaimedDelivery, path: Path) -> Confirmation:
+        place = place_of(look_at(path))
+        return confirmed_by_search(is_listed(self.destination, place, timeout_s=self.timeout_s))
+
+
 def stow(destination: WebDestination, path: Path, *, timeout_s: float) -> Outcome:
-    """Returns what the server said to the object in the file; the file's bytes go out as they are."""
+    """Return what the server said to the object in the file; the file's bytes go out as they are."""
     try:
         stored = look_at(path)
         size_bytes = path.stat().st_size
@@ -52,7 +75,7 @@ def stow(destination: WebDestination, path: Path, *, timeout_s: float) -> Outcom
 
 
 def outcome_of_reply(reply: HttpResponse, stored: StoredObject) -> Outcome:
-    """Returns what a Store Instances Response means for the one object that was sent (PS3.18 10.5.3, Annex I.2)."""
+    """Return what a Store Instances Response means for the one object that was sent (PS3.18 10.5.3, Annex I.2)."""
     answer = _dicom_json(reply.body)
     failed = _reason(answer, _FAILED, _FAILURE_REASON, stored)
     if failed is not None and reply.status in (200, 202, 409):
@@ -69,7 +92,7 @@ def outcome_of_reply(reply: HttpResponse, stored: StoredObject) -> Outcome:
 
 
 def is_listed(destination: WebDestination, place: InstanceKey, *, timeout_s: float) -> bool | Failure:
-    """Returns whether a search by QIDO-RS finds the object, or why the server could not be asked."""
+    """Return whether a search by QIDO-RS finds the object, or why the server could not be asked."""
     path = f"/studies/{place.study_uid}/series/{place.series_uid}/instances?SOPInstanceUID={place.sop_instance_uid}"
     reply = exchange(
         destination, HttpRequest(method="GET", path=path, headers={"Accept": _JSON}), timeout_s=timeout_s
@@ -87,7 +110,7 @@ def is_listed(destination: WebDestination, place: InstanceKey, *, timeout_s: flo
 
 
 def probe(destination: WebDestination, *, timeout_s: float) -> Outcome:
-    """Returns Sent when the server lets the node in and answers a search for one study."""
+    """Return Sent when the server lets the node in and answers a search for one study."""
     reply = exchange(
         destination,
         HttpRequest(method="GET", path="/studies?limit=1", headers={"Accept": _JSON}),
@@ -118,7 +141,7 @@ def _failure(reason: int) -> Outcome:
 
 
 def _dicom_json(body: bytes) -> dict[str, Any]:
-    """Returns the answer's dataset; empty where it is none in JSON: the HTTP status then says it all."""
+    """Return the answer's dataset; empty where it is none in JSON: the HTTP status then says it all."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -129,7 +152,7 @@ def _dicom_json(body: bytes) -> dict[str, Any]:
 
 
 def _reason(answer: dict[str, Any], sequence: str, tag: str, stored: StoredObject) -> int | None:
-    """Returns the number under ``tag`` in the sequence's item for the object; an item without UID can only be that one."""
+    """Return the number under ``tag`` in the sequence's item for the object; an item without UID can only be that one."""
     for item in _values(answer, sequence):
         if not isinstance(item, dict):
             continue

@@ -1,60 +1,38 @@
-"""The way out of one object: by DIMSE or by DICOMweb, whatever kind its destination is."""
+"""The way to one destination, whatever its kind: send an object, and ask whether it is kept."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from service.config import Destination, Peer, SendSettings, WebDestination
+from service.config import Confirm, Destination
 from service.errors import Refused, TryAgain
-from service.scu.client import Scu
 from service.scu.outcome import Outcome, PermanentRefusal, TransientFailure
-from service.send.confirmation import Confirmation, ConfirmationRequest, confirmation
-from service.send.delivery_policy import terms_of
-from service.send.stow import stow
-from service.store import ClaimedDelivery, FileStore, Outbox, StorageUnavailable
+from service.send.confirmation import Committed, Confirmation
+from service.store import ClaimedDelivery, FileStore
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transport:
-    """Sends objects and asks about them. Safe to use from many threads."""
+class Transport(Protocol):
+    """One destination's protocol: DIMSE or DICOMweb. Both methods raise OSError where the file cannot be read."""
 
-    outbox: Outbox
-    files: FileStore
-    settings: SendSettings
+    def store(self, path: Path) -> Outcome:
+        """Send the object of a file; return what the destination said to it."""
 
-    def store(self, claim: ClaimedDelivery, destination: Destination) -> Outcome:
-        """Returns what the destination said to the object."""
-        try:
-            with self.files.open(claim.result.path) as file:
-                return self._sent(Path(file.name), destination)
-        except StorageUnavailable as error:
-            return TransientFailure(reason=str(error))
-        except Refused as error:
-            return PermanentRefusal(reason=str(error))
+    def confirm(self, claim: ClaimedDelivery, path: Path) -> Confirmation:
+        """Return what the destination says of an object that it took."""
 
-    def ask(self, claim: ClaimedDelivery, destination: Destination) -> Confirmation:
-        """Returns what the destination says of an object that it took."""
-        try:
-            with self.files.open(claim.result.path) as file:
-                timeout_s = terms_of(destination, self.settings).timeout_s
-                path = Path(file.name)
-                inquiry = ConfirmationRequest(
-                    claim=claim, destination=destination, path=path, timeout_s=timeout_s
-                )
-                return confirmation(inquiry, self._scu(destination), self.outbox)
-        except TryAgain as error:  # of files or database
-            return TransientFailure(reason=str(error))
-        except OSError as error:
-            return TransientFailure(reason=f"the object's file cannot be read: {error.strerror}")
-        except Refused as error:
-            return PermanentRefusal(reason=str(error))
 
-    def _sent(self, path: Path, destination: Destination) -> Outcome:
-        if isinstance(destination, WebDestination):
-            return stow(destination, path, timeout_s=terms_of(destination, self.settings).timeout_s)
-        if isinstance(destination, Peer):
-            return self._scu(destination).store(path, destination)
-        raise AssertionError(f"no way out is known for a {type(destination).__name__}")
-
-    def _scu(self, destination: Destination) -> Scu:
-        timeout_s = terms_of(destination, self.settings).timeout_s
-        return Scu(calling_aet=self.settings.ae_title, timeout_s=timeout_s)
+def attempt(
+    claim: ClaimedDelivery, destination: Destination, transport: Transport, files: FileStore
+) -> Outcome | Confirmation:
+    """Send the object of a delivery, or ask about one that was sent; every failure is a value."""
+    if claim.is_sent and destination.confirm is Confirm.NONE:  # the settings have changed since it was sent
+        return Committed(how="not asked any more: the settings say confirm = none")
+    try:
+        with files.open(claim.result.path) as file:
+            path = Path(file.name)
+            return transport.confirm(claim, path) if claim.is_sent else transport.store(path)
+    except TryAgain as error:  # of files or database
+        return TransientFailure(reason=str(error))
+    except OSError as error:
+        return TransientFailure(reason=f"the object's file cannot be read: {error.strerror}")
+    except Refused as error:
+        return PermanentRefusal(reason=str(error))

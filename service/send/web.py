@@ -41,7 +41,7 @@ class HttpResponse:
 def exchange(
     destination: WebDestination, request: HttpRequest, *, timeout_s: float
 ) -> HttpResponse | Failure:
-    """Returns the server's answer, or why there is none."""
+    """Return the server's answer, or why there is none."""
     parts = urlsplit(destination.url)
     try:
         connection = _connection(destination, timeout_s)
@@ -65,7 +65,7 @@ def exchange(
 
 
 def failure_of(reply: HttpResponse) -> Failure:
-    """Returns what an HTTP status that is no success means for the next step."""
+    """Return what an HTTP status that is no success means for the next step."""
     said = f"HTTP {reply.status} {reply.reason}".strip()
     if reply.status in _TRANSIENT:
         return TransientFailure(reason=said, retry_after_s=reply.retry_after_s)
@@ -118,7 +118,7 @@ def _answered(connection: http.client.HTTPConnection, request: HttpRequest) -> H
 
 
 def _retry_after_s(value: str | None) -> float | None:
-    """Returns the seconds that Retry-After asks for (RFC 9110 10.2.3), a day at most; None where it says nothing usable."""
+    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a day at most; None where it says nothing usable."""
     if value is None:
         return None
     if value.strip().isdigit():

@@ -13,8 +13,8 @@ import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 
-from imaging.character_sets import DEFINED_TERMS, codecs_of, terms_of
 from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.dicom.character_sets import DEFINED_TERMS, codecs_of, terms_of
 from imaging.dicom.elements import Element, elements, open_stream
 from imaging.dicom.patient_study import wall_clock
 from imaging.errors import StructureSetNotWritable

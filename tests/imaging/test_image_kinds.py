@@ -6,8 +6,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import EnhancedCTImageStorage
 
+from imaging.ct.image_kinds import ImageKind, kind_of
 from imaging.ct.raw_slice import read_raw
-from imaging.image_kinds import ImageKind, kind_of
 from phantoms.dicom import ct_files
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
 

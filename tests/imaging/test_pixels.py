@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from imaging.ct.padding import NOTHING, padding_notes
 from imaging.ct.pixels import AIR_HU, read_hu
 from imaging.ct.raw_slice import read_raw
 from imaging.errors import ImageRefused, RefusalCode
@@ -130,3 +131,52 @@ def test_an_unknown_compression_is_refused_by_name() -> None:
     with pytest.raises(ImageRefused, match="MPEG2") as refusal:
         hu(part10(d, mpeg))
     assert refusal.value.code is RefusalCode.UNSUPPORTED_PIXELS
+
+
+def test_a_slope_below_zero_is_refused() -> None:
+    with pytest.raises(ImageRefused, match=r"Rescale Slope \(0028,1053\) is -1, not positive"):
+        hu(part10(dataset([[0, 1, 2], [3, 4, 5]], RescaleSlope="-1")))
+
+
+def padded(value: int, limit: int | None = None) -> Dataset:
+    """A slice of 4 x 5: a corner of three pixels and one pixel inside hold 1064 (40 HU), the rest 1000 to 1005."""
+    stored = [[1064, 1064, 1000, 1001, 1002], [1064, 1003, 1004, 1005, 1000]]
+    stored += [[1001, 1002, 1064, 1003, 1004], [1005, 1000, 1001, 1002, 1003]]
+    d = dataset(stored)
+    d.add_new(0x00280120, "SS", value)
+    if limit is not None:
+        d.add_new(0x00280121, "SS", limit)
+    return d
+
+
+def test_padding_with_a_value_of_tissue_is_air_at_the_border_alone_and_counted() -> None:
+    out = np.empty((4, 5), np.int16)
+    found = read_hu(read_raw(part10(padded(1064)), "file"), out)
+    assert found == (40, 3, 1)
+    assert out[:2, :2].tolist() == [[AIR_HU, AIR_HU], [AIR_HU, -21]]
+    assert out[2, 2] == 40
+    (note,) = padding_notes([found, found, NOTHING])
+    assert "stands for 40 HU: 6 pixels of padding at the images' borders are taken as air, 2 inside" in note
+
+
+def test_a_range_of_padding_that_covers_what_the_image_shows_is_refused() -> None:
+    with pytest.raises(ImageRefused, match=r"\(0028,0120\) and .*\(0028,0121\) cover -24 to 40 HU") as found:
+        hu(part10(padded(1064, 1000)), (4, 5))
+    assert found.value.code is RefusalCode.BAD_ATTRIBUTE
+
+
+def test_a_range_of_padding_with_one_value_in_the_image_is_padding() -> None:
+    assert hu(part10(padded(1064, 1200)), (4, 5))[0][:3] == [AIR_HU, AIR_HU, -24]
+
+
+def test_padding_that_bits_stored_cannot_hold_is_no_other_pixel() -> None:
+    """63536 cut to 12 bits would be 2096, which is bone; it is the cells of 63536 that are meant."""
+    d = dataset([[63536, 2096, 1024]] * 2, "u2", BitsStored=12, HighBit=11)
+    d.add_new(0x00280120, "US", 63536)
+    assert hu(part10(d))[0] == [AIR_HU, 1072, 0]
+
+
+def test_padding_as_a_pattern_of_the_stored_bits_is_the_signed_value() -> None:
+    d = dataset([[-2000, 0, 1024]] * 2, BitsStored=12, HighBit=11)
+    d.add_new(0x00280120, "US", 2096)  # the twelve bits of -2000
+    assert hu(part10(d))[0] == [AIR_HU, -1024, 0]

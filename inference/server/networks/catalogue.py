@@ -9,6 +9,14 @@ from torch import nn
 
 from inference.contract import NetworkDefinition
 from inference.server.networks.compact_unet3d import CompactUnet3d, CompactUnet3dConfig
+from inference.server.networks.deeplab import DeepLabConfig, DeepLabV3Plus
+from inference.server.networks.dpn_unet import DpnUnet, DpnUnetConfig
+from inference.server.networks.mnet import Mnet, MnetConfig
+from inference.server.networks.modified_resnet import ModifiedResNet, ModifiedResNetConfig
+from inference.server.networks.soars_unet import SoarsUnet, SoarsUnetConfig
+from inference.server.networks.uanet import Uanet, UanetConfig
+from inference.server.networks.unet2d import Unet2d, Unet2dConfig
+from inference.server.networks.unet_plus_plus import UnetPlusPlus, UnetPlusPlusConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +29,14 @@ class Architecture:
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "compact_unet3d": Architecture(config=CompactUnet3dConfig, network=CompactUnet3d),
+    "deeplab_v3_plus": Architecture(config=DeepLabConfig, network=DeepLabV3Plus),
+    "dpn_unet": Architecture(config=DpnUnetConfig, network=DpnUnet),
+    "mnet": Architecture(config=MnetConfig, network=Mnet),
+    "modified_resnet": Architecture(config=ModifiedResNetConfig, network=ModifiedResNet),
+    "soars_unet": Architecture(config=SoarsUnetConfig, network=SoarsUnet),
+    "uanet": Architecture(config=UanetConfig, network=Uanet),
+    "unet2d": Architecture(config=Unet2dConfig, network=Unet2d),
+    "unet_plus_plus": Architecture(config=UnetPlusPlusConfig, network=UnetPlusPlus),
 }
 
 

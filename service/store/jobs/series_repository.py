@@ -8,9 +8,10 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.store.database import Database
-from service.store.elsewhere import elsewhere, merge
 from service.store.jobs.integrity import mark_damaged
+from service.store.jobs.replacement import replacement
 from service.store.jobs.row_mapping import instances_of, open_job_of
+from service.store.jobs.split_series import elsewhere, merge
 from service.store.jobs.study_series import series_of
 from service.store.jobs.transitions import Transition, lock, move, note_once
 from service.store.records import (
@@ -21,7 +22,6 @@ from service.store.records import (
     StoredInstance,
     StudySeries,
 )
-from service.store.replacement import replacement
 from service.store.states import FORGOTTEN, OPEN, CloseOutcome, EventKind, JobState
 from service.store.tables.schema import instance, job
 

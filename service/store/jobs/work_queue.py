@@ -10,10 +10,10 @@ from service.store.audit.log import AuditEvent, AuditKind, audit_job
 from service.store.database import Database
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.outputs import delivery_rows
+from service.store.jobs.replacement import replaced_by
 from service.store.jobs.row_mapping import instances_of
 from service.store.jobs.transitions import NO_LEASE, HistoryLine, Transition, add_history_line, lock, move
 from service.store.records import ClaimedJob, OutputFile, StoredInstance
-from service.store.replacement import replaced_by
 from service.store.states import CLAIMABLE, EventKind, JobState
 from service.store.tables.schema import delivery, job
 

@@ -4,10 +4,12 @@ import logging
 import socket
 
 import pytest
+from pynetdicom.pdu import A_ASSOCIATE_AC
 
 from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
 from service.store import AuditKind, AuditOutcome
 from tests.service.receive.client import VERIFICATION, RawPeer, request_pdu
+from tests.service.receive.raw_requests import association, context
 from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
 
 network = pytest.mark.network
@@ -91,24 +93,16 @@ def test_an_address_that_connects_too_often_is_told_to_come_later_and_others_are
 
 
 @network
-def test_more_presentation_contexts_than_can_be_numbered_are_aborted(start_node):
+def test_of_more_presentation_contexts_than_can_be_numbered_each_number_is_answered_once(start_node):
     node = start_node()
-    most = request_pdu(*[(CT, [EXPLICIT])] * 128)
-    with RawPeer(node.port) as peer:
-        peer.socket.sendall(most)
-        assert peer.pdu()[0] == 2
-    one_more = request_pdu((CT, [EXPLICIT]))[74:]
-    start = one_more.index(b"\x20\x00")
-    context = one_more[start : start + 4 + int.from_bytes(one_more[start + 2 : start + 4], "big")]
-    body = most[6:] + context
-    with RawPeer(node.port) as peer:
-        peer.socket.sendall(most[:2] + len(body).to_bytes(4, "big") + body)
-        kind, pdu = peer.pdu()
-        assert (kind, pdu[9]) == (7, 6)
+    contexts = [context(number % 256, CT.encode(), EXPLICIT.encode()) for number in range(1900)]
     with RawPeer(node.port) as peer:  # as many as a request may be long
-        body = most[6:] + context * 1500
-        peer.socket.sendall(most[:2] + len(body).to_bytes(4, "big") + body)
-        assert peer.pdu()[0] == 7
+        peer.socket.sendall(association(contexts=contexts))
+        kind, pdu = peer.pdu()
+    answer = A_ASSOCIATE_AC()
+    answer.decode(pdu)
+    assert kind == 2
+    assert [one.presentation_context_id for one in answer.variable_items[1:-1]] == list(range(256))
 
 
 @network

@@ -12,9 +12,8 @@ from service.receive.admission import (
     PeerIdentity,
     Rejection,
 )
+from service.receive.association_request import MalformedRequest, applicant_of
 from service.receive.negotiation import (
-    MalformedRequest,
-    applicant_of,
     encode_reject,
     negotiate,
 )

@@ -45,7 +45,9 @@ def test_pixelmed_sends_a_series_with_one_image_an_association(node, tmp_path):
 
 def needs(tool: Path, otherwise: str) -> Path:
     if not tool.exists():
-        pytest.skip(f"{tool} is not installed: {otherwise}")
+        pytest.skip(
+            f"{tool} is absent: {otherwise}" if tool is DCM4CHE else f"{tool} is not installed: {otherwise}"
+        )
     return tool
 
 

@@ -208,3 +208,43 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
 
 def _image(node: SmallNode) -> str:
     return node.desk.instances_of(node.job().id)[0].file.path
+
+
+def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: SmallNode) -> None:
+    def somebody_else(image: Dataset) -> None:
+        image.PatientID, image.PatientName = "OTHER", "OTHER^PERSON"
+
+    tree = telling("capture")
+    small_node.receive(only=slice(0, 3))
+    small_node.receive(only=slice(5, None), change=somebody_else)
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    small_node.clock.tick(200)
+    small_node.assembler(tree).look()
+    assert small_node.job().state is JobState.REFUSED
+    assert notices(small_node, tree).tell_one()
+    assert sent(small_node) == {}
+    told = [e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.NOTICE]
+    assert "no failure notice could be made: Patient ID (0010,0020) differs between images 2.25." in told[0]
+    assert "OTHER" not in told[0]
+
+
+def test_a_failure_page_says_of_the_study_what_all_images_say(small_node: SmallNode) -> None:
+    def spelt_otherwise(image: Dataset) -> None:
+        image.PatientName, image.StudyDescription = "PHANTOM^A", "another"
+
+    tree = telling("capture")
+    small_node.receive(only=slice(0, 3))
+    small_node.receive(only=slice(5, None), change=spelt_otherwise)
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    small_node.clock.tick(200)
+    small_node.assembler(tree).look()
+    assert notices(small_node, tree).tell_one()
+    page = dcmread(BytesIO(sent(small_node)["tps"]))
+    image = dcmread(
+        BytesIO(small_node.files.read(small_node.book.instances_of(small_node.job().id)[0].file.path))
+    )
+    assert page.PatientID == image.PatientID != ""
+    assert page.PatientName == ""
+    assert not page.get("StudyDescription")

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from service.store.elsewhere import is_within
+from service.store.jobs.split_series import is_within
 from service.store.records import Replaced
 from service.store.states import DeliveryKind, DeliveryState
 from service.store.tables.schema import delivery, job

@@ -1,0 +1,145 @@
+"""One look at the values of a volume before anything is drawn on it: are these Hounsfield units, and of one scan?
+
+Every body region, a crop round a tumour without any air, a truncated field of view, padding circles, metal, contrast and
+plastic phantoms must pass; so the look asks only what none of them does. It takes a sample of some million voxels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.ct.raw_slice import named
+from imaging.errors import ImageRefused, RefusalCode
+from imaging.volumes.volume import Volume
+
+MOST_SAMPLES = 1_500_000
+_SMALLEST = 4096  # voxels; of fewer no shares can be told
+_LOWEST = -32768
+_SLOPE, _INTERCEPT = named("RescaleSlope"), named("RescaleIntercept")
+_TYPE, _PADDING, _STORED = named("RescaleType"), named("PixelPaddingValue"), named("BitsStored")
+_FEWEST_SLICES = 8
+_LIKER = 0.8
+_NEARLY_ALL = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shares:
+    """How the values of a sample are spread over the scale."""
+
+    up_to: NDArray[np.float64]
+    """Share of voxels with no more than each value from -32768 on, (65536,)."""
+
+    def below(self, hu: int) -> float:
+        """The share of voxels with less than `hu`."""
+        return float(self.up_to[hu - _LOWEST - 1])
+
+    def between(self, low: int, high: int) -> float:
+        """The share of voxels from `low` up to but not with `high`."""
+        return self.below(high) - self.below(low)
+
+    def quantile(self, share: float) -> int:
+        """The value that this share of the voxels does not exceed."""
+        return int(np.searchsorted(self.up_to, share)) + _LOWEST
+
+
+def check_hounsfield(volume: Volume) -> None:
+    """Return where the values of a volume can be Hounsfield units of one scan; ImageRefused says what they are instead."""
+    sample = _sample(volume.array_zyx)
+    if sample.size < _SMALLEST:
+        return
+    counts = np.bincount(sample.ravel().astype(np.int32) - _LOWEST, minlength=65536)
+    doubt = _doubt(Shares(up_to=np.cumsum(counts) / sample.size))
+    if doubt:
+        found, tags = doubt
+        message = f"these are not Hounsfield units: {found}. Look at {tags}; export the series again."
+        raise ImageRefused(RefusalCode.NOT_HOUNSFIELD, message)
+
+
+def check_neighbours(volume: Volume) -> None:
+    """Return where each slice is liker to its neighbours than these are to each other; ImageRefused where two scans take turns.
+
+    In one scan a slice differs less from the next than from the next but one. In two that lie between each other
+    nearly every slice does the opposite.
+    """
+    sample = np.clip(_sample(volume.array_zyx), -1000, 1000)
+    if len(sample) < _FEWEST_SLICES:
+        return
+    near, far = (
+        np.array(
+            [np.abs(sample[i + step] - sample[i]).mean(dtype=np.float64) for i in range(len(sample) - step)]
+        )
+        for step in (1, 2)
+    )
+    turns = far < _LIKER * (near[:-1] + near[1:]) / 2
+    if turns.mean() >= _NEARLY_ALL:
+        found = f"{int(turns.sum())} of {len(turns)} slices are liker to the slice after the next than to the next"
+        message = f"two phases or reconstructions take turns along z: {found}. Send one."
+        raise ImageRefused(RefusalCode.MIXED_ACQUISITIONS, message)
+
+
+def _doubt(shares: Shares) -> tuple[str, str] | None:
+    """What cannot be in Hounsfield units, and the tags to look at; None where nothing is."""
+    matter = 1 - shares.below(-500)
+    if matter < 0.0005:
+        return "nothing is denser than -500 HU, so there is no body", f"{_INTERCEPT} and {_SLOPE}"
+    for doubt in (_too_high, _too_low, _floor, _air_elsewhere):
+        found = doubt(shares)
+        if found:
+            return found
+    soft, metal = shares.between(-300, 301) / matter, (1 - shares.below(4001)) / matter
+    if soft < 0.15:
+        return f"of what is no air {soft:.0%} are within 300 HU of water", f"{_SLOPE} and {_INTERCEPT}"
+    if metal > 0.03:
+        return f"of what is no air {metal:.0%} are above 4000 HU", f"{_SLOPE} and {_STORED}"
+    return None
+
+
+def _too_high(shares: Shares) -> tuple[str, str] | None:
+    """No air anywhere, and much as dense as bone, or more near 1000 HU than below it: water lies there."""
+    dense = 1 - shares.below(701)
+    shifted = dense > 0.02 and shares.between(850, 1151) > 1.5 * shares.between(300, 701)
+    if shares.below(-700) > 0.001 or (dense < 0.12 and not shifted):
+        return None
+    return (
+        f"nothing is as light as air or lung, and {dense:.0%} are above 700 HU",
+        f"{_INTERCEPT} and {_TYPE}",
+    )
+
+
+def _too_low(shares: Shares) -> tuple[str, str] | None:
+    """Much that is lighter than air, and no padding: padding lies lower still."""
+    light = shares.between(-1900, -1100)
+    if light < 0.02:
+        return None
+    return f"{light:.0%} are lighter than air, between -1900 and -1100 HU", f"{_INTERCEPT} and {_PADDING}"
+
+
+def _floor(shares: Shares) -> tuple[str, str] | None:
+    """Nothing below zero and a plateau at the lowest value: a scale that begins there."""
+    lowest = shares.quantile(1e-4)
+    plateau = shares.between(lowest, lowest + 1)
+    if shares.below(0) > 0.0001 or not 0.05 < plateau < 0.99:
+        return None
+    return f"the lowest value is {lowest} HU, and {plateau:.0%} have it", f"{_TYPE} and {_INTERCEPT}"
+
+
+def _air_elsewhere(shares: Shares) -> tuple[str, str] | None:
+    """No air where air should be, and a narrow peak with nothing below it where neither air nor the body is.
+
+    Above -300 HU, where fat is, an empty valley must part the peak from all else.
+    """
+    if shares.below(-900) > 0.001:
+        return None
+    for low in range(-900, -79, 10):
+        share, valley = shares.between(low, low + 40), shares.between(low + 40, low + 80)
+        if share >= 0.15 and (low < -300 or (shares.below(low) < 0.001 and valley < 0.05 * share)):
+            found = f"nothing is at -1000 HU, and {share:.0%} are at {low} to {low + 40} HU"
+            return found, f"{_INTERCEPT} and {_SLOPE}"
+    return None
+
+
+def _sample(array_zyx: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Every slice, of its pixels every n-th a side so that some million remain; all of a small volume."""
+    step = max(1, int(np.ceil(np.sqrt(array_zyx.size / MOST_SAMPLES))))
+    return array_zyx[:, ::step, ::step]

@@ -1,0 +1,14 @@
+"""Networks whose classes exclude one another: their answer as one logit a structure, as every pipeline expects."""
+
+import torch
+
+
+def structure_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits of background and classes (batch, 1 + structure, ...) -> log odds (batch, structure, ...) of each structure.
+
+    A structure's log odds are log(p / (1 - p)) of its softmax probability: where they are above 0 it is the likeliest
+    class, and at most one structure has a voxel at a threshold of 0.5.
+    """
+    total = torch.logsumexp(logits, dim=1, keepdim=True)
+    log_p = (logits - total)[:, 1:]
+    return log_p - torch.log1p(-torch.exp(log_p).clamp(max=1 - 1e-7))

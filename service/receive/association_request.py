@@ -1,0 +1,127 @@
+"""An A-ASSOCIATE-RQ PDU as bytes (PS3.8 9.3.2): what an answer needs is read, and nothing else is judged.
+
+PS3.8 D.2 wants sub-items that are not known to be ignored. Titles padded with NUL, names that are too long and numbers that
+are even come from systems in use; DCMTK serves them, and so does the node.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.receive.admission import AssociationRequest
+
+_FIRST_ITEM = 74  # PS3.8 Table 9-11: behind the header, the versions, both titles and what is reserved
+_APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
+_ABSTRACT_SYNTAX, _TRANSFER_SYNTAX, _ROLE_SELECTION = 0x30, 0x40, 0x54
+_ITEM = struct.Struct(">BBH")
+_NOT_IN_A_TITLE = "?"  # instead of what no title may hold: it is written to rows, files and logs
+
+
+class MalformedRequest(Exception):
+    """The bytes are no A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """One presentation context as it is proposed; a UID that is none is an empty text."""
+
+    number: int
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """An SCP/SCU role selection (PS3.7 D.3.3.4)."""
+
+    sop_class_uid: str
+    is_scp: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposals:
+    """What is proposed: contexts in their order, each number once."""
+
+    contexts: tuple[Proposal, ...]
+    roles: tuple[Role, ...]
+    echoed: bytes  # titles and reserved bytes, which the answer repeats (PS3.8 Table 9-17)
+
+
+def applicant_of(pdu: bytes) -> AssociationRequest:
+    """Returns who asks for whom in an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11); the rest of it is not looked at.
+
+    It comes from anybody, so it costs next to nothing.
+
+    Raises:
+        MalformedRequest: it is too short, or an item is cut off.
+    """
+    if len(pdu) < _FIRST_ITEM:
+        raise MalformedRequest(f"an A-ASSOCIATE-RQ of {len(pdu)} bytes")
+    (protocol_version,) = struct.unpack_from(">H", pdu, 6)
+    contexts = (value for kind, value in _items(pdu[_FIRST_ITEM:]) if kind == _APPLICATION_CONTEXT)
+    return AssociationRequest(
+        calling_aet=_title(pdu[26:42]),
+        called_aet=_title(pdu[10:26]),
+        application_context=next(contexts, b"").rstrip(b"\0 ").decode("ascii", "replace"),
+        protocol_version=protocol_version,
+    )
+
+
+def decode(pdu: bytes) -> Proposals:
+    """Returns what a whole A-ASSOCIATE-RQ PDU proposes; of two contexts with one number the first.
+
+    Raises:
+        MalformedRequest: an item is cut off.
+    """
+    proposals: dict[int, Proposal] = {}
+    roles: list[Role] = []
+    for kind, value in _items(pdu[_FIRST_ITEM:]):
+        if kind == _PRESENTATION_CONTEXT:
+            proposal = _proposal(value)
+            proposals.setdefault(proposal.number, proposal)
+        elif kind == _USER_INFORMATION:
+            roles += [_role(sub) for sub_kind, sub in _items(value) if sub_kind == _ROLE_SELECTION]
+    return Proposals(contexts=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM])
+
+
+def _proposal(value: bytes) -> Proposal:
+    if len(value) < 4:
+        raise MalformedRequest(f"a presentation context of {len(value)} bytes")
+    subitems = list(_items(value[4:]))
+    abstract = (uid for kind, uid in subitems if kind == _ABSTRACT_SYNTAX)
+    return Proposal(
+        number=value[0],
+        abstract_syntax=_uid(next(abstract, b"")),
+        transfer_syntaxes=tuple(_uid(uid) for kind, uid in subitems if kind == _TRANSFER_SYNTAX),
+    )
+
+
+def _role(value: bytes) -> Role:
+    length = int.from_bytes(value[:2], "big")
+    if len(value) < 4 + length:
+        raise MalformedRequest("a role selection is cut off")
+    return Role(sop_class_uid=_uid(value[2 : 2 + length]), is_scp=value[3 + length] == 1)
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each item; zeros behind the last are padding."""
+    position = 0
+    while position + _ITEM.size <= len(data):
+        kind, _, length = _ITEM.unpack_from(data, position)
+        begin, position = position + _ITEM.size, position + _ITEM.size + length
+        if position > len(data):
+            raise MalformedRequest("an item is cut off")
+        yield kind, data[begin:position]
+    if any(data[position:]):
+        raise MalformedRequest("an item is cut off")
+
+
+def _title(value: bytes) -> str:
+    """The title up to a NUL, without spaces around it."""
+    text = value.partition(b"\0")[0].decode("ascii", "replace").strip(" ")
+    return "".join(letter if " " <= letter <= "~" and letter != "\\" else _NOT_IN_A_TITLE for letter in text)
+
+
+def _uid(value: bytes) -> str:
+    text = value.rstrip(b"\0 ")
+    return text.decode("ascii") if text.isascii() else ""
