@@ -59,6 +59,8 @@ class WholeVolumeTiles(ContractPart):
         return self
 
 
+Precision = Literal["float32", "bfloat16"]
+
 # The pipelines of inference/server/pipelines/catalogue.py. A second one makes this
 # Annotated[WholeVolumeTiles | SliceBySlice, Field(discriminator="name")].
 Pipeline = WholeVolumeTiles
@@ -70,6 +72,7 @@ class NativeRuntime(ContractPart):
     kind: Literal["native"]
     networks: dict[str, NetworkDefinition] = Field(min_length=1)
     pipeline: Pipeline
+    precision: Precision = "float32"  # bfloat16: the model's figures hold with it, where the processor has it
 
     @property
     def files(self) -> tuple[str, ...]:

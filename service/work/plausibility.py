@@ -84,6 +84,15 @@ def judged(segmentation: Segmentation, body: Body | None, rule: Rule) -> Judged:
     )
 
 
+def unjudged(contract: ModelContract) -> tuple[str, ...]:
+    """What the job's history says where a model states no limits."""
+    if contract.plausibility is not None:
+        return ()
+    return (
+        f"the model {contract.name} version {contract.version} states no limits: nothing was checked for plausibility",
+    )
+
+
 def _reasons(findings: Sequence[PlausibilityFinding]) -> dict[str, str]:
     """Why each implausible structure is that, by its code."""
     by_code: dict[str, list[str]] = {}

@@ -20,6 +20,7 @@ from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
 from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import ContouringResult, DamagedImage, contour, load_sources
+from service.work.plausibility import unjudged
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Worker:
     ) -> tuple[list[OutputFile], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""
         parcels: list[OutputFile] = []
-        notes = list(contoured.segmentation.notes)
+        notes = [*contoured.segmentation.notes, *unjudged(contoured.contract)]
         order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
         for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)

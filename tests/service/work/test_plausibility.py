@@ -113,6 +113,12 @@ def test_plausible_structures_leave_unchanged_and_nothing_is_said(small_node: Sm
     assert "IMPLAUSIBLE" not in str(structure_set) + " ".join(history(small_node))
 
 
+def test_a_model_without_limits_says_that_nothing_was_checked(small_node: SmallNode) -> None:
+    contoured(small_node, model())
+    assert names(sent(small_node)["RTSTRUCT"]) == ["Brainstem", "Larynx"]
+    assert any("states no limits" in note for note in history(small_node))
+
+
 def test_an_implausible_structure_is_left_out_and_everything_says_so(small_node: SmallNode) -> None:
     contoured(small_node, limited(TOO_SMALL), beside=["segmentation", "report", "capture"])
     objects = sent(small_node)
