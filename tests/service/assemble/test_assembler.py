@@ -1,7 +1,9 @@
-import pytest
-from pydicom import Dataset
+from io import BytesIO
 
-from phantoms.dicom import CtExport
+import pytest
+from pydicom import Dataset, dcmread
+
+from phantoms.dicom import CtExport, ct_files
 from service.assemble import Assembler
 from service.config import Settings
 from service.store import JobState
@@ -76,6 +78,28 @@ def test_what_more_slices_cannot_cure_is_refused_at_once(small_node: SmallNode) 
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert "tilt" in job.reason.lower()
+
+
+def test_two_slice_distances_are_refused_at_once_for_nothing_can_come(small_node: SmallNode) -> None:
+    heights = sorted(float(z) for z in _heights())
+    step, middle = heights[1] - heights[0], heights[len(heights) // 2]
+
+    def wider_above_the_middle(image: Dataset) -> None:
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x, y, round(z + max(0.0, z - middle), 6)]
+
+    assert step > 1
+    small_node.receive(change=wider_above_the_middle)
+    small_node.clock.tick(20)
+    assembler(small_node).look()
+    job = small_node.job()
+    assert job.state is JobState.REFUSED
+    assert "missing" not in job.reason
+
+
+def _heights() -> list[float]:
+    files = ct_files(small_volume())
+    return [dcmread(BytesIO(file.data), stop_before_pixels=True).ImagePositionPatient[2] for file in files]
 
 
 def test_without_a_rule_the_images_are_kept_and_the_admin_reads_why(small_node: SmallNode) -> None:
