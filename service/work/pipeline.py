@@ -1,18 +1,20 @@
 """One job, from its stored slices to masks: the steps in order."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from imaging.ct.plausible_hu import check_hounsfield, check_neighbours
 from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.units import UNSPECIFIED
 from imaging.errors import ImageRefused
+from imaging.volumes.volume import Volume
 from inference.contract import ModelContract
 from inference.judgement import PlausibilityFinding
 from inference.segment import Segmentation, segment
-from service.config import Rule
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, StoredInstance
 from service.work.model_server import ModelServer
-from service.work.plausibility import body_of_case, judged
+from service.work.plausibility import PlausibilityRule, body_of_case, judged
 
 SetStage = Callable[[str], None]
 
@@ -28,10 +30,28 @@ class ContouringResult:
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
+@dataclass(frozen=True, kw_only=True)
+class CaseChecks:
+    """What may be contoured and leave: the Rescale Types taken for HU, and what doubtful and implausible cases become."""
+
+    rescale_types: tuple[str, ...] = (UNSPECIFIED,)
+    refuse_doubtful: bool = True
+    plausibility: PlausibilityRule = PlausibilityRule()
+
+
+BY_DEFAULT = CaseChecks()
+
+
 def contour(
-    sources: Sequence[SourceFile], contract: ModelContract, server: ModelServer, rule: Rule, stage: SetStage
+    sources: Sequence[SourceFile],
+    contract: ModelContract,
+    server: ModelServer,
+    stage: SetStage,
+    checks: CaseChecks = BY_DEFAULT,
 ) -> ContouringResult:
-    """Read the series, contour it with one model, and judge what it found.
+    """Read the series, look at its values and at the body, contour it with one model, and judge what it found.
+
+    Notes of what is implausible come first, then those of the reading.
 
     Raises:
         Refused: the images cannot be contoured, do not show what the model is for, or nothing plausible was found in
@@ -40,12 +60,14 @@ def contour(
     """
     stage("reading")
     try:
-        series = read_ct(sources)
+        series = read_ct(sources, checks.rescale_types)
+        notes = [*series.notes, *_doubts(series.volume, refuse=checks.refuse_doubtful)]
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
-    body = body_of_case(series.volume, contract, rule)
+    body = body_of_case(series.volume, contract, checks.plausibility)
     stage("contouring")
-    answer = judged(segment(series.volume, contract, server), body, rule)
+    found = segment(series.volume, contract, server)
+    answer = judged(replace(found, notes=(*notes, *found.notes)), body, checks.plausibility)
     return ContouringResult(
         series=series,
         segmentation=answer.segmentation,
@@ -53,6 +75,17 @@ def contour(
         findings=answer.findings,
         remarks=answer.remarks,
     )
+
+
+def _doubts(volume: Volume, *, refuse: bool) -> Iterator[str]:
+    """What speaks against Hounsfield units of one scan; the first such thing as ImageRefused where it refuses."""
+    for check in (check_hounsfield, check_neighbours):
+        try:
+            check(volume)
+        except ImageRefused as doubt:
+            if refuse:
+                raise
+            yield doubt.message
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:

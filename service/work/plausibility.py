@@ -10,10 +10,18 @@ from inference.contract import ModelContract
 from inference.contract.plausibility import Plausibility
 from inference.judgement import PlausibilityFinding, judge, region_finding
 from inference.segment import Segmentation
-from service.config import Implausible, OtherRegion, Rule
+from service.config import Implausible, OtherRegion
 from service.errors import Refused
 
 MOST_REASONS = 3  # a structure; the findings have all
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlausibilityRule:
+    """What becomes of implausible structures, and of a CT of another part of the body."""
+
+    implausible: Implausible = Implausible.LEAVE_OUT
+    other_region: OtherRegion = OtherRegion.REFUSE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +44,7 @@ class Judged:
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
-def body_of_case(volume: Volume, contract: ModelContract, rule: Rule) -> Body | None:
+def body_of_case(volume: Volume, contract: ModelContract, rule: PlausibilityRule) -> Body | None:
     """Look whether a CT shows the part of the body that a model is for; None for a model without limits.
 
     Raises Refused where it does not, unless the rule only wants it said.
@@ -49,18 +57,19 @@ def body_of_case(volume: Volume, contract: ModelContract, rule: Rule) -> Body | 
     doubt = region_finding(contract.plausibility, regions)
     if doubt and rule.other_region is OtherRegion.REFUSE:
         raise Refused(
-            f"the model {contract.name} is not for this CT: {doubt}. Send the region that the rule {rule.name} is for, or "
-            'set its `other_region = "flag"`'
+            f"the model {contract.name} is not for this CT: {doubt}. Send what the model is for, or set "
+            '`other_region = "flag"` in the rule'
         )
     return Body(
         upright=upright, profile=profile, regions=regions, limits=contract.plausibility, doubt=doubt or ""
     )
 
 
-def judged(segmentation: Segmentation, body: Body | None, rule: Rule) -> Judged:
+def judged(segmentation: Segmentation, body: Body | None, rule: PlausibilityRule) -> Judged:
     """Judge every structure found, and leave out what is implausible, where the rule says so.
 
-    Raises Refused where the rule wants that, and where every structure found is implausible and none would be left.
+    Raises Refused where the rule wants that, and where most structures are implausible: the others are then not to be
+    trusted, as in a CT that is turned round.
     """
     if body is None:
         return Judged(segmentation=segmentation)
@@ -69,7 +78,9 @@ def judged(segmentation: Segmentation, body: Body | None, rule: Rule) -> Judged:
     findings = judge(body.limits, placed)
     reasons = _reasons(findings)
     leaves_out = rule.implausible is Implausible.LEAVE_OUT
-    if reasons and (rule.implausible is Implausible.REFUSE or (leaves_out and set(placed) == set(reasons))):
+    if reasons and (
+        rule.implausible is Implausible.REFUSE or (leaves_out and 2 * len(reasons) > len(placed))
+    ):
         found = "; ".join(f"{code}: {reason}" for code, reason in reasons.items())
         raise Refused(
             f"implausible structures, nothing was sent: {found}. Check that the CT shows the region the rule is for"

@@ -10,7 +10,7 @@ from imaging.dicom.uids import derived_uid
 from imaging.structures import CATALOGUE
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from service.config import Rule, Settings
+from service.config import Doubted, Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
 from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
@@ -19,8 +19,8 @@ from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
 from service.work.outputs import OutputRequest, build_outputs
-from service.work.pipeline import ContouringResult, DamagedImage, contour, load_sources
-from service.work.plausibility import unjudged
+from service.work.pipeline import CaseChecks, ContouringResult, DamagedImage, contour, load_sources
+from service.work.plausibility import PlausibilityRule, unjudged
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +99,21 @@ class Worker:
         rule = self._rule(claim)
         self._check_server(heartbeat)
         sources = self._sources(claim)
-        contoured = contour(sources, contract, self.server, rule, heartbeat.stage)
+        contoured = contour(sources, contract, self.server, heartbeat.stage, self._checks(rule))
         del sources
         heartbeat.stage("writing")
         parcels, notes = self._written(claim, contoured, rule)
         if not self.queue.finish(claim, parcels=parcels, notes=notes):
             raise LeaseLost
         log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
+
+    def _checks(self, rule: Rule) -> CaseChecks:
+        """What the settings and the job's rule say of doubtful images and of implausible structures."""
+        return CaseChecks(
+            rescale_types=self.settings.checks.rescale_types,
+            refuse_doubtful=rule.doubtful_values is Doubted.REFUSE,
+            plausibility=PlausibilityRule(implausible=rule.implausible, other_region=rule.other_region),
+        )
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
         try:

@@ -172,4 +172,4 @@ def _cut(mask: Mask, grid: Grid) -> str:
 
 
 def _centre(mask: Mask) -> NDArray[np.float64]:
-    return np.argwhere(mask.crop_zyx).mean(axis=0) + np.array(mask.start_zyx)
+    return np.asarray(np.argwhere(mask.crop_zyx).mean(axis=0) + np.array(mask.start_zyx), np.float64)

@@ -157,7 +157,9 @@ def test_a_rule_can_refuse_the_job_for_one_implausible_structure(small_node: Sma
     assert sent(small_node) == {}
 
 
-def test_a_job_of_which_nothing_would_be_left_is_refused_with_every_reason(small_node: SmallNode) -> None:
+def test_a_job_of_which_most_structures_are_implausible_is_refused_with_every_reason(
+    small_node: SmallNode,
+) -> None:
     contoured(small_node, limited(TOO_SMALL, {"median_hu": [100, 200]}))
     job = small_node.job()
     assert job.state is JobState.REFUSED
