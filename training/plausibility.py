@@ -98,7 +98,7 @@ def learn(
 
 
 def _length(estimate: RegionEstimate, wanted: Sequence[str]) -> float:
-    return estimate.length_mm(*(region for region in set(estimate.by_slab) if region in wanted))
+    return estimate.length_mm(*(region for region in Region if region in wanted))
 
 
 def _structure(code: str, placed: Sequence[Placement]) -> StructureLimits:
@@ -109,7 +109,7 @@ def _structure(code: str, placed: Sequence[Placement]) -> StructureLimits:
         code=code,
         regions=_regions([str(where.region) for where in placed if where.region]),  # type: ignore[arg-type]
         anchor="top" if cut_below > ELONGATED_SHARE else "middle",
-        **ranges,  # type: ignore[arg-type]  # validated
+        **ranges,
     )
 
 

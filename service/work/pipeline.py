@@ -36,7 +36,7 @@ class CaseChecks:
 
     rescale_types: tuple[str, ...] = (UNSPECIFIED,)
     refuse_doubtful: bool = True
-    plausibility: PlausibilityRule = PlausibilityRule()
+    plausibility: PlausibilityRule = field(default_factory=PlausibilityRule)
 
 
 BY_DEFAULT = CaseChecks()
