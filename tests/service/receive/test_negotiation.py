@@ -5,18 +5,14 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 
 from service.config import Sender
 from service.dimse import sop_classes
-from service.dimse.association_request import MalformedRequest
-from service.dimse.negotiation import (
-    encode_reject,
-    negotiate,
-)
-from service.receive.admission import (
+from service.dimse.association_request import (
     APPLICATION_CONTEXT,
-    Admission,
     AssociationRequest,
-    PeerIdentity,
-    Rejection,
+    MalformedRequest,
+    read_association_request,
 )
+from service.dimse.negotiation import Rejection, encode_reject, negotiate
+from service.receive.admission import Admission, PeerIdentity
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import BIG, COMPRESSED, CT, EXPLICIT, IMPLICIT
 
