@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _lint_verb(verbs)
     _evaluate_verb(verbs)
+    takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
     takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))

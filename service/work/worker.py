@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
-from inference.contract import ModelContract
+from inference.contract import ModelLibrary
 from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Settings
 from service.errors import Refused, TryAgain
@@ -31,7 +31,7 @@ class Worker:
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: Mapping[str, ModelContract]
+    models: ModelLibrary
     templates: Mapping[str, Template]
     settings: Settings
     notices: FailureReports | None = None
@@ -89,8 +89,8 @@ class Worker:
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
-        contract = self.models.get(claim.model)
-        if contract is None or contract.version != claim.model_version:
+        contract = self.models.version(claim.model, claim.model_version)
+        if contract is None:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
@@ -120,7 +120,7 @@ class Worker:
                 f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
             )
         parcels: list[OutputFile] = []
-        notes = list(contoured.segmentation.notes)
+        notes = [_package(contoured), *contoured.segmentation.notes]
         order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
         for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
@@ -150,3 +150,9 @@ def _once(notes: Sequence[str], template: Template) -> list[str]:
         f"{entry.name}: empty" for entry in template.structure if f"{entry.source}: not found" in notes
     }
     return [note for note in dict.fromkeys(notes) if note not in repeated]
+
+
+def _package(contoured: ContouringResult) -> str:
+    """The model as the job's history names it: what the server answered with was compared with this checksum."""
+    contract = contoured.contract
+    return f"model {contract.name} version {contract.version}, package sha256 {contract.package_sha256}"
