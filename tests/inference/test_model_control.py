@@ -153,9 +153,7 @@ def test_a_model_process_that_is_killed_is_loaded_again(server: EmbeddedTriton, 
 
 
 def test_a_server_that_loads_everything_at_its_start_serves_too(tmp_path: Path, packages: Path) -> None:
-    everything = triton_server(
-        tmp_path, packages / "other", extra_arguments=("--model-control-mode=none",)
-    )
+    everything = triton_server(tmp_path, packages / "other", extra_arguments=("--model-control-mode=none",))
     with everything, client_of(everything, at_once=1) as client:
         assert client.infer(contract(packages, "other", 1), volume(ct(), SPACING)).planes.any()
         with pytest.raises(ModelUnavailable, match="--model-control-mode=explicit"):
