@@ -205,6 +205,7 @@ def _worst(worst: Sequence[tuple[Row, bytes]]) -> Section:
                 f"Dice {written('dice', row.values.get('dice'))} ({LEGEND.format(label=row.set_label)})"
             ),
             png=png,
+            wide=True,
         )
         for row, png in worst
     ]
@@ -219,4 +220,4 @@ def _meanings(cohort: CohortResult, metrics: Sequence[str]) -> Section:
         if d.name in used
     ]
     columns = ("heading", "full name", "unit", "definition", "source")
-    return Section(title="Definitions", tables=[Table(title="", columns=columns, rows=rows)])
+    return Section(title="Definitions", tables=[Table(title="", columns=columns, rows=rows, prose=True)])

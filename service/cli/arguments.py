@@ -148,6 +148,27 @@ def _evaluate_cohort(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--no-pdf", action="store_true", help="HTML alone: a third of the time")
 
 
+def commission(parser: argparse.ArgumentParser) -> None:
+    """What the verb `commission` takes."""
+    parser.add_argument("cases", type=Path, help="folder of cases: <case>/ct, <case>/reference.dcm or masks")
+    parser.add_argument("--criteria", type=Path, required=True, help="acceptance criteria (TOML)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for masks, values and the page to sign"
+    )
+    parser.add_argument("--reference-set", default="reference", metavar="NAME", help="default: reference")
+    parser.add_argument("--processes", type=int, default=2, help="cases evaluated at a time (default: 2)")
+
+
+def constancy(parser: argparse.ArgumentParser) -> None:
+    """What the verb `constancy` takes."""
+    parser.add_argument("cases", type=Path, help="folder of frozen cases: <case>/ct each")
+    parser.add_argument("--model", required=True, help="the model's name")
+    parser.add_argument(
+        "--freeze", action="store_true", help="keep what is contoured now as what must come again"
+    )
+    parser.add_argument("--replace", action="store_true", help="with --freeze: also what is frozen already")
+
+
 def template(parser: argparse.ArgumentParser) -> None:
     """Add the acts of the verb to its parser."""
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")

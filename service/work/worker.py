@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from imaging.structures import CATALOGUE
-from inference.contract import ModelLibrary
 from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Doubted, Rule, Settings
 from service.errors import Refused, TryAgain
@@ -17,7 +16,7 @@ from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
 from service.template import Template
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
-from service.work.model_server import ModelServer
+from service.work.model_server import Contracts, ModelServer
 from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import CaseChecks, ContouringResult, DamagedImage, contour, load_sources
 from service.work.plausibility import PlausibilityRule, unjudged
@@ -33,7 +32,7 @@ class Worker:
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: ModelLibrary
+    models: Contracts
     templates: Mapping[str, Template]
     settings: Settings
     notices: FailureReports | None = None

@@ -1,6 +1,7 @@
 """Contracts of models that tests talk to or run without a network."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,14 @@ def moody_contract(codes: tuple[str, ...] = tuple("ABCDEFGHI"), **changes: Any) 
     """The contract of the test model moody, with changes; its own code computes."""
     document = json.loads((MOODY / "1" / "contract.json").read_text())
     return ModelContract.model_validate({**document, "structures": [{"code": c} for c in codes], **changes})
+
+
+@dataclass(frozen=True)
+class OneModel:
+    """The contracts of a worker that knows one model in one version."""
+
+    contract: ModelContract
+
+    def version(self, name: str, version: int) -> ModelContract | None:
+        known = (name, version) == (self.contract.name, self.contract.version)
+        return self.contract if known else None
