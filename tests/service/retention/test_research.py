@@ -9,7 +9,6 @@ import pytest
 from pydicom import dcmread
 from sqlalchemy import text
 
-from inference.contract import ModelLibrary
 from service.cli.main import main
 from service.config import Settings, load_settings
 from service.store import AuditLog, InstanceRecorder, PseudonymRepository
@@ -18,7 +17,8 @@ from service.wiring.store import Store, opened_store
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock
-from tests.support.small_node import MODELS, RULE, SmallNode, settings
+from tests.support.models import OneModel
+from tests.support.small_node import RULE, SmallNode, model, settings
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
             queue=node.queue,
             files=node.files,
             server=Server(brainstem_and_larynx),
-            models=ModelLibrary(MODELS),
+            models=OneModel(model()),
             templates={"head-neck": default_template()},
             settings=tree,
         ).work_one()

@@ -18,7 +18,8 @@ from service.template import Template, default_template, load_template
 from service.work import Worker
 from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import contour, load_sources
-from tests.support.small_node import MODELS, RULE, SmallNode, model, settings
+from tests.support.models import OneModel
+from tests.support.small_node import RULE, SmallNode, model, settings
 
 TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
@@ -75,7 +76,7 @@ def worker(
         queue=node.queue,
         files=node.files,
         server=server,
-        models=ModelLibrary(MODELS),
+        models=OneModel(model()),
         templates={"head-neck": template or TEMPLATE},
         settings=tree or settings(),
     )
