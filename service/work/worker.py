@@ -133,7 +133,7 @@ class Worker:
     ) -> tuple[list[OutputFile], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""
         parcels: list[OutputFile] = []
-        notes = [_package(contoured), *contoured.segmentation.notes, *unjudged(contoured.contract)]
+        notes = [*contoured.segmentation.notes, *unjudged(contoured.contract)]
         order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
         for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
@@ -142,7 +142,7 @@ class Worker:
                 for name in made.destinations
             ]
             notes += made.notes
-        return parcels, _once(notes, order.template, contoured)
+        return parcels, [*_once(notes, order.template, contoured), _package(contoured)]
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""
