@@ -73,7 +73,9 @@ def test_curves_end_where_they_must() -> None:
 
 
 def test_too_few_to_learn_from() -> None:
-    with pytest.raises(EvaluationRefused, match=r"4 patients with .* learning needs 5 patients and 5 of each"):
+    with pytest.raises(
+        EvaluationRefused, match=r"4 patients with .* learning needs 5 patients and 5 of each"
+    ):
         learn(instances(0.1, patients=4), 0.7, "few")
     with pytest.raises(EvaluationRefused, match="with 0 structures under and 40 over"):
         learn(instances(0.1), 0.01, "no bad ones")
