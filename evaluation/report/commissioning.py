@@ -38,11 +38,6 @@ def commissioning_page(
         )
         for row, png in worst
     ]
-    remarks = [
-        f"{patient.name}: {remark}"
-        for patient in cohort.patients
-        for remark in dict.fromkeys(patient.remarks)
-    ]
     return Page(
         title=f"Commissioning of {criteria.model}",
         subtitle=f"{len(cohort.patients)} local cases through the node's own path, against {cohort.options.reference}",
@@ -56,7 +51,7 @@ def commissioning_page(
                 figures=[_box(values, metric) for metric in metrics],
             ),
             Section(title="Worst cases", figures=figures),
-            Section(title="Remarks", items=remarks),
+            Section(title="Remarks", items=cohort.remarks),
         ],
         signatures=SIGNATURES,
     )

@@ -77,18 +77,8 @@ def _overview(cohort: CohortResult) -> Section:
     ]
     if cohort.incomplete:
         items.append(f"without both sides: {', '.join(cohort.incomplete)}")
-    remarks: dict[str, list[str]] = {}
-    for patient in cohort.patients:
-        for remark in dict.fromkeys(patient.remarks):
-            remarks.setdefault(remark, []).append(patient.name)
-    items += [
-        f"{remark} ({_names(names)})" for remark, names in sorted(remarks.items(), key=lambda r: -len(r[1]))
-    ]
+    items += cohort.remarks
     return Section(title="What was compared", items=items)
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{len(names)} patients"
 
 
 def _geometry(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], study: Study) -> Section:

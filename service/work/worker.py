@@ -25,6 +25,14 @@ from service.work.series_reading import DamagedImage, load_sources
 log = logging.getLogger(__name__)
 
 
+class Contracts(Protocol):
+    """The contracts that a job may name, every version of every model; a ModelLibrary is one."""
+
+    def version(self, name: str, version: int) -> ModelContract | None:
+        """Return the contract of one version; None where there is none."""
+        ...
+
+
 class ModelServer(Predictor, Protocol):
     """A predictor that can prove that tensors reach it unchanged; a TritonClient is one."""
 
@@ -44,7 +52,7 @@ class Worker:
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: Mapping[str, ModelContract]
+    models: Contracts
     templates: Mapping[str, Template]
     settings: Settings
     failure_reports: FailureReports | None = None
@@ -99,8 +107,8 @@ class Worker:
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
-        contract = self.models.get(claim.model)
-        if contract is None or contract.version != claim.model_version:
+        contract = self.models.version(claim.model, claim.model_version)
+        if contract is None:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
@@ -127,7 +135,7 @@ class Worker:
                 for name in made.destinations
             ]
             notes += made.notes
-        return outputs, list(dict.fromkeys(notes))
+        return outputs, [*dict.fromkeys(notes), _model_note(request.contract)]
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
         try:
@@ -154,3 +162,8 @@ class Worker:
         work = self.settings.work
         delay_s = min(work.backoff_s * 2 ** (claim.attempt - 1), work.backoff_max_s)
         self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
+
+
+def _model_note(contract: ModelContract) -> str:
+    """The model as the job's history names it; the server was compared with this checksum."""
+    return f"model {contract.name} version {contract.version}, package sha256 {contract.package_sha256}"
