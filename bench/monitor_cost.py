@@ -64,7 +64,7 @@ def main() -> None:
 def _looked_at(
     database: Database, book: JobRepository, board: NotificationQueue, tally: MetricCounters
 ) -> dict[str, Callable[[], object]]:
-    settings = Settings.model_validate({**RULES, "destinations": TREE})
+    settings = Settings.model_validate({**RULES, "peers": TREE})
     newest = book.list_jobs(limit=1)[0]
     outbox, desk, queue = Outbox(database), SeriesRepository(database), WorkQueue(database)
     checks = tuple(

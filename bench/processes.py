@@ -37,13 +37,13 @@ url = "127.0.0.1:{triton}"
 embedded = {embedded}
 environment = "{environment}"
 model_repository = "{models}"
-[watch]
+[monitor]
 port = 0
 [audit.syslog]
 host = "127.0.0.1"
 port = {syslog}
 transport = "udp"
-[destinations.tps]
+[peers.tps]
 ae_title = "TPS"
 host = "127.0.0.1"
 port = 104

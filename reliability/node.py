@@ -177,36 +177,34 @@ port = {node.door_in.target_port}
 ae_title = "{CALLED_AET}"
 [database]
 url = "{node.database_url}"
-busy_timeout_s = {BUSY_TIMEOUT_S}
-connect_timeout_s = 2
 [triton]
 url = "{node.triton.url}"
 model_repository = "{(node.folder / "models").resolve()}"
 embedded = false
-[keep]
+[retention]
 refuse_below_free_bytes = 0
 refuse_below_free_percent = 0
 warn_below_free_percent = 0
 [assemble]
 quiet_s = {QUIET_S}
 incomplete_timeout_s = 2
+[advanced]
+database_busy_timeout_s = {BUSY_TIMEOUT_S}
+database_connect_timeout_s = 2
 poll_s = 0.1
-[work]
-poll_s = 0.1
-lease_s = {LEASE_S}
-heartbeat_s = 0.2
-max_attempts = 100
-backoff_s = 0.2
-backoff_max_s = 1
+job_lease_s = {LEASE_S}
+job_backoff_s = 0.2
+job_backoff_max_s = 1
 unavailable_delay_s = 0.5
+delivery_lease_s = {LEASE_S}
+delivery_backoff_s = 0.2
+delivery_backoff_max_s = 1
+[work]
+max_attempts = 100
 [send]
-poll_s = 0.1
-lease_s = {LEASE_S}
-backoff_s = 0.2
-backoff_max_s = 1
 timeout_s = 5
 max_attempts = 100
-[destinations.tps]
+[peers.tps]
 ae_title = "{AE_TITLE}"
 host = "127.0.0.1"
 port = {node.door_out.port}

@@ -226,7 +226,7 @@ def _settings(file: Path, storage: Path) -> int:
     port = free_port()
     file.write_text(
         f'[node]\nstorage_dir = "{storage.resolve()}"\n[receive]\nhost = "127.0.0.1"\nport = {port}\n'
-        "[keep]\nrefuse_below_free_bytes = 0\n",
+        "[retention]\nrefuse_below_free_bytes = 0\n",
         encoding="utf-8",
     )
     return port

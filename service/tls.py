@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.config import Settings, SettingsRefused, TlsClientSettings, TlsProfile, TlsServerSettings
+from service.config import Peer, Settings, SettingsRefused, TlsProfile, TlsSettings, WebDestination
 
 # RFC 9325 4.2: forward secrecy and authenticated encryption only; level 2 refuses RSA keys below 2048 bits and SHA-1.
 _TLS12_SUITES = (
@@ -24,8 +24,15 @@ class Certificate:
     fingerprint: str
 
 
-def server_context(settings: TlsServerSettings) -> ssl.SSLContext:
-    """The context of the door in.
+def server_context(
+    settings: TlsSettings, *, of: str = "receive.tls", require_client_certificate: bool = False
+) -> ssl.SSLContext:
+    """The context of a listener; with ``ca`` it asks for a client certificate.
+
+    Args:
+        settings: the block of the listener.
+        of: the block's place in the settings, for the message of a refusal.
+        require_client_certificate: let nobody in who shows none.
 
     Raises:
         SettingsRefused: a file is missing or is not what it should be; the message names the setting.
@@ -34,14 +41,14 @@ def server_context(settings: TlsServerSettings) -> ssl.SSLContext:
     _harden(context, settings.profile)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     context.num_tickets = 0  # every association proves its certificate anew
-    _load_key(context, "receive.tls", (settings.certificate, settings.key, settings.key_passphrase_file))
+    _load_key(context, of, settings)
     if settings.ca is not None:
-        _load_ca(context, "receive.tls", settings.ca)
-        context.verify_mode = ssl.CERT_REQUIRED if settings.require_client_certificate else ssl.CERT_OPTIONAL
+        _load_ca(context, of, settings.ca)
+        context.verify_mode = ssl.CERT_REQUIRED if require_client_certificate else ssl.CERT_OPTIONAL
     return context
 
 
-def client_context(settings: TlsClientSettings, *, of: str) -> ssl.SSLContext:
+def client_context(settings: TlsSettings, *, of: str) -> ssl.SSLContext:
     """The context of a connection to a peer; pass the peer's host as server_hostname.
 
     Args:
@@ -54,9 +61,22 @@ def client_context(settings: TlsClientSettings, *, of: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _harden(context, settings.profile)
     context.check_hostname = settings.check_host
-    _load_ca(context, of, settings.ca)
-    if settings.certificate is not None and settings.key is not None:
-        _load_key(context, of, (settings.certificate, settings.key, settings.key_passphrase_file))
+    if settings.ca is None:
+        context.load_default_certs()
+    else:
+        _load_ca(context, of, settings.ca)
+    _load_key(context, of, settings)
+    return context
+
+
+def web_context(settings: TlsSettings | None, *, of: str) -> ssl.SSLContext:
+    """The context of a connection to a web or mail server, which must end in order: a cut answer is no whole one."""
+    if settings is None:
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+    context = client_context(settings, of=of)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context
 
 
@@ -64,10 +84,9 @@ def check_certificates(settings: Settings) -> None:
     """Reads every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
     if settings.receive.tls is not None:
         server_context(settings.receive.tls)
-    for section, peers in (("destinations", settings.destinations), ("peers", settings.peers)):
-        for name, peer in peers.items():
-            if peer.tls is not None:
-                client_context(peer.tls, of=f"{section}.{name}.tls")
+    for name, peer in settings.peers.items():
+        if isinstance(peer, Peer | WebDestination) and peer.tls is not None:
+            client_context(peer.tls, of=f"peers.{name}.tls")
     syslog = settings.audit.syslog
     if syslog is not None and syslog.tls is not None:
         client_context(syslog.tls, of="audit.syslog.tls")
@@ -104,8 +123,10 @@ def _harden(context: ssl.SSLContext, profile: TlsProfile) -> None:
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
 
 
-def _load_key(context: ssl.SSLContext, of: str, files: tuple[Path, Path, Path | None]) -> None:
-    certificate, key, passphrase_file = files
+def _load_key(context: ssl.SSLContext, of: str, settings: TlsSettings) -> None:
+    certificate, key, passphrase_file = settings.certificate, settings.key, settings.key_passphrase_file
+    if certificate is None or key is None:
+        return
     try:
         # Without a passphrase an empty one is tried: OpenSSL would otherwise ask on the terminal and wait.
         passphrase = (

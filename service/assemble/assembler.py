@@ -49,7 +49,7 @@ class Assembler:
                 self.look()
             except TryAgain as reason:
                 log.warning("open series not looked at: %s", reason)
-            stop.wait(self.settings.assemble.poll_s)
+            stop.wait(self.settings.advanced.poll_s)
 
     def look(self) -> None:
         """Decide once about every open job."""
@@ -244,6 +244,6 @@ def _no_rule(facts: SeriesFacts) -> str:
 
 def _nowhere_to_go(rule: Rule, job: OpenJob) -> str:
     return (
-        f"rule {rule.name} returns the structure set to the sender, but no entry of [peers] has the AE title "
+        f"rule {rule.name} returns the structure set to the sender, but no peer with host and port has the AE title "
         f"{job.calling_aet}; add one and retry the job"
     )

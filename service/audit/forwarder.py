@@ -30,7 +30,7 @@ def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event
             log.warning("audit events wait", extra={"reason": str(reason)})
             forwarded = 0
         if forwarded < MOST_AT_ONCE:
-            stop.wait(syslog.poll_s)
+            stop.wait(settings.advanced.poll_s)
 
 
 def forward(settings: Settings, syslog: SyslogSettings, audit_log: AuditLog) -> int:

@@ -169,6 +169,16 @@ def constancy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help="with --freeze: also what is frozen already")
 
 
+def settings(parser: argparse.ArgumentParser) -> None:
+    """Add the acts of the verb to its parser."""
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    show = acts.add_parser("show", help="print every setting that holds, without passwords")
+    show.add_argument("--settings", dest="file", type=Path, help="the settings file (TOML)")
+    migrate = acts.add_parser("migrate", help="rewrite a file of an earlier version")
+    migrate.add_argument("file", type=Path, help="the old file (TOML)")
+    migrate.add_argument("-o", "--output", type=Path, help="the new file (default: standard output)")
+
+
 def template(parser: argparse.ArgumentParser) -> None:
     """Add the acts of the verb to its parser."""
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
@@ -190,7 +200,7 @@ def template(parser: argparse.ArgumentParser) -> None:
 
 def pull(parser: argparse.ArgumentParser) -> None:
     """What the verb `pull` takes."""
-    parser.add_argument("--peer", required=True, help="name of the archive among peers or destinations")
+    parser.add_argument("--peer", required=True, help="name of the archive in peers")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--accession", type=_given, help="Accession Number (0008,0050)")
     which.add_argument("--patient-id", type=_given, help="Patient ID (0010,0020)")

@@ -28,7 +28,7 @@ def _role_here(settings: Settings, role: str) -> int:
     here = [sign for sign in signs if (sign.role, sign.host) == (role, socket.gethostname())]
     newest = max((sign.at for sign in here), default=None)
     silent_s = None if newest is None else (utc_now() - newest).total_seconds()
-    if silent_s is None or silent_s > settings.watch.silent_s:
+    if silent_s is None or silent_s > settings.advanced.silent_s:
         raise Refused(f"no process of the role {role} gave a sign of life on this machine of late")
     sys.stdout.write(f"role {role}: sign of life {silent_s:.0f} s ago\n")
     return 0

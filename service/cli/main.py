@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     _monitor_verbs(verbs)
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
+    _settings_verb(verbs)
     _evaluate_verb(verbs)
     takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
     what = "local cases through the node against acceptance criteria: a page to sign"
@@ -124,7 +125,7 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(
-        verbs, "echo", "echo:echo", "ask a destination or peer of the settings whether it answers", json=True
+        verbs, "echo", "echo:echo", "ask a peer of the settings whether it answers", json=True
     )
     echo.add_argument("destination", help="its name in the settings")
 
@@ -138,7 +139,15 @@ def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "notify:notify_test",
         "send a test message to a recipient of the settings",
     )
-    told.add_argument("recipient", help="its name in watch.notify")
+    told.add_argument("recipient", help="its name in monitor.notify")
+
+
+def _settings_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The verb of the file itself, which reads it in its own way."""
+    what = "show the settings that hold, or rewrite a file of an earlier version"
+    verb = verbs.add_parser("settings", help=what, description=what)
+    takes.settings(verb)
+    verb.set_defaults(command="settings:run", name="settings")
 
 
 def _validate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

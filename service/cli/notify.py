@@ -13,10 +13,10 @@ from service.store import Notification, utc_now
 def notify_test(arguments: argparse.Namespace) -> int:
     """Send a test message, as a real one would go; exit code 1 and the reason where it does not arrive."""
     settings: Settings = arguments.settings_tree
-    found = [one for one in settings.watch.notify if one.name == arguments.recipient]
+    found = [one for one in settings.monitor.notify if one.name == arguments.recipient]
     if not found:
-        known = ", ".join(one.name for one in settings.watch.notify) or "none"
-        raise Refused(f"no recipient {arguments.recipient} in watch.notify; there are: {known}")
+        known = ", ".join(one.name for one in settings.monitor.notify) or "none"
+        raise Refused(f"no recipient {arguments.recipient} in monitor.notify; there are: {known}")
     test = Notification(
         id=0,
         event="test",

@@ -74,10 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _peer(settings: Settings, name: str) -> Peer:
-    peer = settings.peer(name)
+    peer = settings.peers.get(name)
     if not isinstance(peer, Peer):
-        known = ", ".join([*settings.peers, *settings.destinations]) or "none"
-        raise Refused(f"no peer or destination {name} in the settings; there are: {known}")
+        known = ", ".join(settings.dicom_peers) or "none"
+        raise Refused(f"no DICOM peer {name} in the settings; there are: {known}")
     return peer
 
 

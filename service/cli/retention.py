@@ -39,7 +39,7 @@ def verify(arguments: argparse.Namespace) -> int:
     """
     settings: Settings = arguments.settings_tree
     fast = settings.model_copy(
-        update={"keep": settings.keep.model_copy(update={"verify_rate_bytes": 1 << 40})}
+        update={"retention": settings.retention.model_copy(update={"verify_rate_bytes": 1 << 40})}
     )
     with opened_store(settings) as store:
         verifier = sweeper(fast, store)
@@ -65,12 +65,12 @@ def _print_damaged(damaged: list[VerifiableFile]) -> None:
 
 
 def _why(one: RemovalReport, settings: Settings) -> str:
-    keep = settings.keep
+    retention = settings.retention
     return {
-        RetainedKind.IMAGES: f"every job that has them was delivered over {keep.done_images_days} days ago, "
-        f"or ended otherwise over {keep.ended_images_days} days ago",
-        RetainedKind.OTHERS: f"came over {keep.other_objects_days} days ago and opened no job",
-        RetainedKind.RESULTS: f"delivered, or its job ended, over {keep.results_days} days ago",
+        RetainedKind.IMAGES: f"every job that has them was delivered over {retention.done_images_days} days ago, "
+        f"or ended otherwise over {retention.ended_images_days} days ago",
+        RetainedKind.OTHERS: f"came over {retention.other_objects_days} days ago and opened no job",
+        RetainedKind.RESULTS: f"delivered, or its job ended, over {retention.results_days} days ago",
     }[one.kind]
 
 

@@ -1,10 +1,10 @@
 """Settings: the only reader of the settings file and of the environment."""
 
+from service.config.advanced import AdvancedSettings
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
 from service.config.checks import Doubted
 from service.config.document import SettingLine, setting_lines
-from service.config.listeners import Sender, TlsServerSettings
-from service.config.load import SettingsRefused, load_settings, process_environment
+from service.config.load import SettingsRefused, load_settings, process_environment, read_tree, settings_of
 from service.config.monitor import (
     MailSecurity,
     MailSettings,
@@ -14,6 +14,8 @@ from service.config.monitor import (
     WebhookSettings,
 )
 from service.config.node import DatabaseSettings, DatabaseUrl, LogFormat, LogLevel, NodeSettings
+from service.config.peers import AnyPeer, Confirm, Destination, Peer, ProfileName, Sender, WebDestination
+from service.config.renamed import migrate as migrate_tree
 from service.config.retention import RetentionSettings
 from service.config.rules import (
     CompanionObject,
@@ -26,6 +28,7 @@ from service.config.rules import (
 )
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
+    Admit,
     AssembleSettings,
     ReceiveSettings,
     SendSettings,
@@ -34,11 +37,13 @@ from service.config.settings import (
     WorkSettings,
 )
 from service.config.study_requirements import AfterWaiting, WaitFor
-from service.config.tls import TlsClientSettings, TlsProfile
-from service.config.values import Confirm, Destination, ObjectFamily, Peer, ProfileName
-from service.config.web import WebDestination
+from service.config.tls import TlsProfile, TlsSettings
+from service.config.values import ObjectFamily
 
 __all__ = [
+    "Admit",
+    "AdvancedSettings",
+    "AnyPeer",
     "AfterWaiting",
     "AssembleSettings",
     "AuditSettings",
@@ -75,15 +80,17 @@ __all__ = [
     "SplitSeries",
     "SyslogSettings",
     "SyslogTransport",
-    "TlsClientSettings",
     "TlsProfile",
-    "TlsServerSettings",
+    "TlsSettings",
     "TritonSettings",
     "WaitFor",
     "WebDestination",
     "WebhookSettings",
     "WorkSettings",
     "load_settings",
+    "migrate_tree",
+    "read_tree",
+    "settings_of",
     "process_environment",
     "read_secret",
     "setting_lines",

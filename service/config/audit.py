@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from service.config.section import SettingsSection
-from service.config.tls import TlsClientSettings
+from service.config.tls import TlsSettings
 from service.config.values import Host, Port
 
 
@@ -26,10 +26,7 @@ class SyslogSettings(SettingsSection):
     transport: SyslogTransport = Field(
         default=SyslogTransport.TLS, description="How messages travel; only TLS keeps them from other eyes."
     )
-    tls: TlsClientSettings | None = Field(default=None, description="TLS to the repository.")
-    poll_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
-        default=5, description="Time between two looks for events to forward."
-    )
+    tls: TlsSettings | None = Field(default=None, description="TLS to the repository.")
     timeout_s: Annotated[float, Field(ge=1, le=600)] = Field(
         default=10, description="How long to wait for the repository."
     )
@@ -38,6 +35,8 @@ class SyslogSettings(SettingsSection):
     def _transport_has_its_settings(self) -> Self:
         if (self.transport is SyslogTransport.TLS) != (self.tls is not None):
             raise ValueError("transport tls needs a tls section with at least the ca, and only it has one")
+        if self.tls is not None:
+            self.tls.with_ca()
         return self
 
 

@@ -13,7 +13,9 @@ from pydantic.fields import FieldInfo
 from service.config.node import DatabaseUrl
 from service.config.section import SettingsSection
 from service.config.settings import Settings
+from service.config.tls import TlsSettings
 
+Sections = tuple[type[SettingsSection], ...]
 ONE_OF = "one of "
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_mm": "mm", "_days": "days", "_percent": "percent"}
 KINDS: dict[Any, str] = {
@@ -43,36 +45,51 @@ class SettingLine:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def setting_lines(section: type[SettingsSection] = Settings, prefix: str = "") -> Iterator[SettingLine]:
-    """Give a line for each setting, in the order of the tree."""
-    for name, field in section.model_fields.items():
+def setting_lines() -> Iterator[SettingLine]:
+    """Give a line for each setting, in the order of the tree; the keys of the block ``tls`` once, at the end."""
+    yield from _lines((Settings,), "")
+    yield from _lines((TlsSettings,), "tls.")
+
+
+def _lines(sections: Sections, prefix: str) -> Iterator[SettingLine]:
+    for name, field in _fields(sections).items():
         kind, inner = _kind(field.annotation)
         key = prefix + name
-        if inner is not None:
+        if inner == (TlsSettings,):
+            yield _line(key, name, "block `tls`", field)
+        elif inner:
             middle = {"section": ".", "table": ".*.", "list": ".N."}[kind]
-            yield from setting_lines(inner, key + middle)
+            yield from _lines(inner, key + middle)
         else:
             yield _line(key, name, kind, field)
 
 
+def _fields(sections: Sections) -> dict[str, FieldInfo]:
+    """Give the fields of a section, or of all kinds of section that can stand in one place."""
+    found: dict[str, FieldInfo] = {}
+    for section in sections:
+        found |= {name: field for name, field in section.model_fields.items() if name not in found}
+    return found
+
+
 def allowed(location: tuple[str, ...]) -> str:
     """Say what may stand at a place in the tree (for an error message)."""
-    section: type[SettingsSection] = Settings
+    sections: Sections = (Settings,)
     for place, part in enumerate(location):
-        field = section.model_fields.get(part)
+        field = _fields(sections).get(part)
         if field is None:  # the name in a table or the place in a list
             continue
         kind, inner = _kind(field.annotation)
-        if inner is None:
+        if not inner:
             line = _line(part, part, kind, field)
             return (
                 " ".join(text for text in (line.kind, line.unit, line.allowed) if text)
                 + f" ({line.description})"
             )
-        section = inner
+        sections = inner
         if kind == "table" and place == len(location) - 1:
             return "a table of names"
-    return ", ".join(section.model_fields)
+    return ", ".join(_fields(sections))
 
 
 def _line(key: str, name: str, kind: str, field: FieldInfo) -> SettingLine:
@@ -96,20 +113,30 @@ def _default(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _kind(annotation: Any) -> tuple[str, type[SettingsSection] | None]:
-    """Give the kind in words and, where the setting holds sections, their type."""
+def _kind(annotation: Any) -> tuple[str, Sections]:
+    """Give the kind in words and, where the setting holds sections, their types."""
     bare = _bare(annotation)
     if isinstance(bare, type) and issubclass(bare, SettingsSection):
-        return "section", bare
+        return "section", (bare,)
     if get_origin(bare) is dict:
-        return "table", _bare(get_args(bare)[1])
+        return "table", tuple(_alternatives(get_args(bare)[1]))
     if get_origin(bare) is tuple:
         element, inner = _kind(get_args(bare)[0])
         several = "any" + element.removeprefix("one") if element.startswith(ONE_OF) else f"list of {element}s"
-        return ("list", inner) if inner is not None else (several, None)
+        return ("list", inner) if inner else (several, ())
     if isinstance(bare, type) and issubclass(bare, StrEnum):
-        return ONE_OF + ", ".join(bare), None
-    return KINDS[bare], None
+        return ONE_OF + ", ".join(bare), ()
+    return KINDS[bare], ()
+
+
+def _alternatives(annotation: Any) -> Iterator[type[SettingsSection]]:
+    if get_origin(annotation) is Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _alternatives(part)
+    else:
+        yield annotation
 
 
 def _bare(annotation: Any) -> Any:

@@ -3,7 +3,8 @@
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from pydantic_core import ErrorDetails
 
 from service.config.document import allowed
 from service.config.node import DatabaseUrl
+from service.config.peers import PEER_KINDS
+from service.config.renamed import Tree, migrate
 from service.config.settings import Settings
 
 PREFIX = "CONTOUR_NODE_"
 SEPARATOR = "__"
 _LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thousand parts
-Tree = dict[str, Any]
 
 
 class SettingsRefused(Exception):
@@ -37,21 +39,36 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     Raises:
         SettingsRefused: with every problem found, not only the first.
     """
-    tree = {} if path is None else _read_file(path)
+    tree: Tree = {} if path is None else read_tree(path)
     for variable, value in sorted(environment.items()):
         if variable.startswith(PREFIX):
             _put(tree, variable, value)
+    _refuse_old_keys(tree, path)
+    return settings_of(tree, "the environment" if path is None else f"{path} and the environment")
+
+
+def settings_of(tree: Tree, origin: str) -> Settings:
+    """Give the settings of a tree; SettingsRefused, with every problem, names its origin."""
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        origin = "the environment" if path is None else f"{path} and the environment"
         lines = [line for detail in error.errors() for line in _explain(detail)]
         raise SettingsRefused(
             "\n".join([f"{len(lines)} problem(s) with the settings from {origin}:", *lines])
         ) from None  # the original shows values, and with them the database's password
 
 
-def _read_file(path: Path) -> Tree:
+def _refuse_old_keys(tree: Tree, path: Path | None) -> None:
+    """Raise SettingsRefused where keys of an earlier version stand in the tree, with what became of each."""
+    changes = migrate(deepcopy(tree))
+    if changes:
+        rewrite = "" if path is None else f"; `contour-node settings migrate {path}` rewrites the file"
+        head = f"{len(changes)} setting(s) of an earlier version{rewrite}:"
+        raise SettingsRefused("\n".join([head, *(f"  {change}" for change in changes)]))
+
+
+def read_tree(path: Path) -> Tree:
+    """Give the file's content; SettingsRefused where it cannot be read or is not TOML."""
     try:
         text = path.read_text(encoding="utf-8")
         if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
@@ -73,7 +90,7 @@ def _put(tree: Tree, variable: str, text: str) -> None:
     *sections, key = variable.removeprefix(PREFIX).lower().split(SEPARATOR)
     for section in sections:
         tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
+        if not isinstance(tree, MutableMapping):
             raise SettingsRefused(
                 f"{variable}: {section} is not a section that has keys; allowed: {PREFIX}<SECTION>__<KEY>"
             )
@@ -91,6 +108,8 @@ def _value(variable: str, text: str) -> Any:
 
 def _explain(detail: ErrorDetails) -> list[str]:
     location = tuple(str(part) for part in detail["loc"])
+    if location[:1] == ("peers",) and len(location) > 2 and location[2] in PEER_KINDS:
+        location = (*location[:2], *location[3:])
     if not location:
         return [f"  {line}" for line in detail["msg"].removeprefix("Value error, ").splitlines()]
     key = ".".join(location)

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from service.config.tls import TlsSettings
 from service.config.values import Host, ListeningPort, Name, Port, SettingsSection
 
 
@@ -60,8 +61,8 @@ class MailSettings(SettingsSection):
     security: MailSecurity = Field(
         default=MailSecurity.STARTTLS, description="How the connection to the mail server is protected."
     )
-    ca_file: Path | None = Field(
-        default=None, description="Certificates (PEM) that vouch for the mail server; absent: the system's."
+    tls: TlsSettings | None = Field(
+        default=None, description="TLS to the mail server; absent: the system's authorities."
     )
     user: str | None = Field(default=None, description="Name to log in with; absent: no login.")
     password_file: Path | None = Field(default=None, description="File with the password of mail.user.")
@@ -90,8 +91,8 @@ class WebhookSettings(SettingsSection):
         default=None,
         description="File with the key of the signature (HMAC-SHA256) in X-Contour-Node-Signature; absent: unsigned.",
     )
-    ca_file: Path | None = Field(
-        default=None, description="Certificates (PEM) that vouch for the web server; absent: the system's."
+    tls: TlsSettings | None = Field(
+        default=None, description="TLS to the web server; absent: the system's authorities."
     )
 
 
@@ -108,9 +109,6 @@ class NotifySettings(SettingsSection):
     )
     with_patient: bool = Field(
         default=False, description="Add the Patient ID (0010,0020) to what is said of a job."
-    )
-    timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
-        default=20, description="How long the mail or web server may take to answer."
     )
     mail: MailSettings | None = Field(default=None, description="By e-mail.")
     webhook: WebhookSettings | None = Field(default=None, description="By HTTP POST.")
@@ -142,26 +140,13 @@ class MonitorSettings(SettingsSection):
         default=None,
         description="File with the bearer token that /metrics and /health/ready ask for; absent: they ask for none.",
     )
-    tls_certificate: Path | None = Field(
-        default=None, description="Certificate chain (PEM) of the web server; absent: HTTP without TLS."
-    )
-    tls_key: Path | None = Field(default=None, description="Private key (PEM) of watch.tls_certificate.")
-    poll_s: Annotated[float, Field(ge=0.05, le=300)] = Field(
-        default=10,
-        description="Time between two looks at the node; pages show the last look. At most watch.silent_s.",
-    )
-    heartbeat_s: Annotated[float, Field(ge=0.1, le=600)] = Field(
-        default=15, description="Time between two signs of life of each role; at most half of watch.silent_s."
-    )
-    silent_s: Annotated[float, Field(ge=0.2, le=3600)] = Field(
-        default=60, description="A role that gave no sign of life for this long is down."
-    )
+    tls: TlsSettings | None = Field(default=None, description="TLS on the pages; absent: HTTP without TLS.")
     echo_s: Annotated[float, Field(ge=0, le=86400)] = Field(
-        default=0, description="Time between two C-ECHOs to each destination and peer; 0: never."
+        default=0, description="Time between two C-ECHOs to each DICOM peer; 0: never."
     )
     receiver_host: Host | None = Field(
         default=None,
-        description="Where the watch finds the receiver; absent: receive.host, or this machine where that is 0.0.0.0.",
+        description="Where the monitor finds the receiver; absent: receive.host, or this machine where that is 0.0.0.0.",
     )
     delivery_alarm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
         default=1800, description="A destination that has not taken a delivery for this long is an alarm."
@@ -170,14 +155,8 @@ class MonitorSettings(SettingsSection):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        if self.heartbeat_s > self.silent_s / 2:
-            raise ValueError(
-                f"heartbeat_s is {self.heartbeat_s:g}, allowed: at most half of silent_s ({self.silent_s:g})"
-            )
-        if self.poll_s > self.silent_s:
-            raise ValueError(f"poll_s is {self.poll_s:g}, allowed: at most silent_s ({self.silent_s:g})")
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key: give both or none")
+        if self.tls is not None and self.tls.for_listener().ca is not None:
+            raise ValueError("tls.ca is not used here: the pages ask for a token, not for a certificate")
         names = [one.name for one in self.notify]
         if len(set(names)) < len(names):
             raise ValueError("notify.name: allowed: a different name for each recipient")

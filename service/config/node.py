@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from typing_extensions import override
@@ -60,16 +59,6 @@ class DatabaseSettings(SettingsSection):
         description="sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
         "absent: SQLite in node.storage_dir.",
     )
-    busy_timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
-        default=30, description="How long a writer waits for a locked SQLite file."
-    )
-    connect_timeout_s: Annotated[int, Field(ge=2, le=300)] = Field(
-        default=10, description="How long to wait for Postgres to accept a connection."
-    )
-    pool_size: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=5, description="Connections kept open per process."
-    )
-
     @field_validator("url")
     @classmethod
     def _known_scheme(cls, url: DatabaseUrl | None) -> DatabaseUrl | None:

@@ -3,43 +3,57 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from service.config.peers import AnyPeer, Destination, Peer, Sender
 from service.config.rules import Rule
-from service.config.values import Destination, Peer
-from service.config.web import WebDestination
 
 
 def problems(
-    rules: Sequence[Rule],
-    destinations: Mapping[str, Peer],
-    peers: Mapping[str, Peer],
-    dicomweb: Mapping[str, WebDestination],
+    rules: Sequence[Rule], peers: Mapping[str, AnyPeer], *, admits_peers_only: bool
 ) -> list[str]:
     """Give every contradiction as 'key = value: what is allowed'; empty when there is none."""
-    known: dict[str, Destination] = {**peers, **dicomweb, **destinations}
-    named = {**dicomweb, **destinations}
+    known = {name: peer for name, peer in peers.items() if isinstance(peer, Destination)}
     return [
-        *_same_names(rules, destinations, peers),
-        *(
-            f"dicomweb.{name} has the name of a destination or peer; allowed: a name of its own"
-            for name in sorted(dicomweb.keys() & (destinations.keys() | peers.keys()))
-        ),
+        *_same_names(rules),
+        *_admitted(peers, admits_peers_only=admits_peers_only),
+        *_same_titles(rules, peers),
         *(line for name in known for line in _wrong_fallback(name, known)),
         *_same_conditions(rules),
-        *(line for number, rule in enumerate(rules) for line in _lost_results(number, rule, named, peers)),
+        *(line for number, rule in enumerate(rules) for line in _lost_results(number, rule, known)),
     ]
 
 
-def _same_names(
-    rules: Sequence[Rule], destinations: Mapping[str, Peer], peers: Mapping[str, Peer]
-) -> Iterator[str]:
+def _same_names(rules: Sequence[Rule]) -> Iterator[str]:
     for name, count in Counter(rule.name for rule in rules).items():
         if count > 1:
             yield f"rules.name = {name!r} stands {count} times; allowed: a different name for each rule"
-    for name in sorted(destinations.keys() & peers.keys()):
-        yield f"peers.{name} has the name of a destination; allowed: a name that is not in destinations"
-    for title, count in Counter(peer.ae_title for peer in peers.values()).items():
+
+
+def _admitted(peers: Mapping[str, AnyPeer], *, admits_peers_only: bool) -> Iterator[str]:
+    """Give what contradicts receive.admit: a limit that would not hold, or a node that nobody can send to."""
+    senders = [name for name, peer in peers.items() if isinstance(peer, Sender) and peer.may_send]
+    if admits_peers_only and not senders:
+        yield "receive.admit = 'peers', but no entry of peers has may_send = true; allowed: with at least one"
+    if senders and not admits_peers_only:
+        yield (
+            f"peers.{senders[0]}.may_send = true limits no one while receive.admit = 'anyone'; "
+            "allowed: receive.admit = 'peers'"
+        )
+    for name, peer in peers.items():
+        if isinstance(peer, Sender) and not isinstance(peer, Peer) and not peer.may_send:
+            yield f"peers.{name} can do nothing; allowed: with host and port, with a url, or may_send = true"
+
+
+def _same_titles(rules: Sequence[Rule], peers: Mapping[str, AnyPeer]) -> Iterator[str]:
+    """Give the AE titles that do not say which peer a result returns to, or which one answers for a sender."""
+    addressed = [peer for peer in peers.values() if isinstance(peer, Peer)]
+    if not any(rule.return_to_sender for rule in rules):
+        addressed = [peer for peer in addressed if peer.answers_queries]
+    for title, count in Counter(peer.ae_title for peer in addressed).items():
         if count > 1:
-            yield f"peers.*.ae_title = {title!r} stands {count} times; allowed: one peer for each AE title"
+            yield (
+                f"peers.*.ae_title = {title!r} stands {count} times; allowed: one peer with host and port for each "
+                "AE title where a rule has return_to_sender or the peers have answers_queries"
+            )
 
 
 def _same_conditions(rules: Sequence[Rule]) -> Iterator[str]:
@@ -70,7 +84,7 @@ def _wrong_fallback(name: str, known: Mapping[str, Destination]) -> Iterator[str
 
 
 def _lost_results(
-    number: int, rule: Rule, destinations: Mapping[str, Destination], peers: Mapping[str, Peer]
+    number: int, rule: Rule, destinations: Mapping[str, Destination]
 ) -> Iterator[str]:
     key = f"rules.{number}"
     for name in rule.destinations:
@@ -80,8 +94,8 @@ def _lost_results(
     if not rule.destinations and not rule.return_to_sender:
         yield f"{key}.destinations = () with return_to_sender = false sends to nobody; allowed: one of the two"
     if rule.return_to_sender:
-        titles = {peer.ae_title for peer in peers.values()}
+        titles = {peer.ae_title for peer in destinations.values() if isinstance(peer, Peer)}
         if not titles:
-            yield f"{key}.return_to_sender = true needs the senders' ports; allowed: with at least one entry in peers"
+            yield f"{key}.return_to_sender = true needs the senders' addresses; allowed: with a peer that has ae_title, host and port"
         for title in sorted(set(rule.calling_aets) - titles):
-            yield f"{key}.return_to_sender = true, but no entry in peers has the AE title {title!r} of its calling_aets"
+            yield f"{key}.return_to_sender = true, but no peer with host and port has the AE title {title!r} of its calling_aets"

@@ -27,9 +27,6 @@ class RetentionSettings(SettingsSection):
     results_days: Days | None = Field(
         default=90, description="What was made for a job goes this long after its delivery; absent: never."
     )
-    sweep_s: Annotated[float, Field(ge=0.05, le=86400)] = Field(
-        default=600, description="Time between two looks for what may go."
-    )
     refuse_below_free_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
         default=1 << 30,
         description="With less free space than this new objects are refused (0xA700) and no job is begun.",

@@ -92,15 +92,15 @@ class Rule(SettingsSection):
         description="Structure template (docs/templates.md); absent: every structure of the model as the catalogue has it.",
     )
     destinations: tuple[Name, ...] = Field(
-        default=(), description="Names of the destinations that get the structure set."
+        default=(), description="Names of the peers that get the structure set."
     )
     return_to_sender: bool = Field(
         default=False,
-        description="Send the structure set to the sender too; its port stands in `peers`, by its AE title.",
+        description="Send the structure set to the sender too; its address stands in `peers`, by its AE title.",
     )
-    beside: tuple[CompanionObject, ...] = Field(
+    companions: tuple[CompanionObject, ...] = Field(
         default=(),
-        description="What the destinations get beside the structure set: a DICOM SEG, a TID 1500 report, a picture.",
+        description="Objects that go out with the structure set: a DICOM SEG, a TID 1500 report, a picture.",
     )
     on_failure: OnFailure = Field(
         default=OnFailure.NONE,

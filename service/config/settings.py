@@ -1,47 +1,53 @@
 """The settings tree. Every field has a description, a range where it is a number, and its unit in its name."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from service.config.advanced import AdvancedSettings
 from service.config.audit import AuditSettings
 from service.config.checks import ChecksSettings
-from service.config.listeners import Sender, TlsServerSettings
 from service.config.monitor import MonitorSettings
 from service.config.node import DatabaseSettings, NodeSettings
 from service.config.references import problems
 from service.config.retention import RetentionSettings
 from service.config.rules import Rule, SeriesFacts
 from service.config.section import SettingsSection
-from service.config.values import (
-    AeTitle,
-    Confirm,
-    Delay,
-    Destination,
-    Host,
-    ListeningPort,
-    Name,
-    ObjectFamily,
-    Peer,
-    SopClassUid,
-)
-from service.config.web import WebDestination
+from service.config.peers import AnyPeer, Confirm, Destination, Peer, Sender
+from service.config.tls import TlsSettings
+from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid
 
-Poll = Annotated[float, Field(ge=0.01, le=60)]
+
+
+class Admit(StrEnum):
+    """Applications that may open an association with the node."""
+
+    ANYONE = "anyone"
+    PEERS = "peers"
 
 
 class ReceiveSettings(SettingsSection):
-    """The DICOM door in."""
+    """The DICOM listener."""
 
     host: Host = Field(default="0.0.0.0", description="Address to listen on; 0.0.0.0: every interface.")
     port: ListeningPort = Field(default=11112, description="TCP port to listen on; 0: any free one.")
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title of the node.")
-    senders: tuple[Sender, ...] = Field(
-        default=(), description="Who may open an association; empty: anybody."
+    admit: Admit = Field(
+        default=Admit.ANYONE,
+        description="Applications that may open an association: anyone, or only peers with may_send = true.",
     )
-    tls: TlsServerSettings | None = Field(default=None, description="TLS on the door in; absent: none.")
+    tls: TlsSettings | None = Field(default=None, description="TLS on a port of its own; absent: none.")
+    tls_port: ListeningPort = Field(default=2762, description="TCP port for DICOM over TLS; 0: any free one.")
+    require_client_certificate: bool = Field(
+        default=True, description="With tls: let nobody in without a certificate signed by receive.tls.ca."
+    )
+    also_plaintext: bool = Field(
+        default=False,
+        description="With tls: go on listening on receive.port without it, while senders are moved over.",
+    )
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64, description="Associations open at the same time."
     )
@@ -52,15 +58,12 @@ class ReceiveSettings(SettingsSection):
         default=3000,
         description="Connections that one address may open in a minute; more are refused for now.",
     )
-    max_pdu_bytes: Annotated[int, Field(ge=4096, le=16777216)] = Field(
-        default=262144, description="Largest P-DATA PDU that senders may send."
-    )
     max_object_bytes: Annotated[int, Field(ge=1048576, le=17179869184)] = Field(
         default=4294967296, description="Largest object that is kept."
     )
-    beside_ct: tuple[ObjectFamily, ...] = Field(
+    companions: tuple[ObjectFamily, ...] = Field(
         default=tuple(ObjectFamily),
-        description="Families of objects that are kept beside CT and RT objects; [] for none. See docs/conformance.md.",
+        description="Families of objects that are stored with CT and RT objects; [] for none. See docs/conformance.md.",
     )
     additional_sop_classes: tuple[SopClassUid, ...] = Field(
         default=(), description="Further SOP classes that are kept, by UID: private ones, say."
@@ -68,6 +71,14 @@ class ReceiveSettings(SettingsSection):
     network_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60, description="An association with no traffic for this long is aborted."
     )
+
+    @model_validator(mode="after")
+    def _client_certificates_can_be_checked(self) -> Self:
+        if self.tls is not None and self.tls.for_listener().ca is None and self.require_client_certificate:
+            raise ValueError(
+                "client certificates are required (mutual authentication): name the ca that signs them in tls.ca"
+            )
+        return self
 
 
 class TritonSettings(SettingsSection):
@@ -88,9 +99,6 @@ class TritonSettings(SettingsSection):
     timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
         default=900, description="Longest inference of one case."
     )
-    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=180, description="How long the embedded server may take to start, and a model to load."
-    )
     models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
         default=2,
         description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
@@ -106,63 +114,26 @@ class AssembleSettings(SettingsSection):
     incomplete_timeout_s: Annotated[float, Field(ge=0, le=604800)] = Field(
         default=900, description="How long a series with missing slices waits for them before it is refused."
     )
-    count_timeout_s: Annotated[float, Field(ge=1, le=60)] = Field(
-        default=5, description="How long a sender may take to connect or to answer a question for the count."
-    )
-    count_every_s: Annotated[float, Field(ge=1, le=86400)] = Field(
-        default=60, description="Shortest time between two questions to a sender about one series."
-    )
-    poll_s: Poll = Field(default=1, description="Time between two looks at the open series.")
 
 
 class WorkSettings(SettingsSection):
     """How jobs are worked off."""
 
-    poll_s: Poll = Field(default=1, description="Time between two looks for a queued job.")
-    lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=60, description="A worker that gave no sign of life for this long loses its job to another."
-    )
-    heartbeat_s: Annotated[float, Field(ge=0.1, le=1200)] = Field(
-        default=15, description="Time between two signs of life; at most half of work.lease_s."
-    )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="Failed attempts after which a job is parked."
     )
-    backoff_s: Delay = Field(
-        default=30, description="Delay after the first failure; doubles with each further one."
-    )
-    backoff_max_s: Delay = Field(default=3600, description="Longest delay between two attempts.")
-    unavailable_delay_s: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=15, description="Delay before a job that found no inference server is looked at again."
-    )
-
-    @model_validator(mode="after")
-    def _heartbeat_keeps_the_lease(self) -> Self:
-        if self.heartbeat_s > self.lease_s / 2:
-            raise ValueError(
-                f"heartbeat_s is {self.heartbeat_s:g}, allowed: at most half of lease_s ({self.lease_s:g})"
-            )
-        return self
 
 
 class SendSettings(SettingsSection):
-    """The DICOM door out."""
+    """How objects are delivered."""
 
-    ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls destinations with.")
-    poll_s: Poll = Field(default=1, description="Time between two looks for a delivery.")
-    lease_s: Annotated[float, Field(ge=1, le=86400)] = Field(
-        default=300, description="A sender that gave no result for this long loses its delivery to another."
-    )
+    ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls peers with.")
     max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
         default=400,
         description="Failed attempts after which a delivery is parked; 400 last for about a week.",
     )
-    backoff_s: Delay = Field(
-        default=15, description="Delay after the first failure; doubles with each further one."
-    )
-    backoff_max_s: Delay = Field(default=1800, description="Longest delay between two attempts.")
     timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=60, description="How long to wait for a destination to connect or to answer."
+        default=60, description="How long to wait for a peer to connect or to answer."
     )
 
 
@@ -170,7 +141,7 @@ class Settings(SettingsSection):
     """Everything the node can be told; valid as a whole once constructed."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="Where the node keeps things.")
-    receive: ReceiveSettings = Field(default=ReceiveSettings(), description="The DICOM door in.")
+    receive: ReceiveSettings = Field(default=ReceiveSettings(), description="The DICOM listener.")
     database: DatabaseSettings = Field(default=DatabaseSettings(), description="Where jobs are recorded.")
     triton: TritonSettings = Field(default=TritonSettings(), description="The inference server.")
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
@@ -178,24 +149,28 @@ class Settings(SettingsSection):
         default=ChecksSettings(), description="What images may say and be contoured all the same."
     )
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
-    send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
-    keep: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
-    watch: MonitorSettings = Field(
+    send: SendSettings = Field(default=SendSettings(), description="How objects are delivered.")
+    retention: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
+    monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."
     )
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
-    destinations: dict[Name, Peer] = Field(default={}, description="Who can get structure sets, by name.")
-    peers: dict[Name, Peer] = Field(
-        default={}, description="Where senders listen, for `return_to_sender`, by name."
-    )
-    dicomweb: dict[Name, WebDestination] = Field(
-        default={}, description="Who can get objects by STOW-RS, by name; rules name them under destinations."
+    peers: dict[Name, AnyPeer] = Field(
+        default={}, description="DICOM applications (ae_title, host, port) and DICOMweb servers (url), by name."
     )
     rules: tuple[Rule, ...] = Field(default=(), description="The first rule that matches a series decides.")
+    advanced: AdvancedSettings = Field(
+        default=AdvancedSettings(), description="Times that no clinic should need to touch."
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        found = problems(self.rules, self.destinations, self.peers, self.dicomweb)
+        found = problems(self.rules, self.peers, admits_peers_only=self.receive.admit is Admit.PEERS)
+        if self.advanced.monitor_poll_s > self.advanced.silent_s:
+            found.append(
+                f"advanced.monitor_poll_s = {self.advanced.monitor_poll_s:g}; allowed: at most "
+                f"advanced.silent_s ({self.advanced.silent_s:g})"
+            )
         if found:
             raise ValueError("\n".join(found))
         return self
@@ -211,9 +186,7 @@ class Settings(SettingsSection):
     def called_aets(self) -> frozenset[str]:
         """The AE titles this node answers to: its own, those of its rules, and where it asks for commitment its caller's."""
         named = {rule.called_aet for rule in self.rules if rule.called_aet is not None}
-        asks = any(
-            peer.confirm is Confirm.COMMITMENT for peer in (*self.destinations.values(), *self.peers.values())
-        )
+        asks = any(peer.confirm is Confirm.COMMITMENT for peer in self.dicom_peers.values())
         return frozenset({self.receive.ae_title, *named, *([self.send.ae_title] if asks else [])})
 
     def rule_for(self, facts: SeriesFacts) -> Rule | None:
@@ -224,7 +197,7 @@ class Settings(SettingsSection):
         """Give the names of all who get the structure set; empty where the only one, the sender, is not in `peers`."""
         names = list(rule.destinations)
         if rule.return_to_sender:
-            names += [name for name, peer in self.peers.items() if peer.ae_title == calling_aet]
+            names += [name for name, peer in self.dicom_peers.items() if peer.ae_title == calling_aet]
         return tuple(dict.fromkeys(names))
 
     def fallbacks_for(self, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
@@ -242,9 +215,27 @@ class Settings(SettingsSection):
         return {name: tuple(dict.fromkeys(instead_of)) for name, instead_of in stand_ins.items()}
 
     def destination(self, name: str) -> Destination | None:
-        """Give who gets objects under this name, of whatever kind."""
-        return self.peer(name) or self.dicomweb.get(name)
+        """Give the peer of this name if objects can be sent to it, by DIMSE or STOW-RS."""
+        peer = self.peers.get(name)
+        return peer if isinstance(peer, Destination) else None
 
-    def peer(self, name: str) -> Peer | None:
-        """Give the destination or known sender of this name."""
-        return self.destinations.get(name) or self.peers.get(name)
+    @property
+    def dicom_peers(self) -> Mapping[str, Peer]:
+        """The DICOM applications with an address, by name."""
+        return {name: peer for name, peer in self.peers.items() if isinstance(peer, Peer)}
+
+    @property
+    def senders(self) -> tuple[Sender, ...]:
+        """The applications that alone may open an association; empty: anyone may."""
+        if self.receive.admit is Admit.ANYONE:
+            return ()
+        return tuple(peer for peer in self.peers.values() if isinstance(peer, Sender) and peer.may_send)
+
+    @property
+    def destination_names(self) -> tuple[str, ...]:
+        """The names of the peers that rules send to, with their fallbacks."""
+        returned = {title for rule in self.rules if rule.return_to_sender for title in rule.calling_aets}
+        is_open = any(rule.return_to_sender and not rule.calling_aets for rule in self.rules)
+        names = [name for rule in self.rules for name in rule.destinations]
+        names += [name for name, peer in self.dicom_peers.items() if is_open or peer.ae_title in returned]
+        return tuple(dict.fromkeys([*names, *self.fallbacks_for(names)]))

@@ -1,4 +1,4 @@
-"""TLS to a peer, and the profiles that both doors know."""
+"""The block ``tls``: one spelling for every connection with TLS, out and in."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -16,18 +16,24 @@ class TlsProfile(StrEnum):
     TLS13 = "tls13"
 
 
-class TlsClientSettings(SettingsSection):
-    """TLS to a peer."""
+class TlsSettings(SettingsSection):
+    """Certificates and protocol of one connection; the section that holds the block says which keys it needs."""
 
-    ca: Path = Field(description="PEM file of the authorities that sign the peer's certificate.")
+    ca: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that sign the other side's certificate; absent: the system's, where allowed.",
+    )
     certificate: Path | None = Field(
-        default=None, description="PEM file of the node's own certificate, for mutual authentication."
+        default=None,
+        description="PEM file of the node's own certificate, with its chain; for a client: mutual authentication.",
     )
     key: Path | None = Field(default=None, description="PEM file of its private key.")
     key_passphrase_file: Path | None = Field(
         default=None, description="File with the passphrase of the private key; absent: it has none."
     )
-    check_host: bool = Field(default=True, description="Require that the peer's certificate names its host.")
+    check_host: bool = Field(
+        default=True, description="Require that a server's certificate names its host; not for a listener."
+    )
     profile: TlsProfile = Field(
         default=TlsProfile.BCP195, description="Protocol versions and cipher suites; see docs/security.md."
     )
@@ -36,4 +42,18 @@ class TlsClientSettings(SettingsSection):
     def _certificate_has_its_key(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together: give both or neither")
+        return self
+
+    def for_listener(self) -> Self:
+        """Give the block back if a server can use it: with a certificate, without ``check_host``."""
+        if self.certificate is None:
+            raise ValueError("tls needs certificate and key here")
+        if "check_host" in self.model_fields_set:
+            raise ValueError("tls.check_host is for connections that the node opens")
+        return self
+
+    def with_ca(self) -> Self:
+        """Give the block back if it names the authorities that the other side's certificate is checked against."""
+        if self.ca is None:
+            raise ValueError("tls needs ca here: the authorities that sign the other side's certificate")
         return self

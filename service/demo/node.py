@@ -85,14 +85,11 @@ environment = "{ROOT / ".venv-triton"}"
 model_repository = "{ROOT / "model_repository"}"
 [assemble]
 quiet_s = 3
+[advanced]
 poll_s = 0.2
-[work]
-poll_s = 0.2
-[send]
-poll_s = 0.2
-[watch]
+[monitor]
 port = 0
-[destinations.tps]
+[peers.tps]
 ae_title = "{TPS_AET}"
 host = "127.0.0.1"
 port = {tps_port}

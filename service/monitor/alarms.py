@@ -50,7 +50,7 @@ def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Ite
 def _held_up(settings: Settings, view: NodeStatus) -> Iterator[Alarm]:
     if view.ledger is None:
         return
-    level = timedelta(seconds=settings.watch.delivery_alarm_s)
+    level = timedelta(seconds=settings.monitor.delivery_alarm_s)
     waiting = [line for line in view.ledger.figures.deliveries if line.state in NOT_TAKEN]
     for name in sorted({line.destination for line in waiting}):
         lines = [line for line in waiting if line.destination == name]

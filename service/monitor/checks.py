@@ -50,12 +50,12 @@ def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
         return
     said = f"{free / 1e9:.1f} GB are free"
     refused = (
-        f"{said}: new objects are refused and no job is begun (keep.refuse_below_free_bytes, ..._percent)"
+        f"{said}: new objects are refused and no job is begun (retention.refuse_below_free_bytes, ..._percent)"
     )
     yield HealthCheck(
         name="disk", ok=room is not DiskLevel.NONE, reason=refused if room is DiskLevel.NONE else said
     )
-    little = f"{said}: below the warning level (keep.warn_below_free_percent)"
+    little = f"{said}: below the warning level (retention.warn_below_free_percent)"
     enough = room is DiskLevel.ENOUGH
     yield HealthCheck(name="disk reserve", ok=enough, reason=said if enough else little, needed=False)
 
@@ -83,16 +83,16 @@ def check_receiver(settings: Settings) -> HealthCheck:
     """Whether the receiver answers a C-ECHO; where it does not let the node itself in, whether it listens."""
     receive = settings.receive
     anywhere = receive.host in ("0.0.0.0", "::")
-    host = settings.watch.receiver_host or ("127.0.0.1" if anywhere else receive.host)
-    port = receive.port if receive.tls is None or receive.tls.also_plaintext else receive.tls.port
+    host = settings.monitor.receiver_host or ("127.0.0.1" if anywhere else receive.host)
+    port = receive.port if receive.tls is None or receive.also_plaintext else receive.tls_port
     where = f"{host}:{port}"
     if port == 0:
         return HealthCheck(
             name="receiver", ok=True, reason="not asked: receive.port is 0, so that it has any port"
         )
-    if receive.senders:  # a call from here would be refused, and stand in the audit trail every few seconds
+    if settings.senders:  # a call from here would be refused, and stand in the audit trail every few seconds
         return HealthCheck(
-            name="receiver", ok=True, reason="not asked: only receive.senders may call; see its role"
+            name="receiver", ok=True, reason="not asked: only peers with may_send may call; see its role"
         )
     if port != receive.port:
         return _listens(host, port)

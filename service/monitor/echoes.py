@@ -1,4 +1,4 @@
-"""Asks every destination and peer now and then whether it is there."""
+"""Asks every DICOM peer now and then whether it is there."""
 
 import logging
 import threading
@@ -28,8 +28,8 @@ class PeerEchoes:
     """The peers' last answers. A peer that is silent holds up nobody but the other peers' next turn."""
 
     def __init__(self, settings: Settings) -> None:
-        self._peers: dict[str, Peer] = {**settings.destinations, **settings.peers}
-        self._every_s = settings.watch.echo_s
+        self._peers: dict[str, Peer] = dict(settings.dicom_peers)
+        self._every_s = settings.monitor.echo_s
         self._scu = Scu(calling_aet=settings.send.ae_title, timeout_s=min(TIMEOUT_S, settings.send.timeout_s))
         self._answers: dict[str, EchoResult] = {}
 

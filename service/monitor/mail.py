@@ -1,13 +1,13 @@
 """A message as an e-mail."""
 
 import smtplib
-import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from service.config import MailSecurity, MailSettings, SecretMissing, read_secret
+from service.config import MailSecurity, MailSettings, SecretMissing, SettingsRefused, read_secret
 from service.monitor.errors import NotDelivered
 from service.monitor.messages import NotificationMessage
+from service.tls import web_context
 
 
 def send_mail(message: NotificationMessage, settings: MailSettings, *, timeout_s: float) -> None:
@@ -17,7 +17,7 @@ def send_mail(message: NotificationMessage, settings: MailSettings, *, timeout_s
             if settings.user is not None and settings.password_file is not None:
                 server.login(settings.user, read_secret(settings.password_file))
             refused = server.send_message(_mail(message, settings), settings.sender, settings.recipients)
-    except (OSError, smtplib.SMTPException, SecretMissing) as error:
+    except (OSError, smtplib.SMTPException, SecretMissing, SettingsRefused) as error:
         where = f"mail server {settings.host}:{settings.port}"
         raise NotDelivered(f"{where}: {_said(error)}") from error
     if refused:
@@ -25,7 +25,7 @@ def send_mail(message: NotificationMessage, settings: MailSettings, *, timeout_s
 
 
 def _connected(settings: MailSettings, timeout_s: float) -> smtplib.SMTP:
-    trust = ssl.create_default_context(cafile=None if settings.ca_file is None else str(settings.ca_file))
+    trust = web_context(settings.tls, of="mail.tls")
     if settings.security is MailSecurity.TLS:
         return smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout_s, context=trust)
     server = smtplib.SMTP(settings.host, settings.port, timeout=timeout_s)

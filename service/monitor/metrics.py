@@ -38,7 +38,7 @@ class _Shown(Collector):
         yield from _node(self._settings, self._view)
         yield from _rules(self._settings)
         if self._view.ledger is not None:
-            yield from _roles(self._view.ledger, self._view.at, self._settings.watch.silent_s)
+            yield from _roles(self._view.ledger, self._view.at, self._settings.advanced.silent_s)
             yield from _queue(self._settings, self._view.ledger.figures, self._view.at)
             yield from _counts(self._settings, self._view.ledger)
             yield from _times(self._settings, self._view.ledger.figures)
@@ -65,17 +65,17 @@ def _node(settings: Settings, view: NodeStatus) -> Iterator[Metric]:
     ):
         yield _gauge(metric, what, [((), float(view.check(name).ok))])
     if view.disk is not None:
-        keep, size = settings.keep, view.disk.size_bytes
-        warn = keep.warn_below_free_percent / 100 * size
+        retention, size = settings.retention, view.disk.size_bytes
+        warn = retention.warn_below_free_percent / 100 * size
         yield _gauge("storage_warn_below_bytes", "Less free than this is an alarm.", [((), warn)])
-        refuse = max(keep.refuse_below_free_bytes, keep.refuse_below_free_percent / 100 * size)
+        refuse = max(retention.refuse_below_free_bytes, retention.refuse_below_free_percent / 100 * size)
         yield _gauge("storage_refuse_below_bytes", "Below this nothing new is taken.", [((), float(refuse))])
         yield _gauge(
             "storage_free_bytes", "Free under the storage folder.", [((), float(view.disk.free_bytes))]
         )
         yield _gauge("storage_size_bytes", "Size of its file system.", [((), float(view.disk.size_bytes))])
     up = [((echo.name,), float(echo.ok)) for echo in view.echoes]
-    yield _gauge("peer_up", "1 where the peer answered the last C-ECHO (watch.echo_s).", up, ("peer",))
+    yield _gauge("peer_up", "1 where the peer answered the last C-ECHO (monitor.echo_s).", up, ("peer",))
     took = [((echo.name,), echo.duration_s) for echo in view.echoes]
     yield _gauge("peer_echo_seconds", "How long its last answer took.", took, ("peer",))
 
@@ -84,8 +84,8 @@ def _rules(settings: Settings) -> Iterator[Metric]:
     levels = [((rule.name,), rule.alarm_s) for rule in settings.rules if rule.alarm_s is not None]
     what = "Alarm level of last slice to delivered (alarm_s of the rule)."
     yield _gauge("last_slice_to_delivered_alarm_seconds", what, levels, ("rule",))
-    held = settings.watch.delivery_alarm_s
-    yield _gauge("delivery_alarm_seconds", "watch.delivery_alarm_s of the settings.", [((), held)])
+    held = settings.monitor.delivery_alarm_s
+    yield _gauge("delivery_alarm_seconds", "monitor.delivery_alarm_s of the settings.", [((), held)])
 
 
 def _roles(ledger: DatabaseStatus, now: datetime, silent_s: float) -> Iterator[Metric]:
@@ -115,7 +115,7 @@ def _queue(settings: Settings, figures: QueueStatistics, now: datetime) -> Itera
             undelivered[one.rule,] = max(undelivered.get((one.rule,), 0.0), _age_s(one.oldest_at, now))
     what = "Since the last slice of the oldest job that is queued, running, failed for now or delivering."
     yield _gauge("undelivered_age_seconds", what, undelivered.items(), ("rule",))
-    names = [*settings.destinations, *settings.dicomweb]
+    names = settings.destination_names
     under_way = {(name, state.value): 0.0 for name, state in product(names, UNDER_WAY)}
     under_way |= {(one.destination, one.state.value): float(one.count) for one in figures.deliveries}
     yield _gauge("deliveries", "Deliveries under way.", under_way.items(), ("destination", "state"))
@@ -133,7 +133,7 @@ def _queue(settings: Settings, figures: QueueStatistics, now: datetime) -> Itera
 def _counts(settings: Settings, ledger: DatabaseStatus) -> Iterator[Metric]:
     figures = ledger.figures
     rules = ["", *(rule.name for rule in settings.rules)]
-    names = [*settings.destinations, *settings.dicomweb]
+    names = settings.destination_names
     events = {(rule, kind.value): 0.0 for rule, kind in product(rules, EventKind)}
     events |= {(rule, kind): count for rule, kind, count in figures.events}
     yield _counter("job_events", "Lines of all jobs' histories.", events.items(), ("rule", "kind"))
@@ -149,7 +149,7 @@ def _counts(settings: Settings, ledger: DatabaseStatus) -> Iterator[Metric]:
     yield _gauge("images_refused", "Objects refused at the door in the last 24 hours.", [((), refused)])
     damaged = float(len(figures.damaged))
     yield _gauge("damaged_files", "Stored files found missing or damaged.", [((), damaged)])
-    unsent = {(one.name,): float(ledger.unsent.get(one.name, 0)) for one in settings.watch.notify}
+    unsent = {(one.name,): float(ledger.unsent.get(one.name, 0)) for one in settings.monitor.notify}
     yield _gauge("notices_unsent", "Notices that wait to be sent.", unsent.items(), ("recipient",))
 
 

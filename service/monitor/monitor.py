@@ -68,7 +68,7 @@ class Monitor:
         self._tally = MetricCounters(parts.database)
         self._board = NotificationQueue(parts.database)
         self._heartbeats = Heartbeats(parts.database)
-        self._patience = AlarmDelay(after_s=parts.settings.watch.silent_s)
+        self._patience = AlarmDelay(after_s=parts.settings.advanced.silent_s)
         self.prepared = threading.Event()  # set once the database has this program's tables
         self.view: NodeStatus | None = None
 
@@ -76,7 +76,7 @@ class Monitor:
         """Look until told to stop; a database that is away is part of what is seen."""
         while not stop.is_set():
             self.look()
-            stop.wait(self._parts.settings.watch.poll_s)
+            stop.wait(self._parts.settings.advanced.monitor_poll_s)
 
     def look(self) -> NodeStatus:
         """Look at everything once, add up what happened since the last look, and note what is to be told."""
@@ -118,7 +118,7 @@ class Monitor:
 
     def _note(self, view: NodeStatus) -> None:
         settings = self._parts.settings
-        wanted = {one.name: one.wanted for one in settings.watch.notify}
+        wanted = {one.name: one.wanted for one in settings.monitor.notify}
         try:
             while self._board.note_events({kind: event.value for kind, event in TOLD_OF.items()}, wanted):
                 pass
@@ -158,14 +158,13 @@ def read_ledger(database: Database) -> DatabaseStatus:
 def _checks(
     settings: Settings, ledger: DatabaseStatus | None, now: datetime, parts: MonitorParts
 ) -> Iterator[HealthCheck]:
-    watch = settings.watch
     yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
     yield check_model_server(parts.is_model_server_live, settings.triton.url)
     yield from check_constancy(settings.node.storage_dir)
     if ledger is not None:
         yield check_refused_images(ledger.figures.refused)
-        yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
+        yield from check_roles(ledger.signs, ROLES, now, settings.advanced.silent_s)
 
 
 def _disk(settings: Settings) -> DiskRoom | None:

@@ -15,6 +15,7 @@ from service.store import Notification, NotificationQueue
 log = logging.getLogger(__name__)
 
 MOST_IN_A_MESSAGE = 100
+TIMEOUT_S = 20.0
 FIRST_DELAY_S, LONGEST_DELAY_S = 10.0, 900.0
 
 FindPatients = Callable[[Iterable[int]], dict[int, str]]
@@ -76,6 +77,6 @@ class Notifier:
 def send(message: NotificationMessage, settings: NotifySettings) -> None:
     """Send a message the recipient's way; raises NotTold unless it certainly arrived."""
     if settings.mail is not None:
-        send_mail(message, settings.mail, timeout_s=settings.timeout_s)
+        send_mail(message, settings.mail, timeout_s=TIMEOUT_S)
     if settings.webhook is not None:
-        post(message, settings.webhook, timeout_s=settings.timeout_s)
+        post(message, settings.webhook, timeout_s=TIMEOUT_S)

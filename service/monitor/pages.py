@@ -64,7 +64,7 @@ class StatusPages:
 
     def _ready(self, view: NodeStatus) -> PageResponse:
         age_s = (self.clock() - view.at).total_seconds()
-        oldest_s = 3 * self.settings.watch.poll_s + GRACE_S
+        oldest_s = 3 * self.settings.advanced.monitor_poll_s + GRACE_S
         if age_s > oldest_s:
             reason = f"the last look was {age_s:.0f} s ago: the monitor hangs"
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "reason": reason})

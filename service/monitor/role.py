@@ -11,8 +11,9 @@ from service.monitor.monitor import Monitor, MonitorParts
 from service.monitor.notifier import Notifier
 from service.monitor.pages import StatusPages
 from service.monitor.patient_data import patient_ids
-from service.monitor.web_server import WebServer, server_tls
+from service.monitor.web_server import WebServer
 from service.store import Database, FileStore, JobRepository, NotificationQueue
+from service.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ def run_monitor(parts: MonitorParts, stop: threading.Event) -> None:
     pages = StatusPages(settings=settings, last_view=lambda: watcher.view, clock=database.clock, token=token)
     runs = [parts.echoes.run, *(teller.run for teller in _tellers(settings, database, watcher.prepared))]
     threads = [threading.Thread(target=run, args=(stop,), name=f"monitor-{n}") for n, run in enumerate(runs)]
-    with WebServer(pages, settings.watch.host, settings.watch.port, tls=tls) as web:
-        log.info("monitoring", extra={"host": settings.watch.host, "port": web.port})
+    with WebServer(pages, settings.monitor.host, settings.monitor.port, tls=tls) as web:
+        log.info("monitoring", extra={"host": settings.monitor.host, "port": web.port})
         for thread in threads:
             thread.start()
         try:
@@ -46,29 +47,24 @@ def run_monitor(parts: MonitorParts, stop: threading.Event) -> None:
 
 
 def check_files(settings: Settings) -> tuple[str | None, ssl.SSLContext | None]:
-    """Read every file that the section `watch` names, and give the token and the TLS of the pages."""
-    watch = settings.watch
-    mail_files = [one.mail.password_file for one in watch.notify if one.mail is not None]
-    hooks = [one.webhook for one in watch.notify if one.webhook is not None]
+    """Read every file that the section `monitor` names, and give the token and the TLS of the pages."""
+    monitor = settings.monitor
+    mail_files = [one.mail.password_file for one in monitor.notify if one.mail is not None]
+    hooks = [one.webhook for one in monitor.notify if one.webhook is not None]
     hook_files = [file for hook in hooks for file in (hook.headers_file, hook.secret_file)]
     try:
         for file in (*mail_files, *hook_files):
             if file is not None:
                 read_secret(file)
-        token = None if watch.token_file is None else read_secret(watch.token_file)
+        token = None if monitor.token_file is None else read_secret(monitor.token_file)
     except SecretMissing as reason:
-        raise SettingsRefused(f"watch: {reason}") from reason
-    if watch.tls_certificate is None or watch.tls_key is None:
-        return token, None
-    try:
-        return token, server_tls(str(watch.tls_certificate), str(watch.tls_key))
-    except OSError as error:
-        raise SettingsRefused(f"watch.tls_certificate and watch.tls_key cannot be used: {error}") from error
+        raise SettingsRefused(f"monitor: {reason}") from reason
+    return token, None if monitor.tls is None else server_context(monitor.tls, of="monitor.tls")
 
 
 def _tellers(settings: Settings, database: Database, ready: threading.Event) -> list[Notifier]:
     def find_patients(jobs: Iterable[int]) -> dict[int, str]:
         return patient_ids(JobRepository(database), FileStore(settings.node.storage_dir), jobs)
 
-    board, poll_s = NotificationQueue(database), settings.watch.poll_s
-    return [Notifier(one, board, find_patients, ready=ready, poll_s=poll_s) for one in settings.watch.notify]
+    board, poll_s = NotificationQueue(database), settings.advanced.monitor_poll_s
+    return [Notifier(one, board, find_patients, ready=ready, poll_s=poll_s) for one in settings.monitor.notify]

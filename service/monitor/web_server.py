@@ -59,14 +59,6 @@ class WebServer:
         self._server.server_close()  # waits for the requests in hand, which are bounded in time
 
 
-def server_tls(certificate: str, key: str) -> ssl.SSLContext:
-    """Give the TLS of a server, 1.2 or newer; raises OSError where certificate or key cannot be used."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
-
-
 class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = False
     block_on_close = True

@@ -4,13 +4,13 @@ import hashlib
 import hmac
 import http.client
 import json
-import ssl
 import time
 from urllib.parse import SplitResult, urlsplit
 
-from service.config import SecretMissing, WebhookSettings, read_secret
+from service.config import SecretMissing, SettingsRefused, WebhookSettings, read_secret
 from service.monitor.errors import NotDelivered
 from service.monitor.messages import NotificationMessage
+from service.tls import web_context
 
 TIMESTAMP, SIGNATURE = "X-Contour-Node-Timestamp", "X-Contour-Node-Signature"
 
@@ -28,7 +28,7 @@ def post(message: NotificationMessage, settings: WebhookSettings, *, timeout_s: 
             status = connection.getresponse().status
         finally:
             connection.close()
-    except (OSError, ValueError, http.client.HTTPException, SecretMissing) as error:
+    except (OSError, ValueError, http.client.HTTPException, SecretMissing, SettingsRefused) as error:
         raise NotDelivered(f"web server {target.hostname}: {str(error) or type(error).__name__}") from error
     if not 200 <= status < 300:
         raise NotDelivered(f"web server {target.hostname} answered with status {status}")
@@ -59,6 +59,5 @@ def _connection(
     host = target.hostname or ""
     if target.scheme == "http":
         return http.client.HTTPConnection(host, target.port, timeout=timeout_s)
-    ca_file = None if settings.ca_file is None else str(settings.ca_file)
-    trust = ssl.create_default_context(cafile=ca_file)
+    trust = web_context(settings.tls, of="webhook.tls")
     return http.client.HTTPSConnection(host, target.port, timeout=timeout_s, context=trust)

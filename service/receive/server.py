@@ -36,6 +36,7 @@ STALLED_TIMEOUT_S = 30.0
 SPARE_CONNECTIONS = 256
 """Connections beyond the limit on associations: to say no to, or that have not said what they want."""
 _BACKLOG = 256
+MAXIMUM_PDU_BYTES = 262144
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +69,15 @@ class Receiver:
         refusals = RejectionLog(trail, LogThrottle())
         self._refusals = refusals
         self._terms = ReceiverContext(
-            admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
+            admission=Admission(called_aets=settings.called_aets, senders=settings.senders),
             handshakes=NegotiationCache(
-                sop_classes.supported(_beside_ct(receive)), maximum_pdu_bytes=receive.max_pdu_bytes
+                sop_classes.supported(_companions(receive)), maximum_pdu_bytes=MAXIMUM_PDU_BYTES
             ),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
             ),
             request_timeout_s=min(REQUEST_TIMEOUT_S, receive.network_timeout_s),
-            maximum_pdu_bytes=receive.max_pdu_bytes,
+            maximum_pdu_bytes=MAXIMUM_PDU_BYTES,
             places=AssociationLimit(receive.max_associations, receive.max_associations_per_address),
             refusals=refusals,
             trail=trail,
@@ -200,19 +201,21 @@ class Receiver:
             return list(self._open.values())
 
 
-def _beside_ct(receive: ReceiveSettings) -> list[str]:
-    """The SOP classes that are kept beside CT and RT objects."""
-    return [uid for _, uid in object_families.named(receive.beside_ct)] + list(receive.additional_sop_classes)
+def _companions(receive: ReceiveSettings) -> list[str]:
+    """The SOP classes that are kept with CT and RT objects."""
+    return [uid for _, uid in object_families.named(receive.companions)] + list(receive.additional_sop_classes)
 
 
 def _doors(receive: ReceiveSettings) -> list[_Listener]:
     """The bound sockets; none is left open where one cannot be had."""
-    tls = None if receive.tls is None else server_context(receive.tls)
+    tls = None
+    if receive.tls is not None:
+        tls = server_context(receive.tls, require_client_certificate=receive.require_client_certificate)
     wanted: list[tuple[int, ssl.SSLContext | None]] = []
-    if receive.tls is None or receive.tls.also_plaintext:
+    if receive.tls is None or receive.also_plaintext:
         wanted.append((receive.port, None))
     if receive.tls is not None:
-        wanted.append((receive.tls.port, tls))
+        wanted.append((receive.tls_port, tls))
     doors: list[_Listener] = []
     try:
         for port, context in wanted:

@@ -45,18 +45,19 @@ class RetentionSweep:
     files: FileStore
     gauge: DiskGauge
     settings: RetentionSettings
+    every_s: float
     clock: Clock = utc_now
     tell: Callable[[RemovalReport], None]  # is told of what was removed, a series or job at a time
 
     def run(self, stop: threading.Event) -> None:
-        """Look every `sweep_s`, and verify in between, until told to stop."""
+        """Look every `every_s`, and verify in between, until told to stop."""
         while not stop.is_set():
             try:
                 self.sweep()
                 self.verify_due(stop)
             except TryAgain as reason:
                 log.warning("nothing removed or verified: %s", reason)
-            stop.wait(self.settings.sweep_s)
+            stop.wait(self.every_s)
 
     def due(self) -> list[RemovalReport]:
         """What the next sweep would remove, by series and job."""

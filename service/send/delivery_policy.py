@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Self
 
-from service.config import Confirm, Destination, SendSettings
+from service.config import AdvancedSettings, Confirm, Destination, SendSettings
 from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
 from service.send.confirmation import Committed, Confirmation, NotStored, Unconfirmed
 from service.store import ClaimedDelivery, Outbox
@@ -25,14 +25,14 @@ class DeliveryPolicy:
     confirm_attempts: int
 
     @classmethod
-    def of(cls, destination: Destination | None, settings: SendSettings) -> Self:
+    def of(cls, destination: Destination | None, settings: SendSettings, advanced: AdvancedSettings) -> Self:
         """Return the policy of a destination; of one that left the settings, that of all destinations."""
         known = Destination() if destination is None else destination
         return cls(
             timeout_s=_first(known.timeout_s, settings.timeout_s),
             max_attempts=int(_first(known.max_attempts, settings.max_attempts)),
-            backoff_s=_first(known.backoff_s, settings.backoff_s),
-            backoff_max_s=_first(known.backoff_max_s, settings.backoff_max_s),
+            backoff_s=advanced.delivery_backoff_s,
+            backoff_max_s=advanced.delivery_backoff_max_s,
             confirm=known.confirm,
             confirm_s=known.confirm_s,
             confirm_attempts=known.confirm_attempts,

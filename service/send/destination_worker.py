@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.config import Destination, SendSettings
+from service.config import AdvancedSettings, Destination, SendSettings
 from service.scu.outcome import Outcome, PermanentRefusal, Sent
 from service.send.confirmation import Committed, Confirmation
 from service.send.delivery_policy import DeliveryPolicy
@@ -25,6 +25,7 @@ class WorkerContext:
     transport_of: Callable[[Destination], Transport]
     destination_of: Callable[[str], Destination | None]
     settings: SendSettings
+    advanced: AdvancedSettings
     chance: random.Random
     stop: threading.Event
 
@@ -93,7 +94,7 @@ class DestinationWorker:
         """Send one delivery and record the result, if this sender still holds its lease when its turn comes."""
         context = self._context
         about = {"job_id": claim.job_id, "attempt": claim.attempt}
-        if not self._write(lambda: context.outbox.begin(claim, lease_s=context.settings.lease_s)):
+        if not self._write(lambda: context.outbox.begin(claim, lease_s=context.advanced.delivery_lease_s)):
             log.info("delivery dropped: the lease is lost", extra=self._about(**about))
             return
         result = self._attempt(claim)
@@ -106,13 +107,13 @@ class DestinationWorker:
         destination = self._context.destination_of(self._destination)
         if destination is None:
             return PermanentRefusal(
-                reason=f"no destination or peer named {self._destination} stands in the settings"
+                reason=f"no peer named {self._destination} stands in the settings"
             )
         return attempt(claim, destination, self._context.transport_of(destination), self._context.files)
 
     def _record(self, claim: ClaimedDelivery, result: Outcome | Confirmation) -> bool:
         context = self._context
-        policy = DeliveryPolicy.of(context.destination_of(self._destination), context.settings)
+        policy = DeliveryPolicy.of(context.destination_of(self._destination), context.settings, context.advanced)
         return policy.record(context.outbox, claim, result, context.chance)
 
     def _write(self, write: Callable[[], bool]) -> bool:
@@ -122,7 +123,7 @@ class DestinationWorker:
                 return write()
             except DatabaseUnavailable as error:
                 log.warning("the database is unavailable", extra=self._about(reason=str(error)))
-            if self._context.stop.wait(self._context.settings.poll_s):
+            if self._context.stop.wait(self._context.advanced.poll_s):
                 return False
 
     def _give_back(self, claim: ClaimedDelivery) -> None:

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 
-from service.config import Destination, Peer, SendSettings, Settings, WebDestination
+from service.config import Destination, Peer, Settings, WebDestination
 from service.scu.client import Scu
 from service.send.delivery_policy import DeliveryPolicy
 from service.send.destination_worker import DestinationWorker, WorkerContext
@@ -32,9 +32,10 @@ def run_sender(
     context = WorkerContext(
         outbox=outbox,
         files=files,
-        transport_of=lambda destination: transport_of(destination, settings.send, outbox),
+        transport_of=lambda destination: transport_of(destination, settings, outbox),
         destination_of=settings.destination,
         settings=settings.send,
+        advanced=settings.advanced,
         chance=random.Random(),
         stop=stop,
     )
@@ -52,17 +53,17 @@ class Dispatcher:
 
     def run(self) -> None:
         """Run until stop is set; return when every worker has ended."""
-        settings = self._context.settings
+        advanced = self._context.advanced
         try:
             while not self._context.stop.is_set():
                 try:
                     self._renew()
-                    claim = self._context.outbox.claim_delivery(self._sender, lease_s=settings.lease_s)
+                    claim = self._context.outbox.claim_delivery(self._sender, lease_s=advanced.delivery_lease_s)
                 except DatabaseUnavailable as error:
                     log.warning("no delivery claimed", extra={"reason": str(error)})
                     claim = None
                 if claim is None:
-                    self._context.stop.wait(settings.poll_s)
+                    self._context.stop.wait(advanced.poll_s)
                 else:
                     self._worker(claim.destination).add(claim)
         finally:
@@ -79,7 +80,7 @@ class Dispatcher:
 
     def _renew(self) -> None:
         """Prolong every lease after a third of it; drop what another sender holds by now."""
-        lease_s = self._context.settings.lease_s
+        lease_s = self._context.advanced.delivery_lease_s
         if time.monotonic() - self._renewed_at < lease_s / 3:
             return
         self._renewed_at = time.monotonic()
@@ -89,12 +90,12 @@ class Dispatcher:
                     worker.drop(claim)
 
 
-def transport_of(destination: Destination, settings: SendSettings, outbox: Outbox) -> Transport:
+def transport_of(destination: Destination, settings: Settings, outbox: Outbox) -> Transport:
     """Return the way to a destination: DIMSE to a peer, STOW-RS to a DICOMweb server."""
-    timeout_s = DeliveryPolicy.of(destination, settings).timeout_s
+    timeout_s = DeliveryPolicy.of(destination, settings.send, settings.advanced).timeout_s
     if isinstance(destination, WebDestination):
         return StowTransport(destination=destination, timeout_s=timeout_s)
     if isinstance(destination, Peer):
-        scu = Scu(calling_aet=settings.ae_title, timeout_s=timeout_s)
+        scu = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
         return DimseTransport(peer=destination, scu=scu, outbox=outbox, timeout_s=timeout_s)
     raise AssertionError(f"no transport is known for a {type(destination).__name__}")

@@ -10,8 +10,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from service.config import WebDestination
+from service.config import SettingsRefused, WebDestination
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
+from service.tls import web_context
 
 _MOST_OF_AN_ANSWER = 4 * 1024 * 1024
 _LONGEST_WAIT_S = 86400.0
@@ -46,7 +47,7 @@ def exchange(
     try:
         connection = _connection(destination, timeout_s)
         headers = {**request.headers, **_authorization(destination)}
-    except (OSError, ValueError) as error:  # ValueError: a file that holds no text
+    except (OSError, ValueError, SettingsRefused) as error:  # ValueError: a file that holds no text
         return TransientFailure(reason=f"credentials of {parts.netloc} cannot be read: {error}")
     try:
         connection.putrequest(request.method, parts.path.rstrip("/") + request.path)
@@ -79,10 +80,7 @@ def _connection(destination: WebDestination, timeout_s: float) -> http.client.HT
     host = parts.hostname or ""
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
-    context = ssl.create_default_context(cafile=destination.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if destination.certificate_file is not None:
-        context.load_cert_chain(destination.certificate_file, destination.key_file)
+    context = web_context(destination.tls, of=f"the TLS of {host}")
     return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
 
 

@@ -10,6 +10,11 @@ from service.store import SeriesRepository, utc_now
 from service.wiring.models import model_library
 from service.wiring.store import opened_store, pulse
 
+COUNT_TIMEOUT_S = 5.0
+"""How long a sender may take to connect, or to answer the question how many images a series has."""
+COUNT_EVERY_S = 60.0
+"""Shortest time between two such questions about one series."""
+
 
 def assemble(settings: Settings, stop: threading.Event) -> None:
     """The role assemble, until ``stop`` is set."""
@@ -31,12 +36,12 @@ def assemble(settings: Settings, stop: threading.Event) -> None:
 
 def sender_counts(settings: Settings) -> SenderCounts:
     """What asks senders how many images a series has."""
-    patience_s = settings.assemble.count_timeout_s
+    patience_s = COUNT_TIMEOUT_S
     client = Scu(calling_aet=settings.send.ae_title, timeout_s=patience_s)
     return SenderCounts(
         lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
-        settings.peers,
+        settings.dicom_peers,
         utc_now,
-        every_s=settings.assemble.count_every_s,
+        every_s=COUNT_EVERY_S,
         patience_s=2 * patience_s,
     )

@@ -20,6 +20,7 @@ def sweeper(settings: Settings, store: Store) -> RetentionSweep:
         keeper=RetentionStore(store.database),
         files=store.files,
         gauge=disk_gauge(settings),
-        settings=settings.keep,
+        settings=settings.retention,
+        every_s=settings.advanced.sweep_s,
         tell=DeletionAudit(AuditLog(store.database)),
     )

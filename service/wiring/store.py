@@ -36,7 +36,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 
 def disk_gauge(settings: Settings) -> DiskGauge:
     """What tells whether the storage folder has room."""
-    return DiskGauge.of(settings.node.storage_dir, settings.keep)
+    return DiskGauge.of(settings.node.storage_dir, settings.retention)
 
 
 def process_name(role: str) -> str:
@@ -46,7 +46,7 @@ def process_name(role: str) -> str:
 
 def pulse(store: Store, settings: Settings, role: str) -> HeartbeatThread:
     """What gives a sign of life for a role while its block runs."""
-    return HeartbeatThread(Heartbeats(store.database), role, every_s=settings.watch.heartbeat_s)
+    return HeartbeatThread(Heartbeats(store.database), role, every_s=settings.advanced.role_heartbeat_s)
 
 
 def signs_of_life(store: Store) -> list[RoleHeartbeat]:
@@ -66,7 +66,6 @@ def open_database(settings: Settings) -> Database:
     """A connection to the database of these settings; the caller closes it."""
     return Database(
         settings.database_url,
-        busy_timeout_s=settings.database.busy_timeout_s,
-        connect_timeout_s=settings.database.connect_timeout_s,
-        pool_size=settings.database.pool_size,
+        busy_timeout_s=settings.advanced.database_busy_timeout_s,
+        connect_timeout_s=settings.advanced.database_connect_timeout_s,
     )

@@ -21,7 +21,7 @@ def companion_objects(
     names = request.settings.destinations_for(request.rule, case.job.calling_aet)
     standby = {name: instead_of for made in fallbacks for name, instead_of in made.standby.items()}
     outputs = _outputs_request(case)
-    for kind in request.rule.beside:
+    for kind in request.rule.companions:
         data = _encoded(kind, outputs, request.rule)
         yield OutputObject(key=str(kind), data=data, destinations=(*names, *standby), standby=standby)
 
@@ -50,5 +50,5 @@ def _encoded(kind: CompanionObject, outputs: OutputsRequest, rule: Rule) -> byte
     if kind is CompanionObject.SEGMENTATION:
         return make_segmentation(outputs)
     if kind is CompanionObject.REPORT:
-        return make_report(outputs, cites_segmentation=CompanionObject.SEGMENTATION in rule.beside)
+        return make_report(outputs, cites_segmentation=CompanionObject.SEGMENTATION in rule.companions)
     return make_capture(outputs)

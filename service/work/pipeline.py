@@ -75,7 +75,7 @@ def run_pipeline(
             notes = history_notes(case, request.template, (*structure_set.notes, *skipped))
             yield replace(structure_set, notes=notes)
         yield from fallbacks
-        if request.rule.beside:
+        if request.rule.companions:
             set_stage(Stage.WRITE)
             yield from companion_objects(case, request, fallbacks)
     except (StructureSetNotWritable, OutputsNotWritable) as reason:

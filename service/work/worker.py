@@ -68,15 +68,18 @@ class Worker:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
-                stop.wait(self.settings.work.poll_s)
+                stop.wait(self.settings.advanced.poll_s)
 
     def _report_one_failure(self) -> bool:
         return self.failure_reports is not None and self.failure_reports.report_one()
 
     def work_one(self) -> bool:
         """Claim one job and finish it, or record its failure; False when none was due."""
-        work = self.settings.work
-        claim = self.queue.claim(self.name, lease_s=work.lease_s, max_attempts=work.max_attempts)
+        claim = self.queue.claim(
+            self.name,
+            lease_s=self.settings.advanced.job_lease_s,
+            max_attempts=self.settings.work.max_attempts,
+        )
         if claim is None:
             return False
         with log_context(job_id=claim.id):
@@ -84,10 +87,10 @@ class Worker:
         return True
 
     def _process(self, claim: ClaimedJob) -> None:
-        work = self.settings.work
+        times = self.settings.advanced
         log.info("job %d: attempt %d", claim.id, claim.attempt)
         try:
-            with Heartbeat(self.queue, claim, lease_s=work.lease_s, every_s=work.heartbeat_s) as heartbeat:
+            with Heartbeat(self.queue, claim, lease_s=times.job_lease_s, every_s=times.job_heartbeat_s) as heartbeat:
                 self._contour(claim, heartbeat)
         except LeaseLost:
             log.warning("job %d: the lease was lost; its result is discarded", claim.id)
@@ -97,7 +100,7 @@ class Worker:
         except (TryAgain, ModelUnavailable) as reason:
             self._server_checked = False
             log.warning("job %d postponed: %s", claim.id, reason)
-            self.queue.postpone(claim, reason=str(reason), delay_s=work.unavailable_delay_s)
+            self.queue.postpone(claim, reason=str(reason), delay_s=times.unavailable_delay_s)
         except ModelFailed as reason:
             self._server_checked = False
             log.exception("job %d failed", claim.id)
@@ -159,9 +162,9 @@ class Worker:
             self._server_checked = True
 
     def _fail(self, claim: ClaimedJob, reason: str) -> None:
-        work = self.settings.work
-        delay_s = min(work.backoff_s * 2 ** (claim.attempt - 1), work.backoff_max_s)
-        self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
+        times, most = self.settings.advanced, self.settings.work.max_attempts
+        delay_s = min(times.job_backoff_s * 2 ** (claim.attempt - 1), times.job_backoff_max_s)
+        self.queue.fail(claim, reason=reason, max_attempts=most, delay_s=delay_s)
 
 
 def _model_note(contract: ModelContract) -> str:

@@ -66,7 +66,7 @@ def test_the_published_port_is_the_one_the_node_listens_on(
 
 def test_the_destination_is_the_orthanc_of_the_same_file(compose: dict[str, Any], settings: Settings) -> None:
     tps, orthanc = (
-        settings.destinations["tps"],
+        settings.peers["tps"],
         json.loads((ROOT / "deploy/orthanc/orthanc.json").read_text()),
     )
     assert tps.host in compose["services"]

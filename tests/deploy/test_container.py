@@ -72,7 +72,7 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     environment = {
         "CONTOUR_NODE_DATABASE__URL": url,
         "CONTOUR_NODE_ASSEMBLE__QUIET_S": "1",
-        "CONTOUR_NODE_WATCH__POLL_S": "1",
+        "CONTOUR_NODE_ADVANCED__MONITOR_POLL_S": "1",
     }
     with running_pod(tmp_path_factory.mktemp("pod"), environment) as pod:
         yield pod
@@ -99,7 +99,7 @@ def working_parts(node: dict[str, Container], settings: Settings) -> set[str]:
     """What works, as the role monitor sees it."""
     for container in node.values():
         assert container.process.poll() is None, container.log.read_text()
-    page = node["monitor"].run("python", "-c", PAGE, str(settings.watch.port))
+    page = node["monitor"].run("python", "-c", PAGE, str(settings.monitor.port))
     if page.returncode != 0:
         return set()
     return {check["name"] for check in json.loads(page.stdout).get("checks", []) if check["ok"]}

@@ -62,8 +62,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     tree = {
         "node": {"storage_dir": folder},
         "receive": {"port": 0},
-        "watch": {"notify": [{"name": "it", "webhook": {"url": "https://h/"}}]},
-        "destinations": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
+        "monitor": {"notify": [{"name": "it", "webhook": {"url": "https://h/"}}]},
+        "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
         "rules": [{"name": "hn", "model": "hn_oar", "destinations": ["tps"], "alarm_s": 600}],
     }
     settings = Settings.model_validate(tree)
@@ -152,15 +152,15 @@ def test_every_panel_has_its_own_place_and_data_source() -> None:
 def test_prometheus_and_the_collector_scrape_the_service_and_port_of_the_node(
     compose: dict[str, Any], settings: Settings
 ) -> None:
-    target = f"monitor:{settings.watch.port}"
+    target = f"monitor:{settings.monitor.port}"
     prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     assert prometheus["scrape_configs"][0]["static_configs"] == [{"targets": [target]}]
     collector = yaml.safe_load((ROOT / "deploy/otel-collector/config.yaml").read_text())
     (scraped,) = collector["receivers"]["prometheus"]["config"]["scrape_configs"]
     assert scraped["static_configs"] == [{"targets": [target]}]
     assert "monitor" in compose["services"]
-    assert settings.watch.host == "0.0.0.0"
-    assert settings.watch.receiver_host in compose["services"]
+    assert settings.monitor.host == "0.0.0.0"
+    assert settings.monitor.receiver_host in compose["services"]
     (rules,) = prometheus["rule_files"]
     assert (
         f"./deploy/prometheus/contour-node.rules.yml:{rules}:ro"
@@ -182,6 +182,6 @@ def test_every_role_has_a_health_check_that_the_command_line_knows(
         parsed = _parser().parse_args(words)
         assert (parsed.name, parsed.role) == ("health", role)
     monitor = compose["services"]["monitor"]
-    assert f"http://127.0.0.1:{settings.watch.port}/health/live" in monitor["healthcheck"]["test"][-1]
+    assert f"http://127.0.0.1:{settings.monitor.port}/health/live" in monitor["healthcheck"]["test"][-1]
     assert "ports" not in monitor  # metrics stay among the containers
     assert settings.node.log_format == "json"

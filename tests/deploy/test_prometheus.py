@@ -108,18 +108,19 @@ host = "127.0.0.1"
 port = {receiver}
 [triton]
 url = "127.0.0.1:{model_server}"
-[keep]
+[retention]
 warn_below_free_percent = 0
 refuse_below_free_percent = 0
-[watch]
+[advanced]
+monitor_poll_s = 0.2
+[monitor]
 port = {watch_port}
-poll_s = 0.2
 echo_s = 1
-[[watch.notify]]
+[[monitor.notify]]
 name = "it"
 events = ["parked"]
 webhook = {{url = "http://127.0.0.1:{mail}/"}}
-[destinations.tps]
+[peers.tps]
 ae_title = "TPS"
 host = "127.0.0.1"
 port = {tps}

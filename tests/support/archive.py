@@ -106,7 +106,7 @@ storage_dir = "{storage}"
 [receive]
 host = "127.0.0.1"
 port = {port}
-[destinations.tps]
+[peers.tps]
 ae_title = "TPS"
 host = "127.0.0.1"
 port = 104

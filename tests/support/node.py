@@ -204,20 +204,16 @@ model_repository = "{REPOSITORY / "model_repository"}"
 [assemble]
 quiet_s = 1.5
 incomplete_timeout_s = 600
+[advanced]
 poll_s = 0.1
-[work]
-poll_s = 0.1
-lease_s = 4
-heartbeat_s = 1
-backoff_s = 0.5
+job_lease_s = 4
+job_backoff_s = 0.5
 unavailable_delay_s = 0.5
-[send]
-poll_s = 0.1
-lease_s = 4
-backoff_s = 0.5
-[watch]
+delivery_lease_s = 4
+delivery_backoff_s = 0.5
+[monitor]
 port = 0
-[destinations.tps]
+[peers.tps]
 ae_title = "TPS"
 host = "127.0.0.1"
 port = {tps_port}

@@ -32,7 +32,7 @@ RULE = {"name": "head-neck", "model": "hn_oar", "destinations": ["tps"]}
 TREE = {
     "assemble": {"quiet_s": 10, "incomplete_timeout_s": 100},
     "work": {"max_attempts": 2, "backoff_s": 30, "unavailable_delay_s": 15, "lease_s": 60},
-    "destinations": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
+    "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
     "rules": [RULE],
 }
 

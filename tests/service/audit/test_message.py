@@ -19,7 +19,7 @@ def settings(**audit: object) -> Settings:
             "receive": {"ae_title": "NODE"},
             "send": {"ae_title": "NODE_OUT"},
             "audit": {"source_id": "NODE1", **audit},
-            "destinations": {"tps": {"ae_title": "TPS", "host": "10.0.0.9", "port": 104}},
+            "peers": {"tps": {"ae_title": "TPS", "host": "10.0.0.9", "port": 104}},
             "dicomweb": {"web": {"url": "https://pacs.example.org/dicom-web"}},
         }
     )

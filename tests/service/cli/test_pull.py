@@ -140,7 +140,7 @@ networks = ["192.0.2.0/24"]
 def test_what_c_get_brings_is_refused_as_what_is_sent_is(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = elsewhere(site, tmp_path, "[keep]\nrefuse_below_free_bytes = 1_000_000_000_000_000\n")
+    settings = elsewhere(site, tmp_path, "[retention]\nrefuse_below_free_bytes = 1_000_000_000_000_000\n")
     code, rows = get(settings, "ANNA-4711", capsys)
     assert (code, rows[0]["failed"]) == (1, SLICES)
     assert f"{SLICES} not kept here: disk nearly full" in str(rows[0]["result"])

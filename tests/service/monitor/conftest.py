@@ -30,8 +30,8 @@ class Watched:
             {
                 "node": {"storage_dir": self.folder},
                 "receive": {"port": 0},
-                "watch": {"port": 0, **watch},
-                "destinations": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
+                "monitor": {"port": 0, **watch},
+                "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
                 "rules": [RULE],
             }
         )

@@ -311,9 +311,9 @@ def test_notify_test_tells_a_recipient_or_says_why_not(
     with web_server() as hook:
         file = tmp_path / "node.toml"
         file.write_text(f"""
-[[watch.notify]]
+[[monitor.notify]]
 name = "physics"
-[watch.notify.webhook]
+[monitor.notify.webhook]
 url = "http://127.0.0.1:{hook.port}/"
 """)
         assert main(["notify-test", "physics", "--settings", str(file)]) == 0

@@ -72,7 +72,7 @@ def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
     view = watched.watcher().look()
     assert view.is_ready
     assert list(alarms(settings, view, ())) == []
-    if silent_s > settings.watch.silent_s:
+    if silent_s > settings.advanced.silent_s:
         page = metrics_page(settings, view).decode()
         assert 'role="retention"' in page
         assert 'role="keep"' not in page

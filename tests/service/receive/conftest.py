@@ -62,7 +62,7 @@ def settings(audit: dict[str, object] | None = None, **receive: object) -> Setti
     return Settings(
         audit=AuditSettings.model_validate(audit or {}),
         receive=ReceiveSettings.model_validate(values | receive),
-        destinations={"tps": Peer(ae_title="TPS", host="127.0.0.1", port=104)},
+        peers={"tps": Peer(ae_title="TPS", host="127.0.0.1", port=104)},
         rules=(Rule(name="brain", called_aet="BRAIN", model="hn_oar", destinations=("tps",)),),
     )
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.network
 MARK = "QXJ"
 SETTINGS = {
     "assemble": {"quiet_s": 0, "incomplete_timeout_s": 0},
-    "destinations": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
+    "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
     "rules": [{"name": "head-neck", "model": "hn_oar", "destinations": ["tps"]}],
 }
 

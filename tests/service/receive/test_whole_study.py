@@ -84,10 +84,10 @@ def test_storescu_sends_it_whole_and_only_the_ct_makes_a_job(node, tmp_path):
 
 
 def test_families_that_are_not_listed_are_not_taken(start_node, tmp_path):
-    node = start_node(beside_ct=["reports"])
+    node = start_node(companions=["reports"])
     send(node, study(tmp_path / "study"))
     assert "1.2.840.10008.5.1.4.1.1.7" not in classes(node)
-    assert start_node(beside_ct=[]).port
+    assert start_node(companions=[]).port
 
 
 def test_a_private_class_is_taken_where_it_is_listed(start_node):

@@ -150,7 +150,7 @@ def test_a_damaged_image_is_left_out_and_named(
 def test_what_has_no_copy_is_counted_by_its_class(
     settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tree = settings(rules=[{**RULE, "beside": ["segmentation", "report", "capture"]}])
+    tree = settings(rules=[{**RULE, "companions": ["segmentation", "report", "capture"]}])
     with contoured(settings_file, tree) as store:
         out = tmp_path / "out"
         call = ["deidentify", "--job", "1", "--project", "lung", "--out", str(out)]

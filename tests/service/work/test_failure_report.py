@@ -72,8 +72,8 @@ def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: 
 @pytest.mark.parametrize("profile", list(ProfileName))
 def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profile: ProfileName) -> None:
     tree = reporting("structure_set").model_copy()
-    destinations = {"tps": tree.destinations["tps"].model_copy(update={"profile": profile})}
-    tree = tree.model_copy(update={"destinations": destinations})
+    destinations = {"tps": tree.peers["tps"].model_copy(update={"profile": profile})}
+    tree = tree.model_copy(update={"peers": destinations})
     refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
     findings = validate(sent(small_node)["tps"], PROFILES[profile])

@@ -118,7 +118,7 @@ def test_structures_that_the_model_did_not_find_are_named_in_the_history(queued:
 
 
 def test_the_history_shows_the_pipelines_steps_in_order(queued: SmallNode) -> None:
-    tree = settings(rules=[{**RULE, "beside": ["report"]}])
+    tree = settings(rules=[{**RULE, "companions": ["report"]}])
     worker(queued, Server(brainstem_and_larynx), tree).work_one()
     stages = [e.message for e in queued.book.events(queued.job().id) if e.kind is EventKind.STAGE]
     assert stages == ["self-test", "read", "predict", "derive", "export", "write", "validate", "write"]
@@ -237,7 +237,7 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
     long_names = load_template(file, model().labels)
     peer = {"host": "127.0.0.1", "port": 104}
     tree = settings(
-        destinations={
+        peers={
             "tps": {"ae_title": "TPS", **peer, "profile": "eclipse"},
             "pacs": {"ae_title": "PACS", **peer},
         },
@@ -259,7 +259,7 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
 def test_a_destination_can_have_a_boundary_of_its_own(queued: SmallNode) -> None:
     peer = {"host": "127.0.0.1", "port": 104}
     tree = settings(
-        destinations={
+        peers={
             "one": {"ae_title": "ONE", **peer},
             "two": {"ae_title": "TWO", **peer, "boundary": "smooth"},
             "three": {"ae_title": "THREE", **peer, "boundary": "decimated", "boundary_tolerance_mm": 2},
@@ -279,7 +279,7 @@ def test_a_destination_can_have_a_boundary_of_its_own(queued: SmallNode) -> None
 
 
 def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode) -> None:
-    tree = settings(rules=[{**RULE, "beside": ["segmentation", "report", "capture"]}])
+    tree = settings(rules=[{**RULE, "companions": ["segmentation", "report", "capture"]}])
     worker(queued, Server(brainstem_and_larynx), tree).work_one()
 
     (objects_sent,) = delivered(queued).values()

@@ -1,0 +1,72 @@
+"""The verb of the settings file itself: `show` prints what holds, `migrate` rewrites a file of an earlier version."""
+
+import argparse
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from service.config import (
+    SettingsRefused,
+    load_settings,
+    migrate_tree,
+    process_environment,
+    read_tree,
+    settings_of,
+)
+from service.errors import Refused
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the act that the command line names."""
+    return _show(arguments.file) if arguments.act == "show" else _migrate(arguments.file, arguments.output)
+
+
+def _show(file: Path | None) -> int:
+    settings = load_settings(file, process_environment())
+    tree = settings.model_dump(mode="json", exclude_none=True)
+    sys.stdout.write(tomlkit.dumps(tree))
+    return 0
+
+
+def _migrate(file: Path, output: Path | None) -> int:
+    """Write the file with the keys of this version; on standard error what became of each old key.
+
+    Exit code 1 where the new file needs a person's hand: it is written, and what is wrong with it is said.
+    """
+    tree = read_tree(file)
+    changes = migrate_tree(tree)
+    text = _with_comments(file, tree) if changes else file.read_text(encoding="utf-8")
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        try:
+            with output.open("x", encoding="utf-8") as written:
+                written.write(text)
+        except FileExistsError:
+            raise Refused(f"{output} exists; name a new file") from None
+    for change in changes or ["nothing to change: every key is one of this version"]:
+        sys.stderr.write(f"{change}\n")
+    try:
+        settings_of(tree, str(output or file))
+    except SettingsRefused as reason:
+        raise Refused(str(reason)) from reason
+    return 0
+
+
+def _with_comments(file: Path, tree: Any) -> str:
+    """Give the new file with the old one's comments; without them where they cannot be placed."""
+    plain = deepcopy(tree)
+    try:
+        document = tomlkit.parse(file.read_text(encoding="utf-8"))
+        migrate_tree(document)
+        text = tomlkit.dumps(document)
+        if tomlkit.parse(text).unwrap() == plain:
+            return text
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        pass  # tomlkit cannot take a table apart that the file has in several places
+    return f"# Written by `contour-node settings migrate`; the comments are in {file.name}.\n" + tomlkit.dumps(
+        plain
+    )

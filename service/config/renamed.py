@@ -1,0 +1,192 @@
+"""Keys of earlier versions and what became of them: refuses an old file by name, and rewrites it."""
+
+import re
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+Tree = MutableMapping[str, Any]
+
+RENAMED = {
+    "watch.poll_s": "advanced.monitor_poll_s",
+    "watch.silent_s": "advanced.silent_s",
+    "watch.tls_certificate": "watch.tls.certificate",
+    "watch.tls_key": "watch.tls.key",
+    "watch": "monitor",
+    "keep.sweep_s": "advanced.sweep_s",
+    "keep": "retention",
+    "receive.beside_ct": "receive.companions",
+    "receive.tls.port": "receive.tls_port",
+    "receive.tls.require_client_certificate": "receive.require_client_certificate",
+    "receive.tls.also_plaintext": "receive.also_plaintext",
+    "database.busy_timeout_s": "advanced.database_busy_timeout_s",
+    "database.connect_timeout_s": "advanced.database_connect_timeout_s",
+    "assemble.poll_s": "advanced.poll_s",
+    "work.poll_s": "advanced.poll_s",
+    "work.lease_s": "advanced.job_lease_s",
+    "work.backoff_s": "advanced.job_backoff_s",
+    "work.backoff_max_s": "advanced.job_backoff_max_s",
+    "work.unavailable_delay_s": "advanced.unavailable_delay_s",
+    "send.poll_s": "advanced.poll_s",
+    "send.lease_s": "advanced.delivery_lease_s",
+    "send.backoff_s": "advanced.delivery_backoff_s",
+    "send.backoff_max_s": "advanced.delivery_backoff_max_s",
+}
+"""Old key -> new key, in this order. Where several old keys become one, the shortest time holds."""
+
+REMOVED = {
+    "watch.heartbeat_s": "a heartbeat comes every quarter of advanced.silent_s",
+    "receive.max_pdu_bytes": "always 262144",
+    "database.pool_size": "always 5",
+    "triton.start_timeout_s": "always 180 s",
+    "assemble.count_timeout_s": "always 5 s",
+    "assemble.count_every_s": "always 60 s",
+    "work.heartbeat_s": "a heartbeat comes every quarter of advanced.job_lease_s",
+    "audit.syslog.poll_s": "advanced.poll_s holds for every role",
+}
+"""Old key -> what holds now."""
+
+ENTRIES = {
+    "watch.notify": {
+        "timeout_s": "removed: always 20 s",
+        "mail.ca_file": "mail.tls.ca",
+        "webhook.ca_file": "webhook.tls.ca",
+    },
+    "rules": {"beside": "companions"},
+    "destinations": {
+        "backoff_s": "removed: advanced.delivery_backoff_s holds for every peer",
+        "backoff_max_s": "removed: advanced.delivery_backoff_max_s holds for every peer",
+    },
+    "dicomweb": {
+        "backoff_s": "removed: advanced.delivery_backoff_s holds for every peer",
+        "backoff_max_s": "removed: advanced.delivery_backoff_max_s holds for every peer",
+        "ca_file": "tls.ca",
+        "certificate_file": "tls.certificate",
+        "key_file": "tls.key",
+    },
+}
+"""Old keys inside each entry of a list or table."""
+ENTRIES["peers"] = ENTRIES["destinations"]
+
+
+def migrate(tree: Tree) -> list[str]:
+    """Rewrite the old keys of a tree in place; give a line for each, 'old key: what became of it'.
+
+    Values that have the wrong type are left where they are: reading the settings refuses them.
+    """
+    changes: list[str] = []
+    for place, keys in ENTRIES.items():
+        for name, entry in _entries(_find(tree, place)):
+            _key_in_its_certificate(place, entry)
+            for old, new in keys.items():
+                changes += _move(entry, old, new, f"{place}.{name}.")
+    for old, why in REMOVED.items():
+        changes += _move(tree, old, f"removed: {why}", "")
+    for old, new in RENAMED.items():
+        changes += _move(tree, old, new, "")
+    for table in ("destinations", "dicomweb"):
+        changes += _into_peers(tree, table)
+    changes += _senders_into_peers(tree)
+    return changes
+
+
+def _find(tree: Any, path: str) -> Any:
+    for part in path.split("."):
+        tree = tree.get(part) if isinstance(tree, MutableMapping) else None
+    return tree
+
+
+def _entries(found: Any) -> Iterator[tuple[str, Tree]]:
+    named = (
+        found.items()
+        if isinstance(found, MutableMapping)
+        else enumerate(found)
+        if isinstance(found, list)
+        else ()
+    )
+    for name, entry in named:
+        if isinstance(entry, MutableMapping):
+            yield str(name), entry
+
+
+def _key_in_its_certificate(place: str, entry: Tree) -> None:
+    """A DICOMweb certificate without a key file had the key in its own file."""
+    if place == "dicomweb" and "certificate_file" in entry:
+        entry.setdefault("key_file", entry["certificate_file"])
+
+
+def _move(tree: Tree, old: str, new: str, prefix: str) -> list[str]:
+    """Move the value of a key; drop it where the new key begins with 'removed: '."""
+    *sections, key = old.split(".")
+    parent = _find(tree, ".".join(sections)) if sections else tree
+    if not isinstance(parent, MutableMapping) or key not in parent:
+        return []
+    value = parent.pop(key)
+    if sections and not parent:  # a section that held nothing else
+        _move(tree, ".".join(sections), "removed: ", "")
+    if new.startswith("removed: "):
+        return [f"{prefix}{old}: {new}"]
+    *to_sections, to_key = new.split(".")
+    target: Any = tree
+    for part in to_sections:
+        target = target.setdefault(part, {})
+    target[to_key] = _joined(target.get(to_key), value)
+    return [f"{prefix}{old}: now {prefix}{new.replace('watch.', 'monitor.')}"]
+
+
+def _joined(there: Any, value: Any) -> Any:
+    """Give the value of a key that two old ones became: the shorter time, or all keys of two sections."""
+    if there is None:
+        return value
+    if isinstance(there, MutableMapping) and isinstance(value, MutableMapping):
+        there.update(value)
+        return there
+    return min(there, value, key=float)
+
+
+def _into_peers(tree: Tree, table: str) -> list[str]:
+    """Move the entries of a table to ``peers``; one with the AE title and address of another joins it."""
+    if not isinstance(tree.get(table), MutableMapping):
+        return []
+    peers = tree.setdefault("peers", {})
+    changes = []
+    for name, entry in tree.pop(table).items():
+        same = next((one for one, peer in _entries(peers) if _address(peer) == _address(entry)), None)
+        if name in peers and name != same:
+            changes.append(f"{table}.{name}: peers has another entry {name}; give one of them another name")
+            continue
+        joined = dict(peers.pop(same)) if same is not None else {}
+        peers[name] = {**joined, **entry} if joined else entry
+        changes.append(f"{table}.{name}: now peers.{name}" + (f", with peers.{same}" if joined else ""))
+    return changes
+
+
+def _address(entry: Any) -> tuple[object, ...] | object:
+    """Give what makes two entries the same DICOM application; every other entry is equal to itself alone."""
+    known = isinstance(entry, MutableMapping) and {"ae_title", "host", "port"} <= entry.keys()
+    return (entry["ae_title"], entry["host"], entry["port"]) if known else object()
+
+
+def _senders_into_peers(tree: Tree) -> list[str]:
+    senders = _find(tree, "receive.senders")
+    if not isinstance(senders, list):
+        return []
+    tree["receive"].pop("senders")
+    peers = tree.setdefault("peers", {}) if senders else {}
+    changes = [] if senders else ["receive.senders: removed; receive.admit = 'anyone' says the same"]
+    for number, sender in _entries(senders):
+        entry = {**sender, "may_send": True}
+        title = entry.get("ae_title")
+        mine = [name for name, peer in _entries(peers) if peer.get("ae_title") == title]
+        name = mine[0] if len(mine) == 1 and "may_send" not in peers[mine[0]] else _free_name(title, peers)
+        peers[name] = {**peers[name], **entry} if name in peers else entry
+        changes.append(f"receive.senders.{number}: now peers.{name} with may_send = true")
+    if senders:
+        tree["receive"]["admit"] = "peers"
+    return changes
+
+
+def _free_name(title: object, peers: Tree) -> str:
+    """Give a name made from an AE title that no peer has."""
+    stem = re.sub(r"[^a-z0-9]+", "-", str(title).lower()).strip("-") or "sender"
+    names = [stem, *(f"{stem}-{number}" for number in range(2, len(peers) + 3))]
+    return next(name for name in names if name not in peers)
