@@ -124,9 +124,7 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         ("cancel", "admin:cancel", "stop a job"),
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
-    echo = _verb(
-        verbs, "echo", "echo:echo", "ask a peer of the settings whether it answers", json=True
-    )
+    echo = _verb(verbs, "echo", "echo:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
 
 

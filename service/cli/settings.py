@@ -67,6 +67,7 @@ def _with_comments(file: Path, tree: Any) -> str:
             return text
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         pass  # tomlkit cannot take a table apart that the file has in several places
-    return f"# Written by `contour-node settings migrate`; the comments are in {file.name}.\n" + tomlkit.dumps(
-        plain
+    return (
+        f"# Written by `contour-node settings migrate`; the comments are in {file.name}.\n"
+        + tomlkit.dumps(plain)
     )

@@ -43,8 +43,8 @@ from service.config.values import ObjectFamily
 __all__ = [
     "Admit",
     "AdvancedSettings",
-    "AnyPeer",
     "AfterWaiting",
+    "AnyPeer",
     "AssembleSettings",
     "AuditSettings",
     "CompanionObject",
@@ -89,9 +89,9 @@ __all__ = [
     "WorkSettings",
     "load_settings",
     "migrate_tree",
-    "read_tree",
-    "settings_of",
     "process_environment",
     "read_secret",
+    "read_tree",
     "setting_lines",
+    "settings_of",
 ]

@@ -29,7 +29,8 @@ class AdvancedSettings(SettingsSection):
         default=300, description="A sender that gave no result for this long loses its delivery to another."
     )
     delivery_backoff_s: Delay = Field(
-        default=15, description="Delay after a delivery's first failed attempt; doubles with each further one."
+        default=15,
+        description="Delay after a delivery's first failed attempt; doubles with each further one.",
     )
     delivery_backoff_max_s: Delay = Field(
         default=1800, description="Longest delay between two attempts of a delivery."

@@ -59,6 +59,7 @@ class DatabaseSettings(SettingsSection):
         description="sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
         "absent: SQLite in node.storage_dir.",
     )
+
     @field_validator("url")
     @classmethod
     def _known_scheme(cls, url: DatabaseUrl | None) -> DatabaseUrl | None:

@@ -13,6 +13,7 @@ from service.config.section import SettingsSection
 from service.config.tls import TlsSettings
 from service.config.values import AeTitle, Host, Name, Port
 
+
 def _network(value: str) -> str:
     """Give the network back in its usual spelling; a single address is a network of one."""
     try:
@@ -128,7 +129,9 @@ class Peer(Destination, Sender):
     answers_queries: bool = Field(
         default=False, description="As a sender it is asked by C-FIND how many images a series has."
     )
-    tls: TlsSettings | None = Field(default=None, description="TLS to the peer; absent: none, or for https the system's authorities.")
+    tls: TlsSettings | None = Field(
+        default=None, description="TLS to the peer; absent: none, or for https the system's authorities."
+    )
 
     @model_validator(mode="after")
     def _authorities_are_named(self) -> Self:
@@ -153,7 +156,9 @@ class WebDestination(Destination):
         default=None, min_length=1, max_length=128, description="User for Basic authentication."
     )
     password_file: Path | None = Field(default=None, description="File with the password of `user`.")
-    tls: TlsSettings | None = Field(default=None, description="TLS to the peer; absent: none, or for https the system's authorities.")
+    tls: TlsSettings | None = Field(
+        default=None, description="TLS to the peer; absent: none, or for https the system's authorities."
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -174,7 +179,9 @@ class WebDestination(Destination):
 def _kind_of_peer(value: Any) -> str:
     """Give the kind of an entry by its keys: a URL, nothing but a sender's keys, or a DICOM application's."""
     if not isinstance(value, dict):
-        return {WebDestination: "web", Sender: "sender"}.get(type(value), "dicom")
+        return (
+            "web" if isinstance(value, WebDestination) else "dicom" if isinstance(value, Peer) else "sender"
+        )
     if "url" in value:
         return "web"
     return "sender" if "ae_title" in value and value.keys() <= Sender.model_fields.keys() else "dicom"

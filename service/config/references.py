@@ -7,9 +7,7 @@ from service.config.peers import AnyPeer, Destination, Peer, Sender
 from service.config.rules import Rule
 
 
-def problems(
-    rules: Sequence[Rule], peers: Mapping[str, AnyPeer], *, admits_peers_only: bool
-) -> list[str]:
+def problems(rules: Sequence[Rule], peers: Mapping[str, AnyPeer], *, admits_peers_only: bool) -> list[str]:
     """Give every contradiction as 'key = value: what is allowed'; empty when there is none."""
     known = {name: peer for name, peer in peers.items() if isinstance(peer, Destination)}
     return [
@@ -83,9 +81,7 @@ def _wrong_fallback(name: str, known: Mapping[str, Destination]) -> Iterator[str
         chain.append(fallback)
 
 
-def _lost_results(
-    number: int, rule: Rule, destinations: Mapping[str, Destination]
-) -> Iterator[str]:
+def _lost_results(number: int, rule: Rule, destinations: Mapping[str, Destination]) -> Iterator[str]:
     key = f"rules.{number}"
     for name in rule.destinations:
         if name not in destinations:

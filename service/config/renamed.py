@@ -37,7 +37,6 @@ REMOVED = {
     "watch.heartbeat_s": "a heartbeat comes every quarter of advanced.silent_s",
     "receive.max_pdu_bytes": "always 262144",
     "database.pool_size": "always 5",
-    "triton.start_timeout_s": "always 180 s",
     "assemble.count_timeout_s": "always 5 s",
     "assemble.count_every_s": "always 60 s",
     "work.heartbeat_s": "a heartbeat comes every quarter of advanced.job_lease_s",

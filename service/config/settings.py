@@ -12,14 +12,13 @@ from service.config.audit import AuditSettings
 from service.config.checks import ChecksSettings
 from service.config.monitor import MonitorSettings
 from service.config.node import DatabaseSettings, NodeSettings
+from service.config.peers import AnyPeer, Confirm, Destination, Peer, Sender
 from service.config.references import problems
 from service.config.retention import RetentionSettings
 from service.config.rules import Rule, SeriesFacts
 from service.config.section import SettingsSection
-from service.config.peers import AnyPeer, Confirm, Destination, Peer, Sender
 from service.config.tls import TlsSettings
 from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid
-
 
 
 class Admit(StrEnum):
@@ -99,6 +98,9 @@ class TritonSettings(SettingsSection):
     timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
         default=900, description="Longest inference of one case."
     )
+    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=180, description="How long the embedded server may take to start, and a model to load."
+    )
     models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
         default=2,
         description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
@@ -156,7 +158,8 @@ class Settings(SettingsSection):
     )
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     peers: dict[Name, AnyPeer] = Field(
-        default={}, description="DICOM applications (ae_title, host, port) and DICOMweb servers (url), by name."
+        default={},
+        description="DICOM applications (ae_title, host, port) and DICOMweb servers (url), by name.",
     )
     rules: tuple[Rule, ...] = Field(default=(), description="The first rule that matches a series decides.")
     advanced: AdvancedSettings = Field(

@@ -67,4 +67,6 @@ def _tellers(settings: Settings, database: Database, ready: threading.Event) -> 
         return patient_ids(JobRepository(database), FileStore(settings.node.storage_dir), jobs)
 
     board, poll_s = NotificationQueue(database), settings.advanced.monitor_poll_s
-    return [Notifier(one, board, find_patients, ready=ready, poll_s=poll_s) for one in settings.monitor.notify]
+    return [
+        Notifier(one, board, find_patients, ready=ready, poll_s=poll_s) for one in settings.monitor.notify
+    ]

@@ -203,7 +203,9 @@ class Receiver:
 
 def _companions(receive: ReceiveSettings) -> list[str]:
     """The SOP classes that are kept with CT and RT objects."""
-    return [uid for _, uid in object_families.named(receive.companions)] + list(receive.additional_sop_classes)
+    return [uid for _, uid in object_families.named(receive.companions)] + list(
+        receive.additional_sop_classes
+    )
 
 
 def _doors(receive: ReceiveSettings) -> list[_Listener]:

@@ -106,14 +106,14 @@ class DestinationWorker:
     def _attempt(self, claim: ClaimedDelivery) -> Outcome | Confirmation:
         destination = self._context.destination_of(self._destination)
         if destination is None:
-            return PermanentRefusal(
-                reason=f"no peer named {self._destination} stands in the settings"
-            )
+            return PermanentRefusal(reason=f"no peer named {self._destination} stands in the settings")
         return attempt(claim, destination, self._context.transport_of(destination), self._context.files)
 
     def _record(self, claim: ClaimedDelivery, result: Outcome | Confirmation) -> bool:
         context = self._context
-        policy = DeliveryPolicy.of(context.destination_of(self._destination), context.settings, context.advanced)
+        policy = DeliveryPolicy.of(
+            context.destination_of(self._destination), context.settings, context.advanced
+        )
         return policy.record(context.outbox, claim, result, context.chance)
 
     def _write(self, write: Callable[[], bool]) -> bool:

@@ -58,7 +58,9 @@ class Dispatcher:
             while not self._context.stop.is_set():
                 try:
                     self._renew()
-                    claim = self._context.outbox.claim_delivery(self._sender, lease_s=advanced.delivery_lease_s)
+                    claim = self._context.outbox.claim_delivery(
+                        self._sender, lease_s=advanced.delivery_lease_s
+                    )
                 except DatabaseUnavailable as error:
                     log.warning("no delivery claimed", extra={"reason": str(error)})
                     claim = None

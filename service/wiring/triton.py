@@ -8,8 +8,6 @@ from service.config import Settings
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 180.0
-
 
 def triton(settings: Settings, stop: threading.Event) -> None:
     """The embedded Triton server as a role, until ``stop`` is set; raises ServerNotStarted, or ends with the server."""
@@ -29,5 +27,5 @@ def embedded_triton(settings: Settings) -> EmbeddedTriton:
         model_repository=settings.triton.model_repository,
         working_directory=settings.node.storage_dir / "triton",
         grpc_port=int(settings.triton.url.rpartition(":")[2]),
-        start_timeout_s=START_TIMEOUT_S,
+        start_timeout_s=settings.triton.start_timeout_s,
     )

@@ -90,7 +90,9 @@ class Worker:
         times = self.settings.advanced
         log.info("job %d: attempt %d", claim.id, claim.attempt)
         try:
-            with Heartbeat(self.queue, claim, lease_s=times.job_lease_s, every_s=times.job_heartbeat_s) as heartbeat:
+            with Heartbeat(
+                self.queue, claim, lease_s=times.job_lease_s, every_s=times.job_heartbeat_s
+            ) as heartbeat:
                 self._contour(claim, heartbeat)
         except LeaseLost:
             log.warning("job %d: the lease was lost; its result is discarded", claim.id)

@@ -17,7 +17,7 @@ from service.config import (
 )
 
 ROOT = Path(__file__).parents[2]
-TPS = {"CONTOUR_NODE_DESTINATIONS": '{"tps": {"ae_title": "TPS", "host": "tps", "port": 104}}'}
+TPS = {"CONTOUR_NODE_PEERS": '{"tps": {"ae_title": "TPS", "host": "tps", "port": 104}}'}
 
 
 def test_without_file_and_environment_the_defaults_hold() -> None:
@@ -28,9 +28,9 @@ def test_without_file_and_environment_the_defaults_hold() -> None:
 
 
 def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: Path) -> None:
-    file = _file(tmp_path, "[receive]\nport = 104\nae_title = 'FILE'\n[work]\nlease_s = 90\n")
+    file = _file(tmp_path, "[receive]\nport = 104\nae_title = 'FILE'\n[work]\nmax_attempts = 9\n")
     settings = load_settings(file, {"CONTOUR_NODE_RECEIVE__PORT": "105", "contour_node": "x", "PATH": "/bin"})
-    assert (settings.receive.port, settings.receive.ae_title, settings.work.lease_s) == (105, "FILE", 90)
+    assert (settings.receive.port, settings.receive.ae_title, settings.work.max_attempts) == (105, "FILE", 9)
 
 
 def test_the_environment_can_hold_tables_and_lists() -> None:
@@ -39,12 +39,12 @@ def test_the_environment_can_hold_tables_and_lists() -> None:
     named = load_settings(
         None,
         {
-            "CONTOUR_NODE_DESTINATIONS__TPS__AE_TITLE": "TPS",
-            "CONTOUR_NODE_DESTINATIONS__TPS__HOST": "10.0.0.1",
-            "CONTOUR_NODE_DESTINATIONS__TPS__PORT": "104",
+            "CONTOUR_NODE_PEERS__TPS__AE_TITLE": "TPS",
+            "CONTOUR_NODE_PEERS__TPS__HOST": "10.0.0.1",
+            "CONTOUR_NODE_PEERS__TPS__PORT": "104",
         },
     )
-    assert named.peer("tps") == Peer(ae_title="TPS", host="10.0.0.1", port=104)
+    assert named.peers["tps"] == Peer(ae_title="TPS", host="10.0.0.1", port=104)
 
 
 def test_settings_do_not_change() -> None:
@@ -71,20 +71,20 @@ def test_settings_do_not_change() -> None:
         ({"CONTOUR_NODE_RECEIVE__AE_TITLE": "BACK\\SLASH"}, r"no backslash"),
         ({"CONTOUR_NODE_RECEIVE__AE_TITLE": "  "}, r"1 to 16 printable"),
         (
-            {"CONTOUR_NODE_RECEIVE__SENDERS": '[{"ae_title": "OK"}, {"ae_title": "\u00dc"}]'},
-            r"receive\.senders\.1\.ae_title = 'Ü': an AE title",
+            {"CONTOUR_NODE_PEERS__CT": '{"ae_title": "\u00dc"}'},
+            r"peers\.ct\.ae_title = 'Ü': an AE title",
         ),
         (
-            {"CONTOUR_NODE_RECEIVE__SENDERS": '[{"ae_title": "A", "networks": ["10.0.0.1/8"]}]'},
-            r"senders\.0\.networks\.0 = '10\.0\.0\.1/8': a network is .* has host bits set",
+            {"CONTOUR_NODE_PEERS__CT": '{"ae_title": "A", "networks": ["10.0.0.1/8"]}'},
+            r"peers\.ct\.networks\.0 = '10\.0\.0\.1/8': a network is .* has host bits set",
         ),
         (
-            {"CONTOUR_NODE_RECEIVE__SENDERS": '[{"ae_title": "A", "certificates": ["sha256:12"]}]'},
+            {"CONTOUR_NODE_PEERS__CT": '{"ae_title": "A", "certificates": ["sha256:12"]}'},
             r"certificates\.0 = 'sha256:12': a certificate is named sha256:",
         ),
         (
             {"CONTOUR_NODE_RECEIVE__TLS": '{"certificate": "c", "key": "k"}'},
-            r"receive\.tls = .*client certificates are required.*: name the ca",
+            r"receive = .*client certificates are required.*: name the ca",
         ),
         (
             {"CONTOUR_NODE_AUDIT__SYSLOG": '{"host": "arr"}'},
@@ -93,8 +93,8 @@ def test_settings_do_not_change() -> None:
         ({"CONTOUR_NODE_RECEIVE__HOST": "http://x"}, r"receive\.host = 'http://x': .*without scheme"),
         ({"CONTOUR_NODE_NODE__LOG_LEVEL": "LOUD"}, r"log_level = 'LOUD': .* one of DEBUG, INFO"),
         (
-            {"CONTOUR_NODE_WORK__HEARTBEAT_S": "31"},
-            r"heartbeat_s is 31, allowed: at most half of lease_s \(60\)",
+            {"CONTOUR_NODE_ADVANCED__MONITOR_POLL_S": "61"},
+            r"advanced\.monitor_poll_s = 61; allowed: at most advanced\.silent_s \(60\)",
         ),
         ({"CONTOUR_NODE_ASSEMBLE__QUIET_S": "-1"}, r"assemble\.quiet_s = '-1': .* seconds 0 to 86400"),
         (
@@ -104,8 +104,8 @@ def test_settings_do_not_change() -> None:
         ({"CONTOUR_NODE_RULES": "[{"}, r"CONTOUR_NODE_RULES is not JSON"),
         ({"CONTOUR_NODE_RULES": '[{"name": "hn"}]'}, r"rules\.0\.model is missing"),
         (
-            {"CONTOUR_NODE_DESTINATIONS__TPS__HOST": "h"},
-            r"destinations\.tps\.port is missing; allowed: whole number",
+            {"CONTOUR_NODE_PEERS__TPS__HOST": "h"},
+            r"peers\.tps\.port is missing; allowed: whole number",
         ),
     ],
 )
@@ -124,7 +124,10 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(environment: Mapping[st
         ([{"destinations": []}], r"sends to nobody"),
         ([{"name": "a"}, {"name": "a", "called_aet": "X"}], r"rules\.name = 'a' stands 2 times"),
         ([{"name": "a"}, {"name": "b"}], r"rules\.1 = 'b' has the conditions of rule 'a'"),
-        ([{"return_to_sender": True}], r"rules\.0\.return_to_sender = true needs"),
+        (
+            [{"return_to_sender": True, "calling_aets": ["CT"]}],
+            r"rules\.0\.return_to_sender = true, but no peer with host and port has the AE title 'CT'",
+        ),
         ([{"body_part": "("}], r"rules\.0\.body_part = '\(': not a regular expression"),
         ([{"priority": 101}], r"rules\.0\.priority = 101: .* 0 to 100"),
     ],
@@ -132,7 +135,7 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(environment: Mapping[st
 def test_rules_that_cannot_work_are_refused(rules: list[dict[str, object]], told: str) -> None:
     tree = {
         "rules": [{"name": "hn", "model": "m", "destinations": ["tps"], **rule} for rule in rules],
-        "destinations": {"tps": {"ae_title": "TPS", "host": "tps", "port": 104}},
+        "peers": {"tps": {"ae_title": "TPS", "host": "tps", "port": 104}},
     }
     with pytest.raises(SettingsRefused, match=told):
         load_settings(None, {f"CONTOUR_NODE_{key}": _json(value) for key, value in tree.items()})
@@ -144,7 +147,7 @@ def test_every_problem_is_told_at_once() -> None:
             {
                 "CONTOUR_NODE_RECEIVE__PORT": "-1",
                 "CONTOUR_NODE_SEND__PORT": "1",
-                "CONTOUR_NODE_WORK__POLL_S": "x",
+                "CONTOUR_NODE_WORK__MAX_ATTEMPTS": "x",
             }
         )
     assert str(caught.value).splitlines()[0] == "3 problem(s) with the settings from the environment:"
@@ -218,7 +221,7 @@ def test_the_first_rule_that_matches_decides(tmp_path: Path) -> None:
     assert settings.destinations_for(pacs, "PACS") == ("tps", "pacs")
     assert settings.destinations_for(other, "CT_SCANNER") == ("tps",)
     assert settings.called_aets == {"CONTOURNODE", "CONTOUR_URGENT"}
-    assert settings.peer("nobody") is None
+    assert settings.destination("nobody") is None
 
 
 def test_no_rule_matches_a_stranger() -> None:

@@ -11,32 +11,29 @@ def peer(**more: object) -> dict[str, object]:
 
 
 def tree(destinations: dict[str, object], **more: object) -> Settings:
-    return Settings.model_validate({"destinations": destinations, "rules": RULE, **more})
+    return Settings.model_validate({"peers": destinations, "rules": RULE, **more})
 
 
 @pytest.mark.parametrize(
-    ("destinations", "dicomweb", "told"),
+    ("peers", "told"),
     [
-        ({"a": peer(fallback="b")}, {}, "the fallback of a, 'b', is not a destination; allowed: a"),
-        ({"a": peer(fallback="a")}, {}, "the fallbacks a -> a go round in a circle"),
-        ({"a": peer(fallback="b"), "b": peer(fallback="a")}, {}, "a -> b -> a go round"),
-        ({"a": peer()}, {"a": WEB}, "dicomweb.a has the name of a destination or peer"),
-        ({"a": peer()}, {"w": {"url": "http://pacs"}}, "allow_http"),
-        ({"a": peer()}, {"w": {**WEB, "confirm": "commitment"}}, "none, query"),
-        ({"a": peer(max_attempts=0)}, {}, "max_attempts"),
+        ({"a": peer(fallback="b")}, "the fallback of a, 'b', is not a destination; allowed: a"),
+        ({"a": peer(fallback="a")}, "the fallbacks a -> a go round in a circle"),
+        ({"a": peer(fallback="b"), "b": peer(fallback="a")}, "a -> b -> a go round"),
+        ({"a": peer(), "w": {**WEB, "ae_title": "W"}}, "ae_title"),
+        ({"a": peer(), "w": {"url": "http://pacs"}}, "allow_http"),
+        ({"a": peer(), "w": {**WEB, "confirm": "commitment"}}, "none, query"),
+        ({"a": peer(max_attempts=0)}, "max_attempts"),
     ],
 )
-def test_destinations_that_cannot_work_are_refused(
-    destinations: dict[str, object], dicomweb: dict[str, object], told: str
-) -> None:
+def test_destinations_that_cannot_work_are_refused(peers: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        tree(destinations, dicomweb=dicomweb)
+        tree(peers)
 
 
 def test_a_chain_of_fallbacks_over_both_kinds_gives_who_stands_by_for_whom() -> None:
     known = tree(
-        {"a": peer(fallback="w"), "b": peer(fallback="w"), "c": peer()},
-        dicomweb={"w": {**WEB, "fallback": "c"}},
+        {"a": peer(fallback="w"), "b": peer(fallback="w"), "c": peer(), "w": {**WEB, "fallback": "c"}},
     )
     assert known.fallbacks_for(("a", "b")) == {"w": ("a", "b"), "c": ("w",)}
     assert known.fallbacks_for(("a", "w")) == {"c": ("w",)}
@@ -45,12 +42,12 @@ def test_a_chain_of_fallbacks_over_both_kinds_gives_who_stands_by_for_whom() -> 
 
 def test_a_dicomweb_destination_comes_from_the_environment_too() -> None:
     environment = {
-        "CONTOUR_NODE_DICOMWEB__ARCHIVE__URL": "https://pacs/dicom-web",
+        "CONTOUR_NODE_PEERS__ARCHIVE__URL": "https://pacs/dicom-web",
         "CONTOUR_NODE_RULES": '[{"name": "r", "model": "m", "destinations": ["archive"]}]',
     }
     assert load_settings(None, environment).destination("archive") is not None
     with pytest.raises(SettingsRefused, match="url"):
-        load_settings(None, {**environment, "CONTOUR_NODE_DICOMWEB__ARCHIVE__URL": "https://u:p@pacs"})
+        load_settings(None, {**environment, "CONTOUR_NODE_PEERS__ARCHIVE__URL": "https://u:p@pacs"})
 
 
 def test_the_node_answers_to_the_title_under_which_it_asks_for_commitment() -> None:

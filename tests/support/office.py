@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Destination, Peer, SendSettings, Settings, WebDestination
+from service.config import Destination, Settings
 from service.send.dispatcher import run_sender
 from service.store import (
     Clock,
@@ -94,17 +94,17 @@ def office(tmp_path: Path) -> Iterator[Office]:
     office.close()
 
 
-def settings(known: dict[str, Destination], **send: object) -> Settings:
-    peers = {name: one for name, one in known.items() if isinstance(one, Peer)}
-    web = {name: one for name, one in known.items() if isinstance(one, WebDestination)}
-    values: dict[str, object] = {
-        "ae_title": "NODE",
-        "poll_s": 0.02,
-        "backoff_s": 0.05,
-        "backoff_max_s": 0.2,
-        "timeout_s": 3,
-    }
-    return Settings(send=SendSettings.model_validate(values | send), destinations=peers, dicomweb=web)
+def settings(
+    known: dict[str, Destination], *, advanced: dict[str, float] | None = None, **send: object
+) -> Settings:
+    times = {"poll_s": 0.02, "delivery_backoff_s": 0.05, "delivery_backoff_max_s": 0.2}
+    return Settings.model_validate(
+        {
+            "send": {"ae_title": "NODE", "timeout_s": 3, **send},
+            "peers": known,
+            "advanced": {**times, **(advanced or {})},
+        }
+    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 
@@ -29,9 +30,10 @@ from tests.support.clock import ManualClock
 
 MODELS = Path(__file__).resolve().parents[2] / "model_repository"
 RULE = {"name": "head-neck", "model": "hn_oar", "destinations": ["tps"]}
-TREE = {
+TREE: dict[str, Any] = {
     "assemble": {"quiet_s": 10, "incomplete_timeout_s": 100},
-    "work": {"max_attempts": 2, "backoff_s": 30, "unavailable_delay_s": 15, "lease_s": 60},
+    "work": {"max_attempts": 2},
+    "advanced": {"job_backoff_s": 30, "unavailable_delay_s": 15, "job_lease_s": 60},
     "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
     "rules": [RULE],
 }
@@ -62,7 +64,7 @@ class SmallNode:
     def assembler(self, tree: Settings | None = None, ask: Ask | None = None) -> Assembler:
         """An assembler of these settings; `ask` answers for the peers that answer queries."""
         chosen = tree or settings()
-        counts = SenderCounts(ask or _nobody, chosen.peers, self.clock, every_s=60, patience_s=10)
+        counts = SenderCounts(ask or _nobody, chosen.dicom_peers, self.clock, every_s=60, patience_s=10)
         return Assembler(
             desk=self.desk,
             files=self.files,
@@ -121,5 +123,7 @@ def _changed(data: bytes, change: Callable[[Dataset], None]) -> bytes:
     return buffer.getvalue()
 
 
-def settings(**changes: object) -> Settings:
-    return Settings.model_validate(TREE | changes)
+def settings(**changes: Any) -> Settings:
+    """The small node's settings with other sections; peers come in addition to its own."""
+    peers = {**TREE["peers"], **changes.pop("peers", {})}
+    return Settings.model_validate({**TREE, "peers": peers, **changes})

@@ -133,7 +133,7 @@ def test_a_sender_that_nobody_can_return_to_is_named(small_node: SmallNode) -> N
     assembler(small_node, settings(rules=[rule], peers=peers)).look()
     job = small_node.job()
     assert job.state is JobState.REFUSED
-    assert "no entry of [peers] has the AE title SCANNER" in job.reason
+    assert "no peer with host and port has the AE title SCANNER" in job.reason
 
 
 def test_a_localizer_is_set_aside_and_the_history_says_so(small_node: SmallNode) -> None:

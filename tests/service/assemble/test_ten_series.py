@@ -96,7 +96,11 @@ def images() -> list[Image]:
 @pytest.fixture
 def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Node]:
     sender = {"ae_title": "SCANNER", "host": "127.0.0.1", "port": 104, "answers_queries": True}
-    tree = {**TREE, "receive": {"host": "127.0.0.1", "port": 0, "ae_title": "NODE"}, "peers": {"ct": sender}}
+    tree = {
+        **TREE,
+        "receive": {"host": "127.0.0.1", "port": 0, "ae_title": "NODE"},
+        "peers": {**TREE["peers"], "ct": sender},
+    }
     settings = Settings.model_validate({**tree, "rules": [RULE]})
     clock = ManualClock()
     database = Database(database_url, clock=clock)
@@ -106,7 +110,7 @@ def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Nod
         InstanceRecorder(database) as recorder,
         AuditWriter(AuditLog(database), role="receive") as trail,
         Receiver(settings, files, recorder, trail) as receiver,
-        SenderCounts(lambda *_: whole, settings.peers, clock, every_s=60, patience_s=60) as counts,
+        SenderCounts(lambda *_: whole, settings.dicom_peers, clock, every_s=60, patience_s=60) as counts,
     ):
         assembler = Assembler(
             desk=SeriesRepository(database),

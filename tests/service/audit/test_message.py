@@ -19,8 +19,10 @@ def settings(**audit: object) -> Settings:
             "receive": {"ae_title": "NODE"},
             "send": {"ae_title": "NODE_OUT"},
             "audit": {"source_id": "NODE1", **audit},
-            "peers": {"tps": {"ae_title": "TPS", "host": "10.0.0.9", "port": 104}},
-            "dicomweb": {"web": {"url": "https://pacs.example.org/dicom-web"}},
+            "peers": {
+                "tps": {"ae_title": "TPS", "host": "10.0.0.9", "port": 104},
+                "web": {"url": "https://pacs.example.org/dicom-web"},
+            },
         }
     )
 

@@ -98,17 +98,18 @@ def test_c_get_needs_no_door_of_the_node(
     """A node with TLS alone, whose one sender is another: the images come, and as from the archive."""
     authority = Authority(tmp_path / "ca")
     own, tls_port = authority.issue("node"), free_tcp_port()
-    doors = f"""
+    receive_keys = f'[receive]\ntls_port = {tls_port}\nadmit = "peers"\n'
+    more = f"""
 [receive.tls]
-port = {tls_port}
 certificate = "{own.certificate}"
 key = "{own.key}"
 ca = "{authority.ca}"
-[[receive.senders]]
+[peers.scanner]
 ae_title = "SCANNER"
+may_send = true
 networks = ["192.0.2.0/24"]
 """
-    settings = elsewhere(site, tmp_path, doors)
+    settings = elsewhere(site, tmp_path, more, receive_keys)
     stop = threading.Event()
     receiver = threading.Thread(target=receive, args=(load_settings(settings, {}), stop))
     receiver.start()
@@ -150,9 +151,10 @@ def test_what_c_get_brings_is_refused_as_what_is_sent_is(
     assert (event.outcome, event.detail) == (AuditOutcome.MINOR_FAILURE, f"{SLICES} answered 0xA700")
 
 
-def elsewhere(site: Site, folder: Path, more: str) -> Path:
+def elsewhere(site: Site, folder: Path, more: str, receive_keys: str = "[receive]\n") -> Path:
     """Settings of another node beside the same archive, with a store of its own."""
     text = site.settings_file.read_text().replace(str(site.settings.node.storage_dir), str(folder / "store"))
+    text = text.replace("[receive]\n", receive_keys)
     file = folder / "elsewhere.toml"
     file.write_text(text.replace(f"port = {site.settings.receive.port}", f"port = {free_tcp_port()}") + more)
     return file
@@ -278,7 +280,10 @@ def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp
         path.write_bytes(source.data)
         assert Scu(calling_aet="ORTHANC", timeout_s=30).store(path, own) == Sent()
     quick = site.settings.model_copy(
-        update={"assemble": site.settings.assemble.model_copy(update={"quiet_s": 0.0, "poll_s": 0.01})}
+        update={
+            "assemble": site.settings.assemble.model_copy(update={"quiet_s": 0.0}),
+            "advanced": site.settings.advanced.model_copy(update={"poll_s": 0.01}),
+        }
     )
     stop = threading.Event()
     assembler = threading.Thread(target=assemble, args=(quick, stop))

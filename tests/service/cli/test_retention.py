@@ -16,7 +16,8 @@ def settings_file(tmp_path: Path) -> Path:
     """A node that has one object without a job, and keeps such objects for no time."""
     file = tmp_path / "node.toml"
     file.write_text(
-        f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[retention]\nother_objects_days = 0\n', encoding="utf-8"
+        f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[retention]\nother_objects_days = 0\n',
+        encoding="utf-8",
     )
     settings = load_settings(file, {})
     with opened_store(settings) as store, InstanceRecorder(store.database) as recorder:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from phantoms.dicom import CtExport
 from phantoms.dicom_modules import Identity
 from service.cli.main import main
-from service.config import MailSettings, NotifySettings, WebhookSettings
+from service.config import MailSettings, NotifySettings, TlsSettings, WebhookSettings
 from service.monitor.errors import NotDelivered
 from service.monitor.mail import send_mail
 from service.monitor.messages import NotificationMessage, message_of
@@ -175,12 +175,17 @@ def test_a_login_goes_by_starttls_only(certificate: Path, tmp_path: Path) -> Non
         return AuthResult(success=(data.login, data.password) == (b"node", b"hunter2"), handled=False)
 
     options = {"authenticator": check, "auth_required": True, "require_starttls": True}
-    login = {"user": "node", "password_file": password, "security": "starttls", "ca_file": certificate}
+    login = {
+        "user": "node",
+        "password_file": password,
+        "security": "starttls",
+        "tls": TlsSettings(ca=certificate),
+    }
     with mail_server(tls_context=tls_of(certificate), **options) as mailbox:
         send_mail(MESSAGE, mailbox.settings(**login), timeout_s=20)
         assert len(mailbox.got) == 1
         with pytest.raises(NotDelivered, match="CERTIFICATE_VERIFY_FAILED"):
-            send_mail(MESSAGE, mailbox.settings(**{**login, "ca_file": None}), timeout_s=20)
+            send_mail(MESSAGE, mailbox.settings(**{**login, "tls": None}), timeout_s=20)
         password.write_text("wrong")
         with pytest.raises(NotDelivered, match="535") as caught:
             send_mail(MESSAGE, mailbox.settings(**login), timeout_s=20)
@@ -206,7 +211,7 @@ def test_a_webhook_gets_signed_json(certificate: Path, tmp_path: Path) -> None:
             url=f"https://localhost:{hook.port}/in?room=1",
             secret_file=tmp_path / "key",
             headers_file=tmp_path / "headers",
-            ca_file=certificate,
+            tls=TlsSettings(ca=certificate),
         )
         post(MESSAGE, settings, timeout_s=20)
     ((path, headers, body),) = hook.got
@@ -337,6 +342,6 @@ def teller_of(
         name="physics",
         min_interval_s=0,
         with_patient=with_patient,
-        webhook=WebhookSettings(url=url, ca_file=ca_file),
+        webhook=WebhookSettings(url=url, tls=None if ca_file is None else TlsSettings(ca=ca_file)),
     )
     return Notifier(settings, board, find, ready=threading.Event(), poll_s=1)

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.audit import AuditWriter
-from service.config import AuditSettings, Peer, ReceiveSettings, Rule, Settings
+from service.config import AuditSettings, Peer, ReceiveSettings, Rule, Sender, Settings
 from service.receive.server import Receiver
 from service.store import (
     AuditEvent,
@@ -57,12 +57,19 @@ class Node:
         return [entry.event for entry in self.audit.entries()]
 
 
-def settings(audit: dict[str, object] | None = None, **receive: object) -> Settings:
+def settings(
+    audit: dict[str, object] | None = None, senders: Sequence[dict[str, object]] = (), **receive: object
+) -> Settings:
     values: dict[str, object] = {"host": "127.0.0.1", "port": 0, "ae_title": "NODE"}
+    values["admit"] = "peers" if senders else "anyone"
+    known = {
+        f"sender-{number}": Sender.model_validate({**one, "may_send": True})
+        for number, one in enumerate(senders)
+    }
     return Settings(
         audit=AuditSettings.model_validate(audit or {}),
         receive=ReceiveSettings.model_validate(values | receive),
-        peers={"tps": Peer(ae_title="TPS", host="127.0.0.1", port=104)},
+        peers={"tps": Peer(ae_title="TPS", host="127.0.0.1", port=104), **known},
         rules=(Rule(name="brain", called_aet="BRAIN", model="hn_oar", destinations=("tps",)),),
     )
 

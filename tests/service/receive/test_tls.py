@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import SettingsRefused, TlsServerSettings
+from service.config import SettingsRefused, TlsSettings
 from service.store import AuditKind
 from service.tls import server_context
 from tests.service.receive.client import RawPeer, request_pdu
@@ -40,9 +40,11 @@ def scanner(authority) -> Identity:
 
 @pytest.fixture
 def start_tls_node(start_node, authority, node_identity):
-    def start(*, senders=(), limits=None, **tls):
+    def start(*, senders=(), limits=None, profile="bcp195", **receive):
         files = {"certificate": node_identity.certificate, "key": node_identity.key, "ca": authority.ca}
-        return start_node(tls={**files, "port": 0, **tls}, senders=senders, **(limits or {}))
+        return start_node(
+            tls={**files, "profile": profile}, tls_port=0, senders=senders, **receive, **(limits or {})
+        )
 
     return start
 
@@ -278,9 +280,9 @@ def test_a_key_with_a_passphrase_opens_with_its_file_and_not_without(authority, 
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("open sesame\n")
     files = {"certificate": identity.certificate, "key": identity.key, "ca": authority.ca}
-    server_context(TlsServerSettings.model_validate({**files, "key_passphrase_file": passphrase}))
+    server_context(TlsSettings.model_validate({**files, "key_passphrase_file": passphrase}))
     with pytest.raises(SettingsRefused, match=r"receive\.tls\.key_passphrase_file"):
-        server_context(TlsServerSettings.model_validate(files))
+        server_context(TlsSettings.model_validate(files))
 
 
 @pytest.mark.parametrize("wrong", ["certificate", "key", "ca"])
@@ -293,4 +295,4 @@ def test_files_that_are_not_what_they_should_be_are_refused_by_name(
         if content is not None:
             file.write_text(content)
         with pytest.raises(SettingsRefused, match=rf"receive\.tls\.{wrong} = .*wrong-"):
-            server_context(TlsServerSettings.model_validate({**files, wrong: file}))
+            server_context(TlsSettings.model_validate({**files, wrong: file}))

@@ -34,7 +34,7 @@ SERIES = len(ct_files(small_volume()))
 
 @pytest.fixture
 def settings() -> RetentionSettings:
-    return RetentionSettings(sweep_s=0.05)
+    return RetentionSettings()
 
 
 def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> RetentionSweep:
@@ -43,6 +43,7 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
         files=node.files,
         gauge=gauge(free),
         settings=settings,
+        every_s=0.05,
         clock=node.clock,
         tell=DeletionAudit(AuditLog(node.database)),
     )

@@ -125,7 +125,7 @@ def test_after_a_day_every_set_goes_out_once_by_priority_and_one_at_a_time(
     clock = ManualClock()
     office = Office(tmp_path, clock)
     jobs = {office.delivering(number, "tps", priority=priority): priority for number, priority in PRIORITIES}
-    peer = Peer(ae_title="TPS", host="127.0.0.1", port=free_port, backoff_s=15, backoff_max_s=1800)
+    peer = Peer(ae_title="TPS", host="127.0.0.1", port=free_port)
     order, open_now, most = [], set(), []
     lock = threading.Lock()
 
@@ -144,7 +144,8 @@ def test_after_a_day_every_set_goes_out_once_by_priority_and_one_at_a_time(
             one.state == "sending" for job in jobs for one in office.book.deliveries(job)
         )
 
-    with sender(office, settings({"tps": peer})):
+    times = {"delivery_backoff_s": 15.0, "delivery_backoff_max_s": 1800.0}
+    with sender(office, settings({"tps": peer}, advanced=times)):
         for _ in range(24):  # an hour each, and nobody there
             before = {job: office.book.deliveries(job)[0].attempts for job in jobs}
             clock.tick(3600)

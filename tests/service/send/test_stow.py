@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.config import Confirm, WebDestination
+from service.config import Confirm, TlsSettings, WebDestination
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
 from service.send.stow import probe, stow
 from service.store import JobState
@@ -180,12 +180,12 @@ def test_tls_is_verified_and_the_client_s_certificate_shown(start_server, rs, tm
     context.load_verify_locations(ca)
     context.verify_mode = ssl.CERT_REQUIRED
     server = start_server(Server(), context)
-    known = {"url": server.url, "ca_file": ca, "certificate_file": ours[0], "key_file": ours[1]}
+    known = {"url": server.url, "tls": {"ca": ca, "certificate": ours[0], "key": ours[1]}}
     assert stow(WebDestination.model_validate(known), rs, timeout_s=5) == Sent()
     stranger = stow(WebDestination(url=server.url), rs, timeout_s=5)
     assert isinstance(stranger, TransientFailure)
     assert "certificate of 127.0.0.1" in stranger.reason
-    nameless = stow(WebDestination(url=server.url, ca_file=ca), rs, timeout_s=5)
+    nameless = stow(WebDestination(url=server.url, tls=TlsSettings(ca=ca)), rs, timeout_s=5)
     assert isinstance(nameless, TransientFailure)
     assert len(server.got) == 1
 
@@ -197,7 +197,7 @@ def test_tls_is_verified_and_the_client_s_certificate_shown(start_server, rs, tm
         ({"url": "https://user:word@pacs/rs"}, "url"),
         ({"url": "https://pacs/rs", "user": "node"}, "go together"),
         ({"url": "https://pacs/rs", "confirm": "commitment"}, "none, query"),
-        ({"url": "https://pacs/rs", "key_file": "k.pem"}, "certificate_file"),
+        ({"url": "https://pacs/rs", "tls": {"key": "k.pem"}}, "certificate and key belong together"),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(wrong, words):

@@ -175,7 +175,7 @@ def test_a_failed_delivery_is_reported_to_the_destination_that_lacks_it_without_
 ) -> None:
     peers = {name: {"ae_title": name.upper(), "host": "127.0.0.1", "port": 104} for name in ("tps", "pacs")}
     rule = {**RULE, "on_failure": "capture", "destinations": ["tps", "pacs"]}
-    tree = settings(destinations=peers, rules=[rule])
+    tree = settings(peers=peers, rules=[rule])
     job = _delivered_in_part(small_node, tree)
     assert small_node.book.job(job).state is JobState.PARKED
     assert reports(small_node, tree).report_one()
