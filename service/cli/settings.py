@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(file: Path | None) -> int:
     settings = load_settings(file, process_environment())
     tree = settings.model_dump(mode="json", exclude_none=True)
+    if settings.database.url is not None:
+        tree["database"]["url"] = str(settings.database.url)  # the password masked, not the whole
     sys.stdout.write(tomlkit.dumps(tree))
     return 0
 

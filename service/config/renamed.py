@@ -177,7 +177,10 @@ def _senders_into_peers(tree: Tree) -> list[str]:
         title = entry.get("ae_title")
         mine = [name for name, peer in _entries(peers) if peer.get("ae_title") == title]
         name = mine[0] if len(mine) == 1 and "may_send" not in peers[mine[0]] else _free_name(title, peers)
-        peers[name] = {**peers[name], **entry} if name in peers else entry
+        if name in peers:
+            peers[name].update(entry)
+        else:
+            peers[name] = entry
         changes.append(f"receive.senders.{number}: now peers.{name} with may_send = true")
     if senders:
         tree["receive"]["admit"] = "peers"

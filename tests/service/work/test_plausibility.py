@@ -121,7 +121,7 @@ def test_a_model_without_limits_says_that_nothing_was_checked(small_node: SmallN
 
 
 def test_an_implausible_structure_is_left_out_and_everything_says_so(small_node: SmallNode) -> None:
-    contoured(small_node, limited(TOO_SMALL), beside=["segmentation", "report", "capture"])
+    contoured(small_node, limited(TOO_SMALL), companions=["segmentation", "report", "capture"])
     objects = sent(small_node)
     assert names(objects["RTSTRUCT"]) == ["Larynx"]
     assert f"Brainstem: {LEFT_OUT}" in objects["RTSTRUCT"].StructureSetDescription
@@ -137,7 +137,7 @@ def test_a_structure_that_is_flagged_leaves_with_its_flag_in_every_object(small_
         small_node,
         limited(TOO_SMALL),
         implausible="flag",
-        beside=["segmentation", "report", "capture"],
+        companions=["segmentation", "report", "capture"],
     )
     objects = sent(small_node)
     brainstem, larynx = objects["RTSTRUCT"].StructureSetROISequence
