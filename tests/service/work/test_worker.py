@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -19,7 +20,7 @@ from service.work import Worker
 from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import contour, load_sources
 from tests.support.models import OneModel
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import MODELS, RULE, SmallNode, model, settings
 
 TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
@@ -114,6 +115,13 @@ def test_what_the_model_did_not_find_is_said_in_the_set_and_in_the_history(queue
     worker(queued, Server(brainstem_and_larynx)).work_one()
     assert told_at_the_end(queued).startswith("for tps; ")
     assert "SpinalCord" in told_at_the_end(queued)
+
+
+def test_the_history_names_the_model_by_its_packages_checksum(queued: SmallNode) -> None:
+    worker(queued, Server(brainstem_and_larynx)).work_one()
+    weights = MODELS / "hn_oar" / "1" / "weights.safetensors"
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert f"model hn_oar version 1, package sha256 {sha256}" in told_at_the_end(queued)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
