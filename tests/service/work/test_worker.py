@@ -130,7 +130,7 @@ def test_the_history_names_the_model_by_its_packages_checksum(queued: SmallNode)
     worker(queued, Server(brainstem_and_larynx)).work_one()
     weights = MODELS / "hn_oar" / "1" / "weights.safetensors"
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert f"model hn_oar version 1, package sha256 {sha256}" in told_at_the_end(queued)
+    assert f"model hn_oar version 1, package sha256 {sha256}" in final_note(queued)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
