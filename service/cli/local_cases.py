@@ -13,8 +13,9 @@ from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.wiring.model_server import triton_client
-from service.wiring.models import model_contracts
-from service.work.pipeline import ContouringResult, contour
+from service.wiring.models import model_library
+from service.work.case import ContouringResult
+from service.work.pipeline import contour
 
 CT_FOLDER = "ct"
 
@@ -25,7 +26,7 @@ def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient,
 
     Raises Refused for an unknown model, TryAgain where the server is away, Refused where it or the model fails.
     """
-    contracts = model_contracts(settings)
+    contracts = model_library(settings)
     if model not in contracts:
         raise Refused(
             f"no model {model} in {settings.triton.model_repository}; there are: {', '.join(contracts)}"
@@ -33,7 +34,7 @@ def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient,
     try:
         with triton_client(settings) as server:
             server.check()
-            server.ready(model)
+            server.models.make_ready(contracts[model])
             yield server, contracts[model]
     except ModelUnavailable as reason:
         raise TryAgain(f"{reason}; start `contour-node serve` or `contour-node triton` first") from reason
