@@ -10,12 +10,22 @@ from inference.contract.model import (
     StructureDefinition,
     identity,
 )
-from inference.contract.native import NativeRuntime, NetworkDefinition, VoxelRange, WholeVolumeTiles
+from inference.contract.native import NativeRuntime, NetworkDefinition
 from inference.contract.own_code import OwnCodeRuntime
+from inference.contract.pipelines import (
+    BodyCrop,
+    ResizedSlice,
+    SliceStacks,
+    SmallOrgan,
+    Stratified,
+    VoxelRange,
+    WholeVolumeTiles,
+)
 from inference.contract.repository import CONTRACT_FILE, load_contract, load_contracts, model_versions
 
 __all__ = [
     "CONTRACT_FILE",
+    "BodyCrop",
     "BodyRegion",
     "ConceptCode",
     "ModelContract",
@@ -25,6 +35,10 @@ __all__ = [
     "NetworkDefinition",
     "OwnCodeRuntime",
     "Provenance",
+    "ResizedSlice",
+    "SliceStacks",
+    "SmallOrgan",
+    "Stratified",
     "StructureDefinition",
     "VoxelRange",
     "WholeVolumeTiles",
