@@ -32,6 +32,10 @@ class ContourSet:
     notes: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
+    def labelled(self, label: str) -> "ContourSet":
+        """The same set under another label."""
+        return replace(self, label=label)
+
     def on_grid(self, grid: Grid) -> "ContourSet":
         """The same voxels numbered on another grid of the same lattice.
 

@@ -61,6 +61,20 @@ def pair_names(
     )
 
 
+def shared_names(names: Mapping[str, Iterable[str]]) -> dict[str, dict[str, str]]:
+    """Structures that every set names once: the common name, and each set's own name by the set's label."""
+    keyed = {
+        label: {key: own[0] for key, own in _by_key(own_names).items() if len(own) == 1}
+        for label, own_names in names.items()
+    }
+    shared = set.intersection(*(set(own) for own in keyed.values())) if keyed else set()
+    first = next(iter(keyed), "")
+    found = {
+        common_name(keyed[first][key]): {label: own[key] for label, own in keyed.items()} for key in shared
+    }
+    return dict(sorted(found.items()))
+
+
 def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:

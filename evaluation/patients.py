@@ -7,7 +7,7 @@ from pathlib import Path
 from evaluation.errors import EvaluationRefused
 from evaluation.nifti import is_image, stem
 
-CT_FOLDER, DOSE_NAME = "ct", "dose"
+CT_NAME, DOSE_NAME = "ct", "dose"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class CohortFolders:
 def cohort_of(folder: Path, reference: str) -> CohortFolders:
     """The cohort in `folder`: `<patient>/<set>` for each set of contours, `<patient>/ct`, `<patient>/dose`.
 
-    A set is an RTSTRUCT file, an image mask, or a folder of one RTSTRUCT or of masks; its label is its name without
+    CT and dose may be folders, or images (ct.nii.gz). A set is an RTSTRUCT file, an image mask, or a folder of one RTSTRUCT or of masks; its label is its name without
     suffix. Patients without the set `reference`, or with no other, are incomplete. EvaluationRefused where no patient
     is complete.
     """
@@ -42,7 +42,7 @@ def cohort_of(folder: Path, reference: str) -> CohortFolders:
     if not complete:
         raise EvaluationRefused(
             f"{folder}: no patient's folder holds a set '{reference}' and another; expected <patient>/{reference}, "
-            f"<patient>/<another set>, <patient>/{CT_FOLDER}"
+            f"<patient>/<another set>, <patient>/{CT_NAME}"
         )
     missing = tuple(p.name for p in every if p not in complete)
     return CohortFolders(patients=complete, incomplete=missing)
@@ -54,7 +54,7 @@ def paired_folders(found: Path, reference: Path) -> CohortFolders | None:
         return None
     theirs = {path.name: path for path in reference.iterdir() if path.is_dir()}
     ours = {path.name: path for path in found.iterdir() if path.is_dir()}
-    both = sorted(ours.keys() & theirs.keys() - {CT_FOLDER})
+    both = sorted(ours.keys() & theirs.keys() - {CT_NAME})
     if not both:
         return None
     labels = _labels(found, reference)
@@ -62,11 +62,21 @@ def paired_folders(found: Path, reference: Path) -> CohortFolders | None:
         PatientFolder(
             name=name,
             sets={labels[0]: ours[name], labels[1]: theirs[name]},
-            dose=_dose(theirs[name]) or _dose(ours[name]),
+            dose=_called(theirs[name], DOSE_NAME) or _called(ours[name], DOSE_NAME),
         )
         for name in both
     )
     return CohortFolders(patients=patients, incomplete=tuple(sorted(ours.keys() ^ theirs.keys())))
+
+
+def one_patient(
+    found: Path, reference: Path, ct: Path | None = None, dose: Path | None = None
+) -> CohortFolders:
+    """Two sets of one patient as a cohort of one."""
+    labels = _labels(found, reference)
+    sets = dict(zip(labels, (found, reference), strict=True))
+    name = stem(found) if is_image(found) else found.stem
+    return CohortFolders(patients=(PatientFolder(name=name, sets=sets, ct=ct, dose=dose),), incomplete=())
 
 
 def _labels(found: Path, reference: Path) -> tuple[str, str]:
@@ -78,19 +88,20 @@ def _patient(folder: Path) -> PatientFolder:
     sets: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         label = stem(path) if is_image(path) else path.stem if path.is_file() else path.name
-        if label.lower() in (CT_FOLDER, DOSE_NAME):
+        if label.lower() in (CT_NAME, DOSE_NAME):
             continue
         if path.is_dir() or is_image(path) or path.suffix.lower() == ".dcm":
             sets[label] = path
-    ct = folder / CT_FOLDER
-    return PatientFolder(name=folder.name, sets=sets, ct=ct if ct.is_dir() else None, dose=_dose(folder))
+    return PatientFolder(
+        name=folder.name, sets=sets, ct=_called(folder, CT_NAME), dose=_called(folder, DOSE_NAME)
+    )
 
 
-def _dose(folder: Path) -> Path | None:
-    """What is called dose in a folder."""
+def _called(folder: Path, name: str) -> Path | None:
+    """The folder, DICOM file or image of this name in a folder."""
     found = (
         path
         for path in sorted(folder.iterdir())
-        if (stem(path) if is_image(path) else path.stem).lower() == DOSE_NAME
+        if (stem(path) if is_image(path) else path.stem).lower() == name
     )
     return next(found, None)

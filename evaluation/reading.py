@@ -18,7 +18,7 @@ from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.volumes.grid import Grid
 from imaging.volumes.orientation import canonical
-from imaging.volumes.volume import Mask
+from imaging.volumes.volume import Mask, Volume
 
 
 def read_both(found: Path, reference: Path, ct: Path | None = None) -> tuple[ContourSet, ContourSet]:
@@ -84,6 +84,15 @@ def read_dose_file(path: Path) -> Dose:
     if not np.isfinite(values).all() or values.min() < 0:
         raise EvaluationRefused(f"{path}: values below 0 or no numbers; expected a dose in Gy")
     return Dose(array_zyx=np.asarray(values, np.float32), grid=grid, frame_of_reference_uid="")
+
+
+def read_volume(path: Path) -> Volume:
+    """A CT from an image file (NIfTI) in HU, upright; EvaluationRefused where its values are no HU."""
+    grid, values = read_array(path)
+    hu = np.rint(values)
+    if not np.isfinite(values).all() or hu.min() < -32768 or hu.max() > 32767:
+        raise EvaluationRefused(f"{path}: values from {values.min():g} to {values.max():g} are no CT's")
+    return canonical(Volume(array_zyx=hu.astype(np.int16), grid=grid))
 
 
 def structure_set_file(path: Path) -> Path:

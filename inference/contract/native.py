@@ -17,6 +17,7 @@ class NetworkDefinition(ContractPart):
     weights: WeightsFile = "weights.safetensors"
 
 
+Precision = Literal["float32", "bfloat16"]
 Pipeline = Annotated[WholeVolumeTiles | SliceStacks | Stratified, Field(discriminator="name")]
 
 
@@ -26,6 +27,7 @@ class NativeRuntime(ContractPart):
     kind: Literal["native"]
     networks: dict[str, NetworkDefinition] = Field(min_length=1)
     pipeline: Pipeline
+    precision: Precision = "float32"  # bfloat16: the model's figures hold with it, where the processor has it
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Assembler:
     def __post_init__(self) -> None:
         """Build what only this object uses."""
         self._examiner = SeriesInspector(desk=self.desk, files=self.files, settings=self.settings)
-        self._parts = Parts(desk=self.desk, settings=self.settings)
+        self._parts = Parts(desk=self.desk, files=self.files, settings=self.settings)
         self._companions = StudyRequirements(desk=self.desk, files=self.files, settings=self.settings)
 
     def run(self, stop: threading.Event) -> None:
@@ -97,21 +97,23 @@ class Assembler:
 
     def _whole(self, job: OpenJob, finding: Inspection, doubt: str) -> Verdict | None:
         """What a job's images say by themselves; the doubt says where other images of the series are."""
+        if finding.is_unreadable:
+            return self._lacking(job, finding)
         if finding.rule is None:
-            return self._nothing(job, _no_rule(finding.facts))
+            return _nothing(_no_rule(finding.facts))
         if finding.refusal and not finding.nothing:
             return self._lacking(job, finding)
+        return self._known(job, finding, finding.rule, doubt)
+
+    def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
+        """What the sender's count makes of images that lack nothing; None while it has not answered."""
         count = self._count(job)
         if count is None:
             return None
-        counted = self._counted(job, finding, finding.rule, count, doubt)
+        counted = self._counted(job, finding, rule, count, doubt)
         if finding.nothing and isinstance(counted, Complete):
-            return self._nothing(job, finding.nothing)
+            return _nothing(finding.nothing)
         return counted
-
-    def _nothing(self, job: OpenJob, reason: str) -> Verdict:
-        damage = self._examiner.damage(job)
-        return Hopeless(reason=damage) if damage else Nothing(reason=f"nothing to contour: {reason}")
 
     def _lacking(self, job: OpenJob, finding: Inspection) -> Verdict:
         if not finding.is_curable:
@@ -210,6 +212,10 @@ class Assembler:
         sealed = self.desk.seal(job, order)
         if sealed is not CloseOutcome.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
+
+
+def _nothing(what: str) -> Nothing:
+    return Nothing(reason=f"nothing to contour: {what}")
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ class Inspection:
     is_curable: bool = False  # more slices could change that
     notes: tuple[str, ...] = ()
     doubt: str = ""
+    is_unreadable: bool = False  # an image of them, or its file
     nothing: str = ""  # of what the series consists, where that is nothing to contour
 
 
@@ -59,7 +60,9 @@ class SeriesInspector:
                 log.warning("job %d is looked at again: %s", job.id, reason)
                 return None
             facts = SeriesFacts(called_aet=job.called_aet, calling_aet=job.calling_aet)
-            return Inspection(slice_count=job.slice_count, rule=None, facts=facts, refusal=damage)
+            return Inspection(
+                slice_count=job.slice_count, rule=None, facts=facts, refusal=damage, is_unreadable=True
+            )
         return self._known[job.id]
 
     def damage(self, job: OpenJob) -> str:
@@ -86,6 +89,7 @@ class SeriesInspector:
             rule=choice.rule,
             facts=choice.facts,
             notes=choice.notes,
+            is_unreadable=any(look.kind is None for look in looks),
             nothing=nothing_in(looks),
         )
         if refused is not None:

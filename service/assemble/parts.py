@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from imaging.ct.headers import SliceHeader, parse_header
+from imaging.ct.identity import check_one_patient
+from imaging.errors import ImageRefused
 from service.assemble.inspection import Inspection
-from service.assemble.verdicts import Covered, Incomplete
+from service.assemble.verdicts import Covered, Hopeless, Incomplete, Verdict
 from service.config import Rule, Settings, SplitSeries
-from service.store import Elsewhere, JobState, OpenJob, SeriesRepository
+from service.store import Elsewhere, FileLost, FileStore, JobState, OpenJob, SeriesRepository, StoredInstance
 
 CLOSED_WITH_IMAGES = frozenset(
     {JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.PARKED}
 )
 """States of a job that counts as the whole series, though it may have a part."""
+IMAGES_OF_A_PART = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +31,10 @@ class Parts:
     """Looks for the other images of a series, and for what becomes of them."""
 
     desk: SeriesRepository
+    files: FileStore
     settings: Settings
 
-    def of(self, job: OpenJob, finding: Inspection, now: datetime) -> Alone | Incomplete | Covered | None:
+    def of(self, job: OpenJob, finding: Inspection, now: datetime) -> Verdict | Alone | None:
         """What the other parts of the job's series mean for it; None while one is still growing, or was just merged."""
         rule = finding.rule
         parts = [] if rule is None else self.desk.elsewhere(job)
@@ -38,12 +43,42 @@ class Parts:
         quiet = timedelta(seconds=self.settings.assemble.quiet_s if rule.quiet_s is None else rule.quiet_s)
         if any(now - part.last_received_at < quiet for part in parts):
             return None
+        two_patients = self._two_patients([job.id, *(part.job_id for part in parts)])
+        return Hopeless(reason=two_patients) if two_patients else self._by_rule(job, rule, parts)
+
+    def _by_rule(self, job: OpenJob, rule: Rule, parts: Sequence[Elsewhere]) -> Verdict | Alone | None:
         if rule.split_series is SplitSeries.MERGE:
             self.desk.merge(job)
             return None
-        if rule.split_series is SplitSeries.SEPARATE:
-            return Alone(doubt=_named(parts))
-        return self._held(job, rule, parts)
+        return (
+            Alone(doubt=_named(parts))
+            if rule.split_series is SplitSeries.SEPARATE
+            else self._held(job, rule, parts)
+        )
+
+    def _two_patients(self, jobs: Sequence[int]) -> str:
+        """What tells the patients of several jobs apart, by a few images of each; empty where they are one.
+
+        The images of one job are compared with each other where it is looked at by itself.
+        """
+        headers = [
+            header
+            for job_id in jobs
+            for image in self.desk.instances_of(job_id)[:IMAGES_OF_A_PART]
+            if (header := self._header(image)) is not None
+        ]
+        try:
+            check_one_patient(headers)
+        except ImageRefused as reason:
+            return reason.message
+        return ""
+
+    def _header(self, image: StoredInstance) -> SliceHeader | None:
+        """What an image says, None where it is no slice or cannot be read: its own job says so."""
+        try:
+            return parse_header(self.files.read(image.file.path), image.sop_instance_uid)
+        except (ImageRefused, FileLost):
+            return None
 
     def _held(self, job: OpenJob, rule: Rule, parts: Sequence[Elsewhere]) -> Incomplete | Covered:
         for part in parts:

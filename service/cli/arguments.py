@@ -8,6 +8,7 @@ from pathlib import Path
 from imaging.export.profiles import PROFILES
 
 DEFAULT_PROJECT = "research"
+STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
 
 
 def keep(keep: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
@@ -64,9 +65,13 @@ def lint(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(parser: argparse.ArgumentParser) -> None:
     """What the verb `evaluate` takes."""
-    what = "an RTSTRUCT file, an image mask (NIfTI), or a folder with one RTSTRUCT or with masks"
-    parser.add_argument("found", type=Path, help=f"the contours under evaluation: {what}")
-    parser.add_argument("reference", type=Path, help="the contours they are compared with: the same")
+    what = "an RTSTRUCT file, an image mask (NIfTI), a folder with one RTSTRUCT or with masks, or a folder of patients"
+    parser.add_argument(
+        "found", type=Path, help=f"the contours under evaluation: {what}; or the word 'cohort'"
+    )
+    parser.add_argument(
+        "reference", type=Path, help="the contours they are compared with: the same; or the cohort's folder"
+    )
     parser.add_argument("--ct", type=Path, help="folder of the CT (default: the CT in the RTSTRUCT's folder)")
     parser.add_argument(
         "--tolerance-mm",
@@ -90,6 +95,28 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--slices", action="store_true", help="with --json: values of each axial slice too")
     parser.add_argument("--json", action="store_true", help="print every metric under its full name")
+    _evaluate_cohort(parser.add_argument_group("cohorts and reports"))
+
+
+def _evaluate_cohort(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--out", type=Path, help="folder for values (CSV, JSON) and pages (HTML, PDF)")
+    group.add_argument(
+        "--reference-set", default="reference", metavar="NAME", help="of a cohort folder (default: reference)"
+    )
+    group.add_argument(
+        "--readers", nargs="+", default=[], metavar="SET", help="sets that are readers: STAPLE"
+    )
+    group.add_argument("--study", choices=STUDIES, default="all", help="whose tables to print (default: all)")
+    group.add_argument(
+        "--margin", action="append", default=[], metavar="METRIC=VALUE", help="test non-inferiority of sets"
+    )
+    group.add_argument(
+        "--effort",
+        type=Path,
+        help="CSV of timed corrections: patient,set,structure,edit_minutes,manual_minutes",
+    )
+    group.add_argument("--processes", type=int, default=2, help="patients at a time (default: 2)")
+    group.add_argument("--no-pdf", action="store_true", help="HTML alone: a third of the time")
 
 
 def template(parser: argparse.ArgumentParser) -> None:

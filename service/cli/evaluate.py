@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -12,10 +13,13 @@ from evaluation.as_json import comparison_json, definitions_json, dose_json
 from evaluation.dose_comparison import DoseComparison, compare_doses
 from evaluation.errors import EvaluationRefused
 from evaluation.geometry import Comparison
+from evaluation.patients import CohortFolders, cohort_of, one_patient, paired_folders
 from evaluation.reading import read_both, read_dose_file
 from evaluation.set_comparison import SetComparison, compare_sets
+from service.cli.evaluate_cohort import run as run_cohort
 from service.cli.tables import print_table
 
+COHORT = "cohort"
 Doses = Mapping[str, DoseComparison]
 SHOWN = (
     ("Dice", "dice", 3),
@@ -31,6 +35,9 @@ SHOWN = (
 def run(arguments: argparse.Namespace) -> int:
     """Compare two sets of contours; 0: compared, 1: nothing could be compared, with the reason."""
     try:
+        folders = _cohort(arguments)
+        if folders is not None:
+            return run_cohort(*folders, arguments)
         compared = _compared(arguments)
         doses = _doses(compared, arguments)
     except EvaluationRefused as reason:
@@ -42,6 +49,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(compared, doses)
     return 0 if compared.by_structure else 1
+
+
+def _cohort(arguments: argparse.Namespace) -> tuple[CohortFolders, str] | None:
+    """The patients and the reference's label: of a cohort folder, of two folders of patients, or of one pair to report."""
+    found, reference = Path(arguments.found), arguments.reference
+    if str(found) == COHORT:
+        return cohort_of(reference, arguments.reference_set), arguments.reference_set
+    folders = paired_folders(found, reference)
+    if folders is None and arguments.out is not None:
+        folders = one_patient(found, reference, arguments.ct, arguments.dose)
+    return None if folders is None else (folders, list(folders.patients[0].sets)[1])
 
 
 def _compared(arguments: argparse.Namespace) -> SetComparison:

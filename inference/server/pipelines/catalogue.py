@@ -9,6 +9,7 @@ from inference.contract import ModelContract
 from inference.server.pipelines.slice_stacks import SlicePipeline
 from inference.server.pipelines.stratified import StratifiedPipeline
 from inference.server.pipelines.whole_volume_tiles import TilePipeline
+from inference.server.precision import AutocastNetwork
 from inference.server.predictor import ServedPredictor
 
 # A pipeline is built from the contract, its networks by role (for evaluation, on the device) and the device.
@@ -32,4 +33,6 @@ def build_pipeline(
     if name not in PIPELINES:
         raise ValueError(f"no pipeline {name!r}; there are: {', '.join(sorted(PIPELINES))}")
     placed = {role: network.to(device).eval() for role, network in networks.items()}
+    if contract.native.precision == "bfloat16":
+        placed = {role: AutocastNetwork(network).eval() for role, network in placed.items()}
     return PIPELINES[name](contract, placed, device)

@@ -1,5 +1,8 @@
 """One series under two called AE titles, or from two senders: half sets do not pass for the whole."""
 
+import pytest
+from pydicom import Dataset
+
 from service.store import EventKind, JobState, JobStatus
 from tests.support.small_node import RULE, SmallNode, settings, small_volume
 
@@ -114,3 +117,38 @@ def test_a_half_that_was_contoured_before_the_other_came_says_so_in_its_history(
     assert notes == [
         "other images of this series came from SCANNER to CN_B (job 2): this one may have a part of the series alone"
     ]
+
+
+@pytest.mark.parametrize("split", ["hold", "merge", "separate"])
+def test_halves_of_two_patients_are_refused_whatever_the_rule_wants(
+    small_node: SmallNode, split: str
+) -> None:
+    def somebody_else(image: Dataset) -> None:
+        image.PatientID, image.PatientName = "OTHER", "OTHER^PERSON"
+
+    small_node.receive(only=slice(0, HALF))
+    small_node.receive(only=slice(HALF, None), called="CN_B", change=somebody_else)
+    look(small_node, split)
+    images = {
+        image.sop_instance_uid
+        for job in small_node.book.list_jobs()
+        for image in small_node.book.instances_of(job.id)
+    }
+    for job in small_node.book.list_jobs():
+        assert job.state is JobState.REFUSED
+        assert "Patient ID (0010,0020)" in job.reason
+        assert "two patients in one series" in job.reason
+        assert sum(uid in job.reason for uid in images) == 2
+        assert "OTHER" not in job.reason
+
+
+def test_slices_of_another_patient_in_one_series_are_refused_before_the_model(small_node: SmallNode) -> None:
+    def somebody_else(image: Dataset) -> None:
+        image.PatientID = "OTHER"
+
+    small_node.receive(only=slice(0, HALF))
+    small_node.receive(only=slice(HALF, None), change=somebody_else)
+    look(small_node, "hold")
+    (job,) = small_node.book.list_jobs()
+    assert job.state is JobState.REFUSED
+    assert "Patient ID (0010,0020) differs between image " in job.reason
