@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from inference.errors import ContractRefused
 from training.cases import CaseSource, NotForTraining, Subset
 from training.dataset import Dataset, DatasetRefused
-from training.distributed import joined_world
+from training.distributed import World, joined_world
 from training.loop import TrainingRun, TrainingStopped
 from training.openkbp import OpenKbp
 from training.organ_task import OrganTask
@@ -22,10 +23,13 @@ from training.preparation.errors import PreparationRefused
 from training.preparation.prepare import Wish, prepare
 from training.progress import shown, silent
 from training.publish import NotPublished, comparison_images, publish
-from training.recipe import Recipe, RecipeRefused, load_recipe
-from training.run_record import begin
+from training.recipe import Recipe, RecipeRefused, load_recipe, load_recipe_json
+from training.run_record import RECIPE_FILE, THRESHOLDS_FILE, begin, write_thresholds
 from training.split import SplitRefused
+from training.study import load_study, run_study
+from training.thresholds import chosen_thresholds
 from training.trial import trial
+from training.validation import as_table, scores
 
 _REFUSALS = (
     ContractRefused, DatasetRefused, NotForTraining, NotPublished, PreparationRefused, RecipeRefused, SplitRefused,
@@ -53,7 +57,7 @@ def _prepare(parsed: argparse.Namespace) -> int:
     structures = tuple(parsed.structures.split(",")) if parsed.structures else None
     voxels = (parsed.voxels_mm[0], parsed.voxels_mm[1]) if parsed.voxels_mm else None
     wish = Wish(structures=structures, voxels_mm=voxels, shares=shares)
-    made = prepare(parsed.source, parsed.out, wish, lambda words: sys.stderr.write(words + "\n"))
+    made = prepare(parsed.source, parsed.out, wish, _said)
     print(
         f"{parsed.out}: {made.cases} cases with {', '.join(made.structures)}; {made.refused} not used (findings.csv)"
     )
@@ -65,14 +69,14 @@ def _prepare(parsed: argparse.Namespace) -> int:
 
 
 def _trial(parsed: argparse.Namespace) -> int:
-    recipe, task = _task(parsed)
-    return _tried(recipe, task)
-
-
-def _tried(recipe: Recipe, task: OrganTask) -> int:
     with joined_world() as world:
-        precision = chosen_precision(recipe.precision, world.device)
-        found = trial(task, world, precision, lambda words: sys.stderr.write(f"trial: {words}\n"))
+        return _tried(_task(parsed, world), world)
+
+
+def _tried(task: OrganTask, world: World) -> int:
+    recipe = task.recipe
+    precision = chosen_precision(recipe.precision, world.device)
+    found = trial(task, world, precision, _said)
     for words in found.warnings:
         print(f"warning: {words}")
     for words in found.faults:
@@ -84,21 +88,20 @@ def _tried(recipe: Recipe, task: OrganTask) -> int:
     return 1 if found.faults else 0
 
 
+def _said(words: str) -> None:
+    sys.stderr.write(words + "\n")
+
+
 def _run(parsed: argparse.Namespace) -> int:
-    recipe, task = _task(parsed)
-    new = not (parsed.out / "checkpoint.pt").exists()
-    if (
-        new
-        and not parsed.no_trial
-        and not torch.distributed.is_torchelastic_launched()
-        and _tried(recipe, task)
-    ):
-        sys.stderr.write("contour-node train: the trial found faults; nothing was trained\n")
-        return 1
     with joined_world() as world:
-        precision = chosen_precision(recipe.precision, world.device)
-        world.alone(lambda: _begun(parsed, recipe, precision))
-        run = TrainingRun(task, recipe.schedule, parsed.out, world, precision)
+        task = _task(parsed, world)
+        new = not (parsed.out / "checkpoint.pt").exists()
+        if new and not parsed.no_trial and world.size == 1 and _tried(task, world):
+            _said("contour-node train: the trial found faults; nothing was trained")
+            return 1
+        precision = chosen_precision(task.recipe.precision, world.device)
+        world.alone(lambda: _begun(parsed, task.recipe, precision))
+        run = TrainingRun(task, task.recipe.schedule, parsed.out, world, precision)
         state = run.train(shown if world.leads else silent)
         if world.leads:
             print(
@@ -116,14 +119,45 @@ def _publish(parsed: argparse.Namespace) -> int:
     names = [*source.names(Subset.VAL), *source.names(Subset.TRAIN)]
     contract = publish(parsed.run, parsed.repository, comparison_images(source, names), parsed.weights)
     mean = contract.provenance.validation_mean_dice
-    print(f"{contract.name} version {contract.version}: sha256 {contract.weights_sha256}, mean Dice {mean}")
+    print(f"{contract.name} version {contract.version}: sha256 {contract.package_sha256}, mean Dice {mean}")
     return 0
 
 
-def _task(parsed: argparse.Namespace) -> tuple[Recipe, OrganTask]:
+def _thresholds(parsed: argparse.Namespace) -> int:
     torch.set_num_threads(parsed.threads)
-    recipe = load_recipe(parsed.recipe)
-    return recipe, OrganTask(recipe, _source(parsed))
+    task = OrganTask(load_recipe_json(parsed.run / RECIPE_FILE), _source(parsed))
+    chosen, table = chosen_thresholds(task, parsed.run / "best.pt", parsed.patients)
+    for code, row in table.items():
+        print(
+            code, {threshold: round(float(np.mean(values)), 4) for threshold, values in row.items() if values}
+        )
+    write_thresholds(parsed.run, chosen)
+    print(f"{parsed.run / THRESHOLDS_FILE}: {chosen}")
+    return 0
+
+
+def _validate(parsed: argparse.Namespace) -> int:
+    torch.set_num_threads(parsed.threads)
+    found = []
+    for score in scores(parsed.version, _source(parsed)):
+        _said(
+            f"{score.patient} {score.structure}: Dice {score.dice:.3f}, surface Dice {score.surface_dice:.3f}"
+        )
+        found.append(score)
+    print(as_table(found))
+    return 0
+
+
+def _study(parsed: argparse.Namespace) -> int:
+    torch.set_num_threads(parsed.threads)
+    study, source = load_study(parsed.study), _source(parsed)
+    print(run_study(study, source, parsed.data or parsed.openkbp, parsed.out, said=_said, show=shown))
+    return 0
+
+
+def _task(parsed: argparse.Namespace, world: World) -> OrganTask:
+    torch.set_num_threads(parsed.threads)
+    return OrganTask(load_recipe(parsed.recipe), _source(parsed), world.device)
 
 
 def _source(parsed: argparse.Namespace) -> CaseSource:
@@ -169,6 +203,29 @@ def _parser() -> argparse.ArgumentParser:
         if name == "run":
             verb.add_argument("--out", type=Path, required=True, help="the run's folder")
             verb.add_argument("--no-trial", action="store_true", help="begin at once")
+    _model_verbs(verbs)
+    return parser
+
+
+def _model_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    chosen = verbs.add_parser(
+        "thresholds", help="choose a run's thresholds on training patients, for its version"
+    )
+    chosen.set_defaults(run_verb=_thresholds)
+    chosen.add_argument("run", type=Path, help="the run's folder")
+    chosen.add_argument("--patients", type=int, default=24, help="how many training patients (default: 24)")
+    scored = verbs.add_parser("validate", help="score a published version on the validation patients")
+    scored.set_defaults(run_verb=_validate)
+    scored.add_argument("version", type=Path, help="a version's folder, as model_repository/hn_oar/2")
+    compared = verbs.add_parser("study", help="train recipes side by side, and print their table")
+    compared.set_defaults(run_verb=_study)
+    compared.add_argument("study", type=Path, help="a study file (TOML)")
+    compared.add_argument(
+        "--out", type=Path, required=True, help="folder of the runs; what is there is not repeated"
+    )
+    for verb in (chosen, scored, compared):
+        verb.add_argument("--threads", type=int, default=2)
+        _data(verb)
     published = verbs.add_parser("publish", help="a run as the next version of a Triton model")
     published.set_defaults(run_verb=_publish)
     published.add_argument("run", type=Path, help="the run's folder")
@@ -177,7 +234,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     published.add_argument("--weights", choices=("best", "last"), default="best")
     _data(published)
-    return parser
 
 
 def _data(verb: argparse.ArgumentParser) -> None:

@@ -78,7 +78,7 @@ def _centre(case: Case, how: Cutting, rng: np.random.Generator) -> NDArray[np.fl
         centre = places[rng.integers(len(places))] + (rng.random(3) - 0.5) * half
     # keep the patch inside where the volume is larger, else keep the volume inside the patch
     low, high = np.minimum(half, shape / 2), np.maximum(shape - half, shape / 2)
-    return np.clip(centre, low, high)
+    return np.asarray(np.clip(centre, low, high), np.float64)
 
 
 def _plain_patch(

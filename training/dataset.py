@@ -120,7 +120,7 @@ def write_case(case: Case, record: CaseRecord, structures: tuple[str, ...], data
     part.mkdir(parents=True)
     np.save(part / "hu.npy", case.hu_zyx)
     np.save(part / "planes.npy", case.planes)
-    np.savez(part / "places.npz", **dict(zip(structures, case.places, strict=True)))
+    np.savez(part / "places.npz", **dict(zip(structures, case.places, strict=True)))  # type: ignore[arg-type] # arrays by name
     write_record(record, part)
     rmtree(final, ignore_errors=True)
     part.rename(final)

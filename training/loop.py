@@ -1,7 +1,7 @@
 """The loop: steps of samples that depend on seed and step alone, averaged weights, checkpoints that resume exactly."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,7 @@ from training.curves import Curves
 from training.distributed import World
 from training.optimisers import OptimiserName, make_optimiser
 from training.precision import Precision
-from training.progress import Progress, silent
+from training.progress import Progress, ShowProgress, silent
 
 Figures = dict[str, float]
 
@@ -41,7 +41,8 @@ class Schedule(BaseModel):
     def rate(self, step: int) -> float:
         """The learning rate of a step (0, 1, ...)."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        return self.learning_rate * warm * max(0.003, (1 - step / self.steps) ** self.decay_power)
+        left = float((1 - step / self.steps) ** self.decay_power)
+        return self.learning_rate * warm * max(0.003, left)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,7 @@ class TrainingRun:
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def train(self, progress: Callable[..., Progress] = silent) -> State:
+    def train(self, progress: ShowProgress = silent) -> State:
         """Go on to the last step; returns where the run ended."""
         curves = Curves(self.folder, first_step=self.state.step, active=self.world.leads)
         with progress(total=self.schedule.steps, done=self.state.step) as bar:
@@ -178,7 +179,7 @@ class TrainingRun:
             output = self._learning(batch.inputs)
         loss = self.task.loss(output.to(torch.float32), batch, self.state.step / self.schedule.steps)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
         self.optimiser.step()
         self._average()

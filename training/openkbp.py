@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -47,7 +48,7 @@ class OpenKbp:
     def _read(self, name: str) -> Case:
         row, subset = self._rows[name], self._subsets[name]
         folder = self._root / row["set"] / name
-        ct = sitk.ReadImage(str(folder / "ct.nii.gz"))
+        ct: Any = sitk.ReadImage(str(folder / "ct.nii.gz"))
         whole = slice(int(row["body_k0"]), int(row["body_k1"]))
         bits = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "structures.nii.gz")))[whole]
         masks = [(bits >> _OPENKBP_BITS[code] & 1).astype(bool) for code in HN_STRUCTURES]

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from evaluation.overlap import dice
-from imaging.volumes.grid import Grid
 from imaging.volumes.rendering import picture
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract
@@ -21,6 +20,7 @@ from training.cases import Case, CaseSource, TrainingCases, validation_cases
 from training.loop import Batch, Figures
 from training.loss import masked_bce_dice
 from training.recipe import Recipe, RecipeRefused
+from training.validation import grid_of
 
 _HEAD_BIAS = -4.0  # a structure fills about a fiftieth of a patch: sigmoid(-4)
 
@@ -91,7 +91,7 @@ class OrganTask:
         rows: dict[str, dict[str, float]] = {}
         for name in self.validation:
             case = self._ordered(self._source.case(name))
-            planes = predictor.predict(np.asarray(case.hu_zyx), case.spacing_zyx_mm).planes
+            planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
             rows[name] = {
                 label: dice(_bit(planes, index), case.mask(index))
                 for index, label in enumerate(self.contract.labels)
@@ -109,9 +109,9 @@ class OrganTask:
             return None
         case = self._source.case(self.validation[0])
         predictor = build_pipeline(self.contract, {"network": network}, self._device)
-        planes = predictor.predict(np.asarray(case.hu_zyx), case.spacing_zyx_mm).planes
+        planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
         masks = {label: Mask.from_full(_bit(planes, i)) for i, label in enumerate(self.contract.labels)}
-        grid = _grid(case)
+        grid = grid_of(case)
         volume = Volume(array_zyx=np.array(case.hu_zyx), grid=grid)
         return picture(volume, Masks(grid=grid, by_code=masks), f"{case.name}, predicted")
 
@@ -143,13 +143,3 @@ def _mirror_order(contract: ModelContract) -> tuple[int, ...]:
 
 def _bit(planes: NDArray[np.uint8], index: int) -> NDArray[np.bool_]:
     return np.asarray((planes[index // 8] >> np.uint8(index % 8)) & np.uint8(1), np.bool_)
-
-
-def _grid(case: Case) -> Grid:
-    z, y, x = case.hu_zyx.shape
-    return Grid(
-        shape_zyx=(z, y, x),
-        origin_lps=(0.0, 0.0, 0.0),
-        spacing_zyx_mm=case.spacing_zyx_mm,
-        axes_lps=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
-    )

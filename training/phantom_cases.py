@@ -73,7 +73,7 @@ def _record(case: Case) -> CaseRecord:
     )
 
 
-def _crop(hu: np.ndarray) -> tuple[slice, slice, slice]:  # type: ignore[type-arg]
+def _crop(hu: np.ndarray) -> tuple[slice, slice, slice]:
     """All slices, and the rows and columns with anything but air, with a margin."""
     box = [slice(0, hu.shape[0])]
     for axis in (1, 2):

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -20,6 +20,13 @@ class Progress(Protocol):
 
     def said(self, figures: Mapping[str, float]) -> None:
         """Report a validation."""
+
+
+class ShowProgress(Protocol):
+    """Opens what shows a run's progress."""
+
+    def __call__(self, *, total: int, done: int) -> AbstractContextManager[Progress]:
+        """Begin at ``done`` of ``total`` steps."""
 
 
 class _Silent:

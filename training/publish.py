@@ -19,7 +19,7 @@ from inference.server.runtimes.catalogue import load_predictor
 from inference.triton_config import pbtxt, triton_config
 from training.cases import CaseSource, Spacing
 from training.recipe import Recipe, load_recipe_json
-from training.run_record import RECIPE_FILE, RunRecord, load_record, validated
+from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
 
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 _ENTRY = """\
@@ -33,7 +33,7 @@ _CPU = torch.device("cpu")
 _WEIGHTS = "weights.safetensors"
 
 Weights = Literal["best", "last"]
-Image = tuple[np.ndarray, Spacing]  # type: ignore[type-arg] # HU int16 (z, y, x)
+Image = tuple[np.ndarray, Spacing]  # HU int16 (z, y, x)
 
 
 class NotPublished(Exception):
@@ -62,7 +62,8 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     figures = _figures(run, state, recipe)
     model = repository / recipe.contract["name"]
     known = model_versions(model) if model.is_dir() else {}
-    contract = _contract(recipe, record, figures, (max(known, default=0) + 1, content))
+    what = (max(known, default=0) + 1, content)
+    contract = _contract(recipe, record, figures, what, load_thresholds(run))
     part = model / f".{contract.version}.part"
     rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -106,9 +107,17 @@ def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
     )
 
 
-def _contract(recipe: Recipe, record: RunRecord, figures: _Figures, what: tuple[int, bytes]) -> ModelContract:
+def _contract(
+    recipe: Recipe,
+    record: RunRecord,
+    figures: _Figures,
+    what: tuple[int, bytes],
+    thresholds: dict[str, float],
+) -> ModelContract:
     version, content = what
     document = recipe.draft().model_dump(mode="json")
+    for structure in document["structures"]:
+        structure["threshold"] = thresholds.get(structure["code"], structure["threshold"])
     document |= {
         "version": version,
         "checksums": {_WEIGHTS: hashlib.sha256(content).hexdigest()},
@@ -134,9 +143,11 @@ def _write_version(folder: Path, contract: ModelContract, content: bytes) -> Non
 
 
 def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:
-    """Raise NotPublished where the version predicts another voxel than the run's network."""
-    trained = build_pipeline(contract, {"network": network}, _CPU)
-    served = load_predictor(contract, folder, _CPU)
+    """Raise NotPublished where the version predicts another voxel than the run's network; both in float32."""
+    exact = contract.native.model_copy(update={"precision": "float32"})
+    compared = contract.model_copy(update={"runtime": exact})
+    trained = build_pipeline(compared, {"network": network}, _CPU)
+    served = load_predictor(compared, folder, _CPU)
     for number, (hu, spacing) in enumerate(images, 1):
         differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())
         if differing:
@@ -148,7 +159,7 @@ def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, im
 def comparison_images(source: CaseSource, names: list[str]) -> list[Image]:
     """The CTs of the first two of these cases."""
     cases = (source.case(name) for name in names[:2])
-    return [(np.asarray(case.hu_zyx), case.spacing_zyx_mm) for case in cases]
+    return [(np.array(case.hu_zyx), case.spacing_zyx_mm) for case in cases]
 
 
 def _write_card(card: Path, contract: ModelContract, figures: _Figures) -> None:
@@ -181,6 +192,7 @@ For research use. Not a medical device: every contour must be reviewed by a qual
 **Figures.** {contract.provenance.validation}:
 
 <!-- figures -->
+
 <!-- end of figures -->
 
 **Limits.** Say here what the data did not hold: positions, contrast, metal, children, other scanners.

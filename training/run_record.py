@@ -1,6 +1,7 @@
 """What a run's folder says about it: recipe, data, precision; a run goes on only as it began."""
 
 import csv
+import json
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from training.precision import Precision
 from training.recipe import Recipe
 
 RECIPE_FILE = "recipe.json"
+THRESHOLDS_FILE = "thresholds.json"
 _RECORD_FILE = "run.json"
 
 
@@ -66,6 +68,18 @@ def load_record(folder: Path) -> RunRecord:
         raise TrainingStopped(
             f"{file} cannot be read ({faults_of(error)}): is {folder} the folder of a run?"
         ) from error
+
+
+def write_thresholds(folder: Path, thresholds: dict[str, float]) -> None:
+    """Keep the thresholds that a run's version will have."""
+    _write(folder / THRESHOLDS_FILE, json.dumps(thresholds, indent=1))
+
+
+def load_thresholds(folder: Path) -> dict[str, float]:
+    """The thresholds chosen for a run; empty where none were: the recipe's count."""
+    file = folder / THRESHOLDS_FILE
+    found: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
 
 
 def validated(folder: Path, step: int) -> dict[str, float]:

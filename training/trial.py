@@ -1,7 +1,7 @@
 """A trial run of minutes that finds the mistakes that would end or spoil the long one."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from training.distributed import World
 from training.loop import Batch, Figures, Schedule, Task, TrainingRun
 from training.organ_task import OrganTask
 from training.precision import Precision
+from training.progress import Progress
 
 _SAMPLES = 24
 _STEPS = 40
@@ -164,11 +165,11 @@ class _Losses:
         self.values: list[float] = []
 
     @contextmanager
-    def __call__(self, *, total: int, done: int) -> Iterator["_Losses"]:  # noqa: ARG002 # the loop's call
+    def __call__(self, *, total: int, done: int) -> Iterator[Progress]:  # noqa: ARG002 # the loop's call
         yield self
 
     def advance(self, loss: float) -> None:
         self.values.append(loss)
 
-    def said(self, figures: Figures) -> None:
+    def said(self, figures: Mapping[str, float]) -> None:
         pass

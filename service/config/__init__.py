@@ -1,6 +1,7 @@
 """Settings: the only reader of the settings file and of the environment."""
 
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
+from service.config.checks import Doubted
 from service.config.document import SettingLine, setting_lines
 from service.config.listeners import Sender, TlsServerSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
@@ -26,7 +27,7 @@ from service.config.settings import (
 )
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsClientSettings, TlsProfile
-from service.config.values import Confirm, Destination, Peer, ProfileName
+from service.config.values import Confirm, Destination, ObjectFamily, Peer, ProfileName
 from service.config.web import WebDestination
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
+    "Doubted",
     "LogFormat",
     "LogLevel",
     "MailSecurity",
@@ -46,6 +48,7 @@ __all__ = [
     "NodeSettings",
     "NotifyEvent",
     "NotifySettings",
+    "ObjectFamily",
     "OnFailure",
     "Peer",
     "ProfileName",

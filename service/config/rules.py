@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from service.config.checks import Doubted
 from service.config.section import SettingsSection
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.values import AeTitle, Name, Regex
@@ -65,6 +66,10 @@ class Rule(SettingsSection):
     series_description: Regex | None = Field(
         default=None,
         description="Regular expression (case ignored) found in Series Description (0008,103E); absent: any.",
+    )
+    doubtful_values: Doubted = Field(
+        default=Doubted.REFUSE,
+        description="What becomes of a series whose values do not look like Hounsfield units of one scan; see docs/checks.md.",
     )
     model: Name = Field(description="Folder name of the model in the model repository.")
     template: Path | None = Field(

@@ -14,6 +14,7 @@ from service.monitor.checks import (
     HealthCheck,
     check_model_server,
     check_receiver,
+    check_refused_images,
     check_roles,
     check_storage,
 )
@@ -161,6 +162,7 @@ def _checks(
     yield check_receiver(settings)
     yield check_model_server(parts.is_model_server_live, settings.triton.url)
     if ledger is not None:
+        yield check_refused_images(ledger.figures.refused)
         yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
 
 

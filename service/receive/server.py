@@ -13,7 +13,7 @@ from typing import Self
 
 from service.audit import AuditWriter
 from service.config import ReceiveSettings, Settings
-from service.dimse import sop_classes
+from service.dimse import beside_ct, sop_classes
 from service.dimse.messages import Timeouts
 from service.receive.admission import Admission
 from service.receive.association import Association
@@ -68,7 +68,9 @@ class Receiver:
         self._refusals = refusals
         self._terms = ReceiverContext(
             admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
-            handshakes=NegotiationCache(sop_classes.supported(), maximum_pdu_bytes=receive.max_pdu_bytes),
+            handshakes=NegotiationCache(
+                sop_classes.supported(_beside_ct(receive)), maximum_pdu_bytes=receive.max_pdu_bytes
+            ),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
             ),
@@ -195,6 +197,11 @@ class Receiver:
     def _threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._open.values())
+
+
+def _beside_ct(receive: ReceiveSettings) -> list[str]:
+    """The SOP classes that are kept beside CT and RT objects."""
+    return [uid for _, uid in beside_ct.named(receive.beside_ct)] + list(receive.additional_sop_classes)
 
 
 def _doors(receive: ReceiveSettings) -> list[_Listener]:

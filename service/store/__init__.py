@@ -33,6 +33,7 @@ from service.store.monitoring.queue_statistics import (
     late_jobs,
     read_queue_statistics,
 )
+from service.store.monitoring.refused_images import RefusedImages
 from service.store.records import (
     ClaimedDelivery,
     ClaimedJob,
@@ -114,6 +115,7 @@ __all__ = [
     "ReceivedInstance",
     "RecordOutcome",
     "Recovery",
+    "RefusedImages",
     "Replaced",
     "RetainedKind",
     "RetentionPolicy",

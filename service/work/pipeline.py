@@ -1,10 +1,13 @@
 """One job, from its stored slices to masks: the steps in order."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from imaging.ct.plausible_hu import check_hounsfield, check_neighbours
 from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.units import UNSPECIFIED
 from imaging.errors import ImageRefused
+from imaging.volumes.volume import Volume
 from inference.contract import ModelContract
 from inference.segment import Segmentation, segment
 from service.errors import Refused
@@ -23,10 +26,25 @@ class ContouringResult:
     contract: ModelContract
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValueChecks:
+    """What may be contoured: the Rescale Types taken for HU, and whether doubtful values refuse a series or are noted."""
+
+    rescale_types: tuple[str, ...] = (UNSPECIFIED,)
+    refuse_doubtful: bool = True
+
+
+BY_DEFAULT = ValueChecks()
+
+
 def contour(
-    sources: Sequence[SourceFile], contract: ModelContract, server: ModelServer, stage: SetStage
+    sources: Sequence[SourceFile],
+    contract: ModelContract,
+    server: ModelServer,
+    stage: SetStage,
+    checks: ValueChecks = BY_DEFAULT,
 ) -> ContouringResult:
-    """Read the series and contour it with one model.
+    """Read the series, look at its values, and contour it with one model; notes of the reading come first.
 
     Raises:
         Refused: the images cannot be contoured; the message names tag, object and what to do.
@@ -34,13 +52,26 @@ def contour(
     """
     stage("reading")
     try:
-        series = read_ct(sources)
+        series = read_ct(sources, checks.rescale_types)
+        notes = [*series.notes, *_doubts(series.volume, refuse=checks.refuse_doubtful)]
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
     stage("contouring")
+    found = segment(series.volume, contract, server)
     return ContouringResult(
-        series=series, segmentation=segment(series.volume, contract, server), contract=contract
+        series=series, segmentation=replace(found, notes=(*notes, *found.notes)), contract=contract
     )
+
+
+def _doubts(volume: Volume, *, refuse: bool) -> Iterator[str]:
+    """What speaks against Hounsfield units of one scan; the first such thing as ImageRefused where it refuses."""
+    for check in (check_hounsfield, check_neighbours):
+        try:
+            check(volume)
+        except ImageRefused as doubt:
+            if refuse:
+                raise
+            yield doubt.message
 
 
 def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:

@@ -9,7 +9,7 @@ from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from service.config import Settings
+from service.config import Doubted, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
 from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
@@ -18,7 +18,7 @@ from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
 from service.work.outputs import OutputRequest, build_outputs
-from service.work.pipeline import ContouringResult, DamagedImage, contour, load_sources
+from service.work.pipeline import ContouringResult, DamagedImage, ValueChecks, contour, load_sources
 
 log = logging.getLogger(__name__)
 
@@ -96,13 +96,21 @@ class Worker:
             )
         self._check_server(heartbeat)
         sources = self._sources(claim)
-        contoured = contour(sources, contract, self.server, heartbeat.stage)
+        contoured = contour(sources, contract, self.server, heartbeat.stage, self._checks(claim))
         del sources
         heartbeat.stage("writing")
         parcels, notes = self._written(claim, contoured)
         if not self.queue.finish(claim, parcels=parcels, notes=notes):
             raise LeaseLost
         log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
+
+    def _checks(self, claim: ClaimedJob) -> ValueChecks:
+        """What the settings and the job's rule say of doubtful images."""
+        rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
+        return ValueChecks(
+            rescale_types=self.settings.checks.rescale_types,
+            refuse_doubtful=rule is None or rule.doubtful_values is Doubted.REFUSE,
+        )
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
         try:

@@ -56,7 +56,7 @@ def two_sided_case(
     for mask in masks[2:-1]:
         z, y, x = rng.integers(3, 12, 3)
         mask[z : z + 4, y : y + 5, x : x + 6] = True
-    hu[masks[0]] = 300
+    hu[masks[0]], hu[masks[1]] = 300, -120
     return Case(
         name=name,
         subset=subset,

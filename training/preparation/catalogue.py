@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,8 @@ from typing import Self
 from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage, RTStructureSetStorage
 
+from evaluation.errors import EvaluationRefused
+from evaluation.nifti import is_image, read_masks, stem
 from imaging.errors import PARSE_ERRORS
 from training.preparation.errors import PreparationRefused
 
@@ -23,7 +24,8 @@ CREATE TABLE unused (path TEXT, reason TEXT);
 CREATE INDEX image_series ON images (series);
 CREATE INDEX set_series ON sets (series);
 """
-_NIFTI = (".nii", ".nii.gz")
+_CT_NAMES = frozenset({"ct", "image", "imaging"})
+_NNUNET_CHANNEL = "_0000"
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "ApprovalStatus", "StructureSetDate",
     "StructureSetTime", "StructureSetROISequence", "ReferencedFrameOfReferenceSequence",
@@ -76,10 +78,9 @@ class Catalogue:
 
     def series(self) -> Iterator[tuple[str, str]]:
         """Each CT series with its PatientID, in a fixed order."""
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("SELECT series, min(patient) FROM images GROUP BY series ORDER BY series")
-            while row := cursor.fetchone():
-                yield str(row[0]), str(row[1])
+        query = "SELECT series, min(patient) FROM images GROUP BY series ORDER BY series"
+        for series, patient in self._database.execute(query):
+            yield str(series), str(patient)
 
     def images(self, series: str) -> list[Path]:
         """The files of a series."""
@@ -121,7 +122,7 @@ class Catalogue:
         return int(self._database.execute(counts[table]).fetchone()[0])
 
     def _add(self, path: Path, source: Path) -> None:
-        if path.name.endswith(_NIFTI):
+        if is_image(path):
             self._add_nifti(path, source)
             return
         try:
@@ -152,20 +153,41 @@ class Catalogue:
             )
             self._database.execute("INSERT INTO sets VALUES (?, ?, ?, ?, ?, ?)", row)
         for roi in dataset.get("StructureSetROISequence") or []:
-            row = (str(path), int(roi.get("ROINumber") or 0), _text(roi, "ROIName"))
-            self._database.execute("INSERT INTO rois VALUES (?, ?, ?)", row)
+            named = (str(path), int(roi.get("ROINumber") or 0), _text(roi, "ROIName"))
+            self._database.execute("INSERT INTO rois VALUES (?, ?, ?)", named)
 
     def _add_nifti(self, path: Path, source: Path) -> None:
-        """A file that is called ct, image or imaging is a CT; the others below its folder are masks named by file."""
-        stem = path.name.removesuffix(".gz").removesuffix(".nii")
-        if stem.casefold() in ("ct", "image", "imaging"):
-            patient = path.parent.relative_to(source).as_posix()
-            self._database.execute("INSERT INTO niftis VALUES (?, ?)", (patient, str(path)))
-        else:
-            self._database.execute("INSERT INTO rois VALUES (?, 0, ?)", (str(path.parent), stem))
+        patient = _patient_of(path, source)
+        if patient is None:
+            return  # a mask: `masks_of` finds it beside its CT
+        self._database.execute("INSERT INTO niftis VALUES (?, ?)", (patient, str(path)))
+        for mask in masks_of(path):
+            try:
+                names = list(read_masks(mask)[1])
+            except (EvaluationRefused, ValueError):
+                names = []  # the case is refused with the reason when it is made
+            rows = ((str(path), 0, name) for name in names)
+            self._database.executemany("INSERT INTO rois VALUES (?, ?, ?)", rows)
 
     def _unused(self, path: Path, reason: str) -> None:
         self._database.execute("INSERT INTO unused VALUES (?, ?)", (str(path), reason))
+
+
+def masks_of(image: Path) -> list[Path]:
+    """The mask files of a NIfTI CT: labelsTr/NAME of imagesTr/NAME_0000, else every other image beside and below it."""
+    if image.parent.name.startswith("images"):
+        labels = image.parent.with_name(image.parent.name.replace("images", "labels", 1))
+        name = stem(image).removesuffix(_NNUNET_CHANNEL)
+        return sorted(path for path in labels.glob(f"{name}.*") if is_image(path))
+    return sorted(path for path in image.parent.rglob("*") if is_image(path) and path != image)
+
+
+def _patient_of(path: Path, source: Path) -> str | None:
+    """The patient of a CT: its folder, or its name in nnU-Net's layout; None for a mask."""
+    name = stem(path)
+    if path.parent.name.startswith("images") and name.endswith(_NNUNET_CHANNEL):
+        return name.removesuffix(_NNUNET_CHANNEL)
+    return path.parent.relative_to(source).as_posix() if name.casefold() in _CT_NAMES else None
 
 
 def _files(folder: Path) -> Iterator[Path]:

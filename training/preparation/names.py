@@ -70,7 +70,9 @@ def names_table(seen: Iterable[tuple[str, int]], dataset: Path) -> NameTable:
     one that is merely similar is proposed in `rule` and stays unknown until a person decides.
     """
     file = dataset / NAMES_FILE
-    old = {row.roi_name: row for row in _read(file)}
+    there = _read(file)
+    NameTable(there, file)
+    old = {row.roi_name: row for row in there}
     counts = dict(seen)
     rows = [row if row.roi_name.startswith("/") else _counted(row, counts) for row in old.values()]
     rows += [_proposed(name, count) for name, count in counts.items() if name not in old]

@@ -169,7 +169,7 @@ def _new_case(source: Source, who: tuple[str, str, str], dataset: Path, how: _Ma
     return record
 
 
-def _as_case(name: str, volume: Volume, masks: Sequence[np.ndarray]) -> Case:  # type: ignore[type-arg]
+def _as_case(name: str, volume: Volume, masks: Sequence[np.ndarray]) -> Case:
     rng = np.random.default_rng(list(name.encode()))
     return Case(
         name=name,
@@ -184,7 +184,7 @@ def _as_case(name: str, volume: Volume, masks: Sequence[np.ndarray]) -> Case:  #
 
 def _on_model_voxels(
     drawn: Drawn, structures: Sequence[str], voxels_mm: tuple[float, float] | None
-) -> tuple[Volume, list[np.ndarray]]:  # type: ignore[type-arg]
+) -> tuple[Volume, list[np.ndarray]]:
     """The CT and one mask a structure, averaged to the wanted voxels as serving does; at least half a voxel counts."""
     grid = drawn.volume.grid
     whole = [drawn.masks.get(code, Mask.empty()).full(grid.shape_zyx) for code in structures]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
+from evaluation.errors import EvaluationRefused
+from evaluation.nifti import is_image, read_array, read_masks
 from imaging.ct.series import SourceFile, read_ct
 from imaging.errors import ImageRefused, StructureSetUnreadable
 from imaging.rtstruct.masks import masks_on_grid
@@ -15,7 +16,7 @@ from imaging.rtstruct.reading import read_structure_set
 from imaging.volumes.grid import Grid
 from imaging.volumes.orientation import canonical, canonical_masks
 from imaging.volumes.volume import Mask, Masks, Volume
-from training.preparation.catalogue import Catalogue, StructureSetFile
+from training.preparation.catalogue import Catalogue, StructureSetFile, masks_of
 from training.preparation.errors import CaseRefused
 from training.preparation.names import NameTable
 
@@ -43,7 +44,7 @@ class Source:
     @property
     def is_nifti(self) -> bool:
         """Whether the files are NIfTI."""
-        return self.files[0].name.endswith((".nii", ".nii.gz"))
+        return is_image(self.files[0])
 
     def sha256(self) -> str:
         """A digest of every file's content, to tell whether a case is still made of the same."""
@@ -64,8 +65,7 @@ def sources(catalogue: Catalogue) -> Iterator[Source]:
         sets = tuple(catalogue.structure_sets(series))
         yield Source(patient_id=patient, called=series, files=tuple(catalogue.images(series)), sets=sets)
     for patient, image in catalogue.niftis():
-        masks = sorted(p for p in image.parent.rglob("*.nii*") if p != image and not p.name.startswith("."))
-        yield Source(patient_id=patient, called=patient, files=(image, *masks))
+        yield Source(patient_id=patient, called=patient, files=(image, *masks_of(image)))
 
 
 def _dicom(source: Source, names: NameTable) -> Drawn:
@@ -110,55 +110,30 @@ def _nifti(source: Source, names: NameTable) -> Drawn:
     image, *mask_files = source.files
     volume = _volume(image)
     notes: list[str] = []
-    rois = ((_stem(path), _mask(path, volume.grid)) for path in mask_files if names.structure(_stem(path)))
-    meant = _meanings(rois, names, notes)
+    meant = _meanings(_rois(mask_files, volume.grid), names, notes)
     masks = canonical_masks(Masks(grid=volume.grid, by_code=meant))
     return Drawn(volume=canonical(volume), masks=masks.by_code, notes=tuple(notes))
 
 
 def _volume(path: Path) -> Volume:
-    image = _read(path)
-    array = sitk.GetArrayFromImage(image)
+    try:
+        grid, array = read_array(path)
+    except (EvaluationRefused, ValueError) as error:
+        raise CaseRefused(str(error)) from error
     if not np.isfinite(array).all() or array.min() < -32768 or array.max() > 32767:
         raise CaseRefused(f"{path.name}: its values are no Hounsfield units")
-    return Volume(array_zyx=np.round(array).astype(np.int16), grid=_grid(image, path))
+    return Volume(array_zyx=np.round(array).astype(np.int16), grid=grid)
 
 
-def _mask(path: Path, grid: Grid) -> Mask:
-    image = _read(path)
-    if not _same(_grid(image, path), grid):
-        raise CaseRefused(f"{path.name} does not lie on the grid of the CT; resample it to the CT first")
-    array = sitk.GetArrayFromImage(image)
-    values = np.unique(array)
-    if len(values) > 2 or (len(values) == 2 and values[0] != 0):
-        raise CaseRefused(f"{path.name} holds the values {values[:5].tolist()}: one file holds one structure")
-    return Mask.from_full(array > 0)
-
-
-def _read(path: Path) -> sitk.Image:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise CaseRefused(f"{path.name} cannot be read: {str(error).splitlines()[-1]}") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise CaseRefused(f"{path.name} is not one three-dimensional image")
-    return image
-
-
-def _grid(image: sitk.Image, path: Path) -> Grid:
-    direction = np.array(image.GetDirection()).reshape(3, 3)  # columns: where x, y, z grow in LPS
-    nx, ny, nz = image.GetSize()
-    dx, dy, dz = image.GetSpacing()
-    axes = [tuple(float(v) for v in direction[:, k]) for k in (2, 1, 0)]
-    try:
-        return Grid(
-            shape_zyx=(nz, ny, nx),
-            origin_lps=image.GetOrigin(),
-            spacing_zyx_mm=(dz, dy, dx),
-            axes_lps=(axes[0], axes[1], axes[2]),  # type: ignore[arg-type] # three numbers each
-        )
-    except ValueError as error:
-        raise CaseRefused(f"{path.name}: {error}") from error
+def _rois(mask_files: Iterable[Path], grid: Grid) -> Iterator[tuple[str, Mask]]:
+    for path in mask_files:
+        try:
+            own, masks = read_masks(path)
+        except (EvaluationRefused, ValueError) as error:
+            raise CaseRefused(str(error)) from error
+        if not _same(own, grid):
+            raise CaseRefused(f"{path.name} does not lie on the grid of the CT; resample it to the CT first")
+        yield from masks.items()
 
 
 def _same(one: Grid, other: Grid) -> bool:
@@ -170,7 +145,3 @@ def _same(one: Grid, other: Grid) -> bool:
             (one.axes_lps, other.axes_lps),
         )
     )
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")

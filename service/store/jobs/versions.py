@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
 from service.store.database import Database
 from service.store.intake.reingest import kept
@@ -159,10 +159,19 @@ def _first(database: Database, connection: Connection, requester: SeriesKey) -> 
         last_received_at=now,
     )
     if opened is not None:
-        add_history_line(
-            connection, opened.id, now, HistoryLine(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED)
-        )
+        message = _other_study(connection, requester)
+        line = HistoryLine(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED, message=message)
+        add_history_line(connection, opened.id, now, line)
     return opened
+
+
+def _other_study(connection: Connection, requester: SeriesKey) -> str:
+    """Say that the Series Instance UID is known from another study: an archive moved it, or two series share it."""
+    latest = select(func.max(job.c.id)).where(
+        job.c.series_uid == requester.series_uid, job.c.study_uid != requester.study_uid
+    )
+    found = connection.execute(latest).scalar_one()
+    return f"another study has a series with this Series Instance UID too: job {found}" if found else ""
 
 
 def _insert(database: Database, connection: Connection, **values: Any) -> Row[Any] | None:

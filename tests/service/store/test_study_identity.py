@@ -34,6 +34,9 @@ def test_the_same_images_of_a_second_study_make_a_job_of_their_own(node: Node) -
     one, other = node.series.open_jobs()
     assert (one.id, one.slice_count, one.study_uid) == (first.id, 2, STUDY)
     assert (other.version, other.slice_count, other.study_uid) == (1, 2, OTHER)
+    assert [event.message for event in node.book.events(other.id)] == [
+        f"another study has a series with this Series Instance UID too: job {one.id}"
+    ]
     for job in (one, other):
         assert {image.study_uid for image in node.series.instances_of(job.id)} == {job.study_uid}
         assert node.seal(job) is CloseOutcome.QUEUED

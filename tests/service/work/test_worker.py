@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from imaging.volumes.volume import Volume
 from inference.client import Prediction
@@ -320,3 +320,25 @@ steps = [{ margin_mm = 3 }]
     assert [roi.ROINumber for roi in dataset.StructureSetROISequence] == [41, 1]
     for sequence in (dataset.ROIContourSequence, dataset.RTROIObservationsSequence):
         assert [item.ReferencedROINumber for item in sequence] == [41, 1]
+
+
+def densities(image: Dataset) -> None:
+    """Relative electron densities x 1000, with nothing that says so."""
+    image.RescaleIntercept = str(float(image.RescaleIntercept) + 1000)
+
+
+@pytest.mark.parametrize("then", ["refuse", "note"])
+def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
+    small_node: SmallNode, then: str
+) -> None:
+    tree = settings(rules=[{**RULE, "doubtful_values": then}])
+    small_node.receive(change=densities)
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    server = Server(brainstem_and_larynx)
+    worker(small_node, server, tree).work_one()
+    job = small_node.job()
+    told = job.reason if then == "refuse" else told_at_the_end(small_node)
+    assert "these are not Hounsfield units" in told
+    assert (job.state is JobState.REFUSED) == (then == "refuse")
+    assert len(server.seen) == (then == "note")  # nothing is drawn before the look

@@ -1,0 +1,52 @@
+"""Thresholds of a run's structures: those of the best mean Dice on training patients; validation stays untouched."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evaluation.overlap import dice
+from inference.server.networks.catalogue import build_network
+from inference.server.pipelines.sliding_window import tiled_logits
+from inference.server.pipelines.tile_predictor import TILES_AT_ONCE, tile_predictor
+from training.organ_task import OrganTask
+
+GRID = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
+
+Table = dict[str, dict[float, list[float]]]
+
+
+def chosen_thresholds(task: OrganTask, weights: Path, patients: int) -> tuple[dict[str, float], Table]:
+    """The threshold of the best mean Dice a structure, the same for both of a left-right pair; and the whole table.
+
+    Looks at the first training patients in whom the most structures were contoured.
+    """
+    network = build_network(task.contract.native.networks["network"])
+    network.load_state_dict(torch.load(weights, weights_only=True)["averaged"])
+    table = _table(task, network.eval(), patients)
+    means = {code: {t: float(np.mean(v)) for t, v in row.items() if v} for code, row in table.items()}
+    partners = {code: pair for pair in task.contract.left_right_pairs for code in pair}
+    chosen = {}
+    for code in task.contract.labels:
+        rows = [means[c] for c in partners.get(code, (code,)) if means[c]]
+        if rows:
+            chosen[code] = max(GRID, key=lambda t: sum(row[t] for row in rows))  # used at once
+    return chosen, table
+
+
+def _table(task: OrganTask, network: torch.nn.Module, patients: int) -> Table:
+    cpu = torch.device("cpu")
+    predict = tile_predictor(network, task.how, task.cutting.mirror_order, cpu)
+    table: Table = {code: {t: [] for t in GRID} for code in task.contract.labels}
+    most = sorted(task.training_cases(), key=lambda case: -int(case.drawn.sum()))[:patients]
+    for case in most:
+        hu = torch.from_numpy(np.array(case.hu_zyx, np.float32))
+        with torch.inference_mode():
+            logits = tiled_logits(hu, predict, task.how.tile_zyx, task.how.overlap, batch=TILES_AT_ONCE)
+        for index, code in enumerate(task.contract.labels):
+            if not case.drawn[index]:
+                continue
+            probability, truth = torch.sigmoid(logits[index]).numpy(), case.mask(index)
+            for threshold in GRID:
+                table[code][threshold].append(dice(probability > threshold, truth))
+    return table
