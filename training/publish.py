@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from inference.contract import CONTRACT_FILE, ModelContract, model_versions
+from inference.contract import CONTRACT_FILE, ModelContract, NetworkDefinition, model_versions
 from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
@@ -85,7 +85,7 @@ def _trained(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any
     file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
     try:
         state = torch.load(file, weights_only=True, map_location=_CPU)
-        network = build_network(recipe.draft().native.networks["network"])
+        network = build_network(_only_network(recipe.draft()))
         network.load_state_dict(
             {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state["averaged"].items()}
         )
@@ -94,6 +94,11 @@ def _trained(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any
     except (RuntimeError, KeyError, ValueError) as error:
         raise NotPublished(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
     return state["state"], network.eval()
+
+
+def _only_network(contract: ModelContract) -> NetworkDefinition:
+    (role,) = contract.native.pipeline.roles  # a run trains one network
+    return contract.native.networks[role]
 
 
 def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
@@ -146,7 +151,7 @@ def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, im
     """Raise NotPublished where the version predicts another voxel than the run's network; both in float32."""
     exact = contract.native.model_copy(update={"precision": "float32"})
     compared = contract.model_copy(update={"runtime": exact})
-    trained = build_pipeline(compared, {"network": network}, _CPU)
+    trained = build_pipeline(compared, {contract.native.pipeline.roles[0]: network}, _CPU)
     served = load_predictor(compared, folder, _CPU)
     for number, (hu, spacing) in enumerate(images, 1):
         differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())

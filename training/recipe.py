@@ -12,6 +12,7 @@ from inference.contract import ModelContract
 from training.augment import Augmentation
 from training.faults import faults_of
 from training.loop import Schedule
+from training.losses.catalogue import LossName
 from training.precision import PrecisionWish
 
 _NO_CHECKSUM = "0" * 64
@@ -29,6 +30,7 @@ class PatchRecipe(_Part):
     """Where patches are cut: the size is the pipeline's tile unless given; weights by structure code, 1 where absent."""
 
     size_zyx: tuple[int, int, int] | None = None
+    resized_yx: tuple[int, int] | None = None  # a crop of slices at another size in pixels
     structure_weights: dict[str, float] = Field(default_factory=dict)
     case_weights: dict[str, float] = Field(
         default_factory=dict
@@ -36,8 +38,12 @@ class PatchRecipe(_Part):
 
 
 class LossRecipe(_Part):
-    """Positive weights by structure code, 1 where absent; they go to 1 between two fractions of the run."""
+    """The loss by its name in training/losses/catalogue.py, and positive weights by structure code, 1 where absent.
 
+    The weights go to 1 between two fractions of the run.
+    """
+
+    name: LossName = "cross_entropy_and_dice"
     positive_weights: dict[str, float] = Field(default_factory=dict)
     annealed_between: tuple[float, float] = (1.0, 1.0)
 

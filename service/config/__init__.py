@@ -15,7 +15,15 @@ from service.config.monitor import (
 )
 from service.config.node import DatabaseSettings, DatabaseUrl, LogFormat, LogLevel, NodeSettings
 from service.config.retention import RetentionSettings
-from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts, SplitSeries
+from service.config.rules import (
+    CompanionObject,
+    Implausible,
+    OnFailure,
+    OtherRegion,
+    Rule,
+    SeriesFacts,
+    SplitSeries,
+)
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
@@ -40,6 +48,7 @@ __all__ = [
     "DatabaseUrl",
     "Destination",
     "Doubted",
+    "Implausible",
     "LogFormat",
     "LogLevel",
     "MailSecurity",
@@ -50,6 +59,7 @@ __all__ = [
     "NotifySettings",
     "ObjectFamily",
     "OnFailure",
+    "OtherRegion",
     "Peer",
     "ProfileName",
     "ReceiveSettings",

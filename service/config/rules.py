@@ -48,6 +48,21 @@ class OnFailure(StrEnum):
     CAPTURE = "capture"
 
 
+class Implausible(StrEnum):
+    """What becomes of a structure that the model's limits call implausible."""
+
+    LEAVE_OUT = "leave_out"
+    REFUSE = "refuse"
+    FLAG = "flag"
+
+
+class OtherRegion(StrEnum):
+    """What becomes of a CT that does not show the part of the body that the model is for."""
+
+    REFUSE = "refuse"
+    FLAG = "flag"
+
+
 class Rule(SettingsSection):
     """One rule; the first that matches a CT series decides."""
 
@@ -90,6 +105,14 @@ class Rule(SettingsSection):
     on_failure: OnFailure = Field(
         default=OnFailure.NONE,
         description="What the destinations get when a job fails for good: nothing, an empty structure set, or a page that says why.",
+    )
+    implausible: Implausible = Field(
+        default=Implausible.LEAVE_OUT,
+        description="A structure outside the model's limits: left out, the whole job refused, or sent with a flag.",
+    )
+    other_region: OtherRegion = Field(
+        default=OtherRegion.REFUSE,
+        description="A CT of another part of the body: refused before inference, or contoured and flagged.",
     )
     priority: Annotated[int, Field(ge=0, le=100)] = Field(
         default=50, description="Jobs with the higher number run first; jobs of equal priority by age."

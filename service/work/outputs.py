@@ -23,7 +23,7 @@ from service.config import CompanionObject, Rule, Settings
 from service.errors import Refused
 from service.store import ClaimedJob
 from service.template import Template
-from service.template.apply import AppliedTemplate, apply
+from service.template.apply import AppliedTemplate, apply, with_remarks
 from service.work.effective_profile import EffectiveProfile, written_for
 from service.work.origin import label, origin_notes, predecessor_uid
 from service.work.pipeline import ContouringResult
@@ -71,6 +71,7 @@ def build_outputs(
     segmentation = contoured.segmentation
     own = own_structures(contoured.contract)
     applied = apply(order.template, segmentation.masks, contoured.series.volume, own)
+    applied = with_remarks(applied, order.template, contoured.remarks)
     names = settings.destinations_for(rule, job.calling_aet)
     result = (contoured, applied)
     try:
@@ -148,7 +149,9 @@ def _rois(contoured: ContouringResult, applied: AppliedTemplate) -> list[RoiMask
             name=item.name,
             mask=item.mask,
             number=item.number,
-            description="; ".join(filter(None, (item.description, _certainty(contoured, item.model_code)))),
+            description="; ".join(
+                filter(None, (item.remark, item.description, _certainty(contoured, item.model_code)))
+            ),
         )
         for item in applied.structures
     ]
@@ -182,7 +185,10 @@ def _beside(job: ClaimedJob, contoured: ContouringResult, applied: AppliedTempla
         series=contoured.series,
         structures=[
             OutputsStructure(
-                structure=item.structure, mask=item.mask, mean_probability=mean.get(item.model_code)
+                structure=item.structure,
+                mask=item.mask,
+                mean_probability=mean.get(item.model_code),
+                notes=(item.remark,) if item.remark else (),
             )
             for item in applied.structures
         ],

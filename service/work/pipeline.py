@@ -1,7 +1,7 @@
 """One job, from its stored slices to masks: the steps in order."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from imaging.ct.plausible_hu import check_hounsfield, check_neighbours
 from imaging.ct.series import CtSeries, SourceFile, read_ct
@@ -9,10 +9,12 @@ from imaging.ct.units import UNSPECIFIED
 from imaging.errors import ImageRefused
 from imaging.volumes.volume import Volume
 from inference.contract import ModelContract
+from inference.judgement import PlausibilityFinding
 from inference.segment import Segmentation, segment
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, StoredInstance
 from service.work.model_server import ModelServer
+from service.work.plausibility import PlausibilityRule, body_of_case, judged
 
 SetStage = Callable[[str], None]
 
@@ -24,17 +26,20 @@ class ContouringResult:
     series: CtSeries
     segmentation: Segmentation
     contract: ModelContract
+    findings: tuple[PlausibilityFinding, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueChecks:
-    """What may be contoured: the Rescale Types taken for HU, and whether doubtful values refuse a series or are noted."""
+class CaseChecks:
+    """What may be contoured and leave: the Rescale Types taken for HU, and what doubtful and implausible cases become."""
 
     rescale_types: tuple[str, ...] = (UNSPECIFIED,)
     refuse_doubtful: bool = True
+    plausibility: PlausibilityRule = field(default_factory=PlausibilityRule)
 
 
-BY_DEFAULT = ValueChecks()
+BY_DEFAULT = CaseChecks()
 
 
 def contour(
@@ -42,12 +47,15 @@ def contour(
     contract: ModelContract,
     server: ModelServer,
     stage: SetStage,
-    checks: ValueChecks = BY_DEFAULT,
+    checks: CaseChecks = BY_DEFAULT,
 ) -> ContouringResult:
-    """Read the series, look at its values, and contour it with one model; notes of the reading come first.
+    """Read the series, look at its values and at the body, contour it with one model, and judge what it found.
+
+    Notes of what is implausible come first, then those of the reading.
 
     Raises:
-        Refused: the images cannot be contoured; the message names tag, object and what to do.
+        Refused: the images cannot be contoured, do not show what the model is for, or nothing plausible was found in
+            them; the message names tag, object and what to do.
         ModelUnavailable, ModelFailed: as the server has it.
     """
     stage("reading")
@@ -56,10 +64,16 @@ def contour(
         notes = [*series.notes, *_doubts(series.volume, refuse=checks.refuse_doubtful)]
     except ImageRefused as reason:
         raise Refused(reason.message) from reason
+    body = body_of_case(series.volume, contract, checks.plausibility)
     stage("contouring")
     found = segment(series.volume, contract, server)
+    answer = judged(replace(found, notes=(*notes, *found.notes)), body, checks.plausibility)
     return ContouringResult(
-        series=series, segmentation=replace(found, notes=(*notes, *found.notes)), contract=contract
+        series=series,
+        segmentation=answer.segmentation,
+        contract=contract,
+        findings=answer.findings,
+        remarks=answer.remarks,
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
+from imaging.structures import CATALOGUE
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from service.config import Doubted, Settings
+from service.config import Doubted, Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
 from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
@@ -18,7 +19,8 @@ from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.model_server import ModelServer
 from service.work.outputs import OutputRequest, build_outputs
-from service.work.pipeline import ContouringResult, DamagedImage, ValueChecks, contour, load_sources
+from service.work.pipeline import CaseChecks, ContouringResult, DamagedImage, contour, load_sources
+from service.work.plausibility import PlausibilityRule, unjudged
 
 log = logging.getLogger(__name__)
 
@@ -94,22 +96,23 @@ class Worker:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
+        rule = self._rule(claim)
         self._check_server(heartbeat)
         sources = self._sources(claim)
-        contoured = contour(sources, contract, self.server, heartbeat.stage, self._checks(claim))
+        contoured = contour(sources, contract, self.server, heartbeat.stage, self._checks(rule))
         del sources
         heartbeat.stage("writing")
-        parcels, notes = self._written(claim, contoured)
+        parcels, notes = self._written(claim, contoured, rule)
         if not self.queue.finish(claim, parcels=parcels, notes=notes):
             raise LeaseLost
         log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
 
-    def _checks(self, claim: ClaimedJob) -> ValueChecks:
-        """What the settings and the job's rule say of doubtful images."""
-        rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
-        return ValueChecks(
+    def _checks(self, rule: Rule) -> CaseChecks:
+        """What the settings and the job's rule say of doubtful images and of implausible structures."""
+        return CaseChecks(
             rescale_types=self.settings.checks.rescale_types,
-            refuse_doubtful=rule is None or rule.doubtful_values is Doubted.REFUSE,
+            refuse_doubtful=rule.doubtful_values is Doubted.REFUSE,
+            plausibility=PlausibilityRule(implausible=rule.implausible, other_region=rule.other_region),
         )
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
@@ -120,15 +123,18 @@ class Worker:
             self.files.take_out(reason.path)
             raise
 
-    def _written(self, claim: ClaimedJob, contoured: ContouringResult) -> tuple[list[OutputFile], list[str]]:
+    def _rule(self, claim: ClaimedJob) -> Rule:
+        for rule in self.settings.rules:
+            if rule.name == claim.rule:
+                return rule
+        raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+
+    def _written(
+        self, claim: ClaimedJob, contoured: ContouringResult, rule: Rule
+    ) -> tuple[list[OutputFile], list[str]]:
         """Every object that goes out as a durable file with its destinations, and what to know of them."""
-        rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
-        if rule is None:
-            raise Refused(
-                f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
-            )
         parcels: list[OutputFile] = []
-        notes = list(contoured.segmentation.notes)
+        notes = [*contoured.segmentation.notes, *unjudged(contoured.contract)]
         order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
         for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
@@ -137,7 +143,7 @@ class Worker:
                 for name in made.destinations
             ]
             notes += made.notes
-        return parcels, _once(notes, order.template)
+        return parcels, _once(notes, order.template, contoured)
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""
@@ -152,9 +158,12 @@ class Worker:
         self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
 
 
-def _once(notes: Sequence[str], template: Template) -> list[str]:
-    """The notes without repeats; a structure that the model did not find is not told as empty too."""
-    repeated = {
-        f"{entry.name}: empty" for entry in template.structure if f"{entry.source}: not found" in notes
-    }
+def _once(notes: Sequence[str], template: Template, contoured: ContouringResult) -> list[str]:
+    """The notes without repeats; a structure that was not found, or left out, is not told as empty too."""
+    told = {code for code in contoured.contract.labels if f"{code}: not found" in notes} | set(
+        contoured.remarks
+    )
+    names = [(entry.source, entry.name) for entry in template.structure]
+    names += [(code, CATALOGUE[code].name) for code in contoured.contract.labels if code in CATALOGUE]
+    repeated = {f"{name}: empty" for source, name in names if source in told}
     return [note for note in dict.fromkeys(notes) if note not in repeated]

@@ -121,8 +121,8 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         assert claim is not None
         sources = load_sources(queued.files, queued.queue.instances_of(claim.id))
         server = Server(brainstem_and_larynx)
-        contoured = contour(sources, model(), server, lambda _stage: None)
         tree = settings()
+        contoured = contour(sources, model(), server, lambda _stage: None)
         order = OutputRequest(rule=tree.rules[0], template=TEMPLATE, settings=tree)
         return next(build_outputs(claim, contoured, order)).data
 
