@@ -18,6 +18,7 @@ from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
 from inference.triton_config import pbtxt, triton_config
 from training.cases import CaseSource, Spacing
+from training.checkpoints import CheckpointRefused, read_checkpoint
 from training.recipe import Recipe, load_recipe_json
 from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
 
@@ -52,12 +53,12 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     """Write the next version of the recipe's model: weights, contract, Triton's files, a card if there is none.
 
     ``images``: on each of them the version's predictor, loaded from its files as the server loads it, must give the
-    same bit planes as the run's network in memory. Raises NotPublished, before anything stands under its name.
+    same bit planes as the run's network in memory. Raises NotPublished, CheckpointRefused, before anything stands under its name.
     """
     if not images:
         raise NotPublished("no image to compare training's prediction with the version's")
     recipe, record = load_recipe_json(run / RECIPE_FILE), load_record(run)
-    state, network = _trained(run, recipe, weights)
+    state, network = trained_network(run, recipe, weights)
     content = safetensors_bytes({name: value.contiguous() for name, value in network.state_dict().items()})
     figures = _figures(run, state, recipe)
     model = repository / recipe.contract["name"]
@@ -81,19 +82,17 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     return contract
 
 
-def _trained(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any], torch.nn.Module]:
+def trained_network(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any], torch.nn.Module]:
+    """A run's state and its network with averaged weights, for evaluation. Raises CheckpointRefused."""
     file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
+    found = read_checkpoint(file, _CPU)
+    network = build_network(_only_network(recipe.draft()))
     try:
-        state = torch.load(file, weights_only=True, map_location=_CPU)
-        network = build_network(_only_network(recipe.draft()))
-        network.load_state_dict(
-            {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state["averaged"].items()}
-        )
-    except FileNotFoundError as error:
-        raise NotPublished(f"{file}: there is none; did the run reach a validation?") from error
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise NotPublished(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
-    return state["state"], network.eval()
+        network.load_state_dict(found["averaged"])
+        state: dict[str, Any] = found["state"]
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointRefused(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
+    return state, network.eval()
 
 
 def _only_network(contract: ModelContract) -> NetworkDefinition:

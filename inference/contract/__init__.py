@@ -21,7 +21,15 @@ from inference.contract.pipelines import (
     VoxelRange,
     WholeVolumeTiles,
 )
-from inference.contract.repository import CONTRACT_FILE, load_contract, load_contracts, model_versions
+from inference.contract.repository import (
+    CONTRACT_FILE,
+    ModelLibrary,
+    default_version,
+    load_contract,
+    load_contracts,
+    model_versions,
+    set_default_version,
+)
 
 __all__ = [
     "CONTRACT_FILE",
@@ -30,6 +38,7 @@ __all__ = [
     "ConceptCode",
     "ModelContract",
     "ModelInput",
+    "ModelLibrary",
     "ModelStructure",
     "NativeRuntime",
     "NetworkDefinition",
@@ -42,8 +51,10 @@ __all__ = [
     "StructureDefinition",
     "VoxelRange",
     "WholeVolumeTiles",
+    "default_version",
     "identity",
     "load_contract",
     "load_contracts",
     "model_versions",
+    "set_default_version",
 ]

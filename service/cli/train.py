@@ -5,7 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-_NEEDED = ("training", "torch", "safetensors", "SimpleITK")
+_NEEDED = ("training", "torch", "safetensors", "SimpleITK", "statsmodels")
 
 
 def run(arguments: argparse.Namespace) -> int:

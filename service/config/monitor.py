@@ -21,6 +21,7 @@ class NotifyEvent(StrEnum):
     PEER = "peer"
     MODEL_SERVER = "model-server"
     DAMAGED = "damaged"
+    CONSTANCY = "constancy"
     IMAGES_REFUSED = "images-refused"
 
 

@@ -89,7 +89,11 @@ class TritonSettings(SettingsSection):
         default=900, description="Longest inference of one case."
     )
     start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=180, description="How long the embedded server may take until its models are ready."
+        default=180, description="How long the embedded server may take to start, and a model to load."
+    )
+    models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=2,
+        description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
     )
 
 

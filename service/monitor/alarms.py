@@ -16,6 +16,7 @@ _EVENTS = {
     "disk reserve": NotifyEvent.DISK,
     "receiver": NotifyEvent.ROLE,
     "model server": NotifyEvent.MODEL_SERVER,
+    "constancy": NotifyEvent.CONSTANCY,
 }
 _AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED, NotifyEvent.IMAGES_REFUSED)
 

@@ -17,6 +17,7 @@ from service.store import (
     StorageUnavailable,
     check_writable,
     disk_room,
+    read_constancy,
 )
 
 ROLES = ("receive", "assemble", "work", "send", "keep")
@@ -108,6 +109,14 @@ def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
     live = is_live()
     said = "answers" if live else "does not answer; jobs wait in the queue"
     return HealthCheck(name="model server", ok=live, reason=f"{url} {said}", needed=False)
+
+
+def check_constancy(root: Path) -> Iterator[HealthCheck]:
+    """Whether the frozen cases came out as before when they were contoured last; nothing where none ever were."""
+    last = read_constancy(root)
+    if last is not None:
+        reason = f"{last.at:%Y-%m-%d %H:%M} UTC: {last.reason}"
+        yield HealthCheck(name="constancy", ok=last.ok, reason=reason, needed=False)
 
 
 def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:

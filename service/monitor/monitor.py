@@ -12,6 +12,7 @@ from service.monitor.alarms import AlarmDelay, alarms
 from service.monitor.checks import (
     ROLES,
     HealthCheck,
+    check_constancy,
     check_model_server,
     check_receiver,
     check_refused_images,
@@ -161,6 +162,7 @@ def _checks(
     yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
     yield check_model_server(parts.is_model_server_live, settings.triton.url)
+    yield from check_constancy(settings.node.storage_dir)
     if ledger is not None:
         yield check_refused_images(ledger.figures.refused)
         yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)

@@ -13,14 +13,15 @@ from typing import Self
 
 from service.audit import AuditWriter
 from service.config import ReceiveSettings, Settings
-from service.dimse import beside_ct, sop_classes
+from service.dimse import sop_classes
 from service.dimse.messages import Timeouts
+from service.dimse.negotiation_cache import NegotiationCache
+from service.receive import object_families
 from service.receive.admission import Admission
 from service.receive.association import Association
 from service.receive.commitment import CommitmentReports
 from service.receive.context import Connection, ReceiverContext
 from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
-from service.receive.negotiation_cache import NegotiationCache
 from service.receive.rejection_log import RejectionLog
 from service.receive.store_handler import storage_of
 from service.store import Commitments, FileStore, InstanceRecorder
@@ -201,7 +202,7 @@ class Receiver:
 
 def _beside_ct(receive: ReceiveSettings) -> list[str]:
     """The SOP classes that are kept beside CT and RT objects."""
-    return [uid for _, uid in beside_ct.named(receive.beside_ct)] + list(receive.additional_sop_classes)
+    return [uid for _, uid in object_families.named(receive.beside_ct)] + list(receive.additional_sop_classes)
 
 
 def _doors(receive: ReceiveSettings) -> list[_Listener]:

@@ -23,6 +23,7 @@ from service.store.jobs.job_repository import JobRepository, ReceivedFile
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import upgrade
+from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
 from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
@@ -75,6 +76,7 @@ __all__ = [
     "CloseOutcome",
     "CommitmentReport",
     "Commitments",
+    "ConstancyRecord",
     "ContouringOrder",
     "Database",
     "DatabaseUnavailable",
@@ -133,7 +135,9 @@ __all__ = [
     "disk_room",
     "late_jobs",
     "path_of",
+    "read_constancy",
     "read_queue_statistics",
     "upgrade",
     "utc_now",
+    "write_constancy",
 ]

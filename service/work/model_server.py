@@ -7,6 +7,14 @@ from inference.client import Prediction
 from inference.contract import ModelContract
 
 
+class Contracts(Protocol):
+    """The contracts that a job may name, every version of every model; a ModelLibrary is one."""
+
+    def version(self, name: str, version: int) -> ModelContract | None:
+        """Return the contract of one version; None where there is none."""
+        ...
+
+
 class ModelServer(Protocol):
     """Answers for models, and can be asked whether tensors reach them unchanged."""
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from imaging.structures import CATALOGUE
-from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Doubted, Rule, Settings
 from service.errors import Refused, TryAgain
@@ -17,7 +16,7 @@ from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
 from service.template import Template
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
-from service.work.model_server import ModelServer
+from service.work.model_server import Contracts, ModelServer
 from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import CaseChecks, ContouringResult, DamagedImage, contour, load_sources
 from service.work.plausibility import PlausibilityRule, unjudged
@@ -33,7 +32,7 @@ class Worker:
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: Mapping[str, ModelContract]
+    models: Contracts
     templates: Mapping[str, Template]
     settings: Settings
     notices: FailureReports | None = None
@@ -91,8 +90,8 @@ class Worker:
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
-        contract = self.models.get(claim.model)
-        if contract is None or contract.version != claim.model_version:
+        contract = self.models.version(claim.model, claim.model_version)
+        if contract is None:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
@@ -143,7 +142,7 @@ class Worker:
                 for name in made.destinations
             ]
             notes += made.notes
-        return parcels, _once(notes, order.template, contoured)
+        return parcels, [*_once(notes, order.template, contoured), _package(contoured)]
 
     def _check_server(self, heartbeat: Heartbeat) -> None:
         """Send a known tensor before the first job, and again after any trouble with the server."""
@@ -167,3 +166,9 @@ def _once(notes: Sequence[str], template: Template, contoured: ContouringResult)
     names += [(code, CATALOGUE[code].name) for code in contoured.contract.labels if code in CATALOGUE]
     repeated = {f"{name}: empty" for source, name in names if source in told}
     return [note for note in dict.fromkeys(notes) if note not in repeated]
+
+
+def _package(contoured: ContouringResult) -> str:
+    """The model as the job's history names it: what the server answered with was compared with this checksum."""
+    contract = contoured.contract
+    return f"model {contract.name} version {contract.version}, package sha256 {contract.package_sha256}"

@@ -230,14 +230,16 @@ def test_a_bad_patient_is_left_out_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "in" / "gap" / "CT_0005.dcm").unlink()
     write_patient(tmp_path / "in", "bare", {"Cord": CORD})
     (tmp_path / "in" / "bare" / "rs.dcm").unlink()
+    write_patient(tmp_path / "in" / "nameless", "", {"Cord": CORD})
     (tmp_path / "in" / "notes.txt").write_text("nothing")
     made = prepared(tmp_path / "in", tmp_path / "out")
-    assert (made.cases, made.refused) == (1, 2)
+    assert (made.cases, made.refused) == (1, 3)
     words = " | ".join(
         row["words"] for row in table(tmp_path / "out" / "findings.csv") if row["kind"] == "case refused"
     )
     assert "missing" in words
     assert "no structure set refers to this CT series" in words
+    assert "Patient ID (0010,0020) is empty" in words
     assert "1 x neither DICOM nor NIfTI" in (tmp_path / "out" / "CARD.md").read_text()
 
 

@@ -100,7 +100,7 @@ def test_a_network_of_several_scales_is_trained_validated_and_published(tmp_path
     found = [dice((planes[0] >> i & 1).astype(bool), case.mask(i)) for i in range(2)]
     assert min(found) > 0.6
     assert list(contract.provenance.validation_dice.values()) == pytest.approx(found, abs=1e-4)
-    chosen, table = chosen_thresholds(task, tmp_path / "run" / "checkpoint.pt", 2)
+    chosen, table = chosen_thresholds(task, tmp_path / "run", 2)
     assert set(chosen) == set(CODES)
     assert all(len(table["Parotid_L"][threshold]) == 2 for threshold in GRID)
 

@@ -11,7 +11,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from service.config import ObjectFamily
-from service.dimse import beside_ct
+from service.receive import object_families
 from tests.service.receive.client import RawPeer
 from tests.service.receive.samples import EXPLICIT, STUDY, ct_slice, part10
 from tests.support.orthanc import PROGRAM, orthanc
@@ -119,7 +119,7 @@ def test_orthanc_sends_it_whole(node, tmp_path):
 
 
 def test_every_class_has_its_name_in_the_standard_and_one_family():
-    named = [pair for family in ObjectFamily for pair in beside_ct.named([family])]
+    named = [pair for family in ObjectFamily for pair in object_families.named([family])]
     assert len({uid for _, uid in named}) == len(named)
     assert all(UID(uid).name == name for name, uid in named)
     assert {uid for uid in BESIDE if not uid.startswith("1.2.840.10008.5.1.4.1.1.481.")} <= {

@@ -17,6 +17,7 @@ from service.template import Template, default_template, load_template
 from service.work import Worker
 from tests.inference.limits import limits_document, structure_document
 from tests.support.bodies import upright_volume, whole_body
+from tests.support.models import OneModel
 from tests.support.small_node import RULE, SmallNode, model, settings
 
 WIDE = {
@@ -81,7 +82,7 @@ def contoured(
         queue=node.queue,
         files=node.files,
         server=server,
-        models={"hn_oar": contract},
+        models=OneModel(contract),
         templates={"head-neck": template or default_template()},
         settings=tree,
     )

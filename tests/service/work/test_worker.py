@@ -9,7 +9,7 @@ from pydicom import Dataset, dcmread
 
 from imaging.volumes.volume import Volume
 from inference.client import Prediction
-from inference.contract import ModelContract
+from inference.contract import ModelContract, ModelLibrary
 from inference.errors import ModelFailed, ModelUnavailable
 from phantoms.dicom import CtExport
 from service.config import Settings
@@ -18,6 +18,7 @@ from service.template import Template, default_template, load_template
 from service.work import Worker
 from service.work.outputs import OutputRequest, build_outputs
 from service.work.pipeline import contour, load_sources
+from tests.support.models import OneModel
 from tests.support.small_node import RULE, SmallNode, model, settings
 
 TEMPLATE = default_template()
@@ -75,7 +76,7 @@ def worker(
         queue=node.queue,
         files=node.files,
         server=server,
-        models={"hn_oar": model()},
+        models=OneModel(model()),
         templates={"head-neck": template or TEMPLATE},
         settings=tree or settings(),
     )
@@ -211,9 +212,9 @@ def test_a_job_cancelled_in_the_middle_is_dropped(queued: SmallNode) -> None:
     assert queued.book.result(job_id) is None
 
 
-def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode) -> None:
+def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode, tmp_path: Path) -> None:
     one = worker(queued, Server(brainstem_and_larynx))
-    one.models = {}
+    one.models = ModelLibrary(tmp_path)
     one.work_one()
     assert "hn_oar version 1 is not in this worker's model repository" in queued.job().reason
 

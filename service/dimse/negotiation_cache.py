@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from threading import Lock
 
-from service.receive.negotiation import NegotiationResult, negotiate
+from service.dimse.negotiation import NegotiationResult, negotiate
 
 REMEMBERED = 64
 LONGEST_REMEMBERED_BYTES = 16 * 1024  # storescu's 128 contexts take 9.6
