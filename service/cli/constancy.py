@@ -13,7 +13,7 @@ from service.cli.local_cases import case_folders, contoured_case, fingerprint, m
 from service.config import Settings
 from service.errors import Refused
 from service.store import write_constancy
-from service.work.pipeline import ContouringResult
+from service.work.case import ContouringResult
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,8 @@ from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.wiring.model_server import triton_client
 from service.wiring.models import model_library
-from service.work.pipeline import ContouringResult, contour
+from service.work.case import ContouringResult
+from service.work.pipeline import contour
 
 CT_FOLDER = "ct"
 

@@ -22,7 +22,7 @@ from service.store.monitoring.queue_statistics import NOT_TAKEN, ON_ITS_WAY, UND
 
 OUTCOMES = ("sent", "failed", "rejected")
 KINDS_OF_IMAGES = ("ct", "other")
-STAGES = ("quiet", "queued", "reading", "contouring", "writing", "sending")
+STAGES = ("quiet", "queued", "read", "predict", "derive", "export", "write", "validate", "sending")
 Samples = Iterable[tuple[Sequence[str], float]]
 
 

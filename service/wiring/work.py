@@ -26,8 +26,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
             models=models,
             templates=templates(settings, models),
             settings=settings,
-            notices=FailureReports(
-                desk=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
+            failure_reports=FailureReports(
+                queue=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
             ),
             has_room=disk_gauge(settings),
         ).run(stop)

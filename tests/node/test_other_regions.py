@@ -42,7 +42,7 @@ def test_another_part_of_the_body_gets_no_contours_and_the_reason_says_what_it_s
     assert f"{shown} " in job.reason
     assert "neck or head are needed" in job.reason
     assert tps.received == []
-    assert "contouring" not in stages(node, job)
+    assert "predict" not in stages(node, job)
 
 
 def test_a_real_head_and_neck_ct_loses_nothing(node: Node, tps: Tps) -> None:

@@ -16,8 +16,9 @@ from service.config import Settings
 from service.store import EventKind, JobState
 from service.template import Template, default_template, load_template
 from service.work import Worker
-from service.work.outputs import OutputRequest, build_outputs
-from service.work.pipeline import contour, load_sources
+from service.work.case import PipelineRequest
+from service.work.pipeline import Stage, run_pipeline
+from service.work.series_reading import load_sources
 from tests.support.models import OneModel
 from tests.support.small_node import RULE, SmallNode, model, settings
 
@@ -51,7 +52,7 @@ def bug(contract: ModelContract, volume: Volume) -> Prediction:
 
 @dataclass
 class Server:
-    """A model server in this process that answers as it is told."""
+    """A model server in this process with a given answer."""
 
     answer: Callable[[ModelContract, Volume], Prediction]
     checks: int = 0
@@ -110,10 +111,18 @@ def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queue
     assert "0.88" in structure_set.StructureSetROISequence[0].ROIDescription
 
 
-def test_what_the_model_did_not_find_is_said_in_the_set_and_in_the_history(queued: SmallNode) -> None:
+def test_structures_that_the_model_did_not_find_are_named_in_the_history(queued: SmallNode) -> None:
     worker(queued, Server(brainstem_and_larynx)).work_one()
-    assert told_at_the_end(queued).startswith("for tps; ")
-    assert "SpinalCord" in told_at_the_end(queued)
+    assert final_note(queued).startswith("for tps; ")
+    assert "SpinalCord" in final_note(queued)
+
+
+def test_the_history_shows_the_pipelines_steps_in_order(queued: SmallNode) -> None:
+    tree = settings(rules=[{**RULE, "beside": ["report"]}])
+    worker(queued, Server(brainstem_and_larynx), tree).work_one()
+    stages = [e.message for e in queued.book.events(queued.job().id) if e.kind is EventKind.STAGE]
+    assert stages == ["self-test", "read", "predict", "derive", "export", "write", "validate", "write"]
+    assert set(stages) == set(Stage)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
@@ -121,11 +130,10 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         claim = queued.queue.claim("w1", lease_s=1, max_attempts=9)
         assert claim is not None
         sources = load_sources(queued.files, queued.queue.instances_of(claim.id))
-        server = Server(brainstem_and_larynx)
         tree = settings()
-        contoured = contour(sources, model(), server, lambda _stage: None)
-        order = OutputRequest(rule=tree.rules[0], template=TEMPLATE, settings=tree)
-        return next(build_outputs(claim, contoured, order)).data
+        request = PipelineRequest(rule=tree.rules[0], contract=model(), template=TEMPLATE, settings=tree)
+        server = Server(brainstem_and_larynx)
+        return next(run_pipeline(claim, sources, request, server, lambda _stage: None)).data
 
     first = attempt()
     queued.clock.tick(5)  # the first worker vanished
@@ -244,7 +252,7 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
     assert len(first_names["tps"]) <= 16
     assert (
         f"profile eclipse: Brainstem_with_a_long_name: name: Brainstem_with_a_long_name -> {first_names['tps']}"
-        in (told_at_the_end(queued))
+        in (final_note(queued))
     )
 
 
@@ -264,7 +272,7 @@ def test_a_destination_can_have_a_boundary_of_its_own(queued: SmallNode) -> None
     sets = {name: dcmread(BytesIO(data)) for name, (data,) in delivered(queued).items()}
     assert sets["one"].SOPInstanceUID == sets["four"].SOPInstanceUID
     assert len({s.SOPInstanceUID for s in sets.values()}) == 3
-    assert [told_at_the_end(queued).count(f"standard {b} mm:") for b in ("smooth 0.5", "decimated 2")] == [
+    assert [final_note(queued).count(f"standard {b} mm:") for b in ("smooth 0.5", "decimated 2")] == [
         2,
         2,
     ]
@@ -279,7 +287,7 @@ def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode
     assert [dcmread(BytesIO(data)).Modality for data in objects_sent] == ["RTSTRUCT", "SEG", "SR", "OT"]
 
 
-def told_at_the_end(node: SmallNode) -> str:
+def final_note(node: SmallNode) -> str:
     """What the job's history says of its result."""
     events = node.book.events(node.job().id)
     return "; ".join(event.message for event in events if event.kind in (EventKind.FINISHED, EventKind.NOTE))
@@ -339,7 +347,7 @@ def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
     server = Server(brainstem_and_larynx)
     worker(small_node, server, tree).work_one()
     job = small_node.job()
-    told = job.reason if then == "refuse" else told_at_the_end(small_node)
+    told = job.reason if then == "refuse" else final_note(small_node)
     assert "these are not Hounsfield units" in told
     assert (job.state is JobState.REFUSED) == (then == "refuse")
     assert len(server.seen) == (then == "note")  # nothing is drawn before the look
