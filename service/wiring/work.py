@@ -26,7 +26,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             models=models,
             templates=templates(settings, models),
             settings=settings,
-            notices=FailureReports(
+            failure_reports=FailureReports(
                 desk=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
             ),
             has_room=disk_gauge(settings),

@@ -10,7 +10,7 @@ from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from imaging.errors import ImageRefused, StructureSetNotWritable
 from imaging.export.profiles import PROFILES
-from imaging.outputs.failure_object import FailureReport, notice_page, notice_structure_set
+from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
 from imaging.rtstruct.writing import Producer
 from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FailureReports:
-    """Makes the notices of jobs that stay failed until a person acts; never of one that is tried again by itself."""
+    """Makes the reports of jobs that stay failed until a person acts; never of one that is tried again by itself."""
 
     desk: FailureReportQueue
     files: FileStore
     settings: Settings
     models: Mapping[str, ModelContract]
 
-    def tell_one(self) -> bool:
+    def report_one(self) -> bool:
         """Decide about one failed job; False when there was none. Raises TryAgain where store or disk are away."""
         failure = self.desk.next_failure()
         if failure is None:
@@ -37,18 +37,18 @@ class FailureReports:
         rule = next((rule for rule in self.settings.rules if rule.name == failure.rule), None)
         names = [] if rule is None else self._to_be_told(failure, rule)
         if rule is None or rule.on_failure is OnFailure.NONE or not names:
-            self.desk.keep_quiet(failure)
+            self.desk.skip(failure)
             return True
         try:
             self._tell(failure, rule, names)
         except TryAgain:
             raise
         except (Refused, ImageRefused, StructureSetNotWritable) as reason:
-            log.warning("job %d: no failure notice: %s", failure.id, reason)
-            self.desk.keep_quiet(failure, f"no failure notice could be made: {reason}")
-        except Exception as error:  # one job's notice must not end the worker
-            log.exception("job %d: no failure notice by a fault of this program", failure.id)
-            self.desk.keep_quiet(failure, f"no failure notice: {type(error).__name__} in this program")
+            log.warning("job %d: no failure report: %s", failure.id, reason)
+            self.desk.skip(failure, f"no failure report could be made: {reason}")
+        except Exception as error:  # one job's report must not end the worker
+            log.exception("job %d: no failure report by a fault of this program", failure.id)
+            self.desk.skip(failure, f"no failure report: {type(error).__name__} in this program")
         return True
 
     def _to_be_told(self, failure: FailedJob, rule: Rule) -> list[str]:
@@ -56,7 +56,7 @@ class FailureReports:
         return [name for name in names if name not in failure.served]
 
     def _tell(self, failure: FailedJob, rule: Rule, names: Sequence[str]) -> None:
-        notice = FailureReport(
+        report = FailureReport(
             series=failed_series(self._sources(failure)),
             reason=_reason(failure, names),
             producer=self._producer(rule),
@@ -65,19 +65,19 @@ class FailureReports:
         )
         kind = "an empty structure set" if rule.on_failure is OnFailure.STRUCTURE_SET else "a page"
         try:
-            parcels = self._parcels(failure, rule.on_failure, notice, names)
+            parcels = self._parcels(failure, rule.on_failure, report, names)
         except StructureSetNotWritable as reason:  # a page can refer to any images
-            parcels = self._parcels(failure, OnFailure.CAPTURE, notice, names)
+            parcels = self._parcels(failure, OnFailure.CAPTURE, report, names)
             kind = f"a page, because no structure set can be made: {reason};"
-        if self.desk.send(failure, parcels, f"failure notice: {kind} for {', '.join(names)}: {notice.text}"):
-            log.info("job %d: failure notice for %d destinations", failure.id, len(names))
+        if self.desk.send(failure, parcels, f"failure report: {kind} for {', '.join(names)}: {report.text}"):
+            log.info("job %d: failure report for %d destinations", failure.id, len(names))
 
     def _sources(self, failure: FailedJob) -> Iterator[SourceFile]:
         for instance in self.desk.instances_of(failure.id):
             yield SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
 
     def _parcels(
-        self, failure: FailedJob, kind: OnFailure, notice: FailureReport, names: Sequence[str]
+        self, failure: FailedJob, kind: OnFailure, report: FailureReport, names: Sequence[str]
     ) -> list[OutputFile]:
         made: dict[str, bytes] = {}
         parcels = []
@@ -87,9 +87,9 @@ class FailureReports:
             key = "page" if kind is OnFailure.CAPTURE else f"set {PROFILES[profile].transfer_syntax}"
             if key not in made:
                 made[key] = (
-                    notice_page(notice)
+                    failure_page(report)
                     if kind is OnFailure.CAPTURE
-                    else notice_structure_set(notice, PROFILES[profile])
+                    else failure_structure_set(report, PROFILES[profile])
                 )
             stored = self.files.put(derived_uid("failure notice", key, str(failure.uid)), made[key])
             parcels.append(OutputFile(destination=name, file=stored))

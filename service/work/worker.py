@@ -34,7 +34,7 @@ class Worker:
     models: Mapping[str, ModelContract]
     templates: Mapping[str, Template]
     settings: Settings
-    notices: FailureReports | None = None
+    failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: (
         None
     )  # why nothing may be written now; said in the log by itself
@@ -52,7 +52,7 @@ class Worker:
                 stop.wait(self.settings.work.poll_s)
 
     def _tell_one(self) -> bool:
-        return self.notices is not None and self.notices.tell_one()
+        return self.failure_reports is not None and self.failure_reports.report_one()
 
     def work_one(self) -> bool:
         """Claim and end one job, well or not; False when none was due."""
@@ -125,7 +125,7 @@ class Worker:
         for made in build_outputs(claim, contoured, order):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             parcels += [
-                OutputFile(destination=name, file=stored, standby_for=made.standby.get(name, ()))
+                OutputFile(destination=name, file=stored, fallback_for=made.standby.get(name, ()))
                 for name in made.destinations
             ]
             notes += made.notes

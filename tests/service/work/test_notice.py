@@ -20,7 +20,7 @@ def telling(kind: str, **changes: object) -> Settings:
     return settings(rules=[{**RULE, "on_failure": kind, **changes}])
 
 
-def notices(node: SmallNode, tree: Settings) -> FailureReports:
+def reports(node: SmallNode, tree: Settings) -> FailureReports:
     return FailureReports(
         desk=FailureReportQueue(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
     )
@@ -33,7 +33,7 @@ def refused_for_a_gap(node: SmallNode, tree: Settings) -> int:
     node.clock.tick(20)
     node.assembler(tree).look()
     assert node.job().state is JobState.WAITING
-    assert not notices(node, tree).tell_one()
+    assert not reports(node, tree).report_one()
     node.clock.tick(200)
     node.assembler(tree).look()
     assert (node.job().state, node.job().rule) == (JobState.REFUSED, "head-neck")
@@ -52,8 +52,8 @@ def sent(node: SmallNode) -> dict[str, bytes]:
 def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: SmallNode) -> None:
     tree = telling("structure_set")
     job = refused_for_a_gap(small_node, tree)
-    assert notices(small_node, tree).tell_one()
-    assert not notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
+    assert not reports(small_node, tree).report_one()
     data = sent(small_node)["tps"]
     found = dcmread(BytesIO(data))
     assert found.StructureSetLabel == "CN FAILED"
@@ -64,9 +64,9 @@ def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: 
     assert "ContourSequence" not in found.ROIContourSequence[0]
     assert found.PatientName == dcmread(BytesIO(small_node.files.read(_image(small_node)))).PatientName
     status = small_node.book.job(job)
-    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure notice): 1 sent")
+    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure report): 1 sent")
     kinds = [event.kind for event in small_node.book.events(job)]
-    assert kinds[-3:] == [EventKind.REFUSED, EventKind.NOTICE, EventKind.SENT]
+    assert kinds[-3:] == [EventKind.REFUSED, EventKind.FAILURE_REPORT, EventKind.SENT]
 
 
 @pytest.mark.parametrize("profile", list(ProfileName))
@@ -75,7 +75,7 @@ def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profi
     destinations = {"tps": tree.destinations["tps"].model_copy(update={"profile": profile})}
     tree = tree.model_copy(update={"destinations": destinations})
     refused_for_a_gap(small_node, tree)
-    assert notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
     findings = validate(sent(small_node)["tps"], PROFILES[profile])
     assert [one for one in findings if one.severity is Severity.ERROR] == []
 
@@ -83,7 +83,7 @@ def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profi
 def test_a_page_says_it_in_words(small_node: SmallNode) -> None:
     tree = telling("capture")
     refused_for_a_gap(small_node, tree)
-    assert notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
     page = dcmread(BytesIO(sent(small_node)["tps"]))
     assert page.SOPClassUID == "1.2.840.10008.5.1.4.1.1.7"
     assert "Not contoured" in page.ImageComments
@@ -96,8 +96,8 @@ def test_a_page_says_it_in_words(small_node: SmallNode) -> None:
 def test_dciodvfy_finds_no_error(small_node: SmallNode, tmp_path: Path, kind: str) -> None:
     tree = telling(kind)
     refused_for_a_gap(small_node, tree)
-    assert notices(small_node, tree).tell_one()
-    path = tmp_path / "notice.dcm"
+    assert reports(small_node, tree).report_one()
+    path = tmp_path / "report.dcm"
     path.write_bytes(sent(small_node)["tps"])
     found = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
     assert "Error" not in found.stderr, found.stderr
@@ -115,9 +115,11 @@ def test_images_without_a_frame_of_reference_get_a_page_and_the_history_says_so(
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
     assert small_node.job().state is JobState.REFUSED
-    assert notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
     assert dcmread(BytesIO(sent(small_node)["tps"])).Modality == "OT"
-    told = [e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.NOTICE]
+    told = [
+        e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.FAILURE_REPORT
+    ]
     assert "a page, because no structure set can be made: the images have no Frame of Reference" in told[0]
 
 
@@ -125,8 +127,8 @@ def test_without_the_wish_nobody_is_told_and_later_wishes_do_not_dig_up_the_past
     small_node: SmallNode,
 ) -> None:
     refused_for_a_gap(small_node, settings())
-    assert notices(small_node, settings()).tell_one()
-    assert not notices(small_node, telling("capture")).tell_one()
+    assert reports(small_node, settings()).report_one()
+    assert not reports(small_node, telling("capture")).report_one()
     assert sent(small_node) == {}
 
 
@@ -136,7 +138,7 @@ def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) ->
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
     assert small_node.job().state is JobState.NOTHING_TO_CONTOUR
-    assert not notices(small_node, tree).tell_one()
+    assert not reports(small_node, tree).report_one()
     assert sent(small_node) == {}
 
 
@@ -149,25 +151,25 @@ def test_a_job_that_will_be_tried_again_is_not_told_and_one_whose_workers_vanish
     small_node.assembler(tree).look()
     for _ in range(3):
         assert small_node.queue.claim("w1", lease_s=60, max_attempts=3) is not None
-        assert not notices(small_node, tree).tell_one()
+        assert not reports(small_node, tree).report_one()
         small_node.clock.tick(61)
     assert small_node.queue.claim("w1", lease_s=60, max_attempts=3) is None
-    assert small_node.job().state is JobState.PARKED
-    assert notices(small_node, tree).tell_one()
+    assert small_node.job().state is JobState.FAILED
+    assert reports(small_node, tree).report_one()
     assert "gave no sign of life" in dcmread(BytesIO(sent(small_node)["tps"])).ImageComments
 
 
 def test_a_later_success_supersedes_the_notice_and_the_history_has_both(small_node: SmallNode) -> None:
     tree = telling("capture")
     job = refused_for_a_gap(small_node, tree)
-    assert notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
     small_node.receive()  # the missing slices come
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
     assert (small_node.job().state, small_node.job().version) == (JobState.QUEUED, 2)
     assert sent(small_node) == {}
     (withdrawn,) = small_node.book.deliveries(job)
-    assert (withdrawn.kind, withdrawn.state) == (DeliveryKind.NOTICE, "withdrawn")
+    assert (withdrawn.kind, withdrawn.state) == (DeliveryKind.FAILURE_REPORT, "withdrawn")
 
 
 def test_a_failed_delivery_is_told_to_who_did_not_get_it_without_the_words_of_others(
@@ -177,14 +179,14 @@ def test_a_failed_delivery_is_told_to_who_did_not_get_it_without_the_words_of_ot
     rule = {**RULE, "on_failure": "capture", "destinations": ["tps", "pacs"]}
     tree = settings(destinations=peers, rules=[rule])
     job = _delivered_in_part(small_node, tree)
-    assert small_node.book.job(job).state is JobState.PARKED
-    assert notices(small_node, tree).tell_one()
+    assert small_node.book.job(job).state is JobState.FAILED
+    assert reports(small_node, tree).report_one()
     pages = sent(small_node)
     assert list(pages) == ["tps"]
     comments = dcmread(BytesIO(pages["tps"])).ImageComments
     assert "did not reach tps" in comments
     assert "DOE" not in comments
-    assert small_node.book.job(job).state is JobState.PARKED
+    assert small_node.book.job(job).state is JobState.FAILED
 
 
 def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
@@ -222,10 +224,12 @@ def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: Sma
     small_node.clock.tick(200)
     small_node.assembler(tree).look()
     assert small_node.job().state is JobState.REFUSED
-    assert notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
     assert sent(small_node) == {}
-    told = [e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.NOTICE]
-    assert "no failure notice could be made: Patient ID (0010,0020) differs between images 2.25." in told[0]
+    told = [
+        e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.FAILURE_REPORT
+    ]
+    assert "no failure report could be made: Patient ID (0010,0020) differs between images 2.25." in told[0]
     assert "OTHER" not in told[0]
 
 
@@ -240,7 +244,7 @@ def test_a_failure_page_says_of_the_study_what_all_images_say(small_node: SmallN
     small_node.assembler(tree).look()
     small_node.clock.tick(200)
     small_node.assembler(tree).look()
-    assert notices(small_node, tree).tell_one()
+    assert reports(small_node, tree).report_one()
     page = dcmread(BytesIO(sent(small_node)["tps"]))
     image = dcmread(
         BytesIO(small_node.files.read(small_node.book.instances_of(small_node.job().id)[0].file.path))
