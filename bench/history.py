@@ -125,7 +125,7 @@ def _events(number: int, jobs: int, now: datetime) -> Rows:
             "at": at + place * timedelta(seconds=5),
             "kind": kind,
             "to_state": state,
-            "message": {_E.SENT: "tps", _E.STAGE: "contouring"}.get(kind, ""),
+            "message": {_E.SENT: "tps", _E.STAGE: "predict"}.get(kind, ""),
         }
 
 

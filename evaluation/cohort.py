@@ -21,17 +21,19 @@ from evaluation.set_comparison import SetComparison, compare_sets
 from imaging.volumes.orientation import canonical
 from imaging.volumes.volume import Volume
 
+MOST_NAMES = 4
 CURVE_GY = np.linspace(0.0, 80.0, 161)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a cohort is evaluated: the reference's label, tolerances, doses for Vx, and which sets count as readers."""
+    """How a cohort is evaluated: the reference's label, tolerances, doses for Vx, readers, names paired by hand."""
 
     reference: str
     tolerances_mm: tuple[float, ...] = DEFAULT_TOLERANCES_MM
     dose_at_gy: tuple[float, ...] = ()
     readers: tuple[str, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,19 @@ class CohortResult:
         return [row for patient in self.patients for row in patient.rows]
 
     @property
+    def remarks(self) -> list[str]:
+        """Every remark once, the most frequent first, with the patients whom it concerns."""
+        names: dict[str, list[str]] = {}
+        for patient in self.patients:
+            for remark in dict.fromkeys(patient.remarks):
+                names.setdefault(remark, []).append(patient.name)
+        ordered = sorted(names.items(), key=lambda item: -len(item[1]))
+        return [
+            f"{remark} ({', '.join(who) if len(who) <= MOST_NAMES else f'{len(who)} patients'})"
+            for remark, who in ordered
+        ]
+
+    @property
     def structures(self) -> tuple[str, ...]:
         """Every structure that some patient has, by name."""
         return tuple(sorted({row.structure for row in self.rows}))
@@ -110,7 +125,7 @@ def evaluate_patient(patient: PatientFolder, options: Options) -> PatientResult:
         for label, contour_set in sets.items():
             if label == options.reference:
                 continue
-            compared = compare_sets(contour_set, sets[options.reference], options.tolerances_mm)
+            compared = compare_sets(contour_set, sets[options.reference], options.tolerances_mm, options.same)
             doses, words = _doses(patient, compared, options)
             rows += _rows(patient.name, label, compared, doses)
             remarks += [*_remarks(label, compared), *words]

@@ -41,15 +41,19 @@ class DicomFolder:
             doses=by_class[RTDoseStorage],
         )
 
-    def read_ct(self, named: tuple[str, ...] = ()) -> CtSeries:
-        """The series that `named` refers to, or else the only one; EvaluationRefused says why not."""
+    def sources(self, named: tuple[str, ...] = ()) -> list[SourceFile]:
+        """The files of the CT series that `named` refers to, or else of the only one; EvaluationRefused says why not."""
         chosen = next((uid for uid in named if uid in self.ct), None)
         if chosen is None and len(self.ct) != 1:
             raise EvaluationRefused(
                 f"{self.path}: {len(self.ct)} CT series, and none that the structure set refers to"
             )
         paths = self.ct[chosen or next(iter(self.ct))]
+        return [SourceFile(name=path.name, data=path.read_bytes()) for path in paths]
+
+    def read_ct(self, named: tuple[str, ...] = ()) -> CtSeries:
+        """The series of `sources`; EvaluationRefused says why it is none."""
         try:
-            return read_ct([SourceFile(name=path.name, data=path.read_bytes()) for path in paths])
+            return read_ct(self.sources(named))
         except ImageRefused as reason:
             raise EvaluationRefused(f"{self.path}: {reason.message}") from reason

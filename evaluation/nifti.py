@@ -81,6 +81,15 @@ def read_array(path: Path) -> tuple[Grid, NDArray[Any]]:
     return grid, array
 
 
+def write_mask(path: Path, mask: Mask, grid: Grid) -> None:
+    """Write a mask as an image of 0 and 1 on its grid."""
+    image: Any = sitk.GetImageFromArray(mask.full(grid.shape_zyx).astype(np.uint8))
+    image.SetOrigin(grid.origin_lps)
+    image.SetSpacing(grid.spacing_zyx_mm[::-1])
+    image.SetDirection(np.array(grid.axes_lps)[::-1].T.ravel().tolist())
+    sitk.WriteImage(image, str(path))
+
+
 def _vector(values: NDArray[np.float64]) -> Vector:
     x, y, z = (float(v) for v in values)
     return x, y, z

@@ -1,4 +1,4 @@
-"""The door to a Triton server: tensors there and back, by system shared memory or gRPC. Only here is tritonclient."""
+"""The door to a Triton server: tensors there and back, by system shared memory or gRPC."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +15,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from imaging.volumes.volume import Volume
 from inference.contract import ModelContract, identity
 from inference.errors import ModelFailed, ModelUnavailable
+from inference.model_control import ModelControl
 from inference.self_test import MODEL as KNOWN_TENSOR
 from inference.self_test import difference, known_tensors
 from inference.shared_region import SharedRegion, is_gone, offsets, remove_leftovers
@@ -25,13 +26,8 @@ _Exchange = Callable[[str, str, Tensors, Mapping[str, "_Output"]], Tensors]
 
 _QUICK_S = 10.0
 _LATER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "NOT_FOUND"})
-_LATER_WORDS = (
-    "is not ready",
-    "has no available versions",
-    "unknown model",
-    "Stub process",
-    "is not healthy",
-)
+_DEAD_PROCESS = ("Stub process", "is not healthy")
+_LATER_WORDS = ("is not ready", "has no available versions", "unknown model", *_DEAD_PROCESS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,15 +56,27 @@ class TritonClient:
     Every failure of the server or the network is raised as ModelUnavailable (try again later) or ModelFailed.
     """
 
-    def __init__(self, url: str, *, shared_memory: bool, timeout_s: float) -> None:
-        """``url`` is host:port of gRPC; ``shared_memory`` only where server and client share /dev/shm."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        shared_memory: bool,
+        timeout_s: float,
+        models_at_once: int = 0,
+        load_timeout_s: float = 180.0,
+    ) -> None:
+        """``url`` is host:port of gRPC; ``shared_memory`` only where server and client share /dev/shm.
+
+        ``models_at_once`` model versions stay loaded at most; 0: nothing is unloaded for another.
+        """
         self.url = url
         self._shared_memory = shared_memory
         self._timeout_s = timeout_s
         self._server = triton.InferenceServerClient(url)
+        self.models = ModelControl(self._server, url, at_once=models_at_once, load_timeout_s=load_timeout_s)
 
     def __enter__(self) -> Self:
-        """The client itself."""
+        """Return the client itself."""
         return self
 
     def __exit__(
@@ -109,11 +117,12 @@ class TritonClient:
             self._exchange_known(self._over_shared_memory, sent, outputs, "shared memory")
 
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
-        """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's model and version.
+        """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        The arrays of the answer are the caller's own. Raises ModelFailed where the server's version has
-        other labels or another package than the contract.
+        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises ModelFailed where the
+        server's version has other labels or another package than the contract.
         """
+        self.models.make_ready(contract)
         self._expect_same_version(contract)
         sent: Tensors = {
             "image": volume.array_zyx,
@@ -257,6 +266,8 @@ class TritonClient:
             words = error.message() or "no message"
             status = (error.status() or "").removeprefix("StatusCode.")
             where = f"model {model} on the Triton server at {self.url}: {status.lower() or 'client error'}: {words}"
+            if any(known in words for known in _DEAD_PROCESS):
+                self.models.reset(model)
             if status in _LATER or any(known in words for known in _LATER_WORDS):
                 raise ModelUnavailable(where) from error
             raise ModelFailed(where) from error

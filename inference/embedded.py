@@ -17,6 +17,7 @@ from inference.client import TritonClient
 from inference.embedded_layout import Layout, lay_out
 from inference.errors import ServerNotStarted
 from inference.ports import free_port
+from inference.self_test import MODEL as SELF_TEST
 
 _LOOPBACK = "127.0.0.1"
 _POLL_S = 0.1
@@ -74,9 +75,10 @@ class EmbeddedTriton:
         return self._started().process.pid
 
     def alive(self) -> bool:
-        """Whether the server runs and, once it was ready, the processes of all its models do.
+        """Whether the server runs and, once it was ready, the self-test's process does.
 
-        The server does not start a model's process again that was killed; stop() and start() do.
+        The server does not start a model's process again that was killed. A contouring model's is loaded again by
+        the client that finds it dead; for the self-test's, stop() and start() do it.
         """
         if self._running is None or self._running.process.poll() is not None:
             return False
@@ -136,7 +138,7 @@ class EmbeddedTriton:
         self._running = _Running(process=process, port=port, lock=lock)
 
     def wait_ready(self) -> None:
-        """Return when every model is loaded and the server answers.
+        """Return when the server answers and the self-test's model is loaded; others are loaded when they are needed.
 
         Raises ServerNotStarted, with the last lines of the log, where the process ends or the time is over.
         """
@@ -196,6 +198,8 @@ class EmbeddedTriton:
     def _arguments(self, layout: Layout, port: int) -> list[str]:
         return [
             f"--model-repository={self._repository.resolve()}",
+            "--model-control-mode=explicit",
+            *self._loaded_at_start(),
             f"--backend-directory={layout.backends}",
             f"--backend-config=python,shm-region-prefix-name={layout.shared_memory_prefix}",
             f"--grpc-address={_LOOPBACK}",
@@ -205,6 +209,10 @@ class EmbeddedTriton:
             "--exit-timeout-secs=5",
             "--disable-auto-complete-config",
         ]
+
+    def _loaded_at_start(self) -> list[str]:
+        """Load the self-test's model at once; a contouring model is loaded when a client first needs it."""
+        return [f"--load-model={SELF_TEST}"] if (self._repository / SELF_TEST).is_dir() else []
 
     def _with_log(self, what: str) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()

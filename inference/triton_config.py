@@ -1,9 +1,19 @@
 """Triton's config.pbtxt, made from the contracts of a model's versions."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from inference.contract import ModelContract, identity
+from inference.contract import ModelContract, identity, model_versions
+
+CONFIG_FILE = "config.pbtxt"
+# model.py of every version whose runtime the project executes.
+MODEL_ENTRY = '''"""Triton\'s entry: contract.json beside this file says what is loaded and how."""
+
+from inference.server.triton_backend import ServedModel as TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
+'''
 
 _HEAD = """\
 # Made from contract.json by `contour-node models config {name}`: edit the contract, not this file.
@@ -34,6 +44,14 @@ def triton_config(versions: Mapping[int, ModelContract]) -> dict[str, Any]:
         "version_policy": {"all": {}},
         "parameters": {key: {"string_value": value} for key, value in parameters.items()},
     }
+
+
+def write_triton_config(model_folder: Path) -> Path:
+    """Write config.pbtxt of a model's folder from its contracts; raises ContractRefused where one is wrong."""
+    text = pbtxt(triton_config(model_versions(model_folder)))
+    part = model_folder / f"{CONFIG_FILE}.part"
+    part.write_text(text, encoding="utf-8")
+    return part.replace(model_folder / CONFIG_FILE)
 
 
 def pbtxt(config: Mapping[str, Any]) -> str:

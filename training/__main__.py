@@ -13,6 +13,7 @@ import torch
 
 from inference.errors import ContractRefused
 from training.cases import CaseSource, NotForTraining, Subset
+from training.checkpoints import CheckpointRefused
 from training.dataset import Dataset, DatasetRefused
 from training.distributed import World, joined_world
 from training.loop import TrainingRun, TrainingStopped
@@ -29,10 +30,10 @@ from training.split import SplitRefused
 from training.study import load_study, run_study
 from training.thresholds import chosen_thresholds
 from training.trial import trial
-from training.validation import as_table, scores
+from training.validation import NotScored, as_table, scores
 
 _REFUSALS = (
-    ContractRefused, DatasetRefused, NotForTraining, NotPublished, PreparationRefused, RecipeRefused, SplitRefused,
+    CheckpointRefused, ContractRefused, DatasetRefused, NotForTraining, NotPublished, NotScored, PreparationRefused, RecipeRefused, SplitRefused,
     TrainingStopped, OSError,
 )  # fmt: skip
 
@@ -126,7 +127,7 @@ def _publish(parsed: argparse.Namespace) -> int:
 def _thresholds(parsed: argparse.Namespace) -> int:
     torch.set_num_threads(parsed.threads)
     task = OrganTask(load_recipe_json(parsed.run / RECIPE_FILE), _source(parsed))
-    chosen, table = chosen_thresholds(task, parsed.run / "best.pt", parsed.patients)
+    chosen, table = chosen_thresholds(task, parsed.run, parsed.patients)
     for code, row in table.items():
         print(
             code, {threshold: round(float(np.mean(values)), 4) for threshold, values in row.items() if values}

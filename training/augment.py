@@ -168,5 +168,6 @@ def _cut(
 
 def _labels(case: Case, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
     planes = [torch.from_numpy(_cut(plane, start, size, 0)) for plane in case.planes]
-    bits = [(planes[i // 8] >> (i % 8)) & 1 for i in range(len(case.drawn))]
+    places = (case.bit(i) for i in range(len(case.drawn)))
+    bits = [(planes[bit // 8] >> (bit % 8)) & 1 for bit in places]
     return torch.stack(bits).to(torch.float32)

@@ -42,12 +42,14 @@ class Case:
     places: tuple[NDArray[np.int_], ...]
     spacing_zyx_mm: Spacing
     synthetic: bool = False
+    bits: tuple[int, ...] = ()  # each structure's bit; empty: structure i is bit i
 
     def __post_init__(self) -> None:
         """Refuse planes and CT that do not lie on one grid, or too few planes for the structures."""
         if self.planes.shape[1:] != self.hu_zyx.shape:
             raise ValueError(f"{self.name}: planes {self.planes.shape} and CT {self.hu_zyx.shape} differ")
-        if not len(self.drawn) == len(self.places) <= 8 * len(self.planes):
+        highest = max(self.bits, default=len(self.drawn) - 1)
+        if len(self.drawn) != len(self.places) or highest >= 8 * len(self.planes):
             raise ValueError(
                 f"{self.name}: {len(self.drawn)} structures, {len(self.places)} lists of places, "
                 f"{len(self.planes)} planes"
@@ -55,14 +57,18 @@ class Case:
 
     def mask(self, structure: int) -> NDArray[np.bool_]:
         """The voxels of one structure, by its index."""
-        plane = self.planes[structure // 8]
-        return np.asarray((plane >> np.uint8(structure % 8)) & np.uint8(1), np.bool_)
+        bit = self.bit(structure)
+        return np.asarray((self.planes[bit // 8] >> np.uint8(bit % 8)) & np.uint8(1), np.bool_)
+
+    def bit(self, structure: int) -> int:
+        """The bit of one structure in the planes, by its index."""
+        return self.bits[structure] if self.bits else structure
 
     def with_structures(self, order: Sequence[int]) -> "Case":
-        """The case with only these structures, in this order."""
+        """The case with only these structures, in this order; its arrays are not copied."""
         return replace(
             self,
-            planes=bit_planes([self.mask(index) for index in order]),
+            bits=tuple(self.bit(index) for index in order),
             drawn=self.drawn[list(order)],
             places=tuple(self.places[index] for index in order),
         )

@@ -1,7 +1,6 @@
 """The loop: steps of samples that depend on seed and step alone, averaged weights, checkpoints that resume exactly."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
 from training.distributed import World
 from training.optimisers import OptimiserName, make_optimiser
@@ -106,7 +106,7 @@ class TrainingRun:
     ) -> None:
         """Build the network, or resume from the folder's checkpoint if there is one.
 
-        Raises TrainingStopped where the checkpoint does not fit the network, or the batch does not divide by processes.
+        Raises CheckpointRefused, and TrainingStopped where the checkpoint does not fit the network, or the batch does not divide by processes.
         """
         self.task, self.schedule, self.folder = task, schedule, folder
         self.world = world or World()
@@ -207,7 +207,7 @@ class TrainingRun:
         bar.said(figures)
         if figures.get("mean", -1.0) > self.state.best_mean:
             self.state.best_mean, self.state.best_step = figures["mean"], self.state.step
-            _save({"averaged": self.averaged, "state": vars(self.state)}, self.folder / "best.pt")
+            write_checkpoint({"averaged": self.averaged, "state": vars(self.state)}, self.folder / "best.pt")
 
     def _save(self) -> None:
         content = {
@@ -216,10 +216,10 @@ class TrainingRun:
             "optimiser": self.optimiser.state_dict(),
             "state": vars(self.state),
         }
-        _save(content, self._checkpoint)
+        write_checkpoint(content, self._checkpoint)
 
     def _resume(self) -> None:
-        found = torch.load(self._checkpoint, weights_only=True, map_location=self.world.device)
+        found = read_checkpoint(self._checkpoint, self.world.device)
         try:
             self.network.load_state_dict(found["network"])
         except RuntimeError as error:
@@ -237,10 +237,3 @@ def _joined(samples: list[Batch]) -> Batch:
         labels=torch.cat([s.labels for s in samples]),
         drawn=torch.cat([s.drawn for s in samples]),
     )
-
-
-def _save(content: Mapping[str, object], file: Path) -> None:
-    """Write whole, or not at all under its name."""
-    part = file.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(file)

@@ -16,19 +16,13 @@ from inference.contract import CONTRACT_FILE, ModelContract, model_versions
 from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
-from inference.triton_config import pbtxt, triton_config
+from inference.triton_config import MODEL_ENTRY, write_triton_config
 from training.cases import CaseSource, Spacing
+from training.checkpoints import CheckpointRefused, read_checkpoint
 from training.recipe import Recipe, load_recipe_json
 from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
 
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
-_ENTRY = """\
-\"\"\"Triton's entry: contract.json beside this file says what is loaded and how.\"\"\"
-
-from inference.server.triton_backend import ServedModel as TritonPythonModel
-
-__all__ = ["TritonPythonModel"]
-"""
 _CPU = torch.device("cpu")
 _WEIGHTS = "weights.safetensors"
 
@@ -52,12 +46,12 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     """Write the next version of the recipe's model: weights, contract, Triton's files, a card if there is none.
 
     ``images``: on each of them the version's predictor, loaded from its files as the server loads it, must give the
-    same bit planes as the run's network in memory. Raises NotPublished, before anything stands under its name.
+    same bit planes as the run's network in memory. Raises NotPublished, CheckpointRefused, before anything stands under its name.
     """
     if not images:
         raise NotPublished("no image to compare training's prediction with the version's")
     recipe, record = load_recipe_json(run / RECIPE_FILE), load_record(run)
-    state, network = _trained(run, recipe, weights)
+    state, network = trained_network(run, recipe, weights)
     content = safetensors_bytes({name: value.contiguous() for name, value in network.state_dict().items()})
     figures = _figures(run, state, recipe)
     model = repository / recipe.contract["name"]
@@ -70,30 +64,27 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     try:
         _write_version(part, contract, content)
         _compare(part, contract, network, images)
-        config = pbtxt(triton_config({**known, contract.version: contract}))
         part.rename(model / str(contract.version))
     finally:
         rmtree(part, ignore_errors=True)
         if not any(model.iterdir()):
             model.rmdir()
-    _replace(model / "config.pbtxt", config.encode())
+    write_triton_config(model)
     _write_card(model / "README.md", contract, figures)
     return contract
 
 
-def _trained(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any], torch.nn.Module]:
+def trained_network(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any], torch.nn.Module]:
+    """A run's state and its network with averaged weights, for evaluation. Raises CheckpointRefused."""
     file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
+    found = read_checkpoint(file, _CPU)
+    network = build_network(recipe.draft().native.networks["network"])
     try:
-        state = torch.load(file, weights_only=True, map_location=_CPU)
-        network = build_network(recipe.draft().native.networks["network"])
-        network.load_state_dict(
-            {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state["averaged"].items()}
-        )
-    except FileNotFoundError as error:
-        raise NotPublished(f"{file}: there is none; did the run reach a validation?") from error
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise NotPublished(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
-    return state["state"], network.eval()
+        network.load_state_dict(found["averaged"])
+        state: dict[str, Any] = found["state"]
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointRefused(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
+    return state, network.eval()
 
 
 def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
@@ -139,7 +130,7 @@ def _write_version(folder: Path, contract: ModelContract, content: bytes) -> Non
     (folder / _WEIGHTS).write_bytes(content)
     text = json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
-    (folder / "model.py").write_text(_ENTRY, encoding="utf-8")
+    (folder / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
 
 
 def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:

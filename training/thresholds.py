@@ -6,24 +6,23 @@ import numpy as np
 import torch
 
 from evaluation.overlap import dice
-from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.sliding_window import tiled_logits
 from inference.server.pipelines.tile_predictor import TILES_AT_ONCE, tile_predictor
 from training.organ_task import OrganTask
+from training.publish import trained_network
 
 GRID = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 
 Table = dict[str, dict[float, list[float]]]
 
 
-def chosen_thresholds(task: OrganTask, weights: Path, patients: int) -> tuple[dict[str, float], Table]:
+def chosen_thresholds(task: OrganTask, run: Path, patients: int) -> tuple[dict[str, float], Table]:
     """The threshold of the best mean Dice a structure, the same for both of a left-right pair; and the whole table.
 
-    Looks at the first training patients in whom the most structures were contoured.
+    ``run``: the folder with best.pt. Looks at the first training patients in whom the most structures were contoured.
     """
-    network = build_network(task.contract.native.networks["network"])
-    network.load_state_dict(torch.load(weights, weights_only=True)["averaged"])
-    table = _table(task, network.eval(), patients)
+    _, network = trained_network(run, task.recipe, "best")
+    table = _table(task, network, patients)
     means = {code: {t: float(np.mean(v)) for t, v in row.items() if v} for code, row in table.items()}
     partners = {code: pair for pair in task.contract.left_right_pairs for code in pair}
     chosen = {}

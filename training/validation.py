@@ -20,6 +20,10 @@ from training.cases import Case, CaseSource, validation_cases
 TOLERANCE_MM = 3.0
 
 
+class NotScored(Exception):
+    """A version that cannot be scored on these data; the message says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """One structure of one patient. Surface Dice weighs surface elements by area; 0 where nothing was found."""
@@ -33,11 +37,19 @@ class Score:
 def scores(version: Path, source: CaseSource) -> Iterator[Score]:
     """Score a version's folder on every validation case, each structure where it was contoured.
 
-    The predictor is the one that serves. Raises ContractRefused, ValueError for a package that does not load, KeyError
-    for a structure that the data lack.
+    The predictor is the one that serves. Raises ContractRefused, and NotScored for a package that does not load or
+    data that lack a structure.
     """
     contract = load_contract(version)
-    predictor = load_predictor(contract, version, torch.device("cpu"))
+    lacking = sorted(set(contract.labels) - set(source.structures))
+    if lacking:
+        raise NotScored(
+            f"{version}: the data have no {', '.join(lacking)}; they have {', '.join(source.structures)}"
+        )
+    try:
+        predictor = load_predictor(contract, version, torch.device("cpu"))
+    except (ValueError, OSError) as error:
+        raise NotScored(f"{version} cannot be loaded: {error}") from error
     order = [source.structures.index(code) for code in contract.labels]
     for name in validation_cases(source):
         case = source.case(name)

@@ -21,21 +21,23 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table: headings, rows of cells or plain texts, and a note below it."""
+    """A table: headings, rows of cells or plain texts, and a note below it; `prose` holds words rather than numbers."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell | str]]
     note: str = ""
+    prose: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawing: SVG text or PNG bytes, with a caption."""
+    """A drawing: SVG text or PNG bytes, with a caption; two stand side by side unless `wide`."""
 
     caption: str
     svg: str = ""
     png: bytes = b""
+    wide: bool = False
 
     @property
     def source(self) -> str:

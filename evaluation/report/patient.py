@@ -30,7 +30,7 @@ def patient_page(
     for label in labels:
         rows = [row for row in result.rows if row.set_label == label]
         figures = [
-            Figure(caption=f"{structure} ({LEGEND.format(label=label)})", png=png)
+            Figure(caption=f"{structure} ({LEGEND.format(label=label)})", png=png, wide=True)
             for (own, structure), png in pictures.items()
             if own == label
         ]
@@ -86,6 +86,8 @@ def _dvh(rows: Sequence[Row], label: str) -> list[Figure]:
         return []
     return [
         Figure(
-            caption=f"Cumulative DVH: reference drawn through, {label} dashed", svg=dvh_plot(CURVE_GY, curves)
+            caption=f"Cumulative DVH: reference drawn through, {label} dashed",
+            svg=dvh_plot(CURVE_GY, curves),
+            wide=True,
         )
     ]

@@ -15,7 +15,7 @@ from imaging.volumes.volume import Volume
 REFERENCE_RGB, FOUND_RGB = (0, 220, 255), (255, 140, 0)
 LEVEL_HU, WIDTH_HU = 40.0, 400.0
 MARGIN_MM = 35.0
-PANEL_PX = 420
+PANEL_PX = 460
 _GAP_PX = 6
 Rgb = NDArray[np.uint8]
 Mask3 = NDArray[np.bool_]
@@ -106,7 +106,7 @@ def _outline(shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels of a drawn mask within two of its outside."""
     inner = np.pad(shown, 2)
     for axis in (0, 1):
-        for shift in (-1, 1):
+        for shift in (-2, 2):
             inner &= np.roll(inner, shift, axis)
     return np.asarray(shown & ~inner[2:-2, 2:-2], np.bool_)
 

@@ -77,18 +77,8 @@ def _overview(cohort: CohortResult) -> Section:
     ]
     if cohort.incomplete:
         items.append(f"without both sides: {', '.join(cohort.incomplete)}")
-    remarks: dict[str, list[str]] = {}
-    for patient in cohort.patients:
-        for remark in dict.fromkeys(patient.remarks):
-            remarks.setdefault(remark, []).append(patient.name)
-    items += [
-        f"{remark} ({_names(names)})" for remark, names in sorted(remarks.items(), key=lambda r: -len(r[1]))
-    ]
+    items += cohort.remarks
     return Section(title="What was compared", items=items)
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{len(names)} patients"
 
 
 def _geometry(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], study: Study) -> Section:
@@ -205,6 +195,7 @@ def _worst(worst: Sequence[tuple[Row, bytes]]) -> Section:
                 f"Dice {written('dice', row.values.get('dice'))} ({LEGEND.format(label=row.set_label)})"
             ),
             png=png,
+            wide=True,
         )
         for row, png in worst
     ]
@@ -219,4 +210,4 @@ def _meanings(cohort: CohortResult, metrics: Sequence[str]) -> Section:
         if d.name in used
     ]
     columns = ("heading", "full name", "unit", "definition", "source")
-    return Section(title="Definitions", tables=[Table(title="", columns=columns, rows=rows)])
+    return Section(title="Definitions", tables=[Table(title="", columns=columns, rows=rows, prose=True)])

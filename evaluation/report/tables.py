@@ -61,12 +61,15 @@ class Values:
 
 
 def metric_table(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], title: str) -> Table:
-    """Mean and SD of each metric by structure and set, with the number in each state, and both kinds of average."""
+    """Mean and SD of each metric by structure and set, with both kinds of average.
+
+    `n` counts the values of the first metric; structures that are missing or spurious are counted beside.
+    """
     labels = values.cohort.set_labels
     several = len(labels) > 1
     columns = [
         "structure",
-        *(_of("n compared", label, several=several) for label in labels),
+        *(_of("n", label, several=several) for label in labels),
         *(_of("missing / spurious", label, several=several) for label in labels),
         *(_of(heading(metric), label, several=several) for metric in metrics for label in labels),
     ]
@@ -75,7 +78,7 @@ def metric_table(values: Values, metrics: Sequence[str], tests: Sequence[SetTest
     for structure in values.cohort.structures:
         states = [values.states(label, structure) for label in labels]
         row: list[Cell | str] = [structure]
-        row += [str(s[State.COMPARED]) for s in states]
+        row += [str(len(values.by_patient(label, structure, metrics[0]))) for label in labels]
         row += [
             Cell(
                 text=f"{s[State.MISSING]} / {s[State.SPURIOUS]}",

@@ -129,7 +129,7 @@ def draw(
     sets = read.sets
     drawn: dict[tuple[str, str], bytes] = {}
     for label in dict.fromkeys(label for label, _ in wanted):
-        compared = compare_sets(sets[label], sets[options.reference], options.tolerances_mm[:0])
+        compared = compare_sets(sets[label], sets[options.reference], (), options.same)
         for own, structure in wanted:
             if own == label:
                 drawn[own, structure] = three_planes(compared.pair(structure), read.volume)

@@ -127,11 +127,11 @@ def _floor(shares: Shares) -> tuple[str, str] | None:
 def _air_elsewhere(shares: Shares) -> tuple[str, str] | None:
     """No air where air should be, and a narrow peak with nothing below it where neither air nor the body is.
 
-    Above -300 HU, where fat is, an empty valley must part the peak from all else.
+    Below -600 HU it could be lung or cork; above -300 HU, where fat is, an empty valley must part it from all else.
     """
     if shares.below(-900) > 0.001:
         return None
-    for low in range(-900, -79, 10):
+    for low in range(-600, -79, 10):
         share, valley = shares.between(low, low + 40), shares.between(low + 40, low + 80)
         if share >= 0.15 and (low < -300 or (shares.below(low) < 0.001 and valley < 0.05 * share)):
             found = f"nothing is at -1000 HU, and {share:.0%} are at {low} to {low + 40} HU"

@@ -139,6 +139,12 @@ def named(keyword: str) -> str:
     return f"{dictionary_description(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
+def _two_values(keyword: str, name: str) -> ImageRefused:
+    found = f"{named(keyword)} is there twice, with two values"
+    message = f"file {name or '(unnamed)'}: {found}. Export the series again from its source."
+    return ImageRefused(RefusalCode.BAD_ATTRIBUTE, message)
+
+
 def read_raw(data: bytes, name: str) -> RawSlice:
     """The attributes of an image file that matter here, undecoded; the bytes may end before the pixels.
 
@@ -150,12 +156,14 @@ def read_raw(data: bytes, name: str) -> RawSlice:
         stream = open_stream(data)
         end = len(stream.data)
         for element in elements(stream.data, stream.start, end, stream.encoding):
-            if element.tag >= _PIXEL_DATA:
-                pixels = element if element.tag == _PIXEL_DATA else None
-                break
+            if element.tag == _PIXEL_DATA:
+                pixels = element
+                continue
             keyword = _KEYWORD_BY_TAG.get(element.tag)
             if keyword and element.length != UNDEFINED and element.start + element.length <= end:
-                values[keyword] = stream.data[element.start : element.start + element.length]
+                value = stream.data[element.start : element.start + element.length]
+                if values.setdefault(keyword, value).rstrip(b" \0") != value.rstrip(b" \0"):
+                    raise _two_values(keyword, name)
     except MalformedStream as error:
         message = f"file {name or '(unnamed)'} cannot be read as DICOM: {error}. Send the object again."
         raise ImageRefused(RefusalCode.UNREADABLE, message) from error

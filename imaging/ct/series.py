@@ -1,11 +1,12 @@
 """CT slices, as files in any order, to one HU volume in patient coordinates; or a refusal that says why."""
 
-import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag
 
 from imaging.ct.gaps import numbering_doubt
 from imaging.ct.headers import SliceHeader, check_kind, header_of, parse_header
@@ -16,7 +17,7 @@ from imaging.ct.pixels import read_hu, require_pixels
 from imaging.ct.raw_slice import RawSlice, read_raw
 from imaging.ct.stack import Stack, check_stack
 from imaging.ct.units import UNSPECIFIED, check_units
-from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
+from imaging.dicom.elements import UNDEFINED, elements
 from imaging.volumes.volume import Volume
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
     "parse_header",
     "read_ct",
 ]
+
+
+_PIXEL_DATA, _FIRST_GROUP = 0x7FE00010, 0x00030000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class CtSeries:
     set_aside: tuple[
         str, ...
     ] = ()  # SOP Instance UIDs of localizers that are in the series but not in the volume
-    notes: tuple[str, ...] = ()  # what its headers and pixels leave to be known, for the job's history
+    notes: tuple[str, ...] = ()  # what was made of pixels that are padding
 
 
 def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> CtSeries:
@@ -89,9 +93,10 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
     kept = [index for index, raw in enumerate(everything) if not is_localizer(raw)]
     raws = [everything[index] for index in kept]
     headers = [_image_header(raw) for raw in raws]
-    units = [check_units(raw, rescale_types) for raw in raws]
+    for raw in raws:
+        check_units(raw, rescale_types)
     localizers = set_aside([raw for raw in everything if is_localizer(raw)], headers)
-    alike = check_one_patient(headers)
+    check_one_patient(headers)
     stack = check_stack(headers)
     array = np.empty(stack.grid.shape_zyx, np.int16)
     padded = [read_hu(raws[source], array[index]) for index, source in enumerate(stack.order)]
@@ -99,13 +104,13 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
     return CtSeries(
         volume=Volume(array_zyx=array, grid=stack.grid),
         slices=tuple(_reference(headers[source]) for source in stack.order),
-        header=_dataset(files[kept[stack.order[0]]], first),
+        header=_dataset(raws[stack.order[0]]),
         study_uid=first.study_uid,
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_of_reference_uid,
         patient_position=first.patient_position,
         set_aside=localizers,
-        notes=_notes(units, alike, stack.notes, padding_notes(padded)),
+        notes=padding_notes(padded),
     )
 
 
@@ -159,12 +164,24 @@ def _image_header(raw: RawSlice) -> SliceHeader:
     return header_of(raw)
 
 
-def _dataset(file: SourceFile, header: SliceHeader) -> Dataset:
-    try:
-        return dcmread(io.BytesIO(file.data), stop_before_pixels=True, force=True)
-    except PARSE_ERRORS as error:
-        found = f"image {header.sop_instance_uid} cannot be read as a whole: {error}"
-        raise ImageRefused(RefusalCode.UNREADABLE, f"{found}. Send the object again.") from error
+def _dataset(raw: RawSlice) -> Dataset:
+    """The plain attributes of an image, undecoded, without its sequences and pixels.
+
+    The same walk reads them as finds the pixels: other parsers stop at what some systems write (a VR of two spaces,
+    elements behind the pixels).
+    """
+    stream = raw.stream
+    found: MutableMapping[BaseTag, DataElement | RawDataElement] = {}
+    for one in elements(stream.data, stream.start, len(stream.data), stream.encoding):
+        stop = one.start + one.length
+        if one.length == UNDEFINED or one.vr == b"SQ" or one.tag == _PIXEL_DATA or one.tag < _FIRST_GROUP:
+            continue
+        vr = one.vr.decode("ascii") if one.vr.isalpha() and one.vr.isupper() else None
+        is_implicit, is_little = not stream.encoding.explicit, stream.encoding.little
+        value = stream.data[one.start : stop]
+        tag = BaseTag(one.tag)
+        found[tag] = RawDataElement(tag, vr, len(value), value, one.start, is_implicit, is_little)
+    return Dataset(found)
 
 
 def _reference(header: SliceHeader) -> SliceReference:

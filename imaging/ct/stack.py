@@ -152,15 +152,14 @@ def _check_straight(
     off = np.linalg.norm(sideways - np.median(sideways, axis=0), axis=1)
     if off.max() <= SIDEWAYS_TOLERANCE_MM:
         return
-    aside = off > SIDEWAYS_TOLERANCE_MM
-    if len(ordered) > 2 and np.count_nonzero(aside) <= max(1, len(ordered) // 5):
-        raise _aside(ordered, off)
     depth = along - along[0]
     slope = _shear(depth, sideways)
-    off = np.linalg.norm(sideways - depth[:, None] * slope - _middle(sideways, depth, slope), axis=1)
-    if np.count_nonzero(off > SIDEWAYS_TOLERANCE_MM) > len(ordered) // 5:
-        raise _aside(ordered, off)
-    raise _sheared(ordered[0], slope, float(depth[-1]))
+    off_line = np.linalg.norm(sideways - depth[:, None] * slope - _middle(sideways, depth, slope), axis=1)
+    aside, aside_line = (int(np.count_nonzero(mm > SIDEWAYS_TOLERANCE_MM)) for mm in (off, off_line))
+    one_of_many = aside == 1 and len(ordered) > 2
+    if not one_of_many and aside_line < aside and aside_line <= len(ordered) // 5:
+        raise _sheared(ordered[0], slope, float(depth[-1]))
+    raise _aside(ordered, off)
 
 
 def _shear(depth: NDArray[np.float64], sideways: NDArray[np.float64]) -> NDArray[np.float64]:

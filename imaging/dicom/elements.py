@@ -31,6 +31,7 @@ _ALWAYS_INFLATED_BYTES = 1 << 24  # a slice of nothing but air may shrink furthe
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 
 
 class MalformedStream(ValueError):
@@ -110,7 +111,9 @@ def end_of(data: bytes, element: Element, end: int, encoding: Encoding, deepest:
     """
     if element.length != UNDEFINED:
         return element.start + element.length
-    return _skip(data, element.start, end, _Level(False, inside(element.vr, encoding)), deepest)
+    return _skip(
+        data, element.start, end, _Level(False, inside(element.vr, encoding, data, element.start)), deepest
+    )
 
 
 def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterator[tuple[int, int]]:
@@ -129,9 +132,15 @@ def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterat
             yield start, position
 
 
-def inside(vr: bytes, encoding: Encoding) -> Encoding:
-    """How the items of a sequence are laid out: in one that came as UN implicit little endian (PS3.5 6.2.2)."""
-    return Encoding(False, True) if vr == b"UN" else encoding
+def inside(vr: bytes, encoding: Encoding, data: bytes = b"", start: int = 0) -> Encoding:
+    """How the items of a sequence are laid out: in one that came as UN implicit little endian (PS3.5 6.2.2).
+
+    Some systems leave them explicit; that shows in the first element of the first item, where `data` is given.
+    """
+    if vr != b"UN":
+        return encoding
+    first = data[start + 12 : start + 14]
+    return Encoding(first in _LONG_VRS or first in _SHORT_VRS, True)
 
 
 class _Level(NamedTuple):
@@ -150,7 +159,7 @@ def _skip(data: bytes, position: int, end: int, level: _Level, deepest: int | No
         in_item, encoding = open_levels[-1]
         if in_item:
             tag, vr, start, length = _head(data, position, encoding)
-            inner = _Level(False, inside(vr, encoding))
+            inner = _Level(False, inside(vr, encoding, data, start))
         else:
             tag, start, length = _item_head(data, position, encoding)
             inner = _Level(True, encoding)
@@ -177,7 +186,8 @@ def _head(data: bytes, position: int, encoding: Encoding) -> Element:
     tag = group << 16 | number
     if tag in _DELIMITERS:
         return Element(tag, b"", position + 8, 0)
-    if vr not in _LONG_VRS:
+    # Two capital letters that are no VR have a long head too: so does DCMTK read what a later standard may define.
+    if vr not in _LONG_VRS and (vr in _SHORT_VRS or not vr.isalpha() or not vr.isupper()):
         return Element(tag, vr, position + 8, length)
     if position + 12 > len(data):
         raise MalformedStream(f"the bytes end inside an element's head, at byte {position}")
@@ -194,13 +204,16 @@ def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int
 
 def _file_meta(data: bytes, position: int) -> tuple[str, int]:
     """The transfer syntax UID ("" where none is stated) and where group 0002 ends."""
-    syntax, end = "", position
+    syntax, end, stated_end = "", position, -1
     for element in elements(data, position, len(data), Encoding(True, True)):
-        if element.tag >> 16 != 0x0002:
+        # Behind the length that it states it is over, where it is right: what follows is the dataset's own group 0002.
+        if element.tag >> 16 != 0x0002 or (end == stated_end and syntax):
             break
         if element.length == UNDEFINED:
             raise MalformedStream("file meta information of undefined length")
         end = element.start + element.length
+        if element.tag == 0x00020000 and element.length == 4:
+            stated_end = end + int.from_bytes(data[element.start : end], "little")
         if element.tag == 0x00020010:
             syntax = data[element.start : end].decode("ascii", "replace").rstrip("\0 ")
     return syntax, end

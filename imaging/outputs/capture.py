@@ -33,9 +33,14 @@ def make_capture(request: OutputsRequest) -> bytes:
     structures = {item.structure.code: item.structure for item in request.structures}
     pixels = picture(request.series.volume, masks, title=title(request), structures=structures)
     dataset = begun(request, KIND, request.capture_series_number)
-    make_page(dataset, pixels, request.producer, comment="UNAPPROVED, for research use.")
+    make_page(dataset, pixels, request.producer, comment=_comment(request))
     _tell_the_source(dataset, request)
     return part10(request, dataset, lossiness(request.series.header)).getvalue()
+
+
+def _comment(request: OutputsRequest) -> str:
+    remarks = [f"{item.structure.name}: {note}" for item in request.structures for note in item.notes]
+    return " ".join(["UNAPPROVED, for research use.", *remarks])
 
 
 def title(request: OutputsRequest) -> str:

@@ -31,6 +31,7 @@ KIND = OutputKind(
     modality="SEG",
     series_description="Contour Node segmentation, UNAPPROVED",
 )
+SEGMENT_DESCRIPTION_LIMIT = 1024  # Segment Description (0062,0006), ST
 _PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
 _MAX_PIXEL_BYTES = 0xFFFFFFFE
 
@@ -109,8 +110,10 @@ def _segment(request: OutputsRequest, number: int, item: OutputsStructure) -> Da
     if named.laterality:
         kind = segment.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = [coded(named.laterality)]
-    if item.mean_probability is not None:
-        segment.SegmentDescription = f"Mean probability inside: {item.mean_probability:.2f}"
+    certain = item.mean_probability
+    words = [*item.notes, *([] if certain is None else [f"Mean probability inside: {certain:.2f}"])]
+    if words:
+        segment.SegmentDescription = "; ".join(words)[:SEGMENT_DESCRIPTION_LIMIT]
     return segment
 
 

@@ -12,7 +12,15 @@ from inference.contract.model import (
 )
 from inference.contract.native import NativeRuntime, NetworkDefinition, VoxelRange, WholeVolumeTiles
 from inference.contract.own_code import OwnCodeRuntime
-from inference.contract.repository import CONTRACT_FILE, load_contract, load_contracts, model_versions
+from inference.contract.repository import (
+    CONTRACT_FILE,
+    ModelLibrary,
+    default_version,
+    load_contract,
+    load_contracts,
+    model_versions,
+    set_default_version,
+)
 
 __all__ = [
     "CONTRACT_FILE",
@@ -20,6 +28,7 @@ __all__ = [
     "ConceptCode",
     "ModelContract",
     "ModelInput",
+    "ModelLibrary",
     "ModelStructure",
     "NativeRuntime",
     "NetworkDefinition",
@@ -28,8 +37,10 @@ __all__ = [
     "StructureDefinition",
     "VoxelRange",
     "WholeVolumeTiles",
+    "default_version",
     "identity",
     "load_contract",
     "load_contracts",
     "model_versions",
+    "set_default_version",
 ]

@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from inference.contract.native import NativeRuntime
 from inference.contract.own_code import OwnCodeRuntime
+from inference.contract.plausibility import Plausibility
 from inference.contract.values import ContractPart, Fraction, PackageFile, Sha256, StructureCode
 
 BodyRegion = Literal["head", "head_neck", "thorax", "abdomen", "pelvis", "extremity", "whole_body"]
@@ -95,6 +96,7 @@ class ModelContract(ContractPart):
     provenance: Provenance
     checksums: dict[PackageFile, Sha256] = Field(min_length=1)  # of the files beside contract.json
     runtime: Runtime
+    plausibility: Plausibility | None = None  # learned: python -m training.plausibility
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -137,6 +139,16 @@ class ModelContract(ContractPart):
         if not set(paired) <= set(labels) or len(set(paired)) != len(paired):
             raise ValueError(
                 f"left_right_pairs {self.left_right_pairs} do not pair structures of {labels}, each once"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_for_its_structures(self) -> Self:
+        limited = self.plausibility.structures if self.plausibility else ()
+        foreign = [limits.code for limits in limited if limits.code not in self.labels]
+        if foreign:
+            raise ValueError(
+                f"plausibility has limits for {', '.join(foreign)}, which the model does not give"
             )
         return self
 

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 import triton_python_backend_utils as pb_utils
 
-from inference.contract import load_contract
+from inference.contract import ModelContract, identity, load_contract
 from inference.server.runtimes.catalogue import load_predictor
 
 
@@ -21,8 +22,12 @@ class ServedModel:
         """Load the package of this version; Triton reports any refusal as a failed load."""
         folder = Path(args["model_repository"]) / args["model_version"]
         self._contract = load_contract(folder)
-        config = json.loads(args["model_config"])
-        threads = int(config["parameters"]["threads"]["string_value"])
+        parameters = {
+            key: value["string_value"]
+            for key, value in json.loads(args["model_config"])["parameters"].items()
+        }
+        _expect_same_version(self._contract, parameters)
+        threads = int(parameters["threads"])
         torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
         on_gpu = args["model_instance_kind"] == "GPU"
         device = (
@@ -63,3 +68,13 @@ class ServedModel:
             started = now
 
         return done
+
+
+def _expect_same_version(contract: ModelContract, parameters: Mapping[str, str]) -> None:
+    """Whoever loads a version may tell its configuration: it must be that of the package which lies here."""
+    for key, expected in identity(contract).items():
+        if parameters.get(key) != expected:
+            raise ValueError(
+                f"{key} is {parameters.get(key)!r} in the configuration, but {expected!r} in contract.json here: node "
+                "and server use different model repositories, or config.pbtxt is older than the contract"
+            )

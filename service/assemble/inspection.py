@@ -79,7 +79,7 @@ class SeriesInspector:
         looks: list[Look] = []
         series, refused = None, None
         try:
-            series = check_series(self._looked_at(instances, looks))
+            series = check_series(self._looked_at(instances, looks), self.settings.checks.rescale_types)
         except ImageRefused as reason:
             refused = reason
         looks += [look_at(self._source(instance)) for instance in instances[len(looks) :]]
@@ -100,7 +100,9 @@ class SeriesInspector:
             )
         if series is None:
             raise AssertionError("a series that is not refused was checked")
-        return replace(found, notes=(*choice.notes, *_aside(series.set_aside)), doubt=series.doubt)
+        return replace(
+            found, notes=(*choice.notes, *_aside(series.set_aside), *series.notes), doubt=series.doubt
+        )
 
     def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
         """Each image's file, read once, and a look at it on the way."""

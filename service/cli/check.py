@@ -7,7 +7,7 @@ from inference.errors import ModelFailed, ModelUnavailable
 from service.config import Settings
 from service.tls import check_certificates
 from service.wiring.model_server import triton_client
-from service.wiring.models import model_contracts, templates
+from service.wiring.models import model_library, templates
 from service.wiring.store import opened_store
 
 
@@ -15,7 +15,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Say for each part of the node whether it is there; exit code 1 where one is not."""
     settings: Settings = arguments.settings_tree
     problems = 0
-    contracts = model_contracts(settings)
+    contracts = model_library(settings)
     templates(settings, contracts)
     check_certificates(settings)
     _line("settings", "valid, with every rule's template")
@@ -26,9 +26,9 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         with triton_client(settings) as server:
             server.check()
-            for name in contracts:
-                server.ready(name)
-        _line("model server", "answers, returns a known tensor unchanged, has every model")
+            for name in sorted({rule.model for rule in settings.rules}):
+                server.models.make_ready(contracts[name])
+        _line("model server", "answers, returns a known tensor unchanged, loads the models of all rules")
     except (ModelUnavailable, ModelFailed) as reason:
         _line("model server", f"NOT READY: {reason}")
         problems += 1

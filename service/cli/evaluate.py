@@ -16,6 +16,7 @@ from evaluation.geometry import Comparison
 from evaluation.patients import CohortFolders, cohort_of, one_patient, paired_folders
 from evaluation.reading import read_both, read_dose_file
 from evaluation.set_comparison import SetComparison, compare_sets
+from service.cli.evaluate_cohort import given_names
 from service.cli.evaluate_cohort import run as run_cohort
 from service.cli.tables import print_table
 
@@ -64,7 +65,7 @@ def _cohort(arguments: argparse.Namespace) -> tuple[CohortFolders, str] | None:
 
 def _compared(arguments: argparse.Namespace) -> SetComparison:
     found, reference = read_both(arguments.found, arguments.reference, arguments.ct)
-    return compare_sets(found, reference, tuple(arguments.tolerance_mm), _given(arguments.same))
+    return compare_sets(found, reference, tuple(arguments.tolerance_mm), given_names(arguments.same))
 
 
 def _doses(compared: SetComparison, arguments: argparse.Namespace) -> Doses:
@@ -72,16 +73,6 @@ def _doses(compared: SetComparison, arguments: argparse.Namespace) -> Doses:
         return {}
     dose = read_dose_file(arguments.dose)
     return compare_doses(compared, dose, tuple(arguments.dose_at_gy))
-
-
-def _given(pairs: list[str]) -> Mapping[str, str]:
-    given: dict[str, str] = {}
-    for pair in pairs:
-        ours, equals, theirs = pair.partition("=")
-        if not (ours and equals and theirs):
-            raise EvaluationRefused(f"--same {pair}: expected NAME=NAME IN REFERENCE")
-        given[ours] = theirs
-    return given
 
 
 def _json(compared: SetComparison, doses: Doses, arguments: argparse.Namespace) -> dict[str, Any]:

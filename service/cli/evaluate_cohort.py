@@ -34,6 +34,7 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
         tolerances_mm=tuple(arguments.tolerance_mm),
         dose_at_gy=tuple(arguments.dose_at_gy),
         readers=tuple(arguments.readers),
+        same=given_names(arguments.same),
     )
     margins = _margins(arguments.margin, options)
     cohort = evaluate_cohort(folders, options, arguments.processes, _progress("evaluated"))
@@ -53,6 +54,17 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
     else:
         _print(cohort, arguments)
     return 1 if any(patient.failure for patient in cohort.patients) else 0
+
+
+def given_names(pairs: Sequence[str]) -> Mapping[str, str]:
+    """Names paired by hand, NAME=NAME IN REFERENCE each."""
+    given: dict[str, str] = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise EvaluationRefused(f"--same {pair}: expected NAME=NAME IN REFERENCE")
+        given[ours] = theirs
+    return given
 
 
 def _margins(words: Sequence[str], options: Options) -> Mapping[str, float]:
@@ -122,7 +134,7 @@ def _print(cohort: CohortResult, arguments: argparse.Namespace) -> None:
     lines = [
         *(f"not evaluated: {p.name}: {p.failure}" for p in cohort.patients if p.failure),
         *([f"without both sides: {', '.join(cohort.incomplete)}"] if cohort.incomplete else []),
-        *(f"{p.name}: {remark}" for p in cohort.patients for remark in dict.fromkeys(p.remarks)),
+        *cohort.remarks,
     ]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 

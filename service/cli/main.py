@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _lint_verb(verbs)
     _evaluate_verb(verbs)
+    takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
+    what = "local cases through the node against acceptance criteria: a page to sign"
+    takes.commission(_verb(verbs, "commission", "commission:run", what))
+    what = "contour frozen cases again: any changed voxel is an alarm"
+    takes.constancy(_verb(verbs, "constancy", "constancy:run", what, json=True))
     takes.template(_verb(verbs, "template", "template:run", "check a structure template, or import one"))
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))

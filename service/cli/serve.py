@@ -7,7 +7,7 @@ from service.config import Settings
 from service.logs import start_log
 from service.supervise import Role, role_command, supervise
 from service.tls import check_certificates
-from service.wiring.models import model_contracts, templates
+from service.wiring.models import model_library, templates
 from service.wiring.store import opened_store
 
 
@@ -15,7 +15,7 @@ def serve(arguments: argparse.Namespace) -> int:
     """Run every role as a child process, after everything that can be checked has been."""
     settings: Settings = arguments.settings_tree
     start_log("serve", settings.node.log_level, settings.node.log_format)
-    templates(settings, model_contracts(settings))
+    templates(settings, model_library(settings))
     check_certificates(settings)
     with opened_store(settings):
         pass

@@ -1,6 +1,7 @@
 """Settings: the only reader of the settings file and of the environment."""
 
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
+from service.config.checks import Doubted
 from service.config.document import SettingLine, setting_lines
 from service.config.listeners import Sender, TlsServerSettings
 from service.config.load import SettingsRefused, load_settings, process_environment
@@ -14,7 +15,15 @@ from service.config.monitor import (
 )
 from service.config.node import DatabaseSettings, DatabaseUrl, LogFormat, LogLevel, NodeSettings
 from service.config.retention import RetentionSettings
-from service.config.rules import CompanionObject, OnFailure, Rule, SeriesFacts, SplitSeries
+from service.config.rules import (
+    CompanionObject,
+    Implausible,
+    OnFailure,
+    OtherRegion,
+    Rule,
+    SeriesFacts,
+    SplitSeries,
+)
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
     AssembleSettings,
@@ -26,7 +35,7 @@ from service.config.settings import (
 )
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsClientSettings, TlsProfile
-from service.config.values import Confirm, Destination, Peer, ProfileName
+from service.config.values import Confirm, Destination, ObjectFamily, Peer, ProfileName
 from service.config.web import WebDestination
 
 __all__ = [
@@ -38,6 +47,8 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseUrl",
     "Destination",
+    "Doubted",
+    "Implausible",
     "LogFormat",
     "LogLevel",
     "MailSecurity",
@@ -46,7 +57,9 @@ __all__ = [
     "NodeSettings",
     "NotifyEvent",
     "NotifySettings",
+    "ObjectFamily",
     "OnFailure",
+    "OtherRegion",
     "Peer",
     "ProfileName",
     "ReceiveSettings",

@@ -92,7 +92,7 @@ def _default(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return "empty"
+        return ", ".join(str(one) for one in value) or "empty"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -21,6 +21,8 @@ class NotifyEvent(StrEnum):
     PEER = "peer"
     MODEL_SERVER = "model-server"
     DAMAGED = "damaged"
+    CONSTANCY = "constancy"
+    IMAGES_REFUSED = "images-refused"
 
 
 class MailSecurity(StrEnum):

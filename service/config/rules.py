@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from service.config.checks import Doubted
 from service.config.section import SettingsSection
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.values import AeTitle, Name, Regex
@@ -47,6 +48,21 @@ class OnFailure(StrEnum):
     CAPTURE = "capture"
 
 
+class Implausible(StrEnum):
+    """What becomes of a structure that the model's limits call implausible."""
+
+    LEAVE_OUT = "leave_out"
+    REFUSE = "refuse"
+    FLAG = "flag"
+
+
+class OtherRegion(StrEnum):
+    """What becomes of a CT that does not show the part of the body that the model is for."""
+
+    REFUSE = "refuse"
+    FLAG = "flag"
+
+
 class Rule(SettingsSection):
     """One rule; the first that matches a CT series decides."""
 
@@ -65,6 +81,10 @@ class Rule(SettingsSection):
     series_description: Regex | None = Field(
         default=None,
         description="Regular expression (case ignored) found in Series Description (0008,103E); absent: any.",
+    )
+    doubtful_values: Doubted = Field(
+        default=Doubted.REFUSE,
+        description="What becomes of a series whose values do not look like Hounsfield units of one scan; see docs/checks.md.",
     )
     model: Name = Field(description="Folder name of the model in the model repository.")
     template: Path | None = Field(
@@ -85,6 +105,14 @@ class Rule(SettingsSection):
     on_failure: OnFailure = Field(
         default=OnFailure.NONE,
         description="What the destinations get when a job fails for good: nothing, an empty structure set, or a page that says why.",
+    )
+    implausible: Implausible = Field(
+        default=Implausible.LEAVE_OUT,
+        description="A structure outside the model's limits: left out, the whole job refused, or sent with a flag.",
+    )
+    other_region: OtherRegion = Field(
+        default=OtherRegion.REFUSE,
+        description="A CT of another part of the body: refused before inference, or contoured and flagged.",
     )
     priority: Annotated[int, Field(ge=0, le=100)] = Field(
         default=50, description="Jobs with the higher number run first; jobs of equal priority by age."

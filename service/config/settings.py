@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from service.config.audit import AuditSettings
+from service.config.checks import ChecksSettings
 from service.config.listeners import Sender, TlsServerSettings
 from service.config.monitor import MonitorSettings
 from service.config.node import DatabaseSettings, NodeSettings
@@ -22,7 +23,9 @@ from service.config.values import (
     Host,
     ListeningPort,
     Name,
+    ObjectFamily,
     Peer,
+    SopClassUid,
 )
 from service.config.web import WebDestination
 
@@ -55,6 +58,13 @@ class ReceiveSettings(SettingsSection):
     max_object_bytes: Annotated[int, Field(ge=1048576, le=17179869184)] = Field(
         default=4294967296, description="Largest object that is kept."
     )
+    beside_ct: tuple[ObjectFamily, ...] = Field(
+        default=tuple(ObjectFamily),
+        description="Families of objects that are kept beside CT and RT objects; [] for none. See docs/conformance.md.",
+    )
+    additional_sop_classes: tuple[SopClassUid, ...] = Field(
+        default=(), description="Further SOP classes that are kept, by UID: private ones, say."
+    )
     network_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60, description="An association with no traffic for this long is aborted."
     )
@@ -79,7 +89,11 @@ class TritonSettings(SettingsSection):
         default=900, description="Longest inference of one case."
     )
     start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=180, description="How long the embedded server may take until its models are ready."
+        default=180, description="How long the embedded server may take to start, and a model to load."
+    )
+    models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=2,
+        description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
     )
 
 
@@ -160,6 +174,9 @@ class Settings(SettingsSection):
     database: DatabaseSettings = Field(default=DatabaseSettings(), description="Where jobs are recorded.")
     triton: TritonSettings = Field(default=TritonSettings(), description="The inference server.")
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
+    checks: ChecksSettings = Field(
+        default=ChecksSettings(), description="What images may say and be contoured all the same."
+    )
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
     send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
     keep: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")

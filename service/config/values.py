@@ -43,6 +43,23 @@ def _regex(value: str) -> str:
     return value
 
 
+class ObjectFamily(StrEnum):
+    """Objects of one kind, as the settings name them."""
+
+    SECONDARY_CAPTURE = "secondary-capture"
+    REPORTS = "reports"
+    KEY_OBJECTS = "key-objects"
+    PRESENTATION_STATES = "presentation-states"
+    REGISTRATIONS = "registrations"
+    SEGMENTATIONS = "segmentations"
+    DOCUMENTS = "documents"
+    RADIOTHERAPY = "radiotherapy"
+    IMAGES = "images"
+    WAVEFORMS = "waveforms"
+    OTHER = "other"
+
+
+SopClassUid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]

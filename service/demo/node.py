@@ -16,6 +16,7 @@ from service.errors import Refused, TryAgain
 from service.store import JobRepository, JobState, JobStatus
 from service.supervise import role_command
 from service.wiring.model_server import triton_client
+from service.wiring.models import model_library
 
 START_TIMEOUT_S = 180.0
 JOB_TIMEOUT_S = 900.0
@@ -115,7 +116,7 @@ def _models_are_ready(settings: Settings) -> bool:
     try:
         with triton_client(settings) as server:
             server.check()
-            server.ready("hn_oar")
+            server.models.make_ready(model_library(settings)["hn_oar"])
     except ModelUnavailable:
         return False
     except ModelFailed as reason:

@@ -18,7 +18,10 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_DATA = 0x7FE00010
 _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
-_MODALITY_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
+_SHORTEST_HEADER = 8
+_LONGEST_UID, _LONGEST_MODALITY = 64, 16
+# What some private elements have instead of a VR; as DCMTK does, a length of two bytes is read behind it.
+_NO_VR = re.compile(rb"  |\0\0|\?\?|[a-z]{2}")
 
 
 class MalformedDataset(Exception):
@@ -40,6 +43,7 @@ class InstanceIdentity:
 class _Level(Enum):
     DATASET = "dataset"  # elements
     SEQUENCE = "sequence of undefined length"  # items with elements inside
+    UNKNOWN = "sequence of undefined length whose VR is UN"  # items with elements inside
     FRAGMENTS = "encapsulated pixel data"  # items with bytes inside
 
 
@@ -67,6 +71,8 @@ class DatasetReader:
         self._carried = b""
         self._to_skip = 0
         self._values: dict[int, str] = {}
+        self._tag_seen: int | None = None
+        self._in_padding = False
 
     def feed(self, fragment: bytes | memoryview) -> None:
         """Takes the next bytes of the dataset.
@@ -95,8 +101,10 @@ class DatasetReader:
         Raises:
             MalformedDataset: the dataset ended too early, or lacks what every instance has.
         """
-        if self._to_skip or self._carried or len(self._levels) > 1:
-            raise MalformedDataset("the dataset is cut short")
+        if any(self._carried) and len(self._carried) < _SHORTEST_HEADER:
+            raise MalformedDataset(f"{len(self._carried)} bytes behind {self._last()} are no element")
+        if self._to_skip or any(self._carried) or len(self._levels) > 1:
+            raise MalformedDataset(f"the dataset is cut short, in {self._last()} or behind it")
         if self._inflate is not None and not self._inflate.eof:
             raise MalformedDataset("the deflated dataset is cut short")
         return InstanceIdentity(
@@ -110,15 +118,20 @@ class DatasetReader:
 
     def _uid(self, tag: int, name: str) -> str:
         value = self._values.get(tag, "")
+        if not value:
+            raise MalformedDataset(f"{name} {elements.text(tag)} is missing")
+        if len(value) > _LONGEST_UID:
+            raise MalformedDataset(
+                f"{name} {elements.text(tag)} has {len(value)} characters, longer than {_LONGEST_UID}"
+            )
         if not _UID.fullmatch(value):
-            raise MalformedDataset(f"{name} {elements.text(tag)} is missing or not a UID")
+            raise MalformedDataset(f"{name} {elements.text(tag)} is not a UID")
         return value
 
     def _modality(self) -> str:
+        """As it is stated; "" where it is missing or no short text: whether an image is a CT is judged later."""
         value = self._values.get(elements.MODALITY, "")
-        if not _MODALITY_CODE.fullmatch(value):
-            raise MalformedDataset("Modality (0008,0060) is missing or not a code string")
-        return value
+        return value if len(value) <= _LONGEST_MODALITY and value.isprintable() else ""
 
     def _walk(self, data: memoryview) -> None:
         if self._to_skip >= len(data):
@@ -128,6 +141,9 @@ class DatasetReader:
         if self._carried:
             data = memoryview(self._carried + data)
         position = 0
+        if self._in_padding:
+            self._pass_padding(data)
+            return
         while position < len(data):
             position = self._skim(data, position)
             if position >= len(data):
@@ -136,8 +152,28 @@ class DatasetReader:
             if following is None:
                 break
             position = following
+        self._end_piece(data, position)
+
+    def _end_piece(self, data: memoryview, position: int) -> None:
+        if self._in_padding:
+            self._pass_padding(data[position:])
+            return
         self._to_skip = max(0, position - len(data))
         self._carried = bytes(data[position:])
+
+    def _pass_padding(self, data: memoryview) -> None:
+        """Zeros behind the last element are the sender's padding; nothing may follow them."""
+        self._carried = b""
+        if any(data):
+            what = (
+                "a file's preamble is no dataset"
+                if self._tag_seen is None
+                else "an element should stand there"
+            )
+            raise MalformedDataset(f"zeros behind {self._last()}: {what}")
+
+    def _last(self) -> str:
+        return "its beginning" if self._tag_seen is None else elements.text(self._tag_seen)
 
     def _skim(self, data: memoryview, at: int) -> int:
         """Returns where the first element is that needs a closer look: nearly all that there are need none."""
@@ -155,6 +191,10 @@ class DatasetReader:
         tag = group << 16 | element
         if self._levels[-1][0] is not _Level.DATASET:
             return self._item(data, at, tag)
+        if not tag and len(self._levels) == 1 and not any(data[at : at + 8]):
+            self._in_padding = True
+            return None
+        self._tag_seen = tag
         if group == 0xFFFE:
             self._close(tag, _ITEM_END)
             return at + 8
@@ -163,15 +203,13 @@ class DatasetReader:
 
     def _header(self, data: memoryview, at: int, tag: int) -> tuple[int, int, bytes] | None:
         """Returns where the value begins, its length and its VR (empty where implicit), or None while incomplete."""
-        if tag < 0x00030000:
-            raise MalformedDataset(f"{elements.text(tag)} has no place in a dataset")
         if self._levels[-1][1]:
             return at + 8, self._u32.unpack_from(data, at + 4)[0], b""
         vr = bytes(data[at + 4 : at + 6])
-        if vr in elements.SHORT_VRS:
+        if vr in elements.SHORT_VRS or _NO_VR.fullmatch(vr):
             return at + 8, self._u16.unpack_from(data, at + 6)[0], vr
         if not _VR.fullmatch(vr):
-            raise MalformedDataset(f"{elements.text(tag)} has no value representation")
+            raise MalformedDataset(f"{elements.text(tag)} has no value representation: is it in Implicit VR?")
         if len(data) - at < 12:
             return None
         return at + 12, self._u32.unpack_from(data, at + 8)[0], vr
@@ -184,9 +222,11 @@ class DatasetReader:
             return self._keep(data, tag, at, length)
         return at + length
 
-    def _item(self, data: memoryview, at: int, tag: int) -> int:
+    def _item(self, data: memoryview, at: int, tag: int) -> int | None:
         level, implicit = self._levels[-1]
         length = self._u32.unpack_from(data, at + 4)[0]
+        if level is _Level.UNKNOWN and tag == _ITEM and length == elements.UNDEFINED:
+            return self._unknown_item(data, at)
         if tag != _ITEM:
             self._close(tag, _SEQUENCE_END)
             return at + 8
@@ -197,6 +237,14 @@ class DatasetReader:
         self._open(_Level.DATASET, implicit)
         return at + 8
 
+    def _unknown_item(self, data: memoryview, at: int) -> int | None:
+        """An item of a sequence that came as UN: implicit (PS3.5 6.2.2), unless its first element shows a VR."""
+        if len(data) - at < 16:
+            return None
+        vr = bytes(data[at + 12 : at + 14])
+        self._open(_Level.DATASET, vr not in elements.SHORT_VRS and vr not in elements.LONG_VRS)
+        return at + 8
+
     def _open_undefined(self, tag: int, vr: bytes) -> None:
         _, implicit = self._levels[-1]
         if tag == _PIXEL_DATA and not implicit:
@@ -204,7 +252,7 @@ class DatasetReader:
         elif implicit or vr == b"SQ":
             self._open(_Level.SEQUENCE, implicit)
         elif vr == b"UN":  # PS3.5 6.2.2: its items are in implicit VR little endian
-            self._open(_Level.SEQUENCE, True)
+            self._open(_Level.UNKNOWN, True)
         else:
             raise MalformedDataset(f"{elements.text(tag)} has no length and is no sequence")
 
@@ -215,9 +263,10 @@ class DatasetReader:
 
     def _close(self, tag: int, expected: int) -> None:
         if tag != expected or len(self._levels) == 1:
-            raise MalformedDataset(
-                f"{elements.text(tag)} where {elements.text(expected)} or an element should stand"
-            )
+            if len(self._levels) == 1:
+                raise MalformedDataset(f"{elements.text(tag)} outside of any sequence")
+            where = f"{elements.text(expected)} or {'an item' if expected == _SEQUENCE_END else 'an element'}"
+            raise MalformedDataset(f"{elements.text(tag)} where {where} should stand")
         self._levels.pop()
 
     def _keep(self, data: memoryview, tag: int, value_at: int, length: int) -> int | None:
@@ -231,7 +280,8 @@ class DatasetReader:
             text = bytes(data[value_at : value_at + length]).decode("ascii").strip("\0 ")
         except UnicodeDecodeError as error:
             raise MalformedDataset(f"{elements.text(tag)} is not ASCII") from error
-        self._values.setdefault(tag, text)
+        if self._values.setdefault(tag, text) != text:
+            raise MalformedDataset(f"{elements.text(tag)} is there twice, with two values")
         return value_at + length
 
     def _keep_patient_id(self, data: memoryview, value_at: int, length: int) -> int | None:

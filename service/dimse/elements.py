@@ -6,6 +6,7 @@ SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY, SERIES = 0x00080016, 0x00080018, 0x000
 WANTED = frozenset({SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY, SERIES})
 PATIENT_ID = 0x00100020
 UNDEFINED = 0xFFFFFFFF
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 
 _NOT_SKIMMED = WANTED | {PATIENT_ID}
@@ -52,8 +53,8 @@ def _is_kept(data: memoryview, at: int, tag: int, length: int, kept: dict[int, s
     value = bytes(data[at + 8 : at + 8 + length])
     if not value.isascii():
         return False
-    kept.setdefault(tag, value.decode("ascii").strip("\0 "))
-    return True
+    text = value.decode("ascii").strip("\0 ")
+    return kept.setdefault(tag, text) == text
 
 
 def text(tag: int) -> str:

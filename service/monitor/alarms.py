@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.config import NotifyEvent, Settings
+from service.monitor.checks import refused_in_words
 from service.monitor.node_status import NodeStatus
 from service.store import Alarm, LateJob
 from service.store.monitoring.queue_statistics import NOT_TAKEN
@@ -15,8 +16,9 @@ _EVENTS = {
     "disk reserve": NotifyEvent.DISK,
     "receiver": NotifyEvent.ROLE,
     "model server": NotifyEvent.MODEL_SERVER,
+    "constancy": NotifyEvent.CONSTANCY,
 }
-_AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED)
+_AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED, NotifyEvent.IMAGES_REFUSED)
 
 
 def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Iterator[Alarm]:
@@ -33,6 +35,10 @@ def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Ite
     for path in () if view.ledger is None else view.ledger.figures.damaged:
         text = f"the stored file {path} is missing or damaged; put it back from a copy and `contour-node verify --all`"
         yield Alarm(subject=f"damaged {path}", event=NotifyEvent.DAMAGED, text=text)
+    for images in () if view.ledger is None else view.ledger.figures.refused:
+        text = refused_in_words(images)
+        subject = f"images of {images.sender} refused: {images.reason}"
+        yield Alarm(subject=subject, event=NotifyEvent.IMAGES_REFUSED, text=text)
     for job in late:
         waited_s = (view.at - job.asked_at).total_seconds()
         text = f"job {job.id} is {job.state}, {waited_s:.0f} s after its last slice"

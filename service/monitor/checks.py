@@ -9,11 +9,21 @@ from pathlib import Path
 from service.config import Peer, Settings
 from service.scu.client import Scu
 from service.scu.outcome import Sent, TransientFailure
-from service.store import DiskGauge, DiskLevel, RoleHeartbeat, StorageUnavailable, check_writable, disk_room
+from service.store import (
+    DiskGauge,
+    DiskLevel,
+    RefusedImages,
+    RoleHeartbeat,
+    StorageUnavailable,
+    check_writable,
+    disk_room,
+    read_constancy,
+)
 
 ROLES = ("receive", "assemble", "work", "send", "keep")
 """The roles without which the node does not do its work."""
 RECEIVER_TIMEOUT_S = 5.0
+_MOST_REASONS_SAID = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +109,29 @@ def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
     live = is_live()
     said = "answers" if live else "does not answer; jobs wait in the queue"
     return HealthCheck(name="model server", ok=live, reason=f"{url} {said}", needed=False)
+
+
+def check_constancy(root: Path) -> Iterator[HealthCheck]:
+    """Whether the frozen cases came out as before when they were contoured last; nothing where none ever were."""
+    last = read_constancy(root)
+    if last is not None:
+        reason = f"{last.at:%Y-%m-%d %H:%M} UTC: {last.reason}"
+        yield HealthCheck(name="constancy", ok=last.ok, reason=reason, needed=False)
+
+
+def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:
+    """Whether images were refused at the door in the last day. Not needed to be ready: others are taken."""
+    said = "; ".join(refused_in_words(one) for one in refused[:_MOST_REASONS_SAID])
+    said += f"; {len(refused) - _MOST_REASONS_SAID} more" if len(refused) > _MOST_REASONS_SAID else ""
+    reason = said or "none in the last 24 hours"
+    return HealthCheck(name="images refused", ok=not refused, reason=reason, needed=False)
+
+
+def refused_in_words(images: RefusedImages) -> str:
+    """What a sender was refused, for people."""
+    number = "1 image" if images.count == 1 else f"{images.count} images"
+    last = f"{images.last_at:%Y-%m-%d %H:%M} UTC"
+    return f"{number} of {images.sender} ({images.address}) refused: {images.reason}; the last at {last}"
 
 
 def _listens(host: str, port: int) -> HealthCheck:

@@ -22,7 +22,7 @@ from service.store.monitoring.queue_statistics import NOT_TAKEN, ON_ITS_WAY, UND
 
 OUTCOMES = ("sent", "failed", "rejected")
 KINDS_OF_IMAGES = ("ct", "other")
-STAGES = ("quiet", "queued", "reading", "contouring", "writing", "sending")
+STAGES = ("quiet", "queued", "read", "predict", "derive", "export", "write", "validate", "sending")
 Samples = Iterable[tuple[Sequence[str], float]]
 
 
@@ -145,6 +145,8 @@ def _counts(settings: Settings, ledger: DatabaseStatus) -> Iterator[Metric]:
     yield _counter("images_received", "Objects received and kept.", images, ("kind",))
     sizes = [((kind,), kept.get(kind, (0.0, 0.0))[1]) for kind in KINDS_OF_IMAGES]
     yield _counter("received_bytes", "Bytes received and kept.", sizes, ("kind",))
+    refused = float(sum(one.count for one in figures.refused))
+    yield _gauge("images_refused", "Objects refused at the door in the last 24 hours.", [((), refused)])
     damaged = float(len(figures.damaged))
     yield _gauge("damaged_files", "Stored files found missing or damaged.", [((), damaged)])
     unsent = {(one.name,): float(ledger.unsent.get(one.name, 0)) for one in settings.watch.notify}

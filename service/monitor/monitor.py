@@ -12,8 +12,10 @@ from service.monitor.alarms import AlarmDelay, alarms
 from service.monitor.checks import (
     ROLES,
     HealthCheck,
+    check_constancy,
     check_model_server,
     check_receiver,
+    check_refused_images,
     check_roles,
     check_storage,
 )
@@ -160,7 +162,9 @@ def _checks(
     yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
     yield check_model_server(parts.is_model_server_live, settings.triton.url)
+    yield from check_constancy(settings.node.storage_dir)
     if ledger is not None:
+        yield check_refused_images(ledger.figures.refused)
         yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
 
 

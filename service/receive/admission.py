@@ -3,35 +3,13 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from service.config import Sender
+from service.dimse.association_request import APPLICATION_CONTEXT, AssociationRequest
+from service.dimse.negotiation import Rejection
 from service.tls import Certificate
 
-APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class Rejection(Enum):
-    """Why an association is rejected: result, source and reason of PS3.8 Table 9-21."""
-
-    APPLICATION_CONTEXT_NOT_SUPPORTED = (1, 1, 2)
-    CALLING_AE_TITLE_NOT_RECOGNIZED = (1, 1, 3)
-    CALLED_AE_TITLE_NOT_RECOGNIZED = (1, 1, 7)
-    PROTOCOL_VERSION_NOT_SUPPORTED = (1, 2, 2)
-    TEMPORARY_CONGESTION = (2, 3, 1)
-    LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AssociationRequest:
-    """What an A-ASSOCIATE-RQ says about who is asking for whom."""
-
-    calling_aet: str
-    called_aet: str
-    application_context: str
-    protocol_version: int
 
 
 @dataclass(frozen=True, kw_only=True)

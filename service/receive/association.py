@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from service.dimse import commands
+from service.dimse import commands, negotiation
+from service.dimse.association_request import AssociationRequest, MalformedRequest, read_association_request
 from service.dimse.commands import CommandField, DimseRequest
 from service.dimse.file_meta import TransferRoute
 from service.dimse.messages import (
@@ -20,15 +21,13 @@ from service.dimse.messages import (
     ReleaseRequested,
     encode_abort,
 )
+from service.dimse.negotiation import AcceptedContext, NegotiationResult, Rejection
 from service.dimse.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from service.dimse.statuses import Status
 from service.dimse.wire import ConnectionLost, SocketReader
-from service.receive import negotiation
-from service.receive.admission import AssociationRequest, PeerIdentity, Rejection
-from service.receive.association_request import MalformedRequest, applicant_of
+from service.receive.admission import PeerIdentity
 from service.receive.association_summary import AssociationSummary
 from service.receive.context import Connection, ReceiverContext
-from service.receive.negotiation import AcceptedContext, NegotiationResult
 from service.receive.store_handler import Response, StoreHandler, StoreRequest
 from service.tls import certificate_of
 
@@ -139,7 +138,7 @@ class Association:
     def _serve(self, caller: PeerIdentity) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
-        applicant = applicant_of(request)
+        applicant = read_association_request(request)
         rejection = self._rejection(applicant, caller)
         if rejection is not None:
             self._terms.refusals.tell(

@@ -1,5 +1,6 @@
 """What one association brought: an audit event for each study, not for each slice."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -8,6 +9,9 @@ from service.dimse.statuses import Status
 from service.receive.store_handler import Response
 from service.store import AuditEvent, AuditKind, AuditOutcome
 
+_MOST_REASONS = 5
+_NUMBER = re.compile(r"(?<![0-9A-Fa-f,(])\d+(?![0-9A-Fa-f,)])")
+
 
 class AssociationSummary:
     """Counts the instances of one association by study; used by one thread."""
@@ -15,12 +19,12 @@ class AssociationSummary:
     def __init__(self) -> None:
         self._kept: dict[str, Counter[str]] = defaultdict(Counter)
         self._patients: dict[str, str] = {}
-        self._not_kept: Counter[Status] = Counter()
+        self._not_kept: Counter[tuple[Status, str]] = Counter()
 
     def count(self, answer: Response) -> None:
         """Counts one C-STORE by its answer."""
         if answer.kept is None:
-            self._not_kept[answer.status] += 1
+            self._not_kept[answer.status, _kind_of(answer.comment)] += 1
             return
         self._kept[answer.kept.study_uid][answer.kept.sop_class_uid] += 1
         self._patients[answer.kept.study_uid] = answer.kept.patient_id
@@ -38,14 +42,33 @@ class AssociationSummary:
                 instance_count=classes.total(),
                 patient_id=self._patients[study_uid],
             )
-        if self._not_kept:
-            answers = (f"{count} answered 0x{status:04X}" for status, count in sorted(self._not_kept.items()))
+        yield from self._refused(origin)
+
+    def _refused(self, origin: TransferRoute) -> Iterator[AuditEvent]:
+        """An event for each reason, up to some: a sender that makes them up fills no trail."""
+        for (status, reason), count in self._not_kept.most_common(_MOST_REASONS):
             yield AuditEvent(
                 kind=AuditKind.RECEIVED,
                 outcome=AuditOutcome.MINOR_FAILURE,
                 actor=origin.calling_aet,
                 address=origin.peer_host,
                 target=origin.called_aet,
-                instance_count=self._not_kept.total(),
-                detail=", ".join(answers),
+                instance_count=count,
+                detail=f"answered 0x{status:04X}: {reason}",
             )
+        others = self._not_kept.total() - sum(n for _, n in self._not_kept.most_common(_MOST_REASONS))
+        if others:
+            yield AuditEvent(
+                kind=AuditKind.RECEIVED,
+                outcome=AuditOutcome.MINOR_FAILURE,
+                actor=origin.calling_aet,
+                address=origin.peer_host,
+                target=origin.called_aet,
+                instance_count=others,
+                detail="for other reasons",
+            )
+
+
+def _kind_of(comment: str) -> str:
+    """The comment with its plain numbers left out, so that a length that differs each time is one reason; tags stay."""
+    return _NUMBER.sub("N", comment)

@@ -7,9 +7,9 @@ from typing import Self
 from service.audit import AuditWriter
 from service.dimse.commands import CommandField, DimseRequest
 from service.dimse.file_meta import TransferRoute
+from service.dimse.negotiation import AcceptedContext
 from service.dimse.statuses import Status
 from service.receive.association_summary import AssociationSummary
-from service.receive.negotiation import AcceptedContext
 from service.receive.store_handler import StoreHandler, StoreRequest
 from service.scu.retrieve import RetrievedObject, StoreResponse
 

@@ -10,8 +10,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from pynetdicom.dsutils import decode
 
 from service.dimse.commands import DimseRequest
+from service.dimse.negotiation import AcceptedContext
 from service.dimse.statuses import Status
-from service.receive.negotiation import AcceptedContext
 from service.receive.store_handler import Response
 from service.scu.commitment import read_report
 from service.store import Commitments, DatabaseUnavailable

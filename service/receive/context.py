@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from service.audit import AuditWriter
 from service.dimse.messages import Timeouts
+from service.dimse.negotiation_cache import NegotiationCache
 from service.receive.admission import Admission
 from service.receive.commitment import CommitmentReports
 from service.receive.limits import AssociationLimit
-from service.receive.negotiation_cache import NegotiationCache
 from service.receive.rejection_log import RejectionLog
 
 

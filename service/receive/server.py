@@ -15,12 +15,13 @@ from service.audit import AuditWriter
 from service.config import ReceiveSettings, Settings
 from service.dimse import sop_classes
 from service.dimse.messages import Timeouts
+from service.dimse.negotiation_cache import NegotiationCache
+from service.receive import object_families
 from service.receive.admission import Admission
 from service.receive.association import Association
 from service.receive.commitment import CommitmentReports
 from service.receive.context import Connection, ReceiverContext
 from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
-from service.receive.negotiation_cache import NegotiationCache
 from service.receive.rejection_log import RejectionLog
 from service.receive.store_handler import storage_of
 from service.store import Commitments, FileStore, InstanceRecorder
@@ -68,7 +69,9 @@ class Receiver:
         self._refusals = refusals
         self._terms = ReceiverContext(
             admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
-            handshakes=NegotiationCache(sop_classes.supported(), maximum_pdu_bytes=receive.max_pdu_bytes),
+            handshakes=NegotiationCache(
+                sop_classes.supported(_beside_ct(receive)), maximum_pdu_bytes=receive.max_pdu_bytes
+            ),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
             ),
@@ -195,6 +198,11 @@ class Receiver:
     def _threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._open.values())
+
+
+def _beside_ct(receive: ReceiveSettings) -> list[str]:
+    """The SOP classes that are kept beside CT and RT objects."""
+    return [uid for _, uid in object_families.named(receive.beside_ct)] + list(receive.additional_sop_classes)
 
 
 def _doors(receive: ReceiveSettings) -> list[_Listener]:

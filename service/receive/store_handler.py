@@ -10,9 +10,9 @@ from service.dimse import file_meta
 from service.dimse.commands import DimseRequest
 from service.dimse.dataset import DatasetReader, InstanceIdentity, MalformedDataset
 from service.dimse.file_meta import FileMeta, TransferRoute
+from service.dimse.negotiation import AcceptedContext
 from service.dimse.statuses import Status
 from service.errors import Refused
-from service.receive.negotiation import AcceptedContext
 from service.store import (
     DatabaseUnavailable,
     FileStore,

@@ -23,6 +23,7 @@ from service.store.jobs.job_repository import JobRepository, ReceivedFile
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import upgrade
+from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
 from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
@@ -33,6 +34,7 @@ from service.store.monitoring.queue_statistics import (
     late_jobs,
     read_queue_statistics,
 )
+from service.store.monitoring.refused_images import RefusedImages
 from service.store.records import (
     ClaimedDelivery,
     ClaimedJob,
@@ -74,6 +76,7 @@ __all__ = [
     "CloseOutcome",
     "CommitmentReport",
     "Commitments",
+    "ConstancyRecord",
     "ContouringOrder",
     "Database",
     "DatabaseUnavailable",
@@ -114,6 +117,7 @@ __all__ = [
     "ReceivedInstance",
     "RecordOutcome",
     "Recovery",
+    "RefusedImages",
     "Replaced",
     "RetainedKind",
     "RetentionPolicy",
@@ -131,7 +135,9 @@ __all__ = [
     "disk_room",
     "late_jobs",
     "path_of",
+    "read_constancy",
     "read_queue_statistics",
     "upgrade",
     "utc_now",
+    "write_constancy",
 ]

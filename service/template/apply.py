@@ -11,7 +11,7 @@ from imaging.volumes.volume import Mask, Masks, Volume
 from service.errors import Refused
 from service.template.derive import SourceEmpty, derive
 from service.template.model import Entry, Template
-from service.template.references import colour_of, in_order, made_from, type_of
+from service.template.references import colour_of, in_order, made_from, sources_of, type_of
 
 EXTERNAL_COLOUR = (0, 200, 0)
 
@@ -22,7 +22,7 @@ class OutputStructure:
 
     `structure` has its type, colour and code, and the TG-263 name where it is one of the model's and no other structure
     goes out under it; `name` is what it is called in the file, `model_code` what the model calls it ("" where it is
-    derived). `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
+    derived); `remark` is what makes it doubtful. `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
     `name` is another, and `provenance`, the derivation in words.
     """
 
@@ -33,6 +33,7 @@ class OutputStructure:
     description: str
     provenance: str
     model_code: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +62,21 @@ def apply(
     for entry in in_order(whole):
         case.make(entry)
     return AppliedTemplate(structures=tuple(case.outputs()), notes=case.notes())
+
+
+def with_remarks(applied: AppliedTemplate, template: Template, remarks: Mapping[str, str]) -> AppliedTemplate:
+    """The structures with what is remarked on them by the model's code, and on those that they are made from."""
+    sources = sources_of(template)
+
+    def remark(item: OutputStructure) -> str:
+        if item.model_code:
+            return remarks.get(item.model_code, "")
+        doubtful = sorted(sources.get(item.name, set()) & set(remarks))
+        return "; ".join(f"made from {code}, {remarks[code]}" for code in doubtful)
+
+    return replace(
+        applied, structures=tuple(replace(item, remark=remark(item)) for item in applied.structures)
+    )
 
 
 def _unlisted(template: Template, masks: Masks, known: Mapping[str, Structure]) -> list[Entry]:

@@ -23,6 +23,17 @@ def in_order(template: Template) -> tuple[Entry, ...]:
     return tuple(entries[name] for name in sorter.static_order())
 
 
+def sources_of(template: Template) -> dict[str, set[str]]:
+    """The model's codes that each structure is made from, in the end."""
+    names = {entry.name for entry in template.structure}
+    found: dict[str, set[str]] = {}
+    for entry in in_order(template):
+        others = {word: made_from(entry, word, names) for word in entry.references()}
+        own = {word for word, other in others.items() if other is None}
+        found[entry.name] = own.union(*(found[other] for other in others.values() if other is not None))
+    return found
+
+
 def made_from(entry: Entry, word: str, names: Collection[str]) -> str | None:
     """The structure of the template that a word means; None where it means the model's code.
 

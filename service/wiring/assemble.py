@@ -7,13 +7,13 @@ from service.config import Settings
 from service.scu.client import Scu
 from service.scu.find import count_images
 from service.store import SeriesRepository, utc_now
-from service.wiring.models import model_contracts
+from service.wiring.models import model_library
 from service.wiring.store import opened_store, pulse
 
 
 def assemble(settings: Settings, stop: threading.Event) -> None:
     """The role assemble, until ``stop`` is set."""
-    models = model_contracts(settings)
+    models = model_library(settings)
     with (
         opened_store(settings) as store,
         sender_counts(settings) as counts,

@@ -10,4 +10,6 @@ def triton_client(settings: Settings) -> TritonClient:
         settings.triton.url,
         shared_memory=settings.triton.shared_memory,
         timeout_s=settings.triton.timeout_s,
+        models_at_once=settings.triton.models_at_once,
+        load_timeout_s=settings.triton.start_timeout_s,
     )

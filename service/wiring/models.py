@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from inference.contract import ModelContract, load_contracts
+from inference.contract import ModelContract, ModelLibrary
 from inference.errors import ContractRefused
 from inference.structures import own_structures
 from service.config import Settings, SettingsRefused
 from service.template import Template, TemplateRefused, default_template, load_template
 
 
-def model_contracts(settings: Settings) -> Mapping[str, ModelContract]:
+def model_library(settings: Settings) -> ModelLibrary:
     """The models of the repository; SettingsRefused where it is unreadable or a rule names a model it lacks."""
     try:
-        contracts = load_contracts(settings.triton.model_repository)
+        contracts = ModelLibrary(settings.triton.model_repository)
         for contract in contracts.values():
             own_structures(contract)
     except ContractRefused as reason:

@@ -5,14 +5,14 @@ import threading
 from service.config import Settings
 from service.store import FailureReportQueue, WorkQueue
 from service.wiring.model_server import triton_client
-from service.wiring.models import model_contracts, templates
+from service.wiring.models import model_library, templates
 from service.wiring.store import disk_gauge, opened_store, process_name, pulse
 from service.work import FailureReports, Worker
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
     """The role work, until ``stop`` is set and the job in hand is ended."""
-    models = model_contracts(settings)
+    models = model_library(settings)
     with (
         opened_store(settings) as store,
         triton_client(settings) as server,
@@ -27,7 +27,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             templates=templates(settings, models),
             settings=settings,
             failure_reports=FailureReports(
-                desk=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
+                queue=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
             ),
             has_room=disk_gauge(settings),
         ).run(stop)

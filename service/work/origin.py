@@ -1,21 +1,35 @@
-"""What a result says of the series it was made from: how many images, whether they are all, and what it replaces."""
+"""The origin of a result: the producer, the number of images and whether they are all, the set that it replaces."""
+
+from importlib.metadata import version
 
 from imaging.dicom.uids import derived_uid
+from imaging.rtstruct.writing import Producer
 from service.store import ClaimedJob, path_of
 
 LABEL_LIMIT = 16  # Structure Set Label (3006,0002), SH
 IN_DOUBT = "PART?"
 
 
+def producer(algorithm_name: str, algorithm_version: str) -> Producer:
+    """Return the equipment and algorithm that the node's objects name."""
+    return Producer(
+        manufacturer="Contour Node",
+        model_name="Contour Node",
+        software_version=version("contour-node"),
+        algorithm_name=algorithm_name,
+        algorithm_version=algorithm_version,
+    )
+
+
 def label(job: ClaimedJob, model: str) -> str:
-    """The Structure Set Label: "CN hn_oar", of a later set "CN hn_oar v2", of one in doubt "CN hn_oar PART?"."""
-    version = f" v{job.set_version}" if job.set_version > 1 else ""
-    ending = version + (f" {IN_DOUBT}" if job.doubt else "")
+    """Return the Structure Set Label: "CN hn_oar", of a later set "CN hn_oar v2", of a doubtful one "CN hn_oar PART?"."""
+    suffix = f" v{job.set_version}" if job.set_version > 1 else ""
+    ending = suffix + (f" {IN_DOUBT}" if job.doubt else "")
     return f"CN {model}"[: LABEL_LIMIT - len(ending)].rstrip() + ending
 
 
 def origin_notes(job: ClaimedJob) -> list[str]:
-    """Sentences for people who see the result alone; no patient data."""
+    """Return sentences on the origin for readers of the result alone; no patient data."""
     if job.expected_images is None:
         whole = "; whether the series has more is not known"
     else:
@@ -32,7 +46,7 @@ def origin_notes(job: ClaimedJob) -> list[str]:
 
 
 def predecessor_uid(job: ClaimedJob, profile: str) -> str:
-    """SOP Instance UID of the set in this profile that the job's replaces; empty where there was none."""
+    """Return the SOP Instance UID of the set in this profile that this job's set replaces; empty where there was none."""
     replaced = job.replaces
     if replaced is None:
         return ""

@@ -1,66 +1,140 @@
-"""One job, from its stored slices to masks: the steps in order."""
+"""The pipeline of one job: read -> predict -> derive -> export -> write -> validate.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+This page shows the whole chain, a line a step; the job's history shows the same names as stages.
+"""
 
-from imaging.ct.series import CtSeries, SourceFile, read_ct
-from imaging.errors import ImageRefused
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from imaging.ct.series import SourceFile
+from imaging.errors import StructureSetNotWritable
+from imaging.export.masks import export
+from imaging.outputs import OutputsNotWritable
+from imaging.rtstruct.writing import write_structure_set
 from inference.contract import ModelContract
-from inference.segment import Segmentation, segment
+from inference.segment import Predictor, segment
 from service.errors import Refused
-from service.store import FileDamaged, FileStore, StoredInstance
-from service.work.model_server import ModelServer
+from service.store import ClaimedJob
+from service.work.case import (
+    CaseChecks,
+    ContouringResult,
+    DerivedCase,
+    OutputObject,
+    PipelineRequest,
+)
+from service.work.companions import companion_objects
+from service.work.derivation import derive_structures, history_notes
+from service.work.export_targets import ExportTarget, export_targets, fallback_targets
+from service.work.plausibility import body_of_case, judged
+from service.work.series_reading import read_series
+from service.work.structure_set import change_notes, roi_masks, structure_set_request, validate_structure_set
 
-SetStage = Callable[[str], None]
+
+class Stage(StrEnum):
+    """The stages of a running job, as its history and the metrics name them."""
+
+    SELF_TEST = "self-test"
+    READ = "read"
+    PREDICT = "predict"
+    DERIVE = "derive"
+    EXPORT = "export"
+    WRITE = "write"
+    VALIDATE = "validate"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ContouringResult:
-    """A CT series and what a model found in it."""
+SetStage = Callable[[Stage], None]
 
-    series: CtSeries
-    segmentation: Segmentation
-    contract: ModelContract
+DEFAULT_CHECKS = CaseChecks()
+
+
+def run_pipeline(
+    job: ClaimedJob,
+    sources: Sequence[SourceFile],
+    request: PipelineRequest,
+    server: Predictor,
+    set_stage: SetStage,
+) -> Iterator[OutputObject]:
+    """Yield the job's output objects, structure sets first; every attempt at the job yields the same bytes.
+
+    A fallback destination whose profile cannot hold the structures is left out, with a note.
+
+    Raises:
+        Refused: the series cannot be contoured, nothing (plausible) was found in it, no valid object can hold what
+            was found, or a structure set is invalid; the message names the object and the remedy.
+        ModelUnavailable, ModelFailed: from the model server.
+    """
+    contoured = contour(sources, request.contract, server, set_stage, request.checks)
+    del sources  # the images' bytes, beside their volume
+    set_stage(Stage.DERIVE)
+    case = derive_structures(job, contoured, request.template)
+    try:
+        fallbacks, skipped = _fallback_sets(case, request, set_stage)
+        for target in export_targets(job, request):
+            structure_set = _structure_set(case, target, set_stage)
+            notes = history_notes(case, request.template, (*structure_set.notes, *skipped))
+            yield replace(structure_set, notes=notes)
+        yield from fallbacks
+        if request.rule.beside:
+            set_stage(Stage.WRITE)
+            yield from companion_objects(case, request, fallbacks)
+    except (StructureSetNotWritable, OutputsNotWritable) as reason:
+        raise Refused(str(reason)) from reason
 
 
 def contour(
-    sources: Sequence[SourceFile], contract: ModelContract, server: ModelServer, stage: SetStage
+    sources: Sequence[SourceFile],
+    contract: ModelContract,
+    server: Predictor,
+    set_stage: SetStage,
+    checks: CaseChecks = DEFAULT_CHECKS,
 ) -> ContouringResult:
-    """Read the series and contour it with one model.
+    """Read a series, check that it shows the model's region, contour it, and judge the structures found.
+
+    Notes on implausible structures come first, then those of the reading.
 
     Raises:
-        Refused: the images cannot be contoured; the message names tag, object and what to do.
-        ModelUnavailable, ModelFailed: as the server has it.
+        Refused, ModelUnavailable, ModelFailed: as in `run_pipeline`.
     """
-    stage("reading")
-    try:
-        series = read_ct(sources)
-    except ImageRefused as reason:
-        raise Refused(reason.message) from reason
-    stage("contouring")
+    set_stage(Stage.READ)
+    series, notes = read_series(sources, checks)
+    body = body_of_case(series.volume, contract, checks.plausibility)
+    set_stage(Stage.PREDICT)
+    found = segment(series.volume, contract, server)
+    answer = judged(replace(found, notes=(*notes, *found.notes)), body, checks.plausibility)
     return ContouringResult(
-        series=series, segmentation=segment(series.volume, contract, server), contract=contract
+        series=series,
+        segmentation=answer.segmentation,
+        contract=contract,
+        findings=answer.findings,
+        remarks=answer.remarks,
     )
 
 
-def load_sources(files: FileStore, instances: Sequence[StoredInstance]) -> list[SourceFile]:
-    """The stored objects of a job, named by SOP Instance UID; DamagedImage where one is not what was received."""
-    return [
-        SourceFile(name=instance.sop_instance_uid, data=_whole(files, instance)) for instance in instances
-    ]
+def _structure_set(case: DerivedCase, target: ExportTarget, set_stage: SetStage) -> OutputObject:
+    set_stage(Stage.EXPORT)
+    exported = export(structure_set_request(case, target), roi_masks(case), target.profile)
+    set_stage(Stage.WRITE)
+    data = write_structure_set(exported.request)
+    set_stage(Stage.VALIDATE)
+    warnings = validate_structure_set(data, exported, case, target)
+    return OutputObject(
+        key=f"structure set {target.profile_name}",
+        data=data,
+        destinations=target.destinations,
+        notes=(*case.applied.notes, *change_notes(exported, target), *warnings),
+        standby=target.standby,
+    )
 
 
-class DamagedImage(Refused):
-    """An image's stored file cannot be used; `path` is its file."""
-
-    def __init__(self, message: str, path: str) -> None:
-        super().__init__(message)
-        self.path = path
-
-
-def _whole(files: FileStore, instance: StoredInstance) -> bytes:
-    try:
-        return files.read_whole(instance.file)
-    except FileDamaged as reason:
-        message = f"the stored image {instance.sop_instance_uid} is missing or damaged; send the series again"
-        raise DamagedImage(message, reason.path) from reason
+def _fallback_sets(
+    case: DerivedCase, request: PipelineRequest, set_stage: SetStage
+) -> tuple[list[OutputObject], list[str]]:
+    """The structure sets for fallback destinations, and a note for each that cannot have one."""
+    fallbacks, skipped = [], []
+    for target in fallback_targets(case.job, request):
+        try:
+            fallbacks.append(replace(_structure_set(case, target, set_stage), notes=()))
+        except (Refused, StructureSetNotWritable) as reason:
+            skipped.append(f"no fallback to {', '.join(target.destinations)}: {reason}")
+    return fallbacks, skipped

@@ -1,108 +1,141 @@
-"""Takes queued jobs one after another and decides what a failure means for each."""
+"""The worker: takes queued jobs one after another, and sorts failures into refused, postponed and failed."""
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
-from service.config import Settings
+from inference.segment import Predictor
+from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
 from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
 from service.template import Template
+from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
-from service.work.model_server import ModelServer
-from service.work.outputs import OutputRequest, build_outputs
-from service.work.pipeline import ContouringResult, DamagedImage, contour, load_sources
+from service.work.pipeline import Stage, run_pipeline
+from service.work.series_reading import DamagedImage, load_sources
 
 log = logging.getLogger(__name__)
 
 
+class Contracts(Protocol):
+    """The contracts that a job may name, every version of every model; a ModelLibrary is one."""
+
+    def version(self, name: str, version: int) -> ModelContract | None:
+        """Return the contract of one version; None where there is none."""
+        ...
+
+
+class ModelServer(Predictor, Protocol):
+    """A predictor that can prove that tensors reach it unchanged; a TritonClient is one."""
+
+    def check(self) -> None:
+        """Send a known tensor and compare it with what comes back; raises ModelFailed or ModelUnavailable."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Worker:
-    """One worker: claims, contours, stores, and hands over to the outbox."""
+    """Claims jobs, runs the pipeline on each, stores its objects and queues their deliveries.
+
+    `has_room` returns why nothing may be written now, or None; it logs the reason.
+    """
 
     name: str
     queue: WorkQueue
     files: FileStore
     server: ModelServer
-    models: Mapping[str, ModelContract]
+    models: Contracts
     templates: Mapping[str, Template]
     settings: Settings
     failure_reports: FailureReports | None = None
-    has_room: Callable[[], str | None] = lambda: (
-        None
-    )  # why nothing may be written now; said in the log by itself
+    has_room: Callable[[], str | None] = lambda: None
     _server_checked: bool = False
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop; the job in hand is finished first."""
+        """Work until `stop` is set; the running job is finished first."""
         while not stop.is_set():
             try:
-                busy = self.has_room() is None and (self._tell_one() or self.work_one())
+                busy = self.has_room() is None and (self._report_one_failure() or self.work_one())
             except TryAgain as reason:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
                 stop.wait(self.settings.work.poll_s)
 
-    def _tell_one(self) -> bool:
+    def _report_one_failure(self) -> bool:
         return self.failure_reports is not None and self.failure_reports.report_one()
 
     def work_one(self) -> bool:
-        """Claim and end one job, well or not; False when none was due."""
+        """Claim one job and finish it, or record its failure; False when none was due."""
         work = self.settings.work
         claim = self.queue.claim(self.name, lease_s=work.lease_s, max_attempts=work.max_attempts)
         if claim is None:
             return False
         with log_context(job_id=claim.id):
-            self._end(claim)
+            self._process(claim)
         return True
 
-    def _end(self, claim: ClaimedJob) -> None:
-        """Contour a claimed job, or record what a failure means for it."""
+    def _process(self, claim: ClaimedJob) -> None:
         work = self.settings.work
         log.info("job %d: attempt %d", claim.id, claim.attempt)
         try:
             with Heartbeat(self.queue, claim, lease_s=work.lease_s, every_s=work.heartbeat_s) as heartbeat:
                 self._contour(claim, heartbeat)
         except LeaseLost:
-            log.warning("job %d was taken away from this worker; its result is dropped", claim.id)
+            log.warning("job %d: the lease was lost; its result is discarded", claim.id)
         except Refused as reason:
             log.warning("job %d refused: %s", claim.id, reason)
             self.queue.refuse(claim, reason=str(reason))
         except (TryAgain, ModelUnavailable) as reason:
             self._server_checked = False
-            log.warning("job %d waits: %s", claim.id, reason)
+            log.warning("job %d postponed: %s", claim.id, reason)
             self.queue.postpone(claim, reason=str(reason), delay_s=work.unavailable_delay_s)
         except ModelFailed as reason:
             self._server_checked = False
             log.exception("job %d failed", claim.id)
             self._fail(claim, str(reason))
         except Exception as error:
-            log.exception("job %d failed by a fault of this program", claim.id)
+            log.exception("job %d failed through a bug in this program", claim.id)
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
-        contract = self.models.get(claim.model)
-        if contract is None or contract.version != claim.model_version:
+        contract = self.models.version(claim.model, claim.model_version)
+        if contract is None:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
-        self._check_server(heartbeat)
-        sources = self._sources(claim)
-        contoured = contour(sources, contract, self.server, heartbeat.stage)
-        del sources
-        heartbeat.stage("writing")
-        parcels, notes = self._written(claim, contoured)
-        if not self.queue.finish(claim, parcels=parcels, notes=notes):
+        rule = self._rule(claim)
+        request = PipelineRequest(
+            rule=rule, contract=contract, template=self.templates[rule.name], settings=self.settings
+        )
+        self._self_test(heartbeat)
+        outputs, notes = self._outputs(claim, request, heartbeat)
+        if not self.queue.finish(claim, parcels=outputs, notes=notes):
             raise LeaseLost
-        log.info("job %d contoured; %d objects to be sent", claim.id, len(parcels))
+        log.info("job %d contoured; %d deliveries queued", claim.id, len(outputs))
+
+    def _outputs(
+        self, claim: ClaimedJob, request: PipelineRequest, heartbeat: Heartbeat
+    ) -> tuple[list[OutputFile], list[str]]:
+        """Run the pipeline and store its objects durably; one output file for each destination, and the notes."""
+        outputs: list[OutputFile] = []
+        notes: list[str] = []
+        for made in run_pipeline(claim, self._sources(claim), request, self.server, heartbeat.stage):
+            stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
+            outputs += [
+                OutputFile(destination=name, file=stored, fallback_for=made.standby.get(name, ()))
+                for name in made.destinations
+            ]
+            notes += made.notes
+        return outputs, [*dict.fromkeys(notes), _model_note(request.contract)]
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
         try:
@@ -112,29 +145,16 @@ class Worker:
             self.files.take_out(reason.path)
             raise
 
-    def _written(self, claim: ClaimedJob, contoured: ContouringResult) -> tuple[list[OutputFile], list[str]]:
-        """Every object that goes out as a durable file with its destinations, and what to know of them."""
-        rule = next((r for r in self.settings.rules if r.name == claim.rule), None)
-        if rule is None:
-            raise Refused(
-                f"the rule {claim.rule} is not in the settings any more; restore it and retry the job"
-            )
-        parcels: list[OutputFile] = []
-        notes = list(contoured.segmentation.notes)
-        order = OutputRequest(rule=rule, template=self.templates[rule.name], settings=self.settings)
-        for made in build_outputs(claim, contoured, order):
-            stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
-            parcels += [
-                OutputFile(destination=name, file=stored, fallback_for=made.standby.get(name, ()))
-                for name in made.destinations
-            ]
-            notes += made.notes
-        return parcels, _once(notes, order.template)
+    def _rule(self, claim: ClaimedJob) -> Rule:
+        for rule in self.settings.rules:
+            if rule.name == claim.rule:
+                return rule
+        raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
 
-    def _check_server(self, heartbeat: Heartbeat) -> None:
-        """Send a known tensor before the first job, and again after any trouble with the server."""
+    def _self_test(self, heartbeat: Heartbeat) -> None:
+        """Test the model server before the first job, and again after any failure of it."""
         if not self._server_checked:
-            heartbeat.stage("checking the model server")
+            heartbeat.stage(Stage.SELF_TEST)
             self.server.check()
             self._server_checked = True
 
@@ -144,9 +164,6 @@ class Worker:
         self.queue.fail(claim, reason=reason, max_attempts=work.max_attempts, delay_s=delay_s)
 
 
-def _once(notes: Sequence[str], template: Template) -> list[str]:
-    """The notes without repeats; a structure that the model did not find is not told as empty too."""
-    repeated = {
-        f"{entry.name}: empty" for entry in template.structure if f"{entry.source}: not found" in notes
-    }
-    return [note for note in dict.fromkeys(notes) if note not in repeated]
+def _model_note(contract: ModelContract) -> str:
+    """The model as the job's history names it; the server was compared with this checksum."""
+    return f"model {contract.name} version {contract.version}, package sha256 {contract.package_sha256}"

@@ -70,3 +70,11 @@ def test_a_tilt_is_read_where_it_is_stated() -> None:
     dataset = slice_dataset(STORED)
     dataset.GantryDetectorTilt = "-12.5"
     assert parse_header(part10(dataset)).gantry_tilt_deg == -12.5
+
+
+@pytest.mark.parametrize("text", [b"N/A ", b"", b"nan ", b"0\\0 "])
+def test_a_tilt_that_is_no_number_says_nothing(text: bytes) -> None:
+    dataset = slice_dataset(STORED)
+    dataset.GantryDetectorTilt = "0"
+    data = with_text(part10(dataset), "GantryDetectorTilt", text)
+    assert parse_header(data).gantry_tilt_deg is None

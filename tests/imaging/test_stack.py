@@ -230,3 +230,78 @@ def test_directions_that_are_no_unit_vectors_at_right_angles_are_refused() -> No
     for bad in ((1, 0, 0, 1, 0, 0), (2, 0, 0, 0, 1, 0), (0, 0, 0, 0, 0, 0)):
         found = refusal([replace(h, orientation=bad) for h in stack(0, 3)])
         assert found.code is RefusalCode.BAD_ATTRIBUTE
+
+
+def test_one_slice_aside_is_named_with_its_distance() -> None:
+    headers = stack(*(2.0 * k for k in range(20)))
+    headers[10] = at(-9.5, 20, 20, 10)
+    found = refusal(headers)
+    assert found.code is RefusalCode.MIXED_GEOMETRY
+    assert "image 1.2.10 at z=20 mm lies 0.50 mm beside the line of the other 19 slices" in found.message
+    assert "tilt" not in found.message
+
+
+@pytest.mark.parametrize("where", [0, 19])
+def test_a_slice_aside_at_an_end_is_the_one_that_is_named(where: int) -> None:
+    headers = stack(*(2.0 * k for k in range(20)))
+    headers[where] = at(-10, 20.4, 2.0 * where, where)
+    assert f"image 1.2.{where} at z={2 * where} mm lies 0.40 mm beside" in refusal(headers).message
+
+
+def noisy(amplitude_mm: float, count: int = 40) -> list[SliceHeader]:
+    shifts = np.random.default_rng(7).uniform(-amplitude_mm, amplitude_mm, (count, 2))
+    return [at(-10 + x, 20 + y, 2.0 * k, k) for k, (x, y) in enumerate(shifts.tolist())]
+
+
+def test_noise_of_a_fraction_of_a_pixel_is_one_stack_and_more_is_told_as_what_it_is() -> None:
+    assert check_stack(noisy(0.15)).grid.spacing_zyx_mm[0] == 2.0
+    found = refusal(noisy(0.6))
+    assert found.code is RefusalCode.MIXED_GEOMETRY
+    assert "more by more than 0.25 mm" in found.message
+    assert "tilt" not in found.message
+
+
+def test_a_sheared_stack_with_a_slice_aside_is_sheared_and_a_slow_drift_no_tilt() -> None:
+    c, s = math.cos(math.radians(10)), math.sin(math.radians(10))
+    tilted_ones = [replace(h, orientation=(1, 0, 0, 0, c, -s)) for h in stack(*(3.0 * k for k in range(20)))]
+    tilted_ones[7] = replace(tilted_ones[7], position_lps=(-9.0, 20.0, 21.0))
+    assert "sheared by 10.0 degrees" in refusal(tilted_ones).message
+    drift = refusal([at(-10 + 0.01 * k, 20, 2.0 * k, k) for k in range(60)])
+    assert "drift 0.59 mm aside over 118 mm" in drift.message
+    assert "the gantry was tilted" not in drift.message
+
+
+def blocks(*runs: tuple[int, float], numbers: bool) -> list[SliceHeader]:
+    zs = [0.0]
+    for count, step in runs:
+        zs += [zs[-1] + step * (k + 1) for k in range(count)]
+    return numbered(*((z, k + 1 if numbers else None) for k, z in enumerate(zs)))
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("second", [4.0, 5.0])
+def test_two_slice_distances_are_told_as_such_and_no_slice_cures_them(second: float, numbers: bool) -> None:
+    found = refusal(blocks((14, 2.0), (14, second), numbers=numbers))
+    assert found.code is RefusalCode.VARIABLE_SPACING
+    assert f"2 mm apart from z=0 to 28 mm, {second:g} mm apart from z=28 to" in found.message
+    assert "missing" not in found.message
+
+
+def test_a_block_whose_numbers_skip_lacks_slices() -> None:
+    zs = [*(2.0 * k for k in range(10)), *(18 + 4.0 * (k + 1) for k in range(10))]
+    found = refusal(numbered(*((z, round(z / 2) + 1) for z in zs)))
+    assert found.code is RefusalCode.MISSING_SLICES
+    assert found.message.startswith("10 slices missing in 10 gaps")
+
+
+def test_numbers_find_the_distance_that_no_two_neighbours_have() -> None:
+    found = refusal(numbered((0, 1), (6, 3), (15, 6), (21, 8), (30, 11)))
+    assert found.code is RefusalCode.MISSING_SLICES
+    assert found.message.startswith("6 slices missing in 4 gaps: z=3 mm (Instance Number 2)")
+    assert "slices are 3 mm apart" in found.message
+
+
+def test_irregular_slices_with_numbers_that_run_on_are_not_waited_for() -> None:
+    found = refusal(numbered(*((z, k) for k, z in enumerate((0, 3, 6, 11, 14)))))
+    assert found.code is RefusalCode.VARIABLE_SPACING
+    assert "no slice is missing" in found.message

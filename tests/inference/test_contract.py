@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from inference.contract import ModelContract, load_contract, load_contracts, model_versions
+from inference.contract import (
+    ModelContract,
+    ModelLibrary,
+    default_version,
+    load_contract,
+    load_contracts,
+    model_versions,
+    set_default_version,
+)
 from inference.errors import ContractRefused
 from tests.support.models import contract_document, model_contract, native_runtime
 from tests.support.triton import HN_OAR, REPOSITORY
@@ -58,11 +66,47 @@ def test_one_checksum_stands_for_the_package(tmp_path: Path) -> None:
     assert two.package_sha256 == hashlib.sha256(listing.encode()).hexdigest()
 
 
-def test_versions_stand_side_by_side_and_the_newest_is_listed(tmp_path: Path) -> None:
+def three_versions(root: Path) -> Path:
     for version in (2, 10, 1):
-        published(tmp_path, contract_document(version=version), version=version)
-    assert list(model_versions(tmp_path / "moody")) == [1, 2, 10]
-    assert load_contracts(tmp_path)["moody"].version == 10
+        published(root, contract_document(version=version), version=version)
+    return root / "moody"
+
+
+def test_versions_stand_side_by_side_and_the_default_is_chosen(tmp_path: Path) -> None:
+    folder = three_versions(tmp_path)
+    assert list(model_versions(folder)) == [1, 2, 10]
+    assert (default_version(folder), load_contracts(tmp_path)["moody"].version) == (10, 10), "the newest"
+    set_default_version(folder, 2)
+    assert (default_version(folder), load_contracts(tmp_path)["moody"].version) == (2, 2)
+    with pytest.raises(ContractRefused, match="no version 3; there are: 1, 2, 10"):
+        set_default_version(folder, 3)
+    assert default_version(folder) == 2
+    assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("text", ["3", "", "two", "-1", "2.0"])
+def test_a_default_that_does_not_exist_is_refused(tmp_path: Path, text: str) -> None:
+    folder = three_versions(tmp_path)
+    (folder / "default_version").write_text(text)
+    with pytest.raises(ContractRefused, match=r"default_version: .* models default moody VERSION"):
+        load_contracts(tmp_path)
+
+
+def test_a_library_follows_the_repository_and_outlives_a_bad_change(tmp_path: Path) -> None:
+    folder = three_versions(tmp_path)
+    library = ModelLibrary(tmp_path)
+    assert (list(library), len(library), library["moody"].version) == (["moody"], 1, 10)
+    set_default_version(folder, 1)
+    assert library["moody"].version == 1
+    assert library.version("moody", 2) == load_contract(folder / "2"), "other versions stay at hand"
+    assert library.version("moody", 3) is None
+    assert library.version("absent", 1) is None
+    published(tmp_path, contract_document("second"), "second")
+    assert set(library) == {"moody", "second"}
+    (folder / "1" / "contract.json").write_text("{")
+    assert library["moody"].version == 1
+    (folder / "2" / "contract.json").write_text("{")
+    assert library.version("moody", 2) is None
 
 
 def change(**changes: Any) -> dict[str, Any]:

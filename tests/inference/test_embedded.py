@@ -76,19 +76,14 @@ def test_a_model_process_that_is_killed_is_noticed(tmp_path: Path) -> None:
         assert not server.alive()
 
 
-def test_a_model_that_cannot_load_is_named_with_the_reason(tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
+def test_a_self_test_that_cannot_load_ends_the_start_with_the_reason(tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "known_tensor"
     (broken / "1").mkdir(parents=True)
-    (broken / "config.pbtxt").write_text(
-        "\n".join(
-            'name: "broken"' if line.startswith("name:") else line
-            for line in (KNOWN_TENSOR / "config.pbtxt").read_text().splitlines()
-        )
-    )
+    (broken / "config.pbtxt").write_text((KNOWN_TENSOR / "config.pbtxt").read_text())
     (broken / "1" / "model.py").write_text("import no_such_package\n")
     server = triton_server(tmp_path, broken)
-    with pytest.raises(ServerNotStarted, match="no_such_package"):
-        server.__enter__()
+    with pytest.raises(ServerNotStarted, match="no_such_package"), server:
+        pass
     assert not server.alive()
 
 

@@ -9,11 +9,11 @@ from tritonclient.grpc import model_config_pb2
 from inference.contract import model_versions
 from inference.triton_config import pbtxt, triton_config
 from tests.support.models import model_contract
-from tests.support.triton import MOODY, REPOSITORY
+from tests.support.triton import REPOSITORY
 
 COMMITTED = sorted(
     file.parents[1]
-    for repository in ("model_repository", "reliability/model_repository")
+    for repository in ("model_repository", "reliability/model_repository", "tests/inference/models")
     for file in (REPOSITORY / repository).glob("*/1/contract.json")
 )
 
@@ -21,10 +21,6 @@ COMMITTED = sorted(
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_the_committed_config_is_the_generated_one(folder: Path) -> None:
     assert (folder / "config.pbtxt").read_text() == pbtxt(triton_config(model_versions(folder)))
-
-
-def test_the_test_model_announces_what_its_contract_states() -> None:
-    assert (MOODY / "config.pbtxt").read_text() == pbtxt(triton_config({1: model_contract()}))
 
 
 def test_tritons_own_parser_reads_labels_types_and_versions() -> None:

@@ -41,6 +41,7 @@ def test_a_series_comes_back_as_a_structure_set_of_that_patient(
     assert dataset.ApprovalStatus == "UNAPPROVED"
     names = {roi.ROIName for roi in dataset.StructureSetROISequence}
     assert {"Brainstem", "SpinalCord", "Parotid_L", "Parotid_R", "Bone_Mandible"} <= names
+    assert "IMPLAUSIBLE" not in dataset.StructureSetDescription
     assert_structures_lie_where_the_phantom_has_them(structure_set, files, masks)
 
 

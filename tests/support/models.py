@@ -1,9 +1,13 @@
 """Contracts of models that tests talk to or run without a network."""
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from inference.contract import ModelContract
 
+MOODY = Path(__file__).parents[1] / "inference" / "models" / "moody"
 HN_CODES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus")
 
 
@@ -58,3 +62,20 @@ def model_contract(
 ) -> ModelContract:
     """The same, validated."""
     return ModelContract.model_validate(contract_document(name, codes, **changes))
+
+
+def moody_contract(codes: tuple[str, ...] = tuple("ABCDEFGHI"), **changes: Any) -> ModelContract:
+    """The contract of the test model moody, with changes; its own code computes."""
+    document = json.loads((MOODY / "1" / "contract.json").read_text())
+    return ModelContract.model_validate({**document, "structures": [{"code": c} for c in codes], **changes})
+
+
+@dataclass(frozen=True)
+class OneModel:
+    """The contracts of a worker that knows one model in one version."""
+
+    contract: ModelContract
+
+    def version(self, name: str, version: int) -> ModelContract | None:
+        known = (name, version) == (self.contract.name, self.contract.version)
+        return self.contract if known else None

@@ -28,6 +28,11 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=30) as answer:
             return json.loads(answer.read())
 
+    def post(self, path: str, body: str) -> Any:
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(urllib.request.Request(url, data=body.encode()), timeout=120) as answer:
+            return json.loads(answer.read())
+
     def instances(self) -> list[str]:
         """SOP Instance UIDs of what it keeps."""
         return [

@@ -42,7 +42,8 @@ def small_volume() -> Volume:
 
 
 def model() -> ModelContract:
-    return load_contracts(MODELS)["hn_oar"]
+    """The published model, without limits: the small volumes are no bodies."""
+    return load_contracts(MODELS)["hn_oar"].model_copy(update={"plausibility": None})
 
 
 @dataclass
@@ -79,9 +80,10 @@ class SmallNode:
         change: Callable[[Dataset], None] | None = None,
         calling: str = "SCANNER",
         called: str = "CONTOURNODE",
+        volume: Volume | None = None,
     ) -> None:
         """Put a CT series into the store, as the receiver would; `change` makes another object of each image."""
-        for source in ct_files(small_volume(), how)[only]:
+        for source in ct_files(volume or small_volume(), how)[only]:
             data = source.data if change is None else _changed(source.data, change)
             image = dcmread(BytesIO(data), stop_before_pixels=True)
             stored = self.files.put(image.SOPInstanceUID, data)

@@ -17,13 +17,15 @@ from tests.support.triton import HN_OAR
 CODES = ("A", "B", "C")
 
 
-def make_tiny_model(root: Path, name: str = "tiny", version: int = 1, seed: int = 5) -> ModelContract:
+def make_tiny_model(
+    root: Path, name: str = "tiny", version: int = 1, seed: int = 5, codes: tuple[str, ...] = CODES
+) -> ModelContract:
     """Write a version of ``root/name`` with hn_oar's own model.py, and return its contract."""
     folder = root / name / str(version)
     folder.mkdir(parents=True)
     shutil.copy(HN_OAR / "1" / "model.py", folder / "model.py")
-    document = contract_document(name, CODES, version=version)
-    document["structures"] = [{"code": code, "threshold": 0.4, "single_piece": False} for code in CODES]
+    document = contract_document(name, codes, version=version)
+    document["structures"] = [{"code": code, "threshold": 0.4, "single_piece": False} for code in codes]
     torch.manual_seed(seed)
     network = build_network(ModelContract.model_validate(document).runtime.networks["network"])
     weights = save(network.state_dict())

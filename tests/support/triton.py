@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from inference.embedded import EmbeddedTriton
+from tests.support.models import MOODY as MOODY
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv-triton"
 KNOWN_TENSOR = REPOSITORY / "model_repository" / "known_tensor"
 HN_OAR = REPOSITORY / "model_repository" / "hn_oar"
-MOODY = REPOSITORY / "tests" / "inference" / "models" / "moody"
 
 
 def triton_server(folder: Path, *models: Path, extra_arguments: tuple[str, ...] = ()) -> EmbeddedTriton:

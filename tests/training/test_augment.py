@@ -54,6 +54,9 @@ def test_a_structure_beyond_the_eighth_is_cut_out_like_the_first() -> None:
     for index in range(10):
         assert np.array_equal(patch.labels[index].numpy() > 0.5, case.mask(index)), index
     assert patch.drawn.tolist() == [True] * 9 + [False]
+    how = Cutting(patch_zyx=whole, mirror_order=(0, 1), structure_weights=(1.0, 1.0), augmentation=still)
+    chosen = draw_patch(case.with_structures([8, 9]), how, np.random.default_rng(3))
+    assert np.array_equal(chosen.labels[0].numpy() > 0.5, case.mask(8))
 
 
 def test_patches_at_ends_are_centred_on_the_first_or_last_slice() -> None:

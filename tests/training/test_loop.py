@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from tests.support.training import BallTask
+from training.checkpoints import CheckpointRefused
 from training.loop import Batch, Schedule, TrainingRun, TrainingStopped
 
 SCHEDULE = Schedule(
@@ -112,3 +113,13 @@ def test_the_rate_warms_up_and_falls_to_its_floor() -> None:
     assert schedule.rate(0) == pytest.approx(0.1)
     assert schedule.rate(50) == pytest.approx(0.5)
     assert schedule.rate(100) == pytest.approx(0.003)
+
+
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path: Path) -> None:
+    TrainingRun(BallTask(), SCHEDULE.model_copy(update={"steps": 1}), tmp_path).train()
+    file = tmp_path / "checkpoint.pt"
+    for content in (file.read_bytes()[:200], b""):
+        file.write_bytes(content)
+        with pytest.raises(CheckpointRefused, match=r"checkpoint\.pt is damaged: restore it from a copy"):
+            TrainingRun(BallTask(), SCHEDULE, tmp_path)
+        assert file.read_bytes() == content

@@ -21,6 +21,7 @@ from tests.support.training import MemorySource, two_sided_case
 from training.__main__ import main
 from training.augment import Augmentation
 from training.cases import Case, NotForTraining, Subset
+from training.checkpoints import CheckpointRefused
 from training.dataset import CaseRecord, write_case, write_index
 from training.distributed import World
 from training.loop import Schedule, TrainingRun, TrainingStopped
@@ -32,7 +33,7 @@ from training.run_record import begin, write_thresholds
 from training.split import Split, save_split
 from training.thresholds import GRID, chosen_thresholds
 from training.trial import trial
-from training.validation import as_table, scores, surface_dice
+from training.validation import NotScored, as_table, scores, surface_dice
 
 CODES = ("Parotid_L", "Parotid_R", "Larynx")
 RECIPE = Path(__file__).resolve().parents[2] / "training" / "recipes" / "hn_oar.toml"
@@ -160,7 +161,7 @@ def test_a_version_that_predicts_otherwise_is_not_published(
     assert not list((tmp_path / "models").rglob("*"))
 
 
-@pytest.mark.parametrize("fault", ["no run", "no validation", "other network", "no image"])
+@pytest.mark.parametrize("fault", ["no run", "no validation", "other network", "damaged", "no image"])
 def test_what_is_no_finished_run_is_not_published(tmp_path: Path, fault: str) -> None:
     case = source().case("v")
     images = [] if fault == "no image" else [(case.hu_zyx, case.spacing_zyx_mm)]
@@ -171,7 +172,9 @@ def test_what_is_no_finished_run_is_not_published(tmp_path: Path, fault: str) ->
         torch.save(
             {"averaged": {"stray": torch.zeros(2)}, "state": {"step": 1, "spent_s": 1.0}}, run / "best.pt"
         )
-    with pytest.raises((NotPublished, RecipeRefused, TrainingStopped), match=r"run|no image"):
+    if fault == "damaged":
+        (run / "best.pt").write_bytes(b"PK and then nothing")
+    with pytest.raises((NotPublished, RecipeRefused, CheckpointRefused), match=r"run|no image"):
         publish(run, tmp_path / "models", images)
     assert not (tmp_path / "models").exists()
 
@@ -315,7 +318,7 @@ def test_thresholds_come_from_training_patients_and_go_into_the_version(tmp_path
             assert name in ("a", "b")
             return super().case(name)
 
-    chosen, table = chosen_thresholds(OrganTask(recipe(), TrainingOnly(cases(), CODES)), run / "best.pt", 5)
+    chosen, table = chosen_thresholds(OrganTask(recipe(), TrainingOnly(cases(), CODES)), run, 5)
     assert chosen["Parotid_L"] == chosen["Parotid_R"]
     assert {len(values) for row in table.values() for values in row.values()} == {2}
     means = {t: sum(sum(table[code][t]) for code in CODES[:2]) for t in GRID}
@@ -350,3 +353,16 @@ def test_surface_dice_at_3_mm_counts_what_lies_within() -> None:
     assert surface_dice(cubes[1], cubes[0], grid) == 1.0
     assert 0.6 < surface_dice(cubes[2], cubes[0], grid) < 0.85  # 4 of 6 faces, and the rims of the others
     assert surface_dice(np.zeros_like(cubes[0]), cubes[0], grid) == 0.0
+
+
+def test_a_version_that_does_not_load_or_lacks_its_structures_is_not_scored(
+    tmp_path: Path, run: Path
+) -> None:
+    case = source().case("v")
+    publish(run, tmp_path / "models", [(case.hu_zyx, case.spacing_zyx_mm)])
+    version = tmp_path / "models" / "tiny" / "1"
+    with pytest.raises(NotScored, match="the data have no Parotid_R; they have Parotid_L"):
+        list(scores(version, MemorySource([], ("Parotid_L",))))
+    (version / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(NotScored, match=r"tiny/1 cannot be loaded: .*weights\.safetensors"):
+        list(scores(version, source()))

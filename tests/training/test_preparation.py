@@ -1,6 +1,7 @@
 """A folder of DICOM and NIfTI patients becomes a dataset: names, exact masks, checks, split; or words that say why not."""
 
 import csv
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -22,8 +23,10 @@ from tests.imaging.structure_sets import request
 from tests.support.volumes import volume
 from training.cases import Subset
 from training.dataset import Dataset, DatasetRefused
+from training.preparation.checks import volume_findings
 from training.preparation.errors import PreparationRefused
 from training.preparation.prepare import Prepared, Wish, prepare
+from training.preparation.sources import Drawn
 from training.split import SPLIT_FILE, SplitRefused
 
 SHAPE = (12, 40, 48)
@@ -227,15 +230,32 @@ def test_a_bad_patient_is_left_out_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "in" / "gap" / "CT_0005.dcm").unlink()
     write_patient(tmp_path / "in", "bare", {"Cord": CORD})
     (tmp_path / "in" / "bare" / "rs.dcm").unlink()
+    write_patient(tmp_path / "in" / "nameless", "", {"Cord": CORD})
     (tmp_path / "in" / "notes.txt").write_text("nothing")
     made = prepared(tmp_path / "in", tmp_path / "out")
-    assert (made.cases, made.refused) == (1, 2)
+    assert (made.cases, made.refused) == (1, 3)
     words = " | ".join(
         row["words"] for row in table(tmp_path / "out" / "findings.csv") if row["kind"] == "case refused"
     )
     assert "missing" in words
     assert "no structure set refers to this CT series" in words
+    assert "Patient ID (0010,0020) is empty" in words
     assert "1 x neither DICOM nor NIfTI" in (tmp_path / "out" / "CARD.md").read_text()
+
+
+def test_one_patient_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    for number in range(4):
+        write_patient(tmp_path / "in", f"P{number}", {"Cord": CORD})
+    alive = []
+
+    def count(_: str) -> None:
+        gc.collect()
+        alive.append(sum(type(thing) is Drawn for thing in gc.get_objects()))
+
+    prepare(tmp_path / "in", tmp_path / "out", Wish(), count)
+    assert alive == [1, 1, 1, 1]
+    dataset = Dataset(tmp_path / "out")
+    assert all(isinstance(dataset.case(name).hu_zyx, np.memmap) for name in dataset.index.cases)
 
 
 @pytest.mark.parametrize("layout", ["a file a structure", "a label map"])
@@ -324,3 +344,14 @@ def test_a_damaged_dataset_names_the_folder(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(DatasetRefused, match="Remove the folder"):
         only_case(tmp_path / "out")
+
+
+def test_volumes_unlike_the_others_are_found_for_organs_alone() -> None:
+    """Nine larynxes of 20 to 28 cc (median of all eleven 24): 5 is partial (under 9.6), 400 an outlier; targets vary."""
+    organs = {f"c{i}": 20.0 + i for i in range(9)} | {"small": 5.0, "huge": 400.0}
+    found = volume_findings({"Larynx": organs, "GTV": organs, "Mandible": {"few": 1.0, "fewer": 100.0}})
+    assert {(f.structure, f.case, str(f.kind)) for f in found} == {
+        ("Larynx", "small", "partial organ"),
+        ("Larynx", "huge", "volume unlike the others"),
+    }
+    assert any(f.words == "400.0 cc, the median is 24.0 cc" for f in found)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -79,10 +78,9 @@ class Catalogue:
 
     def series(self) -> Iterator[tuple[str, str]]:
         """Each CT series with its PatientID, in a fixed order."""
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("SELECT series, min(patient) FROM images GROUP BY series ORDER BY series")
-            while row := cursor.fetchone():
-                yield str(row[0]), str(row[1])
+        query = "SELECT series, min(patient) FROM images GROUP BY series ORDER BY series"
+        for series, patient in self._database.execute(query):
+            yield str(series), str(patient)
 
     def images(self, series: str) -> list[Path]:
         """The files of a series."""

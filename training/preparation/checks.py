@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from imaging.masks.body import body_of
 from imaging.sides import Side, sides_of
+from imaging.structures import CATALOGUE, InterpretedType
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask, Volume
 from training.preparation.errors import PreparationRefused
@@ -21,6 +22,7 @@ _OUTLIER = 4.0  # robust deviations of the logarithm of the volume
 _FEW_FOR_OUTLIERS = 8
 _PARTIAL = 0.4  # of the median volume
 _MIDLINE_MM = 5.0
+_ORGANS = frozenset({InterpretedType.ORGAN, InterpretedType.AVOIDANCE, InterpretedType.CAVITY})
 
 
 class Kind(StrEnum):
@@ -88,14 +90,15 @@ def case_findings(
 
 
 def volume_findings(volumes_cc: Mapping[str, Mapping[str, float]]) -> list[Finding]:
-    """Compare volumes over cases, by structure and case: partial organs and outliers; needs eight cases of a structure.
+    """Compare volumes over cases, by organ and case: partial organs and outliers; needs eight cases of an organ.
 
+    Targets have no usual volume.
     An outlier lies more than 4 robust standard deviations (1.4826 x the median absolute deviation, at least 0.15) from
     the median of the logarithms.
     """
     found = []
     for code, by_case in volumes_cc.items():
-        if len(by_case) < _FEW_FOR_OUTLIERS:
+        if len(by_case) < _FEW_FOR_OUTLIERS or CATALOGUE[code].interpreted_type not in _ORGANS:
             continue
         logs = np.log(list(by_case.values()))
         median = float(np.median(logs))

@@ -125,6 +125,10 @@ def _cases(catalogue: Catalogue, dataset: Path, split: Split, how: _Making) -> I
 
 def _case(source: Source, patient: str, name: str, dataset: Path, how: _Making) -> _Made:
     """Make one case, or take it as it is where it was made of the same files, names and wishes."""
+    if not source.patient_id:
+        raise CaseRefused(
+            "Patient ID (0010,0020) is empty: the split is by patient, so give each patient one"
+        )
     made_from = hashlib.sha256(f"{source.sha256()} {how.digest}".encode()).hexdigest()
     record = _known(dataset / "cases" / name, made_from)
     if record is None:

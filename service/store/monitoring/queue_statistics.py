@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from service.store.database import Database
 from service.store.monitoring import metric_counters as counted
+from service.store.monitoring.refused_images import RefusedImages, refused_images
 from service.store.states import DeliveryState, JobState
 from service.store.tables.monitoring_schema import metric_counter
 from service.store.tables.schema import delivery, instance, job
@@ -71,6 +72,7 @@ class QueueStatistics:
     events: tuple[tuple[str, str, float], ...]  # rule, kind, how many
     attempts: tuple[tuple[str, str, float], ...]  # destination, outcome, how many
     images: tuple[tuple[str, float, float], ...]  # ct or other, how many, bytes
+    refused: tuple[RefusedImages, ...]  # at the door, in the last day
     stages: tuple[Histogram, ...]
     latencies: tuple[Histogram, ...]
 
@@ -97,6 +99,7 @@ def read_queue_statistics(database: Database) -> QueueStatistics:
             events=counters[counted.EVENTS],
             attempts=counters[counted.DELIVERIES],
             images=_images(counters),
+            refused=refused_images(connection, database.clock()),
             stages=_histograms(connection, counted.STAGES),
             latencies=_histograms(connection, counted.LATENCY),
         )

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from inference.client import TritonClient
-from inference.errors import ModelFailed, ServerNotStarted
+from inference.errors import ModelFailed
 from inference.server.runtimes.catalogue import load_predictor
 from tests.support.tiny_model import make_tiny_model
-from tests.support.triton import running_triton, triton_server
+from tests.support.triton import running_triton
 from tests.support.volumes import volume
 
 pytestmark = [pytest.mark.triton, pytest.mark.network]
@@ -41,12 +41,3 @@ def test_masks_from_the_server_are_the_pipelines(tmp_path: Path) -> None:
 
     assert (found.planes != expected.planes).mean() < 1e-4
     assert found.mean_probability == pytest.approx(expected.mean_probability, abs=1e-3)
-
-
-def test_weights_that_were_not_published_with_the_contract_do_not_load(tmp_path: Path) -> None:
-    make_tiny_model(tmp_path)
-    weights = tmp_path / "tiny" / "1" / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
-    server = triton_server(tmp_path / "server", tmp_path / "tiny")
-    with pytest.raises(ServerNotStarted, match="was published with"), server:
-        pass

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -6,7 +7,7 @@ from pydicom import Dataset, dcmread
 from phantoms.dicom import CtExport, ct_files
 from service.assemble import Assembler
 from service.config import Settings
-from service.store import JobState
+from service.store import JobState, JobStatus
 from tests.support.small_node import RULE, SmallNode, settings, small_volume
 
 
@@ -180,3 +181,67 @@ def test_a_numbering_with_holes_is_told_in_the_history_where_nobody_knows_better
     job = small_node.job()
     assert job.state is JobState.QUEUED  # geometry alone cannot tell
     assert "Instance Number (0020,0013) runs from" in small_node.book.events(job.id)[-1].message
+
+
+def looked_at(node: SmallNode, change: Callable[[Dataset], None]) -> JobStatus:
+    """The job of a series whose images were changed, after one look at it when it was quiet."""
+    node.receive(change=change)
+    node.clock.tick(20)
+    node.assembler().look()
+    return node.job()
+
+
+def upper(image: Dataset) -> bool:
+    return int(image.InstanceNumber) > 7
+
+
+def of_another_patient(image: Dataset) -> None:
+    if upper(image):
+        image.PatientID, image.PatientBirthDate = "OTHER", "19550505"
+
+
+def in_another_unit(image: Dataset) -> None:
+    image.RescaleType = "EDW"
+
+
+def of_another_phase(image: Dataset) -> None:
+    image.TemporalPositionIdentifier = 1 + int(image.InstanceNumber) % 2
+
+
+def aside(image: Dataset) -> None:
+    if image.InstanceNumber == 7:
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x + 0.5, y, z]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (of_another_patient, "Patient ID (0010,0020) differs between image"),
+        (in_another_unit, "Rescale Type (0028,1054) is 'EDW', not HU: these are not Hounsfield units"),
+        (
+            of_another_phase,
+            "two phases lie in one series and take turns along it (Temporal Position Identifier",
+        ),
+        (aside, "lies 0.50 mm beside the line of the other 13 slices"),
+    ],
+)
+def test_what_makes_no_volume_of_one_patient_is_refused_without_waiting(
+    small_node: SmallNode, change: Callable[[Dataset], None], words: str
+) -> None:
+    job = looked_at(small_node, change)
+    assert job.state is JobState.REFUSED
+    assert words in job.reason
+
+
+def test_a_rescale_type_of_the_settings_and_a_stated_tilt_are_told_in_the_history(
+    small_node: SmallNode,
+) -> None:
+    def unspecified(image: Dataset) -> None:
+        image.RescaleType, image.GantryDetectorTilt = "US", "12"
+
+    job = looked_at(small_node, unspecified)
+    assert job.state is JobState.QUEUED
+    told = small_node.book.events(job.id)[-1].message
+    assert "Rescale Type (0028,1054) is 'US'; the values are taken for Hounsfield units" in told
+    assert "Gantry/Detector Tilt (0018,1120) says 12 degrees" in told

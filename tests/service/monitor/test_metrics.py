@@ -103,4 +103,4 @@ def test_a_rule_begins_with_zeros_so_that_its_first_delivery_is_an_increase(watc
     assert value(after, f"{latency}_count", rule="hn") == 1
     assert value(before, f"{stage}_count", rule="hn", stage="sending") == 0
     assert value(after, f"{stage}_count", rule="hn", stage="sending") == 1
-    assert value(after, f"{stage}_count", rule="hn", stage="writing") == 0
+    assert value(after, f"{stage}_count", rule="hn", stage="write") == 0

@@ -42,6 +42,7 @@ def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched
         "disk reserve": True,
         "receiver": True,
         "model server": True,
+        "images refused": True,
         **{f"role {role}": True for role in ROLES},
     }
     assert view.is_ready

@@ -2,11 +2,11 @@ import threading
 
 import pytest
 
+from service.dimse import negotiation_cache as handshakes
 from service.dimse import sop_classes
-from service.receive import negotiation_cache as handshakes
-from service.receive.association_request import MalformedRequest
-from service.receive.negotiation import NegotiationResult, negotiate
-from service.receive.negotiation_cache import NegotiationCache
+from service.dimse.association_request import MalformedRequest
+from service.dimse.negotiation import NegotiationResult, negotiate
+from service.dimse.negotiation_cache import NegotiationCache
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import COMPRESSED, CT, EXPLICIT, IMPLICIT
 

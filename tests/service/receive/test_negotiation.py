@@ -5,18 +5,14 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 
 from service.config import Sender
 from service.dimse import sop_classes
-from service.receive.admission import (
+from service.dimse.association_request import (
     APPLICATION_CONTEXT,
-    Admission,
     AssociationRequest,
-    PeerIdentity,
-    Rejection,
+    MalformedRequest,
+    read_association_request,
 )
-from service.receive.association_request import MalformedRequest, applicant_of
-from service.receive.negotiation import (
-    encode_reject,
-    negotiate,
-)
+from service.dimse.negotiation import Rejection, encode_reject, negotiate
+from service.receive.admission import Admission, PeerIdentity
 from tests.service.receive.client import request_pdu
 from tests.service.receive.samples import BIG, COMPRESSED, CT, EXPLICIT, IMPLICIT
 
@@ -26,7 +22,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 def test_who_asks_for_whom_is_read():
     request = request_pdu((CT, [EXPLICIT]), calling="SCANNER 1", called="NODE")
-    assert applicant_of(request) == AssociationRequest(
+    assert read_association_request(request) == AssociationRequest(
         calling_aet="SCANNER 1",
         called_aet="NODE",
         application_context=APPLICATION_CONTEXT,
@@ -117,7 +113,7 @@ def test_mutated_requests_are_refused_or_answered_and_raise_nothing_else():
         if chance.random() < 0.2:
             data = data[: chance.randrange(6, len(data))]
         try:
-            applicant_of(bytes(data))
+            read_association_request(bytes(data))
             negotiate(bytes(data), sop_classes.supported(), maximum_pdu_bytes=65536)
         except MalformedRequest:
             continue

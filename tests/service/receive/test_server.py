@@ -144,7 +144,6 @@ def test_other_content_under_a_known_uid_is_refused_and_the_first_stays(node):
         (lambda _: bytes(200), 0xC000),
         (lambda data: data.replace(b"1.2.3.20.1", b"1.2.3.20.2"), 0xA900),
         (lambda data: data.replace(CT.encode() + b"\0", b"1.2.840.10008.5.1.4.1.1.4\0", 1), 0xA900),
-        (lambda data: data.replace(b"\x08\0\x60\0CS", b"\x09\0\x60\0CS"), 0xC000),
     ],
 )
 def test_a_dataset_that_is_not_right_is_refused_and_nothing_is_left(node, change, status):

@@ -5,9 +5,12 @@ from pydicom.uid import UID
 
 from service.dimse import file_meta, sop_classes
 from service.dimse.statuses import Status
+from service.receive import object_families
 
 STATEMENT = (Path(__file__).parents[3] / "docs" / "conformance.md").read_text()
-NAMED = sop_classes.STORAGE | sop_classes.UNCOMPRESSED | sop_classes.COMPRESSED
+NAMED = (
+    sop_classes.STORAGE | dict(object_families.named()) | sop_classes.UNCOMPRESSED | sop_classes.COMPRESSED
+)
 
 
 @pytest.mark.parametrize(("name", "uid"), NAMED.items())

@@ -17,6 +17,7 @@ from service.wiring.store import Store, opened_store
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock
+from tests.support.models import OneModel
 from tests.support.small_node import RULE, SmallNode, model, settings
 
 
@@ -47,7 +48,7 @@ def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
             queue=node.queue,
             files=node.files,
             server=Server(brainstem_and_larynx),
-            models={"hn_oar": model()},
+            models=OneModel(model()),
             templates={"head-neck": default_template()},
             settings=tree,
         ).work_one()

@@ -22,9 +22,9 @@ def finished_job(node: Node) -> int:
     node.close_series()
     node.clock.tick(3)
     claim = node.claimed()
-    node.work.stage(claim, "reading")
+    node.work.stage(claim, "read")
     node.clock.tick(2)
-    node.work.stage(claim, "contouring")
+    node.work.stage(claim, "predict")
     node.clock.tick(40)
     assert node.finish(claim)
     node.clock.tick(4)
@@ -42,12 +42,12 @@ def test_every_stage_and_the_whole_way_are_timed_by_rule(node: Node) -> None:
     assert {key: line.sum_s for key, line in stages.items()} == {
         ("hn", "quiet"): 7,
         ("hn", "queued"): 3,
-        ("hn", "reading"): 2,
-        ("hn", "contouring"): 40,
+        ("hn", "read"): 2,
+        ("hn", "predict"): 40,
         ("hn", "sending"): 4,
     }
-    assert sum(stages["hn", "contouring"].buckets) == 1
-    assert stages["hn", "contouring"].buckets[BOUNDS_S.index(60)] == 1
+    assert sum(stages["hn", "predict"].buckets) == 1
+    assert stages["hn", "predict"].buckets[BOUNDS_S.index(60)] == 1
     (latency,) = figures.latencies
     assert (latency.label, latency.sum_s, sum(latency.buckets)) == ("hn", 7 + 3 + 2 + 40 + 4, 1)
 
@@ -101,15 +101,13 @@ def test_what_is_told_aside_ends_no_stage(node: Node) -> None:
     node.receive(received(1))
     node.close_series()
     claim = node.claimed()
-    node.work.stage(claim, "contouring")
+    node.work.stage(claim, "predict")
     node.clock.tick(20)
     node.receive(received(1))  # sent again
     node.clock.tick(20)
     assert node.finish(claim)
     add_all(node.database)
-    (contouring,) = [
-        line for line in read_queue_statistics(node.database).stages if line.detail == "contouring"
-    ]
+    (contouring,) = [line for line in read_queue_statistics(node.database).stages if line.detail == "predict"]
     assert contouring.sum_s == 40
 
 

@@ -29,11 +29,11 @@ def test_the_more_urgent_job_comes_first_then_the_older(node: Node) -> None:
 
 def test_stages_are_seen_and_kept(node: Node) -> None:
     claim = _running(node)
-    assert node.work.stage(claim, "inferring")
-    assert node.book.job(claim.id).stage == "inferring"
-    assert node.work.stage(claim, "writing")
+    assert node.work.stage(claim, "predict")
+    assert node.book.job(claim.id).stage == "predict"
+    assert node.work.stage(claim, "write")
     messages = [event.message for event in node.book.events(claim.id) if event.kind is EventKind.STAGE]
-    assert messages == ["inferring", "writing"]
+    assert messages == ["predict", "write"]
 
 
 def test_finish_makes_one_delivery_a_destination(node: Node) -> None:
@@ -180,7 +180,7 @@ def _running(node: Node) -> ClaimedJob:
 def _nothing_can_be_written(node: Node, claim: ClaimedJob) -> None:
     before = node.book.job(claim.id)
     assert not node.work.heartbeat(claim, lease_s=60)
-    assert not node.work.stage(claim, "inferring")
+    assert not node.work.stage(claim, "predict")
     assert not node.finish(claim)
     assert not node.work.postpone(claim, reason="later", delay_s=1)
     assert not node.work.fail(claim, reason="broken", max_attempts=3, delay_s=1)

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -5,20 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from imaging.volumes.volume import Volume
 from inference.client import Prediction
-from inference.contract import ModelContract
+from inference.contract import ModelContract, ModelLibrary
 from inference.errors import ModelFailed, ModelUnavailable
 from phantoms.dicom import CtExport
 from service.config import Settings
 from service.store import EventKind, JobState
 from service.template import Template, default_template, load_template
 from service.work import Worker
-from service.work.outputs import OutputRequest, build_outputs
-from service.work.pipeline import contour, load_sources
-from tests.support.small_node import RULE, SmallNode, model, settings
+from service.work.case import PipelineRequest
+from service.work.pipeline import Stage, run_pipeline
+from service.work.series_reading import load_sources
+from tests.support.models import OneModel
+from tests.support.small_node import MODELS, RULE, SmallNode, model, settings
 
 TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
@@ -50,7 +53,7 @@ def bug(contract: ModelContract, volume: Volume) -> Prediction:
 
 @dataclass
 class Server:
-    """A model server in this process that answers as it is told."""
+    """A model server in this process with a given answer."""
 
     answer: Callable[[ModelContract, Volume], Prediction]
     checks: int = 0
@@ -75,7 +78,7 @@ def worker(
         queue=node.queue,
         files=node.files,
         server=server,
-        models={"hn_oar": model()},
+        models=OneModel(model()),
         templates={"head-neck": template or TEMPLATE},
         settings=tree or settings(),
     )
@@ -109,10 +112,25 @@ def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queue
     assert "0.88" in structure_set.StructureSetROISequence[0].ROIDescription
 
 
-def test_what_the_model_did_not_find_is_said_in_the_set_and_in_the_history(queued: SmallNode) -> None:
+def test_structures_that_the_model_did_not_find_are_named_in_the_history(queued: SmallNode) -> None:
     worker(queued, Server(brainstem_and_larynx)).work_one()
-    assert told_at_the_end(queued).startswith("for tps; ")
-    assert "SpinalCord" in told_at_the_end(queued)
+    assert final_note(queued).startswith("for tps; ")
+    assert "SpinalCord" in final_note(queued)
+
+
+def test_the_history_shows_the_pipelines_steps_in_order(queued: SmallNode) -> None:
+    tree = settings(rules=[{**RULE, "beside": ["report"]}])
+    worker(queued, Server(brainstem_and_larynx), tree).work_one()
+    stages = [e.message for e in queued.book.events(queued.job().id) if e.kind is EventKind.STAGE]
+    assert stages == ["self-test", "read", "predict", "derive", "export", "write", "validate", "write"]
+    assert set(stages) == set(Stage)
+
+
+def test_the_history_names_the_model_by_its_packages_checksum(queued: SmallNode) -> None:
+    worker(queued, Server(brainstem_and_larynx)).work_one()
+    weights = MODELS / "hn_oar" / "1" / "weights.safetensors"
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert f"model hn_oar version 1, package sha256 {sha256}" in final_note(queued)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
@@ -120,11 +138,10 @@ def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
         claim = queued.queue.claim("w1", lease_s=1, max_attempts=9)
         assert claim is not None
         sources = load_sources(queued.files, queued.queue.instances_of(claim.id))
-        server = Server(brainstem_and_larynx)
-        contoured = contour(sources, model(), server, lambda _stage: None)
         tree = settings()
-        order = OutputRequest(rule=tree.rules[0], template=TEMPLATE, settings=tree)
-        return next(build_outputs(claim, contoured, order)).data
+        request = PipelineRequest(rule=tree.rules[0], contract=model(), template=TEMPLATE, settings=tree)
+        server = Server(brainstem_and_larynx)
+        return next(run_pipeline(claim, sources, request, server, lambda _stage: None)).data
 
     first = attempt()
     queued.clock.tick(5)  # the first worker vanished
@@ -211,9 +228,9 @@ def test_a_job_cancelled_in_the_middle_is_dropped(queued: SmallNode) -> None:
     assert queued.book.result(job_id) is None
 
 
-def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode) -> None:
+def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode, tmp_path: Path) -> None:
     one = worker(queued, Server(brainstem_and_larynx))
-    one.models = {}
+    one.models = ModelLibrary(tmp_path)
     one.work_one()
     assert "hn_oar version 1 is not in this worker's model repository" in queued.job().reason
 
@@ -243,7 +260,7 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
     assert len(first_names["tps"]) <= 16
     assert (
         f"profile eclipse: Brainstem_with_a_long_name: name: Brainstem_with_a_long_name -> {first_names['tps']}"
-        in (told_at_the_end(queued))
+        in (final_note(queued))
     )
 
 
@@ -263,7 +280,7 @@ def test_a_destination_can_have_a_boundary_of_its_own(queued: SmallNode) -> None
     sets = {name: dcmread(BytesIO(data)) for name, (data,) in delivered(queued).items()}
     assert sets["one"].SOPInstanceUID == sets["four"].SOPInstanceUID
     assert len({s.SOPInstanceUID for s in sets.values()}) == 3
-    assert [told_at_the_end(queued).count(f"standard {b} mm:") for b in ("smooth 0.5", "decimated 2")] == [
+    assert [final_note(queued).count(f"standard {b} mm:") for b in ("smooth 0.5", "decimated 2")] == [
         2,
         2,
     ]
@@ -278,7 +295,7 @@ def test_what_a_rule_wants_beside_goes_to_its_destinations_too(queued: SmallNode
     assert [dcmread(BytesIO(data)).Modality for data in objects_sent] == ["RTSTRUCT", "SEG", "SR", "OT"]
 
 
-def told_at_the_end(node: SmallNode) -> str:
+def final_note(node: SmallNode) -> str:
     """What the job's history says of its result."""
     events = node.book.events(node.job().id)
     return "; ".join(event.message for event in events if event.kind in (EventKind.FINISHED, EventKind.NOTE))
@@ -320,3 +337,25 @@ steps = [{ margin_mm = 3 }]
     assert [roi.ROINumber for roi in dataset.StructureSetROISequence] == [41, 1]
     for sequence in (dataset.ROIContourSequence, dataset.RTROIObservationsSequence):
         assert [item.ReferencedROINumber for item in sequence] == [41, 1]
+
+
+def densities(image: Dataset) -> None:
+    """Relative electron densities x 1000, with nothing that says so."""
+    image.RescaleIntercept = str(float(image.RescaleIntercept) + 1000)
+
+
+@pytest.mark.parametrize("then", ["refuse", "note"])
+def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
+    small_node: SmallNode, then: str
+) -> None:
+    tree = settings(rules=[{**RULE, "doubtful_values": then}])
+    small_node.receive(change=densities)
+    small_node.clock.tick(20)
+    small_node.assembler(tree).look()
+    server = Server(brainstem_and_larynx)
+    worker(small_node, server, tree).work_one()
+    job = small_node.job()
+    told = job.reason if then == "refuse" else final_note(small_node)
+    assert "these are not Hounsfield units" in told
+    assert (job.state is JobState.REFUSED) == (then == "refuse")
+    assert len(server.seen) == (then == "note")  # nothing is drawn before the look

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from threading import Lock
 
-from service.receive.negotiation import NegotiationResult, negotiate
+from service.dimse.negotiation import NegotiationResult, negotiate
 
 REMEMBERED = 64
 LONGEST_REMEMBERED_BYTES = 16 * 1024  # storescu's 128 contexts take 9.6
@@ -14,7 +14,7 @@ LONGEST_REMEMBERED_BYTES = 16 * 1024  # storescu's 128 contexts take 9.6
 class NegotiationCache:
     """Works out the answer to each different request once. Safe to use from many threads.
 
-    To decode and answer a request with 128 contexts, as DCMTK's storescu makes it, takes 20 ms of processor time.
+    To decode and answer a request with 128 contexts, as DCMTK's storescu makes it, takes 0.6 ms of processor time.
     """
 
     def __init__(self, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int) -> None:

@@ -16,13 +16,13 @@ from tests.support.small_node import RULE, SmallNode, model, settings
 BEFORE_AND_AFTER_A_GAP = slice(0, 3), slice(5, None)
 
 
-def telling(kind: str, **changes: object) -> Settings:
+def reporting(kind: str, **changes: object) -> Settings:
     return settings(rules=[{**RULE, "on_failure": kind, **changes}])
 
 
 def reports(node: SmallNode, tree: Settings) -> FailureReports:
     return FailureReports(
-        desk=FailureReportQueue(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
+        queue=FailureReportQueue(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
     )
 
 
@@ -50,7 +50,7 @@ def sent(node: SmallNode) -> dict[str, bytes]:
 
 
 def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: SmallNode) -> None:
-    tree = telling("structure_set")
+    tree = reporting("structure_set")
     job = refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
     assert not reports(small_node, tree).report_one()
@@ -64,14 +64,14 @@ def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: 
     assert "ContourSequence" not in found.ROIContourSequence[0]
     assert found.PatientName == dcmread(BytesIO(small_node.files.read(_image(small_node)))).PatientName
     status = small_node.book.job(job)
-    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure report): 1 sent")
+    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure notice): 1 sent")
     kinds = [event.kind for event in small_node.book.events(job)]
     assert kinds[-3:] == [EventKind.REFUSED, EventKind.FAILURE_REPORT, EventKind.SENT]
 
 
 @pytest.mark.parametrize("profile", list(ProfileName))
 def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profile: ProfileName) -> None:
-    tree = telling("structure_set").model_copy()
+    tree = reporting("structure_set").model_copy()
     destinations = {"tps": tree.destinations["tps"].model_copy(update={"profile": profile})}
     tree = tree.model_copy(update={"destinations": destinations})
     refused_for_a_gap(small_node, tree)
@@ -81,7 +81,7 @@ def test_the_empty_set_has_no_error_for_any_profile(small_node: SmallNode, profi
 
 
 def test_a_page_says_it_in_words(small_node: SmallNode) -> None:
-    tree = telling("capture")
+    tree = reporting("capture")
     refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
     page = dcmread(BytesIO(sent(small_node)["tps"]))
@@ -94,7 +94,7 @@ def test_a_page_says_it_in_words(small_node: SmallNode) -> None:
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
 @pytest.mark.parametrize("kind", ["structure_set", "capture"])
 def test_dciodvfy_finds_no_error(small_node: SmallNode, tmp_path: Path, kind: str) -> None:
-    tree = telling(kind)
+    tree = reporting(kind)
     refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
     path = tmp_path / "report.dcm"
@@ -106,7 +106,7 @@ def test_dciodvfy_finds_no_error(small_node: SmallNode, tmp_path: Path, kind: st
 def test_images_without_a_frame_of_reference_get_a_page_and_the_history_says_so(
     small_node: SmallNode,
 ) -> None:
-    tree = telling("structure_set")
+    tree = reporting("structure_set")
 
     def no_frame(image: Dataset) -> None:
         del image.FrameOfReferenceUID
@@ -117,23 +117,23 @@ def test_images_without_a_frame_of_reference_get_a_page_and_the_history_says_so(
     assert small_node.job().state is JobState.REFUSED
     assert reports(small_node, tree).report_one()
     assert dcmread(BytesIO(sent(small_node)["tps"])).Modality == "OT"
-    told = [
+    notes = [
         e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.FAILURE_REPORT
     ]
-    assert "a page, because no structure set can be made: the images have no Frame of Reference" in told[0]
+    assert "a page, because no structure set can be made: the images have no Frame of Reference" in notes[0]
 
 
-def test_without_the_wish_nobody_is_told_and_later_wishes_do_not_dig_up_the_past(
+def test_without_on_failure_nothing_is_reported_and_a_later_setting_reports_no_old_failure(
     small_node: SmallNode,
 ) -> None:
     refused_for_a_gap(small_node, settings())
     assert reports(small_node, settings()).report_one()
-    assert not reports(small_node, telling("capture")).report_one()
+    assert not reports(small_node, reporting("capture")).report_one()
     assert sent(small_node) == {}
 
 
 def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) -> None:
-    tree = telling("capture", calling_aets=["ELSEWHERE"])
+    tree = reporting("capture", calling_aets=["ELSEWHERE"])
     small_node.receive()
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
@@ -142,10 +142,10 @@ def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) ->
     assert sent(small_node) == {}
 
 
-def test_a_job_that_will_be_tried_again_is_not_told_and_one_whose_workers_vanish_is(
+def test_a_job_that_will_be_retried_is_not_reported_and_one_whose_workers_vanish_is(
     small_node: SmallNode,
 ) -> None:
-    tree = telling("capture")
+    tree = reporting("capture")
     small_node.receive()
     small_node.clock.tick(20)
     small_node.assembler(tree).look()
@@ -159,8 +159,8 @@ def test_a_job_that_will_be_tried_again_is_not_told_and_one_whose_workers_vanish
     assert "gave no sign of life" in dcmread(BytesIO(sent(small_node)["tps"])).ImageComments
 
 
-def test_a_later_success_supersedes_the_notice_and_the_history_has_both(small_node: SmallNode) -> None:
-    tree = telling("capture")
+def test_a_later_success_supersedes_the_report_and_the_history_has_both(small_node: SmallNode) -> None:
+    tree = reporting("capture")
     job = refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
     small_node.receive()  # the missing slices come
@@ -172,7 +172,7 @@ def test_a_later_success_supersedes_the_notice_and_the_history_has_both(small_no
     assert (withdrawn.kind, withdrawn.state) == (DeliveryKind.FAILURE_REPORT, "withdrawn")
 
 
-def test_a_failed_delivery_is_told_to_who_did_not_get_it_without_the_words_of_others(
+def test_a_failed_delivery_is_reported_to_the_destination_that_lacks_it_without_the_others_messages(
     small_node: SmallNode,
 ) -> None:
     peers = {name: {"ae_title": name.upper(), "host": "127.0.0.1", "port": 104} for name in ("tps", "pacs")}
@@ -216,7 +216,7 @@ def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: Sma
     def somebody_else(image: Dataset) -> None:
         image.PatientID, image.PatientName = "OTHER", "OTHER^PERSON"
 
-    tree = telling("capture")
+    tree = reporting("capture")
     small_node.receive(only=slice(0, 3))
     small_node.receive(only=slice(5, None), change=somebody_else)
     small_node.clock.tick(20)
@@ -226,18 +226,18 @@ def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: Sma
     assert small_node.job().state is JobState.REFUSED
     assert reports(small_node, tree).report_one()
     assert sent(small_node) == {}
-    told = [
+    notes = [
         e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.FAILURE_REPORT
     ]
-    assert "no failure report could be made: Patient ID (0010,0020) differs between images 2.25." in told[0]
-    assert "OTHER" not in told[0]
+    assert "no failure report could be made: Patient ID (0010,0020) differs between images 2.25." in notes[0]
+    assert "OTHER" not in notes[0]
 
 
 def test_a_failure_page_says_of_the_study_what_all_images_say(small_node: SmallNode) -> None:
     def spelt_otherwise(image: Dataset) -> None:
         image.PatientName, image.StudyDescription = "PHANTOM^A", "another"
 
-    tree = telling("capture")
+    tree = reporting("capture")
     small_node.receive(only=slice(0, 3))
     small_node.receive(only=slice(5, None), change=spelt_otherwise)
     small_node.clock.tick(20)

@@ -6,15 +6,25 @@ PDUs are written here and not by pynetdicom, which raises on requests that DCMTK
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
+from service.dimse.association_request import APPLICATION_CONTEXT, Proposal, Proposals, decode
 from service.dimse.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from service.dimse.sop_classes import STORAGE_COMMITMENT
-from service.receive.admission import APPLICATION_CONTEXT, Rejection
-from service.receive.association_request import Proposal, Proposals, decode
 
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+
+class Rejection(Enum):
+    """Why an association is rejected: result, source and reason of PS3.8 Table 9-21."""
+
+    APPLICATION_CONTEXT_NOT_SUPPORTED = (1, 1, 2)
+    CALLING_AE_TITLE_NOT_RECOGNIZED = (1, 1, 3)
+    CALLED_AE_TITLE_NOT_RECOGNIZED = (1, 1, 7)
+    PROTOCOL_VERSION_NOT_SUPPORTED = (1, 2, 2)
+    TEMPORARY_CONGESTION = (2, 3, 1)
+    LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 
 
 class Result(IntEnum):

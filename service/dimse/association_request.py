@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.receive.admission import AssociationRequest
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 _FIRST_ITEM = 74  # PS3.8 Table 9-11: behind the header, the versions, both titles and what is reserved
 _APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
@@ -19,6 +19,16 @@ _NOT_IN_A_TITLE = "?"  # instead of what no title may hold: it is written to row
 
 class MalformedRequest(Exception):
     """The bytes are no A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationRequest:
+    """What an A-ASSOCIATE-RQ says about who is asking for whom."""
+
+    calling_aet: str
+    called_aet: str
+    application_context: str
+    protocol_version: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +57,7 @@ class Proposals:
     echoed: bytes  # titles and reserved bytes, which the answer repeats (PS3.8 Table 9-17)
 
 
-def applicant_of(pdu: bytes) -> AssociationRequest:
+def read_association_request(pdu: bytes) -> AssociationRequest:
     """Returns who asks for whom in an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11); the rest of it is not looked at.
 
     It comes from anybody, so it costs next to nothing.

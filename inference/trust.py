@@ -1,0 +1,131 @@
+"""How far a structure can be trusted without a truth to compare with: a score 0..1 from what is measured of it anyway.
+
+The score estimates the probability that the structure's Dice with a clinician's contour would reach `good_dice`. It is a
+logistic of a few measurements, learned from patients that the model never saw (`evaluation.trust`), and it knows no
+more than those: a wrong contour of usual size in a usual place passes it. It orders what a person looks at first; it never
+replaces the look.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+from pydantic import Field
+from scipy import ndimage
+
+from imaging.anatomy import Placement
+from imaging.volumes.volume import Mask
+from inference.contract import ModelContract
+from inference.contract.plausibility import StructureLimits
+from inference.contract.values import ContractPart, StructureCode
+from inference.judgement import PlausibilityFinding
+
+EXTENT = ("height_mm", "width_mm", "depth_mm")
+PLACE = ("across", "deep", "body_cm2")
+FEATURES = (
+    "volume",
+    "extent",
+    "place",
+    "density",
+    "improbability",
+    "cut",
+    "findings",
+    "asymmetry",
+    "pieces",
+    "usual",
+)
+_FURTHEST = 3.0  # beyond three times the limits' half range nothing more is learned
+_LEAST_VOLUME_CC = 0.01
+
+
+class TrustWeights(ContractPart):
+    """A learned score: weights of the standardised measurements, what is usual for each structure, and its origin."""
+
+    learned_from: str
+    good_dice: float = Field(gt=0.0, lt=1.0)
+    intercept: float
+    means: dict[str, float]
+    scales: dict[str, float]
+    weights: dict[str, float]
+    usual_dice: dict[StructureCode, float]  # mean of the patients it was learned from
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustCase:
+    """What is known of a case's structures: masks and placements by code, findings, mean probabilities."""
+
+    masks: Mapping[str, Mask]
+    placed: Mapping[str, Placement]
+    findings: Sequence[PlausibilityFinding]
+    mean_probability: Mapping[str, float]
+
+
+def measurements(contract: ModelContract, case: TrustCase) -> dict[str, dict[str, float]]:
+    """Measure every structure that has voxels; all but the last of `FEATURES`.
+
+    Volume: log of its ratio to the geometric middle of the model's limits, within ±log 10, signed. Extent and place: the
+    largest distance from the middle of the limits, in half ranges, at most 3. Density: the same of the median HU. Improbability: 1 minus the mean probability inside. Cut: 1 where it touches the field's edge. Findings:
+    how many plausibility checks did not pass. Asymmetry: |log| of the volume's ratio to the other side's; 0 without
+    another side, and at most log 10. Pieces: connected pieces beyond the first, at most 3.
+    """
+    other_side = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
+    found: dict[str, dict[str, float]] = {}
+    for code, where in case.placed.items():
+        limits = contract.plausibility.of(code) if contract.plausibility else None
+        own = [finding for finding in case.findings if finding.structure == code]
+        found[code] = {
+            "volume": _log_volume(where, limits),
+            "extent": _strain(where, limits, EXTENT),
+            "place": _strain(where, limits, PLACE),
+            "density": _strain(where, limits, ("median_hu",)),
+            "improbability": 1.0 - case.mean_probability.get(code, 0.0),
+            "cut": float(bool(where.edges)),
+            "findings": float(sum(finding.check != "edge" for finding in own)),
+            "asymmetry": _asymmetry(where, case.placed.get(other_side.get(code, ""))),
+            "pieces": float(min(3, _pieces(case.masks[code]) - 1)),
+        }
+    return found
+
+
+def trust(weights: TrustWeights, code: str, measured: Mapping[str, float]) -> float | None:
+    """Give the score of a structure, 0..1; None for one that nothing was learned of."""
+    if code not in weights.usual_dice:
+        return None
+    values = {**measured, "usual": weights.usual_dice[code]}
+    total = weights.intercept + sum(
+        weight * (values[name] - weights.means[name]) / weights.scales[name]
+        for name, weight in weights.weights.items()
+    )
+    return 1.0 / (1.0 + exp(-total))
+
+
+def _log_volume(where: Placement, limits: StructureLimits | None) -> float:
+    if limits is None:
+        return 0.0
+    low, high = (max(value, _LEAST_VOLUME_CC) for value in limits.volume_cc)
+    ratio = log(max(where.volume_cc, _LEAST_VOLUME_CC)) - (log(low) + log(high)) / 2
+    return min(log(10.0), max(-log(10.0), ratio))
+
+
+def _strain(where: Placement, limits: StructureLimits | None, names: Sequence[str]) -> float:
+    """How far the worst of some values lies from the middle of its limits; what the scan's edge makes smaller counts too."""
+    if limits is None:
+        return _FURTHEST
+    strains = []
+    for name in names:
+        low, high = getattr(limits, name)
+        half = max((high - low) / 2, 1e-9)
+        strains.append(abs(getattr(where, name) - (low + high) / 2) / half)
+    return float(min(_FURTHEST, max(strains)))
+
+
+def _asymmetry(where: Placement, other: Placement | None) -> float:
+    if other is None:
+        return 0.0
+    ratio = max(where.volume_cc, _LEAST_VOLUME_CC) / max(other.volume_cc, _LEAST_VOLUME_CC)
+    return min(log(10.0), abs(log(ratio)))
+
+
+def _pieces(mask: Mask) -> int:
+    return int(ndimage.label(mask.crop_zyx, np.ones((3, 3, 3)))[1])

@@ -1,0 +1,74 @@
+"""Cases in folders of the clinic's own, contoured on the path that jobs take: same reading, same server, same model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from evaluation.dicom_folder import DicomFolder
+from evaluation.fingerprint import model_fingerprint, node_fingerprint
+from imaging.structures import CATALOGUE
+from inference.client import TritonClient
+from inference.contract import ModelContract
+from inference.errors import ModelFailed, ModelUnavailable
+from service.config import Settings
+from service.errors import Refused, TryAgain
+from service.wiring.model_server import triton_client
+from service.wiring.models import model_library
+from service.work.case import ContouringResult
+from service.work.pipeline import contour
+
+CT_FOLDER = "ct"
+
+
+@contextmanager
+def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient, ModelContract]]:
+    """The checked server of these settings and the contract of the model that it runs.
+
+    Raises Refused for an unknown model, TryAgain where the server is away, Refused where it or the model fails.
+    """
+    contracts = model_library(settings)
+    if model not in contracts:
+        raise Refused(
+            f"no model {model} in {settings.triton.model_repository}; there are: {', '.join(contracts)}"
+        )
+    try:
+        with triton_client(settings) as server:
+            server.check()
+            server.models.make_ready(contracts[model])
+            yield server, contracts[model]
+    except ModelUnavailable as reason:
+        raise TryAgain(f"{reason}; start `contour-node serve` or `contour-node triton` first") from reason
+    except ModelFailed as reason:
+        raise Refused(str(reason)) from reason
+
+
+def case_folders(folder: Path) -> list[Path]:
+    """The cases of a folder: its subfolders with a `ct`; Refused where there is none."""
+    if not folder.is_dir():
+        raise Refused(f"{folder} is no folder")
+    found = [path for path in sorted(folder.iterdir()) if (path / CT_FOLDER).is_dir()]
+    if not found:
+        raise Refused(f"{folder}: no case; expected <case>/{CT_FOLDER} with a CT series each")
+    return found
+
+
+def contoured_case(case: Path, contract: ModelContract, server: TritonClient) -> ContouringResult:
+    """The case's CT as the node contours it."""
+    sources = DicomFolder.of(case / CT_FOLDER).sources()
+    return contour(sources, contract, server, lambda _stage: None)
+
+
+def tg263_name(code: str) -> str:
+    """The name that the node gives a structure."""
+    return CATALOGUE[code].name if code in CATALOGUE else code
+
+
+def fingerprint(settings: Settings, contract: ModelContract) -> dict[str, str]:
+    """What contours: model, node, libraries and machine."""
+    folder = settings.triton.model_repository / contract.name / str(contract.version)
+    return {
+        "model": f"{contract.name} version {contract.version}",
+        "model package SHA-256": contract.package_sha256,
+        **model_fingerprint(folder, settings.triton.environment),
+        **node_fingerprint(),
+    }

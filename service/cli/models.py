@@ -1,0 +1,190 @@
+"""The verb `models`: the repository's models and versions, what the model server has loaded, and which is the default."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from inference.contract import (
+    ModelContract,
+    default_version,
+    model_versions,
+    set_default_version,
+)
+from inference.contract.conversion import convert
+from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
+from inference.triton_config import MODEL_ENTRY, write_triton_config
+from service.cli.audit import account
+from service.cli.tables import print_table
+from service.cli.train import hand_over
+from service.config import Settings
+from service.errors import Refused, TryAgain
+from service.store import AuditEvent, AuditKind, AuditLog
+from service.wiring.model_server import triton_client
+from service.wiring.store import opened_store
+
+COLUMNS = ("model", "version", "default", "loaded", "structures", "runtime", "body region", "package sha256")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out one act; Refused says which file or model is at fault."""
+    acts: dict[str, Callable[[argparse.Namespace], int]] = {
+        "list": _list,
+        "show": _show,
+        "load": _load,
+        "unload": _unload,
+        "default": _default,
+        "config": _config,
+        "publish": _publish,
+        "convert": _convert,
+    }
+    try:
+        return acts[arguments.act](arguments)
+    except (ContractRefused, ModelFailed) as reason:
+        raise Refused(str(reason)) from reason
+    except ModelUnavailable as reason:
+        raise TryAgain(str(reason)) from reason
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments)
+    rows: list[dict[str, Any]] = []
+    for folder in _folders(arguments):
+        default = default_version(folder)
+        rows += [
+            _row(contract, is_default=version == default, loaded=loaded)
+            for version, contract in model_versions(folder).items()
+        ]
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return 0
+    table = Table(*COLUMNS)
+    for row in rows:
+        table.add_row(*(_words(row[column]) for column in COLUMNS))
+    print_table(table)
+    return 0
+
+
+def _row(contract: ModelContract, *, is_default: bool, loaded: set[tuple[str, int]] | None) -> dict[str, Any]:
+    return {
+        "model": contract.name,
+        "version": contract.version,
+        "default": is_default,
+        "loaded": None if loaded is None else (contract.name, contract.version) in loaded,
+        "structures": len(contract.structures),
+        "runtime": contract.runtime.kind,
+        "body region": contract.body_region,
+        "package sha256": contract.package_sha256,
+    }
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return "?"
+    return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    contract = _contract(arguments)
+    sys.stdout.write(json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    contract = _contract(arguments)
+    with triton_client(arguments.settings_tree) as server:
+        server.models.make_ready(contract)
+    sys.stdout.write(f"{contract.name} version {contract.version} is loaded\n")
+    return 0
+
+
+def _unload(arguments: argparse.Namespace) -> int:
+    versions = [arguments.version] if arguments.version else model_versions(_folder(arguments))
+    with triton_client(arguments.settings_tree) as server:
+        for version in versions:
+            server.models.unload(arguments.model, version)
+    sys.stdout.write(f"{arguments.model} is not loaded; the next job that needs it loads it again\n")
+    return 0
+
+
+def _default(arguments: argparse.Namespace) -> int:
+    folder = _folder(arguments)
+    before = default_version(folder)
+    set_default_version(folder, arguments.version)
+    what = f"default version of {arguments.model}: {before} -> {arguments.version}"
+    with opened_store(arguments.settings_tree) as store:
+        event = AuditEvent(
+            kind=AuditKind.ORDERED, role="cli", actor=account(), target="models default", detail=what
+        )
+        AuditLog(store.database).append([(datetime.now(UTC), event)])
+    sys.stdout.write(f"{what}; jobs that are queued keep the version they were queued with\n")
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    folders = [_named(arguments, name) for name in arguments.model] or _folders(arguments)
+    for folder in folders:
+        file = write_triton_config(folder)
+        sys.stdout.write(f"{file} written from {', '.join(map(str, model_versions(folder)))}\n")
+    return 0
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    """Let training publish into the repository of the settings; its exit code is ours."""
+    source = ("--openkbp", arguments.openkbp) if arguments.openkbp else ("--data", arguments.data)
+    repository = arguments.settings_tree.triton.model_repository
+    words = ("publish", arguments.run, *source, "--repository", repository, "--weights", arguments.weights)
+    return hand_over([str(word) for word in words])
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    contract = convert(arguments.folder, arguments.body_region)
+    (arguments.folder / str(contract.version) / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
+    write_triton_config(arguments.folder)
+    sys.stdout.write(
+        f"{contract.name} version {contract.version}: contract.json, model.py and config.pbtxt written\n"
+    )
+    return 0
+
+
+def _loaded(arguments: argparse.Namespace) -> set[tuple[str, int]] | None:
+    """What the server has loaded; None, with a line on standard error, where it does not answer."""
+    try:
+        with triton_client(arguments.settings_tree) as server:
+            return {(one.name, one.version) for one in server.models.loaded()}
+    except (ModelUnavailable, ModelFailed) as reason:
+        sys.stderr.write(f"contour-node: {reason}\n")
+        return None
+
+
+def _contract(arguments: argparse.Namespace) -> ModelContract:
+    folder = _folder(arguments)
+    version = arguments.version or default_version(folder)
+    versions = model_versions(folder)
+    if version not in versions:
+        raise Refused(f"{folder}: no version {version}; there are: {', '.join(map(str, versions)) or 'none'}")
+    return versions[version]
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    return _named(arguments, arguments.model)
+
+
+def _named(arguments: argparse.Namespace, name: str) -> Path:
+    found = {folder.name: folder for folder in _folders(arguments)}
+    if name not in found:
+        raise Refused(f"no model {name!r} in the repository; there are: {', '.join(found) or 'none'}")
+    return found[name]
+
+
+def _folders(arguments: argparse.Namespace) -> list[Path]:
+    settings: Settings = arguments.settings_tree
+    repository = settings.triton.model_repository
+    if not repository.is_dir():
+        raise Refused(f"triton.model_repository: {repository}: no such folder")
+    return [folder for folder in sorted(repository.iterdir()) if folder.is_dir() and model_versions(folder)]

@@ -1,0 +1,79 @@
+"""The values that the pipeline's steps hand on for one job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from imaging.ct.series import CtSeries
+from imaging.ct.units import UNSPECIFIED
+from inference.contract import ModelContract
+from inference.judgement import PlausibilityFinding
+from inference.segment import Segmentation
+from service.config import Doubted, Rule, Settings
+from service.store import ClaimedJob
+from service.template import Template
+from service.template.apply import AppliedTemplate
+from service.work.plausibility import PlausibilityRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseChecks:
+    """How strictly a case is checked: Rescale Types taken for HU, doubtful pixel values, implausible structures."""
+
+    rescale_types: tuple[str, ...] = (UNSPECIFIED,)
+    refuse_doubtful: bool = True
+    plausibility: PlausibilityRule = field(default_factory=PlausibilityRule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRequest:
+    """What to make of a job's series: the rule, its model and template, and the settings around them."""
+
+    rule: Rule
+    contract: ModelContract
+    template: Template
+    settings: Settings
+
+    @property
+    def checks(self) -> CaseChecks:
+        """The checks that the rule and the settings ask for."""
+        return CaseChecks(
+            rescale_types=self.settings.checks.rescale_types,
+            refuse_doubtful=self.rule.doubtful_values is Doubted.REFUSE,
+            plausibility=PlausibilityRule(
+                implausible=self.rule.implausible, other_region=self.rule.other_region
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ContouringResult:
+    """A CT series and the structures that a model found in it."""
+
+    series: CtSeries
+    segmentation: Segmentation
+    contract: ModelContract
+    findings: tuple[PlausibilityFinding, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DerivedCase:
+    """A contoured job with its template applied: everything that its output objects are made from."""
+
+    job: ClaimedJob
+    contoured: ContouringResult
+    applied: AppliedTemplate
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputObject:
+    """One output object: its bytes, its key within the job, its destinations, and notes for the job's history.
+
+    `standby` maps each fallback destination among `destinations` to the destinations that it stands in for.
+    """
+
+    key: str
+    data: bytes
+    destinations: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    standby: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,141 @@
+"""Nothing implausible leaves as a contour: the model's limits applied to one case, as the rule says."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from imaging.anatomy import BodyProfile, RegionEstimate, body_profile, estimate_regions, placements
+from imaging.volumes.orientation import canonical, canonical_masks
+from imaging.volumes.volume import Mask, Masks, Volume
+from inference.contract import ModelContract
+from inference.contract.plausibility import Plausibility
+from inference.judgement import PlausibilityFinding, judge, region_finding
+from inference.segment import Segmentation
+from service.config import Implausible, OtherRegion
+from service.errors import Refused
+
+MOST_REASONS = 3  # a structure; the findings have all
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlausibilityRule:
+    """What becomes of implausible structures, and of a CT of another part of the body."""
+
+    implausible: Implausible = Implausible.LEAVE_OUT
+    other_region: OtherRegion = OtherRegion.REFUSE
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Body:
+    """A CT in canonical orientation with what it shows of the body, and the limits of the model that is to contour it."""
+
+    upright: Volume
+    profile: BodyProfile
+    regions: RegionEstimate
+    limits: Plausibility
+    doubt: str = ""  # why the model is not for this CT, where the rule has it contoured all the same
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """What may leave of a model's answer, and the findings."""
+
+    segmentation: Segmentation
+    findings: tuple[PlausibilityFinding, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
+
+
+def body_of_case(volume: Volume, contract: ModelContract, rule: PlausibilityRule) -> Body | None:
+    """Look whether a CT shows the part of the body that a model is for; None for a model without limits.
+
+    Raises Refused where it does not, unless the rule only wants it said.
+    """
+    if contract.plausibility is None:
+        return None
+    upright = canonical(volume)
+    profile = body_profile(upright)
+    regions = estimate_regions(profile)
+    doubt = region_finding(contract.plausibility, regions)
+    if doubt and rule.other_region is OtherRegion.REFUSE:
+        raise Refused(
+            f"the model {contract.name} is not for this CT: {doubt}. Send what the model is for, or set "
+            '`other_region = "flag"` in the rule'
+        )
+    return Body(
+        upright=upright, profile=profile, regions=regions, limits=contract.plausibility, doubt=doubt or ""
+    )
+
+
+def judged(segmentation: Segmentation, body: Body | None, rule: PlausibilityRule) -> Judged:
+    """Judge every structure found, and leave out what is implausible, where the rule says so.
+
+    Raises Refused where the rule wants that, and where most structures are implausible: the others are then not to be
+    trusted, as in a CT that is turned round.
+    """
+    if body is None:
+        return Judged(segmentation=segmentation)
+    upright = canonical_masks(segmentation.masks)
+    placed = placements(upright.by_code, body.upright, body.profile, body.regions)
+    findings = judge(body.limits, placed)
+    reasons = _reasons(findings)
+    leaves_out = rule.implausible is Implausible.LEAVE_OUT
+    if reasons and (
+        rule.implausible is Implausible.REFUSE or (leaves_out and 2 * len(reasons) > len(placed))
+    ):
+        found = "; ".join(f"{code}: {reason}" for code, reason in reasons.items())
+        raise Refused(
+            f"implausible structures, nothing was sent: {found}. Check that the CT shows the region the rule is for"
+        )
+    remarks = {
+        code: f"{'LEFT OUT, ' if leaves_out else ''}IMPLAUSIBLE: {text}" for code, text in reasons.items()
+    }
+    notes = tuple(_notes(body, findings, remarks, segmentation.notes))
+    masks = _without(segmentation.masks, reasons) if leaves_out else segmentation.masks
+    return Judged(
+        segmentation=replace(segmentation, masks=masks, notes=notes), findings=findings, remarks=remarks
+    )
+
+
+def unjudged(contract: ModelContract) -> tuple[str, ...]:
+    """What the job's history says where a model states no limits."""
+    if contract.plausibility is not None:
+        return ()
+    return (
+        f"the model {contract.name} version {contract.version} states no limits: nothing was checked for plausibility",
+    )
+
+
+def _reasons(findings: Sequence[PlausibilityFinding]) -> dict[str, str]:
+    """Why each implausible structure is that, by its code."""
+    by_code: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.is_implausible:
+            by_code.setdefault(finding.structure, []).append(finding.words())
+    return {code: ", ".join(words[:MOST_REASONS]) for code, words in by_code.items()}
+
+
+def _without(masks: Masks, codes: Collection[str]) -> Masks:
+    kept = {code: Mask.empty() if code in codes else mask for code, mask in masks.by_code.items()}
+    return replace(masks, by_code=kept)
+
+
+def _notes(
+    body: Body,
+    findings: Sequence[PlausibilityFinding],
+    remarks: Mapping[str, str],
+    of_the_model: Sequence[str],
+) -> Iterator[str]:
+    """What the structure set, the report and the job's history say, the gravest first."""
+    if body.doubt:
+        yield f"NOT THE MODEL'S REGION: {body.doubt}"
+    for code, remark in remarks.items():
+        yield f"{code}: {remark}"
+    yield from (note for note in of_the_model if note.split(":")[0] not in remarks)
+    for finding in findings:
+        if not finding.is_implausible and finding.structure not in remarks and _is_news(finding):
+            yield f"{finding.structure}: {finding.words()}"
+
+
+def _is_news(finding: PlausibilityFinding) -> bool:
+    """Whether the model's own notes, which tell of the first and last slice, have not said it."""
+    sides = ("anterior", "posterior", "right", "left")
+    return finding.check != "edge" or any(side in str(finding.measured) for side in sides)

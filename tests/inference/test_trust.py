@@ -1,0 +1,74 @@
+from dataclasses import replace
+from math import log
+
+import numpy as np
+import pytest
+
+from imaging.volumes.volume import Mask
+from inference.contract import ModelContract
+from inference.judgement import PlausibilityFinding
+from inference.trust import FEATURES, TrustCase, measurements
+from tests.inference.limits import limits_document, placement
+from tests.support.models import contract_document
+
+
+def contract() -> ModelContract:
+    document = contract_document("m", ("A", "B"))
+    return ModelContract.model_validate(
+        {**document, "left_right_pairs": [["A", "B"]], "plausibility": limits_document()}
+    )
+
+
+def mask(pieces: int) -> Mask:
+    full = np.zeros((5, 9, 9), bool)
+    for k in range(pieces):
+        full[2, 2 * k, 2 * k] = True
+        full[1, 2 * k, 2 * k] = True
+    return Mask.from_full(full)
+
+
+def measured(**changes: object) -> dict[str, float]:
+    """What is measured of A beside an ordinary B."""
+    case = TrustCase(
+        masks={"A": mask(1), "B": mask(1)},
+        placed={"A": replace(placement(), **changes), "B": placement()},  # type: ignore[arg-type]
+        findings=(),
+        mean_probability={"A": 0.9, "B": 0.9},
+    )
+    return measurements(contract(), case)["A"]
+
+
+def test_every_measurement_but_what_is_usual() -> None:
+    assert tuple(measured()) == FEATURES[:-1]
+
+
+def test_volume_extent_and_place_against_the_limits() -> None:
+    """Volumes from 10 to 50 cc, heights from 20 to 60 mm, across from -0.5 to 0.5."""
+    middle = (10 * 50) ** 0.5
+    assert measured(volume_cc=middle)["volume"] == pytest.approx(0.0)
+    assert measured(volume_cc=middle / 2)["volume"] == pytest.approx(-log(2))
+    assert measured(volume_cc=0.0)["volume"] == pytest.approx(-log(10))
+    assert measured(height_mm=80.0)["extent"] == pytest.approx(2.0)
+    assert measured(height_mm=1000.0)["extent"] == 3.0
+    assert measured(across=-0.75)["place"] == pytest.approx(1.5)
+
+
+def test_probability_edge_and_the_other_side() -> None:
+    assert measured()["improbability"] == pytest.approx(0.1)
+    assert (measured()["cut"], measured(edges=("superior",))["cut"]) == (0.0, 1.0)
+    other = placement().volume_cc
+    assert measured(volume_cc=other)["asymmetry"] == 0.0
+    assert measured(volume_cc=other * 2)["asymmetry"] == measured(volume_cc=other / 2)["asymmetry"]
+    assert measured(volume_cc=other * 2)["asymmetry"] == pytest.approx(log(2))
+
+
+def test_pieces_and_findings() -> None:
+    finding = PlausibilityFinding(structure="A", check="volume_cc", measured=1.0, expected=(10.0, 50.0))
+    case = TrustCase(
+        masks={"A": mask(3)},
+        placed={"A": placement()},
+        findings=(finding, replace(finding, check="edge"), replace(finding, structure="B")),
+        mean_probability={},
+    )
+    found = measurements(contract(), case)["A"]
+    assert (found["pieces"], found["findings"], found["improbability"]) == (2.0, 1.0, 1.0)

@@ -1,0 +1,33 @@
+"""Checkpoints: written whole or not at all, read without running anything that they hold."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+
+
+class CheckpointRefused(Exception):
+    """A checkpoint that cannot be read or does not fit; the message names the file."""
+
+
+def write_checkpoint(content: Mapping[str, object], file: Path) -> None:
+    """Write tensors and plain values."""
+    part = file.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(file)
+
+
+def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
+    """Read what `write_checkpoint` wrote. Raises CheckpointRefused for a file that is absent or damaged."""
+    if not file.exists():
+        raise CheckpointRefused(f"{file}: there is none; did the run reach a validation?")
+    damaged = f"{file} is damaged: restore it from a copy, or begin again in another folder"
+    if not is_zipfile(file):
+        raise CheckpointRefused(damaged)
+    try:
+        content: dict[str, Any] = torch.load(file, weights_only=True, map_location=device)
+    except (RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise CheckpointRefused(f"{damaged} ({error})") from error
+    return content
