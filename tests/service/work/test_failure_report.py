@@ -64,7 +64,7 @@ def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: 
     assert "ContourSequence" not in found.ROIContourSequence[0]
     assert found.PatientName == dcmread(BytesIO(small_node.files.read(_image(small_node)))).PatientName
     status = small_node.book.job(job)
-    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure notice): 1 sent")
+    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure report): 1 sent")
     kinds = [event.kind for event in small_node.book.events(job)]
     assert kinds[-3:] == [EventKind.REFUSED, EventKind.FAILURE_REPORT, EventKind.SENT]
 
