@@ -14,7 +14,7 @@ from service.monitor.heartbeat_thread import HeartbeatThread
 from service.monitor.metrics import metrics_page
 from service.monitor.monitor import Monitor, look_once
 from service.monitor.pages import StatusPages
-from service.store import Database, Heartbeats, JobState, NotificationQueue
+from service.store import Database, Heartbeats, JobState, NotificationQueue, write_constancy
 from service.store.tables.schema import instance
 from tests.service.monitor.conftest import Watched
 from tests.support.arrivals import received
@@ -87,6 +87,34 @@ def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None
     gone = watched.watcher().look()
     assert not gone.is_ready
     assert "No such file" in gone.check("storage").reason
+
+
+def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watched: Watched) -> None:
+    beat(watched)
+    watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["constancy"]}], silent_s=30)
+    assert "constancy" not in {check.name for check in watcher.look().checks}
+    write_constancy(watched.folder, ok=False, reason="7 voxels of 1 structures changed")
+    view = watcher.look()
+    assert not view.check("constancy").ok
+    assert view.is_ready, "a node whose contours changed still takes images"
+    watched.clock.tick(31)
+    beat(watched)
+    watcher.look()
+    ((event, text),) = told(watched)
+    assert event == "constancy"
+    assert text.endswith("UTC: 7 voxels of 1 structures changed")
+    write_constancy(watched.folder, ok=True, reason="as before")
+    watcher.look()
+    assert [one for one, _ in told(watched)] == ["constancy", "constancy"]
+    assert told(watched)[1][1].startswith("over: constancy")
+
+
+def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watched) -> None:
+    beat(watched)
+    (watched.folder / "constancy.json").write_text("{")
+    check = watched.watcher().look().check("constancy")
+    assert not check.ok
+    assert "run contour-node constancy" in check.reason
 
 
 def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tmp_path: Path) -> None:
