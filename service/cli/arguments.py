@@ -11,9 +11,9 @@ DEFAULT_PROJECT = "research"
 STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
 
 
-def keep(keep: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
-    """What the verbs `keep` and `verify` take."""
-    keep.add_argument(
+def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
+    """What the verbs `retention` and `verify` take."""
+    retention.add_argument(
         "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
     )
     what = verify.add_mutually_exclusive_group()
@@ -48,8 +48,8 @@ def audit(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one a line")
 
 
-def lint(parser: argparse.ArgumentParser) -> None:
-    """What the verb `lint` takes."""
+def validate(parser: argparse.ArgumentParser) -> None:
+    """What the verb `validate` takes."""
     parser.add_argument("file", type=Path, help="an RT Structure Set file")
     parser.add_argument(
         "--profile",

@@ -39,7 +39,7 @@ from service.store import (
 log = logging.getLogger(__name__)
 
 TOLD_OF = {
-    EventKind.PARKED: NotifyEvent.PARKED,
+    EventKind.FAILED: NotifyEvent.FAILED,
     EventKind.REFUSED: NotifyEvent.REFUSED,
     EventKind.SEND_REJECTED: NotifyEvent.DELIVERY,
 }
@@ -101,7 +101,7 @@ class Monitor:
                 self._parts.prepare()
                 self._board.begin()
                 self.prepared.set()
-            self._heartbeats.beat("watch")
+            self._heartbeats.beat("monitor")
             self._add_up()
             ledger = read_ledger(self._parts.database)
         except TryAgain as reason:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from service.config import Settings
+from service.monitor.alarms import alarms
 from service.monitor.heartbeat_thread import HeartbeatThread
+from service.monitor.metrics import metrics_page
 from service.monitor.monitor import Monitor, look_once
 from service.monitor.pages import StatusPages
 from service.store import Database, Heartbeats, JobState, NotificationQueue, write_constancy
@@ -19,12 +21,12 @@ from tests.support.arrivals import received
 from tests.support.destinations import VERIFICATION, Behaviour, Destination
 
 EVERYTHING = [{"name": "physics", "min_interval_s": 0, "webhook": {"url": "http://127.0.0.1:9/"}}]
-ROLES = ("receive", "assemble", "work", "send", "keep")
+ROLES = ("receive", "assemble", "work", "send", "retention")
 
 
 def told(watched: Watched) -> list[tuple[str, str]]:
-    notices = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=100)
-    return [(one.event, one.text) for one in notices]
+    notifications = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=100)
+    return [(one.event, one.text) for one in notifications]
 
 
 def beat(watched: Watched, roles: tuple[str, ...] = ROLES) -> None:
@@ -51,11 +53,29 @@ def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched
 def test_a_role_that_is_silent_is_down_and_the_node_not_ready(watched: Watched) -> None:
     beat(watched)
     watched.clock.tick(61)
-    beat(watched, ("receive", "assemble", "work", "keep"))
+    beat(watched, ("receive", "assemble", "work", "retention"))
     view = watched.watcher().look()
     assert not view.is_ready
     assert view.check("role send").reason == "no sign of life for 61 s; is `contour-node send` running?"
     assert [check.name for check in view.checks if not check.ok] == ["role send"]
+
+
+@pytest.mark.parametrize("silent_s", [0, 61, 86400])
+def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
+    watched: Watched, silent_s: float
+) -> None:
+    """Rows that the roles ``keep`` and ``watch`` left behind before an upgrade."""
+    beat(watched, ("keep", "watch"))
+    watched.clock.tick(silent_s)
+    beat(watched)
+    settings = watched.settings()
+    view = watched.watcher().look()
+    assert view.is_ready
+    assert list(alarms(settings, view, ())) == []
+    if silent_s > settings.watch.silent_s:
+        page = metrics_page(settings, view).decode()
+        assert 'role="retention"' in page
+        assert 'role="keep"' not in page
 
 
 def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None:
@@ -122,20 +142,20 @@ def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Wat
     beat(watched)
     watcher = watched.watcher(notify=EVERYTHING)
     watcher.look()
-    parked = watched.node.job_in(JobState.PARKED, series="1.2.1")
+    failed = watched.node.job_in(JobState.FAILED, series="1.2.1")
     watched.node.job_in(JobState.REFUSED, series="1.2.2")
     watched.node.job_in(JobState.DONE, series="1.2.3")
     watcher.look()
-    assert told(watched) == [("parked", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
+    assert told(watched) == [("failed", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
     (first, _) = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=9)
-    assert (first.job_id, first.rule, first.state) == (parked, "hn", "parked")
+    assert (first.job_id, first.rule, first.state) == (failed, "hn", "failed")
 
 
 def test_only_what_a_recipient_asks_for_is_told(watched: Watched) -> None:
     beat(watched)
     watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["disk"]}])
     watcher.look()
-    watched.node.job_in(JobState.PARKED)
+    watched.node.job_in(JobState.FAILED)
     watcher.look()
     assert told(watched) == []
 
@@ -220,7 +240,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
     watched.clock.tick(91)
     old = pages.answer("/health/ready", "")
     assert old.status is HTTPStatus.SERVICE_UNAVAILABLE
-    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the watch hangs"
+    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the monitor hangs"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What a look of the role watch, and the verbs that people wait for, cost on a node with a long history.
+"""What a look of the role monitor, and the verbs that people wait for, cost on a node with a long history.
 
-    python -m bench.watch_cost --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
+    python -m bench.monitor_cost --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
 
 An empty database is filled first (a minute); one that has jobs is measured as it is.
 """
@@ -77,12 +77,12 @@ def _looked_at(
         "ledger (figures, signs of life, unsent)": lambda: read_ledger(database),
         "late jobs of a rule": lambda: late_jobs(database, "head-neck", utc_now() - timedelta(hours=1)),
         "tally, nothing new": lambda: (tally.add_events(), tally.add_images()),
-        "notices, nothing new": lambda: board.note_events({}, {}),
-        "forget old notices": board.forget_old,
+        "notifications, nothing new": lambda: board.note_events({}, {}),
+        "forget old notifications": board.forget_old,
         "page /metrics of a view": lambda: metrics_page(settings, view),
         "jobs": lambda: book.list_jobs(limit=50),
         "jobs --state done": lambda: book.list_jobs(states=[JobState.DONE], limit=50),
-        "jobs --state parked": lambda: book.list_jobs(states=[JobState.PARKED], limit=50),
+        "jobs --state failed": lambda: book.list_jobs(states=[JobState.FAILED], limit=50),
         "jobs --state queued": lambda: book.list_jobs(states=[JobState.QUEUED], limit=50),
         "jobs of a series": lambda: book.list_jobs(series_uid=newest.series_uid),
         "counts": book.counts,
