@@ -170,12 +170,12 @@ def send() -> RunRole:
     return run
 
 
-def retention(role: str = "keep") -> RunRole:
+def retention() -> RunRole:
     """Build the role that removes expired files and verifies the others."""
     import service.retention  # noqa: F401
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, role):
+        with opened_store(settings) as store, role_heartbeat(store, settings, "retention"):
             retention_sweep(settings, store).run(stop)
 
     return run
@@ -198,13 +198,13 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
 def monitor() -> RunRole:
     """Build the role that shows metrics and health and sends notifications."""
     import inference.client  # noqa: F401
-    from service.monitor.role import run_watch
+    from service.monitor.role import run_monitor
 
     def run(settings: Settings, stop: threading.Event) -> None:
         database = open_database(settings)
         try:
             with triton_client(settings) as server:
-                run_watch(_monitor_parts(settings, database, server), stop)
+                run_monitor(_monitor_parts(settings, database, server), stop)
         finally:
             database.close()
 
@@ -279,8 +279,8 @@ ROLES: dict[str, Callable[[], RunRole]] = {
     "assemble": assemble,
     "work": work,
     "send": send,
-    "keep": retention,
-    "watch": monitor,
+    "retention": retention,
+    "monitor": monitor,
     "forward-audit": forward_audit,
     "triton": triton,
 }

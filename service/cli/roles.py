@@ -11,7 +11,7 @@ from service.config import Settings
 from service.logs import start_log
 from service.wiring import ROLES
 
-WITHOUT_DATABASE = frozenset({"triton", "watch"})  # these also run while the database is not available
+WITHOUT_DATABASE = frozenset({"triton", "monitor"})  # these also run while the database is not available
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def serve(arguments: argparse.Namespace) -> int:
     with opened_store(settings):
         pass
     names = ["triton"] if settings.triton.embedded else []
-    names += ["receive", "assemble", "work", "send", "keep", "watch"]
+    names += ["receive", "assemble", "work", "send", "retention", "monitor"]
     names += ["forward-audit"] if settings.audit.syslog is not None else []
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     supervise(roles, stopped_by_signals())

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -20,7 +21,7 @@ from service.work.case import PipelineRequest
 from service.work.pipeline import Stage, run_pipeline
 from service.work.series_reading import load_sources
 from tests.support.models import OneModel
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import MODELS, RULE, SmallNode, model, settings
 
 TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
@@ -123,6 +124,13 @@ def test_the_history_shows_the_pipelines_steps_in_order(queued: SmallNode) -> No
     stages = [e.message for e in queued.book.events(queued.job().id) if e.kind is EventKind.STAGE]
     assert stages == ["self-test", "read", "predict", "derive", "export", "write", "validate", "write"]
     assert set(stages) == set(Stage)
+
+
+def test_the_history_names_the_model_by_its_packages_checksum(queued: SmallNode) -> None:
+    worker(queued, Server(brainstem_and_larynx)).work_one()
+    weights = MODELS / "hn_oar" / "1" / "weights.safetensors"
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert f"model hn_oar version 1, package sha256 {sha256}" in final_note(queued)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
