@@ -23,7 +23,8 @@ from reliability import mutations, text_mutations
 from reliability.dicom_marks import ElementEncoding
 from reliability.samples import ct_sources, ct_variants, structure_set_variants
 from reliability.wire import BIG_ENDIAN, DEFLATED, IMPLICIT
-from service.cli import arguments, lint
+from service.cli import arguments
+from service.cli import validate as validate_command
 from service.config import SettingsRefused, load_settings
 from service.errors import Refused
 from service.scu.part10 import look_at
@@ -94,7 +95,7 @@ def _image_readers(corpus: Path | None) -> list[FuzzedReader]:
             mutate=dicom_file,
         ),
         FuzzedReader(name="gate", read=_check, errors=(), samples=of_structures, mutate=dicom_file),
-        FuzzedReader(name="lint", read=_lint, errors=(), samples=of_structures, mutate=dicom_file),
+        FuzzedReader(name="validate", read=_validate, errors=(), samples=of_structures, mutate=dicom_file),
         FuzzedReader(
             name="part10", read=_with_file(look_at), errors=(Refused,), samples=of_ct, mutate=dicom_file
         ),
@@ -142,15 +143,15 @@ def _check(data: bytes) -> object:
     return [validate(data, profile, series=_series()) for profile in list(PROFILES.values())[:2]]
 
 
-def _lint(data: bytes) -> object:
+def _validate(data: bytes) -> object:
     """The verb itself; every file ends in an exit code."""
     parser = argparse.ArgumentParser()
-    arguments.lint(parser)
+    arguments.validate(parser)
     out, error = io.StringIO(), io.StringIO()
 
     def run(path: Path) -> int:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-            return lint.run(parser.parse_args([str(path), "--json", "--ct", str(path.parent)]))
+            return validate_command.run(parser.parse_args([str(path), "--json", "--ct", str(path.parent)]))
 
     return _with_file(run)(data)
 

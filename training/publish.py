@@ -16,20 +16,13 @@ from inference.contract import CONTRACT_FILE, ModelContract, model_versions
 from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
-from inference.triton_config import pbtxt, triton_config
+from inference.triton_config import MODEL_ENTRY, write_triton_config
 from training.cases import CaseSource, Spacing
 from training.checkpoints import CheckpointRefused, read_checkpoint
 from training.recipe import Recipe, load_recipe_json
 from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
 
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
-_ENTRY = """\
-\"\"\"Triton's entry: contract.json beside this file says what is loaded and how.\"\"\"
-
-from inference.server.triton_backend import ServedModel as TritonPythonModel
-
-__all__ = ["TritonPythonModel"]
-"""
 _CPU = torch.device("cpu")
 _WEIGHTS = "weights.safetensors"
 
@@ -71,13 +64,12 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     try:
         _write_version(part, contract, content)
         _compare(part, contract, network, images)
-        config = pbtxt(triton_config({**known, contract.version: contract}))
         part.rename(model / str(contract.version))
     finally:
         rmtree(part, ignore_errors=True)
         if not any(model.iterdir()):
             model.rmdir()
-    _replace(model / "config.pbtxt", config.encode())
+    write_triton_config(model)
     _write_card(model / "README.md", contract, figures)
     return contract
 
@@ -138,7 +130,7 @@ def _write_version(folder: Path, contract: ModelContract, content: bytes) -> Non
     (folder / _WEIGHTS).write_bytes(content)
     text = json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
-    (folder / "model.py").write_text(_ENTRY, encoding="utf-8")
+    (folder / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
 
 
 def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:

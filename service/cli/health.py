@@ -10,7 +10,7 @@ from service.errors import Refused
 from service.store import utc_now
 from service.wiring.store import opened_store, signs_of_life
 
-WHOLE_NODE = "service.cli.node_health:node_health"  # by name: it imports what the role watch needs
+WHOLE_NODE = "service.cli.node_health:node_health"  # by name: it imports what the role monitor needs
 
 
 def health(arguments: argparse.Namespace) -> int:

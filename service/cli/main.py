@@ -12,19 +12,26 @@ from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
 EVALUATION_LIBRARIES = frozenset({"SimpleITK", "jinja2", "matplotlib", "statsmodels", "weasyprint"})
+RENAMED_COMMANDS = {"keep": "retention", "watch": "monitor", "lint": "validate"}
 Command = Callable[[argparse.Namespace], int]
+
+
+class WrongCommand(Exception):
+    """The command line names a command that does not exist."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
-    parsed = _parser().parse_args(_with_rest_apart(sys.argv[1:] if arguments is None else arguments))
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        _refuse_renamed(words)
+        parsed = _parser().parse_args(_with_rest_apart(words))
         if "settings" in parsed:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
         # By name: this imports what the verb needs, and nothing of the others.
         command: Command = resolve_name(f"service.cli.{parsed.command}")
         return command(parsed)
-    except SettingsRefused as reason:
+    except (SettingsRefused, WrongCommand) as reason:
         return _said(reason, 2)
     except ModuleNotFoundError as missing:
         if missing.name not in EVALUATION_LIBRARIES:
@@ -34,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _refuse_renamed(words: Sequence[str]) -> None:
+    if words and words[0] in RENAMED_COMMANDS:
+        raise WrongCommand(f"the command {words[0]} is now called {RENAMED_COMMANDS[words[0]]}")
 
 
 def _with_rest_apart(arguments: Sequence[str]) -> list[str]:
@@ -58,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         ("assemble", "roles:run", "the role that decides when a series is complete"),
         ("work", "roles:run", "the role that contours"),
         ("send", "roles:run", "the role that delivers structure sets"),
-        ("watch", "roles:run", "the role that shows metrics and health and notifies people"),
+        ("monitor", "roles:run", "the role that shows metrics and health and sends notifications"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
         ("migrate", "migrate:migrate", "bring the database to this version"),
@@ -70,19 +82,19 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "deidentify", "research:deidentify", "research copies of what is stored (PS3.15 E)"),
         _verb(verbs, "reidentify", "research:reidentify", "bring back what was drawn on research copies"),
     )
-    takes.keep(
+    takes.retention(
         _verb(
             verbs,
-            "keep",
-            "retention:keep",
+            "retention",
+            "retention:retention",
             "the role that removes what is over and verifies the rest",
             json=True,
         ),
         _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
-    _watch_verbs(verbs)
+    _monitor_verbs(verbs)
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
-    _lint_verb(verbs)
+    _validate_verb(verbs)
     _evaluate_verb(verbs)
     takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
     what = "local cases through the node against acceptance criteria: a page to sign"
@@ -117,7 +129,7 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     echo.add_argument("destination", help="its name in the settings")
 
 
-def _watch_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     health = _verb(verbs, "health", "health:health", "look at the node once; exit code 0: ready", json=True)
     health.add_argument("--role", help="only whether this role lives on this machine")
     told = _verb(
@@ -129,12 +141,12 @@ def _watch_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     told.add_argument("recipient", help="its name in watch.notify")
 
 
-def _lint_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _validate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The verb that needs no settings: it looks at one file."""
-    what = "check an RT Structure Set file of any system against a destination's profile"
-    verb = verbs.add_parser("lint", help=what, description=what)
-    takes.lint(verb)
-    verb.set_defaults(command="lint:run", name="lint")
+    what = "validate an RT Structure Set file of any system against a destination's profile"
+    verb = verbs.add_parser("validate", help=what, description=what)
+    takes.validate(verb)
+    verb.set_defaults(command="validate:run", name="validate")
 
 
 def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

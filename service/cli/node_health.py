@@ -1,4 +1,4 @@
-"""Every part of the node in a line, as the role watch sees it."""
+"""Every part of the node in a line, as the role monitor sees it."""
 
 import argparse
 import json

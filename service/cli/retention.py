@@ -14,11 +14,11 @@ from service.wiring.retention import sweeper
 from service.wiring.store import opened_store
 
 
-def keep(arguments: argparse.Namespace) -> int:
-    """Run the role keep, or say what it would remove."""
+def retention(arguments: argparse.Namespace) -> int:
+    """Run the role retention, or say what it would remove."""
     settings: Settings = arguments.settings_tree
     if not arguments.dry_run:
-        return run_role("keep", settings)
+        return run_role("retention", settings)
     with opened_store(settings) as store:
         due = sweeper(settings, store).due()
     if arguments.json:
@@ -35,7 +35,7 @@ def keep(arguments: argparse.Namespace) -> int:
 def verify(arguments: argparse.Namespace) -> int:
     """Read stored files and compare them with their checksums; exit code 1 where one is missing or damaged.
 
-    Without --all or --job: those whose time it is, as the role keep does, but at full speed.
+    Without --all or --job: those whose time it is, as the role retention does, but at full speed.
     """
     settings: Settings = arguments.settings_tree
     fast = settings.model_copy(

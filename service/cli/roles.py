@@ -17,15 +17,15 @@ RUNNERS: Mapping[str, str] = {
     "assemble": "service.wiring.assemble:assemble",
     "work": "service.wiring.work:work",
     "send": "service.wiring.send:send",
-    "keep": "service.wiring.retention:keep",
-    "watch": "service.wiring.monitor:watch",
+    "retention": "service.wiring.retention:retention",
+    "monitor": "service.wiring.monitor:monitor",
     "forward-audit": "service.wiring.audit:forward_audit",
     "triton": "service.wiring.triton:triton",
 }
 """Where each role is built. By name: a process imports its own role's libraries, and no others."""
 
 TRAIL = "service.wiring.audit:audit_trail"
-WITHOUT_DATABASE = frozenset({"triton", "watch"})  # run also while the database is away
+WITHOUT_DATABASE = frozenset({"triton", "monitor"})  # run also while the database is away
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ def serve(arguments: argparse.Namespace) -> int:
     with opened_store(settings):
         pass
     names = ["triton"] if settings.triton.embedded else []
-    names += ["receive", "assemble", "work", "send", "keep", "watch"]
+    names += ["receive", "assemble", "work", "send", "retention", "monitor"]
     names += ["forward-audit"] if settings.audit.syslog is not None else []
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     supervise(roles, stopped_by_signals())

@@ -20,7 +20,7 @@ from service.store import (
     read_constancy,
 )
 
-ROLES = ("receive", "assemble", "work", "send", "keep")
+ROLES = ("receive", "assemble", "work", "send", "retention")
 """The roles without which the node does not do its work."""
 RECEIVER_TIMEOUT_S = 5.0
 _MOST_REASONS_SAID = 5

@@ -101,7 +101,7 @@ class Monitor:
                 self._parts.prepare()
                 self._board.begin()
                 self.prepared.set()
-            self._heartbeats.beat("watch")
+            self._heartbeats.beat("monitor")
             self._add_up()
             ledger = read_ledger(self._parts.database)
         except TryAgain as reason:

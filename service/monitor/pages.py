@@ -66,7 +66,7 @@ class StatusPages:
         age_s = (self.clock() - view.at).total_seconds()
         oldest_s = 3 * self.settings.watch.poll_s + GRACE_S
         if age_s > oldest_s:
-            reason = f"the last look was {age_s:.0f} s ago: the watch hangs"
+            reason = f"the last look was {age_s:.0f} s ago: the monitor hangs"
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "reason": reason})
         status = HTTPStatus.OK if view.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
         return _json(status, health_report(view))

@@ -1,4 +1,4 @@
-"""The role watch: looks, serves pages, and tells people, until it is told to stop."""
+"""The role monitor: looks, serves pages, and tells people, until it is told to stop."""
 
 import logging
 import ssl
@@ -17,8 +17,8 @@ from service.store import Database, FileStore, JobRepository, NotificationQueue
 log = logging.getLogger(__name__)
 
 
-def run_watch(parts: MonitorParts, stop: threading.Event) -> None:
-    """Watch until ``stop`` is set. It starts, and says what is wrong, also where the database is away.
+def run_monitor(parts: MonitorParts, stop: threading.Event) -> None:
+    """Monitor the node until ``stop`` is set. It starts, and says what is wrong, also where the database is away.
 
     Raises:
         SettingsRefused: a file that the settings name cannot be used.
@@ -32,9 +32,9 @@ def run_watch(parts: MonitorParts, stop: threading.Event) -> None:
     watcher = Monitor(parts)
     pages = StatusPages(settings=settings, last_view=lambda: watcher.view, clock=database.clock, token=token)
     runs = [parts.echoes.run, *(teller.run for teller in _tellers(settings, database, watcher.prepared))]
-    threads = [threading.Thread(target=run, args=(stop,), name=f"watch-{n}") for n, run in enumerate(runs)]
+    threads = [threading.Thread(target=run, args=(stop,), name=f"monitor-{n}") for n, run in enumerate(runs)]
     with WebServer(pages, settings.watch.host, settings.watch.port, tls=tls) as web:
-        log.info("watching", extra={"host": settings.watch.host, "port": web.port})
+        log.info("monitoring", extra={"host": settings.watch.host, "port": web.port})
         for thread in threads:
             thread.start()
         try:

@@ -15,7 +15,7 @@ class DeletionAudit:
         """Add the entry."""
         event = AuditEvent(
             kind=AuditKind.DELETED,
-            role="keep",
+            role="retention",
             target=removed.belongs_to,
             study_uid=removed.study_uid,
             instance_count=removed.files,

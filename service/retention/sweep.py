@@ -1,4 +1,4 @@
-"""The role keep: what is over goes, what stays is verified, and neither hurries."""
+"""The role retention: what is over goes, what stays is verified, and neither hurries."""
 
 import logging
 import threading

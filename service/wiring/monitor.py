@@ -7,29 +7,29 @@ from service.config import Settings
 from service.monitor.echoes import PeerEchoes
 from service.monitor.monitor import MonitorParts, look_once
 from service.monitor.node_status import NodeStatus
-from service.monitor.role import run_watch
+from service.monitor.role import run_monitor
 from service.store import Database
 from service.wiring.model_server import triton_client
 from service.wiring.store import disk_gauge, open_database, opened_store, prepare
 
 
-def watch(settings: Settings, stop: threading.Event) -> None:
-    """The role watch, until ``stop`` is set."""
+def monitor(settings: Settings, stop: threading.Event) -> None:
+    """The role monitor, until ``stop`` is set."""
     database = open_database(settings)
     try:
         with triton_client(settings) as server:
-            run_watch(_watched(settings, database, server), stop)
+            run_monitor(_monitor_parts(settings, database, server), stop)
     finally:
         database.close()
 
 
 def look(settings: Settings) -> NodeStatus:
-    """One look at the node, without the role watch; raises TryAgain where the database is away."""
+    """One look at the node, without the role monitor; raises TryAgain where the database is away."""
     with opened_store(settings) as store, triton_client(settings) as server:
-        return look_once(_watched(settings, store.database, server))
+        return look_once(_monitor_parts(settings, store.database, server))
 
 
-def _watched(settings: Settings, database: Database, server: TritonClient) -> MonitorParts:
+def _monitor_parts(settings: Settings, database: Database, server: TritonClient) -> MonitorParts:
     return MonitorParts(
         settings=settings,
         database=database,

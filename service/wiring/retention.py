@@ -8,9 +8,9 @@ from service.store import AuditLog, RetentionStore
 from service.wiring.store import Store, disk_gauge, opened_store, pulse
 
 
-def keep(settings: Settings, stop: threading.Event) -> None:
-    """The role keep, until ``stop`` is set."""
-    with opened_store(settings) as store, pulse(store, settings, "keep"):
+def retention(settings: Settings, stop: threading.Event) -> None:
+    """The role retention, until ``stop`` is set."""
+    with opened_store(settings) as store, pulse(store, settings, "retention"):
         sweeper(settings, store).run(stop)
 
 

@@ -16,7 +16,7 @@ from service.cli.main import _parser
 from service.config import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = ("receive", "assemble", "work", "send", "keep", "watch")
+ROLES = ("receive", "assemble", "work", "send", "retention", "monitor")
 PASSWORD_URL = "postgresql+psycopg://contour:secret@postgres:5432/contour"
 
 

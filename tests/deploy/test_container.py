@@ -27,7 +27,7 @@ STORE = "/var/lib/contour-node"
 ROLES = (
     "receive",
     "assemble",
-    "watch",
+    "monitor",
 )  # the light ones: all share one image, user and mounts (test_compose.py)
 EROFS = 30
 
@@ -96,10 +96,10 @@ print(connection.getresponse().read().decode())
 
 
 def working_parts(node: dict[str, Container], settings: Settings) -> set[str]:
-    """What works, as the role watch sees it."""
+    """What works, as the role monitor sees it."""
     for container in node.values():
         assert container.process.poll() is None, container.log.read_text()
-    page = node["watch"].run("python", "-c", PAGE, str(settings.watch.port))
+    page = node["monitor"].run("python", "-c", PAGE, str(settings.watch.port))
     if page.returncode != 0:
         return set()
     return {check["name"] for check in json.loads(page.stdout).get("checks", []) if check["ok"]}
@@ -114,7 +114,7 @@ def ready(node: dict[str, Container], settings: Settings) -> dict[str, Container
 
 
 def test_the_health_checks_of_the_containers_find_their_roles(ready: dict[str, Container]) -> None:
-    for role in ("receive", "watch"):
+    for role in ("receive", "monitor"):
         asked = ready[role].run(*ready[role].service.health_check)
         assert asked.returncode == 0, asked.stderr
 

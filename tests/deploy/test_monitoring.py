@@ -152,13 +152,13 @@ def test_every_panel_has_its_own_place_and_data_source() -> None:
 def test_prometheus_and_the_collector_scrape_the_service_and_port_of_the_node(
     compose: dict[str, Any], settings: Settings
 ) -> None:
-    target = f"watch:{settings.watch.port}"
+    target = f"monitor:{settings.watch.port}"
     prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     assert prometheus["scrape_configs"][0]["static_configs"] == [{"targets": [target]}]
     collector = yaml.safe_load((ROOT / "deploy/otel-collector/config.yaml").read_text())
     (scraped,) = collector["receivers"]["prometheus"]["config"]["scrape_configs"]
     assert scraped["static_configs"] == [{"targets": [target]}]
-    assert "watch" in compose["services"]
+    assert "monitor" in compose["services"]
     assert settings.watch.host == "0.0.0.0"
     assert settings.watch.receiver_host in compose["services"]
     (rules,) = prometheus["rule_files"]
@@ -169,19 +169,19 @@ def test_prometheus_and_the_collector_scrape_the_service_and_port_of_the_node(
     assert (
         compose["services"]["prometheus"]["profiles"]
         == compose["services"]["grafana"]["profiles"]
-        == ["watch"]
+        == ["monitoring"]
     )
 
 
 def test_every_role_has_a_health_check_that_the_command_line_knows(
     compose: dict[str, Any], settings: Settings
 ) -> None:
-    for role in ("receive", "assemble", "work", "send", "keep"):
+    for role in ("receive", "assemble", "work", "send", "retention"):
         kind, program, *words = compose["services"][role]["healthcheck"]["test"]
         assert (kind, program) == ("CMD", "contour-node")
         parsed = _parser().parse_args(words)
         assert (parsed.name, parsed.role) == ("health", role)
-    watch = compose["services"]["watch"]
-    assert f"http://127.0.0.1:{settings.watch.port}/health/live" in watch["healthcheck"]["test"][-1]
-    assert "ports" not in watch  # metrics stay among the containers
+    monitor = compose["services"]["monitor"]
+    assert f"http://127.0.0.1:{settings.watch.port}/health/live" in monitor["healthcheck"]["test"][-1]
+    assert "ports" not in monitor  # metrics stay among the containers
     assert settings.node.log_format == "json"

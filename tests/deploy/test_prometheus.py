@@ -1,4 +1,4 @@
-"""The configuration, alert rules and dashboard of deploy/ in a real Prometheus, over a running role `watch`."""
+"""The configuration, alert rules and dashboard of deploy/ in a real Prometheus, over a running role `monitor`."""
 
 import json
 import math
@@ -97,7 +97,7 @@ def running(*command: object, log: Path) -> Iterator[None]:
 
 
 def write_settings(folder: Path, watch_port: int, other_ports: list[int]) -> Path:
-    """A node of which nothing runs but the role watch."""
+    """A node of which nothing runs but the role monitor."""
     receiver, model_server, tps, mail = other_ports
     file = folder / "settings.toml"
     file.write_text(f"""
@@ -145,7 +145,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     server = Prometheus(port=prometheus_port)
     with (
         running(
-            sys.executable, "-m", "service", "watch", "--settings", settings_file, log=folder / "node.log"
+            sys.executable, "-m", "service", "monitor", "--settings", settings_file, log=folder / "node.log"
         ),
         running(
             "prometheus",

@@ -23,7 +23,7 @@ from service.store import Database, JobRepository, JobState, JobStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRITON_ENVIRONMENT = REPOSITORY / ".venv-triton"
-ROLES = ("triton", "receive", "assemble", "work", "send", "watch")
+ROLES = ("triton", "receive", "assemble", "work", "send", "monitor")
 
 
 def until(what: Callable[[], object], *, seconds: float = 60.0, why: str = "") -> object:

@@ -1,4 +1,4 @@
-"""What the room `watch` shows: the queue as it stands, and what was added up."""
+"""What the package `monitor` shows: the queue as it stands, and what was added up."""
 
 from dataclasses import dataclass
 from datetime import datetime

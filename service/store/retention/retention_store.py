@@ -1,4 +1,4 @@
-"""The store as the room `keep` sees it: what may go, what is marked as gone, and what is to be verified."""
+"""The store as the package `retention` sees it: what may go, what is marked as gone, and what is to be verified."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The tables of the room `watch`, for queries; part of the same METADATA."""
+"""The tables of the package `monitor`, for queries; part of the same METADATA."""
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table, Text, text
 

@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from service.cli.main import _parser
+from service.cli.main import RENAMED_COMMANDS, _parser, main
 from service.cli.roles import RUNNERS, WITHOUT_DATABASE
 
 LARGE = frozenset(
@@ -23,8 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assemble": NETWORK | TABLES,
     "work": LARGE - {"SimpleITK", "alembic", "prometheus_client", "pynetdicom", "rich", "torch"},
     "send": NETWORK | TABLES,
-    "keep": TABLES,
-    "watch": NETWORK | TABLES | MODELS | {"prometheus_client"},
+    "retention": TABLES,
+    "monitor": NETWORK | TABLES | MODELS | {"prometheus_client"},
     "forward-audit": TABLES,
     "triton": MODELS,
 }
@@ -75,7 +75,7 @@ def test_the_role_work_is_seen_to_import_what_the_others_must_not() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["template", "--help"], ["lint", "--help"], ["pull", "--help"], ["evaluate", "--help"]],
+    [["--help"], ["template", "--help"], ["validate", "--help"], ["pull", "--help"], ["evaluate", "--help"]],
 )
 def test_help_imports_none_of_them(words: list[str]) -> None:
     assert imported(READ_COMMAND_LINE, *words) == set()
@@ -89,8 +89,19 @@ def test_a_database_that_is_up_to_date_needs_no_migrations(tmp_path) -> None:
 
 def test_every_verb_is_found_under_its_name() -> None:
     (verbs,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
-    assert verbs.choices.keys() >= {"serve", "lint", *RUNNERS}
+    assert verbs.choices.keys() >= {"serve", "validate", *RUNNERS}
     for verb in verbs.choices.values():
         assert callable(resolve_name(f"service.cli.{verb.get_default('command')}"))
     for builder in RUNNERS.values():
         assert callable(resolve_name(builder))
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_COMMANDS.items())
+def test_a_command_that_has_another_name_now_names_it(
+    old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([old, "--help"]) == 2
+    assert capsys.readouterr().err == f"contour-node: the command {old} is now called {new}\n"
+    with pytest.raises(SystemExit) as end:
+        main([new, "--help"])
+    assert end.value.code == 0

@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 
 from service.config import Settings
+from service.monitor.alarms import alarms
 from service.monitor.heartbeat_thread import HeartbeatThread
+from service.monitor.metrics import metrics_page
 from service.monitor.monitor import Monitor, look_once
 from service.monitor.pages import StatusPages
-from service.store import Database, Heartbeats, JobState, NotificationQueue
+from service.store import Database, Heartbeats, JobState, NotificationQueue, write_constancy
 from service.store.tables.schema import instance
 from tests.service.monitor.conftest import Watched
 from tests.support.arrivals import received
 from tests.support.destinations import VERIFICATION, Behaviour, Destination
 
 EVERYTHING = [{"name": "physics", "min_interval_s": 0, "webhook": {"url": "http://127.0.0.1:9/"}}]
-ROLES = ("receive", "assemble", "work", "send", "keep")
+ROLES = ("receive", "assemble", "work", "send", "retention")
 
 
 def told(watched: Watched) -> list[tuple[str, str]]:
@@ -51,11 +53,29 @@ def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched
 def test_a_role_that_is_silent_is_down_and_the_node_not_ready(watched: Watched) -> None:
     beat(watched)
     watched.clock.tick(61)
-    beat(watched, ("receive", "assemble", "work", "keep"))
+    beat(watched, ("receive", "assemble", "work", "retention"))
     view = watched.watcher().look()
     assert not view.is_ready
     assert view.check("role send").reason == "no sign of life for 61 s; is `contour-node send` running?"
     assert [check.name for check in view.checks if not check.ok] == ["role send"]
+
+
+@pytest.mark.parametrize("silent_s", [0, 61, 86400])
+def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
+    watched: Watched, silent_s: float
+) -> None:
+    """Rows that the roles ``keep`` and ``watch`` left behind before an upgrade."""
+    beat(watched, ("keep", "watch"))
+    watched.clock.tick(silent_s)
+    beat(watched)
+    settings = watched.settings()
+    view = watched.watcher().look()
+    assert view.is_ready
+    assert list(alarms(settings, view, ())) == []
+    if silent_s > settings.watch.silent_s:
+        page = metrics_page(settings, view).decode()
+        assert 'role="retention"' in page
+        assert 'role="keep"' not in page
 
 
 def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None:
@@ -67,6 +87,34 @@ def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None
     gone = watched.watcher().look()
     assert not gone.is_ready
     assert "No such file" in gone.check("storage").reason
+
+
+def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watched: Watched) -> None:
+    beat(watched)
+    watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["constancy"]}], silent_s=30)
+    assert "constancy" not in {check.name for check in watcher.look().checks}
+    write_constancy(watched.folder, ok=False, reason="7 voxels of 1 structures changed")
+    view = watcher.look()
+    assert not view.check("constancy").ok
+    assert view.is_ready, "a node whose contours changed still takes images"
+    watched.clock.tick(31)
+    beat(watched)
+    watcher.look()
+    ((event, text),) = told(watched)
+    assert event == "constancy"
+    assert text.endswith("UTC: 7 voxels of 1 structures changed")
+    write_constancy(watched.folder, ok=True, reason="as before")
+    watcher.look()
+    assert [one for one, _ in told(watched)] == ["constancy", "constancy"]
+    assert told(watched)[1][1].startswith("over: constancy")
+
+
+def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watched) -> None:
+    beat(watched)
+    (watched.folder / "constancy.json").write_text("{")
+    check = watched.watcher().look().check("constancy")
+    assert not check.ok
+    assert "run contour-node constancy" in check.reason
 
 
 def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tmp_path: Path) -> None:
@@ -192,7 +240,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
     watched.clock.tick(91)
     old = pages.answer("/health/ready", "")
     assert old.status is HTTPStatus.SERVICE_UNAVAILABLE
-    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the watch hangs"
+    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the monitor hangs"
 
 
 @pytest.mark.parametrize(

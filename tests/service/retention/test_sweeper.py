@@ -134,7 +134,7 @@ def test_images_of_a_job_that_is_over_go_after_their_time_and_the_history_stays(
     assert small_node.book.job(number).slice_count == SERIES
     assert small_node.book.events(number)
     assert sweep.sweep() == []
-    (entry,) = [one.event for one in AuditLog(small_node.database).entries() if one.event.role == "keep"]
+    (entry,) = [one.event for one in AuditLog(small_node.database).entries() if one.event.role == "retention"]
     assert (entry.kind, entry.instance_count) == (AuditKind.DELETED, SERIES)
     assert entry.study_uid
 

@@ -1,6 +1,6 @@
-"""What a look of the role watch, and the verbs that people wait for, cost on a node with a long history.
+"""What a look of the role monitor, and the verbs that people wait for, cost on a node with a long history.
 
-    python -m bench.watch_cost --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
+    python -m bench.monitor_cost --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
 
 An empty database is filled first (a minute); one that has jobs is measured as it is.
 """

@@ -1,4 +1,4 @@
-"""`contour-node lint`: would this destination take this RTSTRUCT? For files of any system; needs no settings."""
+"""`contour-node validate`: would this destination take this RTSTRUCT? For files of any system; needs no settings."""
 
 import argparse
 import json
@@ -87,5 +87,5 @@ def _as_json(arguments: argparse.Namespace, findings: tuple[Finding, ...], error
 
 
 def _wrong_call(message: str) -> int:
-    sys.stderr.write(f"contour-node lint: {message}\n")
+    sys.stderr.write(f"contour-node validate: {message}\n")
     return WRONG_CALL

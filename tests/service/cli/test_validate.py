@@ -33,7 +33,7 @@ def ct(tmp_path: Path) -> Path:
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(["lint", *arguments])
+    code = main(["validate", *arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -131,7 +131,7 @@ def test_a_folder_without_the_images(
 
 def test_a_wrong_call(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
-        main(["lint", str(file), "--profile", "unheard_of"])
+        main(["validate", str(file), "--profile", "unheard_of"])
     assert left.value.code == 2
     assert "invalid choice: 'unheard_of'" in capsys.readouterr().err
 

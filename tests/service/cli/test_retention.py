@@ -29,11 +29,11 @@ def test_a_dry_run_says_what_would_go_and_why_and_removes_nothing(
     settings_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):
-        assert main(["keep", "--dry-run", "--json", "--settings", str(settings_file)]) == 0
+        assert main(["retention", "--dry-run", "--json", "--settings", str(settings_file)]) == 0
         (one,) = json.loads(capsys.readouterr().out)
         assert (one["kind"], one["files"], one["size_bytes"]) == ("other objects", 1, 400)
         assert "opened no job" in one["why"]
-    assert main(["keep", "--dry-run", "--settings", str(settings_file)]) == 0
+    assert main(["retention", "--dry-run", "--settings", str(settings_file)]) == 0
     assert "1 files, 0.0 MB would be removed" in capsys.readouterr().out
 
 
