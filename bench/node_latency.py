@@ -74,7 +74,7 @@ def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
         after = (event.at - job.last_received_at).total_seconds()
         if event.kind is EventKind.STAGE:
             marks.append((event.message, after))
-        elif event.kind is EventKind.SEALED:
+        elif event.kind is EventKind.CLOSED:
             marks.append(("queued", after))
         elif event.kind is EventKind.FINISHED:
             marks.append(("sending", after))

@@ -80,7 +80,7 @@ def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
     with opened_store(arguments.settings_tree) as store:
         number = store.book.rerun(arguments.job)
-    return print_order(arguments, {"job": number, "state": JobState.RECEIVED.value})
+    return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
 @ordered
@@ -113,11 +113,11 @@ def _slices(job: JobStatus) -> str:
 
 def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
     """A delivery as a line for people: what it is, where it stands, what comes next."""
-    what = "failure notice" if row["kind"] == "notice" else "result"
-    asked = f"not yet, asked {row['asked']} times" if row["asked"] else ""
+    what = "failure report" if row["kind"] == "failure_report" else "result"
+    asked = f"not yet, asked {row['confirmation_requests']} times" if row["confirmation_requests"] else ""
     return {
         "destination": row["destination"],
-        "what": f"{what}, in place of {row['standby_for']}" if row["standby_for"] else what,
+        "what": f"{what}, in place of {row['fallback_for']}" if row["fallback_for"] else what,
         "state": row["state"],
         "attempts": row["attempts"],
         "next attempt": row["not_before"] if row["state"] in ("pending", "unconfirmed") else "",

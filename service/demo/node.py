@@ -25,7 +25,7 @@ ENDED = frozenset(
         JobState.DONE,
         JobState.REFUSED,
         JobState.NOTHING_TO_CONTOUR,
-        JobState.PARKED,
+        JobState.FAILED,
         JobState.CANCELLED,
         JobState.SUPERSEDED,
     }

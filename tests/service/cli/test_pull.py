@@ -81,7 +81,7 @@ def test_what_is_fetched_is_kept_and_opens_a_job_of_the_archive(site, pull, who,
     assert rows[0]["result"] == f"{SLICES} fetched"
     (job,) = site.book.list_jobs(series_uid=str(rows[0]["series_uid"]))
     assert (job.state, job.slice_count, job.calling_aet, job.called_aet) == (
-        JobState.RECEIVED,
+        JobState.RECEIVING,
         SLICES,
         "ORTHANC",
         "CONTOURNODE",
@@ -292,8 +292,8 @@ def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp
         assert job.reason == said
         assert pull("--patient-id", "CARLA")[0] == 0
         until(lambda: site.book.job(job.id).state is JobState.QUEUED)
-        (sealed,) = (event for event in site.book.events(job.id) if event.kind is EventKind.SEALED)
-        assert sealed.message.endswith(f"ORTHANC says the series has {SLICES} images")
+        (closed,) = (event for event in site.book.events(job.id) if event.kind is EventKind.CLOSED)
+        assert closed.message.endswith(f"ORTHANC says the series has {SLICES} images")
     finally:
         stop.set()
         assembler.join()
