@@ -126,7 +126,7 @@ class WorkSettings(SettingsSection):
         default=15, description="Time between two signs of life; at most half of work.lease_s."
     )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=3, description="Failed attempts after which a job is parked."
+        default=3, description="Failed attempts after which a job fails for good."
     )
     backoff_s: Delay = Field(
         default=30, description="Delay after the first failure; doubles with each further one."
@@ -155,7 +155,7 @@ class SendSettings(SettingsSection):
     )
     max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
         default=400,
-        description="Failed attempts after which a delivery is parked; 400 last for about a week.",
+        description="Failed attempts after which a delivery fails for good; 400 last for about a week.",
     )
     backoff_s: Delay = Field(
         default=15, description="Delay after the first failure; doubles with each further one."

@@ -114,11 +114,11 @@ class Destination(SettingsSection):
         default=600, description="Time after which it is asked again, when it has not confirmed."
     )
     confirm_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=12, description="How often it is asked before the delivery is parked."
+        default=12, description="How often it is asked before the delivery fails for good."
     )
     max_attempts: Annotated[int, Field(ge=1, le=10000)] | None = Field(
         default=None,
-        description="Failed attempts after which a delivery is parked; absent: send.max_attempts.",
+        description="Failed attempts after which a delivery fails for good; absent: send.max_attempts.",
     )
     backoff_s: Delay | None = Field(
         default=None, description="Delay after the first failure; absent: send.backoff_s."

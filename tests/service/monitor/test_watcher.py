@@ -25,8 +25,8 @@ ROLES = ("receive", "assemble", "work", "send", "retention")
 
 
 def told(watched: Watched) -> list[tuple[str, str]]:
-    notices = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=100)
-    return [(one.event, one.text) for one in notices]
+    notifications = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=100)
+    return [(one.event, one.text) for one in notifications]
 
 
 def beat(watched: Watched, roles: tuple[str, ...] = ROLES) -> None:
@@ -142,20 +142,20 @@ def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Wat
     beat(watched)
     watcher = watched.watcher(notify=EVERYTHING)
     watcher.look()
-    parked = watched.node.job_in(JobState.PARKED, series="1.2.1")
+    failed = watched.node.job_in(JobState.FAILED, series="1.2.1")
     watched.node.job_in(JobState.REFUSED, series="1.2.2")
     watched.node.job_in(JobState.DONE, series="1.2.3")
     watcher.look()
-    assert told(watched) == [("parked", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
+    assert told(watched) == [("failed", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
     (first, _) = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=9)
-    assert (first.job_id, first.rule, first.state) == (parked, "hn", "parked")
+    assert (first.job_id, first.rule, first.state) == (failed, "hn", "failed")
 
 
 def test_only_what_a_recipient_asks_for_is_told(watched: Watched) -> None:
     beat(watched)
     watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["disk"]}])
     watcher.look()
-    watched.node.job_in(JobState.PARKED)
+    watched.node.job_in(JobState.FAILED)
     watcher.look()
     assert told(watched) == []
 

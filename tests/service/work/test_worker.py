@@ -160,15 +160,15 @@ def test_a_server_that_is_not_there_costs_no_attempt(queued: SmallNode) -> None:
     assert queued.job().state is JobState.DELIVERING
 
 
-def test_nonsense_is_tried_again_and_then_parked_with_its_reason(queued: SmallNode) -> None:
+def test_nonsense_is_tried_again_and_then_fails_with_its_reason(queued: SmallNode) -> None:
     worker(queued, Server(nonsense)).work_one()
-    assert queued.job().state is JobState.FAILED
+    assert queued.job().state is JobState.RETRYING
 
     queued.clock.tick(30)
     worker(queued, Server(nonsense)).work_one()
 
     job = queued.job()
-    assert (job.state, job.attempts) == (JobState.PARKED, 2)
+    assert (job.state, job.attempts) == (JobState.FAILED, 2)
     assert "another grid" in job.reason
 
 
@@ -177,7 +177,7 @@ def test_a_bug_fails_one_job_stays_in_the_log_and_tells_the_database_no_patient(
 ) -> None:
     worker(queued, Server(bug)).work_one()
     job = queued.job()
-    assert job.state is JobState.FAILED
+    assert job.state is JobState.RETRYING
     assert job.reason == "ZeroDivisionError in this program; the worker's log has the details"
     assert "ZeroDivisionError" in caplog.text
 
