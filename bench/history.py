@@ -9,19 +9,19 @@ from uuid import UUID
 from sqlalchemy import Table, insert
 
 from service.store import Database, DeliveryState, EventKind, JobState
-from service.store.tables.schema import arrival, delivery, instance, job, job_event
+from service.store.tables.schema import delivery, instance, instance_source, job, job_event
 
 _J, _E = JobState, EventKind
-IN_HAND = (_J.RECEIVED, _J.WAITING, _J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING)
+IN_HAND = (_J.RECEIVING, _J.WAITING, _J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELIVERING)
 """States of the newest jobs, 60 of them in turn, however long the history is."""
 JOBS_IN_HAND = 60
-ENDED_OTHERWISE = {0: _J.REFUSED, 1: _J.CANCELLED, 2: _J.PARKED, 3: _J.SUPERSEDED, 4: _J.SUPERSEDED}
+ENDED_OTHERWISE = {0: _J.REFUSED, 1: _J.CANCELLED, 2: _J.FAILED, 3: _J.SUPERSEDED, 4: _J.SUPERSEDED}
 """States of some of a hundred ended jobs; the others are done."""
 SLICES = 2
 """A job. A real one has a hundred times as many; nothing here goes through them but by their series."""
 DESTINATIONS = ("tps", "archive")
 HISTORY = (
-    _E.OPENED, _E.SEALED, _E.CLAIMED, _E.STAGE, _E.STAGE, _E.STAGE, _E.FINISHED, _E.SENT, _E.SENT, _E.DONE
+    _E.OPENED, _E.CLOSED, _E.CLAIMED, _E.STAGE, _E.STAGE, _E.STAGE, _E.FINISHED, _E.SENT, _E.SENT, _E.DONE
 )  # fmt: skip
 EVERY = timedelta(minutes=5)
 AT_ONCE = 5000
@@ -34,7 +34,7 @@ def fill(database: Database, jobs: int) -> None:
     for table, rows in (
         (job, (_job(n, jobs, database.clock()) for n in range(1, jobs + 1))),
         (instance, (row for n in range(1, jobs + 1) for row in _instances(n, jobs, database.clock()))),
-        (arrival, (row for n in range(1, jobs + 1) for row in _arrivals(n))),
+        (instance_source, (row for n in range(1, jobs + 1) for row in _arrivals(n))),
         (job_event, (row for n in range(1, jobs + 1) for row in _events(n, jobs, database.clock()))),
         (delivery, (row for n in range(1, jobs + 1) for row in _deliveries(n, jobs, database.clock()))),
     ):
@@ -59,7 +59,7 @@ def _at(number: int, jobs: int, now: datetime) -> datetime:
 
 def _job(number: int, jobs: int, now: datetime) -> dict[str, Any]:
     state, at = _state(number, jobs), _at(number, jobs, now)
-    is_sealed = state not in (_J.RECEIVED, _J.WAITING, _J.REFUSED)
+    is_closed = state not in (_J.RECEIVING, _J.WAITING, _J.REFUSED)
     is_done = state in (_J.DELIVERING, _J.DONE)
     return {
         "id": number,
@@ -72,20 +72,20 @@ def _job(number: int, jobs: int, now: datetime) -> dict[str, Any]:
         "called_aet": "CONTOURNODE",
         "calling_aet": "SCANNER",
         "slice_count": SLICES,
-        "content_hash": f"{number:064x}" if is_sealed else None,
-        "rule": "head-neck" if is_sealed else "",
-        "model": "hn_oar" if is_sealed else "",
-        "model_version": 1 if is_sealed else None,
-        "priority": 50 if is_sealed else None,
+        "content_hash": f"{number:064x}" if is_closed else None,
+        "rule": "head-neck" if is_closed else "",
+        "model": "hn_oar" if is_closed else "",
+        "model_version": 1 if is_closed else None,
+        "priority": 50 if is_closed else None,
         "lease_owner": "work@host:1" if state is _J.RUNNING else None,
         "lease_expires_at": now + timedelta(minutes=1) if state is _J.RUNNING else None,
         "received_at": at,
         "last_received_at": at + timedelta(seconds=20),
-        "queued_at": at + timedelta(seconds=30) if is_sealed else None,
+        "queued_at": at + timedelta(seconds=30) if is_closed else None,
         "finished_at": at + timedelta(seconds=50) if is_done else None,
         "delivered_at": at + timedelta(seconds=52) if state is _J.DONE else None,
         "result_path": _path(f"rs{number}") if is_done else None,
-        "notice_decided": state in (_J.REFUSED, _J.PARKED),
+        "failure_report_decided": state in (_J.REFUSED, _J.FAILED),
     }
 
 

@@ -24,10 +24,10 @@ from pydicom import dcmread
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
+from service.components import opened_store
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import EventKind, JobRepository, JobState, JobStatus
-from service.wiring.store import opened_store
 
 MIB = 2**20
 
@@ -74,7 +74,7 @@ def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
         after = (event.at - job.last_received_at).total_seconds()
         if event.kind is EventKind.STAGE:
             marks.append((event.message, after))
-        elif event.kind is EventKind.SEALED:
+        elif event.kind is EventKind.CLOSED:
             marks.append(("queued", after))
         elif event.kind is EventKind.FINISHED:
             marks.append(("sending", after))

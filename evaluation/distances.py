@@ -5,7 +5,7 @@ outside. Distances run between voxel centres, exact (no distance map in voxels, 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from scipy.spatial import cKDTree
 from evaluation.pair import MaskPair
 
 Distances = NDArray[np.float64]
+Spacing = tuple[float, float, float]
+_NEAR_VOXELS = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,25 +56,53 @@ def border(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def nearest_mm(
-    here_zyx: NDArray[np.bool_], there_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float]
+    here_zyx: NDArray[np.bool_], there_zyx: NDArray[np.bool_], spacing_zyx_mm: Spacing
 ) -> Distances:
     """For each point set in one (z, y, x) array the distance in mm to the nearest one set in the other, which has some.
 
-    In the array's order. Points that both have are 0 and are not looked up.
+    In the array's order. Points near the other set are found by looking at the places round them, the nearest first;
+    those further than about 200 voxels' room by a k-d tree.
     """
-    here = np.flatnonzero(here_zyx)
+    here = np.argwhere(here_zyx)
     distances = np.zeros(len(here))
-    apart = ~there_zyx.reshape(-1)[here]
-    if apart.any():
-        points = _points_mm(here[apart], here_zyx.shape, spacing_zyx_mm)
-        others = _points_mm(np.flatnonzero(there_zyx), there_zyx.shape, spacing_zyx_mm)
-        tree = cKDTree(others, balanced_tree=False, compact_nodes=False)
-        distances[apart] = tree.query(points)[0]
+    left = _look_around(here, there_zyx, spacing_zyx_mm, distances)
+    if len(left):
+        spacing = np.array(spacing_zyx_mm)
+        tree = cKDTree(np.argwhere(there_zyx) * spacing, balanced_tree=False, compact_nodes=False)
+        distances[left] = tree.query(here[left] * spacing)[0]
     return distances
 
 
-def _points_mm(
-    flat: NDArray[np.intp], shape: tuple[int, ...], spacing_zyx_mm: tuple[float, float, float]
-) -> Distances:
-    index = np.stack(np.unravel_index(flat, shape), axis=1)
-    return np.asarray(index * np.array(spacing_zyx_mm), np.float64)
+def _look_around(
+    here: NDArray[np.intp], there_zyx: NDArray[np.bool_], spacing_zyx_mm: Spacing, distances: Distances
+) -> NDArray[np.intp]:
+    """Fill in the distances of points (n, 3) with a point of the other set near by; give the places of the others."""
+    dz, dy, dx = spacing_zyx_mm
+    steps, lengths = _steps((dz, dy, dx))
+    reach = np.abs(steps).max(axis=0)
+    padded = np.pad(there_zyx, [(int(r), int(r)) for r in reach])
+    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
+    flat, values = (here + reach) @ strides, padded.reshape(-1)
+    left = np.arange(len(here))
+    for step, length in zip((steps @ strides).tolist(), lengths.tolist(), strict=True):
+        found = values[flat + step]
+        if found.any():
+            distances[left[found]] = length
+            left, flat = left[~found], flat[~found]
+        if not len(left):
+            break
+    return left
+
+
+@lru_cache(maxsize=32)
+def _steps(spacing_zyx_mm: Spacing) -> tuple[NDArray[np.intp], Distances]:
+    """The steps (n, 3) in voxels within a ball of about `_NEAR_VOXELS` voxels, the shortest first, and their mm."""
+    radius = float(np.cbrt(_NEAR_VOXELS * np.prod(spacing_zyx_mm) * 3 / (4 * np.pi)))
+    reach = [int(radius / size) for size in spacing_zyx_mm]
+    steps = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1).reshape(
+        -1, 3
+    )
+    lengths = np.linalg.norm(steps * np.array(spacing_zyx_mm), axis=1)
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] <= radius]
+    return steps[order], lengths[order]

@@ -19,7 +19,7 @@ from service.store import (
     JobStatus,
 )
 
-_OVER = frozenset({DeliveryState.SENT, DeliveryState.REJECTED, DeliveryState.PARKED, DeliveryState.WITHDRAWN})
+_OVER = frozenset({DeliveryState.SENT, DeliveryState.REJECTED, DeliveryState.FAILED, DeliveryState.WITHDRAWN})
 _EARLIER_VERSIONS = frozenset(
     {JobState.DONE, JobState.SUPERSEDED, JobState.REFUSED, JobState.NOTHING_TO_CONTOUR}
 )
@@ -79,7 +79,7 @@ def _states(jobs: list[JobStatus], slice_count: int, *, is_whole: bool) -> list[
 
 def _history(sight: Sight, job: JobStatus) -> list[str]:
     kinds = [event.kind for event in sight.book.events(job.id)]
-    once = (EventKind.OPENED, EventKind.SEALED, EventKind.FINISHED, EventKind.SENT, EventKind.DONE)
+    once = (EventKind.OPENED, EventKind.CLOSED, EventKind.FINISHED, EventKind.SENT, EventKind.DONE)
     return [f"job {job.id} was {kind} {kinds.count(kind)} times" for kind in once if kinds.count(kind) > 1]
 
 

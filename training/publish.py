@@ -12,24 +12,17 @@ import numpy as np
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from inference.contract import CONTRACT_FILE, ModelContract, model_versions
+from inference.contract import CONTRACT_FILE, ModelContract, NetworkDefinition, model_versions
 from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
-from inference.triton_config import pbtxt, triton_config
+from inference.triton_config import MODEL_ENTRY, write_triton_config
 from training.cases import CaseSource, Spacing
 from training.checkpoints import CheckpointRefused, read_checkpoint
 from training.recipe import Recipe, load_recipe_json
 from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
 
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
-_ENTRY = """\
-\"\"\"Triton's entry: contract.json beside this file says what is loaded and how.\"\"\"
-
-from inference.server.triton_backend import ServedModel as TritonPythonModel
-
-__all__ = ["TritonPythonModel"]
-"""
 _CPU = torch.device("cpu")
 _WEIGHTS = "weights.safetensors"
 
@@ -71,13 +64,12 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     try:
         _write_version(part, contract, content)
         _compare(part, contract, network, images)
-        config = pbtxt(triton_config({**known, contract.version: contract}))
         part.rename(model / str(contract.version))
     finally:
         rmtree(part, ignore_errors=True)
         if not any(model.iterdir()):
             model.rmdir()
-    _replace(model / "config.pbtxt", config.encode())
+    write_triton_config(model)
     _write_card(model / "README.md", contract, figures)
     return contract
 
@@ -86,13 +78,18 @@ def trained_network(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[s
     """A run's state and its network with averaged weights, for evaluation. Raises CheckpointRefused."""
     file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
     found = read_checkpoint(file, _CPU)
-    network = build_network(recipe.draft().native.networks["network"])
+    network = build_network(_only_network(recipe.draft()))
     try:
         network.load_state_dict(found["averaged"])
         state: dict[str, Any] = found["state"]
     except (RuntimeError, KeyError) as error:
         raise CheckpointRefused(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
     return state, network.eval()
+
+
+def _only_network(contract: ModelContract) -> NetworkDefinition:
+    (role,) = contract.native.pipeline.roles  # a run trains one network
+    return contract.native.networks[role]
 
 
 def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
@@ -138,14 +135,14 @@ def _write_version(folder: Path, contract: ModelContract, content: bytes) -> Non
     (folder / _WEIGHTS).write_bytes(content)
     text = json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
-    (folder / "model.py").write_text(_ENTRY, encoding="utf-8")
+    (folder / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
 
 
 def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:
     """Raise NotPublished where the version predicts another voxel than the run's network; both in float32."""
     exact = contract.native.model_copy(update={"precision": "float32"})
     compared = contract.model_copy(update={"runtime": exact})
-    trained = build_pipeline(compared, {"network": network}, _CPU)
+    trained = build_pipeline(compared, {contract.native.pipeline.roles[0]: network}, _CPU)
     served = load_predictor(compared, folder, _CPU)
     for number, (hu, spacing) in enumerate(images, 1):
         differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())

@@ -58,8 +58,20 @@ def three_planes(pair: MaskPair, volume: Volume | None) -> bytes:
         sheet.paste(panel, (left, 0))
         left += panel.width + _GAP_PX
     buffer = io.BytesIO()
-    sheet.quantize(128).save(buffer, "PNG", optimize=True)
+    _with_palette(np.array(sheet)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _with_palette(rgb: Rgb) -> Image.Image:
+    """The picture in 250 greys and the two outlines' colours: a third of the bytes, and no colour fades."""
+    index = np.asarray(rgb[..., 0] * (249 / 255), np.uint8)
+    colours = (REFERENCE_RGB, FOUND_RGB)
+    for k, colour in enumerate(colours):
+        index[(rgb == colour).all(axis=-1)] = 250 + k
+    image = Image.fromarray(index, "P")
+    greys = np.repeat(np.round(np.arange(250) * (255 / 249)).astype(int), 3).tolist()
+    image.putpalette([*greys, *REFERENCE_RGB, *FOUND_RGB])
+    return image
 
 
 def _panel(

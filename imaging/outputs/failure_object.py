@@ -43,7 +43,7 @@ _PAGE = OutputKind(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FailureReport:
-    """Why there are no contours of a series; the same notice makes the same bytes. No patient data in the reason."""
+    """Why there are no contours of a series; the same report makes the same bytes. No patient data in the reason."""
 
     series: CtSeries
     reason: str
@@ -58,58 +58,58 @@ class FailureReport:
         return plain if len(plain) <= _MOST_OF_A_REASON else f"{plain[:_MOST_OF_A_REASON]}..."
 
 
-def notice_structure_set(notice: FailureReport, profile: ExportProfile) -> bytes:
+def failure_structure_set(report: FailureReport, profile: ExportProfile) -> bytes:
     """A structure set with one ROI that has no contours, labelled as failed, with the reason in its description.
 
     Raises StructureSetNotWritable where no valid set can refer to the series.
     """
-    if not notice.series.frame_of_reference_uid:
+    if not report.series.frame_of_reference_uid:
         raise StructureSetNotWritable("the images have no Frame of Reference UID (0020,0052)")
     data = write_structure_set(
         StructureSetRequest(
-            series=notice.series,
+            series=report.series,
             rois=[RoiContours(structure=_NO_CONTOURS, name=_NO_CONTOURS.name, contours=())],
             label=LABEL,
-            description=f"UNAPPROVED. Not contoured, no contours in here: {notice.text} {RESEARCH_USE}",
-            sop_instance_uid=derived_uid("failure notice", profile.transfer_syntax, notice.job_uid),
-            series_instance_uid=derived_uid("failure notice series", profile.transfer_syntax, notice.job_uid),
-            created=notice.created,
-            producer=notice.producer,
+            description=f"UNAPPROVED. Not contoured, no contours in here: {report.text} {RESEARCH_USE}",
+            sop_instance_uid=derived_uid("failure notice", profile.transfer_syntax, report.job_uid),
+            series_instance_uid=derived_uid("failure notice series", profile.transfer_syntax, report.job_uid),
+            created=report.created,
+            producer=report.producer,
             series_description=SERIES_DESCRIPTION,
             series_number=SET_SERIES_NUMBER,
             explicit_vr=profile.transfer_syntax is TransferSyntax.EXPLICIT,
         )
     )
-    failed = refusal(validate(data, profile, series=notice.series))
+    failed = refusal(validate(data, profile, series=report.series))
     if failed is not None:
         raise StructureSetNotWritable(f"an empty structure set does not pass its check: {failed}")
     return data
 
 
-def notice_page(notice: FailureReport) -> bytes:
+def failure_page(report: FailureReport) -> bytes:
     """A Secondary Capture image of one page of text that says what failed and why; no text names the patient."""
     request = OutputsRequest(
-        series=notice.series,
+        series=report.series,
         structures=(),
         notes=(),
-        producer=notice.producer,
-        job_uid=notice.job_uid,
-        created=notice.created,
+        producer=report.producer,
+        job_uid=report.job_uid,
+        created=report.created,
     )
     dataset = begun(request, _PAGE, PAGE_SERIES_NUMBER)
-    make_page(dataset, _drawn(notice), notice.producer, comment=f"Not contoured: {notice.text}")
-    dataset.ReferencedImageSequence = [reference(image) for image in notice.series.slices]
-    return part10(request, dataset, lossiness(notice.series.header)).getvalue()
+    make_page(dataset, _drawn(report), report.producer, comment=f"Not contoured: {report.text}")
+    dataset.ReferencedImageSequence = [reference(image) for image in report.series.slices]
+    return part10(request, dataset, lossiness(report.series.header)).getvalue()
 
 
-def _drawn(notice: FailureReport) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _drawn(report: FailureReport) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     page = Image.new("RGB", (_PAGE_WIDTH_PX, _PAGE_HEIGHT_PX))
     draw = ImageDraw.Draw(page)
     draw.text((_MARGIN_PX, _MARGIN_PX), "NOT CONTOURED", fill=(255, 80, 80), font=ImageFont.load_default(36))
     lines = [
-        *textwrap.wrap(notice.text, _LINE_CHARACTERS),
+        *textwrap.wrap(report.text, _LINE_CHARACTERS),
         "",
-        f"{notice.producer.manufacturer}. {RESEARCH_USE}",
+        f"{report.producer.manufacturer}. {RESEARCH_USE}",
     ]
     for number, line in enumerate(lines):
         place = (_MARGIN_PX, 3 * _MARGIN_PX + number * _LINE_PX)

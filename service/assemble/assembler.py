@@ -189,7 +189,7 @@ class Assembler:
             self._refuse(job, f"rule {rule.name} waits {lack.words}; waited {rule.wait_for_timeout_s:g} s")
 
     def _hold(self, job: OpenJob, reason: str) -> None:
-        if self.desk.hold(job.id, reason) and job.reason != reason:
+        if self.desk.set_waiting(job.id, reason) and job.reason != reason:
             log.info("job %d waits: %s", job.id, reason)
 
     def _refuse(self, job: OpenJob, reason: str) -> None:
@@ -209,9 +209,9 @@ class Assembler:
             note=verdict.note,
             doubt=verdict.doubt,
         )
-        sealed = self.desk.seal(job, order)
-        if sealed is not CloseOutcome.CHANGED:
-            log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, sealed.value)
+        closed = self.desk.close_series(job, order)
+        if closed is not CloseOutcome.CHANGED:
+            log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
 
 
 def _nothing(what: str) -> Nothing:

@@ -13,7 +13,14 @@ from service.config import Rule, Settings, SplitSeries
 from service.store import Elsewhere, FileLost, FileStore, JobState, OpenJob, SeriesRepository, StoredInstance
 
 CLOSED_WITH_IMAGES = frozenset(
-    {JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.PARKED}
+    {
+        JobState.QUEUED,
+        JobState.RUNNING,
+        JobState.DELIVERING,
+        JobState.DONE,
+        JobState.RETRYING,
+        JobState.FAILED,
+    }
 )
 """States of a job that counts as the whole series, though it may have a part."""
 IMAGES_OF_A_PART = 3

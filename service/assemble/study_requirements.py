@@ -55,7 +55,7 @@ class StudyRequirements:
 
     def _is_complete(self, series: StudySeries, ready: Set[str], now: datetime) -> bool:
         """A CT series once it is, or could be, queued; anything else once it is quiet."""
-        if series.is_sealed or series.series_uid in ready:
+        if series.is_closed or series.series_uid in ready:
             return True
         quiet = timedelta(seconds=self.settings.assemble.quiet_s)
         return not series.has_job and now - series.last_received_at >= quiet

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from service.cli.audit import looked_at, ordered
 from service.cli.tables import print_table
+from service.components import opened_store
+from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
 from service.store import JobState, JobStatus
-from service.wiring.store import opened_store
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
 DELIVERY_COLUMNS = (
@@ -80,7 +81,7 @@ def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
     with opened_store(arguments.settings_tree) as store:
         number = store.book.rerun(arguments.job)
-    return print_order(arguments, {"job": number, "state": JobState.RECEIVED.value})
+    return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
 @ordered
@@ -113,11 +114,11 @@ def _slices(job: JobStatus) -> str:
 
 def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
     """A delivery as a line for people: what it is, where it stands, what comes next."""
-    what = "failure notice" if row["kind"] == "notice" else "result"
-    asked = f"not yet, asked {row['asked']} times" if row["asked"] else ""
+    what = "failure report" if row["kind"] == "failure_report" else "result"
+    asked = f"not yet, asked {row['confirmation_requests']} times" if row["confirmation_requests"] else ""
     return {
         "destination": row["destination"],
-        "what": f"{what}, in place of {row['standby_for']}" if row["standby_for"] else what,
+        "what": f"{what}, in place of {row['fallback_for']}" if row["fallback_for"] else what,
         "state": row["state"],
         "attempts": row["attempts"],
         "next attempt": row["not_before"] if row["state"] in ("pending", "unconfirmed") else "",
@@ -163,3 +164,26 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     print_table(table)
+
+
+def echo(arguments: argparse.Namespace) -> int:
+    """Send a C-ECHO to a peer, or a query to a DICOMweb server; exit code 1 with the reason if it does not answer."""
+    from service.scu.client import Scu
+    from service.scu.outcome import Sent
+    from service.send.delivery_policy import DeliveryPolicy
+    from service.send.stow import probe
+
+    settings: Settings = arguments.settings_tree
+    destination = settings.destination(arguments.destination)
+    timeout_s = DeliveryPolicy.of(destination, settings.send, settings.advanced).timeout_s
+    if isinstance(destination, WebDestination):
+        outcome = probe(destination, timeout_s=timeout_s)
+    elif isinstance(destination, Peer):
+        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s).echo(destination)
+    else:
+        known = ", ".join(settings.peers) or "none"
+        raise Refused(f"no peer {arguments.destination} in the settings; there are: {known}")
+    answered = isinstance(outcome, Sent)
+    reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
+    print_order(arguments, {"destination": arguments.destination, "answered": answered, "reason": reason})
+    return 0 if answered else 1

@@ -82,6 +82,14 @@ def models(parser: argparse.ArgumentParser) -> None:
     default.add_argument("version", type=int, help="the version's number")
     config = acts.add_parser("config", help="write Triton's config.pbtxt from the contracts")
     config.add_argument("model", nargs="*", help="names of models (default: all)")
+    published = acts.add_parser("publish", help="a finished training run as the next version of its model")
+    published.add_argument("run", type=Path, help="the run's folder")
+    data = published.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--data", type=Path, help="the prepared dataset: predictions are compared on two of its CTs"
+    )
+    data.add_argument("--openkbp", type=Path, help="the OpenKBP developer set")
+    published.add_argument("--weights", choices=("best", "last"), default="best", help="default: best")
     convert = acts.add_parser("convert", help="write a spec.json of older versions as contract.json")
     convert.add_argument("folder", type=Path, help="the model's folder, with spec.json")
     convert.add_argument(

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from service.audit import audit_message
 from service.cli.tables import print_table
+from service.components import opened_store
 from service.config import Settings
 from service.errors import Refused
 from service.store import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
-from service.wiring.store import opened_store
 
 Command = Callable[[argparse.Namespace], int]
 COLUMNS = (

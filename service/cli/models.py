@@ -21,11 +21,11 @@ from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
 from inference.triton_config import MODEL_ENTRY, write_triton_config
 from service.cli.audit import account
 from service.cli.tables import print_table
+from service.cli.train import hand_over
+from service.components import opened_store, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.store import AuditEvent, AuditKind, AuditLog
-from service.wiring.model_server import triton_client
-from service.wiring.store import opened_store
 
 COLUMNS = ("model", "version", "default", "loaded", "structures", "runtime", "body region", "package sha256")
 
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         "unload": _unload,
         "default": _default,
         "config": _config,
+        "publish": _publish,
         "convert": _convert,
     }
     try:
@@ -130,6 +131,14 @@ def _config(arguments: argparse.Namespace) -> int:
         file = write_triton_config(folder)
         sys.stdout.write(f"{file} written from {', '.join(map(str, model_versions(folder)))}\n")
     return 0
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    """Let training publish into the repository of the settings; its exit code is ours."""
+    source = ("--openkbp", arguments.openkbp) if arguments.openkbp else ("--data", arguments.data)
+    repository = arguments.settings_tree.triton.model_repository
+    words = ("publish", arguments.run, *source, "--repository", repository, "--weights", arguments.weights)
+    return hand_over([str(word) for word in words])
 
 
 def _convert(arguments: argparse.Namespace) -> int:

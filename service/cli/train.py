@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 _NEEDED = ("training", "torch", "safetensors", "SimpleITK", "statsmodels")
@@ -10,22 +11,20 @@ _NEEDED = ("training", "torch", "safetensors", "SimpleITK", "statsmodels")
 
 def run(arguments: argparse.Namespace) -> int:
     """Hand the rest of the command line to `python -m training`; its exit code is ours."""
+    return hand_over([word for k, word in enumerate(arguments.rest) if k or word != "--"])
+
+
+def hand_over(words: Sequence[str]) -> int:
+    """Run `python -m training` with these arguments; 1 with words where training is not installed."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.stderr.write(
             f"contour-node: training needs {', '.join(missing)}, not installed here: pip install 'contour-node[training]'\n"
         )
         return 1
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "training",
-            *(word for k, word in enumerate(arguments.rest) if k or word != "--"),
-        ]
-    )
+    process = subprocess.Popen([sys.executable, "-m", "training", *words])
     while True:
         try:
             return process.wait()
-        except KeyboardInterrupt:  # the terminal told the child too: it saves nothing half and ends
+        except KeyboardInterrupt:  # the terminal interrupts the child too, which ends in order
             continue

@@ -13,7 +13,7 @@ from service.config.values import Host, ListeningPort, Name, Port, SettingsSecti
 class NotifyEvent(StrEnum):
     """What somebody can be told of."""
 
-    PARKED = "parked"
+    FAILED = "failed"
     REFUSED = "refused"
     DELIVERY = "delivery"
     LATE = "late"

@@ -110,11 +110,11 @@ class Destination(SettingsSection):
         default=600, description="Time after which it is asked again, when it has not confirmed."
     )
     confirm_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=12, description="How often it is asked before the delivery is parked."
+        default=12, description="How often it is asked before the delivery fails for good."
     )
     max_attempts: Annotated[int, Field(ge=1, le=10000)] | None = Field(
         default=None,
-        description="Failed attempts after which a delivery is parked; absent: send.max_attempts.",
+        description="Failed attempts after which a delivery fails for good; absent: send.max_attempts.",
     )
     timeout_s: Annotated[float, Field(ge=1, le=3600)] | None = Field(
         default=None, description="How long to wait for it to connect or to answer; absent: send.timeout_s."

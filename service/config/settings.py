@@ -122,7 +122,7 @@ class WorkSettings(SettingsSection):
     """How jobs are worked off."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=3, description="Failed attempts after which a job is parked."
+        default=3, description="Failed attempts after which a job fails for good."
     )
 
 
@@ -132,7 +132,7 @@ class SendSettings(SettingsSection):
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls peers with.")
     max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
         default=400,
-        description="Failed attempts after which a delivery is parked; 400 last for about a week.",
+        description="Failed attempts after which a delivery fails for good; 400 last for about a week.",
     )
     timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60, description="How long to wait for a peer to connect or to answer."

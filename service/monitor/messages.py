@@ -1,4 +1,4 @@
-"""Several notices as one message. Job, rule, state and reason; a patient only where the recipient's settings ask for it."""
+"""Several notifications as one message. Job, rule, state and reason; a patient only where the recipient's settings ask for it."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.store import Notification
 
 WORDS = {
-    "parked": "job parked",
+    "failed": "job failed",
     "refused": "job refused",
     "delivery": "delivery failing",
     "late": "alarm level exceeded",
@@ -26,19 +26,21 @@ class NotificationMessage:
     """What goes to one recipient at once."""
 
     node: str
-    notices: tuple[Notification, ...]
+    notifications: tuple[Notification, ...]
     patients: Mapping[int, str]  # Patient ID by job; empty unless the recipient's settings ask for it
 
     @property
     def subject(self) -> str:
         """Give one line: how many, and of what kinds."""
-        kinds = ", ".join(dict.fromkeys(WORDS.get(one.event, one.event) for one in self.notices))
-        count = "" if len(self.notices) == 1 else f"{len(self.notices)} notices: "
+        kinds = ", ".join(dict.fromkeys(WORDS.get(one.event, one.event) for one in self.notifications))
+        count = "" if len(self.notifications) == 1 else f"{len(self.notifications)} notifications: "
         return f"Contour Node {self.node}: {count}{kinds}"
 
     def text(self) -> str:
         """Give the message for people."""
-        blocks = ["\n".join(f"{name}: {value}" for name, value in self._lines(one)) for one in self.notices]
+        blocks = [
+            "\n".join(f"{name}: {value}" for name, value in self._lines(one)) for one in self.notifications
+        ]
         end = "`contour-node show JOB` and `contour-node events JOB` tell more."
         return "\n\n".join([*blocks, end]) + "\n"
 
@@ -47,7 +49,7 @@ class NotificationMessage:
         return {
             "node": self.node,
             "subject": self.subject,
-            "notices": [{"id": one.id, **dict(self._lines(one))} for one in self.notices],
+            "notifications": [{"id": one.id, **dict(self._lines(one))} for one in self.notifications],
         }
 
     def _lines(self, one: Notification) -> Sequence[tuple[str, object]]:
@@ -63,9 +65,11 @@ class NotificationMessage:
         return lines
 
 
-def message_of(notices: Sequence[Notification], patients: Mapping[int, str]) -> NotificationMessage:
-    """Give the message of these notices, from this machine."""
-    return NotificationMessage(node=socket.gethostname(), notices=tuple(notices), patients=patients)
+def message_of(notifications: Sequence[Notification], patients: Mapping[int, str]) -> NotificationMessage:
+    """Give the message of these notifications, from this machine."""
+    return NotificationMessage(
+        node=socket.gethostname(), notifications=tuple(notifications), patients=patients
+    )
 
 
 def _on_one_line(text: str) -> str:

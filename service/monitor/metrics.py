@@ -150,7 +150,9 @@ def _counts(settings: Settings, ledger: DatabaseStatus) -> Iterator[Metric]:
     damaged = float(len(figures.damaged))
     yield _gauge("damaged_files", "Stored files found missing or damaged.", [((), damaged)])
     unsent = {(one.name,): float(ledger.unsent.get(one.name, 0)) for one in settings.monitor.notify}
-    yield _gauge("notices_unsent", "Notices that wait to be sent.", unsent.items(), ("recipient",))
+    yield _gauge(
+        "notifications_unsent", "Notifications that wait to be sent.", unsent.items(), ("recipient",)
+    )
 
 
 def _times(settings: Settings, figures: QueueStatistics) -> Iterator[Metric]:

@@ -39,7 +39,7 @@ from service.store import (
 log = logging.getLogger(__name__)
 
 TOLD_OF = {
-    EventKind.PARKED: NotifyEvent.PARKED,
+    EventKind.FAILED: NotifyEvent.FAILED,
     EventKind.REFUSED: NotifyEvent.REFUSED,
     EventKind.SEND_REJECTED: NotifyEvent.DELIVERY,
 }

@@ -14,7 +14,7 @@ class DatabaseStatus:
 
     figures: QueueStatistics
     signs: tuple[RoleHeartbeat, ...]
-    unsent: dict[str, int]  # notices that wait, by recipient
+    unsent: dict[str, int]  # notifications that wait, by recipient
 
 
 @dataclass(frozen=True, kw_only=True)

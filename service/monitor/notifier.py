@@ -22,7 +22,7 @@ FindPatients = Callable[[Iterable[int]], dict[int, str]]
 
 
 class Notifier:
-    """One recipient: takes its notices from the table and sends them together."""
+    """One recipient: takes its notifications from the table and sends them together."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Notifier:
             stop.wait(self._poll_s)
 
     def tell(self) -> int:
-        """Send what is due as one message; give how many notices went out."""
+        """Send what is due as one message; give how many notifications went out."""
         settings = self._settings
         due = self._board.due(settings.name, min_interval_s=settings.min_interval_s, limit=MOST_IN_A_MESSAGE)
         if not due:
             return 0
-        about = {"recipient": settings.name, "notices": len(due)}
+        about = {"recipient": settings.name, "notifications": len(due)}
         try:
             send(message_of(due, self._patients_of(due)), settings)
         except NotDelivered as reason:

@@ -135,7 +135,7 @@ class StoreHandler:
             self._files.discard(stored)
             raise _Unwanted(Status.DUPLICATE_SOP_INSTANCE, _REFUSALS[outcome])
         if not stored.is_new:
-            self._files.hold(stored.path)
+            self._files.touch(stored.path)
         return Response(status=Status.SUCCESS, kept=identity)
 
 

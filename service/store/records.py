@@ -34,11 +34,11 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFile:
-    """A durable file and the destination that gets it; with ``standby_for`` only when one of those does not take theirs."""
+    """A durable file and the destination that gets it; with ``fallback_for`` only when one of those does not take theirs."""
 
     destination: str
     file: StoredFile
-    standby_for: tuple[str, ...] = ()
+    fallback_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class OpenJob:
     study_uid: str
     called_aet: str
     calling_aet: str
-    slice_count: int  # as seen: seal() and refuse() do nothing if a slice came meanwhile
+    slice_count: int  # as seen: close_series() and refuse() do nothing if a slice came meanwhile
     expected_images: int | None
     received_at: datetime
     last_received_at: datetime
@@ -148,7 +148,7 @@ class StudySeries:
     sample_path: str  # one of its files
     last_received_at: datetime
     has_job: bool  # its images are contoured, unless a job was refused or cancelled
-    is_sealed: bool  # such a job found the series complete, and no image came since
+    is_closed: bool  # such a job found the series complete, and no image came since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ class ClaimedDelivery:
     created_at: datetime
     is_sent: bool  # the destination took it, and is to be asked whether it keeps it
     attempt: int  # 1 for the first
-    asked: int  # how often it was asked, this time included
+    confirmation_requests: int  # how often it was asked, this time included
     result: StoredFile
     sender: str
     lease_number: int
@@ -233,11 +233,11 @@ class DeliveryStatus:
     state: DeliveryState
     reason: str
     note: str  # what the destination said when it took it
-    standby_for: str  # the destinations for which this one is the fallback
+    fallback_for: str  # the destinations for which this one is the fallback
     attempts: int
     not_before: datetime | None
     sent_at: datetime | None
-    asked: int  # how often it was asked whether it keeps the object
+    confirmation_requests: int  # how often it was asked whether it keeps the object
     confirmed_at: datetime | None
     removed_at: datetime | None  # by retention: the file is gone
 

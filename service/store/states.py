@@ -7,7 +7,7 @@ from enum import StrEnum
 class JobState(StrEnum):
     """Where a job stands."""
 
-    RECEIVED = "received"
+    RECEIVING = "receiving"
     WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
@@ -15,8 +15,8 @@ class JobState(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     NOTHING_TO_CONTOUR = "nothing_to_contour"  # scouts, screens, what no rule is for: no failure
-    FAILED = "failed"
-    PARKED = "parked"
+    RETRYING = "retrying"  # an attempt failed; the next comes at not_before
+    FAILED = "failed"  # for good; a person decides
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
 
@@ -24,14 +24,14 @@ class JobState(StrEnum):
 class DeliveryState(StrEnum):
     """Where one object stands on its way to one destination."""
 
-    HELD = "held"  # for a fallback destination, until it is needed
+    STANDBY = "standby"  # for a fallback destination, until it is needed
     PENDING = "pending"
     SENDING = "sending"
     UNCONFIRMED = "unconfirmed"  # the destination took it and has not yet said that it keeps it
     CONFIRMING = "confirming"
     SENT = "sent"
     REJECTED = "rejected"
-    PARKED = "parked"
+    FAILED = "failed"
     WITHDRAWN = "withdrawn"
 
 
@@ -39,7 +39,7 @@ class DeliveryKind(StrEnum):
     """What is delivered."""
 
     RESULT = "result"
-    NOTICE = "notice"  # that there is no result, and why
+    FAILURE_REPORT = "failure_report"  # that there is no result, and why
 
 
 class RecordOutcome(StrEnum):
@@ -52,7 +52,7 @@ class RecordOutcome(StrEnum):
 
 
 class CloseOutcome(StrEnum):
-    """What became of an attempt to seal a job."""
+    """What became of an attempt to close a series."""
 
     QUEUED = "queued"
     CHANGED = "changed"
@@ -63,14 +63,14 @@ class EventKind(StrEnum):
     """What happened to a job."""
 
     OPENED = "opened"
-    HELD = "held"
-    SEALED = "sealed"
+    WAITING = "waiting"
+    CLOSED = "closed"
     CLAIMED = "claimed"
     LEASE_EXPIRED = "lease expired"
     STAGE = "stage"
     POSTPONED = "postponed"
+    RETRYING = "retrying"
     FAILED = "failed"
-    PARKED = "parked"
     REFUSED = "refused"
     NOTHING_TO_CONTOUR = "nothing to contour"
     FINISHED = "finished"
@@ -81,7 +81,7 @@ class EventKind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     CONFIRMED = "confirmed"
     FALLBACK = "fallback"
-    NOTICE = "notice"
+    FAILURE_REPORT = "failure report"
     DONE = "done"
     CANCELLED = "cancelled"
     RETRIED = "retried"
@@ -91,22 +91,22 @@ class EventKind(StrEnum):
 
 
 _J = JobState
-OPEN = frozenset({_J.RECEIVED, _J.WAITING})
-# Where a job stays until a person acts: what a failure notice tells.
-FAILED_FOR_GOOD = frozenset({_J.REFUSED, _J.PARKED})
-CLAIMABLE = frozenset({_J.QUEUED, _J.FAILED})
+OPEN = frozenset({_J.RECEIVING, _J.WAITING})
+# Where a job stays until a person acts: what a failure report says.
+FAILED_FOR_GOOD = frozenset({_J.REFUSED, _J.FAILED})
+CLAIMABLE = frozenset({_J.QUEUED, _J.RETRYING})
 # What a newer version of the same series ends. Done, refused and cancelled jobs keep their state.
-ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.FAILED, _J.DELIVERING, _J.PARKED})
+ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELIVERING, _J.FAILED})
 # Whose images may be contoured again for the same sender; stands in the index job_content too.
 FORGOTTEN = frozenset({_J.SUPERSEDED, _J.CANCELLED, _J.REFUSED})
 CANCELLABLE = ENDED_BY_A_NEWER_VERSION | OPEN
-RETRYABLE = frozenset({_J.FAILED, _J.PARKED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED})
+RETRYABLE = frozenset({_J.RETRYING, _J.FAILED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED})
 RERUNNABLE = RETRYABLE | {_J.DONE}
 
 _AFTER_LOOKING = (_J.QUEUED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED, _J.SUPERSEDED)
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    _J.RECEIVED: frozenset({_J.WAITING, *_AFTER_LOOKING}),
+    _J.RECEIVING: frozenset({_J.WAITING, *_AFTER_LOOKING}),
     _J.WAITING: frozenset({_J.WAITING, *_AFTER_LOOKING}),
     _J.QUEUED: frozenset({_J.RUNNING, _J.CANCELLED, _J.SUPERSEDED}),
     _J.RUNNING: frozenset(
@@ -114,19 +114,19 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
             _J.RUNNING,
             _J.QUEUED,
             _J.DELIVERING,
+            _J.RETRYING,
             _J.FAILED,
-            _J.PARKED,
             _J.REFUSED,
             _J.CANCELLED,
             _J.SUPERSEDED,
         }
     ),
-    _J.FAILED: frozenset({_J.RUNNING, _J.QUEUED, _J.CANCELLED, _J.SUPERSEDED}),
-    _J.DELIVERING: frozenset({_J.DONE, _J.PARKED, _J.CANCELLED, _J.SUPERSEDED}),
-    _J.PARKED: frozenset({_J.QUEUED, _J.DELIVERING, _J.CANCELLED, _J.SUPERSEDED}),
-    _J.REFUSED: frozenset({_J.RECEIVED, _J.QUEUED}),
-    _J.NOTHING_TO_CONTOUR: frozenset({_J.RECEIVED}),
-    _J.CANCELLED: frozenset({_J.RECEIVED, _J.QUEUED, _J.DELIVERING}),
+    _J.RETRYING: frozenset({_J.RUNNING, _J.QUEUED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.DELIVERING: frozenset({_J.DONE, _J.FAILED, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.FAILED: frozenset({_J.QUEUED, _J.DELIVERING, _J.CANCELLED, _J.SUPERSEDED}),
+    _J.REFUSED: frozenset({_J.RECEIVING, _J.QUEUED}),
+    _J.NOTHING_TO_CONTOUR: frozenset({_J.RECEIVING}),
+    _J.CANCELLED: frozenset({_J.RECEIVING, _J.QUEUED, _J.DELIVERING}),
     _J.DONE: frozenset(),
     _J.SUPERSEDED: frozenset(),
 }

@@ -9,7 +9,7 @@ from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from imaging.errors import ImageRefused, StructureSetNotWritable
 from imaging.export.profiles import PROFILES
-from imaging.outputs.failure_object import FailureReport, notice_page, notice_structure_set
+from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
 from imaging.rtstruct.writing import Producer
 from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
@@ -41,7 +41,7 @@ class FailureReports:
         rule = next((rule for rule in self.settings.rules if rule.name == failure.rule), None)
         names = [] if rule is None else self._destinations(failure, rule)
         if rule is None or rule.on_failure is OnFailure.NONE or not names:
-            self.queue.keep_quiet(failure)
+            self.queue.skip(failure)
             return True
         try:
             self._send(failure, rule, names)
@@ -49,10 +49,10 @@ class FailureReports:
             raise
         except (Refused, ImageRefused, StructureSetNotWritable) as reason:
             log.warning("job %d: no failure report: %s", failure.id, reason)
-            self.queue.keep_quiet(failure, f"no failure report could be made: {reason}")
+            self.queue.skip(failure, f"no failure report could be made: {reason}")
         except Exception as error:  # the report of one job must not end the worker
             log.exception("job %d: no failure report, through a bug in this program", failure.id)
-            self.queue.keep_quiet(failure, f"no failure report: {type(error).__name__} in this program")
+            self.queue.skip(failure, f"no failure report: {type(error).__name__} in this program")
         return True
 
     def _destinations(self, failure: FailedJob, rule: Rule) -> list[str]:
@@ -91,9 +91,9 @@ class FailureReports:
             key = "page" if kind is OnFailure.CAPTURE else f"set {PROFILES[profile].transfer_syntax}"
             if key not in made:
                 made[key] = (
-                    notice_page(report)
+                    failure_page(report)
                     if kind is OnFailure.CAPTURE
-                    else notice_structure_set(report, PROFILES[profile])
+                    else failure_structure_set(report, PROFILES[profile])
                 )
             stored = self.files.put(derived_uid("failure notice", key, str(failure.uid)), made[key])
             outputs.append(OutputFile(destination=name, file=stored))

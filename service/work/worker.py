@@ -136,7 +136,7 @@ class Worker:
         for made in run_pipeline(claim, self._sources(claim), request, self.server, heartbeat.stage):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             outputs += [
-                OutputFile(destination=name, file=stored, standby_for=made.standby.get(name, ()))
+                OutputFile(destination=name, file=stored, fallback_for=made.standby.get(name, ()))
                 for name in made.destinations
             ]
             notes += made.notes

@@ -175,7 +175,7 @@ def assembled(node: dict[str, Container], series_uid: str) -> dict[str, Any] | N
     assert listed.returncode == 0, listed.stderr
     (job,) = json.loads(listed.stdout)
     assert job["series_uid"] == series_uid
-    return None if job["state"] == "received" else job
+    return None if job["state"] == "receiving" else job
 
 
 def test_without_its_volume_a_service_says_where_it_cannot_write(pod: Pod) -> None:

@@ -118,7 +118,7 @@ port = {watch_port}
 echo_s = 1
 [[monitor.notify]]
 name = "it"
-events = ["parked"]
+events = ["failed"]
 webhook = {{url = "http://127.0.0.1:{mail}/"}}
 [peers.tps]
 ae_title = "TPS"
@@ -135,7 +135,7 @@ alarm_s = 600
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that saw a node before its first job, and then one delivered, one queued and one parked job."""
+    """A Prometheus that saw a node before its first job, and then one delivered, one queued and one failed job."""
     folder = tmp_path_factory.mktemp("watched")
     watch_port, prometheus_port, *others = free_ports(6)
     settings_file = write_settings(folder, watch_port, others)
@@ -161,7 +161,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         until(lambda: server.values(received) == [0.0], seconds=30, why="the empty node is seen")
         work_off_three_jobs(url)
         until(lambda: server.values(received) == [6.0], seconds=30, why="the images are seen")
-        waiting = 'ALERTS{alertname="ContourNodeNoticesWait"}'  # what comes last: a message that was noted after the job
+        waiting = 'ALERTS{alertname="ContourNodeNotificationsWait"}'  # what comes last: a message that was noted after the job
         until(lambda: server.values(waiting), seconds=30, why="the rules have been evaluated since")
         yield server
 
@@ -172,7 +172,7 @@ def work_off_three_jobs(url: str) -> None:
     with InstanceRecorder(database) as recorder:
         node = Node(database=database, clock=clock, recorder=recorder)
         node.job_in(JobState.DONE, series="1.2.1")
-        node.job_in(JobState.PARKED, series="1.2.2")
+        node.job_in(JobState.FAILED, series="1.2.2")
         node.job_in(JobState.QUEUED, series="1.2.3")
     database.close()
 
@@ -201,8 +201,8 @@ def test_prometheus_evaluates_the_rules_and_sees_what_is_wrong_with_this_node(pr
         "ContourNodeReceiverDown",
         "ContourNodeModelServerDown",
         "ContourNodePeerDown",
-        "ContourNodeJobParked",
-        "ContourNodeNoticesWait",
+        "ContourNodeJobFailed",
+        "ContourNodeNotificationsWait",
     }
 
 

@@ -21,7 +21,7 @@ from imaging.errors import StructureSetNotWritable
 from imaging.export.masks import RoiMask, export
 from imaging.export.profiles import PROFILES
 from imaging.outputs import make_capture, make_report, make_segmentation
-from imaging.outputs.failure_object import FailureReport, notice_page, notice_structure_set
+from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
 from imaging.rtstruct.writing import write_structure_set
 from imaging.structures import CATALOGUE
 from imaging.validation import Finding, Severity, refusal, validate
@@ -196,7 +196,7 @@ def test_a_failure_is_told_in_spite_of_it(name: str) -> None:
     notice = FailureReport(
         series=series_with(values), reason="none", producer=PRODUCER, job_uid="1", created=CREATED
     )
-    for data in (notice_structure_set(notice, PROFILES["standard"]), notice_page(notice)):
+    for data in (failure_structure_set(notice, PROFILES["standard"]), failure_page(notice)):
         assert all((value or b"") in data for value in values.values())
 
 

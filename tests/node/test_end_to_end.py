@@ -167,7 +167,7 @@ def test_a_destination_that_refuses_for_good_is_not_asked_again_and_the_admin_re
 
     job = node.ended(series_uid(files))
 
-    assert job.state is JobState.PARKED
+    assert job.state is JobState.FAILED
     assert len(tps.received) == 1
     assert "A900" in job.destinations
 

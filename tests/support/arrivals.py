@@ -81,11 +81,11 @@ class Node:
         (job,) = self.series.open_jobs()
         return job
 
-    def seal(
+    def close_series(
         self, job: OpenJob | None = None, *, priority: int = 50, rule: str = "hn", version: int = 1
     ) -> CloseOutcome:
         seen = self.only_open() if job is None else job
-        return self.series.seal(
+        return self.series.close_series(
             seen, ContouringOrder(rule=rule, model="hn_oar", model_version=version, priority=priority)
         )
 
@@ -111,12 +111,12 @@ class Node:
         return job.id
 
 
-def _sealed(node: Node, job: OpenJob) -> None:
-    assert node.seal(job) is CloseOutcome.QUEUED
+def _closed(node: Node, job: OpenJob) -> None:
+    assert node.close_series(job) is CloseOutcome.QUEUED
 
 
 def _running(node: Node, job: OpenJob) -> ClaimedJob:
-    _sealed(node, job)
+    _closed(node, job)
     claim = node.claimed()
     assert claim.id == job.id
     return claim
@@ -137,20 +137,20 @@ def _failed(node: Node, job: OpenJob) -> None:
     assert node.work.fail(_running(node, job), reason="broken", max_attempts=3, delay_s=30)
 
 
-def _parked(node: Node, job: OpenJob) -> None:
+def _failed_for_good(node: Node, job: OpenJob) -> None:
     assert node.work.fail(_running(node, job), reason="broken", max_attempts=1, delay_s=30)
 
 
 def _superseded(node: Node, job: OpenJob) -> None:
-    _sealed(node, job)
+    _closed(node, job)
     node.receive(received(99, series=job.series_uid))
     node.clock.now += timedelta(seconds=1)
 
 
 _WAYS = {
-    JobState.RECEIVED: lambda _node, _job: None,
-    JobState.WAITING: lambda node, job: node.series.hold(job.id, "slice 3 is missing"),
-    JobState.QUEUED: _sealed,
+    JobState.RECEIVING: lambda _node, _job: None,
+    JobState.WAITING: lambda node, job: node.series.set_waiting(job.id, "slice 3 is missing"),
+    JobState.QUEUED: _closed,
     JobState.RUNNING: _running,
     JobState.DELIVERING: _delivering,
     JobState.DONE: _done,
@@ -158,8 +158,8 @@ _WAYS = {
     JobState.NOTHING_TO_CONTOUR: lambda node, job: node.series.nothing_to_contour(
         job, "nothing to contour: 2 localizers"
     ),
-    JobState.FAILED: _failed,
-    JobState.PARKED: _parked,
+    JobState.RETRYING: _failed,
+    JobState.FAILED: _failed_for_good,
     JobState.CANCELLED: lambda node, job: node.book.cancel(job.id),
     JobState.SUPERSEDED: _superseded,
 }

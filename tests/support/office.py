@@ -70,12 +70,12 @@ class Office:
         )
         desk, queue = SeriesRepository(self.database), WorkQueue(self.database)
         (job,) = desk.open_jobs()
-        desk.seal(job, ContouringOrder(rule="hn", model="hn_oar", model_version=1, priority=priority))
+        desk.close_series(job, ContouringOrder(rule="hn", model="hn_oar", model_version=1, priority=priority))
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
         parcels = [OutputFile(destination=name, file=result) for name in destinations]
-        parcels += [OutputFile(destination=name, file=result, standby_for=(of,)) for name, of in standby]
+        parcels += [OutputFile(destination=name, file=result, fallback_for=(of,)) for name, of in standby]
         assert queue.finish(claim, parcels=parcels)
         return job.id
 

@@ -39,7 +39,7 @@ class AuditOutcome(StrEnum):
     MAJOR_FAILURE = "12"
 
 
-NOTICE = "failure notice"  # the detail of an event about one
+FAILURE_REPORT = "failure report"  # the detail of an event about one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ def _audit_transfer(
         role="send",
         target=claim.destination,
         instance_count=1,
-        detail=NOTICE if claim.kind is DeliveryKind.NOTICE else "",
+        detail=FAILURE_REPORT if claim.kind is DeliveryKind.FAILURE_REPORT else "",
     )
     audit_job(connection, claim.job_id, at, event)
 

@@ -1,4 +1,4 @@
-"""What the end of a delivery means for its job: fallbacks called, the job done, or parked with the reasons."""
+"""What the end of a delivery means for its job: fallbacks called, the job done, or failed with the reasons."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,8 +19,8 @@ UNDER_WAY = frozenset(
         DeliveryState.CONFIRMING,
     }
 )
-ENDED_BADLY = frozenset({DeliveryState.REJECTED, DeliveryState.PARKED})
-BETWEEN = ", "  # of the names in standby_for; no name has it
+ENDED_BADLY = frozenset({DeliveryState.REJECTED, DeliveryState.FAILED})
+BETWEEN = ", "  # of the names in fallback_for; no name has it
 
 
 def complete_job_if_delivered(connection: Connection, row: Row[Any], now: datetime) -> None:
@@ -32,11 +32,11 @@ def complete_job_if_delivered(connection: Connection, row: Row[Any], now: dateti
         return
     if any(one.state in UNDER_WAY for one in results):
         return
-    failed = [one for one in results if one.state not in (DeliveryState.SENT, DeliveryState.HELD)]
+    failed = [one for one in results if one.state not in (DeliveryState.SENT, DeliveryState.STANDBY)]
     lost = [one for one in failed if not _is_covered(one.destination, results)]
     if lost:
         reason = "; ".join(dict.fromkeys(_told(one) for one in lost))
-        step = Transition(to=JobState.PARKED, kind=EventKind.PARKED, sources=DELIVERING, message=reason)
+        step = Transition(to=JobState.FAILED, kind=EventKind.FAILED, sources=DELIVERING, message=reason)
         move(connection, row, step, now, reason=reason)
         return
     by_fallback = "; ".join(dict.fromkeys(f"{_told(one)}; its fallback has it" for one in failed))
@@ -47,7 +47,7 @@ def complete_job_if_delivered(connection: Connection, row: Row[Any], now: dateti
 
 def stood_in_for(one: Row[Any]) -> list[str]:
     """Give the destinations for which a delivery is the fallback."""
-    return str(one.standby_for).split(BETWEEN) if one.standby_for else []
+    return str(one.fallback_for).split(BETWEEN) if one.fallback_for else []
 
 
 def _results(connection: Connection, job_id: int) -> Sequence[Row[Any]]:
@@ -61,12 +61,12 @@ def _results(connection: Connection, job_id: int) -> Sequence[Row[Any]]:
 def _call_fallbacks(
     connection: Connection, row: Row[Any], results: Sequence[Row[Any]], now: datetime
 ) -> bool:
-    """Release what is held for the destinations that failed; True when there was something."""
+    """Release what stands by for the destinations that failed; True when there was something."""
     failed = {one.destination: one for one in results if one.state in ENDED_BADLY}
     called: dict[str, str] = {}
     for one in results:
         instead_of = [name for name in stood_in_for(one) if name in failed]
-        if one.state is DeliveryState.HELD and instead_of:
+        if one.state is DeliveryState.STANDBY and instead_of:
             connection.execute(
                 update(delivery).where(delivery.c.id == one.id).values(state=DeliveryState.PENDING)
             )
@@ -94,13 +94,15 @@ def _told(one: Row[Any]) -> str:
 
 
 def _withdraw_what_is_not_needed(connection: Connection, job_id: int) -> None:
-    """End what is still held for a fallback, and notices of a failure that is none any more."""
+    """End what still stands by for a fallback, and reports of a failure that is over."""
     connection.execute(
         update(delivery)
         .where(
             delivery.c.job_id == job_id,
-            (delivery.c.state == DeliveryState.HELD)
-            | ((delivery.c.kind == DeliveryKind.NOTICE) & (delivery.c.state == DeliveryState.PENDING)),
+            (delivery.c.state == DeliveryState.STANDBY)
+            | (
+                (delivery.c.kind == DeliveryKind.FAILURE_REPORT) & (delivery.c.state == DeliveryState.PENDING)
+            ),
         )
         .values(state=DeliveryState.WITHDRAWN, reason="not needed")
     )

@@ -1,4 +1,4 @@
-"""The store as the maker of failure notices sees it: jobs that failed for good and of which nobody was told."""
+"""The store as the maker of failure reports sees it: jobs that failed for good and of which nobody was told."""
 
 from collections.abc import Collection, Sequence
 
@@ -24,8 +24,8 @@ class FailureReportQueue:
         self._database = database
 
     def next_failure(self) -> FailedJob | None:
-        """Give the job that has waited longest to be told of; decide about it with send() or keep_quiet()."""
-        oldest = select(job).where(*_undecided()).order_by(job.c.notice_due_at, job.c.id).limit(1)
+        """Give the job that has waited longest to be told of; decide about it with send() or skip()."""
+        oldest = select(job).where(*_undecided()).order_by(job.c.failure_report_due_at, job.c.id).limit(1)
         with self._database.reading() as connection:
             row = connection.execute(oldest).one_or_none()
             return None if row is None else _failed(connection, row)
@@ -42,11 +42,11 @@ class FailureReportQueue:
             if not self._decide(connection, failure, note):
                 return False
             connection.execute(
-                insert(delivery), delivery_rows(failure.id, parcels, now, kind=DeliveryKind.NOTICE)
+                insert(delivery), delivery_rows(failure.id, parcels, now, kind=DeliveryKind.FAILURE_REPORT)
             )
             return True
 
-    def keep_quiet(self, failure: FailedJob, note: str = "") -> bool:
+    def skip(self, failure: FailedJob, note: str = "") -> bool:
         """Record that nobody is told, and why if that is worth a line in the job's history."""
         with self._database.writing() as connection:
             return self._decide(connection, failure, note)
@@ -55,19 +55,21 @@ class FailureReportQueue:
         decided = connection.execute(
             update(job)
             .where(job.c.id == failure.id, job.c.state == failure.state, *_undecided())
-            .values(notice_due_at=None, notice_decided=True)
+            .values(failure_report_due_at=None, failure_report_decided=True)
         )
         if decided.rowcount == 0:
             return False
         if note:
-            line = HistoryLine(kind=EventKind.NOTICE, source=failure.state, to=failure.state, message=note)
+            line = HistoryLine(
+                kind=EventKind.FAILURE_REPORT, source=failure.state, to=failure.state, message=note
+            )
             add_history_line(connection, failure.id, self._database.clock(), line)
         return True
 
 
 def _undecided() -> tuple[ColumnElement[bool], ...]:
     return (
-        job.c.notice_due_at.is_not(None),
+        job.c.failure_report_due_at.is_not(None),
         job.c.state.in_(FAILED_FOR_GOOD),
         job.c.superseded_by.is_(None),
     )
@@ -86,7 +88,7 @@ def _failed(connection: Connection, row: Row[tuple[object, ...]]) -> FailedJob:
         rule=row.rule,
         was_contoured=row.result_path is not None,
         served=_served(connection, row.id),
-        failed_at=row.notice_due_at,
+        failed_at=row.failure_report_due_at,
     )
 
 

@@ -18,7 +18,7 @@ def is_wanted_now() -> ColumnElement[bool]:
     """What is to be sent: the results of a job that is delivering, the notices of one that stays failed."""
     result = and_(delivery.c.kind == DeliveryKind.RESULT, job.c.state == JobState.DELIVERING)
     failed = and_(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))
-    return or_(result, and_(delivery.c.kind == DeliveryKind.NOTICE, failed))
+    return or_(result, and_(delivery.c.kind == DeliveryKind.FAILURE_REPORT, failed))
 
 
 def is_wanted(row: Row[Any], kind: DeliveryKind) -> bool:
@@ -83,14 +83,14 @@ def take(
 ) -> ClaimedDelivery | None:
     """Give the delivery to a sender until its lease ends; None where another was faster."""
     is_sent = row.state in (_S.UNCONFIRMED, _S.CONFIRMING)
-    attempt, asked = (row.attempts, row.asked + 1) if is_sent else (row.attempts + 1, 0)
+    attempt, requests = (row.attempts, row.confirmation_requests + 1) if is_sent else (row.attempts + 1, 0)
     changed = connection.execute(
         update(delivery)
         .where(delivery.c.id == row.id, delivery.c.state == row.state)
         .values(
             state=_S.CONFIRMING if is_sent else _S.SENDING,
             attempts=attempt,
-            asked=asked,
+            confirmation_requests=requests,
             not_before=None,
             lease_owner=sender,
             lease_number=row.lease_number + 1,
@@ -109,14 +109,14 @@ def take(
         created_at=row.created_at,
         is_sent=is_sent,
         attempt=attempt,
-        asked=asked,
+        confirmation_requests=requests,
         result=StoredFile(path=row.path, size_bytes=row.size_bytes, sha256=row.sha256),
         sender=sender,
         lease_number=row.lease_number + 1,
     )
 
 
-def write_held(connection: Connection, claim: ClaimedDelivery, **values: Any) -> bool:
+def write_leased(connection: Connection, claim: ClaimedDelivery, **values: Any) -> bool:
     """Change a delivery that the claim still holds; False, and nothing is changed, where it does not."""
     changed = connection.execute(
         update(delivery)

@@ -19,7 +19,7 @@ from service.store.deliveries.leases import (
     take,
     wake,
     withdraw_abandoned,
-    write_held,
+    write_leased,
 )
 from service.store.jobs.transitions import HistoryLine, add_history_line, lock
 from service.store.records import ClaimedDelivery, CommitmentReport
@@ -82,7 +82,7 @@ class Outbox:
             "reason": "",
             "note": note,
             "unreachable": False,
-            "asked": 0,
+            "confirmation_requests": 0,
         }
         message = f"{claim.destination}: {note}" if note else claim.destination
         with self._database.writing() as connection:
@@ -101,9 +101,9 @@ class Outbox:
         delay_s: float,
         unreachable: bool = False,
     ) -> bool:
-        """Send, or send again, after delay_s; or park the delivery after the last attempt."""
+        """Send, or send again, after delay_s; the delivery fails after the last attempt."""
         later = self._database.clock() + timedelta(seconds=delay_s)
-        state = _S.PENDING if claim.attempt < max_attempts else _S.PARKED
+        state = _S.PENDING if claim.attempt < max_attempts else _S.FAILED
         message = f"{claim.destination}, attempt {claim.attempt} of {max_attempts}: {reason}"
         values = {
             "state": state,
@@ -116,7 +116,7 @@ class Outbox:
             return self._close(connection, claim, EventKind.SEND_FAILED, message, values)
 
     def rejected(self, claim: ClaimedDelivery, *, reason: str) -> bool:
-        """Never try again: the destination refused for good. The job is parked once no other is under way."""
+        """Never try again: the destination refused for good. The job fails once no other is under way."""
         message = f"{claim.destination}: {reason}"
         values = {"state": _S.REJECTED, "reason": reason}
         with self._database.writing() as connection:
@@ -124,10 +124,14 @@ class Outbox:
 
     def give_back(self, claim: ClaimedDelivery) -> bool:
         """Let another sender have at once what was claimed and not begun; no attempt is counted."""
-        counted = {"asked": claim.asked - 1} if claim.is_sent else {"attempts": claim.attempt - 1}
+        counted = (
+            {"confirmation_requests": claim.confirmation_requests - 1}
+            if claim.is_sent
+            else {"attempts": claim.attempt - 1}
+        )
         state = _S.UNCONFIRMED if claim.is_sent else _S.PENDING
         with self._database.writing() as connection:
-            return write_held(
+            return write_leased(
                 connection,
                 claim,
                 state=state,
@@ -140,14 +144,14 @@ class Outbox:
     def asking(self, claim: ClaimedDelivery, *, transaction_uid: str, sop_instance_uid: str) -> bool:
         """Record a request for storage commitment before it goes out, so that its report finds the delivery."""
         with self._database.writing() as connection:
-            if not write_held(connection, claim, lease_owner=claim.sender):
+            if not write_leased(connection, claim, lease_owner=claim.sender):
                 return False
             connection.execute(
                 insert(commitment).values(
                     transaction_uid=transaction_uid,
                     delivery_id=claim.id,
                     sop_instance_uid=sop_instance_uid,
-                    asked_at=self._database.clock(),
+                    requested_at=self._database.clock(),
                 )
             )
             return True
@@ -158,7 +162,7 @@ class Outbox:
             row = connection.execute(
                 select(commitment.c.failure_reason)
                 .where(commitment.c.delivery_id == claim.id, commitment.c.reported_at.is_not(None))
-                .order_by(commitment.c.reported_at.desc(), commitment.c.asked_at.desc())
+                .order_by(commitment.c.reported_at.desc(), commitment.c.requested_at.desc())
                 .limit(1)
             ).one_or_none()
         return None if row is None else CommitmentReport(failure_reason=row.failure_reason)
@@ -170,14 +174,14 @@ class Outbox:
             return self._close(connection, claim, EventKind.CONFIRMED, f"{claim.destination}: {how}", values)
 
     def unconfirmed(self, claim: ClaimedDelivery, *, reason: str, max_asks: int, delay_s: float) -> bool:
-        """Ask again after delay_s, or at once when a report came meanwhile; park the delivery after the last time."""
+        """Ask again after delay_s, or at once when a report came meanwhile; the delivery fails after the last time."""
         later = self._database.clock() + timedelta(seconds=delay_s)
-        state = _S.UNCONFIRMED if claim.asked < max_asks else _S.PARKED
-        message = f"{claim.destination}, asked {claim.asked} of {max_asks} times: {reason}"
+        state = _S.UNCONFIRMED if claim.confirmation_requests < max_asks else _S.FAILED
+        message = f"{claim.destination}, asked {claim.confirmation_requests} of {max_asks} times: {reason}"
         with self._database.writing() as connection:
             if has_report(connection, claim):
                 at_once: dict[str, Any] = {"state": _S.UNCONFIRMED, "not_before": None}
-                return write_held(connection, claim, lease_owner=None, lease_expires_at=None, **at_once)
+                return write_leased(connection, claim, lease_owner=None, lease_expires_at=None, **at_once)
             values = {"state": state, "not_before": later, "reason": reason}
             return self._close(connection, claim, EventKind.UNCONFIRMED, message, values)
 
@@ -186,11 +190,11 @@ class Outbox:
         later = self._database.clock() + timedelta(seconds=delay_s)
         attempt = claim.attempt + 1
         values = {
-            "state": _S.UNCONFIRMED if attempt < max_attempts else _S.PARKED,
+            "state": _S.UNCONFIRMED if attempt < max_attempts else _S.FAILED,
             "not_before": later,
             "reason": reason,
             "attempts": attempt,
-            "asked": claim.asked - 1,
+            "confirmation_requests": claim.confirmation_requests - 1,
             "unreachable": True,
         }
         message = f"{claim.destination}, attempt {attempt} of {max_attempts} to ask: {reason}"
@@ -204,7 +208,7 @@ class Outbox:
             .join(job, job.c.id == delivery.c.job_id)
             .where(delivery.c.id == claim.id, is_wanted_now())
         )
-        held = write_held(connection, claim, lease_expires_at=until)
+        held = write_leased(connection, claim, lease_expires_at=until)
         return held and connection.execute(wanted).first() is not None
 
     def _anything_due(self) -> bool:
@@ -235,10 +239,10 @@ class Outbox:
         if values["state"] in WAITING and not is_wanted(row, claim.kind):
             # The job was cancelled, superseded or done: an object that was taken is told as sent, another withdrawn.
             values = {**values, "state": _S.SENT if values["state"] is _S.UNCONFIRMED else _S.WITHDRAWN}
-        if not write_held(connection, claim, lease_owner=None, lease_expires_at=None, **values):
+        if not write_leased(connection, claim, lease_owner=None, lease_expires_at=None, **values):
             return False
-        if claim.kind is DeliveryKind.NOTICE:
-            message = f"failure notice: {message}"
+        if claim.kind is DeliveryKind.FAILURE_REPORT:
+            message = f"failure report: {message}"
         add_history_line(
             connection, row.id, now, HistoryLine(kind=kind, source=row.state, to=row.state, message=message)
         )

@@ -171,7 +171,7 @@ class FileStore:
             self._sync_path(self._place(path))
             self._sync_folder(self._place(path).parent)
 
-    def hold(self, path: str) -> None:
+    def touch(self, path: str) -> None:
         """Keep a file from being removed for what was said of it before; StorageUnavailable where it is gone."""
         with translated(f"the file {path} cannot be kept"):
             os.utime(self._place(path))

@@ -1,4 +1,4 @@
-"""What one transaction makes of a batch of received instances: rows, arrivals, and jobs opened or touched.
+"""What one transaction makes of a batch of received instances: rows, sources, and jobs opened or touched.
 
 What a slice of an ordinary series needs is prepared: three statements. What is rare (a slice that is kept already, a
 job to be opened) goes the longer way.
@@ -20,7 +20,7 @@ from service.store.jobs.cancelled_series import open_if_sent_whole
 from service.store.jobs.versions import SeriesKey, open_version, tell_latest
 from service.store.records import ReceivedInstance
 from service.store.states import OPEN, EventKind, JobState, RecordOutcome
-from service.store.tables.schema import arrival, instance, job
+from service.store.tables.schema import instance, instance_source, job
 
 REFUSED = frozenset({RecordOutcome.CONFLICT, RecordOutcome.OTHER_SYNTAX})
 INSTANCE_COLUMNS = (
@@ -93,8 +93,8 @@ class InstanceWriter:
             .returning(job.c.id, job.c.version),
             dialect,
         )
-        self._arrive = PreparedStatement(
-            database.insert(arrival).on_conflict_do_nothing(),
+        self._add_source = PreparedStatement(
+            database.insert(instance_source).on_conflict_do_nothing(),
             dialect,
             columns=("instance_id", "called_aet", "calling_aet", "version"),
         )
@@ -172,7 +172,7 @@ class InstanceWriter:
         came = {kept.ids[_identity(received)] for received in slices}
         new = came & kept.inserted
         known = came - new
-        from_others = known - _known_arrivals(page.connection, requester, known) if known else known
+        from_others = known - _known_sources(page.connection, requester, known) if known else known
         if new or from_others:
             self._add(page, requester, new, from_others)
         elif not page.is_quiet:
@@ -204,11 +204,11 @@ class InstanceWriter:
             row = (row.id, row.version)
         job_id, version = row
         if from_others:  # asked again under the lock: another process may have noted the same
-            from_others = from_others - _known_arrivals(page.connection, requester, from_others)
+            from_others = from_others - _known_sources(page.connection, requester, from_others)
             _count(page, job_id, len(from_others))
         who = {"called_aet": requester.called_aet, "calling_aet": requester.calling_aet, "version": version}
         ids = sorted(new | from_others)
-        self._arrive.each(page.cursor, [{**who, "instance_id": number} for number in ids])
+        self._add_source.each(page.cursor, [{**who, "instance_id": number} for number in ids])
         if cancelled is not None:
             open_if_sent_whole(self._database, page.connection, cancelled, ids, page.now)
 
@@ -266,13 +266,13 @@ def _rows(connection: Connection, identities: Collection[Identity]) -> Mapping[I
     return {(row.sop_instance_uid, row.study_uid): row for row in rows}
 
 
-def _known_arrivals(connection: Connection, requester: SeriesKey, ids: Collection[int]) -> set[int]:
+def _known_sources(connection: Connection, requester: SeriesKey, ids: Collection[int]) -> set[int]:
     return set(
         connection.execute(
-            select(arrival.c.instance_id).where(
-                arrival.c.instance_id.in_(ids),
-                arrival.c.called_aet == requester.called_aet,
-                arrival.c.calling_aet == requester.calling_aet,
+            select(instance_source.c.instance_id).where(
+                instance_source.c.instance_id.in_(ids),
+                instance_source.c.called_aet == requester.called_aet,
+                instance_source.c.calling_aet == requester.calling_aet,
             )
         ).scalars()
     )

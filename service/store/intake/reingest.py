@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from service.store.jobs.integrity import images_whole
 from service.store.states import JobState
-from service.store.tables.schema import arrival, instance, job, removal
+from service.store.tables.schema import instance, instance_source, job, removal
 
 Identity = tuple[str, str]
 """SOP Instance UID and Study Instance UID of an image."""
@@ -41,7 +41,7 @@ def restore_removed_instances(
     images_whole(connection, marked_at, damaged, "sent again")
     for row in gone:
         values = received[row.sop_instance_uid, row.study_uid]
-        _forget_the_arrivals(connection, row)
+        _forget_sources(connection, row)
         connection.execute(
             update(instance)
             .where(instance.c.id == row.id)
@@ -53,15 +53,15 @@ def restore_removed_instances(
     return frozenset((row.sop_instance_uid, row.study_uid) for row in gone)
 
 
-def _forget_the_arrivals(connection: Connection, row: Row[Any]) -> None:
-    came = delete(arrival).where(arrival.c.instance_id == row.id)
+def _forget_sources(connection: Connection, row: Row[Any]) -> None:
+    came = delete(instance_source).where(instance_source.c.instance_id == row.id)
     if row.removed_at is None:
         refused = select(job.c.id).where(
             and_(
                 job.c.series_uid == row.series_uid,
                 job.c.study_uid == row.study_uid,
-                job.c.called_aet == arrival.c.called_aet,
-                job.c.calling_aet == arrival.c.calling_aet,
+                job.c.called_aet == instance_source.c.called_aet,
+                job.c.calling_aet == instance_source.c.calling_aet,
                 job.c.state == JobState.REFUSED,
                 job.c.superseded_by.is_(None),
             )
@@ -74,15 +74,15 @@ def kept(connection: Connection, old: Row[Any]) -> int:
     """The number of a job's slices whose files are still kept."""
     return len(
         connection.execute(
-            select(arrival.c.instance_id)
-            .join(instance, instance.c.id == arrival.c.instance_id)
+            select(instance_source.c.instance_id)
+            .join(instance, instance.c.id == instance_source.c.instance_id)
             .where(
                 instance.c.series_uid == old.series_uid,
                 instance.c.study_uid == old.study_uid,
                 instance.c.removed_at.is_(None),
-                arrival.c.called_aet == old.called_aet,
-                arrival.c.calling_aet == old.calling_aet,
-                arrival.c.version <= old.version,
+                instance_source.c.called_aet == old.called_aet,
+                instance_source.c.calling_aet == old.calling_aet,
+                instance_source.c.version <= old.version,
             )
         ).all()
     )

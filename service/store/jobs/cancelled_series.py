@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, updat
 from service.store.database import Database
 from service.store.jobs.transitions import lock
 from service.store.jobs.versions import open_next_version
-from service.store.tables.schema import arrival, instance, job
+from service.store.tables.schema import instance, instance_source, job
 
 
-def begin_to_watch(connection: Connection, row: Row[Any]) -> None:
+def count_resent(connection: Connection, row: Row[Any]) -> None:
     """Count from now on which images of the series, whose job is cancelled in this transaction, come again."""
-    connection.execute(update(arrival).where(_of_the_series(row)).values(came_again_at=None))
+    connection.execute(update(instance_source).where(_of_the_series(row)).values(resent_at=None))
 
 
 def open_if_sent_whole(
@@ -22,9 +22,11 @@ def open_if_sent_whole(
 ) -> None:
     """Note that these instances of a cancelled, locked job came (again); open a version once all of them did."""
     connection.execute(
-        update(arrival).where(_of_the_series(row), arrival.c.instance_id.in_(ids)).values(came_again_at=now)
+        update(instance_source)
+        .where(_of_the_series(row), instance_source.c.instance_id.in_(ids))
+        .values(resent_at=now)
     )
-    missing = select(func.count()).where(_of_the_series(row), arrival.c.came_again_at.is_(None))
+    missing = select(func.count()).where(_of_the_series(row), instance_source.c.resent_at.is_(None))
     if connection.execute(missing).scalar_one():
         return
     counted = lock(connection, row.id)  # its images were counted since the row was read
@@ -38,9 +40,9 @@ def open_if_sent_whole(
 
 def _of_the_series(row: Row[Any]) -> ColumnElement[bool]:
     return and_(
-        arrival.c.called_aet == row.called_aet,
-        arrival.c.calling_aet == row.calling_aet,
-        arrival.c.instance_id.in_(
+        instance_source.c.called_aet == row.called_aet,
+        instance_source.c.calling_aet == row.calling_aet,
+        instance_source.c.instance_id.in_(
             select(instance.c.id).where(
                 instance.c.series_uid == row.series_uid, instance.c.study_uid == row.study_uid
             )

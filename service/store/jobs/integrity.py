@@ -14,7 +14,7 @@ from service.store.database import Database
 from service.store.jobs.row_mapping import of_its_series
 from service.store.jobs.transitions import HistoryLine, add_history_line
 from service.store.states import EventKind, JobState
-from service.store.tables.schema import arrival, delivery, instance, job
+from service.store.tables.schema import delivery, instance, instance_source, job
 
 MOST_NAMED = 10  # of the images of one find
 
@@ -67,16 +67,16 @@ def _marked(connection: Connection, table: Any, now: datetime, *found: ColumnEle
 def _by_job(connection: Connection, ids: Collection[int]) -> dict[Any, list[str]]:
     """Give the newest jobs that have these images, each with its images by SOP Instance UID."""
     came_for_it = and_(
-        arrival.c.instance_id == instance.c.id,
-        arrival.c.called_aet == job.c.called_aet,
-        arrival.c.calling_aet == job.c.calling_aet,
-        arrival.c.version <= job.c.version,
+        instance_source.c.instance_id == instance.c.id,
+        instance_source.c.called_aet == job.c.called_aet,
+        instance_source.c.calling_aet == job.c.calling_aet,
+        instance_source.c.version <= job.c.version,
     )
     query = (
         select(job.c.id, job.c.state, instance.c.sop_instance_uid)
         .select_from(instance)
         .join(job, of_its_series())
-        .join(arrival, came_for_it)
+        .join(instance_source, came_for_it)
         .where(instance.c.id.in_(ids), job.c.superseded_by.is_(None))
         .order_by(job.c.id, instance.c.sop_instance_uid)
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.intake.reingest import kept
-from service.store.jobs.cancelled_series import begin_to_watch
+from service.store.jobs.cancelled_series import count_resent
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of, result_of
 from service.store.jobs.transitions import NO_LEASE, Transition, lock, move, withdraw_deliveries
@@ -160,13 +160,13 @@ class JobRepository:
             row = _locked(connection, job_id, "cancelled", CANCELLABLE)
             move(connection, row, step, self._database.clock(), reason=reason, not_before=None, **NO_LEASE)
             withdraw_deliveries(connection, job_id, reason)
-            begin_to_watch(connection, row)
+            count_resent(connection, row)
 
     def retry(self, job_id: int) -> JobState:
-        """Give a failed, parked, refused or cancelled job another chance, with all its attempts.
+        """Give a retrying, failed, refused or cancelled job another chance, with all its attempts.
 
-        It goes on where it stood: delivering when the structure set is written, queued when it was sealed,
-        otherwise received.
+        It goes on where it stood: delivering when the structure set is written, queued when its series was closed,
+        otherwise receiving.
         """
         with self._database.writing() as connection:
             row = _locked(connection, job_id, "tried again", RETRYABLE)
@@ -187,7 +187,7 @@ class JobRepository:
         """Open a new version of a job that came to an end, with the same slices; return its number."""
         with self._database.writing() as connection:
             row = _locked(connection, job_id, "run again", RERUNNABLE)
-            _check_files(connection, row, JobState.RECEIVED)
+            _check_files(connection, row, JobState.RECEIVING)
             opened = open_next_version(
                 self._database, connection, row, f"run again by hand, after version {row.version}", passes=1
             )
@@ -242,7 +242,7 @@ def _check_files(connection: Connection, row: Row[Any], target: JobState) -> Non
 def _goes_on_as(row: Row[Any]) -> JobState:
     if row.result_path is not None:
         return JobState.DELIVERING
-    return JobState.RECEIVED if row.content_hash is None else JobState.QUEUED
+    return JobState.RECEIVING if row.content_hash is None else JobState.QUEUED
 
 
 def _deliver_again(connection: Connection, job_id: int) -> None:
@@ -250,7 +250,7 @@ def _deliver_again(connection: Connection, job_id: int) -> None:
     anew = {
         "reason": "",
         "attempts": 0,
-        "asked": 0,
+        "confirmation_requests": 0,
         "not_before": None,
         "unreachable": False,
         "lease_owner": None,
@@ -258,13 +258,13 @@ def _deliver_again(connection: Connection, job_id: int) -> None:
         "lease_expires_at": None,
     }
     of_the_result = [delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT]
-    for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.HELD, True)):
+    for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.STANDBY, True)):
         connection.execute(
             update(delivery)
             .where(
                 *of_the_result,
                 delivery.c.state != DeliveryState.SENT,
-                (delivery.c.standby_for != "") == standing_by,
+                (delivery.c.fallback_for != "") == standing_by,
             )
             .values(state=state, **anew)
         )

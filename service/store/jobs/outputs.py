@@ -12,7 +12,7 @@ from service.store.states import DeliveryKind, DeliveryState
 def delivery_rows(
     job_id: int, parcels: Sequence[OutputFile], now: datetime, kind: DeliveryKind = DeliveryKind.RESULT
 ) -> list[dict[str, Any]]:
-    """Give the rows of the table delivery; those that stand by for another destination are held."""
+    """Give the rows of the table delivery; those for a fallback destination stand by."""
     return [
         {
             "job_id": job_id,
@@ -21,8 +21,8 @@ def delivery_rows(
             "size_bytes": parcel.file.size_bytes,
             "sha256": parcel.file.sha256,
             "kind": kind,
-            "standby_for": BETWEEN.join(parcel.standby_for),
-            "state": DeliveryState.HELD if parcel.standby_for else DeliveryState.PENDING,
+            "fallback_for": BETWEEN.join(parcel.fallback_for),
+            "state": DeliveryState.STANDBY if parcel.fallback_for else DeliveryState.PENDING,
             "created_at": now,
         }
         for parcel in dict.fromkeys(parcels)

@@ -5,21 +5,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
 from service.store.records import OpenJob, StoredFile, StoredInstance
-from service.store.tables.schema import arrival, instance, job
+from service.store.tables.schema import instance, instance_source, job
 
 
 def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
     """Give the instances of a job that are kept: what came for its requester up to its version, by SOP Instance UID."""
     came_for_it = and_(
-        arrival.c.called_aet == job.c.called_aet,
-        arrival.c.calling_aet == job.c.calling_aet,
-        arrival.c.version <= job.c.version,
+        instance_source.c.called_aet == job.c.called_aet,
+        instance_source.c.calling_aet == job.c.calling_aet,
+        instance_source.c.version <= job.c.version,
     )
     rows = connection.execute(
         select(instance)
         .select_from(job)
         .join(instance, of_its_series())
-        .join(arrival, and_(arrival.c.instance_id == instance.c.id, came_for_it))
+        .join(instance_source, and_(instance_source.c.instance_id == instance.c.id, came_for_it))
         .where(job.c.id == job_id, instance.c.removed_at.is_(None))
         .order_by(instance.c.sop_instance_uid)
     )

@@ -33,18 +33,18 @@ class SeriesRepository:
         self._database = database
 
     def open_jobs(self) -> list[OpenJob]:
-        """Give the jobs in state received or waiting, oldest first."""
+        """Give the jobs in state receiving or waiting, oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(select(job).where(job.c.state.in_(OPEN)))
             # Sorted here: asked for in order, SQLite goes through all jobs there ever were.
             return sorted((open_job_of(row) for row in rows), key=lambda one: one.id)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
-        """Give the instances of this version of the job, by SOP Instance UID; the same for ever once sealed."""
+        """Give the instances of this version of the job, by SOP Instance UID; always the same once it is closed."""
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
-    def hold(self, job_id: int, reason: str) -> bool:
+    def set_waiting(self, job_id: int, reason: str) -> bool:
         """Say what the job waits for (state waiting); an event only when the reason is another."""
         with self._database.writing() as connection:
             row = lock(connection, job_id)
@@ -52,7 +52,7 @@ class SeriesRepository:
                 return False
             if row.state is JobState.WAITING and row.reason == reason:
                 return True
-            step = Transition(to=JobState.WAITING, kind=EventKind.HELD, sources=OPEN, message=reason)
+            step = Transition(to=JobState.WAITING, kind=EventKind.WAITING, sources=OPEN, message=reason)
             return move(connection, row, step, self._database.clock(), reason=reason)
 
     def others_in_series(self, study_uid: str, series_uid: str) -> int:
@@ -76,7 +76,7 @@ class SeriesRepository:
         with self._database.writing() as connection:
             connection.execute(update(job).where(job.c.id == job_id).values(expected_images=images))
 
-    def seal(self, seen: OpenJob, order: ContouringOrder) -> CloseOutcome:
+    def close_series(self, seen: OpenJob, order: ContouringOrder) -> CloseOutcome:
         """Queue the job with exactly the slices that it was seen with.
 
         CHANGED: a slice came or the state moved meanwhile, look again. ALREADY_CONTOURED: the same images were
@@ -145,7 +145,7 @@ class SeriesRepository:
         message = f"{row.slice_count} images, rule {order.rule}, model {order.model} {order.model_version}"
         if order.note:
             message += f"; {order.note}"
-        step = Transition(to=JobState.QUEUED, kind=EventKind.SEALED, sources=OPEN, message=message)
+        step = Transition(to=JobState.QUEUED, kind=EventKind.CLOSED, sources=OPEN, message=message)
         try:
             with connection.begin_nested():
                 moved = move(
@@ -161,10 +161,10 @@ class SeriesRepository:
                     reason="",
                 )
         except IntegrityError:  # of the index job_content
-            return self._give_way(connection, row, contoured_by)
+            return self._supersede_duplicate(connection, row, contoured_by)
         return CloseOutcome.QUEUED if moved else CloseOutcome.CHANGED
 
-    def _give_way(
+    def _supersede_duplicate(
         self, connection: Connection, row: Row[Any], contoured_by: Mapping[str, Any]
     ) -> CloseOutcome:
         """Supersede the job by the one that already contours, or contoured, the same images."""

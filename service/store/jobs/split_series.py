@@ -9,22 +9,22 @@ from service.store.jobs.row_mapping import of_its_series
 from service.store.jobs.transitions import HistoryLine, add_history_line, lock
 from service.store.records import Elsewhere, OpenJob
 from service.store.states import FORGOTTEN, OPEN, EventKind, JobState
-from service.store.tables.schema import arrival, instance, job
+from service.store.tables.schema import instance, instance_source, job
 
 
 def elsewhere(connection: Connection, seen: OpenJob) -> list[Elsewhere]:
     """Give, by AE titles, the images of a job's series that came from or to others and that the job lacks."""
     groups = connection.execute(
         select(
-            arrival.c.called_aet,
-            arrival.c.calling_aet,
+            instance_source.c.called_aet,
+            instance_source.c.calling_aet,
             func.count().label("images"),
             func.max(instance.c.received_at, type_=instance.c.received_at.type).label("last_received_at"),
         )
-        .join(instance, instance.c.id == arrival.c.instance_id)
+        .join(instance, instance.c.id == instance_source.c.instance_id)
         .where(_of_series(seen), ~_came_for(seen.called_aet, seen.calling_aet))
-        .group_by(arrival.c.called_aet, arrival.c.calling_aet)
-        .order_by(arrival.c.called_aet, arrival.c.calling_aet)
+        .group_by(instance_source.c.called_aet, instance_source.c.calling_aet)
+        .order_by(instance_source.c.called_aet, instance_source.c.calling_aet)
     ).all()
     return [found for group in groups if (found := _found(connection, seen, group)) is not None]
 
@@ -41,11 +41,11 @@ def merge(database: Database, connection: Connection, seen: OpenJob) -> int:
         select(instance.c.id).where(_of_series(seen), _came(), ~_came_for(seen.called_aet, seen.calling_aet))
     ).scalars()
     who = {"called_aet": seen.called_aet, "calling_aet": seen.calling_aet, "version": row.version}
-    arrivals = [{"instance_id": number, **who} for number in lacking]
-    if not arrivals:
+    sources = [{"instance_id": number, **who} for number in lacking]
+    if not sources:
         return 0
-    connection.execute(arrival.insert(), arrivals)
-    added = len(arrivals)
+    connection.execute(instance_source.insert(), sources)
+    added = len(sources)
     connection.execute(update(job).where(job.c.id == row.id).values(slice_count=job.c.slice_count + added))
     message = f"{added} more images of this series, which came under other AE titles, belong to the job"
     line = HistoryLine(kind=EventKind.NOTE, source=row.state, to=row.state, message=message)
@@ -61,12 +61,12 @@ def is_within(connection: Connection, part: Row[Any], whole: Row[Any]) -> bool:
         select(instance.c.id)
         .select_from(job)
         .join(instance, of_its_series())
-        .join(arrival, arrival.c.instance_id == instance.c.id)
+        .join(instance_source, instance_source.c.instance_id == instance.c.id)
         .where(
             job.c.id == part.id,
-            arrival.c.called_aet == part.called_aet,
-            arrival.c.calling_aet == part.calling_aet,
-            arrival.c.version <= part.version,
+            instance_source.c.called_aet == part.called_aet,
+            instance_source.c.calling_aet == part.calling_aet,
+            instance_source.c.version <= part.version,
             ~_came_for(whole.called_aet, whole.calling_aet),
         )
     )
@@ -113,13 +113,13 @@ def _of_series(seen: OpenJob) -> ColumnElement[bool]:
 
 
 def _came() -> ColumnElement[bool]:
-    came = arrival.alias()
+    came = instance_source.alias()
     return select(came.c.instance_id).where(came.c.instance_id == instance.c.id).exists()
 
 
 def _came_for(called_aet: str, calling_aet: str) -> ColumnElement[bool]:
     """Tell, in SQL, whether an instance came from one AE title to another."""
-    came = arrival.alias()
+    came = instance_source.alias()
     return (
         select(came.c.instance_id)
         .where(

@@ -29,19 +29,19 @@ def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
         )
     ).all()
     with_job = {line.series_uid for line in jobs}
-    sealed = {
+    closed = {
         line.series_uid for line in jobs if line.content_hash is not None and line.state not in FORGOTTEN
     }
     growing = {line.series_uid for line in jobs if line.state in OPEN}
-    return [_series(row, with_job, sealed - growing) for row in rows]
+    return [_series(row, with_job, closed - growing) for row in rows]
 
 
-def _series(row: Any, with_job: set[str], sealed: set[str]) -> StudySeries:
+def _series(row: Any, with_job: set[str], closed: set[str]) -> StudySeries:
     return StudySeries(
         series_uid=row.series_uid,
         modality=row.modality,
         sample_path=row.path,
         last_received_at=row.last_received_at,
-        is_sealed=row.series_uid in sealed,
+        is_closed=row.series_uid in closed,
         has_job=row.series_uid in with_job,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery, job, job_event
 
-NOT_BEGUN = (DeliveryState.HELD, DeliveryState.PENDING)
+NOT_BEGUN = (DeliveryState.STANDBY, DeliveryState.PENDING)
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
 
 
@@ -53,8 +53,8 @@ def move(
         return False
     if step.to not in TRANSITIONS[source]:
         raise AssertionError(f"no transition leads from {source} to {step.to}")
-    if step.to in FAILED_FOR_GOOD and not row.notice_decided:
-        values["notice_due_at"] = at
+    if step.to in FAILED_FOR_GOOD and not row.failure_report_decided:
+        values["failure_report_due_at"] = at
     changed = connection.execute(
         update(job).where(job.c.id == row.id, job.c.state == source, *guards).values(state=step.to, **values)
     )

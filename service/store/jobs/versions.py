@@ -34,7 +34,7 @@ class SeriesKey:
 
 
 def open_version(database: Database, connection: Connection, requester: SeriesKey) -> Row[Any]:
-    """Give the job that takes the requester's new images, locked; a new version where the latest is sealed or ended.
+    """Give the job that takes the requester's new images, locked; a new version where the latest is closed or ended.
 
     The version after a cancelled one is cancelled too: its images are kept, and `retry` contours them.
     """
@@ -58,7 +58,7 @@ def open_next_version(
     reason: str,
     *,
     passes: int = 0,
-    state: JobState = JobState.RECEIVED,
+    state: JobState = JobState.RECEIVING,
 ) -> Row[Any] | None:
     """Open the version after a locked one, with its slices, and end that one; None when there already is one.
 
@@ -102,7 +102,7 @@ def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: 
         to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=ENDED_BY_A_NEWER_VERSION, message=message
     )
     move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE)
-    withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure notices
+    withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure reports
 
 
 def tell_latest(
@@ -131,7 +131,7 @@ def tell_latest(
 
 
 def _next(database: Database, connection: Connection, latest: Row[Any]) -> Row[Any] | None:
-    """Open the version after a sealed or ended one; after a cancelled one it is cancelled."""
+    """Open the version after a closed or ended one; after a cancelled one it is cancelled."""
     if latest.state is not JobState.CANCELLED:
         return open_next_version(
             database, connection, latest, f"more images came after version {latest.version} was closed"
@@ -150,7 +150,7 @@ def _first(database: Database, connection: Connection, requester: SeriesKey) -> 
         connection,
         uid=uuid4(),
         version=1,
-        state=JobState.RECEIVED,
+        state=JobState.RECEIVING,
         series_uid=requester.series_uid,
         study_uid=requester.study_uid,
         called_aet=requester.called_aet,
@@ -160,7 +160,7 @@ def _first(database: Database, connection: Connection, requester: SeriesKey) -> 
     )
     if opened is not None:
         message = _other_study(connection, requester)
-        line = HistoryLine(kind=EventKind.OPENED, source=None, to=JobState.RECEIVED, message=message)
+        line = HistoryLine(kind=EventKind.OPENED, source=None, to=JobState.RECEIVING, message=message)
         add_history_line(connection, opened.id, now, line)
     return opened
 

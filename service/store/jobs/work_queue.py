@@ -29,7 +29,7 @@ class WorkQueue:
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
         """Take the most urgent job that is due (priority, then age), or one whose worker gave no sign of life.
 
-        A job whose workers vanished max_attempts times is parked instead of handed out.
+        A job whose workers vanished max_attempts times fails for good instead.
         """
         while self._anything_due():
             now = self._database.clock()
@@ -45,7 +45,7 @@ class WorkQueue:
                     return None
                 if row.state is not JobState.RUNNING or row.attempts < max_attempts:
                     return _lease(connection, row, worker, now, lease_s)
-                _park_the_deadly(connection, row, now)
+                _fail_crashing_job(connection, row, now)
         return None
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
@@ -83,7 +83,7 @@ class WorkQueue:
     def finish(self, claim: ClaimedJob, *, parcels: Sequence[OutputFile], notes: Sequence[str] = ()) -> bool:
         """Record one delivery a parcel and what people should know of the result; the job is then delivering.
 
-        The first parcel's file stands for the job's result. Parcels that stand by for another destination are held.
+        The first parcel's file stands for the job's result. Those for a fallback destination stand by.
         """
         if not parcels:
             raise ValueError(f"job {claim.id} has a structure set and no destination for it")
@@ -93,7 +93,7 @@ class WorkQueue:
             to=JobState.DELIVERING,
             kind=EventKind.FINISHED,
             sources=RUNNING,
-            message=f"for {', '.join(dict.fromkeys(p.destination for p in parcels if not p.standby_for))}",
+            message=f"for {', '.join(dict.fromkeys(p.destination for p in parcels if not p.fallback_for))}",
         )
         values = {
             "result_path": result.path,
@@ -121,11 +121,11 @@ class WorkQueue:
             )
 
     def fail(self, claim: ClaimedJob, *, reason: str, max_attempts: int, delay_s: float) -> bool:
-        """Count the attempt as failed: state failed, claimable after delay_s, or parked after the last."""
+        """Count the attempt: state retrying, claimable after delay_s, or failed after the last."""
         last_one = claim.attempt >= max_attempts
         step = Transition(
-            to=JobState.PARKED if last_one else JobState.FAILED,
-            kind=EventKind.PARKED if last_one else EventKind.FAILED,
+            to=JobState.FAILED if last_one else JobState.RETRYING,
+            kind=EventKind.FAILED if last_one else EventKind.RETRYING,
             sources=RUNNING,
             message=f"attempt {claim.attempt} of {max_attempts}: {reason}",
         )
@@ -233,7 +233,7 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
     )
 
 
-def _park_the_deadly(connection: Connection, row: Row[Any], now: datetime) -> None:
+def _fail_crashing_job(connection: Connection, row: Row[Any], now: datetime) -> None:
     reason = f"{row.attempts} workers in a row gave no sign of life while they had this job"
-    step = Transition(to=JobState.PARKED, kind=EventKind.PARKED, sources=RUNNING, message=reason)
+    step = Transition(to=JobState.FAILED, kind=EventKind.FAILED, sources=RUNNING, message=reason)
     move(connection, row, step, now, reason=reason, **NO_LEASE)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table, func, select, update
 
 from service.store.database import Database
-from service.store.tables.monitoring_schema import watch_cursor
+from service.store.tables.monitoring_schema import event_position
 
 GAP_PATIENCE = timedelta(seconds=60)
 
@@ -19,7 +19,7 @@ def newest_id(connection: Connection, table: Table) -> int:
 
 def position(connection: Connection, name: str) -> int | None:
     """Give how far a reader has come; None where it never began."""
-    query = select(watch_cursor.c.last_id).where(watch_cursor.c.name == name)
+    query = select(event_position.c.last_id).where(event_position.c.name == name)
     found = connection.execute(query).scalar_one_or_none()
     return None if found is None else int(found)
 
@@ -27,7 +27,7 @@ def position(connection: Connection, name: str) -> int | None:
 def begin(database: Database, connection: Connection, name: str, at_id: int) -> None:
     """Set a reader that never began to a place; one that did stays where it is."""
     connection.execute(
-        database.insert(watch_cursor).values(name=name, last_id=at_id).on_conflict_do_nothing()
+        database.insert(event_position).values(name=name, last_id=at_id).on_conflict_do_nothing()
     )
 
 
@@ -39,14 +39,14 @@ def is_behind(connection: Connection, name: str, table: Table) -> bool:
 
 def locked(connection: Connection, name: str, table: Table) -> int:
     """Give how far a reader has come, and keep any other process from reading on until the transaction ends."""
-    query = select(watch_cursor.c.last_id).where(watch_cursor.c.name == name).with_for_update()
+    query = select(event_position.c.last_id).where(event_position.c.name == name).with_for_update()
     last = int(connection.execute(query).scalar_one())
     return min(last, newest_id(connection, table)) if _gives_numbers_again(connection) else last
 
 
 def advance(connection: Connection, name: str, to_id: int) -> None:
     """Note how far a reader has come, in the transaction in which it did its work."""
-    connection.execute(update(watch_cursor).where(watch_cursor.c.name == name).values(last_id=to_id))
+    connection.execute(update(event_position).where(event_position.c.name == name).values(last_id=to_id))
 
 
 def settled(

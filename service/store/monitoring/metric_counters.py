@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, func, select
 
 from service.store.database import Database
-from service.store.monitoring import event_position as cursor
+from service.store.monitoring import event_position
 from service.store.records import CT_SOP_CLASSES
 from service.store.states import EventKind
-from service.store.tables.monitoring_schema import tally
+from service.store.tables.monitoring_schema import metric_counter
 from service.store.tables.schema import instance, job, job_event
 
 BOUNDS_S = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 14400, 86400)
@@ -32,7 +32,7 @@ Count = tuple[str, str, str, str]  # family, rule or destination, detail, bucket
 
 _K = EventKind
 _ASIDE = (_K.SENT_AGAIN, _K.CONFLICT, _K.NOTE)  # told to a job whatever it does; they end no stage
-_BEFORE_THE_RULE = frozenset({_K.OPENED, _K.HELD})
+_BEFORE_THE_RULE = frozenset({_K.OPENED, _K.WAITING})
 _OUTCOMES = {_K.SENT: "sent", _K.SEND_FAILED: "failed", _K.SEND_REJECTED: "rejected"}
 
 
@@ -44,40 +44,40 @@ class MetricCounters:
 
     def add_events(self) -> bool:
         """Add the next job events; True where more may be waiting."""
-        return self._add("tally events", job_event, EVENTS_AT_ONCE)
+        return self._add("metric events", job_event, EVENTS_AT_ONCE)
 
     def add_images(self) -> bool:
         """Add the next received instances; True where more may be waiting."""
-        return self._add("tally images", instance, IMAGES_AT_ONCE)
+        return self._add("metric images", instance, IMAGES_AT_ONCE)
 
     def _add(self, name: str, table: Table, at_once: int) -> bool:
         with self._database.reading() as connection:  # first, for writing takes SQLite's lock
-            if not cursor.is_behind(connection, name, table):
+            if not event_position.is_behind(connection, name, table):
                 return False
         counts: dict[Count, float] = defaultdict(float)
         with self._database.writing() as connection:
-            cursor.begin(self._database, connection, name, 0)
-            last = cursor.locked(connection, name, table)
+            event_position.begin(self._database, connection, name, 0)
+            last = event_position.locked(connection, name, table)
             query = _events(last) if table is job_event else select(instance).where(instance.c.id > last)
             rows = connection.execute(query.order_by(table.c.id).limit(at_once)).all()
             at = job_event.c.at if table is job_event else instance.c.received_at
-            ready = cursor.settled(rows, last, at, self._database.clock())
+            ready = event_position.settled(rows, last, at, self._database.clock())
             for row in ready:
                 for count, value in _of_event(row) if table is job_event else _of_image(row):
                     counts[count] += value
             self._write(connection, counts)
-            cursor.advance(connection, name, ready[-1].id if ready else last)
+            event_position.advance(connection, name, ready[-1].id if ready else last)
         return len(ready) == at_once
 
     def _write(self, connection: Connection, counts: Mapping[Count, float]) -> None:
         for (family, label, detail, bucket), value in sorted(counts.items()):
-            added = self._database.insert(tally).values(
+            added = self._database.insert(metric_counter).values(
                 family=family, label=label, detail=detail[:64], bucket=bucket, value=value
             )
             connection.execute(
                 added.on_conflict_do_update(
                     index_elements=["family", "label", "detail", "bucket"],
-                    set_={"value": tally.c.value + added.excluded.value},
+                    set_={"value": metric_counter.c.value + added.excluded.value},
                 )
             )
 
@@ -135,9 +135,9 @@ def _durations(row: Row[Any]) -> Iterator[tuple[str, str, datetime]]:
     asked_at = max(
         row.received_at, row.last_received_at
     )  # a rerun counts from the order, not from the old slices
-    if row.kind is _K.SEALED:
+    if row.kind is _K.CLOSED:
         yield STAGES, "quiet", asked_at
-    if row.kind is _K.CLAIMED and row.previous_kind in (_K.SEALED, _K.RETRIED):
+    if row.kind is _K.CLAIMED and row.previous_kind in (_K.CLOSED, _K.RETRIED):
         yield STAGES, "queued", row.previous_at
     if row.kind in (_K.STAGE, _K.FINISHED) and row.previous_kind is _K.STAGE:
         yield STAGES, row.previous_message, row.previous_at

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from service.store.database import Database
-from service.store.monitoring import event_position as cursor
+from service.store.monitoring import event_position
 from service.store.states import EventKind
-from service.store.tables.monitoring_schema import alarm, notice
+from service.store.tables.monitoring_schema import alarm, notification
 from service.store.tables.schema import job, job_event
 
-CURSOR = "notices"
+POSITION = "notifications"
 EVENTS_AT_ONCE = 500
 SENT_ARE_KEPT = timedelta(days=30)
 
@@ -48,7 +48,7 @@ Wanted = Mapping[str, Collection[str]]  # what each recipient wants to be told o
 
 @dataclass(frozen=True, kw_only=True)
 class _Message:
-    """A notice before anybody gets it."""
+    """A notification before anybody gets it."""
 
     event: str
     text: str
@@ -59,7 +59,7 @@ class _Message:
 
 
 class NotificationQueue:
-    """Notices by recipient. Each is told at least once: what was not certainly sent is sent again."""
+    """Notifications by recipient. Each is told at least once: what was not certainly sent is sent again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,21 +67,21 @@ class NotificationQueue:
     def begin(self) -> None:
         """Tell of what happens from now on; a node that was watched before goes on where it stopped."""
         with self._database.writing() as connection:
-            newest = cursor.newest_id(connection, job_event)
-            cursor.begin(self._database, connection, CURSOR, newest)
+            newest = event_position.newest_id(connection, job_event)
+            event_position.begin(self._database, connection, POSITION, newest)
 
     def note_events(self, events: Mapping[EventKind, str], wanted: Wanted) -> bool:
-        """Write a notice for every new job event that somebody wants; True where more events may be waiting.
+        """Write a notification for every new job event that somebody wants; True where more events may be waiting.
 
         Args:
             events: the name under which recipients ask for a kind of job event.
             wanted: what each recipient asks for.
         """
         with self._database.reading() as connection:
-            if not cursor.is_behind(connection, CURSOR, job_event):
+            if not event_position.is_behind(connection, POSITION, job_event):
                 return False
         with self._database.writing() as connection:
-            last = cursor.locked(connection, CURSOR, job_event)
+            last = event_position.locked(connection, POSITION, job_event)
             query = (
                 select(job_event, job.c.rule)
                 .join(job, job.c.id == job_event.c.job_id)
@@ -90,15 +90,15 @@ class NotificationQueue:
                 .limit(EVENTS_AT_ONCE)
             )
             rows = connection.execute(query).all()
-            ready = cursor.settled(rows, last, job_event.c.at, self._database.clock())
+            ready = event_position.settled(rows, last, job_event.c.at, self._database.clock())
             for row in ready:
                 if row.kind in events:
                     _write(connection, _of_event(row, events[row.kind]), wanted)
-            cursor.advance(connection, CURSOR, ready[-1].id if ready else last)
+            event_position.advance(connection, POSITION, ready[-1].id if ready else last)
         return len(ready) == EVENTS_AT_ONCE
 
     def note_alarms(self, now_wrong: Sequence[Alarm], wanted: Wanted) -> None:
-        """Write a notice for each alarm that began since the last time, and for each that is over."""
+        """Write a notification for each alarm that began since the last time, and for each that is over."""
         current = {one.subject[:200]: one for one in now_wrong}
         with self._database.reading() as connection:
             if set(connection.execute(select(alarm.c.subject)).scalars()) == current.keys():
@@ -119,13 +119,15 @@ class NotificationQueue:
                 _write(connection, over, wanted)
 
     def due(self, target: str, *, min_interval_s: float, limit: int) -> list[Notification]:
-        """Give the recipient's unsent notices, oldest first; none while the last message is too young or a failure's wait lasts."""
+        """Give the recipient's unsent notifications, oldest first; none while the last message is too young or a failure's wait lasts."""
         now = self._database.clock()
-        unsent = (notice.c.target == target, notice.c.sent_at.is_(None))
+        unsent = (notification.c.target == target, notification.c.sent_at.is_(None))
         with self._database.reading() as connection:
-            rows = connection.execute(select(notice).where(*unsent).order_by(notice.c.id).limit(limit)).all()
+            rows = connection.execute(
+                select(notification).where(*unsent).order_by(notification.c.id).limit(limit)
+            ).all()
             last = connection.execute(
-                select(func.max(notice.c.sent_at)).where(notice.c.target == target)
+                select(func.max(notification.c.sent_at)).where(notification.c.target == target)
             ).scalar_one()
         waits = any(row.not_before is not None and row.not_before > now for row in rows)
         too_soon = last is not None and last > now - timedelta(seconds=min_interval_s)
@@ -146,36 +148,40 @@ class NotificationQueue:
         ]
 
     def unsent(self) -> dict[str, int]:
-        """Give the number of notices that wait, by recipient."""
+        """Give the number of notifications that wait, by recipient."""
         query = (
-            select(notice.c.target, func.count()).where(notice.c.sent_at.is_(None)).group_by(notice.c.target)
+            select(notification.c.target, func.count())
+            .where(notification.c.sent_at.is_(None))
+            .group_by(notification.c.target)
         )
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def sent(self, notices: Sequence[Notification]) -> None:
+    def sent(self, notifications: Sequence[Notification]) -> None:
         """Record that the recipient has them."""
-        self._update(notices, {"sent_at": self._database.clock(), "reason": "", "not_before": None})
+        self._update(notifications, {"sent_at": self._database.clock(), "reason": "", "not_before": None})
 
-    def not_sent(self, notices: Sequence[Notification], *, reason: str, delay_s: float) -> None:
+    def not_sent(self, notifications: Sequence[Notification], *, reason: str, delay_s: float) -> None:
         """Record why not; they are due again after ``delay_s``, as often as it takes."""
         later = self._database.clock() + timedelta(seconds=delay_s)
-        self._update(notices, {"reason": reason, "not_before": later})
+        self._update(notifications, {"reason": reason, "not_before": later})
 
     def forget_old(self) -> None:
         """Remove what was sent long ago."""
-        old = notice.c.sent_at < self._database.clock() - SENT_ARE_KEPT
+        old = notification.c.sent_at < self._database.clock() - SENT_ARE_KEPT
         with self._database.reading() as connection:
-            if connection.execute(select(notice.c.id).where(old).limit(1)).first() is None:
+            if connection.execute(select(notification.c.id).where(old).limit(1)).first() is None:
                 return
         with self._database.writing() as connection:
-            connection.execute(delete(notice).where(old))
+            connection.execute(delete(notification).where(old))
 
-    def _update(self, notices: Sequence[Notification], values: Mapping[str, object]) -> None:
-        ids = [one.id for one in notices]
+    def _update(self, notifications: Sequence[Notification], values: Mapping[str, object]) -> None:
+        ids = [one.id for one in notifications]
         with self._database.writing() as connection:
             connection.execute(
-                update(notice).where(notice.c.id.in_(ids)).values(**values, attempts=notice.c.attempts + 1)
+                update(notification)
+                .where(notification.c.id.in_(ids))
+                .values(**values, attempts=notification.c.attempts + 1)
             )
 
 
@@ -191,4 +197,4 @@ def _write(connection: Connection, message: _Message, wanted: Wanted) -> None:
         {"target": target, **asdict(message)} for target, events in wanted.items() if message.event in events
     ]
     if rows:
-        connection.execute(insert(notice), rows)
+        connection.execute(insert(notification), rows)

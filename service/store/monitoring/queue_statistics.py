@@ -11,20 +11,20 @@ from service.store.database import Database
 from service.store.monitoring import metric_counters as counted
 from service.store.monitoring.refused_images import RefusedImages, refused_images
 from service.store.states import DeliveryState, JobState
-from service.store.tables.monitoring_schema import tally
+from service.store.tables.monitoring_schema import metric_counter
 from service.store.tables.schema import delivery, instance, job
 
 WAITING_FOR_SOMETHING = (
-    JobState.RECEIVED,
+    JobState.RECEIVING,
     JobState.WAITING,
     JobState.QUEUED,
     JobState.RUNNING,
     JobState.DELIVERING,
+    JobState.RETRYING,
     JobState.FAILED,
-    JobState.PARKED,
 )
 """States that a job is to leave again: what has ended is counted by its events, never by going through all jobs."""
-ON_ITS_WAY = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.FAILED)
+ON_ITS_WAY = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.RETRYING)
 NOT_TAKEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 UNDER_WAY = (*NOT_TAKEN, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING)
 MOST_LATE_JOBS = 100
@@ -168,7 +168,11 @@ def _counters(connection: Connection) -> dict[str, tuple[tuple[str, str, float],
     found: dict[str, list[tuple[str, str, float]]] = {
         name: [] for name in (counted.EVENTS, counted.DELIVERIES, counted.IMAGES, counted.IMAGE_BYTES)
     }
-    query = select(tally).where(tally.c.family.in_(found)).order_by(tally.c.label, tally.c.detail)
+    query = (
+        select(metric_counter)
+        .where(metric_counter.c.family.in_(found))
+        .order_by(metric_counter.c.label, metric_counter.c.detail)
+    )
     for row in connection.execute(query):
         found[row.family].append((row.label, row.detail, row.value))
     return {name: tuple(rows) for name, rows in found.items()}
@@ -180,7 +184,11 @@ def _images(counters: dict[str, tuple[tuple[str, str, float], ...]]) -> tuple[tu
 
 
 def _histograms(connection: Connection, family: str) -> tuple[Histogram, ...]:
-    query = select(tally).where(tally.c.family == family).order_by(tally.c.label, tally.c.detail)
+    query = (
+        select(metric_counter)
+        .where(metric_counter.c.family == family)
+        .order_by(metric_counter.c.label, metric_counter.c.detail)
+    )
     found = []
     for (label, detail), rows in groupby(connection.execute(query), lambda row: (row.label, row.detail)):
         values: dict[str, Any] = {row.bucket: row.value for row in rows}

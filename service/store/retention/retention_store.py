@@ -13,11 +13,11 @@ from service.store.jobs.integrity import images_damaged, images_whole, objects_d
 from service.store.jobs.row_mapping import of_its_series
 from service.store.records import StoredFile
 from service.store.states import DeliveryState, JobState
-from service.store.tables.schema import arrival, delivery, instance, job, job_event, removal
+from service.store.tables.schema import delivery, instance, instance_source, job, job_event, removal
 
 # Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
 ENDED = frozenset({JobState.REFUSED, JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED})
-# What a destination is still to get, or to confirm. Rejected and parked ones stand in a job that is parked, or that a fallback served.
+# What a destination is still to get, or to confirm. Rejected and failed ones stand in a job that failed, or that a fallback served.
 AWAITED = frozenset(
     {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
 )
@@ -180,7 +180,7 @@ class RetentionStore:
 
 def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind, Condition]:
     """What must hold of a row whose file may go."""
-    came = exists().where(arrival.c.instance_id == instance.c.id)
+    came = exists().where(instance_source.c.instance_id == instance.c.id)
     instance_there, delivery_there = instance.c.removed_at.is_(None), delivery.c.removed_at.is_(None)
     return {
         RetainedKind.IMAGES: and_(
@@ -206,11 +206,11 @@ def _has_job() -> Condition:
 
 def _has_the_image() -> Condition:
     return and_(
-        arrival.c.instance_id == instance.c.id,
+        instance_source.c.instance_id == instance.c.id,
         of_its_series(),
-        job.c.called_aet == arrival.c.called_aet,
-        job.c.calling_aet == arrival.c.calling_aet,
-        job.c.version >= arrival.c.version,
+        job.c.called_aet == instance_source.c.called_aet,
+        job.c.calling_aet == instance_source.c.calling_aet,
+        job.c.version >= instance_source.c.version,
     )
 
 

@@ -15,16 +15,16 @@ role_heartbeat = Table(
 )
 
 # How far a reader of job_event or instance has come.
-watch_cursor = Table(
-    "watch_cursor",
+event_position = Table(
+    "event_position",
     METADATA,
     Column("name", String(32), primary_key=True),
     Column("last_id", BigInteger, nullable=False),
 )
 
 # Counters and histograms by rule or destination (`label`); `bucket` is empty for a counter, else an upper bound, "+Inf" or "sum".
-tally = Table(
-    "tally",
+metric_counter = Table(
+    "metric_counter",
     METADATA,
     Column("family", String(64), primary_key=True),
     Column("label", String(64), primary_key=True),
@@ -42,9 +42,9 @@ alarm = Table(
     Column("began_at", UtcTime, nullable=False),
 )
 
-# One message to one recipient. No foreign key to job: a job that is removed must not take its notice along.
-notice = Table(
-    "notice",
+# One message to one recipient. No foreign key to job: a job that is removed must not take its notification along.
+notification = Table(
+    "notification",
     METADATA,
     Column("id", ROW_ID, primary_key=True),
     Column("target", String(64), nullable=False),
@@ -59,13 +59,13 @@ notice = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("sent_at", UtcTime),
     Index(
-        "notice_unsent",
+        "notification_unsent",
         "target",
         "id",
         sqlite_where=text("sent_at IS NULL"),
         postgresql_where=text("sent_at IS NULL"),
     ),
-    Index("notice_sent_at", "target", "sent_at"),
+    Index("notification_sent_at", "target", "sent_at"),
 )
 
 for _table in (instance, delivery):

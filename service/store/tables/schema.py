@@ -125,13 +125,15 @@ job = Table(
     Column("result_path", String(255)),
     Column("result_size_bytes", BigInteger),
     Column("result_sha256", String(64)),
-    Column("notice_due_at", UtcTime),  # since when the job has failed for good and nobody was told
-    Column("notice_decided", Boolean, nullable=False, server_default=false()),  # once a job version
+    Column(
+        "failure_report_due_at", UtcTime
+    ),  # when the job failed for good; empty once it is reported or need not be
+    Column("failure_report_decided", Boolean, nullable=False, server_default=false()),  # once a job version
     UniqueConstraint("series_uid", "study_uid", "called_aet", "calling_aet", "version", name="job_version"),
     CheckConstraint("(state = 'running') = (lease_owner IS NOT NULL)", name="job_running_has_worker"),
     CheckConstraint(
-        "state NOT IN ('queued', 'running', 'delivering', 'done', 'failed', 'parked') OR content_hash IS NOT NULL",
-        name="job_sealed_has_content",
+        "state NOT IN ('queued', 'running', 'delivering', 'done', 'retrying', 'failed') OR content_hash IS NOT NULL",
+        name="job_closed_has_content",
     ),
     CheckConstraint(
         "state NOT IN ('delivering', 'done') OR result_path IS NOT NULL", name="job_delivering_has_result"
@@ -146,8 +148,8 @@ Index(
     job.c.called_aet,
     job.c.calling_aet,
     unique=True,
-    sqlite_where=text("state IN ('received', 'waiting')"),
-    postgresql_where=text("state IN ('received', 'waiting')"),
+    sqlite_where=text("state IN ('receiving', 'waiting')"),
+    postgresql_where=text("state IN ('receiving', 'waiting')"),
 )
 # The same images are contoured once for the same requester, unless a person orders a rerun.
 Index(
@@ -166,15 +168,15 @@ Index(
 )
 Index("job_state_id", job.c.state, job.c.id)
 
-# Which instance came for which job version: version n of a series has every slice of the versions up to n.
-arrival = Table(
-    "arrival",
+# The AE titles that an instance came from and to, and for which job version: version n of a series has every slice of the versions up to n.
+instance_source = Table(
+    "instance_source",
     METADATA,
     Column("instance_id", ROW_ID, ForeignKey("instance.id"), primary_key=True),
     Column("called_aet", String(16), primary_key=True),
     Column("calling_aet", String(16), primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("came_again_at", UtcTime),  # kept only while the series is cancelled
+    Column("resent_at", UtcTime),  # kept only while the series is cancelled
 )
 
 job_event = Table(
@@ -200,7 +202,9 @@ delivery = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("kind", _enum(DeliveryKind, "delivery_kind"), nullable=False, server_default="result"),
-    Column("standby_for", Text, nullable=False, server_default=""),  # whom it stands in for: "tps, pacs"
+    Column(
+        "fallback_for", Text, nullable=False, server_default=""
+    ),  # the destinations that it replaces: "tps, pacs"
     Column("state", _enum(DeliveryState, "delivery_state"), nullable=False, index=True),
     Column("reason", Text, nullable=False, server_default=""),
     Column("note", Text, nullable=False, server_default=""),  # what the destination said when it took it
@@ -212,7 +216,9 @@ delivery = Table(
     Column("lease_expires_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
-    Column("asked", Integer, nullable=False, server_default="0"),  # how often whether it is kept
+    Column(
+        "confirmation_requests", Integer, nullable=False, server_default="0"
+    ),  # storage commitment or read-back, since it was sent
     Column("confirmed_at", UtcTime),
     Column("removed_at", UtcTime),
     Column("verified_at", UtcTime),
@@ -220,14 +226,14 @@ delivery = Table(
     UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
 )
 
-# Storage commitment: what was asked of a destination, and what it reported.
+# Storage commitment: each request to a destination, and its report.
 commitment = Table(
     "commitment",
     METADATA,
     Column("transaction_uid", String(64), primary_key=True),
     Column("delivery_id", ROW_ID, ForeignKey("delivery.id"), nullable=False, index=True),
     Column("sop_instance_uid", String(64), nullable=False),
-    Column("asked_at", UtcTime, nullable=False),
+    Column("requested_at", UtcTime, nullable=False),
     Column("reported_at", UtcTime),
     Column("failure_reason", Integer),  # (0008,1197) of the report; absent: it is kept
 )

@@ -19,7 +19,7 @@ def test_a_series_is_queued_once_it_is_quiet_and_not_before(small_node: SmallNod
     small_node.receive()
     small_node.clock.tick(9.9)
     assembler(small_node).look()
-    assert small_node.job().state is JobState.RECEIVED
+    assert small_node.job().state is JobState.RECEIVING
 
     small_node.clock.tick(0.1)
     assembler(small_node).look()
@@ -33,7 +33,7 @@ def test_a_rule_can_wait_shorter_or_longer_than_the_others(small_node: SmallNode
     slow = settings(rules=[{**RULE, "quiet_s": 60}])
     small_node.clock.tick(59)
     assembler(small_node, slow).look()
-    assert small_node.job().state is JobState.RECEIVED
+    assert small_node.job().state is JobState.RECEIVING
 
     small_node.clock.tick(1)
     assembler(small_node, slow).look()
@@ -142,8 +142,8 @@ def test_a_localizer_is_set_aside_and_the_history_says_so(small_node: SmallNode)
     assembler(small_node).look()
     job = small_node.job()
     assert job.state is JobState.QUEUED
-    sealed = small_node.book.events(job.id)[-1].message
-    assert "1 localizer is not contoured: image 2.25." in sealed
+    closed = small_node.book.events(job.id)[-1].message
+    assert "1 localizer is not contoured: image 2.25." in closed
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_sender_that_is_slow_to_answer_is_waited_for_only_so_long(small_node: 
     small_node.receive()
     small_node.clock.tick(20)
     looks.look()
-    assert small_node.job().state is JobState.RECEIVED
+    assert small_node.job().state is JobState.RECEIVING
     small_node.clock.tick(10)
     looks.look()
     hold.set()

@@ -194,7 +194,7 @@ def by_series(images: Sequence[Image]) -> dict[str, set[str]]:
 
 def test_ten_interleaved_series_come_out_with_exactly_their_slices(node: Node, images: list[Image]) -> None:
     send_at_once(node, [images[number::ASSOCIATIONS] for number in range(ASSOCIATIONS)])
-    assert set(node.states().values()) == {JobState.RECEIVED}
+    assert set(node.states().values()) == {JobState.RECEIVING}
     look_until_answered(node)
     assert node.slices() == by_series(images)
     assert set(node.states().values()) == {JobState.QUEUED}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
+from service.components import opened_store
 from service.config import load_settings, process_environment
 from service.store import AuditLog
-from service.wiring.store import opened_store
 from tests.support.tiny_model import make_tiny_model
 from tests.support.triton import HN_OAR, KNOWN_TENSOR, triton_server
 
@@ -132,3 +132,25 @@ def test_the_format_before_contracts_is_refused_and_converted(
     assert shown["checksums"] == contract["checksums"]
     assert (folder / "1" / "model.py").read_text() == (HN_OAR / "1" / "model.py").read_text()
     assert "version_1_package_sha256" in (folder / "config.pbtxt").read_text()
+
+
+def test_publish_hands_run_and_repository_to_training(
+    settings_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that is no run is refused by training, in its words; the repository stays as it was."""
+    before = sorted((tmp_path / "models").rglob("*"))
+    words = [
+        "models",
+        "--settings",
+        str(settings_file),
+        "publish",
+        str(tmp_path),
+        "--data",
+        str(tmp_path / "data"),
+    ]
+    assert main(words) == 1
+    assert (
+        "dataset.json: No such file or directory. Make it with `contour-node train prepare"
+        in capfd.readouterr().err
+    )
+    assert sorted((tmp_path / "models").rglob("*")) == before

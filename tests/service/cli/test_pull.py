@@ -15,15 +15,14 @@ from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from service.audit import audit_message
 from service.cli import main
+from service.components import opened_store
 from service.config import Peer, load_settings
 from service.dimse import file_meta
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
 from service.store import AuditKind, AuditLog, AuditOutcome, EventKind, JobState
-from service.wiring.assemble import assemble
-from service.wiring.receive import receive
-from service.wiring.store import opened_store
+from service.wiring import assemble, receive
 from tests.support import orthanc as orthanc_support
 from tests.support.archive import Site, running_site
 from tests.support.certificates import Authority, needs_openssl
@@ -81,7 +80,7 @@ def test_what_is_fetched_is_kept_and_opens_a_job_of_the_archive(site, pull, who,
     assert rows[0]["result"] == f"{SLICES} fetched"
     (job,) = site.book.list_jobs(series_uid=str(rows[0]["series_uid"]))
     assert (job.state, job.slice_count, job.calling_aet, job.called_aet) == (
-        JobState.RECEIVED,
+        JobState.RECEIVING,
         SLICES,
         "ORTHANC",
         "CONTOURNODE",
@@ -111,7 +110,7 @@ networks = ["192.0.2.0/24"]
 """
     settings = elsewhere(site, tmp_path, more, receive_keys)
     stop = threading.Event()
-    receiver = threading.Thread(target=receive, args=(load_settings(settings, {}), stop))
+    receiver = threading.Thread(target=receive(), args=(load_settings(settings, {}), stop))
     receiver.start()
     try:
         until(lambda: is_open(tls_port), why="the node listens")
@@ -286,7 +285,7 @@ def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp
         }
     )
     stop = threading.Event()
-    assembler = threading.Thread(target=assemble, args=(quick, stop))
+    assembler = threading.Thread(target=assemble(), args=(quick, stop))
     assembler.start()
     try:
         mine = until(lambda: [job for job in site.book.list_jobs() if job.completeness == "incomplete"])
@@ -297,8 +296,8 @@ def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp
         assert job.reason == said
         assert pull("--patient-id", "CARLA")[0] == 0
         until(lambda: site.book.job(job.id).state is JobState.QUEUED)
-        (sealed,) = (event for event in site.book.events(job.id) if event.kind is EventKind.SEALED)
-        assert sealed.message.endswith(f"ORTHANC says the series has {SLICES} images")
+        (closed,) = (event for event in site.book.events(job.id) if event.kind is EventKind.CLOSED)
+        assert closed.message.endswith(f"ORTHANC says the series has {SLICES} images")
     finally:
         stop.set()
         assembler.join()

@@ -51,9 +51,9 @@ def test_histograms_are_cumulative_and_whole(watched: Watched) -> None:
     watched.node.receive()
     for number, seconds in enumerate((3, 40, 100_000)):
         series = f"1.2.{number}"
-        watched.node.job_in(JobState.RECEIVED, series=series)
+        watched.node.job_in(JobState.RECEIVING, series=series)
         watched.clock.tick(seconds)
-        watched.node.seal()
+        watched.node.close_series()
     found = samples(watched)
     labels = {"rule": "hn", "stage": "quiet"}
     assert value(found, "stage_seconds_count", **labels) == 3
@@ -68,7 +68,7 @@ def test_histograms_are_cumulative_and_whole(watched: Watched) -> None:
 
 def test_no_label_is_what_a_sender_says(watched: Watched) -> None:
     """A label of foreign text would let anybody fill the memory of who scrapes, and could carry a name."""
-    for number, state in enumerate((JobState.DONE, JobState.DELIVERING, JobState.PARKED, JobState.QUEUED)):
+    for number, state in enumerate((JobState.DONE, JobState.DELIVERING, JobState.FAILED, JobState.QUEUED)):
         watched.node.job_in(state, series=f"1.2.3.{number}.7")
     text = metrics_page(watched.settings(), watched.watcher().look()).decode()
     for foreign in ("SCANNER", "CONTOURNODE", "10.0.0.7", "1.2.3"):
@@ -84,7 +84,7 @@ def test_every_metric_says_what_it_is_and_every_kind_of_event_is_counted(watched
     assert {sample.labels["kind"] for sample in events.samples} == {kind.value for kind in EventKind}
 
 
-@pytest.mark.parametrize("state", [JobState.DONE, JobState.REFUSED, JobState.PARKED])
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.REFUSED, JobState.FAILED])
 def test_counters_only_grow(watched: Watched, state: JobState) -> None:
     before = samples(watched)
     watched.node.job_in(state)

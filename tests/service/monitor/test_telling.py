@@ -37,10 +37,10 @@ from tests.support.small_node import SmallNode
 
 NOTICE = Notification(
     id=4,
-    event="parked",
+    event="failed",
     job_id=17,
     rule="hn",
-    state="parked",
+    state="failed",
     text="tps rejected:\r\nBcc: everybody@example.org",
     at=datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
     attempts=0,
@@ -152,14 +152,14 @@ def test_an_email_says_job_rule_state_and_reason_and_foreign_text_adds_no_line()
     assert envelope.rcpt_tos == ["physics@example.org", "it@example.org"]
     mail = message_from_bytes(bytes(envelope.content or b""), policy=default)
     assert mail["Subject"].startswith("Contour Node ")
-    assert mail["Subject"].endswith(": job parked")
+    assert mail["Subject"].endswith(": job failed")
     assert mail["Bcc"] is None
     lines = mail.get_content().splitlines()
     assert lines[:6] == [
-        "event: parked",
+        "event: failed",
         "job: 17",
         "rule: hn",
-        "state: parked",
+        "state: failed",
         "at: 2030-01-02T03:04:05+00:00",
         "reason: tps rejected:  Bcc: everybody@example.org",
     ]
@@ -219,9 +219,9 @@ def test_a_webhook_gets_signed_json(certificate: Path, tmp_path: Path) -> None:
     signed = headers["X-Contour-Node-Timestamp"].encode() + b"." + body
     expected = hmac.new(b"very secret", signed, hashlib.sha256).hexdigest()
     assert headers["X-Contour-Node-Signature"] == f"sha256={expected}"
-    (notice,) = json.loads(body)["notices"]
-    assert (notice["id"], notice["job"], notice["state"]) == (4, 17, "parked")
-    assert set(notice) == {"id", "event", "job", "rule", "state", "at", "reason"}
+    (notification,) = json.loads(body)["notifications"]
+    assert (notification["id"], notification["job"], notification["state"]) == (4, 17, "failed")
+    assert set(notification) == {"id", "event", "job", "rule", "state", "at", "reason"}
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 500])
@@ -256,7 +256,7 @@ def test_a_server_that_is_down_loses_nothing_and_everything_comes_in_one_message
         assert teller.tell() == 3
         assert teller.tell() == 0
     assert board.unsent() == {}
-    assert [len(json.loads(body)["notices"]) for _, _, body in hook.got] == [3, 3]
+    assert [len(json.loads(body)["notifications"]) for _, _, body in hook.got] == [3, 3]
 
 
 def test_a_server_that_is_away_for_days_is_asked_ever_more_rarely_but_for_ever(watched: Watched) -> None:
@@ -266,8 +266,8 @@ def test_a_server_that_is_away_for_days_is_asked_ever_more_rarely_but_for_ever(w
     for _ in range(50):
         teller.tell()
         watched.clock.tick(900)
-    (notice,) = board.due("physics", min_interval_s=0, limit=9)
-    assert notice.attempts == 50
+    (notification,) = board.due("physics", min_interval_s=0, limit=9)
+    assert notification.attempts == 50
 
 
 def test_the_patient_is_named_only_where_the_settings_ask_for_it(
@@ -275,7 +275,7 @@ def test_the_patient_is_named_only_where_the_settings_ask_for_it(
 ) -> None:
     small_node.receive(CtExport(identity=Identity(patient_id="P-4711")))
     job_id = small_node.job().id
-    notices = NotificationQueue(small_node.database)
+    notifications = NotificationQueue(small_node.database)
     alarm = Alarm(subject="late", event="late", text="late", job_id=job_id, rule="hn")
     asked: list[object] = []
 
@@ -285,13 +285,13 @@ def test_the_patient_is_named_only_where_the_settings_ask_for_it(
 
     with web_server(tls_of(certificate)) as hook:
         for with_patient in (False, True):
-            notices.note_alarms([alarm], {"physics": {"late"}})
+            notifications.note_alarms([alarm], {"physics": {"late"}})
             url = f"https://localhost:{hook.port}/"
-            teller_of(notices, url, find, with_patient=with_patient, ca_file=certificate).tell()
-            notices.note_alarms([], {})
+            teller_of(notifications, url, find, with_patient=with_patient, ca_file=certificate).tell()
+            notifications.note_alarms([], {})
     without, with_it = (body for _, _, body in hook.got)
     assert b"P-4711" not in without
-    assert json.loads(with_it)["notices"][0]["patient_id"] == "P-4711"
+    assert json.loads(with_it)["notifications"][0]["patient_id"] == "P-4711"
     assert asked == [[job_id]]
 
 
@@ -306,8 +306,8 @@ def test_a_login_goes_no_open_way() -> None:
 
 
 def test_the_words_of_many_notices_are_told_once_in_the_subject() -> None:
-    message = NotificationMessage(node="n", notices=(NOTICE, NOTICE), patients={})
-    assert message.subject == "Contour Node n: 2 notices: job parked"
+    message = NotificationMessage(node="n", notifications=(NOTICE, NOTICE), patients={})
+    assert message.subject == "Contour Node n: 2 notifications: job failed"
 
 
 def test_notify_test_tells_a_recipient_or_says_why_not(
@@ -327,7 +327,7 @@ url = "http://127.0.0.1:{hook.port}/"
         assert "answered with status 500" in capsys.readouterr().err
         assert main(["notify-test", "nobody", "--settings", str(file)]) == 1
         assert "there are: physics" in capsys.readouterr().err
-    assert json.loads(hook.got[0][2])["notices"][0]["event"] == "test"
+    assert json.loads(hook.got[0][2])["notifications"][0]["event"] == "test"
 
 
 def teller_of(

@@ -14,7 +14,7 @@ from service.monitor.heartbeat_thread import HeartbeatThread
 from service.monitor.metrics import metrics_page
 from service.monitor.monitor import Monitor, look_once
 from service.monitor.pages import StatusPages
-from service.store import Database, Heartbeats, JobState, NotificationQueue
+from service.store import Database, Heartbeats, JobState, NotificationQueue, write_constancy
 from service.store.tables.schema import instance
 from tests.service.monitor.conftest import Watched
 from tests.support.arrivals import received
@@ -25,8 +25,8 @@ ROLES = ("receive", "assemble", "work", "send", "retention")
 
 
 def told(watched: Watched) -> list[tuple[str, str]]:
-    notices = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=100)
-    return [(one.event, one.text) for one in notices]
+    notifications = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=100)
+    return [(one.event, one.text) for one in notifications]
 
 
 def beat(watched: Watched, roles: tuple[str, ...] = ROLES) -> None:
@@ -89,6 +89,34 @@ def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None
     assert "No such file" in gone.check("storage").reason
 
 
+def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watched: Watched) -> None:
+    beat(watched)
+    watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["constancy"]}], silent_s=30)
+    assert "constancy" not in {check.name for check in watcher.look().checks}
+    write_constancy(watched.folder, ok=False, reason="7 voxels of 1 structures changed")
+    view = watcher.look()
+    assert not view.check("constancy").ok
+    assert view.is_ready, "a node whose contours changed still takes images"
+    watched.clock.tick(31)
+    beat(watched)
+    watcher.look()
+    ((event, text),) = told(watched)
+    assert event == "constancy"
+    assert text.endswith("UTC: 7 voxels of 1 structures changed")
+    write_constancy(watched.folder, ok=True, reason="as before")
+    watcher.look()
+    assert [one for one, _ in told(watched)] == ["constancy", "constancy"]
+    assert told(watched)[1][1].startswith("over: constancy")
+
+
+def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watched) -> None:
+    beat(watched)
+    (watched.folder / "constancy.json").write_text("{")
+    check = watched.watcher().look().check("constancy")
+    assert not check.ok
+    assert "run contour-node constancy" in check.reason
+
+
 def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tmp_path: Path) -> None:
     missing = Database(f"sqlite:///{tmp_path / 'no such folder' / 'node.sqlite'}", clock=watched.clock)
     parts = watched.parts(watched.settings())
@@ -114,20 +142,20 @@ def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Wat
     beat(watched)
     watcher = watched.watcher(notify=EVERYTHING)
     watcher.look()
-    parked = watched.node.job_in(JobState.PARKED, series="1.2.1")
+    failed = watched.node.job_in(JobState.FAILED, series="1.2.1")
     watched.node.job_in(JobState.REFUSED, series="1.2.2")
     watched.node.job_in(JobState.DONE, series="1.2.3")
     watcher.look()
-    assert told(watched) == [("parked", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
+    assert told(watched) == [("failed", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
     (first, _) = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=9)
-    assert (first.job_id, first.rule, first.state) == (parked, "hn", "parked")
+    assert (first.job_id, first.rule, first.state) == (failed, "hn", "failed")
 
 
 def test_only_what_a_recipient_asks_for_is_told(watched: Watched) -> None:
     beat(watched)
     watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["disk"]}])
     watcher.look()
-    watched.node.job_in(JobState.PARKED)
+    watched.node.job_in(JobState.FAILED)
     watcher.look()
     assert told(watched) == []
 

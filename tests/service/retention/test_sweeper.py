@@ -65,9 +65,9 @@ def bring(node: SmallNode, state: JobState) -> int:
     if state is JobState.REFUSED:
         node.desk.refuse(job, "no rule")
     elif state is JobState.WAITING:
-        node.desk.hold(job.id, "a slice is missing")
-    elif state is not JobState.RECEIVED:
-        assert node.desk.seal(job, ORDER) is CloseOutcome.QUEUED
+        node.desk.set_waiting(job.id, "a slice is missing")
+    elif state is not JobState.RECEIVING:
+        assert node.desk.close_series(job, ORDER) is CloseOutcome.QUEUED
         _work(node, job.id, state)
     if state is JobState.CANCELLED:
         node.book.cancel(job.id)
@@ -80,8 +80,8 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
         return
     claim = node.queue.claim("w", lease_s=10 * 365 * DAY, max_attempts=3)
     assert claim is not None
-    if state in (JobState.FAILED, JobState.PARKED):
-        node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.PARKED else 3, delay_s=1)
+    if state in (JobState.RETRYING, JobState.FAILED):
+        node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.FAILED else 3, delay_s=1)
     elif state in (JobState.DELIVERING, JobState.DONE):
         made = node.files.put(f"2.25.{job_id}", b"structure set")
         node.queue.finish(claim, parcels=[OutputFile(destination="tps", file=made)])
@@ -99,12 +99,12 @@ def stored(node: SmallNode) -> set[str]:
 @pytest.mark.parametrize(
     "state",
     [
-        JobState.RECEIVED,
+        JobState.RECEIVING,
         JobState.WAITING,
         JobState.QUEUED,
         JobState.RUNNING,
+        JobState.RETRYING,
         JobState.FAILED,
-        JobState.PARKED,
         JobState.DELIVERING,
     ],
 )
@@ -185,8 +185,8 @@ def test_a_removed_series_sent_again_is_kept_anew_and_contoured_as_a_new_version
     assert (again.version, again.slice_count) == (2, SERIES)
     assert len(small_node.desk.instances_of(again.id)) == SERIES
     assert all(small_node.files.verify(one.file) for one in small_node.desk.instances_of(again.id))
-    sealed = small_node.desk.seal(again, ORDER)
-    assert sealed is CloseOutcome.QUEUED
+    closed = small_node.desk.close_series(again, ORDER)
+    assert closed is CloseOutcome.QUEUED
     assert sweeper(small_node, settings).sweep() == []
 
 

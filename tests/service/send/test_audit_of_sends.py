@@ -1,4 +1,4 @@
-"""What the trail has of objects on their way: the same by C-STORE and STOW-RS, for results and failure notices."""
+"""What the trail has of objects on their way: the same by C-STORE and STOW-RS, for results and failure reports."""
 
 from xml.etree import ElementTree
 
@@ -31,18 +31,18 @@ def test_results_and_failure_notices_leave_the_same_events_by_either_way(
     with orthanc_support.orthanc(tmp_path / "orthanc", {}) as archive:
         url = f"http://127.0.0.1:{archive.http_port}/dicom-web"
         known = settings({"tps": tps, "web": WebDestination(url=url, allow_http=True)}, timeout_s=20)
-        done, parked = office.delivering(1, "tps", "web"), office.delivering(2, "gone")
+        done, failed = office.delivering(1, "tps", "web"), office.delivering(2, "gone")
         with sender(office, known):
             eventually(lambda: office.state(done) is JobState.DONE, within_s=60)
-            eventually(lambda: office.state(parked) is JobState.PARKED, within_s=60)
+            eventually(lambda: office.state(failed) is JobState.FAILED, within_s=60)
             tell(office, "tps", "web")
-            eventually(lambda: notices_sent(office, parked) == 2, within_s=60)
+            eventually(lambda: reports_sent(office, failed) == 2, within_s=60)
         assert sorted(archive.instances()) == ["1.2.3.1.9", "1.2.3.2.10"]
     assert trail(office, done) == {
         name: [(AuditKind.SENDING, OK, ""), (AuditKind.SENT, OK, "")] for name in ("tps", "web")
     }
-    notice = [(AuditKind.SENDING, OK, "failure notice"), (AuditKind.SENT, OK, "failure notice")]
-    assert trail(office, parked) == {
+    notice = [(AuditKind.SENDING, OK, "failure report"), (AuditKind.SENT, OK, "failure report")]
+    assert trail(office, failed) == {
         "gone": [(AuditKind.SENDING, OK, ""), (AuditKind.SENT, FAILED, "")],
         "tps": notice,
         "web": notice,
@@ -60,12 +60,12 @@ def test_one_that_is_tried_again_begins_once_and_ends_once(office: Office, start
     tps = start_destination(Behaviour(status=lambda _: 0xA700)).peer
     job = office.delivering(1, "tps")
     with sender(office, settings({"tps": tps}, max_attempts=3)):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert trail(office, job) == {"tps": [(AuditKind.SENDING, OK, ""), (AuditKind.SENT, FAILED, "")]}
 
 
 def tell(office: Office, *destinations: str) -> None:
-    """Order failure notices for the one job that failed for good."""
+    """Order failure reports for the one job that failed for good."""
     desk = FailureReportQueue(office.database)
     failure = desk.next_failure()
     assert failure is not None
@@ -73,7 +73,7 @@ def tell(office: Office, *destinations: str) -> None:
     assert desk.send(failure, [OutputFile(destination=name, file=page) for name in destinations], "told")
 
 
-def notices_sent(office: Office, job_id: int) -> int:
+def reports_sent(office: Office, job_id: int) -> int:
     return sum(one.state == "sent" for one in office.book.deliveries(job_id))
 
 

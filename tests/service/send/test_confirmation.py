@@ -129,7 +129,7 @@ def test_the_job_is_done_when_the_archive_commits_itself_on_the_same_association
     with sender(office, settings({"archive": start_archive(archive)})):
         eventually(lambda: office.state(job) is JobState.DONE)
     (one,) = office.book.deliveries(job)
-    assert (one.asked, one.confirmed_at is not None) == (1, True)
+    assert (one.confirmation_requests, one.confirmed_at is not None) == (1, True)
     assert "confirmed: archive: it commits itself" in office.told(job)
 
 
@@ -143,13 +143,13 @@ def test_a_report_on_an_association_of_the_archive_s_own_is_taken(office, start_
     assert "confirmed: archive" in office.told(job)
 
 
-def test_until_it_is_confirmed_the_job_is_delivering_and_in_the_end_parked(office, start_archive):
+def test_until_it_is_confirmed_the_job_is_delivering_and_fails_in_the_end(office, start_archive):
     archive = Archive(is_silent=True)
     job = office.delivering(1, "archive")
     with sender(office, settings({"archive": start_archive(archive)}, timeout_s=1)):
         eventually(lambda: "1 unconfirmed" in office.book.job(job).destinations)
         assert office.state(job) is JobState.DELIVERING
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert len(archive.stored) == 1
     assert len(set(archive.asked)) == 2
     assert "has not reported" in office.book.job(job).reason
@@ -164,11 +164,11 @@ def test_an_object_that_the_archive_does_not_have_is_sent_again(office, start_ar
     assert "does not keep it: 0x0112 no such object instance" in office.told(job)
 
 
-def test_an_object_that_the_archive_will_never_keep_parks_the_job(office, start_archive):
+def test_an_object_that_the_archive_will_never_keep_fails_the_job(office, start_archive):
     archive = Archive(failures=[0x0119])
     job = office.delivering(1, "archive")
     with sender(office, settings({"archive": start_archive(archive)})):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert "0x0119 class-instance conflict" in office.book.job(job).reason
 
 
@@ -176,7 +176,7 @@ def test_an_archive_that_commits_itself_to_nothing_says_so_at_once(office, start
     archive = Archive(n_action=0x0122)
     job = office.delivering(1, "archive")
     with sender(office, settings({"archive": start_archive(archive)})):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert "cannot be asked whether it keeps it: 0x0122" in office.book.job(job).reason
 
 
@@ -184,7 +184,7 @@ def test_a_destination_without_the_service_is_told_apart(office, start_destinati
     tps = start_destination()
     job = office.delivering(1, "tps")
     with sender(office, settings({"tps": tps.peer.model_copy(update={"confirm": Confirm.COMMITMENT})})):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert "Storage Commitment Push Model" in office.book.job(job).reason
 
 

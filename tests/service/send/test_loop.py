@@ -55,7 +55,7 @@ def test_a_permanent_refusal_is_not_tried_again_and_says_why(office, start_desti
     tps = start_destination(behaviour)
     job = office.delivering(1, "tps")
     with sender(office, settings({"tps": tps.peer})):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
         time.sleep(0.5)
     assert len(tps.got) <= 1
     assert words in office.book.job(job).reason
@@ -64,15 +64,15 @@ def test_a_permanent_refusal_is_not_tried_again_and_says_why(office, start_desti
 def test_a_destination_that_stands_nowhere_in_the_settings_is_refused(office):
     job = office.delivering(1, "gone")
     with sender(office, settings({})):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert "gone" in office.book.job(job).reason
 
 
-def test_after_the_last_attempt_the_delivery_is_parked(office, start_destination):
+def test_after_the_last_attempt_the_delivery_fails(office, start_destination):
     tps = start_destination(Behaviour(status=lambda _: 0xA700))
     job = office.delivering(1, "tps")
     with sender(office, settings({"tps": tps.peer}, max_attempts=3)):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert len(tps.got) == 3
     assert "out of resources" in office.book.job(job).reason
 
@@ -169,7 +169,7 @@ def test_a_destination_has_its_own_number_of_attempts(office, start_destination)
     tps = start_destination(Behaviour(status=lambda _: 0xA700))
     job = office.delivering(1, "tps")
     with sender(office, settings({"tps": tps.peer.model_copy(update={"max_attempts": 2})}, max_attempts=50)):
-        eventually(lambda: office.state(job) is JobState.PARKED)
+        eventually(lambda: office.state(job) is JobState.FAILED)
     assert len(tps.got) == 2
 
 

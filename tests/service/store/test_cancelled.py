@@ -20,7 +20,7 @@ def test_late_slices_of_a_cancelled_series_are_kept_and_start_nothing(node: Node
     node.receive(received(3), received(4))
     assert states(node) == [(1, JobState.CANCELLED, 4)]
     assert len(node.book.instances_of(job)) == 4
-    assert node.book.retry(job) is JobState.RECEIVED
+    assert node.book.retry(job) is JobState.RECEIVING
     assert node.only_open().slice_count == 4
 
 
@@ -33,7 +33,7 @@ def test_late_slices_of_one_cancelled_after_it_was_complete_make_no_new_work_eit
     late = node.book.list_jobs()[0]
     assert "stays cancelled" in late.reason
     assert node.book.events(late.id)[0].kind is EventKind.OPENED
-    assert node.book.retry(late.id) is JobState.RECEIVED
+    assert node.book.retry(late.id) is JobState.RECEIVING
     assert node.only_open().slice_count == 4
 
 
@@ -43,7 +43,7 @@ def test_the_whole_series_sent_again_opens_a_version(node: Node) -> None:
     node.receive(received(2))
     assert states(node) == [(1, JobState.CANCELLED, 2)]
     node.receive(received(1))
-    assert states(node) == [(1, JobState.CANCELLED, 2), (2, JobState.RECEIVED, 2)]
+    assert states(node) == [(1, JobState.CANCELLED, 2), (2, JobState.RECEIVING, 2)]
     opened = node.only_open()
     assert opened.last_received_at == node.clock.now
     message = node.book.events(opened.id)[0].message
@@ -56,7 +56,7 @@ def test_slices_that_came_late_belong_to_the_whole(node: Node) -> None:
     node.receive(received(1))
     assert states(node) == [(1, JobState.CANCELLED, 3)]
     node.receive(received(2), received(4))
-    assert [row[:2] for row in states(node)] == [(1, JobState.CANCELLED), (2, JobState.RECEIVED)]
+    assert [row[:2] for row in states(node)] == [(1, JobState.CANCELLED), (2, JobState.RECEIVING)]
     assert node.only_open().slice_count == 4
     assert len(node.book.instances_of(node.only_open().id)) == 4
 
@@ -68,7 +68,7 @@ def test_a_second_cancel_counts_from_the_beginning(node: Node) -> None:
     node.receive(received(1))
     assert [row[1] for row in states(node)] == [JobState.CANCELLED, JobState.CANCELLED]
     node.receive(received(2))
-    assert [row[1] for row in states(node)] == [JobState.CANCELLED, JobState.CANCELLED, JobState.RECEIVED]
+    assert [row[1] for row in states(node)] == [JobState.CANCELLED, JobState.CANCELLED, JobState.RECEIVING]
 
 
 def test_the_cancel_of_one_requester_is_none_for_another(node: Node) -> None:

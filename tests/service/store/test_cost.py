@@ -57,10 +57,10 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
         "ledger": lambda: read_ledger(database),
         "late jobs": lambda: late_jobs(database, "head-neck", hour_ago),
         "tally": lambda: (tally.add_events(), tally.add_images()),
-        "notices": lambda: board.note_events({}, {}),
+        "notifications": lambda: board.note_events({}, {}),
         "jobs": lambda: book.list_jobs(limit=50),
         "jobs of one state": lambda: book.list_jobs(states=[JobState.DONE], limit=50),
-        "jobs of rare states": lambda: book.list_jobs(states=[JobState.QUEUED, JobState.PARKED], limit=50),
+        "jobs of rare states": lambda: book.list_jobs(states=[JobState.QUEUED, JobState.FAILED], limit=50),
         "a job": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
         "assembler": lambda: SeriesRepository(database).open_jobs(),
         "study": lambda: SeriesRepository(database).series_of_study(newest.study_uid),
@@ -94,7 +94,7 @@ def test_the_check_sees_a_query_that_goes_through_everything(long_history: Datab
 
 def test_lists_by_state_are_the_newest_of_all_of_them(long_history: Database) -> None:
     book = JobRepository(long_history)
-    states = [JobState.PARKED, JobState.REFUSED, JobState.QUEUED]
+    states = [JobState.FAILED, JobState.REFUSED, JobState.QUEUED]
     everything = [job.id for job in book.list_jobs(limit=JOBS) if job.state in states]
     assert len(everything) > 60
     for limit in (1, 7, 50, JOBS):

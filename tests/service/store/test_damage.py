@@ -81,7 +81,7 @@ def test_many_images_of_one_find_are_one_line_with_their_number(node: Node) -> N
 
 
 def test_a_file_put_back_by_a_person_is_told_as_whole(node: Node) -> None:
-    job = node.job_in(JobState.RECEIVED)
+    job = node.job_in(JobState.RECEIVING)
     keeper = RetentionStore(node.database)
     one = keeper.to_verify()[0]
     for whole in (True, False, True, True):

@@ -12,7 +12,7 @@ ENDED = {
     JobState.SUPERSEDED,
 }
 
-RETRYABLE = {"failed", "parked", "refused", "nothing_to_contour", "cancelled"}
+RETRYABLE = {"retrying", "failed", "refused", "nothing_to_contour", "cancelled"}
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - ENDED))
@@ -36,11 +36,11 @@ def test_what_has_ended_cannot_be_cancelled(node: Node, state: JobState) -> None
 @pytest.mark.parametrize(
     ("state", "goes_on_as"),
     [
+        (JobState.RETRYING, JobState.QUEUED),
         (JobState.FAILED, JobState.QUEUED),
-        (JobState.PARKED, JobState.QUEUED),
-        (JobState.REFUSED, JobState.RECEIVED),
-        (JobState.NOTHING_TO_CONTOUR, JobState.RECEIVED),
-        (JobState.CANCELLED, JobState.RECEIVED),
+        (JobState.REFUSED, JobState.RECEIVING),
+        (JobState.NOTHING_TO_CONTOUR, JobState.RECEIVING),
+        (JobState.CANCELLED, JobState.RECEIVING),
     ],
 )
 def test_retry_goes_on_where_the_job_stood(node: Node, state: JobState, goes_on_as: JobState) -> None:
@@ -58,7 +58,7 @@ def test_retry_goes_on_where_the_job_stood(node: Node, state: JobState, goes_on_
 def test_nothing_else_can_be_tried_again(node: Node, state: JobState) -> None:
     job = node.job_in(state)
     with pytest.raises(
-        NotAllowed, match="only one that is cancelled, failed, nothing_to_contour, parked, refused can"
+        NotAllowed, match="only one that is cancelled, failed, nothing_to_contour, refused, retrying can"
     ):
         node.book.retry(job)
 
@@ -71,16 +71,16 @@ def test_a_job_that_a_newer_version_replaced_cannot_be_tried_again(node: Node) -
 
 
 @pytest.mark.parametrize(
-    "state", [JobState.DONE, JobState.PARKED, JobState.REFUSED, JobState.NOTHING_TO_CONTOUR]
+    "state", [JobState.DONE, JobState.FAILED, JobState.REFUSED, JobState.NOTHING_TO_CONTOUR]
 )
 def test_rerun_contours_the_same_images_as_a_new_version(node: Node, state: JobState) -> None:
     old = node.job_in(state)
     new = node.book.rerun(old)
     status = node.book.job(new)
-    assert (status.version, status.state, status.slice_count) == (2, JobState.RECEIVED, 2)
+    assert (status.version, status.state, status.slice_count) == (2, JobState.RECEIVING, 2)
     assert status.uid != node.book.job(old).uid
     assert node.book.job(old).superseded_by == new
-    assert node.seal() is CloseOutcome.QUEUED
+    assert node.close_series() is CloseOutcome.QUEUED
     assert node.finish(node.claimed())
     assert node.receive(received(1)) == [RecordOutcome.DUPLICATE]
     with pytest.raises(NotAllowed):
@@ -104,15 +104,15 @@ def test_lists_are_newest_first_and_can_be_narrowed(node: Node) -> None:
     assert [job.id for job in node.book.list_jobs(states=[JobState.CANCELLED])] == [1]
     assert [job.id for job in node.book.list_jobs(series_uid="1.2")] == [2]
     assert [job.id for job in node.book.list_jobs(limit=1)] == [3]
-    assert node.book.counts() == {JobState.RECEIVED: 2, JobState.CANCELLED: 1}
+    assert node.book.counts() == {JobState.RECEIVING: 2, JobState.CANCELLED: 1}
 
 
 def test_the_history_of_a_job_has_every_state_it_was_in(node: Node) -> None:
     job = node.job_in(JobState.DONE)
     events = node.book.events(job)
     assert [(event.kind, event.from_state, event.to_state) for event in events] == [
-        (EventKind.OPENED, None, JobState.RECEIVED),
-        (EventKind.SEALED, JobState.RECEIVED, JobState.QUEUED),
+        (EventKind.OPENED, None, JobState.RECEIVING),
+        (EventKind.CLOSED, JobState.RECEIVING, JobState.QUEUED),
         (EventKind.CLAIMED, JobState.QUEUED, JobState.RUNNING),
         (EventKind.FINISHED, JobState.RUNNING, JobState.DELIVERING),
         (EventKind.SENT, JobState.DELIVERING, JobState.DELIVERING),

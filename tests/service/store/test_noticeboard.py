@@ -1,8 +1,8 @@
 from service.store import Alarm, EventKind, Heartbeats, JobState, NotificationQueue
 from tests.support.arrivals import Node
 
-EVENTS = {EventKind.PARKED: "parked", EventKind.REFUSED: "refused"}
-WANTED = {"physics": {"parked", "refused", "disk"}, "it": {"disk"}}
+EVENTS = {EventKind.FAILED: "failed", EventKind.REFUSED: "refused"}
+WANTED = {"physics": {"failed", "refused", "disk"}, "it": {"disk"}}
 DISK = Alarm(subject="disk", event="disk", text="disk: 5 bytes are free")
 
 
@@ -23,13 +23,13 @@ def test_what_happened_before_the_first_look_is_told_to_nobody(node: Node) -> No
 def test_an_event_is_noted_once_for_each_who_asks_for_it(node: Node) -> None:
     board = NotificationQueue(node.database)
     board.begin()
-    job_id = node.job_in(JobState.PARKED)
+    job_id = node.job_in(JobState.FAILED)
     for _ in range(2):
         NotificationQueue(node.database).begin()  # another start of the watch
         board.note_events(EVENTS, WANTED)
-    (notice,) = board.due("physics", min_interval_s=0, limit=100)
-    assert (notice.job_id, notice.rule, notice.state) == (job_id, "hn", "parked")
-    assert notice.text == "attempt 1 of 1: broken"
+    (notification,) = board.due("physics", min_interval_s=0, limit=100)
+    assert (notification.job_id, notification.rule, notification.state) == (job_id, "hn", "failed")
+    assert notification.text == "attempt 1 of 1: broken"
     assert due(board, "it") == []
 
 

@@ -30,7 +30,7 @@ def test_the_job_is_done_when_the_last_destination_has_it(node: Node) -> None:
     assert node.outbox.claim_delivery("s1", lease_s=60) is None
 
 
-def test_a_destination_that_is_down_is_tried_again_and_then_parked(node: Node) -> None:
+def test_a_destination_that_is_down_is_tried_again_and_then_fails(node: Node) -> None:
     job = _delivering(node, "tps")
     for attempt in (1, 2, 3):
         claim = _claim(node)
@@ -39,22 +39,22 @@ def test_a_destination_that_is_down_is_tried_again_and_then_parked(node: Node) -
         assert node.outbox.claim_delivery("s1", lease_s=60) is None
         node.clock.tick(30)
     status = node.book.job(job)
-    assert status.state is JobState.PARKED
-    assert status.reason == "tps parked: connection refused"
+    assert status.state is JobState.FAILED
+    assert status.reason == "tps failed: connection refused"
     assert node.outbox.claim_delivery("s1", lease_s=60) is None
 
 
-def test_a_refusal_for_good_parks_the_job_once_the_others_are_through(node: Node) -> None:
+def test_a_refusal_for_good_fails_the_job_once_the_others_are_through(node: Node) -> None:
     job = _delivering(node, "pacs", "tps")
     refused = _claim(node)
     assert node.outbox.rejected(refused, reason="0x0122 SOP class not supported")
     assert node.book.job(job).state is JobState.DELIVERING
     assert node.outbox.sent(_claim(node))
     status = node.book.job(job)
-    assert status.state is JobState.PARKED
+    assert status.state is JobState.FAILED
     assert status.reason == f"{refused.destination} rejected: 0x0122 SOP class not supported"
     kinds = [event.kind for event in node.book.events(job)]
-    assert kinds[-3:] == [EventKind.SEND_REJECTED, EventKind.SENT, EventKind.PARKED]
+    assert kinds[-3:] == [EventKind.SEND_REJECTED, EventKind.SENT, EventKind.FAILED]
 
 
 def test_a_retry_delivers_to_those_only_who_do_not_have_it(node: Node) -> None:
@@ -90,7 +90,7 @@ def test_a_sender_that_went_away_loses_its_delivery(node: Node) -> None:
 def test_deliveries_of_urgent_jobs_go_first(node: Node) -> None:
     for series, priority in (("1.1", 10), ("1.2", 90)):
         node.receive(received(1, series=series))
-        node.seal(priority=priority)
+        node.close_series(priority=priority)
         node.finish(node.claimed())
     assert node.book.job(_claim(node).job_id).series_uid == "1.2"
 
@@ -142,10 +142,10 @@ def _claim(node: Node) -> ClaimedDelivery:
     return claim
 
 
-def test_a_fallback_is_held_until_it_is_needed_and_then_told(node: Node) -> None:
+def test_a_fallback_stands_by_until_it_is_needed_and_then_told(node: Node) -> None:
     job = _with_fallbacks(node, ("pacs", ("tps",)), ("archive", ("pacs",)))
     assert node.outbox.rejected(_claim(node), reason="no")
-    assert [one.state for one in _deliveries(node, job, "archive")] == [DeliveryState.HELD]
+    assert [one.state for one in _deliveries(node, job, "archive")] == [DeliveryState.STANDBY]
     claim = _claim(node)
     assert claim.destination == "pacs"
     assert node.outbox.sent(claim)
@@ -164,13 +164,13 @@ def test_a_fallback_that_is_not_needed_is_not_sent(node: Node) -> None:
     assert node.book.job(job).destinations == "tps: 1 sent"
 
 
-def test_when_the_whole_chain_fails_the_job_is_parked_and_a_retry_begins_at_its_head(node: Node) -> None:
+def test_when_the_whole_chain_fails_the_job_fails_and_a_retry_begins_at_its_head(node: Node) -> None:
     job = _with_fallbacks(node, ("pacs", ("tps",)))
     assert node.outbox.rejected(_claim(node), reason="no")
     claim = _claim(node)
     assert node.outbox.retry_later(claim, reason="no connection", max_attempts=1, delay_s=0)
-    assert node.book.job(job).state is JobState.PARKED
-    assert node.book.job(job).reason == "pacs parked: no connection; tps rejected: no"
+    assert node.book.job(job).state is JobState.FAILED
+    assert node.book.job(job).reason == "pacs failed: no connection; tps rejected: no"
     assert node.book.retry(job) is JobState.DELIVERING
     assert _claim(node).destination == "tps"
     assert node.outbox.claim_delivery("s1", lease_s=60) is None
@@ -180,7 +180,7 @@ def test_one_fallback_of_two_destinations_gets_the_object_once(node: Node) -> No
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
     parcels = [OutputFile(destination=name, file=file) for name in ("left", "right")]
-    parcels.append(OutputFile(destination="pacs", file=file, standby_for=("left", "right")))
+    parcels.append(OutputFile(destination="pacs", file=file, fallback_for=("left", "right")))
     assert node.work.finish(node.claimed(), parcels=parcels)
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
         assert (
@@ -195,7 +195,7 @@ def test_one_fallback_of_two_destinations_gets_the_object_once(node: Node) -> No
 def test_a_destination_that_is_back_is_sent_everything_at_once_by_priority(node: Node) -> None:
     for series, priority in (("1.1", 10), ("1.2", 90), ("1.3", 50)):
         node.receive(received(1, series=series))
-        node.seal(priority=priority)
+        node.close_series(priority=priority)
         node.finish(node.claimed())
     for delay_s in (900, 1800, 20):
         away = {"reason": "no connection", "max_attempts": 99, "delay_s": delay_s, "unreachable": True}
@@ -211,7 +211,7 @@ def test_a_destination_that_is_back_is_sent_everything_at_once_by_priority(node:
 def test_what_the_destination_refused_for_itself_is_not_woken(node: Node) -> None:
     for series in ("1.1", "1.2"):
         node.receive(received(1, series=series))
-        node.seal()
+        node.close_series()
         node.finish(node.claimed())
     assert node.outbox.retry_later(_claim(node), reason="0xA700", max_attempts=9, delay_s=900)
     assert node.outbox.sent(_claim(node))
@@ -229,7 +229,7 @@ def test_a_job_waits_for_the_confirmation_and_a_report_hurries_it(node: Node) ->
     reports = Commitments(node.database)
     assert node.outbox.sent(_claim(node), is_confirmed_later=True)
     asking = _claim(node)
-    assert (asking.is_sent, asking.attempt, asking.asked) == (True, 1, 1)
+    assert (asking.is_sent, asking.attempt, asking.confirmation_requests) == (True, 1, 1)
     assert node.outbox.report(asking) is None
     assert node.outbox.asking(asking, transaction_uid="2.25.7", sop_instance_uid="1.2.3")
     assert node.outbox.unconfirmed(asking, reason="not yet", max_asks=3, delay_s=600)
@@ -265,9 +265,9 @@ def test_a_destination_that_cannot_be_asked_loses_attempts_not_answers(node: Nod
     assert node.outbox.sent(_claim(node), is_confirmed_later=True)
     assert node.outbox.not_asked(_claim(node), reason="no connection", max_attempts=3, delay_s=0)
     claim = _claim(node)
-    assert (claim.attempt, claim.asked) == (2, 1)
+    assert (claim.attempt, claim.confirmation_requests) == (2, 1)
     assert node.outbox.not_asked(claim, reason="no connection", max_attempts=3, delay_s=0)
-    assert node.book.job(job).state is JobState.PARKED
+    assert node.book.job(job).state is JobState.FAILED
 
 
 def test_what_was_taken_and_not_confirmed_when_its_job_ends_is_told_as_sent(node: Node) -> None:
@@ -297,7 +297,7 @@ def _with_fallbacks(node: Node, *fallbacks: tuple[str, tuple[str, ...]]) -> int:
     file = stored_file("2.25.1")
     parcels = [OutputFile(destination="tps", file=file)]
     parcels += [
-        OutputFile(destination=name, file=file, standby_for=instead_of) for name, instead_of in fallbacks
+        OutputFile(destination=name, file=file, fallback_for=instead_of) for name, instead_of in fallbacks
     ]
     assert node.work.finish(node.claimed(), parcels=parcels)
     return job

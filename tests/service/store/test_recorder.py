@@ -19,7 +19,7 @@ from tests.support.arrivals import RT_DOSE, SERIES, Node, received
 def test_a_new_ct_slice_opens_a_job(node: Node) -> None:
     assert node.receive(received(1), received(2)) == [RecordOutcome.NEW, RecordOutcome.NEW]
     job = node.only_open()
-    assert (job.series_uid, job.version, job.state, job.slice_count) == (SERIES, 1, JobState.RECEIVED, 2)
+    assert (job.series_uid, job.version, job.state, job.slice_count) == (SERIES, 1, JobState.RECEIVING, 2)
     assert (job.calling_aet, job.called_aet) == ("SCANNER", "CONTOURNODE")
     assert [one.sop_instance_uid for one in node.series.instances_of(job.id)] == [
         f"{SERIES}.1",
@@ -74,7 +74,7 @@ def test_two_senders_of_one_series_have_a_job_each_with_their_own_slices(node: N
 
 
 @pytest.mark.parametrize(
-    "state", [JobState.QUEUED, JobState.RUNNING, JobState.FAILED, JobState.DELIVERING, JobState.PARKED]
+    "state", [JobState.QUEUED, JobState.RUNNING, JobState.RETRYING, JobState.DELIVERING, JobState.FAILED]
 )
 def test_a_late_slice_opens_the_next_version_and_supersedes_what_is_under_way(
     node: Node, state: JobState
@@ -82,7 +82,7 @@ def test_a_late_slice_opens_the_next_version_and_supersedes_what_is_under_way(
     old = node.job_in(state)
     assert node.receive(received(3)) == [RecordOutcome.NEW]
     new = node.only_open()
-    assert (new.version, new.state, new.slice_count) == (2, JobState.RECEIVED, 3)
+    assert (new.version, new.state, new.slice_count) == (2, JobState.RECEIVING, 3)
     assert node.book.job(old).state is JobState.SUPERSEDED
     assert node.book.job(old).superseded_by == new.id
     assert len(node.series.instances_of(new.id)) == 3
@@ -101,7 +101,7 @@ def test_a_late_slice_leaves_an_ended_job_as_it_is_but_for_the_pointer(node: Nod
 
 @pytest.mark.parametrize(
     "state",
-    sorted(set(JobState) - {JobState.RECEIVED, JobState.WAITING, JobState.SUPERSEDED, JobState.CANCELLED}),
+    sorted(set(JobState) - {JobState.RECEIVING, JobState.WAITING, JobState.SUPERSEDED, JobState.CANCELLED}),
 )
 def test_a_series_sent_again_changes_nothing_but_one_event(node: Node, state: JobState) -> None:
     job = node.job_in(state)

@@ -39,7 +39,7 @@ def test_the_same_images_of_a_second_study_make_a_job_of_their_own(node: Node) -
     ]
     for job in (one, other):
         assert {image.study_uid for image in node.series.instances_of(job.id)} == {job.study_uid}
-        assert node.seal(job) is CloseOutcome.QUEUED
+        assert node.close_series(job) is CloseOutcome.QUEUED
 
 
 def test_an_image_that_changes_within_its_study_is_still_a_conflict(node: Node) -> None:
@@ -62,7 +62,7 @@ def test_two_studies_in_one_batch_are_told_apart(node: Node) -> None:
 def test_a_late_slice_of_one_study_leaves_the_job_of_the_other_alone(node: Node) -> None:
     node.receive(received(1), received(2), received(1, study=OTHER, content="b"))
     first, second = node.series.open_jobs()
-    assert node.seal(first) is CloseOutcome.QUEUED
+    assert node.close_series(first) is CloseOutcome.QUEUED
     node.receive(received(2, study=OTHER, content="b"))
     assert node.book.job(first.id).state is JobState.QUEUED
     assert node.only_open().id == second.id
@@ -114,7 +114,7 @@ def test_a_database_of_the_time_before_keeps_its_rows_and_parts_the_studies(empt
     assert own.study_uid == OTHER
     assert "`retry` contours them" in own.reason
     assert [image.sop_instance_uid for image in book.instances_of(own.id)] == ["9.3"]
-    assert book.retry(own.id) is JobState.RECEIVED
+    assert book.retry(own.id) is JobState.RECEIVING
     node_database.close()
 
 

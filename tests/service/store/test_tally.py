@@ -5,7 +5,7 @@ from sqlalchemy import delete, text
 
 from service.store import Database, JobState, MetricCounters, late_jobs, read_queue_statistics
 from service.store.monitoring.metric_counters import BOUNDS_S, bucket_of
-from service.store.tables.schema import arrival, delivery, job, job_event
+from service.store.tables.schema import delivery, instance_source, job, job_event
 from tests.support.arrivals import RT_DOSE, Node, received
 
 
@@ -19,7 +19,7 @@ def finished_job(node: Node) -> int:
     """A job whose every step took a different time: 7 s quiet, 3 s queued, 2 s reading, 40 s contouring, 4 s sending."""
     node.receive(received(1), received(2))
     node.clock.tick(7)
-    node.seal()
+    node.close_series()
     node.clock.tick(3)
     claim = node.claimed()
     node.work.stage(claim, "read")
@@ -71,7 +71,7 @@ def test_counts_outlive_the_jobs_they_came_from(node: Node) -> None:
     add_all(node.database)
     before = read_queue_statistics(node.database)
     with node.database.writing() as connection:
-        for table in (job_event, delivery, arrival, job):
+        for table in (job_event, delivery, instance_source, job):
             connection.execute(delete(table))
     add_all(node.database)
     after = read_queue_statistics(node.database)
@@ -85,7 +85,7 @@ def test_a_rerun_is_timed_from_its_order_not_from_the_old_slices(node: Node) -> 
     first = finished_job(node)
     node.clock.tick(100_000)
     node.book.rerun(first)
-    node.seal()
+    node.close_series()
     claim = node.claimed()
     assert node.finish(claim)
     node.clock.tick(5)
@@ -99,7 +99,7 @@ def test_a_rerun_is_timed_from_its_order_not_from_the_old_slices(node: Node) -> 
 
 def test_what_is_told_aside_ends_no_stage(node: Node) -> None:
     node.receive(received(1))
-    node.seal()
+    node.close_series()
     claim = node.claimed()
     node.work.stage(claim, "predict")
     node.clock.tick(20)
@@ -137,7 +137,7 @@ def test_the_queue_is_counted_by_state_and_rule_with_the_age_of_its_oldest(node:
     assert jobs == {
         (JobState.RUNNING, "hn"): (1, began),
         (JobState.QUEUED, "hn"): (2, began + timedelta(seconds=10)),
-        (JobState.RECEIVED, ""): (1, began + timedelta(seconds=30)),
+        (JobState.RECEIVING, ""): (1, began + timedelta(seconds=30)),
     }
 
 
@@ -169,13 +169,15 @@ def test_a_number_that_commits_late_is_not_missed(node: Node) -> None:
     job_id = node.job_in(JobState.QUEUED)
     add_all(node.database)
     insert = text(
-        "INSERT INTO job_event (job_id, at, kind, to_state, message) VALUES (:job, :at, 'held', 'queued', '')"
+        "INSERT INTO job_event (job_id, at, kind, to_state, message) VALUES (:job, :at, 'waiting', 'queued', '')"
     )
     values = {"job": job_id, "at": node.clock.now}
 
     def held() -> float:
         add_all(node.database)
-        return sum(count for _, kind, count in read_queue_statistics(node.database).events if kind == "held")
+        return sum(
+            count for _, kind, count in read_queue_statistics(node.database).events if kind == "waiting"
+        )
 
     with node.database._engine.connect() as slow:
         slow.execute(insert, values)

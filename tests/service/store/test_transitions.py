@@ -8,7 +8,7 @@ from tests.support.arrivals import Node
 
 def test_every_state_has_its_line_in_the_table() -> None:
     assert set(TRANSITIONS) == set(JobState)
-    reached = {JobState.RECEIVED}.union(*TRANSITIONS.values())
+    reached = {JobState.RECEIVING}.union(*TRANSITIONS.values())
     assert reached == set(JobState)
     assert TRANSITIONS[JobState.SUPERSEDED] == TRANSITIONS[JobState.DONE] == frozenset()
 
@@ -26,7 +26,7 @@ def test_a_move_that_is_not_in_the_table_is_a_bug_and_changes_nothing(node: Node
 
 def test_a_move_from_another_state_than_the_expected_is_told_and_changes_nothing(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
-    step = Transition(to=JobState.RUNNING, kind=EventKind.CLAIMED, sources={JobState.FAILED})
+    step = Transition(to=JobState.RUNNING, kind=EventKind.CLAIMED, sources={JobState.RETRYING})
     assert not _move(node, job, step)
     assert node.book.job(job).state is JobState.QUEUED
 

@@ -22,7 +22,7 @@ def test_a_claim_carries_what_the_worker_needs(node: Node) -> None:
 def test_the_more_urgent_job_comes_first_then_the_older(node: Node) -> None:
     for series, priority in (("1.1", 50), ("1.2", 90), ("1.3", 50), ("1.4", 90)):
         node.receive(received(1, series=series))
-        node.seal(priority=priority)
+        node.close_series(priority=priority)
         node.clock.tick(1)
     assert [node.claimed().series_uid for _ in range(4)] == ["1.2", "1.4", "1.1", "1.3"]
 
@@ -75,13 +75,13 @@ def test_postpone_waits_and_does_not_count(node: Node) -> None:
     assert node.claimed().attempt == 1
 
 
-def test_a_failure_is_tried_again_after_its_delay_and_parked_after_the_last(node: Node) -> None:
+def test_a_failure_is_tried_again_after_its_delay_and_is_final_after_the_last(node: Node) -> None:
     claim = _running(node)
     uid = claim.uid
     for attempt in (1, 2):
         assert claim.attempt == attempt
         assert node.work.fail(claim, reason="broken pipe", max_attempts=3, delay_s=30)
-        assert node.book.job(claim.id).state is JobState.FAILED
+        assert node.book.job(claim.id).state is JobState.RETRYING
         node.clock.tick(29)
         assert node.claim() is None
         node.clock.tick(1)
@@ -89,7 +89,7 @@ def test_a_failure_is_tried_again_after_its_delay_and_parked_after_the_last(node
         assert claim.uid == uid
     assert node.work.fail(claim, reason="broken pipe", max_attempts=3, delay_s=30)
     status = node.book.job(claim.id)
-    assert (status.state, status.reason) == (JobState.PARKED, "broken pipe")
+    assert (status.state, status.reason) == (JobState.FAILED, "broken pipe")
     node.clock.tick(10**6)
     assert node.claim() is None
 
@@ -118,7 +118,7 @@ def test_a_worker_of_the_same_name_is_not_the_one_that_lost_the_lease(node: Node
     assert node.finish(second)
 
 
-def test_a_job_that_kills_its_workers_is_parked(node: Node) -> None:
+def test_a_job_that_kills_its_workers_fails(node: Node) -> None:
     job = _running(node).id
     for _ in range(2):
         node.clock.tick(61)
@@ -126,7 +126,7 @@ def test_a_job_that_kills_its_workers_is_parked(node: Node) -> None:
     node.clock.tick(61)
     assert node.claim() is None
     status = node.book.job(job)
-    assert status.state is JobState.PARKED
+    assert status.state is JobState.FAILED
     assert "3 workers" in status.reason
 
 
@@ -136,7 +136,7 @@ def test_a_cancelled_or_superseded_job_cannot_be_written_to(node: Node) -> None:
     _nothing_can_be_written(node, claim)
     node.receive(received(3))
     node.book.retry(node.book.list_jobs()[0].id)
-    node.seal()
+    node.close_series()
     newer = node.claimed()
     node.receive(received(4))
     assert node.book.job(newer.id).state is JobState.SUPERSEDED
@@ -152,7 +152,7 @@ def test_refused_by_the_worker(node: Node) -> None:
 def test_several_processes_never_claim_a_job_twice(node: Node, database_url: str) -> None:
     for number in range(60):
         node.receive(received(1, series=f"1.2.{number + 1}"))
-        node.seal()
+        node.close_series()
     context = multiprocessing.get_context("spawn")
     with context.Pool(4) as pool:
         claimed = pool.map(_claim_until_empty, [(database_url, f"w{number}") for number in range(4)])

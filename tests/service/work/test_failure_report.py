@@ -64,9 +64,9 @@ def test_the_destinations_get_one_empty_structure_set_that_says_why(small_node: 
     assert "ContourSequence" not in found.ROIContourSequence[0]
     assert found.PatientName == dcmread(BytesIO(small_node.files.read(_image(small_node)))).PatientName
     status = small_node.book.job(job)
-    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure notice): 1 sent")
+    assert (status.state, status.destinations) == (JobState.REFUSED, "tps (failure report): 1 sent")
     kinds = [event.kind for event in small_node.book.events(job)]
-    assert kinds[-3:] == [EventKind.REFUSED, EventKind.NOTICE, EventKind.SENT]
+    assert kinds[-3:] == [EventKind.REFUSED, EventKind.FAILURE_REPORT, EventKind.SENT]
 
 
 @pytest.mark.parametrize("profile", list(ProfileName))
@@ -97,7 +97,7 @@ def test_dciodvfy_finds_no_error(small_node: SmallNode, tmp_path: Path, kind: st
     tree = reporting(kind)
     refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
-    path = tmp_path / "notice.dcm"
+    path = tmp_path / "report.dcm"
     path.write_bytes(sent(small_node)["tps"])
     found = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
     assert "Error" not in found.stderr, found.stderr
@@ -117,7 +117,9 @@ def test_images_without_a_frame_of_reference_get_a_page_and_the_history_says_so(
     assert small_node.job().state is JobState.REFUSED
     assert reports(small_node, tree).report_one()
     assert dcmread(BytesIO(sent(small_node)["tps"])).Modality == "OT"
-    notes = [e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.NOTICE]
+    notes = [
+        e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.FAILURE_REPORT
+    ]
     assert "a page, because no structure set can be made: the images have no Frame of Reference" in notes[0]
 
 
@@ -152,12 +154,12 @@ def test_a_job_that_will_be_retried_is_not_reported_and_one_whose_workers_vanish
         assert not reports(small_node, tree).report_one()
         small_node.clock.tick(61)
     assert small_node.queue.claim("w1", lease_s=60, max_attempts=3) is None
-    assert small_node.job().state is JobState.PARKED
+    assert small_node.job().state is JobState.FAILED
     assert reports(small_node, tree).report_one()
     assert "gave no sign of life" in dcmread(BytesIO(sent(small_node)["tps"])).ImageComments
 
 
-def test_a_later_success_supersedes_the_notice_and_the_history_has_both(small_node: SmallNode) -> None:
+def test_a_later_success_supersedes_the_report_and_the_history_has_both(small_node: SmallNode) -> None:
     tree = reporting("capture")
     job = refused_for_a_gap(small_node, tree)
     assert reports(small_node, tree).report_one()
@@ -167,7 +169,7 @@ def test_a_later_success_supersedes_the_notice_and_the_history_has_both(small_no
     assert (small_node.job().state, small_node.job().version) == (JobState.QUEUED, 2)
     assert sent(small_node) == {}
     (withdrawn,) = small_node.book.deliveries(job)
-    assert (withdrawn.kind, withdrawn.state) == (DeliveryKind.NOTICE, "withdrawn")
+    assert (withdrawn.kind, withdrawn.state) == (DeliveryKind.FAILURE_REPORT, "withdrawn")
 
 
 def test_a_failed_delivery_is_reported_to_the_destination_that_lacks_it_without_the_others_messages(
@@ -177,14 +179,14 @@ def test_a_failed_delivery_is_reported_to_the_destination_that_lacks_it_without_
     rule = {**RULE, "on_failure": "capture", "destinations": ["tps", "pacs"]}
     tree = settings(peers=peers, rules=[rule])
     job = _delivered_in_part(small_node, tree)
-    assert small_node.book.job(job).state is JobState.PARKED
+    assert small_node.book.job(job).state is JobState.FAILED
     assert reports(small_node, tree).report_one()
     pages = sent(small_node)
     assert list(pages) == ["tps"]
     comments = dcmread(BytesIO(pages["tps"])).ImageComments
     assert "did not reach tps" in comments
     assert "DOE" not in comments
-    assert small_node.book.job(job).state is JobState.PARKED
+    assert small_node.book.job(job).state is JobState.FAILED
 
 
 def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
@@ -224,7 +226,9 @@ def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: Sma
     assert small_node.job().state is JobState.REFUSED
     assert reports(small_node, tree).report_one()
     assert sent(small_node) == {}
-    notes = [e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.NOTICE]
+    notes = [
+        e.message for e in small_node.book.events(small_node.job().id) if e.kind is EventKind.FAILURE_REPORT
+    ]
     assert "no failure report could be made: Patient ID (0010,0020) differs between images 2.25." in notes[0]
     assert "OTHER" not in notes[0]
 

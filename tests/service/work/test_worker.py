@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -20,7 +21,7 @@ from service.work.case import PipelineRequest
 from service.work.pipeline import Stage, run_pipeline
 from service.work.series_reading import load_sources
 from tests.support.models import OneModel
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import MODELS, RULE, SmallNode, model, settings
 
 TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
@@ -125,6 +126,13 @@ def test_the_history_shows_the_pipelines_steps_in_order(queued: SmallNode) -> No
     assert set(stages) == set(Stage)
 
 
+def test_the_history_names_the_model_by_its_packages_checksum(queued: SmallNode) -> None:
+    worker(queued, Server(brainstem_and_larynx)).work_one()
+    weights = MODELS / "hn_oar" / "1" / "weights.safetensors"
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert f"model hn_oar version 1, package sha256 {sha256}" in final_note(queued)
+
+
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
     def attempt() -> bytes:
         claim = queued.queue.claim("w1", lease_s=1, max_attempts=9)
@@ -152,15 +160,15 @@ def test_a_server_that_is_not_there_costs_no_attempt(queued: SmallNode) -> None:
     assert queued.job().state is JobState.DELIVERING
 
 
-def test_nonsense_is_tried_again_and_then_parked_with_its_reason(queued: SmallNode) -> None:
+def test_nonsense_is_tried_again_and_then_fails_with_its_reason(queued: SmallNode) -> None:
     worker(queued, Server(nonsense)).work_one()
-    assert queued.job().state is JobState.FAILED
+    assert queued.job().state is JobState.RETRYING
 
     queued.clock.tick(30)
     worker(queued, Server(nonsense)).work_one()
 
     job = queued.job()
-    assert (job.state, job.attempts) == (JobState.PARKED, 2)
+    assert (job.state, job.attempts) == (JobState.FAILED, 2)
     assert "another grid" in job.reason
 
 
@@ -169,7 +177,7 @@ def test_a_bug_fails_one_job_stays_in_the_log_and_tells_the_database_no_patient(
 ) -> None:
     worker(queued, Server(bug)).work_one()
     job = queued.job()
-    assert job.state is JobState.FAILED
+    assert job.state is JobState.RETRYING
     assert job.reason == "ZeroDivisionError in this program; the worker's log has the details"
     assert "ZeroDivisionError" in caplog.text
 
