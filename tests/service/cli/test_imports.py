@@ -53,7 +53,7 @@ storage_dir = "{folder}/store"
 url = "sqlite:///{folder}/node.db"
 [receive]
 port = 0
-[watch]
+[monitor]
 port = 0
 [audit.syslog]
 host = "127.0.0.1"

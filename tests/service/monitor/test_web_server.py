@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Settings
+from service.config import Settings, TlsSettings
 from service.monitor.pages import StatusPages
-from service.monitor.web_server import MOST_CONNECTIONS, MOST_REQUEST_BYTES, WebServer, server_tls
+from service.monitor.web_server import MOST_CONNECTIONS, MOST_REQUEST_BYTES, WebServer
 from service.store import utc_now
+from service.tls import server_context
 from tests.support.certificates import needs_openssl
 
 PAGES = StatusPages(settings=Settings(), last_view=lambda: None, clock=utc_now)
@@ -126,7 +127,9 @@ def test_pages_by_tls(tmp_path: Path) -> None:
          "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)],
         check=True, capture_output=True,
     )  # fmt: skip
-    with WebServer(PAGES, "127.0.0.1", 0, tls=server_tls(str(certificate), str(key))) as server:
+    with WebServer(
+        PAGES, "127.0.0.1", 0, tls=server_context(TlsSettings(certificate=certificate, key=key))
+    ) as server:
         trust = ssl.create_default_context(cafile=str(certificate))
         with urllib.request.urlopen(f"https://localhost:{server.port}/health/live", context=trust) as answer:
             assert answer.status == 200
