@@ -30,6 +30,7 @@ class Watched:
             {
                 "node": {"storage_dir": self.folder},
                 "receive": {"port": 0},
+                "advanced": {name: watch.pop(name) for name in ("silent_s",) if name in watch},
                 "monitor": {"port": 0, **watch},
                 "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
                 "rules": [RULE],
