@@ -22,7 +22,7 @@ class ImageKind(StrEnum):
 
 
 def kind_of(raw: RawSlice) -> ImageKind:
-    """What an image says of itself; a slice where it says nothing.
+    """Return the kind that an image states; a slice where it states none.
 
     A screen page (a dose report, a protocol, a capture) is in colour, was converted from something else (Conversion
     Type (0008,0064)), says so in Image Type (0008,0008), or is secondary and lies nowhere in the patient.

@@ -22,7 +22,7 @@ def is_localizer(raw: RawSlice) -> bool:
 
 
 def set_aside(localizers: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tuple[str, ...]:
-    """The SOP Instance UIDs of localizers that can be left out of a series that has these slices.
+    """Return the SOP Instance UIDs of localizers that can be left out of a series that has these slices.
 
     ImageRefused for one that lies in the plane of the slices, or does not say how it lies, and where there are no
     slices at all.
@@ -43,7 +43,7 @@ def _crosses(localizer: RawSlice, of_series: SliceHeader) -> bool:
 
 
 def _normal(orientation: Sequence[float]) -> NDArray[np.float64]:
-    """The unit normal of a plane; zeros for directions that are no plane, which cross nothing and are refused later."""
+    """Return the unit normal of a plane; zeros for directions that are no plane, which cross nothing and are refused later."""
     normal = np.cross(orientation[:3], orientation[3:])
     length = float(np.linalg.norm(normal))
     return np.asarray(normal / length if length else normal, np.float64)

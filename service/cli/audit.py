@@ -55,12 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def looked_at(command: Command) -> Command:
-    """The command that shows one job; who looked at it stands in the trail."""
+    """Return the command that shows one job; who looked at it stands in the trail."""
     return _audited(command, AuditKind.LOOKED_AT)
 
 
 def ordered(command: Command) -> Command:
-    """The command that changes one job; who ordered it stands in the trail, also where it was refused."""
+    """Return the command that changes one job; who ordered it stands in the trail, also where it was refused."""
     return _audited(command, AuditKind.ORDERED)
 
 
@@ -90,7 +90,7 @@ def _record(arguments: argparse.Namespace, kind: AuditKind, outcome: AuditOutcom
 
 
 def account() -> str:
-    """The account of the person at the keyboard; a number where it has no name, as in a container."""
+    """Return the account of the person at the keyboard; a number where it has no name, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

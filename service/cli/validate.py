@@ -13,7 +13,7 @@ from imaging.ct.raw_slice import read_raw
 from imaging.ct.series import CtSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused
 from imaging.export.profiles import PROFILES
-from imaging.validation import NO_STRUCTURE_SET, Finding, Severity, series_named, validate
+from imaging.validation import NO_STRUCTURE_SET, Severity, ValidationFinding, series_named, validate
 
 CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
-    """The series of the folder that the structure set names, or else its only one.
+    """Return the series of the folder that the structure set names, or else its only one.
 
     Raises LookupError where there is neither, and ImageRefused where it is no regular axial CT series.
     """
@@ -60,7 +60,7 @@ def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
 
 
 def _ct_series_uid(data: bytes) -> str:
-    """The series of a CT image; "" for any other file."""
+    """Return the series of a CT image; "" for any other file."""
     try:
         raw = read_raw(data, "")
     except ImageRefused:
@@ -68,14 +68,14 @@ def _ct_series_uid(data: bytes) -> str:
     return raw.text("SeriesInstanceUID") if raw.text("SOPClassUID") == CTImageStorage else ""
 
 
-def _as_lines(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:
+def _as_lines(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> str:
     warnings = len(findings) - errors
     lines = [finding.line for finding in findings]
     lines.append(f"{arguments.file}: {errors} error(s), {warnings} warning(s), profile {arguments.profile}")
     return "\n".join(lines) + "\n"
 
 
-def _as_json(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:
+def _as_json(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> str:
     report = {
         "file": str(arguments.file),
         "profile": arguments.profile,

@@ -247,7 +247,7 @@ def _goes_on_as(row: Row[Any]) -> JobState:
 
 def _deliver_again(connection: Connection, job_id: int) -> None:
     """Send what no destination has, each fallback only if it is needed once more."""
-    anew = {
+    values = {
         "reason": "",
         "attempts": 0,
         "confirmation_requests": 0,
@@ -266,7 +266,7 @@ def _deliver_again(connection: Connection, job_id: int) -> None:
                 delivery.c.state != DeliveryState.SENT,
                 (delivery.c.fallback_for != "") == standing_by,
             )
-            .values(state=state, **anew)
+            .values(state=state, **values)
         )
 
 
