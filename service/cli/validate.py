@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
-    """The series of the folder that the structure set names, or else its only one; EvaluationRefused says why not."""
+    """Return the series that the structure set names, or else the only one; raises EvaluationRefused with the reason."""
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
     return DicomFolder.of(folder).read_ct(named)
