@@ -47,7 +47,7 @@ def test_another_request_gets_its_own_answer(worked_out):
 
 def test_many_at_once_wait_for_the_first(worked_out):
     known = NegotiationCache(SUPPORTED, maximum_pdu_bytes=65536)
-    askers = [threading.Thread(target=known.agreement, args=(request(1),)) for _ in range(8)]
+    askers = [threading.Thread(target=known.answer_to, args=(request(1),)) for _ in range(8)]
     for asker in askers:
         asker.start()
     for asker in askers:
