@@ -122,4 +122,3 @@ class SeriesInspector:
         if same_pixels(one, other):
             return " Their pixels are the same: it is one image under two UIDs."
         return " Their pixels differ: they are two images."
-

@@ -203,7 +203,9 @@ def test_a_screen_page_inside_a_series_is_set_aside_and_named(values: dict[str, 
 def test_an_image_beside_the_slices_of_another_patient_refuses_the_series(
     beside: Callable[[], SourceFile], keyword: str, value: str, tag: str
 ) -> None:
-    files = series(spoil=dict.fromkeys(range(3), lambda image: setattr(image, "PatientBirthDate", "19500505")))
+    files = series(
+        spoil=dict.fromkeys(range(3), lambda image: setattr(image, "PatientBirthDate", "19500505"))
+    )
     other = dcmread(BytesIO(beside().data))
     setattr(other, keyword, value)
     for read in (read_ct, check_series):
@@ -217,7 +219,11 @@ def test_an_image_beside_the_slices_of_another_patient_refuses_the_series(
     ("keyword", "value", "words"),
     [
         ("RescaleSlope", -1, r"\(0028,1053\) is -1.0, not positive: these are not Hounsfield units"),
-        ("RescaleIntercept", None, r"\(0028,1052\) is missing: without it stored values are no Hounsfield units"),
+        (
+            "RescaleIntercept",
+            None,
+            r"\(0028,1052\) is missing: without it stored values are no Hounsfield units",
+        ),
         ("BitsStored", 17, r"\(0028,0100\) 16 with 17 bits stored"),
         ("PhotometricInterpretation", "MONOCHROME1", r"\(0028,0004\) is 'MONOCHROME1'"),
     ],
