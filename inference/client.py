@@ -125,13 +125,12 @@ class TritonClient:
         self.models.make_ready(contract)
         self._expect_same_version(contract)
         sent: Tensors = {
-            "image": volume.array_zyx,
+            "image": _image(contract, volume),
             "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
         }
-        outputs = {
-            "masks": _Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8),
-            "mean_probability": _Output(shape=(len(contract.labels),), dtype=np.float32),
-        }
+        masks = _Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
+        mean_probability = _Output(shape=(len(contract.labels),), dtype=np.float32)
+        outputs = {"masks": masks, "mean_probability": mean_probability}
         exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
         answer = exchange(contract.name, str(contract.version), sent, outputs)
         planes, mean = answer["masks"], answer["mean_probability"]
@@ -271,6 +270,11 @@ class TritonClient:
             if status in _LATER or any(known in words for known in _LATER_WORDS):
                 raise ModelUnavailable(where) from error
             raise ModelFailed(where) from error
+
+
+def _image(contract: ModelContract, volume: Volume) -> NDArray[np.generic]:
+    """The voxels in the type that config.pbtxt announces for the contract's inputs."""
+    return volume.array_zyx if contract.in_hounsfield_units else volume.array_zyx.astype(np.float32)
 
 
 def _input(name: str, tensor: NDArray[np.generic]) -> triton.InferInput:

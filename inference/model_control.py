@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ class ModelControl:
         self._load_timeout_s = load_timeout_s
 
     def loaded(self) -> tuple[LoadedVersion, ...]:
-        """List the loaded versions of contouring models, least recently used first."""
+        """List the loaded versions of contouring models, least recently used first.
+
+        One that never ran was loaded lately, perhaps for a request that is on its way: it comes last.
+        """
         with self._translated("its models"):
             index = self._server.get_model_repository_index(client_timeout=_QUICK_S)
             found = [
@@ -62,7 +66,7 @@ class ModelControl:
                 for entry in index.models
                 if entry.state == _READY and entry.version.isdecimal() and entry.name != SELF_TEST
             ]
-        return tuple(sorted(found, key=lambda one: (one.last_used_ms, one.name, one.version)))
+        return tuple(sorted(found, key=lambda one: (one.last_used_ms or math.inf, one.name, one.version)))
 
     def make_ready(self, contract: ModelContract) -> None:
         """Return when the server can run this version: load it if need be, after the least used made room.

@@ -1,15 +1,49 @@
 """From a phantom patient's millimetres back to the straight, middle-sized patient that the shapes describe."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phantoms.parameters import HeadNeckParameters
 from phantoms.shapes import Field, Point
 
 _PIVOT_Y, _PIVOT_Z = 12.0, -75.0  # the fourth cervical vertebra
 _TURNS_FROM_Z, _TURNS_UP_TO_Z = -135.0, -15.0
+
+
+class PosedPatient(Protocol):
+    """What the pose of a patient depends on."""
+
+    @property
+    def seed(self) -> int:
+        """Of the smooth distortion."""
+        ...
+
+    @property
+    def scale(self) -> Point:
+        """Factors of the middle-sized patient along x, y and z."""
+        ...
+
+    @property
+    def pitch_deg(self) -> float:
+        """Of the neck; positive: chin up."""
+        ...
+
+    @property
+    def roll_deg(self) -> float:
+        """Of the neck."""
+        ...
+
+    @property
+    def yaw_deg(self) -> float:
+        """Of the neck."""
+        ...
+
+    @property
+    def distortion_mm(self) -> float:
+        """The amplitude of the smooth distortion."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +66,7 @@ class Pose:
     waves: tuple[_Wave, ...]
 
     @classmethod
-    def of(cls, how: HeadNeckParameters) -> "Pose":
+    def of(cls, how: PosedPatient) -> "Pose":
         """The pose that the parameters (and their seed) describe."""
         rng = np.random.default_rng([how.seed, 1])
         waves = []

@@ -1,4 +1,4 @@
-"""The regions that a phantom can be made of, by name: the head and neck now, room for others."""
+"""The regions that a phantom can be made of, by name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,8 +8,12 @@ import numpy as np
 
 from imaging.volumes.grid import Grid
 from phantoms.head_neck import make_head_neck
+from phantoms.head_neck_42 import make_head_neck_42
 from phantoms.parameters import HeadNeckParameters
+from phantoms.pelvis import make_pelvis
 from phantoms.phantom import Phantom
+from phantoms.thorax import make_thorax
+from phantoms.trunk import PelvisParameters, ThoraxParameters
 
 
 class MakePhantom(Protocol):
@@ -22,10 +26,51 @@ class MakePhantom(Protocol):
 
 def head_neck_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
     """The head-and-neck patient of a seed."""
+    return make_head_neck(_head_neck(seed), grid)
+
+
+def head_neck_42_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
+    """The head-and-neck patient of a seed, with 42 organs."""
+    return make_head_neck_42(_head_neck(seed), grid)
+
+
+def thorax_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
+    """The patient with a lung tumour of a seed."""
+    how = ThoraxParameters()
+    return make_thorax(how.vary(np.random.default_rng(seed)) if seed else how, grid)
+
+
+def pelvis_male_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
+    """The man with rectal cancer of a seed."""
+    return _pelvis(PelvisParameters(sex="M"), seed, grid)
+
+
+def pelvis_female_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
+    """The woman with rectal cancer of a seed."""
+    return _pelvis(PelvisParameters(sex="F"), seed, grid)
+
+
+def pelvis_cervix_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
+    """The woman with an applicator for cervical brachytherapy of a seed."""
+    return _pelvis(PelvisParameters(sex="F", applicator=True), seed, grid)
+
+
+def _head_neck(seed: int) -> HeadNeckParameters:
     how = HeadNeckParameters()
-    if seed:
-        how = how.vary(np.random.default_rng(seed))
-    return make_head_neck(how, grid)
+    return how.vary(np.random.default_rng(seed)) if seed else how
 
 
-REGIONS: Mapping[str, MakePhantom] = MappingProxyType({"head_neck": head_neck_of_seed})
+def _pelvis(how: PelvisParameters, seed: int, grid: Grid | None) -> Phantom:
+    return make_pelvis(how.vary(np.random.default_rng(seed)) if seed else how, grid)
+
+
+REGIONS: Mapping[str, MakePhantom] = MappingProxyType(
+    {
+        "head_neck": head_neck_of_seed,
+        "head_neck_42": head_neck_42_of_seed,
+        "thorax": thorax_of_seed,
+        "pelvis_male": pelvis_male_of_seed,
+        "pelvis_female": pelvis_female_of_seed,
+        "pelvis_cervix": pelvis_cervix_of_seed,
+    }
+)

@@ -18,6 +18,7 @@ from training.precision import Precision
 from training.progress import Progress, ShowProgress, silent
 
 Figures = dict[str, float]
+Output = torch.Tensor | tuple[torch.Tensor, ...]  # of a network with several scales, finest first
 
 
 class Schedule(BaseModel):
@@ -69,7 +70,7 @@ class Task(Protocol):
     def sample(self, index: int) -> Batch:
         """Draw one sample (a batch of 1) that depends on the index alone."""
 
-    def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
+    def loss(self, output: Output, batch: Batch, progress: float) -> torch.Tensor:
         """Give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run."""
 
     def validate(self, network: nn.Module) -> Figures:
@@ -177,7 +178,7 @@ class TrainingRun:
         self._learning.train()
         with self.precision.autocast(self.world.device):
             output = self._learning(batch.inputs)
-        loss = self.task.loss(output.to(torch.float32), batch, self.state.step / self.schedule.steps)
+        loss = self.task.loss(_in_float32(output), batch, self.state.step / self.schedule.steps)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
@@ -229,6 +230,12 @@ class TrainingRun:
         self.averaged = found["averaged"]
         self.optimiser.load_state_dict(found["optimiser"])
         self.state = State(**found["state"])
+
+
+def _in_float32(output: Output) -> Output:
+    if isinstance(output, tuple):
+        return tuple(scale.to(torch.float32) for scale in output)
+    return output.to(torch.float32)
 
 
 def _joined(samples: list[Batch]) -> Batch:

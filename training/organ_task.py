@@ -12,14 +12,14 @@ from evaluation.overlap import dice
 from imaging.volumes.rendering import picture
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract
-from inference.server.intensity import window_channels
 from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
 from training.augment import Cutting, draw_patch
 from training.cases import Case, CaseSource, TrainingCases, validation_cases
-from training.loop import Batch, Figures
-from training.loss import masked_bce_dice
+from training.loop import Batch, Figures, Output
+from training.losses.catalogue import LOSSES
 from training.recipe import Recipe, RecipeRefused
+from training.samples import network_sample, patch_size
 from training.validation import grid_of
 
 _HEAD_BIAS = -4.0  # a structure fills about a fiftieth of a patch: sigmoid(-4)
@@ -42,8 +42,14 @@ class OrganTask:
         self.training = TrainingCases(source)
         self.validation = validation_cases(source)
         self.how = self.contract.native.pipeline
+        if len(self.how.roles) > 1:
+            raise RecipeRefused(
+                f"a run trains one network, but the pipeline {self.how.name} has {', '.join(self.how.roles)}: "
+                "write a recipe for each of its strata"
+            )
+        (self.role,) = self.how.roles
         self.cutting = Cutting(
-            patch_zyx=recipe.patches.size_zyx or self.how.tile_zyx,
+            patch_zyx=recipe.patches.size_zyx or patch_size(self.how),
             structure_weights=self._by_structure(recipe.patches.structure_weights),
             mirror_order=_mirror_order(self.contract),
             augmentation=recipe.augmentation,
@@ -53,7 +59,7 @@ class OrganTask:
 
     def network(self) -> nn.Module:
         """Build the network: from the recipe's starting weights, or random with a head that expects little."""
-        network = build_network(self.contract.native.networks["network"])
+        network = build_network(self.contract.native.networks[self.role])
         if self.recipe.start is not None:
             network.load_state_dict(load_file(self.recipe.start.weights))
             return network
@@ -67,13 +73,12 @@ class OrganTask:
         rng = np.random.default_rng([self.recipe.schedule.seed, index])
         case = self.training.case(self.training.names[rng.choice(len(self._chance), p=self._chance)])
         patch = draw_patch(self._ordered(case), self.cutting, rng)
-        inputs = window_channels(patch.hu, self.how.windows_hu)
-        return Batch(inputs=inputs[None], labels=patch.labels[None], drawn=patch.drawn[None])
+        return network_sample(self.how, patch, self.recipe.patches.resized_yx)
 
-    def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
-        """Cross entropy and Dice where somebody drew, positive weights as far as the run has come."""
-        weights = 1 + self._positive.to(output.device) * self.recipe.loss.strength(progress)
-        return masked_bce_dice(output, batch.labels, batch.drawn, weights)
+    def loss(self, output: Output, batch: Batch, progress: float) -> torch.Tensor:
+        """The recipe's loss where somebody drew, positive weights as far as the run has come."""
+        weights = 1 + self._positive.to(batch.labels.device) * self.recipe.loss.strength(progress)
+        return LOSSES[self.recipe.loss.name](output, batch.labels, batch.drawn, weights)
 
     def validate(self, network: nn.Module) -> Figures:
         """Mean Dice a structure of the served predictor's masks, over the cases where it was drawn; and their mean."""
@@ -87,7 +92,7 @@ class OrganTask:
 
     def scores(self, network: nn.Module) -> dict[str, dict[str, float]]:
         """Dice by case and structure, where it was drawn."""
-        predictor = build_pipeline(self.contract, {"network": network}, self._device)
+        predictor = build_pipeline(self.contract, {self.role: network}, self._device)
         rows: dict[str, dict[str, float]] = {}
         for name in self.validation:
             case = self._ordered(self._source.case(name))
@@ -108,7 +113,7 @@ class OrganTask:
         if not self.validation:
             return None
         case = self._source.case(self.validation[0])
-        predictor = build_pipeline(self.contract, {"network": network}, self._device)
+        predictor = build_pipeline(self.contract, {self.role: network}, self._device)
         planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
         masks = {label: Mask.from_full(_bit(planes, i)) for i, label in enumerate(self.contract.labels)}
         grid = grid_of(case)

@@ -1,13 +1,20 @@
 """Training cases from phantoms: other patients each, at the spacing and crop of the real ones."""
 
 import argparse
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from imaging.volumes.grid import Grid
+from phantoms import pelvis, thorax
+from phantoms.anatomy.strata import ORGANS
 from phantoms.head_neck import STRUCTURES, head_neck_grid, make_head_neck
 from phantoms.parameters import HeadNeckParameters
+from phantoms.phantom import Phantom
+from phantoms.regions import REGIONS
+from phantoms.trunk import trunk_grid
 from training.cases import Case, Subset, bit_planes, places_of
 from training.dataset import CaseRecord, write_case, write_index
 from training.split import Split, load_split, save_split
@@ -15,22 +22,72 @@ from training.split import Split, load_split, save_split
 _MARGIN = 2
 
 
-def phantom_case(seed: int) -> Case:
-    """One random phantom at about 4 mm, cropped to the body, with every structure drawn."""
-    rng = np.random.default_rng([20261121, seed])
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The structures of a site's patients, and how one is drawn from its seed on voxels like those of clinical data."""
+
+    structures: tuple[str, ...]
+    draw: Callable[[int, np.random.Generator], Phantom]
+
+
+def _head_neck(_seed: int, rng: np.random.Generator) -> Phantom:
     parameters = HeadNeckParameters(couch=bool(rng.random() < 0.25)).vary(rng)
+    return make_head_neck(parameters, _head_neck_grid(rng))
+
+
+def _head_neck_grid(rng: np.random.Generator) -> Grid:
     pixel = float(rng.choice([3.9, 3.9, 4.3, 4.7]))
     slice_mm = float(rng.choice([2.5, 2.5, 3.0]))
     top, bottom = float(rng.uniform(75, 140)), float(rng.uniform(-270, -170))
-    grid = head_neck_grid(
+    return head_neck_grid(
         spacing_zyx_mm=(slice_mm, pixel, pixel),
         shape_zyx=(round((top - bottom) / slice_mm), round(330 / pixel), round(500 / pixel)),
         top_mm=top,
     )
-    phantom = make_head_neck(parameters, grid)
+
+
+def _trunk(regions: tuple[str, ...]) -> Callable[[int, np.random.Generator], Phantom]:
+    """Patients of the regions in turn, at 5 mm and about 3.5 mm in plane."""
+
+    def draw(seed: int, rng: np.random.Generator) -> Phantom:
+        pixel = float(rng.choice([3.3, 3.5, 3.5, 3.7]))
+        grid = trunk_grid(
+            spacing_zyx_mm=(5.0, pixel, pixel),
+            shape_zyx=(int(rng.integers(40, 56)), round(390 / pixel), round(500 / pixel)),
+            bottom_mm=float(rng.uniform(-130, -90)),
+        )
+        return REGIONS[regions[seed % len(regions)]](int(rng.integers(1, 2**31)), grid)
+
+    return draw
+
+
+def _strata(_seed: int, rng: np.random.Generator) -> Phantom:
+    grid = head_neck_grid(
+        spacing_zyx_mm=(3.0, 2.5, 2.5), shape_zyx=(90, 112, 128), top_mm=float(rng.uniform(85, 100))
+    )
+    return REGIONS["head_neck_42"](int(rng.integers(1, 2**31)), grid)
+
+
+_PELVES = ("pelvis_male", "pelvis_female")
+SITES: Mapping[str, Site] = {
+    "head_neck": Site(structures=STRUCTURES, draw=_head_neck),
+    "head_neck_42": Site(structures=ORGANS, draw=_strata),
+    "lung": Site(structures=thorax.STRUCTURES, draw=_trunk(("thorax",))),
+    "rectum": Site(structures=pelvis.STRUCTURES, draw=_trunk(_PELVES)),
+    "cervix": Site(structures=pelvis.STRUCTURES, draw=_trunk(("pelvis_cervix",))),
+}
+
+
+def phantom_case(seed: int, site: str = "head_neck") -> Case:
+    """One random phantom of a site, cropped to the body, with every structure drawn."""
+    rng = np.random.default_rng([20261121, seed])
+    phantom = SITES[site].draw(seed, rng)
     hu = phantom.volume.array_zyx
     crop = _crop(hu)
-    masks = [np.ascontiguousarray(phantom.masks.by_code[code].full(hu.shape)[crop]) for code in STRUCTURES]
+    masks = [
+        np.ascontiguousarray(phantom.masks.by_code[code].full(hu.shape)[crop])
+        for code in SITES[site].structures
+    ]
     return Case(
         name=_name(seed),
         subset=Subset.TRAIN,
@@ -38,37 +95,38 @@ def phantom_case(seed: int) -> Case:
         planes=bit_planes(masks),
         drawn=np.array([mask.any() for mask in masks]),
         places=tuple(places_of(mask, rng) for mask in masks),
-        spacing_zyx_mm=grid.spacing_zyx_mm,
+        spacing_zyx_mm=phantom.volume.grid.spacing_zyx_mm,
         synthetic=True,
     )
 
 
-def write_dataset(seeds: range, folder: Path) -> None:
+def write_dataset(seeds: range, folder: Path, site: str = "head_neck") -> None:
     """Write a prepared dataset of phantoms: a patient a seed, split once and for all, cases that exist are kept."""
+    structures = SITES[site].structures
     folder.mkdir(parents=True, exist_ok=True)
     names = [_name(seed) for seed in seeds]
     split = (load_split(folder) or Split.fresh()).with_patients(names)
     save_split(split, folder)
     for seed, name in zip(seeds, names, strict=True):
         if not (folder / "cases" / name).exists():
-            case = replace(phantom_case(seed), subset=split.patients[name])
-            write_case(case, _record(case), STRUCTURES, folder)
+            case = replace(phantom_case(seed, site), subset=split.patients[name])
+            write_case(case, _record(case, structures), structures, folder)
     known = sorted(path.name for path in (folder / "cases").glob("phantom_*"))
-    write_index(STRUCTURES, ((name, name) for name in known), folder)
+    write_index(structures, ((name, name) for name in known), folder)
 
 
 def _name(seed: int) -> str:
     return f"phantom_{seed:05d}"
 
 
-def _record(case: Case) -> CaseRecord:
+def _record(case: Case, structures: tuple[str, ...]) -> CaseRecord:
     voxel_cc = float(np.prod(case.spacing_zyx_mm)) / 1000
     return CaseRecord(
         patient=case.name,
         spacing_zyx_mm=case.spacing_zyx_mm,
         shape_zyx=(case.hu_zyx.shape[0], case.hu_zyx.shape[1], case.hu_zyx.shape[2]),
-        drawn={code: bool(case.drawn[i]) for i, code in enumerate(STRUCTURES)},
-        volume_cc={code: round(float(case.mask(i).sum()) * voxel_cc, 3) for i, code in enumerate(STRUCTURES)},
+        drawn={code: bool(case.drawn[i]) for i, code in enumerate(structures)},
+        volume_cc={code: round(float(case.mask(i).sum()) * voxel_cc, 3) for i, code in enumerate(structures)},
         synthetic=True,
     )
 
@@ -86,10 +144,11 @@ def main() -> None:
     """Write a dataset of the given seeds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the dataset to write")
+    parser.add_argument("--site", choices=sorted(SITES), default="head_neck")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--count", type=int, default=40)
     arguments = parser.parse_args()
-    write_dataset(range(arguments.first, arguments.first + arguments.count), arguments.out)
+    write_dataset(range(arguments.first, arguments.first + arguments.count), arguments.out, arguments.site)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from inference.contract import CONTRACT_FILE, ModelContract, model_versions
+from inference.contract import CONTRACT_FILE, ModelContract, NetworkDefinition, model_versions
 from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
@@ -78,13 +78,18 @@ def trained_network(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[s
     """A run's state and its network with averaged weights, for evaluation. Raises CheckpointRefused."""
     file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
     found = read_checkpoint(file, _CPU)
-    network = build_network(recipe.draft().native.networks["network"])
+    network = build_network(_only_network(recipe.draft()))
     try:
         network.load_state_dict(found["averaged"])
         state: dict[str, Any] = found["state"]
     except (RuntimeError, KeyError) as error:
         raise CheckpointRefused(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
     return state, network.eval()
+
+
+def _only_network(contract: ModelContract) -> NetworkDefinition:
+    (role,) = contract.native.pipeline.roles  # a run trains one network
+    return contract.native.networks[role]
 
 
 def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
@@ -137,7 +142,7 @@ def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, im
     """Raise NotPublished where the version predicts another voxel than the run's network; both in float32."""
     exact = contract.native.model_copy(update={"precision": "float32"})
     compared = contract.model_copy(update={"runtime": exact})
-    trained = build_pipeline(compared, {"network": network}, _CPU)
+    trained = build_pipeline(compared, {contract.native.pipeline.roles[0]: network}, _CPU)
     served = load_predictor(compared, folder, _CPU)
     for number, (hu, spacing) in enumerate(images, 1):
         differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())

@@ -12,7 +12,9 @@ from inference.contract import ModelContract
 from training.augment import Augmentation
 from training.faults import faults_of
 from training.loop import Schedule
+from training.losses.catalogue import LossName
 from training.precision import PrecisionWish
+from training.search.architecture import ArchitectureRefused, load_architecture, with_architecture
 
 _NO_CHECKSUM = "0" * 64
 
@@ -29,6 +31,7 @@ class PatchRecipe(_Part):
     """Where patches are cut: the size is the pipeline's tile unless given; weights by structure code, 1 where absent."""
 
     size_zyx: tuple[int, int, int] | None = None
+    resized_yx: tuple[int, int] | None = None  # a crop of slices at another size in pixels
     structure_weights: dict[str, float] = Field(default_factory=dict)
     case_weights: dict[str, float] = Field(
         default_factory=dict
@@ -36,8 +39,12 @@ class PatchRecipe(_Part):
 
 
 class LossRecipe(_Part):
-    """Positive weights by structure code, 1 where absent; they go to 1 between two fractions of the run."""
+    """The loss by its name in training/losses/catalogue.py, and positive weights by structure code, 1 where absent.
 
+    The weights go to 1 between two fractions of the run.
+    """
+
+    name: LossName = "cross_entropy_and_dice"
     positive_weights: dict[str, float] = Field(default_factory=dict)
     annealed_between: tuple[float, float] = (1.0, 1.0)
 
@@ -101,10 +108,15 @@ class Recipe(_Part):
 
 
 def load_recipe(file: Path) -> Recipe:
-    """Read a recipe file. Raises RecipeRefused with file and field."""
+    """Read a recipe file; ``searched = FILE`` puts the operations of a found architecture into its networks.
+
+    Raises RecipeRefused with file and field.
+    """
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(document)
+        recipe = Recipe.model_validate(_with_searched(document, file.parent))
+    except ArchitectureRefused as error:
+        raise RecipeRefused(f"{file}: searched: {error}") from error
     except OSError as error:
         raise RecipeRefused(f"{file}: {error.strerror}") from error
     except ValidationError as error:
@@ -120,6 +132,14 @@ def load_recipe(file: Path) -> Recipe:
     if found != start.sha256:
         raise RecipeRefused(f"{file}: start.sha256 is {start.sha256}, but {start.weights} has {found}")
     return recipe.model_copy(update={"start": start})
+
+
+def _with_searched(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if "searched" not in document:
+        return document
+    found = load_architecture(folder / str(document["searched"]))
+    rest = {key: value for key, value in document.items() if key != "searched"}
+    return {**rest, "contract": with_architecture(document.get("contract", {}), found)}
 
 
 def load_recipe_json(file: Path) -> Recipe:

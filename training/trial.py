@@ -15,6 +15,7 @@ from training.loop import Batch, Figures, Schedule, Task, TrainingRun
 from training.organ_task import OrganTask
 from training.precision import Precision
 from training.progress import Progress
+from training.samples import expected_voxels
 
 _SAMPLES = 24
 _STEPS = 40
@@ -86,13 +87,15 @@ def _cases(task: OrganTask) -> tuple[list[str], list[str]]:
     labels = task.contract.labels
     drawn = dict.fromkeys(labels, 0)
     faults, warnings = [], []
-    spacings = task.how.voxels
+    spacings = expected_voxels(task.how)
     for case in task.training_cases():
         for label, flag in zip(labels, case.drawn, strict=True):
             drawn[label] += int(flag)
         low, high = int(case.hu_zyx.min()), int(case.hu_zyx.max())
         if not _HU[0] <= low <= high <= _HU[1]:
             warnings.append(f"{case.name}: values from {low} to {high} are unlike HU")
+        if spacings is None:
+            continue
         z, y, x = case.spacing_zyx_mm
         inside = [
             spacings.accepted_slice_mm[0] <= z <= spacings.accepted_slice_mm[1],

@@ -10,8 +10,17 @@ from inference.contract.model import (
     StructureDefinition,
     identity,
 )
-from inference.contract.native import NativeRuntime, NetworkDefinition, VoxelRange, WholeVolumeTiles
+from inference.contract.native import NativeRuntime, NetworkDefinition
 from inference.contract.own_code import OwnCodeRuntime
+from inference.contract.pipelines import (
+    BodyCrop,
+    ResizedSlice,
+    SliceStacks,
+    SmallOrgan,
+    Stratified,
+    VoxelRange,
+    WholeVolumeTiles,
+)
 from inference.contract.repository import (
     CONTRACT_FILE,
     ModelLibrary,
@@ -24,6 +33,7 @@ from inference.contract.repository import (
 
 __all__ = [
     "CONTRACT_FILE",
+    "BodyCrop",
     "BodyRegion",
     "ConceptCode",
     "ModelContract",
@@ -34,6 +44,10 @@ __all__ = [
     "NetworkDefinition",
     "OwnCodeRuntime",
     "Provenance",
+    "ResizedSlice",
+    "SliceStacks",
+    "SmallOrgan",
+    "Stratified",
     "StructureDefinition",
     "VoxelRange",
     "WholeVolumeTiles",

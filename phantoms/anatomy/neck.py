@@ -12,7 +12,7 @@ from phantoms.shapes import Ellipsoid, Shape, Tube
 
 def larynx(how: HeadNeckParameters) -> Shape:
     """The organ as it is contoured: from the epiglottis' base to the cricoid, airway included."""
-    z, y = _larynx_centre(how)
+    z, y = larynx_centre(how)
     g = how.larynx_size
     return Loft(
         z=tuple(z + g * v for v in (-17, -10, 0, 9, 17)),
@@ -27,7 +27,7 @@ def larynx(how: HeadNeckParameters) -> Shape:
 
 def esophagus(how: HeadNeckParameters) -> Shape:
     """From the cricoid's lower edge down, between trachea and spine, leaning to the left."""
-    top = _larynx_centre(how)[0] - 18.0 * how.larynx_size
+    top = larynx_centre(how)[0] - 18.0 * how.larynx_size
     z = tuple(float(v) for v in np.linspace(BOTTOM_MM, top, 14))
     g = how.esophagus_size
     lean = [how.esophagus_left_mm * float(np.clip((top - v) / 60, 0, 1)) for v in z]
@@ -122,7 +122,7 @@ def _vessels(how: HeadNeckParameters) -> list[Layer]:
 
 
 def _visceral(how: HeadNeckParameters) -> list[Layer]:
-    z, y = _larynx_centre(how)
+    z, y = larynx_centre(how)
     g = how.larynx_size
     thyroid = Tube(
         points=((16, y + 4, z - 12), (18, y + 7, z - 28), (15, y + 8, z - 44)),
@@ -164,7 +164,7 @@ def _visceral(how: HeadNeckParameters) -> list[Layer]:
 
 
 def _airway(how: HeadNeckParameters) -> list[Layer]:
-    z, y = _larynx_centre(how)
+    z, y = larynx_centre(how)
     a = how.airway_size
     pharynx = Loft(
         z=(z + 14, z + 27, max(-48.0, z + 33), -30, -12, 6, 24, 34),
@@ -209,6 +209,7 @@ def _airway(how: HeadNeckParameters) -> list[Layer]:
     ]
 
 
-def _larynx_centre(how: HeadNeckParameters) -> tuple[float, float]:
+def larynx_centre(how: HeadNeckParameters) -> tuple[float, float]:
+    """The height and the depth (z, y) of the larynx's middle."""
     z = -86.0 + how.larynx_shift_mm
     return z, spine_front_y(how, z) - 18.0

@@ -13,9 +13,10 @@ from rich.table import Table
 from service.application import cancel_job, rerun_job, retry_job, show_events, show_job
 from service.cli.audit import operator
 from service.cli.tables import print_table
+from service.components import opened_store
+from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
 from service.store import JobState, JobStatus
-from service.wiring.store import opened_store
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
 DELIVERY_COLUMNS = (
@@ -159,3 +160,26 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     print_table(table)
+
+
+def echo(arguments: argparse.Namespace) -> int:
+    """Send a C-ECHO to a peer, or a query to a DICOMweb server; exit code 1 with the reason if it does not answer."""
+    from service.scu.client import Scu
+    from service.scu.outcome import Sent
+    from service.send.delivery_policy import DeliveryPolicy
+    from service.send.stow import probe
+
+    settings: Settings = arguments.settings_tree
+    destination = settings.destination(arguments.destination)
+    timeout_s = DeliveryPolicy.of(destination, settings.send).timeout_s
+    if isinstance(destination, WebDestination):
+        outcome = probe(destination, timeout_s=timeout_s)
+    elif isinstance(destination, Peer):
+        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s).echo(destination)
+    else:
+        known = ", ".join([*settings.destinations, *settings.dicomweb, *settings.peers]) or "none"
+        raise Refused(f"no destination or peer {arguments.destination} in the settings; there are: {known}")
+    answered = isinstance(outcome, Sent)
+    reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
+    print_order(arguments, {"destination": arguments.destination, "answered": answered, "reason": reason})
+    return 0 if answered else 1

@@ -11,9 +11,9 @@ from rich.table import Table
 from service.application import Actor, ActorKind, ActorRole
 from service.audit import audit_message
 from service.cli.tables import print_table
+from service.components import opened_store
 from service.config import Settings
 from service.store import AuditEntry, AuditLog
-from service.wiring.store import opened_store
 
 COLUMNS = (
     "at",

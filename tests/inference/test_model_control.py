@@ -98,6 +98,8 @@ def test_one_version_is_unloaded_beside_another_and_all_of_them(
         client.models.unload("tiny", 1)
         client.models.unload("absent", 9)
         assert sorted(loaded(client)) == [("other", 1), ("tiny", 2)]
+        client.infer(contract(packages, "tiny", 2), volume(ct(), SPACING))
+        assert loaded(client) == [("tiny", 2), ("other", 1)], "one that never ran was loaded lately"
         client.models.unload("tiny", 2)
         client.models.unload("other", 1)
         assert loaded(client) == []

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from inference.contract import model_versions
-from inference.triton_config import pbtxt, triton_config
+from inference.triton_config import MODEL_ENTRY, pbtxt, triton_config
 from tests.support.models import model_contract
 from tests.support.triton import REPOSITORY
 
@@ -21,6 +21,13 @@ COMMITTED = sorted(
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_the_committed_config_is_the_generated_one(folder: Path) -> None:
     assert (folder / "config.pbtxt").read_text() == pbtxt(triton_config(model_versions(folder)))
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_what_the_project_executes_has_the_one_entry(folder: Path) -> None:
+    for version, contract in model_versions(folder).items():
+        entry = (folder / str(version) / "model.py").read_text()
+        assert (entry == MODEL_ENTRY) is (contract.runtime.kind != "own_code")
 
 
 def test_tritons_own_parser_reads_labels_types_and_versions() -> None:

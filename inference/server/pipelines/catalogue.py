@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from inference.contract import ModelContract
+from inference.server.pipelines.slice_stacks import SlicePipeline
+from inference.server.pipelines.stratified import StratifiedPipeline
 from inference.server.pipelines.whole_volume_tiles import TilePipeline
 from inference.server.precision import AutocastNetwork
 from inference.server.predictor import ServedPredictor
@@ -14,6 +16,8 @@ from inference.server.predictor import ServedPredictor
 BuildPipeline = Callable[[ModelContract, Mapping[str, nn.Module], torch.device], ServedPredictor]
 
 PIPELINES: Mapping[str, BuildPipeline] = {
+    "slice_stacks": SlicePipeline.from_contract,
+    "stratified": StratifiedPipeline.from_contract,
     "whole_volume_tiles": TilePipeline.from_contract,
 }
 

@@ -13,17 +13,23 @@ AIR_HU = -1000.0
 
 @torch.no_grad()
 def tiled_logits(
-    hu: torch.Tensor, predict: Predict, tile_zyx: Size, overlap: float, *, batch: int
+    values: torch.Tensor,
+    predict: Predict,
+    tile_zyx: Size,
+    overlap: float,
+    *,
+    batch: int,
+    outside: float = AIR_HU,
 ) -> torch.Tensor:
-    """HU (z, y, x) -> logits (structure, z, y, x), float32.
+    """Values (..., z, y, x), HU or channels -> logits (structure, z, y, x), float32.
 
-    ``predict`` maps at most ``batch`` tiles of HU (tile, z, y, x) to logits (tile, structure, z, y, x). A volume
-    smaller than a tile is padded with air. Neighbouring tiles share at least ``overlap`` of their length and are
+    ``predict`` maps at most ``batch`` tiles (tile, ..., z, y, x) to logits (tile, structure, z, y, x). A volume
+    smaller than a tile is padded with ``outside``, air. Neighbouring tiles share at least ``overlap`` of their length and are
     blended with a Gaussian (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
     """
-    nz, ny, nx = hu.shape
-    pads = [max(0, size - length) for length, size in zip(hu.shape, tile_zyx, strict=True)]
-    padded = functional.pad(hu, [0, pads[2], 0, pads[1], 0, pads[0]], value=AIR_HU)
+    nz, ny, nx = values.shape[-3:]
+    pads = [max(0, size - length) for length, size in zip((nz, ny, nx), tile_zyx, strict=True)]
+    padded = functional.pad(values, [0, pads[2], 0, pads[1], 0, pads[0]], value=outside)
     whole = (nz + pads[0], ny + pads[1], nx + pads[2])
     weight = _gaussian(tile_zyx)
     total: torch.Tensor | None = None
@@ -31,7 +37,9 @@ def tiled_logits(
     places = list(_tiles(whole, tile_zyx, overlap))
     for begin in range(0, len(places), batch):
         together = places[begin : begin + batch]
-        for place, logits in zip(together, predict(torch.stack([padded[p] for p in together])), strict=True):
+        for place, logits in zip(
+            together, predict(torch.stack([padded[(..., *p)] for p in together])), strict=True
+        ):
             if total is None:
                 total = torch.zeros((logits.shape[0], *whole))
             total[(slice(None), *place)] += logits * weight

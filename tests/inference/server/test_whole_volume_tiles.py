@@ -6,9 +6,10 @@ import torch
 from numpy.typing import NDArray
 
 from inference.contract import ModelContract
+from inference.server.pipelines.placement import model_axes
 from inference.server.pipelines.sliding_window import Predict
 from inference.server.pipelines.tile_predictor import mirrored_mean
-from inference.server.pipelines.whole_volume_tiles import TilePipeline, mirrored_order, model_axes
+from inference.server.pipelines.whole_volume_tiles import TilePipeline, mirrored_order
 from inference.server.predictor import StructurePlanes
 from tests.support.models import model_contract
 

@@ -1,0 +1,1 @@
+"""The differentiable search for the operations of SOARS's backbone."""
