@@ -6,7 +6,8 @@ import socket
 import pytest
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
+from service.receive.limits import AssociationLimit, RateLimit
+from service.receive.rejection_log import LogThrottle
 from service.store import AuditKind, AuditOutcome
 from tests.service.receive.client import VERIFICATION, RawPeer, request_pdu
 from tests.service.receive.raw_requests import association, context
