@@ -22,10 +22,10 @@ from imaging.volumes.volume import Volume
 from phantoms.dicom import CtExport, write_ct
 from phantoms.dicom_modules import Identity
 from service.cli.main import main as contour_node
+from service.components import opened_store
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
-from service.wiring.store import opened_store
 from training.cases import openkbp_split
 
 UP_BACK_LEFT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))

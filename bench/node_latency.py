@@ -24,10 +24,10 @@ from pydicom import dcmread
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
+from service.components import opened_store
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import EventKind, JobRepository, JobState, JobStatus
-from service.wiring.store import opened_store
 
 MIB = 2**20
 

@@ -57,12 +57,14 @@ import sys, time
 from pkgutil import resolve_name
 import service.cli.main
 if sys.argv[1] == "serve":
-    resolve_name("service.cli.serve:serve")
+    import service.supervise, service.tls
+    resolve_name("service.cli.roles:serve")
 elif sys.argv[1] != "--help":
-    from service.cli.roles import RUNNERS, TRAIL, WITHOUT_DATABASE
-    resolve_name(RUNNERS[sys.argv[1]])
+    from service.cli.roles import WITHOUT_DATABASE
+    from service.wiring import ROLES
+    ROLES[sys.argv[1]]()
     if sys.argv[1] not in WITHOUT_DATABASE:
-        resolve_name(TRAIL)
+        import service.audit, service.monitor.heartbeat_thread, service.store
 print(time.process_time())
 """
 

@@ -28,10 +28,10 @@ from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Volume
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
+from service.components import opened_store
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
-from service.wiring.store import opened_store
 from training.cases import Case
 from training.openkbp import HN_STRUCTURES, openkbp_cases
 

@@ -58,8 +58,13 @@ class ContourSet:
 
 
 def upright(grid: Grid, masks: Mapping[str, Mask]) -> tuple[Grid, dict[str, Mask]]:
-    """Masks on any axial grid as the same voxels on a grid to Superior, Posterior and Left."""
-    turned = canonical_masks(Masks(grid=grid, by_code=masks))
+    """Masks on any axial grid as the same voxels on a grid to Superior, Posterior and Left; EvaluationRefused for others."""
+    try:
+        turned = canonical_masks(Masks(grid=grid, by_code=masks))
+    except ValueError as reason:
+        raise EvaluationRefused(
+            f"an image lies oblique in the patient: {reason}; resample it first"
+        ) from reason
     return turned.grid, dict(turned.by_code)
 
 

@@ -46,7 +46,7 @@ class DicomFolder:
         chosen = next((uid for uid in named if uid in self.ct), None)
         if chosen is None and len(self.ct) != 1:
             raise EvaluationRefused(
-                f"{self.path}: {len(self.ct)} CT series, and none that the structure set refers to"
+                f"{self.path} has {len(self.ct)} CT series, and none that the structure set refers to"
             )
         paths = self.ct[chosen or next(iter(self.ct))]
         return [SourceFile(name=path.name, data=path.read_bytes()) for path in paths]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from evaluation.contour_set import ContourSet
 from evaluation.dvh import DoseValues, Dvh, dose_values, dose_volume
 from evaluation.errors import EvaluationRefused
@@ -45,7 +47,7 @@ def compare_doses(
     result: dict[str, DoseComparison] = {}
     for name, (ours, theirs) in compared.names.items():
         dvhs = [
-            dose_volume(structure_samples(one, own), dose)
+            structure_dvh(one, own, dose)
             for one, own in ((compared.found, ours), (compared.reference, theirs))
         ]
         values = [dose_values(dvh, at_gy=at_gy) for dvh in dvhs]
@@ -57,6 +59,15 @@ def compare_doses(
             differences=differences(*values),
         )
     return result
+
+
+def structure_dvh(contour_set: ContourSet, name: str, dose: Dose) -> Dvh:
+    """The DVH of a structure; refused in words where its contours enclose no volume that is defined."""
+    try:
+        samples = structure_samples(contour_set, name)
+    except EvaluationRefused as reason:
+        return Dvh(doses_gy=np.zeros(0), volume_cm3=0.0, refusal=str(reason))
+    return dose_volume(samples, dose)
 
 
 def structure_samples(contour_set: ContourSet, name: str) -> Samples:

@@ -38,6 +38,8 @@ def read_masks(path: Path) -> tuple[Grid, dict[str, Mask]]:
     """
     grid, array = read_array(path)
     if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise EvaluationRefused(f"{path}: some values are no numbers; a mask has whole ones")
         if not np.array_equal(array, np.rint(array)):
             raise EvaluationRefused(
                 f"{path}: values such as {array.ravel()[np.argmax(array % 1 > 0)]:g} are no mask's"
@@ -72,12 +74,15 @@ def read_array(path: Path) -> tuple[Grid, NDArray[Any]]:
     x, y, z = (_vector(axis) for axis in along)
     dx, dy, dz = image.GetSpacing()
     array = np.asarray(sitk.GetArrayFromImage(image))
-    grid = Grid(
-        shape_zyx=(array.shape[0], array.shape[1], array.shape[2]),
-        origin_lps=_vector(np.array(image.GetOrigin())),
-        spacing_zyx_mm=(dz, dy, dx),
-        axes_lps=(z, y, x),
-    )
+    try:
+        grid = Grid(
+            shape_zyx=(array.shape[0], array.shape[1], array.shape[2]),
+            origin_lps=_vector(np.array(image.GetOrigin())),
+            spacing_zyx_mm=(dz, dy, dx),
+            axes_lps=(z, y, x),
+        )
+    except ValueError as reason:
+        raise EvaluationRefused(f"{path}: its geometry is no grid: {reason}") from reason
     return grid, array
 
 
@@ -101,11 +106,21 @@ def _names(path: Path) -> tuple[Mapping[str, int] | None, bool]:
     own = path.with_name(stem(path) + ".json")
     for file in (own, *(folder / name for folder in folders for name in _LABEL_FILES)):
         if file.is_file():
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = _content(file)
             for key in ("labels", "bit"):
                 if key in content:
                     return _numbers(file, content[key]), key == "bit"
     return None, False
+
+
+def _content(file: Path) -> dict[str, object]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EvaluationRefused(f"{file}: no valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise EvaluationRefused(f"{file}: expected an object with the names of the values")
+    return content
 
 
 def _numbers(file: Path, labels: object) -> Mapping[str, int]:

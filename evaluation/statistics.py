@@ -16,6 +16,7 @@ from statsmodels.stats.multitest import multipletests
 Array = NDArray[np.float64]
 SMALL = 6  # an exact two-sided Wilcoxon test of 5 pairs cannot reach 0.05
 FEW = 20
+SMALL_SAMPLES = "Too few: no rank test of fewer than 6 pairs can reach 0.05. Small sample (under 20): differences that matter may not show."
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
@@ -235,10 +236,10 @@ def non_inferiority(
 
 
 def small_note(n: int) -> str:
-    """What a reader should know of a test of so few values; "" for enough."""
+    """What a reader should know of a test of so few values ("" for enough); `SMALL_SAMPLES` is the explanation."""
     if n < SMALL:
-        return f"n = {n}: too few for any rank test to reach 0.05"
-    return f"n = {n}: a small sample; differences that matter may not show" if n < FEW else ""
+        return f"n = {n}: too few"
+    return f"n = {n}: small sample" if n < FEW else ""
 
 
 def _pairs(first: Sequence[float], second: Sequence[float]) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from inference.child_process import die_with_parent
-from service.cli.roles import RUNNERS, TRAIL, run_role
+from service.cli.roles import run_role
 from service.config import Settings, load_settings
 from service.supervise import role_command
 
@@ -23,8 +23,7 @@ _STOP_S = 30.0
 def forking_context() -> ForkServerContext:
     """Processes that begin 20 ms after they are asked for: their parent has imported what they need."""
     context = multiprocessing.get_context("forkserver")
-    built_in = [name.partition(":")[0] for name in (*RUNNERS.values(), TRAIL)]
-    context.set_forkserver_preload(["reliability.roles", *built_in])
+    context.set_forkserver_preload(["reliability.roles", "reliability.role_libraries"])
     return context
 
 

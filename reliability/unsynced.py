@@ -2,12 +2,12 @@
 
 from service.audit import AuditWriter
 from service.cli.roles import stopped_by_signals
+from service.components import disk_gauge, opened_store
 from service.config import Settings
 from service.logs import start_log
 from service.receive.recovery import recover
 from service.receive.server import Receiver
 from service.store import AuditLog, Commitments, FileStore, InstanceRecorder
-from service.wiring.store import disk_gauge, opened_store
 
 
 def receive_without_sync(settings: Settings) -> int:

@@ -9,7 +9,7 @@ from evaluation.report.figures import bland_altman_plot, scatter_plot
 from evaluation.report.numbers import heading, spread, written
 from evaluation.report.page import Cell, Figure, Section, Table
 from evaluation.report.tables import Values, metric_table
-from evaluation.statistics import bland_altman, small_note
+from evaluation.statistics import SMALL_SAMPLES, bland_altman, small_note
 from evaluation.studies import Study
 
 _MEAN, _MAX = "mean_dose_difference_percent", "max_dose_difference_percent"
@@ -48,7 +48,11 @@ def volume_section(values: Values) -> list[Section]:
                 "limits' interval",
                 "note",
             )
-            tables.append(Table(title=f"Volume, {label} minus reference", columns=columns, rows=rows))
+            tables.append(
+                Table(
+                    title=f"Volume, {label} minus reference", columns=columns, rows=rows, note=SMALL_SAMPLES
+                )
+            )
         if len(everything) > 1:
             found, reference, groups = zip(*everything, strict=True)
             svg = bland_altman_plot(found, reference, groups, "cm3")

@@ -16,6 +16,8 @@ from evaluation.report.tables import SetTest, Values, metric_table, set_tests, s
 from evaluation.statistics import NonInferiority, non_inferiority
 from evaluation.studies import Study
 
+MOST_BOXES = 12  # in a figure of half a page's width
+
 
 @dataclass(frozen=True, kw_only=True)
 class Extras:
@@ -89,13 +91,16 @@ def _geometry(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], 
 
 def _plots(values: Values, metrics: Sequence[str]) -> Section:
     figures = []
+    wide = len(values.cohort.structures) * len(values.cohort.set_labels) > MOST_BOXES
     for metric in metrics:
         samples = {
             label: {s: list(values.by_patient(label, s, metric).values()) for s in values.cohort.structures}
             for label in values.cohort.set_labels
         }
         svg = box_plot(samples, values.cohort.structures, heading(metric))
-        figures.append(Figure(caption=f"{heading(metric)} by structure; diamonds are means", svg=svg))
+        figures.append(
+            Figure(caption=f"{heading(metric)} by structure; diamonds are means", svg=svg, wide=wide)
+        )
     return Section(title="Distributions", figures=figures)
 
 

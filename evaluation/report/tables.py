@@ -167,7 +167,7 @@ def table_of_tests(tests: Sequence[SetTest]) -> Table:
     )  # fmt: skip
     note = (
         f"{'; '.join(sorted(names))}. Pairs are patients; 'left out' lack a value in one of the sets (missing or spurious "
-        "there). Intervals are bootstrapped (BCa, 2000 resamples)."
+        "there). Intervals are bootstrapped (BCa, 2000 resamples). {SMALL_SAMPLES}"
     )
     return Table(title="Differences between sets", columns=columns, rows=rows, note=note)
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from imaging.ct.pixel_format import PixelFormat
 from imaging.ct.raw_slice import RawSlice, named
@@ -68,6 +67,8 @@ def padding_notes(slices: Iterable[Padded]) -> tuple[str, ...]:
 
 def _reaching_the_border(mask_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of a mask that touch the edge of the image."""
+    from scipy import ndimage  # here: processes that only read headers do without scipy
+
     parts, _ = ndimage.label(mask_yx)
     at_border = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     return np.asarray(np.isin(parts, at_border[at_border > 0]), np.bool_)

@@ -67,6 +67,10 @@ def pixel_format(raw: RawSlice) -> PixelFormat:
 
 def _rescale(raw: RawSlice) -> tuple[float, float]:
     """Slope and intercept; HU grow with density, so that a slope of 0 or less is none of theirs."""
+    for keyword in ("RescaleIntercept", "RescaleSlope"):
+        if not raw.text(keyword):
+            found = "is missing: without it stored values are no Hounsfield units"
+            raise raw.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, found)
     slope, intercept = raw.numbers("RescaleSlope", 1)[0], raw.numbers("RescaleIntercept", 1)[0]
     if slope <= 0:
         found = f"is {raw.text('RescaleSlope')}, not positive: these are not Hounsfield units"

@@ -8,7 +8,7 @@ from pydicom.errors import InvalidDicomError
 
 from imaging.ct.series import SourceFile, check_series, same_pixels
 from imaging.errors import ImageRefused, RefusalCode
-from service.assemble.looks import Look, choose, look_at, nothing_in
+from service.assemble.looks import Look, aside_in, choose, look_at, nothing_in
 from service.config import Rule, SeriesFacts, Settings
 from service.store import FileLost, FileStore, OpenJob, SeriesRepository, StoredInstance
 
@@ -100,9 +100,8 @@ class SeriesInspector:
             )
         if series is None:
             raise AssertionError("a series that is not refused was checked")
-        return replace(
-            found, notes=(*choice.notes, *_aside(series.set_aside), *series.notes), doubt=series.doubt
-        )
+        aside = aside_in(looks, [instance.sop_instance_uid for instance in instances])
+        return replace(found, notes=(*choice.notes, *aside, *series.notes), doubt=series.doubt)
 
     def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
         """Each image's file, read once, and a look at it on the way."""
@@ -123,10 +122,3 @@ class SeriesInspector:
         if same_pixels(one, other):
             return " Their pixels are the same: it is one image under two UIDs."
         return " Their pixels differ: they are two images."
-
-
-def _aside(uids: Sequence[str]) -> tuple[str, ...]:
-    if not uids:
-        return ()
-    images = "localizer is" if len(uids) == 1 else "localizers are"
-    return (f"{len(uids)} {images} not contoured: image {', '.join(uids)}",)

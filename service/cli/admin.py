@@ -1,4 +1,4 @@
-"""The verbs of the admin: look at jobs, give orders about them."""
+"""The verbs for jobs: list them, view one, change one."""
 
 import argparse
 import dataclasses
@@ -10,11 +10,13 @@ from typing import Any
 
 from rich.table import Table
 
-from service.cli.audit import looked_at, ordered
+from service.application import cancel_job, rerun_job, retry_job, show_events, show_job
+from service.cli.audit import operator
 from service.cli.tables import print_table
+from service.components import opened_store
+from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
 from service.store import JobState, JobStatus
-from service.wiring.store import opened_store
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
 DELIVERY_COLUMNS = (
@@ -41,12 +43,12 @@ def jobs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@looked_at
 def show(arguments: argparse.Namespace) -> int:
     """Show one job with its deliveries."""
     with opened_store(arguments.settings_tree) as store:
-        job = _plain(store.book.job(arguments.job))
-        job["deliveries"] = [_plain(row) for row in store.book.deliveries(arguments.job)]
+        found = show_job(store.database, operator(), arguments.job)
+    job = _plain(found.status)
+    job["deliveries"] = [_plain(row) for row in found.deliveries]
     if arguments.json:
         return _print_json(job)
     deliveries = job.pop("deliveries")
@@ -55,39 +57,34 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@looked_at
 def events(arguments: argparse.Namespace) -> int:
     """Show what happened to a job, oldest first."""
     with opened_store(arguments.settings_tree) as store:
-        store.book.job(arguments.job)
-        rows = [_plain(row) for row in store.book.events(arguments.job)]
+        rows = [_plain(row) for row in show_events(store.database, operator(), arguments.job)]
     if arguments.json:
         return _print_json(rows)
     _print_table(rows, ("at", "kind", "from_state", "to_state", "message"))
     return 0
 
 
-@ordered
 def retry(arguments: argparse.Namespace) -> int:
     """Give a job another chance."""
     with opened_store(arguments.settings_tree) as store:
-        state = store.book.retry(arguments.job)
+        state = retry_job(store.database, operator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": state.value})
 
 
-@ordered
 def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
     with opened_store(arguments.settings_tree) as store:
-        number = store.book.rerun(arguments.job)
+        number = rerun_job(store.database, operator(), arguments.job)
     return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
-@ordered
 def cancel(arguments: argparse.Namespace) -> int:
     """Stop a job."""
     with opened_store(arguments.settings_tree) as store:
-        store.book.cancel(arguments.job)
+        cancel_job(store.database, operator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
 
 
@@ -163,3 +160,26 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     print_table(table)
+
+
+def echo(arguments: argparse.Namespace) -> int:
+    """Send a C-ECHO to a peer, or a query to a DICOMweb server; exit code 1 with the reason if it does not answer."""
+    from service.scu.client import Scu
+    from service.scu.outcome import Sent
+    from service.send.delivery_policy import DeliveryPolicy
+    from service.send.stow import probe
+
+    settings: Settings = arguments.settings_tree
+    destination = settings.destination(arguments.destination)
+    timeout_s = DeliveryPolicy.of(destination, settings.send).timeout_s
+    if isinstance(destination, WebDestination):
+        outcome = probe(destination, timeout_s=timeout_s)
+    elif isinstance(destination, Peer):
+        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s).echo(destination)
+    else:
+        known = ", ".join([*settings.destinations, *settings.dicomweb, *settings.peers]) or "none"
+        raise Refused(f"no destination or peer {arguments.destination} in the settings; there are: {known}")
+    answered = isinstance(outcome, Sent)
+    reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
+    print_order(arguments, {"destination": arguments.destination, "answered": answered, "reason": reason})
+    return 0 if answered else 1

@@ -1,18 +1,16 @@
-"""The verb that sees whether everything is there."""
+"""The verbs `check` (is every part of the node there and usable?) and `migrate`."""
 
 import argparse
 import sys
 
 from inference.errors import ModelFailed, ModelUnavailable
+from service.components import model_library, opened_store, templates, triton_client
 from service.config import Settings
 from service.tls import check_certificates
-from service.wiring.model_server import triton_client
-from service.wiring.models import model_library, templates
-from service.wiring.store import opened_store
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Say for each part of the node whether it is there; exit code 1 where one is not."""
+    """Print for each part of the node whether it is usable; exit code 1 if one is not."""
     settings: Settings = arguments.settings_tree
     problems = 0
     contracts = model_library(settings)
@@ -37,3 +35,10 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _line(what: str, how: str) -> None:
     sys.stdout.write(f"{what}: {how}\n")
+
+
+def migrate(arguments: argparse.Namespace) -> int:
+    """Bring the database's schema to this version."""
+    with opened_store(arguments.settings_tree) as store:
+        store.database.check()
+    return 0

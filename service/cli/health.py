@@ -1,34 +1,70 @@
-"""The verb that looks at the node once, or at one role: containers run it every few seconds."""
+"""The verbs `health` (the node, or one role: containers run it every few seconds) and `notify-test`."""
 
 import argparse
+import json
 import socket
 import sys
-from pkgutil import resolve_name
 
+from service.components import opened_store, role_heartbeats
 from service.config import Settings
 from service.errors import Refused
-from service.store import utc_now
-from service.wiring.store import opened_store, signs_of_life
-
-WHOLE_NODE = "service.cli.node_health:node_health"  # by name: it imports what the role monitor needs
+from service.store import Notification, utc_now
 
 
 def health(arguments: argparse.Namespace) -> int:
-    """Say whether the node, or a role of it on this machine, is as it should be; exit code 1 where it is not."""
+    """Print the health of the node, or of a role on this machine; exit code 1 if it is not healthy."""
     if arguments.role is not None:
         return _role_here(arguments.settings_tree, arguments.role)
-    code: int = resolve_name(WHOLE_NODE)(arguments)
-    return code
+    return _whole_node(arguments)
+
+
+def _whole_node(arguments: argparse.Namespace) -> int:
+    """Print every part of the node in a line; exit code 1 if one that is needed is not as it should be."""
+    from service.monitor.pages import health_report
+    from service.wiring import node_status
+
+    status = node_status(arguments.settings_tree)
+    if arguments.json:
+        sys.stdout.write(json.dumps(health_report(status), indent=1) + "\n")
+    else:
+        for check in status.checks:
+            word = "ok" if check.ok else "NOT OK" if check.needed else "not ok, not needed to be ready"
+            sys.stdout.write(f"{check.name}: {word}: {check.reason}\n")
+    return 0 if status.is_ready else 1
 
 
 def _role_here(settings: Settings, role: str) -> int:
-    """Whether a process of the role on this machine gave a sign of life of late."""
+    """Find a recent heartbeat of the role on this machine."""
     with opened_store(settings) as store:
-        signs = signs_of_life(store)
-    here = [sign for sign in signs if (sign.role, sign.host) == (role, socket.gethostname())]
-    newest = max((sign.at for sign in here), default=None)
-    silent_s = None if newest is None else (utc_now() - newest).total_seconds()
+        heartbeats = role_heartbeats(store)
+    here = [beat.at for beat in heartbeats if (beat.role, beat.host) == (role, socket.gethostname())]
+    silent_s = None if not here else (utc_now() - max(here)).total_seconds()
     if silent_s is None or silent_s > settings.watch.silent_s:
-        raise Refused(f"no process of the role {role} gave a sign of life on this machine of late")
-    sys.stdout.write(f"role {role}: sign of life {silent_s:.0f} s ago\n")
+        raise Refused(f"no process of the role {role} on this machine has written a recent heartbeat")
+    sys.stdout.write(f"role {role}: heartbeat {silent_s:.0f} s ago\n")
+    return 0
+
+
+def notify_test(arguments: argparse.Namespace) -> int:
+    """Send a test message over the real channel; raises NotDelivered with the reason if it does not arrive."""
+    from service.monitor.messages import message_of
+    from service.monitor.notifier import send
+
+    settings: Settings = arguments.settings_tree
+    found = [one for one in settings.watch.notify if one.name == arguments.recipient]
+    if not found:
+        known = ", ".join(one.name for one in settings.watch.notify) or "none"
+        raise Refused(f"no recipient {arguments.recipient} in watch.notify; there are: {known}")
+    test = Notification(
+        id=0,
+        event="test",
+        job_id=None,
+        rule="",
+        state="",
+        text="a test by `contour-node notify-test`; nothing is wrong",
+        at=utc_now(),
+        attempts=0,
+    )
+    send(message_of([test], {}), found[0])
+    sys.stdout.write(f"{arguments.recipient}: the message was accepted\n")
     return 0

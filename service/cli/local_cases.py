@@ -10,10 +10,9 @@ from imaging.structures import CATALOGUE
 from inference.client import TritonClient
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
+from service.components import model_library, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
-from service.wiring.model_server import triton_client
-from service.wiring.models import model_library
 from service.work.case import ContouringResult
 from service.work.pipeline import contour
 

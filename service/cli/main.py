@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, what in (
-        ("serve", "serve:serve", "the whole node: every role as a child process"),
+        ("serve", "roles:serve", "the whole node: every role as a child process"),
         ("receive", "roles:run", "the role that takes images in"),
         ("assemble", "roles:run", "the role that decides when a series is complete"),
         ("work", "roles:run", "the role that contours"),
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         ("monitor", "roles:run", "the role that shows metrics and health and sends notifications"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
-        ("migrate", "migrate:migrate", "bring the database to this version"),
+        ("migrate", "check:migrate", "bring the database to this version"),
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     what = "fetch series from an archive, by accession number, patient or study"
     takes.pull(_verb(verbs, "pull", "pull:run", what, json=True))
     _train_verb(verbs)
-    demo = _verb(verbs, "demo", "demo:demo", "phantom CT to structure set and picture, on embedded defaults")
+    demo = _verb(verbs, "demo", "roles:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
@@ -124,7 +124,7 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(
-        verbs, "echo", "echo:echo", "ask a destination or peer of the settings whether it answers", json=True
+        verbs, "echo", "admin:echo", "ask a destination or peer of the settings whether it answers", json=True
     )
     echo.add_argument("destination", help="its name in the settings")
 
@@ -135,7 +135,7 @@ def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     told = _verb(
         verbs,
         "notify-test",
-        "notify:notify_test",
+        "health:notify_test",
         "send a test message to a recipient of the settings",
     )
     told.add_argument("recipient", help="its name in watch.notify")

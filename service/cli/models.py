@@ -22,11 +22,10 @@ from inference.triton_config import MODEL_ENTRY, write_triton_config
 from service.cli.audit import account
 from service.cli.tables import print_table
 from service.cli.train import hand_over
+from service.components import opened_store, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.store import AuditEvent, AuditKind, AuditLog
-from service.wiring.model_server import triton_client
-from service.wiring.store import opened_store
 
 COLUMNS = ("model", "version", "default", "loaded", "structures", "runtime", "body region", "package sha256")
 

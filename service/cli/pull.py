@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from service.cli.tables import print_table
+from service.components import opened_store
 from service.config import Peer, Settings
 from service.dimse import sop_classes
 from service.errors import Refused
@@ -22,8 +23,7 @@ from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
 from service.scu.outcome import Failure
 from service.scu.retrieve import AcceptedObjects, RequestedSeries, RetrievalProgress, Tell, get, move
-from service.wiring.pull import fetched_from
-from service.wiring.store import opened_store
+from service.wiring import cget_receiver
 
 Answer = TypeVar("Answer")
 
@@ -116,7 +116,7 @@ def _answer(found: list[Answer] | Failure) -> list[Answer]:
 def _fetched(pull: PullRequest, rows: Sequence[PulledSeries], *, is_shown: bool) -> list[PulledSeries]:
     with (
         opened_store(pull.settings) as store,
-        fetched_from(pull.peer, pull.settings, store) if pull.to_aet is None else nullcontext() as fetched,
+        cget_receiver(pull.peer, pull.settings, store) if pull.to_aet is None else nullcontext() as fetched,
         _progress(is_shown) as progress,
     ):
         done = []

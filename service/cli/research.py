@@ -5,9 +5,9 @@ import sys
 
 from imaging.deidentify import Options
 from service.cli.audit import account
+from service.components import Store, opened_store
 from service.retention.research_copies import CopyReport, ResearchCopies, of_job, of_series, removed_of_job
 from service.store import AuditEvent, AuditKind, AuditLog, PseudonymRepository, RetentionStore, utc_now
-from service.wiring.store import Store, opened_store
 
 
 def deidentify(arguments: argparse.Namespace) -> int:

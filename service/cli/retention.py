@@ -7,11 +7,11 @@ import threading
 from typing import Any
 
 from service.cli.roles import run_role
+from service.components import opened_store
 from service.config import Settings
 from service.retention import RemovalReport
 from service.store import RetainedKind, RetentionStore, VerifiableFile
-from service.wiring.retention import sweeper
-from service.wiring.store import opened_store
+from service.wiring import retention_sweep
 
 
 def retention(arguments: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def retention(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         return run_role("retention", settings)
     with opened_store(settings) as store:
-        due = sweeper(settings, store).due()
+        due = retention_sweep(settings, store).due()
     if arguments.json:
         return _print_json([_plain(one, settings) for one in due])
     for one in due:
@@ -42,7 +42,7 @@ def verify(arguments: argparse.Namespace) -> int:
         update={"keep": settings.keep.model_copy(update={"verify_rate_bytes": 1 << 40})}
     )
     with opened_store(settings) as store:
-        verifier = sweeper(fast, store)
+        verifier = retention_sweep(fast, store)
         if arguments.job is not None:
             store.book.job(arguments.job)
         if arguments.all or arguments.job is not None:

@@ -1,31 +1,17 @@
-"""The verbs that run one role of the node until they are told to stop."""
+"""The verbs that run one role of the node until a signal stops it, and `serve`, which runs all of them."""
 
 import argparse
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pkgutil import resolve_name
 
+from service.components import audit_writer, model_library, opened_store, templates
 from service.config import Settings
 from service.logs import start_log
+from service.wiring import ROLES
 
-Runner = Callable[[Settings, threading.Event], None]
-
-RUNNERS: Mapping[str, str] = {
-    "receive": "service.wiring.receive:receive",
-    "assemble": "service.wiring.assemble:assemble",
-    "work": "service.wiring.work:work",
-    "send": "service.wiring.send:send",
-    "retention": "service.wiring.retention:retention",
-    "monitor": "service.wiring.monitor:monitor",
-    "forward-audit": "service.wiring.audit:forward_audit",
-    "triton": "service.wiring.triton:triton",
-}
-"""Where each role is built. By name: a process imports its own role's libraries, and no others."""
-
-TRAIL = "service.wiring.audit:audit_trail"
-WITHOUT_DATABASE = frozenset({"triton", "monitor"})  # run also while the database is away
+WITHOUT_DATABASE = frozenset({"triton", "monitor"})  # these also run while the database is not available
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,22 +23,49 @@ def run_role(name: str, settings: Settings) -> int:
     """Run a role in this process until SIGTERM or SIGINT."""
     start_log(name, settings.node.log_level, settings.node.log_format)
     stop = stopped_by_signals()
-    runner: Runner = resolve_name(RUNNERS[name])
+    run = ROLES[name]()
     with nullcontext() if name in WITHOUT_DATABASE else _audited(settings, name):
-        runner(settings, stop)
+        run(settings, stop)
     return 0
 
 
 @contextmanager
 def _audited(settings: Settings, name: str) -> Iterator[None]:
-    """Put the role's start and stop into the audit trail."""
-    with resolve_name(TRAIL)(settings, name) as trail, trail.activity():
+    """Record the role's start and stop in the audit trail."""
+    with audit_writer(settings, name) as trail, trail.activity():
         yield
 
 
 def stopped_by_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Check settings, templates, certificates and the database, then run every role as a child process."""
+    from service.supervise import Role, role_command, supervise
+    from service.tls import check_certificates
+
+    settings: Settings = arguments.settings_tree
+    start_log("serve", settings.node.log_level, settings.node.log_format)
+    templates(settings, model_library(settings))
+    check_certificates(settings)
+    with opened_store(settings):
+        pass
+    names = ["triton"] if settings.triton.embedded else []
+    names += ["receive", "assemble", "work", "send", "retention", "monitor"]
+    names += ["forward-audit"] if settings.audit.syslog is not None else []
+    roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
+    supervise(roles, stopped_by_signals())
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Run one phantom through the whole node, on embedded defaults."""
+    from service.demo import run_demo
+
+    start_log("demo", "WARNING")
+    return run_demo(arguments.ct, arguments.out)

@@ -3,15 +3,12 @@
 import argparse
 import json
 import sys
-from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
-from pydicom.uid import CTImageStorage
-
-from imaging.ct.raw_slice import read_raw
-from imaging.ct.series import CtSeries, SourceFile, read_ct
-from imaging.errors import ImageRefused
+from evaluation.dicom_folder import DicomFolder
+from evaluation.errors import EvaluationRefused
+from imaging.ct.series import CtSeries
 from imaging.export.profiles import PROFILES
 from imaging.validation import NO_STRUCTURE_SET, Finding, Severity, series_named, validate
 
@@ -25,10 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
         series = _series(arguments.ct, series_named(data)) if arguments.ct else None
     except OSError as error:
         return _wrong_call(f"{error.filename}: {error.strerror}")
-    except ImageRefused as refused:
-        return _wrong_call(f"--ct: {refused.message}")
-    except LookupError as error:
-        return _wrong_call(f"--ct: {error.args[0]}")
+    except EvaluationRefused as reason:
+        return _wrong_call(f"--ct: {reason}")
     findings = validate(data, PROFILES[arguments.profile], series=series)
     if any(finding.code in NO_STRUCTURE_SET for finding in findings):
         return _wrong_call(f"{arguments.file}: {findings[0].message}")
@@ -39,33 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
-    """The series of the folder that the structure set names, or else its only one.
-
-    Raises LookupError where there is neither, and ImageRefused where it is no regular axial CT series.
-    """
+    """The series of the folder that the structure set names, or else its only one; EvaluationRefused says why not."""
     if not folder.is_dir():
-        raise LookupError(f"{folder} is no folder")
-    by_series: dict[str, list[SourceFile]] = defaultdict(list)
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        data = file.read_bytes()
-        uid = _ct_series_uid(data)
-        if uid:
-            by_series[uid].append(SourceFile(name=file.name, data=data))
-    chosen = next((uid for uid in named if uid in by_series), None)
-    if chosen is None and len(by_series) != 1:
-        raise LookupError(
-            f"{folder} has {len(by_series)} CT series, and none that the structure set refers to"
-        )
-    return read_ct(by_series[chosen or next(iter(by_series))])
-
-
-def _ct_series_uid(data: bytes) -> str:
-    """The series of a CT image; "" for any other file."""
-    try:
-        raw = read_raw(data, "")
-    except ImageRefused:
-        return ""
-    return raw.text("SeriesInstanceUID") if raw.text("SOPClassUID") == CTImageStorage else ""
+        raise EvaluationRefused(f"{folder} is no folder")
+    return DicomFolder.of(folder).read_ct(named)
 
 
 def _as_lines(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from inference.errors import ModelFailed, ModelUnavailable
 from inference.ports import free_ports
+from service.components import model_library, triton_client
 from service.config import Settings, load_settings
 from service.demo.peers import TPS_AET
 from service.errors import Refused, TryAgain
 from service.store import JobRepository, JobState, JobStatus
 from service.supervise import role_command
-from service.wiring.model_server import triton_client
-from service.wiring.models import model_library
 
 START_TIMEOUT_S = 180.0
 JOB_TIMEOUT_S = 900.0

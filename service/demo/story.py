@@ -15,13 +15,13 @@ from rich.progress import Progress
 from imaging.ct.series import SourceFile
 from phantoms.dicom import ct_files
 from phantoms.head_neck import make_head_neck
+from service.components import opened_store
 from service.config import Settings
 from service.demo.node import ended_job, running_node
 from service.demo.peers import Tps, running_tps, send_series
 from service.demo.report import print_job, write_picture
 from service.errors import Refused
 from service.store import JobState
-from service.wiring.store import opened_store
 
 console = Console(highlight=False)
 

@@ -18,6 +18,8 @@ from service.store.errors import DatabaseUnavailable
 from service.store.tables.schema import job
 
 Clock = Callable[[], datetime]
+Transaction = Connection
+"""An open transaction, for the functions of the store that take part in it."""
 
 # Result codes that will pass or that an administrator can cure; every other one is a bug.
 SQLITE_TRANSIENT = frozenset(

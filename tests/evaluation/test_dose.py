@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from evaluation.dose_comparison import differences
+from evaluation.contour_set import ContourSet
+from evaluation.dose_comparison import compare_doses, differences
 from evaluation.dvh import DoseValues, Dvh, dose_values, dose_volume
 from evaluation.errors import EvaluationRefused
 from evaluation.samples import sample
+from evaluation.set_comparison import compare_sets
+from imaging.contours.structure_set import GeometricType, ReadContour, Roi, StructureSet
 from imaging.dose import Dose, read_dose
 from imaging.errors import DoseRefused
 from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Mask
 from tests.evaluation.doses import UPRIGHT, Array, box, circles, dose_dataset, dose_grid, linear, part10
 
 CT = Grid(
@@ -233,3 +237,37 @@ def test_shares_and_doses_are_each_others_inverse() -> None:
     for share in (0.02, 0.5, 0.95):
         assert dvh.share_at(dvh.dose_to_share(share)) == pytest.approx(share, abs=2 / 5001)
     np.testing.assert_allclose(dvh.curve(np.array([0.0, 1e9])), [1.0, 0.0])
+
+
+def test_one_structure_without_a_volume_does_not_take_the_others_doses() -> None:
+    masks = {
+        "Larynx": Mask.from_full(np.ones((2, 2, 2), bool)),
+        "Cord": Mask.from_full(np.ones((2, 2, 2), bool)),
+    }
+    tilted = np.array([(0.0, 0.0, 0.0), (10.0, 0.0, 0.0), (10.0, 10.0, 5.0)])
+    rois = [
+        Roi(
+            number=k, name=name, description="", generation_algorithm="", interpreted_type="", colour_rgb=None, volume_cm3=None,
+            contours=tuple(
+                ReadContour(geometric_type=GeometricType.CLOSED_PLANAR, points_lps=points, image_uid="") for points in polygons
+            ),
+        )
+        for k, (name, polygons) in enumerate({"Larynx": box(10.0, NINE), "Cord": [tilted]}.items())
+    ]  # fmt: skip
+    structure_set = StructureSet(
+        sop_instance_uid="1", study_uid="1", label="", approval_status="", frame_of_reference_uids=("2.25.4",),
+        referenced_series_uids=(), referenced_image_uids=frozenset(), rois=tuple(rois),
+    )  # fmt: skip
+    one = ContourSet(
+        label="node", grid=CT, masks=masks, structure_set=structure_set, frame_of_reference_uid="2.25.4"
+    )
+    doses = compare_doses(compare_sets(one, one), read(dose_grid(), linear))
+    close(doses["Larynx"].values.values["mean_gy"], 20.0)
+    assert (
+        doses["SpinalCord"].values.reasons["mean_gy"]
+        == "Cord: a contour crosses the slices; its volume is not defined"
+    )
+    with pytest.raises(EvaluationRefused, match=r"lies in frame of reference 2\.25\.9, the dose in 2\.25\.4"):
+        compare_doses(
+            compare_sets(*(replace(one, frame_of_reference_uid="2.25.9"),) * 2), read(dose_grid(), linear)
+        )

@@ -184,3 +184,34 @@ def test_a_cohort_folder(tmp_path: Path) -> None:
     assert cohort.incomplete == ("p2",)
     with pytest.raises(EvaluationRefused, match="no patient's folder holds a set 'clinic'"):
         cohort_of(tmp_path, "clinic")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no valid JSON"),
+        ("[1]", "expected an object"),
+        ('{"labels": {"A": "1"}}', "a name and a whole number"),
+    ],
+)
+def test_names_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> None:
+    path = write_nifti(tmp_path / "m.nii.gz", disc().astype(np.uint8))
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(EvaluationRefused, match=f"labels.json: .*{words}"):
+        read_contours(path)
+
+
+def test_values_that_are_no_numbers_and_oblique_images(tmp_path: Path) -> None:
+    import SimpleITK as sitk
+
+    values = np.zeros(SHAPE, np.float32)
+    values[0, 0, 0] = np.nan
+    with pytest.raises(EvaluationRefused, match="some values are no numbers"):
+        read_contours(write_nifti(tmp_path / "nan.mha", values))
+    path = write_nifti(tmp_path / "oblique" / "Larynx.nii.gz", disc().astype(np.uint8))
+    image = sitk.ReadImage(str(path))
+    half = 0.5**0.5
+    image.SetDirection([half, -half, 0, half, half, 0, 0, 0, 1])
+    sitk.WriteImage(image, str(path))
+    with pytest.raises(EvaluationRefused, match="lies oblique in the patient"):
+        read_contours(path)

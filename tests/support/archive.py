@@ -13,7 +13,7 @@ from service.config import Peer, Settings, load_settings
 from service.scu.client import Scu
 from service.scu.outcome import Sent
 from service.store import Database, JobRepository
-from service.wiring.receive import receive
+from service.wiring import receive
 from tests.support.node import until
 from tests.support.orthanc import orthanc
 
@@ -87,7 +87,7 @@ def _node_beside(folder: Path, port: int, archive_aet: str, archive_port: int) -
     file.write_text(_settings_text(folder / "node", port, archive_aet, archive_port))
     settings = load_settings(file, {})
     stop = threading.Event()
-    receiver = threading.Thread(target=receive, args=(settings, stop))
+    receiver = threading.Thread(target=receive(), args=(settings, stop))
     receiver.start()
     try:
         _wait_until_it_answers("CONTOURNODE", port)

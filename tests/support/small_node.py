@@ -25,6 +25,7 @@ from service.store import (
     SeriesRepository,
     WorkQueue,
 )
+from tests.support.actors import JobChanges
 from tests.support.clock import ManualClock
 
 MODELS = Path(__file__).resolve().parents[2] / "model_repository"
@@ -58,6 +59,7 @@ class SmallNode:
         self.queue = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
         self.book = JobRepository(self.database)
+        self.changes = JobChanges(self.database)
 
     def assembler(self, tree: Settings | None = None, ask: Ask | None = None) -> Assembler:
         """An assembler of these settings; `ask` answers for the peers that answer queries."""

@@ -3,12 +3,15 @@
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
 from service.cli.main import RENAMED_COMMANDS, _parser, main
-from service.cli.roles import RUNNERS, WITHOUT_DATABASE
+from service.components import prepare
+from service.config import load_settings
+from service.wiring import ROLES
 
 LARGE = frozenset(
     {"SimpleITK", "alembic", "highdicom", "numpy", "pydicom", "pynetdicom", "scipy", "sqlalchemy", "torch"}
@@ -29,14 +32,33 @@ MAY_IMPORT: dict[str, set[str]] = {
     "triton": MODELS,
 }
 
-IMPORT_ROLE = """
-import sys
-from pkgutil import resolve_name
+RUN_ROLE = """
+import sys, threading
+from pathlib import Path
 import service.cli.main
-from service.cli.roles import RUNNERS, TRAIL
-for name in (RUNNERS[sys.argv[1]], *([TRAIL] if sys.argv[2] else [])):
-    resolve_name(name)
-print(*sys.modules)
+from service.components import audit_writer
+from service.config import load_settings
+from service.wiring import ROLES
+settings, stop = load_settings(Path(sys.argv[2]), {}), threading.Event()
+run = ROLES[sys.argv[1]]()
+stop.set()
+if sys.argv[1] != "triton":  # its server is not started here
+    run(settings, stop)
+print("MODULES", *sys.modules)
+"""
+SETTINGS = """
+[node]
+storage_dir = "{folder}/store"
+[database]
+url = "sqlite:///{folder}/node.db"
+[receive]
+port = 0
+[watch]
+port = 0
+[audit.syslog]
+host = "127.0.0.1"
+port = 9
+transport = "tcp"
 """
 READ_COMMAND_LINE = """
 import sys
@@ -63,14 +85,24 @@ def imported(program: str, *words: str) -> frozenset[str]:
     return LARGE & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("role", RUNNERS)
-def test_a_role_imports_its_own_libraries_alone(role: str) -> None:
-    assert imported(IMPORT_ROLE, role, "" if role in WITHOUT_DATABASE else "trail") <= MAY_IMPORT[role]
+@pytest.fixture(scope="module")
+def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The settings of a node whose database has its tables."""
+    folder = tmp_path_factory.mktemp("node")
+    file = folder / "settings.toml"
+    file.write_text(SETTINGS.format(folder=folder))
+    prepare(load_settings(file, {}))
+    return file
 
 
-def test_the_role_work_is_seen_to_import_what_the_others_must_not() -> None:
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_that_has_run_has_imported_its_own_libraries_alone(role: str, settings_file: Path) -> None:
+    assert imported(RUN_ROLE, role, str(settings_file)) <= MAY_IMPORT[role]
+
+
+def test_the_role_work_is_seen_to_import_what_the_others_must_not(settings_file: Path) -> None:
     """The test above can fail: the names of the libraries are those that they have in a process."""
-    assert imported(IMPORT_ROLE, "work", "trail") >= {"highdicom", "scipy", "tritonclient"}
+    assert imported(RUN_ROLE, "work", str(settings_file)) >= {"highdicom", "scipy", "tritonclient"}
 
 
 @pytest.mark.parametrize(
@@ -89,11 +121,9 @@ def test_a_database_that_is_up_to_date_needs_no_migrations(tmp_path) -> None:
 
 def test_every_verb_is_found_under_its_name() -> None:
     (verbs,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
-    assert verbs.choices.keys() >= {"serve", "validate", *RUNNERS}
+    assert verbs.choices.keys() >= {"serve", "validate", *ROLES}
     for verb in verbs.choices.values():
         assert callable(resolve_name(f"service.cli.{verb.get_default('command')}"))
-    for builder in RUNNERS.values():
-        assert callable(resolve_name(builder))
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_COMMANDS.items())

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
+from service.components import opened_store
 from service.config import load_settings, process_environment
 from service.store import AuditLog
-from service.wiring.store import opened_store
 from tests.support.tiny_model import make_tiny_model
 from tests.support.triton import HN_OAR, KNOWN_TENSOR, triton_server
 

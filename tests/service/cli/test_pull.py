@@ -15,15 +15,14 @@ from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from service.audit import audit_message
 from service.cli import main
+from service.components import opened_store
 from service.config import Peer, load_settings
 from service.dimse import file_meta
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
 from service.store import AuditKind, AuditLog, AuditOutcome, EventKind, JobState
-from service.wiring.assemble import assemble
-from service.wiring.receive import receive
-from service.wiring.store import opened_store
+from service.wiring import assemble, receive
 from tests.support import orthanc as orthanc_support
 from tests.support.archive import Site, running_site
 from tests.support.certificates import Authority, needs_openssl
@@ -110,7 +109,7 @@ networks = ["192.0.2.0/24"]
 """
     settings = elsewhere(site, tmp_path, doors)
     stop = threading.Event()
-    receiver = threading.Thread(target=receive, args=(load_settings(settings, {}), stop))
+    receiver = threading.Thread(target=receive(), args=(load_settings(settings, {}), stop))
     receiver.start()
     try:
         until(lambda: is_open(tls_port), why="the node listens")
@@ -281,7 +280,7 @@ def test_the_assembler_asks_the_archive_that_sent_a_series(site: Site, pull, tmp
         update={"assemble": site.settings.assemble.model_copy(update={"quiet_s": 0.0, "poll_s": 0.01})}
     )
     stop = threading.Event()
-    assembler = threading.Thread(target=assemble, args=(quick, stop))
+    assembler = threading.Thread(target=assemble(), args=(quick, stop))
     assembler.start()
     try:
         mine = until(lambda: [job for job in site.book.list_jobs() if job.completeness == "incomplete"])

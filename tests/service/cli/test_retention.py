@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from service.cli.main import main
+from service.components import opened_store
 from service.config import load_settings
 from service.store import FileStore, InstanceRecorder
-from service.wiring.store import opened_store
 from tests.support.arrivals import RT_DOSE, received
 
 

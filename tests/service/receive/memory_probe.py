@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.config import load_settings
 from service.logs import start_log
-from service.wiring.receive import receive
+from service.wiring import receive
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     stop = threading.Event()
     threading.Thread(target=tell, args=(stop,)).start()
     tracemalloc.start()
-    receive(settings, stop)
+    receive()(settings, stop)
 
 
 def tell(stop: threading.Event) -> None:

@@ -6,7 +6,7 @@ import pytest
 from service.config import load_settings
 from service.errors import TryAgain
 from service.store import InstanceRecorder, upgrade
-from service.wiring.receive import receive
+from service.wiring import receive
 
 
 def test_a_receiver_that_can_record_nothing_any_more_ends_to_be_started_again(
@@ -27,4 +27,4 @@ def test_a_receiver_that_can_record_nothing_any_more_ends_to_be_started_again(
 
     monkeypatch.setattr(InstanceRecorder, "__init__", ended)
     with pytest.raises(TryAgain, match="recorded"):
-        receive(settings, threading.Event())
+        receive()(settings, threading.Event())

@@ -10,10 +10,10 @@ from pydicom import dcmread
 from sqlalchemy import text
 
 from service.cli.main import main
+from service.components import Store, opened_store
 from service.config import Settings, load_settings
 from service.store import AuditLog, InstanceRecorder, PseudonymRepository
 from service.template import default_template
-from service.wiring.store import Store, opened_store
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock

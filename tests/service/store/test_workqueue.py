@@ -132,10 +132,10 @@ def test_a_job_that_kills_its_workers_fails(node: Node) -> None:
 
 def test_a_cancelled_or_superseded_job_cannot_be_written_to(node: Node) -> None:
     claim = _running(node)
-    node.book.cancel(claim.id)
+    node.changes.cancel(claim.id)
     _nothing_can_be_written(node, claim)
     node.receive(received(3))
-    node.book.retry(node.book.list_jobs()[0].id)
+    node.changes.retry(node.book.list_jobs()[0].id)
     node.close_series()
     newer = node.claimed()
     node.receive(received(4))

@@ -1,0 +1,9 @@
+"""Imports the libraries of every role: preloaded by the parent that role processes are forked from."""
+
+import service.audit
+import service.monitor.heartbeat_thread
+import service.template  # noqa: F401
+from service.wiring import ROLES
+
+for _build in ROLES.values():
+    _build()

@@ -1,0 +1,155 @@
+"""The parts that roles and commands share, built from the settings: store, models, model server, audit trail.
+
+Each function imports its own libraries: a process imports none that it does not use.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.config import Settings, SettingsRefused
+
+if TYPE_CHECKING:
+    from inference.client import TritonClient
+    from inference.contract import ModelContract, ModelLibrary
+    from service.audit import AuditWriter
+    from service.monitor.heartbeat_thread import HeartbeatThread
+    from service.store import Database, DiskGauge, FileStore, JobRepository, RoleHeartbeat
+    from service.template import Template
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The database and the storage folder that all roles share."""
+
+    database: "Database"
+    files: "FileStore"
+    book: "JobRepository"
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """Open the node's store, with the schema brought up to date."""
+    from service.store import FileStore, JobRepository
+
+    prepare(settings)
+    database = open_database(settings)
+    try:
+        yield Store(
+            database=database, files=FileStore(settings.node.storage_dir), book=JobRepository(database)
+        )
+    finally:
+        database.close()
+
+
+def prepare(settings: Settings) -> None:
+    """Make the storage folder, and bring the database to this version's schema."""
+    from service.store import upgrade
+    from service.store.files.part_files import translated
+
+    folder = settings.node.storage_dir
+    with translated(f"the storage folder {folder.absolute()} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+
+
+def open_database(settings: Settings) -> "Database":
+    """Connect to the database; the caller closes the connection."""
+    from service.store import Database
+
+    return Database(
+        settings.database_url,
+        busy_timeout_s=settings.database.busy_timeout_s,
+        connect_timeout_s=settings.database.connect_timeout_s,
+        pool_size=settings.database.pool_size,
+    )
+
+
+def disk_gauge(settings: Settings) -> "DiskGauge":
+    """Return the gauge of free space in the storage folder."""
+    from service.store import DiskGauge
+
+    return DiskGauge.of(settings.node.storage_dir, settings.keep)
+
+
+def process_name(role: str) -> str:
+    """Return a name for leases that no other living process has."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"
+
+
+def role_heartbeat(store: Store, settings: Settings, role: str) -> "HeartbeatThread":
+    """Return a context that writes the role's heartbeat row while it is open."""
+    from service.monitor.heartbeat_thread import HeartbeatThread
+    from service.store import Heartbeats
+
+    return HeartbeatThread(Heartbeats(store.database), role, every_s=settings.watch.heartbeat_s)
+
+
+def role_heartbeats(store: Store) -> "list[RoleHeartbeat]":
+    """Return the latest heartbeat of every process of the node, newest first."""
+    from service.store import Heartbeats
+
+    return Heartbeats(store.database).all()
+
+
+def model_library(settings: Settings) -> "ModelLibrary":
+    """Load the contracts of the model repository; SettingsRefused if one is unreadable or a rule's model is missing."""
+    from inference.contract import ModelLibrary
+    from inference.errors import ContractRefused
+    from inference.structures import own_structures
+
+    try:
+        contracts = ModelLibrary(settings.triton.model_repository)
+        for contract in contracts.values():
+            own_structures(contract)
+    except ContractRefused as reason:
+        raise SettingsRefused(f"triton.model_repository: {reason}") from reason
+    for rule in settings.rules:
+        if rule.model not in contracts:
+            raise SettingsRefused(
+                f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
+                f"{', '.join(contracts) or 'none'}"
+            )
+    return contracts
+
+
+def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
+    """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
+    from service.template import TemplateRefused, default_template, load_template
+
+    found: dict[str, Template] = {}
+    for rule in settings.rules:
+        labels = contracts[rule.model].labels
+        try:
+            found[rule.name] = (
+                default_template() if rule.template is None else load_template(rule.template, labels)
+            )
+        except TemplateRefused as reason:
+            raise SettingsRefused(f"rule {rule.name}: {reason}") from reason
+    return found
+
+
+def triton_client(settings: Settings) -> "TritonClient":
+    """Connect to the model server."""
+    from inference.client import TritonClient
+
+    return TritonClient(
+        settings.triton.url,
+        shared_memory=settings.triton.shared_memory,
+        timeout_s=settings.triton.timeout_s,
+        models_at_once=settings.triton.models_at_once,
+        load_timeout_s=settings.triton.start_timeout_s,
+    )
+
+
+@contextmanager
+def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
+    """Open the audit trail for a command, or for the start and stop of a role."""
+    from service.audit import AuditWriter
+    from service.store import AuditLog
+
+    with opened_store(settings) as store, AuditWriter(AuditLog(store.database), role=role) as trail:
+        yield trail

@@ -1,0 +1,287 @@
+"""Builds the node's roles: each builder imports the libraries of its own role and returns the function that runs it."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from service.components import (
+    Store,
+    disk_gauge,
+    model_library,
+    open_database,
+    opened_store,
+    prepare,
+    process_name,
+    role_heartbeat,
+    templates,
+    triton_client,
+)
+from service.config import Peer, Settings
+from service.errors import TryAgain
+
+if TYPE_CHECKING:
+    from inference.client import TritonClient
+    from inference.embedded import EmbeddedTriton
+    from service.assemble import SenderCounts
+    from service.monitor.monitor import MonitorParts
+    from service.monitor.node_status import NodeStatus
+    from service.receive.cget_receiver import CGetReceiver
+    from service.retention import RetentionSweep
+    from service.store import Database
+
+log = logging.getLogger(__name__)
+
+RunRole = Callable[[Settings, threading.Event], None]
+"""Runs a role until the event is set and the work in hand is recorded."""
+
+_POLL_S = 0.5
+
+
+def receive() -> RunRole:
+    """Build the role that receives objects."""
+    from service.audit import AuditWriter
+    from service.receive.recovery import recover
+    from service.receive.server import Receiver
+    from service.store import AuditLog, Commitments, InstanceRecorder
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        # pynetdicom logs every malformed request, at any level; the receiver logs one a minute.
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        with (
+            opened_store(settings) as store,
+            role_heartbeat(store, settings, "receive"),
+            InstanceRecorder(store.database) as recorder,
+            AuditWriter(AuditLog(store.database), role="receive") as trail,
+        ):
+            recover(store.files, store.book, recorder)
+            commitments, has_room = Commitments(store.database), disk_gauge(settings)
+            with Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room):
+                while not stop.wait(_POLL_S):  # polled: a signal during the call does not end the wait
+                    if not recorder.is_alive:
+                        raise TryAgain("the instance recorder has ended: the role ends, and is restarted")
+
+    return run
+
+
+@contextmanager
+def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGetReceiver]":
+    """Open the storage of the receiver for images that the node fetches from a peer by C-GET."""
+    from service.audit import FETCHING, AuditWriter
+    from service.dimse.file_meta import TransferRoute
+    from service.receive.cget_receiver import CGetReceiver
+    from service.receive.store_handler import storage_of
+    from service.store import AuditLog, InstanceRecorder
+
+    route = TransferRoute(
+        calling_aet=peer.ae_title, called_aet=settings.receive.ae_title, peer_host=peer.host
+    )
+    with (
+        InstanceRecorder(store.database) as recorder,
+        AuditWriter(AuditLog(store.database), role=FETCHING) as trail,
+        CGetReceiver(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, route) as it,
+    ):
+        yield it
+
+
+def assemble() -> RunRole:
+    """Build the role that decides when a series is complete."""
+    from service.assemble import Assembler
+    from service.store import SeriesRepository, utc_now
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        models = model_library(settings)
+        with (
+            opened_store(settings) as store,
+            sender_counts(settings) as counts,
+            role_heartbeat(store, settings, "assemble"),
+        ):
+            Assembler(
+                desk=SeriesRepository(store.database),
+                files=store.files,
+                settings=settings,
+                models=models,
+                counts=counts,
+                clock=utc_now,
+            ).run(stop)
+
+    return run
+
+
+def sender_counts(settings: Settings) -> "SenderCounts":
+    """Return the queries by which the assembler learns how many images a series has at its sender."""
+    from service.assemble import SenderCounts
+    from service.scu.client import Scu
+    from service.scu.find import count_images
+    from service.store import utc_now
+
+    timeout_s = settings.assemble.count_timeout_s
+    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
+    return SenderCounts(
+        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
+        settings.peers,
+        utc_now,
+        every_s=settings.assemble.count_every_s,
+        patience_s=2 * timeout_s,
+    )
+
+
+def work() -> RunRole:
+    """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
+    from service.store import FailureReportQueue, WorkQueue
+    from service.work import FailureReports, Worker
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        models = model_library(settings)
+        with (
+            opened_store(settings) as store,
+            triton_client(settings) as server,
+            role_heartbeat(store, settings, "work"),
+        ):
+            reports = FailureReports(
+                queue=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
+            )
+            Worker(
+                name=process_name("work"),
+                queue=WorkQueue(store.database),
+                files=store.files,
+                server=server,
+                models=models,
+                templates=templates(settings, models),
+                settings=settings,
+                failure_reports=reports,
+                has_room=disk_gauge(settings),
+            ).run(stop)
+
+    return run
+
+
+def send() -> RunRole:
+    """Build the role that delivers."""
+    from service.send.dispatcher import run_sender
+    from service.store import Outbox
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        with opened_store(settings) as store, role_heartbeat(store, settings, "send"):
+            outbox, sender = Outbox(store.database), process_name("send")
+            run_sender(settings, outbox, store.files, sender=sender, stop=stop)
+
+    return run
+
+
+def retention() -> RunRole:
+    """Build the role that removes expired files and verifies the others."""
+    import service.retention  # noqa: F401
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        with opened_store(settings) as store, role_heartbeat(store, settings, "retention"):
+            retention_sweep(settings, store).run(stop)
+
+    return run
+
+
+def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
+    """Return the sweep that removes expired files and verifies the others."""
+    from service.retention import DeletionAudit, RetentionSweep
+    from service.store import AuditLog, RetentionStore
+
+    return RetentionSweep(
+        keeper=RetentionStore(store.database),
+        files=store.files,
+        gauge=disk_gauge(settings),
+        settings=settings.keep,
+        tell=DeletionAudit(AuditLog(store.database)),
+    )
+
+
+def monitor() -> RunRole:
+    """Build the role that shows metrics and health and sends notifications."""
+    import inference.client  # noqa: F401
+    from service.monitor.role import run_monitor
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        database = open_database(settings)
+        try:
+            with triton_client(settings) as server:
+                run_monitor(_monitor_parts(settings, database, server), stop)
+        finally:
+            database.close()
+
+    return run
+
+
+def node_status(settings: Settings) -> "NodeStatus":
+    """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
+    from service.monitor.monitor import look_once
+
+    with opened_store(settings) as store, triton_client(settings) as server:
+        return look_once(_monitor_parts(settings, store.database, server))
+
+
+def _monitor_parts(settings: Settings, database: "Database", server: "TritonClient") -> "MonitorParts":
+    from service.monitor.echoes import PeerEchoes
+    from service.monitor.monitor import MonitorParts
+
+    return MonitorParts(
+        settings=settings,
+        database=database,
+        prepare=lambda: prepare(settings),
+        is_model_server_live=server.live,
+        echoes=PeerEchoes(settings),
+        gauge=disk_gauge(settings),
+    )
+
+
+def forward_audit() -> RunRole:
+    """Build the role that forwards the audit trail to the repository of the settings."""
+    from service.audit import run_forwarder
+    from service.store import AuditLog
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        with opened_store(settings) as store, role_heartbeat(store, settings, "forward-audit"):
+            run_forwarder(settings, AuditLog(store.database), stop)
+
+    return run
+
+
+def triton() -> RunRole:
+    """Build the role that is the embedded model server; it raises ServerNotStarted, or ends with the server."""
+    import inference.embedded  # noqa: F401
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        server = embedded_triton(settings)
+        with server:
+            log.info("the model server is ready at %s", server.url)
+            while server.alive() and not stop.wait(_POLL_S):
+                pass
+            if not stop.is_set():
+                raise RuntimeError(f"the model server ended unexpectedly; see {server.log_file}")
+
+    return run
+
+
+def embedded_triton(settings: Settings) -> "EmbeddedTriton":
+    """Return the embedded model server of these settings, not yet started."""
+    from inference.embedded import EmbeddedTriton
+
+    return EmbeddedTriton(
+        python_environment=settings.triton.environment,
+        model_repository=settings.triton.model_repository,
+        working_directory=settings.node.storage_dir / "triton",
+        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        start_timeout_s=settings.triton.start_timeout_s,
+    )
+
+
+ROLES: dict[str, Callable[[], RunRole]] = {
+    "receive": receive,
+    "assemble": assemble,
+    "work": work,
+    "send": send,
+    "retention": retention,
+    "monitor": monitor,
+    "forward-audit": forward_audit,
+    "triton": triton,
+}
+"""The builder of each role, by the verb that runs it."""
