@@ -67,7 +67,7 @@ class Stream:
 
 
 def open_stream(data: bytes) -> Stream:
-    """The dataset inside a Part 10 file; files without preamble or meta information are read by their looks.
+    """Return the dataset inside a Part 10 file; files without preamble or meta information are read by their looks.
 
     Raises MalformedStream where the bytes are neither.
     """
@@ -105,7 +105,7 @@ def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[
 
 
 def end_of(data: bytes, element: Element, end: int, encoding: Encoding, deepest: int | None = None) -> int:
-    """The offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`.
+    """Return the offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`.
 
     Raises MalformedStream where sequences of undefined length are nested deeper than `deepest`, if that is given.
     """
@@ -151,7 +151,7 @@ class _Level(NamedTuple):
 
 
 def _skip(data: bytes, position: int, end: int, level: _Level, deepest: int | None = None) -> int:
-    """The offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
+    """Return the offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
     open_levels = [level]
     while open_levels:
         if position + 8 > end:
@@ -203,7 +203,7 @@ def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int
 
 
 def _file_meta(data: bytes, position: int) -> tuple[str, int]:
-    """The transfer syntax UID ("" where none is stated) and where group 0002 ends."""
+    """Return the transfer syntax UID ("" where none is stated) and where group 0002 ends."""
     syntax, end, stated_end = "", position, -1
     for element in elements(data, position, len(data), Encoding(True, True)):
         # Behind the length that it states it is over, where it is right: what follows is the dataset's own group 0002.

@@ -89,7 +89,7 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 
 def _short(job: JobStatus) -> dict[str, object]:
-    """A job in one line: where it stands, and the beginning of why."""
+    """Return a job in one line: where it stands, and the beginning of why."""
     what = job.stage or job.reason or job.destinations or job.completeness
     return {
         "job": f"{job.id} v{job.version}",
@@ -109,7 +109,7 @@ def _slices(job: JobStatus) -> str:
 
 
 def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
-    """A delivery as a line for people: what it is, where it stands, what comes next."""
+    """Return a delivery as a line for people: what it is, where it stands, what comes next."""
     what = "failure report" if row["kind"] == "failure_report" else "result"
     asked = f"not yet, asked {row['confirmation_requests']} times" if row["confirmation_requests"] else ""
     return {

@@ -58,7 +58,7 @@ def operator() -> Actor:
 
 
 def account() -> str:
-    """The account of the person at the keyboard; a number where it has no name, as in a container."""
+    """Return the account of the person at the keyboard; a number where it has no name, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -101,8 +101,8 @@ class Node:
 
     def finish(self, claim: ClaimedJob, *destinations: str) -> bool:
         file = stored_file(f"2.25.{claim.id}")
-        parcels = [OutputFile(destination=name, file=file) for name in destinations or ("tps",)]
-        return self.work.finish(claim, parcels=parcels)
+        outputs = [OutputFile(destination=name, file=file) for name in destinations or ("tps",)]
+        return self.work.finish(claim, outputs=outputs)
 
     def job_in(self, state: JobState, *, series: str = SERIES) -> int:
         """Bring a new job to a state by the ordinary ways; return its number."""

@@ -66,7 +66,7 @@ class SmallNode:
         chosen = tree or settings()
         counts = SenderCounts(ask or _nobody, chosen.peers, self.clock, every_s=60, patience_s=10)
         return Assembler(
-            desk=self.desk,
+            repository=self.desk,
             files=self.files,
             settings=chosen,
             models={"hn_oar": model()},

@@ -82,7 +82,7 @@ def test_no_patient_stands_in_logs_answers_database_or_audit(start_node, tmp_pat
         comments = sent(node.port)
         known = Settings.model_validate(SETTINGS)
         Assembler(
-            desk=SeriesRepository(node.database),
+            repository=SeriesRepository(node.database),
             files=FileStore(node.root),
             settings=known,
             models={},
