@@ -186,12 +186,20 @@ def _head(data: bytes, position: int, encoding: Encoding) -> Element:
     tag = group << 16 | number
     if tag in _DELIMITERS:
         return Element(tag, b"", position + 8, 0)
-    # Two capital letters that are no VR have a long head too: so does DCMTK read what a later standard may define.
-    if vr not in _LONG_VRS and (vr in _SHORT_VRS or not vr.isalpha() or not vr.isupper()):
+    if vr not in _LONG_VRS and (vr in _SHORT_VRS or not _is_long(data, position, vr)):
         return Element(tag, vr, position + 8, length)
     if position + 12 > len(data):
         raise MalformedStream(f"the bytes end inside an element's head, at byte {position}")
     return Element(tag, vr, position + 12, (_LONG if encoding.little else _LONG_BIG)(data, position + 8)[0])
+
+
+def _is_long(data: bytes, position: int, vr: bytes) -> bool:
+    """Whether an element whose VR is unknown has a 32-bit length.
+
+    Two capital letters may be a VR of a later standard, which has one, as DCMTK reads it; its two reserved bytes are
+    zero then (PS3.5 7.1.2). Anything else in their place is a 16-bit length.
+    """
+    return vr.isalpha() and vr.isupper() and data[position + 6 : position + 8] == b"\0\0"
 
 
 def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int, int]:
