@@ -1,4 +1,4 @@
-"""TLS as BCP 195 (RFC 9325) and PS3.15 B.12 have it: the contexts of both doors, and who a certificate is of."""
+"""TLS by BCP 195 (RFC 9325) and PS3.15 B.12: the contexts of both directions, and the names in a certificate."""
 
 import hashlib
 import ssl
@@ -27,7 +27,7 @@ class Certificate:
 def server_context(
     settings: TlsSettings, *, of: str = "receive.tls", require_client_certificate: bool = False
 ) -> ssl.SSLContext:
-    """The context of a listener; with ``ca`` it asks for a client certificate.
+    """Return the context of a listener; with ``ca`` it asks for a client certificate.
 
     Args:
         settings: the block of the listener.
@@ -40,7 +40,7 @@ def server_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context, settings.profile)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.num_tickets = 0  # every association proves its certificate anew
+    context.num_tickets = 0  # every association proves its certificate again
     _load_key(context, of, settings)
     if settings.ca is not None:
         _load_ca(context, of, settings.ca)
@@ -49,7 +49,7 @@ def server_context(
 
 
 def client_context(settings: TlsSettings, *, of: str) -> ssl.SSLContext:
-    """The context of a connection to a peer; pass the peer's host as server_hostname.
+    """Return the context of a connection to a peer; pass the peer's host as server_hostname.
 
     Args:
         settings: the TLS section of the peer.
@@ -70,7 +70,7 @@ def client_context(settings: TlsSettings, *, of: str) -> ssl.SSLContext:
 
 
 def web_context(settings: TlsSettings | None, *, of: str) -> ssl.SSLContext:
-    """The context of a connection to a web or mail server, which must end in order: a cut answer is no whole one."""
+    """Return the context of a connection to a web or mail server, which must end in order: a cut answer is no whole one."""
     if settings is None:
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -81,7 +81,7 @@ def web_context(settings: TlsSettings | None, *, of: str) -> ssl.SSLContext:
 
 
 def check_certificates(settings: Settings) -> None:
-    """Reads every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
+    """Read every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
     if settings.receive.tls is not None:
         server_context(settings.receive.tls)
     for name, peer in settings.peers.items():

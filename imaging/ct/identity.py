@@ -4,37 +4,52 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pydicom.charset import convert_encodings
 from pydicom.valuerep import PersonName
 
 from imaging.ct.headers import SliceHeader
-from imaging.ct.raw_slice import named
+from imaging.ct.raw_slice import RawSlice, named
 from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT
 from imaging.errors import ImageRefused, RefusalCode
 
-_ALWAYS_ALIKE = ("PatientID",)
-_ALIKE_WHERE_STATED = ("IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 _NAME = "PatientName"
 _LETTERS_A_SLIP = 8
 """One letter in so many may differ for a name to be the same one, spelt differently."""
 
 
 def check_one_patient(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
-    """What differs between the slices without making two patients of them, as notes.
+    """Return, as notes, the differences between slices that still leave them one patient's.
 
     ImageRefused where Patient ID differs, or where slices state different birth dates, sexes, issuers or names. Values are
     compared, never told.
     """
-    told_apart = [keyword for keyword in _ALWAYS_ALIKE if _pair(headers, keyword, _alike)]
-    told_apart += [keyword for keyword in _ALIKE_WHERE_STATED if _pair(headers, keyword, _compatible)]
-    if _pair(headers, _NAME, _one_name):
-        told_apart.append(_NAME)
-    if told_apart:
-        raise _two_patients(headers, told_apart)
+    _require_one(headers, _OF_SLICES)
     copied = dict.fromkeys((*ALWAYS, *WHERE_PRESENT, "PositionReferenceIndicator", "PatientPosition"))
     return tuple(_note(headers, keyword) for keyword in copied if _pair(headers, keyword, _alike))
+
+
+def check_same_patient(of_slices: SliceHeader, beside: Sequence[RawSlice]) -> None:
+    """Return where images beside the slices (localizers, screen pages) state no other patient; else ImageRefused.
+
+    What such a page does not state, as its Patient ID, tells nobody apart.
+    """
+    pages = [_page(raw, of_slices) for raw in beside]
+    for page in pages:
+        _require_one((of_slices, page), _OF_PAGES)
+
+
+def _page(raw: RawSlice, of_slices: SliceHeader) -> SliceHeader:
+    """Return the patient and place attributes of an image in the form of a slice's header."""
+    place = (*raw.text("ImagePositionPatient").split("\\"), "", "", "")
+    return replace(
+        of_slices,
+        sop_instance_uid=raw.text("SOPInstanceUID"),
+        position=(place[0], place[1], place[2]),
+        stated=raw.values,
+    )
 
 
 _Same = Callable[[SliceHeader, SliceHeader, str], bool]
@@ -43,7 +58,7 @@ _Same = Callable[[SliceHeader, SliceHeader, str], bool]
 def _pair(
     headers: Sequence[SliceHeader], keyword: str, same: _Same
 ) -> tuple[SliceHeader, SliceHeader] | None:
-    """A slice with the value that most have and one that disagrees with it, or None."""
+    """Return a slice with the value that most have and one that disagrees with it, or None."""
     counts = Counter(header.stated.get(keyword, b"") for header in headers)
     if len(counts) < 2:
         return None
@@ -89,7 +104,7 @@ def _name(header: SliceHeader, keyword: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    """A name's words without case, accents and punctuation, in alphabetical order."""
+    """Return a name's words without case, accents and punctuation, in alphabetical order."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     return sorted(re.findall(r"\w+", plain.casefold()))
 
@@ -104,14 +119,34 @@ def _distance(one: str, other: str) -> int:
     return row[-1]
 
 
-def _two_patients(headers: Sequence[SliceHeader], keywords: Sequence[str]) -> ImageRefused:
-    same: dict[str, _Same] = {_NAME: _one_name, "PatientID": _alike}
-    pair = _pair(headers, keywords[0], same.get(keywords[0], _compatible))
-    assert pair is not None
-    images = " and ".join(f"image {header.sop_instance_uid} at z={header.position[2]} mm" for header in pair)
+_OF_PAGES: Mapping[str, _Same] = {
+    "PatientID": _compatible,
+    "IssuerOfPatientID": _compatible,
+    "PatientBirthDate": _compatible,
+    "PatientSex": _compatible,
+    _NAME: _one_name,
+}
+_OF_SLICES: Mapping[str, _Same] = {**_OF_PAGES, "PatientID": _alike}
+
+
+def _require_one(headers: Sequence[SliceHeader], same: Mapping[str, _Same]) -> None:
+    """Return where nothing tells two patients apart; else ImageRefused with every attribute that does and two images."""
+    pairs = {keyword: pair for keyword in same if (pair := _pair(headers, keyword, same[keyword]))}
+    if pairs:
+        raise _two_patients(pairs)
+
+
+def _two_patients(pairs: Mapping[str, tuple[SliceHeader, SliceHeader]]) -> ImageRefused:
+    keywords = tuple(pairs)
+    images = " and ".join(_place(header) for header in pairs[keywords[0]])
     also = "".join(f", {named(keyword)}" for keyword in keywords[1:])
     found = f"{named(keywords[0])}{also} differ{'s' if not also else ''} between {images}: two patients in one series"
     return ImageRefused(RefusalCode.MIXED_PATIENTS, f"{found}. Send the images of one patient alone.")
+
+
+def _place(header: SliceHeader) -> str:
+    z = header.position[2]
+    return f"image {header.sop_instance_uid}" + (f" at z={z} mm" if z else "")
 
 
 def _note(headers: Sequence[SliceHeader], keyword: str) -> str:

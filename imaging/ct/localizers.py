@@ -21,16 +21,14 @@ def is_localizer(raw: RawSlice) -> bool:
     return raw.text("SOPClassUID") == CTImageStorage and "LOCALIZER" in kinds
 
 
-def set_aside(localizers: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tuple[str, ...]:
-    """The SOP Instance UIDs of localizers that can be left out of a series that has these slices.
+def check_localizer(localizer: RawSlice, slices: Sequence[SliceHeader]) -> None:
+    """Return for a localizer that can be left out of a series that has these slices.
 
     ImageRefused for one that lies in the plane of the slices, or does not say how it lies, and where there are no
     slices at all.
     """
-    for localizer in localizers:
-        if not slices or not _crosses(localizer, slices[0]):
-            check_kind(localizer)
-    return tuple(localizer.text("SOPInstanceUID") for localizer in localizers)
+    if not slices or not _crosses(localizer, slices[0]):
+        check_kind(localizer)
 
 
 def _crosses(localizer: RawSlice, of_series: SliceHeader) -> bool:
@@ -43,7 +41,7 @@ def _crosses(localizer: RawSlice, of_series: SliceHeader) -> bool:
 
 
 def _normal(orientation: Sequence[float]) -> NDArray[np.float64]:
-    """The unit normal of a plane; zeros for directions that are no plane, which cross nothing and are refused later."""
+    """Return the unit normal of a plane; zeros for directions that are no plane, which cross nothing and are refused later."""
     normal = np.cross(orientation[:3], orientation[3:])
     length = float(np.linalg.norm(normal))
     return np.asarray(normal / length if length else normal, np.float64)

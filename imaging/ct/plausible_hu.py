@@ -21,6 +21,10 @@ _TYPE, _PADDING, _STORED = named("RescaleType"), named("PixelPaddingValue"), nam
 _FEWEST_SLICES = 8
 _LIKER = 0.8
 _NEARLY_ALL = 0.9
+_LEVELS = (2, 10, 25, 50, 75, 90, 98)  # percentiles of a slice
+_ALIKE_HU = 100.0
+_JUMP_HU = 250.0
+_CONTRAST_HU = 200.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,15 +35,15 @@ class Shares:
     """Share of voxels with no more than each value from -32768 on, (65536,)."""
 
     def below(self, hu: int) -> float:
-        """The share of voxels with less than `hu`."""
+        """Return the share of voxels with less than `hu`."""
         return float(self.up_to[hu - _LOWEST - 1])
 
     def between(self, low: int, high: int) -> float:
-        """The share of voxels from `low` up to but not with `high`."""
+        """Return the share of voxels from `low` up to but not with `high`."""
         return self.below(high) - self.below(low)
 
     def quantile(self, share: float) -> int:
-        """The value that this share of the voxels does not exceed."""
+        """Return the value that this share of the voxels does not exceed."""
         return int(np.searchsorted(self.up_to, share)) + _LOWEST
 
 
@@ -62,7 +66,9 @@ def check_neighbours(volume: Volume) -> None:
     In one scan a slice differs less from the next than from the next but one. In two that lie between each other
     nearly every slice does the opposite.
     """
-    sample = np.clip(_sample(volume.array_zyx), -1000, 1000)
+    sample = _sample(volume.array_zyx)
+    check_levels(sample)
+    sample = np.clip(sample, -1000, 1000)
     if len(sample) < _FEWEST_SLICES:
         return
     near, far = (
@@ -78,8 +84,27 @@ def check_neighbours(volume: Volume) -> None:
         raise ImageRefused(RefusalCode.MIXED_ACQUISITIONS, message)
 
 
+def check_levels(sample: NDArray[np.int16]) -> None:
+    """Return where no slice lies on another scale than the one before; ImageRefused where all values jump alike.
+
+    `sample` is (z, y, x) in HU. Anatomy changes some of a slice's values; another Rescale Intercept shifts the air, the
+    body and the bone by the same. Slices without any contrast (padding, air alone) say nothing.
+    """
+    levels = np.percentile(sample.reshape(len(sample), -1), _LEVELS, axis=1).T  # (slices, levels)
+    shifts = np.diff(levels, axis=0)
+    same = np.ptp(shifts, axis=1) <= _ALIKE_HU
+    jumps = same & (np.abs(np.median(shifts, axis=1)) >= _JUMP_HU)
+    flat = np.ptp(levels, axis=1) < _CONTRAST_HU
+    odd = np.flatnonzero(jumps & ~flat[:-1] & ~flat[1:])
+    if len(odd):
+        shift = float(np.median(shifts[odd[0]]))
+        found = f"from slice {odd[0] + 1} to slice {odd[0] + 2} of {len(sample)} (from the lowest) every value jumps by {shift:.0f} HU"
+        message = f"these are not Hounsfield units of one scale: {found}. Look at {_INTERCEPT} of these slices; export the series again."
+        raise ImageRefused(RefusalCode.NOT_HOUNSFIELD, message)
+
+
 def _doubt(shares: Shares) -> tuple[str, str] | None:
-    """What cannot be in Hounsfield units, and the tags to look at; None where nothing is."""
+    """Return the first sign that the values are not Hounsfield units, and the tags to look at; None if there is none."""
     matter = 1 - shares.below(-500)
     if matter < 0.0005:
         return "nothing is denser than -500 HU, so there is no body", f"{_INTERCEPT} and {_SLOPE}"

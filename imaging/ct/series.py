@@ -11,8 +11,9 @@ from pydicom.tag import BaseTag
 from imaging.ct.gaps import numbering_doubt
 from imaging.ct.headers import SliceHeader, check_kind, header_of, parse_header
 from imaging.ct.identity import check_one_patient
-from imaging.ct.localizers import is_localizer, set_aside
+from imaging.ct.image_kinds import is_beside, set_aside
 from imaging.ct.padding import padding_notes
+from imaging.ct.pixel_format import pixel_format
 from imaging.ct.pixels import read_hu, require_pixels
 from imaging.ct.raw_slice import RawSlice, read_raw
 from imaging.ct.stack import Stack, check_stack
@@ -79,23 +80,22 @@ class CtSeries:
     patient_position: str
     set_aside: tuple[
         str, ...
-    ] = ()  # SOP Instance UIDs of localizers that are in the series but not in the volume
+    ] = ()  # SOP Instance UIDs of localizers and screen pages, in the series but not in the volume
     notes: tuple[str, ...] = ()  # what was made of pixels that are padding
 
 
 def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> CtSeries:
-    """The volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
+    """Return the volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
 
     HU as int16 (z, y, x): each slice with its own rescale, pixel padding as -1000 HU. Slices are sorted along the
     normal of the images; `imaging.ct.stack` says how exactly they must lie. `rescale_types` are those taken for HU.
     """
     everything = [read_raw(file.data, file.name) for file in files]
-    kept = [index for index, raw in enumerate(everything) if not is_localizer(raw)]
-    raws = [everything[index] for index in kept]
+    raws = [raw for raw in everything if not is_beside(raw)]
     headers = [_image_header(raw) for raw in raws]
     for raw in raws:
         check_units(raw, rescale_types)
-    localizers = set_aside([raw for raw in everything if is_localizer(raw)], headers)
+    aside = set_aside([raw for raw in everything if is_beside(raw)], headers)
     check_one_patient(headers)
     stack = check_stack(headers)
     array = np.empty(stack.grid.shape_zyx, np.int16)
@@ -109,7 +109,7 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_of_reference_uid,
         patient_position=first.patient_position,
-        set_aside=localizers,
+        set_aside=aside,
         notes=padding_notes(padded),
     )
 
@@ -120,17 +120,18 @@ def check_series(files: Iterable[SourceFile], rescale_types: Collection[str] = (
     The files may end before their pixels, and are let go one by one.
     """
     headers: list[SliceHeader] = []
-    localizers: list[RawSlice] = []
+    beside: list[RawSlice] = []
     units: list[str] = []
     for file in files:
         raw = read_raw(file.data, file.name)
-        if is_localizer(raw):
-            localizers.append(raw)
+        if is_beside(raw):
+            beside.append(raw)
         else:
             check_kind(raw)
             units.append(check_units(raw, rescale_types))
             headers.append(header_of(raw))
-    aside = set_aside(localizers, headers)
+            pixel_format(raw)
+    aside = set_aside(beside, headers)
     alike = check_one_patient(headers)
     stack = check_stack(headers)
     return SeriesCheck(
@@ -165,7 +166,7 @@ def _image_header(raw: RawSlice) -> SliceHeader:
 
 
 def _dataset(raw: RawSlice) -> Dataset:
-    """The plain attributes of an image, undecoded, without its sequences and pixels.
+    """Return the plain attributes of an image, undecoded, without its sequences and pixels.
 
     The same walk reads them as finds the pixels: other parsers stop at what some systems write (a VR of two spaces,
     elements behind the pixels).

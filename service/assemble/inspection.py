@@ -8,7 +8,7 @@ from pydicom.errors import InvalidDicomError
 
 from imaging.ct.series import SourceFile, check_series, same_pixels
 from imaging.errors import ImageRefused, RefusalCode
-from service.assemble.looks import Look, choose, look_at, nothing_in
+from service.assemble.looks import Look, aside_in, choose, look_at, nothing_in
 from service.config import Rule, SeriesFacts, Settings
 from service.store import FileLost, FileStore, OpenJob, SeriesRepository, StoredInstance
 
@@ -38,7 +38,7 @@ class Inspection:
 class SeriesInspector:
     """Reads the images of jobs; those of a job that has not grown are read once."""
 
-    desk: SeriesRepository
+    repository: SeriesRepository
     files: FileStore
     settings: Settings
     _known: dict[int, Inspection] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class SeriesInspector:
         self._known = {job_id: finding for job_id, finding in self._known.items() if job_id in job_ids}
 
     def finding(self, job: OpenJob) -> Inspection | None:
-        """What the images say that the job has now; None where a file of theirs cannot be read at the moment."""
+        """Inspect the images that the job has now; None if a file cannot be read at the moment."""
         known = self._known.get(job.id)
         if known is not None and known.slice_count == job.slice_count:
             return known
@@ -67,15 +67,15 @@ class SeriesInspector:
 
     def damage(self, job: OpenJob) -> str:
         """Which stored image of the job is not what was received, as a reason to refuse it; empty where none is."""
-        for instance in self.desk.instances_of(job.id):
+        for instance in self.repository.instances_of(job.id):
             if not self.files.verify(instance.file):
-                self.desk.damaged(instance.file.path)
+                self.repository.damaged(instance.file.path)
                 message = f"the stored image {instance.sop_instance_uid} is missing or damaged"
                 return f"{message}; send the series again"
         return ""
 
     def _examine(self, job: OpenJob) -> Inspection:
-        instances = self.desk.instances_of(job.id)
+        instances = self.repository.instances_of(job.id)
         looks: list[Look] = []
         series, refused = None, None
         try:
@@ -100,9 +100,8 @@ class SeriesInspector:
             )
         if series is None:
             raise AssertionError("a series that is not refused was checked")
-        return replace(
-            found, notes=(*choice.notes, *_aside(series.set_aside), *series.notes), doubt=series.doubt
-        )
+        aside = aside_in(looks, [instance.sop_instance_uid for instance in instances])
+        return replace(found, notes=(*choice.notes, *aside, *series.notes), doubt=series.doubt)
 
     def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
         """Each image's file, read once, and a look at it on the way."""
@@ -115,7 +114,7 @@ class SeriesInspector:
         return SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
 
     def _pixels_of_twins(self, uids: Sequence[str], instances: Sequence[StoredInstance]) -> str:
-        """What to make of two images at one position; empty where there are none."""
+        """Describe the fault of two images at one position; empty where there are none."""
         twins = [instance for instance in instances if instance.sop_instance_uid in uids]
         if len(twins) != 2:
             return ""
@@ -123,10 +122,3 @@ class SeriesInspector:
         if same_pixels(one, other):
             return " Their pixels are the same: it is one image under two UIDs."
         return " Their pixels differ: they are two images."
-
-
-def _aside(uids: Sequence[str]) -> tuple[str, ...]:
-    if not uids:
-        return ()
-    images = "localizer is" if len(uids) == 1 else "localizers are"
-    return (f"{len(uids)} {images} not contoured: image {', '.join(uids)}",)

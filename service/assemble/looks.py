@@ -8,7 +8,7 @@ from io import BytesIO
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from imaging.ct.image_kinds import ImageKind, kind_of
+from imaging.ct.image_kinds import BESIDE_THE_SLICES, ImageKind, kind_of
 from imaging.ct.raw_slice import RawSlice, named, read_raw
 from imaging.ct.series import SourceFile
 from imaging.errors import ImageRefused
@@ -16,7 +16,6 @@ from service.config import Rule, SeriesFacts, Settings
 from service.store import OpenJob
 
 _BODY_PART, _DESCRIPTION = "BodyPartExamined", "SeriesDescription"
-BESIDE_THE_SLICES = (ImageKind.LOCALIZER, ImageKind.SCREEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +25,7 @@ class Look:
     kind: ImageKind | None
     body_part: str = ""
     series_description: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,32 +38,51 @@ class Choice:
 
 
 def look_at(file: SourceFile) -> Look:
-    """What one image says, read once, without its pixels."""
+    """Read the attributes of one image once, without its pixels."""
     try:
         raw = read_raw(file.data, file.name)
         return Look(
             kind=kind_of(raw),
             body_part=_text(raw, _BODY_PART, file.data),
             series_description=_text(raw, _DESCRIPTION, file.data),
+            place=raw.text("ImagePositionPatient"),
         )
     except (ImageRefused, InvalidDicomError):
         return Look(kind=None)
 
 
 def nothing_in(looks: Sequence[Look]) -> str:
-    """What a series consists of, such as "2 localizers", where that is nothing to contour; else an empty text.
+    """Describe a series that holds nothing to contour, such as "2 localizers"; else return an empty text.
 
-    Contours need two slices at least. An image that cannot be read could be anything.
+    Contours need two places at least: a scanner that waits for contrast images one place again and again. An image that
+    cannot be read could be anything.
     """
     kinds = Counter(look.kind for look in looks)
-    if None in kinds or ImageKind.MULTI_FRAME in kinds or kinds[ImageKind.SLICE] > 1:
+    places = {look.place for look in looks if look.kind is ImageKind.SLICE}
+    if None in kinds or ImageKind.MULTI_FRAME in kinds or len(places) > 1:
+        return ""
+    if kinds[ImageKind.SLICE] > 1 and places == {""}:
         return ""
     found = ((kinds[kind], kind.value) for kind in (ImageKind.SLICE, *BESIDE_THE_SLICES))
-    return " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in found if count)
+    words = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in found if count]
+    if kinds[ImageKind.SLICE] > 1:
+        words[0] += " at one position (bolus tracking, or one slice again and again)"
+    return " and ".join(words)
+
+
+def aside_in(looks: Sequence[Look], uids: Sequence[str]) -> tuple[str, ...]:
+    """Which images beside the slices are not contoured, as notes; `uids` are the images', in the looks' order."""
+    notes = []
+    for kind in BESIDE_THE_SLICES:
+        named_ones = [uid for look, uid in zip(looks, uids, strict=True) if look.kind is kind]
+        words = f"1 {kind.value} is" if len(named_ones) == 1 else f"{len(named_ones)} {kind.value}s are"
+        if named_ones:
+            notes.append(f"{words} not contoured: image {', '.join(named_ones)}")
+    return tuple(notes)
 
 
 def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
-    """The rule that most slices ask for; of equally many the one that stands first in the settings."""
+    """Return the rule that most slices ask for; of equally many the one that stands first in the settings."""
     slices = [look for look in looks if look.kind not in BESIDE_THE_SLICES] or looks
     texts = Counter((look.body_part, look.series_description) for look in slices)
     facts = {pair: _facts(job, *pair) for pair in texts}
@@ -108,7 +127,7 @@ def _notes(slices: Sequence[Look], votes: Counter[str], winner: str) -> tuple[st
 
 
 def _text(raw: RawSlice, keyword: str, data: bytes) -> str:
-    """The value in its own letters: other than ASCII need the Specific Character Set."""
+    """Return the value in its own letters: other than ASCII need the Specific Character Set."""
     if raw.values.get(keyword, b"").isascii():
         return raw.text(keyword)
     image = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[keyword])

@@ -127,7 +127,7 @@ class WorkSettings(SettingsSection):
 
 
 class SendSettings(SettingsSection):
-    """How objects are delivered."""
+    """Outgoing associations."""
 
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls peers with.")
     max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
@@ -151,7 +151,7 @@ class Settings(SettingsSection):
         default=ChecksSettings(), description="What images may say and be contoured all the same."
     )
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
-    send: SendSettings = Field(default=SendSettings(), description="How objects are delivered.")
+    send: SendSettings = Field(default=SendSettings(), description="Outgoing associations.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
     monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."

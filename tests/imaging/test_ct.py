@@ -1,7 +1,10 @@
 import random
+from collections.abc import Callable
+from io import BytesIO
 
 import numpy as np
 import pytest
+from pydicom import Dataset, dcmread
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -151,6 +154,91 @@ def test_a_localizer_across_the_slices_is_set_aside_and_named() -> None:
     assert ct.set_aside == ("1.2.3.4.9",)
     assert ct.header.SOPInstanceUID == "1.2.3.4.1"
     assert check_series(files) == SeriesCheck(slice_count=3, set_aside=("1.2.3.4.9",), doubt="")
+
+
+def page(*, number: int = 9, **values: object) -> SourceFile:
+    """A screen page in the series: no place in the patient, unless `values` give it one of a slice."""
+    screen = slice_dataset(STORED, ("0", "0", "3"), number=number)
+    screen.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
+    for keyword, value in values.items():
+        if value is None:
+            del screen[keyword]
+        else:
+            setattr(screen, keyword, value)
+    return SourceFile(name="page", data=part10(screen))
+
+
+NOWHERE = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "FrameOfReferenceUID": None}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        NOWHERE,
+        {**NOWHERE, "ImageType": ["DERIVED", "SECONDARY", "DOSE_INFO"], "RescaleType": "US"},
+        {**NOWHERE, "ImageType": ["DERIVED", "SECONDARY"], "PixelSpacing": None, "RescaleSlope": None},
+        {**NOWHERE, "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"], "ConversionType": "WSD"},
+        {"PhotometricInterpretation": "RGB", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]},
+        {**NOWHERE, "PatientID": None, "PatientName": None},
+    ],
+)
+def test_a_screen_page_inside_a_series_is_set_aside_and_named(values: dict[str, object]) -> None:
+    files = [page(**values), *series()]
+    ct = read_ct(files)
+    assert np.array_equal(ct.volume.array_zyx, read_ct(series()).volume.array_zyx)
+    assert ct.set_aside == ("1.2.3.4.9",)
+    assert check_series(files) == SeriesCheck(slice_count=3, set_aside=("1.2.3.4.9",), doubt="")
+
+
+@pytest.mark.parametrize("beside", [localizer, page])
+@pytest.mark.parametrize(
+    ("keyword", "value", "tag"),
+    [
+        ("PatientID", "OTHER", r"Patient ID \(0010,0020\)"),
+        ("PatientBirthDate", "19010101", r"Patient's Birth Date \(0010,0030\)"),
+        ("PatientName", "Somebody^Else", r"Patient's Name \(0010,0010\)"),
+    ],
+)
+def test_an_image_beside_the_slices_of_another_patient_refuses_the_series(
+    beside: Callable[[], SourceFile], keyword: str, value: str, tag: str
+) -> None:
+    files = series(
+        spoil=dict.fromkeys(range(3), lambda image: setattr(image, "PatientBirthDate", "19500505"))
+    )
+    other = dcmread(BytesIO(beside().data))
+    setattr(other, keyword, value)
+    for read in (read_ct, check_series):
+        with pytest.raises(ImageRefused, match=tag) as found:
+            read([*files, SourceFile(name="beside", data=part10(other))])
+        assert found.value.code is RefusalCode.MIXED_PATIENTS
+        assert "1.2.3.4.9" in found.value.message
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "words"),
+    [
+        ("RescaleSlope", -1, r"\(0028,1053\) is -1.0, not positive: these are not Hounsfield units"),
+        (
+            "RescaleIntercept",
+            None,
+            r"\(0028,1052\) is missing: without it stored values are no Hounsfield units",
+        ),
+        ("BitsStored", 17, r"\(0028,0100\) 16 with 17 bits stored"),
+        ("PhotometricInterpretation", "MONOCHROME1", r"\(0028,0004\) is 'MONOCHROME1'"),
+    ],
+)
+def test_what_a_header_says_against_its_pixels_is_found_without_them(
+    keyword: str, value: object, words: str
+) -> None:
+    def spoil(image: Dataset) -> None:
+        if value is None:
+            del image[keyword]
+        else:
+            setattr(image, keyword, value)
+
+    with pytest.raises(ImageRefused, match=words):
+        check_series(series(spoil={1: spoil}))
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0.97, -0.24)])

@@ -31,7 +31,10 @@ def plain() -> bytes:
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, ImageKind.SCREEN),
         ({"ImageType": ["DERIVED", "SECONDARY"], "ImageOrientationPatient": None}, ImageKind.SCREEN),
         ({"PhotometricInterpretation": "RGB"}, ImageKind.SCREEN),
-        ({"ConversionType": "WSD"}, ImageKind.SCREEN),
+        ({"ConversionType": "WSD"}, ImageKind.SLICE),  # written by a program, with its place
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "LOW DOSE"]}, ImageKind.SLICE),
+        ({"ConversionType": "WSD", "ImagePositionPatient": None}, ImageKind.SCREEN),
+        ({"ImageType": ["DERIVED", "SECONDARY", "REF_SURVIEW"]}, ImageKind.SCREEN),
         ({"SOPClassUID": EnhancedCTImageStorage}, ImageKind.MULTI_FRAME),
         ({"NumberOfFrames": 12}, ImageKind.MULTI_FRAME),
     ],

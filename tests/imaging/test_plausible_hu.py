@@ -129,3 +129,26 @@ def test_few_slices_say_nothing_of_their_neighbours(count: int) -> None:
 
 def test_identical_slices_pass() -> None:
     check_neighbours(volume(np.zeros((12, 8, 8), np.int16)))
+
+
+@pytest.mark.parametrize("slices", [slice(10, 11), slice(12, None), slice(0, 3), slice(23, 24)])
+@pytest.mark.parametrize("shift", [1024, -1000, 300])
+def test_slices_on_another_scale_than_their_neighbours_are_refused(slices: slice, shift: float) -> None:
+    values = trunk()
+    values[slices] += shift
+    with pytest.raises(ImageRefused, match=r"every value jumps by -?\d+ HU.*\(0028,1052\)"):
+        check_neighbours(volume(np.rint(values).astype(np.int16)))
+
+
+@pytest.mark.parametrize("blank", [-1000, 0, 3000])
+def test_slices_without_contrast_at_the_end_of_a_stack_are_no_other_scale(blank: float) -> None:
+    values = trunk()
+    values[:3] = blank
+    check_neighbours(volume(np.rint(values).astype(np.int16)))
+
+
+def test_a_scan_that_runs_into_metal_or_out_of_the_body_is_one_scale() -> None:
+    values = trunk()
+    values[12:, 20:44, 20:44] = 3000
+    values[20:] = np.where(values[20:] > -500, -1000, values[20:])
+    check_neighbours(volume(np.rint(values).astype(np.int16)))

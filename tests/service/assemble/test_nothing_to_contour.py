@@ -32,6 +32,7 @@ def dose_screen(image: Dataset) -> None:
 
 def converted(image: Dataset) -> None:
     image.ConversionType = "WSD"
+    del image.ImagePositionPatient, image.ImageOrientationPatient
 
 
 def no_place_and_secondary(image: Dataset) -> None:
@@ -69,6 +70,30 @@ def test_a_localizer_and_a_single_slice_are_nothing_to_contour(small_node: Small
     assert judged(small_node).reason == "nothing to contour: 1 slice and 2 localizers"
 
 
+def one_place(image: Dataset) -> None:
+    image.ImagePositionPatient = [0, 0, 12.5]
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_slices_of_one_place_again_and_again_are_nothing_to_contour(
+    small_node: SmallNode, count: int
+) -> None:
+    small_node.receive(only=slice(0, count), change=one_place)
+    job = judged(small_node)
+    assert job.state is NOTHING
+    assert job.reason == (
+        f"nothing to contour: {count} slices at one position (bolus tracking, or one slice again and again)"
+    )
+
+
+def test_a_dose_page_inside_a_series_is_named_and_the_series_contoured(small_node: SmallNode) -> None:
+    small_node.receive(only=slice(1, None))
+    small_node.receive(only=slice(0, 1), change=dose_screen)
+    job = judged(small_node)
+    assert job.state is JobState.QUEUED
+    assert "1 screen page is not contoured: image 2.25." in small_node.book.events(job.id)[-1].message
+
+
 def test_slices_that_come_later_are_judged_with_what_was_there(small_node: SmallNode) -> None:
     small_node.receive(only=slice(0, 1))
     first = judged(small_node)
@@ -87,7 +112,7 @@ def test_a_rule_that_is_added_contours_what_none_was_for(small_node: SmallNode) 
     assert job.reason.startswith(
         "nothing to contour: no rule matches a series sent by SCANNER to CONTOURNODE"
     )
-    assert small_node.book.retry(job.id) is JobState.RECEIVING
+    assert small_node.changes.retry(job.id) is JobState.RECEIVING
     assert judged(small_node).state is JobState.QUEUED
 
 
