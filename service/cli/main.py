@@ -141,7 +141,7 @@ def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _settings_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The verb of the file itself, which reads it in its own way."""
+    """Add the verb that works on the settings file itself."""
     what = "show the settings that hold, or rewrite a file of an earlier version"
     verb = verbs.add_parser("settings", help=what, description=what)
     takes.settings(verb)

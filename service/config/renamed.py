@@ -108,7 +108,7 @@ def _entries(found: Any) -> Iterator[tuple[str, Tree]]:
 
 
 def _key_in_its_certificate(place: str, entry: Tree) -> None:
-    """A DICOMweb certificate without a key file had the key in its own file."""
+    """Name the key file that the old default implied: the file of the certificate."""
     if place == "dicomweb" and "certificate_file" in entry:
         entry.setdefault("key_file", entry["certificate_file"])
 
