@@ -27,7 +27,7 @@ GRID = Grid(
 
 
 def ball(centre_mm: tuple[float, float, float], radii_mm: tuple[float, float, float]) -> Mask:
-    """An ellipsoid at a place in mm from voxel (0, 0, 0), z, y, x."""
+    """Return an ellipsoid at a place in mm from voxel (0, 0, 0), z, y, x."""
     z, y, x = (
         ((np.arange(n) * s - c) / r) ** 2
         for n, s, c, r in zip(SHAPE, SPACING, centre_mm, radii_mm, strict=True)
@@ -36,7 +36,7 @@ def ball(centre_mm: tuple[float, float, float], radii_mm: tuple[float, float, fl
 
 
 def patient() -> Volume:
-    """A trunk with lungs and noise on a hollow couch."""
+    """Return a trunk with lungs and noise on a hollow couch."""
     rng = np.random.default_rng(0)
     hu = np.full(SHAPE, -1000, np.int16)
     trunk = ball((250, 240, 250), (900, 110, 180)).full(SHAPE)

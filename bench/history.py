@@ -117,7 +117,7 @@ def _arrivals(number: int) -> Rows:
 
 
 def _events(number: int, jobs: int, now: datetime) -> Rows:
-    """A whole history of a job that is done; of every other its beginning and its last line."""
+    """Yield a whole history of a job that is done; of every other its beginning and its last line."""
     state, at = _state(number, jobs), _at(number, jobs, now)
     for place, kind in enumerate(HISTORY if state is _J.DONE else (_E.OPENED, _E.NOTE)):
         yield {

@@ -88,7 +88,7 @@ def _masks(path: Path, limit: int) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 
 def _prediction(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The peers' changed copy: moved by (1, 2, -3) voxels, its front half eroded by one."""
+    """Return the peers' changed copy: moved by (1, 2, -3) voxels, its front half eroded by one."""
     moved = np.roll(mask, (1, 2, -3), (0, 1, 2))
     box = bounding_box(moved)
     assert box is not None

@@ -14,7 +14,7 @@ from bench.history import fill
 from service.config import Settings
 from service.monitor.checks import HealthCheck
 from service.monitor.metrics import metrics_page
-from service.monitor.monitor import read_ledger
+from service.monitor.monitor import read_database_status
 from service.monitor.node_status import NodeStatus
 from service.store import (
     AuditLog,
@@ -71,10 +71,12 @@ def _looked_at(
         HealthCheck(name=name, ok=True, reason="")
         for name in ("database", "storage", "receiver", "model server")
     )
-    view = NodeStatus(at=utc_now(), checks=checks, ledger=read_ledger(database), disk=None, echoes=())
+    view = NodeStatus(
+        at=utc_now(), checks=checks, database_status=read_database_status(database), disk=None, echoes=()
+    )
     return {
         "figures": lambda: read_queue_statistics(database),
-        "ledger (figures, signs of life, unsent)": lambda: read_ledger(database),
+        "database_status (figures, signs of life, unsent)": lambda: read_database_status(database),
         "late jobs of a rule": lambda: late_jobs(database, "head-neck", utc_now() - timedelta(hours=1)),
         "tally, nothing new": lambda: (tally.add_events(), tally.add_images()),
         "notifications, nothing new": lambda: board.note_events({}, {}),

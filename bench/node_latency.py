@@ -88,7 +88,7 @@ def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
 
 @contextmanager
 def _memory_watched() -> Iterator[list[int]]:
-    """The largest sum of the children's memory while the context lasts, in bytes, as a list of one."""
+    """Open the largest sum of the children's memory while the context lasts, in bytes, as a list of one."""
     peak, ended = [0], threading.Event()
 
     def watch() -> None:

@@ -114,7 +114,7 @@ def import_s(name: str) -> float:
 
 
 def _settled(serve: psutil.Process) -> dict[str, psutil.Process]:
-    """The processes of the node by role, once none of them grows."""
+    """Return the processes of the node by role, once none of them grows."""
     deadline = time.monotonic() + LONGEST_S
     before: dict[str, int] = {}
     while time.monotonic() < deadline:

@@ -62,7 +62,7 @@ class Watch:
         self._thread.start()
 
     def end(self) -> float:
-        """Gives the CPU seconds since the beginning."""
+        """Return the CPU seconds since the beginning."""
         cpu_s = self._cpu_s() - self._before
         self._done.set()
         self._thread.join()
@@ -89,7 +89,7 @@ class Watch:
 
 
 def make_series(folder: Path, number: int, slices: int) -> None:
-    """Writes a CT series of 512 x 512 noise."""
+    """Write a CT series of 512 x 512 noise."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(number)
     for index in range(slices):
@@ -115,7 +115,7 @@ def make_series(folder: Path, number: int, slices: int) -> None:
 
 
 def command_of(name: str, port: int, out: Path, extra: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Gives the command line and the environment of a receiver."""
+    """Return the command line and the environment of a receiver."""
     if name == "ours":
         return [sys.executable, "-m", "service", "receive"], {
             "CONTOUR_NODE_NODE__STORAGE_DIR": str(out),
@@ -141,7 +141,7 @@ def command_of(name: str, port: int, out: Path, extra: dict[str, str]) -> tuple[
 
 @contextmanager
 def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Gives port and process number of a fresh receiver on an empty folder."""
+    """Yield port and process number of a fresh receiver on an empty folder."""
     out, port = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tmp)), free_port()
     command, environment = command_of(name, port, out, extra)
     with (tmp / "peer.log").open("w") as log:
@@ -156,7 +156,7 @@ def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int,
 
 
 def level_the_ground(folders: list[Path]) -> None:
-    """Gives every run the same start: nothing left to be written, no memory to be reclaimed, the images in the page cache."""
+    """Return every run the same start: nothing left to be written, no memory to be reclaimed, the images in the page cache."""
     os.sync()
     with suppress(PermissionError):  # only root may
         Path("/proc/sys/vm/drop_caches").write_text("3")
@@ -165,7 +165,7 @@ def level_the_ground(folders: list[Path]) -> None:
 
 
 def wait_for(port: int) -> None:
-    """Returns once somebody listens."""
+    """Return once somebody listens."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
@@ -179,7 +179,7 @@ def wait_for(port: int) -> None:
 
 
 def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, tmp: Path) -> ReceptionRun:
-    """Sends every folder over an association of its own, all at once."""
+    """Send every folder over an association of its own, all at once."""
     files = [file for folder in folders for file in folder.iterdir()]
     size_bytes = sum(file.stat().st_size for file in files)
     watch = Watch(pid) if pid is not None else None
@@ -204,7 +204,7 @@ def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, t
 
 
 def print_table(runs: dict[tuple[str, int], list[ReceptionRun]], slices: int) -> None:
-    """Prints a table for each number of associations, fastest first."""
+    """Print a table for each number of associations, fastest first."""
     for count in sorted({count for _, count in runs}):
         rows = sorted(
             ((name, taken) for (name, number), taken in runs.items() if number == count),
@@ -228,13 +228,13 @@ def print_table(runs: dict[tuple[str, int], list[ReceptionRun]], slices: int) ->
 
 
 def print_ratios(mb_s: dict[str, float]) -> None:
-    """Prints how ours compares with each of the others."""
+    """Print how ours compares with each of the others."""
     others = [f"{mb_s['ours'] / speed:.2f}x {name}" for name, speed in mb_s.items() if name != "ours"]
     print("ours: " + ", ".join(others))
 
 
 def in_turn(names: list[str], turn: int) -> list[str]:
-    """Gives everybody another place each time."""
+    """Return everybody another place each time."""
     first = turn % max(1, len(names))
     return names[first:] + names[:first]
 

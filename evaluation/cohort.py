@@ -13,7 +13,7 @@ from evaluation.dose_comparison import DoseComparison, compare_doses
 from evaluation.errors import EvaluationRefused
 from evaluation.geometry import DEFAULT_TOLERANCES_MM, Comparison
 from evaluation.nifti import is_image
-from evaluation.pair import State
+from evaluation.pair import PairState
 from evaluation.patients import CohortFolders, PatientFolder
 from evaluation.readers import ReaderRow, reader_rows
 from evaluation.reading import read_both, read_contours, read_dose_file, read_volume
@@ -37,13 +37,13 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CohortRow:
     """One structure of one patient in one set against the reference: state, metrics, doses, reasons for what lacks."""
 
     patient: str
     set_label: str
     structure: str
-    state: State
+    state: PairState
     values: Mapping[str, float | None]
     reasons: Mapping[str, str] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
@@ -55,7 +55,7 @@ class PatientResult:
     """A patient's rows, and what could not be compared with the reason."""
 
     name: str
-    rows: tuple[Row, ...] = ()
+    rows: tuple[CohortRow, ...] = ()
     readers: tuple[ReaderRow, ...] = ()
     remarks: tuple[str, ...] = ()
     failure: str = ""
@@ -71,7 +71,7 @@ class CohortResult:
     incomplete: tuple[str, ...]
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CohortRow]:
         """The rows of all patients."""
         return [row for patient in self.patients for row in patient.rows]
 
@@ -118,7 +118,7 @@ def evaluate_cohort(
 
 def evaluate_patient(patient: PatientFolder, options: Options) -> PatientResult:
     """One patient's sets against the reference, with doses where a dose lies in the folder."""
-    rows: list[Row] = []
+    rows: list[CohortRow] = []
     remarks: list[str] = []
     try:
         sets = read_patient(patient, options.reference).sets
@@ -184,7 +184,7 @@ def _doses(
 
 def _rows(
     patient: str, label: str, compared: SetComparison, doses: Mapping[str, DoseComparison]
-) -> list[Row]:
+) -> list[CohortRow]:
     return [
         _row(patient, label, name, comparison, doses.get(name))
         for name, comparison in compared.by_structure.items()
@@ -193,7 +193,7 @@ def _rows(
 
 def _row(
     patient: str, label: str, structure: str, comparison: Comparison, dose: DoseComparison | None
-) -> Row:
+) -> CohortRow:
     values = dict(comparison.values)
     reasons: dict[str, str] = {}
     curves: list[tuple[float, ...]] = [(), ()]
@@ -209,7 +209,7 @@ def _row(
             () if dvh.refusal else tuple(float(v) for v in dvh.curve(CURVE_GY))
             for dvh in (dose.found, dose.reference)
         ]
-    return Row(
+    return CohortRow(
         patient=patient,
         set_label=label,
         structure=structure,

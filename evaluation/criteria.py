@@ -10,12 +10,12 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from evaluation.cohort import CohortResult, Row
+from evaluation.cohort import CohortResult, CohortRow
 from evaluation.definitions import definitions
 from evaluation.dose_comparison import DIFFERENCES
 from evaluation.errors import EvaluationRefused
 from evaluation.geometry import DEFAULT_TOLERANCES_MM
-from evaluation.pair import State
+from evaluation.pair import PairState
 
 
 class Statistic(StrEnum):
@@ -125,8 +125,8 @@ def accepted(criteria: Criteria, cohort: CohortResult, judged: Sequence[Judgemen
     return reasons
 
 
-def _judge(criterion: Criterion, structure: str, rows: Sequence[Row]) -> Judgement:
-    absent = sum(row.state in (State.MISSING, State.SPURIOUS) for row in rows)
+def _judge(criterion: Criterion, structure: str, rows: Sequence[CohortRow]) -> Judgement:
+    absent = sum(row.state in (PairState.MISSING, PairState.SPURIOUS) for row in rows)
     values = [v for row in rows if (v := row.values.get(criterion.metric)) is not None]
     value = _statistic(criterion.statistic, values) if values else None
     reason = ""

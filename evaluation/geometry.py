@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from evaluation.definitions import definitions
 from evaluation.distances import Distances, SurfaceDistances, border_distances
 from evaluation.overlap import overlap_values, volume_values
-from evaluation.pair import MaskPair, State
+from evaluation.pair import MaskPair, PairState
 from evaluation.slices import edit_values
 from evaluation.surfels import WeightedDistances, surfel_distances, weighted_percentile
 from evaluation.tolerance import within
@@ -25,7 +25,7 @@ class Comparison:
     A metric that the state does not define is None: a missing structure has no Dice of 0 and no distance of 0.
     """
 
-    state: State
+    state: PairState
     values: Mapping[str, float | None]
 
 
@@ -38,7 +38,7 @@ def compare(pair: MaskPair, tolerances_mm: tuple[float, ...] = DEFAULT_TOLERANCE
     if any(not tolerance > 0 for tolerance in tolerances_mm):
         raise ValueError(f"a tolerance is a positive number of mm, not {tolerances_mm}")
     values: Values = {**volume_values(pair), **edit_values(pair, tolerances_mm)}
-    if pair.state is State.COMPARED:
+    if pair.state is PairState.COMPARED:
         values |= overlap_values(pair)
         values |= centre_values(pair)
         values |= border_values(border_distances(pair), tolerances_mm)

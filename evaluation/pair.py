@@ -14,7 +14,7 @@ from imaging.volumes.volume import Mask
 MARGIN_VOXELS = 1  # so that voxels at the edge of the grid have an outside, and count as surface
 
 
-class State(StrEnum):
+class PairState(StrEnum):
     """Whether two masks can be compared. Only `COMPARED` has values of overlap and distance."""
 
     COMPARED = "compared"
@@ -79,12 +79,12 @@ class MaskPair:
         return int(np.count_nonzero(self.found_zyx & self.reference_zyx))
 
     @property
-    def state(self) -> State:
+    def state(self) -> PairState:
         """What is there to compare: both masks, one of them, or none."""
         states = {
-            (True, True): State.COMPARED,
-            (False, True): State.MISSING,
-            (True, False): State.SPURIOUS,
-            (False, False): State.BOTH_EMPTY,
+            (True, True): PairState.COMPARED,
+            (False, True): PairState.MISSING,
+            (True, False): PairState.SPURIOUS,
+            (False, False): PairState.BOTH_EMPTY,
         }
         return states[self.found_voxels > 0, self.reference_voxels > 0]

@@ -13,7 +13,7 @@ from evaluation.contour_set import ContourSet
 from evaluation.errors import EvaluationRefused
 from evaluation.geometry import Comparison, compare
 from evaluation.naming import shared_names
-from evaluation.pair import MaskPair, State
+from evaluation.pair import MaskPair, PairState
 from imaging.volumes.crops import box_of, cut_out, put_back, tightened
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -40,7 +40,7 @@ class ReaderRow:
     structure: str
     reader: str
     other: str
-    state: State
+    state: PairState
     values: Mapping[str, float | None]
 
 

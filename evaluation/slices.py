@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from evaluation.distances import Distances
-from evaluation.pair import MaskPair, State
+from evaluation.pair import MaskPair, PairState
 from evaluation.tolerance import within
 
 _OTHER_SLICES_MM = 1e6  # further apart than any two points of one slice
@@ -56,7 +56,7 @@ def slice_values(pair: MaskPair) -> list[Mapping[str, float | str | None]]:
         counts = [int(np.count_nonzero(mask[k])) for mask in masks]
         state = _state(*counts)
         row: dict[str, float | str | None] = {"slice": k + pair.box.start[0], "state": state.value}
-        if state is State.COMPARED:
+        if state is PairState.COMPARED:
             shared = int(np.count_nonzero(masks[0][k] & masks[1][k]))
             pooled = np.concatenate([to_reference[slices[0] == k], to_found[slices[1] == k]])
             row |= {
@@ -99,7 +99,7 @@ def _in_slice_mm(
     return distances
 
 
-def _state(found: int, reference: int) -> State:
+def _state(found: int, reference: int) -> PairState:
     if found and reference:
-        return State.COMPARED
-    return State.SPURIOUS if found else State.MISSING
+        return PairState.COMPARED
+    return PairState.SPURIOUS if found else PairState.MISSING

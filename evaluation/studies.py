@@ -10,7 +10,7 @@ TwoSampleTest = Callable[[Sequence[float], Sequence[float]], SampleTest]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class PublishedStudy:
     """What a study's tables show. `{t}` in a name stands for the first tolerance asked for."""
 
     title: str
@@ -27,9 +27,9 @@ class Study:
         return tuple(name.replace("{t}", first) for name in self.metrics if first or "{t}" not in name)
 
 
-STUDIES: Mapping[str, Study] = MappingProxyType(
+STUDIES: Mapping[str, PublishedStudy] = MappingProxyType(
     {
-        "all": Study(
+        "all": PublishedStudy(
             title="overlap, distance, surface and effort",
             metrics=(
                 "dice",
@@ -40,7 +40,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
                 "added_path_length_mm",
             ),
         ),
-        "rectal": Study(
+        "rectal": PublishedStudy(
             title="rectal CTV and organs (DpnUNet): DSC, 95HD of 3D Slicer, sensitivity, specificity, volume",
             metrics=(
                 "dice",
@@ -50,12 +50,12 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
                 "volume_relative_error_percent",
             ),
         ),
-        "lung": Study(
+        "lung": PublishedStudy(
             title="lung GTV (modified ResNet): DSC, JSC, TPR, FPR; Student's t",
             metrics=("dice", "jaccard", "true_positive_rate", "false_positive_rate_whole_grid"),
             test=paired_t,
         ),
-        "cervix": Study(
+        "cervix": PublishedStudy(
             title="cervical CTV (Mnet_IM): ASD, HD95, SD, SO, VD",
             metrics=(
                 "average_surface_distance_mean_of_means_mm",
@@ -65,10 +65,10 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
                 "dice",
             ),
         ),
-        "head-neck": Study(
+        "head-neck": PublishedStudy(
             title="head and neck organs (SOARS): DSC, HD, ASD, dose differences",
             metrics=("dice", "hausdorff_mm", "average_surface_distance_mean_of_means_mm"),
         ),
-        "dice": Study(title="DeepLabV3+ model: Dice", metrics=("dice",)),
+        "dice": PublishedStudy(title="DeepLabV3+ model: Dice", metrics=("dice",)),
     }
 )

@@ -21,17 +21,17 @@ _PART = re.compile(r"[A-Z]?[a-zÀ-ɏ]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
 def parts(name: str) -> tuple[str, ...]:
-    """The words of a name in lower case: split at spaces, underlines, digits and changes of case."""
+    """Return the words of a name in lower case: split at spaces, underlines, digits and changes of case."""
     return tuple(part.casefold() for part in _PART.findall(name))
 
 
 def sides_of(name: str) -> frozenset[Side]:
-    """The sides that a name states as words of their own: `Parotid_L`, `Parotis links`; empty where it states none."""
+    """Return the sides that a name states as words of their own: `Parotid_L`, `Parotis links`; empty where it states none."""
     words = set(parts(name))
     return frozenset(side for side, stated in _WORDS.items() if words & stated)
 
 
 def bare(name: str) -> str:
-    """The name's words without those of the side, joined."""
+    """Return the name's words without those of the side, joined."""
     sides = set.union(*_WORDS.values())
     return "".join(part for part in parts(name) if part not in sides)

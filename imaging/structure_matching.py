@@ -41,7 +41,7 @@ _NOTHING = Match(code=None, how=How.NONE)
 
 
 def match(name: str, concept: Code | None, codes: Collection[str]) -> Match:
-    """The structure among `codes` that `name` and, where given, its coded concept mean.
+    """Return the structure among `codes` that `name` and, where given, its coded concept mean.
 
     A name that states a side only ever means a structure of that side, one that states none only a structure without
     a side. A name that is merely similar, or whose code is another structure's, is reported as such.
@@ -73,7 +73,7 @@ def _by_name(name: str, codes: Collection[str]) -> Match | None:
 
 
 def _by_concept(name: str, concept: Code | None, codes: Collection[str]) -> Match | None:
-    """The structure of the coded concept; not for names with a PRV or a number in them, which are derived."""
+    """Return the structure of the coded concept; not for names with a PRV or a number in them, which are derived."""
     if concept is None or _is_derived(name):
         return None
     for code in codes:
@@ -93,7 +93,7 @@ def _is_derived(name: str) -> bool:
 
 
 def _similar(name: str, codes: Collection[str]) -> Match:
-    """A structure whose name differs by a slip of the pen: same first letter (parotid is not carotid), as many words."""
+    """Return a structure whose name differs by a slip of the pen: same first letter (parotid is not carotid), as many words."""
     text = bare(name)
     if len(text) < _SHORTEST_SIMILAR or _is_derived(name):
         return _NOTHING

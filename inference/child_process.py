@@ -17,7 +17,7 @@ def die_with_parent() -> None:
 
 
 def children_of(process_id: int) -> frozenset[int]:
-    """The ids of the processes that a process started and that run; Linux only."""
+    """Return the ids of the processes that a process started and that run; Linux only."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _parent(int(entry.name)) == process_id:
@@ -31,7 +31,7 @@ def is_running(process_id: int) -> bool:
 
 
 def _parent(process_id: int) -> int | None:
-    """The id of the parent of a process that runs; None for one that ended, waited for or not."""
+    """Return the id of the parent of a process that runs; None for one that ended, waited for or not."""
     try:
         stat = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

@@ -273,7 +273,7 @@ class TritonClient:
 
 
 def _image(contract: ModelContract, volume: Volume) -> NDArray[np.generic]:
-    """The voxels in the type that config.pbtxt announces for the contract's inputs."""
+    """Return the voxels in the type that config.pbtxt announces for the contract's inputs."""
     return volume.array_zyx if contract.in_hounsfield_units else volume.array_zyx.astype(np.float32)
 
 
@@ -287,7 +287,7 @@ def _decoded(
     dtype: DTypeLike,
     what: str,
 ) -> NDArray[np.generic]:
-    """The array that an answer describes; ``raw`` may be longer than it (memory reserved for the largest answer)."""
+    """Return the array that an answer describes; ``raw`` may be longer than it (memory reserved for the largest answer)."""
     if tensor is None:
         raise ModelFailed(f"model {what}: missing in the answer")
     expected = np_to_triton_dtype(np.dtype(dtype))

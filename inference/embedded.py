@@ -176,7 +176,7 @@ class EmbeddedTriton:
         return self._running
 
     def _locked(self) -> IO[str]:
-        """The lock of the working directory; a predecessor whose parent was killed needs a moment to end."""
+        """Return the lock of the working directory; a predecessor whose parent was killed needs a moment to end."""
         lock = (self._directory / "lock").open("a+", encoding="ascii")
         deadline = time.monotonic() + min(_HANDOVER_S, self._start_timeout_s)
         while True:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imaging.anatomy import Placement, RegionEstimate
+from imaging.anatomy import RegionEstimate, StructurePlacement
 from inference.contract.plausibility import PairLimits, Plausibility, StructureLimits
 
 MISFIT_SHARE = 1 / 3
@@ -58,7 +58,7 @@ class PlausibilityFinding:
     is_implausible: bool = True
 
     def words(self) -> str:
-        """The finding without the structure's name, for people."""
+        """Return the finding without the structure's name, for people."""
         if self.check == "edge":
             return f"contact with the {self.measured} edge of the field; the scan may cut it"
         if self.check == "region":
@@ -93,7 +93,7 @@ def region_finding(limits: Plausibility, regions: RegionEstimate) -> str | None:
     return None
 
 
-def judge(limits: Plausibility, placed: Mapping[str, Placement]) -> tuple[PlausibilityFinding, ...]:
+def judge(limits: Plausibility, placed: Mapping[str, StructurePlacement]) -> tuple[PlausibilityFinding, ...]:
     """Give the findings of a case, structure by structure in the order of `placed`."""
     findings = {code: list(_own(code, where, limits.of(code))) for code, where in placed.items()}
     doubtful = {code for code, found in findings.items() if any(f.is_implausible for f in found)}
@@ -110,13 +110,13 @@ def judge(limits: Plausibility, placed: Mapping[str, Placement]) -> tuple[Plausi
     return tuple(finding for found in findings.values() for finding in found)
 
 
-def anchor(where: Placement, limits: StructureLimits) -> tuple[float, float, float]:
+def anchor(where: StructurePlacement, limits: StructureLimits) -> tuple[float, float, float]:
     """Give the point of a structure that distances are measured from."""
     points = {"middle": where.middle_mm, "top": where.top_mm, "bottom": where.bottom_mm}
     return points[limits.anchor]
 
 
-def is_anchored(where: Placement, how: str, check: str) -> bool:
+def is_anchored(where: StructurePlacement, how: str, check: str) -> bool:
     """Tell whether the scan leaves a distance along one axis between anchors as it is in the patient."""
     sides = {"left_mm": ("right", "left"), "back_mm": ("anterior", "posterior")}
     ends = {"middle": ("inferior", "superior"), "top": ("superior",), "bottom": ("inferior",)}
@@ -128,7 +128,9 @@ def _lengths(regions: RegionEstimate) -> dict[str, float]:
     return {str(region): regions.length_mm(region) for region in set(regions.by_slab) if region is not None}
 
 
-def _own(code: str, where: Placement, limits: StructureLimits | None) -> Iterator[PlausibilityFinding]:
+def _own(
+    code: str, where: StructurePlacement, limits: StructureLimits | None
+) -> Iterator[PlausibilityFinding]:
     if where.edges:
         yield PlausibilityFinding(
             structure=code,
@@ -153,14 +155,16 @@ def _own(code: str, where: Placement, limits: StructureLimits | None) -> Iterato
             )
 
 
-def _may_be_less(check: str, where: Placement) -> bool:
+def _may_be_less(check: str, where: StructurePlacement) -> bool:
     """Whether the scan's edge can have made a size smaller."""
     if check == "volume_cc":
         return bool(where.edges)
     return any(side in where.edges for side in OUTLINES.get(check, ()))
 
 
-def _offsets(pair: PairLimits, placed: Mapping[str, Placement], limits: Plausibility) -> Iterator[_Offset]:
+def _offsets(
+    pair: PairLimits, placed: Mapping[str, StructurePlacement], limits: Plausibility
+) -> Iterator[_Offset]:
     own = [(placed[code], limits.of(code)) for code in (pair.first, pair.second)]
     (first, first_limits), (second, second_limits) = own
     if first_limits is None or second_limits is None:

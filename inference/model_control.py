@@ -157,5 +157,5 @@ class ModelControl:
 
 
 def _only(config: Mapping[str, Any], versions: list[int]) -> dict[str, Any]:
-    """The configuration with exactly these versions."""
+    """Return the configuration with exactly these versions."""
     return {**config, "version_policy": {"specific": {"versions": versions}}}

@@ -12,7 +12,7 @@ _TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a corner belong to one
 def kept_pieces(
     mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: float
 ) -> NDArray[np.bool_]:
-    """The mask without specks; of a single-piece structure the largest piece alone, however small it is."""
+    """Return the mask without specks; of a single-piece structure the largest piece alone, however small it is."""
     pieces, count = ndimage.label(mask_zyx, _TOUCHING)
     if count == 0:
         return mask_zyx
@@ -27,7 +27,7 @@ def kept_pieces(
 
 
 def without_holes(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask with every background region filled that its axial slice encloses."""
+    """Return the mask with every background region filled that its axial slice encloses."""
     filled = np.empty_like(mask_zyx)
     for z, plane in enumerate(mask_zyx):
         ndimage.binary_fill_holes(plane, output=filled[z])
@@ -43,7 +43,7 @@ def finished(mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: 
 def remarks(
     structure: ModelStructure, *, volume_cc: float, touches_first: bool, touches_last: bool
 ) -> tuple[str, ...]:
-    """Notes on one structure of a case: empty, cut by the end of the scan, or of an unusual size."""
+    """Return notes on one structure of a case: empty, cut by the end of the scan, or of an unusual size."""
     if volume_cc == 0.0:
         return (f"{structure.code}: not found",)
     notes = []

@@ -33,7 +33,7 @@ def checksums(tensors: Tensors) -> NDArray[np.int64]:
 
 
 def difference(sent: Tensors, answered: Tensors) -> str | None:
-    """What differs between the tensors sent and the answer of ``known_tensor``, in words; None if nothing does."""
+    """Describe the difference between the tensors sent and the answer of ``known_tensor``; None if there is none."""
     for name, tensor in sent.items():
         back = answered[name]
         if back.shape != tensor.shape:

@@ -49,12 +49,12 @@ class SharedRegion:
         return f"/{self.name}"
 
     def view(self, offset: int, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.generic]:
-        """An array over the region's memory, valid only inside the context."""
+        """Return an array over the region's memory, valid only inside the context."""
         count = int(np.prod(shape, dtype=np.int64))
         return np.frombuffer(self._map, dtype, count=count, offset=offset).reshape(shape)
 
     def __enter__(self) -> Self:
-        """The region itself."""
+        """Return the region itself."""
         return self
 
     def __exit__(

@@ -54,7 +54,7 @@ def _structure(structure: ModelStructure, where: str) -> Structure:
 
 
 def _check_pairs(contract: ModelContract) -> None:
-    """A mirrored pass that changes the wrong structures swaps left and right without an error."""
+    """Refuse a mirrored pass that swaps the wrong structures: it would exchange left and right without an error."""
     stated = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
     labels = set(contract.labels)
     for code in contract.labels:

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage
 
-from imaging.anatomy import Placement
+from imaging.anatomy import StructurePlacement
 from imaging.volumes.volume import Mask
 from inference.contract import ModelContract
 from inference.contract.plausibility import StructureLimits
@@ -56,7 +56,7 @@ class TrustCase:
     """What is known of a case's structures: masks and placements by code, findings, mean probabilities."""
 
     masks: Mapping[str, Mask]
-    placed: Mapping[str, Placement]
+    placed: Mapping[str, StructurePlacement]
     findings: Sequence[PlausibilityFinding]
     mean_probability: Mapping[str, float]
 
@@ -100,7 +100,7 @@ def trust(weights: TrustWeights, code: str, measured: Mapping[str, float]) -> fl
     return 1.0 / (1.0 + exp(-total))
 
 
-def _log_volume(where: Placement, limits: StructureLimits | None) -> float:
+def _log_volume(where: StructurePlacement, limits: StructureLimits | None) -> float:
     if limits is None:
         return 0.0
     low, high = (max(value, _LEAST_VOLUME_CC) for value in limits.volume_cc)
@@ -108,7 +108,7 @@ def _log_volume(where: Placement, limits: StructureLimits | None) -> float:
     return min(log(10.0), max(-log(10.0), ratio))
 
 
-def _strain(where: Placement, limits: StructureLimits | None, names: Sequence[str]) -> float:
+def _strain(where: StructurePlacement, limits: StructureLimits | None, names: Sequence[str]) -> float:
     """How far the worst of some values lies from the middle of its limits; what the scan's edge makes smaller counts too."""
     if limits is None:
         return _FURTHEST
@@ -120,7 +120,7 @@ def _strain(where: Placement, limits: StructureLimits | None, names: Sequence[st
     return float(min(_FURTHEST, max(strains)))
 
 
-def _asymmetry(where: Placement, other: Placement | None) -> float:
+def _asymmetry(where: StructurePlacement, other: StructurePlacement | None) -> float:
     if other is None:
         return 0.0
     ratio = max(where.volume_cc, _LEAST_VOLUME_CC) / max(other.volume_cc, _LEAST_VOLUME_CC)

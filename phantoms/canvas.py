@@ -75,7 +75,7 @@ class _Points:
         return x, y, z
 
     def where(self, box: BoundingBox) -> tuple[slice, slice, slice] | None:
-        """The index box in which points can lie inside ``box``, found on every few points."""
+        """Return the index box in which points can lie inside ``box``, found on every few points."""
         near = np.ones(self._few[0].shape, bool)
         for few, reach, low, high in zip(self._few, self._reach, box.low, box.high, strict=True):
             near &= (few > low - reach) & (few < high + reach)
@@ -135,7 +135,7 @@ def _averaged(values: Field, fine: tuple[int, int, int]) -> Field:
 
 
 def _window(grid: Grid, pose: Pose, skin: Shape, slab: slice) -> tuple[slice, slice, slice] | None:
-    """The part of a slab of slices that can hold the patient."""
+    """Return the part of a slab of slices that can hold the patient."""
     _, rows, columns = grid.shape_zyx
     stride = max(1, round(8 / grid.spacing_zyx_mm[2]))
     x, y, z = _mesh(grid, (slab, slice(0, rows), slice(0, columns)), (1, 1, 1))

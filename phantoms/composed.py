@@ -107,7 +107,7 @@ class Mirrored(Shape):
 
 
 def pair(shape: Shape) -> tuple[Shape, Shape]:
-    """The shape on the patient's left (+x) and its image on the right."""
+    """Return the shape on the patient's left (+x) and its image on the right."""
     return shape, Mirrored(of=shape)
 
 

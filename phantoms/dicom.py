@@ -47,7 +47,7 @@ class CtExport:
 
 
 def ct_files(volume: Volume, how: CtExport | None = None) -> tuple[SourceFile, ...]:
-    """A volume (axes +z, +y, +x) as CT images, one Part 10 file each; the same arguments give the same bytes."""
+    """Return a volume (axes +z, +y, +x) as CT images, one Part 10 file each; the same arguments give the same bytes."""
     how = how or CtExport()
     if not np.allclose(volume.grid.axes_lps, np.eye(3)[::-1]):
         raise ValueError("Only volumes with the axes z, y, x of the patient are exported.")
@@ -136,7 +136,7 @@ def _pixels(dataset: Dataset, hu: NDArray[np.int16], index: int, how: CtExport) 
 
 
 def _localizer(volume: Volume, how: CtExport, series: str) -> Dataset:
-    """A coronal projection, as scanners put it into or beside the series."""
+    """Return a coronal projection, as scanners put it into or beside the series."""
     dataset = ct_slice(how.identity, series, 0)
     _place(dataset, volume, volume.grid.shape_zyx[0] - 1, CtExport(), 0.0)
     dz, _, dx = volume.grid.spacing_zyx_mm
@@ -150,7 +150,7 @@ def _localizer(volume: Volume, how: CtExport, series: str) -> Dataset:
 
 
 def _sheared(array: NDArray[np.int16], volume: Volume, tilt: float) -> NDArray[np.int16]:
-    """What image planes see that rise by ``tilt`` mm a mm backwards."""
+    """Return the array as image planes show it that rise by ``tilt`` mm a mm backwards."""
     dz, dy, _ = volume.grid.spacing_zyx_mm
     result = np.empty_like(array)
     for row in range(array.shape[1]):
@@ -192,5 +192,5 @@ def _part10(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
 
 
 def _ds(value: float) -> str:
-    """A decimal string of at most 16 characters."""
+    """Return a decimal string of at most 16 characters."""
     return f"{round(value, 6) + 0.0:.10g}"

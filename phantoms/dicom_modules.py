@@ -22,7 +22,7 @@ class Identity:
 
 
 def ct_slice(who: Identity, series_key: str, instance_number: int) -> Dataset:
-    """A CT image without place and pixels: PS3.3 A.3, the modules that the IOD demands and what scanners add."""
+    """Return a CT image without place and pixels: PS3.3 A.3, the modules that the IOD demands and what scanners add."""
     dataset = Dataset()
     _patient_and_study(dataset, who)
     _series(dataset, who, series_key)

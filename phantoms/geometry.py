@@ -91,7 +91,7 @@ class GeometryPhantom:
 
 
 def uneven_grid(shape_zyx: tuple[int, int, int] = (14, 32, 40)) -> Grid:
-    """A small grid with three different spacings and an origin off every round number."""
+    """Return a small grid with three different spacings and an origin off every round number."""
     return Grid(
         shape_zyx=shape_zyx,
         origin_lps=(-31.25, 12.5, -103.0),

@@ -27,7 +27,7 @@ def head_neck_grid(
     shape_zyx: tuple[int, int, int] = (112, 512, 512),
     top_mm: float = 95.0,
 ) -> Grid:
-    """A grid about the phantom's middle; the brainstem's lower end lies at (0, 0, 0), ``top_mm`` below the top."""
+    """Return a grid about the phantom's middle; the brainstem's lower end lies at (0, 0, 0), ``top_mm`` below the top."""
     dz, dy, dx = spacing_zyx_mm
     nz, ny, nx = shape_zyx
     return Grid(
@@ -39,7 +39,7 @@ def head_neck_grid(
 
 
 def make_head_neck(parameters: HeadNeckParameters | None = None, grid: Grid | None = None) -> Phantom:
-    """The patient of ``parameters`` on ``grid`` (axes +z, +y, +x); the same arguments give the same bytes."""
+    """Return the patient of ``parameters`` on ``grid`` (axes +z, +y, +x); the same arguments give the same bytes."""
     how = parameters or HeadNeckParameters()
     on = grid or head_neck_grid()
     painting = paint(on, Pose.of(how), anatomy(how), structures(how), how.seed)
@@ -63,7 +63,7 @@ def neck_core(how: HeadNeckParameters) -> list[Layer]:
 
 
 def structures(how: HeadNeckParameters) -> Mapping[str, Shape]:
-    """The organs' exact shapes, in the straight patient's frame."""
+    """Return the organs' exact shapes, in the straight patient's frame."""
     return {
         "Brainstem": brainstem(how),
         "SpinalCord": cord(how),

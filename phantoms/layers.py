@@ -26,12 +26,12 @@ class Layer:
 
 
 def solid(shape: Shape, hu: float, texture_hu: float = 0.0) -> Layer:
-    """A shape of one tissue."""
+    """Return a shape of one tissue."""
     return Layer(shape=shape, fills=(Fill(hu=hu, texture_hu=texture_hu),))
 
 
 def shell(shape: Shape, rind_hu: float, rind_mm: float, core_hu: float, texture_hu: float = 0.0) -> Layer:
-    """A rind of one tissue round a core of another (cortical bone round marrow)."""
+    """Return a rind of one tissue round a core of another (cortical bone round marrow)."""
     return Layer(
         shape=shape,
         fills=(Fill(hu=rind_hu), Fill(hu=core_hu, depth_mm=rind_mm, texture_hu=texture_hu)),
@@ -39,7 +39,7 @@ def shell(shape: Shape, rind_hu: float, rind_mm: float, core_hu: float, texture_
 
 
 def both_sides(layers: Iterable[Layer]) -> list[Layer]:
-    """The layers of the patient's left (+x) and their mirror images."""
+    """Return the layers of the patient's left (+x) and their mirror images."""
     result = []
     for layer in layers:
         mirrored = tuple(

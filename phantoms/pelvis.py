@@ -9,13 +9,13 @@ STRUCTURES = ("CTV", "Bladder", "Femur_Head_L", "Femur_Head_R", "Bowel_Small")
 
 
 def make_pelvis(how: PelvisParameters | None = None, grid: Grid | None = None) -> Phantom:
-    """The patient of the parameters on a grid (axes +z, +y, +x); the origin lies midway between the femoral heads."""
+    """Return the patient of the parameters on a grid (axes +z, +y, +x); the origin lies midway between the femoral heads."""
     patient = how or PelvisParameters()
     return made(region_of(patient), patient, grid or trunk_grid(), pelvis(patient), structures(patient))
 
 
 def region_of(how: PelvisParameters) -> str:
-    """The name of the region: by sex, and whether an applicator makes it a cervical brachytherapy."""
+    """Return the name of the region: by sex, and whether an applicator makes it a cervical brachytherapy."""
     if how.applicator:
         return "pelvis_cervix"
     return "pelvis_female" if how.sex == "F" else "pelvis_male"

@@ -67,7 +67,7 @@ class Pose:
 
     @classmethod
     def of(cls, how: PosedPatient) -> "Pose":
-        """The pose that the parameters (and their seed) describe."""
+        """Return the pose that the parameters (and their seed) describe."""
         rng = np.random.default_rng([how.seed, 1])
         waves = []
         for _ in range(4):

@@ -36,19 +36,19 @@ _ALONG_ROW_AND_DOWN: dict[PatientPosition, tuple[Vector, Vector]] = {
 
 
 def directions(position: PatientPosition) -> tuple[Vector, Vector]:
-    """Unit vectors (LPS) along an image row and down an image column: ImageOrientationPatient's two triples."""
+    """Return unit vectors (LPS) along an image row and down an image column: ImageOrientationPatient's two triples."""
     return _ALONG_ROW_AND_DOWN[position]
 
 
 def as_stored(array_zyx: NDArray[np.int16], position: PatientPosition) -> NDArray[np.int16]:
-    """A (z, y, x) array with axes +S, +P, +L as (z, row, column) of images taken in ``position``."""
+    """Return a (z, y, x) array with axes +S, +P, +L as (z, row, column) of images taken in ``position``."""
     along, down = directions(position)
     result = array_zyx if along[0] else array_zyx.transpose(0, 2, 1)
     return result[:, :: _sign(down), :: _sign(along)]
 
 
 def first_pixel_yx(shape_yx: tuple[int, int], position: PatientPosition) -> tuple[int, int]:
-    """The index (y, x) in the (+P, +L) array of what is stored as row 0, column 0."""
+    """Return the index (y, x) in the (+P, +L) array of what is stored as row 0, column 0."""
     along, down = directions(position)
     rows, columns = shape_yx
     x = (along if along[0] else down)[0]

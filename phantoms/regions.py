@@ -20,38 +20,38 @@ class MakePhantom(Protocol):
     """A region's maker: a seed draws the patient (0 is the middle-sized one), the grid says where it is seen."""
 
     def __call__(self, seed: int, grid: Grid | None = None) -> Phantom:
-        """The phantom of ``seed`` on ``grid``, or on the region's own clinical grid."""
+        """Return the phantom of ``seed`` on ``grid``, or on the region's own clinical grid."""
         ...
 
 
 def head_neck_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """The head-and-neck patient of a seed."""
+    """Return the head-and-neck patient of a seed."""
     return make_head_neck(_head_neck(seed), grid)
 
 
 def head_neck_42_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """The head-and-neck patient of a seed, with 42 organs."""
+    """Return the head-and-neck patient of a seed, with 42 organs."""
     return make_head_neck_42(_head_neck(seed), grid)
 
 
 def thorax_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """The patient with a lung tumour of a seed."""
+    """Return the patient with a lung tumour of a seed."""
     how = ThoraxParameters()
     return make_thorax(how.vary(np.random.default_rng(seed)) if seed else how, grid)
 
 
 def pelvis_male_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """The man with rectal cancer of a seed."""
+    """Return the man with rectal cancer of a seed."""
     return _pelvis(PelvisParameters(sex="M"), seed, grid)
 
 
 def pelvis_female_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """The woman with rectal cancer of a seed."""
+    """Return the woman with rectal cancer of a seed."""
     return _pelvis(PelvisParameters(sex="F"), seed, grid)
 
 
 def pelvis_cervix_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """The woman with an applicator for cervical brachytherapy of a seed."""
+    """Return the woman with an applicator for cervical brachytherapy of a seed."""
     return _pelvis(PelvisParameters(sex="F", applicator=True), seed, grid)
 
 

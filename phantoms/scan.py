@@ -48,7 +48,7 @@ def scanned(
 
 
 def _lay_on_couch(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: Grid, *, head_rest: bool) -> None:
-    """A table top of carbon fibre and foam under the back, and where asked for a foam rest under the head."""
+    """Paint a table top of carbon fibre and foam under the back and, if asked for, a foam rest under the head."""
     if not body.any():
         return
     dy, dx = grid.spacing_zyx_mm[1:]

@@ -22,18 +22,18 @@ class BoundingBox:
     high: Point
 
     def grown(self, mm: float) -> "BoundingBox":
-        """The box with every face moved outwards."""
+        """Return the box with every face moved outwards."""
         return BoundingBox(low=_shift(self.low, -mm), high=_shift(self.high, mm))
 
     def joined(self, other: "BoundingBox") -> "BoundingBox":
-        """The smallest box round both."""
+        """Return the smallest box round both."""
         return BoundingBox(
             low=as_point(np.minimum(self.low, other.low)),
             high=as_point(np.maximum(self.high, other.high)),
         )
 
     def met(self, other: "BoundingBox") -> "BoundingBox":
-        """The part in both (may be inside out, which holds no point)."""
+        """Return the part in both (may be inside out, which holds no point)."""
         return BoundingBox(
             low=as_point(np.maximum(self.low, other.low)),
             high=as_point(np.minimum(self.high, other.high)),
@@ -190,7 +190,7 @@ def power_mean(parts: tuple[Field, ...], exponent: float) -> Field:
 
 
 def as_field(values: ArrayLike) -> Field:
-    """The values as float32."""
+    """Return the values as float32."""
     return np.asarray(values, np.float32)
 
 

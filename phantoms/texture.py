@@ -27,7 +27,7 @@ class Texture:
         return tuple(rng.uniform(-1, 1, tuple(size)).astype(np.float32) for size in sizes)
 
     def on(self, x: Field, y: Field, z: Field) -> Field:
-        """The grain on an open mesh, as an array over (z, y, x)."""
+        """Return the grain on an open mesh, as an array over (z, y, x)."""
         total = np.zeros((z.size, y.size, x.size), np.float32)
         for lattice, period, share in zip(self._lattices, _PERIODS_MM, (0.6, 0.7), strict=True):
             weights = [

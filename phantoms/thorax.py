@@ -9,6 +9,6 @@ STRUCTURES = ("GTV", "Lung_L", "Lung_R", "Heart", "SpinalCord")
 
 
 def make_thorax(how: ThoraxParameters | None = None, grid: Grid | None = None) -> Phantom:
-    """The patient of the parameters on a grid (axes +z, +y, +x); the carina lies at the origin."""
+    """Return the patient of the parameters on a grid (axes +z, +y, +x); the carina lies at the origin."""
     patient = how or ThoraxParameters()
     return made("thorax", patient, grid or trunk_grid(), thorax(patient), structures(patient))

@@ -82,7 +82,7 @@ def trunk_grid(
     shape_zyx: tuple[int, int, int] = (56, 512, 512),
     bottom_mm: float = -120.0,
 ) -> Grid:
-    """A grid about the middle of a trunk phantom, from ``bottom_mm`` up."""
+    """Return a grid about the middle of a trunk phantom, from ``bottom_mm`` up."""
     _, dy, dx = spacing_zyx_mm
     _, ny, nx = shape_zyx
     return Grid(

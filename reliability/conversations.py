@@ -60,7 +60,7 @@ class Conversation:
 
 
 def conversation(seed: int, number: int) -> Conversation:
-    """The conversation with this number: always the same."""
+    """Return the conversation with this number: always the same."""
     chance = random.Random(f"{seed}:network:{number}")
     pdus = chance.choice(_KINDS)(chance)
     return Conversation(
@@ -73,7 +73,7 @@ def conversation(seed: int, number: int) -> Conversation:
 
 
 def _data_set(chance: random.Random) -> list[bytes]:
-    """A good association and command, and a mutated dataset in any transfer syntax."""
+    """Return a good association and command, and a mutated dataset in any transfer syntax."""
     syntax = chance.choice((EXPLICIT, EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED))
     uid, data = _samples()[syntax]
     if syntax == DEFLATED:
@@ -88,7 +88,7 @@ def _data_set(chance: random.Random) -> list[bytes]:
 
 
 def _command_set(chance: random.Random) -> list[bytes]:
-    """A mutated command, with or without a dataset behind it."""
+    """Return a mutated command, with or without a dataset behind it."""
     uid, data = _samples()[EXPLICIT]
     command = chance.choice((store_command(CT_IMAGE, uid), echo_command()))
     command = mutations.data_set(command, 0, _COMMANDS, chance)
@@ -130,7 +130,7 @@ def _spoilt_value(value: bytes, chance: random.Random) -> bytes:
 
 
 def _request_items(chance: random.Random) -> list[bytes]:
-    """An association request whose items are mutated, repeated, missing, out of order or far too many."""
+    """Return an association request whose items are mutated, repeated, missing, out of order or far too many."""
     contexts = [
         presentation_context((number, chance.choice((CT_IMAGE, VERIFICATION, "1.2.3")), (EXPLICIT, IMPLICIT)))
         for number in chance.sample(range(256), chance.choice((1, 3, 128, 200)))
@@ -184,7 +184,7 @@ def _pdus(chance: random.Random) -> list[bytes]:
 
 
 def _stream(chance: random.Random) -> list[bytes]:
-    """A good conversation as one stream, mutated without any knowledge."""
+    """Return a good conversation as one stream, mutated without any knowledge."""
     uid, data = _samples()[chance.choice((EXPLICIT, IMPLICIT))]
     sent = b"".join([_request(EXPLICIT), *_command(uid), *_data(data), _release()])
     return [mutations.blindly(sent, chance)]
@@ -222,7 +222,7 @@ def _release() -> bytes:
 
 
 def _bomb(chance: random.Random) -> bytes:
-    """A whole dataset that swells to hundreds of megabytes of pixels."""
+    """Return a whole dataset that swells to hundreds of megabytes of pixels."""
     head = _samples()[EXPLICIT][1].partition(b"\xe0\x7f\x10\x00")[0]
     size = chance.choice((1 << 24, 1 << 28))
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)

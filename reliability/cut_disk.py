@@ -62,7 +62,7 @@ def copy_image(image: Path, copy: Path) -> None:
 
 @contextmanager
 def mounted(image: Path, kind: str, place: Path) -> Iterator[CutDisk]:
-    """The image's file system, mounted in a folder under ``place`` until the context ends, however it ends."""
+    """Open the image's file system, mounted in a folder under ``place`` until the context ends, however it ends."""
     below, folder = place / "device", place / "disk"
     below.mkdir(parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)

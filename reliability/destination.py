@@ -41,14 +41,14 @@ class RecordingDestination:
         return SUCCESS
 
     def objects_of(self, series_uid: str) -> dict[str, set[str]]:
-        """The digests of the objects that refer to a CT series, by SOP Instance UID."""
+        """Return the digests of the objects that refer to a CT series, by SOP Instance UID."""
         with self._lock:
             return {uid: self.digests[uid] for uid, series in self.series_of.items() if series == series_uid}
 
 
 @contextmanager
 def running_destination() -> Iterator[RecordingDestination]:
-    """A destination that listens on a free loopback port until the context ends."""
+    """Open a destination that listens on a free loopback port until the context ends."""
     destination = RecordingDestination()
     entity = AE(AE_TITLE)
     entity.add_supported_context(RTStructureSetStorage)

@@ -71,7 +71,7 @@ class DurabilityReport:
 
     @override
     def __str__(self) -> str:
-        """A few lines."""
+        """Return a few lines."""
         acknowledged = sum(len(one.ledger.acknowledged) for one in self.rounds)
         refused = sum(n for one in self.rounds for status, n in one.ledger.statuses.items() if status)
         cut = sum(one.ledger.broken for one in self.rounds)

@@ -24,7 +24,7 @@ class Fault:
 
 
 def faults_for(node: TestedNode) -> list[Fault]:
-    """The faults that this machine lets us make."""
+    """Return the faults that this machine lets us make."""
     found = [
         Fault(name="kill one", strike=kill_one, weight=4),
         Fault(name="kill role", strike=kill_role, weight=3),
@@ -83,7 +83,7 @@ def kill_again(node: TestedNode, chance: random.Random) -> str:
 
 
 def freeze(node: TestedNode, chance: random.Random) -> str:
-    """A worker or sender that sleeps through its lease, and wakes when another has its work."""
+    """Return a worker or sender that sleeps through its lease, and wakes when another has its work."""
     process = chance.choice([*node.of("work"), *node.of("send")] or node.processes)
     process.freeze()
     time.sleep(LEASE_S * chance.uniform(0.3, 1.8))
@@ -92,7 +92,7 @@ def freeze(node: TestedNode, chance: random.Random) -> str:
 
 
 def cut_open(node: TestedNode, _chance: random.Random) -> str:
-    """A reset of every open connection, as `tcpkill` does it."""
+    """Return a reset of every open connection, as `tcpkill` does it."""
     return f"reset {node.door_in.cut_all()} in, {node.door_out.cut_all()} out"
 
 
@@ -125,7 +125,7 @@ def disk_full(node: TestedNode, chance: random.Random) -> str:
 
 
 def read_only(node: TestedNode, chance: random.Random) -> str:
-    """The file system of the stored objects read-only."""
+    """Return the file system of the stored objects read-only."""
     with node.files_disk.read_only() as done:
         time.sleep(chance.uniform(0.05, 1.0) if done else 0.0)
     return "read-only" if done else "read-only was not possible"

@@ -66,7 +66,7 @@ def _run(names: Sequence[str], arguments: argparse.Namespace) -> int:
 
 
 def _again(path: Path) -> int:
-    """The name of the file says which reader; the answer is what it makes of it now."""
+    """Return the name of the file says which reader; the answer is what it makes of it now."""
     name, data = path.name.split("-")[0], path.read_bytes()
     if name == NETWORK:
         with tempfile.TemporaryDirectory() as folder:

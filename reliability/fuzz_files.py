@@ -52,7 +52,7 @@ class _Batch:
 
 
 def mutated(reader: FuzzedReader, samples: Sequence[bytes], seed: int, number: int) -> bytes:
-    """The input with this number: always the same for the same samples."""
+    """Return the input with this number: always the same for the same samples."""
     chance = random.Random(f"{seed}:{reader.name}:{number}")
     return reader.mutate(chance.choice(samples), chance)
 
@@ -108,7 +108,7 @@ def _fuzz_one(batch: _Batch, tally: FilesTally) -> None:
 
 
 def _child_run(context: ForkServerContext, batch: _Batch, tally: FilesTally) -> int:
-    """The number of the last input that a child began."""
+    """Return the number of the last input that a child began."""
     ours, theirs = context.Pipe()
     child = context.Process(target=_work, args=(batch, theirs), daemon=True)
     child.start()
@@ -205,7 +205,7 @@ def _kind(found: str) -> str:
 
 
 def _minimised(reader: FuzzedReader, data: bytes, found: str) -> bytes:
-    """A shorter input that ends the same way; pieces are left out, ever smaller ones."""
+    """Return a shorter input that ends the same way; pieces are left out, ever smaller ones."""
     deadline = time.monotonic() + _MINIMISE_S
     size = len(data) // 2
     while size >= 1 and time.monotonic() < deadline:

@@ -99,7 +99,7 @@ class Target:
         return self._status("VmRSS") * 1024
 
     def _status(self, name: str) -> int:
-        """A number that Linux tells of the process; ConnectionBroken where it is gone."""
+        """Return a number that Linux tells of the process; ConnectionBroken where it is gone."""
         try:
             lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
             return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
@@ -109,7 +109,7 @@ class Target:
 
 @contextmanager
 def running_target(folder: Path, *, by_command: bool = False) -> Iterator[Target]:
-    """A receiver until the context ends."""
+    """Open a receiver until the context ends."""
     target = Target(folder, by_command=by_command)
     try:
         yield target
@@ -185,7 +185,7 @@ def _talk(port: int, one: Conversation, held: deque[socket.socket]) -> None:
 def _look_after(
     target: Target, tally: NetworkTally, good: Slice, batch: list[Conversation], seed: int
 ) -> None:
-    """A C-ECHO and a good C-STORE after a batch; anything wrong is a find of the whole batch."""
+    """Send a C-ECHO and a good C-STORE after a batch; an error is a finding of the whole batch."""
     wrong = ""
     try:
         began = time.monotonic()
@@ -213,7 +213,7 @@ def _look_after(
 
 
 def _culprit(batch: list[Conversation]) -> Conversation:
-    """The one of the batch after which a new receiver fails alone; all of them as one where none does."""
+    """Return the one of the batch after which a new receiver fails alone; all of them as one where none does."""
     for one in batch:
         with tempfile.TemporaryDirectory() as folder:
             if repeat(Path(folder), one.data) != "read":

@@ -8,7 +8,7 @@ from service.store import FileLost, FileStore, JobRepository, StoredInstance
 
 
 def missing_slices(book: JobRepository, files: FileStore, acknowledged: Iterable[Slice]) -> list[str]:
-    """What is wrong with slices that got 0x0000, and with the jobs of their series."""
+    """Return the faults of slices that were answered 0x0000, and of the jobs of their series."""
     by_series: dict[str, list[Slice]] = defaultdict(list)
     for one in acknowledged:
         by_series[one.series_uid].append(one)

@@ -44,7 +44,7 @@ def hostile(port: int, numbers: range, seed: int) -> None:
 
 
 def _hostile(port: int, seed: int, number: int) -> socket.socket | None:
-    """The connection, where it is to stay open."""
+    """Return the connection, where it is to stay open."""
     chance = random.Random(f"{seed}:memory:{number}")
     pdus = chance.choice(_KINDS)(chance) if number % 2 else list(conversation(seed, number).pdus)
     connection = socket.create_connection(("127.0.0.1", port), 60)
@@ -81,7 +81,7 @@ def _strange_request(chance: random.Random) -> list[bytes]:
 
 
 def _abort_inside(chance: random.Random) -> list[bytes]:
-    """An abort, or only the end of the connection, in the middle of an image."""
+    """Return an abort, or only the end of the connection, in the middle of an image."""
     uid = _image_uid(chance.randrange(1000), chance.randrange(10**9))
     data = data_pdus(STORE_CONTEXT, _image(uid), is_command=False, size=400)
     cut = data[: chance.randrange(len(data))]
@@ -103,7 +103,7 @@ def slices(port: int, numbers: range, seed: int) -> None:
 
 
 def associations(port: int, numbers: range, seed: int) -> None:
-    """An association for each image."""
+    """Send one association for each image."""
     for number in numbers:
         slices(port, range(number, number + 1), seed)
 

@@ -35,7 +35,7 @@ class Reading:
 
     @classmethod
     def of(cls, pid: int) -> "Reading":
-        """What Linux tells of a process now."""
+        """Read a process's memory figures from Linux."""
         rollup = _numbers(Path(f"/proc/{pid}/smaps_rollup"))
         status = _numbers(Path(f"/proc/{pid}/status"))
         return cls(

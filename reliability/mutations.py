@@ -54,7 +54,7 @@ _DEPTHS = (3, 60, 900, 3000, 20000)
 
 
 def bits(data: bytes, chance: random.Random) -> bytes:
-    """A few bits the other way round."""
+    """Return a few bits the other way round."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 8) if changed else 0):
         changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
@@ -74,7 +74,7 @@ def cut(data: bytes, chance: random.Random) -> bytes:
 
 
 def repeat(data: bytes, chance: random.Random) -> bytes:
-    """A piece twice, or very often."""
+    """Return a piece twice, or very often."""
     start = chance.randrange(len(data) + 1)
     piece = data[start : start + chance.choice((1, 8, 64, 1000))]
     return data[:start] + piece * chance.choice((2, 2, 3, 200)) + data[start:]
@@ -107,7 +107,7 @@ def data_set(data: bytes, start: int, encoding: ElementEncoding, chance: random.
 
 
 def deflated(data: bytes, chance: random.Random) -> bytes:
-    """A deflated stream: whole, damaged, with something behind it, or one that swells a thousandfold."""
+    """Return a deflated stream: whole, damaged, with something behind it, or one that swells a thousandfold."""
     if chance.random() < 0.1:
         data += bytes(chance.choice((1 << 16, 1 << 20, 1 << 24, 20_000_000)))
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)

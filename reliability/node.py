@@ -65,7 +65,7 @@ class TestedNode:
             time.sleep(0.02)
 
     def of(self, role: str) -> list[RoleProcess]:
-        """The processes of a role, dead ones too."""
+        """Return the processes of a role, dead ones too."""
         return [process for process in self.processes if process.role == role]
 
     def kill(self, *processes: RoleProcess) -> None:
@@ -100,7 +100,7 @@ class TestedNode:
 
     @contextmanager
     def book(self) -> Iterator[JobRepository]:
-        """The jobs, as an administrator reads them."""
+        """Open the jobs, as an administrator reads them."""
         database = Database(self.database_url, busy_timeout_s=10)
         try:
             yield JobRepository(database)
@@ -117,7 +117,7 @@ class TestedNode:
 def running_trial_node(
     folder: Path, *, database: str, by_command: Callable[[], bool]
 ) -> Iterator[TestedNode]:
-    """A node in a folder that is empty, ready, on SQLite or Postgres."""
+    """Open a node in a folder that is empty, ready, on SQLite or Postgres."""
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         files_disk = stack.enter_context(mounted_disk(folder / "files"))

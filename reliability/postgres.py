@@ -43,7 +43,7 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """A server with one empty database, until the context ends."""
+    """Open a server with one empty database, until the context ends."""
     folder = Path(tempfile.mkdtemp(prefix="trial-pg-"))  # short: the path of a socket is
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel's own: no XDG_RUNTIME_DIR in a container

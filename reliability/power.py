@@ -154,7 +154,7 @@ class PowerTrial:
 
     @contextmanager
     def _receiver(self) -> Iterator[RoleProcess]:
-        """A receiver, and none left behind: the disk could not be unmounted."""
+        """Open a receiver, and none left behind: the disk could not be unmounted."""
         run = receive_without_sync if self.is_broken else None
         receiver = RoleProcess("receive", self.settings_file, self.log_file, run=run)
         try:
@@ -213,7 +213,7 @@ def _listens_in_time(port: int, receiver: RoleProcess) -> bool:
 
 
 def _padded(series: Series, chance: random.Random) -> Series:
-    """The series with slices of many sizes: Data Set Trailing Padding (PS3.10 7.2) of random bytes behind each."""
+    """Return the series with slices of many sizes: Data Set Trailing Padding (PS3.10 7.2) of random bytes behind each."""
     slices = []
     for one in series.slices:
         padding = chance.randbytes(2 * chance.randint(0, _MOST_PADDING_BYTES // 2))

@@ -65,11 +65,11 @@ class CuttingProxy:
         return int(self._listener.getsockname()[1])
 
     def order(self, *cuts: ConnectionCut) -> None:
-        """The next connections, one after the other, are treated like this."""
+        """Treat the next connections, one after the other, like this."""
         self._orders.extend(cuts)
 
     def forget_orders(self) -> None:
-        """Connections pass from now on."""
+        """Let all connections pass from now on."""
         self._orders.clear()
 
     def cut_all(self) -> int:
@@ -81,7 +81,7 @@ class CuttingProxy:
         return len(links)
 
     def __enter__(self) -> Self:
-        """The proxy itself."""
+        """Return the proxy itself."""
         return self
 
     def __exit__(

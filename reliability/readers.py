@@ -56,7 +56,7 @@ def readers(corpus: Path | None = None) -> Mapping[str, FuzzedReader]:
 
 
 def dicom_file(data: bytes, chance: random.Random) -> bytes:
-    """A mutation of a Part 10 file: of its dataset mostly, of its File Meta Information sometimes."""
+    """Return a mutation of a Part 10 file: of its dataset mostly, of its File Meta Information sometimes."""
     meta_bytes = int.from_bytes(data[_META_AT + 8 : _META_AT + 12], "little")
     start = _META_AT + 12 + meta_bytes
     if chance.random() < 0.1 or data[_META_AT - 4 : _META_AT] != b"DICM" or start >= len(data):
@@ -131,7 +131,7 @@ def _text_readers() -> list[FuzzedReader]:
 
 
 def _read_series(data: bytes) -> object:
-    """The mutated slice in the place of the first of its series."""
+    """Return the mutated slice in the place of the first of its series."""
     return read_ct([SourceFile(name="mutated", data=data), *ct_sources()[1:]])
 
 
@@ -144,7 +144,7 @@ def _check(data: bytes) -> object:
 
 
 def _validate(data: bytes) -> object:
-    """The verb itself; every file ends in an exit code."""
+    """Return the verb itself; every file ends in an exit code."""
     parser = argparse.ArgumentParser()
     arguments.validate(parser)
     out, error = io.StringIO(), io.StringIO()
@@ -180,7 +180,7 @@ def _series() -> CtSeries:
 
 
 def _files_of(corpus: Path | None) -> list[bytes]:
-    """The small DICOM files of a folder; of larger ones the head, which is where mutations hit."""
+    """Return the small DICOM files of a folder; of larger ones the head, which is where mutations hit."""
     if corpus is None:
         return []
     paths = sorted(path for path in corpus.rglob("*") if path.is_file())

@@ -21,7 +21,7 @@ _STOP_S = 30.0
 
 
 def forking_context() -> ForkServerContext:
-    """Processes that begin 20 ms after they are asked for: their parent has imported what they need."""
+    """Return a context whose processes begin in 20 ms: their parent has already imported the libraries."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reliability.roles", "reliability.role_libraries"])
     return context

@@ -56,7 +56,7 @@ def ct_data_sets(name: str) -> Mapping[str, tuple[str, bytes]]:
 
 
 def ct_variants() -> list[bytes]:
-    """The first slice as a file in each transfer syntax that is written here."""
+    """Return the first slice as a file in each transfer syntax that is written here."""
     first = ct_sources()[0].data
     found = [_in_syntax(first, uid) for uid in (*_PLAIN, DEFLATED)]
     image = dcmread(io.BytesIO(first))
@@ -67,7 +67,7 @@ def ct_variants() -> list[bytes]:
 
 
 def structure_set_variants() -> list[bytes]:
-    """A small structure set of the slices as a file in each transfer syntax that is written here."""
+    """Return a small structure set of the slices as a file in each transfer syntax that is written here."""
     series = read_ct(ct_sources())
     full = np.zeros(_SHAPE, bool)
     full[1:4, 4:12, 5:13] = True

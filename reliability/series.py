@@ -38,7 +38,7 @@ class Series:
 
 
 def make_series(name: str, slice_count: int, calling_aet: str = "SCANNER") -> Series:
-    """A box with a dense core; another name makes other UIDs, the same name the same bytes."""
+    """Return a box with a dense core; another name makes other UIDs, the same name the same bytes."""
     grid = Grid(
         shape_zyx=(slice_count, *_PIXELS),
         origin_lps=(-40.0, -40.0, 10.0),
@@ -56,7 +56,7 @@ def make_series(name: str, slice_count: int, calling_aet: str = "SCANNER") -> Se
 
 
 def data_set_of(part10: bytes) -> bytes:
-    """What follows the File Meta Information of a Part 10 file."""
+    """Return the dataset behind the File Meta Information of a Part 10 file."""
     length = int.from_bytes(part10[_PREAMBLE_BYTES + 8 : _PREAMBLE_BYTES + _GROUP_LENGTH_BYTES], "little")
     return part10[_PREAMBLE_BYTES + _GROUP_LENGTH_BYTES + length :]
 
@@ -72,7 +72,7 @@ class AnswerLog:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self, one: Slice, status: int) -> None:
-        """The node answered a C-STORE."""
+        """Count a C-STORE that the node answered."""
         with self._lock:
             self.statuses[status] += 1
             if status == SUCCESS:
@@ -84,17 +84,17 @@ class AnswerLog:
             return list(self.acknowledged.values())
 
     def broke(self) -> None:
-        """The connection ended before the answer."""
+        """Count a connection that ended before the answer."""
         with self._lock:
             self.broken += 1
 
     def kept_silent(self, one: Slice) -> None:
-        """The connection stands and no answer came: the one thing that may never happen."""
+        """Count an open connection without an answer, which must never happen."""
         with self._lock:
             self.unanswered.append(one.sop_instance_uid)
 
     def wrong(self) -> list[str]:
-        """What the node said, or did not say, although it may not."""
+        """Return the node's forbidden answers, and its forbidden silences."""
         allowed = {SUCCESS, OUT_OF_RESOURCES}
         found = [f"{n} C-STORE answered 0x{s:04X}" for s, n in self.statuses.items() if s not in allowed]
         return found + [f"no answer to the C-STORE of {uid}" for uid in self.unanswered]

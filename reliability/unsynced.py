@@ -11,7 +11,7 @@ from service.store import AuditLog, Commitments, FileStore, InstanceRecorder
 
 
 def receive_without_sync(settings: Settings) -> int:
-    """What wiring.receive does, but for the sync of files and folders; the database syncs as ever."""
+    """Run the role receive without the sync of files and folders; the database syncs as ever."""
     start_log("receive", settings.node.log_level, settings.node.log_format)
     stop = stopped_by_signals()
     with (

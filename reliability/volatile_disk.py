@@ -52,7 +52,7 @@ class VolatileImage:
         self.size_bytes = os.fstat(self._file).st_size
 
     def read(self, offset: int, size: int) -> bytes:
-        """What was written last, flushed or not."""
+        """Return the last written content, flushed or not."""
         first, end = offset // BLOCK_BYTES, -(-(offset + size) // BLOCK_BYTES)
         if not any(block in self._cache for block in range(first, end)):
             return os.pread(self._file, size, offset)

@@ -33,46 +33,46 @@ class NoAnswer(Exception):
 
 
 def item(kind: int, body: bytes) -> bytes:
-    """An item of an association PDU."""
+    """Return an item of an association PDU."""
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
 def pdu(kind: int, body: bytes) -> bytes:
-    """A whole PDU."""
+    """Return a whole PDU."""
     return struct.pack(">BBL", kind, 0, len(body)) + body
 
 
 def presentation_context(context: Context) -> bytes:
-    """A presentation context that is proposed."""
+    """Return a presentation context that is proposed."""
     number, abstract_syntax, transfer_syntaxes = context
     syntaxes = b"".join(item(0x40, uid.encode()) for uid in transfer_syntaxes)
     return item(0x20, bytes([number, 0, 0, 0]) + item(0x30, abstract_syntax.encode()) + syntaxes)
 
 
 def user_information(maximum_pdu_bytes: int = 65536) -> bytes:
-    """The user information item with the two sub-items that everybody sends."""
+    """Return the user information item with the two sub-items that everybody sends."""
     return item(0x50, item(0x51, struct.pack(">L", maximum_pdu_bytes)) + item(0x52, b"1.2.3.4"))
 
 
 def associate_request(contexts: Sequence[Context], *, called: str, calling: str) -> bytes:
-    """An A-ASSOCIATE-RQ."""
+    """Return an A-ASSOCIATE-RQ."""
     return associate_request_of([presentation_context(context) for context in contexts], called, calling)
 
 
 def associate_request_of(contexts: Sequence[bytes], called: str, calling: str) -> bytes:
-    """An A-ASSOCIATE-RQ of presentation context items that may be anything."""
+    """Return an A-ASSOCIATE-RQ of presentation context items that may be anything."""
     head = struct.pack(">HH16s16s32x", 1, 0, called.ljust(16).encode(), calling.ljust(16).encode())
     body = [head, item(0x10, APPLICATION_CONTEXT.encode()), *contexts, user_information()]
     return pdu(ASSOCIATE_RQ, b"".join(body))
 
 
 def pdv(context_id: int, control: int, data: bytes) -> bytes:
-    """A presentation data value; ``control`` bit 0: command, bit 1: last."""
+    """Return a presentation data value; ``control`` bit 0: command, bit 1: last."""
     return struct.pack(">LBB", len(data) + 2, context_id, control) + data
 
 
 def data_pdus(context_id: int, data: bytes, *, is_command: bool, size: int = _PDV_BYTES) -> list[bytes]:
-    """A message's part as P-DATA-TF PDUs of one value each."""
+    """Return a message's part as P-DATA-TF PDUs of one value each."""
     starts = range(0, max(1, len(data)), size)
     last = starts[-1]
     return [
@@ -82,13 +82,13 @@ def data_pdus(context_id: int, data: bytes, *, is_command: bool, size: int = _PD
 
 
 def command(elements: Sequence[tuple[int, bytes]]) -> bytes:
-    """A command set: implicit VR little endian, its group length in front."""
+    """Return a command set: implicit VR little endian, its group length in front."""
     body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
     return struct.pack("<HHLL", 0, 0, 4, len(body)) + body
 
 
 def store_command(sop_class_uid: str, sop_instance_uid: str, message_id: int = 1) -> bytes:
-    """A C-STORE-RQ."""
+    """Return a C-STORE-RQ."""
     return command(
         [
             (_AFFECTED_CLASS, _padded(sop_class_uid)),
@@ -102,7 +102,7 @@ def store_command(sop_class_uid: str, sop_instance_uid: str, message_id: int = 1
 
 
 def echo_command() -> bytes:
-    """A C-ECHO-RQ."""
+    """Return a C-ECHO-RQ."""
     return command(
         [
             (_AFFECTED_CLASS, _padded(VERIFICATION)),
@@ -124,7 +124,7 @@ class WirePeer:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
-        """The peer itself."""
+        """Return the peer itself."""
         return self
 
     def __exit__(
@@ -145,14 +145,14 @@ class WirePeer:
             raise ConnectionBroken(f"PDU {kind} instead of an acceptance: {body[:8].hex()}")
 
     def store(self, sop_instance_uid: str, data_set: bytes) -> int:
-        """The status of the answer to one C-STORE."""
+        """Return the status of the answer to one C-STORE."""
         message = data_pdus(STORE_CONTEXT, store_command(CT_IMAGE, sop_instance_uid), is_command=True)
         message += data_pdus(STORE_CONTEXT, data_set, is_command=False)
         self.send(b"".join(message))
         return self.status()
 
     def echo(self) -> int:
-        """The status of the answer to one C-ECHO."""
+        """Return the status of the answer to one C-ECHO."""
         self.send(b"".join(data_pdus(ECHO_CONTEXT, echo_command(), is_command=True)))
         return self.status()
 
@@ -172,14 +172,14 @@ class WirePeer:
             raise ConnectionBroken(str(error)) from error
 
     def status(self) -> int:
-        """The status of the response that comes next."""
+        """Return the status of the response that comes next."""
         kind, body = self.read_pdu()
         if kind != DATA:
             raise ConnectionBroken(f"PDU {kind} instead of an answer: {body[:8].hex()}")
         return status_of(body[6:])
 
     def read_pdu(self) -> tuple[int, bytes]:
-        """The type and body of the next PDU."""
+        """Return the type and body of the next PDU."""
         kind, _, length = struct.unpack(">BBL", self._exactly(6))
         return kind, self._exactly(length)
 

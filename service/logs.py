@@ -39,7 +39,7 @@ class LineFormatter(logging.Formatter):
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The message with what it is about behind it."""
+        """Return the message with what it is about behind it."""
         record.message = _on_one_line(record.message)
         extra = [f"{key}={_shown(value)}" for key, value in _extra(record).items()]
         return " ".join([super().formatMessage(record), *extra])
@@ -49,7 +49,7 @@ class LineFormatter(logging.Formatter):
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
-        """The traceback, each line behind a bar: what an exception says cannot look like a record."""
+        """Return the traceback, each line behind a bar: what an exception says cannot look like a record."""
         lines = super().formatException(ei).splitlines()
         return "\n".join(f"  | {_on_one_line(line)}" for line in lines)
 
@@ -67,7 +67,7 @@ class JsonFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON; what it is about cannot take the place of its own fields."""
+        """Return the record as JSON; what it is about cannot take the place of its own fields."""
         own: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -95,9 +95,9 @@ def start_log(role: str, level: str, form: str = "text") -> None:
 
 
 def _leave_out_foreign_values() -> None:
-    """What pydicom tolerates it quotes: a patient's birth date, or whatever a stranger proposes as a UID.
+    """Cut the values that pydicom quotes in its warnings: a birth date, or any text sent as a UID.
 
-    None of that belongs into a log. And Python remembers each different warning that it has shown for ever: strangers
+    None of that belongs into a log. And Python remembers each different warning that it has shown: strangers
     could fill the memory with them.
     """
     logging.getLogger("pydicom").setLevel(logging.ERROR)
@@ -128,5 +128,5 @@ def _shown(value: object) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """The text with line breaks and control characters written as escapes."""
+    """Return the text with line breaks and control characters written as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

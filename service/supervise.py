@@ -39,7 +39,7 @@ class _Child:
 def supervise(roles: Sequence[Role], stop: threading.Event, poll_s: float = 0.2) -> None:
     """Keep one process a role until ``stop`` is set, then end them in order, the receiver first.
 
-    A role that exits by itself is started again after 1, 2, 5, 15, then 30 s; a minute of life resets the delay.
+    A role that exits unexpectedly is restarted after 1, 2, 5, 15, then 30 s; a minute of life resets the delay.
     The children end with this process, even when it is killed, so that a restart finds ports and leases free.
     """
     children = [_start(role) for role in roles]
@@ -52,7 +52,7 @@ def supervise(roles: Sequence[Role], stop: threading.Event, poll_s: float = 0.2)
 
 
 def role_command(arguments: Sequence[str], settings_file: Path | None) -> tuple[str, ...]:
-    """The command line of one role, with this interpreter and these settings."""
+    """Return the command line of one role, with this interpreter and these settings."""
     options = () if settings_file is None else ("--settings", str(settings_file))
     return (sys.executable, "-m", "service", *arguments, *options)
 

@@ -1,4 +1,4 @@
-"""TLS as BCP 195 (RFC 9325) and PS3.15 B.12 have it: the contexts of both doors, and who a certificate is of."""
+"""TLS by BCP 195 (RFC 9325) and PS3.15 B.12: the contexts of both directions, and the names in a certificate."""
 
 import hashlib
 import ssl
@@ -25,7 +25,7 @@ class Certificate:
 
 
 def server_context(settings: TlsServerSettings) -> ssl.SSLContext:
-    """The context of the door in.
+    """Return the context of the listener.
 
     Raises:
         SettingsRefused: a file is missing or is not what it should be; the message names the setting.
@@ -33,7 +33,7 @@ def server_context(settings: TlsServerSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context, settings.profile)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.num_tickets = 0  # every association proves its certificate anew
+    context.num_tickets = 0  # every association proves its certificate again
     _load_key(context, "receive.tls", (settings.certificate, settings.key, settings.key_passphrase_file))
     if settings.ca is not None:
         _load_ca(context, "receive.tls", settings.ca)
@@ -42,7 +42,7 @@ def server_context(settings: TlsServerSettings) -> ssl.SSLContext:
 
 
 def client_context(settings: TlsClientSettings, *, of: str) -> ssl.SSLContext:
-    """The context of a connection to a peer; pass the peer's host as server_hostname.
+    """Return the context of a connection to a peer; pass the peer's host as server_hostname.
 
     Args:
         settings: the TLS section of the peer.
@@ -61,7 +61,7 @@ def client_context(settings: TlsClientSettings, *, of: str) -> ssl.SSLContext:
 
 
 def check_certificates(settings: Settings) -> None:
-    """Reads every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
+    """Read every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
     if settings.receive.tls is not None:
         server_context(settings.receive.tls)
     for section, peers in (("destinations", settings.destinations), ("peers", settings.peers)):

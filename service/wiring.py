@@ -98,7 +98,7 @@ def assemble() -> RunRole:
             role_heartbeat(store, settings, "assemble"),
         ):
             Assembler(
-                desk=SeriesRepository(store.database),
+                repository=SeriesRepository(store.database),
                 files=store.files,
                 settings=settings,
                 models=models,

@@ -18,7 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.overlap import dice
-from imaging.anatomy import Placement, Region, RegionEstimate, body_profile, estimate_regions, placements
+from imaging.anatomy import (
+    Region,
+    RegionEstimate,
+    StructurePlacement,
+    body_profile,
+    estimate_regions,
+    placements,
+)
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask, Volume
 from inference.contract import CONTRACT_FILE, ModelContract, load_contract
@@ -47,7 +54,7 @@ class Sample:
 
     name: str
     regions: RegionEstimate
-    placed: Mapping[str, Placement]
+    placed: Mapping[str, StructurePlacement]
 
 
 def volume_of(case: Case) -> Volume:
@@ -101,7 +108,7 @@ def _length(estimate: RegionEstimate, wanted: Sequence[str]) -> float:
     return estimate.length_mm(*(region for region in Region if region in wanted))
 
 
-def _structure(code: str, placed: Sequence[Placement]) -> StructureLimits:
+def _structure(code: str, placed: Sequence[StructurePlacement]) -> StructureLimits:
     ranges = {check: _range(check, placed) for check in LIMITED}
     ranges["inside"] = (min(ranges["inside"][0], LEAST_INSIDE), 1.0)
     cut_below = np.mean(["inferior" in where.edges for where in placed])
@@ -121,7 +128,7 @@ def _regions(found: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(region) for region in Region if str(region) in common)
 
 
-def _range(check: str, placed: Sequence[Placement]) -> tuple[float, float]:
+def _range(check: str, placed: Sequence[StructurePlacement]) -> tuple[float, float]:
     every = np.array([getattr(where, check) for where in placed], float)
     sides = OUTLINES.get(check, ("inferior", "superior", "anterior", "posterior", "right", "left"))
     whole = [where for where in placed if not any(side in where.edges for side in sides)]

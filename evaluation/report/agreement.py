@@ -10,7 +10,7 @@ from evaluation.report.numbers import heading, spread, written
 from evaluation.report.page import Cell, Figure, Section, Table
 from evaluation.report.tables import Values, metric_table
 from evaluation.statistics import SMALL_SAMPLES, bland_altman, small_note
-from evaluation.studies import Study
+from evaluation.studies import PublishedStudy
 
 _MEAN, _MAX = "mean_dose_difference_percent", "max_dose_difference_percent"
 
@@ -60,7 +60,7 @@ def volume_section(values: Values) -> list[Section]:
     return [Section(title="Volume", tables=tables, figures=figures)] if tables else []
 
 
-def dose_section(values: Values, study: Study) -> list[Section]:
+def dose_section(values: Values, study: PublishedStudy) -> list[Section]:
     """Differences of mean and maximum dose, signed and absolute; none where no patient has a dose."""
     if not any(_MEAN in row.values for row in values.cohort.rows):
         return []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from evaluation.cohort import CohortResult, Row
+from evaluation.cohort import CohortResult, CohortRow
 from evaluation.criteria import Criteria, Judgement, accepted
 from evaluation.report.figures import box_plot
 from evaluation.report.numbers import heading, written
@@ -18,7 +18,7 @@ def commissioning_page(
     cohort: CohortResult,
     judged: Sequence[Judgement],
     facts: Mapping[str, str],
-    worst: Sequence[tuple[Row, bytes]],
+    worst: Sequence[tuple[CohortRow, bytes]],
 ) -> Page:
     """Verdict first, then every criterion, the values behind them, the worst cases, and what was tried."""
     reasons = accepted(criteria, cohort, judged)

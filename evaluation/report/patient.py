@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from evaluation.cohort import CURVE_GY, PatientResult, Row
-from evaluation.pair import State
+from evaluation.cohort import CURVE_GY, CohortRow, PatientResult
+from evaluation.pair import PairState
 from evaluation.report.figures import dvh_plot
 from evaluation.report.numbers import heading, written
 from evaluation.report.page import Cell, Figure, Page, Section, Table
@@ -46,7 +46,7 @@ def patient_page(
     return Page(title=f"Patient {result.name}", sections=sections)
 
 
-def geometry_table(rows: Sequence[Row], metrics: Sequence[str]) -> Table:
+def geometry_table(rows: Sequence[CohortRow], metrics: Sequence[str]) -> Table:
     """A row a structure: its state and metrics."""
     return Table(
         title="Geometry",
@@ -54,7 +54,7 @@ def geometry_table(rows: Sequence[Row], metrics: Sequence[str]) -> Table:
         rows=[
             (
                 row.structure,
-                Cell(text=row.state.value, alarm=row.state in (State.MISSING, State.SPURIOUS)),
+                Cell(text=row.state.value, alarm=row.state in (PairState.MISSING, PairState.SPURIOUS)),
                 *(written(metric, row.values.get(metric)) for metric in metrics),
             )
             for row in rows
@@ -62,7 +62,7 @@ def geometry_table(rows: Sequence[Row], metrics: Sequence[str]) -> Table:
     )
 
 
-def dose_table(rows: Sequence[Row]) -> Table:
+def dose_table(rows: Sequence[CohortRow]) -> Table:
     """A row a structure: mean and maximum dose by both sets, and why one is lacking."""
     names = ("mean, Gy", "mean of reference", "difference, Gy", "difference, %",
              "max, Gy", "max of reference", "difference, Gy", "difference, %")  # fmt: skip
@@ -80,7 +80,7 @@ def dose_table(rows: Sequence[Row]) -> Table:
     )
 
 
-def _dvh(rows: Sequence[Row], label: str) -> list[Figure]:
+def _dvh(rows: Sequence[CohortRow], label: str) -> list[Figure]:
     curves = [(row.structure, row.curve, row.reference_curve) for row in rows]
     if not any(found or reference for _, found, reference in curves):
         return []

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evaluation.cohort import CohortResult, Row
+from evaluation.cohort import CohortResult, CohortRow
 from evaluation.definitions import definitions
 from evaluation.effort import EffortEstimate, EffortRecord, Revision, time_saved
-from evaluation.pair import State
+from evaluation.pair import PairState
 from evaluation.report.agreement import dose_section, reader_section, volume_section
 from evaluation.report.figures import box_plot
 from evaluation.report.numbers import heading, written
@@ -14,7 +14,7 @@ from evaluation.report.page import Cell, Figure, Page, Section, Table
 from evaluation.report.patient import LEGEND
 from evaluation.report.tables import SetTest, Values, metric_table, set_tests, summary_table, table_of_tests
 from evaluation.statistics import NonInferiority, non_inferiority
-from evaluation.studies import Study
+from evaluation.studies import PublishedStudy
 
 MOST_BOXES = 12  # in a figure of half a page's width
 
@@ -29,9 +29,9 @@ class Extras:
     estimate_refusal: str = ""
 
 
-def worst_rows(cohort: CohortResult, count: int, metric: str = "dice") -> list[Row]:
+def worst_rows(cohort: CohortResult, count: int, metric: str = "dice") -> list[CohortRow]:
     """The rows to look at first: missing and spurious structures, then the lowest values of the metric."""
-    absent = [row for row in cohort.rows if row.state in (State.MISSING, State.SPURIOUS)]
+    absent = [row for row in cohort.rows if row.state in (PairState.MISSING, PairState.SPURIOUS)]
     known = [(value, k) for k, row in enumerate(cohort.rows) if (value := row.values.get(metric)) is not None]
     lowest = [cohort.rows[k] for _, k in sorted(known)]
     return [*absent, *lowest][:count]
@@ -39,9 +39,9 @@ def worst_rows(cohort: CohortResult, count: int, metric: str = "dice") -> list[R
 
 def study_page(
     cohort: CohortResult,
-    study: Study,
+    study: PublishedStudy,
     facts: Sequence[tuple[str, str]],
-    worst: Sequence[tuple[Row, bytes]],
+    worst: Sequence[tuple[CohortRow, bytes]],
     extras: Extras,
 ) -> Page:
     """The page of a whole cohort."""
@@ -70,7 +70,7 @@ def study_page(
 
 def _overview(cohort: CohortResult) -> Section:
     evaluated = [p for p in cohort.patients if not p.failure]
-    counts = {state: sum(row.state is state for row in cohort.rows) for state in State}
+    counts = {state: sum(row.state is state for row in cohort.rows) for state in PairState}
     items = [
         f"{len(evaluated)} patients, {len(cohort.structures)} structures, "
         f"{len(cohort.rows)} instances of {len(cohort.set_labels)} set(s): {', '.join(cohort.set_labels)}",
@@ -83,7 +83,9 @@ def _overview(cohort: CohortResult) -> Section:
     return Section(title="What was compared", items=items)
 
 
-def _geometry(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], study: Study) -> Section:
+def _geometry(
+    values: Values, metrics: Sequence[str], tests: Sequence[SetTest], study: PublishedStudy
+) -> Section:
     tables = [metric_table(values, metrics, tests, study.title)]
     tables += [summary_table(values, label, metrics[0]) for label in values.cohort.set_labels]
     return Section(title="Geometry", tables=tables)
@@ -192,7 +194,7 @@ def _revisions(values: Values, estimate: EffortEstimate) -> Table:
     return Table(title="Revision classes, estimated", columns=columns, rows=rows, note=note)
 
 
-def _worst(worst: Sequence[tuple[Row, bytes]]) -> Section:
+def _worst(worst: Sequence[tuple[CohortRow, bytes]]) -> Section:
     figures = [
         Figure(
             caption=(

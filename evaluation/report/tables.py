@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from evaluation.cohort import CohortResult, Row
-from evaluation.pair import State
+from evaluation.cohort import CohortResult, CohortRow
+from evaluation.pair import PairState
 from evaluation.report.numbers import NOTHING, better, heading, probability, spread, written
 from evaluation.report.page import Cell, Table
 from evaluation.statistics import SampleTest, bootstrap_mean, holm, summary
@@ -38,11 +38,11 @@ class Values:
     def __init__(self, cohort: CohortResult) -> None:
         """Index the rows once."""
         self.cohort = cohort
-        self._rows: dict[tuple[str, str], dict[str, Row]] = {}
+        self._rows: dict[tuple[str, str], dict[str, CohortRow]] = {}
         for row in cohort.rows:
             self._rows.setdefault((row.set_label, row.structure), {})[row.patient] = row
 
-    def rows(self, label: str, structure: str) -> Mapping[str, Row]:
+    def rows(self, label: str, structure: str) -> Mapping[str, CohortRow]:
         """The rows of a set's structure by patient."""
         return self._rows.get((label, structure), {})
 
@@ -54,10 +54,10 @@ class Values:
             if (value := row.values.get(metric)) is not None
         }
 
-    def states(self, label: str, structure: str) -> Mapping[State, int]:
+    def states(self, label: str, structure: str) -> Mapping[PairState, int]:
         """How many patients are in each state."""
         found = [row.state for row in self.rows(label, structure).values()]
-        return {state: found.count(state) for state in State}
+        return {state: found.count(state) for state in PairState}
 
 
 def metric_table(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], title: str) -> Table:
@@ -81,8 +81,8 @@ def metric_table(values: Values, metrics: Sequence[str], tests: Sequence[SetTest
         row += [str(len(values.by_patient(label, structure, metrics[0]))) for label in labels]
         row += [
             Cell(
-                text=f"{s[State.MISSING]} / {s[State.SPURIOUS]}",
-                alarm=bool(s[State.MISSING] or s[State.SPURIOUS]),
+                text=f"{s[PairState.MISSING]} / {s[PairState.SPURIOUS]}",
+                alarm=bool(s[PairState.MISSING] or s[PairState.SPURIOUS]),
             )
             for s in states
         ]

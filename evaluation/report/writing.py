@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from evaluation.as_json import definitions_json
-from evaluation.cohort import CohortResult, Options, PatientResult, Row, read_patient
+from evaluation.cohort import CohortResult, CohortRow, Options, PatientResult, read_patient
 from evaluation.patients import CohortFolders, PatientFolder
 from evaluation.report.page import write_page
 from evaluation.report.patient import patient_page
 from evaluation.report.pictures import three_planes
 from evaluation.report.study import Extras, study_page, worst_rows
 from evaluation.set_comparison import compare_sets
-from evaluation.studies import Study
+from evaluation.studies import PublishedStudy
 
 WORST = 3
 
@@ -26,7 +26,7 @@ class Job:
     """What is written besides the values: the study's tables, facts for the title, and where."""
 
     folder: Path
-    study: Study
+    study: PublishedStudy
     facts: Sequence[tuple[str, str]]
     extras: Extras
     pdf: bool = True
@@ -148,7 +148,7 @@ def _write_patient(pair: tuple[PatientFolder, PatientResult], options: Options, 
     return write_page(page, job.folder / "patients" / patient.name, pdf=job.pdf)
 
 
-def _worst_of(rows: Sequence[Row], label: str) -> list[Row]:
+def _worst_of(rows: Sequence[CohortRow], label: str) -> list[CohortRow]:
     """A set's structure of the lowest Dice."""
     known = [
         (value, k)

@@ -1,14 +1,14 @@
 """Where in the body a CT and the structures found in it are: coarse measurements, cheap enough for every job."""
 
-from imaging.anatomy.placement import Placement, placements
+from imaging.anatomy.placement import StructurePlacement, placements
 from imaging.anatomy.profile import BodyProfile, body_profile
 from imaging.anatomy.regions import Region, RegionEstimate, estimate_regions
 
 __all__ = [
     "BodyProfile",
-    "Placement",
     "Region",
     "RegionEstimate",
+    "StructurePlacement",
     "body_profile",
     "estimate_regions",
     "placements",

@@ -21,7 +21,7 @@ EDGES = ("inferior", "superior", "anterior", "posterior", "right", "left")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
+class StructurePlacement:
     """One structure of a case; millimetres along the patient's axes (x to the left, y to the back, z to the head).
 
     `middle_mm`, `top_mm` and `bottom_mm` are x, y, z of the voxels' mean, all of them or those within `NEAR_MM` of the
@@ -48,14 +48,14 @@ class Placement:
 
 def placements(
     masks: Mapping[str, Mask], upright: Volume, profile: BodyProfile, regions: RegionEstimate
-) -> dict[str, Placement]:
+) -> dict[str, StructurePlacement]:
     """Measure every mask that has voxels; masks and volume lie on the same canonical grid."""
     return {
         code: _placed(mask, upright, profile, regions) for code, mask in masks.items() if mask.crop_zyx.any()
     }
 
 
-def _placed(mask: Mask, upright: Volume, profile: BodyProfile, regions: RegionEstimate) -> Placement:
+def _placed(mask: Mask, upright: Volume, profile: BodyProfile, regions: RegionEstimate) -> StructurePlacement:
     spacing = np.array(upright.grid.spacing_zyx_mm)
     voxels = _some_voxels(mask)
     low, high = (np.array(b) for b in _box(mask))
@@ -65,7 +65,7 @@ def _placed(mask: Mask, upright: Volume, profile: BodyProfile, regions: RegionEs
     bottom = voxels[voxels[:, 0] * spacing[0] <= voxels[:, 0].min() * spacing[0] + NEAR_MM].mean(axis=0)
     slab = profile.slab_of(middle[0])
     across, deep = _in_body(middle, profile.edges_yx[slab])
-    return Placement(
+    return StructurePlacement(
         volume_cc=mask.voxels() * upright.grid.voxel_volume_mm3 / 1000.0,
         height_mm=float(size[0]),
         depth_mm=float(size[1]),

@@ -55,7 +55,7 @@ class BodyProfile:
         return len(self.area_cm2)
 
     def slab_of(self, z: float) -> int:
-        """The slab that a slice index lies in."""
+        """Return the slab that a slice index lies in."""
         return min(max(int(z) // self.step_zyx[0], 0), self.slabs - 1)
 
 
@@ -122,12 +122,12 @@ def _body(dense: Stack) -> Stack:
 
 
 def _grown(stack: Stack) -> Stack:
-    """The stack grown by the four neighbours in the plane; nothing comes in from beyond the image."""
+    """Return the stack grown by the four neighbours in the plane; nothing comes in from beyond the image."""
     return _spread(stack, 1) | _spread(stack, 2)
 
 
 def _closed(stack: Stack) -> Stack:
-    """The stack with gaps of one cell closed, in a square's reach; nothing is taken away at the image's edge."""
+    """Return the stack with gaps of one cell closed, in a square's reach; nothing is taken away at the image's edge."""
     grown = _spread(_spread(stack, 1), 2)
     return ~_spread(_spread(~grown, 1), 2) | stack
 
@@ -141,7 +141,7 @@ def _spread(stack: Stack, axis: int) -> Stack:
 
 
 def _filled(stack: Stack) -> Stack:
-    """The stack with every hole filled that a slice encloses."""
+    """Return the stack with every hole filled that a slice encloses."""
     outside = np.pad(~stack, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     labels, count = ndimage.label(outside, _IN_PLANE)
     open_air = np.zeros(count + 1, np.bool_)

@@ -96,7 +96,7 @@ class RegionEstimate:
         return self.slab_mm * sum(region in regions for region in self.by_slab)
 
     def words(self) -> str:
-        """The regions from superior to inferior with their lengths, e.g. "head 80 mm, neck 120 mm"."""
+        """Return the regions from superior to inferior with their lengths, e.g. "head 80 mm, neck 120 mm"."""
         present = [region for region in reversed(Region) if region in self.by_slab]
         return ", ".join(f"{region} {self.length_mm(region):.0f} mm" for region in present) or "no body"
 
@@ -178,7 +178,7 @@ def _fit(measured: Mapping[str, Scores], looks: Mapping[str, Range], cut: NDArra
 
 
 def _in_order(scores: Scores) -> tuple[list[int], float]:
-    """The best sequence of regions that never goes back towards the feet, and its sum."""
+    """Return the best sequence of regions that never goes back towards the feet, and its sum."""
     count = scores.shape[1]
     step = np.full((count, count), NEVER)
     for region in range(count):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def areas(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The signed area of each polygon (n, 2), by the shoelace formula."""
+    """Return the signed area of each polygon (n, 2), by the shoelace formula."""
     if not polygons:
         return np.empty(0)
     starts, (x, y), (u, v) = _edges(polygons)

@@ -38,14 +38,14 @@ _ATTEMPTS = 3
 
 
 def half_voxel_mm(grid: Grid) -> float:
-    """The tolerance below which decimation gives the same mask back: half the smaller in-plane spacing."""
+    """Return the tolerance below which decimation gives the same mask back: half the smaller in-plane spacing."""
     return min(grid.spacing_zyx_mm[1:]) / 2
 
 
 def decimated_contours(
     mask: Mask, grid: Grid, tolerance_mm: float, holes: HoleEncoding = HoleEncoding.KEYHOLE
 ) -> list[PlanarContour]:
-    """The outline of every part with as few points as the tolerance allows; as `contours` in everything else.
+    """Return the outline of every part with as few points as the tolerance allows; as `contours` in everything else.
 
     A tolerance too small to cut a voxel's corner (0.35 of a square one) leaves the outline as it is.
     """
@@ -68,7 +68,7 @@ def smooth_contours(
     tolerance_mm: float = 0.0,
     holes: HoleEncoding = HoleEncoding.KEYHOLE,
 ) -> list[PlanarContour]:
-    """The outline of every part where `field` is one half; without one along the mask's own blur, areas kept.
+    """Return the outline of every part where `field` is one half; without one along the mask's own blur, areas kept.
 
     Decimated within `tolerance_mm` where that is above 0; as `contours` in everything else.
     """
@@ -157,7 +157,7 @@ def _crowded(
     thinner: NDArray[np.bool_],
     pending: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Decimated loops of slices with new ones where any touches another: all of such a slice are drawn anew."""
+    """Decimated loops of slices with new ones where any touches another: all of such a slice are redrawn."""
     crowded = np.zeros(len(polygons), np.bool_)
     for k in np.unique(slices[pending]).tolist():
         here = np.flatnonzero(slices == k)
@@ -172,7 +172,7 @@ def _untangled(
     slices: NDArray[np.int_],
     thinner: NDArray[np.bool_],
 ) -> list[NDArray[np.float64]]:
-    """The polygons, with the fallback for slices where a decimated loop touches one drawn as its voxels."""
+    """Return the polygons, with the fallback for slices where a decimated loop touches one drawn as its voxels."""
     crowded = _crowded(polygons, slices, thinner, thinner)
     return [fallback[k] if crowded[k] else polygon for k, polygon in enumerate(polygons)]
 

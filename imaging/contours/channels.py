@@ -12,7 +12,7 @@ _Guest = tuple[int, float, Loop, Loop]
 
 
 def joined_by_channels(loops: Sequence[Loop], hollow: NDArray[np.bool_]) -> list[Loop]:
-    """The outer loops of one slice, each with the holes inside it joined by channels without width.
+    """Return the outer loops of one slice, each with the holes inside it joined by channels without width.
 
     From its leftmost point each hole goes left to the next edge of another loop. That loop reaches further left, so no
     ring of channels can close. Loops must not cross or touch, and holes must run against the outlines round them.
@@ -61,7 +61,7 @@ def _starting_at(loop: Loop, point: Loop) -> Loop:
 
 
 def _with_guests(loop: Loop, guests: Sequence[_Guest]) -> Loop:
-    """The loop with a way to each guest and back, without points that repeat their neighbour."""
+    """Return the loop with a way to each guest and back, without points that repeat their neighbour."""
     if not guests:
         return loop
     parts: list[Loop] = []

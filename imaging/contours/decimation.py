@@ -21,14 +21,14 @@ class Chains:
             raise ValueError(f"{len(self.points)} points in chains of {self.counts.sum()}")
 
     def only(self, chosen: NDArray[np.bool_]) -> Self:
-        """The chosen chains alone."""
+        """Return the chosen chains alone."""
         points = np.repeat(chosen, self.counts)
         return type(self)(
             points=self.points[points], candidates=self.candidates[points], counts=self.counts[chosen]
         )
 
     def split(self) -> list[NDArray[np.float64]]:
-        """The points of each chain."""
+        """Return the points of each chain."""
         return np.split(self.points, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
 
 

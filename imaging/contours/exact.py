@@ -44,7 +44,7 @@ class SliceLoops(NamedTuple):
 
 
 def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE) -> list[PlanarContour]:
-    """The outline of every part of the mask, holes as keyholes, ordered by slice; none for an empty mask.
+    """Return the outline of every part of the mask, holes as keyholes, ordered by slice; none for an empty mask.
 
     `rasterise(contours(mask, grid), grid)` is the mask, for any mask. Each polygon has at least four points and an
     area of its voxels' own size. Where `holes` says so, holes are polygons of their own that run the other way
@@ -76,7 +76,7 @@ def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE)
 
 
 def slice_loops(inside: NDArray[np.uint8]) -> Iterator[SliceLoops]:
-    """The loops of a mask (z, y, x) that is padded by a row and a column on each side, for each slice that has any.
+    """Yield the loops of a mask (z, y, x) that is padded by a row and a column on each side, for each slice that has any.
 
     Corner (j, i) of a loop lies between padded rows j and j + 1 and padded columns i and i + 1.
     """
@@ -111,7 +111,7 @@ def _corners(
     """Every corner (slice, row, column) of the outline in raster order, and which have their upright edge below.
 
     Where two parts touch there are two corners: the first belongs to the edge on the left, the second to the one on
-    the right, and each turns round the voxel between its edges. "Below" is told for these alone.
+    the right, and each turns round the voxel between its edges. "Below" is defined for these alone.
     """
     turns = beside[:, 1:] ^ beside[:, :-1]
     touching = beside[:, 1:] & beside[:, :-1]

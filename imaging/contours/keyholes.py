@@ -11,7 +11,7 @@ Outline = NDArray[np.int_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Door:
+class _Entry:
     """Where a channel meets a loop: behind which of its corners, how far from there, and the point itself."""
 
     loop: int
@@ -23,7 +23,7 @@ class _Door:
 def join_holes(
     outlines: Sequence[Outline], holes: NDArray[np.bool_], beside_yx: NDArray[np.uint8]
 ) -> list[Outline]:
-    """The outer outlines of one slice, each with the holes inside it joined by channels; the holes themselves go.
+    """Return the outer outlines of one slice, each with the holes inside it joined by channels; the holes themselves go.
 
     `outlines` are in raster order of their first corners. From its first corner each hole goes left along a voxel
     edge to the next outline. That one begins further up, or as far up and further left: so no ring of channels can
@@ -31,17 +31,19 @@ def join_holes(
     padded row's voxels.
     """
     segments = _Segments.of(outlines)
-    guests: list[list[tuple[_Door, Outline]]] = [[] for _ in outlines]
+    guests: list[list[tuple[_Entry, Outline]]] = [[] for _ in outlines]
     joined: list[Outline] = []
     for k in range(len(outlines) - 1, -1, -1):
         if not holes[k]:
-            joined.append(_with_guests(outlines[k], [(door, _reversed(guest)) for door, guest in guests[k]]))
+            joined.append(
+                _with_guests(outlines[k], [(entry, _reversed(guest)) for entry, guest in guests[k]])
+            )
             continue
         whole = _with_guests(outlines[k], guests[k])
         row, column = outlines[k][0].tolist()
         wall = np.flatnonzero(beside_yx[row, :column] | beside_yx[row + 1, :column])[-1]
-        door = segments.door(row, int(wall))
-        guests[door.loop].append((door, whole))
+        entry = segments.entry(row, int(wall))
+        guests[entry.loop].append((entry, whole))
     return joined[::-1]
 
 
@@ -69,11 +71,11 @@ class _Segments:
             ),
         )
 
-    def door(self, row: int, column: int) -> _Door:
-        """The place on the one upright edge that holds this point."""
+    def entry(self, row: int, column: int) -> _Entry:
+        """Return the place on the one upright edge that holds this point."""
         low, high = np.minimum(self.row, self.end_row), np.maximum(self.row, self.end_row)
         found = int(np.flatnonzero((self.column == column) & (low <= row) & (row <= high))[0])
-        return _Door(
+        return _Entry(
             loop=int(self.loop[found]),
             corner=int(self.corner[found]),
             distance=abs(row - int(self.row[found])),
@@ -82,24 +84,24 @@ class _Segments:
 
 
 def _reversed(outline: Outline) -> Outline:
-    """The loop the other way round, from the same corner: holes run against the outline that holds them."""
+    """Return the loop the other way round, from the same corner: holes run against the outline that holds them."""
     return np.concatenate([outline[:1], outline[:0:-1]])
 
 
-def _with_guests(outline: Outline, guests: Sequence[tuple[_Door, Outline]]) -> Outline:
-    """The loop with a way to each guest and back: corner, door, round the guest, door."""
+def _with_guests(outline: Outline, guests: Sequence[tuple[_Entry, Outline]]) -> Outline:
+    """Return the loop with a way to each guest and back: corner, entry, round the guest, entry."""
     if not guests:
         return outline
     parts: list[Outline] = []
     done = 0
-    for door, guest in sorted(guests, key=lambda item: (item[0].corner, item[0].distance)):
-        parts.append(outline[done : door.corner + 1])
-        done = door.corner + 1
-        point = np.array([door.point])
+    for entry, guest in sorted(guests, key=lambda item: (item[0].corner, item[0].distance)):
+        parts.append(outline[done : entry.corner + 1])
+        done = entry.corner + 1
+        point = np.array([entry.point])
         round_trip = [point, guest, guest[:1], point]
-        parts.extend(round_trip[1:] if door.distance == 0 else round_trip)
+        parts.extend(round_trip[1:] if entry.distance == 0 else round_trip)
     parts.append(outline[done:])
     whole = np.concatenate(parts)
     return whole[
         np.any(whole != np.roll(whole, 1, axis=0), axis=1)
-    ]  # a door at an edge's far corner is that corner
+    ]  # a entry at an edge's far corner is that corner

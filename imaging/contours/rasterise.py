@@ -16,7 +16,7 @@ _LOW_BITS = np.uint64(0x0101010101010101)
 
 
 def rasterise(polygons: Sequence[PlanarContour], grid: Grid) -> Mask:
-    """The voxels whose centre lies inside an odd number of the polygons on their slice (even-odd rule).
+    """Return the voxels whose centre lies inside an odd number of the polygons on their slice (even-odd rule).
 
     That reads nested, keyhole and XOR contours alike. A centre on an edge is inside where the edge is a left or upper
     one. What lies outside the grid is cut off. No polygons make the empty mask.
@@ -58,7 +58,7 @@ def _crossings(
 
 
 def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Mask:
-    """The mask whose voxels change between outside and inside at each crossing, from left to right."""
+    """Return the mask whose voxels change between outside and inside at each crossing, from left to right."""
     if not len(slices):
         return Mask.empty()
     z, y, x = int(slices.min()), int(rows.min()), int(columns.min())
@@ -66,7 +66,7 @@ def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.
     voxels = depth * height * width
     flips = np.zeros(-(-voxels // 8) * 8, np.uint8)
     np.add.at(flips, ((slices - z) * height + (rows - y)) * width + (columns - x), np.uint8(1))
-    # Each row holds an even number of crossings, so that parity starts every row anew.
+    # Each row holds an even number of crossings, so that parity is reset for every row.
     inside = _parity_so_far(flips)[:voxels].view(np.bool_).reshape(depth, height, width)
     box = bounding_box(inside)
     if box is None:

@@ -26,12 +26,12 @@ class ProbabilityField:
 
     @classmethod
     def from_bytes(cls, crop_zyx: NDArray[np.uint8], start_zyx: tuple[int, int, int]) -> Self:
-        """The field of a probability sent as 0 to 255; one half lies between 127 and 128."""
+        """Return the field of a probability sent as 0 to 255; one half lies between 127 and 128."""
         return cls(crop_zyx=np.divide(crop_zyx, 255, dtype=np.float32), start_zyx=start_zyx)
 
 
 def blurred(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A padded mask, blurred in its plane."""
+    """Return a padded mask, blurred in its plane."""
     wide = int(4 * SMOOTHING_VOXELS) + 1
     padded = np.pad(inside.astype(np.float64), ((0, 0), (wide, wide), (wide, wide)))
     smooth = gaussian_filter(padded, (0, SMOOTHING_VOXELS, SMOOTHING_VOXELS))
@@ -39,7 +39,7 @@ def blurred(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def around(field: ProbabilityField, mask: Mask) -> NDArray[np.float64]:
-    """The field's values on the mask's crop padded by a voxel in rows and columns, 0 where it has none."""
+    """Return the field's values on the mask's crop padded by a voxel in rows and columns, 0 where it has none."""
     depth, rows, columns = mask.crop_zyx.shape
     shape = (depth, rows + 2, columns + 2)
     offset = np.array(field.start_zyx) - np.array(mask.start_zyx) + (0, 1, 1)
@@ -77,7 +77,7 @@ class _Edges:
 
     @classmethod
     def of(cls, loop: NDArray[np.int_], inside: NDArray[np.bool_], values: NDArray[np.float64]) -> "_Edges":
-        """The edges of a loop of corners; corner k lies between padded voxels k and k + 1."""
+        """Return the edges of a loop of corners; corner k lies between padded voxels k and k + 1."""
         steps = np.roll(loop, -1, axis=0) - loop
         lengths = np.abs(steps).sum(axis=1)
         unit = np.repeat(np.sign(steps), lengths, axis=0)
@@ -90,14 +90,14 @@ class _Edges:
         return cls(middle=middle, outward=outward, inner=values[tuple(inner.T)], outer=values[tuple(outer.T)])
 
     def at(self, level: float) -> NDArray[np.float64]:
-        """The midpoints moved to where the values, linear between the centres, have the level."""
+        """Return the midpoints moved to where the values, linear between the centres, have the level."""
         falls = self.inner > self.outer
         share = np.where(falls, (self.inner - level) / np.where(falls, self.inner - self.outer, 1), 0.5)
         share = np.clip(share, _NEAREST_TO_CENTRE, 1 - _NEAREST_TO_CENTRE)
         return np.asarray(self.middle + self.outward * (share - 0.5)[:, None], np.float64)
 
     def level_that_keeps(self, area: float) -> float:
-        """The level at which the loop has this area, as nearly as the values allow."""
+        """Return the level at which the loop has this area, as nearly as the values allow."""
         low, high = 0.0, 1.0
         larger_when_lower = abs(float(areas([self.at(low)])[0])) > abs(float(areas([self.at(high)])[0]))
         for _ in range(_BISECTIONS):

@@ -79,7 +79,7 @@ def differences(headers: Sequence[SliceHeader], keywords: Sequence[str] | None =
 
 
 def _columns(ordered: Sequence[SliceHeader]) -> Mapping[str, Sequence[Value]]:
-    """What each attribute says along the stack; acquisition times as the number of the acquisition that they fall in."""
+    """Return the values of each attribute along the stack, with acquisition times as the number of their acquisition."""
     columns: dict[str, Sequence[Value]] = {
         keyword: [header.text(keyword) for header in ordered]
         for keyword in (*PHASES, *RECONSTRUCTIONS, *ACQUISITIONS, *PERIODIC)
@@ -138,7 +138,7 @@ def _zigzag(times: Sequence[float]) -> list[Value]:
 
 
 def _one_way(times: Sequence[float]) -> float:
-    """The share of steps that go the way of most."""
+    """Return the share of steps that go the way of most."""
     rising = [b > a for a, b in pairwise(times)]
     return max(Counter(rising).values()) / len(rising)
 

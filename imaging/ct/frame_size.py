@@ -29,7 +29,7 @@ class FrameHeader(NamedTuple):
 
 
 def frame_header(frame: bytes, transfer_syntax_uid: str) -> FrameHeader | None:
-    """The header of a JPEG, JPEG-LS or JPEG 2000 frame; None for RLE, which has none.
+    """Return the header of a JPEG, JPEG-LS or JPEG 2000 frame; None for RLE, which has none.
 
     Raises ValueError where the frame has no such header, or one that contradicts itself.
     """
@@ -41,7 +41,7 @@ def frame_header(frame: bytes, transfer_syntax_uid: str) -> FrameHeader | None:
 
 
 def fragments(stream: Stream, pixels: Element) -> bytes:
-    """The bytes of a single frame: every fragment behind the offset table (PS3.5 A.4)."""
+    """Return the bytes of a single frame: every fragment behind the offset table (PS3.5 A.4)."""
     found = [
         stream.data[start:end] for start, end in items(stream.data, pixels, len(stream.data), stream.encoding)
     ]

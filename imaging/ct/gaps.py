@@ -22,7 +22,7 @@ class Gap:
     numbers: tuple[int, int] | None
 
     def words(self, *, counted: bool) -> str:
-        """The gap as a part of a sentence, where wanted with its count if that is more than one."""
+        """Return the gap as a part of a sentence, where wanted with its count if that is more than one."""
         low, high = (f"{round(z, 2) + 0.0:g}" for z in self.z_mm)
         details = [f"{self.count} slices"] if counted and self.count > 1 else []
         if self.numbers is not None:
@@ -33,12 +33,12 @@ class Gap:
 
 
 def gaps_in(ordered: Sequence[SliceHeader], steps: NDArray[np.int_]) -> list[Gap]:
-    """The gaps of slices in their order along the stack, ``steps[k]`` slice distances between k and k + 1."""
+    """Return the gaps of slices in their order along the stack, ``steps[k]`` slice distances between k and k + 1."""
     return [_gap(ordered[k], ordered[k + 1], int(steps[k])) for k in np.flatnonzero(steps > 1).tolist()]
 
 
 def missing(gaps: Sequence[Gap]) -> str:
-    """What is missing, the first three gaps by name: '3 slices missing in 2 gaps: z=6 mm, z=15 to 18 mm (2 slices)'."""
+    """Describe the missing slices, with the first three gaps: '3 slices missing in 2 gaps: z=6 mm, z=15 to 18 mm (2 slices)'."""
     total = sum(gap.count for gap in gaps)
     what = f"{total} slice{'s' if total > 1 else ''} missing"
     if len(gaps) == 1:
@@ -69,7 +69,7 @@ def _gap(before: SliceHeader, after: SliceHeader, step: int) -> Gap:
 
 
 def _numbers(before: SliceHeader, after: SliceHeader, step: int) -> tuple[int, int] | None:
-    """The numbers between two neighbours', where there are just as many as slices are missing."""
+    """Return the numbers between two neighbours', where there are just as many as slices are missing."""
     if before.instance_number is None or after.instance_number is None:
         return None
     low, high = sorted((before.instance_number, after.instance_number))

@@ -42,12 +42,12 @@ class SliceHeader:
     """What else the image says of its patient, study and acquisition, by keyword, undecoded."""
 
     def text(self, keyword: str) -> str:
-        """A stated value without padding, or "" where it is absent or empty."""
+        """Return a stated value without padding, or "" where it is absent or empty."""
         return self.stated.get(keyword, b"").decode("ascii", "replace").strip(" \0")
 
 
 def parse_header(data: bytes, name: str = "") -> SliceHeader:
-    """The header of one CT slice from its Part 10 file, or from the file's first bytes up to the pixels.
+    """Return the header of one CT slice from its Part 10 file, or from the file's first bytes up to the pixels.
 
     Raises ImageRefused where the object is no CT slice that could be placed in a patient.
     """
@@ -80,7 +80,7 @@ def check_kind(raw: RawSlice) -> None:
 
 
 def header_of(raw: RawSlice) -> SliceHeader:
-    """The header of an object that `check_kind` let pass; ImageRefused where a needed attribute is missing."""
+    """Return the header of an object that `check_kind` let pass; ImageRefused where a needed attribute is missing."""
     x, y, z = raw.texts("ImagePositionPatient", 3)
     spacing = raw.numbers("PixelSpacing", 2)
     if min(spacing) <= 0:
@@ -112,12 +112,12 @@ def header_of(raw: RawSlice) -> SliceHeader:
 
 
 def _whole(text: str) -> int | None:
-    """The number that a text is, or None: nothing that is contoured depends on it."""
+    """Return the number that a text is, or None: nothing that is contoured depends on it."""
     return int(text) if re.fullmatch(r"[+-]?[0-9]{1,12}", text) else None
 
 
 def _number(text: str) -> float | None:
-    """The finite number that a text is, or None: `N/A` in an optional attribute says nothing."""
+    """Return the finite number that a text is, or None: `N/A` in an optional attribute says nothing."""
     try:
         value = float(text)
     except ValueError:

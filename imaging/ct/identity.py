@@ -21,7 +21,7 @@ _LETTERS_A_SLIP = 8
 
 
 def check_one_patient(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
-    """What differs between the slices without making two patients of them, as notes.
+    """Return, as notes, the differences between slices that still leave them one patient's.
 
     ImageRefused where Patient ID differs, or where slices state different birth dates, sexes, issuers or names. Values are
     compared, never told.
@@ -42,7 +42,7 @@ def check_same_patient(of_slices: SliceHeader, beside: Sequence[RawSlice]) -> No
 
 
 def _page(raw: RawSlice, of_slices: SliceHeader) -> SliceHeader:
-    """What an image says of its patient and its place, in the shape of a slice's header."""
+    """Return the patient and place attributes of an image in the form of a slice's header."""
     place = (*raw.text("ImagePositionPatient").split("\\"), "", "", "")
     return replace(
         of_slices,
@@ -58,7 +58,7 @@ _Same = Callable[[SliceHeader, SliceHeader, str], bool]
 def _pair(
     headers: Sequence[SliceHeader], keyword: str, same: _Same
 ) -> tuple[SliceHeader, SliceHeader] | None:
-    """A slice with the value that most have and one that disagrees with it, or None."""
+    """Return a slice with the value that most have and one that disagrees with it, or None."""
     counts = Counter(header.stated.get(keyword, b"") for header in headers)
     if len(counts) < 2:
         return None
@@ -104,7 +104,7 @@ def _name(header: SliceHeader, keyword: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    """A name's words without case, accents and punctuation, in alphabetical order."""
+    """Return a name's words without case, accents and punctuation, in alphabetical order."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     return sorted(re.findall(r"\w+", plain.casefold()))
 

@@ -30,7 +30,7 @@ BESIDE_THE_SLICES = (ImageKind.LOCALIZER, ImageKind.SCREEN)
 
 
 def kind_of(raw: RawSlice) -> ImageKind:
-    """What an image says of itself; a slice where it says nothing.
+    """Return the kind that an image states; a slice where it states none.
 
     A screen page (a dose report, a protocol, a capture) is in colour, says so in Image Type (0008,0008), or lies nowhere
     in the patient and is secondary or was converted from something else (Conversion Type (0008,0064)). Slices that
@@ -60,7 +60,7 @@ def is_beside(raw: RawSlice) -> bool:
 
 
 def set_aside(beside: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tuple[str, ...]:
-    """The SOP Instance UIDs of localizers and screen pages that are left out of a series that has these slices.
+    """Return the SOP Instance UIDs of localizers and screen pages that are left out of a series that has these slices.
 
     ImageRefused for a localizer that could be one of the slices, and for an image of another patient.
     """

@@ -56,7 +56,7 @@ def blank(
 
 
 def padding_notes(slices: Iterable[Padded]) -> tuple[str, ...]:
-    """What was done about padding whose value could be tissue's, over all slices; nothing where there was none."""
+    """Describe the handling of padding whose value could be tissue's, over all slices; empty where there was none."""
     found = [padded for padded in slices if padded != NOTHING]
     if not found:
         return ()
@@ -66,7 +66,7 @@ def padding_notes(slices: Iterable[Padded]) -> tuple[str, ...]:
 
 
 def _reaching_the_border(mask_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The parts of a mask that touch the edge of the image."""
+    """Return the parts of a mask that touch the edge of the image."""
     from scipy import ndimage  # here: processes that only read headers do without scipy
 
     parts, _ = ndimage.label(mask_yx)

@@ -37,7 +37,7 @@ def require_pixels(raw: RawSlice) -> None:
 
 
 def pixel_format(raw: RawSlice) -> PixelFormat:
-    """The slice's pixel layout; ImageRefused where it is no 8- to 16-bit greyscale with a rescale to HU."""
+    """Return the slice's pixel layout; ImageRefused where it is no 8- to 16-bit greyscale with a rescale to HU."""
     photometric = raw.text("PhotometricInterpretation")
     if photometric != "MONOCHROME2" or raw.unsigned("SamplesPerPixel") != 1:
         found = f"is '{photometric}', not MONOCHROME2"
@@ -89,7 +89,7 @@ def _padding(raw: RawSlice, stored: int, *, signed: bool) -> tuple[int, int] | N
 
 
 def _stored_value(word: int, stored: int, *, signed: bool) -> int:
-    """The number in a 16-bit word whose bits above Bits Stored are zeros or the sign; else the whole word's number.
+    """Return the number in a 16-bit word whose bits above Bits Stored are zeros or the sign; else the whole word's number.
 
     A word that Bits Stored do not hold is no value of this image: cut to them it would be that of other pixels.
     """

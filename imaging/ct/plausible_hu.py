@@ -35,15 +35,15 @@ class Shares:
     """Share of voxels with no more than each value from -32768 on, (65536,)."""
 
     def below(self, hu: int) -> float:
-        """The share of voxels with less than `hu`."""
+        """Return the share of voxels with less than `hu`."""
         return float(self.up_to[hu - _LOWEST - 1])
 
     def between(self, low: int, high: int) -> float:
-        """The share of voxels from `low` up to but not with `high`."""
+        """Return the share of voxels from `low` up to but not with `high`."""
         return self.below(high) - self.below(low)
 
     def quantile(self, share: float) -> int:
-        """The value that this share of the voxels does not exceed."""
+        """Return the value that this share of the voxels does not exceed."""
         return int(np.searchsorted(self.up_to, share)) + _LOWEST
 
 
@@ -104,7 +104,7 @@ def check_levels(sample: NDArray[np.int16]) -> None:
 
 
 def _doubt(shares: Shares) -> tuple[str, str] | None:
-    """What cannot be in Hounsfield units, and the tags to look at; None where nothing is."""
+    """Return the first sign that the values are not Hounsfield units, and the tags to look at; None if there is none."""
     matter = 1 - shares.below(-500)
     if matter < 0.0005:
         return "nothing is denser than -500 HU, so there is no body", f"{_INTERCEPT} and {_SLOPE}"

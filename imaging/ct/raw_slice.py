@@ -92,7 +92,7 @@ class RawSlice:
         return f"image {uid}" if uid else f"file {self.name or '(unnamed)'}"
 
     def text(self, keyword: str) -> str:
-        """The value without padding, or "" where the attribute is absent or empty."""
+        """Return the value without padding, or "" where the attribute is absent or empty."""
         return self.values.get(keyword, b"").decode("ascii", "replace").strip(" \0")
 
     def texts(self, keyword: str, count: int) -> tuple[str, ...]:
@@ -118,21 +118,21 @@ class RawSlice:
         return values
 
     def unsigned(self, keyword: str) -> int:
-        """A 16-bit unsigned binary value, or ImageRefused."""
+        """Return a 16-bit unsigned binary value, or ImageRefused."""
         value = self.values.get(keyword, b"")
         if len(value) < 2:
             raise self.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, "is missing")
         return int.from_bytes(value[:2], "little" if self.stream.encoding.little else "big")
 
     def refusal(self, code: RefusalCode, keyword: str, found: str) -> ImageRefused:
-        """A refusal because of one attribute of this object: tag, object, what was found, what to do."""
+        """Return a refusal because of one attribute of this object: tag, object, what was found, what to do."""
         return ImageRefused(
             code, f"{self.called}: {named(keyword)} {found}. Export the series again from its source."
         )
 
 
 def named(keyword: str) -> str:
-    """An attribute as a person looks it up: its name and (gggg,eeee)."""
+    """Return an attribute as a person looks it up: its name and (gggg,eeee)."""
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise ValueError(f"{keyword} is no DICOM keyword")
@@ -146,7 +146,7 @@ def _two_values(keyword: str, name: str) -> ImageRefused:
 
 
 def read_raw(data: bytes, name: str) -> RawSlice:
-    """The attributes of an image file that matter here, undecoded; the bytes may end before the pixels.
+    """Return the attributes of an image file that matter here, undecoded; the bytes may end before the pixels.
 
     Raises ImageRefused where the bytes are no DICOM object at all.
     """

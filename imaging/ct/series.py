@@ -85,7 +85,7 @@ class CtSeries:
 
 
 def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> CtSeries:
-    """The volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
+    """Return the volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
 
     HU as int16 (z, y, x): each slice with its own rescale, pixel padding as -1000 HU. Slices are sorted along the
     normal of the images; `imaging.ct.stack` says how exactly they must lie. `rescale_types` are those taken for HU.
@@ -166,7 +166,7 @@ def _image_header(raw: RawSlice) -> SliceHeader:
 
 
 def _dataset(raw: RawSlice) -> Dataset:
-    """The plain attributes of an image, undecoded, without its sequences and pixels.
+    """Return the plain attributes of an image, undecoded, without its sequences and pixels.
 
     The same walk reads them as finds the pixels: other parsers stop at what some systems write (a VR of two spaces,
     elements behind the pixels).

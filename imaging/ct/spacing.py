@@ -28,7 +28,7 @@ Steps = NDArray[np.int_]
 
 
 def even_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> float:
-    """The spacing in mm of slices that are evenly spaced; ImageRefused where some are missing or misplaced.
+    """Return the spacing in mm of slices that are evenly spaced; ImageRefused where some are missing or misplaced.
 
     `along` are the positions (n,) in mm along the stack, ascending. Where Instance Numbers skip just as the positions do,
     slices are missing; where whole blocks have a distance of their own and nothing speaks of lost slices, it is two
@@ -57,7 +57,7 @@ def _numbered(ordered: Sequence[SliceHeader]) -> Steps | None:
 
 
 def _by_numbers(gaps: Gaps, numbered: Steps | None) -> Steps | None:
-    """The steps that Instance Numbers state, where they skip and the positions agree with every one of them."""
+    """Return the steps that Instance Numbers state, where they skip and the positions agree with every one of them."""
     if numbered is None or numbered.min() < 1 or numbered.max() == 1:
         return None
     unit = float(np.median(gaps / numbered))
@@ -66,7 +66,7 @@ def _by_numbers(gaps: Gaps, numbered: Steps | None) -> Steps | None:
 
 
 def _by_distance(gaps: Gaps, numbered: Steps | None) -> Steps | None:
-    """The steps of gaps that are whole multiples of the usual one, unless these are blocks of another distance."""
+    """Return the steps of gaps that are whole multiples of the usual one, unless these are blocks of another distance."""
     usual = _usual(gaps)
     steps = np.maximum(np.rint(gaps / usual), 1).astype(int)
     if steps.max() == 1 or not np.all(np.abs(gaps - steps * usual) <= _tolerance(steps, usual)):
@@ -87,14 +87,14 @@ def _tolerance(steps: Steps, unit: float) -> Gaps:
 
 
 def _usual(gaps: Gaps) -> float:
-    """The distance that most neighbours have; of several the smallest."""
+    """Return the distance that most neighbours have; of several the smallest."""
     ascending = np.sort(gaps)
     alike = np.abs(ascending[:, None] - ascending) <= POSITION_TOLERANCE_MM + 1e-6
     return float(ascending[alike[alike.sum(axis=1).argmax()]].mean())
 
 
 def _interleaved(ordered: Sequence[SliceHeader], gaps: Gaps) -> ImageRefused | None:
-    """The refusal of two even stacks, one between the slices of the other; None where it is something else.
+    """Return the refusal of two even stacks, one between the slices of the other; None where it is something else.
 
     Where one distance is twice or three times the other, slices could be missing as well.
     """
@@ -122,7 +122,7 @@ def _missing(ordered: Sequence[SliceHeader], gaps: Gaps, steps: Steps) -> ImageR
 
 
 def _blocks(ordered: Sequence[SliceHeader], gaps: Gaps) -> ImageRefused | None:
-    """The refusal of a stack in blocks, each with its own distance; None where it is something else."""
+    """Return the refusal of a stack in blocks, each with its own distance; None where it is something else."""
     blocks: list[tuple[int, int]] = []  # first and last slice
     for index, gap in enumerate(gaps.tolist()):
         if blocks and abs(gap - float(gaps[blocks[-1][0] : blocks[-1][1]].mean())) <= POSITION_TOLERANCE_MM:

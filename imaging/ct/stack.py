@@ -46,7 +46,7 @@ class Stack:
 
 
 def check_stack(headers: Sequence[SliceHeader]) -> Stack:
-    """The grid of the stack these slices make, in any order; ImageRefused says what is missing or contradictory.
+    """Return the grid of the stack these slices make, in any order; ImageRefused says what is missing or contradictory.
 
     Slice index grows along the normal of the images (row direction x column direction). A stack whose end is
     missing, or of which every second slice is, looks whole: geometry cannot tell.
@@ -124,7 +124,7 @@ def _mixed(
 
 
 def _axes(header: SliceHeader) -> NDArray[np.float64]:
-    """Unit vectors of slice, row and column index in LPS, made exactly orthonormal; rows of a 3x3 array."""
+    """Return unit vectors of slice, row and column index in LPS, made exactly orthonormal; rows of a 3x3 array."""
     along_row, along_column = np.array(header.orientation[:3]), np.array(header.orientation[3:])
     lengths = [float(np.linalg.norm(v)) for v in (along_row, along_column)]
     if (
@@ -205,7 +205,7 @@ def _sheared(first: SliceHeader, slope: NDArray[np.float64], depth_mm: float) ->
 
 
 def _check_axial(header: SliceHeader, axes: NDArray[np.float64]) -> str:
-    """A note where a stated tilt is not in the geometry, else ""; ImageRefused for other planes than axial ones."""
+    """Return a note where a stated tilt is not in the geometry, else ""; ImageRefused for other planes than axial ones."""
     cosines = np.abs(axes).max(axis=1)
     worst = math.degrees(math.acos(min(1.0, float(cosines.min()))))
     to_head = math.degrees(math.acos(min(1.0, abs(float(axes[0, 2])))))

@@ -43,7 +43,7 @@ class Cells(NamedTuple):
 
 
 def stored_values(raw: RawSlice, layout: PixelFormat) -> tuple[NDArray[np.integer], NDArray[np.bool_] | None]:
-    """Stored values (y, x), and where a cell held a padding value that Bits Stored cannot hold (None: nowhere).
+    """Return stored values (y, x), and where a cell held a padding value that Bits Stored cannot hold (None: nowhere).
 
     A view of the file's bytes where nothing has to change. Raises ImageRefused where pixel data is cut off, cannot be
     decoded, has another shape, or goes on beyond Bits Stored.
@@ -149,7 +149,7 @@ def _checked_header(raw: RawSlice, layout: PixelFormat) -> FrameHeader | None:
 def _significant(
     raw: RawSlice, layout: PixelFormat, cells: Cells
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_] | None]:
-    """The stored bits alone, as numbers: other bits (old overlays) masked off, the sign extended."""
+    """Return the stored bits alone, as numbers: other bits (old overlays) masked off, the sign extended."""
     low_bit = layout.high_bit + 1 - layout.bits_stored
     if cells.bits <= layout.bits_stored or layout.high_bit >= cells.bits:  # a codestream of these bits alone
         return _cut(cells.values, 0, min(cells.bits, layout.bits_stored), signed=layout.signed), None
@@ -170,7 +170,7 @@ def _significant(
 def _cut(
     values: NDArray[np.unsignedinteger], low_bit: int, bits: int, *, signed: bool
 ) -> NDArray[np.integer]:
-    """The numbers in `bits` bits from `low_bit` on."""
+    """Return the numbers in `bits` bits from `low_bit` on."""
     width = 8 * values.dtype.itemsize
     above = width - low_bit - bits
     shifted = values << values.dtype.type(above) if above else values

@@ -1,14 +1,14 @@
 """De-identification by PS3.15 Annex E, and the way back for what was made on a de-identified copy."""
 
 from imaging.deidentify.errors import DeidentificationRefused, ReidentificationRefused
-from imaging.deidentify.options import Options
+from imaging.deidentify.options import DeidentificationOptions
 from imaging.deidentify.pseudonyms import ProjectKey
 from imaging.deidentify.reidentify import OriginalIdentity, reidentify, replacements_in, study_attributes
 from imaging.deidentify.research_copy import ResearchCopy, deidentify, patient_key
 
 __all__ = [
+    "DeidentificationOptions",
     "DeidentificationRefused",
-    "Options",
     "OriginalIdentity",
     "ProjectKey",
     "ReidentificationRefused",

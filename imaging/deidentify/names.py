@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydicom import Dataset
 
 from imaging.deidentify.identifiers import IdentifyingWords
-from imaging.deidentify.options import Options
+from imaging.deidentify.options import DeidentificationOptions
 from imaging.structures import CATALOGUE
 
 _TARGET = re.compile(r"(GTV|CTV|ITV|PTV)[A-Za-z]{0,3}[0-9]{0,2}(_[0-9]{2,5})?", re.IGNORECASE)
@@ -19,13 +19,13 @@ NAMES: Mapping[int, tuple[str, str]] = {
 _HARMLESS = _OUTLINE | {name.casefold() for s in CATALOGUE.values() for name in (s.code, s.name)}
 
 
-def is_harmless(name: str, options: Options) -> bool:
+def is_harmless(name: str, options: DeidentificationOptions) -> bool:
     """Tell whether a structure's name is one that anatomy or the field gave it, or that a person vouched for."""
     bare = name.strip()
     return bare.casefold() in _HARMLESS or bool(_TARGET.fullmatch(bare)) or bare in options.harmless_names
 
 
-def clean_name(item: Dataset, tag: int, options: Options, whom: IdentifyingWords) -> None:
+def clean_name(item: Dataset, tag: int, options: DeidentificationOptions, whom: IdentifyingWords) -> None:
     """Leave a structure's name where it is harmless, and call the structure by its number where it is not."""
     text = str(item[tag].value or "")
     if not (options.clean_descriptors and is_harmless(text, options) and not whom.named_in(text)):

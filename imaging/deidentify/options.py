@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class DeidentificationOptions:
     """The options of PS3.15 E.3 beside the Basic Profile, and what a person vouches for."""
 
     modified_dates: bool = True  # E.3.6: dates are kept, all of a patient moved by the same number of days
@@ -19,7 +19,7 @@ class Options:
     allow_burned_in: bool = False  # somebody has looked at the pixels
 
     def codes(self) -> Iterator[Dataset]:
-        """The items of De-identification Method Code Sequence (0012,0064)."""
+        """Yield the items of De-identification Method Code Sequence (0012,0064)."""
         yield _code("113100", "Basic Application Confidentiality Profile")
         if self.clean_descriptors:
             yield _code("113105", "Clean Descriptors Option")

@@ -21,7 +21,7 @@ class ProjectKey:
     secret: bytes
 
     def uid(self, original: str) -> UID:
-        """The UID that stands for another in this project; one that the standard registers stays."""
+        """Return the UID that stands for another in this project; one that the standard registers stays."""
         if original.startswith(STANDARD_ROOT):
             return UID(original)
         return UID(f"2.25.{int.from_bytes(self._mac('uid', original)) >> (256 - _UID_BITS)}")

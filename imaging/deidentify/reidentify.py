@@ -53,7 +53,7 @@ class OriginalIdentity:
 
 
 def study_attributes(data: bytes) -> str:
-    """What a stored object says of its patient and study, as DICOM JSON (PS3.18 F), to be given back later."""
+    """Return the patient and study attributes of a stored object as DICOM JSON (PS3.18 F), for later re-identification."""
     dataset = pydicom.dcmread(
         io.BytesIO(data), stop_before_pixels=True, specific_tags=list(_PATIENT_AND_STUDY)
     )
@@ -70,7 +70,7 @@ def replacements_in(data: bytes, name: str = "") -> frozenset[str]:
 
 
 def reidentify(data: bytes, origin: OriginalIdentity, name: str = "") -> bytes:
-    """The object with its references, patient and study as they were before de-identification, as a Part 10 file.
+    """Return the object with its references, patient and study as they were before de-identification, as a Part 10 file.
 
     It gets a SOP Instance UID and Series Instance UID of its own, the same for the same bytes: the original's names would stand
     for two contents. Raises ReidentificationRefused, naming what is unknown, where any reference is not of the project.

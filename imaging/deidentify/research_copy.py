@@ -21,7 +21,7 @@ from imaging.deidentify.errors import DeidentificationRefused
 from imaging.deidentify.files import part10
 from imaging.deidentify.identifiers import IdentifyingWords, identities, still_named, texts, walk
 from imaging.deidentify.names import NAMES, clean_name
-from imaging.deidentify.options import Options
+from imaging.deidentify.options import DeidentificationOptions
 from imaging.deidentify.pseudonyms import STANDARD_ROOT, ProjectKey
 from imaging.deidentify.table import Action, action_for, vr_of
 from imaging.deidentify.values import age, dummy, moved
@@ -56,14 +56,16 @@ class ResearchCopy:
 @dataclass(frozen=True, kw_only=True)
 class _Rules:
     key: ProjectKey
-    options: Options
+    options: DeidentificationOptions
     patient_key: str
     sop_class_uid: str
     whom: IdentifyingWords
 
 
-def deidentify(data: bytes, key: ProjectKey, options: Options, name: str = "") -> ResearchCopy:
-    """The research copy of a Part 10 file, in its transfer syntax and with its pixels untouched.
+def deidentify(
+    data: bytes, key: ProjectKey, options: DeidentificationOptions, name: str = ""
+) -> ResearchCopy:
+    """Return the research copy of a Part 10 file, in its transfer syntax and with its pixels untouched.
 
     The same object, key and options give the same bytes. Raises DeidentificationRefused for a class whose content the
     table alone does not clean (reports, captures), for burned-in annotation, and where somebody would still be named.
@@ -101,7 +103,7 @@ def deidentify(data: bytes, key: ProjectKey, options: Options, name: str = "") -
 
 
 def patient_key(dataset: Dataset) -> str:
-    """What tells one patient from another: Patient ID and its issuer; the study where there is no Patient ID."""
+    """Return the key of a patient: Patient ID and its issuer; the study where there is no Patient ID."""
     patient_id = str(dataset.get("PatientID", None) or "").strip()
     if not patient_id:
         return f"study\\{dataset.get('StudyInstanceUID', '')}"

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.tag import BaseTag
 
-from imaging.deidentify.options import Options
+from imaging.deidentify.options import DeidentificationOptions
 
 
 class Action(Enum):
@@ -50,7 +50,7 @@ _NEEDED: Mapping[int, tuple[tuple[str, ...], Action]] = {
 
 @cache
 def rows() -> Mapping[int, ActionRow]:
-    """The table by tag, from the file beside this module that names its edition."""
+    """Return the table by tag, from the file beside this module that names its edition."""
     text = files("imaging.deidentify").joinpath("table_e1_1.txt").read_text(encoding="ascii")
     lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
     return {
@@ -59,8 +59,8 @@ def rows() -> Mapping[int, ActionRow]:
     }
 
 
-def action_for(tag: BaseTag, vr: str, options: Options, sop_class_uid: str) -> Action:
-    """What happens to an attribute of this VR in an object of this class.
+def action_for(tag: BaseTag, vr: str, options: DeidentificationOptions, sop_class_uid: str) -> Action:
+    """Return the action for an attribute of this VR in an object of this class.
 
     Private attributes, curves, overlays and what PS3.6 does not know are removed.
     """
@@ -77,7 +77,7 @@ def action_for(tag: BaseTag, vr: str, options: Options, sop_class_uid: str) -> A
 
 
 def _chosen(code: str, tag: BaseTag, vr: str, sop_class_uid: str) -> Action:
-    """The mildest of a choice that keeps the object valid: X unless the class needs the attribute (PS3.15 E.1.1)."""
+    """Return the mildest of a choice that keeps the object valid: X unless the class needs the attribute (PS3.15 E.1.1)."""
     if code == "X/Z/U":
         return Action.LOOK_INSIDE  # the UIDs inside are replaced
     if code == "Z/D":
@@ -88,7 +88,7 @@ def _chosen(code: str, tag: BaseTag, vr: str, sop_class_uid: str) -> Action:
     return Action(code)
 
 
-def _unlisted(vr: str, options: Options) -> Action:
+def _unlisted(vr: str, options: DeidentificationOptions) -> Action:
     if vr in _DATES:
         return Action.SHIFT_DATE if options.modified_dates else Action.REMOVE
     if vr in _REMOVED_UNLISTED:
@@ -99,7 +99,7 @@ def _unlisted(vr: str, options: Options) -> Action:
 
 
 def vr_of(tag: BaseTag, stated: str | None) -> str:
-    """The VR that a file states, or PS3.6 where it states none."""
+    """Return the VR that a file states, or PS3.6 where it states none."""
     if stated not in (None, "UN"):
         return str(stated)
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"

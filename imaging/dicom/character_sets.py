@@ -43,26 +43,26 @@ DEFINED_TERMS = MappingProxyType(
 
 
 def terms_of(value: bytes) -> tuple[str, ...]:
-    """The terms of a Specific Character Set value; an empty first one is the default repertoire, none is none."""
+    """Return the terms of a Specific Character Set value; an empty first one is the default repertoire, none is none."""
     terms = tuple(part.decode("ascii", "replace").strip(" \0") for part in value.split(b"\\"))
     return tuple(term or "ISO_IR 6" for term in terms) if any(terms) else ()
 
 
 def codecs_of(terms: Sequence[str]) -> tuple[str, ...] | None:
-    """The Python codecs of these terms, ASCII for none; None where one of them is no defined term."""
+    """Return the Python codecs of these terms, ASCII for none; None where one of them is no defined term."""
     if any(term not in DEFINED_TERMS for term in terms):
         return None
     return tuple(dict.fromkeys(DEFINED_TERMS[term] for term in terms)) or ("ascii",)
 
 
 def codecs_for_writing(header: Dataset) -> tuple[str, ...]:
-    """The codecs that new text beside the CT's can be written in; ASCII alone where its character set is unknown."""
+    """Return the codecs that new text beside the CT's can be written in; ASCII alone where its character set is unknown."""
     first, *others = codecs_of(terms_of(stated(header, "SpecificCharacterSet"))) or ("ascii",)
     return (first, *(codec for codec in others if codec in ENCODINGS_TO_CODES))  # those pydicom can escape to
 
 
 def character_set_of(header: Dataset) -> str:
-    """The CT's Specific Character Set for a message."""
+    """Return the CT's Specific Character Set for a message."""
     return stated(header, "SpecificCharacterSet").decode("ascii", "replace").strip() or "ASCII"
 
 

@@ -12,7 +12,7 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def decimal_numbers(text: bytes) -> NDArray[np.float64]:
-    """The backslash-separated numbers in `text`, each as `float` would read it; none for no text.
+    """Return the backslash-separated numbers in `text`, each as `float` would read it; none for no text.
 
     Raises ValueError where a part is no decimal number.
     """
@@ -47,7 +47,7 @@ def _plain_numbers(text: bytes) -> NDArray[np.float64] | None:
 
 
 def _whole_numbers(digits: bytes, counts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The numbers of 1 to 16 digits each that stand one behind the other in `digits`."""
+    """Return the numbers of 1 to 16 digits each that stand one behind the other in `digits`."""
     padded = b"0" * 16 + digits
     eights = as_strided(np.frombuffer(padded, "<u8", count=1), shape=(len(padded) - 7,), strides=(1,))
     last_eight = np.cumsum(counts) + 8
@@ -58,7 +58,7 @@ def _whole_numbers(digits: bytes, counts: NDArray[np.intp]) -> NDArray[np.float6
 
 
 def _of_eight(words: NDArray[np.uint64], counts: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """The number in the last `counts` of the eight digits in each word, two, four and eight digits at a time."""
+    """Return the number in the last `counts` of the eight digits in each word, two, four and eight digits at a time."""
     words = words & (_ALL << (64 - 8 * counts).astype(np.uint64))
     for mask, factor, shift in (
         (0x0F0F0F0F0F0F0F0F, 10 << 8 | 1, 8),
@@ -72,7 +72,7 @@ def _of_eight(words: NDArray[np.uint64], counts: NDArray[np.intp]) -> NDArray[np
 
 
 def _any_numbers(text: bytes) -> NDArray[np.float64]:
-    """The same for every decimal notation, one number at a time."""
+    """Return the same for every decimal notation, one number at a time."""
     if text.translate(None, delete=_OF_NUMBERS):
         raise ValueError("a character that no decimal number has")
     return np.array([float(part.strip(b" \0")) for part in text.split(b"\\")])

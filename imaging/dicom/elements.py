@@ -67,7 +67,7 @@ class Stream:
 
 
 def open_stream(data: bytes) -> Stream:
-    """The dataset inside a Part 10 file; files without preamble or meta information are read by their looks.
+    """Return the dataset inside a Part 10 file; files without preamble or meta information are read by their looks.
 
     Raises MalformedStream where the bytes are neither.
     """
@@ -105,7 +105,7 @@ def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[
 
 
 def end_of(data: bytes, element: Element, end: int, encoding: Encoding, deepest: int | None = None) -> int:
-    """The offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`.
+    """Return the offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`.
 
     Raises MalformedStream where sequences of undefined length are nested deeper than `deepest`, if that is given.
     """
@@ -151,7 +151,7 @@ class _Level(NamedTuple):
 
 
 def _skip(data: bytes, position: int, end: int, level: _Level, deepest: int | None = None) -> int:
-    """The offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
+    """Return the offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
     open_levels = [level]
     while open_levels:
         if position + 8 > end:
@@ -186,12 +186,20 @@ def _head(data: bytes, position: int, encoding: Encoding) -> Element:
     tag = group << 16 | number
     if tag in _DELIMITERS:
         return Element(tag, b"", position + 8, 0)
-    # Two capital letters that are no VR have a long head too: so does DCMTK read what a later standard may define.
-    if vr not in _LONG_VRS and (vr in _SHORT_VRS or not vr.isalpha() or not vr.isupper()):
+    if vr not in _LONG_VRS and (vr in _SHORT_VRS or not _is_long(data, position, vr)):
         return Element(tag, vr, position + 8, length)
     if position + 12 > len(data):
         raise MalformedStream(f"the bytes end inside an element's head, at byte {position}")
     return Element(tag, vr, position + 12, (_LONG if encoding.little else _LONG_BIG)(data, position + 8)[0])
+
+
+def _is_long(data: bytes, position: int, vr: bytes) -> bool:
+    """Whether an element whose VR is unknown has a 32-bit length.
+
+    Two capital letters may be a VR of a later standard, which has one, as DCMTK reads it; its two reserved bytes are
+    zero then (PS3.5 7.1.2). Anything else in their place is a 16-bit length.
+    """
+    return vr.isalpha() and vr.isupper() and data[position + 6 : position + 8] == b"\0\0"
 
 
 def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int, int]:
@@ -203,7 +211,7 @@ def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int
 
 
 def _file_meta(data: bytes, position: int) -> tuple[str, int]:
-    """The transfer syntax UID ("" where none is stated) and where group 0002 ends."""
+    """Return the transfer syntax UID ("" where none is stated) and where group 0002 ends."""
     syntax, end, stated_end = "", position, -1
     for element in elements(data, position, len(data), Encoding(True, True)):
         # Behind the length that it states it is over, where it is right: what follows is the dataset's own group 0002.

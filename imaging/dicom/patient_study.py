@@ -1,4 +1,4 @@
-"""What every object that leaves takes from its CT: patient and study byte for byte, and the zone its times are told in."""
+"""Attributes that every output object takes from its CT: patient and study byte for byte, and the time zone."""
 
 import re
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ _ZONE = re.compile(rb"[+-](0\d|1[0-4])[0-5]\d")  # PS3.3 C.12.1.1.8: -1200 to +1
 
 
 def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = False) -> Elements:
-    """The CT's own values, byte for byte; with `even_if_absent` an attribute that the CT lacks is there, empty."""
+    """Return the CT's own values, byte for byte; with `even_if_absent` an attribute that the CT lacks is there, empty."""
     elements: Elements = {}
     for keyword in keywords:
         tag = Tag(keyword)
@@ -51,7 +51,7 @@ def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = F
 
 
 def wall_clock(created: datetime, header: Dataset) -> datetime:
-    """The time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
+    """Return the time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
     zone = stated(header, "TimezoneOffsetFromUTC").strip(b" \0")
     if not _ZONE.fullmatch(zone):
         return created
@@ -60,7 +60,7 @@ def wall_clock(created: datetime, header: Dataset) -> datetime:
 
 
 def stated(header: Dataset, keyword: str) -> bytes:
-    """The value's bytes as they came; empty where it is absent. The header keeps them so: nothing is decoded."""
+    """Return the value's bytes as they came; empty where it is absent. The header keeps them so: nothing is decoded."""
     tag = Tag(keyword)
     if tag not in header:
         return b""
@@ -73,7 +73,7 @@ def stated(header: Dataset, keyword: str) -> bytes:
 
 
 def given_by(header: Dataset) -> dict[int, bytes]:
-    """The values that a result copies from this CT, by tag, as they came."""
+    """Return the values that a result copies from this CT, by tag, as they came."""
     keywords = (*ALWAYS, *WHERE_PRESENT, "PositionReferenceIndicator")
     return {int(Tag(keyword)): stated(header, keyword) for keyword in keywords}
 

@@ -42,7 +42,7 @@ class Shortened:
 
 
 def cleaned(mask: Mask, grid: Grid, profile: ExportProfile) -> Cleaned:
-    """The mask without islands, then without holes, that are smaller on their slice than the profile's limits."""
+    """Return the mask without islands, then without holes, that are smaller on their slice than the profile's limits."""
     pixel_mm2 = grid.spacing_zyx_mm[1] * grid.spacing_zyx_mm[2]
     crop = mask.crop_zyx
     islands, island_voxels = _small(crop, _EDGES, profile.smallest_island_mm2 / pixel_mm2)
@@ -64,7 +64,7 @@ def cleaned(mask: Mask, grid: Grid, profile: ExportProfile) -> Cleaned:
 def polygons(
     mask: Mask, grid: Grid, profile: ExportProfile, field: ProbabilityField | None = None
 ) -> tuple[list[PlanarContour], list[Shortened]]:
-    """The mask's polygons as the profile draws them, and which were longer than its `most_points`.
+    """Return the mask's polygons as the profile draws them, and which were longer than its `most_points`.
 
     A longer one is drawn again with fewer points, as far as `tolerance_mm` allows (and, for an exact boundary, as far
     as the mask stays the same); where that is not enough, its part is cut in two along the voxels, which changes no
@@ -110,7 +110,7 @@ def _drawn(
 
 
 def _within(part: Mask, grid: Grid, profile: ExportProfile) -> list[PlanarContour]:
-    """The polygons of a part of one slice, none longer than the limit."""
+    """Return the polygons of a part of one slice, none longer than the limit."""
     drawn = _drawn(part, grid, profile, None)
     if _longest(drawn) <= profile.most_points:
         return drawn
@@ -133,7 +133,7 @@ def _longest(drawn: Sequence[PlanarContour]) -> int:
 
 
 def _halves(part: Mask) -> tuple[Mask, Mask]:
-    """A part of one slice cut across its longer side."""
+    """Return a part of one slice cut across its longer side."""
     _, rows, columns = part.crop_zyx.shape
     z, y, x = part.start_zyx
     if rows >= columns:

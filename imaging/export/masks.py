@@ -82,7 +82,7 @@ class Exported(NamedTuple):
 
 
 def export(request: StructureSetRequest, rois: Sequence[RoiMask], profile: ExportProfile) -> Exported:
-    """The request with these ROIs as the profile wants them; `request.rois` is replaced.
+    """Return the request with these ROIs as the profile wants them; `request.rois` is replaced.
 
     Raises StructureSetNotWritable where nothing is left to write, or a name or contour cannot be made to fit.
     """
@@ -142,7 +142,7 @@ def _without_empty(
 
 
 def _typed(rois: Sequence[RoiMask], profile: ExportProfile, changes: list[ProfileChange]) -> list[RoiMask]:
-    """The ROIs with one EXTERNAL at most: the largest stays."""
+    """Return the ROIs with one EXTERNAL at most: the largest stays."""
     external = [roi for roi in rois if roi.structure.interpreted_type is InterpretedType.EXTERNAL]
     if not profile.one_external or len(external) < 2:
         return list(rois)
@@ -222,13 +222,13 @@ def _points_changed(roi: RoiMask, note: Shortened, profile: ExportProfile) -> Pr
 
 
 def _volume_mm3(drawn: Sequence[PlanarContour], grid: Grid) -> float:
-    """The area of polygons whose holes run the other way round, times the distance of slices."""
+    """Return the area of polygons whose holes run the other way round, times the distance of slices."""
     planes = [grid.index_zyx(contour.points_lps)[:, 1:] for contour in drawn]
     return abs(float(areas(planes).sum())) * grid.voxel_volume_mm3
 
 
 def _roi_description(roi: RoiMask, name: str, profile: ExportProfile, changes: list[ProfileChange]) -> str:
-    """The description; with the full name in front where the name had to be changed."""
+    """Return the description; with the full name in front where the name had to be changed."""
     full = f"{roi.name}. {roi.description}".strip() if name != roi.name else roi.description
     text = plain(full) if profile.characters is Characters.ASCII else tidy(full)
     if text != full:
@@ -248,7 +248,7 @@ def _roi_description(roi: RoiMask, name: str, profile: ExportProfile, changes: l
 def _described(
     request: StructureSetRequest, profile: ExportProfile, changes: list[ProfileChange]
 ) -> StructureSetRequest:
-    """The request with label and descriptions as the profile's patterns make them, cut where they are too long."""
+    """Return the request with label and descriptions as the profile's patterns make them, cut where they are too long."""
     producer = request.producer
     words = {
         "label": request.label,
@@ -284,7 +284,7 @@ def _described(
 
 
 def _legible(text: str, request: StructureSetRequest, profile: ExportProfile) -> str:
-    """The text in the profile's characters; in plain ones too where the CT's character set has not got them."""
+    """Return the text in the profile's characters; in plain ones too where the CT's character set has not got them."""
     tidied = tidy(text)
     if profile.characters is Characters.ASCII or not is_encodable(tidied, request.series.header):
         return plain(text)

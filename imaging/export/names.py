@@ -41,7 +41,7 @@ class Marks(NamedTuple):
 
 
 def marks_of(name: str) -> Marks:
-    """The sides and PRV margin that a name states."""
+    """Return the sides and PRV margin that a name states."""
     pieces = [piece.group().lower() for piece in _PIECE.finditer(name)]
     sides = [_SIDES.get(piece) for piece in pieces] + [_SIDES_AT_THE_END.get(piece) for piece in pieces[-1:]]
     prv = _PRV.search(name)
@@ -49,14 +49,14 @@ def marks_of(name: str) -> Marks:
 
 
 def plain(text: str) -> str:
-    """The text in printable ASCII: accents dropped, everything else without a counterpart an underscore."""
+    """Return the text in printable ASCII: accents dropped, everything else without a counterpart an underscore."""
     flat = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     kept = (c for c in flat if not unicodedata.combining(c))
     return "".join(c if " " <= c <= "~" and c != "\\" else "_" for c in kept).strip()
 
 
 def tidy(text: str) -> str:
-    """The text on one line, without control characters, backslashes and spaces at its ends."""
+    """Return the text on one line, without control characters, backslashes and spaces at its ends."""
     return "".join("_" if c == "\\" or unicodedata.category(c) == "Cc" else c for c in text).strip()
 
 
@@ -80,7 +80,7 @@ def assigned_names(names: Sequence[str], limit: int) -> list[str]:
 
 
 def shortened(name: str, limit: int, taken: Collection[str] = ()) -> str:
-    """The name in at most `limit` characters with the same marks, its casefold not in `taken`."""
+    """Return the name in at most `limit` characters with the same marks, its casefold not in `taken`."""
     wanted = marks_of(name)
     core, tail = _core_and_tail(name)
     for number in range(1, len(taken) + 2):
@@ -95,7 +95,7 @@ def shortened(name: str, limit: int, taken: Collection[str] = ()) -> str:
 
 
 def _core_and_tail(name: str) -> tuple[str, str]:
-    """The name in two: all but the qualifiers at its end, and these with what separates them from the core."""
+    """Return the name in two: all but the qualifiers at its end, and these with what separates them from the core."""
     start = len(name)
     pieces = list(_PIECE.finditer(name))
     while pieces and _is_qualifier(pieces[-1].group(), at_the_end=start == len(name)):
@@ -115,7 +115,7 @@ def _canonical(marks: Marks) -> str:
 
 
 def _fitted(core: str, ending: str, limit: int, wanted: Marks) -> str:
-    """The longest start of the core that fits before the ending and keeps the marks; "" where there is none."""
+    """Return the longest start of the core that fits before the ending and keeps the marks; "" where there is none."""
     for length in range(min(len(core), limit - len(ending)), 0, -1):
         if core[length - 1].isdigit() and core[length : length + 1].isdigit():
             continue  # 7000 is not cut to 700

@@ -108,7 +108,7 @@ class ExportProfile:
 
 
 def _planning_system(name: str) -> ExportProfile:
-    """What is known of Eclipse, and the cautious choice for systems of which less is known."""
+    """Return the profile of Eclipse as far as it is known; also the cautious choice for less known systems."""
     return ExportProfile(name=name, name_length=16, characters=Characters.ASCII, most_points=1700)
 
 

@@ -58,7 +58,7 @@ class _Face:
 
 
 def body_of(volume: Volume, threshold_hu: int = BODY_THRESHOLD_HU) -> Mask:
-    """The patient in the CT, filled; empty where nothing in it is like a body."""
+    """Return the patient in the CT, filled; empty where nothing in it is like a body."""
     pixels = _pixels(volume.grid.spacing_zyx_mm[1:])
     dense, thick = (np.empty(volume.array_zyx.shape, np.bool_) for _ in range(2))
     for z, plane_hu in enumerate(volume.array_zyx):
@@ -86,7 +86,7 @@ def _pixels(spacing_mm: tuple[float, ...]) -> _Pixels:
 
 
 def _without_small_holes(plane: Plane, pixels: _Pixels) -> Plane:
-    """The plane with its short holes filled: airways and sinuses, whose thin walls would not survive alone."""
+    """Return the plane with its short holes filled: airways and sinuses, whose thin walls would not survive alone."""
     labels, count = ndimage.label(~plane)
     short = np.zeros(count + 1, bool)
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
@@ -132,7 +132,7 @@ def _shifts(axis: int, step: int) -> tuple[tuple[slice, slice], tuple[slice, sli
 
 
 def _patient_blocks(thick: Stack, pixels: _Pixels) -> Stack:
-    """The patient's thick pieces in blocks of pixels: (slices, rows / block, columns / block)."""
+    """Return the patient's thick pieces in blocks of pixels: (slices, rows / block, columns / block)."""
     rows, columns = pixels.block
     some = np.logical_or.reduceat(thick, np.arange(0, thick.shape[1], rows), axis=1)
     some = np.logical_or.reduceat(some, np.arange(0, some.shape[2], columns), axis=2)
@@ -156,7 +156,7 @@ def _spread_out(blocks: Plane, pixels: _Pixels, shape: tuple[int, ...]) -> Plane
 
 
 def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane, Plane]:
-    """The patient of one slice, and the short thin parts that nothing in this slice joins to it."""
+    """Return the patient of one slice, and the short thin parts that nothing in this slice joins to it."""
     body = _dilated(core, pixels)
     loose = np.zeros_like(body)
     around = (round(_AROUND_MM / pixels.spacing_mm[0]), round(_AROUND_MM / pixels.spacing_mm[1]))
@@ -179,7 +179,7 @@ def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane,
 
 
 def _face(body: Plane, board: Plane) -> _Face | None:
-    """The face of a flat board towards the patient; None where it is not flat, or where there is no patient."""
+    """Return the face of a flat board towards the patient; None where it is not flat, or where there is no patient."""
     rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(board.any(axis=0))
     if not len(rows):
         return None
@@ -228,7 +228,7 @@ def _grown_by_one(plane: Plane) -> Plane:
 
 
 def _window(plane: Plane, around: tuple[int, int]) -> tuple[slice, slice] | None:
-    """The box round what is set, with so many rows and columns more; None where nothing is."""
+    """Return the box round what is set, with so many rows and columns more; None where nothing is."""
     rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
     if not len(rows):
         return None

@@ -46,7 +46,7 @@ class Margin:
 
     @classmethod
     def uniform(cls, margin_mm: float) -> "Margin":
-        """The same margin in every direction."""
+        """Return the same margin in every direction."""
         return cls(**{field.name: margin_mm for field in fields(cls)})
 
     @property
@@ -55,7 +55,7 @@ class Margin:
         return len(set(vars(self).values())) == 1
 
     def reversed(self) -> "Margin":
-        """The margin seen from the other side: left for right, anterior for posterior, superior for inferior."""
+        """Return the margin seen from the other side: left for right, anterior for posterior, superior for inferior."""
         swapped = {a: vars(self)[b] for pair in _DIRECTIONS for a, b in (pair, pair[::-1])}
         return Margin(**swapped)
 
@@ -77,7 +77,7 @@ class _Reach:
 
 
 def expand(mask: Mask, grid: Grid, margin: Margin) -> Mask:
-    """The mask with a margin round it, ended at the grid's edge; empty where the mask is."""
+    """Return the mask with a margin round it, ended at the grid's edge; empty where the mask is."""
     source = tightened(mask)
     if not source.crop_zyx.size:
         return Mask.empty()
@@ -87,17 +87,17 @@ def expand(mask: Mask, grid: Grid, margin: Margin) -> Mask:
 
 
 def contract(mask: Mask, grid: Grid, margin: Margin) -> Mask:
-    """The mask without the voxels that the margin reaches from outside it; `left_mm` is what its left side loses."""
+    """Return the mask without the voxels that the margin reaches from outside it; `left_mm` is what its left side loses."""
     return _part_inside(mask, mask, grid, margin)
 
 
 def keep_inside(mask: Mask, other: Mask, grid: Grid, distance_mm: float) -> Mask:
-    """What of the mask lies in the other structure, farther than the distance from its outside (0: all of it)."""
+    """Return the part of the mask that lies in the other structure, farther than the distance from its outside (0: all)."""
     return _part_inside(mask, other, grid, Margin.uniform(distance_mm))
 
 
 def keep_away(mask: Mask, other: Mask, grid: Grid, distance_mm: float) -> Mask:
-    """What of the mask lies farther than the distance from the other structure (0: outside it)."""
+    """Return the part of the mask that lies farther than the distance from the other structure (0: outside it)."""
     source = tightened(mask)
     reach = _reach(grid, Margin.uniform(distance_mm))
     box = box_of(source)
@@ -107,7 +107,7 @@ def keep_away(mask: Mask, other: Mask, grid: Grid, distance_mm: float) -> Mask:
 
 
 def ring(mask: Mask, grid: Grid, inner_mm: float, outer_mm: float) -> Mask:
-    """The voxels farther than `inner_mm` and not farther than `outer_mm` from the mask.
+    """Return the voxels farther than `inner_mm` and not farther than `outer_mm` from the mask.
 
     Negative distances lie inside: a wall of 3 mm is (-3, 0), a shell of 10 mm next to the mask (0, 10). Raises
     ValueError where the ring has no width.
@@ -145,7 +145,7 @@ def _part_inside(mask: Mask, other: Mask, grid: Grid, margin: Margin) -> Mask:
 
 
 def _reach(grid: Grid, margin: Margin) -> _Reach:
-    """The margin in voxel steps; on an oblique grid a direction is the index axis nearest to it."""
+    """Return the margin in voxel steps; on an oblique grid a direction is the index axis nearest to it."""
     axes = np.array(grid.axes_lps, float)
     nearest = np.abs(axes).argmax(axis=1)
     if sorted(nearest) != [0, 1, 2]:
@@ -169,7 +169,7 @@ def _terms(semi_axis_mm: float, spacing_mm: float) -> Terms:
 
 
 def _spread(seeds_zyx: NDArray[np.bool_], reach: _Reach) -> NDArray[np.bool_]:
-    """The voxels of the array within reach of a seed; slab by slab, so that floats never fill the whole array."""
+    """Return the voxels of the array within reach of a seed; slab by slab, so that floats never fill the whole array."""
     result = seeds_zyx.copy()
     count = len(seeds_zyx)
     slab = max(1, _SLAB_VOXELS // max(1, seeds_zyx[0].size if count else 1))
@@ -211,7 +211,7 @@ def _looked_up(steps: NDArray[np.int32], terms: Terms) -> NDArray[np.float32]:
 
 
 def _least_in_rows(lines: NDArray[np.float32], reach: _Reach) -> NDArray[np.float32]:
-    """The least sum of the terms along x and y."""
+    """Return the least sum of the terms along x and y."""
     least, moved = lines.copy(), np.empty_like(lines)
     rows = lines.shape[1]
     for step, term in enumerate(reach.up[1][: rows - 1], 1):

@@ -20,7 +20,7 @@ _SLAB_VOXELS = 1_000_000
 
 
 def union(first: Mask, *others: Mask) -> Mask:
-    """The voxels of any of the masks."""
+    """Return the voxels of any of the masks."""
     filled = [mask for mask in (first, *others) if mask.crop_zyx.size]
     if not filled:
         return Mask.empty()
@@ -32,7 +32,7 @@ def union(first: Mask, *others: Mask) -> Mask:
 
 
 def intersection(first: Mask, *others: Mask) -> Mask:
-    """The voxels that all the masks have."""
+    """Return the voxels that all the masks have."""
     box = reduce(IndexBox.met, (box_of(mask) for mask in (first, *others)))
     if min(box.shape) == 0:
         return Mask.empty()
@@ -43,7 +43,7 @@ def intersection(first: Mask, *others: Mask) -> Mask:
 
 
 def subtraction(first: Mask, *others: Mask) -> Mask:
-    """The voxels of the first mask that none of the others has."""
+    """Return the voxels of the first mask that none of the others has."""
     box = box_of(first)
     result = first.crop_zyx.copy()
     for mask in others:
@@ -52,7 +52,7 @@ def subtraction(first: Mask, *others: Mask) -> Mask:
 
 
 def without_holes_in_slices(mask: Mask) -> Mask:
-    """The mask with every background region filled that it encloses within one slice.
+    """Return the mask with every background region filled that it encloses within one slice.
 
     Background touches along edges of pixels only, so a ring closed by corners encloses what lies in it.
     """
@@ -64,13 +64,13 @@ def without_holes_in_slices(mask: Mask) -> Mask:
 
 
 def without_holes_in_volume(mask: Mask) -> Mask:
-    """The mask with every background region filled that it encloses on all sides: closed cavities, no tunnels."""
+    """Return the mask with every background region filled that it encloses on all sides: closed cavities, no tunnels."""
     source = tightened(mask)
     return Mask(crop_zyx=source.crop_zyx | enclosed(source.crop_zyx), start_zyx=source.start_zyx)
 
 
 def enclosed(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The background of a 2-D or 3-D array that no path of face neighbours joins to the array's border."""
+    """Return the background of a 2-D or 3-D array that no path of face neighbours joins to the array's border."""
     labels, count = ndimage.label(~array)
     if count == 0:
         return np.zeros_like(array)
@@ -83,14 +83,14 @@ def enclosed(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def largest_pieces(mask: Mask, count: int = 1) -> Mask:
-    """The `count` largest pieces, of equal ones the first in index order; ValueError for a count below 1."""
+    """Return the `count` largest pieces, of equal ones the first in index order; ValueError for a count below 1."""
     if count < 1:
         raise ValueError(f"the number of pieces to keep must be 1 or more, not {count}")
     return _pieces_where(mask, lambda sizes: np.argsort(-sizes, kind="stable")[:count])
 
 
 def without_pieces_below(mask: Mask, grid: Grid, smallest_cc: float) -> Mask:
-    """The mask without its pieces of less than `smallest_cc`."""
+    """Return the mask without its pieces of less than `smallest_cc`."""
     least = smallest_cc * 1000.0 / grid.voxel_volume_mm3
     return _pieces_where(mask, lambda sizes: np.flatnonzero(sizes >= least * (1 - 1e-9)))
 
@@ -106,7 +106,7 @@ def _pieces_where(mask: Mask, chosen: Callable[[NDArray[np.int64]], NDArray[np.i
 
 
 def smoothed(mask: Mask, grid: Grid, limit_mm: float) -> Mask:
-    """The mask with a smoother surface, which lies nowhere farther than `limit_mm` from the old one.
+    """Return the mask with a smoother surface, which lies nowhere farther than `limit_mm` from the old one.
 
     A Gaussian of sigma `limit_mm` / 2 over the mask, cut at the level that keeps the number of voxels as nearly as
     256 levels can; then bounded by the mask contracted and expanded by `limit_mm`. 0 leaves the mask as it is.
@@ -126,7 +126,7 @@ def smoothed(mask: Mask, grid: Grid, limit_mm: float) -> Mask:
 
 
 def _blurred(array_zyx: NDArray[np.bool_], sigma_zyx: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The Gaussian mean of a mask in 255ths; background beyond the array. Slab by slice slab, with overlap."""
+    """Return the Gaussian mean of a mask in 255ths; background beyond the array. Slab by slice slab, with overlap."""
     halo = int(np.ceil(4 * sigma_zyx[0]))
     slab = max(1, _SLAB_VOXELS // array_zyx[0].size)
     result = np.empty(array_zyx.shape, np.uint8)
@@ -141,7 +141,7 @@ def _blurred(array_zyx: NDArray[np.bool_], sigma_zyx: NDArray[np.float64]) -> ND
 
 
 def _level(blurred: NDArray[np.uint8], voxels: int) -> int:
-    """The level at or above which lie as nearly `voxels` voxels as can be; at least 1."""
+    """Return the level at or above which lie as nearly `voxels` voxels as can be; at least 1."""
     counts = np.bincount(blurred.ravel(), minlength=_LEVELS + 1)
     at_or_above = np.cumsum(counts[::-1])[::-1]
     return 1 + int(np.abs(at_or_above[1:] - voxels).argmin())

@@ -20,7 +20,7 @@ KIND = OutputKind(
 
 
 def make_capture(request: OutputsRequest) -> bytes:
-    """A complete Part 10 file of one RGB page: three panels, a legend, and who made it; no text names the patient.
+    """Return a complete Part 10 file of one RGB page: three panels, a legend, and who made it; no text names the patient.
 
     The page itself says that it is unapproved and for research. The same request makes the same bytes. Raises
     BesideNotWritable where no valid file can hold the request.
@@ -44,7 +44,7 @@ def _comment(request: OutputsRequest) -> str:
 
 
 def title(request: OutputsRequest) -> str:
-    """The line above the panels: the warning first, then the model; nothing of the patient."""
+    """Return the line above the panels: the warning first, then the model; nothing of the patient."""
     producer = request.producer
     return f"UNAPPROVED, for research use   {producer.algorithm_name} version {producer.algorithm_version}"
 

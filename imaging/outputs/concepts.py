@@ -72,7 +72,7 @@ class Property:
 
 
 def property_of(structure: Structure) -> Property:
-    """The codes of a structure; a private code, with the catalogue's name as its meaning, where there are no others."""
+    """Return the codes of a structure; a private code, with the catalogue's name as its meaning, where there are no others."""
     concept = structure.concept
     known = _BY_CONCEPT.get((concept.scheme, concept.value)) if concept else None
     kind, laterality = concept or _private(structure), None
@@ -84,12 +84,12 @@ def property_of(structure: Structure) -> Property:
 
 
 def coded(code: Code) -> CodedConcept:
-    """A code as highdicom takes it."""
+    """Return a code as highdicom takes it."""
     return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
 
 
 def private_scheme() -> CodingSchemeIdentificationItem:
-    """What the private designator stands for, PS3.3 C.12.1.1: an item of Coding Scheme Identification Sequence."""
+    """Return the meaning of the private designator: an item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1)."""
     return CodingSchemeIdentificationItem(
         designator=PRIVATE_SCHEME,
         name="Contour Node private codes",

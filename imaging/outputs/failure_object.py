@@ -59,7 +59,7 @@ class FailureReport:
 
 
 def failure_structure_set(report: FailureReport, profile: ExportProfile) -> bytes:
-    """A structure set with one ROI that has no contours, labelled as failed, with the reason in its description.
+    """Return a structure set with one ROI that has no contours, labelled as failed, with the reason in its description.
 
     Raises StructureSetNotWritable where no valid set can refer to the series.
     """
@@ -87,7 +87,7 @@ def failure_structure_set(report: FailureReport, profile: ExportProfile) -> byte
 
 
 def failure_page(report: FailureReport) -> bytes:
-    """A Secondary Capture image of one page of text that says what failed and why; no text names the patient."""
+    """Return a Secondary Capture image of one page of text that says what failed and why; no text names the patient."""
     request = OutputsRequest(
         series=report.series,
         structures=(),

@@ -54,7 +54,7 @@ def packed(masks: Sequence[Mask], frames: Sequence[Frame], shape_yx: tuple[int, 
 
 
 def functional_groups(frames: Sequence[Frame], slices: Sequence[SliceReference]) -> bytes:
-    """The items of Per-Frame Functional Groups Sequence (5200,9230), Explicit VR Little Endian.
+    """Return the items of Per-Frame Functional Groups Sequence (5200,9230), Explicit VR Little Endian.
 
     Each frame names its image, its place, its segment, and its indices: segment, then the place among those used.
     """
@@ -75,7 +75,7 @@ def functional_groups(frames: Sequence[Frame], slices: Sequence[SliceReference])
 
 
 def decimal_text(text: str) -> str:
-    """A decimal string as the CT wrote it, shortened where it is longer than the 16 characters of VR DS."""
+    """Return a decimal string as the CT wrote it, shortened where it is longer than the 16 characters of VR DS."""
     text = text.strip()
     if len(text) <= _MAX_DS_CHARACTERS:
         return text

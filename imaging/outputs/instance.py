@@ -35,7 +35,7 @@ class OutputKind:
 
 
 def begun(request: OutputsRequest, kind: OutputKind, series_number: int) -> Dataset:
-    """An object of this kind without patient, study and content: SOP Common, series, equipment and times."""
+    """Return an object of this kind without patient, study and content: SOP Common, series, equipment and times."""
     dataset, producer = Dataset(), request.producer
     dataset.SOPClassUID, dataset.SOPInstanceUID = kind.sop_class_uid, request.uid(kind.name)
     dataset.StudyInstanceUID = request.series.study_uid
@@ -55,7 +55,7 @@ def begun(request: OutputsRequest, kind: OutputKind, series_number: int) -> Data
 
 
 def part10(request: OutputsRequest, dataset: Dataset, extra: Elements | None = None) -> DicomBytesIO:
-    """A complete Part 10 file, Explicit VR Little Endian, of the dataset and the CT's patient and study.
+    """Return a complete Part 10 file, Explicit VR Little Endian, of the dataset and the CT's patient and study.
 
     `extra` are elements that replace the dataset's own. The buffer stands at its end, so that pixels can follow.
     """
@@ -81,7 +81,7 @@ def lossiness(header: Dataset) -> Elements:
 
 
 def reference(image: SliceReference) -> Dataset:
-    """An item that points at one image of the CT."""
+    """Return an item that points at one image of the CT."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
     return item

@@ -45,7 +45,7 @@ SourceImage = hd.sr.SourceImageForMeasurementGroup
 
 
 def make_report(request: OutputsRequest, *, cites_segmentation: bool) -> bytes:
-    """A complete Part 10 file of an unverified, preliminary Measurement Report; the same bytes for the same request.
+    """Return a complete Part 10 file of an unverified, preliminary Measurement Report; the same bytes for the same request.
 
     Each structure found has its volume and the model's mean probability, one not found is stated as absent, and the
     notes are comments. With `cites_segmentation` the groups point at the segments of `make_segmentation`'s file for
@@ -69,14 +69,14 @@ def make_report(request: OutputsRequest, *, cites_segmentation: bool) -> bytes:
 
 
 def statement(request: OutputsRequest) -> str:
-    """What has to be said first of everything that a model contoured."""
+    """Return the statement that comes first in every object that a model contoured."""
     producer = request.producer
     made = f"Contoured without a person by {producer.algorithm_name} version {producer.algorithm_version}."
     return f"UNAPPROVED, for research use. {made}"
 
 
 def _content(request: OutputsRequest, *, cites_segmentation: bool) -> Dataset:
-    """The root of the content tree: TID 1500, in English."""
+    """Return the root of the content tree: TID 1500, in English."""
     cited = request.found if cites_segmentation else ()
     segments = {item.structure.code: number for number, item in enumerate(cited, 1)}
     images = () if cites_segmentation else _images(request)
@@ -173,7 +173,7 @@ def _segment(request: OutputsRequest, number: int) -> hd.sr.ReferencedSegment:
 
 
 def _images(request: OutputsRequest) -> list[SourceImage]:
-    """An item for each slice, which every group that meets it shares: highdicom takes a millisecond for one."""
+    """Return an item for each slice, which every group that meets it shares: highdicom takes a millisecond for one."""
     return [SourceImage(image.sop_class_uid, image.sop_instance_uid) for image in request.series.slices]
 
 

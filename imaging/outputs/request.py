@@ -60,7 +60,7 @@ class OutputsRequest:
         return tuple(structure for structure in self.structures if structure.is_found)
 
     def uid(self, *parts: str) -> str:
-        """A UID of this job's, the same each time."""
+        """Return a UID of this job's, the same each time."""
         return derived_uid("beside", *parts, self.job_uid)
 
     @property
@@ -69,11 +69,11 @@ class OutputsRequest:
         return self.uid("segmentation")
 
     def tracking_uid(self, structure: Structure) -> str:
-        """The UID under which segmentation and report speak of the same structure."""
+        """Return the UID under which segmentation and report speak of the same structure."""
         return self.uid("tracking", structure.code)
 
     def tracking_identifier(self, structure: Structure) -> str:
-        """The tracking UID's companion in words: unique within the objects of this node."""
+        """Return the tracking UID's companion in words: unique within the objects of this node."""
         return f"{structure.name} {self.job_uid}"
 
     @property

@@ -37,7 +37,7 @@ _MAX_PIXEL_BYTES = 0xFFFFFFFE
 
 
 def make_segmentation(request: OutputsRequest) -> bytes:
-    """A complete Part 10 file of an unapproved segmentation; byte-identical for the same request.
+    """Return a complete Part 10 file of an unapproved segmentation; byte-identical for the same request.
 
     Frames have the CT's rows and columns, and there is none for a slice that a structure does not meet. Structures may
     overlap; one that was not found has no segment. Raises BesideNotWritable where none was found, or where no valid

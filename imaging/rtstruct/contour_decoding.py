@@ -26,7 +26,7 @@ class RoiItem:
 
 
 def split_contours(stream: Stream) -> tuple[bytes, list[RoiItem]]:
-    """The dataset's bytes without ROI Contour Sequence, and what that sequence holds; [] where it is absent.
+    """Return the dataset's bytes without ROI Contour Sequence, and what that sequence holds; [] where it is absent.
 
     Raises StructureSetUnreadable where a coordinate is no number, and MalformedStream where bytes are missing.
     """
@@ -76,7 +76,7 @@ def _contours(
 
 
 def _points(texts: list[bytes], number: int) -> Iterator[NDArray[np.float64]]:
-    """The points (n, 3) of each contour's text; all texts of an ROI are turned into numbers at once."""
+    """Yield the points (n, 3) of each contour's text; all texts of an ROI are turned into numbers at once."""
     counts = [text.count(b"\\") + 1 if text else 0 for text in texts]
     wrong = next((k for k, count in enumerate(counts) if count % 3), None)
     if wrong is not None:

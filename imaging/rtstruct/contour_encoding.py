@@ -23,13 +23,13 @@ Encode = Callable[[int, bytes, bytes], bytes]
 
 
 def implicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
-    """An element in Implicit VR Little Endian, padded to an even length."""
+    """Return an element in Implicit VR Little Endian, padded to an even length."""
     value = _padded(vr, value)
     return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value
 
 
 def explicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
-    """An element in Explicit VR Little Endian; StructureSetNotWritable where its 2-byte length cannot hold it."""
+    """Return an element in Explicit VR Little Endian; StructureSetNotWritable where its 2-byte length cannot hold it."""
     value = _padded(vr, value)
     if vr == b"SQ":
         return struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, vr, 0, len(value)) + value
@@ -43,7 +43,7 @@ def explicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
 
 
 def item(content: bytes) -> bytes:
-    """A sequence item of defined length."""
+    """Return a sequence item of defined length."""
     return struct.pack("<HHL", 0xFFFE, 0xE000, len(content)) + content
 
 

@@ -147,7 +147,7 @@ def _observation(number: int, roi: RoiContours) -> Dataset:
 
 
 def volume_mm3(contours: Sequence[PlanarContour], spacing_mm: float) -> float:
-    """The area inside closed planar contours times the distance of slices; a keyhole polygon's holes are not in it.
+    """Return the area inside closed planar contours times the distance of slices; a keyhole polygon's holes are not in it.
 
     Half the length of the sum of cross products of neighbouring points is a polygon's area; 0 for no contours.
     """

@@ -118,7 +118,7 @@ def _nearest_plane(slices: NDArray[np.int_], off_slices: NDArray[np.float64]) ->
 
 
 def _without_repetitions(closed: Sequence[ReadContour], kept: Sequence[int]) -> list[int]:
-    """The contours without exact copies of plain closed ones; XOR contours are meant as they are."""
+    """Return the contours without exact copies of plain closed ones; XOR contours are meant as they are."""
     seen: set[bytes] = set()
     unique = []
     for k in kept:

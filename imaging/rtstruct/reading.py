@@ -14,7 +14,7 @@ from imaging.rtstruct.contour_decoding import RoiItem, split_contours
 
 
 def read_structure_set(data: bytes) -> StructureSet:
-    """The structure set in a Part 10 file, in any uncompressed or deflated transfer syntax.
+    """Return the structure set in a Part 10 file, in any uncompressed or deflated transfer syntax.
 
     The three ROI sequences are joined by ROI Number, whatever their order. An ROI that only one of them names is kept;
     one without contours has none. Raises StructureSetUnreadable where the bytes are no structure set, a coordinate is no
@@ -94,7 +94,7 @@ def _by_number(items: Iterable[Dataset], keyword: str) -> dict[int, Dataset]:
 
 
 def _frames(dataset: Dataset) -> tuple[str, ...]:
-    """The frames of reference that the structure set names, each once, in order."""
+    """Return the frames of reference that the structure set names, each once, in order."""
     named = [
         _text(item, "FrameOfReferenceUID")
         for item in _sequence(dataset, "ReferencedFrameOfReferenceSequence")

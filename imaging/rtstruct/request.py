@@ -98,7 +98,7 @@ def numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
 
 
 def described(request: StructureSetRequest) -> str:
-    """The structure set's description, which always says that it is for research and not approved."""
+    """Return the structure set's description, which always says that it is for research and not approved."""
     given = request.description.strip()
     return given if RESEARCH_USE in given else f"{given} {RESEARCH_USE}".strip()
 

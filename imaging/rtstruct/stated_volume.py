@@ -43,7 +43,7 @@ def compare_volume(
     slice_spacing_mm: float | None = None,
     voxels_cm3: float | None = None,
 ) -> VolumeComparison | None:
-    """An ROI's stated volume beside that of its closed contours; None where there is nothing to compare.
+    """Return an ROI's stated volume beside that of its closed contours; None where there is nothing to compare.
 
     That is so where none is stated, or 0 (Pinnacle states 0 for every ROI), where nothing is closed, and for a single
     plane whose thickness nobody gives. Without `slice_spacing_mm` a slice is the least distance of two planes.
@@ -93,7 +93,7 @@ def _across(normal: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _even_odd_area(polygons: Sequence[NDArray[np.float64]], sizes_mm2: NDArray[np.float64]) -> float:
-    """The area of polygons of one plane that do not cross: one inside an odd number of others is a hole."""
+    """Return the area of polygons of one plane that do not cross: one inside an odd number of others is a hole."""
     low = np.array([polygon.min(axis=0) for polygon in polygons])
     high = np.array([polygon.max(axis=0) for polygon in polygons])
     total = 0.0

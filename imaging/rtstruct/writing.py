@@ -37,7 +37,7 @@ _ROI_CONTOUR_SEQUENCE = Tag(0x3006, 0x0039)
 
 
 def write_structure_set(request: StructureSetRequest) -> bytes:
-    """A complete Part 10 file of an unapproved RT Structure Set; byte-identical for the same request.
+    """Return a complete Part 10 file of an unapproved RT Structure Set; byte-identical for the same request.
 
     Implicit VR Little Endian, where contours may be as long as they are, unless `explicit_vr` is set. Each contour
     names its image, and has that image's own z where the slices are axial. Raises StructureSetNotWritable where no

@@ -5,7 +5,7 @@ from imaging.dicom.elements import MalformedStream
 from imaging.dicom.patient_study import given_by
 from imaging.export.profiles import ExportProfile
 from imaging.rtstruct.masks import RoiMasks
-from imaging.validation.findings import Finding, FindingLog, FindingText, Severity
+from imaging.validation.findings import FindingLog, FindingText, Severity, ValidationFinding
 from imaging.validation.geometry import ImagePositions, check_contours
 from imaging.validation.modules import SOP_CLASS, check_modules, is_structure_set
 from imaging.validation.references import (
@@ -20,7 +20,7 @@ from imaging.validation.tree import read_document
 from imaging.validation.values import characters_of, check_values
 from imaging.validation.volumes import check_stated_volumes, check_volumes
 
-__all__ = ["NO_STRUCTURE_SET", "Finding", "Severity", "refusal", "series_named", "validate"]
+__all__ = ["NO_STRUCTURE_SET", "Severity", "ValidationFinding", "refusal", "series_named", "validate"]
 
 NO_STRUCTURE_SET = frozenset({"no-dicom", "no-structure-set"})
 """Codes of files that are not RT Structure Sets at all."""
@@ -28,7 +28,7 @@ NO_STRUCTURE_SET = frozenset({"no-dicom", "no-structure-set"})
 
 def validate(
     file_bytes: bytes, profile: ExportProfile, masks: RoiMasks | None = None, series: CtSeries | None = None
-) -> tuple[Finding, ...]:
+) -> tuple[ValidationFinding, ...]:
     """Everything that a destination with this profile may refuse or misread, errors first; nothing for a clean file.
 
     With `series`, references and planes must be those of the very images. With `masks`, by ROI number, the file is
@@ -66,20 +66,20 @@ def validate(
 
 
 def series_named(file_bytes: bytes) -> tuple[str, ...]:
-    """The Series Instance UIDs of the images that a structure set refers to; none where it cannot be read."""
+    """Return the Series Instance UIDs of the images that a structure set refers to; none where it cannot be read."""
     try:
         return referenced_series(read_document(file_bytes, FindingLog()).root)
     except MalformedStream:
         return ()
 
 
-def refusal(findings: tuple[Finding, ...]) -> str | None:
+def refusal(findings: tuple[ValidationFinding, ...]) -> str | None:
     """Why the set is not sent, on one line naming each attribute; None where nothing is an error."""
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     return "; ".join(f"{e.path}: {e.message}" for e in errors) or None
 
 
-def _only(code: str, words: FindingText, path: tuple[tuple[int, int], ...]) -> tuple[Finding, ...]:
+def _only(code: str, words: FindingText, path: tuple[tuple[int, int], ...]) -> tuple[ValidationFinding, ...]:
     log = FindingLog()
     log.error(code, path, words)
     return log.findings()

@@ -17,7 +17,7 @@ _DECIMAL = re.compile(rb" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
 
 
 def coordinates(texts: list[bytes], report: Report) -> list[NDArray[np.float64] | None]:
-    """The points (n, 3) of each contour; None where they cannot be read, which is reported."""
+    """Return the points (n, 3) of each contour; None where they cannot be read, which is reported."""
     bare = [text.rstrip(b"\0") for text in texts]
     bare = [text[:-1] if text.endswith(b" ") else text for text in bare]  # an even length's padding
     counts = [text.count(b"\\") + 1 if text.strip() else 0 for text in bare]
@@ -50,7 +50,7 @@ def _one(k: int, text: bytes, report: Report) -> NDArray[np.float64] | None:
         if not _DECIMAL.fullmatch(part):
             good = False
             words = FindingText(
-                "a coordinate that is no number", "a decimal number", shown, "Write the contour anew"
+                "a coordinate that is no number", "a decimal number", shown, "Write the contour again"
             )
             report(Severity.ERROR, "malformed-ds", k, DATA, words)
     return _in_threes(k, np.array([float(part) for part in parts]), report) if good else None
@@ -62,13 +62,13 @@ def _in_threes(k: int, values: NDArray[np.float64], report: Report) -> NDArray[n
             "coordinates that are no points",
             "a multiple of 3",
             f"{len(values)}",
-            "Write the contour anew",
+            "Write the contour again",
         )
         report(Severity.ERROR, "point-count", k, DATA, words)
         return None
     if not np.isfinite(values).all():
         words = FindingText(
-            "a coordinate without end", "a finite number", "another", "Write the contour anew"
+            "a coordinate without end", "a finite number", "another", "Write the contour again"
         )
         report(Severity.ERROR, "malformed-ds", k, DATA, words)
         return None

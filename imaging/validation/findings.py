@@ -28,7 +28,7 @@ class FindingText(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ValidationFinding:
     """One thing that is wrong, told once: at its first place, with how often it occurs in this way.
 
     `code` is stable and for machines. `path` leads to the attribute, items counted from 1, and ends with its tag.
@@ -60,7 +60,7 @@ class FindingLog:
 
     def __init__(self) -> None:
         """Begin without findings."""
-        self._found: dict[tuple[str, int, str], tuple[Finding, int]] = {}
+        self._found: dict[tuple[str, int, str], tuple[ValidationFinding, int]] = {}
 
     def error(self, code: str, path: Path, words: FindingText, group: str = "") -> None:
         """Report something that a destination is likely to refuse or misread."""
@@ -77,20 +77,20 @@ class FindingLog:
             first, count = self._found[key]
             self._found[key] = (first, count + 1)
             return
-        finding = Finding(severity=severity, code=code, path=path_text(path), **words._asdict())
+        finding = ValidationFinding(severity=severity, code=code, path=path_text(path), **words._asdict())
         self._found[key] = (finding, 1)
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[ValidationFinding, ...]:
         """Everything reported, errors first, otherwise in the order of reporting."""
         found = [
-            Finding(**{**vars(first), "count": count}) if count > 1 else first
+            ValidationFinding(**{**vars(first), "count": count}) if count > 1 else first
             for first, count in self._found.values()
         ]
         return tuple(sorted(found, key=lambda finding: finding.severity is Severity.WARNING))
 
 
 def path_text(path: Path) -> str:
-    """The path as keywords, items in brackets from 1, with the last one's tag."""
+    """Return the path as keywords, items in brackets from 1, with the last one's tag."""
     if not path:
         return "file"
     steps = [f"{_name(tag)}[{item}]" if item else _name(tag) for tag, item in path]
@@ -98,7 +98,7 @@ def path_text(path: Path) -> str:
 
 
 def tag_text(tag: int) -> str:
-    """The tag as (gggg,eeee)."""
+    """Return the tag as (gggg,eeee)."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 

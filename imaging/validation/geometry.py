@@ -43,7 +43,7 @@ class ImagePositions:
 
     @classmethod
     def of(cls, series: CtSeries | None, listed: frozenset[str]) -> "ImagePositions":
-        """The places of a CT, if there is one, and of the images that the structure set lists."""
+        """Return the places of a CT, if there is one, and of the images that the structure set lists."""
         slices = series.slices if series else ()
         return cls(
             series=series, listed=listed, slice_of={s.sop_instance_uid: k for k, s in enumerate(slices)}

@@ -76,7 +76,7 @@ def _check_meta(document: ParsedFile, log: FindingLog) -> None:
     for tag, same in ((_META_CLASS, SOP_CLASS), (_META_INSTANCE, SOP_INSTANCE)):
         if meta.text(tag) and root.text(same) and meta.text(tag) != root.text(same):
             words = FindingText(
-                "header and dataset differ", root.text(same), meta.text(tag), "Write the file anew"
+                "header and dataset differ", root.text(same), meta.text(tag), "Write the file again"
             )
             log.error("meta-differs", meta.at(tag), words)
 

@@ -78,7 +78,7 @@ def _check_slices(
 
 
 def _off_plane_mm(points: NDArray[np.float64]) -> float:
-    """The largest distance of points from the plane that fits them best."""
+    """Return the largest distance of points from the plane that fits them best."""
     centred = points - points.mean(axis=0)
     normal = np.linalg.svd(centred, full_matrices=False)[2][-1]
     return float(np.abs(centred @ normal).max())

@@ -23,14 +23,14 @@ def uids_of(series: CtSeries) -> frozenset[bytes]:
 
 
 def referenced_images(root: Level) -> frozenset[str]:
-    """The images that Referenced Frame of Reference Sequence (3006,0010) lists."""
+    """Return the images that Referenced Frame of Reference Sequence (3006,0010) lists."""
     return frozenset(
         image.text(_IMAGE_UID) for _, series in _referenced_series(root) for image in series.items(IMAGES)
     )
 
 
 def referenced_series(root: Level) -> tuple[str, ...]:
-    """The series that Referenced Frame of Reference Sequence (3006,0010) names, in order."""
+    """Return the series that Referenced Frame of Reference Sequence (3006,0010) names, in order."""
     return tuple(series.text(_SERIES_UID) for _, series in _referenced_series(root))
 
 

@@ -96,12 +96,12 @@ def _check_numbers(root: Level, asked: ValidationRequest, log: FindingLog) -> No
 
 
 def _unique(root: Level, sequence: int, tag: int, severity: Severity, log: FindingLog) -> dict[str, Level]:
-    """The items by number; reports numbers that occur twice."""
+    """Return the items by number; reports numbers that occur twice."""
     by_number: dict[str, Level] = {}
     for item in root.items(sequence):
         number = item.text(tag)
         if number and number in by_number:
-            words = FindingText("a number that occurs twice", "a number for each", number, "Number them anew")
+            words = FindingText("a number that occurs twice", "a number for each", number, "Renumber them")
             log.report(severity, "number-twice", item.at(tag), words)
         by_number.setdefault(number, item)
     return by_number
@@ -206,6 +206,6 @@ def _check_approval(root: Level, asked: ValidationRequest, log: FindingLog) -> N
 
 
 def _text(level: Level, tag: int, characters: CharacterSet) -> str | None:
-    """The value without padding at its end; None where it is absent or not in the file's characters."""
+    """Return the value without padding at its end; None where it is absent or not in the file's characters."""
     raw = level.elements.get(tag)
     return characters.text(raw.value) if raw else None

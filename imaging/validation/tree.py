@@ -55,17 +55,17 @@ class Level:
     elements: Mapping[int, RawElement]
 
     def text(self, tag: int) -> str:
-        """The value as ASCII without padding; "" where it is absent."""
+        """Return the value as ASCII without padding; "" where it is absent."""
         raw = self.elements.get(tag)
         return raw.value.decode("ascii", "replace").strip(" \0") if raw else ""
 
     def items(self, tag: int) -> "tuple[Level, ...]":
-        """The items of a sequence; none where it is absent."""
+        """Return the items of a sequence; none where it is absent."""
         raw = self.elements.get(tag)
         return raw.items if raw else ()
 
     def at(self, tag: int) -> Path:
-        """The way to an element of this level, whether it is there or not."""
+        """Return the way to an element of this level, whether it is there or not."""
         return (*self.path, (tag, 0))
 
 
@@ -86,7 +86,7 @@ class TreeReader:
         self.stream, self._log = stream, log
 
     def level(self, start: int, end: int, encoding: Encoding, path: Path) -> Level:
-        """The elements between two offsets; sequences are read with their items, but for the contours."""
+        """Return the elements between two offsets; sequences are read with their items, but for the contours."""
         if len(path) > _DEEPEST:
             raise MalformedStream(f"sequences are nested deeper than {_DEEPEST}, at byte {start}")
         found: dict[int, RawElement] = {}
@@ -143,11 +143,11 @@ class TreeReader:
                 self._log.error("un", at, words)
         elif vr not in _KNOWN_VRS:
             words = FindingText(
-                "the value representation is none", expected, repr(vr)[1:], "Write the file anew"
+                "the value representation is none", expected, repr(vr)[1:], "Write the file again"
             )
             self._log.error("bad-vr", at, words)
         elif expected not in ("UN", vr.decode()) and vr.decode() not in expected:
-            words = FindingText("another value representation", expected, vr.decode(), "Write the file anew")
+            words = FindingText("another value representation", expected, vr.decode(), "Write the file again")
             self._log.warning("other-vr", at, words)
 
     def _odd(self, element: Element, path: Path) -> None:
@@ -159,7 +159,7 @@ class TreeReader:
             "elements out of order",
             "ascending tags",
             f"it behind {last >> 16:04X},{last & 0xFFFF:04X}",
-            "Write the file anew",
+            "Write the file again",
         )
         self._log.error("tag-order", (*path, (tag, 0)), words)
 
@@ -171,7 +171,7 @@ class TreeReader:
 
 
 def read_document(data: bytes, log: FindingLog) -> ParsedFile:
-    """The file's values; raises MalformedStream where the bytes are no DICOM."""
+    """Return the file's values; raises MalformedStream where the bytes are no DICOM."""
     stream = open_stream(data)
     reader = TreeReader(stream, log)
     preamble = 132 if data[128:132] == b"DICM" else 0
@@ -195,7 +195,7 @@ def read_document(data: bytes, log: FindingLog) -> ParsedFile:
 
 @cache
 def _dictionary_vr(tag: int) -> str:
-    """The VR of a tag in the standard's dictionary, "UN" where it is not in there."""
+    """Return the VR of a tag in the standard's dictionary, "UN" where it is not in there."""
     if not tag & 0xFFFF:
         return "UL"
     try:

@@ -49,7 +49,7 @@ class CharacterSet:
     given: Mapping[int, bytes] = field(default_factory=dict)
 
     def text(self, value: bytes) -> str | None:
-        """The value as text without padding; None where it is not in these characters."""
+        """Return the value as text without padding; None where it is not in these characters."""
         value = value.rstrip(b" \0")
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
@@ -68,7 +68,7 @@ class CharacterSet:
 
 
 def characters_of(root: Level, log: FindingLog, given: Mapping[int, bytes] | None = None) -> CharacterSet:
-    """The file's characters; reports a character set that nobody knows. `given` are the CT's own values by tag."""
+    """Return the file's characters; reports a character set that nobody knows. `given` are the CT's own values by tag."""
     raw = root.elements.get(_CHARACTER_SET)
     terms = terms_of(raw.value) if raw else ()
     codecs = codecs_of(terms)

@@ -27,21 +27,21 @@ class IndexBox:
         return nz, ny, nx
 
     def grown(self, low: Sequence[int], high: Sequence[int]) -> "IndexBox":
-        """The box with `low` voxels more at its lower ends and `high` more at its upper ends."""
+        """Return the box with `low` voxels more at its lower ends and `high` more at its upper ends."""
         return IndexBox(np.subtract(self.start, low).tolist(), np.add(self.stop, high).tolist())
 
     def within(self, shape_zyx: Sequence[int]) -> "IndexBox":
-        """The part of the box that lies in a grid of this shape."""
+        """Return the part of the box that lies in a grid of this shape."""
         return IndexBox(np.maximum(self.start, 0).tolist(), np.minimum(self.stop, shape_zyx).tolist())
 
     def met(self, other: "IndexBox") -> "IndexBox":
-        """What two boxes have in common."""
+        """Return the intersection of two boxes."""
         return IndexBox(
             np.maximum(self.start, other.start).tolist(), np.minimum(self.stop, other.stop).tolist()
         )
 
     def joined(self, other: "IndexBox") -> "IndexBox":
-        """The smallest box round both."""
+        """Return the smallest box round both."""
         return IndexBox(
             np.minimum(self.start, other.start).tolist(), np.maximum(self.stop, other.stop).tolist()
         )
@@ -55,12 +55,12 @@ class IndexBox:
 
 
 def box_of(mask: Mask) -> IndexBox:
-    """The box that the mask's crop covers."""
+    """Return the box that the mask's crop covers."""
     return IndexBox(mask.start_zyx, np.add(mask.start_zyx, mask.crop_zyx.shape).tolist())
 
 
 def cut_out(mask: Mask, box: IndexBox) -> NDArray[np.bool_]:
-    """The mask's voxels in the box, as a new array of the box's shape; False beyond the mask's crop."""
+    """Return the mask's voxels in the box, as a new array of the box's shape; False beyond the mask's crop."""
     result = np.zeros(box.shape, np.bool_)
     own = box_of(mask)
     shared = own.met(box)
@@ -70,7 +70,7 @@ def cut_out(mask: Mask, box: IndexBox) -> NDArray[np.bool_]:
 
 
 def put_back(array_zyx: NDArray[np.bool_], box: IndexBox) -> Mask:
-    """The tight mask of an array that covers the box; empty where nothing is set."""
+    """Return the tight mask of an array that covers the box; empty where nothing is set."""
     tight = bounding_box(array_zyx)
     if tight is None:
         return Mask.empty()
@@ -80,5 +80,5 @@ def put_back(array_zyx: NDArray[np.bool_], box: IndexBox) -> Mask:
 
 
 def tightened(mask: Mask) -> Mask:
-    """The same voxels in the smallest crop."""
+    """Return the same voxels in the smallest crop."""
     return put_back(mask.crop_zyx, box_of(mask))

@@ -37,7 +37,7 @@ class Grid:
         return float(np.prod(self.spacing_zyx_mm))
 
     def affine(self) -> NDArray[np.float64]:
-        """The 4x4 matrix that takes (z, y, x, 1) index coordinates to (x, y, z, 1) LPS millimetres."""
+        """Return the 4x4 matrix that takes (z, y, x, 1) index coordinates to (x, y, z, 1) LPS millimetres."""
         matrix = np.eye(4)
         matrix[:3, :3] = np.array(self.axes_lps, float).T * np.array(self.spacing_zyx_mm, float)
         matrix[:3, 3] = self.origin_lps

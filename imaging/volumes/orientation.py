@@ -33,7 +33,7 @@ def _turn(grid: Grid) -> _Turn:
 
 
 def canonical(volume: Volume) -> Volume:
-    """The volume with index z growing to Superior, y to Posterior and x to Left, up to small obliquity.
+    """Return the volume with index z growing to Superior, y to Posterior and x to Left, up to small obliquity.
 
     Only flips and transposes: every value stays, and every voxel keeps its place in the patient. A volume that
     is canonical already comes back without a copy. `restore` brings masks made on the result back.
@@ -44,7 +44,7 @@ def canonical(volume: Volume) -> Volume:
 
 
 def canonical_grid(grid: Grid) -> Grid:
-    """The grid on which `canonical` puts a volume of `grid`: the same voxels, numbered to S, P and L."""
+    """Return the grid on which `canonical` puts a volume of `grid`: the same voxels, numbered to S, P and L."""
     turn = _turn(grid)
     first = [
         grid.shape_zyx[axis] - 1 if back else 0 for axis, back in zip(turn.order, turn.flipped, strict=True)
@@ -62,7 +62,7 @@ def canonical_grid(grid: Grid) -> Grid:
 
 
 def canonical_masks(masks: Masks) -> Masks:
-    """The same voxels as masks on `canonical_grid(masks.grid)`; `restore` is the way back."""
+    """Return the same voxels as masks on `canonical_grid(masks.grid)`; `restore` is the way back."""
     turn, shape = _turn(masks.grid), masks.grid.shape_zyx
     by_code = {code: _turn_mask(mask, turn, shape) for code, mask in masks.by_code.items()}
     return replace(masks, grid=canonical_grid(masks.grid), by_code=by_code)
@@ -81,7 +81,7 @@ def restore(masks: Masks, original: Grid) -> Masks:
 
 
 def restore_array(array_zyx: NDArray[np.generic], original: Grid) -> NDArray[np.generic]:
-    """A whole-grid array made on `canonical_grid(original)` in the index order of `original` (a view)."""
+    """Return a whole-grid array made on `canonical_grid(original)` in the index order of `original` (a view)."""
     turn = _turn(original)
     flips = tuple(slice(None, None, -1) if back else slice(None) for back in turn.flipped)
     inverse = tuple(int(i) for i in np.argsort(turn.order))

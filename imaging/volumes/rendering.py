@@ -72,7 +72,7 @@ def picture(
 
 
 def _region(masks: Masks) -> tuple[Box, tuple[int, int, int]]:
-    """The part of the grid to show, and the voxel through which to cut."""
+    """Return the part of the grid to show, and the voxel through which to cut."""
     shape, spacing = masks.grid.shape_zyx, masks.grid.spacing_zyx_mm
     found = [mask for mask in masks.by_code.values() if mask.crop_zyx.any()]
     if not found:
@@ -89,7 +89,7 @@ def _box(first: Sequence[int], last: Sequence[int]) -> Box:
 
 
 def _fullest(masks: Sequence[Mask], axis: int, count: int) -> int:
-    """The cut across an axis that meets most structures; of several the one nearest to their common centre."""
+    """Return the cut across an axis that meets most structures; of several the one nearest to their common centre."""
     met, centres = np.zeros(count, int), []
     for mask in masks:
         here = np.asarray(mask.crop_zyx.any(axis=tuple(k for k in range(3) if k != axis)))
@@ -136,7 +136,7 @@ def _windowed(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 
 def _cut(mask: Mask, grid: Grid, cut: Sequence[slice | int]) -> NDArray[np.bool_]:
-    """The plane of a mask: the same cut as through the volume, without unpacking the whole mask."""
+    """Return the plane of a mask: the same cut as through the volume, without unpacking the whole mask."""
     plane = np.zeros(
         [n for n, part in zip(grid.shape_zyx, cut, strict=True) if isinstance(part, slice)], np.bool_
     )
@@ -155,7 +155,7 @@ def _cut(mask: Mask, grid: Grid, cut: Sequence[slice | int]) -> NDArray[np.bool_
 
 
 def _outline(shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a drawn mask within two of its outside."""
+    """Return the pixels of a drawn mask within two of its outside."""
     inner = np.pad(shown, 2)
     for axis in (0, 1):
         for shift in (-2, 2):

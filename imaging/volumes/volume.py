@@ -42,12 +42,12 @@ class Mask:
 
     @classmethod
     def empty(cls) -> "Mask":
-        """The mask without voxels."""
+        """Return the mask without voxels."""
         return cls(crop_zyx=np.zeros((0, 0, 0), np.bool_), start_zyx=(0, 0, 0))
 
     @classmethod
     def from_full(cls, full_zyx: NDArray[np.bool_]) -> "Mask":
-        """The tight crop of a whole-grid boolean array, as a copy; empty where nothing is set."""
+        """Return the tight crop of a whole-grid boolean array, as a copy; empty where nothing is set."""
         box = bounding_box(full_zyx)
         if box is None:
             return cls.empty()
@@ -55,7 +55,7 @@ class Mask:
         return cls(crop_zyx=full_zyx[z, y, x].copy(), start_zyx=(z.start, y.start, x.start))
 
     def full(self, shape_zyx: tuple[int, int, int]) -> NDArray[np.bool_]:
-        """The mask as an array of the whole grid; ValueError where the crop does not fit into it."""
+        """Return the mask as an array of the whole grid; ValueError where the crop does not fit into it."""
         stop = tuple(s + n for s, n in zip(self.start_zyx, self.crop_zyx.shape, strict=True))
         if any(e > n for e, n in zip(stop, shape_zyx, strict=True)):
             raise ValueError(f"a mask that ends at {stop} does not fit into a grid of {shape_zyx}")
@@ -64,7 +64,7 @@ class Mask:
         return whole
 
     def voxels(self) -> int:
-        """The number of voxels set."""
+        """Return the number of voxels set."""
         return int(np.count_nonzero(self.crop_zyx))
 
 
@@ -77,7 +77,7 @@ class Masks:
 
 
 def bounding_box(full_zyx: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """The tight box round the voxels set in a (z, y, x) array, or None where there are none."""
+    """Return the tight box round the voxels set in a (z, y, x) array, or None where there are none."""
     if not full_zyx.size:
         return None
     rows = full_zyx.reshape(len(full_zyx), -1) if full_zyx.flags.c_contiguous else full_zyx

@@ -10,7 +10,7 @@ _CONSIDERABLE = 0.1
 
 
 def body_box(hu: torch.Tensor, *, threshold_hu: float, margin_voxels_zyx: tuple[int, int, int]) -> Box | None:
-    """The box round the patient in a CT (z, y, x), margin included; None where nothing is denser than air.
+    """Return the box round the patient in a CT (z, y, x), margin included; None where nothing is denser than air.
 
     It holds the largest connected thing above the threshold and everything at least a tenth of its size: a couch
     or a mask makes the box larger, never smaller.

@@ -22,7 +22,7 @@ class Detection:
 def heat_map(
     centre_zyx: Centre, shape_zyx: tuple[int, int, int], spacing_zyx_mm: Spacing, *, sd_mm: float = SD_MM
 ) -> torch.Tensor:
-    """A Gaussian of 1 at the centre (an index, fractions allowed), float32 (z, y, x); its width is in mm on each axis."""
+    """Return a Gaussian of 1 at the centre (an index, fractions allowed), float32 (z, y, x); its width is in mm on each axis."""
     z, y, x = (
         torch.exp(-0.5 * ((torch.arange(length, dtype=torch.float32) - at) * step / sd_mm) ** 2)
         for at, length, step in zip(centre_zyx, shape_zyx, spacing_zyx_mm, strict=True)
@@ -43,7 +43,7 @@ def heat_maps(labels: torch.Tensor, spacing_zyx_mm: Spacing, *, sd_mm: float = S
 
 
 def detections(heat: torch.Tensor, *, lowest: float = LOWEST_HEAT) -> list[Detection | None]:
-    """The maximum of each heat map (structure, z, y, x); None where it is lower than ``lowest``."""
+    """Return the maximum of each heat map (structure, z, y, x); None where it is lower than ``lowest``."""
     found: list[Detection | None] = []
     _, rows, columns = heat.shape[1:]
     for one in heat:

@@ -58,7 +58,7 @@ class ServedModel:
         )
 
     def _stopwatch(self, shape: tuple[int, ...]) -> Any:
-        """A function that logs each stage of one request with its seconds."""
+        """Return a function that logs each stage of one request with its seconds."""
         started = time.monotonic()
 
         def done(stage: str) -> None:

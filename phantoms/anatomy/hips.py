@@ -31,7 +31,7 @@ def outline(how: PelvisParameters) -> list[Layer]:
 
 
 def femoral_head() -> Shape:
-    """The left one, with the beginning of the neck."""
+    """Return the left one, with the beginning of the neck."""
     return Ellipsoid(centre=(88, 0, 0), semi=(24, 24, 24))
 
 

@@ -17,7 +17,7 @@ _ARCH = (
 
 
 def mandible(how: HeadNeckParameters) -> Shape:
-    """The whole bone, without teeth."""
+    """Return the whole bone, without teeth."""
     half = Ribbon(
         points_xy=tuple((x, y - how.chin_mm * max(0.0, (-y - 50) / 56)) for x, y, *_ in _ARCH),
         half_thickness=tuple(how.mandible_thickness * row[2] for row in _ARCH),
@@ -29,7 +29,7 @@ def mandible(how: HeadNeckParameters) -> Shape:
 
 
 def parotid(how: HeadNeckParameters, side: str) -> Shape:
-    """The gland of ``side`` (L or R): round the ramus, below the ear, never into bone or skin."""
+    """Return the gland of ``side`` (L or R): round the ramus, below the ear, never into bone or skin."""
     grow = how.parotid_size_left if side == "L" else how.parotid_size_right
     superficial = Ellipsoid(centre=(59, -24, -8), semi=(11.0 * grow, 19 * grow, 26 * grow), turn_z_deg=14)
     deep = Ellipsoid(centre=(49, -15, -6), semi=(11 * grow, 9 * grow, 18 * grow))

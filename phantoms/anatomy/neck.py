@@ -11,7 +11,7 @@ from phantoms.shapes import Ellipsoid, Shape, Tube
 
 
 def larynx(how: HeadNeckParameters) -> Shape:
-    """The organ as it is contoured: from the epiglottis' base to the cricoid, airway included."""
+    """Return the organ as it is contoured: from the epiglottis' base to the cricoid, airway included."""
     z, y = larynx_centre(how)
     g = how.larynx_size
     return Loft(
@@ -210,6 +210,6 @@ def _airway(how: HeadNeckParameters) -> list[Layer]:
 
 
 def larynx_centre(how: HeadNeckParameters) -> tuple[float, float]:
-    """The height and the depth (z, y) of the larynx's middle."""
+    """Return the height and the depth (z, y) of the larynx's middle."""
     z = -86.0 + how.larynx_shift_mm
     return z, spine_front_y(how, z) - 18.0

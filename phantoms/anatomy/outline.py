@@ -18,7 +18,7 @@ def skin(how: HeadNeckParameters) -> Shape:
 
 
 def outline(how: HeadNeckParameters) -> list[Layer]:
-    """The whole body as skin, fat and muscle, with a fatty core where the neck's own muscles will lie."""
+    """Return the whole body as skin, fat and muscle, with a fatty core where the neck's own muscles will lie."""
     ring = 2.5 + 0.9 * how.fat_mm
     neck_only, trunk_only = Slab(low_z=-130, high_z=5), Slab(high_z=-130)
     fills = (

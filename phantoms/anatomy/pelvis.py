@@ -47,7 +47,7 @@ class _Filling:
 
 
 def structures(how: PelvisParameters) -> Mapping[str, Shape]:
-    """The exact shapes, by code."""
+    """Return the exact shapes, by code."""
     return {
         "CTV": cervical_ctv(how) if how.applicator else rectal_ctv(how),
         "Bladder": bladder(how),
@@ -206,7 +206,7 @@ def _female(how: PelvisParameters) -> list[Layer]:
 
 
 def _applicator(how: PelvisParameters) -> list[Layer]:
-    """A tandem in the uterus and two ovoids beside the cervix, of metal and plastic."""
+    """Return a tandem in the uterus and two ovoids beside the cervix, of metal and plastic."""
     fill = _Filling.of(how)
     tip = (1.6 * fill.bladder_x, -4 + 0.8 * fill.uterus_tilt_mm, 58.0)
     tandem = Tube(points=((0, 20, -130), (0, 14, -20), (0, 10, 14), tip), radii=(2.6, 2.4, 2.2, 2.0))

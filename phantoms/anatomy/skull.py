@@ -10,7 +10,7 @@ CORTICAL_HU = 1050.0
 
 
 def brain_cavity() -> Shape:
-    """The inside of the skull: cerebrum above the sloping base, temporal poles, posterior fossa."""
+    """Return the inside of the skull: cerebrum above the sloping base, temporal poles, posterior fossa."""
     cerebrum = Ellipsoid(centre=(0, -6, 58), semi=(68.5, 85.5, 63), exponent=2.0)
     over_base = Difference(of=cerebrum, within=(Above(height=24, slope_y=-0.32),))
     temporal = Ellipsoid(centre=(40, -22, 40), semi=(24, 32, 24))

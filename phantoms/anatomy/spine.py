@@ -33,12 +33,12 @@ _LEVELS = (
 
 
 def canal_y(how: HeadNeckParameters, z: float) -> float:
-    """The centre of the spinal canal, front to back, at a height."""
+    """Return the centre of the spinal canal, front to back, at a height."""
     return float(how.kyphosis * _curve()(z))
 
 
 def spine_front_y(how: HeadNeckParameters, z: float) -> float:
-    """The front face of the vertebral bodies at a height."""
+    """Return the front face of the vertebral bodies at a height."""
     depth = float(np.interp(-z, (20, 50, 120, 300), (13, 16, 18, 29)))
     return canal_y(how, z) - 8.0 - depth
 
@@ -46,7 +46,7 @@ def spine_front_y(how: HeadNeckParameters, z: float) -> float:
 def column(
     how: HeadNeckParameters, top: float, half_width: float, half_depth: float, *, back_mm: float = 0.0
 ) -> Loft:
-    """A straight-walled column along the canal, from ``top`` to the phantom's bottom."""
+    """Return a straight-walled column along the canal, from ``top`` to the phantom's bottom."""
     z = tuple(float(v) for v in np.linspace(BOTTOM_MM, top, 14))
     return Loft(
         z=z,
@@ -59,7 +59,7 @@ def column(
 
 
 def cord(how: HeadNeckParameters) -> Shape:
-    """The cord, from the brainstem's end downwards."""
+    """Return the cord, from the brainstem's end downwards."""
     return column(how, 0.0, 6.8 * how.cord_size, 5.4 * how.cord_size)
 
 

@@ -41,12 +41,12 @@ class _Organ:
 
 
 def strata(how: HeadNeckParameters) -> Mapping[str, Shape]:
-    """The exact shapes of all 42 organs, by code."""
+    """Return the exact shapes of all 42 organs, by code."""
     return {code: shape for code, (shape, _) in _sides(how).items()}
 
 
 def strata_layers(how: HeadNeckParameters) -> list[Layer]:
-    """What the other layers do not paint, over them."""
+    """Return the strata of tissue that the other layers leave unpainted."""
     layers = []
     for shape, organ in _sides(how).values():
         if organ.hu is not None:
@@ -73,7 +73,7 @@ def _sides(how: HeadNeckParameters) -> dict[str, tuple[Shape, _Organ]]:
 
 
 def _varied(shape: Shape, how: HeadNeckParameters, rng: np.random.Generator) -> Shape:
-    """An ellipsoid a little larger or smaller and elsewhere; other shapes vary with the patient's parameters."""
+    """Return an ellipsoid a little larger or smaller and elsewhere; other shapes vary with the patient's parameters."""
     draw = np.clip(rng.standard_normal(7), -2, 2)
     if how.seed == 0 or not isinstance(shape, Ellipsoid):
         return shape
@@ -186,5 +186,5 @@ def _neck(how: HeadNeckParameters) -> dict[str, _Organ]:
 
 
 def _joint() -> Ellipsoid:
-    """The left temporomandibular joint, round the condyle."""
+    """Return the left temporomandibular joint, round the condyle."""
     return Ellipsoid(centre=(54, -19, 27), semi=(10.5, 6.5, 7))

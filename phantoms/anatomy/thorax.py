@@ -16,7 +16,7 @@ _LUNG_X = (86.0, 84.0, 82.0, 80.0, 74.0, 62.0, 50.0, 46.0)
 
 
 def structures(how: ThoraxParameters) -> Mapping[str, Shape]:
-    """The exact shapes, by code."""
+    """Return the exact shapes, by code."""
     tumour = gtv(how)
     return {
         "GTV": tumour,
@@ -62,7 +62,7 @@ def thorax(how: ThoraxParameters) -> list[Layer]:
 
 
 def gtv(how: ThoraxParameters) -> Shape:
-    """The tumour: a lump of balls in one lung, 4 to 30 mm in radius; the middle-sized patient's is in the left."""
+    """Return the tumour: a lump of balls in one lung, 4 to 30 mm in radius; the middle-sized patient's is in the left."""
     rng = np.random.default_rng([how.seed, 5])
     radius = 16.0 if how.seed == 0 else float(np.exp(rng.uniform(np.log(5.0), np.log(30.0))))
     x, y, z = _place(rng, radius)
@@ -94,7 +94,7 @@ def _place(rng: np.random.Generator, radius: float) -> Point:
 
 
 def _tumour(how: ThoraxParameters) -> list[Layer]:
-    """The tumour with spicules that are not part of it."""
+    """Return the tumour with spicules that are not part of it."""
     rng = np.random.default_rng([how.seed, 6])
     shape = gtv(how)
     low, high = np.array(shape.box.low), np.array(shape.box.high)
@@ -131,7 +131,7 @@ def _outline(how: ThoraxParameters) -> list[Layer]:
 
 
 def _wall(how: ThoraxParameters) -> Layer:
-    """A lung with the ribs round it."""
+    """Return a lung with the ribs round it."""
     ribs, marrow = (Stripes(period_mm=24, slope_y=0.45, share=share) for share in (0.35, 0.75))
     return Layer(
         shape=Grown(of=_lung(), mm=9),
@@ -153,7 +153,7 @@ def _lung() -> Loft:
 
 
 def _middle() -> tuple[Shape, ...]:
-    """The mediastinum: what the lungs are cut off by."""
+    """Return the mediastinum: what the lungs are cut off by."""
     return (
         _heart(),
         Ellipsoid(centre=(0, 0, -10), semi=(34, 62, 175)),

@@ -26,21 +26,25 @@ _Series = tuple[str, str]  # Study and Series Instance UID
 class Assembler:
     """Turns quiet, complete series into queued jobs; several may look at the same database."""
 
-    desk: SeriesRepository
+    repository: SeriesRepository
     files: FileStore
     settings: Settings
     models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
-    _examiner: SeriesInspector = field(init=False)
+    _inspector: SeriesInspector = field(init=False)
     _companions: StudyRequirements = field(init=False)
     _parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
-        self._examiner = SeriesInspector(desk=self.desk, files=self.files, settings=self.settings)
-        self._parts = Parts(desk=self.desk, files=self.files, settings=self.settings)
-        self._companions = StudyRequirements(desk=self.desk, files=self.files, settings=self.settings)
+        self._inspector = SeriesInspector(
+            repository=self.repository, files=self.files, settings=self.settings
+        )
+        self._parts = Parts(repository=self.repository, files=self.files, settings=self.settings)
+        self._companions = StudyRequirements(
+            repository=self.repository, files=self.files, settings=self.settings
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
@@ -54,9 +58,9 @@ class Assembler:
     def look(self) -> None:
         """Decide once about every open job."""
         now = self.clock()
-        jobs = self.desk.open_jobs()
+        jobs = self.repository.open_jobs()
         open_ids = {job.id for job in jobs}
-        self._examiner.keep_only(open_ids)
+        self._inspector.keep_only(open_ids)
         self.counts.keep_only(open_ids)
         if not jobs:
             self._companions.forget()
@@ -75,28 +79,28 @@ class Assembler:
         if isinstance(verdict, Hopeless):
             self._refuse(job, verdict.reason)
         elif isinstance(verdict, Nothing):
-            if self.desk.nothing_to_contour(job, verdict.reason):
+            if self.repository.nothing_to_contour(job, verdict.reason):
                 log.info("job %d: %s", job.id, verdict.reason)
         elif isinstance(verdict, Covered):
-            self.desk.give_way(job, verdict.by, verdict.reason)
+            self.repository.give_way(job, verdict.by, verdict.reason)
         elif isinstance(verdict, Incomplete):
             self._hold_or_refuse(job, verdict.reason, now)
         elif verdict is not None:
             self._seal_or_hold(job, verdict, ready, now)
 
     def _judge(self, job: OpenJob, now: datetime) -> Verdict | None:
-        """What the job's own images say; None while more of them, or an answer, may come at any moment."""
+        """Judge the job by its own images; None while more of them, or an answer, may come at any moment."""
         silence = now - job.last_received_at
         if silence < timedelta(seconds=self._quiet_s(job)):
             return None
-        finding = self._examiner.finding(job)
+        finding = self._inspector.finding(job)
         if finding is None or silence < timedelta(seconds=self._rule_quiet_s(finding.rule)):
             return None
         parts = self._parts.of(job, finding, now)
         return self._whole(job, finding, parts.doubt) if isinstance(parts, Alone) else parts
 
     def _whole(self, job: OpenJob, finding: Inspection, doubt: str) -> Verdict | None:
-        """What a job's images say by themselves; the doubt says where other images of the series are."""
+        """Judge a job's images without the sender's count; the doubt says where other images of the series are."""
         if finding.is_unreadable:
             return self._lacking(job, finding)
         if finding.rule is None:
@@ -106,7 +110,7 @@ class Assembler:
         return self._known(job, finding, finding.rule, doubt)
 
     def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
-        """What the sender's count makes of images that lack nothing; None while it has not answered."""
+        """Judge images without gaps by the sender's count; None while it is not known."""
         count = self._count(job)
         if count is None:
             return None
@@ -117,14 +121,14 @@ class Assembler:
 
     def _lacking(self, job: OpenJob, finding: Inspection) -> Verdict:
         if not finding.is_curable:
-            return Hopeless(reason=self._examiner.damage(job) or finding.refusal)
+            return Hopeless(reason=self._inspector.damage(job) or finding.refusal)
         return Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
 
     def _count(self, job: OpenJob) -> ImageCount | None:
-        """What the sender says of the series, noted in the job; None while the question is under way."""
+        """Return the sender's count of the series and note it in the job; None while the query is running."""
         count = self.counts.of(job)
         if count is not None and count.images is not None and count.images != job.expected_images:
-            self.desk.expect(job.id, count.images)
+            self.repository.expect(job.id, count.images)
         return count
 
     def _counted(
@@ -138,7 +142,7 @@ class Assembler:
         return Complete(rule=rule, note=_joined(notes), doubt=_joined(doubts))
 
     def _said(self, job: OpenJob, count: ImageCount | None) -> str:
-        """What the sender says of a series with gaps: whether the slices are missing here only, or at the sender too."""
+        """Say whether the slices of a series with gaps are missing only here, or at the sender too."""
         if count is None or count.images is None:
             return ""
         return f" The node {_short_of(job, self._received(job, count.images), count.images)}."
@@ -147,10 +151,10 @@ class Assembler:
         """How many objects of the series are here; others than CT images are counted where they could matter."""
         if job.slice_count >= wanted:
             return job.slice_count
-        return job.slice_count + self.desk.others_in_series(job.study_uid, job.series_uid)
+        return job.slice_count + self.repository.others_in_series(job.study_uid, job.series_uid)
 
     def _quiet_s(self, job: OpenJob) -> float:
-        """The shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""
+        """Return the shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""
         waits = [
             self._rule_quiet_s(rule)
             for rule in self.settings.rules
@@ -169,7 +173,7 @@ class Assembler:
             self._hold(job, f"incomplete: {reason}")
         else:
             in_vain = f"incomplete: {reason} Nothing came for {patience_s:g} s."
-            self._refuse(job, self._examiner.damage(job) or in_vain)
+            self._refuse(job, self._inspector.damage(job) or in_vain)
 
     def _seal_or_hold(self, job: OpenJob, verdict: Complete, ready: Set[_Series], now: datetime) -> None:
         rule = verdict.rule
@@ -189,13 +193,15 @@ class Assembler:
             self._refuse(job, f"rule {rule.name} waits {lack.words}; waited {rule.wait_for_timeout_s:g} s")
 
     def _hold(self, job: OpenJob, reason: str) -> None:
-        if self.desk.set_waiting(job.id, reason) and job.reason != reason:
+        if self.repository.set_waiting(job.id, reason) and job.reason != reason:
             log.info("job %d waits: %s", job.id, reason)
 
     def _refuse(self, job: OpenJob, reason: str) -> None:
-        finding = self._examiner.finding(job)
-        rule = "" if finding is None or finding.rule is None else finding.rule.name  # says who is told
-        if self.desk.refuse(job, reason, rule=rule):
+        finding = self._inspector.finding(job)
+        rule = (
+            "" if finding is None or finding.rule is None else finding.rule.name
+        )  # names the destinations of the failure report
+        if self.repository.refuse(job, reason, rule=rule):
             log.warning("job %d refused: %s", job.id, reason)
 
     def _seal(self, job: OpenJob, verdict: Complete) -> None:
@@ -209,7 +215,7 @@ class Assembler:
             note=verdict.note,
             doubt=verdict.doubt,
         )
-        closed = self.desk.close_series(job, order)
+        closed = self.repository.close_series(job, order)
         if closed is not CloseOutcome.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
 

@@ -38,7 +38,7 @@ class Inspection:
 class SeriesInspector:
     """Reads the images of jobs; those of a job that has not grown are read once."""
 
-    desk: SeriesRepository
+    repository: SeriesRepository
     files: FileStore
     settings: Settings
     _known: dict[int, Inspection] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class SeriesInspector:
         self._known = {job_id: finding for job_id, finding in self._known.items() if job_id in job_ids}
 
     def finding(self, job: OpenJob) -> Inspection | None:
-        """What the images say that the job has now; None where a file of theirs cannot be read at the moment."""
+        """Inspect the images that the job has now; None if a file cannot be read at the moment."""
         known = self._known.get(job.id)
         if known is not None and known.slice_count == job.slice_count:
             return known
@@ -67,15 +67,15 @@ class SeriesInspector:
 
     def damage(self, job: OpenJob) -> str:
         """Which stored image of the job is not what was received, as a reason to refuse it; empty where none is."""
-        for instance in self.desk.instances_of(job.id):
+        for instance in self.repository.instances_of(job.id):
             if not self.files.verify(instance.file):
-                self.desk.damaged(instance.file.path)
+                self.repository.damaged(instance.file.path)
                 message = f"the stored image {instance.sop_instance_uid} is missing or damaged"
                 return f"{message}; send the series again"
         return ""
 
     def _examine(self, job: OpenJob) -> Inspection:
-        instances = self.desk.instances_of(job.id)
+        instances = self.repository.instances_of(job.id)
         looks: list[Look] = []
         series, refused = None, None
         try:
@@ -114,7 +114,7 @@ class SeriesInspector:
         return SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
 
     def _pixels_of_twins(self, uids: Sequence[str], instances: Sequence[StoredInstance]) -> str:
-        """What to make of two images at one position; empty where there are none."""
+        """Describe the fault of two images at one position; empty where there are none."""
         twins = [instance for instance in instances if instance.sop_instance_uid in uids]
         if len(twins) != 2:
             return ""

@@ -38,7 +38,7 @@ class Choice:
 
 
 def look_at(file: SourceFile) -> Look:
-    """What one image says, read once, without its pixels."""
+    """Read the attributes of one image once, without its pixels."""
     try:
         raw = read_raw(file.data, file.name)
         return Look(
@@ -52,7 +52,7 @@ def look_at(file: SourceFile) -> Look:
 
 
 def nothing_in(looks: Sequence[Look]) -> str:
-    """What a series consists of, such as "2 localizers", where that is nothing to contour; else an empty text.
+    """Describe a series that holds nothing to contour, such as "2 localizers"; else return an empty text.
 
     Contours need two places at least: a scanner that waits for contrast images one place again and again. An image that
     cannot be read could be anything.
@@ -82,7 +82,7 @@ def aside_in(looks: Sequence[Look], uids: Sequence[str]) -> tuple[str, ...]:
 
 
 def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
-    """The rule that most slices ask for; of equally many the one that stands first in the settings."""
+    """Return the rule that most slices ask for; of equally many the one that stands first in the settings."""
     slices = [look for look in looks if look.kind not in BESIDE_THE_SLICES] or looks
     texts = Counter((look.body_part, look.series_description) for look in slices)
     facts = {pair: _facts(job, *pair) for pair in texts}
@@ -127,7 +127,7 @@ def _notes(slices: Sequence[Look], votes: Counter[str], winner: str) -> tuple[st
 
 
 def _text(raw: RawSlice, keyword: str, data: bytes) -> str:
-    """The value in its own letters: other than ASCII need the Specific Character Set."""
+    """Return the value in its own letters: other than ASCII need the Specific Character Set."""
     if raw.values.get(keyword, b"").isascii():
         return raw.text(keyword)
     image = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[keyword])

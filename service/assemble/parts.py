@@ -37,14 +37,14 @@ class Alone:
 class Parts:
     """Looks for the other images of a series, and for what becomes of them."""
 
-    desk: SeriesRepository
+    repository: SeriesRepository
     files: FileStore
     settings: Settings
 
     def of(self, job: OpenJob, finding: Inspection, now: datetime) -> Verdict | Alone | None:
-        """What the other parts of the job's series mean for it; None while one is still growing, or was just merged."""
+        """Judge the job by the other parts of its series; None while one is still growing, or was just merged."""
         rule = finding.rule
-        parts = [] if rule is None else self.desk.elsewhere(job)
+        parts = [] if rule is None else self.repository.elsewhere(job)
         if rule is None or not parts:
             return Alone()
         quiet = timedelta(seconds=self.settings.assemble.quiet_s if rule.quiet_s is None else rule.quiet_s)
@@ -55,7 +55,7 @@ class Parts:
 
     def _by_rule(self, job: OpenJob, rule: Rule, parts: Sequence[Elsewhere]) -> Verdict | Alone | None:
         if rule.split_series is SplitSeries.MERGE:
-            self.desk.merge(job)
+            self.repository.merge(job)
             return None
         return (
             Alone(doubt=_named(parts))
@@ -64,14 +64,14 @@ class Parts:
         )
 
     def _two_patients(self, jobs: Sequence[int]) -> str:
-        """What tells the patients of several jobs apart, by a few images of each; empty where they are one.
+        """Describe the difference between the patients of several jobs, by a few images of each; empty if they are one patient.
 
-        The images of one job are compared with each other where it is looked at by itself.
+        The images of one job are compared with each other where that job is inspected.
         """
         headers = [
             header
             for job_id in jobs
-            for image in self.desk.instances_of(job_id)[:IMAGES_OF_A_PART]
+            for image in self.repository.instances_of(job_id)[:IMAGES_OF_A_PART]
             if (header := self._header(image)) is not None
         ]
         try:
@@ -81,7 +81,7 @@ class Parts:
         return ""
 
     def _header(self, image: StoredInstance) -> SliceHeader | None:
-        """What an image says, None where it is no slice or cannot be read: its own job says so."""
+        """Read an image's header; None if it is no slice or unreadable: its own job reports that."""
         try:
             return parse_header(self.files.read(image.file.path), image.sop_instance_uid)
         except (ImageRefused, FileLost):
@@ -92,7 +92,7 @@ class Parts:
             if part.has_all and (part.calling_aet == job.calling_aet or not rule.return_to_sender):
                 return Covered(by=part.job_id, reason=f"{_named([part])}, which has all of these too")
             if part.job_state in CLOSED_WITH_IMAGES:
-                self.desk.note(part.job_id, _came_elsewhere(job))
+                self.repository.note(part.job_id, _came_elsewhere(job))
         cure = f"send the whole series under one AE title, or set split_series in rule {rule.name}"
         return Incomplete(reason=f"{_named(parts)}; {cure}.")
 

@@ -1,4 +1,4 @@
-"""How many images the sender says a series has: asked beside the assembler's own work, and never waited for long."""
+"""The number of images that a series has at its sender, queried in the background with a time limit."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ from service.scu.outcome import Failure, TransientFailure
 from service.store import Clock, OpenJob
 
 Ask = Callable[[Peer, str, str], int | Failure]
-"""Asks a peer how many images a series (study UID, series UID) has."""
+"""Queries a peer for the number of images in a series (study UID, series UID)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCount:
-    """What is known of a series' number of images: the number, or why it is not known; both empty: nobody to ask."""
+    """A series' number of images, or why it is not known; both empty if no peer can be queried."""
 
     images: int | None = None
     why_not: str = ""
@@ -32,7 +32,7 @@ class _Inquiry:
 
 
 class SenderCounts:
-    """Asks the peers that answer queries. One question at a time to each, so that none holds up the others."""
+    """Queries the peers that answer queries, one query at a time each, so that a slow peer delays no other."""
 
     def __init__(
         self, ask: Ask, peers: Mapping[str, Peer], clock: Clock, *, every_s: float, patience_s: float
@@ -50,7 +50,7 @@ class SenderCounts:
         self._lock = threading.Lock()
 
     def of(self, job: OpenJob) -> ImageCount | None:
-        """What the sender of the job says, asked again after a while; None while the first question is under way."""
+        """Return the sender's count, asked again after a while; None while the first query is running."""
         peer = self._peers.get(job.calling_aet)
         if peer is None:
             return ImageCount()

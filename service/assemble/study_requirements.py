@@ -24,13 +24,13 @@ class MissingSeries:
 class StudyRequirements:
     """Looks whether a study has what a rule waits for."""
 
-    desk: SeriesRepository
+    repository: SeriesRepository
     files: FileStore
     settings: Settings
     _descriptions: dict[str, str] = field(default_factory=dict)
 
     def lack(self, job: OpenJob, rule: Rule, ready: Set[str], now: datetime) -> MissingSeries | None:
-        """What the study of a complete series lacks; None where everything is there.
+        """Return the first missing part of the study of a complete series; None if nothing is missing.
 
         Args:
             job: the series that waits.
@@ -40,7 +40,7 @@ class StudyRequirements:
         """
         if not rule.wait_for:
             return None
-        series = self.desk.series_of_study(job.study_uid)
+        series = self.repository.series_of_study(job.study_uid)
         whole = {one.series_uid for one in series if self._is_complete(one, ready, now)}
         lacking = [text for wanted in rule.wait_for if (text := self._lacking(wanted, series, whole))]
         if not lacking:
@@ -50,11 +50,11 @@ class StudyRequirements:
         )
 
     def forget(self) -> None:
-        """Read the descriptions anew; for when nothing waits."""
+        """Forget the descriptions; called when no job waits."""
         self._descriptions.clear()
 
     def _is_complete(self, series: StudySeries, ready: Set[str], now: datetime) -> bool:
-        """A CT series once it is, or could be, queued; anything else once it is quiet."""
+        """Return a CT series once it is, or could be, queued; anything else once it is quiet."""
         if series.is_closed or series.series_uid in ready:
             return True
         quiet = timedelta(seconds=self.settings.assemble.quiet_s)

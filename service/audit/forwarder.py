@@ -16,7 +16,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event) -> None:
-    """Forwards entries in their order until ``stop`` is set; without a repository in the settings it only waits."""
+    """Forward entries in their order until ``stop`` is set; without a repository in the settings it only waits."""
     syslog = settings.audit.syslog
     if syslog is None:
         log.info("no audit record repository in the settings; the trail stays in the table")
@@ -34,7 +34,7 @@ def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event
 
 
 def forward(settings: Settings, syslog: SyslogSettings, audit_log: AuditLog) -> int:
-    """Forwards the oldest entries that wait and gives their number.
+    """Forward the oldest waiting entries and return their number.
 
     Raises:
         NotForwarded: the repository did not take them; they go on waiting.

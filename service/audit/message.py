@@ -64,7 +64,7 @@ PATIENT_NUMBER = AuditCode(value="2", meaning="Patient Number", system="RFC-3881
 
 
 def audit_message(entry: AuditEntry, settings: Settings, patient_of: Callable[[str], str]) -> bytes:
-    """The message as UTF-8 XML.
+    """Return the message as UTF-8 XML.
 
     Args:
         entry: what happened.

@@ -23,7 +23,7 @@ class NotForwarded(TryAgain):
 
 
 def syslog_message(xml: bytes, at: datetime) -> bytes:
-    """The RFC 5424 message: header, no structured data, and the XML as UTF-8 behind a byte order mark."""
+    """Return the RFC 5424 message: header, no structured data, and the XML as UTF-8 behind a byte order mark."""
     time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     host = socket.gethostname() or "-"
     head = f"<{PRIORITY}>1 {time} {host} contour-node {os.getpid()} {MESSAGE_ID} - "
@@ -31,7 +31,7 @@ def syslog_message(xml: bytes, at: datetime) -> bytes:
 
 
 def send(settings: SyslogSettings, messages: Sequence[bytes]) -> None:
-    """Sends the messages in order, and returns when the collector has them as far as the transport can tell.
+    """Send the messages in order; return when the collector has them, as far as the transport can tell.
 
     Syslog has no answer. Over TLS and TCP a connection is opened for the messages and closed in order behind them:
     the collector has read them when it closes too, and its kernel has them when it does not.
@@ -82,7 +82,7 @@ def _send_all(connection: socket.socket, messages: Sequence[bytes]) -> None:
 
 
 def _wait_for_the_end(connection: socket.socket) -> None:
-    """Raises OSError where the collector broke off, or did not take in time what was sent."""
+    """Raise OSError where the collector broke off, or did not take in time what was sent."""
     try:
         if isinstance(connection, ssl.SSLSocket):
             connection.unwrap()  # says goodbye and waits for the collector's; a late alert comes to light here
@@ -94,7 +94,7 @@ def _wait_for_the_end(connection: socket.socket) -> None:
 
 
 def _unsent_bytes(connection: socket.socket) -> int:
-    """What the collector's kernel has not acknowledged (SIOCOUTQ)."""
+    """Return the number of bytes that the collector's kernel has not acknowledged (SIOCOUTQ)."""
     answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
     return int(struct.unpack("i", answer)[0])
 

@@ -35,7 +35,7 @@ class AuditWriter:
         self._thread.start()
 
     def record(self, event: AuditEvent) -> None:
-        """Takes an event that happened now; it is in the table soon, and at once where the database is there."""
+        """Take an event that happened now; it is in the table soon, and at once where the database is there."""
         try:
             self._queue.put_nowait((self._clock(), _fitting(event, self._role)))
         except Full:
@@ -43,7 +43,7 @@ class AuditWriter:
 
     @contextmanager
     def activity(self) -> Iterator[Self]:
-        """Records that the role starts and, at the end, that it stops."""
+        """Record that the role starts and, at the end, that it stops."""
         self.record(AuditEvent(kind=AuditKind.STARTED))
         try:
             yield self
@@ -51,7 +51,7 @@ class AuditWriter:
             self.record(AuditEvent(kind=AuditKind.STOPPED))
 
     def close(self) -> None:
-        """Writes what waits; gives up after a few seconds where the database is away, and says so."""
+        """Write the waiting events; give up after a few seconds without a database, and log that."""
         self._closing.set()
         self._thread.join()
 
@@ -83,7 +83,7 @@ class AuditWriter:
                 self._closing.wait(RETRY_S) if given_up_at is None else time.sleep(RETRY_S / 10)
 
     def _gather(self) -> list[tuple[datetime, AuditEvent]]:
-        """Waits a moment for a first event and takes what else is there."""
+        """Wait a moment for a first event, and take all that are waiting."""
         batch: list[tuple[datetime, AuditEvent]] = []
         try:
             batch.append(self._queue.get(timeout=0.2))
@@ -103,7 +103,7 @@ class AuditWriter:
 
 
 def _fitting(event: AuditEvent, role: str) -> AuditEvent:
-    """The event as the table takes it: what a peer says of itself may be long, and may hold control characters."""
+    """Return the event as the table takes it: what a peer says of itself may be long, and may hold control characters."""
     return replace(
         event,
         role=event.role or role,

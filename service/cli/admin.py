@@ -1,4 +1,4 @@
-"""The verbs of the admin: look at jobs, give orders about them."""
+"""The verbs for jobs: list them, view one, change one."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
-from service.cli.audit import looked_at, ordered
+from service.application import cancel_job, rerun_job, retry_job, show_events, show_job
+from service.cli.audit import operator
 from service.cli.tables import print_table
 from service.components import opened_store
 from service.config import Peer, Settings, WebDestination
@@ -42,12 +43,12 @@ def jobs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@looked_at
 def show(arguments: argparse.Namespace) -> int:
     """Show one job with its deliveries."""
     with opened_store(arguments.settings_tree) as store:
-        job = _plain(store.book.job(arguments.job))
-        job["deliveries"] = [_plain(row) for row in store.book.deliveries(arguments.job)]
+        found = show_job(store.database, operator(), arguments.job)
+    job = _plain(found.status)
+    job["deliveries"] = [_plain(row) for row in found.deliveries]
     if arguments.json:
         return _print_json(job)
     deliveries = job.pop("deliveries")
@@ -56,44 +57,39 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@looked_at
 def events(arguments: argparse.Namespace) -> int:
     """Show what happened to a job, oldest first."""
     with opened_store(arguments.settings_tree) as store:
-        store.book.job(arguments.job)
-        rows = [_plain(row) for row in store.book.events(arguments.job)]
+        rows = [_plain(row) for row in show_events(store.database, operator(), arguments.job)]
     if arguments.json:
         return _print_json(rows)
     _print_table(rows, ("at", "kind", "from_state", "to_state", "message"))
     return 0
 
 
-@ordered
 def retry(arguments: argparse.Namespace) -> int:
     """Give a job another chance."""
     with opened_store(arguments.settings_tree) as store:
-        state = store.book.retry(arguments.job)
+        state = retry_job(store.database, operator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": state.value})
 
 
-@ordered
 def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
     with opened_store(arguments.settings_tree) as store:
-        number = store.book.rerun(arguments.job)
+        number = rerun_job(store.database, operator(), arguments.job)
     return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
-@ordered
 def cancel(arguments: argparse.Namespace) -> int:
     """Stop a job."""
     with opened_store(arguments.settings_tree) as store:
-        store.book.cancel(arguments.job)
+        cancel_job(store.database, operator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
 
 
 def _short(job: JobStatus) -> dict[str, object]:
-    """A job in one line: where it stands, and the beginning of why."""
+    """Return a job in one line: where it stands, and the beginning of why."""
     what = job.stage or job.reason or job.destinations or job.completeness
     return {
         "job": f"{job.id} v{job.version}",
@@ -113,7 +109,7 @@ def _slices(job: JobStatus) -> str:
 
 
 def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
-    """A delivery as a line for people: what it is, where it stands, what comes next."""
+    """Return a delivery as a line for people: what it is, where it stands, what comes next."""
     what = "failure report" if row["kind"] == "failure_report" else "result"
     asked = f"not yet, asked {row['confirmation_requests']} times" if row["confirmation_requests"] else ""
     return {

@@ -12,7 +12,7 @@ STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
 
 
 def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
-    """What the verbs `retention` and `verify` take."""
+    """Add the arguments of the verbs `retention` and `verify`."""
     retention.add_argument(
         "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
     )
@@ -22,7 +22,7 @@ def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParse
 
 
 def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
-    """What the verbs `deidentify` and `reidentify` take."""
+    """Add the arguments of the verbs `deidentify` and `reidentify`."""
     what = out.add_mutually_exclusive_group(required=True)
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
     what.add_argument("--series", metavar="UID", help="everything stored of this series")
@@ -40,7 +40,7 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
 
 
 def audit(verb: argparse.ArgumentParser) -> None:
-    """The options of the verb audit."""
+    """Add the arguments of the verb `audit`."""
     verb.add_argument("--since", type=_time, help="from this time on (ISO 8601; UTC where no zone is given)")
     verb.add_argument("--until", type=_time, help="before this time")
     verb.add_argument("--study", help="only this Study Instance UID")
@@ -49,7 +49,7 @@ def audit(verb: argparse.ArgumentParser) -> None:
 
 
 def validate(parser: argparse.ArgumentParser) -> None:
-    """What the verb `validate` takes."""
+    """Add the arguments of the verb `validate`."""
     parser.add_argument("file", type=Path, help="an RT Structure Set file")
     parser.add_argument(
         "--profile",
@@ -101,7 +101,7 @@ def models(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(parser: argparse.ArgumentParser) -> None:
-    """What the verb `evaluate` takes."""
+    """Add the arguments of the verb `evaluate`."""
     what = "an RTSTRUCT file, an image mask (NIfTI), a folder with one RTSTRUCT or with masks, or a folder of patients"
     parser.add_argument(
         "found", type=Path, help=f"the contours under evaluation: {what}; or the word 'cohort'"
@@ -157,7 +157,7 @@ def _evaluate_cohort(group: "argparse._ArgumentGroup") -> None:
 
 
 def commission(parser: argparse.ArgumentParser) -> None:
-    """What the verb `commission` takes."""
+    """Add the arguments of the verb `commission`."""
     parser.add_argument("cases", type=Path, help="folder of cases: <case>/ct, <case>/reference.dcm or masks")
     parser.add_argument("--criteria", type=Path, required=True, help="acceptance criteria (TOML)")
     parser.add_argument(
@@ -168,7 +168,7 @@ def commission(parser: argparse.ArgumentParser) -> None:
 
 
 def constancy(parser: argparse.ArgumentParser) -> None:
-    """What the verb `constancy` takes."""
+    """Add the arguments of the verb `constancy`."""
     parser.add_argument("cases", type=Path, help="folder of frozen cases: <case>/ct each")
     parser.add_argument("--model", required=True, help="the model's name")
     parser.add_argument(
@@ -197,7 +197,7 @@ def template(parser: argparse.ArgumentParser) -> None:
 
 
 def pull(parser: argparse.ArgumentParser) -> None:
-    """What the verb `pull` takes."""
+    """Add the arguments of the verb `pull`."""
     parser.add_argument("--peer", required=True, help="name of the archive among peers or destinations")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--accession", type=_given, help="Accession Number (0008,0050)")

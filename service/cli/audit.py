@@ -1,22 +1,20 @@
-"""The audit trail on the command line: the verb that lists it, and what the other verbs add to it."""
+"""The audit trail on the command line: the verb that lists it, and the person whom other verbs name in it."""
 
 import argparse
 import getpass
 import json
 import os
 import sys
-from collections.abc import Callable
 
 from rich.table import Table
 
+from service.application import Actor, ActorKind, ActorRole
 from service.audit import audit_message
 from service.cli.tables import print_table
 from service.components import opened_store
 from service.config import Settings
-from service.errors import Refused
-from service.store import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
+from service.store import AuditEntry, AuditLog
 
-Command = Callable[[argparse.Namespace], int]
 COLUMNS = (
     "at",
     "kind",
@@ -54,43 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def looked_at(command: Command) -> Command:
-    """The command that shows one job; who looked at it stands in the trail."""
-    return _audited(command, AuditKind.LOOKED_AT)
-
-
-def ordered(command: Command) -> Command:
-    """The command that changes one job; who ordered it stands in the trail, also where it was refused."""
-    return _audited(command, AuditKind.ORDERED)
-
-
-def _audited(command: Command, kind: AuditKind) -> Command:
-    def run_audited(arguments: argparse.Namespace) -> int:
-        outcome = AuditOutcome.SERIOUS_FAILURE
-        try:
-            code = command(arguments)
-            outcome = AuditOutcome.SUCCESS
-        except Refused:
-            outcome = AuditOutcome.MINOR_FAILURE
-            raise
-        finally:
-            _record(arguments, kind, outcome)
-        return code
-
-    return run_audited
-
-
-def _record(arguments: argparse.Namespace, kind: AuditKind, outcome: AuditOutcome) -> None:
-    settings: Settings = arguments.settings_tree
-    with opened_store(settings) as store:
-        AuditLog(store.database).append_for_job(
-            arguments.job,
-            AuditEvent(kind=kind, outcome=outcome, role="cli", actor=account(), target=arguments.name),
-        )
+def operator() -> Actor:
+    """Give the person at the keyboard: whoever may run this command on the node's machine is its operator."""
+    return Actor(kind=ActorKind.PERSON, name=account(), role=ActorRole.OPERATOR, entry="cli")
 
 
 def account() -> str:
-    """The account of the person at the keyboard; a number where it has no name, as in a container."""
+    """Return the account of the person at the keyboard; a number where it has no name, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -73,7 +73,7 @@ def _write_masks(masks: Masks, folder: Path) -> None:
 
 
 def _folders(arguments: argparse.Namespace) -> CohortFolders:
-    """The clinic's cases, with the node's masks as a further set."""
+    """Return the clinic's cases, with the node's masks as a further set."""
     every = [
         PatientFolder(
             name=case.name,

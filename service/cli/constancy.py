@@ -51,7 +51,7 @@ def _freeze(cases: list[tuple[Path, Contoured]], environment: dict[str, str], *,
     """Write what was contoured now as what must come again; what is frozen already stays unless it is to be replaced."""
     kept = [folder.name for folder, _ in cases if is_frozen(folder)]
     if kept and not replace:
-        raise Refused(f"{', '.join(kept)}: frozen already; --replace freezes anew what is contoured now")
+        raise Refused(f"{', '.join(kept)}: frozen already; --replace replaces it by the present contours")
     for folder, contoured in cases:
         freeze(folder, contoured, environment)
     sys.stdout.write(f"{len(cases)} cases are frozen\n")

@@ -17,7 +17,7 @@ from evaluation.cohort import CohortResult, Options, evaluate_cohort
 from evaluation.definitions import definitions
 from evaluation.effort import EffortRecord, fit, read_records
 from evaluation.errors import EvaluationRefused
-from evaluation.pair import State
+from evaluation.pair import PairState
 from evaluation.patients import CohortFolders
 from evaluation.report.numbers import heading, spread
 from evaluation.report.study import Extras
@@ -127,7 +127,7 @@ def _print(cohort: CohortResult, arguments: argparse.Namespace) -> None:
         )
         for structure in cohort.structures:
             states = values.states(label, structure)
-            counts = (states[state] for state in (State.COMPARED, State.MISSING, State.SPURIOUS))
+            counts = (states[state] for state in (PairState.COMPARED, PairState.MISSING, PairState.SPURIOUS))
             cells = [spread(m, list(values.by_patient(label, structure, m).values())) for m in metrics]
             table.add_row(structure, *map(str, counts), *cells)
         print_table(table)

@@ -21,7 +21,7 @@ CT_FOLDER = "ct"
 
 @contextmanager
 def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient, ModelContract]]:
-    """The checked server of these settings and the contract of the model that it runs.
+    """Open the checked server of these settings and the contract of the model that it runs.
 
     Raises Refused for an unknown model, TryAgain where the server is away, Refused where it or the model fails.
     """
@@ -42,7 +42,7 @@ def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient,
 
 
 def case_folders(folder: Path) -> list[Path]:
-    """The cases of a folder: its subfolders with a `ct`; Refused where there is none."""
+    """Return the cases of a folder: its subfolders with a `ct`; Refused where there is none."""
     if not folder.is_dir():
         raise Refused(f"{folder} is no folder")
     found = [path for path in sorted(folder.iterdir()) if (path / CT_FOLDER).is_dir()]
@@ -52,18 +52,18 @@ def case_folders(folder: Path) -> list[Path]:
 
 
 def contoured_case(case: Path, contract: ModelContract, server: TritonClient) -> ContouringResult:
-    """The case's CT as the node contours it."""
+    """Return the case's CT as the node contours it."""
     sources = DicomFolder.of(case / CT_FOLDER).sources()
     return contour(sources, contract, server, lambda _stage: None)
 
 
 def tg263_name(code: str) -> str:
-    """The name that the node gives a structure."""
+    """Return the name that the node gives a structure."""
     return CATALOGUE[code].name if code in CATALOGUE else code
 
 
 def fingerprint(settings: Settings, contract: ModelContract) -> dict[str, str]:
-    """What contours: model, node, libraries and machine."""
+    """Return the versions behind a result: model, node, libraries and machine."""
     folder = settings.triton.model_repository / contract.name / str(contract.version)
     return {
         "model": f"{contract.name} version {contract.version}",

@@ -49,7 +49,7 @@ def _refuse_renamed(words: Sequence[str]) -> None:
 
 
 def _with_rest_apart(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `--` after the verb whose own options another process reads."""
+    """Return the arguments with `--` after the verb whose own options another process reads."""
     return [*arguments[:1], "--", *arguments[1:]] if arguments[:1] == ["train"] else list(arguments)
 
 
@@ -142,7 +142,7 @@ def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _validate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The verb that needs no settings: it looks at one file."""
+    """Add the verb that needs no settings: it checks one file."""
     what = "validate an RT Structure Set file of any system against a destination's profile"
     verb = verbs.add_parser("validate", help=what, description=what)
     takes.validate(verb)
@@ -150,7 +150,7 @@ def _validate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The verb whose arguments another process reads: `contour-node train --help` lists them."""
+    """Add the verb whose arguments another process reads: `contour-node train --help` lists them."""
     what = "prepare data, train, try out and publish models"
     verb = verbs.add_parser("train", help=what, description=what, add_help=False)
     verb.add_argument("rest", nargs=argparse.REMAINDER)
@@ -158,7 +158,7 @@ def _train_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _evaluate_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The verb that needs no settings either: it compares files."""
+    """Add the other verb that needs no settings: it compares files."""
     what = "compare contours with a reference: geometry, dose, effort"
     verb = verbs.add_parser("evaluate", help=what, description=what)
     takes.evaluate(verb)

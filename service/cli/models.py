@@ -152,7 +152,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _loaded(arguments: argparse.Namespace) -> set[tuple[str, int]] | None:
-    """What the server has loaded; None, with a line on standard error, where it does not answer."""
+    """Return the versions that the server has loaded; None, with a line on standard error, if it does not answer."""
     try:
         with triton_client(arguments.settings_tree) as server:
             return {(one.name, one.version) for one in server.models.loaded()}

@@ -83,7 +83,7 @@ def _peer(settings: Settings, name: str) -> Peer:
 
 
 def _found(pull: PullRequest, arguments: argparse.Namespace) -> list[PulledSeries]:
-    """The series that match, newest study first; Refused where there are none, or too many patients."""
+    """Return the series that match, newest study first; Refused where there are none, or too many patients."""
     keys = {keyword: value for name, keyword in KEYS.items() if (value := vars(arguments)[name]) is not None}
     studies = _answer(find_studies(pull.client, pull.peer, keys))
     patients = len({study.patient for study in studies})
@@ -159,7 +159,7 @@ def _came_of(answer: RetrievalProgress | Failure) -> RetrievalProgress:
 
 
 def _checked(result: RetrievalProgress, kept: int) -> RetrievalProgress:
-    """What the archive says, held against what this node has."""
+    """Compare the archive's report with the images that this node has stored."""
     if result.reason or kept >= result.completed:
         return result
     reason = (
@@ -186,7 +186,7 @@ def _print(rows: Sequence[PulledSeries], *, as_json: bool) -> None:
 
 
 def _line(row: PulledSeries) -> dict[str, object]:
-    """A series for people and programs: nothing of the patient in it."""
+    """Return a series for people and programs: nothing of the patient in it."""
     series, result = row.series, row.result
     return {
         "date": row.date,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from imaging.deidentify import Options
+from imaging.deidentify import DeidentificationOptions
 from service.cli.audit import account
 from service.components import Store, opened_store
 from service.retention.research_copies import CopyReport, ResearchCopies, of_job, of_series, removed_of_job
@@ -13,7 +13,7 @@ from service.store import AuditEvent, AuditKind, AuditLog, PseudonymRepository, 
 def deidentify(arguments: argparse.Namespace) -> int:
     """Write research copies; exit code 1 where something was left out."""
     retain = not arguments.basic
-    options = Options(
+    options = DeidentificationOptions(
         modified_dates=retain,
         patient_characteristics=retain,
         clean_descriptors=retain,
@@ -26,11 +26,11 @@ def deidentify(arguments: argparse.Namespace) -> int:
             if arguments.job is None
             else of_job(store.book, RetentionStore(store.database), arguments.job)
         )
-        desk = ResearchCopies(
-            desk=PseudonymRepository(store.database), project=arguments.project, options=options
+        copies = ResearchCopies(
+            pseudonyms=PseudonymRepository(store.database), project=arguments.project, options=options
         )
         gone = [] if arguments.job is None else removed_of_job(store.book, arguments.job)
-        written = desk.copy(store.files, stored, arguments.out, gone=gone)
+        written = copies.copy(store.files, stored, arguments.out, gone=gone)
         _put_on_record(store, arguments, written, job_id=arguments.job)
     return _said(written)
 
@@ -38,10 +38,12 @@ def deidentify(arguments: argparse.Namespace) -> int:
 def reidentify(arguments: argparse.Namespace) -> int:
     """Write structure sets with their original references, patient and study."""
     with opened_store(arguments.settings_tree) as store:
-        desk = ResearchCopies(
-            desk=PseudonymRepository(store.database), project=arguments.project, options=Options()
+        copies = ResearchCopies(
+            pseudonyms=PseudonymRepository(store.database),
+            project=arguments.project,
+            options=DeidentificationOptions(),
         )
-        written = desk.bring_back(arguments.files, arguments.out)
+        written = copies.bring_back(arguments.files, arguments.out)
         _put_on_record(store, arguments, written, job_id=None)
     return _said(written)
 

@@ -10,7 +10,7 @@ from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
 from imaging.ct.series import CtSeries
 from imaging.export.profiles import PROFILES
-from imaging.validation import NO_STRUCTURE_SET, Finding, Severity, series_named, validate
+from imaging.validation import NO_STRUCTURE_SET, Severity, ValidationFinding, series_named, validate
 
 CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
@@ -34,20 +34,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
-    """The series of the folder that the structure set names, or else its only one; EvaluationRefused says why not."""
+    """Return the series that the structure set names, or else the only one; raises EvaluationRefused with the reason."""
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
     return DicomFolder.of(folder).read_ct(named)
 
 
-def _as_lines(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:
+def _as_lines(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> str:
     warnings = len(findings) - errors
     lines = [finding.line for finding in findings]
     lines.append(f"{arguments.file}: {errors} error(s), {warnings} warning(s), profile {arguments.profile}")
     return "\n".join(lines) + "\n"
 
 
-def _as_json(arguments: argparse.Namespace, findings: tuple[Finding, ...], errors: int) -> str:
+def _as_json(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> str:
     report = {
         "file": str(arguments.file),
         "profile": arguments.profile,

@@ -1,4 +1,4 @@
-"""The door in: the list of senders, and TLS on it."""
+"""The listeners: the list of senders, and TLS."""
 
 import ipaddress
 import re
@@ -62,7 +62,7 @@ class KeyPair(SettingsSection):
 
 
 class TlsServerSettings(KeyPair):
-    """TLS on the door in."""
+    """TLS on the listener."""
 
     port: ListeningPort = Field(default=2762, description="TCP port for DICOM over TLS; 0: any free one.")
     ca: Path | None = Field(

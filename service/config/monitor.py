@@ -1,4 +1,4 @@
-"""How the node is watched, and who is told what."""
+"""Monitoring: metrics, alarms, and the recipients of notifications."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -100,7 +100,7 @@ class NotifySettings(SettingsSection):
 
     name: Name = Field(description="Name of the recipient in logs, metrics and the command line.")
     events: tuple[NotifyEvent, ...] = Field(
-        default=(), description="What it is told of; see docs/monitoring.md. Empty: everything."
+        default=(), description="Its events; see docs/monitoring.md. Empty: everything."
     )
     min_interval_s: Annotated[float, Field(ge=0, le=86400)] = Field(
         default=300,
@@ -117,7 +117,7 @@ class NotifySettings(SettingsSection):
 
     @property
     def wanted(self) -> frozenset[NotifyEvent]:
-        """What it is told of."""
+        """Its events."""
         return frozenset(self.events or NotifyEvent)
 
     @model_validator(mode="after")
@@ -166,7 +166,7 @@ class MonitorSettings(SettingsSection):
     delivery_alarm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
         default=1800, description="A destination that has not taken a delivery for this long is an alarm."
     )
-    notify: tuple[NotifySettings, ...] = Field(default=(), description="Who is told when something is wrong.")
+    notify: tuple[NotifySettings, ...] = Field(default=(), description="The recipients of notifications.")
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

@@ -33,7 +33,7 @@ Poll = Annotated[float, Field(ge=0.01, le=60)]
 
 
 class ReceiveSettings(SettingsSection):
-    """The DICOM door in."""
+    """The DICOM listener."""
 
     host: Host = Field(default="0.0.0.0", description="Address to listen on; 0.0.0.0: every interface.")
     port: ListeningPort = Field(default=11112, description="TCP port to listen on; 0: any free one.")
@@ -41,7 +41,7 @@ class ReceiveSettings(SettingsSection):
     senders: tuple[Sender, ...] = Field(
         default=(), description="Who may open an association; empty: anybody."
     )
-    tls: TlsServerSettings | None = Field(default=None, description="TLS on the door in; absent: none.")
+    tls: TlsServerSettings | None = Field(default=None, description="TLS on the listener; absent: none.")
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64, description="Associations open at the same time."
     )
@@ -146,7 +146,7 @@ class WorkSettings(SettingsSection):
 
 
 class SendSettings(SettingsSection):
-    """The DICOM door out."""
+    """Outgoing associations."""
 
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls destinations with.")
     poll_s: Poll = Field(default=1, description="Time between two looks for a delivery.")
@@ -170,7 +170,7 @@ class Settings(SettingsSection):
     """Everything the node can be told; valid as a whole once constructed."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="Where the node keeps things.")
-    receive: ReceiveSettings = Field(default=ReceiveSettings(), description="The DICOM door in.")
+    receive: ReceiveSettings = Field(default=ReceiveSettings(), description="The DICOM listener.")
     database: DatabaseSettings = Field(default=DatabaseSettings(), description="Where jobs are recorded.")
     triton: TritonSettings = Field(default=TritonSettings(), description="The inference server.")
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
@@ -178,7 +178,7 @@ class Settings(SettingsSection):
         default=ChecksSettings(), description="What images may say and be contoured all the same."
     )
     work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
-    send: SendSettings = Field(default=SendSettings(), description="The DICOM door out.")
+    send: SendSettings = Field(default=SendSettings(), description="Outgoing associations.")
     keep: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
     watch: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."

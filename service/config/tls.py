@@ -1,4 +1,4 @@
-"""TLS to a peer, and the profiles that both doors know."""
+"""TLS to a peer, and the TLS profiles of both directions."""
 
 from enum import StrEnum
 from pathlib import Path

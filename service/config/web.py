@@ -20,7 +20,7 @@ class WebDestination(Destination):
         default=False, description="Send over plain http; images and credentials can be read on the way."
     )
     token_file: Path | None = Field(
-        default=None, description="File with a bearer token; read anew for each request."
+        default=None, description="File with a bearer token; read for each request."
     )
     user: str | None = Field(
         default=None, min_length=1, max_length=128, description="User for Basic authentication."

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def running_node(folder: Path, tps_port: int) -> Iterator[Settings]:
-    """A node that keeps everything in ``folder``, delivers to a TPS on loopback, and is ready.
+    """Open a node that keeps everything in ``folder``, delivers to a TPS on loopback, and is ready.
 
     Its log is ``node.log`` in the folder. Raises TryAgain where it is not ready in time, Refused where its model
     server corrupts tensors.
@@ -53,7 +53,7 @@ def running_node(folder: Path, tps_port: int) -> Iterator[Settings]:
 
 
 def ended_job(book: JobRepository, series_uid: str, show: Callable[[str], None]) -> JobStatus:
-    """The newest job of a series once it has ended; ``show`` is told each state on the way."""
+    """Return the newest job of a series once it has ended; ``show`` is called with each state on the way."""
     deadline = time.monotonic() + JOB_TIMEOUT_S
     shown = ""
     while time.monotonic() < deadline:

@@ -45,7 +45,7 @@ class Tps:
 
 @contextmanager
 def running_tps(folder: Path) -> Iterator[Tps]:
-    """A TPS that listens until the context ends."""
+    """Open a TPS that listens until the context ends."""
     tps = Tps(folder=folder)
     entity = AE(TPS_AET)
     entity.add_supported_context(RTStructureSetStorage)

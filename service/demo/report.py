@@ -17,7 +17,7 @@ from service.store import JobEvent, JobStatus
 
 
 def print_job(console: Console, job: JobStatus, events: Sequence[JobEvent]) -> None:
-    """The job's row without what is empty, and the seconds from its last slice to each event."""
+    """Print the job's non-empty fields, and the seconds from its last slice to each event."""
     row = Table("job_status", "", title="the job's row", title_justify="left")
     for name, value in vars(job).items():
         if value not in (None, ""):

@@ -60,7 +60,7 @@ def _phantom() -> _Series:
 
 
 def _series_of(folder: Path) -> _Series:
-    """The one CT series of a folder; Refused where there is none, or more than one to choose from."""
+    """Return the one CT series of a folder; Refused where there is none, or more than one to choose from."""
     if not folder.is_dir():
         raise Refused(f"{folder} is no folder")
     found: dict[str, list[SourceFile]] = defaultdict(list)

@@ -1,7 +1,7 @@
-"""An A-ASSOCIATE-RQ PDU as bytes (PS3.8 9.3.2): what an answer needs is read, and nothing else is judged.
+"""Decodes A-ASSOCIATE-RQ PDUs (PS3.8 9.3.2), as far as an answer needs, and tolerantly.
 
-PS3.8 D.2 wants sub-items that are not known to be ignored. Titles padded with NUL, names that are too long and numbers that
-are even come from systems in use; DCMTK serves them, and so does the node.
+PS3.8 D.2 requires unknown sub-items to be ignored. Titles padded with NUL, overlong names and even context numbers
+come from systems in use; DCMTK accepts them, and so does the node.
 """
 
 import struct
@@ -18,12 +18,12 @@ _NOT_IN_A_TITLE = "?"  # instead of what no title may hold: it is written to row
 
 
 class MalformedRequest(Exception):
-    """The bytes are no A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+    """The bytes are not an A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssociationRequest:
-    """What an A-ASSOCIATE-RQ says about who is asking for whom."""
+    """The titles, application context and protocol version of an A-ASSOCIATE-RQ."""
 
     calling_aet: str
     called_aet: str
@@ -32,8 +32,8 @@ class AssociationRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """One presentation context as it is proposed; a UID that is none is an empty text."""
+class ProposedContext:
+    """A proposed presentation context; a malformed UID is an empty string."""
 
     number: int
     abstract_syntax: str
@@ -41,7 +41,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Role:
+class RoleSelection:
     """An SCP/SCU role selection (PS3.7 D.3.3.4)."""
 
     sop_class_uid: str
@@ -49,18 +49,18 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposals:
-    """What is proposed: contexts in their order, each number once."""
+class AssociationProposals:
+    """The proposed contexts in their order, each number once, and the proposed roles."""
 
-    contexts: tuple[Proposal, ...]
-    roles: tuple[Role, ...]
+    contexts: tuple[ProposedContext, ...]
+    roles: tuple[RoleSelection, ...]
     echoed: bytes  # titles and reserved bytes, which the answer repeats (PS3.8 Table 9-17)
 
 
 def read_association_request(pdu: bytes) -> AssociationRequest:
-    """Returns who asks for whom in an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11); the rest of it is not looked at.
+    """Read the titles, application context and version of an A-ASSOCIATE-RQ PDU (PS3.8 Table 9-11), and no more.
 
-    It comes from anybody, so it costs next to nothing.
+    Any host can send one, so this is cheap.
 
     Raises:
         MalformedRequest: it is too short, or an item is cut off.
@@ -77,40 +77,42 @@ def read_association_request(pdu: bytes) -> AssociationRequest:
     )
 
 
-def decode(pdu: bytes) -> Proposals:
-    """Returns what a whole A-ASSOCIATE-RQ PDU proposes; of two contexts with one number the first.
+def decode(pdu: bytes) -> AssociationProposals:
+    """Decode the proposals of a whole A-ASSOCIATE-RQ PDU; of two contexts with the same number, the first counts.
 
     Raises:
         MalformedRequest: an item is cut off.
     """
-    proposals: dict[int, Proposal] = {}
-    roles: list[Role] = []
+    proposals: dict[int, ProposedContext] = {}
+    roles: list[RoleSelection] = []
     for kind, value in _items(pdu[_FIRST_ITEM:]):
         if kind == _PRESENTATION_CONTEXT:
             proposal = _proposal(value)
             proposals.setdefault(proposal.number, proposal)
         elif kind == _USER_INFORMATION:
             roles += [_role(sub) for sub_kind, sub in _items(value) if sub_kind == _ROLE_SELECTION]
-    return Proposals(contexts=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM])
+    return AssociationProposals(
+        contexts=tuple(proposals.values()), roles=tuple(roles), echoed=pdu[10:_FIRST_ITEM]
+    )
 
 
-def _proposal(value: bytes) -> Proposal:
+def _proposal(value: bytes) -> ProposedContext:
     if len(value) < 4:
         raise MalformedRequest(f"a presentation context of {len(value)} bytes")
     subitems = list(_items(value[4:]))
     abstract = (uid for kind, uid in subitems if kind == _ABSTRACT_SYNTAX)
-    return Proposal(
+    return ProposedContext(
         number=value[0],
         abstract_syntax=_uid(next(abstract, b"")),
         transfer_syntaxes=tuple(_uid(uid) for kind, uid in subitems if kind == _TRANSFER_SYNTAX),
     )
 
 
-def _role(value: bytes) -> Role:
+def _role(value: bytes) -> RoleSelection:
     length = int.from_bytes(value[:2], "big")
     if len(value) < 4 + length:
         raise MalformedRequest("a role selection is cut off")
-    return Role(sop_class_uid=_uid(value[2 : 2 + length]), is_scp=value[3 + length] == 1)
+    return RoleSelection(sop_class_uid=_uid(value[2 : 2 + length]), is_scp=value[3 + length] == 1)
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -127,7 +129,7 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _title(value: bytes) -> str:
-    """The title up to a NUL, without spaces around it."""
+    """Return the title up to a NUL, without spaces around it."""
     text = value.partition(b"\0")[0].decode("ascii", "replace").strip(" ")
     return "".join(letter if " " <= letter <= "~" and letter != "\\" else _NOT_IN_A_TITLE for letter in text)
 

@@ -19,12 +19,12 @@ class CommandField(IntEnum):
 
 
 class MalformedCommand(Exception):
-    """The bytes are no command set, or lack an element that every request has."""
+    """The bytes are not a command set, or an element that every request has is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DimseRequest:
-    """One DIMSE request, as much of it as an answer needs."""
+    """One DIMSE request, as far as an answer needs it."""
 
     field: int
     message_id: int
@@ -35,9 +35,9 @@ class DimseRequest:
 
 
 def decode(data: bytes) -> DimseRequest:
-    """Returns the request that a whole command set holds; elements of other groups are ignored.
+    """Return the request that a whole command set holds; elements of other groups are ignored.
 
-    A C-CANCEL has no Message ID of its own (PS3.7 Table 9.3-4) and is never answered: its ``message_id`` is 0.
+    A C-CANCEL has no Message ID (PS3.7 Table 9.3-4) and is never answered: its ``message_id`` is 0.
 
     Raises:
         MalformedCommand: cut short, or an element of the wrong size or missing.
@@ -59,7 +59,7 @@ def decode(data: bytes) -> DimseRequest:
 
 
 def _elements(data: bytes) -> dict[int, bytes]:
-    """The values of group 0000; zeros behind the last element are padding."""
+    """Return the values of group 0000; zeros behind the last element are padding."""
     elements: dict[int, bytes] = {}
     position = 0
     while position < len(data):
@@ -77,7 +77,7 @@ def _elements(data: bytes) -> dict[int, bytes]:
 
 
 def encode_response(request: DimseRequest, status: int, *, comment: str = "") -> bytes:
-    """Returns the command set that answers ``request``; ``comment`` goes into (0000,0902), at most 64 characters."""
+    """Return the command set that answers ``request``; ``comment`` goes into (0000,0902), at most 64 characters."""
     body = b""
     if request.sop_class_uid:
         body += _element(0x0002, _even(request.sop_class_uid, b"\0"))

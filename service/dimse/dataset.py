@@ -1,4 +1,4 @@
-"""Reads who an instance is, and that it is whole, while its bytes stream by; pixels are stepped over, never decoded."""
+"""Reads an instance's identity and checks that it is complete while its bytes stream by; pixels are never decoded."""
 
 import re
 import struct
@@ -25,7 +25,7 @@ _NO_VR = re.compile(rb"  |\0\0|\?\?|[a-z]{2}")
 
 
 class MalformedDataset(Exception):
-    """The bytes are no whole dataset in the transfer syntax that was agreed."""
+    """The bytes are not a complete dataset in the negotiated transfer syntax."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class DatasetReader:
         self._in_padding = False
 
     def feed(self, fragment: bytes | memoryview) -> None:
-        """Takes the next bytes of the dataset.
+        """Take the next bytes of the dataset.
 
         Raises:
             MalformedDataset: they cannot be what the transfer syntax promises.
@@ -96,7 +96,7 @@ class DatasetReader:
             self._walk(memoryview(plain))
 
     def finish(self) -> InstanceIdentity:
-        """Returns who the instance is, after its last byte.
+        """Return the instance's identity, after its last byte.
 
         Raises:
             MalformedDataset: the dataset ended too early, or lacks what every instance has.
@@ -176,7 +176,7 @@ class DatasetReader:
         return "its beginning" if self._tag_seen is None else elements.text(self._tag_seen)
 
     def _skim(self, data: memoryview, at: int) -> int:
-        """Returns where the first element is that needs a closer look: nearly all that there are need none."""
+        """Return the position of the first unusual element; ordinary ones are skipped in one loop."""
         level, implicit = self._levels[-1]
         if self._order != "<" or level is not _Level.DATASET:
             return at
@@ -184,7 +184,7 @@ class DatasetReader:
         return (elements.past_implicit if implicit else elements.past_explicit)(data, at, kept)
 
     def _element(self, data: memoryview, at: int) -> int | None:
-        """Returns where the next header begins (it may lie beyond ``data``), or None while this one is incomplete."""
+        """Return where the next header begins (it may lie beyond ``data``), or None while this one is incomplete."""
         if len(data) - at < 8:
             return None
         group, element = self._tag.unpack_from(data, at)
@@ -202,7 +202,7 @@ class DatasetReader:
         return None if header is None else self._value(data, tag, *header)
 
     def _header(self, data: memoryview, at: int, tag: int) -> tuple[int, int, bytes] | None:
-        """Returns where the value begins, its length and its VR (empty where implicit), or None while incomplete."""
+        """Return where the value begins, its length and its VR (empty where implicit), or None while incomplete."""
         if self._levels[-1][1]:
             return at + 8, self._u32.unpack_from(data, at + 4)[0], b""
         vr = bytes(data[at + 4 : at + 6])
@@ -238,7 +238,7 @@ class DatasetReader:
         return at + 8
 
     def _unknown_item(self, data: memoryview, at: int) -> int | None:
-        """An item of a sequence that came as UN: implicit (PS3.5 6.2.2), unless its first element shows a VR."""
+        """Return an item of a sequence that came as UN: implicit (PS3.5 6.2.2), unless its first element shows a VR."""
         if len(data) - at < 16:
             return None
         vr = bytes(data[at + 12 : at + 14])
@@ -285,7 +285,7 @@ class DatasetReader:
         return value_at + length
 
     def _keep_patient_id(self, data: memoryview, value_at: int, length: int) -> int | None:
-        """An identifier that is too long, or in another character set, is no reason to refuse the image."""
+        """Return an identifier that is too long, or in another character set, is no reason to refuse the image."""
         if length <= 64 and value_at + length > len(data):
             return None
         if length <= 64:

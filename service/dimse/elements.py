@@ -14,7 +14,7 @@ _EXPLICIT_HEADER, _IMPLICIT_HEADER = struct.Struct("<HH2sH"), struct.Struct("<HH
 
 
 def past_explicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
-    """Steps over little endian elements with a short explicit VR and keeps the wanted ones.
+    """Step over little endian elements with a short explicit VR, keeping the wanted ones.
 
     Returns where one is that is in any way unusual; the last may end beyond ``data``.
     """
@@ -32,7 +32,7 @@ def past_explicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int
 
 
 def past_implicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
-    """The same with elements of known length in implicit VR."""
+    """Return the same with elements of known length in implicit VR."""
     last = len(data) - 8
     read, wanted = _IMPLICIT_HEADER.unpack_from, _NOT_SKIMMED
     while at <= last:
@@ -47,7 +47,7 @@ def past_implicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int
 
 
 def _is_kept(data: memoryview, at: int, tag: int, length: int, kept: dict[int, str] | None) -> bool:
-    """Keeps the value of a wanted element; False where it is to be looked at more closely."""
+    """Keep the value of a wanted element; False where it is to be looked at more closely."""
     if kept is None or tag == PATIENT_ID or length > 64 or at + 8 + length > len(data):
         return False
     value = bytes(data[at + 8 : at + 8 + length])
@@ -58,5 +58,5 @@ def _is_kept(data: memoryview, at: int, tag: int, length: int, kept: dict[int, s
 
 
 def text(tag: int) -> str:
-    """A tag as people write it."""
+    """Return a tag as people write it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -44,7 +44,7 @@ class ForeignFileMeta(Exception):
 
 
 def encode(meta: FileMeta) -> bytes:
-    """Returns preamble, prefix and File Meta Information, HEADER_BYTES long; the dataset follows as it came."""
+    """Return preamble, prefix and File Meta Information, HEADER_BYTES long; the dataset follows as it came."""
     before, after, address = _around(meta.sop_class_uid, meta.transfer_syntax_uid, meta.origin)
     elements = before + _short(0x0003, b"UI", meta.sop_instance_uid) + after
     room = HEADER_BYTES - len(_PREFIX) - len(_GROUP_LENGTH) - 4 - len(elements) - _LONG.size
@@ -57,7 +57,7 @@ def encode(meta: FileMeta) -> bytes:
 def _around(
     sop_class_uid: str, transfer_syntax_uid: str, origin: TransferRoute
 ) -> tuple[bytes, bytes, bytes]:
-    """What stands before and after the SOP Instance UID, and the address."""
+    """Return the encoded elements before and after the SOP Instance UID and the sender's address."""
     before = _LONG.pack(2, 0x0001, b"OB", 0, 2) + b"\0\1" + _short(0x0002, b"UI", sop_class_uid)
     after = (
         _short(0x0010, b"UI", transfer_syntax_uid)
@@ -71,7 +71,7 @@ def _around(
 
 
 def decode(head: bytes) -> FileMeta:
-    """Returns what a head says that ``encode`` has made, to the last byte.
+    """Return what a head says that ``encode`` has made, to the last byte.
 
     Raises:
         NotOurs: it is another one, or damaged.

@@ -27,7 +27,7 @@ class Pdu(IntEnum):
 
 
 class AbortReason(IntEnum):
-    """Why the provider aborts (PS3.8 Table 9-26)."""
+    """The provider's reason for an abort (PS3.8 Table 9-26)."""
 
     NOT_SPECIFIED = 0
     UNRECOGNIZED_PDU = 1
@@ -44,20 +44,20 @@ class ProtocolError(Exception):
 
 
 class ReleaseRequested(Exception):
-    """The peer asks to end the association in good order."""
+    """The peer requests an orderly release."""
 
 
 RELEASE_RESPONSE = struct.pack(">BBLL", Pdu.RELEASE_RP, 0, 4, 0)
 
 
 def encode_abort(reason: AbortReason) -> bytes:
-    """Returns the A-ABORT PDU of the service provider."""
+    """Return the A-ABORT PDU of the service provider."""
     return struct.pack(">BBLBBBB", Pdu.ABORT, 0, 4, 0, 0, 2, reason)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """How long a peer may be silent: between messages, and inside one."""
+    """The longest silence of a peer between messages, and inside one."""
 
     idle_s: float
     stalled_s: float
@@ -77,12 +77,12 @@ class Messages:
         self._buffer: memoryview | None = None
 
     def next_request(self) -> tuple[int, commands.DimseRequest]:
-        """Returns the next command and the number of its presentation context.
+        """Return the next command and the number of its presentation context.
 
         Raises:
-            ReleaseRequested: there is none: the peer is done.
-            PeerGone: the connection ended, was aborted, or was silent for too long.
-            ProtocolError: what came is not in order.
+            ReleaseRequested: the peer releases the association.
+            ConnectionLost: the connection ended, was aborted, or was silent for too long.
+            ProtocolError: the peer violated the protocol.
         """
         try:
             size, context_id, is_last = self._next_pdv(is_command=True, within_s=self._timeouts.idle_s)
@@ -98,13 +98,13 @@ class Messages:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)) from error
 
     def data_set(self, context_id: int) -> Iterator[memoryview]:
-        """Yields the dataset that follows a command, in large pieces; each is valid until the next is asked for.
+        """Yield the dataset that follows a command, in large pieces; each is valid until the next is asked for.
 
-        The fragments of an ordinary slice are joined to one piece: a write, a checksum and a look at it cost one
-        hand-over between threads each, whatever their size.
+        The fragments of an ordinary slice are joined to one piece: its write, checksum and validation cost one
+        thread switch each, whatever the size.
 
         Raises:
-            PeerGone: as in next_request.
+            ConnectionLost: as in next_request.
             ProtocolError: as in next_request, and for a release in the middle of the dataset.
         """
         within_s = self._timeouts.stalled_s
@@ -122,25 +122,25 @@ class Messages:
             yield piece[:filled]
 
     def _piece(self) -> memoryview:
-        """The buffer for datasets; one that sends none needs none."""
+        """Return the buffer for datasets; one that sends none needs none."""
         if self._buffer is None:
             self._buffer = memoryview(bytearray(_PIECE_BYTES))
         return self._buffer
 
     def respond(self, context_id: int, command: bytes) -> None:
-        """Sends a command set without a dataset, in one PDU and one write.
+        """Send a command set without a dataset, in one PDU and one write.
 
         Raises:
-            PeerGone: nobody takes it.
+            ConnectionLost: the peer is gone.
         """
         pdv = _PDV_HEADER.pack(len(command) + 2, context_id, 3) + command
         self.send(_PDU_HEADER.pack(Pdu.DATA, 0, len(pdv)) + pdv)
 
     def send(self, pdu: bytes) -> None:
-        """Sends the bytes of a whole PDU.
+        """Send the bytes of a whole PDU.
 
         Raises:
-            PeerGone: nobody takes it.
+            ConnectionLost: the peer is gone.
         """
         try:
             self._connection.sendall(pdu)

@@ -1,6 +1,6 @@
-"""The association's handshake: which of the proposed contexts are accepted, and the answers as bytes (PS3.8 9.3.3, 9.3.4).
+"""Negotiation: which of the proposed contexts are accepted, and the answers as bytes (PS3.8 9.3.3, 9.3.4).
 
-PDUs are written here and not by pynetdicom, which raises on requests that DCMTK serves (docs/decisions/0005).
+PDUs are encoded here and not by pynetdicom, which raises on requests that DCMTK accepts (docs/decisions/0005).
 """
 
 import struct
@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-from service.dimse.association_request import APPLICATION_CONTEXT, Proposal, Proposals, decode
+from service.dimse.association_request import (
+    APPLICATION_CONTEXT,
+    AssociationProposals,
+    ProposedContext,
+    decode,
+)
 from service.dimse.file_meta import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from service.dimse.sop_classes import STORAGE_COMMITMENT
 
@@ -17,7 +22,7 @@ EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 
 class Rejection(Enum):
-    """Why an association is rejected: result, source and reason of PS3.8 Table 9-21."""
+    """The reason for rejecting an association: result, source and reason of PS3.8 Table 9-21."""
 
     APPLICATION_CONTEXT_NOT_SUPPORTED = (1, 1, 2)
     CALLING_AE_TITLE_NOT_RECOGNIZED = (1, 1, 3)
@@ -28,7 +33,7 @@ class Rejection(Enum):
 
 
 class Result(IntEnum):
-    """What becomes of a proposed context (PS3.8 Table 9-18)."""
+    """The result for one proposed context (PS3.8 Table 9-18)."""
 
     ACCEPTANCE = 0
     ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
@@ -45,7 +50,7 @@ class AcceptedContext:
 
 @dataclass(frozen=True, kw_only=True)
 class NegotiationResult:
-    """What a request came to: the A-ASSOCIATE-AC PDU, and the accepted contexts by their number."""
+    """The result of a negotiation: the A-ASSOCIATE-AC PDU, and the accepted contexts by their number."""
 
     accept: bytes
     contexts: Mapping[int, AcceptedContext]
@@ -54,18 +59,18 @@ class NegotiationResult:
 def negotiate(
     pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int
 ) -> NegotiationResult:
-    """Returns the answer to an A-ASSOCIATE-RQ PDU.
+    """Return the answer to an A-ASSOCIATE-RQ PDU.
 
-    Of the transfer syntaxes that both know, the sender's first is taken: it need not re-encode what it holds. Big
+    Of the transfer syntaxes that both support, the sender's first is chosen, so that it need not re-encode. Big
     endian, which the standard has retired, comes last.
 
     Args:
-        pdu: what the sender proposes.
+        pdu: the sender's request.
         supported: transfer syntaxes by SOP class.
         maximum_pdu_bytes: the longest P-DATA-TF PDU that the node takes; 0 for any.
 
     Raises:
-        MalformedRequest: it is no request.
+        MalformedRequest: the PDU is not a request.
     """
     request = decode(pdu)
     results = {proposal.number: _result(proposal, supported) for proposal in request.contexts}
@@ -79,8 +84,8 @@ def negotiate(
     return NegotiationResult(accept=_accept_pdu(request, results, maximum_pdu_bytes), contexts=contexts)
 
 
-def _result(proposal: Proposal, supported: Mapping[str, frozenset[str]]) -> tuple[Result, str]:
-    """The result and the transfer syntax, which says nothing where the result is no acceptance."""
+def _result(proposal: ProposedContext, supported: Mapping[str, frozenset[str]]) -> tuple[Result, str]:
+    """Return the result and the transfer syntax, which has a meaning only for an acceptance."""
     known = supported.get(proposal.abstract_syntax)
     if known is None:
         return Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN
@@ -91,7 +96,7 @@ def _result(proposal: Proposal, supported: Mapping[str, frozenset[str]]) -> tupl
 
 
 def _accept_pdu(
-    request: Proposals, results: Mapping[int, tuple[Result, str]], maximum_pdu_bytes: int
+    request: AssociationProposals, results: Mapping[int, tuple[Result, str]], maximum_pdu_bytes: int
 ) -> bytes:
     contexts = (
         _item(0x21, bytes((number, 0, result, 0)) + _item(0x40, syntax.encode("ascii")))
@@ -108,8 +113,8 @@ def _accept_pdu(
     return struct.pack(">BBL", 2, 0, len(body)) + body
 
 
-def _roles(request: Proposals) -> Iterator[bytes]:
-    """The answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
+def _roles(request: AssociationProposals) -> Iterator[bytes]:
+    """Yield the answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
     for role in request.roles:
         if role.sop_class_uid == STORAGE_COMMITMENT:
             uid = role.sop_class_uid.encode("ascii")
@@ -121,5 +126,5 @@ def _item(kind: int, value: bytes) -> bytes:
 
 
 def encode_reject(rejection: Rejection) -> bytes:
-    """Returns the A-ASSOCIATE-RJ PDU."""
+    """Return the A-ASSOCIATE-RJ PDU."""
     return struct.pack(">BBLBBBB", 3, 0, 4, 0, *rejection.value)

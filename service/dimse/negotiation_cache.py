@@ -1,4 +1,4 @@
-"""Answers to association requests, remembered: who sends one image an association asks the same each time."""
+"""A cache of negotiations: a sender with one image per association repeats the same request each time."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ LONGEST_REMEMBERED_BYTES = 16 * 1024  # storescu's 128 contexts take 9.6
 
 
 class NegotiationCache:
-    """Works out the answer to each different request once. Safe to use from many threads.
+    """Negotiates each different request once. Thread-safe.
 
     To decode and answer a request with 128 contexts, as DCMTK's storescu makes it, takes 0.6 ms of processor time.
     """
@@ -24,13 +24,13 @@ class NegotiationCache:
         self._known: OrderedDict[bytes, Future[NegotiationResult]] = OrderedDict()
         self._lock = Lock()
 
-    def agreement(self, pdu: bytes) -> NegotiationResult:
-        """Returns the answer to a whole A-ASSOCIATE-RQ PDU of somebody who was let in.
+    def answer_to(self, pdu: bytes) -> NegotiationResult:
+        """Return the answer to the whole A-ASSOCIATE-RQ PDU of an admitted peer.
 
-        Who asks the same while it is worked out waits for it; who asks something else waits for nobody.
+        Equal requests wait for the first one's answer; different requests never wait for each other.
 
         Raises:
-            MalformedRequest: it cannot be answered.
+            MalformedRequest: the request cannot be answered.
         """
         if len(pdu) > LONGEST_REMEMBERED_BYTES:
             return self._worked_out(pdu)
@@ -46,7 +46,7 @@ class NegotiationCache:
             self._answer(pdu, answer)
         try:
             return answer.result()
-        except CancelledError:  # it could not be answered: everybody hears why
+        except CancelledError:  # the first attempt failed: raise its reason here too
             return self._worked_out(pdu)
 
     def _answer(self, pdu: bytes, answer: "Future[NegotiationResult]") -> None:

@@ -1,10 +1,10 @@
-"""What the node accepts: SOP classes and transfer syntaxes, by name (PS3.6 Annex A)."""
+"""The accepted SOP classes and transfer syntaxes, by name (PS3.6 Annex A)."""
 
 from collections.abc import Iterable, Mapping
 
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
-"""Storage Commitment Push Model: the node is its SCU, and takes the reports that the SCP sends by itself."""
+"""Storage Commitment Push Model: the node is its SCU, and receives the SCP's reports."""
 
 STORAGE = {
     "CT Image Storage": "1.2.840.10008.5.1.4.1.1.2",
@@ -39,7 +39,7 @@ COMPRESSED = {
 
 
 def supported(additional_sop_classes: Iterable[str] = ()) -> Mapping[str, frozenset[str]]:
-    """Returns the transfer syntaxes taken for each SOP class: Verification, commitment, STORAGE and those listed in the settings."""
+    """Return the accepted transfer syntaxes of each SOP class: Verification, commitment, STORAGE and the settings' own."""
     plain = frozenset(UNCOMPRESSED.values())
     every = plain | frozenset(COMPRESSED.values())
     return dict.fromkeys((VERIFICATION, STORAGE_COMMITMENT), plain) | dict.fromkeys(

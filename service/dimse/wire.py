@@ -18,7 +18,7 @@ class ConnectionLost(Exception):
 
 
 class SocketReader:
-    """Reads one connection: headers through one small buffer, what is large into its caller's."""
+    """Reads one connection: headers through one small buffer, what is large into its peer's."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -33,7 +33,7 @@ class SocketReader:
             connection.settimeout(None)
 
     def exactly(self, size: int, *, within_s: float) -> bytes:
-        """Returns the next ``size`` bytes; they must have come within ``within_s`` seconds altogether.
+        """Return the next ``size`` bytes; they must have come within ``within_s`` seconds altogether.
 
         Raises:
             PeerGone: the connection ended, or the time was up.
@@ -43,11 +43,11 @@ class SocketReader:
         return bytes(self._view[start : start + size])
 
     def fields(self, layout: struct.Struct, *, within_s: float) -> tuple[Any, ...]:
-        """Returns the fields of a header that comes next; otherwise as ``exactly``."""
+        """Return the fields of a header that comes next; otherwise as ``exactly``."""
         return layout.unpack_from(self._view, self._at_hand(layout.size, within_s))
 
     def _at_hand(self, size: int, within_s: float) -> int:
-        """Takes the next bytes and returns where in the buffer they are."""
+        """Take the next bytes and return their place in the buffer."""
         if self._end - self._start < size:
             if size > LONGEST_BYTES:
                 raise ValueError(f"{size} bytes asked for, of {LONGEST_BYTES} at most")
@@ -57,7 +57,7 @@ class SocketReader:
         return start
 
     def into(self, target: memoryview, *, within_s: float) -> int:
-        """Fills the target with the next bytes and returns how many came: all, unless the connection is slow.
+        """Fill the target with the next bytes and return their number: all, unless the connection is slow.
 
         What is large goes by here: the bytes are copied once, by the kernel.
 
@@ -88,7 +88,7 @@ class SocketReader:
             remaining_s = deadline - time.monotonic()
 
     def _receive(self, target: memoryview, within_s: float, *, waits: bool) -> int:
-        """Reads once: what is there, or where it ``waits`` all that the target takes."""
+        """Read once: what is there, or where it ``waits`` all that the target takes."""
         if within_s <= 0:
             raise ConnectionLost("nothing more came in time")
         if not self._timeout_s <= within_s <= _MOST_WAITS * self._timeout_s:
@@ -105,7 +105,7 @@ class SocketReader:
         return got
 
     def _read(self, target: memoryview, flags: int) -> int | None:
-        """Returns how many bytes came, or None where none did in the time that is allowed."""
+        """Return how many bytes came, or None where none did in the time that is allowed."""
         try:
             return self._connection.recv_into(target, len(target), flags)
         except (TimeoutError, BlockingIOError):

@@ -32,10 +32,10 @@ def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Ite
             subject = f"peer {echo.name}"
             yield Alarm(subject=subject, event=NotifyEvent.PEER, text=f"{subject}: {echo.reason}")
     yield from _held_up(settings, view)
-    for path in () if view.ledger is None else view.ledger.figures.damaged:
+    for path in () if view.database_status is None else view.database_status.figures.damaged:
         text = f"the stored file {path} is missing or damaged; put it back from a copy and `contour-node verify --all`"
         yield Alarm(subject=f"damaged {path}", event=NotifyEvent.DAMAGED, text=text)
-    for images in () if view.ledger is None else view.ledger.figures.refused:
+    for images in () if view.database_status is None else view.database_status.figures.refused:
         text = refused_in_words(images)
         subject = f"images of {images.sender} refused: {images.reason}"
         yield Alarm(subject=subject, event=NotifyEvent.IMAGES_REFUSED, text=text)
@@ -48,10 +48,10 @@ def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Ite
 
 
 def _held_up(settings: Settings, view: NodeStatus) -> Iterator[Alarm]:
-    if view.ledger is None:
+    if view.database_status is None:
         return
     level = timedelta(seconds=settings.watch.delivery_alarm_s)
-    waiting = [line for line in view.ledger.figures.deliveries if line.state in NOT_TAKEN]
+    waiting = [line for line in view.database_status.figures.deliveries if line.state in NOT_TAKEN]
     for name in sorted({line.destination for line in waiting}):
         lines = [line for line in waiting if line.destination == name]
         oldest = min(line.oldest_at for line in lines)

@@ -120,7 +120,7 @@ def check_constancy(root: Path) -> Iterator[HealthCheck]:
 
 
 def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:
-    """Whether images were refused at the door in the last day. Not needed to be ready: others are taken."""
+    """Whether images were refused by the receiver in the last day. Not needed to be ready: others are taken."""
     said = "; ".join(refused_in_words(one) for one in refused[:_MOST_REASONS_SAID])
     said += f"; {len(refused) - _MOST_REASONS_SAID} more" if len(refused) > _MOST_REASONS_SAID else ""
     reason = said or "none in the last 24 hours"
@@ -128,7 +128,7 @@ def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:
 
 
 def refused_in_words(images: RefusedImages) -> str:
-    """What a sender was refused, for people."""
+    """Describe the objects that a sender was refused."""
     number = "1 image" if images.count == 1 else f"{images.count} images"
     last = f"{images.last_at:%Y-%m-%d %H:%M} UTC"
     return f"{number} of {images.sender} ({images.address}) refused: {images.reason}; the last at {last}"

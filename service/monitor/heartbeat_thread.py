@@ -20,7 +20,7 @@ class HeartbeatThread:
         self._role = role
         self._every_s = every_s
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"pulse-{role}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{role}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

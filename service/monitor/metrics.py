@@ -37,11 +37,11 @@ class _Shown(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _node(self._settings, self._view)
         yield from _rules(self._settings)
-        if self._view.ledger is not None:
-            yield from _roles(self._view.ledger, self._view.at, self._settings.watch.silent_s)
-            yield from _queue(self._settings, self._view.ledger.figures, self._view.at)
-            yield from _counts(self._settings, self._view.ledger)
-            yield from _times(self._settings, self._view.ledger.figures)
+        if self._view.database_status is not None:
+            yield from _roles(self._view.database_status, self._view.at, self._settings.watch.silent_s)
+            yield from _queue(self._settings, self._view.database_status.figures, self._view.at)
+            yield from _counts(self._settings, self._view.database_status)
+            yield from _times(self._settings, self._view.database_status.figures)
 
 
 def metrics_page(settings: Settings, view: NodeStatus) -> bytes:
@@ -52,7 +52,7 @@ def metrics_page(settings: Settings, view: NodeStatus) -> bytes:
 
 
 def _node(settings: Settings, view: NodeStatus) -> Iterator[Metric]:
-    """The parts that the node stands on."""
+    """Yield the parts that the node stands on."""
     yield _gauge("look_timestamp_seconds", "When the node was looked at.", [((), view.at.timestamp())])
     yield _gauge(
         "ready", "1 where every part that is needed is as it should be.", [((), float(view.is_ready))]
@@ -88,8 +88,8 @@ def _rules(settings: Settings) -> Iterator[Metric]:
     yield _gauge("delivery_alarm_seconds", "watch.delivery_alarm_s of the settings.", [((), held)])
 
 
-def _roles(ledger: DatabaseStatus, now: datetime, silent_s: float) -> Iterator[Metric]:
-    alive = [sign.role for sign in ledger.signs if (now - sign.at).total_seconds() <= silent_s]
+def _roles(database_status: DatabaseStatus, now: datetime, silent_s: float) -> Iterator[Metric]:
+    alive = [sign.role for sign in database_status.signs if (now - sign.at).total_seconds() <= silent_s]
     roles = sorted({*ROLES, *alive})
     up = [((role,), float(role in alive)) for role in roles]
     yield _gauge("role_up", "1 where a process of the role gave a sign of life of late.", up, ("role",))
@@ -130,8 +130,8 @@ def _queue(settings: Settings, figures: QueueStatistics, now: datetime) -> Itera
         yield _gauge("last_image_timestamp_seconds", "When the last image was received.", [((), last)])
 
 
-def _counts(settings: Settings, ledger: DatabaseStatus) -> Iterator[Metric]:
-    figures = ledger.figures
+def _counts(settings: Settings, database_status: DatabaseStatus) -> Iterator[Metric]:
+    figures = database_status.figures
     rules = ["", *(rule.name for rule in settings.rules)]
     names = [*settings.destinations, *settings.dicomweb]
     events = {(rule, kind.value): 0.0 for rule, kind in product(rules, EventKind)}
@@ -146,10 +146,10 @@ def _counts(settings: Settings, ledger: DatabaseStatus) -> Iterator[Metric]:
     sizes = [((kind,), kept.get(kind, (0.0, 0.0))[1]) for kind in KINDS_OF_IMAGES]
     yield _counter("received_bytes", "Bytes received and kept.", sizes, ("kind",))
     refused = float(sum(one.count for one in figures.refused))
-    yield _gauge("images_refused", "Objects refused at the door in the last 24 hours.", [((), refused)])
+    yield _gauge("images_refused", "Objects refused by the receiver in the last 24 hours.", [((), refused)])
     damaged = float(len(figures.damaged))
     yield _gauge("damaged_files", "Stored files found missing or damaged.", [((), damaged)])
-    unsent = {(one.name,): float(ledger.unsent.get(one.name, 0)) for one in settings.watch.notify}
+    unsent = {(one.name,): float(database_status.unsent.get(one.name, 0)) for one in settings.watch.notify}
     yield _gauge(
         "notifications_unsent", "Notifications that wait to be sent.", unsent.items(), ("recipient",)
     )

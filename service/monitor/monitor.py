@@ -50,7 +50,7 @@ DATABASE_ANSWERS = HealthCheck(name="database", ok=True, reason="answers")
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorParts:
-    """What a watcher looks at."""
+    """What a monitor looks at."""
 
     settings: Settings
     database: Database
@@ -81,21 +81,21 @@ class Monitor:
     def look(self) -> NodeStatus:
         """Look at everything once, add up what happened since the last look, and note what is to be told."""
         parts, now = self._parts, self._parts.database.clock()
-        ledger, database = self._read_ledger()
-        checks = (database, *_checks(parts.settings, ledger, now, parts))
+        database_status, database = self._read_database_status()
+        checks = (database, *_checks(parts.settings, database_status, now, parts))
         view = NodeStatus(
             at=now,
             checks=checks,
-            ledger=ledger,
+            database_status=database_status,
             disk=_disk(parts.settings),
             echoes=parts.echoes.answers(),
         )
         self.view = view
-        if ledger is not None:
+        if database_status is not None:
             self._note(view)
         return view
 
-    def _read_ledger(self) -> tuple[DatabaseStatus | None, HealthCheck]:
+    def _read_database_status(self) -> tuple[DatabaseStatus | None, HealthCheck]:
         try:
             if not self.prepared.is_set():
                 self._parts.prepare()
@@ -103,11 +103,11 @@ class Monitor:
                 self.prepared.set()
             self._heartbeats.beat("monitor")
             self._add_up()
-            ledger = read_ledger(self._parts.database)
+            database_status = read_database_status(self._parts.database)
         except TryAgain as reason:
             log.warning("the node cannot be looked at: %s", reason)
             return None, HealthCheck(name="database", ok=False, reason=str(reason))
-        return ledger, DATABASE_ANSWERS
+        return database_status, DATABASE_ANSWERS
 
     def _add_up(self) -> None:
         """Add what is new; a long history is added in several looks."""
@@ -141,12 +141,14 @@ class Monitor:
 def look_once(parts: MonitorParts) -> NodeStatus:
     """Look at a node and change nothing; raises TryAgain where the database is away."""
     now = parts.database.clock()
-    ledger = read_ledger(parts.database)
-    checks = (DATABASE_ANSWERS, *_checks(parts.settings, ledger, now, parts))
-    return NodeStatus(at=now, checks=checks, ledger=ledger, disk=_disk(parts.settings), echoes=())
+    database_status = read_database_status(parts.database)
+    checks = (DATABASE_ANSWERS, *_checks(parts.settings, database_status, now, parts))
+    return NodeStatus(
+        at=now, checks=checks, database_status=database_status, disk=_disk(parts.settings), echoes=()
+    )
 
 
-def read_ledger(database: Database) -> DatabaseStatus:
+def read_database_status(database: Database) -> DatabaseStatus:
     """Give what the database says of the node."""
     return DatabaseStatus(
         figures=read_queue_statistics(database),
@@ -156,16 +158,16 @@ def read_ledger(database: Database) -> DatabaseStatus:
 
 
 def _checks(
-    settings: Settings, ledger: DatabaseStatus | None, now: datetime, parts: MonitorParts
+    settings: Settings, database_status: DatabaseStatus | None, now: datetime, parts: MonitorParts
 ) -> Iterator[HealthCheck]:
     watch = settings.watch
     yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
     yield check_model_server(parts.is_model_server_live, settings.triton.url)
     yield from check_constancy(settings.node.storage_dir)
-    if ledger is not None:
-        yield check_refused_images(ledger.figures.refused)
-        yield from check_roles(ledger.signs, ROLES, now, watch.silent_s)
+    if database_status is not None:
+        yield check_refused_images(database_status.figures.refused)
+        yield from check_roles(database_status.signs, ROLES, now, watch.silent_s)
 
 
 def _disk(settings: Settings) -> DiskRoom | None:

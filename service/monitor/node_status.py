@@ -19,11 +19,11 @@ class DatabaseStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
-    """One look. ``ledger`` and ``disk`` are None where the database or the disk did not answer."""
+    """One look. ``database_status`` and ``disk`` are None where the database or the disk did not answer."""
 
     at: datetime
     checks: tuple[HealthCheck, ...]
-    ledger: DatabaseStatus | None
+    database_status: DatabaseStatus | None
     disk: DiskRoom | None
     echoes: tuple[EchoResult, ...]
 

@@ -1,4 +1,4 @@
-"""The role monitor: looks, serves pages, and tells people, until it is told to stop."""
+"""The role monitor: polls the node, serves its pages and sends notifications, until it is stopped."""
 
 import logging
 import ssl
@@ -29,16 +29,19 @@ def run_monitor(parts: MonitorParts, stop: threading.Event) -> None:
     logging.getLogger("pynetdicom").setLevel(
         logging.CRITICAL
     )  # that a peer is away is said once, by its check
-    watcher = Monitor(parts)
-    pages = StatusPages(settings=settings, last_view=lambda: watcher.view, clock=database.clock, token=token)
-    runs = [parts.echoes.run, *(teller.run for teller in _tellers(settings, database, watcher.prepared))]
+    monitor = Monitor(parts)
+    pages = StatusPages(settings=settings, last_view=lambda: monitor.view, clock=database.clock, token=token)
+    runs = [
+        parts.echoes.run,
+        *(notifier.run for notifier in _notifiers(settings, database, monitor.prepared)),
+    ]
     threads = [threading.Thread(target=run, args=(stop,), name=f"monitor-{n}") for n, run in enumerate(runs)]
     with WebServer(pages, settings.watch.host, settings.watch.port, tls=tls) as web:
         log.info("monitoring", extra={"host": settings.watch.host, "port": web.port})
         for thread in threads:
             thread.start()
         try:
-            watcher.run(stop)
+            monitor.run(stop)
         finally:
             stop.set()
             for thread in threads:
@@ -66,7 +69,7 @@ def check_files(settings: Settings) -> tuple[str | None, ssl.SSLContext | None]:
         raise SettingsRefused(f"watch.tls_certificate and watch.tls_key cannot be used: {error}") from error
 
 
-def _tellers(settings: Settings, database: Database, ready: threading.Event) -> list[Notifier]:
+def _notifiers(settings: Settings, database: Database, ready: threading.Event) -> list[Notifier]:
     def find_patients(jobs: Iterable[int]) -> dict[int, str]:
         return patient_ids(JobRepository(database), FileStore(settings.node.storage_dir), jobs)
 

@@ -1,4 +1,4 @@
-"""Who may associate. The answer is given in the association's own handshake, before anything else is read."""
+"""Admission: which peers may associate. It is decided from the association request, before any message is read."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, kw_only=True)
 class PeerIdentity:
-    """What the connection itself proves about who is asking: nothing of it can be made up in a request."""
+    """The peer's identity as the connection proves it: a request cannot forge it."""
 
     host: str
     certificate: Certificate | None = None
@@ -22,34 +22,38 @@ class PeerIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """The AE titles that the node answers to and the senders that it lets in; no sender listed means anybody."""
+    """The AE titles that the node answers to, and the senders that it accepts; an empty list accepts every sender."""
 
     called_aets: frozenset[str]
     senders: Sequence[Sender]
 
     def knows_address(self, host: str) -> bool:
-        """Returns whether any sender may come from this address; from another nothing needs to be read."""
+        """Return whether any sender may connect from this address; other connections are closed unread."""
         address = _address(host)
         return not self.senders or any(_comes_from(sender, address) for sender in self.senders)
 
-    def refusal(self, applicant: AssociationRequest, caller: PeerIdentity) -> Rejection | None:
-        """Returns why this applicant must stay out, or None."""
-        if not applicant.protocol_version & 1:
+    def refusal(self, association_request: AssociationRequest, peer: PeerIdentity) -> Rejection | None:
+        """Return the reason to reject this request; None if it is accepted."""
+        if not association_request.protocol_version & 1:
             return Rejection.PROTOCOL_VERSION_NOT_SUPPORTED
-        if applicant.application_context != APPLICATION_CONTEXT:
+        if association_request.application_context != APPLICATION_CONTEXT:
             return Rejection.APPLICATION_CONTEXT_NOT_SUPPORTED
-        if applicant.called_aet not in self.called_aets:
+        if association_request.called_aet not in self.called_aets:
             return Rejection.CALLED_AE_TITLE_NOT_RECOGNIZED
-        is_known = not self.senders or any(_is(sender, applicant, caller) for sender in self.senders)
-        return None if is_known and applicant.calling_aet else Rejection.CALLING_AE_TITLE_NOT_RECOGNIZED
+        is_known = not self.senders or any(_is(sender, association_request, peer) for sender in self.senders)
+        return (
+            None
+            if is_known and association_request.calling_aet
+            else Rejection.CALLING_AE_TITLE_NOT_RECOGNIZED
+        )
 
 
-def _is(sender: Sender, applicant: AssociationRequest, caller: PeerIdentity) -> bool:
-    """Whether title, address and certificate are all the sender's: one alone can be anybody's."""
+def _is(sender: Sender, association_request: AssociationRequest, peer: PeerIdentity) -> bool:
+    """Whether title, address and certificate are all the sender's: each alone could be forged or shared."""
     return (
-        applicant.calling_aet == sender.ae_title
-        and _comes_from(sender, _address(caller.host))
-        and _shows(sender, caller.certificate)
+        association_request.calling_aet == sender.ae_title
+        and _comes_from(sender, _address(peer.host))
+        and _shows(sender, peer.certificate)
     )
 
 
@@ -64,7 +68,7 @@ def _shows(sender: Sender, certificate: Certificate | None) -> bool:
 
 
 def _address(host: str) -> Address:
-    """The address as a network means it: an IPv4 one that came through an IPv6 socket is an IPv4 one."""
+    """Return the address as a network means it: an IPv4 one that came through an IPv6 socket is an IPv4 one."""
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

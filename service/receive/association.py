@@ -1,4 +1,4 @@
-"""One association, from the connection to its end, in one thread and with nothing polled."""
+"""One association, from the accepted connection to its end, in one thread without polling."""
 
 import logging
 import socket
@@ -44,23 +44,27 @@ class TlsHandshakeFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Conversation:
-    """An association that both sides agreed on."""
+    """An established association."""
 
     messages: Messages
     contexts: Mapping[int, AcceptedContext]
     origin: TransferRoute
-    tally: AssociationSummary
+    summary: AssociationSummary
 
 
 class Association:
-    """One connection of one peer."""
+    """Serves one connection of one peer."""
 
     def __init__(
-        self, connection: socket.socket, visit: Connection, terms: ReceiverContext, storage: StoreHandler
+        self,
+        connection: socket.socket,
+        accepted: Connection,
+        receiver: ReceiverContext,
+        storage: StoreHandler,
     ) -> None:
         self._connection = connection
-        self._visit = visit
-        self._terms = terms
+        self._accepted = accepted
+        self._receiver = receiver
         self._storage = storage
         self._lock = threading.Lock()
         self._is_busy = False
@@ -70,21 +74,21 @@ class Association:
     @property
     def host(self) -> str:
         """The address of the peer."""
-        return self._visit.host
+        return self._accepted.host
 
     @property
     def is_established(self) -> bool:
-        """Whether the peer was let in; it keeps its place then."""
+        """Whether the association was accepted; it then counts toward the limits."""
         return self._is_established
 
     def serve(self) -> None:
-        """Answers the peer until it releases, leaves, breaks the protocol or the node stops; closes the connection."""
+        """Answer the peer until it releases, disconnects or breaks the protocol, or the node stops; then close."""
         try:
             self._serve(self._secured())
         except MalformedRequest as error:
             self._break_off(ProtocolError(AbortReason.INVALID_PDU_PARAMETER, str(error)))
         except TlsHandshakeFailed as error:
-            self._terms.refusals.tell("TLS handshake failed", self.host, str(error))
+            self._receiver.rejections.record("TLS handshake failed", self.host, str(error))
         except ConnectionLost as error:
             level = (
                 logging.INFO if self._is_established else logging.DEBUG
@@ -96,34 +100,34 @@ class Association:
             self._connection.close()
 
     def stop(self) -> None:
-        """Ends the association at once where it waits, or after the answer to the request in hand."""
+        """End the association: at once if it is idle, else after the answer to the current request."""
         with self._lock:
             self._is_stopping = True
             if not self._is_busy:
-                self._hang_up(socket.SHUT_RD)
+                self._shut_down(socket.SHUT_RD)
 
     def cut(self) -> None:
-        """Ends the association now, whatever it does; what was not acknowledged is not kept."""
-        self._hang_up(socket.SHUT_RDWR)
+        """End the association now; an object that was not acknowledged is not kept."""
+        self._shut_down(socket.SHUT_RDWR)
 
     def _break_off(self, error: ProtocolError) -> None:
         if self._is_established:
             log.warning("association aborted", extra=self._about(reason=str(error)))
         else:
-            self._terms.refusals.tell("no association", self.host, str(error))
-        self._farewell(encode_abort(error.reason))
+            self._receiver.rejections.record("no association", self.host, str(error))
+        self._send_last_pdu(encode_abort(error.reason))
 
     def _secured(self) -> PeerIdentity:
-        """Who is there, after the TLS handshake where the door has one. It is this thread's time that a peer wastes."""
-        if self._visit.tls is None:
+        """Return the peer's identity, after the TLS handshake if the listener uses TLS; a slow peer costs only this thread."""
+        if self._accepted.tls is None:
             return PeerIdentity(host=self.host)
         try:
             with self._lock:
-                secured = self._visit.tls.wrap_socket(
+                secured = self._accepted.tls.wrap_socket(
                     self._connection, server_side=True, do_handshake_on_connect=False
                 )
                 self._connection = secured
-            secured.settimeout(self._terms.request_timeout_s)
+            secured.settimeout(self._receiver.request_timeout_s)
             secured.do_handshake()
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError) as error:
             raise ConnectionLost(f"silent or gone in the TLS handshake: {type(error).__name__}") from error
@@ -135,35 +139,39 @@ class Association:
             raise TlsHandshakeFailed(f"connection lost or silent: {type(error).__name__}") from error
         return PeerIdentity(host=self.host, certificate=certificate_of(secured))
 
-    def _serve(self, caller: PeerIdentity) -> None:
+    def _serve(self, peer: PeerIdentity) -> None:
         reader = SocketReader(self._connection)
         request = self._request(reader)
-        applicant = read_association_request(request)
-        rejection = self._rejection(applicant, caller)
+        association_request = read_association_request(request)
+        rejection = self._rejection(association_request, peer)
         if rejection is not None:
-            self._terms.refusals.tell(
-                "association rejected", self.host, rejection.name, applicant.calling_aet, applicant.called_aet
+            self._receiver.rejections.record(
+                "association rejected",
+                self.host,
+                rejection.name,
+                association_request.calling_aet,
+                association_request.called_aet,
             )
-            self._farewell(negotiation.encode_reject(rejection))
+            self._send_last_pdu(negotiation.encode_reject(rejection))
             return
         try:
-            agreement = self._terms.handshakes.agreement(request)
+            negotiated = self._receiver.negotiations.answer_to(request)
             self._is_established = True
-            self._established(agreement, applicant, reader)
+            self._established(negotiated, association_request, reader)
         finally:
-            self._terms.places.give_back(self.host)
+            self._receiver.associations.give_back(self.host)
 
-    def _rejection(self, applicant: AssociationRequest, caller: PeerIdentity) -> Rejection | None:
-        """Why the association is not to be, or None; a place is taken then."""
-        if self._visit.is_over_rate:
+    def _rejection(self, association_request: AssociationRequest, peer: PeerIdentity) -> Rejection | None:
+        """Return the reason to reject the association; None if it is accepted, and then counted toward the limits."""
+        if self._accepted.is_over_rate:
             return Rejection.TEMPORARY_CONGESTION
-        rejection = self._terms.admission.refusal(applicant, caller)
-        if rejection is None and not self._terms.places.take(self.host):
+        rejection = self._receiver.admission.refusal(association_request, peer)
+        if rejection is None and not self._receiver.associations.take(self.host):
             return Rejection.LOCAL_LIMIT_EXCEEDED
         return rejection
 
     def _request(self, reader: SocketReader) -> bytes:
-        within_s = self._terms.request_timeout_s
+        within_s = self._receiver.request_timeout_s
         header = reader.exactly(6, within_s=within_s)
         kind, _, length = struct.unpack(">BBL", header)
         if kind == Pdu.ABORT:
@@ -179,26 +187,26 @@ class Association:
         return header + reader.exactly(length, within_s=within_s)
 
     def _established(
-        self, agreement: NegotiationResult, applicant: AssociationRequest, reader: SocketReader
+        self, negotiated: NegotiationResult, association_request: AssociationRequest, reader: SocketReader
     ) -> None:
-        terms = self._terms
+        receiver = self._receiver
         messages = Messages(
-            self._connection, reader, terms.timeouts, maximum_pdu_bytes=terms.maximum_pdu_bytes
+            self._connection, reader, receiver.timeouts, maximum_pdu_bytes=receiver.maximum_pdu_bytes
         )
-        messages.send(agreement.accept)
+        messages.send(negotiated.accept)
         origin = TransferRoute(
-            calling_aet=applicant.calling_aet,
-            called_aet=applicant.called_aet,
+            calling_aet=association_request.calling_aet,
+            called_aet=association_request.called_aet,
             peer_host=self.host,
         )
-        tally = AssociationSummary()
+        summary = AssociationSummary()
         try:
             self._converse(
-                _Conversation(messages=messages, contexts=agreement.contexts, origin=origin, tally=tally)
+                _Conversation(messages=messages, contexts=negotiated.contexts, origin=origin, summary=summary)
             )
         finally:
-            for event in tally.events(origin):
-                terms.trail.record(event)
+            for event in summary.events(origin):
+                receiver.trail.record(event)
 
     def _converse(self, conversation: _Conversation) -> None:
         try:
@@ -208,13 +216,13 @@ class Association:
                     break
                 self._answer(conversation, context_id, message)
         except ReleaseRequested:
-            self._farewell(RELEASE_RESPONSE)
+            self._send_last_pdu(RELEASE_RESPONSE)
             return
         except ConnectionLost:
             if not self._is_stopping:
                 raise
         log.info("association ended: the node stops", extra=self._about())
-        self._farewell(encode_abort(AbortReason.NOT_SPECIFIED))
+        self._send_last_pdu(encode_abort(AbortReason.NOT_SPECIFIED))
 
     def _may_wait(self) -> bool:
         with self._lock:
@@ -239,13 +247,13 @@ class Association:
         asked = StoreRequest(request=request, context=context, origin=conversation.origin)
         answer = self._answer_to(asked, data_set)
         if request.field == CommandField.C_STORE_RQ:
-            conversation.tally.count(answer)
-        for _ in data_set:  # what nobody wanted still has to be read
+            conversation.summary.count(answer)
+        for _ in data_set:  # an unwanted dataset still has to be read
             pass
         messages.respond(context_id, commands.encode_response(request, answer.status, comment=answer.comment))
 
     def _answer_to(self, asked: StoreRequest, data_set: Iterator[memoryview]) -> Response:
-        field, reports = asked.request.field, self._terms.reports
+        field, reports = asked.request.field, self._receiver.reports
         if asked.context.sop_class_uid == STORAGE_COMMITMENT:
             if field == CommandField.N_EVENT_REPORT_RQ and reports is not None:
                 return reports.take(asked.request, asked.context, data_set)
@@ -255,17 +263,17 @@ class Association:
             return Response(status=Status.SUCCESS)
         return Response(status=Status.UNRECOGNIZED_OPERATION)
 
-    def _farewell(self, pdu: bytes) -> None:
-        """Sends the last PDU and leaves it to the peer to close (PS3.8 9.2, Sta13), but not for ever."""
+    def _send_last_pdu(self, pdu: bytes) -> None:
+        """Send the last PDU, then wait a limited time for the peer to close the connection (PS3.8 9.2, Sta13)."""
         try:
             self._connection.settimeout(_CLOSING_S)
             self._connection.sendall(pdu)
             while self._connection.recv(65536):
                 pass
         except OSError as error:
-            log.debug("peer did not wait for the last word", extra=self._about(reason=str(error)))
+            log.debug("the peer did not wait for the last PDU", extra=self._about(reason=str(error)))
 
-    def _hang_up(self, how: int) -> None:
+    def _shut_down(self, how: int) -> None:
         try:
             socket.socket.shutdown(self._connection, how)  # of the connection below TLS, which has one user
         except OSError as error:

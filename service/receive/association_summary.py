@@ -1,4 +1,4 @@
-"""What one association brought: an audit event for each study, not for each slice."""
+"""Summary of one association: an audit event for each study, not for each slice."""
 
 import re
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ class AssociationSummary:
         self._not_kept: Counter[tuple[Status, str]] = Counter()
 
     def count(self, answer: Response) -> None:
-        """Counts one C-STORE by its answer."""
+        """Count one C-STORE by its answer."""
         if answer.kept is None:
             self._not_kept[answer.status, _kind_of(answer.comment)] += 1
             return
@@ -30,7 +30,7 @@ class AssociationSummary:
         self._patients[answer.kept.study_uid] = answer.kept.patient_id
 
     def events(self, origin: TransferRoute) -> Iterator[AuditEvent]:
-        """Gives an event for each study, and one for what was not kept: PS3.15 A.5.2 forbids mixed results."""
+        """Yield an event for each study, and others for refused instances: PS3.15 A.5.2 forbids mixed results."""
         for study_uid, classes in self._kept.items():
             yield AuditEvent(
                 kind=AuditKind.RECEIVED,
@@ -45,7 +45,7 @@ class AssociationSummary:
         yield from self._refused(origin)
 
     def _refused(self, origin: TransferRoute) -> Iterator[AuditEvent]:
-        """An event for each reason, up to some: a sender that makes them up fills no trail."""
+        """Yield an event for each reason, up to some: a sender that makes them up fills no trail."""
         for (status, reason), count in self._not_kept.most_common(_MOST_REASONS):
             yield AuditEvent(
                 kind=AuditKind.RECEIVED,
@@ -70,5 +70,5 @@ class AssociationSummary:
 
 
 def _kind_of(comment: str) -> str:
-    """The comment with its plain numbers left out, so that a length that differs each time is one reason; tags stay."""
+    """Return the comment with its plain numbers left out, so that a length that differs each time is one reason; tags stay."""
     return _NUMBER.sub("N", comment)

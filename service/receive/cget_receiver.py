@@ -1,4 +1,4 @@
-"""What the node fetches by itself (C-GET): into the same storage, by the same checks, as what is sent to its doors."""
+"""Objects that the node fetches by C-GET: the same checks and the same storage as for objects sent to it."""
 
 from collections import Counter
 from types import TracebackType
@@ -18,15 +18,15 @@ class CGetReceiver:
     """Takes what one peer brings; leaving the with-block puts into the trail what came. Used by one thread."""
 
     def __init__(self, storage: StoreHandler, trail: AuditWriter, origin: TransferRoute) -> None:
-        """``origin`` is the peer asked, and this node's AE title: as if the peer had sent the objects by itself."""
+        """``origin`` is the peer asked, and this node's AE title: as if the peer had sent the objects."""
         self._storage = storage
         self._trail = trail
         self._origin = origin
         self._tally = AssociationSummary()
-        self._refusals: Counter[str] = Counter()
+        self._rejections: Counter[str] = Counter()
 
     def keep(self, brought: RetrievedObject) -> StoreResponse:
-        """Returns what any sender would hear of the object; success once file and row outlast a power cut."""
+        """Return what any sender would hear of the object; success once file and row outlast a power cut."""
         request = DimseRequest(
             field=CommandField.C_STORE_RQ,
             message_id=brought.message_id,
@@ -42,13 +42,13 @@ class CGetReceiver:
         )
         self._tally.count(answer)
         if answer.status is not Status.SUCCESS:
-            self._refusals[answer.comment] += 1
+            self._rejections[answer.comment] += 1
         return StoreResponse(status=answer.status, comment=answer.comment)
 
     def refusals(self) -> str:
-        """Returns why objects were not kept since the last call, with their numbers; empty where all were."""
-        said = "; ".join(f"{number} not kept here: {why}" for why, number in self._refusals.most_common())
-        self._refusals.clear()
+        """Return why objects were not kept since the last call, with their numbers; empty where all were."""
+        said = "; ".join(f"{number} not kept here: {why}" for why, number in self._rejections.most_common())
+        self._rejections.clear()
         return said
 
     def __enter__(self) -> Self:

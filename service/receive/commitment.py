@@ -39,7 +39,7 @@ class CommitmentReports:
     def take(
         self, request: DimseRequest, context: AcceptedContext, data_set: Iterator[memoryview]
     ) -> Response:
-        """Returns the answer to a report; SUCCESS only once it is committed. ``data_set`` may be left unread in part."""
+        """Return the answer to a report; SUCCESS only once it is committed. ``data_set`` may be left unread in part."""
         try:
             report = read_report(_decoded(context, data_set))
             is_known = self._commitments.record(

@@ -1,4 +1,4 @@
-"""What every association of a receiver shares, and how a connection came in."""
+"""The values that all associations of a receiver share, and an accepted connection."""
 
 import ssl
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from service.receive.rejection_log import RejectionLog
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiverContext:
-    """What holds for every association of a receiver."""
+    """The policy, limits and logs that all associations of a receiver share."""
 
     admission: Admission
-    handshakes: NegotiationCache
+    negotiations: NegotiationCache
     timeouts: Timeouts
     request_timeout_s: float
     maximum_pdu_bytes: int
-    places: AssociationLimit
-    refusals: RejectionLog
+    associations: AssociationLimit
+    rejections: RejectionLog
     trail: AuditWriter
     reports: CommitmentReports | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """How a connection came in."""
+    """An accepted TCP connection: the peer's address, the listener's TLS, and its standing."""
 
     host: str
     tls: ssl.SSLContext | None = None
     is_over_rate: bool = False
-    """Whether its address has opened too many: it is told to come later."""
+    """Whether its address has opened too many: the association is rejected as temporary congestion."""

@@ -1,13 +1,13 @@
-"""How much one address may ask of the node, and how often what is said about it may be repeated."""
+"""Limits for each address: open associations, connections a minute, and repeated log lines."""
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
 REMEMBERED = 4096
-"""Addresses, or reasons to speak, that are remembered; the longest unused is forgotten first."""
+"""Most addresses, or log reasons, that are remembered; the least recently used is forgotten first."""
 
 MonotonicClock = Callable[[], float]
 
@@ -22,7 +22,7 @@ class AssociationLimit:
         self._lock = Lock()
 
     def take(self, host: str) -> bool:
-        """Returns whether there was a place left; it is taken then."""
+        """Count one more association of the host; False, uncounted, if a limit is reached."""
         with self._lock:
             if self._taken.total() >= self._limit or self._taken[host] >= self._limit_per_address:
                 return False
@@ -30,7 +30,7 @@ class AssociationLimit:
             return True
 
     def give_back(self, host: str) -> None:
-        """Makes room for another."""
+        """Count one association less."""
         with self._lock:
             self._taken[host] -= 1
             if not self._taken[host]:
@@ -53,7 +53,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def allows(self, host: str) -> bool:
-        """Returns whether this connection is within the rate."""
+        """Return whether this connection is within the rate."""
         with self._lock:
             bucket = self._bucket(host, self._clock())
             if bucket.tokens < 1:
@@ -69,27 +69,3 @@ class RateLimit:
         refill = (now - bucket.filled_at) * self._per_minute / 60
         bucket.tokens, bucket.filled_at = min(self._per_minute, bucket.tokens + refill), now
         return bucket
-
-
-class LogThrottle:
-    """Says when something that happens over and over may be told again. Safe to use from many threads."""
-
-    def __init__(self, every_s: float = 60, clock: MonotonicClock = time.monotonic) -> None:
-        self._every_s = every_s
-        self._clock = clock
-        self._lock = Lock()
-        self._told: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
-
-    def due(self, what: Hashable) -> int | None:
-        """Returns how often it happened since it was last told, this time included; None where it was told just now."""
-        now = self._clock()
-        with self._lock:
-            told_at, kept_back = self._told.get(what, (now - self._every_s, 0))
-            if now - told_at < self._every_s:
-                self._told[what] = (told_at, kept_back + 1)
-                return None
-            self._told[what] = (now, 0)
-            self._told.move_to_end(what)
-            if len(self._told) > REMEMBERED:
-                self._told.popitem(last=False)
-            return kept_back + 1

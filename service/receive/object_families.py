@@ -1,4 +1,4 @@
-"""SOP classes that are kept beside CT, by family (PS3.4 B.5): a whole study can be sent, and no job comes of them."""
+"""SOP classes accepted beside CT, by family (PS3.4 B.5): a whole study can be sent; they start no job."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -202,7 +202,7 @@ _FAMILIES: Mapping[ObjectFamily, Mapping[str, str]] = {
 
 
 def named(families: Iterable[ObjectFamily] = ObjectFamily) -> Iterator[tuple[str, str]]:
-    """Gives name and UID of every SOP class of these families."""
+    """Yield name and UID of every SOP class of these families."""
     for family in families:
         for name, end in _FAMILIES[family].items():
             yield name, _ROOT + end

@@ -1,4 +1,4 @@
-"""What a start makes of what it finds: files without a row are recorded again, and what cannot be right is told.
+"""Startup recovery: files without a row are recorded again, and inconsistencies are logged.
 
 After a power cut the newest rows may be gone while their files are there: the file is what made a slice durable.
 """
@@ -110,7 +110,7 @@ def _is_lost(files: FileStore, row: ReceivedFile, listed: os.stat_result | None)
 
 
 def _index(files: FileStore, path: str, recorder: InstanceRecorder) -> bool:
-    """Records a file again that has no row; tells whether there is anything to record of it."""
+    """Record a file that has no row; return whether it holds an instance to record."""
     instance = _read(files, path)
     if instance is None:
         return False
@@ -121,7 +121,7 @@ def _index(files: FileStore, path: str, recorder: InstanceRecorder) -> bool:
 
 
 def _read(files: FileStore, path: str) -> ReceivedInstance | None:
-    """Returns what is to be recorded of a file, or None where the node itself made it."""
+    """Return what is to be recorded of a file, or None where the node itself made it."""
     with files.open(path) as stream:
         head = stream.read(file_meta.HEADER_BYTES)
         digest = hashlib.sha256()

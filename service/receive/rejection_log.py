@@ -1,10 +1,14 @@
-"""Tells of those who were not let in: a line in the log and an event in the trail, but no flood of either."""
+"""Rejections in the log and the audit trail, throttled so that a flood of them fills neither."""
 
 import logging
 import re
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from threading import Lock
 
 from service.audit import AuditWriter
-from service.receive.limits import LogThrottle
+from service.receive.limits import REMEMBERED, MonotonicClock
 from service.store import AuditEvent, AuditKind, AuditOutcome
 
 log = logging.getLogger(__name__)
@@ -13,16 +17,16 @@ _NUMBERS = re.compile(r"\d+")
 
 
 class RejectionLog:
-    """The same refusal of the same address is told once a minute, with how often it happened."""
+    """Logs the same rejection of the same address once a minute, with its count."""
 
-    def __init__(self, trail: AuditWriter, repeats: LogThrottle) -> None:
+    def __init__(self, trail: AuditWriter, throttle: "LogThrottle") -> None:
         self._trail = trail
-        self._repeats = repeats
+        self._throttle = throttle
 
-    def tell(self, what: str, host: str, reason: str, calling_aet: str = "", called_aet: str = "") -> None:
-        """Tells of one refusal, if it is time to."""
-        kind = _NUMBERS.sub("", reason)  # who says another wrong length each time says the same thing
-        times = self._repeats.due((what, host, kind))
+    def record(self, what: str, host: str, reason: str, calling_aet: str = "", called_aet: str = "") -> None:
+        """Log one rejection, unless the same was logged a moment ago."""
+        kind = _NUMBERS.sub("", reason)  # a different wrong length each time is the same reason
+        times = self._throttle.due((what, host, kind))
         if times is None:
             return
         about = {"peer_host": host, "reason": reason, "calling_aet": calling_aet, "called_aet": called_aet}
@@ -37,3 +41,27 @@ class RejectionLog:
                 detail=f"{what}: {reason}" + (f", {times} times" if times > 1 else ""),
             )
         )
+
+
+class LogThrottle:
+    """Decides when a repeated message may be logged again. Thread-safe."""
+
+    def __init__(self, every_s: float = 60, clock: MonotonicClock = time.monotonic) -> None:
+        self._every_s = every_s
+        self._clock = clock
+        self._lock = Lock()
+        self._logged: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+
+    def due(self, message: Hashable) -> int | None:
+        """Return how often it happened since it was last logged, this time included; None if it is too soon to log again."""
+        now = self._clock()
+        with self._lock:
+            logged_at, suppressed = self._logged.get(message, (now - self._every_s, 0))
+            if now - logged_at < self._every_s:
+                self._logged[message] = (logged_at, suppressed + 1)
+                return None
+            self._logged[message] = (now, 0)
+            self._logged.move_to_end(message)
+            if len(self._logged) > REMEMBERED:
+                self._logged.popitem(last=False)
+            return suppressed + 1

@@ -1,4 +1,4 @@
-"""The listening socket: a thread for each connection, and room for new ones whatever the old ones do."""
+"""The listening sockets: a thread for each connection, and a limit that idle connections cannot exhaust."""
 
 import logging
 import socket
@@ -21,8 +21,8 @@ from service.receive.admission import Admission
 from service.receive.association import Association
 from service.receive.commitment import CommitmentReports
 from service.receive.context import Connection, ReceiverContext
-from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
-from service.receive.rejection_log import RejectionLog
+from service.receive.limits import AssociationLimit, RateLimit
+from service.receive.rejection_log import LogThrottle, RejectionLog
 from service.receive.store_handler import storage_of
 from service.store import Commitments, FileStore, InstanceRecorder
 from service.tls import server_context
@@ -30,24 +30,24 @@ from service.tls import server_context
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 5.0
-"""How long a connection may take to ask for an association."""
+"""Time for a new connection to send its association request."""
 STALLED_TIMEOUT_S = 30.0
-"""How long a sender may pause inside a message."""
+"""Longest pause of a sender inside a message."""
 SPARE_CONNECTIONS = 256
-"""Connections beyond the limit on associations: to say no to, or that have not said what they want."""
+"""Connections beyond the limit on associations: being rejected, or still without a request."""
 _BACKLOG = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Listener:
-    """A listening socket, and the TLS that it asks for."""
+    """A listening socket and its TLS context."""
 
-    listener: socket.socket
+    server_socket: socket.socket
     tls: ssl.SSLContext | None
 
     @property
     def port(self) -> int:
-        return int(self.listener.getsockname()[1])
+        return int(self.server_socket.getsockname()[1])
 
 
 class Receiver:
@@ -63,13 +63,13 @@ class Receiver:
         commitments: Commitments | None = None,
         has_room: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
+        """``has_room`` is called before an object is stored; it returns None, or the reason why there is no room."""
         receive = settings.receive
-        refusals = RejectionLog(trail, LogThrottle())
-        self._refusals = refusals
-        self._terms = ReceiverContext(
+        rejections = RejectionLog(trail, LogThrottle())
+        self._rejections = rejections
+        self._receiver = ReceiverContext(
             admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
-            handshakes=NegotiationCache(
+            negotiations=NegotiationCache(
                 sop_classes.supported(object_families.beside_ct(receive)),
                 maximum_pdu_bytes=receive.max_pdu_bytes,
             ),
@@ -78,8 +78,8 @@ class Receiver:
             ),
             request_timeout_s=min(REQUEST_TIMEOUT_S, receive.network_timeout_s),
             maximum_pdu_bytes=receive.max_pdu_bytes,
-            places=AssociationLimit(receive.max_associations, receive.max_associations_per_address),
-            refusals=refusals,
+            associations=AssociationLimit(receive.max_associations, receive.max_associations_per_address),
+            rejections=rejections,
             trail=trail,
             reports=None if commitments is None else CommitmentReports(commitments),
         )
@@ -89,41 +89,42 @@ class Receiver:
         self._lock = threading.Lock()
         self._open: dict[Association, threading.Thread] = {}
         self._is_stopping = threading.Event()
-        self._doors = _doors(receive)
+        self._listeners = _listeners(receive)
         self._acceptors = [
-            threading.Thread(target=self._accept, args=(door,), name="receive-accept") for door in self._doors
+            threading.Thread(target=self._accept, args=(listener,), name="receive-accept")
+            for listener in self._listeners
         ]
 
     @property
     def port(self) -> int:
         """The TCP port without TLS, or the one with it where there is no other; also one that the system chose."""
-        return self._doors[0].port
+        return self._listeners[0].port
 
     @property
     def tls_port(self) -> int | None:
         """The TCP port with TLS, if there is one."""
-        return next((door.port for door in self._doors if door.tls is not None), None)
+        return next((listener.port for listener in self._listeners if listener.tls is not None), None)
 
     def start(self) -> None:
-        """Begins to listen; once per receiver.
+        """Start listening; once per receiver.
 
         Raises:
-            OSError: somebody else listens on the port.
+            OSError: the port is in use.
         """
-        for door in self._doors:
-            door.listener.listen(_BACKLOG)
-            log.info("receiving", extra={"port": door.port, "tls": door.tls is not None})
+        for listener in self._listeners:
+            listener.server_socket.listen(_BACKLOG)
+            log.info("receiving", extra={"port": listener.port, "tls": listener.tls is not None})
         for acceptor in self._acceptors:
             acceptor.start()
 
     def stop(self, *, grace_s: float = 10.0) -> None:
-        """Takes no new associations, lets the stores in hand be answered, cuts what is left after ``grace_s``."""
+        """Stop accepting associations, let running C-STOREs be answered, and abort the rest after ``grace_s``."""
         self._is_stopping.set()
-        for door, acceptor in zip(self._doors, self._acceptors, strict=True):
+        for listener, acceptor in zip(self._listeners, self._acceptors, strict=True):
             if acceptor.is_alive():
-                door.listener.shutdown(socket.SHUT_RDWR)  # wakes accept(); close() alone would not
+                listener.server_socket.shutdown(socket.SHUT_RDWR)  # wakes accept(); close() alone would not
                 acceptor.join()
-            door.listener.close()
+            listener.server_socket.close()
         deadline = time.monotonic() + grace_s
         for association in self._associations():
             association.stop()
@@ -143,33 +144,33 @@ class Receiver:
     ) -> None:
         self.stop()
 
-    def _accept(self, door: _Listener) -> None:
+    def _accept(self, listener: _Listener) -> None:
         while not self._is_stopping.is_set():
             try:
-                connection, address = door.listener.accept()
+                connection, address = listener.server_socket.accept()
             except OSError as error:
                 if not self._is_stopping.is_set():  # no file handle left, say: what is open must end first
                     log.error("cannot accept a connection", extra={"reason": str(error)})  # noqa: TRY400
                     time.sleep(0.05)
                 continue
-            self._receive(connection, str(address[0]), door.tls)
+            self._receive(connection, str(address[0]), listener.tls)
 
     def _receive(self, connection: socket.socket, host: str, tls: ssl.SSLContext | None) -> None:
-        """Closes at once what may not even ask: nothing of it is read, and no handshake is computed for it."""
+        """Close connections of unknown addresses, and over-rate TLS ones, unread: no handshake is computed for them."""
         is_over_rate = not self._rate.allows(host)
-        if not self._terms.admission.knows_address(host):
+        if not self._receiver.admission.knows_address(host):
             connection.close()
-            self._refusals.tell("connection closed", host, "no sender has this address")
+            self._rejections.record("connection closed", host, "no sender has this address")
         elif is_over_rate and tls is not None:
             connection.close()
-            self._refusals.tell("connection closed", host, "too many connections in a minute")
+            self._rejections.record("connection closed", host, "too many connections in a minute")
         else:
             self._begin(connection, Connection(host=host, tls=tls, is_over_rate=is_over_rate))
 
-    def _begin(self, connection: socket.socket, visit: Connection) -> None:
+    def _begin(self, connection: socket.socket, accepted: Connection) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        association = Association(connection, visit, self._terms, self._storage)
+        association = Association(connection, accepted, self._receiver, self._storage)
         thread = threading.Thread(target=self._serve, args=(association,), name="receive-association")
         with self._lock:
             self._make_room()
@@ -177,7 +178,7 @@ class Receiver:
             thread.start()
 
     def _make_room(self) -> None:
-        """Where there are too many connections, cuts the oldest without an association of the address with most."""
+        """At the limit, abort the oldest connection without an association of the address that has most of them."""
         if len(self._open) < self._limit:
             return
         waiting = [association for association in self._open if not association.is_established]
@@ -201,23 +202,23 @@ class Receiver:
             return list(self._open.values())
 
 
-def _doors(receive: ReceiveSettings) -> list[_Listener]:
-    """The bound sockets; none is left open where one cannot be had."""
+def _listeners(receive: ReceiveSettings) -> list[_Listener]:
+    """Return the bound sockets; if one cannot be bound, all are closed."""
     tls = None if receive.tls is None else server_context(receive.tls)
     wanted: list[tuple[int, ssl.SSLContext | None]] = []
     if receive.tls is None or receive.tls.also_plaintext:
         wanted.append((receive.port, None))
     if receive.tls is not None:
         wanted.append((receive.tls.port, tls))
-    doors: list[_Listener] = []
+    listeners: list[_Listener] = []
     try:
         for port, context in wanted:
-            doors.append(_Listener(listener=_bound(receive.host, port), tls=context))
+            listeners.append(_Listener(server_socket=_bound(receive.host, port), tls=context))
     except OSError:
-        for door in doors:
-            door.listener.close()
+        for listener in listeners:
+            listener.server_socket.close()
         raise
-    return doors
+    return listeners
 
 
 def _bound(host: str, port: int) -> socket.socket:

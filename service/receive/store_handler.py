@@ -1,4 +1,4 @@
-"""One C-STORE: the bytes as they came go to the disk, the row is committed, and only then the answer is success."""
+"""One C-STORE: write the received bytes, commit the row, and only then answer success."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, kw_only=True)
 class StoreRequest:
-    """A C-STORE request, and what the association says about it."""
+    """A C-STORE request with its presentation context and its route."""
 
     request: DimseRequest
     context: AcceptedContext
@@ -47,11 +47,11 @@ class Response:
     status: Status
     comment: str = ""
     kept: InstanceIdentity | None = None
-    """Who the instance is that was kept."""
+    """The identity of the stored instance."""
 
 
 class _Unwanted(Exception):
-    """The instance is not to be kept."""
+    """The instance must not be stored."""
 
     def __init__(self, status: Status, comment: str) -> None:
         super().__init__(comment)
@@ -59,7 +59,7 @@ class _Unwanted(Exception):
 
 
 class StoreHandler:
-    """Keeps instances. Safe to use from many threads."""
+    """Stores received instances. Thread-safe."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class StoreHandler:
         has_room: Callable[[], str | None],
         reads_patient_id: bool = False,
     ) -> None:
-        """``has_room`` is asked before an object is taken: None, or the reason why there is no room for it."""
+        """``has_room`` is called before an object is stored; it returns None, or the reason why there is no room."""
         self._has_room = has_room
         self._files = files
         self._recorder = recorder
@@ -78,9 +78,9 @@ class StoreHandler:
         self._reads_patient_id = reads_patient_id
 
     def keep(self, incoming: StoreRequest, data_set: Iterator[memoryview]) -> Response:
-        """Returns the answer to a C-STORE; SUCCESS only once file and row outlast a power cut.
+        """Store one instance and return the answer: SUCCESS only once file and row survive a power failure.
 
-        What ``data_set`` raises passes through; then, and with every other answer, nothing is recorded. It may be
+        Errors of ``data_set`` pass through; then, and with every other answer, nothing is recorded. It may be
         left unread in part.
         """
         try:
@@ -142,7 +142,7 @@ class StoreHandler:
 def storage_of(
     settings: Settings, files: FileStore, recorder: InstanceRecorder, has_room: Callable[[], str | None]
 ) -> StoreHandler:
-    """Returns what keeps instances as the settings say, wherever they come from."""
+    """Return what keeps instances as the settings say, wherever they come from."""
     return StoreHandler(
         files,
         recorder,
@@ -153,7 +153,7 @@ def storage_of(
 
 
 def received_instance(meta: FileMeta, identity: InstanceIdentity, stored: StoredFile) -> ReceivedInstance:
-    """Returns what is recorded of a file: all of it stands in the file."""
+    """Return what is recorded of a file: all of it stands in the file."""
     return ReceivedInstance(
         sop_instance_uid=identity.sop_instance_uid,
         sop_class_uid=identity.sop_class_uid,

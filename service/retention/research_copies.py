@@ -12,8 +12,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from imaging.deidentify import (
+    DeidentificationOptions,
     DeidentificationRefused,
-    Options,
     OriginalIdentity,
     ProjectKey,
     ReidentificationRefused,
@@ -66,13 +66,13 @@ class CopyReport:
     left_out: tuple[OmittedObject, ...]
 
     def counts(self) -> str:
-        """What was left out, in numbers of each sort; empty where nothing was."""
+        """Describe the omitted objects by their numbers; empty if there are none."""
         sorts = Counter(one.sort for one in self.left_out)
         return ", ".join(f"{number} {sort}" for sort, number in sorted(sorts.items()))
 
 
 def removed_of_job(book: JobRepository, job_id: int) -> list[OmittedObject]:
-    """What was made for a job and went when its time was over: a copy of it cannot be made."""
+    """Return the outputs of a job that retention has removed: they cannot be copied."""
     return [
         OmittedObject(name=f"job {job_id} for {one.destination}", reason=GONE, sort="removed after its time")
         for one in book.deliveries(job_id)
@@ -81,7 +81,7 @@ def removed_of_job(book: JobRepository, job_id: int) -> list[OmittedObject]:
 
 
 def of_job(book: JobRepository, keeper: RetentionStore, job_id: int) -> list[StoredItem]:
-    """The images of a job and what was made for it and is kept, each object once."""
+    """Return the images of a job and what was made for it and is kept, each object once."""
     job = book.job(job_id)
     found = {
         one.file.path: StoredItem(name=one.name, file=one.file) for one in keeper.to_verify(job_id=job_id)
@@ -108,9 +108,9 @@ def of_series(book: JobRepository, series_uid: str) -> list[StoredItem]:
 class ResearchCopies:
     """One project's copies out and structure sets back."""
 
-    desk: PseudonymRepository
+    pseudonyms: PseudonymRepository
     project: str
-    options: Options
+    options: DeidentificationOptions
 
     def copy(
         self,
@@ -124,7 +124,7 @@ class ResearchCopies:
 
         What cannot be de-identified is left out and named, beside what is ``gone`` already; Refused where nothing is left.
         """
-        key = ProjectKey(self.desk.secret(self.project))
+        key = ProjectKey(self.pseudonyms.secret(self.project))
         written: list[Path] = []
         left_out = list(gone)
         for number, one in enumerate(stored, 1):
@@ -138,7 +138,7 @@ class ResearchCopies:
             except DeidentificationRefused as reason:
                 left_out.append(OmittedObject(name=one.name, reason=str(reason), sort=_class_of(data)))
                 continue
-            self.desk.remember(self.project, _link(data, made))
+            self.pseudonyms.remember(self.project, _link(data, made))
             target = folder / made.pseudonym
             target.mkdir(parents=True, exist_ok=True)
             written.append(target / f"{made.modality}.{number:04d}.dcm")
@@ -153,7 +153,7 @@ class ResearchCopies:
 
     def bring_back(self, sources: Sequence[Path], folder: Path) -> CopyReport:
         """Write each structure set below ``folder`` with its original references, patient and study; all or none."""
-        self.desk.check(self.project)
+        self.pseudonyms.check(self.project)
         back = list(self._brought_back(sources))
         folder.mkdir(parents=True, exist_ok=True)
         for path, data in zip(sources, back, strict=True):
@@ -167,9 +167,9 @@ class ResearchCopies:
         for path in sources:
             try:
                 data = path.read_bytes()
-                uids = self.desk.originals(self.project, replacements_in(data, path.name))
+                uids = self.pseudonyms.originals(self.project, replacements_in(data, path.name))
                 origin = OriginalIdentity(
-                    uids=uids, studies=self.desk.studies(self.project, set(uids.values()))
+                    uids=uids, studies=self.pseudonyms.studies(self.project, set(uids.values()))
                 )
                 yield reidentify(data, origin, path.name)
             except ReidentificationRefused as reason:
@@ -177,7 +177,7 @@ class ResearchCopies:
 
 
 def _class_of(data: bytes) -> str:
-    """The name of an object's SOP class."""
+    """Return the name of an object's SOP class."""
     try:
         header = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=["SOPClassUID"])
         return str(UID(str(header.SOPClassUID)).name)

@@ -9,6 +9,9 @@ from datetime import timedelta
 from service.config import RetentionSettings
 from service.errors import TryAgain
 from service.store import (
+    AuditEvent,
+    AuditKind,
+    AuditLog,
     Clock,
     DiskGauge,
     DiskLevel,
@@ -46,7 +49,7 @@ class RetentionSweep:
     gauge: DiskGauge
     settings: RetentionSettings
     clock: Clock = utc_now
-    tell: Callable[[RemovalReport], None]  # is told of what was removed, a series or job at a time
+    tell: Callable[[RemovalReport], None]  # called after each removal, a series or job at a time
 
     def run(self, stop: threading.Event) -> None:
         """Look every `sweep_s`, and verify in between, until told to stop."""
@@ -59,7 +62,7 @@ class RetentionSweep:
             stop.wait(self.settings.sweep_s)
 
     def due(self) -> list[RemovalReport]:
-        """What the next sweep would remove, by series and job."""
+        """Return the files that the next sweep would remove, by series and job."""
         return list(_by_owner(self.keeper.expired(self.policy())))
 
     def sweep(self) -> list[RemovalReport]:
@@ -113,7 +116,7 @@ class RetentionSweep:
         return damaged
 
     def policy(self) -> RetentionPolicy:
-        """The settings' periods."""
+        """Return the settings' periods."""
         keep = self.settings
         return RetentionPolicy(
             done_images=_period(keep.done_images_days),
@@ -158,3 +161,23 @@ def _by_owner(expired: Collection[ExpiredFile]) -> Iterator[RemovalReport]:
         so_far = sums.get(key, nothing)
         sums[key] = replace(so_far, files=so_far.files + 1, size_bytes=so_far.size_bytes + one.size_bytes)
     yield from sums.values()
+
+
+class DeletionAudit:
+    """Records each removal in the audit trail, one entry a series or job."""
+
+    def __init__(self, audit_log: AuditLog, clock: Clock = utc_now) -> None:
+        self._audit_log = audit_log
+        self._clock = clock
+
+    def __call__(self, removed: RemovalReport) -> None:
+        """Append the entry."""
+        event = AuditEvent(
+            kind=AuditKind.DELETED,
+            role="retention",
+            target=removed.belongs_to,
+            study_uid=removed.study_uid,
+            instance_count=removed.files,
+            detail=f"{removed.kind} after their time",
+        )
+        self._audit_log.append([(self._clock(), event)])

@@ -50,7 +50,7 @@ class ClosableEntity(AE):
         self._opened.append(security)
 
     def close(self) -> None:
-        """Closes every socket that this entity opened."""
+        """Close every socket that this entity opened."""
         for opened in self._opened:
             opened.close()
 
@@ -68,7 +68,7 @@ class ClosableEntity(AE):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class ContextProposal:
     """What is asked for in an association request, and what answers the requests that the peer makes in turn."""
 
     contexts: Sequence[PresentationContext]
@@ -77,9 +77,9 @@ class Proposal:
 
 
 def with_association(
-    entity: ClosableEntity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+    entity: ClosableEntity, peer: Peer, proposal: ContextProposal, request: Callable[[Association], Answer]
 ) -> Answer | Failure:
-    """Gives what ``request`` makes of an open association, or why there is none; it is released afterwards."""
+    """Return what ``request`` makes of an open association, or why there is none; it is released afterwards."""
     try:
         return _ask(entity, peer, proposal, request)
     except SettingsRefused as error:  # of a certificate's file; a person may put it right meanwhile
@@ -92,7 +92,7 @@ def with_association(
 
 
 def _ask(
-    entity: ClosableEntity, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+    entity: ClosableEntity, peer: Peer, proposal: ContextProposal, request: Callable[[Association], Answer]
 ) -> Answer | Failure:
     connected: list[evt.Event] = []
     security = Security(peer)

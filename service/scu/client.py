@@ -12,7 +12,7 @@ from pynetdicom.association import Association
 
 from service.config import Peer
 from service.errors import Refused
-from service.scu.association import Answer, ClosableEntity, Proposal, with_association
+from service.scu.association import Answer, ClosableEntity, ContextProposal, with_association
 from service.scu.outcome import Failure, Outcome, PermanentRefusal, TransientFailure
 from service.scu.part10 import StoredObject, look_at
 from service.scu.statuses import outcome_of
@@ -33,14 +33,14 @@ class Scu:
         _config.STORE_SEND_CHUNKED_DATASET = True  # files go out as they are, without being decoded
 
     def echo(self, peer: Peer) -> Outcome:
-        """Returns Sent when the peer lets the node in and answers a C-ECHO."""
+        """Return Sent if the peer accepts the association and answers a C-ECHO."""
         contexts = [build_context(VERIFICATION, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])]
         return self.ask(
-            peer, Proposal(contexts=contexts), lambda association: _outcome(association.send_c_echo())
+            peer, ContextProposal(contexts=contexts), lambda association: _outcome(association.send_c_echo())
         )
 
     def store(self, path: Path, peer: Peer) -> Outcome:
-        """Returns what the peer said to the object in the file.
+        """Return what the peer said to the object in the file.
 
         The file's own transfer syntax is proposed first and nothing is re-encoded then. Only where the peer refuses
         it, and the file is not compressed, does the object go out in implicit or explicit VR little endian.
@@ -52,12 +52,14 @@ class Scu:
         except OSError as error:
             return TransientFailure(reason=f"the structure set's file cannot be read: {error.strerror}")
         contexts = [build_context(stored.sop_class_uid, [uid]) for uid in _transfer_syntaxes(stored)]
-        return self.ask(peer, Proposal(contexts=contexts), lambda association: _store(association, stored))
+        return self.ask(
+            peer, ContextProposal(contexts=contexts), lambda association: _store(association, stored)
+        )
 
     def ask(
-        self, peer: Peer, proposal: Proposal, request: Callable[[Association], Answer]
+        self, peer: Peer, proposal: ContextProposal, request: Callable[[Association], Answer]
     ) -> Answer | Failure:
-        """Gives what ``request`` makes of an association with the peer, or why there is none."""
+        """Return what ``request`` makes of an association with the peer, or why there is none."""
         return with_association(
             ClosableEntity(self._calling_aet, timeout_s=self._timeout_s), peer, proposal, request
         )

@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import P_DATA_TF
 
 from service.config import Peer
-from service.scu.association import Proposal
+from service.scu.association import ContextProposal
 from service.scu.client import Scu
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
 from service.scu.part10 import StoredObject
@@ -80,7 +80,7 @@ def ask_commitment(
         answered.wait(wait_s)
         return CommitmentAccepted(report=reports[0] if reports else None)
 
-    proposal = Proposal(
+    proposal = ContextProposal(
         contexts=[build_context(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])],
         handlers=[(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, see_off)],
     )
@@ -88,7 +88,7 @@ def ask_commitment(
 
 
 def read_report(information: Dataset) -> CommitmentResult:
-    """Returns what the Event Information of a storage commitment says; without a Transaction UID it is empty."""
+    """Return what the Event Information of a storage commitment says; without a Transaction UID it is empty."""
     return CommitmentResult(
         transaction_uid=str(information.get("TransactionUID", "")),
         kept=frozenset(
@@ -103,7 +103,7 @@ def read_report(information: Dataset) -> CommitmentResult:
 
 
 def failure_words(reason: int) -> str:
-    """Returns a Failure Reason (0008,1197) in words."""
+    """Return a Failure Reason (0008,1197) in words."""
     return f"0x{reason:04X} {FAILURE_REASONS.get(reason, 'a reason no standard defines')}"
 
 

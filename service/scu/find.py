@@ -9,7 +9,7 @@ from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 
 from service.config import Peer
-from service.scu.association import Proposal
+from service.scu.association import ContextProposal
 from service.scu.client import Scu
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
 
@@ -41,7 +41,7 @@ class FoundSeries:
 
 
 def find_studies(scu: Scu, peer: Peer, keys: Mapping[str, str]) -> list[FoundStudy] | Failure:
-    """Gives the studies that match every key (keyword and value), or why the peer did not say."""
+    """Return the studies that match every key (keyword and value), or why the peer did not say."""
     wanted = _identifier(
         "STUDY", ("StudyInstanceUID", "PatientID", "IssuerOfPatientID", "StudyDate", "StudyDescription")
     )
@@ -52,7 +52,7 @@ def find_studies(scu: Scu, peer: Peer, keys: Mapping[str, str]) -> list[FoundStu
 
 
 def find_series(scu: Scu, peer: Peer, *, study_uid: str, series_uid: str = "") -> list[FoundSeries] | Failure:
-    """Gives the series of a study, or only the one that is named; or why the peer did not say."""
+    """Return the series of a study, or only the one that is named; or why the peer did not say."""
     keywords = ("SeriesInstanceUID", "Modality", "SeriesDescription", "NumberOfSeriesRelatedInstances")
     wanted = _identifier("SERIES", keywords)
     wanted.StudyInstanceUID, wanted.SeriesInstanceUID = study_uid, series_uid
@@ -64,7 +64,7 @@ def find_series(scu: Scu, peer: Peer, *, study_uid: str, series_uid: str = "") -
 
 
 def count_images(scu: Scu, peer: Peer, *, study_uid: str, series_uid: str) -> int | Failure:
-    """Gives how many images the peer has of a series ((0020,1209)), or why that is not known."""
+    """Return how many images the peer has of a series ((0020,1209)), or why that is not known."""
     found = find_series(scu, peer, study_uid=study_uid, series_uid=series_uid)
     if isinstance(found, Failure):
         return found
@@ -86,7 +86,7 @@ def _identifier(level: str, keywords: tuple[str, ...]) -> Dataset:
 
 def _matches(scu: Scu, peer: Peer, wanted: Dataset) -> list[Dataset] | Failure:
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # patients stay out of logs
-    proposal = Proposal(contexts=[build_context(STUDY_ROOT_FIND, UNCOMPRESSED)])
+    proposal = ContextProposal(contexts=[build_context(STUDY_ROOT_FIND, UNCOMPRESSED)])
     return scu.ask(
         peer,
         proposal,

@@ -20,7 +20,7 @@ class StoredObject:
 
 
 def look_at(path: Path) -> StoredObject:
-    """Returns what the file holds, without reading the dataset.
+    """Return what the file holds, without reading the dataset.
 
     Raises:
         Refused: it is no Part 10 file, or its File Meta Information does not say what it holds.

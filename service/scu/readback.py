@@ -9,7 +9,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from service.config import Peer
-from service.scu.association import Proposal
+from service.scu.association import ContextProposal
 from service.scu.client import Scu
 from service.scu.outcome import Failure, TransientFailure
 from service.scu.part10 import StoredObject
@@ -28,7 +28,7 @@ class InstanceKey:
 
 
 def place_of(stored: StoredObject) -> InstanceKey:
-    """Returns the UIDs of a stored object; OSError where it cannot be read."""
+    """Return the UIDs of a stored object; OSError where it cannot be read."""
     head = dcmread(stored.path, specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
     return InstanceKey(
         study_uid=str(head.StudyInstanceUID),
@@ -38,10 +38,12 @@ def place_of(stored: StoredObject) -> InstanceKey:
 
 
 def is_found(scu: Scu, peer: Peer, place: InstanceKey) -> bool | Failure:
-    """Returns whether the peer finds the object, or why it could not be asked."""
+    """Return whether the peer finds the object, or why it could not be asked."""
     contexts = [build_context(STUDY_ROOT_FIND, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])]
     return scu.ask(
-        peer, Proposal(contexts=contexts), lambda association: _found(association, _query(place), place)
+        peer,
+        ContextProposal(contexts=contexts),
+        lambda association: _found(association, _query(place), place),
     )
 
 

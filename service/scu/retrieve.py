@@ -11,7 +11,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext
 
 from service.config import Peer
-from service.scu.association import Proposal
+from service.scu.association import ContextProposal
 from service.scu.client import Scu
 from service.scu.find import UNCOMPRESSED
 from service.scu.outcome import Failure, TransientFailure
@@ -74,7 +74,7 @@ class RequestedSeries:
     series_uid: str
 
     def identifier(self) -> Dataset:
-        """The keys of a retrieval of this series."""
+        """Return the keys of a retrieval of this series."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID, keys.SeriesInstanceUID = self.study_uid, self.series_uid
@@ -89,18 +89,18 @@ def move(
     def request(association: Association) -> RetrievalProgress | Failure:
         return _followed(association.send_c_move(wanted.identifier(), to_aet, STUDY_ROOT_MOVE), peer, tell)
 
-    return scu.ask(peer, Proposal(contexts=[build_context(STUDY_ROOT_MOVE, UNCOMPRESSED)]), request)
+    return scu.ask(peer, ContextProposal(contexts=[build_context(STUDY_ROOT_MOVE, UNCOMPRESSED)]), request)
 
 
 def get(
     scu: Scu, peer: Peer, wanted: RequestedSeries, *, keep: Keep, taken: "AcceptedObjects", tell: Tell
 ) -> RetrievalProgress | Failure:
-    """Takes a series from the peer on the association that asks for it; ``keep`` says what it hears of each object."""
+    """Take a series from the peer on the association that asks for it; ``keep`` says what it hears of each object."""
 
     def request(association: Association) -> RetrievalProgress | Failure:
         return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, tell)
 
-    proposal = Proposal(
+    proposal = ContextProposal(
         contexts=[build_context(STUDY_ROOT_GET, UNCOMPRESSED), *taken.contexts()],
         roles=[build_role(uid, scp_role=True) for uid in taken.classes],
         handlers=[(evt.EVT_C_STORE, lambda event: _hand_on(event, keep))],
@@ -164,7 +164,7 @@ def _followed(
 
 
 def _counted(status: Dataset, before: RetrievalProgress, reason: str) -> RetrievalProgress:
-    """The counts of a response; those that it leaves out stay as they were."""
+    """Return the counts of a response; those that it leaves out stay as they were."""
 
     def number(keyword: str, otherwise: int) -> int:
         value = status.get(keyword)

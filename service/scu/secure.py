@@ -26,10 +26,10 @@ class _TellingSocket(ssl.SSLSocket):
 
 
 class Security:
-    """TLS for one association with a peer; its files are read anew, so that a renewed certificate is used at once."""
+    """TLS for one association with a peer; its files are read for each association, so that a renewed certificate is used at once."""
 
     def __init__(self, peer: Peer) -> None:
-        """Raises SettingsRefused where a file of the peer's TLS settings is not what it should be."""
+        """Raise SettingsRefused where a file of the peer's TLS settings is not what it should be."""
         self._opened: list[_TellingSocket] = []
         self.arguments: tuple[ssl.SSLContext, str] | None = None
         """What pynetdicom takes as tls_args; None where the peer's settings have no TLS."""
@@ -49,6 +49,6 @@ class Security:
         return ""
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         for connection in self._opened:
             connection.close()

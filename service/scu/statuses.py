@@ -35,7 +35,7 @@ _PERMANENT = {
 
 
 def outcome_of(status: int, *, comment: str = "") -> Outcome:
-    """Returns what a C-STORE status means; a status that the standard does not define is worth another attempt.
+    """Return what a C-STORE status means; a status that the standard does not define is worth another attempt.
 
     Args:
         status: (0000,0900) of the response.

@@ -1,8 +1,15 @@
 """The only room with SQL, and the only one that writes files."""
 
-from service.store.audit.log import AuditEntry, AuditEvent, AuditKind, AuditLog, AuditOutcome
+from service.store.audit.log import (
+    AuditEntry,
+    AuditEvent,
+    AuditKind,
+    AuditLog,
+    AuditOutcome,
+    audit_job_action,
+)
 from service.store.audit.pseudonyms import PseudonymLink, PseudonymRepository
-from service.store.database import Clock, Database, utc_now
+from service.store.database import Clock, Database, Transaction, utc_now
 from service.store.deliveries.commitments import Commitments
 from service.store.deliveries.failure_reports import FailureReportQueue
 from service.store.deliveries.outbox import Outbox
@@ -19,7 +26,14 @@ from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, Recovery, path_of
 from service.store.intake.group_commit import InstanceRecorder
-from service.store.jobs.job_repository import JobRepository, ReceivedFile
+from service.store.jobs.job_repository import (
+    JobRepository,
+    ReceivedFile,
+    read_deliveries,
+    read_events,
+    read_job,
+)
+from service.store.jobs.manual_changes import cancel, rerun, retry
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import upgrade
@@ -129,14 +143,22 @@ __all__ = [
     "StoredFile",
     "StoredInstance",
     "StudySeries",
+    "Transaction",
     "VerifiableFile",
     "WorkQueue",
+    "audit_job_action",
+    "cancel",
     "check_writable",
     "disk_room",
     "late_jobs",
     "path_of",
     "read_constancy",
+    "read_deliveries",
+    "read_events",
+    "read_job",
     "read_queue_statistics",
+    "rerun",
+    "retry",
     "upgrade",
     "utc_now",
     "write_constancy",

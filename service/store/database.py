@@ -18,6 +18,8 @@ from service.store.errors import DatabaseUnavailable
 from service.store.tables.schema import job
 
 Clock = Callable[[], datetime]
+Transaction = Connection
+"""An open transaction, for the functions of the store that take part in it."""
 
 # Result codes that will pass or that an administrator can cure; every other one is a bug.
 SQLITE_TRANSIENT = frozenset(
@@ -122,7 +124,7 @@ def make_engine(
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself
+    connection.isolation_level = None  # the driver must not begin transactions implicitly
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode")
     if cursor.fetchone() != ("wal",):

@@ -207,7 +207,7 @@ class CommitmentReport:
 
 @dataclass(frozen=True, kw_only=True)
 class FailedJob:
-    """A job that failed for good and of which no destination was told yet."""
+    """A job that failed for good and that is not reported to a destination yet."""
 
     id: int
     uid: UUID

@@ -47,7 +47,7 @@ class AppliedTemplate:
 def apply(
     template: Template, masks: Masks, volume: Volume, own: Mapping[str, Structure] = MappingProxyType({})
 ) -> AppliedTemplate:
-    """The template's structures made from the model's masks on the CT's grid; `own` are those the model defines.
+    """Return the template's structures made from the model's masks on the CT's grid; `own` are those the model defines.
 
     A structure made from an empty one is left out, or sent empty where the template says so, and a note says which.
     Raises Refused where the model gave no mask for a code that the template names, ValueError for masks of another
@@ -65,7 +65,7 @@ def apply(
 
 
 def with_remarks(applied: AppliedTemplate, template: Template, remarks: Mapping[str, str]) -> AppliedTemplate:
-    """The structures with what is remarked on them by the model's code, and on those that they are made from."""
+    """Return the structures with what is remarked on them by the model's code, and on those that they are made from."""
     sources = sources_of(template)
 
     def remark(item: OutputStructure) -> str:
@@ -97,7 +97,7 @@ def _unlisted(template: Template, masks: Masks, known: Mapping[str, Structure]) 
 
 
 def _entry(structure: Structure) -> Entry:
-    """An entry for a structure that the template does not list; the catalogue's own needs nothing but its name."""
+    """Return an entry for a structure that the template does not list; the catalogue's own needs nothing but its name."""
     entry: dict[str, object] = {"name": structure.name, "from": structure.code}
     if structure.code not in CATALOGUE:
         entry |= {"type": structure.interpreted_type, "colour": structure.colour_rgb}
@@ -130,11 +130,11 @@ class _Case:
             self._notes[entry.name].append(_why_empty(entry))
 
     def notes(self) -> tuple[str, ...]:
-        """The notes in the template's order."""
+        """Return the notes in the template's order."""
         return tuple(note for notes in self._notes.values() for note in notes)
 
     def outputs(self) -> Iterator[OutputStructure]:
-        """What goes out, under its numbers."""
+        """Yield the structures to send, under their ROI numbers."""
         numbers = self._template.numbers()
         for entry in self._template.sent():
             mask = self._made[entry.name]
@@ -188,7 +188,7 @@ class _Case:
         return same[0] is entry and not taken & {known.code.casefold(), known.name.casefold()}
 
     def _origin(self, entry: Entry) -> Entry:
-        """The structure at the beginning of the chain of `from`."""
+        """Return the structure at the beginning of the chain of `from`."""
         other = made_from(entry, entry.source or "", self._names)
         return entry if other is None else self._origin(self._entries[other])
 

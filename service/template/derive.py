@@ -35,7 +35,7 @@ class Derivation:
 
 
 def derive(entry: Entry, start: Mask, look: Look, grid: Grid) -> Derivation:
-    """The steps of `entry` carried out on `start`; `look` gives the masks that the steps name.
+    """Return the steps of `entry` carried out on `start`; `look` gives the masks that the steps name.
 
     Raises:
         SourceEmpty: where `start`, or a mask that a step needs and does not call optional, is empty.

@@ -30,7 +30,7 @@ _COLOURS: Mapping[str, tuple[int, int, int]] = {
 
 
 def read_eclipse(data: bytes, codes: Collection[str]) -> ImportedTemplate:
-    """The structures of an Eclipse template, matched to the model's. Raises TemplateRefused for any other file."""
+    """Return the structures of an Eclipse template, matched to the model's. Raises TemplateRefused for any other file."""
     root = _root(data)
     holder = root if root.tag == "StructureTemplate" else root.find("StructureTemplate")
     structures = [] if holder is None else holder.findall("Structures/Structure")
@@ -62,7 +62,7 @@ def _root(data: bytes) -> ET.Element:
 
 
 def _row(number: int, element: ET.Element, notes: dict[str, None]) -> Iterator[ImportedRow]:
-    """The structure as a row; what is not understood goes to the notes, each thing once."""
+    """Yield the structure as a row; what is not understood goes to the notes, each thing once."""
     name = (element.get("ID") or element.get("Name") or "").strip()
     if not name:
         notes[f"structure {number} has neither ID nor Name and was left out"] = None
@@ -95,7 +95,7 @@ def _type(name: str, volume_type: str, notes: dict[str, None]) -> InterpretedTyp
 
 
 def _concept(element: ET.Element | None, name: str) -> Code | None:
-    """The structure's code; the file holds no meaning, so the catalogue's is taken where it knows the code."""
+    """Return the structure's code; the file holds no meaning, so the catalogue's is taken where it knows the code."""
     value, scheme = ("", "") if element is None else (element.get("Code", ""), element.get("CodeScheme", ""))
     if not value or not scheme:
         return None

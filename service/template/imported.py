@@ -46,7 +46,7 @@ class MatchedRow:
         return not self.reason
 
     def words(self) -> str:
-        """The row of the report."""
+        """Return the row of the report."""
         if self.row.external:
             return "outline of the patient" if self.used else self.reason
         return f"{self.match.code} ({self.match.how})" if self.used else self.reason
@@ -61,7 +61,7 @@ class ImportedTemplate:
     notes: tuple[str, ...] = field(default=())
 
     def toml(self, codes: Collection[str]) -> str:
-        """The template file; what was not matched stands in it as comments. TemplateRefused where nothing was."""
+        """Return the template file; what was not matched stands in it as comments. TemplateRefused where nothing was."""
         text = "\n".join([*_head(self), *(line for placed in self.placed for line in _table(placed))]) + "\n"
         parse_template(text, f"made from '{self.name}'", codes)
         return text
@@ -150,10 +150,10 @@ def _inline(code: Code) -> str:
 
 
 def _text(value: str) -> str:
-    """The value as a TOML basic string, whose escapes are those of JSON."""
+    """Return the value as a TOML basic string, whose escapes are those of JSON."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _plain(value: str) -> str:
-    """The value for a comment: on one line, without control characters."""
+    """Return the value for a comment: on one line, without control characters."""
     return "".join(character if character.isprintable() else " " for character in value)

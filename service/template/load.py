@@ -27,7 +27,7 @@ class TemplateRefused(Refused):
 
 
 def load_template(path: Path, codes: Collection[str] = tuple(CATALOGUE)) -> Template:
-    """The template in a file, checked against the structures that the model makes (`codes`).
+    """Return the template in a file, checked against the structures that the model makes (`codes`).
 
     Raises:
         TemplateRefused: with every problem found.
@@ -42,7 +42,7 @@ def load_template(path: Path, codes: Collection[str] = tuple(CATALOGUE)) -> Temp
 
 
 def parse_template(text: str, origin: str, codes: Collection[str] = tuple(CATALOGUE)) -> Template:
-    """The template in a text; `origin` names it in messages. Raises TemplateRefused like `load_template`."""
+    """Return the template in a text; `origin` names it in messages. Raises TemplateRefused like `load_template`."""
     if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
         raise TemplateRefused(f"the template {origin} has a line of more than {_LONGEST_LINE} characters")
     try:
@@ -65,7 +65,7 @@ def parse_template(text: str, origin: str, codes: Collection[str] = tuple(CATALO
 
 
 def default_template() -> Template:
-    """What holds without a file: every structure of the model, with the catalogue's values, numbered from 1."""
+    """Return the template used without a file: every structure of the model, by the catalogue, numbered from 1."""
     return Template(template=FORMAT, name="default", unlisted="send")
 
 

@@ -23,7 +23,7 @@ class Concept(TemplateSection):
     meaning: Annotated[str, Field(min_length=1, max_length=64)]
 
     def code(self) -> Code:
-        """The concept as imaging takes it."""
+        """Return the concept as imaging takes it."""
         return Code(value=self.value, scheme=self.scheme, meaning=self.meaning)
 
 
@@ -83,7 +83,7 @@ class Entry(TemplateSection):
         return own + tuple(other for step in self.steps for other in step.others())
 
     def added(self) -> tuple[str, ...]:
-        """The structures whose voxels it can have."""
+        """Return the structures whose voxels it can have."""
         own = () if self.source is None else (self.source,)
         return own + tuple(other for step in self.steps if step.add is not None for other in step.others())
 
@@ -98,10 +98,10 @@ class Template(TemplateSection):
     structure: tuple[Entry, ...] = ()
 
     def sent(self) -> tuple[Entry, ...]:
-        """The structures that go out."""
+        """Return the structures that go out."""
         return tuple(entry for entry in self.structure if entry.send)
 
     def numbers(self) -> dict[str, int]:
-        """The ROI number of each structure sent: its own, or the lowest that none has, in order."""
+        """Return the ROI number of each structure sent: its own, or the lowest that none has, in order."""
         numbers = roi_numbers([entry.number for entry in self.sent()])
         return {entry.name: number for entry, number in zip(self.sent(), numbers, strict=True)}

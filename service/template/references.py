@@ -17,14 +17,14 @@ def problems(template: Template, codes: Collection[str]) -> list[str]:
 
 
 def in_order(template: Template) -> tuple[Entry, ...]:
-    """The structures so that each comes after those it is made from; CycleError where that cannot be."""
+    """Return the structures so that each comes after those it is made from; CycleError where that cannot be."""
     entries = {entry.name: entry for entry in template.structure}
     sorter = TopologicalSorter({name: _others(entry, entries) for name, entry in entries.items()})
     return tuple(entries[name] for name in sorter.static_order())
 
 
 def sources_of(template: Template) -> dict[str, set[str]]:
-    """The model's codes that each structure is made from, in the end."""
+    """Return the model's codes that each structure is made from, in the end."""
     names = {entry.name for entry in template.structure}
     found: dict[str, set[str]] = {}
     for entry in in_order(template):
@@ -35,7 +35,7 @@ def sources_of(template: Template) -> dict[str, set[str]]:
 
 
 def made_from(entry: Entry, word: str, names: Collection[str]) -> str | None:
-    """The structure of the template that a word means; None where it means the model's code.
+    """Return the structure of the template that a word means; None where it means the model's code.
 
     A word means the template's structure of that name; within that structure itself, and where the template has
     none, it means the model's.
@@ -63,7 +63,7 @@ def _alike(template: Template) -> Iterator[str]:
 
 
 def type_of(entry: Entry) -> InterpretedType | None:
-    """The type that the structure goes out with; None where neither the file nor the catalogue says one."""
+    """Return the type that the structure goes out with; None where neither the file nor the catalogue says one."""
     if entry.type is not None:
         return entry.type
     if entry.external:
@@ -73,7 +73,7 @@ def type_of(entry: Entry) -> InterpretedType | None:
 
 
 def colour_of(entry: Entry) -> tuple[int, int, int] | None:
-    """The colour that the file or the catalogue gives the structure, if either does."""
+    """Return the colour that the file or the catalogue gives the structure, if either does."""
     known = CATALOGUE.get(entry.source or "")
     return entry.colour or (known.colour_rgb if known else None)
 
@@ -120,7 +120,7 @@ def _sides(template: Template) -> Iterator[str]:
 
 
 def _contradictions(entry: Entry, made: frozenset[Side]) -> Iterator[str]:
-    """What the name and the code say of the side against what the structure is made from."""
+    """Yield contradictions between the side in the name and code and the side of the structure's source."""
     said = [("the name", sides_of(entry.name))] if entry.send else []
     if entry.concept is not None:
         said.append((f"the code's meaning '{entry.concept.meaning}'", sides_of(entry.concept.meaning)))

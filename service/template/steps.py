@@ -28,11 +28,11 @@ class Directions(TemplateSection):
     inferior: Distance = 0.0
 
     def margin(self) -> Margin:
-        """The margin as imaging takes it."""
+        """Return the margin as imaging takes it."""
         return Margin(**{f"{name}_mm": float(value) for name, value in self})
 
     def words(self) -> str:
-        """The margin in words."""
+        """Return the margin in words."""
         given = [f"{name} {value:g}" for name, value in self if value]
         return ", ".join(given) or "0"
 
@@ -93,14 +93,14 @@ class Step(TemplateSection):
         return next(verb for verb in VERBS if vars(self)[verb] is not None)
 
     def others(self) -> tuple[str, ...]:
-        """The structures that the step refers to."""
+        """Return the structures that the step refers to."""
         for value in (self.add, self.intersect, self.subtract, self.inside):
             if value is not None:
                 return (value,) if isinstance(value, str) else value
         return ()
 
     def words(self) -> str:
-        """The step in words, for descriptions and jobs."""
+        """Return the step in words, for descriptions and jobs."""
         value = vars(self)[self.verb]
         if isinstance(value, Directions):
             return f"{self.verb.removesuffix('_mm')} {value.words()} mm"

@@ -18,7 +18,7 @@ _NUMBERS = re.compile(r"[0-9]+")
 
 
 def read_table(data: bytes, name: str, codes: Collection[str]) -> ImportedTemplate:
-    """The rows of a CSV, matched to the model's structures where `from` is empty.
+    """Return the rows of a CSV, matched to the model's structures where `from` is empty.
 
     Raises:
         TemplateRefused: for a file that is not such a table, with the line and the column.

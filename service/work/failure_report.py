@@ -105,7 +105,7 @@ class FailureReports:
 
 
 def _reason(failure: FailedJob, names: Sequence[str]) -> str:
-    """The reason as shown in the TPS, without the destination's own message, which could name a patient."""
+    """Return the reason as shown in the TPS, without the destination's own message, which could name a patient."""
     if failure.was_contoured:
         return (
             f"job {failure.id} was contoured, but the structure set did not reach {', '.join(names)}; ask the "

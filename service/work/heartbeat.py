@@ -1,4 +1,4 @@
-"""A thread that keeps a claimed job's lease alive while its worker is busy."""
+"""A thread that prolongs a claimed job's lease while its worker is busy."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """The job is cancelled, superseded or somebody else's: stop working on it and write nothing."""
+    """The job was cancelled, superseded or claimed by another worker: stop working on it and write nothing."""
 
 
 class Heartbeat:
@@ -28,19 +28,19 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{claim.id}", daemon=True)
 
     def __enter__(self) -> Self:
-        """Start to beat."""
+        """Start the heartbeat."""
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop to beat; the lease then runs out by itself."""
+        """Stop the heartbeat; the lease then expires."""
         self._ended.set()
         self._thread.join()
 
     def stage(self, stage: str) -> None:
-        """Say what the worker does now; raises LeaseLost when the job is not its own any more."""
+        """Set the job's stage; raises LeaseLost if the worker no longer holds the job."""
         if self._lost.is_set() or not self._queue.stage(self._claim, stage):
             raise LeaseLost
 

@@ -130,7 +130,7 @@ def _structure_set(case: DerivedCase, target: ExportTarget, set_stage: SetStage)
 def _fallback_sets(
     case: DerivedCase, request: PipelineRequest, set_stage: SetStage
 ) -> tuple[list[OutputObject], list[str]]:
-    """The structure sets for fallback destinations, and a note for each that cannot have one."""
+    """Return the structure sets for fallback destinations, and a note for each that cannot have one."""
     fallbacks, skipped = [], []
     for target in fallback_targets(case.job, request):
         try:

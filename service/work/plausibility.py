@@ -1,4 +1,4 @@
-"""Nothing implausible leaves as a contour: the model's limits applied to one case, as the rule says."""
+"""Plausibility: the model's limits applied to one case, as the rule asks, so that no implausible contour is sent."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ MOST_REASONS = 3  # a structure; the findings have all
 
 @dataclass(frozen=True, kw_only=True)
 class PlausibilityRule:
-    """What becomes of implausible structures, and of a CT of another part of the body."""
+    """The rule's action on implausible structures, and on a CT of another body region."""
 
     implausible: Implausible = Implausible.LEAVE_OUT
     other_region: OtherRegion = OtherRegion.REFUSE
@@ -37,7 +37,7 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """What may leave of a model's answer, and the findings."""
+    """The part of a model's answer that may be sent, and the findings."""
 
     segmentation: Segmentation
     findings: tuple[PlausibilityFinding, ...] = ()
@@ -45,9 +45,9 @@ class Judged:
 
 
 def body_of_case(volume: Volume, contract: ModelContract, rule: PlausibilityRule) -> Body | None:
-    """Look whether a CT shows the part of the body that a model is for; None for a model without limits.
+    """Check that a CT shows the body region that a model is for; None for a model without limits.
 
-    Raises Refused where it does not, unless the rule only wants it said.
+    Raises Refused if it does not, unless the rule asks only for a note.
     """
     if contract.plausibility is None:
         return None
@@ -96,7 +96,7 @@ def judged(segmentation: Segmentation, body: Body | None, rule: PlausibilityRule
 
 
 def unjudged(contract: ModelContract) -> tuple[str, ...]:
-    """What the job's history says where a model states no limits."""
+    """Return the note for the job's history if a model states no limits."""
     if contract.plausibility is not None:
         return ()
     return (
@@ -124,7 +124,7 @@ def _notes(
     remarks: Mapping[str, str],
     of_the_model: Sequence[str],
 ) -> Iterator[str]:
-    """What the structure set, the report and the job's history say, the gravest first."""
+    """Yield the notes for structure set, report and history, the gravest first."""
     if body.doubt:
         yield f"NOT THE MODEL'S REGION: {body.doubt}"
     for code, remark in remarks.items():

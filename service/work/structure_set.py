@@ -47,7 +47,7 @@ def roi_masks(case: DerivedCase) -> list[RoiMask]:
 
 
 def _certainty(contoured: ContouringResult, code: str) -> str:
-    """The model's mean probability in words; empty for a derived structure."""
+    """Return the model's mean probability in words; empty for a derived structure."""
     mean = contoured.segmentation.mean_probability.get(code)
     return "" if mean is None else f"Mean probability inside: {mean:.2f}"
 

@@ -118,7 +118,7 @@ class Worker:
         )
         self._self_test(heartbeat)
         outputs, notes = self._outputs(claim, request, heartbeat)
-        if not self.queue.finish(claim, parcels=outputs, notes=notes):
+        if not self.queue.finish(claim, outputs=outputs, notes=notes):
             raise LeaseLost
         log.info("job %d contoured; %d deliveries queued", claim.id, len(outputs))
 
@@ -165,5 +165,5 @@ class Worker:
 
 
 def _model_note(contract: ModelContract) -> str:
-    """The model as the job's history names it; the server was compared with this checksum."""
+    """Return the model as the job's history names it; the server was compared with this checksum."""
     return f"model {contract.name} version {contract.version}, package sha256 {contract.package_sha256}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.cohort import CohortResult, Options, evaluate_cohort
-from evaluation.pair import State
+from evaluation.pair import PairState
 from evaluation.patients import cohort_of
 from evaluation.report.study import Extras, worst_rows
 from evaluation.report.writing import Job, write_pages, write_values
@@ -41,8 +41,8 @@ def cohort(folder: Path) -> CohortResult:
 
 def test_every_instance_has_a_row_and_every_failure_words(cohort: CohortResult) -> None:
     states = {(r.patient, r.set_label, r.structure): r.state for r in cohort.rows}
-    assert states["p1", "node", "Larynx"] is State.COMPARED
-    assert states["p2", "node", "Larynx"] is State.MISSING
+    assert states["p1", "node", "Larynx"] is PairState.COMPARED
+    assert states["p2", "node", "Larynx"] is PairState.MISSING
     assert ("p3", "reader", "Larynx") not in states
     failed = {p.name: p.failure for p in cohort.patients if p.failure}
     assert list(failed) == ["p3"]
@@ -70,7 +70,7 @@ def test_readers(cohort: CohortResult) -> None:
 
 def test_the_worst_are_those_that_are_missing_then_the_lowest(cohort: CohortResult) -> None:
     first, second = worst_rows(cohort, 2)
-    assert first.state is State.MISSING
+    assert first.state is PairState.MISSING
     assert second.values["dice"] == pytest.approx(2 * 16 / (36 + 16))
 
 

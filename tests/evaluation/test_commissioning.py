@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.cohort import CohortResult, Options, PatientResult, Row
+from evaluation.cohort import CohortResult, CohortRow, Options, PatientResult
 from evaluation.criteria import Criteria, accepted, judge, load_criteria
 from evaluation.errors import EvaluationRefused
-from evaluation.pair import State
+from evaluation.pair import PairState
 from evaluation.report.commissioning import commissioning_page
 from evaluation.report.page import html_of
 
@@ -16,11 +16,11 @@ def cohort(**dice: list[float | None]) -> CohortResult:
     patients = []
     for k in range(count):
         rows = [
-            Row(
+            CohortRow(
                 patient=f"c{k}",
                 set_label="node",
                 structure=structure,
-                state=State.MISSING if values[k] is None else State.COMPARED,
+                state=PairState.MISSING if values[k] is None else PairState.COMPARED,
                 values={"dice": values[k]},
             )
             for structure, values in dice.items()

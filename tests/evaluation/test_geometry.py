@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.definitions import definitions
 from evaluation.geometry import compare
-from evaluation.pair import MaskPair, State
+from evaluation.pair import MaskPair, PairState
 from evaluation.slices import slice_values
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -89,7 +89,7 @@ def test_a_loose_crop_counts_as_a_tight_one() -> None:
     loose = Mask(crop_zyx=mask.full(GRID.shape_zyx), start_zyx=(0, 0, 0))
     assert MaskPair.of(loose, mask, GRID).box.shape == (4, 8, 6)
     hollow = Mask(crop_zyx=np.zeros((2, 2, 2), bool), start_zyx=(0, 0, 0))
-    assert MaskPair.of(hollow, mask, GRID).state is State.MISSING
+    assert MaskPair.of(hollow, mask, GRID).state is PairState.MISSING
 
 
 def test_refusals() -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydicom import Dataset
 
 from evaluation.errors import EvaluationRefused
-from evaluation.pair import State
+from evaluation.pair import PairState
 from evaluation.patients import cohort_of, paired_folders
 from evaluation.reading import read_both, read_contours
 from evaluation.set_comparison import SetComparison, compare_sets
@@ -90,7 +90,7 @@ def test_an_empty_roi_is_missing(tmp_path: Path) -> None:
     write_ct(tmp_path)
     found = write_rtstruct(tmp_path / "f" / "rs.dcm", {"Larynx": np.zeros(SHAPE, bool), "Parotid_L": ring()})
     comparison = compared(found, write_rtstruct(tmp_path / "r" / "rs.dcm"), tmp_path)
-    assert comparison.by_structure["Larynx"].state is State.MISSING
+    assert comparison.by_structure["Larynx"].state is PairState.MISSING
     assert comparison.by_structure["Larynx"].values["dice"] is None
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from evaluation.cohort import CohortResult, Options, PatientResult, Row
-from evaluation.pair import State
+from evaluation.cohort import CohortResult, CohortRow, Options, PatientResult
+from evaluation.pair import PairState
 from evaluation.report.numbers import better, heading, probability, spread, written
 from evaluation.report.page import Cell, Page, Section, Table, html_of
 from evaluation.report.tables import Values, metric_table, set_tests, table_of_tests
@@ -13,12 +13,12 @@ OPTIONS = Options(reference="clinic", tolerances_mm=(1.0,))
 
 def cohort(values: dict[str, dict[str, list[float | None]]]) -> CohortResult:
     """A cohort from Dice by set and structure, a value a patient; None is a missing structure."""
-    rows: dict[int, list[Row]] = {}
+    rows: dict[int, list[CohortRow]] = {}
     for label, by_structure in values.items():
         for structure, sample in by_structure.items():
             for k, dice in enumerate(sample):
-                state = State.MISSING if dice is None else State.COMPARED
-                row = Row(
+                state = PairState.MISSING if dice is None else PairState.COMPARED
+                row = CohortRow(
                     patient=f"p{k}", set_label=label, structure=structure, state=state, values={"dice": dice}
                 )
                 rows.setdefault(k, []).append(row)

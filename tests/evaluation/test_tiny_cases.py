@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evaluation.geometry import Comparison, compare
-from evaluation.pair import MaskPair, State
+from evaluation.pair import MaskPair, PairState
 from imaging.volumes.grid import Grid
 
 UPRIGHT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -89,10 +89,10 @@ def test_b_one_voxel_against_its_neighbour_on_the_next_slice() -> None:
 
 @pytest.mark.parametrize(
     ("voxels", "state"),
-    [((0, 8), State.MISSING), ((8, 0), State.SPURIOUS), ((0, 0), State.BOTH_EMPTY)],
+    [((0, 8), PairState.MISSING), ((8, 0), PairState.SPURIOUS), ((0, 0), PairState.BOTH_EMPTY)],
     ids=["c missing", "c spurious", "d both empty"],
 )
-def test_an_empty_mask_is_a_state_and_never_a_number(voxels: tuple[int, int], state: State) -> None:
+def test_an_empty_mask_is_a_state_and_never_a_number(voxels: tuple[int, int], state: PairState) -> None:
     full, empty = cube((4, 4, 4), (1, 1, 1), (2, 2, 2)), np.zeros((4, 4, 4), bool)
     values = compared(*(full if count else empty for count in voxels))
     assert values.state is state

@@ -24,7 +24,7 @@ from imaging.outputs import make_capture, make_report, make_segmentation
 from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
 from imaging.rtstruct.writing import write_structure_set
 from imaging.structures import CATALOGUE
-from imaging.validation import Finding, Severity, refusal, validate
+from imaging.validation import Severity, ValidationFinding, refusal, validate
 from imaging.volumes.volume import Mask
 from tests.imaging.ct_slices import part10, slice_dataset
 from tests.imaging.outputs.requests import request as beside_request
@@ -140,7 +140,7 @@ def pairs(start: int, found: Iterable[Element]) -> Iterator[tuple[int, Element]]
         start = one.start + one.length
 
 
-def made(series: CtSeries, profile: str = "standard") -> tuple[bytes, tuple[Finding, ...]]:
+def made(series: CtSeries, profile: str = "standard") -> tuple[bytes, tuple[ValidationFinding, ...]]:
     """The node's own set of this series with the findings of its gate."""
     rois = [RoiMask(structure=CATALOGUE["Larynx"], name="Larynx", mask=Mask.from_full(ring(3, 0)))]
     exported = export(request(series), rois, PROFILES[profile])

@@ -20,7 +20,7 @@ from imaging.export.profiles import PROFILES, ExportProfile
 from imaging.rtstruct.masks import RoiMasks
 from imaging.rtstruct.writing import RoiContours, write_structure_set
 from imaging.structures import CATALOGUE
-from imaging.validation import Finding, Severity, refusal, series_named, validate
+from imaging.validation import Severity, ValidationFinding, refusal, series_named, validate
 from imaging.volumes.volume import Mask
 from tests.imaging.structure_sets import ct_series, request, ring
 
@@ -122,7 +122,7 @@ def _both(one: Spoil, other: Spoil) -> Spoil:
     return apply
 
 
-def told(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
+def told(findings: tuple[ValidationFinding, ...]) -> list[tuple[str, str, str]]:
     """Severity, code and the attribute's tag of each."""
     return [(finding.severity.value, finding.code, finding.path[-11:]) for finding in findings]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imaging.anatomy import Placement, Region
+from imaging.anatomy import Region, StructurePlacement
 
 
 def structure_document(code: str, **changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def limits_document() -> dict[str, Any]:
     }
 
 
-def placement(x: float = 0.0, y: float = 0.0, z: float = 0.0, **changes: Any) -> Placement:
+def placement(x: float = 0.0, y: float = 0.0, z: float = 0.0, **changes: Any) -> StructurePlacement:
     """A structure in the middle of every range, at a place in mm."""
     values: dict[str, Any] = {
         "volume_cc": 25.0,
@@ -58,4 +58,4 @@ def placement(x: float = 0.0, y: float = 0.0, z: float = 0.0, **changes: Any) ->
         "region": Region.NECK,
         "edges": (),
     }
-    return Placement(**(values | changes))
+    return StructurePlacement(**(values | changes))

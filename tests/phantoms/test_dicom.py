@@ -88,7 +88,7 @@ def test_files_come_in_the_order_that_was_asked_for() -> None:
     [
         (CtExport(dropped=(5,)), RefusalCode.MISSING_SLICES),
         (CtExport(duplicated=(3,)), RefusalCode.DUPLICATE_SLICES),
-        (CtExport(moved=((7, 1.2),)), RefusalCode.IRREGULAR_SPACING),
+        (CtExport(moved=((7, 1.2),)), RefusalCode.VARIABLE_SPACING),
         (CtExport(gantry_tilt_deg=12), RefusalCode.GANTRY_TILT),
     ],
 )

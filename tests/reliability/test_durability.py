@@ -57,7 +57,7 @@ def test_a_job_that_is_stuck_and_a_structure_set_of_nobody_are_seen(
 def test_a_job_that_ended_otherwise_than_done_is_seen(small_node: SmallNode, sight: Sight) -> None:
     small_node.receive()
     seen = small_node.job()
-    small_node.book.cancel(seen.id)
+    small_node.changes.cancel(seen.id)
     assert small_node.job().state is JobState.CANCELLED
     series = make_series("OTHER", 3)
     cancelled = type(series)(series_uid=seen.series_uid, calling_aet="SCANNER", slices=series.slices)

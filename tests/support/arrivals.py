@@ -21,6 +21,7 @@ from service.store import (
     StoredFile,
     WorkQueue,
 )
+from tests.support.actors import JobChanges
 from tests.support.clock import ManualClock
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -73,6 +74,7 @@ class Node:
         self.work = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
         self.book = JobRepository(self.database)
+        self.changes = JobChanges(self.database)
 
     def receive(self, *instances: ReceivedInstance) -> list[RecordOutcome]:
         return [self.recorder.record(instance) for instance in instances]
@@ -99,8 +101,8 @@ class Node:
 
     def finish(self, claim: ClaimedJob, *destinations: str) -> bool:
         file = stored_file(f"2.25.{claim.id}")
-        parcels = [OutputFile(destination=name, file=file) for name in destinations or ("tps",)]
-        return self.work.finish(claim, parcels=parcels)
+        outputs = [OutputFile(destination=name, file=file) for name in destinations or ("tps",)]
+        return self.work.finish(claim, outputs=outputs)
 
     def job_in(self, state: JobState, *, series: str = SERIES) -> int:
         """Bring a new job to a state by the ordinary ways; return its number."""
@@ -160,6 +162,6 @@ _WAYS = {
     ),
     JobState.RETRYING: _failed,
     JobState.FAILED: _failed_for_good,
-    JobState.CANCELLED: lambda node, job: node.book.cancel(job.id),
+    JobState.CANCELLED: lambda node, job: node.changes.cancel(job.id),
     JobState.SUPERSEDED: _superseded,
 }

@@ -74,9 +74,9 @@ class Office:
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
-        parcels = [OutputFile(destination=name, file=result) for name in destinations]
-        parcels += [OutputFile(destination=name, file=result, fallback_for=(of,)) for name, of in standby]
-        assert queue.finish(claim, parcels=parcels)
+        outputs = [OutputFile(destination=name, file=result) for name in destinations]
+        outputs += [OutputFile(destination=name, file=result, fallback_for=(of,)) for name, of in standby]
+        assert queue.finish(claim, outputs=outputs)
         return job.id
 
     def state(self, job_id: int) -> JobState:

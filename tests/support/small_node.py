@@ -25,6 +25,7 @@ from service.store import (
     SeriesRepository,
     WorkQueue,
 )
+from tests.support.actors import JobChanges
 from tests.support.clock import ManualClock
 
 MODELS = Path(__file__).resolve().parents[2] / "model_repository"
@@ -58,13 +59,14 @@ class SmallNode:
         self.queue = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
         self.book = JobRepository(self.database)
+        self.changes = JobChanges(self.database)
 
     def assembler(self, tree: Settings | None = None, ask: Ask | None = None) -> Assembler:
         """An assembler of these settings; `ask` answers for the peers that answer queries."""
         chosen = tree or settings()
         counts = SenderCounts(ask or _nobody, chosen.peers, self.clock, every_s=60, patience_s=10)
         return Assembler(
-            desk=self.desk,
+            repository=self.desk,
             files=self.files,
             settings=chosen,
             models={"hn_oar": model()},

@@ -8,7 +8,7 @@ from torch.nn import functional
 def conv_bn_relu(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:
-    """A 2-D convolution of equal padding without bias, batch norm and ReLU."""
+    """Return a 2-D convolution of equal padding without bias, batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
@@ -17,12 +17,12 @@ def conv_bn_relu(
 
 
 def conv_relu(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-    """A 2-D convolution of equal padding with bias, and ReLU."""
+    """Return a 2-D convolution of equal padding with bias, and ReLU."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True))
 
 
 def two_convolutions(inputs: int, outputs: int, *, batch_norm: bool) -> nn.Sequential:
-    """The block of a U-Net: two 3x3 convolutions, each with ReLU, with batch norm where asked for."""
+    """Return the block of a U-Net: two 3x3 convolutions, each with ReLU, with batch norm where asked for."""
     convolution = conv_bn_relu if batch_norm else conv_relu
     return nn.Sequential(convolution(inputs, outputs), convolution(outputs, outputs))
 

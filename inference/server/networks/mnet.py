@@ -105,7 +105,7 @@ class Mnet(nn.Module):
         return tuple(scales) if self.training else scales[0]
 
     def _levels(self, slices: torch.Tensor) -> list[torch.Tensor]:
-        """The features that the side outputs see, finest first."""
+        """Return the features that the side outputs see, finest first."""
         skipped: list[torch.Tensor] = []
         features, image = slices, slices
         for level, block in enumerate(self.encoder):

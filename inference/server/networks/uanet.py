@@ -101,7 +101,7 @@ class Uanet(nn.Module):
         return torch.stack([self._whole(one[None]) for one in ct])
 
     def proposals(self, features: Features) -> Proposals:
-        """The proposals at 1/8."""
+        """Return the proposals at 1/8."""
         seen = self.propose(features.eighth)
         batch, shape = len(seen), tuple(seen.shape[2:])
         anchors = anchor_boxes(shape, STRIDE, self.config.anchor_sizes_zyx).to(seen.device)
@@ -111,7 +111,7 @@ class Uanet(nn.Module):
 
     @torch.no_grad()
     def chosen(self, proposals: Proposals, index: int) -> torch.Tensor:
-        """The proposed boxes (box, 6) of one member of the batch, after suppression."""
+        """Return the proposed boxes (box, 6) of one member of the batch, after suppression."""
         scores = torch.sigmoid(proposals.logits[index])
         likely = torch.nonzero(scores > self.config.score_percent / 100).flatten()
         boxes = decoded(proposals.deltas[index][likely], proposals.anchors[likely])
@@ -128,7 +128,7 @@ class Uanet(nn.Module):
 
     @torch.no_grad()
     def detections(self, features: Features, index: int) -> dict[int, torch.Tensor]:
-        """The likeliest box (6,) of each structure that was found in one member of the batch."""
+        """Return the likeliest box (6,) of each structure that was found in one member of the batch."""
         boxes = self.chosen(self.proposals(features), index)
         if not len(boxes):
             return {}

@@ -20,14 +20,14 @@ def anchor_boxes(shape_zyx: tuple[int, ...], stride: int, sizes_zyx: torch.Tenso
 
 
 def encoded(boxes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """The regression targets (n, 6) by which anchors become boxes: offsets by the anchor's size, logarithms of ratios."""
+    """Return the regression targets (n, 6) by which anchors become boxes: offsets by the anchor's size, logarithms of ratios."""
     offset = (boxes[:, :3] - anchors[:, :3]) / anchors[:, 3:]
     ratio = torch.log(boxes[:, 3:] / anchors[:, 3:])
     return torch.cat([offset, ratio], dim=1) * boxes.new_tensor(REGRESSION_WEIGHTS)
 
 
 def decoded(deltas: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """The boxes (n, 6) that regression makes of anchors; sizes grow at most sixfold, so that nothing overflows."""
+    """Return the boxes (n, 6) that regression makes of anchors; sizes grow at most sixfold, so that nothing overflows."""
     parts = deltas / deltas.new_tensor(REGRESSION_WEIGHTS)
     centre = anchors[:, :3] + parts[:, :3] * anchors[:, 3:]
     return torch.cat([centre, anchors[:, 3:] * torch.exp(parts[:, 3:].clamp(max=1.8))], dim=1)
@@ -54,7 +54,7 @@ def suppressed(boxes: torch.Tensor, scores: torch.Tensor, *, overlap: float, at_
 
 
 def snapped(box: torch.Tensor, shape_zyx: tuple[int, ...], *, multiple: int) -> tuple[Corner, Corner]:
-    """The corners of a box (6,), moved outwards to multiples and into the volume; at least one multiple a side."""
+    """Return the corners of a box (6,), moved outwards to multiples and into the volume; at least one multiple a side."""
     first, stop = [], []
     for axis, length in enumerate(shape_zyx):
         low = int(torch.floor((box[axis] - box[3 + axis] / 2) / multiple)) * multiple

@@ -14,7 +14,7 @@ _MIDDLE_BLOCKS = 16
 
 
 def separable(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A 3x3 depthwise and a 1x1 convolution, each with batch norm and ReLU."""
+    """Return a 3x3 depthwise and a 1x1 convolution, each with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, stride, dilation, dilation, groups=inputs, bias=False),
         nn.BatchNorm2d(inputs),

@@ -29,7 +29,7 @@ class Placement:
         return self.ct_voxel_mm3 * math.prod(axis.ratio for axis in self.axes)
 
     def within(self, inner: Box) -> "Placement":
-        """A box inside this one, by its indices there."""
+        """Return a box inside this one, by its indices there."""
         z, y, x = (
             slice(outer.start + part.start, outer.start + part.stop)
             for outer, part in zip(self.box, inner, strict=True)
@@ -61,7 +61,7 @@ class Answer:
         self.means[index] = _write_structure(logits, place, structure, plane, index % 8)
 
     def finished(self) -> StructurePlanes:
-        """The predictor's answer."""
+        """Return the predictor's answer."""
         return StructurePlanes(planes=self.planes, mean_probability=self.means)
 
 
@@ -81,7 +81,7 @@ def model_axes(shape_zyx: tuple[int, ...], spacing_zyx_mm: Spacing, voxels: Voxe
 def body_placement(
     coarse: torch.Tensor, axes: Axes, spacing_zyx_mm: Spacing, threshold_hu: float, margin_mm: float
 ) -> Placement | None:
-    """The body's box on the model's voxels, with a margin; None where nothing is denser than air."""
+    """Return the body's box on the model's voxels, with a margin; None where nothing is denser than air."""
     steps_mm = [spacing * axis.ratio for spacing, axis in zip(spacing_zyx_mm, axes, strict=True)]
     z, y, x = (math.ceil(margin_mm / step) for step in steps_mm)
     box = body_box(coarse, threshold_hu=threshold_hu, margin_voxels_zyx=(z, y, x))

@@ -80,13 +80,6 @@ class AuditLog:
         with self._database.writing() as connection:
             connection.execute(insert(audit_event), [{"at": at, **vars(event)} for at, event in events])
 
-    def append_for_job(self, job_id: int, event: AuditEvent) -> None:
-        """Add an event about a job, now; of a job that there is not, without a study."""
-        at = self._database.clock()
-        with self._database.writing() as connection:
-            if not audit_job(connection, job_id, at, event):
-                connection.execute(insert(audit_event).values(**{**vars(event), "at": at, "job_id": job_id}))
-
     def entries(
         self,
         *,
@@ -148,8 +141,15 @@ def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEve
     del values["study_uid"]
     columns = [literal(value, audit_event.c[name].type) for name, value in values.items()]
     of_the_job = select(*columns, job.c.study_uid).where(job.c.id == job_id)
-    added = connection.execute(insert(audit_event).from_select([*values, "study_uid"], of_the_job))
-    return added.rowcount == 1
+    entry = insert(audit_event).from_select([*values, "study_uid"], of_the_job).returning(audit_event.c.id)
+    return connection.execute(entry).first() is not None  # Postgres's driver counts no rows of an INSERT
+
+
+def audit_job_action(database: Database, connection: Connection, job_id: int, event: AuditEvent) -> None:
+    """Add that somebody viewed or changed a job, in the caller's transaction; of a job that is not there, without a study."""
+    at = database.clock()
+    if not audit_job(connection, job_id, at, event):
+        connection.execute(insert(audit_event).values(**{**vars(event), "at": at, "job_id": job_id}))
 
 
 def audit_beginning(connection: Connection, claim: ClaimedDelivery, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The store as the maker of failure reports sees it: jobs that failed for good and of which nobody was told."""
+"""The queue of failure reports: jobs that failed for good and are not reported yet."""
 
 from collections.abc import Collection, Sequence
 
@@ -35,19 +35,19 @@ class FailureReportQueue:
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
-    def send(self, failure: FailedJob, parcels: Sequence[OutputFile], note: str) -> bool:
-        """Record one delivery a parcel; False when it was decided already, or the job goes on."""
+    def send(self, failure: FailedJob, outputs: Sequence[OutputFile], note: str) -> bool:
+        """Record one delivery for each output; False when it was decided already, or the job goes on."""
         now = self._database.clock()
         with self._database.writing() as connection:
             if not self._decide(connection, failure, note):
                 return False
             connection.execute(
-                insert(delivery), delivery_rows(failure.id, parcels, now, kind=DeliveryKind.FAILURE_REPORT)
+                insert(delivery), delivery_rows(failure.id, outputs, now, kind=DeliveryKind.FAILURE_REPORT)
             )
             return True
 
     def skip(self, failure: FailedJob, note: str = "") -> bool:
-        """Record that nobody is told, and why if that is worth a line in the job's history."""
+        """Record that the failure is not reported, and why if that is worth a line in the job's history."""
         with self._database.writing() as connection:
             return self._decide(connection, failure, note)
 

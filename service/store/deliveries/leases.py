@@ -15,7 +15,7 @@ LEASED = (_S.SENDING, _S.CONFIRMING)
 
 
 def is_wanted_now() -> ColumnElement[bool]:
-    """What is to be sent: the results of a job that is delivering, the notices of one that stays failed."""
+    """Select deliveries to be sent: results of a delivering job, failure reports of one that stays failed."""
     result = and_(delivery.c.kind == DeliveryKind.RESULT, job.c.state == JobState.DELIVERING)
     failed = and_(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))
     return or_(result, and_(delivery.c.kind == DeliveryKind.FAILURE_REPORT, failed))
@@ -29,7 +29,7 @@ def is_wanted(row: Row[Any], kind: DeliveryKind) -> bool:
 
 
 def is_under_way() -> ColumnElement[bool]:
-    """What no sender has ended. It follows from is_due(), and says where to look: not at everything ever sent."""
+    """Select unfinished deliveries: implied by is_due(), it keeps the query off everything ever sent."""
     return delivery.c.state.in_((*WAITING, *LEASED))
 
 

@@ -237,7 +237,7 @@ class Outbox:
         if row is None:
             return False
         if values["state"] in WAITING and not is_wanted(row, claim.kind):
-            # The job was cancelled, superseded or done: an object that was taken is told as sent, another withdrawn.
+            # The job was cancelled, superseded or done: an accepted object is recorded as sent, another as withdrawn.
             values = {**values, "state": _S.SENT if values["state"] is _S.UNCONFIRMED else _S.WITHDRAWN}
         if not write_leased(connection, claim, lease_owner=None, lease_expires_at=None, **values):
             return False

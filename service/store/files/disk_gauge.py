@@ -50,7 +50,7 @@ class DiskGauge:
 
     @classmethod
     def of(cls, folder: Path, keep: RetentionSettings) -> Self:
-        """The gauge of a folder with the limits of the settings."""
+        """Return the gauge of a folder with the limits of the settings."""
         return cls(
             folder,
             refuse_below_bytes=keep.refuse_below_free_bytes,

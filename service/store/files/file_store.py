@@ -1,4 +1,4 @@
-"""Files that are durable before anybody is told so. Paths are made from hashes, never from what a sender says."""
+"""A store of files that returns only once a file is durable. Paths are made from hashes, never from what a sender says."""
 
 import hashlib
 import os
@@ -139,7 +139,7 @@ class FileStore:
 
         Args:
             file: what its row says.
-            pace: is told the size in bytes of each piece that was read, and may wait.
+            pace: called with the size in bytes of each piece read; it may wait.
         """
         digest = hashlib.sha256()
         try:

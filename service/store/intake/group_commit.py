@@ -42,8 +42,8 @@ class InstanceRecorder:
     recorded again once it is back; should the machine die, the next start reads them from their files.
     """
 
-    def __init__(self, database: Database, ledger: AsyncCommitConnection | None = None) -> None:
-        self._ledger = ledger or AsyncCommitConnection(database)
+    def __init__(self, database: Database, connection: AsyncCommitConnection | None = None) -> None:
+        self._connection = connection or AsyncCommitConnection(database)
         self._scribe = InstanceWriter(database)
         self._waiting: deque[_Waiting] = deque()
         self._turn = Lock()  # to commit; held for everything below
@@ -100,7 +100,7 @@ class InstanceRecorder:
             if self._closed.is_set():
                 raise DatabaseUnavailable("the recorder is closed")
             self._commit(batch)
-        finally:  # also after a bug: nobody may wait for ever, and nobody may be told yes
+        finally:  # also after a bug: no thread may wait endlessly or be answered with success
             for waiting in batch:
                 if waiting.result is None:
                     waiting.result = DatabaseUnavailable("the recorder has ended")
@@ -121,13 +121,13 @@ class InstanceRecorder:
 
     def _write(self, instances: list[ReceivedInstance]) -> list[RecordOutcome]:
         self._restore()
-        recorded = self._ledger.write(partial(self._scribe.record, batch=instances))
+        recorded = self._connection.write(partial(self._scribe.record, batch=instances))
         if not self._unsettled:
             self._settle_at = monotonic() + SETTLE_AFTER_S
         self._unsettled += instances
         is_overdue = monotonic() > self._settle_at + SETTLE_AFTER_S  # the settler has not come
         if recorded.needs_disk or is_overdue or len(self._unsettled) > MOST_UNSETTLED:
-            self._ledger.settle()
+            self._connection.settle()
             self._unsettled.clear()
         return recorded.outcomes
 
@@ -159,11 +159,11 @@ class InstanceRecorder:
                 self._closed.set()
                 if self._unsettled:
                     self._settle()
-                self._ledger.close()
+                self._connection.close()
 
     def _tidy(self) -> None:
         try:
-            self._ledger.tidy()
+            self._connection.tidy()
         except DatabaseUnavailable as error:  # the log grows on; the next time may do
             log.warning("the database's log is not tidied", extra={"reason": str(error)})
 
@@ -171,7 +171,7 @@ class InstanceRecorder:
         """Make durable what is not yet; where that fails, it stays to be tried again."""
         try:
             self._restore()
-            self._ledger.settle()
+            self._connection.settle()
         except DatabaseUnavailable:
             self._doubt()
             log.exception("%d records are not settled yet", len(self._unsettled))
@@ -188,6 +188,6 @@ class InstanceRecorder:
             return
         for start in range(0, len(self._unsettled), MOST_IN_A_BATCH):
             some = self._unsettled[start : start + MOST_IN_A_BATCH]
-            self._ledger.write(partial(self._scribe.record, batch=some, is_quiet=True))
+            self._connection.write(partial(self._scribe.record, batch=some, is_quiet=True))
         log.warning("the database is back: %d records were made sure of", len(self._unsettled))
         self._is_doubtful = False

@@ -1,4 +1,4 @@
-"""An image that is sent again after its file was removed or damaged is kept anew, as if it had never been there."""
+"""An image that is sent again after its file was removed or damaged is stored again, as if it were new."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ def restore_removed_instances(
     """Give gone instances the file that came now; return which they are.
 
     An image that retention removed begins a new version for everybody who sends it. One whose file was damaged begins
-    one only where the job was refused, for that is what the sender was told to cure.
+    one only where the job was refused, for the refusal asked the sender to cure it.
 
     Args:
         connection: with the transaction that records the batch.
@@ -71,7 +71,7 @@ def _forget_sources(connection: Connection, row: Row[Any]) -> None:
 
 
 def kept(connection: Connection, old: Row[Any]) -> int:
-    """The number of a job's slices whose files are still kept."""
+    """Return the number of a job's slices whose files are still kept."""
     return len(
         connection.execute(
             select(instance_source.c.instance_id)

@@ -28,7 +28,7 @@ def mark_damaged(database: Database, paths: Sequence[str]) -> None:
 
 
 def images_damaged(connection: Connection, now: datetime, *found: ColumnElement[bool]) -> None:
-    """Mark these images as damaged and tell their jobs; of one that is known to be, nothing is told again."""
+    """Mark these images as damaged and note it in their jobs; one that is already marked is not noted again."""
     ids = _marked(connection, instance, now, *found)
     for each, uids in _by_job(connection, ids).items():
         what = f"{_files_of(uids)} missing or damaged"
@@ -49,7 +49,7 @@ def objects_damaged(connection: Connection, now: datetime, *found: ColumnElement
     )
     for row in connection.execute(query).all():
         what = f"the stored object for {row.destination} is missing or damaged"
-        _note(connection, row, now, f"{what}; `rerun` makes it anew once the job has ended")
+        _note(connection, row, now, f"{what}; `rerun` makes it again once the job has ended")
 
 
 def images_whole(connection: Connection, now: datetime, ids: Collection[int], why: str) -> None:

@@ -1,28 +1,18 @@
-"""The store as people see it: lists, histories, and their commands."""
+"""Jobs as they are shown: lists, histories, deliveries and files."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, select
 
 from service.store.database import Database
 from service.store.errors import NotAllowed
-from service.store.intake.reingest import kept
-from service.store.jobs.cancelled_series import count_resent
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of, result_of
-from service.store.jobs.transitions import NO_LEASE, Transition, lock, move, withdraw_deliveries
-from service.store.jobs.versions import open_next_version
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
 from service.store.states import (
-    CANCELLABLE,
-    RERUNNABLE,
-    RETRYABLE,
-    DeliveryKind,
-    DeliveryState,
-    EventKind,
     JobState,
 )
 from service.store.tables.schema import delivery, instance, job, job_event, job_status, removal
@@ -43,7 +33,7 @@ class ReceivedFile(NamedTuple):
 
 
 class JobRepository:
-    """Read jobs and give orders about them; every order that is not possible raises NotAllowed."""
+    """Read jobs, their histories and their files."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,22 +61,17 @@ class JobRepository:
     def job(self, job_id: int) -> JobStatus:
         """Give one job; raises NotAllowed when there is none with this number."""
         with self._database.reading() as connection:
-            row = connection.execute(select(job_status).where(job_status.c.job_id == job_id)).one_or_none()
-        if row is None:
-            raise NotAllowed(f"there is no job {job_id}")
-        return _status_of(row)
+            return read_job(connection, job_id)
 
     def events(self, job_id: int) -> list[JobEvent]:
         """Give the job's history, oldest first."""
-        query = select(job_event).where(job_event.c.job_id == job_id).order_by(job_event.c.id)
         with self._database.reading() as connection:
-            return [JobEvent(**row._asdict()) for row in connection.execute(query)]
+            return _events(connection, job_id)
 
     def deliveries(self, job_id: int) -> list[DeliveryStatus]:
         """Give the job's destinations and how they stand."""
-        query = select(delivery).where(delivery.c.job_id == job_id).order_by(*IN_ORDER)
         with self._database.reading() as connection:
-            return [_delivery_of(row) for row in connection.execute(query)]
+            return read_deliveries(connection, job_id)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
         """Give the instances of the job, by SOP Instance UID."""
@@ -151,49 +136,30 @@ class JobRepository:
             sent = connection.execute(select(delivery.c.path).distinct())
             return frozenset([*results.scalars(), *sent.scalars()])
 
-    def cancel(self, job_id: int, reason: str = "cancelled by hand") -> None:
-        """Stop the job; its worker learns by its next heartbeat, deliveries not begun are withdrawn."""
-        step = Transition(
-            to=JobState.CANCELLED, kind=EventKind.CANCELLED, sources=CANCELLABLE, message=reason
-        )
-        with self._database.writing() as connection:
-            row = _locked(connection, job_id, "cancelled", CANCELLABLE)
-            move(connection, row, step, self._database.clock(), reason=reason, not_before=None, **NO_LEASE)
-            withdraw_deliveries(connection, job_id, reason)
-            count_resent(connection, row)
 
-    def retry(self, job_id: int) -> JobState:
-        """Give a retrying, failed, refused or cancelled job another chance, with all its attempts.
+def read_job(connection: Connection, job_id: int) -> JobStatus:
+    """Give one job; raises NotAllowed when there is none with this number."""
+    row = connection.execute(select(job_status).where(job_status.c.job_id == job_id)).one_or_none()
+    if row is None:
+        raise NotAllowed(f"there is no job {job_id}")
+    return _status_of(row)
 
-        It goes on where it stood: delivering when the structure set is written, queued when its series was closed,
-        otherwise receiving.
-        """
-        with self._database.writing() as connection:
-            row = _locked(connection, job_id, "tried again", RETRYABLE)
-            if row.superseded_by is not None:
-                raise NotAllowed(
-                    f"job {job_id} cannot be tried again: job {row.superseded_by} took its place"
-                )
-            target = _goes_on_as(row)
-            _check_files(connection, row, target)
-            step = Transition(to=target, kind=EventKind.RETRIED, sources=RETRYABLE)
-            now = self._database.clock()
-            move(connection, row, step, now, reason="", attempts=0, not_before=None)
-            if target is JobState.DELIVERING:
-                _deliver_again(connection, job_id)
-            return target
 
-    def rerun(self, job_id: int) -> int:
-        """Open a new version of a job that came to an end, with the same slices; return its number."""
-        with self._database.writing() as connection:
-            row = _locked(connection, job_id, "run again", RERUNNABLE)
-            _check_files(connection, row, JobState.RECEIVING)
-            opened = open_next_version(
-                self._database, connection, row, f"run again by hand, after version {row.version}", passes=1
-            )
-            if opened is None:
-                raise NotAllowed(f"job {job_id} cannot be run again: there is a newer version of it")
-            return int(opened.id)
+def read_events(connection: Connection, job_id: int) -> list[JobEvent]:
+    """Give the history of a job that there is, oldest first; raises NotAllowed when there is none with this number."""
+    read_job(connection, job_id)
+    return _events(connection, job_id)
+
+
+def read_deliveries(connection: Connection, job_id: int) -> list[DeliveryStatus]:
+    """Give the job's deliveries, by destination."""
+    query = select(delivery).where(delivery.c.job_id == job_id).order_by(*IN_ORDER)
+    return [_delivery_of(row) for row in connection.execute(query)]
+
+
+def _events(connection: Connection, job_id: int) -> list[JobEvent]:
+    query = select(job_event).where(job_event.c.job_id == job_id).order_by(job_event.c.id)
+    return [JobEvent(**row._asdict()) for row in connection.execute(query)]
 
 
 def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> list[int]:
@@ -213,61 +179,6 @@ def _statuses(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
         rows = connection.execute(select(job_status).where(some).order_by(job_status.c.job_id.desc()))
         found += [_status_of(row) for row in rows]
     return found
-
-
-def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:
-    row = lock(connection, job_id)
-    if row is None:
-        raise NotAllowed(f"there is no job {job_id}")
-    if row.state not in sources:
-        raise NotAllowed(
-            f"job {job_id} is {row.state} and cannot be {done_to_it}; only one that is {', '.join(sorted(sources))} can"
-        )
-    return row
-
-
-def _check_files(connection: Connection, row: Row[Any], target: JobState) -> None:
-    """Refuse what needs files that retention has removed."""
-    if target is JobState.DELIVERING:
-        gone = select(delivery.c.id).where(delivery.c.job_id == row.id, delivery.c.removed_at.is_not(None))
-        if connection.execute(gone.limit(1)).first() is not None:
-            raise NotAllowed(f"the objects made for job {row.id} were removed after their time; run it again")
-    elif (left := kept(connection, row)) < row.slice_count:
-        raise NotAllowed(
-            f"{row.slice_count - left} of the {row.slice_count} images of job {row.id} were removed after their "
-            "time; send the series again"
-        )
-
-
-def _goes_on_as(row: Row[Any]) -> JobState:
-    if row.result_path is not None:
-        return JobState.DELIVERING
-    return JobState.RECEIVING if row.content_hash is None else JobState.QUEUED
-
-
-def _deliver_again(connection: Connection, job_id: int) -> None:
-    """Send what no destination has, each fallback only if it is needed once more."""
-    anew = {
-        "reason": "",
-        "attempts": 0,
-        "confirmation_requests": 0,
-        "not_before": None,
-        "unreachable": False,
-        "lease_owner": None,
-        "lease_number": delivery.c.lease_number + 1,  # a sender that still works on it has lost it
-        "lease_expires_at": None,
-    }
-    of_the_result = [delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT]
-    for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.STANDBY, True)):
-        connection.execute(
-            update(delivery)
-            .where(
-                *of_the_result,
-                delivery.c.state != DeliveryState.SENT,
-                (delivery.c.fallback_for != "") == standing_by,
-            )
-            .values(state=state, **anew)
-        )
 
 
 def _delivery_of(row: Row[Any]) -> DeliveryStatus:

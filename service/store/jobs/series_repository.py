@@ -97,7 +97,7 @@ class SeriesRepository:
         return self._end(seen, step, reason=reason, rule=rule)
 
     def nothing_to_contour(self, seen: OpenJob, reason: str) -> bool:
-        """End an open job of which nobody wants contours; no failure, and nobody is told. False as in refuse()."""
+        """End an open job that needs no contours; it is no failure and is not reported. False as in refuse()."""
         kind, state = EventKind.NOTHING_TO_CONTOUR, JobState.NOTHING_TO_CONTOUR
         return self._end(seen, Transition(to=state, kind=kind, sources=OPEN, message=reason), reason=reason)
 

@@ -16,7 +16,7 @@ NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stag
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """A transition to be made: where to, from where, and what is told about it."""
+    """A transition to be made: where to, from where, and its history line."""
 
     to: JobState
     kind: EventKind
@@ -94,7 +94,7 @@ def note_once(connection: Connection, job_id: int, message: str, at: datetime) -
 
 
 def withdraw_deliveries(connection: Connection, job_id: int, reason: str) -> None:
-    """Stop the deliveries of a job that have not begun; one that is being sent ends by itself."""
+    """Stop the deliveries of a job that have not begun; one that is being sent runs to its end."""
     connection.execute(
         update(delivery)
         .where(delivery.c.job_id == job_id, delivery.c.state.in_(NOT_BEGUN))

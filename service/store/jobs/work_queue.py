@@ -80,20 +80,20 @@ class WorkQueue:
             )
             return True
 
-    def finish(self, claim: ClaimedJob, *, parcels: Sequence[OutputFile], notes: Sequence[str] = ()) -> bool:
-        """Record one delivery a parcel and what people should know of the result; the job is then delivering.
+    def finish(self, claim: ClaimedJob, *, outputs: Sequence[OutputFile], notes: Sequence[str] = ()) -> bool:
+        """Record one delivery for each output, and the notes on the result; the job is then delivering.
 
-        The first parcel's file stands for the job's result. Those for a fallback destination stand by.
+        The first output's file stands for the job's result. Those for a fallback destination stand by.
         """
-        if not parcels:
+        if not outputs:
             raise ValueError(f"job {claim.id} has a structure set and no destination for it")
-        result = parcels[0].file
+        result = outputs[0].file
         now = self._database.clock()
         step = Transition(
             to=JobState.DELIVERING,
             kind=EventKind.FINISHED,
             sources=RUNNING,
-            message=f"for {', '.join(dict.fromkeys(p.destination for p in parcels if not p.fallback_for))}",
+            message=f"for {', '.join(dict.fromkeys(p.destination for p in outputs if not p.fallback_for))}",
         )
         values = {
             "result_path": result.path,
@@ -107,8 +107,8 @@ class WorkQueue:
                 delivering = JobState.DELIVERING
                 line = HistoryLine(kind=EventKind.NOTE, source=delivering, to=delivering, message=note)
                 add_history_line(connection, claim.id, now, line)
-            connection.execute(insert(delivery), delivery_rows(claim.id, parcels, now))
-            audit_job(connection, claim.id, now, _audited(claim, len({parcel.file for parcel in parcels})))
+            connection.execute(insert(delivery), delivery_rows(claim.id, outputs, now))
+            audit_job(connection, claim.id, now, _audited(claim, len({output.file for output in outputs})))
             return True
 
     def postpone(self, claim: ClaimedJob, *, reason: str, delay_s: float) -> bool:
@@ -175,7 +175,7 @@ def _due(now: datetime) -> ColumnElement[bool]:
 
 
 def _held(claim: ClaimedJob) -> tuple[ColumnElement[bool], ...]:
-    """What is true only while the claim holds: the state, the worker, and the number of its lease."""
+    """Return the conditions that hold only while the claim does: state, worker and lease number."""
     return (
         job.c.state == JobState.RUNNING,
         job.c.lease_owner == claim.worker,

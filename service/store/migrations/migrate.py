@@ -40,12 +40,12 @@ def upgrade(url: str) -> None:
 
 
 def newest() -> str:
-    """The version of this program's schema: the number of the last migration."""
+    """Return the version of this program's schema: the number of the last migration."""
     return max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
 
 
 def _version(connection: Connection) -> str | None:
-    """The version of the database; None where it is new."""
+    """Return the version of the database; None where it is new."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

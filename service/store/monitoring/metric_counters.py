@@ -88,7 +88,7 @@ def bucket_of(seconds: float) -> str:
 
 
 def _events(after_id: int) -> Any:
-    """The events after one, each with its job and the event before it of the same job."""
+    """Return the events after one, each with its job and the event before it of the same job."""
     before = job_event.alias("before")
     before_id = (
         select(func.max(before.c.id))
@@ -131,7 +131,7 @@ def _of_event(row: Row[Any]) -> Iterator[tuple[Count, float]]:
 
 
 def _durations(row: Row[Any]) -> Iterator[tuple[str, str, datetime]]:
-    """What ended with this event: the family, the stage, and when it began."""
+    """Yield the intervals that this event ends: family, stage and beginning."""
     asked_at = max(
         row.received_at, row.last_received_at
     )  # a rerun counts from the order, not from the old slices

@@ -59,7 +59,7 @@ class _Message:
 
 
 class NotificationQueue:
-    """Notifications by recipient. Each is told at least once: what was not certainly sent is sent again."""
+    """Notifications by recipient. Delivery is at least once: one that was not certainly sent is sent again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -72,7 +72,7 @@ class QueueStatistics:
     events: tuple[tuple[str, str, float], ...]  # rule, kind, how many
     attempts: tuple[tuple[str, str, float], ...]  # destination, outcome, how many
     images: tuple[tuple[str, float, float], ...]  # ct or other, how many, bytes
-    refused: tuple[RefusedImages, ...]  # at the door, in the last day
+    refused: tuple[RefusedImages, ...]  # by the receiver, in the last day
     stages: tuple[Histogram, ...]
     latencies: tuple[Histogram, ...]
 

@@ -1,4 +1,4 @@
-"""Images that were refused at the door, as the audit trail has them: one row an association."""
+"""Images that the receiver refused, from the audit trail: one row an association."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -34,7 +34,7 @@ class RetainedKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionPolicy:
-    """How long each sort of file is kept; None: for ever."""
+    """How long each sort of file is kept; None: without limit."""
 
     done_images: timedelta | None
     ended_images: timedelta | None
@@ -112,7 +112,7 @@ class RetentionStore:
             return [(row.path, row.marked_at) for row in connection.execute(select(removal))]
 
     def unlinked(self, path: str, marked_at: datetime) -> None:
-        """Forget a path that is gone, unless it was marked anew."""
+        """Forget a path that is gone, unless it was marked again."""
         with self._database.writing() as connection:
             connection.execute(
                 delete(removal).where(removal.c.path == path, removal.c.marked_at == marked_at)
@@ -179,7 +179,7 @@ class RetentionStore:
 
 
 def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind, Condition]:
-    """What must hold of a row whose file may go."""
+    """Return the conditions under which a row's file may be removed."""
     came = exists().where(instance_source.c.instance_id == instance.c.id)
     instance_there, delivery_there = instance.c.removed_at.is_(None), delivery.c.removed_at.is_(None)
     return {
@@ -196,7 +196,7 @@ def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind,
 
 
 def _needed(keeps: Condition) -> Condition:
-    """A job that has the image keeps it."""
+    """Return a job that has the image keeps it."""
     return exists().where(_has_the_image(), keeps)
 
 
@@ -240,7 +240,7 @@ def _ended_at() -> ColumnElement[datetime]:
 
 
 def _spent(before: datetime) -> Condition:
-    """The job came to its end before then, and nobody is still to get this object."""
+    """Return the job came to its end before then, and nobody is still to get this object."""
     other = delivery.alias()
     over = exists().where(
         job.c.id == delivery.c.job_id,

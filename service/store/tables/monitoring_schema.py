@@ -33,7 +33,7 @@ metric_counter = Table(
     Column("value", Double, nullable=False),
 )
 
-# What is wrong now, so that its beginning and its end are told once each, also across restarts.
+# What is wrong now, so that its beginning and its end are reported once each, also across restarts.
 alarm = Table(
     "alarm",
     METADATA,

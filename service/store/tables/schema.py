@@ -47,7 +47,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 def _enum(states: type[StrEnum], name: str) -> Enum:
-    """An enum as checked text: readable in plain SQL, and a new value needs no ALTER TYPE."""
+    """Return an enum as checked text: readable in plain SQL, and a new value needs no ALTER TYPE."""
     return Enum(
         states,
         name=name,

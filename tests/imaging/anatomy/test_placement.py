@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imaging.anatomy import Placement, body_profile, estimate_regions, placements
+from imaging.anatomy import StructurePlacement, body_profile, estimate_regions, placements
 from imaging.volumes.volume import Mask, Volume
 from tests.support.bodies import upright_volume
 
@@ -19,7 +19,7 @@ def volume() -> Volume:
     return upright_volume(array, SPACING)
 
 
-def placed(volume: Volume, *box: slice) -> Placement:
+def placed(volume: Volume, *box: slice) -> StructurePlacement:
     full = np.zeros(volume.grid.shape_zyx, bool)
     full[box] = True
     profile = body_profile(volume)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 
-from imaging.deidentify import Options, ProjectKey, deidentify
+from imaging.deidentify import DeidentificationOptions, ProjectKey, deidentify
 from imaging.deidentify.table import rows
 from tests.imaging.deidentify.objects import (
     HOLDS_OTHERS,
@@ -20,7 +20,7 @@ from tests.imaging.deidentify.objects import (
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 KEY = ProjectKey(bytes(range(32)))
-BASIC = Options(modified_dates=False, patient_characteristics=False, clean_descriptors=False)
+BASIC = DeidentificationOptions(modified_dates=False, patient_characteristics=False, clean_descriptors=False)
 
 
 def test_the_table_is_whole() -> None:
@@ -60,7 +60,7 @@ def test_no_value_survives_anywhere_in_the_bytes(seed: int, full: bool) -> None:
     canaries = Canaries(random.Random(seed))
     data = file_of(every_listed_attribute(canaries, depth=3))
     assert all(text.encode() in data for text in canaries.values)
-    options = Options() if full else BASIC
+    options = DeidentificationOptions() if full else BASIC
     made = deidentify(data, KEY, options).data
     left = {
         f"{tag:08X}"
@@ -72,9 +72,9 @@ def test_no_value_survives_anywhere_in_the_bytes(seed: int, full: bool) -> None:
     assert b"ZQ in the preamble" not in made
 
 
-@pytest.mark.parametrize("options", [Options(), BASIC])
+@pytest.mark.parametrize("options", [DeidentificationOptions(), BASIC])
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_each_attribute_is_treated_as_the_table_says(options: Options, level: int) -> None:
+def test_each_attribute_is_treated_as_the_table_says(options: DeidentificationOptions, level: int) -> None:
     canaries = Canaries(random.Random(7))
     data = file_of(every_listed_attribute(canaries, depth=3))
     before = _level(dcmread(io.BytesIO(data)), level)

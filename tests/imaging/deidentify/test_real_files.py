@@ -12,7 +12,14 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from imaging.ct.series import SourceFile, read_ct
-from imaging.deidentify import Options, OriginalIdentity, ProjectKey, deidentify, reidentify, study_attributes
+from imaging.deidentify import (
+    DeidentificationOptions,
+    OriginalIdentity,
+    ProjectKey,
+    deidentify,
+    reidentify,
+    study_attributes,
+)
 from imaging.deidentify.research_copy import SUPPORTED
 from imaging.rtstruct.writing import masks_on_grid, read_structure_set
 from tests.imaging.deidentify.objects import elements, without_bulk
@@ -84,7 +91,7 @@ def _kind(file: Path) -> str:
 def test_no_original_value_is_left_in_the_bytes(some: list[Path]) -> None:
     for file in some:
         data = file.read_bytes()
-        left = without_bulk(deidentify(data, KEY, Options(), file.name).data)
+        left = without_bulk(deidentify(data, KEY, DeidentificationOptions(), file.name).data)
         found = [
             text
             for text in _originals(dcmread(io.BytesIO(data)))
@@ -97,14 +104,14 @@ def test_no_original_value_is_left_in_the_bytes(some: list[Path]) -> None:
 def test_dciodvfy_finds_nothing_that_it_did_not_find_before(some: list[Path], tmp_path: Path) -> None:
     for file in some:
         copy = tmp_path / file.name
-        copy.write_bytes(deidentify(file.read_bytes(), KEY, Options(), file.name).data)
+        copy.write_bytes(deidentify(file.read_bytes(), KEY, DeidentificationOptions(), file.name).data)
         assert _errors(copy) - _errors(file) == Counter(), file.name
 
 
 def test_the_structure_set_still_fits_its_ct_voxel_for_voxel(kbp: dict[str, list[bytes]]) -> None:
     before = masks_on_grid(read_structure_set(kbp["RS"][0]), _series(kbp["CT"]))
-    copies = [deidentify(data, KEY, Options()).data for data in kbp["CT"]]
-    copy = read_structure_set(deidentify(kbp["RS"][0], KEY, Options()).data)
+    copies = [deidentify(data, KEY, DeidentificationOptions()).data for data in kbp["CT"]]
+    copy = read_structure_set(deidentify(kbp["RS"][0], KEY, DeidentificationOptions()).data)
     after = masks_on_grid(copy, _series(copies))
     assert before.by_number.keys() == after.by_number.keys()
     assert sum(mask.voxels() for mask in before.by_number.values()) > 0
@@ -120,7 +127,7 @@ def test_the_way_back_gives_the_original_references_and_the_original_patient(
     kbp: dict[str, list[bytes]],
 ) -> None:
     original = dcmread(io.BytesIO(kbp["RS"][0]))
-    made = deidentify(kbp["RS"][0], KEY, Options())
+    made = deidentify(kbp["RS"][0], KEY, DeidentificationOptions())
     origin = OriginalIdentity(
         uids=made.uids, studies={original.StudyInstanceUID: study_attributes(kbp["CT"][0])}
     )

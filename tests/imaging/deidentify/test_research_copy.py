@@ -7,7 +7,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from imaging.deidentify import DeidentificationRefused, Options, ProjectKey, deidentify
+from imaging.deidentify import DeidentificationOptions, DeidentificationRefused, ProjectKey, deidentify
 from imaging.deidentify.names import is_harmless
 from imaging.deidentify.values import age, moved
 from phantoms.dicom import ct_files
@@ -49,7 +49,7 @@ def read(data: bytes) -> Dataset:
 
 
 def test_names_ids_and_places_go_and_what_research_needs_stays(slices: list[bytes]) -> None:
-    made = deidentify(slices[0], KEY, Options())
+    made = deidentify(slices[0], KEY, DeidentificationOptions())
     for text in ("Grünfeld", "MRN-4471123", "Testhausen", "Sonnenschein", "20240229"):
         assert text.encode("latin-1") not in made.data
     copy, original = read(made.data), read(slices[0])
@@ -64,7 +64,9 @@ def test_names_ids_and_places_go_and_what_research_needs_stays(slices: list[byte
 
 
 def test_without_options_dates_and_characteristics_go_too(slices: list[bytes]) -> None:
-    plain = Options(modified_dates=False, patient_characteristics=False, clean_descriptors=False)
+    plain = DeidentificationOptions(
+        modified_dates=False, patient_characteristics=False, clean_descriptors=False
+    )
     copy = read(deidentify(slices[0], KEY, plain).data)
     assert copy.StudyDate == ""
     assert copy.PatientSex == ""
@@ -74,12 +76,14 @@ def test_without_options_dates_and_characteristics_go_too(slices: list[bytes]) -
 
 
 def test_one_project_has_one_answer_and_another_project_another(slices: list[bytes]) -> None:
-    first, again, second = (deidentify(data, KEY, Options()) for data in (slices[0], slices[0], slices[1]))
+    first, again, second = (
+        deidentify(data, KEY, DeidentificationOptions()) for data in (slices[0], slices[0], slices[1])
+    )
     assert first.data == again.data
     assert read(first.data).StudyInstanceUID == read(second.data).StudyInstanceUID
     assert read(first.data).FrameOfReferenceUID == read(second.data).FrameOfReferenceUID
     assert read(first.data).SOPInstanceUID != read(second.data).SOPInstanceUID
-    elsewhere = deidentify(slices[0], OTHER, Options())
+    elsewhere = deidentify(slices[0], OTHER, DeidentificationOptions())
     assert elsewhere.pseudonym != first.pseudonym
     assert not set(elsewhere.uids) & set(first.uids)
     assert {first.uids[uid] for uid in first.uids} == set(elsewhere.uids.values())
@@ -87,7 +91,9 @@ def test_one_project_has_one_answer_and_another_project_another(slices: list[byt
 
 def test_intervals_between_dates_stay(slices: list[bytes]) -> None:
     later = _with_a_patient(ct_files(small_volume())[0].data, StudyDate="20240307", ContentDate="2024.03.08")
-    before, after = (read(deidentify(data, KEY, Options()).data) for data in (slices[0], later))
+    before, after = (
+        read(deidentify(data, KEY, DeidentificationOptions()).data) for data in (slices[0], later)
+    )
     shift = KEY.shift("\\MRN-4471123")
     assert before.StudyDate == moved("20240229", "DA", shift)
     assert after.StudyDate == moved("20240307", "DA", shift)
@@ -99,35 +105,38 @@ def test_a_name_where_nobody_expects_it_is_taken_out(slices: list[bytes]) -> Non
     data = _with_a_patient(
         ct_files(small_volume())[0].data, ManufacturerModelName="Scanner of Dr. SONNENSCHEIN"
     )
-    copy = read(deidentify(data, KEY, Options()).data)
+    copy = read(deidentify(data, KEY, DeidentificationOptions()).data)
     assert copy.ManufacturerModelName == "REMOVED"
 
 
 def test_a_name_in_an_attribute_that_is_to_be_kept_is_refused(slices: list[bytes]) -> None:
     data = _with_a_patient(ct_files(small_volume())[0].data, EthnicGroup="grünfeld")
     with pytest.raises(DeidentificationRefused, match="EthnicGroup"):
-        deidentify(data, KEY, Options())
+        deidentify(data, KEY, DeidentificationOptions())
 
 
 def test_burned_in_annotation_is_refused_unless_somebody_has_looked(slices: list[bytes]) -> None:
     data = _with_a_patient(ct_files(small_volume())[0].data, BurnedInAnnotation="YES")
     with pytest.raises(DeidentificationRefused, match="0028,0301"):
-        deidentify(data, KEY, Options(), "slice 1")
-    assert deidentify(data, KEY, Options(allow_burned_in=True)).data
+        deidentify(data, KEY, DeidentificationOptions(), "slice 1")
+    assert deidentify(data, KEY, DeidentificationOptions(allow_burned_in=True)).data
 
 
 def test_what_the_table_alone_does_not_clean_is_refused(slices: list[bytes]) -> None:
     data = _with_a_patient(slices[0], SOPClassUID=SecondaryCaptureImageStorage)
     with pytest.raises(DeidentificationRefused, match="Secondary Capture"):
-        deidentify(data, KEY, Options())
+        deidentify(data, KEY, DeidentificationOptions())
     with pytest.raises(DeidentificationRefused, match="cannot be read"):
-        deidentify(b"nothing", KEY, Options())
+        deidentify(b"nothing", KEY, DeidentificationOptions())
 
 
 def test_patients_without_an_id_are_told_apart_by_their_studies(slices: list[bytes]) -> None:
     one = _with_a_patient(slices[0], PatientID="")
     other = _with_a_patient(slices[0], PatientID="", StudyInstanceUID="1.2.3.4.5")
-    assert deidentify(one, KEY, Options()).pseudonym != deidentify(other, KEY, Options()).pseudonym
+    assert (
+        deidentify(one, KEY, DeidentificationOptions()).pseudonym
+        != deidentify(other, KEY, DeidentificationOptions()).pseudonym
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,4 +183,4 @@ def test_the_very_old_are_all_ninety(value: str, expected: str) -> None:
     ],
 )
 def test_names_of_structures_are_harmless_where_anatomy_gave_them(name: str, harmless: bool) -> None:
-    assert is_harmless(name, Options(harmless_names=frozenset({"Hirnstamm"}))) is harmless
+    assert is_harmless(name, DeidentificationOptions(harmless_names=frozenset({"Hirnstamm"}))) is harmless

@@ -90,7 +90,7 @@ def test_what_never_comes_is_waited_for_from_the_last_image_of_the_study(
 def test_a_cancelled_series_is_not_one_that_others_can_count_on(small_node: SmallNode) -> None:
     looks = small_node.assembler(waiting({"series_description": "phase", "count": 2}))
     small_node.receive(change=other_series(1, "phase 10%"))
-    small_node.book.cancel(small_node.job().id)
+    small_node.changes.cancel(small_node.job().id)
     small_node.receive(change=other_series(2, "phase 20%"))
     small_node.clock.tick(20)
     looks.look()

@@ -112,7 +112,7 @@ def test_a_rule_that_is_added_contours_what_none_was_for(small_node: SmallNode) 
     assert job.reason.startswith(
         "nothing to contour: no rule matches a series sent by SCANNER to CONTOURNODE"
     )
-    assert small_node.book.retry(job.id) is JobState.RECEIVING
+    assert small_node.changes.retry(job.id) is JobState.RECEIVING
     assert judged(small_node).state is JobState.QUEUED
 
 

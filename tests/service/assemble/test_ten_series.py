@@ -109,7 +109,7 @@ def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Nod
         SenderCounts(lambda *_: whole, settings.peers, clock, every_s=60, patience_s=60) as counts,
     ):
         assembler = Assembler(
-            desk=SeriesRepository(database),
+            repository=SeriesRepository(database),
             files=files,
             settings=settings,
             models={"hn_oar": model()},

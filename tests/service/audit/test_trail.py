@@ -15,6 +15,7 @@ from service.store import (
     Database,
     InstanceRecorder,
     JobState,
+    audit_job_action,
     upgrade,
 )
 from tests.support.arrivals import Node
@@ -89,9 +90,12 @@ def test_a_destination_that_refuses_for_good_is_in_the_trail(node: Node) -> None
     assert (sent.kind, sent.outcome, sent.detail) == (AuditKind.SENT, AuditOutcome.SERIOUS_FAILURE, "")
 
 
-def test_an_order_about_a_job_that_is_not_there_is_in_the_trail_too(audit_log: AuditLog) -> None:
+def test_an_order_about_a_job_that_is_not_there_is_in_the_trail_too(
+    audit_log: AuditLog, database: Database
+) -> None:
     event = AuditEvent(kind=AuditKind.ORDERED, outcome=AuditOutcome.MINOR_FAILURE, target="retry")
-    audit_log.append_for_job(4711, event)
+    with database.writing() as transaction:
+        audit_job_action(database, transaction, 4711, event)
     (entry,) = audit_log.entries()
     assert (entry.event.job_id, entry.event.study_uid) == (4711, "")
 

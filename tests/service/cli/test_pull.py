@@ -152,8 +152,8 @@ def test_what_c_get_brings_is_refused_as_what_is_sent_is(
     with opened_store(load_settings(settings, {})) as store:
         assert store.book.list_jobs() == []
         (event,) = [entry.event for entry in AuditLog(store.database).entries()]
-    assert (event.outcome, event.detail) == (AuditOutcome.MINOR_FAILURE, "answered 0xA700: disk nearly full")
-    assert event.instance_count == SLICES
+    assert (event.outcome, event.instance_count) == (AuditOutcome.MINOR_FAILURE, SLICES)
+    assert event.detail == "answered 0xA700: disk nearly full"
 
 
 def elsewhere(site: Site, folder: Path, more: str) -> Path:

@@ -51,7 +51,7 @@ class Watched:
             ),
         )
 
-    def watcher(self, **watch: object) -> Monitor:
+    def monitor(self, **watch: object) -> Monitor:
         return Monitor(self.parts(self.settings(**watch)))
 
 

@@ -1,4 +1,4 @@
-"""Images that are refused at the door can be seen: in the health, in a message, in a metric."""
+"""Images that are refused by the receiver can be seen: in the health, in a message, in a metric."""
 
 import struct
 
@@ -78,7 +78,9 @@ def test_a_message_says_how_many_whose_and_why(start_node) -> None:
 
 
 def _view(node: Node) -> NodeStatus:
-    from service.monitor.monitor import read_ledger
+    from service.monitor.monitor import read_database_status
 
-    ledger = read_ledger(node.database)
-    return NodeStatus(at=node.database.clock(), checks=(), ledger=ledger, disk=None, echoes=())
+    database_status = read_database_status(node.database)
+    return NodeStatus(
+        at=node.database.clock(), checks=(), database_status=database_status, disk=None, echoes=()
+    )

@@ -240,16 +240,16 @@ def test_a_server_that_is_down_loses_nothing_and_everything_comes_in_one_message
     alarms = [Alarm(subject=f"disk {n}", event="disk", text=f"disk {n}") for n in range(3)]
     board.note_alarms(alarms, {"physics": {"disk"}})
     with web_server() as hook:
-        teller = teller_of(board, f"http://127.0.0.1:{hook.port}/")
+        notifier = teller_of(board, f"http://127.0.0.1:{hook.port}/")
         hook.status = 503
-        assert teller.tell() == 0
+        assert notifier.tell() == 0
         assert board.unsent() == {"physics": 3}
         watched.clock.tick(9)
         hook.status = 204
-        assert teller.tell() == 0  # it waits before it tries again
+        assert notifier.tell() == 0  # it waits before it tries again
         watched.clock.tick(2)
-        assert teller.tell() == 3
-        assert teller.tell() == 0
+        assert notifier.tell() == 3
+        assert notifier.tell() == 0
     assert board.unsent() == {}
     assert [len(json.loads(body)["notifications"]) for _, _, body in hook.got] == [3, 3]
 
@@ -257,9 +257,9 @@ def test_a_server_that_is_down_loses_nothing_and_everything_comes_in_one_message
 def test_a_server_that_is_away_for_days_is_asked_ever_more_rarely_but_for_ever(watched: Watched) -> None:
     board = NotificationQueue(watched.node.database)
     board.note_alarms([Alarm(subject="disk", event="disk", text="disk")], {"physics": {"disk"}})
-    teller = teller_of(board, "http://127.0.0.1:9/")
+    notifier = teller_of(board, "http://127.0.0.1:9/")
     for _ in range(50):
-        teller.tell()
+        notifier.tell()
         watched.clock.tick(900)
     (notification,) = board.due("physics", min_interval_s=0, limit=9)
     assert notification.attempts == 50

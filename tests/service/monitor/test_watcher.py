@@ -36,7 +36,7 @@ def beat(watched: Watched, roles: tuple[str, ...] = ROLES) -> None:
 
 def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched) -> None:
     beat(watched)
-    view = watched.watcher().look()
+    view = watched.monitor().look()
     assert {check.name: check.ok for check in view.checks} == {
         "database": True,
         "storage": True,
@@ -54,7 +54,7 @@ def test_a_role_that_is_silent_is_down_and_the_node_not_ready(watched: Watched) 
     beat(watched)
     watched.clock.tick(61)
     beat(watched, ("receive", "assemble", "work", "retention"))
-    view = watched.watcher().look()
+    view = watched.monitor().look()
     assert not view.is_ready
     assert view.check("role send").reason == "no sign of life for 61 s; is `contour-node send` running?"
     assert [check.name for check in view.checks if not check.ok] == ["role send"]
@@ -69,7 +69,7 @@ def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
     watched.clock.tick(silent_s)
     beat(watched)
     settings = watched.settings()
-    view = watched.watcher().look()
+    view = watched.monitor().look()
     assert view.is_ready
     assert list(alarms(settings, view, ())) == []
     if silent_s > settings.watch.silent_s:
@@ -84,27 +84,27 @@ def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None
     assert [check.name for check in full.checks if not check.ok] == ["disk", "disk reserve"]
     assert "new objects are refused" in full.check("disk").reason
     watched.folder.rmdir()
-    gone = watched.watcher().look()
+    gone = watched.monitor().look()
     assert not gone.is_ready
     assert "No such file" in gone.check("storage").reason
 
 
 def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watched: Watched) -> None:
     beat(watched)
-    watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["constancy"]}], silent_s=30)
-    assert "constancy" not in {check.name for check in watcher.look().checks}
+    monitor = watched.monitor(notify=[{**EVERYTHING[0], "events": ["constancy"]}], silent_s=30)
+    assert "constancy" not in {check.name for check in monitor.look().checks}
     write_constancy(watched.folder, ok=False, reason="7 voxels of 1 structures changed")
-    view = watcher.look()
+    view = monitor.look()
     assert not view.check("constancy").ok
     assert view.is_ready, "a node whose contours changed still takes images"
     watched.clock.tick(31)
     beat(watched)
-    watcher.look()
+    monitor.look()
     ((event, text),) = told(watched)
     assert event == "constancy"
     assert text.endswith("UTC: 7 voxels of 1 structures changed")
     write_constancy(watched.folder, ok=True, reason="as before")
-    watcher.look()
+    monitor.look()
     assert [one for one, _ in told(watched)] == ["constancy", "constancy"]
     assert told(watched)[1][1].startswith("over: constancy")
 
@@ -112,7 +112,7 @@ def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watche
 def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watched) -> None:
     beat(watched)
     (watched.folder / "constancy.json").write_text("{")
-    check = watched.watcher().look().check("constancy")
+    check = watched.monitor().look().check("constancy")
     assert not check.ok
     assert "run contour-node constancy" in check.reason
 
@@ -120,13 +120,13 @@ def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watch
 def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tmp_path: Path) -> None:
     missing = Database(f"sqlite:///{tmp_path / 'no such folder' / 'node.sqlite'}", clock=watched.clock)
     parts = watched.parts(watched.settings())
-    watcher = Monitor(type(parts)(**{**vars(parts), "database": missing}))
-    view = watcher.look()
+    monitor = Monitor(type(parts)(**{**vars(parts), "database": missing}))
+    view = monitor.look()
     missing.close()
     assert not view.is_ready
     assert not view.check("database").ok
-    assert view.ledger is None
-    assert not watcher.prepared.is_set()
+    assert view.database_status is None
+    assert not monitor.prepared.is_set()
 
 
 def test_a_look_without_the_role_changes_nothing(watched: Watched) -> None:
@@ -134,18 +134,18 @@ def test_a_look_without_the_role_changes_nothing(watched: Watched) -> None:
     watched.node.job_in(JobState.DONE)
     view = look_once(watched.parts(watched.settings()))
     assert view.is_ready
-    assert view.ledger is not None
-    assert view.ledger.figures.events == ()
+    assert view.database_status is not None
+    assert view.database_status.figures.events == ()
 
 
 def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Watched) -> None:
     beat(watched)
-    watcher = watched.watcher(notify=EVERYTHING)
-    watcher.look()
+    monitor = watched.monitor(notify=EVERYTHING)
+    monitor.look()
     failed = watched.node.job_in(JobState.FAILED, series="1.2.1")
     watched.node.job_in(JobState.REFUSED, series="1.2.2")
     watched.node.job_in(JobState.DONE, series="1.2.3")
-    watcher.look()
+    monitor.look()
     assert told(watched) == [("failed", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
     (first, _) = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=9)
     assert (first.job_id, first.rule, first.state) == (failed, "hn", "failed")
@@ -153,25 +153,25 @@ def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Wat
 
 def test_only_what_a_recipient_asks_for_is_told(watched: Watched) -> None:
     beat(watched)
-    watcher = watched.watcher(notify=[{**EVERYTHING[0], "events": ["disk"]}])
-    watcher.look()
+    monitor = watched.monitor(notify=[{**EVERYTHING[0], "events": ["disk"]}])
+    monitor.look()
     watched.node.job_in(JobState.FAILED)
-    watcher.look()
+    monitor.look()
     assert told(watched) == []
 
 
 def test_a_late_job_is_told_once_and_when_it_is_over(watched: Watched) -> None:
-    watcher = watched.watcher(notify=EVERYTHING)
-    look_for(watched, watcher, 60)
+    monitor = watched.monitor(notify=EVERYTHING)
+    look_for(watched, monitor, 60)
     job_id = watched.node.job_in(JobState.DELIVERING)
-    look_for(watched, watcher, 600)
+    look_for(watched, monitor, 600)
     assert told(watched) == []
-    look_for(watched, watcher, 10)
+    look_for(watched, monitor, 10)
     assert told(watched) == [("late", f"job {job_id} is delivering, 610 s after its last slice")]
     delivery = watched.node.outbox.claim_delivery("s", lease_s=60)
     assert delivery is not None
     watched.node.outbox.sent(delivery)
-    look_for(watched, watcher, 30)
+    look_for(watched, monitor, 30)
     assert told(watched)[1][1].startswith(f"over: job {job_id} is late (since ")
     assert len(told(watched)) == 2
 
@@ -179,18 +179,18 @@ def test_a_late_job_is_told_once_and_when_it_is_over(watched: Watched) -> None:
 def test_a_role_that_comes_back_at_once_is_nobodys_business_and_one_that_does_not_is(
     watched: Watched,
 ) -> None:
-    watcher = watched.watcher(notify=EVERYTHING)
-    look_for(watched, watcher, 70)
+    monitor = watched.monitor(notify=EVERYTHING)
+    look_for(watched, monitor, 70)
     for _ in range(9):  # silent for 61 to 90 s: down, but not for long
         watched.clock.tick(10)
         beat(watched, tuple(role for role in ROLES if role != "work"))
-        watcher.look()
-    look_for(watched, watcher, 20)
+        monitor.look()
+    look_for(watched, monitor, 20)
     assert told(watched) == []
     for _ in range(14):
         watched.clock.tick(10)
         beat(watched, tuple(role for role in ROLES if role != "work"))
-        watcher.look()
+        monitor.look()
     ((event, text),) = told(watched)
     assert (event, text[:27]) == ("role", "role work: no sign of life ")
 
@@ -198,40 +198,40 @@ def test_a_role_that_comes_back_at_once_is_nobodys_business_and_one_that_does_no
 def test_a_restart_of_the_watch_neither_repeats_nor_ends_an_alarm(watched: Watched) -> None:
     watched.node.job_in(JobState.DELIVERING)
     watched.clock.tick(3000)
-    look_for(watched, watched.watcher(notify=EVERYTHING), 90)
+    look_for(watched, watched.monitor(notify=EVERYTHING), 90)
     before = told(watched)
     assert {event for event, _ in before} == {"late", "delivery"}
-    look_for(watched, watched.watcher(notify=EVERYTHING), 200)
+    look_for(watched, watched.monitor(notify=EVERYTHING), 200)
     assert told(watched) == before
 
 
 def test_a_damaged_file_is_told_by_its_path(watched: Watched) -> None:
     watched.node.receive(received(1))
-    watcher = watched.watcher(notify=EVERYTHING)
+    monitor = watched.monitor(notify=EVERYTHING)
     with watched.node.database.writing() as connection:
         connection.execute(instance.update().values(damaged_at=watched.clock()))
-    look_for(watched, watcher, 90)
+    look_for(watched, monitor, 90)
     ((event, text),) = told(watched)
     assert event == "damaged"
     assert text.startswith("the stored file objects/")
 
 
-def look_for(watched: Watched, watcher: Monitor, seconds: int) -> None:
-    """Every role lives, and the watcher looks every ten seconds."""
+def look_for(watched: Watched, monitor: Monitor, seconds: int) -> None:
+    """Every role lives, and the monitor looks every ten seconds."""
     for _ in range(seconds // 10):
         watched.clock.tick(10)
         beat(watched)
-        watcher.look()
+        monitor.look()
 
 
 def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -> None:
     beat(watched)
-    watcher = watched.watcher()
-    pages = StatusPages(settings=watched.settings(), last_view=lambda: watcher.view, clock=watched.clock)
+    monitor = watched.monitor()
+    pages = StatusPages(settings=watched.settings(), last_view=lambda: monitor.view, clock=watched.clock)
     assert pages.answer("/health/live", "").status is HTTPStatus.OK
     assert pages.answer("/health/ready", "").status is HTTPStatus.SERVICE_UNAVAILABLE
     assert pages.answer("/metrics", "").status is HTTPStatus.SERVICE_UNAVAILABLE
-    watcher.look()
+    monitor.look()
     ready = pages.answer("/health/ready", "")
     assert ready.status is HTTPStatus.OK
     report = json.loads(ready.body)
@@ -256,7 +256,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
 )
 def test_a_token_guards_all_but_the_sign_of_life(watched: Watched, given: str, status: int) -> None:
     beat(watched)
-    view = watched.watcher().look()
+    view = watched.monitor().look()
     pages = StatusPages(
         settings=watched.settings(), last_view=lambda: view, clock=watched.clock, token="secret"
     )

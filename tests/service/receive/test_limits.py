@@ -6,7 +6,8 @@ import socket
 import pytest
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from service.receive.limits import AssociationLimit, LogThrottle, RateLimit
+from service.receive.limits import AssociationLimit, RateLimit
+from service.receive.rejection_log import LogThrottle
 from service.store import AuditKind, AuditOutcome
 from tests.service.receive.client import VERIFICATION, RawPeer, request_pdu
 from tests.service.receive.raw_requests import association, context
@@ -125,7 +126,7 @@ def test_the_trail_has_one_event_for_each_study_of_an_association_and_one_for_wh
     assert {(e.kind, e.actor, e.target, e.address, e.role) for e in events} == {
         (AuditKind.RECEIVED, "SCANNER", "NODE", "127.0.0.1", "receive")
     }
-    assert events[2].detail == "1 answered 0xC000"
+    assert events[2].detail == "answered 0xC000: SOP Class UID (0008,0016) is missing"
     assert not any(e.patient_id for e in events)
 
 

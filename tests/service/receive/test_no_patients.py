@@ -82,7 +82,7 @@ def test_no_patient_stands_in_logs_answers_database_or_audit(start_node, tmp_pat
         comments = sent(node.port)
         known = Settings.model_validate(SETTINGS)
         Assembler(
-            desk=SeriesRepository(node.database),
+            repository=SeriesRepository(node.database),
             files=FileStore(node.root),
             settings=known,
             models={},
@@ -93,7 +93,7 @@ def test_no_patient_stands_in_logs_answers_database_or_audit(start_node, tmp_pat
     (job,) = node.job_rows()
     assert job.state is JobState.REFUSED
     assert "(0028,0030)" in job.reason  # Pixel Spacing is missing, and the reason says so
-    assert len(events) == 2
+    assert len(events) == 5  # what was kept, and each reason of a refusal
     messages = [audit_message(e, known, node.audit.patient_of).decode() for e in node.audit.entries()]
     for said in (lines(caplog), rows(tmp_path / "node.sqlite"), *comments, *messages):
         assert MARK not in said

@@ -69,7 +69,7 @@ def bring(node: SmallNode, state: JobState) -> int:
         assert node.desk.close_series(job, ORDER) is CloseOutcome.QUEUED
         _work(node, job.id, state)
     if state is JobState.CANCELLED:
-        node.book.cancel(job.id)
+        node.changes.cancel(job.id)
     assert node.book.job(job.id).state is state
     return job.id
 
@@ -83,7 +83,7 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
         node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.FAILED else 3, delay_s=1)
     elif state in (JobState.DELIVERING, JobState.DONE):
         made = node.files.put(f"2.25.{job_id}", b"structure set")
-        node.queue.finish(claim, parcels=[OutputFile(destination="tps", file=made)])
+        node.queue.finish(claim, outputs=[OutputFile(destination="tps", file=made)])
     if state is JobState.DONE:
         delivery = node.outbox.claim_delivery("s", lease_s=60)
         assert delivery is not None
@@ -154,7 +154,7 @@ def test_a_result_that_a_cancelled_jobs_destination_may_still_get_stays(
 ) -> None:
     number = bring(small_node, JobState.DELIVERING)
     assert small_node.outbox.claim_delivery("s", lease_s=1000 * DAY) is not None
-    small_node.book.cancel(number)
+    small_node.changes.cancel(number)
     small_node.clock.tick(500 * DAY)
     assert sweeper(small_node, settings).sweep() == []
 
@@ -178,7 +178,7 @@ def test_a_removed_series_sent_again_is_kept_anew_and_contoured_as_a_new_version
     small_node.clock.tick(31 * DAY)
     sweeper(small_node, settings).sweep()
     with pytest.raises(NotAllowed, match="send the series again"):
-        small_node.book.rerun(number)
+        small_node.changes.rerun(number)
     small_node.receive()
     (again,) = small_node.desk.open_jobs()
     assert (again.version, again.slice_count) == (2, SERIES)

@@ -11,7 +11,7 @@ def states(node: Node) -> list[tuple[int, JobState, int]]:
 def cancelled(node: Node) -> int:
     node.receive(received(1), received(2))
     job = node.only_open().id
-    node.book.cancel(job)
+    node.changes.cancel(job)
     return job
 
 
@@ -20,20 +20,20 @@ def test_late_slices_of_a_cancelled_series_are_kept_and_start_nothing(node: Node
     node.receive(received(3), received(4))
     assert states(node) == [(1, JobState.CANCELLED, 4)]
     assert len(node.book.instances_of(job)) == 4
-    assert node.book.retry(job) is JobState.RECEIVING
+    assert node.changes.retry(job) is JobState.RECEIVING
     assert node.only_open().slice_count == 4
 
 
 def test_late_slices_of_one_cancelled_after_it_was_complete_make_no_new_work_either(node: Node) -> None:
     first = node.job_in(JobState.QUEUED)
-    node.book.cancel(first)
+    node.changes.cancel(first)
     node.receive(received(3))
     node.receive(received(4))
     assert states(node) == [(1, JobState.CANCELLED, 2), (2, JobState.CANCELLED, 4)]
     late = node.book.list_jobs()[0]
     assert "stays cancelled" in late.reason
     assert node.book.events(late.id)[0].kind is EventKind.OPENED
-    assert node.book.retry(late.id) is JobState.RECEIVING
+    assert node.changes.retry(late.id) is JobState.RECEIVING
     assert node.only_open().slice_count == 4
 
 
@@ -64,7 +64,7 @@ def test_slices_that_came_late_belong_to_the_whole(node: Node) -> None:
 def test_a_second_cancel_counts_from_the_beginning(node: Node) -> None:
     cancelled(node)
     node.receive(received(1), received(2))
-    node.book.cancel(node.only_open().id)
+    node.changes.cancel(node.only_open().id)
     node.receive(received(1))
     assert [row[1] for row in states(node)] == [JobState.CANCELLED, JobState.CANCELLED]
     node.receive(received(2))

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from bench.history import fill
-from service.monitor.monitor import read_ledger
+from service.monitor.monitor import read_database_status
 from service.store import (
     Database,
     JobRepository,
@@ -54,7 +54,7 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
     hour_ago = database.clock() - timedelta(hours=1)
     looks: dict[str, Callable[[], object]] = {
         "figures": lambda: read_queue_statistics(database),
-        "ledger": lambda: read_ledger(database),
+        "database_status": lambda: read_database_status(database),
         "late jobs": lambda: late_jobs(database, "head-neck", hour_ago),
         "tally": lambda: (tally.add_events(), tally.add_images()),
         "notifications": lambda: board.note_events({}, {}),

@@ -18,7 +18,7 @@ RETRYABLE = {"retrying", "failed", "refused", "nothing_to_contour", "cancelled"}
 @pytest.mark.parametrize("state", sorted(set(JobState) - ENDED))
 def test_whatever_has_not_ended_can_be_cancelled(node: Node, state: JobState) -> None:
     job = node.job_in(state)
-    node.book.cancel(job, "wrong patient")
+    node.changes.cancel(job, "wrong patient")
     assert (node.book.job(job).state, node.book.job(job).reason) == (JobState.CANCELLED, "wrong patient")
     node.clock.tick(10**6)
     assert node.claim() is None
@@ -30,7 +30,7 @@ def test_whatever_has_not_ended_can_be_cancelled(node: Node, state: JobState) ->
 def test_what_has_ended_cannot_be_cancelled(node: Node, state: JobState) -> None:
     job = node.job_in(state)
     with pytest.raises(NotAllowed, match=rf"job {job} is {state} and cannot be cancelled"):
-        node.book.cancel(job)
+        node.changes.cancel(job)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_has_ended_cannot_be_cancelled(node: Node, state: JobState) -> None
 def test_retry_goes_on_where_the_job_stood(node: Node, state: JobState, goes_on_as: JobState) -> None:
     job = node.job_in(state)
     before = node.book.job(job)
-    assert node.book.retry(job) is goes_on_as
+    assert node.changes.retry(job) is goes_on_as
     status = node.book.job(job)
     assert (status.state, status.reason, status.attempts) == (goes_on_as, "", 0)
     assert (status.uid, status.version) == (before.uid, before.version)
@@ -60,14 +60,14 @@ def test_nothing_else_can_be_tried_again(node: Node, state: JobState) -> None:
     with pytest.raises(
         NotAllowed, match="only one that is cancelled, failed, nothing_to_contour, refused, retrying can"
     ):
-        node.book.retry(job)
+        node.changes.retry(job)
 
 
 def test_a_job_that_a_newer_version_replaced_cannot_be_tried_again(node: Node) -> None:
     job = node.job_in(JobState.REFUSED)
     node.receive(received(3))
     with pytest.raises(NotAllowed, match=rf"job {node.only_open().id} took its place"):
-        node.book.retry(job)
+        node.changes.retry(job)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_job_that_a_newer_version_replaced_cannot_be_tried_again(node: Node) -
 )
 def test_rerun_contours_the_same_images_as_a_new_version(node: Node, state: JobState) -> None:
     old = node.job_in(state)
-    new = node.book.rerun(old)
+    new = node.changes.rerun(old)
     status = node.book.job(new)
     assert (status.version, status.state, status.slice_count) == (2, JobState.RECEIVING, 2)
     assert status.uid != node.book.job(old).uid
@@ -84,14 +84,14 @@ def test_rerun_contours_the_same_images_as_a_new_version(node: Node, state: JobS
     assert node.finish(node.claimed())
     assert node.receive(received(1)) == [RecordOutcome.DUPLICATE]
     with pytest.raises(NotAllowed):
-        node.book.rerun(old)
+        node.changes.rerun(old)
 
 
 def test_a_rerun_of_what_is_under_way_or_unknown_is_not_allowed(node: Node) -> None:
     job = node.job_in(JobState.RUNNING)
     with pytest.raises(NotAllowed, match="is running and cannot be run again"):
-        node.book.rerun(job)
-    for order in (node.book.cancel, node.book.retry, node.book.rerun, node.book.job):
+        node.changes.rerun(job)
+    for order in (node.changes.cancel, node.changes.retry, node.changes.rerun, node.book.job):
         with pytest.raises(NotAllowed, match="there is no job 4711"):
             order(4711)
 
@@ -99,7 +99,7 @@ def test_a_rerun_of_what_is_under_way_or_unknown_is_not_allowed(node: Node) -> N
 def test_lists_are_newest_first_and_can_be_narrowed(node: Node) -> None:
     for series in ("1.1", "1.2", "1.3"):
         node.receive(received(1, series=series))
-    node.book.cancel(1)
+    node.changes.cancel(1)
     assert [job.id for job in node.book.list_jobs()] == [3, 2, 1]
     assert [job.id for job in node.book.list_jobs(states=[JobState.CANCELLED])] == [1]
     assert [job.id for job in node.book.list_jobs(series_uid="1.2")] == [2]

@@ -62,7 +62,7 @@ def test_a_retry_delivers_to_those_only_who_do_not_have_it(node: Node) -> None:
     refused = _claim(node)
     node.outbox.rejected(refused, reason="no")
     node.outbox.sent(_claim(node))
-    assert node.book.retry(job) is JobState.DELIVERING
+    assert node.changes.retry(job) is JobState.DELIVERING
     again = _claim(node)
     assert (again.destination, again.attempt) == (refused.destination, 1)
     assert node.outbox.sent(again)
@@ -100,7 +100,7 @@ def test_what_is_being_sent_when_its_job_ends_is_told_as_it_was(node: Node, end:
     job = _delivering(node, "pacs", "tps")
     sending = _claim(node)
     if end == "cancelled":
-        node.book.cancel(job)
+        node.changes.cancel(job)
     else:
         node.receive(received(3))
     assert node.outbox.claim_delivery("s1", lease_s=60) is None
@@ -125,7 +125,7 @@ def test_a_delivery_that_waits_in_a_sender_when_its_job_ends_is_not_begun(node: 
 def test_a_failed_delivery_of_an_ended_job_is_withdrawn(node: Node) -> None:
     job = _delivering(node, "tps")
     sending = _claim(node)
-    node.book.cancel(job)
+    node.changes.cancel(job)
     assert node.outbox.retry_later(sending, reason="connection lost", max_attempts=9, delay_s=0)
     assert node.book.deliveries(job)[0].state is DeliveryState.WITHDRAWN
 
@@ -171,7 +171,7 @@ def test_when_the_whole_chain_fails_the_job_fails_and_a_retry_begins_at_its_head
     assert node.outbox.retry_later(claim, reason="no connection", max_attempts=1, delay_s=0)
     assert node.book.job(job).state is JobState.FAILED
     assert node.book.job(job).reason == "pacs failed: no connection; tps rejected: no"
-    assert node.book.retry(job) is JobState.DELIVERING
+    assert node.changes.retry(job) is JobState.DELIVERING
     assert _claim(node).destination == "tps"
     assert node.outbox.claim_delivery("s1", lease_s=60) is None
 
@@ -179,9 +179,9 @@ def test_when_the_whole_chain_fails_the_job_fails_and_a_retry_begins_at_its_head
 def test_one_fallback_of_two_destinations_gets_the_object_once(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
-    parcels = [OutputFile(destination=name, file=file) for name in ("left", "right")]
-    parcels.append(OutputFile(destination="pacs", file=file, fallback_for=("left", "right")))
-    assert node.work.finish(node.claimed(), parcels=parcels)
+    outputs = [OutputFile(destination=name, file=file) for name in ("left", "right")]
+    outputs.append(OutputFile(destination="pacs", file=file, fallback_for=("left", "right")))
+    assert node.work.finish(node.claimed(), outputs=outputs)
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
         assert (
             node.outbox.sent(claim)
@@ -273,16 +273,16 @@ def test_a_destination_that_cannot_be_asked_loses_attempts_not_answers(node: Nod
 def test_what_was_taken_and_not_confirmed_when_its_job_ends_is_told_as_sent(node: Node) -> None:
     job = _delivering(node, "tps")
     assert node.outbox.sent(_claim(node), is_confirmed_later=True)
-    node.book.cancel(job)
+    node.changes.cancel(job)
     (one,) = node.book.deliveries(job)
     assert (one.state, one.reason) == (DeliveryState.SENT, "not confirmed: cancelled by hand")
 
 
 def test_each_note_is_a_line_of_the_history_of_its_own(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
-    parcel = OutputFile(destination="tps", file=stored_file("2.25.1"))
+    output = OutputFile(destination="tps", file=stored_file("2.25.1"))
     assert node.work.finish(
-        node.claimed(), parcels=[parcel], notes=["a: not found", "b: cut", "a: not found"]
+        node.claimed(), outputs=[output], notes=["a: not found", "b: cut", "a: not found"]
     )
     lines = [(event.kind, event.message) for event in node.book.events(job)][-3:]
     assert lines == [
@@ -295,11 +295,11 @@ def test_each_note_is_a_line_of_the_history_of_its_own(node: Node) -> None:
 def _with_fallbacks(node: Node, *fallbacks: tuple[str, tuple[str, ...]]) -> int:
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
-    parcels = [OutputFile(destination="tps", file=file)]
-    parcels += [
+    outputs = [OutputFile(destination="tps", file=file)]
+    outputs += [
         OutputFile(destination=name, file=file, fallback_for=instead_of) for name, instead_of in fallbacks
     ]
-    assert node.work.finish(node.claimed(), parcels=parcels)
+    assert node.work.finish(node.claimed(), outputs=outputs)
     return job
 
 

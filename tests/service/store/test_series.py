@@ -68,7 +68,7 @@ def test_images_whose_job_came_to_nothing_may_be_contoured_again(node: Node, sta
     node.job_in(JobState.QUEUED)
     claim = node.claimed()
     if state is JobState.CANCELLED:
-        node.book.cancel(claim.id)
+        node.changes.cancel(claim.id)
     else:
         assert node.work.refuse(claim, reason="gantry tilt")
     node.receive(received(1, called="OTHER"), received(2, called="OTHER"))

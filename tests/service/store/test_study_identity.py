@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
+from service.application import retry_job
 from service.store import (
     CloseOutcome,
     Database,
@@ -19,6 +20,7 @@ from service.store import (
 from service.store.database import make_engine
 from service.store.intake.instance_writer import InstanceWriter
 from service.store.migrations.migrate import MIGRATIONS
+from tests.support.actors import OPERATOR
 from tests.support.arrivals import SERIES, STUDY, Node, received
 
 OTHER = "1.2.4"
@@ -114,7 +116,7 @@ def test_a_database_of_the_time_before_keeps_its_rows_and_parts_the_studies(empt
     assert own.study_uid == OTHER
     assert "`retry` contours them" in own.reason
     assert [image.sop_instance_uid for image in book.instances_of(own.id)] == ["9.3"]
-    assert book.retry(own.id) is JobState.RECEIVING
+    assert retry_job(node_database, OPERATOR, own.id) is JobState.RECEIVING
     node_database.close()
 
 

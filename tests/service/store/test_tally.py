@@ -84,7 +84,7 @@ def test_counts_outlive_the_jobs_they_came_from(node: Node) -> None:
 def test_a_rerun_is_timed_from_its_order_not_from_the_old_slices(node: Node) -> None:
     first = finished_job(node)
     node.clock.tick(100_000)
-    node.book.rerun(first)
+    node.changes.rerun(first)
     node.close_series()
     claim = node.claimed()
     assert node.finish(claim)

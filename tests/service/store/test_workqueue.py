@@ -47,13 +47,13 @@ def test_finish_makes_one_delivery_a_destination(node: Node) -> None:
 
 def test_each_destination_gets_its_own_file_and_the_history_says_what_to_know(node: Node) -> None:
     claim = _running(node)
-    parcels = [OutputFile(destination=name, file=stored_file(f"2.25.{name}")) for name in ("tps", "pacs")]
-    assert node.work.finish(claim, parcels=parcels, notes=("Larynx: not found",))
+    outputs = [OutputFile(destination=name, file=stored_file(f"2.25.{name}")) for name in ("tps", "pacs")]
+    assert node.work.finish(claim, outputs=outputs, notes=("Larynx: not found",))
     sent = {}
     while (delivery := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
         sent[delivery.destination] = delivery.result.path
         assert node.outbox.sent(delivery)
-    assert sent == {parcel.destination: parcel.file.path for parcel in parcels}
+    assert sent == {output.destination: output.file.path for output in outputs}
     told = [event.message for event in node.book.events(claim.id)]
     assert told[-5:-3] == ["for tps, pacs", "Larynx: not found"]
 
@@ -61,7 +61,7 @@ def test_each_destination_gets_its_own_file_and_the_history_says_what_to_know(no
 def test_finish_without_a_destination_is_a_bug(node: Node) -> None:
     claim = _running(node)
     with pytest.raises(ValueError, match="no destination"):
-        node.work.finish(claim, parcels=())
+        node.work.finish(claim, outputs=())
 
 
 def test_postpone_waits_and_does_not_count(node: Node) -> None:
@@ -132,10 +132,10 @@ def test_a_job_that_kills_its_workers_fails(node: Node) -> None:
 
 def test_a_cancelled_or_superseded_job_cannot_be_written_to(node: Node) -> None:
     claim = _running(node)
-    node.book.cancel(claim.id)
+    node.changes.cancel(claim.id)
     _nothing_can_be_written(node, claim)
     node.receive(received(3))
-    node.book.retry(node.book.list_jobs()[0].id)
+    node.changes.retry(node.book.list_jobs()[0].id)
     node.close_series()
     newer = node.claimed()
     node.receive(received(4))

@@ -197,7 +197,7 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
     claim = node.queue.claim("w1", lease_s=60, max_attempts=3)
     assert claim is not None
     stored = node.files.put("1.2.3.9", b"structure set")
-    assert node.queue.finish(claim, parcels=[OutputFile(destination=d, file=stored) for d in ("pacs", "tps")])
+    assert node.queue.finish(claim, outputs=[OutputFile(destination=d, file=stored) for d in ("pacs", "tps")])
     for _ in range(2):
         delivery = node.outbox.claim_delivery("s1", lease_s=60)
         assert delivery is not None

@@ -220,7 +220,7 @@ def test_a_job_cancelled_in_the_middle_is_dropped(queued: SmallNode) -> None:
     job_id = queued.job().id
 
     def cancelled_meanwhile(contract: ModelContract, volume: Volume) -> Prediction:
-        queued.book.cancel(job_id)
+        queued.changes.cancel(job_id)
         return brainstem_and_larynx(contract, volume)
 
     assert worker(queued, Server(cancelled_meanwhile)).work_one()

@@ -1,0 +1,71 @@
+"""Who acts on the node, and which role permits which action."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.errors import Refused
+
+
+class ActorKind(StrEnum):
+    """What an actor is."""
+
+    PERSON = "person"
+    SERVICE = "service"  # another program, by its own account
+
+
+class ActorRole(StrEnum):
+    """What an actor may do, from least to most."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    PHYSICIST = "physicist"
+    ADMIN = "admin"
+
+
+class Operation(StrEnum):
+    """What can be done; the audit trail and the command line use the same word."""
+
+    SHOW = "show"
+    EVENTS = "events"
+    RETRY = "retry"
+    RERUN = "rerun"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """A person or a program that uses the node, as the audit trail names it."""
+
+    kind: ActorKind
+    name: str  # the account
+    role: ActorRole
+    entry: str  # the part of the node through which the action came: "cli"
+    address: str = ""  # the host it came from; empty: this one
+
+
+class NotPermitted(Refused):
+    """The actor's role does not permit the action."""
+
+
+_EVERY_ROLE = frozenset(ActorRole)
+_MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
+
+PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
+    Operation.SHOW: _EVERY_ROLE,
+    Operation.EVENTS: _EVERY_ROLE,
+    Operation.RETRY: _MAY_CHANGE_JOBS,
+    Operation.RERUN: _MAY_CHANGE_JOBS,
+    Operation.CANCEL: _MAY_CHANGE_JOBS,
+}
+
+
+def require_permission(actor: Actor, action: Operation) -> None:
+    """Return if the actor's role permits the action.
+
+    Raises:
+        NotPermitted: it does not; the message names the roles that do.
+    """
+    if actor.role not in PERMITTED[action]:
+        allowed = ", ".join(role.value for role in ActorRole if role in PERMITTED[action])
+        raise NotPermitted(f"{actor.name} is {actor.role} and may not {action}; one of these may: {allowed}")

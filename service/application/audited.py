@@ -1,0 +1,58 @@
+"""The transaction of a use case: the change and its audit entry are committed together, or neither is."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from service.application.actors import Actor, Operation, require_permission
+from service.errors import Refused
+from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transaction, audit_job_action
+
+Result = TypeVar("Result")
+
+KINDS = {Operation.SHOW: AuditKind.LOOKED_AT, Operation.EVENTS: AuditKind.LOOKED_AT}
+
+
+def perform(
+    database: Database, actor: Actor, action: Operation, job_id: int, act: Callable[[Transaction], Result]
+) -> Result:
+    """Check the permission, act, and record the action, in one transaction.
+
+    A refused action changes nothing and is recorded as refused, with the reason. Any other error leaves neither
+    change nor entry.
+
+    Args:
+        database: the node's.
+        actor: recorded with the action.
+        action: recorded, and looked up in the table of permissions.
+        job_id: the job that is viewed or changed; it need not exist.
+        act: makes the change in the transaction that it is given.
+
+    Raises:
+        NotPermitted: the actor's role does not permit the action.
+        Refused: whatever act() refuses.
+    """
+    with database.writing() as transaction:
+        try:
+            require_permission(actor, action)
+            with transaction.begin_nested():
+                result = act(transaction)
+        except Refused as error:
+            refused = error
+            event = _event(actor, action, AuditOutcome.MINOR_FAILURE, str(error))
+        else:
+            audit_job_action(database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS))
+            return result
+        audit_job_action(database, transaction, job_id, event)
+    raise refused
+
+
+def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str = "") -> AuditEvent:
+    return AuditEvent(
+        kind=KINDS.get(action, AuditKind.ORDERED),
+        outcome=outcome,
+        role=actor.entry,
+        actor=actor.name,
+        address=actor.address,
+        target=action.value,
+        detail=detail,
+    )

@@ -1,0 +1,127 @@
+"""What a person changes about a job, each as a part of the caller's transaction, which adds the audit entry."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from service.store.database import Database
+from service.store.errors import NotAllowed
+from service.store.intake.reingest import kept
+from service.store.jobs.cancelled_series import count_resent
+from service.store.jobs.transitions import NO_LEASE, Transition, lock, move, withdraw_deliveries
+from service.store.jobs.versions import open_next_version
+from service.store.states import (
+    CANCELLABLE,
+    RERUNNABLE,
+    RETRYABLE,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    JobState,
+)
+from service.store.tables.schema import delivery
+
+
+def cancel(database: Database, connection: Connection, job_id: int, reason: str) -> None:
+    """Stop the job; its worker learns by its next heartbeat, deliveries not begun are withdrawn.
+
+    Raises:
+        NotAllowed: there is no such job, or its state does not allow it.
+    """
+    row = _locked(connection, job_id, "cancelled", CANCELLABLE)
+    step = Transition(to=JobState.CANCELLED, kind=EventKind.CANCELLED, sources=CANCELLABLE, message=reason)
+    move(connection, row, step, database.clock(), reason=reason, not_before=None, **NO_LEASE)
+    withdraw_deliveries(connection, job_id, reason)
+    count_resent(connection, row)
+
+
+def retry(database: Database, connection: Connection, job_id: int) -> JobState:
+    """Give a retrying, failed, refused or cancelled job another chance, with all its attempts.
+
+    It goes on where it stood: delivering when the structure set is written, queued when its series was closed,
+    otherwise receiving.
+
+    Raises:
+        NotAllowed: there is no such job, its state does not allow it, or what it needs was removed.
+    """
+    row = _locked(connection, job_id, "retried", RETRYABLE)
+    if row.superseded_by is not None:
+        raise NotAllowed(f"job {job_id} cannot be retried: job {row.superseded_by} took its place")
+    target = _goes_on_as(row)
+    _check_files(connection, row, target)
+    step = Transition(to=target, kind=EventKind.RETRIED, sources=RETRYABLE)
+    move(connection, row, step, database.clock(), reason="", attempts=0, not_before=None)
+    if target is JobState.DELIVERING:
+        _deliver_again(connection, job_id)
+    return target
+
+
+def rerun(database: Database, connection: Connection, job_id: int) -> int:
+    """Open a new version of a job that came to an end, with the same slices; return its number.
+
+    Raises:
+        NotAllowed: there is no such job, its state does not allow it, a newer version is there, or images were removed.
+    """
+    row = _locked(connection, job_id, "run again", RERUNNABLE)
+    _check_files(connection, row, JobState.RECEIVING)
+    reason = f"run again by hand, after version {row.version}"
+    opened = open_next_version(database, connection, row, reason, passes=1)
+    if opened is None:
+        raise NotAllowed(f"job {job_id} cannot be run again: there is a newer version of it")
+    return int(opened.id)
+
+
+def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:
+    row = lock(connection, job_id)
+    if row is None:
+        raise NotAllowed(f"there is no job {job_id}")
+    if row.state not in sources:
+        raise NotAllowed(
+            f"job {job_id} is {row.state} and cannot be {done_to_it}; only one that is {', '.join(sorted(sources))} can"
+        )
+    return row
+
+
+def _check_files(connection: Connection, row: Row[Any], target: JobState) -> None:
+    """Refuse what needs files that retention has removed."""
+    if target is JobState.DELIVERING:
+        gone = select(delivery.c.id).where(delivery.c.job_id == row.id, delivery.c.removed_at.is_not(None))
+        if connection.execute(gone.limit(1)).first() is not None:
+            raise NotAllowed(f"the objects made for job {row.id} were removed after their time; run it again")
+    elif (left := kept(connection, row)) < row.slice_count:
+        raise NotAllowed(
+            f"{row.slice_count - left} of the {row.slice_count} images of job {row.id} were removed after their "
+            "time; send the series again"
+        )
+
+
+def _goes_on_as(row: Row[Any]) -> JobState:
+    if row.result_path is not None:
+        return JobState.DELIVERING
+    return JobState.RECEIVING if row.content_hash is None else JobState.QUEUED
+
+
+def _deliver_again(connection: Connection, job_id: int) -> None:
+    """Make the deliveries that did not succeed pending again; fallbacks stand by again."""
+    again = {
+        "reason": "",
+        "attempts": 0,
+        "confirmation_requests": 0,
+        "not_before": None,
+        "unreachable": False,
+        "lease_owner": None,
+        "lease_number": delivery.c.lease_number + 1,  # a sender that still works on it has lost it
+        "lease_expires_at": None,
+    }
+    of_the_result = [delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT]
+    for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.STANDBY, True)):
+        connection.execute(
+            update(delivery)
+            .where(
+                *of_the_result,
+                delivery.c.state != DeliveryState.SENT,
+                (delivery.c.fallback_for != "") == standing_by,
+            )
+            .values(state=state, **again)
+        )

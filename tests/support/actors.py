@@ -1,0 +1,24 @@
+"""Who acts in tests, and the changes that this person makes to the jobs of a node."""
+
+from dataclasses import dataclass
+
+from service.application import Actor, ActorKind, ActorRole, cancel_job, rerun_job, retry_job
+from service.store import Database, JobState
+
+OPERATOR = Actor(kind=ActorKind.PERSON, name="physicist on call", role=ActorRole.OPERATOR, entry="cli")
+
+
+@dataclass(frozen=True)
+class JobChanges:
+    """The use cases that change jobs of one node, by this person."""
+
+    database: Database
+
+    def cancel(self, job_id: int, reason: str = "cancelled by hand") -> None:
+        cancel_job(self.database, OPERATOR, job_id, reason=reason)
+
+    def retry(self, job_id: int) -> JobState:
+        return retry_job(self.database, OPERATOR, job_id)
+
+    def rerun(self, job_id: int) -> int:
+        return rerun_job(self.database, OPERATOR, job_id)
