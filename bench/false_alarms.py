@@ -50,7 +50,7 @@ def report(title: str, said: Sequence[tuple[str, list[str]]]) -> None:
 
 
 def _series(folder: Path) -> Iterator[list[Path]]:
-    """The files of each CT series that has more than one slice and no other kind of image, by Series Instance UID."""
+    """Give the files of each CT series that has more than one image."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
@@ -69,7 +69,7 @@ def _name(files: Sequence[Path]) -> str:
 
 
 def _of_series(files: Sequence[Path]) -> list[str]:
-    """What the checks say of one series; the first refusal ends it, as in the node."""
+    """Return what the checks say of one series; the first refusal ends it, as in the node."""
     sources = [SourceFile(name=file.name, data=file.read_bytes()) for file in files]
     try:
         notes = check_series(sources).notes

@@ -209,5 +209,5 @@ def named(families: Iterable[ObjectFamily] = ObjectFamily) -> Iterator[tuple[str
 
 
 def beside_ct(receive: ReceiveSettings) -> list[str]:
-    """Gives the SOP classes that are kept beside CT and RT objects."""
+    """Return the SOP classes that are kept beside CT and RT objects."""
     return [uid for _, uid in named(receive.beside_ct)] + list(receive.additional_sop_classes)
