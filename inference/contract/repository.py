@@ -54,7 +54,7 @@ def model_versions(model_folder: Path) -> dict[int, ModelContract]:
             f"run `contour-node models convert {model_folder} --body-region REGION`"
         )
     folders = sorted(
-        (file.parent for file in model_folder.glob(f"*/{CONTRACT_FILE}")),
+        (file.parent for file in model_folder.glob(f"[!.]*/{CONTRACT_FILE}")),
         key=lambda folder: (not folder.name.isdecimal(), folder.name.zfill(12)),
     )
     contracts = [load_contract(folder) for folder in folders]

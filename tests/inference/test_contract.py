@@ -66,6 +66,13 @@ def test_one_checksum_stands_for_the_package(tmp_path: Path) -> None:
     assert two.package_sha256 == hashlib.sha256(listing.encode()).hexdigest()
 
 
+def test_a_publication_that_was_cut_off_is_no_version(tmp_path: Path) -> None:
+    published(tmp_path, contract_document())
+    (tmp_path / "moody" / "1").rename(tmp_path / "moody" / ".2.part")
+    published(tmp_path, contract_document())
+    assert list(model_versions(tmp_path / "moody")) == [1]
+
+
 def three_versions(root: Path) -> Path:
     for version in (2, 10, 1):
         published(root, contract_document(version=version), version=version)
