@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 from tests.support.training import BallTask
 from training.distributed import joined_world
-from training.loop import Run, Schedule
+from training.loop import Schedule, TrainingRun
 torch.set_num_threads(1)
 with joined_world() as world:
     assert world.size == 2
     schedule = Schedule(**{SCHEDULE.model_dump()!r})
-    Run(BallTask(dropout=0.0), schedule, Path(sys.argv[1]), world).train()
+    TrainingRun(BallTask(dropout=0.0), schedule, Path(sys.argv[1]), world).train()
 """
 
 
