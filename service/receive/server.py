@@ -70,7 +70,8 @@ class Receiver:
         self._receiver = ReceiverContext(
             admission=Admission(called_aets=settings.called_aets, senders=receive.senders),
             negotiations=NegotiationCache(
-                sop_classes.supported(_beside_ct(receive)), maximum_pdu_bytes=receive.max_pdu_bytes
+                sop_classes.supported(object_families.beside_ct(receive)),
+                maximum_pdu_bytes=receive.max_pdu_bytes,
             ),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
@@ -199,11 +200,6 @@ class Receiver:
     def _threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._open.values())
-
-
-def _beside_ct(receive: ReceiveSettings) -> list[str]:
-    """Return the SOP classes that are kept beside CT and RT objects."""
-    return [uid for _, uid in object_families.named(receive.beside_ct)] + list(receive.additional_sop_classes)
 
 
 def _listeners(receive: ReceiveSettings) -> list[_Listener]:
