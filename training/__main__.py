@@ -119,6 +119,15 @@ def _publish(parsed: argparse.Namespace) -> int:
     source = _source(parsed)
     names = [*source.names(Subset.VAL), *source.names(Subset.TRAIN)]
     contract = publish(parsed.run, parsed.repository, comparison_images(source, names), parsed.weights)
+    limits = (
+        "has no plausibility limits"
+        if contract.plausibility is None
+        else "has the limits of an earlier version"
+    )
+    print(
+        f"version {contract.version} {limits}; learn its own: python -m training.plausibility",
+        file=sys.stderr,
+    )
     mean = contract.provenance.validation_mean_dice
     print(f"{contract.name} version {contract.version}: sha256 {contract.package_sha256}, mean Dice {mean}")
     return 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -57,7 +58,7 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     model = repository / recipe.contract["name"]
     known = model_versions(model) if model.is_dir() else {}
     what = (max(known, default=0) + 1, content)
-    contract = _contract(recipe, record, figures, what, load_thresholds(run))
+    contract = with_limits(_contract(recipe, record, figures, what, load_thresholds(run)), known)
     part = model / f".{contract.version}.part"
     rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -71,6 +72,19 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
             model.rmdir()
     write_triton_config(model)
     _write_card(model / "README.md", contract, figures)
+    return contract
+
+
+def with_limits(contract: ModelContract, known: Mapping[int, ModelContract]) -> ModelContract:
+    """Give a new version the plausibility limits of the newest known version that has the same structures.
+
+    Limits describe the organs of the training set more than a network; without any, a new version would send what the
+    one before left out. They are to be learned again all the same (python -m training.plausibility).
+    """
+    for _, before in sorted(known.items(), reverse=True):
+        if before.plausibility is not None and set(before.labels) == set(contract.labels):
+            limits = before.plausibility.model_dump(mode="json")
+            return ModelContract.model_validate({**contract.model_dump(mode="json"), "plausibility": limits})
     return contract
 
 

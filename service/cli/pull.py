@@ -18,6 +18,7 @@ from service.components import opened_store
 from service.config import Peer, Settings
 from service.dimse import sop_classes
 from service.errors import Refused
+from service.receive import object_families
 from service.receive.cget_receiver import CGetReceiver
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
@@ -145,7 +146,7 @@ def _one(
         to_aet = pull.to_aet or pull.settings.receive.ae_title
         return _came_of(move(pull.client, pull.peer, wanted, to_aet=to_aet, tell=tell))
     taken = AcceptedObjects(
-        sop_classes=tuple(sop_classes.STORAGE.values()),
+        sop_classes=(*sop_classes.STORAGE.values(), *object_families.companions(pull.settings.receive)),
         compressed=tuple(sop_classes.COMPRESSED.values()),
     )
     result = _came_of(get(pull.client, pull.peer, wanted, keep=fetched.keep, taken=taken, tell=tell))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from service.config import ObjectFamily
+from service.config import ObjectFamily, ReceiveSettings
 
 _ROOT = "1.2.840.10008.5.1.4.1.1."
 
@@ -206,3 +206,8 @@ def named(families: Iterable[ObjectFamily] = ObjectFamily) -> Iterator[tuple[str
     for family in families:
         for name, end in _FAMILIES[family].items():
             yield name, _ROOT + end
+
+
+def companions(receive: ReceiveSettings) -> list[str]:
+    """Return the SOP classes that are kept beside CT and RT objects."""
+    return [uid for _, uid in named(receive.companions)] + list(receive.additional_sop_classes)

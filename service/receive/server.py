@@ -71,7 +71,8 @@ class Receiver:
         self._receiver = ReceiverContext(
             admission=Admission(called_aets=settings.called_aets, senders=settings.senders),
             negotiations=NegotiationCache(
-                sop_classes.supported(_companions(receive)), maximum_pdu_bytes=MAXIMUM_PDU_BYTES
+                sop_classes.supported(object_families.companions(receive)),
+                maximum_pdu_bytes=MAXIMUM_PDU_BYTES,
             ),
             timeouts=Timeouts(
                 idle_s=receive.network_timeout_s, stalled_s=min(STALLED_TIMEOUT_S, receive.network_timeout_s)
@@ -200,13 +201,6 @@ class Receiver:
     def _threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._open.values())
-
-
-def _companions(receive: ReceiveSettings) -> list[str]:
-    """Return the SOP classes that are kept with CT and RT objects."""
-    return [uid for _, uid in object_families.named(receive.companions)] + list(
-        receive.additional_sop_classes
-    )
 
 
 def _listeners(receive: ReceiveSettings) -> list[_Listener]:

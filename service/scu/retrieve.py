@@ -59,6 +59,9 @@ class StoreResponse:
     comment: str = ""
 
 
+MOST_CONTEXTS = 128
+"""Presentation contexts of one association (PS3.8 9.3.2.2)."""
+
 Tell = Callable[[RetrievalProgress], None]
 Keep = Callable[[RetrievedObject], StoreResponse]
 
@@ -99,7 +102,7 @@ def get(
 
     proposal = ContextProposal(
         contexts=[build_context(STUDY_ROOT_GET, UNCOMPRESSED), *taken.contexts()],
-        roles=[build_role(uid, scp_role=True) for uid in taken.sop_classes],
+        roles=[build_role(uid, scp_role=True) for uid in taken.classes],
         handlers=[(evt.EVT_C_STORE, lambda event: _hand_on(event, keep))],
     )
     return scu.ask(peer, proposal, request)
@@ -107,14 +110,19 @@ def get(
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedObjects:
-    """The SOP classes that a C-GET can bring, and the compressed transfer syntaxes in which CT may come."""
+    """The SOP classes that a C-GET can bring, the likeliest first, and the compressed transfer syntaxes in which CT may come."""
 
     sop_classes: Sequence[str]
     compressed: Sequence[str]
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """The first of the SOP classes, each once: an association has room for 128 contexts, one asks, and CT has more."""
+        return list(dict.fromkeys(self.sop_classes))[: MOST_CONTEXTS - 1 - len(self.compressed)]
+
     def contexts(self) -> Iterable[PresentationContext]:
-        """Every class uncompressed; CT compressed too, a context each: an association has room for 128."""
-        for uid in self.sop_classes:
+        """Every class uncompressed; CT compressed too, a context each."""
+        for uid in self.classes:
             yield build_context(uid, UNCOMPRESSED)
         for syntax in self.compressed:
             yield build_context(CTImageStorage, syntax)

@@ -49,7 +49,7 @@ _LEFT_OUT = frozenset({Kind.WRONG_SIDE, Kind.MISSING, Kind.REFUSED})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class PreparationFinding:
     """One finding about a case, or a structure of it."""
 
     case: str
@@ -70,14 +70,14 @@ class Finding:
 
 def case_findings(
     case: str, volume: Volume, masks: Mapping[str, Mask], structures: Sequence[str]
-) -> list[Finding]:
+) -> list[PreparationFinding]:
     """Look at one case in canonical orientation: missing structures, sides, gaps, ends."""
     middle = _middle_mm(volume)
     found = []
     for code in structures:
         mask = masks.get(code)
         if mask is None:
-            found.append(Finding(case=case, structure=code, kind=Kind.MISSING, words="no contour"))
+            found.append(PreparationFinding(case=case, structure=code, kind=Kind.MISSING, words="no contour"))
             continue
         for kind, words in (
             (Kind.WRONG_SIDE, _wrong_side(code, mask, volume.grid, middle)),
@@ -85,11 +85,11 @@ def case_findings(
             (Kind.CUT, _cut(mask, volume.grid)),
         ):
             if words:
-                found.append(Finding(case=case, structure=code, kind=kind, words=words))
+                found.append(PreparationFinding(case=case, structure=code, kind=kind, words=words))
     return found
 
 
-def volume_findings(volumes_cc: Mapping[str, Mapping[str, float]]) -> list[Finding]:
+def volume_findings(volumes_cc: Mapping[str, Mapping[str, float]]) -> list[PreparationFinding]:
     """Compare volumes over cases, by organ and case: partial organs and outliers; needs eight cases of an organ.
 
     Targets have no usual volume.
@@ -106,13 +106,13 @@ def volume_findings(volumes_cc: Mapping[str, Mapping[str, float]]) -> list[Findi
         for case, volume in by_case.items():
             words = f"{volume:.1f} cc, the median is {np.exp(median):.1f} cc"
             if volume < _PARTIAL * np.exp(median):
-                found.append(Finding(case=case, structure=code, kind=Kind.PARTIAL, words=words))
+                found.append(PreparationFinding(case=case, structure=code, kind=Kind.PARTIAL, words=words))
             elif abs(np.log(volume) - median) > _OUTLIER * spread:
-                found.append(Finding(case=case, structure=code, kind=Kind.OUTLIER, words=words))
+                found.append(PreparationFinding(case=case, structure=code, kind=Kind.OUTLIER, words=words))
     return found
 
 
-def decided(findings: Iterable[Finding], dataset: Path) -> dict[tuple[str, str, str], Decision]:
+def decided(findings: Iterable[PreparationFinding], dataset: Path) -> dict[tuple[str, str, str], Decision]:
     """Give each finding its decision, a person's from an earlier findings.csv before the proposal, and write the table.
 
     Raises PreparationRefused for a decision that is none.

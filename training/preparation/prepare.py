@@ -19,8 +19,8 @@ from training.preparation.catalogue import Catalogue
 from training.preparation.checks import (
     FINDINGS_FILE,
     Decision,
-    Finding,
     Kind,
+    PreparationFinding,
     case_findings,
     decided,
     volume_findings,
@@ -107,7 +107,7 @@ class _Made:
 
     name: str
     patient: str | None  # None: refused
-    findings: tuple[Finding, ...]
+    findings: tuple[PreparationFinding, ...]
     volumes_cc: Mapping[str, float]
 
 
@@ -118,7 +118,9 @@ def _cases(catalogue: Catalogue, dataset: Path, split: Split, how: _Making) -> I
         try:
             yield _case(source, patient, name, dataset, how)
         except CaseRefused as reason:
-            finding = Finding(case=name, structure="", kind=Kind.REFUSED, words=f"{source.called}: {reason}")
+            finding = PreparationFinding(
+                case=name, structure="", kind=Kind.REFUSED, words=f"{source.called}: {reason}"
+            )
             how.said(f"{source.called}: not used: {reason}")
             yield _Made(name=name, patient=None, findings=(finding,), volumes_cc={})
 
@@ -133,7 +135,9 @@ def _case(source: Source, patient: str, name: str, dataset: Path, how: _Making) 
     record = _known(dataset / "cases" / name, made_from)
     if record is None:
         record = _new_case(source, (patient, name, made_from), dataset, how)
-    findings = tuple(Finding(case=name, structure=s, kind=Kind(k), words=w) for s, k, w in record.findings)
+    findings = tuple(
+        PreparationFinding(case=name, structure=s, kind=Kind(k), words=w) for s, k, w in record.findings
+    )
     present = {code: volume for code, volume in record.volume_cc.items() if volume > 0}
     return _Made(name=name, patient=patient, findings=findings, volumes_cc=present)
 
@@ -150,7 +154,9 @@ def _new_case(source: Source, who: tuple[str, str, str], dataset: Path, how: _Ma
     patient, name, made_from = who
     drawn = source.read(how.names)
     findings = case_findings(name, drawn.volume, drawn.masks, how.structures)
-    findings += [Finding(case=name, structure="", kind=Kind.NOTE, words=note) for note in drawn.notes]
+    findings += [
+        PreparationFinding(case=name, structure="", kind=Kind.NOTE, words=note) for note in drawn.notes
+    ]
     if not set(drawn.masks) & set(how.structures):
         raise CaseRefused("none of its ROIs means a structure that is wanted")
     volume, masks = _on_model_voxels(drawn, how.structures, how.wish.voxels_mm)

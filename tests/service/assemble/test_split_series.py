@@ -33,7 +33,7 @@ def test_half_sets_are_held_and_say_where_the_other_half_is(small_node: SmallNod
     one, other = jobs(small_node, first, second)
     assert (one.state, other.state) == (JobState.WAITING, JobState.WAITING)
     assert one.reason == (
-        f"incomplete: {COUNT - HALF} other images of this series came from SCANNER to CN_B (job {second}, received); "
+        f"incomplete: {COUNT - HALF} other images of this series came from SCANNER to CN_B (job {second}, receiving); "
         "send the whole series under one AE title, or set split_series in rule head-neck."
     )
     assert f"{HALF} other images of this series came from SCANNER to CONTOURNODE (job {first}" in other.reason
@@ -82,7 +82,7 @@ def test_parts_that_are_contoured_apart_carry_their_doubt(small_node: SmallNode)
     assert claim is not None
     assert claim.doubt == (
         f"Instance Number (0020,0013) runs from {COUNT - HALF + 1} to {COUNT} over {HALF} slices; "
-        f"{COUNT - HALF} other images of this series came from SCANNER to CN_B (job {second}, received)"
+        f"{COUNT - HALF} other images of this series came from SCANNER to CN_B (job {second}, receiving)"
     )
 
 

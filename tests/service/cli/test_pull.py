@@ -5,11 +5,15 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from pydicom import dcmread
+from pydicom.uid import SecondaryCaptureImageStorage
 
+from imaging.ct.series import SourceFile
 from inference.ports import free_port as free_tcp_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
@@ -18,9 +22,11 @@ from service.cli import main
 from service.components import opened_store
 from service.config import Peer, load_settings
 from service.dimse import file_meta
+from service.receive import object_families
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, count_images, find_series, find_studies
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
+from service.scu.retrieve import MOST_CONTEXTS, AcceptedObjects
 from service.store import AuditKind, AuditLog, AuditOutcome, EventKind, JobState
 from service.wiring import assemble, receive
 from tests.support import orthanc as orthanc_support
@@ -309,3 +315,29 @@ def test_nobody_there_is_a_reason(free_port: int, site: Site, tmp_path: Path) ->
     found = count_images(Scu(calling_aet="NODE", timeout_s=2), gone, study_uid="1.2", series_uid="1.3")
     assert isinstance(found, TransientFailure)
     assert "no connection to ORTHANC" in found.reason
+
+
+def test_c_get_brings_what_is_kept_beside_ct(site: Site, pull, tmp_path: Path) -> None:
+    """A dose page as a Secondary Capture, whose SOP class stands in no list but that of the families."""
+    page = dcmread(
+        BytesIO(ct_files(small_volume(), CtExport(identity=Identity(patient_id="PAGE-1")))[0].data)
+    )
+    page.SOPClassUID = page.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    page.Modality, page.ConversionType = "OT", "WSD"
+    stored = BytesIO()
+    page.save_as(stored)
+    site.put([SourceFile(name="page", data=stored.getvalue())], tmp_path / "page")
+    code, (row,), _ = pull("--patient-id", "PAGE-1", "--modality", "OT", "--get")
+    assert (code, row["images"]) == (0, 1)
+    uid = (page.StudyInstanceUID, page.SeriesInstanceUID)
+    (kept,) = site.book.instances_of_series(uid[1], study_uid=uid[0])
+    assert kept.sop_instance_uid == page.SOPInstanceUID
+
+
+def test_c_get_asks_for_no_more_than_an_association_holds() -> None:
+    every = [uid for _, uid in object_families.named()]
+    taken = AcceptedObjects(sop_classes=[*every, *every], compressed=["1.2.840.10008.1.2.5"])
+    contexts = list(taken.contexts())
+    assert len(contexts) == MOST_CONTEXTS - 1  # one more asks for the series
+    assert len(set(taken.classes)) == len(taken.classes)
+    assert [str(context.abstract_syntax) for context in contexts[:-1]] == every[: MOST_CONTEXTS - 2]

@@ -80,7 +80,7 @@ def test_storescu_sends_it_whole_and_only_the_ct_makes_a_job(node, tmp_path):
     assert len(node.files()) == 2 * len(BESIDE)
     assert classes(node) == sorted([*BESIDE, "1.2.840.10008.5.1.4.1.1.2"])
     (job,) = node.job_rows()
-    assert (job.slice_count, job.state) == (len(BESIDE), "received")
+    assert (job.slice_count, job.state) == (len(BESIDE), "receiving")
 
 
 def test_families_that_are_not_listed_are_not_taken(start_node, tmp_path):

@@ -108,7 +108,7 @@ def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queue
     structure_set = dcmread(BytesIO(queued.files.read(delivery.result.path)))
     assert [roi.ROIName for roi in structure_set.StructureSetROISequence] == ["Brainstem", "Larynx"]
     assert structure_set.ApprovalStatus == "UNAPPROVED"
-    assert "hn_oar version 1" in structure_set.StructureSetDescription
+    assert f"hn_oar version {model().version}" in structure_set.StructureSetDescription
     assert "0.88" in structure_set.StructureSetROISequence[0].ROIDescription
 
 
@@ -128,9 +128,10 @@ def test_the_history_shows_the_pipelines_steps_in_order(queued: SmallNode) -> No
 
 def test_the_history_names_the_model_by_its_packages_checksum(queued: SmallNode) -> None:
     worker(queued, Server(brainstem_and_larynx)).work_one()
-    weights = MODELS / "hn_oar" / "1" / "weights.safetensors"
+    version = model().version
+    weights = MODELS / "hn_oar" / str(version) / "weights.safetensors"
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert f"model hn_oar version 1, package sha256 {sha256}" in final_note(queued)
+    assert f"model hn_oar version {version}, package sha256 {sha256}" in final_note(queued)
 
 
 def test_a_second_attempt_makes_the_same_bytes(queued: SmallNode) -> None:
@@ -232,7 +233,7 @@ def test_a_model_that_this_worker_lacks_is_waited_for(queued: SmallNode, tmp_pat
     one = worker(queued, Server(brainstem_and_larynx))
     one.models = ModelLibrary(tmp_path)
     one.work_one()
-    assert "hn_oar version 1 is not in this worker's model repository" in queued.job().reason
+    assert f"hn_oar version {model().version} is not in this worker's model repository" in queued.job().reason
 
 
 def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is_told(
