@@ -180,7 +180,7 @@ def at_once(node: Node, senders: Sequence[Callable[[], None]]) -> None:
 def look_until_answered(node: Node) -> None:
     node.clock.tick(20)
     node.assembler.look()
-    while any(node.assembler.counts.of(job) is None for job in node.assembler.desk.open_jobs()):
+    while any(node.assembler.counts.of(job) is None for job in node.assembler.repository.open_jobs()):
         pass
     node.assembler.look()
 
