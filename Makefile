@@ -37,10 +37,10 @@ demo: node triton
 # Other makers' programs that tests talk to, from Debian's packages; without them those tests are skipped and said so.
 PEERS := crun ctn dcmtk default-jre-headless dicom3tools libpixelmed-java odil openssl orthanc orthanc-dicomweb \
 	plastimatch prometheus
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 peers:
 	$(SUDO) apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive $(SUDO) -E apt-get install -y -qq --no-install-recommends $(PEERS)
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(PEERS)
 
 # One process a core, whole files each: tests of a file share their servers.
 JOBS ?= $(shell nproc)
