@@ -212,10 +212,13 @@ def test_monitoring_failure_reports_and_confirmations_are_kept_in_the_new_words(
 
 
 def test_jobs_of_the_version_before_have_no_structures_and_can_be_given_some(empty_database_url: str) -> None:
-    states, _, _ = _fill(empty_database_url, "0008")
+    states = {1: "done", 2: "running", 3: "cancelled"}
     engine = make_engine(empty_database_url)
     with engine.connect() as connection:
         _migrate_to(connection, "0009")
+    with engine.begin() as connection:
+        for number, state in states.items():
+            _insert_job(connection, number, state)
     engine.dispose()
 
     upgrade(empty_database_url)
