@@ -111,7 +111,6 @@ SHORT_MODULES = {
     "imaging/deidentify/files.py": FUNCTION,
     "imaging/deidentify/names.py": FUNCTION,
     "imaging/deidentify/options.py": VALUES,
-    "imaging/deidentify/pixels.py": FUNCTION,
     "imaging/deidentify/terms.py": VALUES,
     "imaging/dicom/uids.py": FUNCTION,
     "imaging/masks/hounsfield.py": VALUES,

@@ -20,7 +20,10 @@ _WHOLE = frozenset({"SL", "SS", "SV", "UL", "US", "UV", "IS"})
 _REAL = frozenset({"FD", "FL", "DS"})
 _NUMBER = rb"[ \0]*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[ \0]*"
 _PACKED = {"SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q", "FL": "f", "FD": "d"}
-_LONGEST_DESCRIPTOR = 6  # bytes: three numbers of a look-up table
+_SHORTEST_TEXT, _SHORTEST_TEXT_UNKNOWN = (
+    8,
+    4,
+)  # bytes that are characters all, under a VR of numbers and under UN
 _BULKY = frozenset({0x7FE00010, 0x00283006})
 _LONGEST_LOOKED_AT = 64  # bytes: an identifier is one value, not one of a contour's
 _FORMS = {
@@ -55,11 +58,24 @@ def _restate_one(dataset: Dataset, tag: BaseTag) -> None:
     if tag not in dataset:
         return
     value = dataset.get_item(tag).value
-    if stated == "UN" and " or " in due and tag not in _BULKY and len(value or b"") > _LONGEST_DESCRIPTOR:
+    if isinstance(value, bytes) and (
+        _is_text_for_number(tag, due, stated, value) or not _is_written(due, value)
+    ):
         del dataset[tag]
-        return
-    if due in _FORMS and isinstance(value, bytes) and not _FORMS[due].fullmatch(value):
-        del dataset[tag]
+
+
+def _is_written(due: str, value: bytes) -> bool:
+    """Tell whether the bytes of a DS or IS are numbers."""
+    return due not in _FORMS or bool(_FORMS[due].fullmatch(value))
+
+
+def _is_text_for_number(tag: BaseTag, due: str, stated: str | None, value: bytes) -> bool:
+    """Tell whether the bytes of a binary number are characters all: a name, a date or a UID in a place for numbers."""
+    if tag in _BULKY or not (_PACKED.keys() | {"AT"}).intersection(due.split(" or ")):
+        return False
+    shortest = _SHORTEST_TEXT_UNKNOWN if stated in ("UN", None) else _SHORTEST_TEXT
+    text = value.strip(b" \0")
+    return shortest <= len(text) and text.isascii() and text.decode("ascii").isprintable()
 
 
 def _convert(dataset: Dataset, element: RawDataElement | DataElement, due: str) -> None:

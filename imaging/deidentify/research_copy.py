@@ -22,7 +22,7 @@ from imaging.deidentify.files import part10
 from imaging.deidentify.identifiers import IdentifyingWords, identities, still_named, texts, walk
 from imaging.deidentify.names import NAMES, clean_name
 from imaging.deidentify.options import DeidentificationOptions
-from imaging.deidentify.pixels import check_pixels
+from imaging.deidentify.pixels import check_pixels, clean_pixels
 from imaging.deidentify.pseudonyms import ProjectKey, is_registered
 from imaging.deidentify.representations import is_number_of, restate
 from imaging.deidentify.table import Action, action_for, vr_of
@@ -95,6 +95,7 @@ def deidentify(
         sop_class_uid=sop_class,
         whom=identities(dataset),
     )
+    clean_pixels(dataset, called)
     originals = {uid for element in walk(dataset) if element.VR == "UI" for uid in texts(element)}
     modality = str(dataset.get("Modality", "")) or "OT"
     try:
