@@ -74,7 +74,9 @@ def _roi_items(data: bytes, sequence: Element, end: int, encoding: Encoding) -> 
 
 def _contours(data: bytes, sequence: Element, end: int, encoding: Encoding) -> tuple[ReadContour, ...]:
     encoding = inside(sequence.vr, encoding)
-    types, images, texts = [], [], []
+    types: list[GeometricType] = []
+    images: list[str] = []
+    texts: list[bytes] = []
     for start, stop in items(data, sequence, end, encoding):
         parts = {element.tag: element for element in elements(data, start, stop, encoding)}
         types.append(_geometric_type(_value(data, parts, _TYPE, stop), len(types) + 1))
