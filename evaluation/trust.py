@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from evaluation.errors import EvaluationRefused
-from inference.trust import FEATURES, TrustWeights, trust
+from inference.contract.trust import FEATURES, TrustWeights
+from inference.trust import trust
 
 RIDGE = 3.0
 FEWEST_PATIENTS, FEWEST_BAD = 5, 5

@@ -11,44 +11,19 @@ from dataclasses import dataclass
 from math import exp, log
 
 import numpy as np
-from pydantic import Field
 from scipy import ndimage
 
 from imaging.anatomy import StructurePlacement
 from imaging.volumes.volume import Mask
 from inference.contract import ModelContract
 from inference.contract.plausibility import StructureLimits
-from inference.contract.values import ContractPart, StructureCode
+from inference.contract.trust import TrustWeights
 from inference.judgement import PlausibilityFinding
 
 EXTENT = ("height_mm", "width_mm", "depth_mm")
 PLACE = ("across", "deep", "body_cm2")
-FEATURES = (
-    "volume",
-    "extent",
-    "place",
-    "density",
-    "improbability",
-    "cut",
-    "findings",
-    "asymmetry",
-    "pieces",
-    "usual",
-)
 _FURTHEST = 3.0  # beyond three times the limits' half range nothing more is learned
 _LEAST_VOLUME_CC = 0.01
-
-
-class TrustWeights(ContractPart):
-    """A learned score: weights of the standardised measurements, what is usual for each structure, and its origin."""
-
-    learned_from: str
-    good_dice: float = Field(gt=0.0, lt=1.0)
-    intercept: float
-    means: dict[str, float]
-    scales: dict[str, float]
-    weights: dict[str, float]
-    usual_dice: dict[StructureCode, float]  # mean of the patients it was learned from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +58,7 @@ def measurements(contract: ModelContract, case: TrustCase) -> dict[str, dict[str
             "cut": float(bool(where.edges)),
             "findings": float(sum(finding.check != "edge" for finding in own)),
             "asymmetry": _asymmetry(where, case.placed.get(other_side.get(code, ""))),
-            "pieces": float(min(3, _pieces(case.masks[code]) - 1)),
+            "pieces": float(min(3, pieces(case.masks[code]) - 1)),
         }
     return found
 
@@ -127,5 +102,6 @@ def _asymmetry(where: StructurePlacement, other: StructurePlacement | None) -> f
     return min(log(10.0), abs(log(ratio)))
 
 
-def _pieces(mask: Mask) -> int:
+def pieces(mask: Mask) -> int:
+    """Count the connected pieces of a mask; voxels that share a corner are connected."""
     return int(ndimage.label(mask.crop_zyx, np.ones((3, 3, 3)))[1])

@@ -104,6 +104,7 @@ SHORT_MODULES = {
     "service/store/jobs/outputs.py": FUNCTION,
     "service/store/migrations/env.py": LIBRARY,
     "service/store/migrations/schema_history.py": VALUES,
+    "service/store/tables/structure_schema.py": "one table",
     "imaging/contours/areas.py": FUNCTION,
     "imaging/contours/hole_encoding.py": VALUES,
     "imaging/deidentify/errors.py": VALUES,

@@ -3,7 +3,7 @@
 from evaluation.report.figures import line_plot, scatter_plot
 from evaluation.report.page import Figure, Page, Section, Table
 from evaluation.trust import TrustQuality
-from inference.trust import TrustWeights
+from inference.contract.trust import TrustWeights
 
 LIMITS = (
     "The score knows a structure's size, place, density, probability and symmetry, and how such structures fared in other "

@@ -1,6 +1,6 @@
 """Where in the body a CT and the structures found in it are: coarse measurements, cheap enough for every job."""
 
-from imaging.anatomy.placement import StructurePlacement, placements
+from imaging.anatomy.placement import StructurePlacement, edges_touched, placements
 from imaging.anatomy.profile import BodyProfile, body_profile
 from imaging.anatomy.regions import Region, RegionEstimate, estimate_regions
 
@@ -10,6 +10,7 @@ __all__ = [
     "RegionEstimate",
     "StructurePlacement",
     "body_profile",
+    "edges_touched",
     "estimate_regions",
     "placements",
 ]

@@ -79,7 +79,7 @@ def _placed(mask: Mask, upright: Volume, profile: BodyProfile, regions: RegionEs
         median_hu=float(np.median(upright.array_zyx[tuple(voxels.T)])),
         body_cm2=float(profile.area_cm2[slab]),
         region=regions.by_slab[slab],
-        edges=_touched(low, high, upright.grid.shape_zyx),
+        edges=edges_touched(mask, upright.grid.shape_zyx),
     )
 
 
@@ -121,8 +121,8 @@ def _inside(voxels: NDArray[np.intp], profile: BodyProfile) -> float:
     return float(profile.body[tuple(cells.T)].mean())
 
 
-def _touched(
-    low: NDArray[np.intp], high: NDArray[np.intp], shape_zyx: tuple[int, int, int]
-) -> tuple[str, ...]:
+def edges_touched(mask: Mask, shape_zyx: tuple[int, int, int]) -> tuple[str, ...]:
+    """Name the sides of a canonical grid that a mask with at least one voxel touches."""
+    low, high = _box(mask)
     hits = [flag for a, b, n in zip(low, high, shape_zyx, strict=True) for flag in (a == 0, b == n)]
     return tuple(name for name, hit in zip(EDGES, hits, strict=True) if hit)

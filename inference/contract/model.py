@@ -9,6 +9,7 @@ from typing_extensions import Self
 from inference.contract.native import NativeRuntime
 from inference.contract.own_code import OwnCodeRuntime
 from inference.contract.plausibility import Plausibility
+from inference.contract.trust import TrustWeights
 from inference.contract.values import ContractPart, Fraction, PackageFile, Sha256, StructureCode
 
 BodyRegion = Literal["head", "head_neck", "thorax", "abdomen", "pelvis", "extremity", "whole_body"]
@@ -97,6 +98,7 @@ class ModelContract(ContractPart):
     checksums: dict[PackageFile, Sha256] = Field(min_length=1)  # of the files beside contract.json
     runtime: Runtime
     plausibility: Plausibility | None = None  # learned: python -m training.plausibility
+    trust: TrustWeights | None = None  # learned: python -m bench.trust
 
     @property
     def labels(self) -> tuple[str, ...]:

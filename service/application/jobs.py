@@ -11,10 +11,12 @@ from service.store import (
     JobEvent,
     JobState,
     JobStatus,
+    StructureResult,
     cancel,
     read_deliveries,
     read_events,
     read_job,
+    read_structure_results,
     rerun,
     retry,
 )
@@ -22,14 +24,15 @@ from service.store import (
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
-    """A job with its deliveries."""
+    """A job with its deliveries and its structures."""
 
     status: JobStatus
     deliveries: Sequence[DeliveryStatus]
+    structures: Sequence[StructureResult]
 
 
 def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:
-    """Give a job and its deliveries.
+    """Give a job, its deliveries and its structures.
 
     Raises:
         NotAllowed: there is no such job.
@@ -40,7 +43,9 @@ def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:
         Operation.SHOW,
         job_id,
         lambda transaction: JobDetails(
-            status=read_job(transaction, job_id), deliveries=read_deliveries(transaction, job_id)
+            status=read_job(transaction, job_id),
+            deliveries=read_deliveries(transaction, job_id),
+            structures=read_structure_results(transaction, job_id),
         ),
     )
 

@@ -29,6 +29,18 @@ DELIVERY_COLUMNS = (
     "confirmed",
     "said",
 )
+STRUCTURE_COLUMNS = (
+    "structure",
+    "code",
+    "sent",
+    "cc",
+    "slices",
+    "pieces",
+    "probability",
+    "trust",
+    "edges",
+    "findings",
+)
 SHORTENED_TO = 60  # `show` has the whole text
 
 
@@ -44,16 +56,19 @@ def jobs(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Show one job with its deliveries."""
+    """Show one job with its deliveries and its structures."""
     with opened_store(arguments.settings_tree) as store:
         found = show_job(store.database, operator(), arguments.job)
     job = _plain(found.status)
     job["deliveries"] = [_plain(row) for row in found.deliveries]
+    job["structures"] = [dataclasses.asdict(row) for row in found.structures]
     if arguments.json:
         return _print_json(job)
-    deliveries = job.pop("deliveries")
+    deliveries, structures = job.pop("deliveries"), job.pop("structures")
     _print_table([{"what": key, "value": value} for key, value in job.items()], ("what", "value"))
     _print_table([_delivery(row) for row in deliveries], DELIVERY_COLUMNS)
+    if structures:
+        _print_table([_structure(row) for row in structures], STRUCTURE_COLUMNS)
     return 0
 
 
@@ -122,6 +137,27 @@ def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
         "confirmed": row["confirmed_at"] or asked,
         "said": row["reason"] or row["note"],
     }
+
+
+def _structure(row: Mapping[str, Any]) -> dict[str, object]:
+    """Return a structure as a line for people; its findings in words, contact with the field's edge in its own column."""
+    said = [finding["words"] for finding in row["findings"] if finding["check"] != "edge"]
+    return {
+        "structure": row["name"],
+        "code": row["code"] or "derived",
+        "sent": "yes" if row["is_sent"] else "no",
+        "cc": f"{row['volume_cc']:.2f}",
+        "slices": row["slices"],
+        "pieces": row["pieces"],
+        "probability": _two_places(row["mean_probability"]),
+        "trust": _two_places(row["trust"]),
+        "edges": ", ".join(row["edges"]),
+        "findings": "; ".join(said),
+    }
+
+
+def _two_places(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _state(word: str) -> JobState:

@@ -35,6 +35,7 @@ from service.store.jobs.job_repository import (
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
 from service.store.jobs.series_repository import SeriesRepository
+from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import upgrade
 from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
@@ -142,6 +143,8 @@ __all__ = [
     "StorageUnavailable",
     "StoredFile",
     "StoredInstance",
+    "StructureFinding",
+    "StructureResult",
     "StudySeries",
     "Transaction",
     "VerifiableFile",
@@ -157,6 +160,7 @@ __all__ = [
     "read_events",
     "read_job",
     "read_queue_statistics",
+    "read_structure_results",
     "rerun",
     "retry",
     "upgrade",

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imaging.anatomy import StructurePlacement
 from imaging.ct.series import CtSeries
 from imaging.ct.units import UNSPECIFIED
+from imaging.volumes.volume import Mask
 from inference.contract import ModelContract
 from inference.judgement import PlausibilityFinding
 from inference.segment import Segmentation
 from service.config import Doubted, Rule, Settings
-from service.store import ClaimedJob
+from service.store import ClaimedJob, StructureResult
 from service.template import Template
 from service.template.apply import AppliedTemplate
 from service.work.plausibility import PlausibilityRule
@@ -54,6 +56,10 @@ class ContouringResult:
     contract: ModelContract
     findings: tuple[PlausibilityFinding, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
+    placed: Mapping[str, StructurePlacement] = field(default_factory=dict)  # empty for a model without limits
+    left_out: Mapping[str, Mask] = field(
+        default_factory=dict
+    )  # the implausible ones; `segmentation` has them empty
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +75,7 @@ class DerivedCase:
 class OutputObject:
     """One output object: its bytes, its key within the job, its destinations, and notes for the job's history.
 
+    `structures` are the rows of its structures, where it is a structure set for a destination of the rule's own.
     `standby` maps each fallback destination among `destinations` to the destinations that it stands in for.
     """
 
@@ -77,3 +84,5 @@ class OutputObject:
     destinations: tuple[str, ...]
     notes: tuple[str, ...] = ()
     standby: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    structures: tuple[StructureResult, ...] = ()
+    roi_names: Mapping[int, str] = field(default_factory=dict)  # by ROI number, of a structure set

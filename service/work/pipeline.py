@@ -28,6 +28,7 @@ from service.work.derivation import derive_structures, history_notes
 from service.work.export_targets import ExportTarget, export_targets, fallback_targets
 from service.work.plausibility import body_of_case, judged
 from service.work.series_reading import read_series
+from service.work.structure_results import as_sent, measured_structures
 from service.work.structure_set import change_notes, roi_masks, structure_set_request, validate_structure_set
 
 
@@ -68,12 +69,14 @@ def run_pipeline(
     del sources  # the images' bytes, beside their volume
     set_stage(Stage.DERIVE)
     case = derive_structures(job, contoured, request.template)
+    measured = measured_structures(contoured, case.applied.structures, request.template)
     try:
         fallbacks, skipped = _fallback_sets(case, request, set_stage)
         for target in export_targets(job, request):
             structure_set = _structure_set(case, target, set_stage)
             notes = history_notes(case, request.template, (*structure_set.notes, *skipped))
-            yield replace(structure_set, notes=notes)
+            rows = as_sent(measured, structure_set.roi_names)
+            yield replace(structure_set, notes=notes, structures=rows)
         yield from fallbacks
         if request.rule.companions:
             set_stage(Stage.WRITE)
@@ -108,6 +111,8 @@ def contour(
         contract=contract,
         findings=answer.findings,
         remarks=answer.remarks,
+        placed=answer.placed,
+        left_out=answer.left_out,
     )
 
 
@@ -124,6 +129,9 @@ def _structure_set(case: DerivedCase, target: ExportTarget, set_stage: SetStage)
         destinations=target.destinations,
         notes=(*case.applied.notes, *change_notes(exported, target), *warnings),
         standby=target.standby,
+        roi_names=dict(
+            zip(exported.masks.by_number, (roi.name for roi in exported.request.rois), strict=True)
+        ),
     )
 
 

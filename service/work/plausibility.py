@@ -3,7 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from imaging.anatomy import BodyProfile, RegionEstimate, body_profile, estimate_regions, placements
+from imaging.anatomy import (
+    BodyProfile,
+    RegionEstimate,
+    StructurePlacement,
+    body_profile,
+    estimate_regions,
+    placements,
+)
 from imaging.volumes.orientation import canonical, canonical_masks
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract
@@ -42,6 +49,10 @@ class Judged:
     segmentation: Segmentation
     findings: tuple[PlausibilityFinding, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)  # on implausible structures, by the model's code
+    placed: Mapping[str, StructurePlacement] = field(
+        default_factory=dict
+    )  # what was judged, by the model's code
+    left_out: Mapping[str, Mask] = field(default_factory=dict)
 
 
 def body_of_case(volume: Volume, contract: ModelContract, rule: PlausibilityRule) -> Body | None:
@@ -89,9 +100,14 @@ def judged(segmentation: Segmentation, body: Body | None, rule: PlausibilityRule
         code: f"{'LEFT OUT, ' if leaves_out else ''}IMPLAUSIBLE: {text}" for code, text in reasons.items()
     }
     notes = tuple(_notes(body, findings, remarks, segmentation.notes))
-    masks = _without(segmentation.masks, reasons) if leaves_out else segmentation.masks
+    left_out = {code: segmentation.masks.by_code[code] for code in reasons} if leaves_out else {}
+    masks = _without(segmentation.masks, left_out)
     return Judged(
-        segmentation=replace(segmentation, masks=masks, notes=notes), findings=findings, remarks=remarks
+        segmentation=replace(segmentation, masks=masks, notes=notes),
+        findings=findings,
+        remarks=remarks,
+        placed=placed,
+        left_out=left_out,
     )
 
 

@@ -14,13 +14,14 @@ from inference.segment import Predictor
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
-from service.store import ClaimedJob, FileStore, OutputFile, WorkQueue
+from service.store import ClaimedJob, FileStore, OutputFile, StructureResult, WorkQueue
 from service.template import Template
 from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
 from service.work.pipeline import Stage, run_pipeline
 from service.work.series_reading import DamagedImage, load_sources
+from service.work.structure_results import merged
 
 log = logging.getLogger(__name__)
 
@@ -122,17 +123,18 @@ class Worker:
             rule=rule, contract=contract, template=self.templates[rule.name], settings=self.settings
         )
         self._self_test(heartbeat)
-        outputs, notes = self._outputs(claim, request, heartbeat)
-        if not self.queue.finish(claim, outputs=outputs, notes=notes):
+        result = self._result(claim, request, heartbeat)
+        if not self.queue.finish(
+            claim, outputs=result.outputs, notes=result.notes, structures=result.structures
+        ):
             raise LeaseLost
-        log.info("job %d contoured; %d deliveries queued", claim.id, len(outputs))
+        log.info("job %d contoured; %d deliveries queued", claim.id, len(result.outputs))
 
-    def _outputs(
-        self, claim: ClaimedJob, request: PipelineRequest, heartbeat: Heartbeat
-    ) -> tuple[list[OutputFile], list[str]]:
-        """Run the pipeline and store its objects durably; one output file for each destination, and the notes."""
+    def _result(self, claim: ClaimedJob, request: PipelineRequest, heartbeat: Heartbeat) -> "_Result":
+        """Run the pipeline and store its objects durably."""
         outputs: list[OutputFile] = []
         notes: list[str] = []
+        structures: tuple[StructureResult, ...] = ()
         for made in run_pipeline(claim, self._sources(claim), request, self.server, heartbeat.stage):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             outputs += [
@@ -140,7 +142,9 @@ class Worker:
                 for name in made.destinations
             ]
             notes += made.notes
-        return outputs, [*dict.fromkeys(notes), _model_note(request.contract)]
+            structures = merged(structures, made.structures)
+        every = [*dict.fromkeys(notes), _model_note(request.contract)]
+        return _Result(outputs=outputs, notes=every, structures=structures)
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
         try:
@@ -167,6 +171,15 @@ class Worker:
         times, most = self.settings.advanced, self.settings.work.max_attempts
         delay_s = min(times.job_backoff_s * 2 ** (claim.attempt - 1), times.job_backoff_max_s)
         self.queue.fail(claim, reason=reason, max_attempts=most, delay_s=delay_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    """What a job's attempt made: one output file for each object and destination, notes, and the structures' rows."""
+
+    outputs: list[OutputFile]
+    notes: list[str]
+    structures: tuple[StructureResult, ...]
 
 
 def _model_note(contract: ModelContract) -> str:

@@ -7,7 +7,8 @@ from evaluation.errors import EvaluationRefused
 from evaluation.report.page import html_of
 from evaluation.report.trust import trust_page
 from evaluation.trust import Instance, assess, auc, learn
-from inference.trust import FEATURES, trust
+from inference.contract.trust import FEATURES
+from inference.trust import trust
 
 
 def instances(effect: float, patients: int = 20, seed: int = 0) -> list[Instance]:

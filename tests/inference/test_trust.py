@@ -6,8 +6,9 @@ import pytest
 
 from imaging.volumes.volume import Mask
 from inference.contract import ModelContract
+from inference.contract.trust import FEATURES
 from inference.judgement import PlausibilityFinding
-from inference.trust import FEATURES, TrustCase, measurements
+from inference.trust import TrustCase, measurements
 from tests.inference.limits import limits_document, placement
 from tests.support.models import contract_document
 

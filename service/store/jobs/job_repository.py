@@ -11,6 +11,7 @@ from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of, result_of
+from service.store.jobs.structure_results import StructureResult, read_structure_results
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
 from service.store.states import (
     JobState,
@@ -72,6 +73,11 @@ class JobRepository:
         """Give the job's destinations and how they stand."""
         with self._database.reading() as connection:
             return read_deliveries(connection, job_id)
+
+    def structures(self, job_id: int) -> list[StructureResult]:
+        """Give what was measured and found of each structure of the job's result."""
+        with self._database.reading() as connection:
+            return read_structure_results(connection, job_id)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
         """Give the instances of the job, by SOP Instance UID."""

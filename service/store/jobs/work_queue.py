@@ -12,6 +12,7 @@ from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.outputs import delivery_rows
 from service.store.jobs.replacement import replaced_by
 from service.store.jobs.row_mapping import instances_of
+from service.store.jobs.structure_results import StructureResult, replace_structure_results
 from service.store.jobs.transitions import NO_LEASE, HistoryLine, Transition, add_history_line, lock, move
 from service.store.records import ClaimedJob, OutputFile, StoredInstance
 from service.store.states import CLAIMABLE, EventKind, JobState
@@ -80,8 +81,15 @@ class WorkQueue:
             )
             return True
 
-    def finish(self, claim: ClaimedJob, *, outputs: Sequence[OutputFile], notes: Sequence[str] = ()) -> bool:
-        """Record one delivery for each output, and the notes on the result; the job is then delivering.
+    def finish(
+        self,
+        claim: ClaimedJob,
+        *,
+        outputs: Sequence[OutputFile],
+        notes: Sequence[str] = (),
+        structures: Sequence[StructureResult] = (),
+    ) -> bool:
+        """Record one delivery for each output, the notes on the result and its structures; the job is then delivering.
 
         The first output's file stands for the job's result. Those for a fallback destination stand by.
         """
@@ -108,6 +116,7 @@ class WorkQueue:
                 line = HistoryLine(kind=EventKind.NOTE, source=delivering, to=delivering, message=note)
                 add_history_line(connection, claim.id, now, line)
             connection.execute(insert(delivery), delivery_rows(claim.id, outputs, now))
+            replace_structure_results(connection, claim.id, structures)
             audit_job(connection, claim.id, now, _audited(claim, len({output.file for output in outputs})))
             return True
 

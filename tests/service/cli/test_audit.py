@@ -5,7 +5,16 @@ from xml.etree import ElementTree
 import pytest
 
 from service.cli.main import main
-from service.store import AuditLog, Database, InstanceRecorder, JobState, upgrade
+from service.store import (
+    AuditLog,
+    Database,
+    InstanceRecorder,
+    JobState,
+    StructureFinding,
+    StructureResult,
+    upgrade,
+)
+from service.store.jobs.structure_results import replace_structure_results
 from tests.support.arrivals import Node
 from tests.support.audit_schema import violations
 from tests.support.clock import ManualClock
@@ -52,6 +61,65 @@ def test_who_looks_and_who_orders_stands_in_the_trail(settings_file, job_id, cap
     ]
     assert all(e["actor"] and e["role"] == "cli" for e in found)
     assert [e["study_uid"] for e in found] == ["1.2.3", "1.2.3", "1.2.3", ""]
+
+
+def test_show_prints_the_structures_of_a_job_with_their_findings(
+    settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], job_id: int
+) -> None:
+    finding = StructureFinding(
+        check="volume_cc",
+        measured=1.25,
+        expected=(10.0, 50.0),
+        relative_to="",
+        is_implausible=True,
+        words="volume 1.25 cc, expected 10 to 50 cc",
+    )
+    larynx = StructureResult(
+        code="Larynx",
+        name="Kehlkopf",
+        is_sent=False,
+        volume_cc=1.25,
+        slices=4,
+        pieces=2,
+        mean_probability=0.875,
+        edges=("inferior",),
+        findings=(finding,),
+        trust=0.25,
+    )
+    database = Database(f"sqlite:///{tmp_path / 'store' / 'contour-node.sqlite'}")
+    with database.writing() as connection:
+        replace_structure_results(connection, job_id, [larynx])
+    database.close()
+    with_settings = ["--settings", str(settings_file)]
+    capsys.readouterr()
+    assert main(["show", str(job_id), *with_settings, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["structures"] == [
+        {
+            "code": "Larynx",
+            "name": "Kehlkopf",
+            "is_sent": False,
+            "volume_cc": 1.25,
+            "slices": 4,
+            "pieces": 2,
+            "mean_probability": 0.875,
+            "edges": ["inferior"],
+            "findings": [
+                {
+                    "check": "volume_cc",
+                    "measured": 1.25,
+                    "expected": [10.0, 50.0],
+                    "relative_to": "",
+                    "is_implausible": True,
+                    "words": "volume 1.25 cc, expected 10 to 50 cc",
+                }
+            ],
+            "trust": 0.25,
+        }
+    ]
+    assert main(["show", str(job_id), *with_settings]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "Kehlkopf" in one]
+    cells = [cell.strip() for cell in line.strip("│┃| ").replace("|", "│").split("│")]
+    assert cells == ["Kehlkopf", "Larynx", "no", "1.25", "4", "2", "0.88", "0.25", "inferior", finding.words]
 
 
 def test_the_trail_is_listed_by_time_and_as_messages(settings_file, job_id, capsys) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Table, inspect, select, text
+from sqlalchemy import Connection, Table, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from service.store import (
@@ -28,6 +28,7 @@ from service.store import (
 from service.store.database import make_engine
 from service.store.migrations.migrate import MIGRATIONS
 from service.store.tables.schema import METADATA, commitment, instance_source
+from service.store.tables.structure_schema import structure_result
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 JOB_STATES = {
@@ -210,6 +211,41 @@ def test_monitoring_failure_reports_and_confirmations_are_kept_in_the_new_words(
     database.close()
 
 
+def test_jobs_of_the_version_before_have_no_structures_and_can_be_given_some(empty_database_url: str) -> None:
+    states = {1: "done", 2: "running", 3: "cancelled"}
+    engine = make_engine(empty_database_url)
+    with engine.connect() as connection:
+        _migrate_to(connection, "0009")
+    with engine.begin() as connection:
+        for number, state in states.items():
+            _insert_job(connection, number, state)
+    engine.dispose()
+
+    upgrade(empty_database_url)
+
+    database = Database(empty_database_url)
+    book = JobRepository(database)
+    assert {job.id for job in book.list_jobs()} == set(states)
+    assert [book.structures(number) for number in states] == [[] for _ in states]
+    row = {
+        "position": 1,
+        "code": "A",
+        "name": "A",
+        "is_sent": True,
+        "volume_cc": 1.5,
+        "slices": 2,
+        "pieces": 1,
+    }
+    row |= {"edges": "", "findings": []}
+    with database.writing() as connection:
+        connection.execute(insert(structure_result), {"job_id": 1, **row})
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            connection.execute(insert(structure_result), {"job_id": 4711, **row})
+    (found,) = book.structures(1)
+    assert (found.code, found.volume_cc, found.mean_probability, found.trust) == ("A", 1.5, None, None)
+    database.close()
+
+
 def _fill(url: str, revision: str) -> tuple[dict[int, str], list[str], list[str]]:
     """Make the schema of an earlier version, with a job in each of its states and each of its kinds of rows."""
     engine = make_engine(url)
@@ -369,6 +405,7 @@ def test_every_table_of_the_schema_is_filled_by_these_tests_or_is_newer() -> Non
     looked_at = {"instance", "instance_source", "job", "job_event", "delivery", "commitment"}
     looked_at |= {"metric_counter", "event_position", "notification", "role_heartbeat"}
     untouched = {"audit_event", "audit_forwarding", "alarm", "removal"}
+    untouched |= {"structure_result"}  # since 0010
     untouched |= {"project", "pseudonym", "uid_pair", "original_study"}
     assert looked_at | untouched == {
         table.name for table in METADATA.sorted_tables if isinstance(table, Table)

@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from service.store import ClaimedJob, Database, EventKind, JobState, OutputFile, WorkQueue
+from service.store import (
+    ClaimedJob,
+    Database,
+    EventKind,
+    JobState,
+    OutputFile,
+    StructureFinding,
+    StructureResult,
+    WorkQueue,
+)
+from service.store.jobs.structure_results import replace_structure_results
 from tests.support.arrivals import SERIES, Node, received, stored_file
 
 
@@ -56,6 +66,67 @@ def test_each_destination_gets_its_own_file_and_the_history_says_what_to_know(no
     assert sent == {output.destination: output.file.path for output in outputs}
     told = [event.message for event in node.book.events(claim.id)]
     assert told[-5:-3] == ["for tps, pacs", "Larynx: not found"]
+
+
+LEFT_OUT = StructureResult(
+    code="Larynx",
+    name="Larynx",
+    is_sent=False,
+    volume_cc=1.25,
+    slices=4,
+    pieces=2,
+    mean_probability=0.5,
+    edges=("inferior", "left"),
+    findings=(
+        StructureFinding(
+            check="volume_cc",
+            measured=1.25,
+            expected=(10.0, 50.0),
+            relative_to="",
+            is_implausible=True,
+            words="volume 1.25 cc, expected 10 to 50 cc",
+        ),
+        StructureFinding(
+            check="region",
+            measured="thorax",
+            expected=("neck", "head"),
+            relative_to="",
+            is_implausible=True,
+            words="lies in the thorax, expected in neck or head",
+        ),
+    ),
+    trust=0.25,
+)
+SENT = replace(
+    LEFT_OUT, name="PRV", code="", is_sent=True, findings=(), edges=(), mean_probability=None, trust=None
+)
+
+
+def test_the_structures_are_recorded_with_the_result_and_read_in_their_order(node: Node) -> None:
+    claim = _running(node)
+    outputs = [OutputFile(destination="tps", file=stored_file("2.25.1"))]
+    assert node.book.structures(claim.id) == []
+    assert node.work.finish(claim, outputs=outputs, structures=(SENT, LEFT_OUT))
+    assert node.book.structures(claim.id) == [SENT, LEFT_OUT]
+
+
+def test_only_the_attempt_that_holds_the_job_records_structures(node: Node) -> None:
+    first = _running(node)
+    node.clock.tick(61)
+    second = node.claimed("w2")
+    outputs = [OutputFile(destination="tps", file=stored_file("2.25.1"))]
+    assert not node.work.finish(first, outputs=outputs, structures=(LEFT_OUT, SENT))
+    assert node.book.structures(first.id) == []
+    assert node.work.finish(second, outputs=outputs, structures=(SENT,))
+    assert node.book.structures(first.id) == [SENT]
+
+
+def test_structures_written_again_replace_those_of_before_and_no_other_jobs(node: Node) -> None:
+    job, other = node.job_in(JobState.QUEUED), node.job_in(JobState.QUEUED, series="1.9")
+    for number, structures in ((job, (SENT, LEFT_OUT)), (other, (LEFT_OUT,)), (job, (LEFT_OUT,))):
+        with node.database.writing() as connection:
+            replace_structure_results(connection, number, structures)
+    assert (node.book.structures(job), node.book.structures(other)) == ([LEFT_OUT], [LEFT_OUT])
 
 
 def test_finish_without_a_destination_is_a_bug(node: Node) -> None:

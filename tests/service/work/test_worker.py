@@ -263,6 +263,8 @@ def test_each_kind_of_destination_gets_its_own_structure_set_and_every_change_is
         f"profile eclipse: Brainstem_with_a_long_name: name: Brainstem_with_a_long_name -> {first_names['tps']}"
         in (final_note(queued))
     )
+    row = queued.book.structures(queued.job().id)[0]  # named as in the first destination's set
+    assert (row.name, row.code, row.is_sent) == (first_names["tps"], "Brainstem", True)
 
 
 def test_a_destination_can_have_a_boundary_of_its_own(queued: SmallNode) -> None:
