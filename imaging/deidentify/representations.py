@@ -57,11 +57,18 @@ def _restate_one(dataset: Dataset, tag: BaseTag) -> None:
         _convert(dataset, element, due)
     if tag not in dataset:
         return
-    value = dataset.get_item(tag).value
+    value = _raw(dataset.get_item(tag).value, due)
     if isinstance(value, bytes) and (
         _is_text_for_number(tag, due, stated, value) or not _is_written(due, value)
     ):
         del dataset[tag]
+
+
+def _raw(value: object, due: str) -> object:
+    """Return the bytes of several numbers that pydicom has decoded already; any other value as it is."""
+    if isinstance(value, MultiValue | list) and due in _PACKED:
+        return struct.pack(f"<{len(value)}{_PACKED[due]}", *value)
+    return value
 
 
 def _is_written(due: str, value: bytes) -> bool:
