@@ -127,7 +127,8 @@ def _from_rtstruct(path: Path, image: CtSeries | Grid | None, label: str) -> Con
     except StructureSetUnreadable as reason:
         raise EvaluationRefused(f"{path}: {reason}") from reason
     rois, notes = _by_name(structure_set)
-    grid, masks = upright(placed.grid, {name: placed.by_number[roi.number] for name, roi in rois.items()})
+    by_name = {n: placed.by_number[roi.number] for n, roi in rois.items() if roi.number in placed.by_number}
+    grid, masks = upright(placed.grid, by_name)
     refused = dict(_unplaceable(rois, masks))
     if refused and not any(mask.crop_zyx.any() for mask in masks.values()):
         raise EvaluationRefused(f"{path}: none of its contours lies on the slices of the image")
@@ -183,7 +184,13 @@ def _by_name(structure_set: StructureSet) -> tuple[dict[str, Roi], list[str]]:
 
 def _unplaceable(rois: dict[str, Roi], masks: dict[str, Mask]) -> Iterator[tuple[str, str]]:
     for name, roi in rois.items():
-        if roi.closed and not masks[name].crop_zyx.any():
+        if name not in masks:
+            yield (
+                name,
+                roi.fault
+                or f"it lies in frame of reference {roi.frame_of_reference_uid}, the image in another",
+            )
+        elif roi.closed and not masks[name].crop_zyx.any():
             count = len(roi.closed)
             yield (
                 name,

@@ -29,6 +29,17 @@ def in_contact(polygons: Sequence[NDArray[np.float64]], checked: NDArray[np.bool
     return False
 
 
+def crosses_itself(points: NDArray[np.float64]) -> bool:
+    """Whether two edges of a closed polygon (n, 2) cross inside both; edges that only touch or coincide do not."""
+    end = np.roll(points, -1, axis=0)
+    for a, b in _near(np.minimum(points, end), np.maximum(points, end)):
+        one = _turn(points[a], end[a], points[b]) * _turn(points[a], end[a], end[b]) < 0
+        other = _turn(points[b], end[b], points[a]) * _turn(points[b], end[b], end[a]) < 0
+        if (one & other).any():
+            return True
+    return False
+
+
 def _near(
     low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.int_], NDArray[np.int_]]]:

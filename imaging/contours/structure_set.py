@@ -34,7 +34,11 @@ class ReadContour:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Roi:
-    """One ROI: what its three sequences say under its number. An ROI without contours has none."""
+    """One ROI: what its three sequences say under its number. An ROI without contours has none.
+
+    `fault` is why the ROI cannot be used, "" where it can; it has no contours then, rather than some of them.
+    `frame_of_reference_uid` is "" where the ROI names none.
+    """
 
     number: int
     name: str
@@ -44,6 +48,8 @@ class Roi:
     colour_rgb: tuple[int, int, int] | None
     volume_cm3: float | None
     contours: tuple[ReadContour, ...]
+    frame_of_reference_uid: str = ""
+    fault: str = ""
 
     @property
     def closed(self) -> tuple[ReadContour, ...]:
@@ -58,7 +64,7 @@ class Roi:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StructureSet:
-    """An RT Structure Set: identity, what it refers to, and its ROIs by ascending number."""
+    """An RT Structure Set: identity, what it refers to, its ROIs by ascending number, and what could not be read."""
 
     sop_instance_uid: str
     study_uid: str
@@ -68,3 +74,4 @@ class StructureSet:
     referenced_series_uids: tuple[str, ...]
     referenced_image_uids: frozenset[str]
     rois: tuple[Roi, ...]
+    notes: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
 """The defined terms of Specific Character Set (0008,0005) and the codecs that they stand for (PS3.3 C.12.1.1.2)."""
 
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
 from pydicom import Dataset
-from pydicom.charset import ENCODINGS_TO_CODES
+from pydicom.charset import CODES_TO_ENCODINGS, ENCODINGS_TO_CODES, default_encoding
 
 from imaging.dicom.patient_study import stated
 
@@ -77,3 +78,35 @@ def _has_letters(codec: str, text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def decoded(value: bytes, codecs: Sequence[str]) -> str | None:
+    """Return the text of a value in these codecs, the first one's where no escape sequence names another.
+
+    None where bytes have no letter in them, or an escape sequence stands for a set that is not declared.
+    """
+    if b"\x1b" not in value:
+        return next((text for codec in codecs if (text := _decoded(value, codec)) is not None), None)
+    first, *escaped = re.split(rb"(?=\x1b)", value)
+    texts = [_decoded(first, codecs[0] if codecs else "ascii"), *(_escaped(part, codecs) for part in escaped)]
+    return None if None in texts else "".join(text for text in texts if text)
+
+
+def _escaped(part: bytes, codecs: Sequence[str]) -> str | None:
+    """Return the text of bytes that begin with an escape sequence (PS3.5 6.1.2.5)."""
+    for code, codec in {**CODES_TO_ENCODINGS, b"\x1b-b": "iso8859_15"}.items():
+        if not part.startswith(code):
+            continue
+        if codec in ("iso2022_jp", "iso2022_jp_2"):
+            return _decoded(part, codec) if codec in codecs else None
+        if codec == default_encoding:
+            return _decoded(part[len(code) :], "ascii")
+        return _decoded(part[len(code) :], codec) if codec in codecs else None
+    return None
+
+
+def _decoded(value: bytes, codec: str) -> str | None:
+    try:
+        return value.decode(codec)
+    except UnicodeDecodeError:
+        return None

@@ -1,6 +1,6 @@
 """The ROIs of a structure set as masks on a CT's grid, with a note for everything that was not as plain as that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from imaging.contours.exact import PlanarContour
 from imaging.contours.rasterise import rasterise
-from imaging.contours.structure_set import GeometricType, ReadContour, StructureSet
+from imaging.contours.structure_set import GeometricType, ReadContour, Roi, StructureSet
 from imaging.ct.series import CtSeries
 from imaging.errors import StructureSetUnreadable
+from imaging.rtstruct.overlaps import note_overlaps, same_outline
 from imaging.rtstruct.stated_volume import compare_volume
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -21,7 +22,10 @@ _OFF_CENTRE_MM = 0.1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoiMasks:
-    """A mask for every ROI by its number (empty where nothing is closed), and what a reader should know."""
+    """A mask for every ROI by its number (empty where nothing is closed), and what a reader should know.
+
+    An ROI that cannot be read, or lies in another frame of reference, has no mask and a note.
+    """
 
     grid: Grid
     by_number: Mapping[int, Mask]
@@ -34,20 +38,22 @@ def masks_on_grid(structure_set: StructureSet, target: CtSeries | Grid) -> RoiMa
     A voxel belongs to an ROI if its centre lies inside an odd number of the closed contours on its slice: nested,
     keyhole and XOR contours mean the same. A contour belongs to the nearest slice; where contours of several planes
     fall to one slice, those of the nearest plane count. Slices between contours stay empty: nothing is interpolated.
-    Notes tell of contours outside the grid or across slices, of planes between slices, of gaps and exact repetitions,
-    and of a stated ROI Volume that is not what the contours enclose.
+    Notes tell of contours outside the grid or across slices, of planes between slices, of gaps and repetitions, of
+    contours that overlap in part and what the even-odd rule leaves out there, of ROIs without a mask, and of a stated
+    ROI Volume that is not what the contours enclose.
 
     Raises StructureSetUnreadable where the structure set belongs to another frame of reference than the given CT.
     """
     if isinstance(target, CtSeries):
         _check_frame(structure_set, target)
     grid = target.volume.grid if isinstance(target, CtSeries) else target
-    notes: list[str] = []
+    frame_uid = target.frame_of_reference_uid if isinstance(target, CtSeries) else ""
+    notes = list(structure_set.notes)
+    readable = list(_readable(structure_set, frame_uid, notes))
     by_number = {
-        roi.number: _mask(f"ROI {roi.number} '{roi.name}'", roi.closed, grid, notes)
-        for roi in structure_set.rois
+        roi.number: _mask(f"ROI {roi.number} '{roi.name}'", roi.closed, grid, notes) for roi in readable
     }
-    for roi in structure_set.rois:
+    for roi in readable:
         voxels_cm3 = by_number[roi.number].voxels() * grid.voxel_volume_mm3 / 1000
         compared = compare_volume(roi.volume_cm3, roi.contours, grid.spacing_zyx_mm[0], voxels_cm3)
         if compared and not compared.agrees:
@@ -55,6 +61,19 @@ def masks_on_grid(structure_set: StructureSet, target: CtSeries | Grid) -> RoiMa
             span = f"its contours enclose {compared.least_cm3:.3f} to {compared.most_cm3:.3f}"
             notes.append(f"{stated}, {span}, its voxels {voxels_cm3:.3f}")
     return RoiMasks(grid=grid, by_number=by_number, notes=tuple(notes))
+
+
+def _readable(structure_set: StructureSet, frame_uid: str, notes: list[str]) -> Iterator[Roi]:
+    """Yield the ROIs that can be masks on images in this frame of reference ("" for any); the others get a note."""
+    for roi in structure_set.rois:
+        fault = roi.fault
+        if not fault and frame_uid and roi.frame_of_reference_uid not in ("", frame_uid):
+            found = f"it lies in frame of reference {roi.frame_of_reference_uid} (3006,0024)"
+            fault = f"{found}, the images in {frame_uid}"
+        if fault:
+            notes.append(f"ROI {roi.number} '{roi.name}' is left out: {fault}")
+        else:
+            yield roi
 
 
 def _check_frame(structure_set: StructureSet, series: CtSeries) -> None:
@@ -80,7 +99,7 @@ def _mask(called: str, closed: Sequence[ReadContour], grid: Grid, notes: list[st
     for count, words in (
         (int((~placed).sum()), "outside the CT or across its slices are left out"),
         (int((placed & ~keep).sum()), "on planes further from their slice than others are left out"),
-        (len(kept) - len(unique), "that repeat another exactly are left out"),
+        (len(kept) - len(unique), "that repeat another's outline are left out"),
         (_gaps(slices[keep]), "between its contours have none"),
     ):
         if count:
@@ -89,7 +108,12 @@ def _mask(called: str, closed: Sequence[ReadContour], grid: Grid, notes: list[st
     if off_mm > _OFF_CENTRE_MM:
         notes.append(f"{called}: its planes lie up to {off_mm:.2f} mm off the slices")
     polygons = [PlanarContour(slice_index=int(slices[k]), points_lps=closed[k].points_lps) for k in unique]
-    return rasterise(polygons, grid)
+    mask = rasterise(polygons, grid)
+    if all(
+        closed[k].geometric_type is GeometricType.CLOSED_PLANAR for k in unique
+    ):  # XOR contours may overlap
+        note_overlaps(called, polygons, mask, grid, notes)
+    return mask
 
 
 def _slices(closed: Sequence[ReadContour], grid: Grid) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
@@ -118,12 +142,15 @@ def _nearest_plane(slices: NDArray[np.int_], off_slices: NDArray[np.float64]) ->
 
 
 def _without_repetitions(closed: Sequence[ReadContour], kept: Sequence[int]) -> list[int]:
-    """Return the contours without exact copies of plain closed ones; XOR contours are meant as they are."""
+    """Return the contours without those whose outline is that of a plain closed one before; XOR contours stay.
+
+    An outline is the same from whatever point it starts, and in either direction.
+    """
     seen: set[bytes] = set()
     unique = []
     for k in kept:
         contour = closed[k]
-        points = contour.points_lps.tobytes()
+        points = same_outline(contour.points_lps)
         if contour.geometric_type is GeometricType.CLOSED_PLANAR and points in seen:
             continue
         seen.add(points)

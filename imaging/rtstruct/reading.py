@@ -1,7 +1,8 @@
 """Any system's RT Structure Set, read into ROIs joined by number."""
 
 import io
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydicom import Dataset
 from pydicom.filereader import read_dataset
@@ -11,14 +12,15 @@ from imaging.contours.structure_set import Roi, StructureSet
 from imaging.dicom.elements import Stream, open_stream
 from imaging.errors import PARSE_ERRORS, StructureSetUnreadable
 from imaging.rtstruct.contour_decoding import RoiItem, split_contours
+from imaging.rtstruct.roi_numbers import whole_number
 
 
 def read_structure_set(data: bytes) -> StructureSet:
     """Return the structure set in a Part 10 file, in any uncompressed or deflated transfer syntax.
 
     The three ROI sequences are joined by ROI Number, whatever their order. An ROI that only one of them names is kept;
-    one without contours has none. Raises StructureSetUnreadable where the bytes are no structure set, a coordinate is no
-    number, or a number stands for two ROIs.
+    one without contours has none. An ROI with a contour that cannot be read, or whose number stands for two, keeps its
+    name and has a fault instead of contours. Raises StructureSetUnreadable where the bytes are no structure set.
     """
     try:
         return _structure_set(open_stream(data))
@@ -33,6 +35,12 @@ def _structure_set(stream: Stream) -> StructureSet:
         found = f"SOP Class UID (0008,0016) is '{_text(dataset, 'SOPClassUID')}'"
         raise StructureSetUnreadable(f"{found}, not RT Structure Set Storage")
     series = list(_referenced_series(dataset))
+    described = _by_number(_sequence(dataset, "StructureSetROISequence"), "ROINumber")
+    observed = _by_number(_sequence(dataset, "RTROIObservationsSequence"), "ReferencedROINumber")
+    drawn: dict[int, list[RoiItem]] = {}
+    for item in items:
+        if item.number is not None:
+            drawn.setdefault(item.number, []).append(item)
     return StructureSet(
         sop_instance_uid=_text(dataset, "SOPInstanceUID"),
         study_uid=_text(dataset, "StudyInstanceUID"),
@@ -45,51 +53,73 @@ def _structure_set(stream: Stream) -> StructureSet:
             for item in series
             for image in _sequence(item, "ContourImageSequence")
         ),
-        rois=tuple(_rois(dataset, items)),
+        rois=tuple(_rois(described, observed, drawn)),
+        notes=tuple(_notes(dataset, items)),
     )
 
 
-def _rois(dataset: Dataset, items: list[RoiItem]) -> Iterator[Roi]:
-    described = _by_number(_sequence(dataset, "StructureSetROISequence"), "ROINumber")
-    observed = {
-        number: observation
-        for observation in _sequence(dataset, "RTROIObservationsSequence")
-        if (number := _number(observation, "ReferencedROINumber")) is not None
-    }
-    drawn: dict[int, RoiItem] = {}
-    for item in items:
-        if item.number in drawn:
-            raise StructureSetUnreadable(f"ROI Contour Sequence (3006,0039) has ROI {item.number} twice")
-        drawn[item.number] = item
+def _rois(
+    described: Mapping[int, list[Dataset]],
+    observed: Mapping[int, list[Dataset]],
+    drawn: Mapping[int, list[RoiItem]],
+) -> Iterator[Roi]:
     for number in sorted(described.keys() | drawn.keys()):
-        roi = described.get(number, Dataset())
-        shape = drawn.get(number)
-        volume = _text(roi, "ROIVolume")
+        rois, shapes = described.get(number, []), drawn.get(number, [])
+        roi = rois[0] if rois else Dataset()
+        fault = _fault(rois, shapes)
+        shape = shapes[0] if shapes else None
         yield Roi(
             number=number,
             name=_text(roi, "ROIName"),
             description=_text(roi, "ROIDescription"),
             generation_algorithm=_text(roi, "ROIGenerationAlgorithm"),
-            interpreted_type=_text(observed.get(number, Dataset()), "RTROIInterpretedType"),
+            interpreted_type=_text(observed.get(number, [Dataset()])[-1], "RTROIInterpretedType"),
             colour_rgb=shape.colour_rgb if shape else None,
-            volume_cm3=float(volume) if volume else None,
-            contours=shape.contours if shape else (),
+            volume_cm3=_volume_cm3(roi),
+            contours=shape.contours if shape and not fault else (),
+            frame_of_reference_uid=_text(roi, "ReferencedFrameOfReferenceUID"),
+            fault=fault,
         )
 
 
-def _by_number(items: Iterable[Dataset], keyword: str) -> dict[int, Dataset]:
-    by_number: dict[int, Dataset] = {}
+def _fault(rois: list[Dataset], shapes: list[RoiItem]) -> str:
+    """Why an ROI cannot be used; "" where it can. Contours in two items are not joined: nobody says which are meant."""
+    if len(rois) > 1:
+        names = " and ".join(f"'{_text(roi, 'ROIName')}'" for roi in rois)
+        return f"Structure Set ROI Sequence (3006,0020) has the ROI Number twice, for {names}"
+    if len(shapes) > 1:
+        return "ROI Contour Sequence (3006,0039) has the ROI twice"
+    return shapes[0].fault if shapes else ""
+
+
+def _notes(dataset: Dataset, items: list[RoiItem]) -> Iterator[str]:
+    """Yield what was left out because no number says to which ROI it belongs, and volumes that are no numbers."""
+    for roi in _sequence(dataset, "StructureSetROISequence"):
+        if _number(roi, "ROINumber") is None:
+            yield f"ROI '{_text(roi, 'ROIName')}' is left out: it has no ROI Number (3006,0022) that is a whole number"
+        elif _text(roi, "ROIVolume") and _volume_cm3(roi) is None:
+            found = f"ROI Volume (3006,002C) '{_text(roi, 'ROIVolume')}' is no number"
+            yield f"ROI {_number(roi, 'ROINumber')} '{_text(roi, 'ROIName')}': {found}; it is not compared"
+    unnumbered = sum(item.number is None for item in items)
+    if unnumbered:
+        what = f"{unnumbered} item(s) of ROI Contour Sequence (3006,0039) are left out"
+        yield f"{what}: they have no Referenced ROI Number (3006,0084) that is a whole number"
+
+
+def _volume_cm3(roi: Dataset) -> float | None:
+    try:
+        volume = float(_text(roi, "ROIVolume"))
+    except ValueError:
+        return None
+    return volume if math.isfinite(volume) else None
+
+
+def _by_number(items: Iterable[Dataset], keyword: str) -> dict[int, list[Dataset]]:
+    by_number: dict[int, list[Dataset]] = {}
     for item in items:
         number = _number(item, keyword)
-        if number is None:
-            raise StructureSetUnreadable(
-                f"an item of Structure Set ROI Sequence (3006,0020) has no {keyword}"
-            )
-        if number in by_number:
-            raise StructureSetUnreadable(
-                f"Structure Set ROI Sequence (3006,0020) has ROI Number {number} twice"
-            )
-        by_number[number] = item
+        if number is not None:
+            by_number.setdefault(number, []).append(item)
     return by_number
 
 
@@ -116,9 +146,9 @@ def _sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    return str(dataset[keyword].value or "").strip() if keyword in dataset else ""
+    value = dataset[keyword].value if keyword in dataset else None
+    return "" if value is None else str(value).strip()
 
 
 def _number(dataset: Dataset, keyword: str) -> int | None:
-    text = _text(dataset, keyword)
-    return int(text) if text.lstrip("+-").isdigit() else None
+    return whole_number(_text(dataset, keyword))

@@ -6,12 +6,12 @@ from imaging.dicom.patient_study import given_by
 from imaging.export.profiles import ExportProfile
 from imaging.rtstruct.masks import RoiMasks
 from imaging.validation.findings import FindingLog, FindingText, Severity, ValidationFinding
-from imaging.validation.geometry import ImagePositions, check_contours
+from imaging.validation.geometry import check_contours
+from imaging.validation.image_positions import ImagePositions
 from imaging.validation.modules import SOP_CLASS, check_modules, is_structure_set
 from imaging.validation.references import (
     check_against_series,
     check_references,
-    referenced_images,
     referenced_series,
     uids_of,
 )
@@ -52,7 +52,7 @@ def validate(
         check_references(document.root, profile, log)
         if series:
             check_against_series(document.root, series, characters, asked, log)
-        check_contours(document, ImagePositions.of(series, referenced_images(document.root)), asked, log)
+        check_contours(document, ImagePositions.of(series, document.root), asked, log)
     except MalformedStream as error:
         words = FindingText(
             "the bytes are no DICOM dataset", "a DICOM file", str(error), "Export the file again"

@@ -1,26 +1,32 @@
 """Contours: whole, plane, on the images they name, and numbers that every system can read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from imaging.contours.hole_encoding import HoleEncoding
 from imaging.contours.structure_set import GeometricType
-from imaging.ct.series import CtSeries
 from imaging.dicom.elements import inside, items
+from imaging.export.profiles import EmptyRois
+from imaging.rtstruct.roi_numbers import whole_number
 from imaging.validation.coordinates import DATA, coordinates
 from imaging.validation.findings import FindingLog, FindingText, Path, Severity
-from imaging.validation.modules import ROI_CONTOURS
+from imaging.validation.image_positions import (
+    IMAGE_CLASS,
+    IMAGE_UID,
+    ImagePositions,
+    NamedImage,
+    check_images,
+)
+from imaging.validation.modules import IMAGES, ROI_CONTOURS
+from imaging.validation.outlines import check_closed, check_point
 from imaging.validation.planes import DrawnContour, check_planes
-from imaging.validation.rois import ValidationRequest
+from imaging.validation.rois import ValidationRequest, number_text
 from imaging.validation.tree import CONTOURS, Extent, ParsedFile, TreeReader
 
-_IMAGES, _TYPE, _COUNT, _IMAGE_UID = 0x30060016, 0x30060042, 0x30060046, 0x00081155
+_TYPE, _COUNT, _REFERENCED = 0x30060042, 0x30060046, 0x30060084
 _LONGEST_EXPLICIT = 0xFFFE
-_NOT_PLANE = GeometricType.OPEN_NONPLANAR.encode()
+_POINT = GeometricType.POINT.encode()
+_NOT_PLANE = (GeometricType.OPEN_NONPLANAR.encode(), _POINT)  # a marker may lie between slices
 _CLOSED = (GeometricType.CLOSED_PLANAR.encode(), GeometricType.CLOSEDPLANAR_XOR.encode())
 
 
@@ -29,38 +35,31 @@ class _Contour(NamedTuple):
 
     kind: bytes
     stated: bytes
-    images: tuple[bytes, ...]
+    images: tuple[NamedImage, ...]
     data: bytes
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ImagePositions:
-    """Where images lie: for each SOP Instance UID its slice, and the series with its grid; and which are listed."""
-
-    series: CtSeries | None
-    listed: frozenset[str]
-    slice_of: dict[str, int]
-
-    @classmethod
-    def of(cls, series: CtSeries | None, listed: frozenset[str]) -> "ImagePositions":
-        """Return the places of a CT, if there is one, and of the images that the structure set lists."""
-        slices = series.slices if series else ()
-        return cls(
-            series=series, listed=listed, slice_of={s.sop_instance_uid: k for k, s in enumerate(slices)}
-        )
 
 
 def check_contours(
     document: ParsedFile, places: ImagePositions, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Report what is wrong with the contours; findings of one kind are one for each ROI, about images one for all."""
+    """Report what is wrong with the contours; findings of one kind are one for each ROI, about images one for all.
+
+    ROIs in another frame of reference than the CT's are not compared with the CT.
+    """
+    elsewhere = places.rois_elsewhere(document.root)
     for roi in document.root.items(ROI_CONTOURS):
         raw = roi.elements.get(CONTOURS)
         if raw is None or raw.extent is None:
             continue
         reader = TreeReader(document.stream, log)
         contours = list(_contours(reader, raw.extent, roi.path))
-        _Check(roi.path, places, asked, log).run(contours)
+        if not contours and not (asked.own and asked.profile.empty_rois is EmptyRois.KEEP):
+            words = FindingText(
+                "an ROI without contours", "contours", "a sequence of 0 items", "Leave it out"
+            )
+            log.report(asked.departure(), "roi-empty", roi.at(CONTOURS), words)
+        own_places = places.without_ct() if number_text(roi, _REFERENCED) in elsewhere else places
+        _Check(roi.path, own_places, asked, log).run(contours)
 
 
 def _contours(reader: TreeReader, extent: Extent, path: Path) -> Iterator[_Contour]:
@@ -69,7 +68,7 @@ def _contours(reader: TreeReader, extent: Extent, path: Path) -> Iterator[_Conto
     for number, (start, stop) in enumerate(items(data, element, end, encoding), 1):
         here = (*path, (CONTOURS, number))
         kind = stated = values = b""
-        images: tuple[bytes, ...] = ()
+        images: tuple[NamedImage, ...] = ()
         for found, last in reader.walk(start, stop, encoding, here):
             if found.tag == DATA:
                 values = data[found.start : last]
@@ -77,15 +76,21 @@ def _contours(reader: TreeReader, extent: Extent, path: Path) -> Iterator[_Conto
                 kind = data[found.start : last].strip(b" \0")
             elif found.tag == _COUNT:
                 stated = data[found.start : last].strip(b" \0")
-            elif found.tag == _IMAGES:
+            elif found.tag == IMAGES:
                 within = inside(found.vr, encoding)
                 images = tuple(
-                    data[uid.start : behind].rstrip(b"\0")
+                    _named({e.tag: data[e.start : behind] for e, behind in reader.walk(a, b, within, at)})
                     for n, (a, b) in enumerate(items(data, found, last, within), 1)
-                    for uid, behind in reader.walk(a, b, within, (*here, (_IMAGES, n)))
-                    if uid.tag == _IMAGE_UID
+                    for at in [(*here, (IMAGES, n))]
                 )
         yield _Contour(kind, stated, images, values)
+
+
+def _named(values: dict[int, bytes]) -> NamedImage:
+    uid, sop_class = (
+        values.get(tag, b"").rstrip(b"\0").decode("ascii", "replace") for tag in (IMAGE_UID, IMAGE_CLASS)
+    )
+    return NamedImage(uid, sop_class)
 
 
 class _Check:
@@ -104,8 +109,10 @@ class _Check:
             if found is None:
                 continue
             self._check_count(k, contour, len(found))
+            if contour.kind == _POINT:
+                check_point(k, found, self._report)
             if contour.kind in _CLOSED:
-                self._check_closed(k, found)
+                check_closed(k, found, self._report, own=self._asked.own)
                 if contour.data in seen:
                     words = FindingText(
                         "a contour that repeats another", "each once", "it twice", "Leave it out"
@@ -115,14 +122,14 @@ class _Check:
         plane = [
             DrawnContour(k, found, self._slice(contour))
             for k, (contour, found) in enumerate(zip(contours, points, strict=True))
-            if found is not None and len(found) and contour.kind != _NOT_PLANE
+            if found is not None and len(found) and contour.kind not in _NOT_PLANE
         ]
-        check_planes(plane, self._places.series, self._report)
+        check_planes(plane, self._places.series, self._report, own=self._asked.own)
 
     def _slice(self, contour: _Contour) -> int | None:
         if len(contour.images) != 1:
             return None
-        return self._places.slice_of.get(contour.images[0].decode("ascii", "replace"))
+        return self._places.slice_of.get(contour.images[0].uid)
 
     def _check_kinds(self, contours: list[_Contour]) -> None:
         kinds = {contour.kind for contour in contours}
@@ -154,7 +161,7 @@ class _Check:
                     self._report(Severity.ERROR, "types-mixed", k, _TYPE, words)
 
     def _check_count(self, k: int, contour: _Contour, count: int) -> None:
-        if contour.stated and contour.stated != str(count).encode():
+        if contour.stated and whole_number(contour.stated.decode("ascii", "replace")) != count:
             words = FindingText(
                 "another number of points",
                 f"{count} as in Contour Data",
@@ -177,45 +184,12 @@ class _Check:
             )
             self._report(Severity.WARNING, "explicit-overflow", k, DATA, words)
 
-    def _check_closed(self, k: int, points: NDArray[np.float64]) -> None:
-        if len(points) < 3:
-            words = FindingText(
-                "a contour that bounds nothing", "3 points or more", f"{len(points)}", "Leave it out"
-            )
-            self._report(Severity.ERROR, "few-points", k, DATA, words)
-        elif (points[0] == points[-1]).all():
-            words = FindingText(
-                "the first point once more at the end",
-                "each point once",
-                "it twice",
-                "Leave the last one out",
-            )
-            self._report(Severity.ERROR, "point-repeated", k, DATA, words)
-
     def _check_image(self, k: int, contour: _Contour) -> None:
-        if not contour.images:
-            severity = Severity.ERROR if self._asked.profile.image_per_contour else Severity.WARNING
-            words = FindingText(
-                "a contour that names no image",
-                "the image it lies on",
-                "none",
-                "Write Contour Image Sequence",
-            )
-            self._report(severity, "no-image", k, _IMAGES, words)
-        for image in contour.images:
-            uid = image.decode("ascii", "replace")
-            if self._places.listed and uid not in self._places.listed:
-                words = FindingText(
-                    "an image that the structure set does not list", "a listed image", uid, "List all images"
-                )
-                self._report(Severity.ERROR, "image-unlisted", k, _IMAGES, words)
-            elif self._places.series and uid not in self._places.slice_of:
-                words = FindingText(
-                    "an image that was not received", "an image of the series", uid, "Contour these images"
-                )
-                self._report(Severity.ERROR, "image-foreign", k, _IMAGES, words)
+        check_images(
+            k, contour.images, self._places, self._asked, self._report, is_point=contour.kind == _POINT
+        )
 
     def _report(self, severity: Severity, code: str, k: int, tag: int, words: FindingText) -> None:
         at = (*self._path, (CONTOURS, k + 1), (tag, 0))
-        group = "" if tag == _IMAGES else str(self._path)
+        group = "" if tag in (IMAGES, IMAGE_UID, IMAGE_CLASS) else str(self._path)
         self._log.report(severity, code, at, words, group)

@@ -11,6 +11,7 @@ from imaging.validation.coordinates import DATA, Report
 from imaging.validation.findings import FindingText, Severity
 
 PLANE_TOLERANCE_MM = 0.01
+_ROUNDED_MM = 0.1  # other systems round positions; the image is named, so that no reader takes another slice
 
 
 class DrawnContour(NamedTuple):
@@ -21,7 +22,9 @@ class DrawnContour(NamedTuple):
     slice_index: int | None
 
 
-def check_planes(drawn: Sequence[DrawnContour], series: CtSeries | None, report: Report) -> None:
+def check_planes(
+    drawn: Sequence[DrawnContour], series: CtSeries | None, report: Report, *, own: bool
+) -> None:
     """Report contours that are not plane and, with the CT, those off their image's plane or beside the image."""
     if not drawn:
         return
@@ -31,8 +34,8 @@ def check_planes(drawn: Sequence[DrawnContour], series: CtSeries | None, report:
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
     thickness = (high - low).min(axis=1)
     for at in np.flatnonzero(thickness > PLANE_TOLERANCE_MM).tolist():
-        k, own, _ = drawn[at]
-        off_mm = _off_plane_mm(own)
+        k, outline, _ = drawn[at]
+        off_mm = _off_plane_mm(outline)
         if off_mm > PLANE_TOLERANCE_MM:
             words = FindingText(
                 "a contour that is not plane",
@@ -42,11 +45,11 @@ def check_planes(drawn: Sequence[DrawnContour], series: CtSeries | None, report:
             )
             report(Severity.ERROR, "not-plane", k, DATA, words)
     if series:
-        _check_slices(drawn, points, series, report)
+        _check_slices(drawn, points, series, report, own=own)
 
 
 def _check_slices(
-    drawn: Sequence[DrawnContour], points: NDArray[np.float64], series: CtSeries, report: Report
+    drawn: Sequence[DrawnContour], points: NDArray[np.float64], series: CtSeries, report: Report, *, own: bool
 ) -> None:
     """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
     grid = series.volume.grid
@@ -67,7 +70,8 @@ def _check_slices(
             f"{off[at]:.3g} mm off",
             "Write the image's own position",
         )
-        report(Severity.ERROR, "plane-off", drawn[at].number, DATA, words)
+        rounded = not own and off[at] <= _ROUNDED_MM + 1e-6
+        report(Severity.WARNING if rounded else Severity.ERROR, "plane-off", drawn[at].number, DATA, words)
     index = grid.index_zyx(points)[:, 1:]
     beyond = ((index < -1) | (index > np.array(grid.shape_zyx[1:]))).any(axis=1)
     for at in np.flatnonzero(np.logical_or.reduceat(beyond, starts)).tolist():

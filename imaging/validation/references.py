@@ -1,5 +1,8 @@
 """Whether a structure set refers to the very images that were received, and to itself without contradiction."""
 
+from pydicom import config
+from pydicom.uid import UID
+
 from imaging.ct.series import CtSeries
 from imaging.dicom.character_sets import codecs_of, terms_of
 from imaging.dicom.patient_study import stated
@@ -11,7 +14,7 @@ from imaging.validation.tree import Level
 from imaging.validation.values import CharacterSet
 
 _STUDY_UID, _SERIES_UID, _FRAME_UID = 0x0020000D, 0x0020000E, 0x00200052
-_IMAGE_UID, _ROI_FRAME, _PATIENT_ID = 0x00081155, 0x30060024, 0x00100020
+_IMAGE_CLASS, _IMAGE_UID, ROI_FRAME, _PATIENT_ID = 0x00081150, 0x00081155, 0x30060024, 0x00100020
 _SEND_FIRST = "Contour the images that the destination has, or send these images first"
 
 
@@ -22,11 +25,25 @@ def uids_of(series: CtSeries) -> frozenset[bytes]:
     return frozenset(uid.encode() for uid in uids)
 
 
-def referenced_images(root: Level) -> frozenset[str]:
-    """Return the images that Referenced Frame of Reference Sequence (3006,0010) lists."""
-    return frozenset(
-        image.text(_IMAGE_UID) for _, series in _referenced_series(root) for image in series.items(IMAGES)
-    )
+def referenced_images(root: Level) -> dict[str, str]:
+    """Return the images that Referenced Frame of Reference Sequence (3006,0010) lists, with their classes."""
+    return {
+        image.text(_IMAGE_UID): image.text(_IMAGE_CLASS)
+        for _, series in _referenced_series(root)
+        for image in series.items(IMAGES)
+    }
+
+
+def other_frames(root: Level, series: CtSeries) -> frozenset[str]:
+    """Return the frames of reference that are listed with images beside the CT's own, where an ROI lies in the CT's."""
+    listed = {frame.text(_FRAME_UID) for frame in root.items(FRAMES) if _has_images(frame)}
+    drawn = {roi.text(ROI_FRAME) for roi in root.items(ROIS)}
+    own = series.frame_of_reference_uid
+    return frozenset(listed - {own, ""}) if own in listed and own in drawn else frozenset()
+
+
+def _has_images(frame: Level) -> bool:
+    return any(item.items(IMAGES) for study in frame.items(STUDIES) for item in study.items(SERIES))
 
 
 def referenced_series(root: Level) -> tuple[str, ...]:
@@ -42,7 +59,7 @@ def check_references(root: Level, profile: ExportProfile, log: FindingLog) -> No
         words = FindingText("no images are referenced", "all images of the series", "nothing", "Write them")
         log.report(severity, "no-references", root.at(FRAMES), words)
     for roi in root.items(ROIS):
-        uid = roi.text(_ROI_FRAME)
+        uid = roi.text(ROI_FRAME)
         if frames and uid and uid not in frames:
             words = FindingText(
                 "an ROI in a frame that is not listed",
@@ -50,7 +67,9 @@ def check_references(root: Level, profile: ExportProfile, log: FindingLog) -> No
                 uid,
                 "Write the ROI's own frame",
             )
-            log.error("frame-unlisted", roi.at(_ROI_FRAME), words)
+            log.error("frame-unlisted", roi.at(ROI_FRAME), words)
+    _check_frames(root, profile, log)
+    _check_images(root, log)
     own = root.text(_SERIES_UID)
     for _, series in _referenced_series(root):
         if series.text(_SERIES_UID) == own and own:
@@ -60,6 +79,55 @@ def check_references(root: Level, profile: ExportProfile, log: FindingLog) -> No
             log.error("series-shared", root.at(_SERIES_UID), words)
 
 
+def _check_frames(root: Level, profile: ExportProfile, log: FindingLog) -> None:
+    """Report frames that list no images: nobody can say which images the ROIs in them were drawn on."""
+    empty = [frame for frame in root.items(FRAMES) if not frame.items(STUDIES)]
+    is_only = len(empty) == len(root.items(FRAMES))
+    for frame in empty:
+        words = FindingText("a frame of reference without images", "the images in it", "none", "List them")
+        severity = Severity.ERROR if is_only and profile.image_per_contour else Severity.WARNING
+        log.report(severity, "frame-empty", frame.at(STUDIES), words)
+
+
+def _check_images(root: Level, log: FindingLog) -> None:
+    for _, series in _referenced_series(root):
+        for image in series.items(IMAGES):
+            name = _class_name(image.text(_IMAGE_CLASS))
+            if "Storage" in name and "Image" not in name:
+                words = FindingText(
+                    "a class that is no image", "an image's SOP Class", name, "Write the images' class"
+                )
+                log.error("image-class", image.at(_IMAGE_CLASS), words)
+
+
+def _class_name(uid: str) -> str:
+    """Return the standard's name of a class; "" for a UID that it has not."""
+    name = UID(uid, validation_mode=config.IGNORE).name
+    return "" if name == uid else name
+
+
+def _check_classes(item: Level, series: CtSeries, log: FindingLog) -> None:
+    """Report listed images of the CT under another class, and the study that they are listed under."""
+    classes = {image.sop_instance_uid: image.sop_class_uid for image in series.slices}
+    for image in item.items(IMAGES):
+        expected, found = classes.get(image.text(_IMAGE_UID), ""), image.text(_IMAGE_CLASS)
+        if (
+            expected
+            and found
+            and ("Image" in _class_name(found) or not _class_name(found))
+            and found != expected
+        ):
+            words = FindingText("another class than the image's", expected, found, "Write the image's own")
+            log.error("image-class", image.at(_IMAGE_CLASS), words)
+
+
+def _check_study(root: Level, series: CtSeries, log: FindingLog) -> None:
+    for frame in root.items(FRAMES):
+        for study in frame.items(STUDIES):
+            if any(item.text(_SERIES_UID) == series.series_uid for item in study.items(SERIES)):
+                _same(study, _IMAGE_UID, series.study_uid, "study", log)
+
+
 def check_against_series(
     root: Level, series: CtSeries, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
@@ -67,9 +135,10 @@ def check_against_series(
     _same(root, _STUDY_UID, series.study_uid, "study", log)
     if _FRAME_UID in root.elements:
         _same(root, _FRAME_UID, series.frame_of_reference_uid, "frame", log)
+    others = other_frames(root, series)
     for roi in root.items(ROIS):
-        if roi.text(_ROI_FRAME):
-            _same(roi, _ROI_FRAME, series.frame_of_reference_uid, "frame", log)
+        if roi.text(ROI_FRAME) not in others:
+            _same(roi, ROI_FRAME, series.frame_of_reference_uid, "frame", log)
     _check_patient(root, series, characters, asked, log)
     listed = {s.text(_SERIES_UID): (path, s) for path, s in _referenced_series(root)}
     if not listed:
@@ -80,6 +149,8 @@ def check_against_series(
         log.error("series", (*path, (_SERIES_UID, 0)), words)
         return
     path, item = listed[series.series_uid]
+    _check_classes(item, series, log)
+    _check_study(root, series, log)
     found = {image.text(_IMAGE_UID) for image in item.items(IMAGES)} - {""}
     expected = {image.sop_instance_uid for image in series.slices}
     at = (*path, (IMAGES, 0))

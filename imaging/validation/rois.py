@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from imaging.export.profiles import Characters as Letters
 from imaging.export.profiles import EmptyRois, ExportProfile, TransferSyntax
+from imaging.rtstruct.roi_numbers import whole_number
 from imaging.structures import InterpretedType
 from imaging.validation.findings import FindingLog, FindingText, Severity
 from imaging.validation.modules import OBSERVATIONS, ROI_CONTOURS, ROIS
@@ -13,7 +14,7 @@ from imaging.validation.values import CharacterSet
 
 DEFINED_TYPES = frozenset(InterpretedType)
 _NUMBER, _REFERENCED, _NAME, _TYPE = 0x30060022, 0x30060084, 0x30060026, 0x300600A4
-_OBSERVATION_NUMBER, _LABEL = 0x30060082, 0x30060002
+_OBSERVATION_NUMBER, _LABEL, _COLOUR = 0x30060082, 0x30060002, 0x3006002A
 _APPROVAL, _REVIEW = 0x300E0002, (0x300E0004, 0x300E0005, 0x300E0008)
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
@@ -44,6 +45,7 @@ def check_rois(
     _check_numbers(root, asked, log)
     _check_names(root, characters, asked, log)
     _check_types(root, asked, log)
+    _check_colours(root, log)
     _check_approval(root, asked, log)
 
 
@@ -67,11 +69,11 @@ def _check_syntax(document: ParsedFile, asked: ValidationRequest, log: FindingLo
 def _check_numbers(root: Level, asked: ValidationRequest, log: FindingLog) -> None:
     described = _unique(root, ROIS, _NUMBER, Severity.ERROR, log)
     drawn = _unique(root, ROI_CONTOURS, _REFERENCED, Severity.ERROR, log)
-    observed = {item.text(_REFERENCED) for item in root.items(OBSERVATIONS)}
+    observed = {number_text(item, _REFERENCED) for item in root.items(OBSERVATIONS)}
     _unique(root, OBSERVATIONS, _OBSERVATION_NUMBER, asked.departure(), log)
     for sequence in (ROI_CONTOURS, OBSERVATIONS):
         for item in root.items(sequence):
-            number = item.text(_REFERENCED)
+            number = number_text(item, _REFERENCED)
             if number and number not in described:
                 words = FindingText(
                     "an ROI that is not described",
@@ -99,7 +101,7 @@ def _unique(root: Level, sequence: int, tag: int, severity: Severity, log: Findi
     """Return the items by number; reports numbers that occur twice."""
     by_number: dict[str, Level] = {}
     for item in root.items(sequence):
-        number = item.text(tag)
+        number = number_text(item, tag)
         if number and number in by_number:
             words = FindingText("a number that occurs twice", "a number for each", number, "Renumber them")
             log.report(severity, "number-twice", item.at(tag), words)
@@ -203,6 +205,27 @@ def _check_approval(root: Level, asked: ValidationRequest, log: FindingLog) -> N
                 "Write them, or UNAPPROVED",
             )
             log.error("approval", at, words)
+
+
+def _check_colours(root: Level, log: FindingLog) -> None:
+    for item in root.items(ROI_CONTOURS):
+        parts = item.text(_COLOUR).split("\\") if item.text(_COLOUR) else []
+        levels = [whole_number(part) for part in parts]
+        if parts and (len(levels) != 3 or any(level is None or not 0 <= level <= 255 for level in levels)):
+            words = FindingText(
+                "no colour",
+                "three numbers from 0 to 255",
+                f"'{item.text(_COLOUR)}'",
+                "Write red, green and blue",
+            )
+            log.error("colour", item.at(_COLOUR), words)
+
+
+def number_text(level: Level, tag: int) -> str:
+    """Return a whole number as it is written plainly, so that 02 and 2 are equal; another text as it is."""
+    text = level.text(tag)
+    number = whole_number(text)
+    return text if number is None else str(number)
 
 
 def _text(level: Level, tag: int, characters: CharacterSet) -> str | None:

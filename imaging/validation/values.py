@@ -1,28 +1,31 @@
 """Whether each value is what its value representation allows (PS3.5 6.2), and in characters the file declares."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VM
 
-from imaging.dicom.character_sets import codecs_of, terms_of
+from imaging.dicom.character_sets import codecs_of, decoded, terms_of
 from imaging.validation.findings import FindingLog, FindingText, Path, Severity
 from imaging.validation.tree import Level, RawElement
 
 _NUMBER = re.compile(rb" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
+_TIME = re.compile(rb"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)? *")
 _RULES: dict[str, tuple[int, re.Pattern[bytes] | None, str]] = {
     "AE": (16, None, "at most 16 characters"),
     "AS": (4, re.compile(rb"\d{3}[DWMY]"), "an age such as 065Y"),
     "CS": (16, re.compile(rb"[A-Z0-9_ ]*"), "at most 16 capitals, digits, spaces and underscores"),
-    "DA": (8, re.compile(rb"\d{8}"), "a date as YYYYMMDD"),
+    "DA": (8, re.compile(rb"\d{8}"), "a date of the calendar as YYYYMMDD"),
     "DS": (16, _NUMBER, "a decimal number of at most 16 bytes"),
     "IS": (12, re.compile(rb" *[+-]?\d+ *"), "a whole number of at most 12 bytes"),
     "LO": (64, None, "at most 64 characters"),
     "LT": (10240, None, "at most 10240 characters"),
     "SH": (16, None, "at most 16 characters"),
     "ST": (1024, None, "at most 1024 characters"),
-    "TM": (14, re.compile(rb"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)? *"), "a time as HHMMSS.FFFFFF"),
+    "TM": (14, _TIME, "a time of the day as HHMMSS.FFFFFF"),
     "UI": (
         64,
         re.compile(rb"(0|[1-9]\d*)(\.(0|[1-9]\d*))*"),
@@ -53,12 +56,7 @@ class CharacterSet:
         value = value.rstrip(b" \0")
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
-        for encoding in self.encodings:
-            try:
-                return value.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-        return None
+        return decoded(value, self.encodings)
 
     def severity(self, at: Path, value: bytes) -> Severity:
         """How bad it is that the text at this place cannot be read."""
@@ -92,7 +90,7 @@ def check_values(
         at = (*path, (tag, 0))
         if raw.vr in _TEXTS:
             _check_characters(raw, at, characters, log)
-            _check_control(raw, at, log)
+            _check_control(raw, at, characters, log)
             _check_multiplicity(raw, at, characters, log)
         if raw.vr in _RULES and raw.value:
             _check(raw, at, characters, given_uids, log)
@@ -112,12 +110,12 @@ def _check(
 ) -> None:
     longest, pattern, expected = _RULES[raw.vr]
     value = raw.value.rstrip(b"\0") if raw.vr == "UI" else raw.value
-    for part in [value] if raw.vr in _ONE_VALUE else value.split(b"\\"):
+    parts, lengths = _parts(value, raw.vr, characters)
+    for part, length in zip(parts, lengths, strict=True):
         bare = part.rstrip(b" ") if raw.vr != "UI" else part
-        text = characters.text(bare) if raw.vr in _TEXTS and not bare.isascii() else None
-        length = len(bare) if text is None else len(text)
         too_long = length > longest
-        if not too_long and (not bare or pattern is None or pattern.fullmatch(bare)):
+        fits = not bare or pattern is None or pattern.fullmatch(bare)
+        if not too_long and fits and not (raw.vr == "DA" and bare and not _is_date(bare)):
             continue
         tag = at[-1][0]
         severity = _severity(tag, raw.vr, part, given_uids)
@@ -133,6 +131,24 @@ def _check(
         log.report(severity, f"{code}-{raw.vr.lower()}", at, words)
 
 
+def _parts(value: bytes, vr: str, characters: CharacterSet) -> tuple[list[bytes], list[int]]:
+    """Return the values and how many characters each has; a backslash inside a letter of two bytes parts nothing."""
+    text = characters.text(value) if vr in _TEXTS else None
+    if text is None:
+        bytes_apart = [value] if vr in _ONE_VALUE else value.split(b"\\")
+        return bytes_apart, [len(part.rstrip(b" ") if vr != "UI" else part) for part in bytes_apart]
+    texts = [text] if vr in _ONE_VALUE else text.split("\\")
+    return [part.encode() for part in texts], [len(part.rstrip(" ")) for part in texts]
+
+
+def _is_date(value: bytes) -> bool:
+    try:
+        date(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return False
+    return True
+
+
 def _severity(tag: int, vr: str, part: bytes, given_uids: frozenset[bytes]) -> Severity:
     if vr == "UI":
         return Severity.WARNING if part in given_uids else Severity.ERROR
@@ -144,9 +160,11 @@ def _may_be_shown(tag: int, vr: str) -> bool:
     return tag >> 16 in (0x3006, 0x300C) or vr in ("UI", "CS")
 
 
-def _check_control(raw: RawElement, at: Path, log: FindingLog) -> None:
+def _check_control(raw: RawElement, at: Path, characters: CharacterSet, log: FindingLog) -> None:
     allowed = _CONTROL_IN_TEXT if raw.vr in _ONE_VALUE else b"\x1b"
     control = {byte for byte in raw.value.rstrip(b"\0") if byte < 0x20 and byte not in allowed}
+    text = characters.text(raw.value) or ""
+    control |= {ord(c) for c in text if unicodedata.category(c) == "Cc" and ord(c) >= 0x7F}
     if control:
         found = ", ".join(f"byte {byte:02X}" for byte in sorted(control))
         words = FindingText(
@@ -176,7 +194,7 @@ def _check_characters(raw: RawElement, at: Path, characters: CharacterSet, log: 
             "letters outside ASCII", "Specific Character Set (0008,0005)", "none", "Declare the character set"
         )
         log.report(characters.severity(at, raw.value), "charset-missing", at, words)
-    elif characters.encodings and raw.vr != "PN" and characters.text(raw.value) is None:
+    elif characters.encodings and characters.text(raw.value) is None:
         words = FindingText(
             "bytes outside the declared character set",
             f"{', '.join(characters.encodings)}",

@@ -16,7 +16,7 @@ from imaging.rtstruct.reading import read_structure_set
 from imaging.rtstruct.stated_volume import LEAST_CM3, SHARE, compare_volume
 from imaging.validation.findings import FindingLog, FindingText, Severity
 from imaging.validation.modules import ROI_CONTOURS, ROIS
-from imaging.validation.rois import ValidationRequest
+from imaging.validation.rois import ValidationRequest, number_text
 from imaging.validation.tree import CONTOURS, ParsedFile
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -71,7 +71,7 @@ def check_stated_volumes(
         return
     try:
         drawn = {str(item.number): item.contours for item in split_contours(document.stream)[1]}
-    except (StructureSetUnreadable, MalformedStream):
+    except MalformedStream:
         return  # what makes it so has been reported
     _check_stated(drawn, series.volume.grid if series else None, document, asked, log)
 
@@ -91,7 +91,7 @@ def _check_stated(
     log: FindingLog,
 ) -> None:
     for item in document.root.items(ROIS):
-        number, stated_cm3 = item.text(_NUMBER), _cm3(item.text(_VOLUME))
+        number, stated_cm3 = number_text(item, _NUMBER), _cm3(item.text(_VOLUME))
         contours = drawn.get(number, ())
         compared = compare_volume(stated_cm3, contours, grid.spacing_zyx_mm[0] if grid else None)
         found = f"{stated_cm3} cm3"

@@ -37,9 +37,11 @@ def write_picture(files: Sequence[SourceFile], structure_set: bytes, path: Path)
     """Draw the contours that came back, read from the file itself, over the CT that was sent."""
     series = read_ct(files)
     found = read_structure_set(structure_set)
-    masks = masks_on_grid(found, series)
+    by_number = masks_on_grid(found, series).by_number
     codes = {structure.name: code for code, structure in CATALOGUE.items()}
-    by_code = {codes.get(roi.name, roi.name): masks.by_number[roi.number] for roi in found.rois}
+    by_code = {
+        codes.get(roi.name, roi.name): by_number[roi.number] for roi in found.rois if roi.number in by_number
+    }
     drawn = picture(
         series.volume,
         Masks(grid=series.volume.grid, by_code=by_code),

@@ -90,7 +90,7 @@ CASES: dict[str, tuple[dict[str, bytes | None], set[str]]] = {
     "accession number too long": ({"AccessionNumber": b"1234567890123456789"}, {"too-long-sh"}),
     "study id of odd length": ({"StudyID": b"123"}, set()),
     "control characters": ({"PatientName": b"A\nB\x01", "StudyDescription": b"a\tb"}, {"control-characters"}),
-    "escapes in an id": ({"PatientID": b"\x1b$B1"}, set()),
+    "escapes in an id": ({"PatientID": b"\x1b$B1"}, {"charset-wrong"}),
     "zeros as padding": ({"PatientID": b"P1\0\0", "StudyID": b"1\0"}, set()),
     "dates in words": (
         {"StudyDate": b"2024.01.02", "StudyTime": b"12:00:00"},

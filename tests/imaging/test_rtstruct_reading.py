@@ -1,12 +1,16 @@
+import copy
 import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from imaging.errors import StructureSetUnreadable
+from imaging.rtstruct.roi_numbers import whole_number
 from imaging.rtstruct.writing import (
     GeometricType,
     StructureSet,
@@ -198,32 +202,132 @@ def test_another_frame_of_reference_is_refused_for_a_ct_and_unseen_for_a_grid() 
 
 
 def _double_number(dataset: Dataset) -> None:
-    dataset.StructureSetROISequence[1].ROINumber = 1
+    dataset.StructureSetROISequence.insert(0, copy.deepcopy(dataset.StructureSetROISequence[0]))
 
 
 def _double_contours(dataset: Dataset) -> None:
-    dataset.ROIContourSequence[1].ReferencedROINumber = 1
+    dataset.ROIContourSequence.insert(0, copy.deepcopy(dataset.ROIContourSequence[0]))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_double_number, "ROI Number 1 twice"),
-        (_double_contours, "ROI 1 twice"),
-        (only(contour("CLOSED_PLANAR", 1, 2, 3, 4)), "contour 1 of ROI 1 has 4 coordinates"),
+        (_double_number, "the ROI Number twice, for 'Parotid_L' and"),
+        (_double_contours, "has the ROI twice"),
+        (only(contour("CLOSED_PLANAR", 1, 2, 3, 4)), "contour 1 has 4 coordinates"),
         (only(contour("SPLINE", 1, 2, 3)), "has type 'SPLINE'"),
     ],
 )
-def test_contradictions_are_refused(change: Callable[[Dataset], None], words: str) -> None:
-    with pytest.raises(StructureSetUnreadable, match=words):
-        changed(change)
+def test_a_roi_that_contradicts_itself_is_out_and_the_others_stay(
+    change: Callable[[Dataset], None], words: str
+) -> None:
+    found = changed(change)
+    broken, larynx = found.rois
+    assert words in broken.fault
+    assert broken.contours == ()
+    assert larynx.fault == ""
+    masks = masks_on_grid(found, SERIES)
+    assert set(masks.by_number) == {2}
+    assert np.array_equal(masks.by_number[2].full(ring().shape), ring(3, 0))
+    assert [note for note in masks.notes if "ROI 1 'Parotid_L' is left out" in note and words in note]
 
 
 @pytest.mark.parametrize("text", [b"x", b"1.2.3", b"--1", b"1e", b"0x1", b"nan", b"1,5", b"1e999"])
-def test_a_coordinate_that_is_no_number_is_refused(text: bytes) -> None:
+def test_a_coordinate_that_is_no_number_takes_its_roi_out_and_no_other(text: bytes) -> None:
     damaged = PLAIN.replace(b"-8.375", text.ljust(6), 1)
-    with pytest.raises(StructureSetUnreadable, match=r"3006,0050"):
-        read_structure_set(damaged)
+    found = read_structure_set(damaged)
+    assert [roi.fault for roi in found.rois] == [
+        "Contour Data (3006,0050): a coordinate of contour 1 is no decimal number",
+        "",
+    ]
+    masks = masks_on_grid(found, SERIES)
+    assert set(masks.by_number) == {2}
+    assert np.array_equal(masks.by_number[2].full(ring().shape), ring(3, 0))
+    assert "ROI 1 'Parotid_L' is left out: Contour Data (3006,0050)" in masks.notes[0]
+
+
+def test_a_roi_of_another_frame_of_reference_is_no_mask_on_this_ct() -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "9.9"
+
+    found = changed(change)
+    masks = masks_on_grid(found, SERIES)
+    assert set(masks.by_number) == {2}
+    assert masks.notes == (
+        "ROI 1 'Parotid_L' is left out: it lies in frame of reference 9.9 (3006,0024), "
+        f"the images in {SERIES.frame_of_reference_uid}",
+    )
+    assert set(masks_on_grid(found, SERIES.volume.grid).by_number) == {1, 2}
+
+
+def _numbers(dataset: Dataset, first: str, second: str, third: str) -> None:
+    for items, keyword, text in (
+        (dataset.StructureSetROISequence, "ROINumber", first),
+        (dataset.ROIContourSequence, "ReferencedROINumber", second),
+        (dataset.RTROIObservationsSequence, "ReferencedROINumber", third),
+    ):
+        tag = Tag(keyword)
+        raw = text.encode() + b" " * (len(text) % 2)
+        items[0][tag] = RawDataElement(tag, "IS", len(raw), raw, 0, False, True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "number"),
+    [(("0", "0", "0"), 0), (("07", " 7", "+7"), 7), (("-5", "-05", "-5"), -5), (("7", "007", "7 "), 7)],
+)
+def test_numbers_are_compared_as_numbers(texts: tuple[str, str, str], number: int) -> None:
+    found = changed(lambda dataset: _numbers(dataset, *texts))
+    roi = next(roi for roi in found.rois if roi.name == "Parotid_L")
+    assert (roi.number, roi.interpreted_type, roi.fault) == (number, "ORGAN", "")
+    masks = masks_on_grid(found, SERIES)
+    assert np.array_equal(masks.by_number[number].full(ring().shape), ring())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("2.0", 2), ("+0", 0), ("2.5", None), ("", None), ("1e2", None), ("x", None), ("\u0662", None)],
+)
+def test_whole_numbers_as_files_write_them(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
+
+
+def test_a_roi_without_a_number_is_left_out_with_a_note() -> None:
+    def change(dataset: Dataset) -> None:
+        del dataset.StructureSetROISequence[0].ROINumber
+        del dataset.ROIContourSequence[0].ReferencedROINumber
+
+    found = masks_on_grid(changed(change), SERIES)
+    assert set(found.by_number) == {2}
+    assert [note.partition(":")[0] for note in found.notes] == [
+        "ROI 'Parotid_L' is left out",
+        "1 item(s) of ROI Contour Sequence (3006,0039) are left out",
+    ]
+
+
+CORNERS = ((-8.0, 24.0), (-6.0, 24.0), (-6.0, 30.0), (-8.0, 30.0))
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 0), (3, 2, 1, 0), (2, 1, 0, 3), (0, 1, 2, 3, 0)])
+def test_the_same_outline_from_another_point_or_backwards_is_a_repetition(order: tuple[int, ...]) -> None:
+    again = contour("CLOSED_PLANAR", *(v for k in order for v in (*CORNERS[k], -5.0)))
+    alone, _ = planes(square(-5))
+    both, notes = planes(square(-5), again)
+    assert alone[1] > 0
+    assert both == alone
+    assert notes == ("ROI 1 'Parotid_L': 1 contour(s) that repeat another's outline are left out",)
+
+
+def test_parts_that_overlap_are_read_by_the_even_odd_rule_and_this_is_said() -> None:
+    one, other = square(-5, -10, -5), square(-5, -8, -3)
+    a, b = planes(one)[0][1], planes(other)[0][1]
+    shared = planes(square(-5, -8, -5))[0][1]
+    counts, notes = planes(one, other)
+    assert shared > 0
+    assert counts[1] == a + b - 2 * shared
+    assert notes == (
+        "ROI 1 'Parotid_L': contours overlap in part on 1 slice(s); "
+        f"read by the even-odd rule, which leaves out {shared} voxel(s) of their union",
+    )
 
 
 def test_files_that_are_no_structure_set_are_refused() -> None:

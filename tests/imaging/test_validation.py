@@ -255,7 +255,6 @@ ONE_THING = {
     ),
     "another count": (contour(put("NumberOfContourPoints", b"5 ")), ECLIPSE, "point-count", "(3006,0046)"),
     "two points": (contour(coordinates(*SQUARE[:2])), ECLIPSE, "few-points", "(3006,0050)"),
-    "first point again": (contour(coordinates(*SQUARE, SQUARE[0])), ECLIPSE, "point-repeated", "(3006,0050)"),
     "17 bytes": (
         contour(coordinates("0.123456789012345\\0", *SQUARE[1:])),
         ECLIPSE,

@@ -84,7 +84,9 @@ def _dicom(source: Source, names: NameTable) -> Drawn:
         raise CaseRefused(error.message) from error
     except (StructureSetUnreadable, OSError) as error:
         raise CaseRefused(f"structure set {chosen.uid}: {error}") from error
-    meant = _meanings(((roi.name, on_grid.by_number[roi.number]) for roi in found.rois), names, notes)
+    by_number = on_grid.by_number
+    read = ((roi.name, by_number[roi.number]) for roi in found.rois if roi.number in by_number)
+    meant = _meanings(read, names, notes)
     masks = canonical_masks(Masks(grid=series.volume.grid, by_code=meant))
     return Drawn(volume=canonical(series.volume), masks=masks.by_code, notes=(*notes, *on_grid.notes))
 
