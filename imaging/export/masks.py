@@ -9,10 +9,11 @@ from typing import NamedTuple
 from imaging.contours.areas import areas
 from imaging.contours.boundary import ProbabilityField
 from imaging.contours.exact import PlanarContour
+from imaging.ct.series import CtSeries
 from imaging.dicom.character_sets import is_encodable
 from imaging.errors import StructureSetNotWritable
 from imaging.export.contours import Shortened, cleaned, polygons
-from imaging.export.names import assigned_names, plain, tidy
+from imaging.export.names import assigned_names, is_spelt_plainly, plain, spelling, tidy
 from imaging.export.profiles import (
     DESCRIPTION_LIMIT,
     LABEL_LIMIT,
@@ -93,7 +94,7 @@ def export(request: StructureSetRequest, rois: Sequence[RoiMask], profile: Expor
         raise StructureSetNotWritable("a structure set needs at least one ROI, and every mask is empty")
     typed = _typed(shaped, profile, changes)
     named = _named(typed, request, profile, changes)
-    contents = [_contents(roi, name, grid, profile, changes) for roi, name in named]
+    contents = [_contents(roi, name, request.series, profile, changes) for roi, name in named]
     ready = dataclasses.replace(
         _described(request, profile, changes),
         rois=contents,
@@ -169,12 +170,7 @@ def _named(
     profile: ExportProfile,
     changes: list[ProfileChange],
 ) -> list[tuple[RoiMask, str]]:
-    wished = [
-        _legible(roi.name, request, profile)
-        if any(c.isalnum() for c in _legible(roi.name, request, profile))
-        else roi.structure.name
-        for roi in rois
-    ]
+    wished = [spelling(roi.name, _legible(roi.name, request, profile), roi.structure.name) for roi in rois]
     names = assigned_names(wished, profile.name_length)
     for roi, name in zip(rois, names, strict=True):
         if name != roi.name:
@@ -187,8 +183,9 @@ def _named(
 
 
 def _contents(
-    roi: RoiMask, name: str, grid: Grid, profile: ExportProfile, changes: list[ProfileChange]
+    roi: RoiMask, name: str, series: CtSeries, profile: ExportProfile, changes: list[ProfileChange]
 ) -> RoiContours:
+    grid = series.volume.grid
     drawn, shortened = polygons(roi.mask, grid, profile, roi.probability)
     changes += [_points_changed(roi, note, profile) for note in shortened]
     volume_mm3 = _volume_mm3(drawn, grid)
@@ -203,7 +200,7 @@ def _contents(
         structure=roi.structure,
         name=name,
         contours=drawn,
-        description=_roi_description(roi, name, profile, changes),
+        description=_roi_description(roi, name, series, profile, changes),
         volume_mm3=volume_mm3,
         number=roi.number,
     )
@@ -227,10 +224,16 @@ def _volume_mm3(drawn: Sequence[PlanarContour], grid: Grid) -> float:
     return abs(float(areas(planes).sum())) * grid.voxel_volume_mm3
 
 
-def _roi_description(roi: RoiMask, name: str, profile: ExportProfile, changes: list[ProfileChange]) -> str:
+def _roi_description(
+    roi: RoiMask, name: str, series: CtSeries, profile: ExportProfile, changes: list[ProfileChange]
+) -> str:
     """Return the description; with the full name in front where the name had to be changed."""
     full = f"{roi.name}. {roi.description}".strip() if name != roi.name else roi.description
-    text = plain(full) if profile.characters is Characters.ASCII else tidy(full)
+    text = tidy(full)
+    if profile.characters is Characters.ASCII and (
+        is_spelt_plainly(full) or not is_encodable(text, series.header)
+    ):
+        text = plain(full)
     if text != full:
         why = (
             "the destination takes ASCII"

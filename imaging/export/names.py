@@ -24,6 +24,18 @@ _SIDES_AT_THE_END = {
     **dict.fromkeys(("lt", "li", "sin", "sx"), "L"),
     **dict.fromkeys(("rt", "re", "dex", "dx"), "R"),
 }
+_LEFT_WORDS = (
+    "gauche izquierda izquierdo sinistra sinistro sinister esquerda esquerdo linker linke linkes linker venstre vänster "
+    "lewa lewy lewe левая левый левое лев αριστερά αριστερή αριστερός 왼쪽 좌 좌측"
+)
+_RIGHT_WORDS = (
+    "droite droit derecha derecho destra destro dexter direita direito rechter rechte rechtes rechter høyre højre höger "
+    "prawa prawy prawe правая правый правое прав δεξιά δεξί δεξιός 오른쪽 우 우측"
+)
+_WORDS = {**dict.fromkeys(_LEFT_WORDS.split(), "L"), **dict.fromkeys(_RIGHT_WORDS.split(), "R")}
+_LETTER_AT_THE_END = {"G": "L", "D": "R"}  # gauche and droite, as in "Parotide G"
+_WORD = re.compile(r"[^\W\d_]+")
+_MARGIN = re.compile(r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)")
 _PRV = re.compile(r"(?i:prv)[ _]?0*(\d*)")
 _QUALIFIER = re.compile(r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)?|[LRlr]\d+")
 _SEPARATORS = " _-.,+"
@@ -44,8 +56,49 @@ def marks_of(name: str) -> Marks:
     """Return the sides and PRV margin that a name states."""
     pieces = [piece.group().lower() for piece in _PIECE.finditer(name)]
     sides = [_SIDES.get(piece) for piece in pieces] + [_SIDES_AT_THE_END.get(piece) for piece in pieces[-1:]]
+    sides += _sides_in_other_languages(name)
     prv = _PRV.search(name)
     return Marks(frozenset(side for side in sides if side), prv.group(1) if prv else None)
+
+
+def _sides_in_other_languages(name: str) -> list[str | None]:
+    words = _WORD.findall(unicodedata.normalize("NFC", name))
+    sides = [_WORDS.get(word.casefold()) for word in words]
+    if len(words) > 1:
+        sides.append(_LETTER_AT_THE_END.get(words[-1]))
+    sides += [side for letter, side in (("左", "L"), ("右", "R")) if letter in name]
+    return sides
+
+
+def is_spelt_plainly(text: str) -> bool:
+    """Whether `plain` keeps every letter and digit of the text, but for accents."""
+    flat = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    return all(c.isascii() or unicodedata.combining(c) or not c.isalnum() for c in flat)
+
+
+def spelling(name: str, written: str, known: str) -> str:
+    """Return a name as it is written where that keeps its letters, or else its structure's name, `known`."""
+    if any(c.isalnum() for c in written) and (written == tidy(name) or is_spelt_plainly(name)):
+        return written
+    return _catalogue_spelling(name, known)
+
+
+def _catalogue_spelling(name: str, known: str) -> str:
+    """Return the catalogue's name in place of one in letters that cannot be written, with that name's margin.
+
+    Raises StructureSetNotWritable where the catalogue's name has such letters too, or says another side.
+    """
+    margins = "".join(f"_{found}" for found in _MARGIN.findall(name))
+    spelt = known if margins and margins.casefold() in known.casefold() else known + margins
+    wanted, found = marks_of(name), marks_of(spelt)
+    if (
+        not is_spelt_plainly(known)
+        or (wanted.sides and wanted.sides != found.sides)
+        or wanted.prv != found.prv
+    ):
+        reason = f"has letters that the destination does not take, and its structure's name '{known}' cannot stand for it"
+        raise StructureSetNotWritable(f"ROI name '{name}' {reason}; give a name in plain letters")
+    return spelt
 
 
 def plain(text: str) -> str:

@@ -14,6 +14,7 @@ from service.template.imported import ImportedRow, ImportedTemplate, place
 from service.template.load import TemplateRefused
 
 LARGEST_BYTES = 4_000_000
+_LONGEST_CODE = 16  # Code Value (0008,0100) and Coding Scheme Designator (0008,0102), SH
 _ROOTS = ("StructureTemplate", "Protocol")
 _LEFT_OUT = {"TypeIndex", "SearchCTLow", "SearchCTHigh", "DVHLineStyle", "DVHLineColor", "DVHLineWidth",
              "EUDAlpha", "TCPAlpha", "TCPBeta", "TCPGamma"}  # fmt: skip
@@ -79,7 +80,7 @@ def _row(number: int, element: ET.Element, notes: dict[str, None]) -> Iterator[I
         external=volume_type in _OUTLINES,
         colour=_colour(name, element.findtext("ColorAndStyle"), notes),
         type=_type(name, volume_type, notes),
-        concept=_concept(element.find("Identification/StructureCode"), name),
+        concept=_concept(element.find("Identification/StructureCode"), name, notes),
     )
 
 
@@ -94,16 +95,20 @@ def _type(name: str, volume_type: str, notes: dict[str, None]) -> InterpretedTyp
     return None
 
 
-def _concept(element: ET.Element | None, name: str) -> Code | None:
+def _concept(element: ET.Element | None, name: str, notes: dict[str, None]) -> Code | None:
     """Return the structure's code; the file holds no meaning, so the catalogue's is taken where it knows the code."""
     value, scheme = ("", "") if element is None else (element.get("Code", ""), element.get("CodeScheme", ""))
     if not value or not scheme:
+        return None
+    if len(value) > _LONGEST_CODE or len(scheme) > _LONGEST_CODE:
+        found = f"code '{value}' of scheme '{scheme}' has more than {_LONGEST_CODE} characters"
+        notes[f"{name}: {found} and was left out; the catalogue's is taken"] = None
         return None
     known = (structure.concept for structure in CATALOGUE.values())
     meaning = next(
         (c.meaning for c in known if c is not None and (c.value, c.scheme) == (value, scheme)), name
     )
-    return Code(value=value[:16], scheme=scheme[:16], meaning=meaning[:64])
+    return Code(value=value, scheme=scheme, meaning=meaning[:64])
 
 
 def _colour(name: str, text: str | None, notes: dict[str, None]) -> tuple[int, int, int] | None:

@@ -1,4 +1,4 @@
-"""Reads a table of structures: CSV with a header line, comma or semicolon, UTF-8."""
+"""Reads a table of structures: CSV with a header line, comma, semicolon or tab, UTF-8, as Excel saves it too."""
 
 import csv
 import io
@@ -14,6 +14,8 @@ COLUMNS = (
 )  # fmt: skip
 _OTHER_WORDS = {"color": "colour", "code": "from", "structure": "name", "roi": "name", "volume_type": "type"}
 _LONGEST_COLOUR = 40
+_NO_NAME = "column "
+_SEPARATOR = re.compile(r"\"?sep=([;,\t])\"?[;,\t ]*", re.IGNORECASE)
 _NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -27,19 +29,19 @@ def read_table(data: bytes, name: str, codes: Collection[str]) -> ImportedTempla
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TemplateRefused(f"the table is not UTF-8: {error}; save it as 'CSV UTF-8'") from error
-    first = text.partition("\n")[0]
-    reader = csv.DictReader(
-        io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
-    )
+    delimiter, text, skipped = _delimited(text)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         reader.fieldnames = _columns(reader.fieldnames or ())
         rows = [
-            _row(reader.line_num, cells)
+            _row(reader.line_num + skipped, cells)
             for cells in reader
             if any(str(cell or "").strip() for cell in cells.values())
         ]
     except csv.Error as error:
-        raise TemplateRefused(f"line {reader.line_num}: the table cannot be read: {error}") from error
+        raise TemplateRefused(
+            f"line {reader.line_num + skipped}: the table cannot be read: {error}"
+        ) from error
     if not rows:
         raise TemplateRefused("the table has no rows below its header")
     return ImportedTemplate(name=name, placed=place(rows, codes))
@@ -48,19 +50,36 @@ def read_table(data: bytes, name: str, codes: Collection[str]) -> ImportedTempla
 def _columns(header: Collection[str]) -> list[str]:
     words = [word.strip().casefold().replace(" ", "_") for word in header]
     words = [_OTHER_WORDS.get(word, word) for word in words]
-    unknown = [word for word in words if word not in COLUMNS]
-    if unknown or "name" not in words or len(set(words)) < len(words):
+    named = [word for word in words if word]
+    unknown = [word for word in named if word not in COLUMNS]
+    if unknown or "name" not in named or len(set(named)) < len(named):
         found = ", ".join(words) or "nothing"
         raise TemplateRefused(
             f"the table's header is {found}; allowed, each once and name always: {', '.join(COLUMNS)}"
         )
-    return words
+    return [word or f"{_NO_NAME}{k}" for k, word in enumerate(words)]
+
+
+def _delimited(text: str) -> tuple[str, str, int]:
+    """Return the delimiter, the text from its header on, and how many lines were before: Excel's `sep=;` names it."""
+    first, _, rest = text.partition("\n")
+    stated = _SEPARATOR.fullmatch(first.rstrip("\r"))
+    if stated is not None:
+        return stated[1], rest, 1
+    counts = {delimiter: first.count(delimiter) for delimiter in (",", ";", "\t")}
+    return max(counts, key=lambda delimiter: counts[delimiter]), text, 0
 
 
 def _row(line: int, cells: Mapping[str, str | None]) -> ImportedRow:
-    if None in cells:
+    extra: object = (
+        cells.pop(None, None) if isinstance(cells, dict) else None
+    )  # cells behind the header's last
+    if isinstance(extra, list) and any(str(cell).strip() for cell in extra):
         raise TemplateRefused(f"line {line}: more cells than the header has columns")
     values = {key: (value or "").strip() for key, value in cells.items()}
+    loose = next((value for key, value in values.items() if key.startswith(_NO_NAME) and value), None)
+    if loose is not None:
+        raise TemplateRefused(f"line {line}: '{loose}' stands in a column without a name in the header")
     if not values["name"]:
         raise TemplateRefused(f"line {line}: no name")
     kind = values.get("type", "").upper()

@@ -146,7 +146,7 @@ def test_names_are_shortened_with_their_side_and_the_whole_name_described() -> N
 def test_other_alphabets_become_plain_letters_or_the_catalogue_name() -> None:
     ready = exported(ECLIPSE, rois({"Żuchwa": ring(), "喉头": ring()}))
     assert [roi.name for roi in ready.request.rois] == ["Zuchwa", "Larynx"]
-    assert [roi.description for roi in ready.request.rois] == ["Zuchwa. By a model.", "__. By a model."]
+    assert [roi.description for roi in ready.request.rois] == ["Zuchwa. By a model.", "喉头. By a model."]
     kept = exported(STANDARD, rois({"Żuchwa": ring(), "喉头": ring()}))  # the CT is in ISO_IR 192
     assert [roi.name for roi in kept.request.rois] == ["Żuchwa", "喉头"]
     assert kept.changes == ()

@@ -3,7 +3,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imaging.errors import StructureSetNotWritable
-from imaging.export.names import assigned_names, marks_of, plain, shortened, tidy
+from imaging.export.names import assigned_names, marks_of, plain, shortened, spelling, tidy
 
 WORDS = st.sampled_from(
     [
@@ -103,3 +103,54 @@ def test_plain_and_tidy() -> None:
     assert plain("Łódź Ohrspeicheldrüse\n") == "Lodz Ohrspeicheldruse_"
     assert plain("耳下腺_L") == "____L"
     assert tidy(" a\\b\tc ") == "a_b_c"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("耳下腺_L", "Parotid_L", "Parotid_L"),
+        ("Околоушная_L", "Parotid_L", "Parotid_L"),
+        ("Παρωτίδα_L", "Parotid_L", "Parotid_L"),
+        ("이하선_L", "Parotid_L", "Parotid_L"),
+        ("左耳下腺", "Parotid_L", "Parotid_L"),
+        ("脊髄 1", "SpinalCord", "SpinalCord"),
+        ("脊髄 PRV05", "SpinalCord", "SpinalCord_PRV05"),
+        ("喉頭 5mm", "Larynx", "Larynx_5mm"),
+        ("Żuchwa", "Bone_Mandible", "Zuchwa"),
+        ("Prüfung", "Larynx", "Prufung"),
+    ],
+)
+def test_a_name_in_another_alphabet_is_the_catalogues(name: str, known: str, expected: str) -> None:
+    assert spelling(name, plain(name), known) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("耳下腺_L", "Parotid_R"), ("правая околоушная", "Parotid_L"), ("喉頭", "声帯"), ("左", "Larynx")],
+)
+def test_a_name_that_nothing_plain_can_stand_for_is_refused(name: str, known: str) -> None:
+    with pytest.raises(StructureSetNotWritable, match="give a name in plain letters"):
+        spelling(name, plain(name), known)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("Parotide G", "L"),
+        ("Parotide D", "R"),
+        ("Parotide gauche", "L"),
+        ("左", "L"),
+        ("右耳下腺", "R"),
+        ("левая почка", "L"),
+        ("Почка правая", "R"),
+        ("Riñón izquierdo", "L"),
+        ("Parotide destra", "R"),
+        ("høyre nyre", "R"),
+        ("왼쪽 이하선", "L"),
+        ("G", None),
+        ("GTV", None),
+        ("Dose", None),
+    ],
+)
+def test_sides_in_other_languages(name: str, side: str | None) -> None:
+    assert marks_of(name).sides == (frozenset() if side is None else {side})

@@ -147,3 +147,15 @@ def test_texts_cannot_leave_their_place_in_the_file() -> None:
 def test_an_encoding_that_the_parser_does_not_know_is_refused(encoding: str) -> None:
     with pytest.raises(TemplateRefused, match="not XML"):
         read_eclipse(f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + one(""), CODES)
+
+
+def test_a_code_that_does_not_fit_is_left_out_and_said_so() -> None:
+    code = '<StructureCode Code="12345678901234567" CodeScheme="99VMS_STRUCTCODE" CodeSchemeVersion="1.0"/>'
+    data = one(f'<Structure ID="Larynx"><Identification>{code}</Identification></Structure>')
+    found = read_eclipse(data, CODES)
+    assert found.placed[0].row.concept is None
+    assert found.placed[0].match.code == "Larynx"
+    assert found.notes == (
+        "Larynx: code '12345678901234567' of scheme '99VMS_STRUCTCODE' has more than 16 characters "
+        "and was left out; the catalogue's is taken",
+    )

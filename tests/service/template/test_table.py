@@ -97,3 +97,33 @@ def test_cells_without_end_are_refused(row: str, told: str) -> None:
 def test_a_number_without_end_is_refused() -> None:
     with pytest.raises(TemplateRefused, match="number"):
         table("name,number\nA," + "9" * 5000 + "\n")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "sep=;\r\nname;type;number\r\nKehlkopf;ORGAN;7\r\n",
+        '"sep=;"\nname;type;number\nKehlkopf;ORGAN;7\n',
+        "SEP=;;;\nname;type;number\nKehlkopf;ORGAN;7\n",
+        "sep=\t\nname\ttype\tnumber\nKehlkopf\tORGAN\t7\n",
+        "name\ttype\tnumber\nKehlkopf\tORGAN\t7\n",
+        "name;type;;number;;\nKehlkopf;ORGAN;;7;;\n;;;;;\n",
+        "name,type,number\nKehlkopf,ORGAN,7,,,\n",
+    ],
+)
+def test_tables_as_excel_saves_them(data: str) -> None:
+    (placed,) = read_table(data.encode("utf-8-sig"), "ours", CODES).placed
+    assert (placed.row.name, placed.row.type, placed.row.number) == ("Kehlkopf", "ORGAN", 7)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("sep=;\nname;;number\nKehlkopf;note;7\n", "line 3: 'note' stands in a column without a name"),
+        ("sep=;\nname;number\nKehlkopf;x\n", "line 3, number: 'x'"),
+        ("name;number\nKehlkopf;7;note\n", "line 2: more cells than the header has columns"),
+    ],
+)
+def test_a_cell_that_no_column_names_is_refused(data: str, says: str) -> None:
+    with pytest.raises(TemplateRefused, match=says):
+        read_table(data.encode(), "ours", CODES)
