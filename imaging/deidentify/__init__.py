@@ -1,5 +1,12 @@
 """De-identification by PS3.15 Annex E, and the way back for what was made on a de-identified copy."""
 
+from imaging.deidentify.audit import (
+    FoundIdentifier,
+    find_identifiers,
+    identifiers_of,
+    listed_identities,
+    together,
+)
 from imaging.deidentify.errors import DeidentificationRefused, ReidentificationRefused
 from imaging.deidentify.options import DeidentificationOptions
 from imaging.deidentify.pseudonyms import ProjectKey
@@ -9,13 +16,18 @@ from imaging.deidentify.research_copy import ResearchCopy, deidentify, patient_k
 __all__ = [
     "DeidentificationOptions",
     "DeidentificationRefused",
+    "FoundIdentifier",
     "OriginalIdentity",
     "ProjectKey",
     "ReidentificationRefused",
     "ResearchCopy",
     "deidentify",
+    "find_identifiers",
+    "identifiers_of",
+    "listed_identities",
     "patient_key",
     "reidentify",
     "replacements_in",
     "study_attributes",
+    "together",
 ]

@@ -104,6 +104,25 @@ def identities(dataset: Dataset) -> IdentifyingWords:
     )
 
 
+def listed_identities(lines: Iterable[str]) -> IdentifyingWords:
+    """Return the identifiers of a list: one name (Family^Given), number or UID a line."""
+    words: set[str] = set()
+    groups: set[tuple[str, ...]] = set()
+    numbers: set[str] = set()
+    uids: set[str] = set()
+    for line in (line.strip() for line in lines):
+        if [line] == uids_in(line):
+            uids.add(line)
+            continue
+        for spelling in spellings(line):
+            words.update(word for word in parts(spelling) if is_telling(word))
+        groups.update(_groups(line))
+        numbers.update(_numbers(line))
+    return IdentifyingWords(
+        words=frozenset(words), groups=frozenset(groups), numbers=frozenset(numbers), uids=frozenset(uids)
+    )
+
+
 def _groups(name: str) -> Iterator[tuple[str, ...]]:
     """Yield family and given name of each component group of a name (PS3.5 6.2.1)."""
     for group in name.split("="):

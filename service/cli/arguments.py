@@ -26,6 +26,23 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
     what = out.add_mutually_exclusive_group(required=True)
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
     what.add_argument("--series", metavar="UID", help="everything stored of this series")
+    what.add_argument(
+        "--audit", type=Path, metavar="FOLDER", help="look through copies for identifiers that are left"
+    )
+    out.add_argument(
+        "--original",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="with --audit: a file or folder whose identifiers are looked for",
+    )
+    out.add_argument(
+        "--identifiers",
+        type=Path,
+        metavar="FILE",
+        help="with --audit: a list of names (Family^Given), numbers and UIDs, one a line",
+    )
     out.add_argument(
         "--basic", action="store_true", help="the Basic Profile without any option: no dates, no ages"
     )
@@ -35,7 +52,7 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
     out.add_argument("--allow-burned-in", action="store_true", help="somebody has looked at the pixels")
     back.add_argument("files", nargs="+", type=Path, help="structure sets drawn on research copies")
     for verb in (out, back):
-        verb.add_argument("--out", type=Path, required=True, help="folder to write to")
+        verb.add_argument("--out", type=Path, required=verb is back, help="folder to write to")
         verb.add_argument("--project", default=DEFAULT_PROJECT, help=f"default: {DEFAULT_PROJECT}")
 
 

@@ -2,16 +2,30 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from imaging.deidentify import DeidentificationOptions
+from imaging.deidentify import (
+    DeidentificationOptions,
+    DeidentificationRefused,
+    find_identifiers,
+    identifiers_of,
+    listed_identities,
+    together,
+)
 from service.cli.audit import account
 from service.components import Store, opened_store
+from service.errors import Refused
 from service.retention.research_copies import CopyReport, ResearchCopies, of_job, of_series, removed_of_job
 from service.store import AuditEvent, AuditKind, AuditLog, PseudonymRepository, RetentionStore, utc_now
 
 
 def deidentify(arguments: argparse.Namespace) -> int:
-    """Write research copies; exit code 1 where something was left out."""
+    """Write research copies, or look through them; exit code 1 where something was left out, or found."""
+    if arguments.audit is not None:
+        return audit(arguments.audit, arguments.original, arguments.identifiers)
+    if arguments.out is None:
+        raise Refused("give --out, the folder to write to")
     retain = not arguments.basic
     options = DeidentificationOptions(
         modified_dates=retain,
@@ -33,6 +47,38 @@ def deidentify(arguments: argparse.Namespace) -> int:
         written = copies.copy(store.files, stored, arguments.out, gone=gone)
         _put_on_record(store, arguments, written, job_id=arguments.job)
     return _said(written)
+
+
+def audit(folder: Path, originals: Sequence[Path], listed: Path | None) -> int:
+    """Print every attribute below the folder that holds an identifier of the originals or of the list.
+
+    Exit code 1 where one was found, or a file could not be read. The database is not needed.
+    """
+    if not originals and listed is None:
+        raise Refused("give --original or --identifiers: an audit looks for identifiers that are known")
+    copies = _files_below(folder)
+    if not copies:
+        raise Refused(f"{folder} has no files")
+    known = [identifiers_of(path.read_bytes(), str(path)) for one in originals for path in _files_below(one)]
+    lines = [] if listed is None else listed.read_text(encoding="utf-8").splitlines()
+    whom = together([*known, listed_identities(lines)])
+    found = unreadable = 0
+    for path in copies:
+        try:
+            for one in find_identifiers(path.read_bytes(), whom, str(path)):
+                found += 1
+                sys.stdout.write(f"{path}: {one.keyword} {one.tag} {one.vr} holds an identifier\n")
+        except DeidentificationRefused as reason:
+            unreadable += 1
+            sys.stdout.write(f"not looked at: {reason}\n")
+    sys.stdout.write(
+        f"{len(copies)} files, {found} attributes with an identifier, {unreadable} not readable\n"
+    )
+    return 1 if found or unreadable else 0
+
+
+def _files_below(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def reidentify(arguments: argparse.Namespace) -> int:

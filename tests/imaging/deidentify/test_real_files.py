@@ -176,3 +176,26 @@ def _errors(file: Path) -> "Counter[str]":
     )
     lines = (line for line in found.stderr.splitlines() if line.startswith("Error"))
     return Counter({line.split(" - <")[0].split("= <")[0] for line in lines})
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy is not installed")
+@pytest.mark.parametrize(
+    "sort", ["seg/seg_image_ct_binary*.dcm", "enhanced/*.dcm", "pydicom-oddities/rtdose*.dcm"]
+)
+@pytest.mark.parametrize("full", [True, False])
+def test_segmentations_enhanced_images_and_doses_stay_as_valid_as_they_were(
+    sort: str, full: bool, tmp_path: Path
+) -> None:
+    files = sorted((DATA / "awkward").glob(sort))
+    assert files
+    plain = DeidentificationOptions(
+        modified_dates=False, patient_characteristics=False, clean_descriptors=False
+    )
+    for file in files:
+        copy = tmp_path / file.name
+        copy.write_bytes(
+            deidentify(file.read_bytes(), KEY, DeidentificationOptions() if full else plain).data
+        )
+        assert _errors(copy) - _errors(file) == Counter(), file.name
+        for segment in dcmread(copy).get("SegmentSequence", None) or []:
+            assert ("TrackingID" in segment) == ("TrackingUID" in segment)

@@ -286,3 +286,9 @@ def test_a_screen_that_calls_itself_ct_is_refused(slices: list[bytes], more: dic
 )
 def test_letters_behind_a_target_are_those_of_the_field(name: str, harmless: bool) -> None:
     assert is_harmless(name, DeidentificationOptions()) is harmless
+
+
+def test_a_uid_that_was_kept_refuses_the_copy(slices: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProjectKey, "uid", lambda _key, original: original)
+    with pytest.raises(DeidentificationRefused, match="still has its UID"):
+        deidentify(slices[0], KEY, DeidentificationOptions())
