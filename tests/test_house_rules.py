@@ -111,6 +111,7 @@ SHORT_MODULES = {
     "imaging/deidentify/files.py": FUNCTION,
     "imaging/deidentify/names.py": FUNCTION,
     "imaging/deidentify/options.py": VALUES,
+    "imaging/deidentify/terms.py": VALUES,
     "imaging/dicom/uids.py": FUNCTION,
     "imaging/masks/hounsfield.py": VALUES,
     "imaging/outputs/page.py": FUNCTION,

@@ -41,10 +41,11 @@ def kind_of(raw: RawSlice) -> ImageKind:
         return ImageKind.MULTI_FRAME
     if is_localizer(raw):
         return ImageKind.LOCALIZER
-    return ImageKind.SCREEN if _is_screen(raw) else ImageKind.SLICE
+    return ImageKind.SCREEN if is_screen(raw) else ImageKind.SLICE
 
 
-def _is_screen(raw: RawSlice) -> bool:
+def is_screen(raw: RawSlice) -> bool:
+    """Tell whether an image is a page of a screen, as `kind_of` says."""
     kinds = [value.strip() for value in raw.text("ImageType").split("\\")]
     lies_somewhere = raw.text("ImagePositionPatient") and raw.text("ImageOrientationPatient")
     return (

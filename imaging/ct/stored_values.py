@@ -161,7 +161,7 @@ def _significant(
     if layout.padding is not None and not all(layout.holds(value) for value in layout.padding):
         outside = (whole >= layout.padding[0]) & (whole <= layout.padding[1])
         whole = np.where(outside, cut, whole)
-    if _goes_on(whole, cut):
+    if goes_on(whole, cut):
         found = f"is {layout.bits_stored}, but the values go on beyond: from {whole.min()} to {whole.max()}"
         raise raw.refusal(RefusalCode.UNSUPPORTED_PIXELS, "BitsStored", found)
     return cut, outside
@@ -178,7 +178,7 @@ def _cut(
     return numbers >> (width - bits) if width - bits else numbers
 
 
-def _goes_on(whole: NDArray[np.integer], cut: NDArray[np.integer]) -> bool:
+def goes_on(whole: NDArray[np.integer], cut: NDArray[np.integer]) -> bool:
     """Whether an image is smooth in all of its bits and torn in those that Bits Stored names.
 
     Looked at are neighbours of which one alone changes by the cut: an overlay in the unused bits tears the whole

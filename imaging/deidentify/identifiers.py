@@ -8,8 +8,18 @@ from pydicom import DataElement, Dataset
 from pydicom.valuerep import PersonName
 
 from imaging.deidentify.table import vr_of
+from imaging.deidentify.terms import is_term
+from imaging.deidentify.words import (
+    SHORTEST_EMBEDDED,
+    is_group,
+    is_telling,
+    is_uncased,
+    parts,
+    runs,
+    spellings,
+    uids_in,
+)
 
-SHORTEST_WORD = 4  # shorter ones stand in too many words that mean something else
 _PLACES = frozenset(
     {
         "AccessionNumber",
@@ -27,31 +37,87 @@ _PLACES = frozenset(
         "StudyID",
     }
 )
-_TEXT = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})  # CS: a word of a closed list
-_WALKED = _TEXT | {"UI", "SQ"}
+_NUMBERED = frozenset({"AccessionNumber", "AdmissionID", "OtherPatientIDs", "PatientID", "PatientBirthDate"})
+_TEXT = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_WALKED = _TEXT | {"DA", "UI", "SQ"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IdentifyingWords:
-    """The words by which persons and places of an object can be known, in lower case."""
+    """What persons, places and objects can be known by, in every spelling of `words.spellings`."""
 
     words: frozenset[str]
+    groups: frozenset[tuple[str, ...]] = frozenset()  # family and given name: short ones are found together
+    numbers: frozenset[str] = frozenset()  # identifiers without their separators
+    uids: frozenset[str] = frozenset()
 
     def named_in(self, text: str) -> bool:
-        """Tell whether one of the words stands in the text as a word of its own."""
-        return bool(self.words & set(_words(text)))
+        """Tell whether a word, a name of short words, a number or a UID stands in the text."""
+        if not self.uids.isdisjoint(uids_in(text)) or not self.words.isdisjoint(runs(text)):
+            return True
+        return any(self._found(parts(spelling)) for spelling in spellings(text))
+
+    def _found(self, written: list[str]) -> bool:
+        if not self.words.isdisjoint(written):
+            return True
+        joined = "".join(written)
+        if any(word in joined for word in self._embedded() if len(word) <= len(joined)):
+            return True
+        return any(_stands_in(group, written, joined) for group in self.groups)
+
+    def _embedded(self) -> Iterator[str]:
+        yield from self.numbers
+        yield from (word for word in self.words if len(word) >= SHORTEST_EMBEDDED or is_uncased(word))
+
+
+def _stands_in(group: tuple[str, ...], written: list[str], joined: str) -> bool:
+    for order in (group, group[::-1]):
+        together = "".join(order)
+        if together in written or (is_uncased(together) and together in joined):
+            return True
+        length = len(order)
+        if any(tuple(written[at : at + length]) == order for at in range(len(written) - length + 1)):
+            return True
+    return False
 
 
 def identities(dataset: Dataset) -> IdentifyingWords:
-    """Collect the words of every person's name, and of the identifiers and places that the profile takes away."""
-    found = {
-        word
-        for element in walk(dataset)
-        if _tells(element)
-        for text in texts(element)
-        for word in _words(text)
-    }
-    return IdentifyingWords(frozenset(found))
+    """Collect every person's name, and the identifiers, places and UIDs that the profile takes away."""
+    words: set[str] = set()
+    groups: set[tuple[str, ...]] = set()
+    numbers: set[str] = set()
+    uids: set[str] = set()
+    for element in walk(dataset):
+        for text in texts(element):
+            if element.VR == "UI":
+                uids.add(text)
+            elif element.VR == "PN" or element.keyword in _PLACES:
+                for spelling in spellings(text):
+                    words.update(word for word in parts(spelling) if is_telling(word))
+            if element.VR == "PN":
+                groups.update(_groups(text))
+            if element.keyword in _NUMBERED:
+                numbers.update(_numbers(text))
+    private = frozenset(uid for uid in uids if not uid.startswith("1.2.840.10008."))
+    return IdentifyingWords(
+        words=frozenset(words), groups=frozenset(groups), numbers=frozenset(numbers), uids=private
+    )
+
+
+def _groups(name: str) -> Iterator[tuple[str, ...]]:
+    """Yield family and given name of each component group of a name (PS3.5 6.2.1)."""
+    for group in name.split("="):
+        for spelling in spellings(group):
+            words = [word for component in spelling.split("^")[:2] for word in parts(component)]
+            if is_group(words):
+                yield tuple(words)
+
+
+def _numbers(text: str) -> Iterator[str]:
+    for spelling in spellings(text):
+        joined = "".join(parts(spelling))
+        if len(joined) >= SHORTEST_EMBEDDED and re.search(r"\d", joined):
+            yield joined
 
 
 def still_named(dataset: Dataset, whom: IdentifyingWords) -> Iterator[DataElement]:
@@ -59,7 +125,8 @@ def still_named(dataset: Dataset, whom: IdentifyingWords) -> Iterator[DataElemen
     return (
         element
         for element in walk(dataset)
-        if element.VR in _TEXT and any(whom.named_in(text) for text in texts(element))
+        if element.VR in _TEXT
+        and any(whom.named_in(text) and not is_term(element.VR, text) for text in texts(element))
     )
 
 
@@ -83,11 +150,3 @@ def texts(element: DataElement) -> Iterable[str]:
     if isinstance(value, str | PersonName):
         return (str(value),)
     return tuple(str(one) for one in value) if isinstance(value, Iterable) else (str(value),)
-
-
-def _tells(element: DataElement) -> bool:
-    return element.VR == "PN" or element.keyword in _PLACES
-
-
-def _words(text: str) -> Iterator[str]:
-    return (word for word in re.split(r"[\W_]+", text.casefold()) if len(word) >= SHORTEST_WORD)

@@ -9,7 +9,10 @@ from imaging.deidentify.identifiers import IdentifyingWords
 from imaging.deidentify.options import DeidentificationOptions
 from imaging.structures import CATALOGUE
 
-_TARGET = re.compile(r"(GTV|CTV|ITV|PTV)[A-Za-z]{0,3}[0-9]{0,2}(_[0-9]{2,5})?", re.IGNORECASE)
+# What stands behind the kind of a target (AAPM TG-263): primary, node, metastasis, surgical bed, vessel, ...; never a name.
+_TARGET = re.compile(
+    r"(GTV|CTV|ITV|PTV)(p|n|m|par|sb|v|vas|l|r|tot|opt|ev|eval)?[0-9]{0,2}(_[0-9]{2,5})?", re.IGNORECASE
+)
 _OUTLINE = frozenset({"external", "body"})
 # Names of structures, and what they are numbered by.
 NAMES: Mapping[int, tuple[str, str]] = {

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pydicom.uid import UID
 
 STANDARD_ROOT = "1.2.840.10008."
+_REGISTERED = re.compile(r"1\.2\.840\.10008(\.\d{1,4})+")  # PS3.6 Annex A
 _UID_BITS = 122  # as many as a random UUID has; with "2.25." at most 42 characters (PS3.5 B.2)
 _LONGEST_SHIFT_DAYS = 3650
 _SHORTEST_SHIFT_DAYS = 30
@@ -22,7 +24,7 @@ class ProjectKey:
 
     def uid(self, original: str) -> UID:
         """Return the UID that stands for another in this project; one that the standard registers stays."""
-        if original.startswith(STANDARD_ROOT):
+        if is_registered(original):
             return UID(original)
         return UID(f"2.25.{int.from_bytes(self._mac('uid', original)) >> (256 - _UID_BITS)}")
 
@@ -39,3 +41,8 @@ class ProjectKey:
 
     def _mac(self, purpose: str, value: str) -> bytes:
         return hmac.digest(self.secret, f"{purpose}\0{value}".encode(), hashlib.sha256)
+
+
+def is_registered(uid: str) -> bool:
+    """Tell whether the standard registers a UID: of its root, and of numbers as short as it gives."""
+    return bool(_REGISTERED.fullmatch(uid))

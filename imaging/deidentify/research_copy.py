@@ -22,9 +22,13 @@ from imaging.deidentify.files import part10
 from imaging.deidentify.identifiers import IdentifyingWords, identities, still_named, texts, walk
 from imaging.deidentify.names import NAMES, clean_name
 from imaging.deidentify.options import DeidentificationOptions
-from imaging.deidentify.pseudonyms import STANDARD_ROOT, ProjectKey
+from imaging.deidentify.pixels import check_pixels, clean_pixels
+from imaging.deidentify.pseudonyms import ProjectKey, is_registered
+from imaging.deidentify.representations import is_number_of, restate
 from imaging.deidentify.table import Action, action_for, vr_of
+from imaging.deidentify.terms import is_term
 from imaging.deidentify.values import age, dummy, moved
+from imaging.deidentify.words import has_date_or_telephone, has_uid
 from imaging.errors import PARSE_ERRORS
 
 SUPPORTED = frozenset(
@@ -41,6 +45,7 @@ SUPPORTED = frozenset(
 )
 METHOD = "PS3.15 E Basic Profile, by Contour Node"
 _DEEPEST = 60
+_TRACKING_ID = 0x00620020
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +76,18 @@ def deidentify(
     table alone does not clean (reports, captures), for burned-in annotation, and where somebody would still be named.
     """
     dataset = _read(data, name)
+    try:
+        restate(dataset)
+    except PARSE_ERRORS as error:
+        raise DeidentificationRefused(f"object {name} cannot be read as DICOM: {error}") from error
     sop_class = str(dataset.get("SOPClassUID", ""))
     called = f"object {name or dataset.get('SOPInstanceUID', '')}"
     if sop_class not in SUPPORTED:
         raise DeidentificationRefused(
             f"{called} is {pydicom.uid.UID(sop_class).name}: not de-identified here"
         )
-    if dataset.get("BurnedInAnnotation") == "YES" and not options.allow_burned_in:
-        raise DeidentificationRefused(
-            f"{called} has Burned In Annotation (0028,0301) YES: pixels are not cleaned; look at it and allow it"
-        )
+    if not options.allow_burned_in:
+        check_pixels(data, dataset, called)
     rules = _Rules(
         key=key,
         options=options,
@@ -88,6 +95,7 @@ def deidentify(
         sop_class_uid=sop_class,
         whom=identities(dataset),
     )
+    clean_pixels(dataset, called)
     originals = {uid for element in walk(dataset) if element.VR == "UI" for uid in texts(element)}
     modality = str(dataset.get("Modality", "")) or "OT"
     try:
@@ -96,9 +104,13 @@ def deidentify(
         raise DeidentificationRefused(f"{called} cannot be read as DICOM: {error}") from error
     _check(dataset, rules, originals, called)
     _say_what_was_done(dataset, rules)
-    uids = {str(key.uid(uid)): uid for uid in originals if uid and not uid.startswith(STANDARD_ROOT)}
+    uids = {str(key.uid(uid)): uid for uid in originals if uid and not is_registered(uid)}
+    try:
+        written = part10(dataset)
+    except PARSE_ERRORS as error:
+        raise DeidentificationRefused(f"{called} cannot be written as DICOM: {error}") from error
     return ResearchCopy(
-        data=part10(dataset), modality=modality, pseudonym=key.pseudonym(rules.patient_key), uids=uids
+        data=written, modality=modality, pseudonym=key.pseudonym(rules.patient_key), uids=uids
     )
 
 
@@ -124,20 +136,27 @@ def _clean(dataset: Dataset, rules: _Rules, depth: int) -> None:
         stated = dataset.get_item(tag).VR
         vr = vr_of(tag, stated)
         action = action_for(tag, vr, rules.options, rules.sop_class_uid)
-        if action is Action.KEEP and vr not in ("SQ", "AS"):
+        if action is Action.KEEP and is_number_of(dataset, tag, rules.whom):
+            action = Action.REMOVE
+        elif action is Action.KEEP and vr not in ("SQ", "AS"):
             continue  # as the file has it, undecoded
         _apply(action, dataset, tag, rules, depth)
 
 
 def _apply(action: Action, dataset: Dataset, tag: BaseTag, rules: _Rules, depth: int) -> None:
-    if action is Action.REMOVE:
+    opaque = action is not Action.REMOVE and dataset[tag].VR == "UN"  # nobody can tell what it holds
+    if action is Action.REMOVE or (opaque and action not in (Action.EMPTY, Action.DUMMY)):
         del dataset[tag]
-        return
+    else:
+        _change(action, dataset, tag, rules, depth)
+
+
+def _change(action: Action, dataset: Dataset, tag: BaseTag, rules: _Rules, depth: int) -> None:
     element = dataset[tag]
-    if element.VR == "UN" and action not in (Action.EMPTY, Action.DUMMY):
-        del dataset[tag]  # nobody can tell what it holds
-    elif tag in _PSEUDONYM_TAGS:
+    if tag in _PSEUDONYM_TAGS:
         element.value = rules.key.pseudonym(rules.patient_key)
+    elif tag == _TRACKING_ID:
+        _track(dataset, rules)
     elif tag in NAMES:
         clean_name(dataset, tag, rules.options, rules.whom)
     elif element.VR == "SQ":
@@ -148,6 +167,15 @@ def _apply(action: Action, dataset: Dataset, tag: BaseTag, rules: _Rules, depth:
         element.value = dummy(element.VR)
     else:
         _replace(action, element, rules)
+
+
+def _track(segment: Dataset, rules: _Rules) -> None:
+    """Replace Tracking ID beside a Tracking UID; one without the other is not allowed (PS3.3 C.8.20.4)."""
+    text = str(segment[_TRACKING_ID].value or "")
+    if segment.get("TrackingUID") and text:
+        segment[_TRACKING_ID].value = str(rules.key.uid(text))
+    else:
+        del segment[_TRACKING_ID]
 
 
 def _apply_to_sequence(action: Action, element: DataElement, rules: _Rules, depth: int) -> None:
@@ -186,8 +214,16 @@ def _replace(action: Action, element: DataElement, rules: _Rules) -> None:
         element.value = [moved(value, element.VR, by) for value in values] or None
     elif element.VR == "AS":
         element.value = [age(value) for value in values] or None
-    elif action is Action.SEARCH and any(rules.whom.named_in(value) for value in values):
-        element.value = "REMOVED"
+    elif action is Action.SEARCH and any(_tells(value, element, rules) for value in values):
+        element.value = ["REMOVED" if _tells(value, element, rules) else value for value in values]
+
+
+def _tells(value: str, element: DataElement, rules: _Rules) -> bool:
+    """Tell whether a text names somebody or something; a code and a term of the standard have numbers and names of their own."""
+    if is_term(element.VR, value):
+        return False
+    number = element.keyword != "CodeValue" and has_date_or_telephone(value)
+    return number or has_uid(value) or rules.whom.named_in(value)
 
 
 _PSEUDONYM_TAGS = frozenset({0x00100010, 0x00100020})  # Patient's Name, Patient ID
@@ -218,7 +254,7 @@ def _check(dataset: Dataset, rules: _Rules, originals: set[str], called: str) ->
         raise DeidentificationRefused(
             f"{called}: {named.keyword} {named.tag} still has a word of a name or identifier; remove it at its source"
         )
-    private = {uid for uid in originals if uid and not uid.startswith(STANDARD_ROOT)}
+    private = {uid for uid in originals if uid and not is_registered(uid)}
     for element in walk(dataset):
         if element.VR == "UI" and private & set(texts(element)):
             raise DeidentificationRefused(f"{called}: {element.keyword} {element.tag} still has its UID")

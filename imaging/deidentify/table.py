@@ -37,13 +37,21 @@ class ActionRow:
 _DATES = frozenset({"DA", "TM", "DT"})
 # What any of these holds is prose, a person, a place or unknown; nobody looked at those that the table does not list.
 _REMOVED_UNLISTED = frozenset({"PN", "LT", "ST", "UT", "UR", "UC", "AE", "UN", "OB or UN"})
-_SEARCHED = frozenset({"LO", "SH"})
+_SEARCHED = frozenset({"CS", "LO", "SH"})
+_BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+# Pixels, and the tables that they are shown by; any other bytes can hold anything.
+_BULK_KEPT = frozenset(
+    {0x00283006, 0x7FE00010}
+    | {0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222, 0x00281223, 0x00281224}
+)
+_KEPT_TEXT = frozenset({0x00620020})  # Tracking ID: replaced as its Tracking UID is
 # Objects in which an attribute with a choice such as X/Z/D must stand (PS3.3, Type 2 and Type 1).
 _RT = ("1.2.840.10008.5.1.4.1.1.481.",)
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4",)
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _NEEDED: Mapping[int, tuple[tuple[str, ...], Action]] = {
     0x00081070: (_RT, Action.EMPTY),  # Operators' Name
+    0x00400555: (_SEGMENTATION + _ENHANCED, Action.EMPTY),  # Acquisition Context Sequence
     0x00181000: (_SEGMENTATION + _ENHANCED, Action.DUMMY),  # Device Serial Number
 }
 
@@ -68,7 +76,7 @@ def action_for(tag: BaseTag, vr: str, options: DeidentificationOptions, sop_clas
         return Action.REMOVE
     row = rows().get(tag)
     if row is None:
-        return _unlisted(vr, options)
+        return _unlisted(tag, vr, options)
     if options.modified_dates and row.modified_dates == "C" and vr in _DATES:
         return Action.SHIFT_DATE
     if options.patient_characteristics and row.patient_characteristics == "K":
@@ -88,10 +96,12 @@ def _chosen(code: str, tag: BaseTag, vr: str, sop_class_uid: str) -> Action:
     return Action(code)
 
 
-def _unlisted(vr: str, options: DeidentificationOptions) -> Action:
+def _unlisted(tag: BaseTag, vr: str, options: DeidentificationOptions) -> Action:
+    if tag in _KEPT_TEXT or tag in _BULK_KEPT:
+        return Action.SEARCH if tag in _KEPT_TEXT else Action.KEEP
     if vr in _DATES:
         return Action.SHIFT_DATE if options.modified_dates else Action.REMOVE
-    if vr in _REMOVED_UNLISTED:
+    if vr in _REMOVED_UNLISTED or not _BULK.isdisjoint(vr.split(" or ")):
         return Action.REMOVE
     if vr in _SEARCHED:
         return Action.SEARCH

@@ -13,7 +13,7 @@ from imaging.deidentify.values import age, moved
 from phantoms.dicom import ct_files
 from tests.support.small_node import small_volume
 
-pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR DA:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
 KEY, OTHER = ProjectKey(b"a" * 32), ProjectKey(b"b" * 32)
 
 
@@ -184,3 +184,105 @@ def test_the_very_old_are_all_ninety(value: str, expected: str) -> None:
 )
 def test_names_of_structures_are_harmless_where_anatomy_gave_them(name: str, harmless: bool) -> None:
     assert is_harmless(name, DeidentificationOptions(harmless_names=frozenset({"Hirnstamm"}))) is harmless
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("Kim^Lee", "replan Kim Lee", True),
+        ("Kim^Lee", "Lee, Kim", True),
+        ("Kim^Lee", "KimLee", True),
+        ("Kim^Lee", "Lee kernel", False),
+        ("Wang^XiaoMing=王^小明", "王小明 头颈", True),
+        ("Yamada^Tarou=山田^太郎", "山田 太郎 H&N", True),
+        ("Yamada^Tarou=山田^太郎", "太郎", True),
+        ("Hong^Gildong=洪^吉洞=홍^길동", "계획 홍길동", True),
+        ("Hong^Gildong=洪^吉洞=홍^길동", "홍 길동", True),
+        ("Mustermann^Erika", "MustermannErika_HN", True),
+        ("Mustermann^Erika", "Mustermann2 HN", True),
+        ("Mustermann^Erika", "\uff2d\uff35\uff33\uff34\uff25\uff32\uff2d\uff21\uff2e\uff2e", True),
+        ("Müller^Jörg", "Mueller HN", True),
+        ("Mueller^Jörg", "Müller HN", True),
+        ("Müller^Jörg", "MULLER", True),
+        ("Иванова^Анна", "ИВАНОВА", True),
+        ("Ζαχαρίας^Νίκος", "ΖΑΧΑΡΙΑΣ", True),
+        ("King^Tom", "KingTom", True),
+        ("King^Tom", "for King", True),
+        ("Tom^Kai", "Tom kernel", False),
+        ("Mustermann^Erika", "Soft tissue", False),
+        ("王^小明", "头颈", False),
+    ],
+)
+def test_a_name_is_found_in_every_alphabet_and_writing(
+    slices: list[bytes], name: str, text: str, found: bool
+) -> None:
+    data = _with_a_patient(
+        slices[0],
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName=name,
+        AcquisitionProtocolName="",
+        Manufacturer=text,
+    )
+    assert (read(deidentify(data, KEY, DeidentificationOptions()).data).Manufacturer == "REMOVED") is found
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("pat MRN4471123", False),
+        ("pat MRN 447 1123", False),
+        ("UID 1.2.826.0.1.3680043.8.498.1", False),
+        ("b. 05.05.1960", False),
+        ("1960-05-05", False),
+        ("call 0171-5551234", False),
+        ("Scanner 3.2.1", True),
+        ("Revision 2016", True),
+    ],
+)
+def test_numbers_uids_and_dates_in_short_texts_go(slices: list[bytes], text: str, kept: bool) -> None:
+    data = _with_a_patient(slices[0], ManufacturerModelName=text)
+    copy = read(deidentify(data, KEY, DeidentificationOptions()).data)
+    assert copy.ManufacturerModelName == (text if kept else "REMOVED")
+
+
+def test_coded_strings_are_searched_and_the_standards_terms_stay(slices: list[bytes]) -> None:
+    data = _with_a_patient(
+        slices[0],
+        PatientName="Head^Spiral",
+        OperatorsName="MUSTERMANN",
+        BodyPartExamined="HEAD",
+        ImageType=["ORIGINAL", "PRIMARY", "AXIAL", "MUSTERMANN"],
+    )
+    copy = read(deidentify(data, KEY, DeidentificationOptions()).data)
+    assert copy.BodyPartExamined == "HEAD"
+    assert list(copy.ImageType) == ["ORIGINAL", "PRIMARY", "AXIAL", "REMOVED"]
+
+
+@pytest.mark.parametrize("value", ["yes", "Yes ", " YES", "Y"])
+def test_burned_in_annotation_is_read_in_any_writing(slices: list[bytes], value: str) -> None:
+    data = _with_a_patient(slices[0], BurnedInAnnotation=value)
+    with pytest.raises(DeidentificationRefused, match="0028,0301"):
+        deidentify(data, KEY, DeidentificationOptions())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]},
+        {"ConversionType": "WSD"},
+        {"PhotometricInterpretation": "RGB"},
+        {"BitsAllocated": 8},
+        {"ImageType": ["DERIVED", "SECONDARY"], "ImagePositionPatient": None},
+    ],
+)
+def test_a_screen_that_calls_itself_ct_is_refused(slices: list[bytes], more: dict[str, object]) -> None:
+    data = _with_a_patient(slices[0], **more)
+    with pytest.raises(DeidentificationRefused, match="page of a screen"):
+        deidentify(data, KEY, DeidentificationOptions())
+
+
+@pytest.mark.parametrize(
+    ("name", "harmless"), [("GTVLEE", False), ("GTVkim", False), ("CTVn2", True), ("PTVsb", True)]
+)
+def test_letters_behind_a_target_are_those_of_the_field(name: str, harmless: bool) -> None:
+    assert is_harmless(name, DeidentificationOptions()) is harmless

@@ -1,5 +1,6 @@
 """The rows of a job's structures: measured on hand-made boxes, with findings, whatever became of the structure."""
 
+import json
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from inference.contract import ModelContract
 from inference.contract.trust import FEATURES, TrustWeights
 from service.store import JobState, StructureResult
 from tests.service.work.test_plausibility import TOO_SMALL, contoured, limited, template_of
+from tests.support.models import contract_document
 from tests.support.small_node import SmallNode, model
 
 BRAINSTEM_CC = 6 * 6 * 8 * 0.08
@@ -127,6 +129,11 @@ def test_a_structure_left_out_has_a_score_too(small_node: SmallNode) -> None:
 def test_weights_that_lack_a_measurement_are_refused_with_the_field(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} must name each of volume"):
         weights(**{field: {"volume": 1.0}})
+
+
+def test_a_contract_holds_the_weights_as_they_were_learned() -> None:
+    document = contract_document(trust=json.loads(weights().model_dump_json()))
+    assert ModelContract.model_validate(document).trust == weights()
 
 
 def test_a_scale_of_nothing_is_refused() -> None:

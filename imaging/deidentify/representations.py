@@ -1,0 +1,134 @@
+"""Every value under the VR that PS3.6 gives its attribute, so that no other VR hides what it is."""
+
+import re
+import struct
+
+from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+
+from imaging.deidentify.identifiers import IdentifyingWords
+from imaging.errors import PARSE_ERRORS
+
+_CHARACTERS = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
+)
+_BYTES = frozenset({"OB", "OW", "UN"})
+_WHOLE = frozenset({"SL", "SS", "SV", "UL", "US", "UV", "IS"})
+_REAL = frozenset({"FD", "FL", "DS"})
+_NUMBER = rb"[ \0]*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[ \0]*"
+_PACKED = {"SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q", "FL": "f", "FD": "d"}
+_SHORTEST_TEXT, _SHORTEST_TEXT_UNKNOWN = (
+    8,
+    4,
+)  # bytes that are characters all, under a VR of numbers and under UN
+_BULKY = frozenset({0x7FE00010, 0x00283006})
+_LONGEST_LOOKED_AT = 64  # bytes: an identifier is one value, not one of a contour's
+_FORMS = {
+    "DS": re.compile(rb"(?:%b)?(?:\\(?:%b)?)*[ \0]*" % (_NUMBER, _NUMBER)),
+    "IS": re.compile(rb"(?:[ \0]*[+-]?\d*[ \0]*)(?:\\[ \0]*[+-]?\d*[ \0]*)*"),
+}
+
+
+def restate(dataset: Dataset) -> None:
+    """Give every element of a dataset the VR of PS3.6, at any depth; remove a value that cannot be of it.
+
+    Private and unknown attributes are left as they are. A number written as DS or IS that is none is removed too.
+    """
+    for tag in list(dataset.keys()):
+        if not dictionary_has_tag(tag):
+            continue
+        _restate_one(dataset, tag)
+        if tag in dataset and _is_sequence(dataset, tag):
+            for item in dataset[tag].value:
+                restate(item)
+
+
+def _is_sequence(dataset: Dataset, tag: BaseTag) -> bool:
+    return dictionary_VR(tag) == "SQ" and dataset[tag].VR == "SQ"
+
+
+def _restate_one(dataset: Dataset, tag: BaseTag) -> None:
+    element = dataset.get_item(tag)
+    due, stated = dictionary_VR(tag), element.VR
+    if stated not in (None, due) and not (" or " in due and stated in (*due.split(" or "), "UN")):
+        _convert(dataset, element, due)
+    if tag not in dataset:
+        return
+    value = _raw(dataset.get_item(tag).value, due)
+    if isinstance(value, bytes) and (
+        _is_text_for_number(tag, due, stated, value) or not _is_written(due, value)
+    ):
+        del dataset[tag]
+
+
+def _raw(value: object, due: str) -> object:
+    """Return the bytes of several numbers that pydicom has decoded already; any other value as it is."""
+    if isinstance(value, MultiValue | list) and due in _PACKED:
+        return struct.pack(f"<{len(value)}{_PACKED[due]}", *value)
+    return value
+
+
+def _is_written(due: str, value: bytes) -> bool:
+    """Tell whether the bytes of a DS or IS are numbers."""
+    return due not in _FORMS or bool(_FORMS[due].fullmatch(value))
+
+
+def _is_text_for_number(tag: BaseTag, due: str, stated: str | None, value: bytes) -> bool:
+    """Tell whether the bytes of a binary number are characters all: a name, a date or a UID in a place for numbers."""
+    if tag in _BULKY or not (_PACKED.keys() | {"AT"}).intersection(due.split(" or ")):
+        return False
+    shortest = _SHORTEST_TEXT_UNKNOWN if stated in ("UN", None) else _SHORTEST_TEXT
+    text = value.strip(b" \0")
+    return shortest <= len(text) and text.isascii() and text.decode("ascii").isprintable()
+
+
+def _convert(dataset: Dataset, element: RawDataElement | DataElement, due: str) -> None:
+    """Read the bytes under the VR that is due; text as text, numbers as numbers, anything else removed."""
+    tag, stated = element.tag, str(element.VR)
+    if stated == "UN" and due not in _CHARACTERS:
+        return  # decoded by PS3.6 when it is read
+    if isinstance(element, RawDataElement) and stated in _CHARACTERS | _BYTES and due in _CHARACTERS:
+        dataset[tag] = element._replace(VR=due)
+        return
+    try:
+        values = element.value if isinstance(element, DataElement) else dataset[tag].value
+        dataset[tag] = DataElement(tag, due, _numbers(values, due))
+    except (*PARSE_ERRORS, ArithmeticError):
+        del dataset[tag]
+
+
+def _numbers(value: object, due: str) -> object:
+    """Return numbers as pydicom holds them; ValueError or struct.error where a value is no number of the VR."""
+    if due not in _WHOLE | _REAL:
+        raise ValueError(f"no number is {due}")
+    many = [value] if not isinstance(value, list | tuple | MultiValue) else list(value)
+    numbers = [(int if due in _WHOLE else float)(str(one)) for one in many]
+    if due in _PACKED:
+        struct.pack(f"<{len(numbers)}{_PACKED[due]}", *numbers)
+    written = [str(one) for one in numbers] if due in ("DS", "IS") else numbers
+    return written[0] if len(written) == 1 else written
+
+
+def is_number_of(dataset: Dataset, tag: BaseTag, whom: IdentifyingWords) -> bool:
+    """Tell whether a number is an identifier or the birth date of the patient."""
+    element = dataset.get_item(tag)
+    raw = element.value
+    if isinstance(raw, bytes) and len(raw) > _LONGEST_LOOKED_AT:
+        return False
+    known = dictionary_VR(tag) if element.VR in (None, "UN") else element.VR
+    if known not in _WHOLE | _REAL | {"AS", "TM", "AT"}:
+        return False
+    try:
+        value = dataset[tag].value
+    except PARSE_ERRORS:
+        return True  # nobody can tell what it holds
+    many = value if isinstance(value, list | tuple | MultiValue) else [value]
+    return any(_plain(one) in whom.numbers for one in many)
+
+
+def _plain(value: object) -> str:
+    text = str(value).strip(" \0")
+    return text.removesuffix(".0").lstrip("+")
