@@ -40,12 +40,12 @@ def main() -> None:
     )
     del structure_set
     read_s, full_s, packed, full = time.perf_counter() - start, 0.0, {}, None
-    for number, name in names.items():
+    for number in masks:  # an ROI that cannot be read has none
         start = time.perf_counter()
         del full  # its pages go back inside the time, before the next one's come
         full = masks[number].full(grid.shape_zyx)
         full_s += time.perf_counter() - start
-        packed[name] = np.packbits(full)
+        packed[names[number]] = np.packbits(full)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     figures = {
         "secs": round(read_s + full_s, 3),
