@@ -10,6 +10,7 @@ from imaging.ct.headers import SliceHeader
 from imaging.ct.identity import check_same_patient
 from imaging.ct.localizers import check_localizer, is_localizer
 from imaging.ct.raw_slice import RawSlice
+from imaging.errors import ImageRefused, RefusalCode
 
 _SCREEN = re.compile(
     r"^DOSE([ _]|$)|(^|[ _])(PROT|PROTOCOL|REPORT|SCREEN|SCREENSAVE|SCREENSHOT|SUMMARY|SURVIEW)([ _]|$)"
@@ -63,11 +64,17 @@ def is_beside(raw: RawSlice) -> bool:
 def set_aside(beside: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tuple[str, ...]:
     """Return the SOP Instance UIDs of localizers and screen pages that are left out of a series that has these slices.
 
-    ImageRefused for a localizer that could be one of the slices, and for an image of another patient.
+    ImageRefused for a localizer that could be one of the slices, for an image of another patient, and where there is
+    no slice at all.
     """
     for raw in beside:
         if is_localizer(raw):
             check_localizer(raw, slices)
     if slices:
         check_same_patient(slices[0], beside)
+    elif beside:
+        found = (
+            f"none of the {len(beside)} images is a slice of a volume: they are pages of a screen or report"
+        )
+        raise ImageRefused(RefusalCode.NOT_CT, f"{found}. Send the CT series itself.")
     return tuple(raw.text("SOPInstanceUID") for raw in beside)

@@ -12,7 +12,7 @@ from inference.contract import ModelContract
 from inference.embedded import EmbeddedTriton
 from inference.errors import ModelFailed
 from inference.segment import segment
-from tests.support.models import model_contract
+from tests.support.models import model_contract, moody_contract
 from tests.support.volumes import PRONE_FEET_FIRST, UPRIGHT, air, volume
 
 SPEC = model_contract(codes=("Left", "Absent"))
@@ -103,11 +103,11 @@ def test_a_real_server_finds_what_lies_on_one_side_of_a_turned_patient(triton: E
     array[9:11, 15:19, 20:31] = 1008
     ct = volume(array, axes_lps=PRONE_FEET_FIRST)
     with TritonClient(triton.url, shared_memory=True, timeout_s=30) as client:
-        result = segment(ct, model_contract(), client)
-        turned = client.infer(model_contract(), canonical(ct))
+        result = segment(ct, moody_contract(), client)
+        turned = client.infer(moody_contract(), canonical(ct))
     assert np.array_equal(result.masks.by_code["A"].full(array.shape), array == 1000)
     assert np.array_equal(result.masks.by_code["I"].full(array.shape), array == 1008)
     assert turned.planes[0][9:11, 16:19, 4:9].all()
     array[0, 0, 0] = 2003  # the model's order to answer with a slice too few
     with TritonClient(triton.url, shared_memory=True, timeout_s=30) as client, pytest.raises(ModelFailed):
-        segment(volume(array), model_contract(), client)
+        segment(volume(array), moody_contract(), client)

@@ -50,7 +50,7 @@ def test_a_job_that_is_stuck_and_a_structure_set_of_nobody_are_seen(
     sight.destination.series_of["1.2.3"] = job.series_uid
     assert not is_settled(sight.book, job.series_uid)
     found = violations(sight, stuck, is_whole=True)
-    assert any("is stuck in received" in line for line in found)
+    assert any("is stuck in receiving" in line for line in found)
     assert any("1.2.3, which no job made" in line for line in found)
 
 

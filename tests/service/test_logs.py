@@ -70,7 +70,7 @@ def test_what_a_thread_is_about_ends_with_its_block() -> None:
     with log_context(job_id=7):
         assert line("a").endswith("job_id=7")
         with log_context(stage="read"):
-            assert line("a").endswith("job_id=7 stage=reading")
+            assert line("a").endswith("job_id=7 stage=read")
     assert line("a").endswith("work a")
 
 

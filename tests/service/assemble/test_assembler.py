@@ -8,7 +8,7 @@ from phantoms.dicom import CtExport, ct_files
 from service.assemble import Assembler
 from service.config import Settings
 from service.store import JobState, JobStatus
-from tests.support.small_node import RULE, SmallNode, settings, small_volume
+from tests.support.small_node import RULE, SmallNode, model, settings, small_volume
 
 
 def assembler(node: SmallNode, tree: Settings | None = None) -> Assembler:
@@ -25,7 +25,12 @@ def test_a_series_is_queued_once_it_is_quiet_and_not_before(small_node: SmallNod
     assembler(small_node).look()
 
     job = small_node.job()
-    assert (job.state, job.rule, job.model, job.model_version) == (JobState.QUEUED, "head-neck", "hn_oar", 1)
+    assert (job.state, job.rule, job.model, job.model_version) == (
+        JobState.QUEUED,
+        "head-neck",
+        "hn_oar",
+        model().version,
+    )
 
 
 def test_a_rule_can_wait_shorter_or_longer_than_the_others(small_node: SmallNode) -> None:

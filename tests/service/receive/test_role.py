@@ -26,5 +26,5 @@ def test_a_receiver_that_can_record_nothing_any_more_ends_to_be_started_again(
         self.close()
 
     monkeypatch.setattr(InstanceRecorder, "__init__", ended)
-    with pytest.raises(TryAgain, match="recorded"):
+    with pytest.raises(TryAgain, match="the instance recorder has ended"):
         receive()(settings, threading.Event())

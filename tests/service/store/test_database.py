@@ -21,6 +21,7 @@ from service.store import (
     WorkQueue,
     upgrade,
 )
+from service.store.jobs.manual_changes import cancel
 from tests.support.arrivals import SERIES, received
 
 
@@ -33,8 +34,8 @@ def test_while_the_database_is_gone_nothing_is_acknowledged_and_afterwards_all_g
         with _gone(database_url):
             with pytest.raises(DatabaseUnavailable):
                 recorder.record(received(2))
-            with pytest.raises(DatabaseUnavailable):
-                JobRepository(database).cancel(1)
+            with pytest.raises(DatabaseUnavailable), database.writing() as connection:
+                cancel(database, connection, 1, "by hand")
         assert recorder.record(received(2)) is RecordOutcome.NEW
         assert len(JobRepository(database).instances_of_series(SERIES)) == 2
     database.close()
