@@ -31,7 +31,9 @@ node: $(VENV)/.node
 dev: $(VENV)/.dev
 triton: $(TRITON_VENV)/.installed
 
-demo: node triton
+demo:
+	@[ -e $(TRITON_VENV)/.installed ] || echo "Installs into $(VENV) and $(TRITON_VENV) first: about 0.5 GB to fetch, 2 GB on disk (3 GB more where torch comes with CUDA)."
+	@$(MAKE) --no-print-directory node triton
 	$(BIN)/contour-node demo $(if $(CT),--ct $(CT))
 
 # Other makers' programs that tests talk to, from Debian's packages; without them those tests are skipped and said so.
