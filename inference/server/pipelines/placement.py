@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from inference.contract import ModelContract, ModelStructure, VoxelRange
+from inference.contract import ModelContract, ModelStructure, Stratified, VoxelRange, WholeVolumeTiles
 from inference.postprocess import finished, kept_pieces
 from inference.server.body import Box, body_box
 from inference.server.predictor import Spacing, StructurePlanes
-from inference.server.resampling import Axes, Axis, interpolated_slabs
+from inference.server.resampling import Axes, Axis, interpolated_slabs, to_model_voxels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +79,19 @@ def model_axes(shape_zyx: tuple[int, ...], spacing_zyx_mm: Spacing, voxels: Voxe
 
 
 def body_placement(
-    coarse: torch.Tensor, axes: Axes, spacing_zyx_mm: Spacing, threshold_hu: float, margin_mm: float
-) -> Placement | None:
-    """Return the body's box on the model's voxels, with a margin; None where nothing is denser than air."""
+    image_zyx: NDArray[np.int16] | NDArray[np.float32],
+    spacing_zyx_mm: Spacing,
+    how: WholeVolumeTiles | Stratified,
+) -> tuple[torch.Tensor, Placement | None]:
+    """Return the image on the model's voxels, and the body's box there with a margin; None where all is air."""
+    axes = model_axes(image_zyx.shape, spacing_zyx_mm, how.voxels)
+    coarse = to_model_voxels(torch.from_numpy(image_zyx), axes)
     steps_mm = [spacing * axis.ratio for spacing, axis in zip(spacing_zyx_mm, axes, strict=True)]
-    z, y, x = (math.ceil(margin_mm / step) for step in steps_mm)
-    box = body_box(coarse, threshold_hu=threshold_hu, margin_voxels_zyx=(z, y, x))
-    return None if box is None else Placement(box=box, axes=axes, ct_voxel_mm3=math.prod(spacing_zyx_mm))
+    z, y, x = (math.ceil(how.body_margin_mm / step) for step in steps_mm)
+    box = body_box(coarse, threshold_hu=how.body_threshold_hu, margin_voxels_zyx=(z, y, x))
+    if box is None:
+        return coarse, None
+    return coarse, Placement(box=box, axes=axes, ct_voxel_mm3=math.prod(spacing_zyx_mm))
 
 
 def _write_structure(

@@ -11,11 +11,10 @@ from torch import nn
 from inference.contract import ModelContract, SmallOrgan, Stratified
 from inference.server.class_logits import structure_logits
 from inference.server.heat_maps import Detection, detections
-from inference.server.pipelines.placement import Answer, Placement, body_placement, model_axes
+from inference.server.pipelines.placement import Answer, Placement, body_placement
 from inference.server.pipelines.sliding_window import tiled_logits
 from inference.server.pipelines.tile_predictor import TILES_AT_ONCE
 from inference.server.predictor import Spacing, StageDone, StructurePlanes
-from inference.server.resampling import to_model_voxels
 from inference.server.volumes_of_interest import voi_size, volume_of_interest
 
 
@@ -56,9 +55,7 @@ class StratifiedPipeline:
         """
         how = self.how
         answer = Answer.empty(self.contract, image_zyx.shape)
-        axes = model_axes(image_zyx.shape, spacing_zyx_mm, how.voxels)
-        coarse = to_model_voxels(torch.from_numpy(image_zyx), axes)
-        place = body_placement(coarse, axes, spacing_zyx_mm, how.body_threshold_hu, how.body_margin_mm)
+        coarse, place = body_placement(image_zyx, spacing_zyx_mm, how)
         stage_done("resample")
         if place is None:
             return answer.finished()
@@ -67,7 +64,7 @@ class StratifiedPipeline:
         stage_done("anchors")
         self._mid_level(ct, guides, place, answer)
         stage_done("mid-level")
-        steps = tuple(spacing * axis.ratio for spacing, axis in zip(spacing_zyx_mm, axes, strict=True))
+        steps = tuple(spacing * axis.ratio for spacing, axis in zip(spacing_zyx_mm, place.axes, strict=True))
         self._small(ct, guides, place, answer, (steps[0], steps[1], steps[2]))
         stage_done("small")
         return answer.finished()

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from inference.contract import ModelContract, WholeVolumeTiles
-from inference.server.pipelines.placement import Answer, body_placement, model_axes
+from inference.server.pipelines.placement import Answer, body_placement
 from inference.server.pipelines.sliding_window import Predict, tiled_logits
 from inference.server.pipelines.tile_predictor import TILES_AT_ONCE, tile_predictor
 from inference.server.predictor import Spacing, StageDone, StructurePlanes
-from inference.server.resampling import to_model_voxels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,9 +46,7 @@ class TilePipeline:
         """
         how = self.how
         answer = Answer.empty(self.contract, image_zyx.shape)
-        axes = model_axes(image_zyx.shape, spacing_zyx_mm, how.voxels)
-        coarse = to_model_voxels(torch.from_numpy(image_zyx), axes)
-        place = body_placement(coarse, axes, spacing_zyx_mm, how.body_threshold_hu, how.body_margin_mm)
+        coarse, place = body_placement(image_zyx, spacing_zyx_mm, how)
         stage_done("resample")
         if place is None:
             return answer.finished()

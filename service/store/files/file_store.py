@@ -196,7 +196,7 @@ class FileStore:
         """Remove part files that no process writes any more; list files without a row, older than min_age_s.
 
         Args:
-            known: gives those of some paths that a row names (JobBook.known_files).
+            known: gives those of some paths that a row names (JobRepository.known_files).
             min_age_s: younger files are left out: their row may be on its way.
         """
         removed = self.remove_parts()
