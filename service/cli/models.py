@@ -17,9 +17,11 @@ from inference.contract import (
     set_default_version,
 )
 from inference.contract.conversion import convert
-from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
+from inference.errors import ContractRefused, ImportRefused, ModelFailed, ModelUnavailable
+from inference.importing.package import remove_version
 from inference.triton_config import MODEL_ENTRY, write_triton_config
 from service.cli.audit import account
+from service.cli.importing import run_import
 from service.cli.tables import print_table
 from service.cli.train import hand_over
 from service.components import opened_store, triton_client
@@ -41,10 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
         "config": _config,
         "publish": _publish,
         "convert": _convert,
+        "remove": _remove,
+        "import": run_import,
     }
     try:
         return acts[arguments.act](arguments)
-    except (ContractRefused, ModelFailed) as reason:
+    except (ContractRefused, ImportRefused, ModelFailed) as reason:
         raise Refused(str(reason)) from reason
     except ModelUnavailable as reason:
         raise TryAgain(str(reason)) from reason
@@ -116,13 +120,42 @@ def _default(arguments: argparse.Namespace) -> int:
     before = default_version(folder)
     set_default_version(folder, arguments.version)
     what = f"default version of {arguments.model}: {before} -> {arguments.version}"
-    with opened_store(arguments.settings_tree) as store:
-        event = AuditEvent(
-            kind=AuditKind.ORDERED, role="cli", actor=account(), target="models default", detail=what
-        )
-        AuditLog(store.database).append([(datetime.now(UTC), event)])
+    _record(arguments, "models default", what)
     sys.stdout.write(f"{what}; jobs that are queued keep the version they were queued with\n")
     return 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    """Take versions away; a model that a rule names, or that is the default, stays."""
+    folder = _folder(arguments)
+    versions = [arguments.version] if arguments.version else sorted(model_versions(folder))
+    rules = [rule.name for rule in arguments.settings_tree.rules if rule.model == arguments.model]
+    if rules and len(versions) == len(model_versions(folder)):
+        raise Refused(f"{arguments.model} is the model of the rules {', '.join(rules)}; change these first")
+    if not arguments.version:
+        set_default_version(folder, versions[-1])
+    for version in versions:
+        _forget(arguments, version)
+        remove_version(arguments.settings_tree.triton.model_repository, arguments.model, version)
+        what = f"{arguments.model} version {version} removed"
+        _record(arguments, "models remove", what)
+        sys.stdout.write(f"{what}; jobs that ask for it fail with its name\n")
+    return 0
+
+
+def _forget(arguments: argparse.Namespace, version: int) -> None:
+    """Let a server that answers unload a version; without one there is nothing to unload."""
+    try:
+        with triton_client(arguments.settings_tree) as server:
+            server.models.unload(arguments.model, version)
+    except (ModelUnavailable, ModelFailed) as reason:
+        sys.stderr.write(f"contour-node: not unloaded: {reason}\n")
+
+
+def _record(arguments: argparse.Namespace, target: str, what: str) -> None:
+    with opened_store(arguments.settings_tree) as store:
+        event = AuditEvent(kind=AuditKind.ORDERED, role="cli", actor=account(), target=target, detail=what)
+        AuditLog(store.database).append([(datetime.now(UTC), event)])
 
 
 def _config(arguments: argparse.Namespace) -> int:
