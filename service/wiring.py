@@ -187,8 +187,8 @@ def retention() -> RunRole:
 
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
-    from service.retention import DeletionAudit, RetentionSweep
-    from service.store import AuditLog, RetentionStore
+    from service.retention import RetentionSweep
+    from service.store import RetentionStore
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -196,7 +196,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
-        tell=DeletionAudit(AuditLog(store.database)),
     )
 
 
