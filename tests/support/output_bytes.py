@@ -65,7 +65,9 @@ TEMPLATE = Template.model_validate(
     }
 )
 # The node's own version and no other: a release is no change of what is written.
-_SOFTWARE_VERSION = re.compile(rb"(\x18\x00(?:\x20|\x19)\x10.{4})" + re.escape(version("contour-node").encode()), re.DOTALL)
+_SOFTWARE_VERSION = re.compile(
+    rb"(\x18\x00(?:\x20|\x19)\x10.{4})" + re.escape(version("contour-node").encode()), re.DOTALL
+)
 
 
 class FixedPredictor:
@@ -89,12 +91,19 @@ class _Case:
     request: PipelineRequest
 
 
-def checksums() -> dict[str, str]:
+def checksums(objects: Mapping[str, bytes]) -> dict[str, str]:
     """Return the SHA-256 of every object, by its case and its key within the job."""
-    return {name: _digest(data) for name, data in objects()}
+    return {name: _digest(data) for name, data in objects.items()}
 
 
-def objects() -> Iterator[tuple[str, bytes]]:
+def pixel_checksums(objects: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the SHA-256 of the pixels of each page with text, which Pillow's fonts draw."""
+    return {
+        name: _sha256(dcmread(BytesIO(data)).PixelData) for name, data in objects.items() if _is_page(data)
+    }
+
+
+def every_object() -> Iterator[tuple[str, bytes]]:
     """Yield every object with its name: those of a first job, of a job that replaces it, and of a failed one."""
     sources = _series()
     first = _case(_job(1), [*DESTINATIONS][:-1], default_template())
@@ -111,11 +120,6 @@ def objects() -> Iterator[tuple[str, bytes]]:
     for key, data in _made(_case(later, ["standard", "eclipse"], TEMPLATE), sources):
         yield f"later: {key}", data
     yield from _failed(sources)
-
-
-def pixel_checksums() -> dict[str, str]:
-    """Return the SHA-256 of the pixels of each page with text, which Pillow's fonts draw."""
-    return {name: _sha256(dcmread(BytesIO(data)).PixelData) for name, data in objects() if _is_page(data)}
 
 
 def _digest(data: bytes) -> str:
@@ -218,7 +222,8 @@ def _masks(shape: tuple[int, int, int]) -> list[NDArray[np.bool_]]:
 
 def written() -> Mapping[str, Any]:
     """Return what the file holds: checksums, and those of drawn pixels with the version of Pillow that drew them."""
-    return {"objects": checksums(), "pixels": {"pillow": version("pillow"), **pixel_checksums()}}
+    made = dict(every_object())
+    return {"objects": checksums(made), "pixels": {"pillow": version("pillow"), **pixel_checksums(made)}}
 
 
 if __name__ == "__main__":
