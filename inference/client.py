@@ -14,7 +14,10 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from imaging.volumes.volume import Volume
 from inference.contract import ModelContract, identity
-from inference.errors import ModelFailed, ModelUnavailable
+from inference.errors import AnswerLost, ModelFailed, ModelUnavailable
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import SIZE_BYTES, input_sha256
+from inference.local_socket import Door
 from inference.model_control import ModelControl
 from inference.self_test import MODEL as KNOWN_TENSOR
 from inference.self_test import difference, known_tensors
@@ -25,6 +28,8 @@ Tensors = dict[str, NDArray[np.generic]]
 _Exchange = Callable[[str, str, Tensors, Mapping[str, "_Output"]], Tensors]
 
 _QUICK_S = 10.0
+_LOST = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
+_NOT_REACHED = "failed to connect"
 _LATER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "NOT_FOUND"})
 _DEAD_PROCESS = ("Stub process", "is not healthy")
 _LATER_WORDS = ("is not ready", "has no available versions", "unknown model", *_DEAD_PROCESS)
@@ -65,14 +70,15 @@ class TritonClient:
         models_at_once: int = 0,
         load_timeout_s: float = 180.0,
     ) -> None:
-        """``url`` is host:port of gRPC; ``shared_memory`` only where server and client share /dev/shm.
+        """``url`` is host:port of gRPC, or ``unix:<absolute path>``; ``shared_memory`` only where both share /dev/shm.
 
         ``models_at_once`` model versions stay loaded at most; 0: nothing is unloaded for another.
         """
         self.url = url
         self._shared_memory = shared_memory
         self._timeout_s = timeout_s
-        self._server = triton.InferenceServerClient(url)
+        self._door = Door(url)
+        self._server = triton.InferenceServerClient(self._door.target)
         self.models = ModelControl(self._server, url, at_once=models_at_once, load_timeout_s=load_timeout_s)
 
     def __enter__(self) -> Self:
@@ -88,6 +94,7 @@ class TritonClient:
     def close(self) -> None:
         """Close the connection."""
         self._server.close()
+        self._door.close()
 
     def live(self) -> bool:
         """Whether the server answers."""
@@ -119,8 +126,9 @@ class TritonClient:
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises ModelFailed where the
-        server's version has other labels or another package than the contract.
+        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises AnswerLost where the
+        server ended, or gave no answer in time, while it had the volume; ModelFailed where its version has other labels or another package than the
+        contract, or where the model saw another volume.
         """
         self.models.make_ready(contract)
         self._expect_same_version(contract)
@@ -130,9 +138,11 @@ class TritonClient:
         }
         masks = _Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
         mean_probability = _Output(shape=(len(contract.labels),), dtype=np.float32)
-        outputs = {"masks": masks, "mean_probability": mean_probability}
+        seen = _Output(shape=(SIZE_BYTES,), dtype=np.uint8)
+        outputs = {"masks": masks, "mean_probability": mean_probability, SEEN: seen}
         exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
         answer = exchange(contract.name, str(contract.version), sent, outputs)
+        self._expect_seen(contract, sent, answer[SEEN])
         planes, mean = answer["masks"], answer["mean_probability"]
         return Prediction(
             planes=planes.astype(np.uint8, copy=False), mean_probability=mean.astype(np.float32)
@@ -167,6 +177,15 @@ class TritonClient:
                     f"model {contract.name} at {self.url}: {key} is {found!r} in the server's config.pbtxt, but "
                     f"{expected!r} in the contract here: node and server use different model repositories"
                 )
+
+    def _expect_seen(self, contract: ModelContract, sent: Tensors, seen: NDArray[np.generic]) -> None:
+        expected = input_sha256(sent["image"], sent["spacing_mm"].astype(np.float32, copy=False))
+        if not np.array_equal(seen, expected):
+            raise ModelFailed(
+                f"model {contract.name} at {self.url} contoured another volume than the one that was sent (its checksum is "
+                f"{seen.tobytes().hex() or 'missing'}, expected {expected.tobytes().hex()}): the answer is discarded. "
+                "Somebody or something wrote to the volume on its way"
+            )
 
     def _over_grpc(self, model: str, version: str, sent: Tensors, outputs: Mapping[str, _Output]) -> Tensors:
         inputs = [_input(name, tensor) for name, tensor in sent.items()]
@@ -248,7 +267,7 @@ class TritonClient:
         inputs: list[triton.InferInput],
         outputs: list[triton.InferRequestedOutput],
     ) -> service_pb2.ModelInferResponse:
-        with self._translated(model):
+        with self._translated(model, inside=True):
             result = self._server.infer(
                 model, inputs, version, outputs=outputs, client_timeout=self._timeout_s
             )
@@ -258,15 +277,18 @@ class TritonClient:
         return answer
 
     @contextmanager
-    def _translated(self, model: str) -> Iterator[None]:
+    def _translated(self, model: str, *, inside: bool = False) -> Iterator[None]:
         try:
             yield
         except InferenceServerException as error:
             words = error.message() or "no message"
             status = (error.status() or "").removeprefix("StatusCode.")
             where = f"model {model} on the Triton server at {self.url}: {status.lower() or 'client error'}: {words}"
-            if any(known in words for known in _DEAD_PROCESS):
+            is_dead = any(known in words for known in _DEAD_PROCESS)
+            if is_dead:
                 self.models.reset(model)
+            if inside and (is_dead or (status in _LOST and _NOT_REACHED not in words)):
+                raise AnswerLost(where) from error
             if status in _LATER or any(known in words for known in _LATER_WORDS):
                 raise ModelUnavailable(where) from error
             raise ModelFailed(where) from error

@@ -5,6 +5,9 @@ import time
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import input_sha256
+
 SLEEP, FAIL, WRONG_SHAPE, WRONG_TYPE, SPACING = 2001, 2002, 2003, 2004, 2005
 
 
@@ -31,5 +34,9 @@ class TritonPythonModel:
         if mood == WRONG_TYPE:
             planes = planes.astype(np.int16)
         return pb_utils.InferenceResponse(
-            [pb_utils.Tensor("masks", planes), pb_utils.Tensor("mean_probability", means)]
+            [
+                pb_utils.Tensor("masks", planes),
+                pb_utils.Tensor("mean_probability", means),
+                pb_utils.Tensor(SEEN, input_sha256(image, spacing)),
+            ]
         )
