@@ -40,12 +40,12 @@ def _program() -> _Program | None:
         return None
     architecture, fchmod = _ARCHITECTURES[platform.machine()]
     instructions = (_Instruction * 6)(
-        (_LOAD, 0, 0, _ARCHITECTURE_AT),
-        (_JUMP_IF_EQUAL, 0, 3, architecture),
-        (_LOAD, 0, 0, _NUMBER_AT),
-        (_JUMP_IF_EQUAL, 0, 1, fchmod),
-        (_RETURN, 0, 0, _SUCCESS_WITHOUT_EFFECT),
-        (_RETURN, 0, 0, _ALLOW),
+        _Instruction(_LOAD, 0, 0, _ARCHITECTURE_AT),
+        _Instruction(_JUMP_IF_EQUAL, 0, 3, architecture),
+        _Instruction(_LOAD, 0, 0, _NUMBER_AT),
+        _Instruction(_JUMP_IF_EQUAL, 0, 1, fchmod),
+        _Instruction(_RETURN, 0, 0, _SUCCESS_WITHOUT_EFFECT),
+        _Instruction(_RETURN, 0, 0, _ALLOW),
     )
     return _Program(length=len(instructions), instructions=instructions)
 
