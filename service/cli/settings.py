@@ -1,13 +1,13 @@
 """The verb of the settings file itself: `show` prints what holds, `migrate` rewrites a file of an earlier version."""
 
 import argparse
-import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
+from service.cli.output import say_whole, warn
 from service.config import (
     SettingsRefused,
     load_settings,
@@ -29,7 +29,7 @@ def _show(file: Path | None) -> int:
     tree = settings.model_dump(mode="json", exclude_none=True)
     if settings.database.url is not None:
         tree["database"]["url"] = str(settings.database.url)  # the password masked, not the whole
-    sys.stdout.write(tomlkit.dumps(tree))
+    say_whole(tomlkit.dumps(tree))
     return 0
 
 
@@ -42,7 +42,7 @@ def _migrate(file: Path, output: Path | None) -> int:
     changes = migrate_tree(tree)
     text = _with_comments(file, tree) if changes else file.read_text(encoding="utf-8")
     if output is None:
-        sys.stdout.write(text)
+        say_whole(text)
     else:
         try:
             with output.open("x", encoding="utf-8") as written:
@@ -50,7 +50,7 @@ def _migrate(file: Path, output: Path | None) -> int:
         except FileExistsError:
             raise Refused(f"{output} exists; name a new file") from None
     for change in changes or ["nothing to change: every key is one of this version"]:
-        sys.stderr.write(f"{change}\n")
+        warn(f"{change}")
     try:
         settings_of(tree, str(output or file))
     except SettingsRefused as reason:

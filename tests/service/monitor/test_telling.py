@@ -161,7 +161,7 @@ def test_an_email_says_job_rule_state_and_reason_and_foreign_text_adds_no_line()
         "rule: hn",
         "state: failed",
         "at: 2030-01-02T03:04:05+00:00",
-        "reason: tps rejected:  Bcc: everybody@example.org",
+        "reason: tps rejected:\\r\\nBcc: everybody@example.org",
     ]
 
 
