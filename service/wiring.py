@@ -272,8 +272,7 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
     return EmbeddedTriton(
         python_environment=settings.triton.environment,
         model_repository=settings.triton.model_repository,
-        working_directory=settings.node.storage_dir / "triton",
-        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        working_directory=settings.triton_directory,
         start_timeout_s=settings.triton.start_timeout_s,
     )
 
