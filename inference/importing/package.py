@@ -110,19 +110,17 @@ def write_contract(contract: ModelContract, folder: Path) -> None:
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def publish(contract: ModelContract, version_folder: Path, repository: Path) -> Path:
+def publish(contract: ModelContract, version_folder: Path, repository: Path) -> None:
     """Move a version that was built into the repository; the default of a model that is there stays what it was."""
     model = repository / contract.name
-    target = model / str(contract.version)
     if model.exists():
         set_default_version(model, default_version(model))
-        version_folder.replace(target)
+        version_folder.replace(model / str(contract.version))
         write_triton_config(model)
-        return target
+        return
     text = pbtxt(triton_config({contract.version: contract}))
     (version_folder.parent / CONFIG_FILE).write_text(text, encoding="utf-8")
     version_folder.parent.replace(model)
-    return target
 
 
 def write_card(
@@ -136,8 +134,8 @@ def write_card(
     (version_folder / CARD_FILE).write_text(card(contract, draft, rows, remarks), encoding="utf-8")
 
 
-def remove_version(repository: Path, name: str, version: int) -> bool:
-    """Take one version out of a model, and the model where it was the last; returns whether the model is gone.
+def remove_version(repository: Path, name: str, version: int) -> None:
+    """Take one version out of a model, and the model where it was the last.
 
     Raises ImportRefused for the default version while others are there: choose another default first.
     """
@@ -157,7 +155,6 @@ def remove_version(repository: Path, name: str, version: int) -> bool:
         shutil.rmtree(Path(bin_folder) / "taken")
     if others:
         write_triton_config(folder)
-    return not others
 
 
 def sha256(file: Path) -> str:

@@ -4,14 +4,15 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from inference.contract import ModelContract
 from inference.errors import ImportRefused
+from inference.importing.card import CARD_FILE
 from inference.importing.converter import convert
 from inference.importing.draft import ImportDraft, ImportRequest, Options
 from inference.importing.isolation import Limits
@@ -19,7 +20,10 @@ from inference.importing.labels import COLUMNS, LabelRow, proposed, read_table, 
 from inference.importing.package import Answers, build_version, next_version, publish, staging, write_card
 from inference.importing.self_tested import SelfTest, run_self_test, settle_axes
 from phantoms.coarse import coarse_phantom
-from service.cli.tables import print_table
+from service.application import Operation, change_models
+from service.cli.audit import administrator
+from service.cli.output import print_table, say
+from service.components import opened_store
 
 # Arguments that are no options of a converter.
 _OURS = frozenset(
@@ -50,10 +54,16 @@ def run_import(arguments: argparse.Namespace) -> int:
         contract, test = _tested(contract, folder, stage / "phantom.npz", draft, arguments)
         remarks = [*test.words(), *test.warnings(), f"the converter ran with {isolation}"]
         write_card(contract, draft, rows, remarks, folder)
-        target = publish(contract, folder, repository)
+        what = f"{contract.name} version {version} imported from {arguments.source.name}, {draft.maker}"
+        move = partial(publish, contract, folder, repository)
+        with opened_store(arguments.settings_tree) as store:
+            change_models(store.database, administrator(), Operation.MODELS_IMPORT, move, what)
     _show(contract, draft, rows, test)
-    sys.stdout.write(
-        f"\n{contract.name} version {version} is in {target}; its card: {target / 'README.md'}\n{_next(contract)}"
+    target = repository / contract.name / str(version)
+    say(
+        "",
+        f"{contract.name} version {version} is in {target}; its card: {target / CARD_FILE}",
+        *_next(contract),
     )
     return 0
 
@@ -119,7 +129,7 @@ def _rows(table: Path | None, labels: Sequence[str]) -> tuple[LabelRow, ...] | N
     rows = proposed(labels)
     write_table(table, rows)
     _print_rows(rows)
-    sys.stdout.write(f"{table} written: edit its column code, then run the same command again\n")
+    say(f"{table} written: edit its column code, then run the same command again")
     return None
 
 
@@ -127,27 +137,20 @@ def _show(contract: ModelContract, draft: ImportDraft, rows: Sequence[LabelRow],
     _print_rows(rows)
     own = sum(1 for row in rows if row.code and row.is_own)
     if own:
-        sys.stdout.write(
+        say(
             f"{own} of {len(contract.structures)} structures are not in the catalogue: they go out under their maker's "
-            "names, without codes (--labels CSV to edit)\n"
+            "names, without codes (--labels CSV to edit)"
         )
     for line in (*draft.warnings, *test.warnings()):
-        sys.stdout.write(f"BEWARE: {line}\n")
-    for line in test.words():
-        sys.stdout.write(f"{line}\n")
+        say(f"BEWARE: {line}")
+    say(*test.words())
 
 
 def _print_rows(rows: Sequence[LabelRow]) -> None:
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(row.label, row.code or "(left out)", row.name, row.recognised)
-    print_table(table)
+    print_table(COLUMNS, [(row.label, row.code or "(left out)", row.name, row.recognised) for row in rows])
 
 
-def _next(contract: ModelContract) -> str:
-    test = f"contour-node models test {contract.name} --images FOLDER --against FOLDER"
+def _next(contract: ModelContract) -> list[str]:
     if contract.version == 1:
-        rule = f'a rule with model = "{contract.name}" in the settings'
-        return f"next: compare it with its maker's own output: {test}\nthen: {rule}\n"
-    use = f"contour-node models default {contract.name} {contract.version}"
-    return f"next: compare it with its maker's own output: {test} --version {contract.version}\nthen: {use}\n"
+        return [f'next: a rule with model = "{contract.name}" in the settings, and `contour-node commission`']
+    return [f"next: contour-node models default {contract.name} {contract.version}"]

@@ -39,7 +39,7 @@ def test_a_folder_becomes_a_version_with_card_and_next_command(
     said = run(capsys, settings_file, *words)
     assert "Parotid_R" in said
     assert "BEWARE: the model was trained, and looks at each image, mirrored" in said
-    assert "contour-node models test tiny" in said
+    assert 'model = "tiny"' in said
     folder = tmp_path / "models" / "tiny"
     contract = load_contract(folder / "1")
     assert contract.labels == ("Parotid_L", "Parotid_R", "Mandible")
