@@ -15,6 +15,7 @@ from inference.importing.isolation import Limits, shut_in
 # The converters by name, each a function of this package: (source, options, out) -> ImportDraft.
 IMPORTERS: Mapping[str, str] = {
     "nnunet": "inference.importing.nnunet:read_nnunet",
+    "totalsegmentator": "inference.importing.totalsegmentator:read_totalsegmentator",
 }
 
 
