@@ -44,6 +44,8 @@ _BULK_KEPT = frozenset(
     {0x00283006, 0x7FE00010}
     | {0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222, 0x00281223, 0x00281224}
 )
+# Retired attributes that the table forgot: order numbers (Placer, Filler; Procedure, Imaging Service Request).
+_REMOVED_RETIRED = frozenset({0x00401006, 0x00401007, 0x00402006, 0x00402007})
 _KEPT_TEXT = frozenset({0x00620020})  # Tracking ID: replaced as its Tracking UID is
 # Objects in which an attribute with a choice such as X/Z/D must stand (PS3.3, Type 2 and Type 1).
 _RT = ("1.2.840.10008.5.1.4.1.1.481.",)
@@ -101,7 +103,7 @@ def _unlisted(tag: BaseTag, vr: str, options: DeidentificationOptions) -> Action
         return Action.SEARCH if tag in _KEPT_TEXT else Action.KEEP
     if vr in _DATES:
         return Action.SHIFT_DATE if options.modified_dates else Action.REMOVE
-    if vr in _REMOVED_UNLISTED or not _BULK.isdisjoint(vr.split(" or ")):
+    if tag in _REMOVED_RETIRED or vr in _REMOVED_UNLISTED or not _BULK.isdisjoint(vr.split(" or ")):
         return Action.REMOVE
     if vr in _SEARCHED:
         return Action.SEARCH
