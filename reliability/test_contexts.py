@@ -55,9 +55,7 @@ def measured(
     files = sorted({file.relative_to(copies[0]) for one in tests for file in _test_files(copies[0] / one)})
     with ThreadPoolExecutor(len(copies)) as pool:
         shares = [files[k :: len(copies)] for k in range(len(copies))]
-        found = list(
-            pool.map(lambda one: _measured(*one, packages, scratch), zip(copies, shares, strict=True))
-        )
+        found = list(pool.map(lambda copy, share: _measured(copy, share, packages, scratch), copies, shares))
     by_line: dict[str, dict[int, frozenset[str]]] = defaultdict(dict)
     for one in found:
         for file, lines in one.by_line.items():
