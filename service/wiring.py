@@ -133,6 +133,7 @@ def sender_counts(settings: Settings) -> "SenderCounts":
 
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
+    from inference.idle_models import IdleModels
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
@@ -156,6 +157,9 @@ def work() -> RunRole:
                 settings=settings,
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
+                at_rest=IdleModels(
+                    control=server.models, models=models, after_s=settings.triton.unload_idle_s
+                ).unload,
             ).run(stop)
 
     return run
@@ -187,8 +191,8 @@ def retention() -> RunRole:
 
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
-    from service.retention import DeletionAudit, RetentionSweep
-    from service.store import AuditLog, RetentionStore
+    from service.retention import RetentionSweep
+    from service.store import RetentionStore
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -196,7 +200,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
-        tell=DeletionAudit(AuditLog(store.database)),
     )
 
 
@@ -218,10 +221,10 @@ def monitor() -> RunRole:
 
 def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
-    from service.monitor.monitor import look_once
+    from service.monitor.monitor import read_node_status
 
     with opened_store(settings) as store, triton_client(settings) as server:
-        return look_once(_monitor_parts(settings, store.database, server))
+        return read_node_status(_monitor_parts(settings, store.database, server))
 
 
 def _monitor_parts(settings: Settings, database: "Database", server: "TritonClient") -> "MonitorParts":
@@ -273,8 +276,7 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
     return EmbeddedTriton(
         python_environment=settings.triton.environment,
         model_repository=settings.triton.model_repository,
-        working_directory=settings.node.storage_dir / "triton",
-        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        working_directory=settings.triton_directory,
         start_timeout_s=settings.triton.start_timeout_s,
     )
 

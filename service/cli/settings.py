@@ -36,11 +36,14 @@ def _show(file: Path | None) -> int:
 def _migrate(file: Path, output: Path | None) -> int:
     """Write the file with the keys of this version; on standard error what became of each old key.
 
-    Exit code 1 where the new file needs a person's hand: it is written, and what is wrong with it is said.
+    Exit code 1 where two entries clash on one name, and nothing is written; and where the new file needs a person's
+    hand: it is written, and what is wrong with it is said.
     """
     tree = read_tree(file)
-    changes = migrate_tree(tree)
-    text = _with_comments(file, tree) if changes else file.read_text(encoding="utf-8")
+    migration = migrate_tree(tree)
+    if migration.clashes:
+        raise Refused("\n".join(["nothing was written:", *(f"  {line}" for line in migration.clashes)]))
+    text = _with_comments(file, tree) if migration.changes else file.read_text(encoding="utf-8")
     if output is None:
         say_whole(text)
     else:
@@ -49,7 +52,7 @@ def _migrate(file: Path, output: Path | None) -> int:
                 written.write(text)
         except FileExistsError:
             raise Refused(f"{output} exists; name a new file") from None
-    for change in changes or ["nothing to change: every key is one of this version"]:
+    for change in migration.changes or ["nothing to change: every key is one of this version"]:
         warn(f"{change}")
     try:
         settings_of(tree, str(output or file))
