@@ -108,9 +108,10 @@ class _Lines:
 
 def _changeable(node: ast.AST) -> Iterator[ast.AST]:
     yield node
-    skipped = {id(one) for one in getattr(node, "decorator_list", ())}
-    skipped |= {
-        id(getattr(node, name)) for name in ("annotation", "returns") if getattr(node, name, None) is not None
+    fields = dict(ast.iter_fields(node))
+    skipped = {
+        id(one)
+        for one in (*fields.get("decorator_list", ()), fields.get("annotation"), fields.get("returns"))
     }
     for child in ast.iter_child_nodes(node):
         only_for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)

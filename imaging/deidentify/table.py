@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -69,12 +69,13 @@ def rows() -> Mapping[int, ActionRow]:
     }
 
 
+@lru_cache(maxsize=8192)  # the slices of a series have the same attributes
 def action_for(tag: BaseTag, vr: str, options: DeidentificationOptions, sop_class_uid: str) -> Action:
     """Return the action for an attribute of this VR in an object of this class.
 
     Private attributes, curves, overlays and what PS3.6 does not know are removed.
     """
-    if tag.is_private or tag.group >> 8 in (0x50, 0x60) or not dictionary_has_tag(tag):
+    if tag.is_private or tag.group >> 8 in (0x50, 0x60) or not known_vr(tag):
         return Action.REMOVE
     row = rows().get(tag)
     if row is None:
@@ -114,7 +115,13 @@ def vr_of(tag: BaseTag, stated: str | None) -> str:
     """Return the VR that a file states, or PS3.6 where it states none."""
     if stated not in (None, "UN"):
         return str(stated)
-    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+    return known_vr(tag) or "UN"
 
 
-__all__ = ["Action", "ActionRow", "action_for", "rows", "vr_of"]
+@lru_cache(maxsize=8192)
+def known_vr(tag: BaseTag) -> str:
+    """Return the VR of an attribute by PS3.6, "" where it has none."""
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+
+
+__all__ = ["Action", "ActionRow", "action_for", "known_vr", "rows", "vr_of"]
