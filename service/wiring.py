@@ -197,7 +197,7 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
-        tell=DeletionAudit(AuditLog(store.database)),
+        on_removal=DeletionAudit(AuditLog(store.database)),
     )
 
 
@@ -219,10 +219,10 @@ def monitor() -> RunRole:
 
 def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
-    from service.monitor.monitor import look_once
+    from service.monitor.monitor import read_node_status
 
     with opened_store(settings) as store, triton_client(settings) as server:
-        return look_once(_monitor_parts(settings, store.database, server))
+        return read_node_status(_monitor_parts(settings, store.database, server))
 
 
 def _monitor_parts(settings: Settings, database: "Database", server: "TritonClient") -> "MonitorParts":
@@ -274,8 +274,7 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
     return EmbeddedTriton(
         python_environment=settings.triton.environment,
         model_repository=settings.triton.model_repository,
-        working_directory=settings.node.storage_dir / "triton",
-        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        working_directory=settings.triton_directory,
         start_timeout_s=settings.triton.start_timeout_s,
     )
 

@@ -2,17 +2,13 @@
 
 import argparse
 import dataclasses
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
-
 from service.application import cancel_job, rerun_job, retry_job, show_events, show_job
 from service.cli.audit import operator
-from service.cli.tables import print_table
+from service.cli.output import print_table, say, say_json
 from service.components import opened_store
 from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
@@ -179,7 +175,7 @@ def _value(value: object) -> object:
 
 
 def _print_json(value: object) -> int:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    say_json(value)
     return 0
 
 
@@ -187,15 +183,12 @@ def print_order(arguments: argparse.Namespace, answer: Mapping[str, object]) -> 
     """Say what became of an order, on one line or as JSON."""
     if arguments.json:
         return _print_json(answer)
-    sys.stdout.write(", ".join(f"{key}: {value}" for key, value in answer.items() if value != "") + "\n")
+    say(", ".join(f"{key}: {value}" for key, value in answer.items() if value != ""))
     return 0
 
 
 def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    print_table(table)
+    print_table(columns, [[row[column] for column in columns] for row in rows])
 
 
 def echo(arguments: argparse.Namespace) -> int:

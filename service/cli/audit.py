@@ -2,15 +2,11 @@
 
 import argparse
 import getpass
-import json
 import os
-import sys
-
-from rich.table import Table
 
 from service.application import Actor, ActorKind, ActorRole
 from service.audit import audit_message
-from service.cli.tables import print_table
+from service.cli.output import print_table, say, say_json
 from service.components import opened_store
 from service.config import Settings
 from service.store import AuditEntry, AuditLog
@@ -39,16 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
         if arguments.xml:
             for entry in entries:
-                sys.stdout.write(audit_message(entry, settings, audit_log.patient_of).decode() + "\n")
+                say(audit_message(entry, settings, audit_log.patient_of).decode())
             return 0
     if arguments.json:
-        sys.stdout.write(json.dumps([_plain(entry) for entry in entries], indent=1) + "\n")
+        say_json([_plain(entry) for entry in entries])
         return 0
-    table = Table(*COLUMNS)
-    for entry in entries:
-        values = _plain(entry)
-        table.add_row(*("" if values[column] is None else str(values[column]) for column in COLUMNS))
-    print_table(table)
+    rows = [_plain(entry) for entry in entries]
+    print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
     return 0
 
 

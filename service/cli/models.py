@@ -1,14 +1,10 @@
 """The verb `models`: the repository's models and versions, what the model server has loaded, and which is the default."""
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
 
 from inference.contract import (
     ModelContract,
@@ -20,7 +16,7 @@ from inference.contract.conversion import convert
 from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
 from inference.triton_config import MODEL_ENTRY, write_triton_config
 from service.cli.audit import account
-from service.cli.tables import print_table
+from service.cli.output import print_table, say, say_json, warn
 from service.cli.train import hand_over
 from service.components import opened_store, triton_client
 from service.config import Settings
@@ -60,12 +56,9 @@ def _list(arguments: argparse.Namespace) -> int:
             for version, contract in model_versions(folder).items()
         ]
     if arguments.json:
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        say_json(rows)
         return 0
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*(_words(row[column]) for column in COLUMNS))
-    print_table(table)
+    print_table(COLUMNS, [[_words(row[column]) for column in COLUMNS] for row in rows])
     return 0
 
 
@@ -90,7 +83,7 @@ def _words(value: object) -> str:
 
 def _show(arguments: argparse.Namespace) -> int:
     contract = _contract(arguments)
-    sys.stdout.write(json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    say_json(contract.model_dump(mode="json"), indent=2)
     return 0
 
 
@@ -98,7 +91,7 @@ def _load(arguments: argparse.Namespace) -> int:
     contract = _contract(arguments)
     with triton_client(arguments.settings_tree) as server:
         server.models.make_ready(contract)
-    sys.stdout.write(f"{contract.name} version {contract.version} is loaded\n")
+    say(f"{contract.name} version {contract.version} is loaded")
     return 0
 
 
@@ -107,7 +100,7 @@ def _unload(arguments: argparse.Namespace) -> int:
     with triton_client(arguments.settings_tree) as server:
         for version in versions:
             server.models.unload(arguments.model, version)
-    sys.stdout.write(f"{arguments.model} is not loaded; the next job that needs it loads it again\n")
+    say(f"{arguments.model} is not loaded; the next job that needs it loads it again")
     return 0
 
 
@@ -121,7 +114,7 @@ def _default(arguments: argparse.Namespace) -> int:
             kind=AuditKind.ORDERED, role="cli", actor=account(), target="models default", detail=what
         )
         AuditLog(store.database).append([(datetime.now(UTC), event)])
-    sys.stdout.write(f"{what}; jobs that are queued keep the version they were queued with\n")
+    say(f"{what}; jobs that are queued keep the version they were queued with")
     return 0
 
 
@@ -129,7 +122,7 @@ def _config(arguments: argparse.Namespace) -> int:
     folders = [_named(arguments, name) for name in arguments.model] or _folders(arguments)
     for folder in folders:
         file = write_triton_config(folder)
-        sys.stdout.write(f"{file} written from {', '.join(map(str, model_versions(folder)))}\n")
+        say(f"{file} written from {', '.join(map(str, model_versions(folder)))}")
     return 0
 
 
@@ -145,9 +138,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     contract = convert(arguments.folder, arguments.body_region)
     (arguments.folder / str(contract.version) / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
     write_triton_config(arguments.folder)
-    sys.stdout.write(
-        f"{contract.name} version {contract.version}: contract.json, model.py and config.pbtxt written\n"
-    )
+    say(f"{contract.name} version {contract.version}: contract.json, model.py and config.pbtxt written")
     return 0
 
 
@@ -157,7 +148,7 @@ def _loaded(arguments: argparse.Namespace) -> set[tuple[str, int]] | None:
         with triton_client(arguments.settings_tree) as server:
             return {(one.name, one.version) for one in server.models.loaded()}
     except (ModelUnavailable, ModelFailed) as reason:
-        sys.stderr.write(f"contour-node: {reason}\n")
+        warn(f"contour-node: {reason}")
         return None
 
 

@@ -1,7 +1,6 @@
 """The verbs for research copies: de-identify what is stored, and bring back what was drawn on it."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from imaging.deidentify import (
     together,
 )
 from service.cli.audit import account
+from service.cli.output import say
 from service.components import Store, opened_store
 from service.errors import Refused
 from service.retention.research_copies import CopyReport, ResearchCopies, of_job, of_series, removed_of_job
@@ -67,13 +67,11 @@ def audit(folder: Path, originals: Sequence[Path], listed: Path | None) -> int:
         try:
             for one in find_identifiers(path.read_bytes(), whom, str(path)):
                 found += 1
-                sys.stdout.write(f"{path}: {one.keyword} {one.tag} {one.vr} holds an identifier\n")
+                say(f"{path}: {one.keyword} {one.tag} {one.vr} holds an identifier")
         except DeidentificationRefused as reason:
             unreadable += 1
-            sys.stdout.write(f"not looked at: {reason}\n")
-    sys.stdout.write(
-        f"{len(copies)} files, {found} attributes with an identifier, {unreadable} not readable\n"
-    )
+            say(f"not looked at: {reason}")
+    say(f"{len(copies)} files, {found} attributes with an identifier, {unreadable} not readable")
     return 1 if found or unreadable else 0
 
 
@@ -112,8 +110,8 @@ def _put_on_record(
 
 def _said(written: CopyReport) -> int:
     for one in written.left_out:
-        sys.stdout.write(f"left out: {one.name}: {one.reason}\n")
-    sys.stdout.write(f"{len(written.files)} files written to {written.files[0].parent}\n")
+        say(f"left out: {one.name}: {one.reason}")
+    say(f"{len(written.files)} files written to {written.files[0].parent}")
     if written.left_out:
-        sys.stdout.write(f"{len(written.left_out)} objects left out: {written.counts()}\n")
+        say(f"{len(written.left_out)} objects left out: {written.counts()}")
     return 1 if written.left_out else 0

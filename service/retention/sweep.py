@@ -50,7 +50,7 @@ class RetentionSweep:
     settings: RetentionSettings
     every_s: float
     clock: Clock = utc_now
-    tell: Callable[[RemovalReport], None]  # called after each removal, a series or job at a time
+    on_removal: Callable[[RemovalReport], None]  # called after each removal, a series or job at a time
 
     def run(self, stop: threading.Event) -> None:
         """Look every `every_s`, and verify in between, until told to stop."""
@@ -77,7 +77,7 @@ class RetentionSweep:
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
         removed = list(_by_owner(gone))
         for owner in removed:
-            self.tell(owner)
+            self.on_removal(owner)
         for kind in RetainedKind:
             files = [one for one in gone if one.kind is kind]
             if files:

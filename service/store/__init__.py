@@ -24,7 +24,7 @@ from service.store.errors import (
 )
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
-from service.store.files.file_store import FileStore, Recovery, path_of
+from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.job_repository import (
     JobRepository,
@@ -131,7 +131,6 @@ __all__ = [
     "ReceivedFile",
     "ReceivedInstance",
     "RecordOutcome",
-    "Recovery",
     "RefusedImages",
     "Replaced",
     "RetainedKind",
