@@ -21,9 +21,7 @@ from tests.support.small_node import RULE, SmallNode, settings
 
 MR_SOP_CLASS, CT_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
 MR_RULE = {"name": "mr", "modality": "MR", "model": "phantom_mr_bladder", "destinations": ["tps"]}
-EXTERNAL = "template = 1\nname = \"Outline\"\n[[structure]]\nname = \"BODY\"\nexternal = true\n"
-    'template = 1\nname = "Outline"\n[[structure]]\nname = "BODY"\ntype = "EXTERNAL"\nexternal = true\n'
-)
+EXTERNAL = 'template = 1\nname = "Outline"\n[[structure]]\nname = "BODY"\nexternal = true\n'
 
 
 def as_mr(image: Dataset) -> None:
