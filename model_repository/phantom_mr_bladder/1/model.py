@@ -6,6 +6,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from scipy import ndimage
 
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import input_sha256
+
 BODY_SHARE = 0.1  # of the 99.5th percentile: what is darker is air
 LOWEST_SIGNAL = 1.0  # standard deviations above the mean of the body
 SMOOTHING_VOXELS = 0.7
@@ -20,10 +23,15 @@ class TritonPythonModel:
 
     def _answer(self, request: Any) -> Any:
         image = pb_utils.get_input_tensor_by_name(request, "image").as_numpy()
+        spacing = pb_utils.get_input_tensor_by_name(request, "spacing_mm").as_numpy()
         planes = bladder(image).astype(np.uint8)[None]
         mean = np.array([0.9 if planes.any() else 0.0], np.float32)
         return pb_utils.InferenceResponse(
-            [pb_utils.Tensor("masks", planes), pb_utils.Tensor("mean_probability", mean)]
+            [
+                pb_utils.Tensor("masks", planes),
+                pb_utils.Tensor("mean_probability", mean),
+                pb_utils.Tensor(SEEN, input_sha256(image, spacing)),
+            ]
         )
 
 
