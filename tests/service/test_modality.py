@@ -59,10 +59,10 @@ def test_an_mr_series_that_no_rule_wants_does_not_hold_up_the_ct_that_waits_for_
         looks = small_node.assembler(rules)
         small_node.receive()
         small_node.receive(change=as_mr)
-        looks.look()
+        looks.poll_once()
         small_node.clock.tick(20)
-        looks.look()
-        looks.look()
+        looks.poll_once()
+        looks.poll_once()
     assert {job.state for job in small_node.book.list_jobs()} == {
         JobState.QUEUED,
         JobState.NOTHING_TO_CONTOUR,
