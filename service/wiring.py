@@ -188,8 +188,8 @@ def retention() -> RunRole:
 
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
-    from service.retention import DeletionAudit, RetentionSweep
-    from service.store import AuditLog, RetentionStore
+    from service.retention import RetentionSweep
+    from service.store import RetentionStore
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -197,7 +197,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
-        on_removal=DeletionAudit(AuditLog(store.database)),
     )
 
 
