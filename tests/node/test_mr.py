@@ -17,7 +17,7 @@ from imaging.dicom.uids import derived_uid
 from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
-from inference.ports import free_ports
+from inference.ports import free_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
@@ -38,7 +38,7 @@ MODEL = "phantom_mr_bladder"
 @pytest.fixture(scope="module")
 def mr_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
     """A node with a rule for MR before the one for CT."""
-    node = write_settings(tmp_path_factory.mktemp("mr"), tps_port=shared_tps.port, ports=free_ports(2))
+    node = write_settings(tmp_path_factory.mktemp("mr"), tps_port=shared_tps.port, port=free_port())
     rule = f"""[[rules]]
 name = "mr-pelvis"
 modality = "MR"
