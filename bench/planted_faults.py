@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from imaging.ct.images import CtImages, read_images
 from imaging.ct.series import SourceFile
+from imaging.ct.series_headers import SeriesHeaders, read_headers
 from imaging.errors import ImageRefused
 from imaging.export.profiles import PROFILES
 from imaging.validation import series_named, validate
@@ -96,7 +96,7 @@ def _named(code: str, path: str) -> str:
     return f"{code} {path.rsplit('.', 1)[-1].partition(' ')[0]}"
 
 
-def _sets(dicom: Path) -> dict[str, list[tuple[bytes, CtImages | None]]]:
+def _sets(dicom: Path) -> dict[str, list[tuple[bytes, SeriesHeaders | None]]]:
     openkbp = [
         ((folder / "RS.dcm").read_bytes(), _images([f.read_bytes() for f in folder.glob("CT.*.dcm")]))
         for folder in sorted((dicom / "openkbp").iterdir())
@@ -110,7 +110,7 @@ def _sets(dicom: Path) -> dict[str, list[tuple[bytes, CtImages | None]]]:
     }
 
 
-def _archived(archive: Path, pattern: str, *, ct: bool) -> list[tuple[bytes, CtImages | None]]:
+def _archived(archive: Path, pattern: str, *, ct: bool) -> list[tuple[bytes, SeriesHeaders | None]]:
     """Return the sets of an archive, with the CT that each names where `ct` (those of Eclipse and MIM lie beside a copy of the CT with UIDs of its own)."""
     with tarfile.open(archive) as opened:
         files = {m.name: h.read() for m in opened if m.isfile() and (h := opened.extractfile(m)) is not None}
@@ -119,13 +119,13 @@ def _archived(archive: Path, pattern: str, *, ct: bool) -> list[tuple[bytes, CtI
     return [(data, _images(others, series_named(data)) if ct else None) for data in sets]
 
 
-def _images(files: list[bytes], named: tuple[str, ...] | None = None) -> CtImages | None:
+def _images(files: list[bytes], named: tuple[str, ...] | None = None) -> SeriesHeaders | None:
     uids = [uid.encode() for uid in named or ()]
     chosen = [
         SourceFile(name="", data=f) for f in files if named is None or any(uid in f[:8000] for uid in uids)
     ]
     try:
-        return read_images(chosen)
+        return read_headers(chosen)
     except ImageRefused as reason:
         print(f"no CT: {reason.message}")
         return None

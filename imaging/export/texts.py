@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pydicom import DataElement, Dataset
 
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dicom.character_sets import is_encodable
 from imaging.dicom.patient_study import given_by
 from imaging.export.names import is_spelt_plainly, plain, tidy, transliterated
@@ -15,7 +15,7 @@ _CHARACTER_SET = 0x00080005
 _UTF_8 = "ISO_IR 192"
 
 
-def with_letters_of(texts: Iterable[str], series: CtSeries) -> CtSeries:
+def with_letters_of(texts: Iterable[str], series: ImageSeries) -> ImageSeries:
     """Return the series with UTF-8 declared where its character set lacks letters of these texts that are not Latin.
 
     Only where nothing that is copied from the CT has another letter than ASCII's: its bytes then mean the same in UTF-8.
@@ -36,7 +36,7 @@ def _same_in_utf_8(value: bytes) -> bool:
     return all(b" "[0] <= byte < b"~"[0] for byte in value.rstrip(b"\0"))
 
 
-def legible(text: str, series: CtSeries, profile: ExportProfile) -> str:
+def legible(text: str, series: ImageSeries, profile: ExportProfile) -> str:
     """Return the text in the profile's characters; in plain ones too where the CT's character set has not got them."""
     tidied = tidy(text)
     if profile.characters is Characters.ASCII or not is_encodable(tidied, series.header):
@@ -44,7 +44,7 @@ def legible(text: str, series: CtSeries, profile: ExportProfile) -> str:
     return tidied
 
 
-def description(full: str, series: CtSeries, profile: ExportProfile) -> tuple[str, str]:
+def description(full: str, series: ImageSeries, profile: ExportProfile) -> tuple[str, str]:
     """Return an ROI description and, where it is not `full`, why.
 
     Of an ASCII profile it is ASCII where that keeps its letters; a name in another alphabet stays whole in the declared

@@ -1,7 +1,7 @@
 """The gate: a structure set is read back from its bytes and checked before anybody receives it."""
 
-from imaging.ct.images import CtImages
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.dicom.elements import MalformedStream
 from imaging.dicom.patient_study import given_by
 from imaging.export.profiles import ExportProfile
@@ -31,7 +31,7 @@ def validate(
     file_bytes: bytes,
     profile: ExportProfile,
     masks: RoiMasks | None = None,
-    series: CtSeries | CtImages | None = None,
+    series: ImageSeries | SeriesHeaders | None = None,
 ) -> tuple[ValidationFinding, ...]:
     """Everything that a destination with this profile may refuse or misread, errors first; nothing for a clean file.
 
@@ -40,7 +40,7 @@ def validate(
     departure from one of the profile's merely cautious choices is a warning.
     """
     log = FindingLog()
-    images = CtImages.of(series) if isinstance(series, CtSeries) else series
+    images = SeriesHeaders.of(series) if isinstance(series, ImageSeries) else series
     try:
         document = read_document(file_bytes, log)
         if not is_structure_set(document):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.ct.images import CtImages
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.validation.coordinates import DATA, Report
 from imaging.validation.findings import FindingText, Severity
 
@@ -23,7 +23,7 @@ class DrawnContour(NamedTuple):
 
 
 def check_planes(
-    drawn: Sequence[DrawnContour], series: CtImages | None, report: Report, *, own: bool
+    drawn: Sequence[DrawnContour], series: SeriesHeaders | None, report: Report, *, own: bool
 ) -> None:
     """Report contours that are not plane and, with the CT, those off their image's plane or beside the image."""
     if not drawn:
@@ -49,7 +49,12 @@ def check_planes(
 
 
 def _check_slices(
-    drawn: Sequence[DrawnContour], points: NDArray[np.float64], series: CtImages, report: Report, *, own: bool
+    drawn: Sequence[DrawnContour],
+    points: NDArray[np.float64],
+    series: SeriesHeaders,
+    report: Report,
+    *,
+    own: bool,
 ) -> None:
     """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
     counts = np.array([len(own) for _, own, _ in drawn])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
-from imaging.ct.images import CtImages, read_images
+from imaging.ct.series_headers import SeriesHeaders, read_headers
 from imaging.errors import ImageRefused
 from imaging.export.profiles import PROFILES
 from imaging.validation import NO_STRUCTURE_SET, Severity, ValidationFinding, series_named, validate
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     return FOUND if errors else CLEAN
 
 
-def _images(folder: Path, named: tuple[str, ...]) -> CtImages:
+def _images(folder: Path, named: tuple[str, ...]) -> SeriesHeaders:
     """Return the series that the structure set names, or else the only one; EvaluationRefused or ImageRefused say why not."""
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
-    return read_images(DicomFolder.of(folder).sources(named))
+    return read_headers(DicomFolder.of(folder).sources(named))
 
 
 def _lines(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> list[str]:

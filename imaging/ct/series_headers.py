@@ -1,22 +1,23 @@
-"""The images of one CT series and where they lie, without their pixels: what a structure set refers to."""
+"""The images of one CT or MR series and where they lie, without their pixels: what a structure set refers to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from imaging.ct.headers import check_kind, header_of
+from imaging.ct.headers import MR_IMAGES, check_kind, header_of, image_class
 from imaging.ct.image_kinds import is_beside
 from imaging.ct.raw_slice import read_raw
-from imaging.ct.series import CtSeries, SliceReference, SourceFile, plain_attributes, reference_to
-from imaging.ct.stack import check_stack, image_order
+from imaging.ct.series import ImageSeries, SliceReference, SourceFile, plain_attributes, reference_to
+from imaging.ct.stack import CT_STACK, check_stack, image_order
 from imaging.errors import ImageRefused, RefusalCode
+from imaging.mr.volumes import MR_STACK
 from imaging.volumes.grid import Grid, Vector
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CtImages:
-    """One CT series as its headers tell it, in the order of the positions along the images' normal.
+class SeriesHeaders:
+    """One CT or MR series as its headers tell it, in the order of the positions along the images' normal.
 
     `axes_lps` are unit vectors of slice, row and column index; `grid` is None where the images make no regular stack,
     and `without_grid` then says why. `header` is the first image's dataset without pixels and sequences.
@@ -34,7 +35,7 @@ class CtImages:
     without_grid: str = ""
 
     @classmethod
-    def of(cls, series: CtSeries) -> "CtImages":
+    def of(cls, series: ImageSeries) -> "SeriesHeaders":
         """Return the images of a series whose volume has been read."""
         grid = series.volume.grid
         return cls(
@@ -50,28 +51,27 @@ class CtImages:
         )
 
 
-def read_images(files: Sequence[SourceFile]) -> CtImages:
-    """Return the images of one CT series, however far apart they lie, and be there one alone; no pixel is decoded.
+def read_headers(files: Sequence[SourceFile]) -> SeriesHeaders:
+    """Return the images of one CT or MR series, however far apart they lie, and be there one alone; no pixel is decoded.
 
-    Localizers and screen pages are left out. Raises ImageRefused where a file is no CT image, or the images are not of
+    Localizers and screen pages are left out. Raises ImageRefused where a file is no image of the kind, or the images are not of
     one series, frame of reference, orientation and size.
     """
     raws = [raw for file in files if not is_beside(raw := read_raw(file.data, file.name))]
     if not raws:
-        raise ImageRefused(
-            RefusalCode.TOO_FEW_SLICES, "no file is an image of the patient. Give the CT series."
-        )
+        raise ImageRefused(RefusalCode.TOO_FEW_SLICES, "no file is an image of the patient. Give the series.")
+    kind = image_class(raws[0])
     for raw in raws:
-        check_kind(raw)
+        check_kind(raw, kind)
     headers = [header_of(raw) for raw in raws]
     axes, order = image_order(headers)
     first = headers[order[0]]
     grid, without_grid = None, ""
     try:
-        grid = check_stack(headers).grid
+        grid = check_stack(headers, MR_STACK if kind is MR_IMAGES else CT_STACK).grid
     except ImageRefused as reason:
         without_grid = reason.message
-    return CtImages(
+    return SeriesHeaders(
         slices=tuple(reference_to(headers[k]) for k in order),
         header=plain_attributes(raws[order[0]]),
         study_uid=first.study_uid,
