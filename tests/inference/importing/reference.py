@@ -50,7 +50,7 @@ def total_answers(mode: str, folder: Path) -> Labels:
     import os
 
     datasets, voxel = (TOTAL_FAST, 3.0) if mode == "fast" else (TOTAL_PARTS, 1.5)
-    os.environ["nnUNet_results"] = str(make_total(folder, datasets, voxel))
+    os.environ["nnUNet_results"] = str(make_total(folder, datasets, voxel))  # noqa: SIM112 - nnU-Net spells it so
     import nibabel as nib
     from totalsegmentator.nnunet import nnUNet_predict_image
 
