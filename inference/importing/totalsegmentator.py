@@ -9,6 +9,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from imaging.structures import TOTALSEGMENTATOR
 from inference.errors import ImportRefused
 from inference.importing.draft import ImportDraft, ImportedLabel, Options
@@ -98,12 +100,8 @@ def _dataset(source: SourceFiles, number: str, row: Mapping[str, str]) -> Source
 
 def _part_options(row: Mapping[str, str], options: Options) -> Options:
     step = _TOTAL_STEP if row["task"].startswith("total") else _STEP
-    folds = row["folds"].split() or None
-    return {"step": step, "folds": folds, "modality": row["modality"], **_asked(options)}
-
-
-def _asked(options: Options) -> Options:
-    return {key: options[key] for key in ("folds",) if options.get(key)}
+    folds: JsonValue = options.get("folds") or [*row["folds"].split()]
+    return {"step": step, "folds": folds, "modality": row["modality"]}
 
 
 def _labels(parts: list[TrainedPart]) -> tuple[ImportedLabel, ...]:
