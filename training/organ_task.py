@@ -1,6 +1,7 @@
 """Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,11 +66,12 @@ class OrganTask:
         definition = self.contract.native.networks[self.role]
         try:
             with torch.device("meta"):
-                config = build_network(definition).config
+                config: Any = build_network(definition).config
         except ValueError as error:
             raise RecipeRefused(f"contract.runtime.networks.{self.role}: {error}") from error
-        multiple = int(getattr(config, "multiple_yx", 1))
-        served = self.how.frame.size_yx if isinstance(self.how, SliceStacks) else ()
+        if not isinstance(self.how, SliceStacks):
+            return
+        multiple, served = int(config.multiple_yx), self.how.frame.size_yx
         for size in (*served, *(self.recipe.patches.resized_yx or self.cutting.patch_zyx[1:])):
             if size % multiple:
                 raise RecipeRefused(
