@@ -75,6 +75,9 @@ class RetentionSweep:
                 done_images=timedelta(0), ended_images=None, other_objects=None, results=None
             )
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
+        emptied = self.keeper.forget_patients()
+        if emptied:
+            log.info("forgot the patients of %d series of which no file is left", emptied)
         removed = list(_by_owner(gone))
         for owner in removed:
             self.tell(owner)

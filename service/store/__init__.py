@@ -34,6 +34,7 @@ from service.store.jobs.job_repository import (
     read_job,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.series_facts import SeriesHeader, folded, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
@@ -138,6 +139,7 @@ __all__ = [
     "RetentionPolicy",
     "RetentionStore",
     "RoleHeartbeat",
+    "SeriesHeader",
     "SeriesRepository",
     "StorageFull",
     "StorageUnavailable",
@@ -153,6 +155,7 @@ __all__ = [
     "cancel",
     "check_writable",
     "disk_room",
+    "folded",
     "late_jobs",
     "path_of",
     "read_constancy",
@@ -160,6 +163,7 @@ __all__ = [
     "read_events",
     "read_job",
     "read_queue_statistics",
+    "read_series",
     "read_structure_results",
     "rerun",
     "retry",

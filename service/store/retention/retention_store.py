@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, f
 from service.store.database import Database
 from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
 from service.store.jobs.row_mapping import of_its_series
+from service.store.jobs.series_facts import forget_patients
 from service.store.records import StoredFile
 from service.store.states import DeliveryState, JobState
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event, removal
@@ -105,6 +106,10 @@ class RetentionStore:
                         .on_conflict_do_update(index_elements=["path"], set_={"marked_at": now})
                     )
         return marked
+
+    def forget_patients(self) -> int:
+        """Empty what names the patient of each series of which no file is left; give the number of series."""
+        return forget_patients(self._database)
 
     def to_unlink(self) -> list[tuple[str, datetime]]:
         """Give the paths whose rows are marked, and since when."""
