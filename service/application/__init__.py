@@ -2,8 +2,20 @@
 
 from service.application.actors import PERMITTED, Actor, ActorKind, ActorRole, NotPermitted, Operation
 from service.application.jobs import JobDetails, cancel_job, rerun_job, retry_job, show_events, show_job
+from service.application.people import (
+    LINK_LASTS,
+    Person,
+    change_person,
+    invite_person,
+    list_people,
+    new_secret,
+    secret_sha256,
+    set_password,
+    unlock_person,
+)
 
 __all__ = [
+    "LINK_LASTS",
     "PERMITTED",
     "Actor",
     "ActorKind",
@@ -11,9 +23,17 @@ __all__ = [
     "JobDetails",
     "NotPermitted",
     "Operation",
+    "Person",
     "cancel_job",
+    "change_person",
+    "invite_person",
+    "list_people",
+    "new_secret",
     "rerun_job",
     "retry_job",
+    "secret_sha256",
+    "set_password",
     "show_events",
     "show_job",
+    "unlock_person",
 ]

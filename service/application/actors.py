@@ -31,6 +31,14 @@ class Operation(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     CANCEL = "cancel"
+    SEARCH = "search"
+    VIEW_IMAGES = "view images"
+    ECHO = "echo"
+    AUDIT = "audit"
+    PEOPLE = "people"
+    INVITE = "invite"
+    CHANGE_USER = "change user"
+    UNLOCK_USER = "unlock user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +50,7 @@ class Actor:
     role: ActorRole
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
+    sees_patients: bool = True  # names, IDs and dates of birth
 
 
 class NotPermitted(Refused):
@@ -50,6 +59,8 @@ class NotPermitted(Refused):
 
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
+_MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.SHOW: _EVERY_ROLE,
@@ -57,6 +68,14 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RETRY: _MAY_CHANGE_JOBS,
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
+    Operation.SEARCH: _EVERY_ROLE,
+    Operation.VIEW_IMAGES: _EVERY_ROLE,
+    Operation.ECHO: _MAY_CHANGE_JOBS,
+    Operation.AUDIT: _MAY_READ_THE_TRAIL,
+    Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
+    Operation.INVITE: _MAY_CHANGE_PEOPLE,
+    Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
+    Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
 }
 
 

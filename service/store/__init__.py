@@ -26,6 +26,7 @@ from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, Recovery, path_of
 from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob
 from service.store.jobs.job_repository import (
     JobRepository,
     ReceivedFile,
@@ -77,9 +78,21 @@ from service.store.retention.retention_store import (
     VerifiableFile,
 )
 from service.store.states import CloseOutcome, DeliveryKind, DeliveryState, EventKind, JobState, RecordOutcome
+from service.store.web.accounts import (
+    Accounts,
+    Invitation,
+    WebUser,
+    accept_invitation,
+    change_user,
+    invite,
+    invited,
+    unlock_user,
+)
+from service.store.web.sessions import Sessions, WebSession
 
 __all__ = [
     "BOUNDS_S",
+    "Accounts",
     "Alarm",
     "AuditEntry",
     "AuditEvent",
@@ -113,11 +126,15 @@ __all__ = [
     "Heartbeats",
     "Histogram",
     "InstanceRecorder",
+    "Invitation",
     "JobEvent",
+    "JobFilter",
+    "JobLists",
     "JobRepository",
     "JobState",
     "JobStatus",
     "LateJob",
+    "ListedJob",
     "MetricCounters",
     "NotAllowed",
     "NotRecorded",
@@ -141,6 +158,7 @@ __all__ = [
     "RoleHeartbeat",
     "SeriesHeader",
     "SeriesRepository",
+    "Sessions",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
@@ -150,12 +168,18 @@ __all__ = [
     "StudySeries",
     "Transaction",
     "VerifiableFile",
+    "WebSession",
+    "WebUser",
     "WorkQueue",
+    "accept_invitation",
     "audit_job_action",
     "cancel",
+    "change_user",
     "check_writable",
     "disk_room",
     "folded",
+    "invite",
+    "invited",
     "late_jobs",
     "path_of",
     "read_constancy",
@@ -167,6 +191,7 @@ __all__ = [
     "read_structure_results",
     "rerun",
     "retry",
+    "unlock_user",
     "upgrade",
     "utc_now",
     "write_constancy",

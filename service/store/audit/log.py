@@ -28,6 +28,8 @@ class AuditKind(StrEnum):
     LOOKED_AT = "looked at"
     ORDERED = "ordered"
     DELETED = "deleted"
+    SIGNED_IN = "signed in"
+    SIGNED_OUT = "signed out"
 
 
 class AuditOutcome(StrEnum):
@@ -145,10 +147,12 @@ def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEve
     return connection.execute(entry).first() is not None  # Postgres's driver counts no rows of an INSERT
 
 
-def audit_job_action(database: Database, connection: Connection, job_id: int, event: AuditEvent) -> None:
+def audit_job_action(
+    database: Database, connection: Connection, job_id: int | None, event: AuditEvent
+) -> None:
     """Add that somebody viewed or changed a job, in the caller's transaction; of a job that is not there, without a study."""
     at = database.clock()
-    if not audit_job(connection, job_id, at, event):
+    if job_id is None or not audit_job(connection, job_id, at, event):
         connection.execute(insert(audit_event).values(**{**vars(event), "at": at, "job_id": job_id}))
 
 

@@ -48,7 +48,7 @@ class JobRepository:
             query = query.where(job_status.c.series_uid == series_uid)
         with self._database.reading() as connection:
             if states and series_uid is None:
-                return _statuses(connection, _newest(connection, states, limit))
+                return statuses_of(connection, _newest(connection, states, limit))
             if states:
                 query = query.where(job_status.c.state.in_(states))
             return [_status_of(row) for row in connection.execute(query)]
@@ -177,7 +177,7 @@ def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> l
     return sorted(found, reverse=True)[:limit]
 
 
-def _statuses(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
+def statuses_of(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
     """Give jobs by their numbers, highest first."""
     found: list[JobStatus] = []
     for start in range(0, len(ids), MOST_IN_A_QUERY):

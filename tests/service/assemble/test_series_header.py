@@ -30,12 +30,21 @@ def test_a_header_is_read_in_its_own_letters_and_odd_values_are_empty(job: OpenJ
     assert header.patient_name == "Müller^Jürgen=山田^太郎"
     assert header.patient_id == "A 17"  # a control character is shown as a space
     assert header.attributes == {"ImageType": "ORIGINAL\\PRIMARY\\AXIAL", "SliceThickness": "2.5"}
-    assert (header.series_uid, header.study_uid, header.accession_number) == (job.series_uid, job.study_uid, "")
+    assert (header.series_uid, header.study_uid, header.accession_number) == (
+        job.series_uid,
+        job.study_uid,
+        "",
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "found_by"),
-    [("Müller^Jürgen", "muller jurgen"), ("Łęcka^Ewa", "łecka ewa"), ("山田^太郎", "山田 太郎"), ("Ὀδυσσεύς", "οδυσσευσ")],
+    [
+        ("Müller^Jürgen", "muller jurgen"),
+        ("Łęcka^Ewa", "łecka ewa"),
+        ("山田^太郎", "山田 太郎"),
+        ("Ὀδυσσεύς", "οδυσσευσ"),
+    ],
 )
 def test_search_ignores_case_accents_and_separators(text: str, found_by: str) -> None:
     assert folded(text) == found_by
