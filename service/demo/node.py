@@ -88,6 +88,8 @@ quiet_s = 3
 poll_s = 0.2
 [monitor]
 port = 0
+[web]
+port = 0
 [peers.tps]
 ae_title = "{TPS_AET}"
 host = "127.0.0.1"
