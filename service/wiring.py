@@ -216,6 +216,30 @@ def monitor() -> RunRole:
     return run
 
 
+def web() -> RunRole:
+    """Build the role that serves the page."""
+    from service.web.live import LiveJobs
+    from service.web.parts import WebParts
+    from service.web.role import run_web
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        from service.store import JobLists
+
+        with opened_store(settings) as store, role_heartbeat(store, settings, "web"):
+            live = LiveJobs(JobLists(store.database))
+            parts = WebParts(
+                settings=settings,
+                database=store.database,
+                files=store.files,
+                models=model_library(settings),
+                live=live,
+                look_at_node=lambda: node_status(settings),
+            )
+            run_web(parts, live, stop)
+
+    return run
+
+
 def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
     from service.monitor.monitor import look_once
@@ -286,6 +310,7 @@ ROLES: dict[str, Callable[[], RunRole]] = {
     "send": send,
     "retention": retention,
     "monitor": monitor,
+    "web": web,
     "forward-audit": forward_audit,
     "triton": triton,
 }

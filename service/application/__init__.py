@@ -1,7 +1,24 @@
 """Use cases: one function each, with its actor, permission, change and audit entry in one transaction."""
 
-from service.application.actors import PERMITTED, Actor, ActorKind, ActorRole, NotPermitted, Operation
-from service.application.jobs import JobDetails, cancel_job, rerun_job, retry_job, show_events, show_job
+from service.application.actors import (
+    PERMITTED,
+    Actor,
+    ActorKind,
+    ActorRole,
+    NotPermitted,
+    Operation,
+    require_permission,
+)
+from service.application.audited import record_action
+from service.application.jobs import (
+    JobDetails,
+    cancel_job,
+    rerun_job,
+    retry_job,
+    search_jobs,
+    show_events,
+    show_job,
+)
 from service.application.people import (
     LINK_LASTS,
     Person,
@@ -29,8 +46,11 @@ __all__ = [
     "invite_person",
     "list_people",
     "new_secret",
+    "record_action",
+    "require_permission",
     "rerun_job",
     "retry_job",
+    "search_jobs",
     "secret_sha256",
     "set_password",
     "show_events",

@@ -66,6 +66,15 @@ def perform(
     raise refused
 
 
+def record_action(database: Database, actor: Actor, action: Operation, *, detail: str = "") -> None:
+    """Record an action that changes no row of the database, such as a look or an echo, before it is done.
+
+    Raises:
+        NotPermitted: the actor's role does not permit the action.
+    """
+    perform(database, actor, action, None, lambda _: None, detail=detail)
+
+
 def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str = "") -> AuditEvent:
     return AuditEvent(
         kind=AuditKind.LOOKED_AT if action in LOOKS else AuditKind.ORDERED,

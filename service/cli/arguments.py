@@ -265,3 +265,17 @@ def _pattern(text: str) -> "re.Pattern[str]":
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def web_admin(verb: argparse.ArgumentParser) -> None:
+    """Add what `web-admin` takes."""
+    verb.add_argument("name", help="the user's name")
+    verb.add_argument(
+        "--role",
+        choices=("viewer", "operator", "physicist", "admin"),
+        default="admin",
+        help="what the user may do (default: admin)",
+    )
+    verb.add_argument(
+        "--without-patients", action="store_true", help="hide names and IDs of patients from the user"
+    )

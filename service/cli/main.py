@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         ("work", "roles:run", "the role that contours"),
         ("send", "roles:run", "the role that delivers structure sets"),
         ("monitor", "roles:run", "the role that shows metrics and health and sends notifications"),
+        ("web", "roles:run", "the role that serves the page"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
         ("migrate", "check:migrate", "bring the database to this version"),
@@ -93,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _monitor_verbs(verbs)
+    takes.web_admin(
+        _verb(verbs, "web-admin", "web_admin:run", "make a user of the page, or give one a new link")
+    )
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
     _settings_verb(verbs)

@@ -57,6 +57,7 @@ def serve(arguments: argparse.Namespace) -> int:
         pass
     names = ["triton"] if settings.triton.embedded else []
     names += ["receive", "assemble", "work", "send", "retention", "monitor"]
+    names += ["web"] if settings.web.enabled else []
     names += ["forward-audit"] if settings.audit.syslog is not None else []
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     supervise(roles, stopped_by_signals())

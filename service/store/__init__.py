@@ -26,7 +26,7 @@ from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, Recovery, path_of
 from service.store.intake.group_commit import InstanceRecorder
-from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob
+from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
     JobRepository,
     ReceivedFile,
@@ -45,6 +45,7 @@ from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
 from service.store.monitoring.queue_statistics import (
+    DeliveriesIn,
     Histogram,
     LateJob,
     QueueStatistics,
@@ -77,7 +78,17 @@ from service.store.retention.retention_store import (
     RetentionStore,
     VerifiableFile,
 )
-from service.store.states import CloseOutcome, DeliveryKind, DeliveryState, EventKind, JobState, RecordOutcome
+from service.store.states import (
+    CANCELLABLE,
+    RERUNNABLE,
+    RETRYABLE,
+    CloseOutcome,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    JobState,
+    RecordOutcome,
+)
 from service.store.web.accounts import (
     Accounts,
     Invitation,
@@ -87,11 +98,15 @@ from service.store.web.accounts import (
     invite,
     invited,
     unlock_user,
+    wait_after,
 )
 from service.store.web.sessions import Sessions, WebSession
 
 __all__ = [
     "BOUNDS_S",
+    "CANCELLABLE",
+    "RERUNNABLE",
+    "RETRYABLE",
     "Accounts",
     "Alarm",
     "AuditEntry",
@@ -109,6 +124,7 @@ __all__ = [
     "ContouringOrder",
     "Database",
     "DatabaseUnavailable",
+    "DeliveriesIn",
     "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
@@ -186,6 +202,7 @@ __all__ = [
     "read_deliveries",
     "read_events",
     "read_job",
+    "read_page",
     "read_queue_statistics",
     "read_series",
     "read_structure_results",
@@ -194,5 +211,6 @@ __all__ = [
     "unlock_user",
     "upgrade",
     "utc_now",
+    "wait_after",
     "write_constancy",
 ]

@@ -11,10 +11,16 @@ from service.store.database import Database
 from service.store.jobs.job_repository import statuses_of
 from service.store.jobs.series_facts import SeriesHeader, folded, header_of
 from service.store.records import JobStatus
-from service.store.states import FAILED_FOR_GOOD, JobState
-from service.store.tables.schema import job, job_event
+from service.store.states import FAILED_FOR_GOOD, DeliveryState, JobState
+from service.store.tables.schema import delivery, job, job_event
 from service.store.tables.series_schema import series_fact
 
+NOT_TAKEN = (
+    DeliveryState.PENDING,
+    DeliveryState.SENDING,
+    DeliveryState.REJECTED,
+    DeliveryState.FAILED,
+)
 MOST_SEARCHED = 100_000
 """Only the newest jobs are searched by parts of words."""
 
@@ -83,6 +89,17 @@ class JobLists:
         with self._database.reading() as connection:
             rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
             return {row[0]: row[1] for row in rows}
+
+    def last_words(self) -> Mapping[str, str]:
+        """Give what each destination said last of a delivery that it has not taken."""
+        query = (
+            select(delivery.c.destination, delivery.c.reason)
+            .where(delivery.c.reason != "", delivery.c.state.in_(NOT_TAKEN))
+            .order_by(delivery.c.id)
+            .limit(1000)
+        )
+        with self._database.reading() as connection:
+            return {row.destination: row.reason for row in connection.execute(query)}
 
     def newest_event(self) -> int:
         """Give the number of the newest event of any job; 0: there is none."""

@@ -13,9 +13,7 @@ from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of, result_of
 from service.store.jobs.structure_results import StructureResult, read_structure_results
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.states import (
-    JobState,
-)
+from service.store.states import DeliveryKind, JobState
 from service.store.tables.schema import delivery, instance, job, job_event, job_status, removal
 
 MOST_IN_A_QUERY = 500
@@ -98,6 +96,21 @@ class JobRepository:
         with self._database.reading() as connection:
             row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
         return None if row is None or row.result_path is None else result_of(row)
+
+    def structure_set(self, job_id: int, destination: str = "") -> StoredFile | None:
+        """Give the structure set that was made for a job and a destination; no name: the job's own. None: there is none."""
+        if not destination:
+            return self.result(job_id)
+        query = select(delivery).where(
+            delivery.c.job_id == job_id,
+            delivery.c.destination == destination,
+            delivery.c.kind == DeliveryKind.RESULT,
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query.order_by(delivery.c.id).limit(1)).one_or_none()
+        return (
+            None if row is None else StoredFile(path=row.path, size_bytes=row.size_bytes, sha256=row.sha256)
+        )
 
     def known_files(self, paths: Collection[str]) -> frozenset[str]:
         """Give those of the paths that a row names (for FileStore.recover)."""
