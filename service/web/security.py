@@ -69,9 +69,7 @@ class Shield:
                     headers[name] = value
                 if self._is_https:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
-                headers.setdefault(
-                    "Cache-Control", "public, max-age=31536000, immutable" if is_static else "no-store"
-                )
+                headers.setdefault("Cache-Control", "no-cache" if is_static else "no-store")
             await send(message)
 
         return answer

@@ -1,5 +1,6 @@
 """The viewer: its page, and the voxels and contours that it draws."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def ct_slice(request: Request, number: int, index: int) -> Response:
     series = parts_of(request).images.series(number)
     if not 0 <= index < series.volume.grid.shape_zyx[0]:
         return JSONResponse({"detail": f"there is no slice {index}"}, 404)
-    return _voxels(series, slice(index, index + 1), "")
+    return _voxels(series, slice(index, index + 1), is_folded=False)
 
 
 @data.get("/ct/voxels")
@@ -82,10 +83,19 @@ def ct_voxels(
     """Give some slices, or all.
 
     With `encoding=planes`, for slow networks: the differences along x (modulo 65536), folded so that small ones of either sign are
-    small numbers, their low bytes first and then their high bytes, compressed by zstd.
+    small numbers, their low bytes first and then their high bytes, compressed by zstd. The header X-Voxels says "planes"
+    then, and "raw" where the browser does not take zstd.
     """
     series = parts_of(request).images.series(number)
-    return _voxels(series, slice(first, first + count), encoding)
+    takes_zstd = "zstd" in request.headers.get("accept-encoding", "")
+    return _voxels(series, slice(first, first + count), is_folded=encoding == "planes" and takes_zstd)
+
+
+@data.get("/structures")
+def structures(request: Request, visitor: Viewing, number: int) -> Response:
+    """Give what was measured and found of each structure: volume in cc of the mask, slices, pieces, probability, findings."""
+    found = show_job(parts_of(request).database, visitor.actor, number, is_recorded=False)
+    return JSONResponse([asdict(one) for one in found.structures], headers=PRIVATE)
 
 
 @data.get("/contours")
@@ -111,15 +121,13 @@ def structure_set(
     return Response(body, media_type="application/dicom", headers=headers)
 
 
-def _voxels(series: CtSeries, which: slice, encoding: str) -> Response:
+def _voxels(series: CtSeries, which: slice, *, is_folded: bool) -> Response:
     array = series.volume.array_zyx[which]
-    if encoding:
-        body = folded_planes(array)
-        headers = {**PRIVATE, "Content-Encoding": "zstd"}
+    if is_folded:
+        body, how = folded_planes(array), {"Content-Encoding": "zstd", "X-Voxels": "planes"}
     else:
-        body = np.ascontiguousarray(array, "<i2").tobytes()
-        headers = dict(PRIVATE)
-    return Response(body, media_type="application/octet-stream", headers=headers)
+        body, how = np.ascontiguousarray(array, "<i2").tobytes(), {"X-Voxels": "raw"}
+    return Response(body, media_type="application/octet-stream", headers={**PRIVATE, **how})
 
 
 def folded_planes(array: NDArray[np.int16]) -> bytes:
