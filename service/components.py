@@ -136,7 +136,7 @@ def triton_client(settings: Settings) -> "TritonClient":
     from inference.client import TritonClient
 
     return TritonClient(
-        settings.triton.url,
+        settings.triton_url,
         shared_memory=settings.triton.shared_memory,
         timeout_s=settings.triton.timeout_s,
         models_at_once=settings.triton.models_at_once,

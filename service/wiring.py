@@ -187,8 +187,8 @@ def retention() -> RunRole:
 
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
-    from service.retention import DeletionAudit, RetentionSweep
-    from service.store import AuditLog, RetentionStore
+    from service.retention import RetentionSweep
+    from service.store import RetentionStore
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -196,7 +196,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
-        tell=DeletionAudit(AuditLog(store.database)),
     )
 
 
@@ -242,10 +241,10 @@ def web() -> RunRole:
 
 def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
-    from service.monitor.monitor import look_once
+    from service.monitor.monitor import read_node_status
 
     with opened_store(settings) as store, triton_client(settings) as server:
-        return look_once(_monitor_parts(settings, store.database, server))
+        return read_node_status(_monitor_parts(settings, store.database, server))
 
 
 def _monitor_parts(settings: Settings, database: "Database", server: "TritonClient") -> "MonitorParts":
@@ -297,8 +296,7 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
     return EmbeddedTriton(
         python_environment=settings.triton.environment,
         model_repository=settings.triton.model_repository,
-        working_directory=settings.node.storage_dir / "triton",
-        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        working_directory=settings.triton_directory,
         start_timeout_s=settings.triton.start_timeout_s,
     )
 

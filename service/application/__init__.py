@@ -9,10 +9,10 @@ from service.application.actors import (
     Operation,
     require_permission,
 )
-from service.application.audited import record_action
 from service.application.jobs import (
     JobDetails,
     cancel_job,
+    list_jobs,
     rerun_job,
     retry_job,
     search_jobs,
@@ -30,6 +30,7 @@ from service.application.people import (
     set_password,
     unlock_person,
 )
+from service.application.trail import choose_default, prove_trail, read_trail, record_action
 
 __all__ = [
     "LINK_LASTS",
@@ -43,9 +44,13 @@ __all__ = [
     "Person",
     "cancel_job",
     "change_person",
+    "choose_default",
     "invite_person",
+    "list_jobs",
     "list_people",
     "new_secret",
+    "prove_trail",
+    "read_trail",
     "record_action",
     "require_permission",
     "rerun_job",

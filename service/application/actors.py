@@ -31,10 +31,15 @@ class Operation(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     CANCEL = "cancel"
-    SEARCH = "search"
+    JOBS = "jobs"
+    AUDIT = "audit"
+    VERIFY = "verify"
+    RETENTION = "retention --dry-run"
+    DEIDENTIFY = "deidentify"
+    REIDENTIFY = "reidentify"
+    MODELS_DEFAULT = "models default"
     VIEW_IMAGES = "view images"
     ECHO = "echo"
-    AUDIT = "audit"
     PEOPLE = "people"
     INVITE = "invite"
     CHANGE_USER = "change user"
@@ -50,6 +55,7 @@ class Actor:
     role: ActorRole
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
+    detail: str = ""  # on whose behalf, where that is known
     sees_patients: bool = True  # names, IDs and dates of birth
 
 
@@ -68,10 +74,15 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RETRY: _MAY_CHANGE_JOBS,
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
-    Operation.SEARCH: _EVERY_ROLE,
+    Operation.JOBS: _EVERY_ROLE,
+    Operation.AUDIT: _MAY_READ_THE_TRAIL,
+    Operation.VERIFY: _EVERY_ROLE,
+    Operation.RETENTION: _EVERY_ROLE,
+    Operation.DEIDENTIFY: _MAY_CHANGE_JOBS,
+    Operation.REIDENTIFY: _MAY_CHANGE_JOBS,
+    Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
     Operation.VIEW_IMAGES: _EVERY_ROLE,
     Operation.ECHO: _MAY_CHANGE_JOBS,
-    Operation.AUDIT: _MAY_READ_THE_TRAIL,
     Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
     Operation.INVITE: _MAY_CHANGE_PEOPLE,
     Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from service.application.actors import Actor, Operation, require_permission
 from service.errors import Refused
-from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transaction, audit_job_action
+from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transaction, audit_action
 
 Result = TypeVar("Result")
 
@@ -13,9 +13,11 @@ LOOKS = frozenset(
     {
         Operation.SHOW,
         Operation.EVENTS,
-        Operation.SEARCH,
-        Operation.VIEW_IMAGES,
+        Operation.JOBS,
         Operation.AUDIT,
+        Operation.VERIFY,
+        Operation.RETENTION,
+        Operation.VIEW_IMAGES,
         Operation.PEOPLE,
     }
 )
@@ -58,21 +60,10 @@ def perform(
             reason = "; ".join(filter(None, (detail, str(error))))
             event = _event(actor, action, AuditOutcome.MINOR_FAILURE, reason)
         else:
-            audit_job_action(
-                database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, detail)
-            )
+            audit_action(database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, detail))
             return result
-        audit_job_action(database, transaction, job_id, event)
+        audit_action(database, transaction, job_id, event)
     raise refused
-
-
-def record_action(database: Database, actor: Actor, action: Operation, *, detail: str = "") -> None:
-    """Record an action that changes no row of the database, such as a look or an echo, before it is done.
-
-    Raises:
-        NotPermitted: the actor's role does not permit the action.
-    """
-    perform(database, actor, action, None, lambda _: None, detail=detail)
 
 
 def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str = "") -> AuditEvent:
@@ -83,5 +74,5 @@ def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str =
         actor=actor.name,
         address=actor.address,
         target=action.value,
-        detail=detail,
+        detail="; ".join(filter(None, (detail, actor.detail))),
     )

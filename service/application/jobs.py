@@ -20,6 +20,7 @@ from service.store import (
     read_deliveries,
     read_events,
     read_job,
+    read_jobs,
     read_page,
     read_series,
     read_structure_results,
@@ -36,6 +37,20 @@ class JobDetails:
     deliveries: Sequence[DeliveryStatus]
     structures: Sequence[StructureResult]
     series: SeriesHeader | None
+
+
+def list_jobs(
+    database: Database, actor: Actor, *, states: Sequence[JobState] = (), limit: int = 100
+) -> Sequence[JobStatus]:
+    """Give the newest jobs first; no states: every state."""
+    return perform(
+        database,
+        actor,
+        Operation.JOBS,
+        None,
+        lambda transaction: read_jobs(transaction, states=states, limit=limit),
+        detail=", ".join(states),
+    )
 
 
 def show_job(database: Database, actor: Actor, job_id: int, *, is_recorded: bool = True) -> JobDetails:
@@ -67,7 +82,7 @@ def search_jobs(
     return _look(
         database,
         actor,
-        Operation.SEARCH,
+        Operation.JOBS,
         None,
         lambda transaction: read_page(transaction, wanted),
         is_recorded=is_recorded,

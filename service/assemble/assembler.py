@@ -50,12 +50,12 @@ class Assembler:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
         while not stop.is_set():
             try:
-                self.look()
+                self.poll_once()
             except TryAgain as reason:
                 log.warning("open series not looked at: %s", reason)
             stop.wait(self.settings.advanced.poll_s)
 
-    def look(self) -> None:
+    def poll_once(self) -> None:
         """Decide once about every open job."""
         now = self.clock()
         jobs = self.repository.open_jobs()

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 from service.application import LINK_LASTS, ActorRole, invite_person
-from service.cli.audit import operator
+from  import operator
 from service.components import opened_store
 from service.config import Settings
 

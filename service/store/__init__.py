@@ -1,12 +1,15 @@
 """The only room with SQL, and the only one that writes files."""
 
+from service.store.audit.chain import TrailCheck, TrailHead, check_trail
 from service.store.audit.log import (
     AuditEntry,
     AuditEvent,
     AuditKind,
     AuditLog,
     AuditOutcome,
-    audit_job_action,
+    TrailQuery,
+    audit_action,
+    read_entries,
 )
 from service.store.audit.pseudonyms import PseudonymLink, PseudonymRepository
 from service.store.database import Clock, Database, Transaction, utc_now
@@ -24,7 +27,7 @@ from service.store.errors import (
 )
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
-from service.store.files.file_store import FileStore, Recovery, path_of
+from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
@@ -33,6 +36,7 @@ from service.store.jobs.job_repository import (
     read_deliveries,
     read_events,
     read_job,
+    read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
 from service.store.jobs.series_facts import SeriesHeader, folded, read_series
@@ -165,7 +169,6 @@ __all__ = [
     "ReceivedFile",
     "ReceivedInstance",
     "RecordOutcome",
-    "Recovery",
     "RefusedImages",
     "Replaced",
     "RetainedKind",
@@ -182,15 +185,19 @@ __all__ = [
     "StructureFinding",
     "StructureResult",
     "StudySeries",
+    "TrailCheck",
+    "TrailHead",
+    "TrailQuery",
     "Transaction",
     "VerifiableFile",
     "WebSession",
     "WebUser",
     "WorkQueue",
     "accept_invitation",
-    "audit_job_action",
+    "audit_action",
     "cancel",
     "change_user",
+    "check_trail",
     "check_writable",
     "disk_room",
     "folded",
@@ -200,8 +207,10 @@ __all__ = [
     "path_of",
     "read_constancy",
     "read_deliveries",
+    "read_entries",
     "read_events",
     "read_job",
+    "read_jobs",
     "read_page",
     "read_queue_statistics",
     "read_series",

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from service.text import shown
 from service.web import words
 from service.web.access import Visitor, parts_of
 
@@ -30,7 +31,7 @@ def environment() -> Environment:
         "ago": words.ago,
         "duration": words.duration,
         "clock_time": words.clock_time,
-        "visible": words.visible,
+        "visible": shown,
     }
     found.globals |= {"job_words": words.JOB_STATES, "delivery_words": words.DELIVERY_STATES}
     return found

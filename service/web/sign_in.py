@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from service.application import Operation, new_secret, secret_sha256, set_password
 from service.errors import Refused
 from service.store import AuditEvent, AuditKind, AuditLog, AuditOutcome, NotAllowed, WebUser, invited
+from service.text import shown
 from service.web import words
 from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, parts_of, permits, visitor_of
 from service.web.parts import WebParts
@@ -138,7 +139,7 @@ def _record(
         kind=kind,
         outcome=AuditOutcome.MINOR_FAILURE if refusal else AuditOutcome.SUCCESS,
         role=ENTRY,
-        actor=words.visible(name)[:128],
+        actor=shown(name)[:128],
         address=address,
         target=target,
         detail=refusal,

@@ -163,8 +163,3 @@ def clock_time(at: datetime | None) -> str:
     local = at.astimezone()
     is_today = local.date() == datetime.now(UTC).astimezone().date()
     return local.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
-
-
-def visible(text: str) -> str:
-    """Return a text of strangers with its control and direction characters shown, not obeyed."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else f"\\x{ord(sign):02x}" for sign in text)

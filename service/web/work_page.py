@@ -18,7 +18,7 @@ from service.web.rendering import page
 from service.web.words import patient_label
 
 router = APIRouter(include_in_schema=False)
-Searcher = Annotated[Visitor, Depends(permits(Operation.SEARCH))]
+Searcher = Annotated[Visitor, Depends(permits(Operation.JOBS))]
 ROWS = 50
 GROUPS: dict[str, tuple[JobState, ...]] = {
     "attention": (JobState.FAILED, JobState.REFUSED),
@@ -111,7 +111,7 @@ def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[Li
     }
 
 
-@router.get("/stream", dependencies=[Depends(permits(Operation.SEARCH))])
+@router.get("/stream", dependencies=[Depends(permits(Operation.JOBS))])
 async def stream(request: Request) -> Response:
     """Send the numbers of jobs that change, as server-sent events, until the browser goes or the node stops."""
     changes = parts_of(request).live.changes()

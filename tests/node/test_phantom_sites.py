@@ -12,7 +12,7 @@ from imaging.ct.series import read_ct
 from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
-from inference.ports import free_ports
+from inference.ports import free_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.regions import REGIONS
@@ -43,7 +43,7 @@ SITES = (
 
 @pytest.fixture(scope="module")
 def sites_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
-    node = write_settings(tmp_path_factory.mktemp("sites"), tps_port=shared_tps.port, ports=free_ports(2))
+    node = write_settings(tmp_path_factory.mktemp("sites"), tps_port=shared_tps.port, port=free_port())
     rules = "".join(
         f'[[rules]]\nname = "{site.model.replace("_", "-")}"\ncalled_aet = "{site.ae_title}"\nmodel = "{site.model}"\n'
         'destinations = ["tps"]\n'

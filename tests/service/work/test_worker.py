@@ -94,7 +94,7 @@ def queued(small_node: SmallNode) -> SmallNode:
 def queue_series(node: SmallNode, how: CtExport | None = None) -> None:
     node.receive(how)
     node.clock.tick(20)
-    node.assembler().look()
+    node.assembler().poll_once()
     assert node.job().state is JobState.QUEUED
 
 
@@ -354,7 +354,7 @@ def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
     tree = settings(rules=[{**RULE, "doubtful_values": then}])
     small_node.receive(change=densities)
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     server = Server(brainstem_and_larynx)
     worker(small_node, server, tree).work_one()
     job = small_node.job()
