@@ -114,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     _train_verb(verbs)
     demo = _verb(verbs, "demo", "roles:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
+    demo.add_argument(
+        "--keep", action="store_true", help="leave the node running, with its page, until Ctrl-C"
+    )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
 

@@ -69,4 +69,4 @@ def demo(arguments: argparse.Namespace) -> int:
     from service.demo import run_demo
 
     start_log("demo", "WARNING")
-    return run_demo(arguments.ct, arguments.out)
+    return run_demo(arguments.ct, arguments.out, keep=arguments.keep)

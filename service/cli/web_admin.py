@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from dataclasses import replace
 
 from service.application import LINK_LASTS, ActorRole, invite_person
-from  import operator
+from service.cli.audit import administrator
 from service.components import opened_store
 from service.config import Settings
 
@@ -13,11 +12,10 @@ from service.config import Settings
 def run(arguments: argparse.Namespace) -> int:
     """Make a user, or give one a new link, and print the link under which they set their password."""
     settings: Settings = arguments.settings_tree
-    actor = replace(operator(), role=ActorRole.ADMIN)
     with opened_store(settings) as store:
         secret = invite_person(
             store.database,
-            actor,
+            administrator(),
             arguments.name,
             ActorRole(arguments.role),
             sees_patients=not arguments.without_patients,
