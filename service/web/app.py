@@ -22,6 +22,15 @@ from service.web.security import Shield
 
 log = logging.getLogger(__name__)
 API = "/api/"
+ROUTERS = (
+    work_page.router,
+    job_page.router,
+    viewer.router,
+    viewer.data,
+    node_pages.router,
+    people_page.router,
+    sign_in.router,
+)
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
     (StalePage, HTTPStatus.PRECONDITION_FAILED),
@@ -42,9 +51,8 @@ def build_app(parts: WebParts) -> FastAPI:
         description="Jobs, images and contours of one node. Times are UTC, lengths mm, volumes cc.",
     )
     app.state.parts = parts
-    for module in (work_page, job_page, viewer, node_pages, people_page, sign_in):
-        app.include_router(module.router)
-    app.include_router(viewer.data)
+    for router in ROUTERS:
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(SignInNeeded, _sign_in)
     for kind in (Refused, TryAgain, HTTPException, RequestValidationError, Exception):

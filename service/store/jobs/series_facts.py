@@ -43,14 +43,7 @@ def folded(text: str) -> str:
 
 def record_series(database: Database, header: SeriesHeader) -> None:
     """Write what a series says of itself, in place of what it said before."""
-    said = (
-        header.patient_name,
-        header.patient_id,
-        header.accession_number,
-        header.description,
-        header.series_uid,
-        header.study_uid,
-    )
+    said = (header.patient_name, header.patient_id, header.accession_number, header.description)
     values: dict[str, Any] = {
         **asdict(header),
         "search_text": folded("  ".join(said)),

@@ -38,6 +38,7 @@ def test_voxels_and_contours_are_those_of_the_files(
     assert np.array_equal(np.frombuffer(whole, "<i2").reshape(grid["shape_zyx"]), series.volume.array_zyx)
     one = viewer.get(f"/api/v1/jobs/{number}/ct/slices/2").content
     assert one == series.volume.array_zyx[2].astype("<i2").tobytes()
+    assert viewer.get(f"/api/v1/jobs/{number}/ct/slices/999").status_code == 404
     part = viewer.get(f"/api/v1/jobs/{number}/ct/voxels?first=1&count=2&encoding=planes")
     assert part.headers["x-voxels"] in ("planes", "raw")
 
@@ -63,7 +64,6 @@ def test_images_that_were_removed_and_sets_that_are_not_there_are_said(
     viewer = page.person("vera", ActorRole.VIEWER)
     answer = viewer.get(f"/api/v1/jobs/{number}/contours")
     assert (answer.status_code, "has no structure set" in answer.json()["detail"]) == (422, True)
-    assert viewer.get(f"/api/v1/jobs/{number}/ct/slices/999").status_code == 404
     for instance in page.node.book.instances_of(number):
         page.node.files.set_aside(instance.file.path)
     gone = viewer.get(f"/api/v1/jobs/{number}/ct")
