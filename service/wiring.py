@@ -133,6 +133,7 @@ def sender_counts(settings: Settings) -> "SenderCounts":
 
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
+    from inference.idle_models import IdleModels
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
@@ -156,6 +157,9 @@ def work() -> RunRole:
                 settings=settings,
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
+                at_rest=IdleModels(
+                    control=server.models, models=models, after_s=settings.triton.unload_idle_s
+                ).unload,
             ).run(stop)
 
     return run
