@@ -291,13 +291,7 @@ def _time(text: str) -> datetime:
 
 def web_admin(verb: argparse.ArgumentParser) -> None:
     """Add what `web-admin` takes."""
-    verb.add_argument("name", help="the user's name")
-    verb.add_argument(
-        "--role",
-        choices=("viewer", "operator", "physicist", "admin"),
-        default="admin",
-        help="what the user may do (default: admin)",
-    )
-    verb.add_argument(
-        "--without-patients", action="store_true", help="hide names and IDs of patients from the user"
-    )
+    verb.add_argument("name_of_user", metavar="NAME", help="the user's name")
+    roles = ("viewer", "operator", "physicist", "admin")
+    verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
+    verb.add_argument("--without-patients", action="store_true", help="hide names and IDs of patients")

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _monitor_verbs(verbs)
     takes.web_admin(
-        _verb(verbs, "web-admin", "web_admin:run", "make a user of the page, or give one a new link")
+        _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
     )
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)

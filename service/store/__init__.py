@@ -39,7 +39,7 @@ from service.store.jobs.job_repository import (
     read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
-from service.store.jobs.series_facts import SeriesHeader, folded, read_series
+from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
@@ -201,6 +201,7 @@ __all__ = [
     "check_writable",
     "disk_room",
     "folded",
+    "forget_patients",
     "invite",
     "invited",
     "late_jobs",

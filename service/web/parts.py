@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from service.config import Settings
 from service.store import Accounts, Database, FileStore, JobLists, JobRepository, Sessions
-from service.web.failed_sign_ins import AddressWaits
 from service.web.images import JobImages, Shelf
-from service.web.recent import Recent
+from service.web.throttles import AddressWaits, Recent
 
 if TYPE_CHECKING:
     from inference.contract import ModelContract

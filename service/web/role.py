@@ -1,4 +1,4 @@
-"""The role web: the page on a port of its own, until it is told to stop."""
+"""The role web: the page on a port of its own, until it is stopped."""
 
 import logging
 import ssl

@@ -25,7 +25,7 @@ UNDER_WAY = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class TimelineStage:
     """A part of a job's way: its word, its time, what the history says of it. Lengths are in seconds."""
 
     word: str
@@ -38,7 +38,7 @@ class Stage:
     width_percent: float
 
 
-def stages_of(events: Sequence[JobEvent], now: datetime) -> list[Stage]:
+def stages_of(events: Sequence[JobEvent], now: datetime) -> list[TimelineStage]:
     """Return the stages of a job, oldest first, from its history.
 
     An event that changes the state ends a stage and begins the next; every other one is a note of its stage.
@@ -57,7 +57,7 @@ def stages_of(events: Sequence[JobEvent], now: datetime) -> list[Stage]:
         if not parts or event.to_state is not parts[-1][0].to_state or event.kind is EventKind.CLAIMED:
             parts.append([])
         parts[-1].append(event)
-    found: list[Stage] = []
+    found: list[TimelineStage] = []
     for number, part in enumerate(parts):
         following = parts[number + 1][0] if number + 1 < len(parts) else None
         state = part[0].to_state
@@ -66,7 +66,7 @@ def stages_of(events: Sequence[JobEvent], now: datetime) -> list[Stage]:
         end = now if following is None else following.at
         length_s = max((end - part[0].at).total_seconds(), 0.0)
         found.append(
-            Stage(
+            TimelineStage(
                 word=(UNDER_WAY if following is None else STAGES)[state],
                 began_at=part[0].at,
                 length_s=length_s,

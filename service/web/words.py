@@ -108,7 +108,7 @@ _OTHERWISE: Mapping[JobState, Advice] = {
         sentence="This series is not contoured as it is. Correct what the reason names at its source and send it again."
     ),
     JobState.WAITING: Advice(sentence="Nothing to do now: the node goes on when what it waits for comes."),
-    JobState.RETRYING: Advice(sentence="Nothing to do now: the node tries again by itself."),
+    JobState.RETRYING: Advice(sentence="Nothing to do now: the node tries again."),
 }
 
 

@@ -13,7 +13,7 @@ from service.store.jobs.series_facts import SeriesHeader, folded, header_of
 from service.store.records import JobStatus
 from service.store.states import FAILED_FOR_GOOD, DeliveryState, JobState
 from service.store.tables.schema import delivery, job, job_event
-from service.store.tables.series_schema import series_fact
+from service.store.tables.structure_schema import series_fact
 
 NOT_TAKEN = (
     DeliveryState.PENDING,

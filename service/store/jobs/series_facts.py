@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, exists, select, update
 
 from service.store.database import Database
 from service.store.tables.schema import delivery, instance, job
-from service.store.tables.series_schema import series_fact
+from service.store.tables.structure_schema import series_fact
 
 PATIENT_COLUMNS = ("patient_id", "patient_name", "accession_number", "search_text")
 

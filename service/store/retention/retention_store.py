@@ -13,7 +13,6 @@ from service.store.audit.log import append_events, removal_event
 from service.store.database import Database
 from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
 from service.store.jobs.row_mapping import of_its_series
-from service.store.jobs.series_facts import forget_patients
 from service.store.records import StoredFile
 from service.store.states import DeliveryState, JobState
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event, removal
@@ -114,10 +113,6 @@ class RetentionStore:
                 connection, [(now, removal_event(*owner, files)) for owner, files in owners.items()]
             )
         return marked
-
-    def forget_patients(self) -> int:
-        """Empty what names the patient of each series of which no file is left; give the number of series."""
-        return forget_patients(self._database)
 
     def to_unlink(self) -> list[tuple[str, datetime]]:
         """Give the paths whose rows are marked, and since when."""

@@ -26,6 +26,7 @@ from service.store import (
     RetentionStore,
     SeriesHeader,
     StoredFile,
+    forget_patients,
     read_series,
 )
 from tests.support.arrivals import RT_DOSE, received
@@ -48,6 +49,7 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
         gauge=gauge(free),
         settings=settings,
         every_s=0.05,
+        forget_patients=lambda: forget_patients(node.database),
         clock=node.clock,
     )
 

@@ -46,7 +46,7 @@ def served(small_node: SmallNode) -> Iterator[tuple[Page, str]]:
     server.stop()
 
 
-def signed_in(browser: Any, page: Page, address: str, role: ActorRole = ActorRole.OPERATOR) -> Any:
+def signed_in(browser: Any, page: Page, address: str, role: ActorRole = ActorRole.ADMIN) -> Any:
     secret = invite_person(page.parts.database, ADMIN, "otto", role, sees_patients=True)
     set_password(page.parts.database, secret, HASH)
     tab = browser.new_context(viewport={"width": 1300, "height": 820}).new_page()

@@ -26,7 +26,7 @@ def rights(route: APIRoute) -> set[Operation | None]:
     return found | ({None} if anyone in calls else set())
 
 
-def test_every_route_names_its_right_or_is_one_of_the_few_that_answer_anybody() -> None:
+def test_every_route_names_its_right_or_is_one_of_the_few_that_answer_anybody(page: Page) -> None:
     assert len(ROUTES) > 20
     for route in ROUTES:
         expected = {None} if route.path in PUBLIC else set(Operation)

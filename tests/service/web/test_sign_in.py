@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from service.application import ActorRole, change_person, invite_person, secret_sha256
 from service.store import AuditKind, AuditLog
-from service.web.failed_sign_ins import AddressWaits
+from service.web.throttles import AddressWaits
 from tests.service.web.conftest import ADMIN, PASSWORD, Page
 
 TRY = {"name": "anna", "password": "not the password"}

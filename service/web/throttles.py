@@ -1,11 +1,14 @@
-"""Addresses that gave wrong passwords, and how long they wait."""
+"""What this process remembers for a while: addresses that gave wrong passwords, and recent looks."""
 
 import threading
+import time
+from collections.abc import Callable, Hashable
 from datetime import datetime
 
 from service.store import wait_after
 
 MOST = 10_000
+LOOK_LASTS_S = 60.0
 
 
 class AddressWaits:
@@ -38,3 +41,26 @@ class AddressWaits:
         """Forget the failures of an address from which somebody signed in."""
         with self._lock:
             self._failures.pop(address, None)
+
+
+class Recent:
+    """What somebody looked at within a minute, so that a page which refreshes itself does not fill the trail.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[Hashable, float] = {}
+        self._lock = threading.Lock()
+
+    def is_first(self, key: Hashable) -> bool:
+        """Tell whether nobody asked for this key within the last minute."""
+        now = self._clock()
+        with self._lock:
+            if self._until.get(key, 0.0) > now:
+                return False
+            if len(self._until) >= MOST:
+                self._until = {one: until for one, until in self._until.items() if until > now}
+            self._until[key] = now + LOOK_LASTS_S
+            return True
