@@ -13,6 +13,7 @@ from service.components import (
     model_library,
     open_database,
     opened_store,
+    opening_sop_classes,
     prepare,
     process_name,
     role_heartbeat,
@@ -52,7 +53,7 @@ def receive() -> RunRole:
         with (
             opened_store(settings) as store,
             role_heartbeat(store, settings, "receive"),
-            InstanceRecorder(store.database) as recorder,
+            InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
             recover(store.files, store.book, recorder)
@@ -78,7 +79,7 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
         calling_aet=peer.ae_title, called_aet=settings.receive.ae_title, peer_host=peer.host
     )
     with (
-        InstanceRecorder(store.database) as recorder,
+        InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
         AuditWriter(AuditLog(store.database), role=FETCHING) as trail,
         CGetReceiver(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, route) as it,
     ):
