@@ -5,10 +5,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.ct.series import ImageSeries, SourceFile, read_images
 from imaging.errors import ImageRefused
+from imaging.modality import Modality
 from imaging.rtstruct.reading import read_structure_set
 from service.errors import Refused
 from service.store import FileDamaged, FileLost, FileStore, JobRepository, StoredFile
@@ -17,6 +22,7 @@ from service.web.slice_strip import SliceStrip, strip_of
 MOST_SERIES = 2
 """Volumes that are kept; one of 512 x 512 x 200 takes 105 MB."""
 KEPT_S = 120.0
+SOFT_TISSUE = (40.0, 400.0)
 Value = TypeVar("Value")
 
 
@@ -59,6 +65,21 @@ class Shelf:
             del self._values[key]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewedSeries:
+    """A job's series as the viewer shows it.
+
+    `voxels_zyx` are int16: Hounsfield units of CT; values of MR times `factor`, rounded. `unit` is empty for MR.
+    `window` is the level and width to begin with, in the same numbers.
+    """
+
+    series: ImageSeries
+    voxels_zyx: NDArray[np.int16]
+    unit: str
+    factor: float
+    window: tuple[float, float]
+
+
 class JobImages:
     """Read what the viewer shows."""
 
@@ -73,7 +94,7 @@ class JobImages:
         self._series.drop_old()
         self._contours.drop_old()
 
-    def series(self, job_id: int) -> CtSeries:
+    def series(self, job_id: int) -> ViewedSeries:
         """Give the series of a job, with its volume.
 
         Raises:
@@ -82,10 +103,10 @@ class JobImages:
         """
         paths = self._image_paths(job_id)
 
-        def read() -> CtSeries:
+        def read() -> ViewedSeries:
             sources = [SourceFile(name=uid, data=data) for uid, data in self._read(paths)]
             try:
-                return read_ct(sources, self._rescale_types)
+                return _viewed(read_images(sources, self._rescale_types))
             except ImageRefused as reason:
                 raise Refused(reason.message) from reason
 
@@ -116,14 +137,14 @@ class JobImages:
             Refused: the job has no structure set.
         """
         file = self._result(job_id, destination)
-        series = self.series(job_id)
+        series = self.series(job_id).series
         return self._contours.get(file.sha256, lambda: self._read_contours(file, series))
 
     def result(self, job_id: int, destination: str = "") -> bytes:
         """Give the structure set that was made for a job, byte for byte; raises as contours()."""
         return self._whole(self._result(job_id, destination))
 
-    def _read_contours(self, file: StoredFile, series: CtSeries) -> dict[str, Any]:
+    def _read_contours(self, file: StoredFile, series: ImageSeries) -> dict[str, Any]:
         found = read_structure_set(self._whole(file))
         structures = []
         for roi in found.rois:
@@ -185,7 +206,20 @@ class JobImages:
             ) from reason
 
 
-def content_tag(job_id: int, series: CtSeries) -> str:
+def _viewed(series: ImageSeries) -> ViewedSeries:
+    if series.modality is not Modality.MR:
+        voxels = series.volume.hu_zyx
+        return ViewedSeries(series=series, voxels_zyx=voxels, unit="HU", factor=1.0, window=SOFT_TISSUE)
+    array = series.volume.array_zyx
+    largest = float(np.abs(array).max())
+    factor = 10.0 ** np.floor(np.log10(32767 / largest)) if largest > 0 else 1.0
+    voxels = np.rint(array * factor).astype(np.int16)
+    low, high = (float(value) for value in np.percentile(voxels[:, ::4, ::4], (1, 99)))
+    window = ((low + high) / 2, max(high - low, 1.0))
+    return ViewedSeries(series=series, voxels_zyx=voxels, unit="", factor=float(factor), window=window)
+
+
+def content_tag(job_id: int, series: ImageSeries) -> str:
     """Return what names the voxels of a job's series in an ETag."""
     names = "".join(one.sop_instance_uid for one in series.slices)
     return hashlib.sha256(f"{job_id} {names}".encode()).hexdigest()[:32]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imaging.ct.headers import SliceHeader, parse_header
+from imaging.ct.headers import SliceHeader, header_of
+from imaging.ct.raw_slice import read_raw
 from imaging.errors import ImageRefused
 
 MOST_PLACES = 2000
@@ -63,6 +64,6 @@ def strip_of(images: Sequence[bytes]) -> SliceStrip | None:
 
 def _header(data: bytes) -> SliceHeader | None:
     try:
-        return parse_header(data)
+        return header_of(read_raw(data, ""))
     except ImageRefused:
         return None

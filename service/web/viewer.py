@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
-from imaging.ct.series import CtSeries
 from service.application import Operation, show_job
 from service.web.access import Visitor, parts_of, permits
 from service.web.images import content_tag
@@ -48,16 +47,20 @@ def viewer(request: Request, visitor: Viewing, number: int) -> Response:
 def ct(request: Request, number: int) -> Response:
     """Give the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, and the patient position.
 
-    Voxels are int16 Hounsfield units, little endian, index order z, y, x.
+    Voxels are int16, little endian, index order z, y, x: Hounsfield units of CT, values of MR times `factor`. `window`
+    is a level and a width to begin with.
     """
-    series = parts_of(request).images.series(number)
-    grid = series.volume.grid
+    viewed = parts_of(request).images.series(number)
+    series, grid = viewed.series, viewed.series.volume.grid
     body = {
         "shape_zyx": grid.shape_zyx,
         "spacing_zyx_mm": grid.spacing_zyx_mm,
         "origin_lps": grid.origin_lps,
         "axes_lps": grid.axes_lps,
         "patient_position": series.patient_position,
+        "unit": viewed.unit,
+        "factor": viewed.factor,
+        "window": viewed.window,
         "images": [one.sop_instance_uid for one in series.slices],
     }
     return JSONResponse(body, headers={**PRIVATE, "ETag": f'"{content_tag(number, series)}"'})
@@ -65,11 +68,11 @@ def ct(request: Request, number: int) -> Response:
 
 @data.get("/ct/slices/{index}")
 def ct_slice(request: Request, number: int, index: int) -> Response:
-    """Give one slice as int16 Hounsfield units, little endian, row by row."""
-    series = parts_of(request).images.series(number)
-    if not 0 <= index < series.volume.grid.shape_zyx[0]:
+    """Give one slice as int16, little endian, row by row (see /ct)."""
+    viewed = parts_of(request).images.series(number)
+    if not 0 <= index < len(viewed.voxels_zyx):
         return JSONResponse({"detail": f"there is no slice {index}"}, 404)
-    return _voxels(series, slice(index, index + 1), is_folded=False)
+    return _voxels(viewed.voxels_zyx[index : index + 1], is_folded=False)
 
 
 @data.get("/ct/voxels")
@@ -86,9 +89,10 @@ def ct_voxels(
     small numbers, their low bytes first and then their high bytes, compressed by zstd. The header X-Voxels says "planes"
     then, and "raw" where the browser does not take zstd.
     """
-    series = parts_of(request).images.series(number)
+    viewed = parts_of(request).images.series(number)
     takes_zstd = "zstd" in request.headers.get("accept-encoding", "")
-    return _voxels(series, slice(first, first + count), is_folded=encoding == "planes" and takes_zstd)
+    is_folded = encoding == "planes" and takes_zstd
+    return _voxels(viewed.voxels_zyx[first : first + count], is_folded=is_folded)
 
 
 @data.get("/structures")
@@ -121,8 +125,7 @@ def structure_set(
     return Response(body, media_type="application/dicom", headers=headers)
 
 
-def _voxels(series: CtSeries, which: slice, *, is_folded: bool) -> Response:
-    array = series.volume.array_zyx[which]
+def _voxels(array: NDArray[np.int16], *, is_folded: bool) -> Response:
     if is_folded:
         body, how = folded_planes(array), {"Content-Encoding": "zstd", "X-Voxels": "planes"}
     else:

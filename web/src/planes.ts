@@ -4,7 +4,8 @@ import type { Grid } from "./volume";
 export type PlaneName = "axial" | "coronal" | "sagittal";
 
 export interface Plane {
-  name: PlaneName;
+  name: PlaneName; // its place on the page, and how it cuts an axial series
+  title: string; // what it is in the patient: images of MR may lie in any direction
   across: 0 | 1 | 2; // the index axis (z, y, x) that the plane cuts
   horizontal: 0 | 1 | 2; // the index axis from left to right on the screen
   vertical: 0 | 1 | 2; // from top to bottom
@@ -20,6 +21,14 @@ const AXES: Record<PlaneName, [0 | 1 | 2, 0 | 1 | 2, 0 | 1 | 2]> = {
 };
 const POSITIVE = ["L", "P", "H"];
 const NEGATIVE = ["R", "A", "F"];
+const TITLES: Record<string, string> = {
+  H: "axial",
+  F: "axial",
+  A: "coronal",
+  P: "coronal",
+  L: "sagittal",
+  R: "sagittal",
+};
 const OPPOSITE: Record<string, string> = { L: "R", R: "L", P: "A", A: "P", H: "F", F: "H" };
 
 // The letter of the patient's side that an index axis grows towards.
@@ -39,6 +48,7 @@ export function planeOf(name: PlaneName, grid: Grid): Plane {
   const bottom = flipsVertical ? OPPOSITE[towardsBottom]! : towardsBottom;
   return {
     name,
+    title: TITLES[letterOf(grid.axes_lps[across])]!,
     across,
     horizontal,
     vertical,

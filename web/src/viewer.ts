@@ -30,8 +30,8 @@ const progress = document.getElementById("progress")!;
 class Viewer {
   private readonly views: View[];
   private readonly index: [number, number, number];
-  private window: Window = { level: 40, width: 400 };
-  private table = greyTable(this.window);
+  private window: Window;
+  private table: Uint8Array;
   private outlines: Outlines[] = [];
   private readonly hidden = new Set<number>();
   private showsContours = true;
@@ -41,6 +41,8 @@ class Viewer {
 
   constructor(private readonly volume: Volume) {
     const [nz, ny, nx] = volume.grid.shape_zyx;
+    this.window = { level: volume.grid.window[0], width: volume.grid.window[1] };
+    this.table = greyTable(this.window);
     this.index = [Math.floor(nz / 2), Math.floor(ny / 2), Math.floor(nx / 2)];
     this.views = [...root.querySelectorAll<HTMLElement>(".plane")].map((figure) => {
       const image = figure.querySelector<HTMLCanvasElement>(".image")!;
@@ -169,11 +171,11 @@ class Viewer {
     const along = [2, 1, 0][axis]!;
     const [, ny, nx] = this.volume.grid.shape_zyx;
     const value = this.volume.voxels[(z * ny + y) * nx + x];
-    const hu = view.plane.name === "axial" ? ` · ${value} HU` : "";
-    const name = view.plane.name;
+    const { unit, factor } = this.volume.grid;
+    const hu = view.plane.name === "axial" ? ` · ${(value ?? 0) / factor} ${unit}` : "";
     const letter = "xyz"[along];
     view.figure.querySelector("figcaption")!.textContent =
-      `${name} ${letter} ${point[along]!.toFixed(1)} mm · ${this.index[axis] + 1}/${this.size(axis)}${hu}`;
+      `${view.plane.title} ${letter} ${point[along]!.toFixed(1)} mm · ${this.index[axis] + 1}/${this.size(axis)}${hu}`;
   }
 
   private size(axis: 0 | 1 | 2): number {

@@ -5,6 +5,9 @@ export interface Grid {
   origin_lps: [number, number, number];
   axes_lps: [number[], number[], number[]];
   patient_position: string;
+  unit: string;
+  factor: number;
+  window: [number, number];
 }
 
 export const SLAB = 16; // slices in one request

@@ -101,7 +101,7 @@ def test_the_viewer_draws_the_outlines_of_the_file_and_their_exact_cuts(
     tab.wait_for_timeout(300)
     tab.screenshot(path=tmp_path / "viewer.png")
 
-    grid = page.parts.images.series(1).volume.grid
+    grid = page.parts.images.series(1).series.volume.grid
     brainstem = page.parts.images.contours(1)["structures"][0]
     place = _place(tab, "axial")
     shown = int(re.findall(r"· (\d+)/", place["caption"])[0]) - 1
