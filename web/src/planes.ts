@@ -31,10 +31,15 @@ const TITLES: Record<string, string> = {
 };
 const OPPOSITE: Record<string, string> = { L: "R", R: "L", P: "A", A: "P", H: "F", F: "H" };
 
+// The patient's axis (x, y, z) that a direction follows most.
+export function mainAxis(direction: readonly number[]): number {
+  const sizes = direction.map(Math.abs);
+  return sizes.indexOf(Math.max(...sizes));
+}
+
 // The letter of the patient's side that an index axis grows towards.
 export function letterOf(direction: readonly number[]): string {
-  const sizes = direction.map(Math.abs);
-  const axis = sizes.indexOf(Math.max(...sizes));
+  const axis = mainAxis(direction);
   return (direction[axis]! > 0 ? POSITIVE : NEGATIVE)[axis]!;
 }
 

@@ -3,7 +3,7 @@ import "./page.css";
 import { Outlines, type Structure } from "./contours";
 import { isTyping, listenForKeys } from "./keys";
 import { PlanePainter, type Placement, type Window, greyTable, toScreen } from "./painter";
-import { type Plane, type PlaneName, planeOf } from "./planes";
+import { type Plane, type PlaneName, mainAxis, planeOf } from "./planes";
 import { type Grid, Volume, reasonOf } from "./volume";
 
 interface Measured {
@@ -168,7 +168,7 @@ class Viewer {
     const [z, y, x] = this.index;
     const point = this.volume.pointLps(z, y, x);
     const axis = view.plane.across;
-    const along = [2, 1, 0][axis]!;
+    const along = mainAxis(this.volume.grid.axes_lps[axis]);
     const [, ny, nx] = this.volume.grid.shape_zyx;
     const value = this.volume.voxels[(z * ny + y) * nx + x];
     const { unit, factor } = this.volume.grid;
