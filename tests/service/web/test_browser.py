@@ -102,10 +102,10 @@ def test_the_viewer_draws_the_outlines_of_the_file_and_their_exact_cuts(
     tab.screenshot(path=tmp_path / "viewer.png")
 
     grid = page.parts.images.series(1).series.volume.grid
-    brainstem = page.parts.images.contours(1)["structures"][0]
+    drawn_last = page.parts.images.contours(1)["structures"][-1]
     place = _place(tab, "axial")
     shown = int(re.findall(r"· (\d+)/", place["caption"])[0]) - 1
-    (outline,) = [one for one in brainstem["contours"] if round(one["slice"]) == shown]
+    (outline,) = [one for one in drawn_last["contours"] if round(one["slice"]) == shown]
     points = np.array(outline["points"]).reshape(-1, 2)
     scale = min(
         place["width"] / (grid.shape_zyx[2] * grid.spacing_zyx_mm[2]),
@@ -118,7 +118,7 @@ def test_the_viewer_draws_the_outlines_of_the_file_and_their_exact_cuts(
     corner = (np.array([place["width"], place["height"]]) - size) / 2
     on_screen = corner + (points + 0.5) * np.array([grid.spacing_zyx_mm[2], grid.spacing_zyx_mm[1]]) * scale
     middles = (on_screen + np.roll(on_screen, -1, axis=0)) / 2
-    colour = brainstem["colour"]
+    colour = drawn_last["colour"]
     for x, y in middles[:: max(1, len(middles) // 8)]:
         drawn = _colours(tab, "axial", x, y)
         assert any(max(abs(a - b) for a, b in zip(pixel[:3], colour, strict=True)) < 40 for pixel in drawn), (
