@@ -13,11 +13,13 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from imaging.volumes.volume import Volume
+from inference.case_memory import make_room_for, memory_need_bytes
 from inference.contract import ModelContract, identity
 from inference.errors import AnswerLost, ModelFailed, ModelUnavailable
+from inference.host_memory import Memory, host_memory
 from inference.input_checksum import OUTPUT as SEEN
 from inference.input_checksum import SIZE_BYTES, input_sha256
-from inference.local_socket import Door
+from inference.local_socket import SCHEME, Door
 from inference.model_control import ModelControl
 from inference.request_tensors import Output, decoded, triton_input
 from inference.self_test import MODEL as KNOWN_TENSOR
@@ -58,6 +60,7 @@ class TritonClient:
         timeout_s: float,
         models_at_once: int = 0,
         load_timeout_s: float = 180.0,
+        memory: Callable[[], Memory] = host_memory,
     ) -> None:
         """``url`` is host:port of gRPC, or ``unix:<absolute path>``; ``shared_memory`` only where both share /dev/shm.
 
@@ -66,6 +69,8 @@ class TritonClient:
         self.url = url
         self._shared_memory = shared_memory
         self._timeout_s = timeout_s
+        self._memory = memory
+        self._is_here = shared_memory or url.startswith(SCHEME)
         self._door = Door(url)
         self._server = triton.InferenceServerClient(self._door.target)
         self.models = ModelControl(self._server, url, at_once=models_at_once, load_timeout_s=load_timeout_s)
@@ -117,8 +122,11 @@ class TritonClient:
 
         It is loaded first where it is not. The arrays of the answer are the caller's own. Raises AnswerLost where the
         server ended, or gave no answer in time, while it had the volume; ModelFailed where its version has other labels or another package than the
-        contract, or where the model saw another volume.
+        contract, or where the model saw another volume; and before anything is sent ModelUnavailable or CaseTooLarge where
+        the case does not fit into this host's memory now, or ever.
         """
+        need_bytes = memory_need_bytes(contract, volume.grid, is_server_here=self._is_here)
+        make_room_for(need_bytes, contract.name, volume.grid, self._memory, self.models.unload_all)
         self.models.make_ready(contract)
         self._expect_same_version(contract)
         sent: Tensors = {
