@@ -97,6 +97,13 @@ class TritonClient:
         except InferenceServerException:
             return False
 
+    def serves(self) -> bool:
+        """Whether a server of this node answers: one with its self-test, which a foreign Triton has not."""
+        with suppress(ModelUnavailable, ModelFailed):
+            self.ready(KNOWN_TENSOR)
+            return True
+        return False
+
     def ready(self, model: str) -> None:
         """Return if the server can run the model now; raises ModelUnavailable otherwise."""
         with self._translated(model):
@@ -120,17 +127,18 @@ class TritonClient:
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises AnswerLost where the
-        server ended, or gave no answer in time, while it had the volume; ModelFailed where its version has other labels or another package than the
-        contract, or where the model saw another volume; and before anything is sent ModelUnavailable or CaseTooLarge where
-        the case does not fit into this host's memory now, or ever.
+        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises, before anything is sent,
+        ModelUnavailable or CaseTooLarge where the case does not fit into this host's memory now, or ever; AnswerLost where
+        the server ended or fell silent with the volume; ModelFailed where it has other labels or another package than the
+        contract, or where the model saw another volume.
         """
-        need_bytes = memory_need_bytes(contract, volume.grid, is_server_here=self._is_here)
-        make_room_for(need_bytes, contract.name, volume.grid, self._memory, self.models.unload_all)
+        need = memory_need_bytes(contract, volume.grid, is_server_here=self._is_here)
+        make_room_for(need, contract.name, volume.grid, self._memory, self.models.unload_all)
         self.models.make_ready(contract)
         self._expect_same_version(contract)
+        image = volume.array_zyx
         sent: Tensors = {
-            "image": _image(contract, volume),
+            "image": image if contract.in_hounsfield_units else image.astype(np.float32),
             "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
         }
         masks = Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
@@ -289,8 +297,3 @@ class TritonClient:
             if status in _LATER or any(known in words for known in _LATER_WORDS):
                 raise ModelUnavailable(where) from error
             raise ModelFailed(where) from error
-
-
-def _image(contract: ModelContract, volume: Volume) -> NDArray[np.generic]:
-    """Return the voxels in the type that config.pbtxt announces for the contract's inputs."""
-    return volume.array_zyx if contract.in_hounsfield_units else volume.array_zyx.astype(np.float32)
