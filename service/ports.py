@@ -51,13 +51,20 @@ def holder_of(port: int) -> str | None:
     """Name the process that listens on a port; None where /proc does not tell (another user's process, say)."""
     inodes = {f"socket:[{inode}]" for inode in _listening(port)}
     for process in Path("/proc").iterdir() if inodes else ():
-        if process.name.isdigit():
-            with suppress(OSError):  # it ended, or is another user's
-                if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
-                    words = (process / "cmdline").read_bytes().split(b"\0")
-                    command = b" ".join(words).decode("utf-8", errors="replace").strip()
-                    return f"process {process.name} ({command[:120]})"
+        if process.name.isdigit() and not inodes.isdisjoint(_open_files(process)):
+            with suppress(OSError):
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                command = b" ".join(words).decode("utf-8", errors="replace").strip()
+                return f"process {process.name} ({command[:120]})"
     return None
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """Yield what a process has open; nothing where it is another user's or has ended."""
+    with suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                yield str(link.readlink())
 
 
 def _listening(port: int) -> Iterator[str]:

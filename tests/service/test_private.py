@@ -34,8 +34,9 @@ def test_another_user_can_open_nothing_that_the_node_wrote() -> None:
             )  # fmt: skip
         assert (folder / "store" / "contour-node.sqlite").exists()
         assert second_user(READABLE_OR_WRITABLE, folder, "*") == ""
-        made = [path for path in (folder / "store").rglob("*")]
-        assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+        assert [
+            path for path in (folder / "store").rglob("*") if stat.S_IMODE(path.stat().st_mode) & 0o077
+        ] == []
 
 
 def test_a_folder_of_an_earlier_version_is_closed() -> None:
