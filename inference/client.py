@@ -18,7 +18,7 @@ from inference.contract import ModelContract, identity
 from inference.errors import AnswerLost, ModelFailed, ModelUnavailable
 from inference.host_memory import Memory, host_memory
 from inference.input_checksum import OUTPUT as SEEN
-from inference.input_checksum import SIZE_BYTES, input_sha256
+from inference.input_checksum import SIZE_BYTES, ChecksumBeside
 from inference.local_socket import SCHEME, Door
 from inference.model_control import ModelControl
 from inference.request_tensors import Output, decoded, triton_input
@@ -136,18 +136,19 @@ class TritonClient:
         make_room_for(need, contract.name, volume.grid, self._memory, self.models.unload_all)
         self.models.make_ready(contract)
         self._expect_same_version(contract)
-        image = volume.array_zyx
+        image, spacing_mm = volume.array_zyx, np.array(volume.grid.spacing_zyx_mm, np.float32)
         sent: Tensors = {
             "image": image if contract.in_hounsfield_units else image.astype(np.float32),
-            "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
+            "spacing_mm": spacing_mm,
         }
         masks = Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
         mean_probability = Output(shape=(len(contract.labels),), dtype=np.float32)
         seen = Output(shape=(SIZE_BYTES,), dtype=np.uint8)
         outputs = {"masks": masks, "mean_probability": mean_probability, SEEN: seen}
         exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
+        expected = ChecksumBeside(sent["image"], spacing_mm)
         answer = exchange(contract.name, str(contract.version), sent, outputs)
-        self._expect_seen(contract, sent, answer[SEEN])
+        self._expect_seen(contract, expected.value(), answer[SEEN])
         planes, mean = answer["masks"], answer["mean_probability"]
         return Prediction(
             planes=planes.astype(np.uint8, copy=False), mean_probability=mean.astype(np.float32)
@@ -183,8 +184,9 @@ class TritonClient:
                     f"{expected!r} in the contract here: node and server use different model repositories"
                 )
 
-    def _expect_seen(self, contract: ModelContract, sent: Tensors, seen: NDArray[np.generic]) -> None:
-        expected = input_sha256(sent["image"], sent["spacing_mm"].astype(np.float32, copy=False))
+    def _expect_seen(
+        self, contract: ModelContract, expected: NDArray[np.uint8], seen: NDArray[np.generic]
+    ) -> None:
         if not np.array_equal(seen, expected):
             raise ModelFailed(
                 f"model {contract.name} at {self.url} contoured another volume than the one that was sent (its checksum is "
@@ -254,8 +256,7 @@ class TritonClient:
                 self._unregister(region.name)
 
     def _unregister(self, name: str) -> None:
-        # A server that is gone has forgotten the region; one that is still busy with it (the request timed out)
-        # keeps its mapping, and the next check() unregisters it.
+        # A server that is gone has forgotten it; one still busy with it keeps its mapping until the next check().
         with suppress(InferenceServerException):
             self._server.unregister_system_shared_memory(name, client_timeout=_QUICK_S)
 
