@@ -29,8 +29,8 @@ def owned(root: Path, *, alone: bool) -> Iterator[None]:
             if alone or owner != str(os.getppid()):
                 raise Refused(_taken(root, owner, alone=alone)) from error
         else:
+            lock.truncate(0)  # the name of an owner that was killed
             if alone:
-                lock.truncate(0)
                 lock.write(str(os.getpid()))
                 lock.flush()
         yield
