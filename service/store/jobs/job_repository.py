@@ -43,15 +43,8 @@ class JobRepository:
         self, *, states: Sequence[JobState] = (), series_uid: str | None = None, limit: int = 100
     ) -> list[JobStatus]:
         """Give the newest jobs first; no states: every state."""
-        query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
-        if series_uid is not None:
-            query = query.where(job_status.c.series_uid == series_uid)
         with self._database.reading() as connection:
-            if states and series_uid is None:
-                return _statuses(connection, _newest(connection, states, limit))
-            if states:
-                query = query.where(job_status.c.state.in_(states))
-            return [_status_of(row) for row in connection.execute(query)]
+            return read_jobs(connection, states=states, series_uid=series_uid, limit=limit)
 
     def job(self, job_id: int) -> JobStatus:
         """Give one job; raises NotAllowed when there is none with this number."""
@@ -119,6 +112,24 @@ class JobRepository:
             results = connection.execute(select(job.c.result_path).where(job.c.result_path.is_not(None)))
             sent = connection.execute(select(delivery.c.path).distinct())
             return frozenset([*results.scalars(), *sent.scalars()])
+
+
+def read_jobs(
+    connection: Connection,
+    *,
+    states: Sequence[JobState] = (),
+    series_uid: str | None = None,
+    limit: int = 100,
+) -> list[JobStatus]:
+    """Give the newest jobs first; no states: every state."""
+    query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
+    if series_uid is not None:
+        query = query.where(job_status.c.series_uid == series_uid)
+    if states and series_uid is None:
+        return _statuses(connection, _newest(connection, states, limit))
+    if states:
+        query = query.where(job_status.c.state.in_(states))
+    return [_status_of(row) for row in connection.execute(query)]
 
 
 def read_job(connection: Connection, job_id: int) -> JobStatus:
