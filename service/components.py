@@ -3,14 +3,18 @@
 Each function imports its own libraries: a process imports none that it does not use.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.config import Settings, SettingsRefused
+from imaging.modality import Modality
+from service.config import Rule, Settings, SettingsRefused
+from service.errors import Refused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from service.monitor.heartbeat_thread import HeartbeatThread
     from service.store import Database, DiskGauge, FileStore, JobRepository, RoleHeartbeat
     from service.template import Template
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +37,15 @@ class Store:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the node's store, with the schema brought up to date."""
+def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[Store]:
+    """Open the node's store, with the schema brought up to date.
+
+    Raises Refused where there is none, unless it may be created.
+    """
     from service.store import FileStore, JobRepository
 
+    if not may_create:
+        _expect_store(settings)
     prepare(settings)
     database = open_database(settings)
     try:
@@ -45,15 +56,50 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         database.close()
 
 
+def _expect_store(settings: Settings) -> None:
+    """Raise Refused where there is no store: a verb that only reads must not leave an empty one behind."""
+    folder, file = settings.node.storage_dir, settings.sqlite_file
+    missing = next((path for path in (folder, file) if path is not None and not path.exists()), None)
+    if missing is not None:
+        raise Refused(
+            f"there is no node's store at {missing.absolute()} (node.storage_dir, database.url): are these the right settings "
+            "(--settings)? `contour-node serve` makes a store where there is none"
+        )
+
+
 def prepare(settings: Settings) -> None:
-    """Make the storage folder, and bring the database to this version's schema."""
+    """Make the storage folder and bring the database to this version's schema."""
     from service.store import upgrade
+
+    storage_folder(settings)
+    upgrade(settings.database_url)
+
+
+def storage_folder(settings: Settings) -> None:
+    """Make the storage folder, for this user alone."""
     from service.store.files.part_files import translated
 
     folder = settings.node.storage_dir
-    with translated(f"the storage folder {folder.absolute()} cannot be made"):
-        folder.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
+    if not folder.is_absolute():
+        raise SettingsRefused(
+            f"node.storage_dir = {str(folder)!r} is relative to the settings file, and there is none: name one with "
+            "--settings (`contour-node init` writes one), or give the whole path"
+        )
+    with translated(f"the storage folder {folder} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take a storage folder of an earlier version from other users' eyes; everything under it is then closed too."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        folder.chmod(0o700)
+        log.warning(
+            "the storage folder %s was open to other users (mode %04o); closed",
+            folder,
+            status.st_mode & 0o777,
+        )
 
 
 def open_database(settings: Settings) -> "Database":
@@ -65,6 +111,14 @@ def open_database(settings: Settings) -> "Database":
         busy_timeout_s=settings.advanced.database_busy_timeout_s,
         connect_timeout_s=settings.advanced.database_connect_timeout_s,
     )
+
+
+def opening_sop_classes(settings: Settings) -> frozenset[str]:
+    """Return the SOP classes of images that open a job: CT, and MR where a rule is for it."""
+    from service.store.records import CONTOURED_SOP_CLASSES, CT_SOP_CLASSES
+
+    wants_mr = any(rule.modality is Modality.MR for rule in settings.rules)
+    return CONTOURED_SOP_CLASSES if wants_mr else CT_SOP_CLASSES
 
 
 def disk_gauge(settings: Settings) -> "DiskGauge":
@@ -112,12 +166,25 @@ def model_library(settings: Settings) -> "ModelLibrary":
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
                 f"{', '.join(contracts) or 'none'}"
             )
+        _check_modality(rule, contracts[rule.model])
     return contracts
+
+
+def _check_modality(rule: Rule, contract: "ModelContract") -> None:
+    """SettingsRefused where a rule gives a model what it does not take; cone-beam CT may go to a model for CT."""
+    if not contract.takes(rule.modality) and not (
+        rule.modality is Modality.CBCT and contract.takes(Modality.CT)
+    ):
+        taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
+        raise SettingsRefused(
+            f"rule {rule.name}: modality = {rule.modality.value!r}, but the model {rule.model} takes {taken}; allowed: a "
+            "model for this kind of series"
+        )
 
 
 def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
     """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
-    from service.template import TemplateRefused, default_template, load_template
+    from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, default_template, load_template
 
     found: dict[str, Template] = {}
     for rule in settings.rules:
@@ -126,6 +193,8 @@ def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)
             )
+            if rule.modality is Modality.MR and any(entry.external for entry in found[rule.name].structure):
+                raise TemplateRefused(f"{rule.template}: {NO_EXTERNAL_ON_MR}")
         except TemplateRefused as reason:
             raise SettingsRefused(f"rule {rule.name}: {reason}") from reason
     return found
@@ -150,5 +219,8 @@ def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
     from service.audit import AuditWriter
     from service.store import AuditLog
 
-    with opened_store(settings) as store, AuditWriter(AuditLog(store.database), role=role) as trail:
+    with (
+        opened_store(settings, may_create=True) as store,
+        AuditWriter(AuditLog(store.database), role=role) as trail,
+    ):
         yield trail

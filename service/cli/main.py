@@ -1,6 +1,7 @@
 """Parses the command line; exit code 0: done, 1: failed, 2: wrong call or wrong settings."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ class WrongCommand(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
+    os.umask(0o077)  # whatever a verb writes may hold a patient's data: it is for its user alone
     words = sys.argv[1:] if arguments is None else arguments
     try:
         _refuse_renamed(words)
@@ -79,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
+    what = "write a settings file for this host, and with --system its service"
+    init = verbs.add_parser("init", help=what, description=what)
+    init.set_defaults(command="install:init", name="init")
+    takes.install(init, _verb(verbs, "setup", "install:setup", "install the embedded model server, once"))
     _admin_verbs(verbs)
     takes.research(
         _verb(verbs, "deidentify", "research:deidentify", "research copies of what is stored (PS3.15 E)"),

@@ -18,8 +18,11 @@ from service.config.references import problems
 from service.config.retention import RetentionSettings
 from service.config.rules import Rule, SeriesFacts
 from service.config.section import SettingsSection
+from service.config.shipped import shipped_models, triton_environment
 from service.config.tls import TlsSettings
-from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid
+from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid, is_address
+
+PLAIN_PORT, TLS_PORT = "receive.port", "receive.tls_port"
 
 
 class Admit(StrEnum):
@@ -49,7 +52,8 @@ class ReceiveSettings(SettingsSection):
         description="With tls: go on listening on receive.port without it, while senders are moved over.",
     )
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=64, description="Associations open at the same time."
+        default=64,
+        description="Associations open at the same time; a quarter of them is kept for the addresses of peers.",
     )
     max_associations_per_address: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=32, description="Associations open at the same time from one address."
@@ -72,6 +76,12 @@ class ReceiveSettings(SettingsSection):
         default=60, description="An association with no traffic for this long is aborted."
     )
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """The TCP ports to listen on, by their settings."""
+        plain = {PLAIN_PORT: self.port} if self.tls is None or self.also_plaintext else {}
+        return plain | ({} if self.tls is None else {TLS_PORT: self.tls_port})
+
     @model_validator(mode="after")
     def _client_certificates_can_be_checked(self) -> Self:
         if self.tls is not None and self.tls.for_listener().ca is None and self.require_client_certificate:
@@ -90,9 +100,13 @@ class TritonSettings(SettingsSection):
     )
     embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
     environment: Path = Field(
-        default=Path(".venv-triton"), description="Python environment of the embedded server (numpy < 2)."
+        default_factory=triton_environment,
+        description="Python environment of the embedded server; absent: the one that `contour-node setup` makes.",
     )
-    model_repository: Path = Field(default=Path("model_repository"), description="Triton's folder of models.")
+    model_repository: Path = Field(
+        default_factory=shipped_models,
+        description="Triton's folder of models; absent: those that came with the program.",
+    )
     shared_memory: bool = Field(
         default=True,
         description="Hand volumes over by system shared memory; needs node and Triton on one host.",
@@ -106,6 +120,10 @@ class TritonSettings(SettingsSection):
     models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
         default=2,
         description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
+    )
+    unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
+        default=600,
+        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
     )
 
     @model_validator(mode="after")
@@ -199,6 +217,12 @@ class Settings(SettingsSection):
         return f"sqlite:///{self.node.storage_dir.absolute() / 'contour-node.sqlite'}"
 
     @property
+    def sqlite_file(self) -> Path | None:
+        """The database's file; None where the database is a server."""
+        scheme, _, path = self.database_url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+    @property
     def triton_directory(self) -> Path:
         """The folder of the embedded Triton server: its socket, log and backends."""
         return self.node.storage_dir / "triton"
@@ -249,6 +273,15 @@ class Settings(SettingsSection):
     def dicom_peers(self) -> Mapping[str, Peer]:
         """The DICOM applications with an address, by name."""
         return {name: peer for name, peer in self.peers.items() if isinstance(peer, Peer)}
+
+    @property
+    def known_networks(self) -> tuple[str, ...]:
+        """The networks that peers send from, and the addresses at which they are called, where these are numbers."""
+        networks = [
+            network for peer in self.peers.values() if isinstance(peer, Sender) for network in peer.networks
+        ]
+        hosts = [peer.host for peer in self.dicom_peers.values() if is_address(peer.host)]
+        return tuple(dict.fromkeys([*networks, *hosts]))
 
     @property
     def senders(self) -> tuple[Sender, ...]:

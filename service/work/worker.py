@@ -51,6 +51,7 @@ class Worker:
     """Claims jobs, runs the pipeline on each, stores its objects and queues their deliveries.
 
     `has_room` returns why nothing may be written now, or None; it logs the reason. `memory` returns what the host has left.
+    `at_rest` is called when no job is due.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Worker:
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
     memory: Callable[[], Memory] = host_memory
+    at_rest: Callable[[], None] = lambda: None
     _server_checked: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -76,6 +78,7 @@ class Worker:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
+                self.at_rest()
                 stop.wait(self.settings.advanced.poll_s)
 
     def _report_one_failure(self) -> bool:
