@@ -15,29 +15,6 @@ DEFAULT_PROJECT = "research"
 STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
 
 
-def install(init: argparse.ArgumentParser, setup: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verbs `init` and `setup`."""
-    where = init.add_mutually_exclusive_group()
-    where.add_argument("--into", type=Path, default=Path(), help="folder of the file (default: here)")
-    where.add_argument(
-        "--system",
-        action="store_true",
-        help="as root: /etc/contour-node, /var/lib/contour-node, the service's user, its systemd unit and log rotation",
-    )
-    init.add_argument(
-        "--ae-title", default="CONTOURNODE", help="what others call the node (default: %(default)s)"
-    )
-    init.add_argument(
-        "--tps", metavar="AE@HOST:PORT", help="the planning system that gets the structure sets"
-    )
-    init.add_argument(
-        "--root", type=Path, default=Path("/"), help="with --system: write below this folder, for images"
-    )
-    setup.add_argument(
-        "--python", default="", help="the Python of the new environment (default: that of this program)"
-    )
-
-
 def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
     """Add the arguments of the verbs `retention` and `verify`."""
     retention.add_argument(
