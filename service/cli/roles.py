@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from service.cli.output import say, warn
 from service.components import audit_writer, model_library, opened_store, storage_folder, templates
 from service.config import Settings, loose_files
 from service.logs import start_log
@@ -61,14 +62,13 @@ def serve(arguments: argparse.Namespace) -> int:
     start_log("serve", settings.node.log_level, settings.node.log_format)
     templates(settings, model_library(settings))
     check_certificates(settings)
-    for setting, port in {**settings.receive.ports, "monitor.port": settings.monitor.port}.items():
-        expect_free(
-            settings.monitor.host if setting == "monitor.port" else settings.receive.host, port, setting
-        )
+    for setting, (host, port) in settings.listening.items():
+        expect_free(host, port, setting)
     for danger in loose_files(arguments.settings, settings):
         log.warning("%s", danger)
     names = ["triton"] if settings.triton.embedded else []
     names += ["receive", "assemble", "work", "send", "retention", "monitor"]
+    names += ["web"] if settings.web.enabled else []
     names += ["forward-audit"] if settings.audit.syslog is not None else []
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
     stop = stopped_by_signals()
@@ -85,4 +85,24 @@ def demo(arguments: argparse.Namespace) -> int:
     from service.demo import run_demo
 
     start_log("demo", "WARNING")
-    return run_demo(arguments.ct, arguments.out)
+    return run_demo(arguments.ct, arguments.out, keep=arguments.keep)
+
+
+def web_admin(arguments: argparse.Namespace) -> int:
+    """Make a user of the page, or give one a new link, and print the link under which they set their password."""
+    from service.application import LINK_LASTS, ActorRole, invite_person
+    from service.cli.audit import administrator
+
+    settings: Settings = arguments.settings_tree
+    role, sees_patients = ActorRole(arguments.role), not arguments.without_patients
+    with opened_store(settings) as store:
+        secret = invite_person(
+            store.database, administrator(), arguments.name_of_user, role, sees_patients=sees_patients
+        )
+    web = settings.web
+    host = web.names[0] if web.names else web.host
+    say(f"{'http' if web.tls is None else 'https'}://{host}:{web.port}/invitation/{secret}")
+    warn(
+        f"{arguments.name_of_user} sets a password there, once, within {LINK_LASTS.total_seconds() / 60:.0f} minutes."
+    )
+    return 0

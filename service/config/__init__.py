@@ -36,13 +36,15 @@ from service.config.settings import (
     ReceiveSettings,
     SendSettings,
     Settings,
-    TritonSettings,
     WorkSettings,
 )
 from service.config.shipped import shipped, shipped_models, triton_environment
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsProfile, TlsSettings
+from service.config.triton import TritonSettings
 from service.config.values import ObjectFamily
+from service.config.web import ProxySettings as ProxySettings
+from service.config.web import WebSettings as WebSettings
 
 __all__ = [
     "TLS_PORT",
@@ -72,6 +74,7 @@ __all__ = [
     "OtherRegion",
     "Peer",
     "ProfileName",
+    "ProxySettings",
     "ReceiveSettings",
     "RetentionSettings",
     "Rule",
@@ -90,6 +93,7 @@ __all__ = [
     "TritonSettings",
     "WaitFor",
     "WebDestination",
+    "WebSettings",
     "WebhookSettings",
     "WorkSettings",
     "load_settings",

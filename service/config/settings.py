@@ -18,9 +18,10 @@ from service.config.references import problems
 from service.config.retention import RetentionSettings
 from service.config.rules import Rule, SeriesFacts
 from service.config.section import SettingsSection
-from service.config.shipped import shipped_models, triton_environment
 from service.config.tls import TlsSettings
+from service.config.triton import TritonSettings
 from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid, is_address
+from service.config.web import WebSettings
 
 PLAIN_PORT, TLS_PORT = "receive.port", "receive.tls_port"
 
@@ -91,53 +92,6 @@ class ReceiveSettings(SettingsSection):
         return self
 
 
-class TritonSettings(SettingsSection):
-    """The inference server."""
-
-    url: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5}|unix:/.+)$")] | None = Field(
-        default=None,
-        description="host:port of the gRPC endpoint of a Triton that is not embedded, or unix:<absolute path> of its socket.",
-    )
-    embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
-    environment: Path = Field(
-        default_factory=triton_environment,
-        description="Python environment of the embedded server; absent: the one that `contour-node setup` makes.",
-    )
-    model_repository: Path = Field(
-        default_factory=shipped_models,
-        description="Triton's folder of models; absent: those that came with the program.",
-    )
-    shared_memory: bool = Field(
-        default=True,
-        description="Hand volumes over by system shared memory; needs node and Triton on one host.",
-    )
-    timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
-        default=900, description="Longest inference of one case."
-    )
-    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=180, description="How long the embedded server may take to start, and a model to load."
-    )
-    models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=2,
-        description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
-    )
-    unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
-        default=600,
-        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
-    )
-
-    @model_validator(mode="after")
-    def _one_server_is_meant(self) -> Self:
-        if self.embedded and self.url is not None:
-            raise ValueError(
-                f"triton.url = {self.url!r} names a server that is not embedded, but triton.embedded is true: remove url "
-                "(the embedded server listens on a socket in node.storage_dir), or set embedded = false"
-            )
-        if not self.embedded and self.url is None:
-            raise ValueError("triton.embedded is false: name the server in triton.url")
-        return self
-
-
 class AssembleSettings(SettingsSection):
     """When a series is complete."""
 
@@ -187,6 +141,7 @@ class Settings(SettingsSection):
     monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."
     )
+    web: WebSettings = Field(default=WebSettings(), description="The page.")
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     peers: dict[Name, AnyPeer] = Field(
         default={},
@@ -215,6 +170,13 @@ class Settings(SettingsSection):
         if self.database.url is not None:
             return self.database.url.get_secret_value()
         return f"sqlite:///{self.node.storage_dir.absolute() / 'contour-node.sqlite'}"
+
+    @property
+    def listening(self) -> dict[str, tuple[str, int]]:
+        """Where the node listens: host and TCP port, by setting."""
+        found = {setting: (self.receive.host, port) for setting, port in self.receive.ports.items()}
+        found["monitor.port"] = (self.monitor.host, self.monitor.port)
+        return found | ({"web.port": (self.web.host, self.web.port)} if self.web.enabled else {})
 
     @property
     def sqlite_file(self) -> Path | None:
