@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from inference.contract.bundle import BundleRuntime
 from inference.contract.native import NativeRuntime
 from inference.contract.own_code import OwnCodeRuntime
 from inference.contract.plausibility import Plausibility
@@ -18,7 +19,7 @@ Intensities = Literal["HU", "normalised"]
 
 # One module of this package for each kind of runtime; inference/server/runtimes has what loads it. Every runtime
 # offers ``kind`` and ``files``.
-Runtime = Annotated[NativeRuntime | OwnCodeRuntime, Field(discriminator="kind")]
+Runtime = Annotated[BundleRuntime | NativeRuntime | OwnCodeRuntime, Field(discriminator="kind")]
 
 
 class ConceptCode(ContractPart):

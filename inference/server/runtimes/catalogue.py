@@ -7,12 +7,14 @@ import torch
 
 from inference.contract import ModelContract
 from inference.server.predictor import ServedPredictor
+from inference.server.runtimes.bundle import load_bundle
 from inference.server.runtimes.native import load_native
 
 # A runtime loads a contract's files from the version's folder for a device.
 LoadRuntime = Callable[[ModelContract, Path, torch.device], ServedPredictor]
 
 RUNTIMES: Mapping[str, LoadRuntime] = {
+    "bundle": load_bundle,
     "native": load_native,
 }
 
