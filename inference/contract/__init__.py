@@ -12,6 +12,7 @@ from inference.contract.model import (
     identity,
 )
 from inference.contract.native import NativeRuntime, NetworkDefinition
+from inference.contract.nnunet import NnunetPart, NnunetRuntime
 from inference.contract.own_code import OwnCodeRuntime
 from inference.contract.pipelines import (
     BodyCrop,
@@ -44,6 +45,8 @@ __all__ = [
     "ModelStructure",
     "NativeRuntime",
     "NetworkDefinition",
+    "NnunetPart",
+    "NnunetRuntime",
     "OwnCodeRuntime",
     "Provenance",
     "ResizedSlice",

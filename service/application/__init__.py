@@ -10,7 +10,7 @@ from service.application.jobs import (
     show_events,
     show_job,
 )
-from service.application.trail import choose_default, prove_trail, read_trail, record_action
+from service.application.trail import change_models, prove_trail, read_trail, record_action
 
 __all__ = [
     "PERMITTED",
@@ -21,7 +21,7 @@ __all__ = [
     "NotPermitted",
     "Operation",
     "cancel_job",
-    "choose_default",
+    "change_models",
     "list_jobs",
     "prove_trail",
     "read_trail",

@@ -25,6 +25,7 @@ from inference.server.networks.monai_unets import (
     MonaiUnet,
     MonaiUnetConfig,
 )
+from inference.server.networks.nnunet_unets import NnunetConfig, PlainConvUnet, ResidualEncoderUnet
 from inference.server.networks.soars_unet import SoarsUnet, SoarsUnetConfig
 from inference.server.networks.uanet import Uanet, UanetConfig
 from inference.server.networks.unet2d import Unet2d, Unet2dConfig
@@ -49,6 +50,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "monai_dynunet": Architecture(config=MonaiDynUnetConfig, network=MonaiDynUnet),
     "monai_segresnet": Architecture(config=MonaiSegResNetConfig, network=MonaiSegResNet),
     "monai_unet": Architecture(config=MonaiUnetConfig, network=MonaiUnet),
+    "plain_conv_unet": Architecture(config=NnunetConfig, network=PlainConvUnet),
+    "residual_encoder_unet": Architecture(config=NnunetConfig, network=ResidualEncoderUnet),
     "soars_unet": Architecture(config=SoarsUnetConfig, network=SoarsUnet),
     "uanet": Architecture(config=UanetConfig, network=Uanet),
     "unet2d": Architecture(config=Unet2dConfig, network=Unet2d),
