@@ -12,6 +12,7 @@ from typing_extensions import Self
 from inference.contract.values import ContractPart, PackageFile, Voxels
 
 Three = tuple[float, float, float]
+_OPPOSITE = {"L": "R", "P": "A", "I": "S"}
 Axes = Annotated[str, Field(pattern=r"^[RLAPSI]{3}$")]
 
 
@@ -23,15 +24,7 @@ class Orientation(ContractPart):
 
     @model_validator(mode="after")
     def _each_axis_once(self) -> Self:
-        if (
-            len(
-                {"RL": 0, "AP": 1, "SI": 2}[pair]
-                for letter in self.axes
-                for pair in ("RL", "AP", "SI")
-                if letter in pair
-            )
-            != 3
-        ):
+        if len({letter if letter in "RAS" else _OPPOSITE[letter] for letter in self.axes}) != 3:
             raise ValueError(f"axes {self.axes} do not name each axis of the patient once")
         return self
 
