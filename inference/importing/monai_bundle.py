@@ -21,8 +21,9 @@ from inference.importing.draft import ImportDraft, ImportedLabel, Options
 from inference.importing.monai_config import Component, Configuration
 from inference.importing.monai_steps import after, before, window
 from inference.importing.sources import SourceFiles
-from inference.importing.tensors import load_script, load_tensors
+from inference.importing.tensors import load_tensors
 from inference.importing.torchscript import expect_plain_script
+from inference.server.bundle.script import load_script
 from inference.server.networks.catalogue import build_network
 
 WEIGHTS = "network.safetensors"

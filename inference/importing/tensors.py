@@ -23,11 +23,6 @@ def load_tensors(file: Path, name: str) -> Any:
         raise ImportRefused(f"{name}: {_short(error)}") from error
 
 
-def load_script(file: Path, device: torch.device) -> Any:
-    """Load a TorchScript file for evaluation; RuntimeError where torch cannot."""
-    return torch.jit.load(str(file), map_location=device).eval()  # type: ignore[no-untyped-call]
-
-
 def expect_honest_sizes(file: Path, name: str) -> None:
     """Refuse an archive whose entries would unpack to more than a model has: torch stores them uncompressed."""
     try:

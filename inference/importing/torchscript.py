@@ -16,7 +16,8 @@ from inference.errors import ImportRefused
 from inference.importing.draft import ImportDraft, Options
 from inference.importing.sources import SourceFiles
 from inference.importing.spec import draft_of, read_spec
-from inference.importing.tensors import expect_honest_sizes, load_script
+from inference.importing.tensors import expect_honest_sizes
+from inference.server.bundle.script import load_script
 
 FILE = "network.ts"
 _HARMLESS = re.compile(

@@ -7,6 +7,7 @@ import torch
 
 from inference.contract import BundleRuntime, ModelContract, NetworkDefinition
 from inference.server.bundle.predictor import BundlePredictor
+from inference.server.bundle.script import load_script
 from inference.server.bundle.windows import Answer
 from inference.server.predictor import ServedPredictor
 from inference.server.runtimes.native import load_network
@@ -50,10 +51,10 @@ def _on(network: torch.nn.Module, device: torch.device) -> Answer:
 def _scripted(file: Path, device: torch.device) -> Answer:
     """TorchScript: torch's own interpreter runs it, without Python; the importer looked through the archive."""
     try:
-        network = torch.jit.load(str(file), map_location=device)  # type: ignore[no-untyped-call]
+        network = load_script(file, device)
     except RuntimeError as error:
         raise ValueError(f"{file} is no TorchScript that this torch can load: {error}") from error
-    return _on(network.eval(), device)
+    return _on(network, device)
 
 
 def _onnx(file: Path) -> Answer:
