@@ -101,7 +101,11 @@ def _monai_bundle(parser: argparse.ArgumentParser) -> None:
 
 def _with_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--spec", type=_absolute, required=True, metavar="TOML", help="what the file does not state: docs/models.md"
+        "--spec",
+        type=_absolute,
+        required=True,
+        metavar="TOML",
+        help="what the file does not state: docs/models.md",
     )
 
 

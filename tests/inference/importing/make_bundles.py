@@ -128,7 +128,9 @@ def image(seed: int) -> Any:
     shape, spacing = IMAGES[seed]
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     values = -900 + 1000 * (x**2 + y**2 + 0.6 * z**2 < 0.8)
-    values = values + 120 * ((x - 0.35) ** 2 + y**2 + z**2 < 0.06) - 80 * ((x + 0.35) ** 2 + y**2 + z**2 < 0.06)
+    values = (
+        values + 120 * ((x - 0.35) ** 2 + y**2 + z**2 < 0.06) - 80 * ((x + 0.35) ** 2 + y**2 + z**2 < 0.06)
+    )
     values = values + np.random.default_rng(seed).normal(0, 25, shape)
     affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     affine[:3, 3] = [20, 17, -31]
@@ -179,7 +181,9 @@ def make(name: str, folder: Path, file: Path) -> None:
     network = getattr(nets, arguments.pop("_target_").split(".")[-1])(**arguments).eval()
     logits, _, _ = answered(folder, network, file)
     middle = torch.as_tensor(np.asarray(logits)).flatten(1).median(1).values
-    last = [m for m in network.modules() if isinstance(m, torch.nn.Conv3d) and m.out_channels == len(middle)][-1]
+    last = [m for m in network.modules() if isinstance(m, torch.nn.Conv3d) and m.out_channels == len(middle)][
+        -1
+    ]
     with torch.no_grad():
         last.bias -= middle
     torch.save(network.state_dict(), folder / "models" / "model.pt")

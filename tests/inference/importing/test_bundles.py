@@ -171,8 +171,14 @@ TRACE = "$__import__('pathlib').Path('{trace}').touch()"
         (entry("network_def", "@nowhere"), "refers to 'nowhere', which is not there"),
         (entry("inferer", TRACE), "is the expression"),
         (entry("inferer", {"_target_": "os.system", "command": "id"}), "is none of MONAI's classes"),
-        (entry("inferer", {"_target_": "SliceInferer", "roi_size": [8, 8]}), "the inferer SliceInferer is not known"),
-        (entry("preprocessing", [{"_target_": "Compose", "transforms": TRACE}]), "the transform Compose is not known"),
+        (
+            entry("inferer", {"_target_": "SliceInferer", "roi_size": [8, 8]}),
+            "the inferer SliceInferer is not known",
+        ),
+        (
+            entry("preprocessing", [{"_target_": "Compose", "transforms": TRACE}]),
+            "the transform Compose is not known",
+        ),
         (step(_target_="Lambdad", func=TRACE), "the transform Lambdad is not known here"),
         (step(_target_="builtins.eval", source="1"), "is none of MONAI's classes"),
         (step(_target_="NormalizeIntensityd", subtrahend=TRACE), "subtrahend is the expression"),
@@ -267,7 +273,9 @@ def test_an_onnx_file_with_a_specification_answers_as_its_bundle(tmp_path: Path,
         ("[labels]", "[labels", "cannot be read as TOML"),
     ],
 )
-def test_a_specification_that_does_not_fit_is_refused(tmp_path: Path, spec: str, old: str, new: str, words: str) -> None:
+def test_a_specification_that_does_not_fit_is_refused(
+    tmp_path: Path, spec: str, old: str, new: str, words: str
+) -> None:
     Path(spec).write_text(SPEC.replace(old, new))
     with pytest.raises(ImportRefused, match=words):
         read(read_torchscript, HERE / "segresnet_mr" / "models" / "model.ts", tmp_path / "out", spec=spec)
@@ -276,7 +284,10 @@ def test_a_specification_that_does_not_fit_is_refused(tmp_path: Path, spec: str,
 def rewritten(tmp_path: Path, name: str, content: bytes) -> Path:
     """The script's archive with one entry more, or another one."""
     file = tmp_path / "altered.ts"
-    with zipfile.ZipFile(HERE / "segresnet_mr" / "models" / "model.ts") as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(HERE / "segresnet_mr" / "models" / "model.ts") as old,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for item in old.infolist():
             if item.filename != name:
                 new.writestr(item.filename, old.read(item))
