@@ -40,6 +40,12 @@ class Operation(StrEnum):
     MODELS_DEFAULT = "models default"
     MODELS_IMPORT = "models import"
     MODELS_REMOVE = "models remove"
+    VIEW_IMAGES = "view images"
+    ECHO = "echo"
+    PEOPLE = "people"
+    INVITE = "invite"
+    CHANGE_USER = "change user"
+    UNLOCK_USER = "unlock user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,7 @@ class Actor:
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
     detail: str = ""  # on whose behalf, where that is known
+    sees_patients: bool = True  # names, IDs and dates of birth
 
 
 class NotPermitted(Refused):
@@ -61,6 +68,7 @@ class NotPermitted(Refused):
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
 _PHYSICIST_AND_ADMIN = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.SHOW: _EVERY_ROLE,
@@ -77,6 +85,12 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
     Operation.MODELS_IMPORT: _PHYSICIST_AND_ADMIN,
     Operation.MODELS_REMOVE: _PHYSICIST_AND_ADMIN,
+    Operation.VIEW_IMAGES: _EVERY_ROLE,
+    Operation.ECHO: _MAY_CHANGE_JOBS,
+    Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
+    Operation.INVITE: _MAY_CHANGE_PEOPLE,
+    Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
+    Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
 }
 
 
