@@ -18,7 +18,7 @@ from inference.contract.bundle import BundleRuntime
 from inference.contract.repository import field_faults
 from inference.errors import ImportRefused
 from inference.importing.draft import ImportDraft, ImportedLabel, Options
-from inference.importing.monai_config import Component, Configuration
+from inference.importing.monai_config import Component, BundleConfiguration
 from inference.importing.monai_steps import after, before, window
 from inference.importing.sources import SourceFiles
 from inference.importing.tensors import load_tensors
@@ -45,7 +45,7 @@ _SECOND_NAMES = ("skip_layers.", "act_mod.", "deep_supervision_heads.", "heads")
 def read_monai_bundle(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
     """Convert a bundle; its weights come into ``out``."""
     bundle = _root(source)
-    config = Configuration(bundle.json("configs/inference.json"), bundle.name)
+    config = BundleConfiguration(bundle.json("configs/inference.json"), bundle.name)
     metadata = bundle.json("configs/metadata.json")
     definition = _definition(config)
     network = _network(bundle, definition, out)
@@ -98,7 +98,7 @@ def _root(source: SourceFiles) -> SourceFiles:
     )
 
 
-def _definition(config: Configuration) -> NetworkDefinition:
+def _definition(config: BundleConfiguration) -> NetworkDefinition:
     component = config.component(config.first("network_def", "net_def", "network", "net"), "the network")
     if component.name not in _ARCHITECTURES:
         raise ImportRefused(
@@ -179,7 +179,7 @@ def _state(bundle: SourceFiles) -> dict[str, torch.Tensor]:
     return {key: value for key, value in tensors.items() if not key.startswith(_SECOND_NAMES)}
 
 
-def _runtime(config: Configuration, definition: NetworkDefinition) -> dict[str, Any]:
+def _runtime(config: BundleConfiguration, definition: NetworkDefinition) -> dict[str, Any]:
     steps = before(
         config.composed(config.first("preprocessing", "pre_transforms", "transforms"), "preprocessing")
     )

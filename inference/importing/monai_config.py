@@ -60,7 +60,7 @@ class Component:
 _CODE = "this bundle needs MONAI's own code: export its model.ts and import it with `models import torchscript --spec`"
 
 
-class Configuration:
+class BundleConfiguration:
     """inference.json as data."""
 
     def __init__(self, document: Mapping[str, Any], name: str) -> None:

@@ -113,7 +113,7 @@ class ConvStack(nn.Module):
         return stacked
 
 
-class ResidualBlock(nn.Module):
+class NnunetResidualBlock(nn.Module):
     """Two convolutions beside a skip that pools where they stride and projects where channels change (ResNet-D)."""
 
     def __init__(
@@ -172,8 +172,8 @@ class ResidualStage(nn.Module):
         """``channels``: in and out."""
         super().__init__()
         inputs, outputs = channels
-        blocks = [ResidualBlock(config, inputs, outputs, kernel, stride)]
-        blocks += [ResidualBlock(config, outputs, outputs, kernel, None) for _ in range(count - 1)]
+        blocks = [NnunetResidualBlock(config, inputs, outputs, kernel, stride)]
+        blocks += [NnunetResidualBlock(config, outputs, outputs, kernel, None) for _ in range(count - 1)]
         self.blocks = nn.Sequential(*blocks)
 
     @override
