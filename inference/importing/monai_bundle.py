@@ -18,7 +18,7 @@ from inference.contract.bundle import BundleRuntime
 from inference.contract.repository import field_faults
 from inference.errors import ImportRefused
 from inference.importing.draft import ImportDraft, ImportedLabel, Options
-from inference.importing.monai_config import Component, BundleConfiguration
+from inference.importing.monai_config import BundleConfiguration, Component
 from inference.importing.monai_steps import after, before, window
 from inference.importing.sources import SourceFiles
 from inference.importing.tensors import load_tensors
