@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.config import Settings, SettingsRefused
+from service.config import Rule, Settings, SettingsRefused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
@@ -112,16 +112,29 @@ def model_library(settings: Settings) -> "ModelLibrary":
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
                 f"{', '.join(contracts) or 'none'}"
             )
+        rule_contract(rule, contracts)
     return contracts
 
 
-def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
+def rule_contract(rule: Rule, contracts: "ModelLibrary") -> "ModelContract":
+    """Return the contract of a rule's model in the rule's version; SettingsRefused if there is no such version."""
+    if rule.model_version is None:
+        return contracts[rule.model]
+    found = contracts.version(rule.model, rule.model_version)
+    if found is None:
+        raise SettingsRefused(
+            f"rule {rule.name}: model {rule.model} has no version {rule.model_version} in the model repository"
+        )
+    return found
+
+
+def templates(settings: Settings, contracts: "ModelLibrary") -> "Mapping[str, Template]":
     """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
     from service.template import TemplateRefused, default_template, load_template
 
     found: dict[str, Template] = {}
     for rule in settings.rules:
-        labels = contracts[rule.model].labels
+        labels = rule_contract(rule, contracts).labels
         try:
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.application.actors import Actor, Operation
 from service.application.audited import perform
 from service.store import (
+    ArtifactStatus,
     Database,
     DeliveryStatus,
     JobEvent,
@@ -13,6 +14,7 @@ from service.store import (
     JobStatus,
     StructureResult,
     cancel,
+    read_artifacts,
     read_deliveries,
     read_events,
     read_job,
@@ -24,15 +26,16 @@ from service.store import (
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
-    """A job with its deliveries and its structures."""
+    """A job with its artifacts, its deliveries and its structures."""
 
     status: JobStatus
+    artifacts: Sequence[ArtifactStatus]
     deliveries: Sequence[DeliveryStatus]
     structures: Sequence[StructureResult]
 
 
 def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:
-    """Give a job, its deliveries and its structures.
+    """Give a job, its artifacts, its deliveries and its structures.
 
     Raises:
         NotAllowed: there is no such job.
@@ -44,6 +47,7 @@ def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:
         job_id,
         lambda transaction: JobDetails(
             status=read_job(transaction, job_id),
+            artifacts=read_artifacts(transaction, job_id),
             deliveries=read_deliveries(transaction, job_id),
             structures=read_structure_results(transaction, job_id),
         ),

@@ -20,6 +20,7 @@ from service.config.retention import RetentionSettings
 from service.config.rules import (
     CompanionObject,
     Implausible,
+    JobPurpose,
     OnFailure,
     OtherRegion,
     Rule,
@@ -54,6 +55,7 @@ __all__ = [
     "Destination",
     "Doubted",
     "Implausible",
+    "JobPurpose",
     "LogFormat",
     "LogLevel",
     "MailSecurity",

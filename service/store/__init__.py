@@ -26,6 +26,7 @@ from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
 from service.store.jobs.job_repository import (
     JobRepository,
     ReceivedFile,
@@ -61,7 +62,6 @@ from service.store.records import (
     JobEvent,
     JobStatus,
     OpenJob,
-    OutputFile,
     ReceivedInstance,
     Replaced,
     StoredFile,
@@ -75,11 +75,24 @@ from service.store.retention.retention_store import (
     RetentionStore,
     VerifiableFile,
 )
-from service.store.states import CloseOutcome, DeliveryKind, DeliveryState, EventKind, JobState, RecordOutcome
+from service.store.states import (
+    ArtifactKind,
+    ArtifactRole,
+    CloseOutcome,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    JobState,
+    RecordOutcome,
+    artifact_words,
+)
 
 __all__ = [
     "BOUNDS_S",
     "Alarm",
+    "ArtifactKind",
+    "ArtifactRole",
+    "ArtifactStatus",
     "AuditEntry",
     "AuditEvent",
     "AuditKind",
@@ -118,13 +131,13 @@ __all__ = [
     "JobStatus",
     "LateJob",
     "MetricCounters",
+    "NewArtifact",
     "NotAllowed",
     "NotRecorded",
     "Notification",
     "NotificationQueue",
     "OpenJob",
     "Outbox",
-    "OutputFile",
     "PseudonymLink",
     "PseudonymRepository",
     "QueueStatistics",
@@ -148,12 +161,14 @@ __all__ = [
     "Transaction",
     "VerifiableFile",
     "WorkQueue",
+    "artifact_words",
     "audit_job_action",
     "cancel",
     "check_writable",
     "disk_room",
     "late_jobs",
     "path_of",
+    "read_artifacts",
     "read_constancy",
     "read_deliveries",
     "read_events",

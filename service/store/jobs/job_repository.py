@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.errors import NotAllowed
+from service.store.jobs.artifacts import ArtifactStatus, file_of, read_artifacts
 from service.store.jobs.integrity import mark_damaged
-from service.store.jobs.row_mapping import instance_of, instances_of, result_of
+from service.store.jobs.row_mapping import instance_of, instances_of
 from service.store.jobs.structure_results import StructureResult, read_structure_results
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.states import (
-    JobState,
-)
-from service.store.tables.schema import delivery, instance, job, job_event, job_status
+from service.store.states import ArtifactRole, JobState
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.job_status_view import job_status
+from service.store.tables.schema import delivery, instance, job, job_event
 
 MOST_IN_A_QUERY = 500
 IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
@@ -40,14 +42,21 @@ class JobRepository:
         self._database = database
 
     def list_jobs(
-        self, *, states: Sequence[JobState] = (), series_uid: str | None = None, limit: int = 100
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        purposes: Sequence[JobPurpose] = (),
+        series_uid: str | None = None,
+        limit: int = 100,
     ) -> list[JobStatus]:
-        """Give the newest jobs first; no states: every state."""
+        """Give the newest jobs first; no states, no purposes: every one."""
         query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
         if series_uid is not None:
             query = query.where(job_status.c.series_uid == series_uid)
+        if purposes:
+            query = query.where(job_status.c.purpose.in_(purposes))
         with self._database.reading() as connection:
-            if states and series_uid is None:
+            if states and series_uid is None and not purposes:
                 return _statuses(connection, _newest(connection, states, limit))
             if states:
                 query = query.where(job_status.c.state.in_(states))
@@ -67,6 +76,11 @@ class JobRepository:
         """Give the job's destinations and how they stand."""
         with self._database.reading() as connection:
             return read_deliveries(connection, job_id)
+
+    def artifacts(self, job_id: int) -> list[ArtifactStatus]:
+        """Give what was made for the job and what came back to it."""
+        with self._database.reading() as connection:
+            return read_artifacts(connection, job_id)
 
     def structures(self, job_id: int) -> list[StructureResult]:
         """Give what was measured and found of each structure of the job's result."""
@@ -90,8 +104,11 @@ class JobRepository:
     def result(self, job_id: int) -> StoredFile | None:
         """Give the job's structure set, if it has been written."""
         with self._database.reading() as connection:
-            row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
-        return None if row is None or row.result_path is None else result_of(row)
+            of_the_job = (artifact.c.job_id == job_id, artifact.c.role == ArtifactRole.RESULT)
+            row = connection.execute(
+                select(artifact).where(*of_the_job).order_by(artifact.c.id).limit(1)
+            ).one_or_none()
+        return None if row is None else file_of(row)
 
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:
         """Give what is recorded of the files in a folder of the storage folder, by their paths."""
@@ -113,12 +130,10 @@ class JobRepository:
         for start in range(0, len(paths), MOST_IN_A_QUERY):
             mark_damaged(self._database, paths[start : start + MOST_IN_A_QUERY])
 
-    def made_files(self) -> frozenset[str]:
-        """Give the paths of all files that this node made and some job or delivery names."""
+    def artifact_paths(self) -> frozenset[str]:
+        """Give the paths of all artifacts."""
         with self._database.reading() as connection:
-            results = connection.execute(select(job.c.result_path).where(job.c.result_path.is_not(None)))
-            sent = connection.execute(select(delivery.c.path).distinct())
-            return frozenset([*results.scalars(), *sent.scalars()])
+            return frozenset(connection.execute(select(artifact.c.path)).scalars())
 
 
 def read_job(connection: Connection, job_id: int) -> JobStatus:

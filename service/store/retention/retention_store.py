@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, func, or_, select, update
 
 from service.store.database import Database
-from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
+from service.store.jobs.integrity import artifacts_damaged, images_damaged, images_whole
 from service.store.jobs.row_mapping import of_its_series
 from service.store.records import StoredFile
-from service.store.states import DeliveryState, JobState
+from service.store.states import ArtifactRole, DeliveryState, JobState, artifact_words
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event, removal
 
 # Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
@@ -29,7 +30,7 @@ class RetainedKind(StrEnum):
 
     IMAGES = "images"
     OTHERS = "other objects"
-    RESULTS = "results"
+    ARTIFACTS = "artifacts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class VerifiableFile:
 
     table: str
     row_id: int
-    name: str  # SOP Instance UID of what was received; job and destination of what was made
+    name: str  # SOP Instance UID of what was received; job and kind of an artifact
     file: StoredFile
 
 
@@ -130,7 +131,7 @@ class RetentionStore:
         """
         found: list[tuple[datetime, VerifiableFile]] = []
         with self._database.reading() as connection:
-            for table, came in ((instance, instance.c.received_at), (delivery, delivery.c.created_at)):
+            for table, came in ((instance, instance.c.received_at), (artifact, artifact.c.created_at)):
                 last = func.coalesce(table.c.verified_at, came, type_=came.type)
                 query = select(table, last.label("last")).where(table.c.removed_at.is_(None))
                 if not_since is not None:
@@ -145,7 +146,7 @@ class RetentionStore:
     def checked(self, one: VerifiableFile, *, whole: bool) -> bool:
         """Record what a verification found; False where the row has another file by now, or none."""
         now = self._database.clock()
-        table = instance if one.table == instance.name else delivery
+        table = instance if one.table == instance.name else artifact
         same = (
             table.c.id == one.row_id,
             table.c.path == one.file.path,
@@ -157,7 +158,7 @@ class RetentionStore:
             if row is None:
                 return False
             if not whole:
-                (images_damaged if table is instance else objects_damaged)(connection, now, *same)
+                (images_damaged if table is instance else artifacts_damaged)(connection, now, *same)
                 return True
             if row.damaged_at is not None and table is instance:
                 images_whole(connection, now, [row.id], "its checksum is right")
@@ -168,8 +169,8 @@ class RetentionStore:
         """Lock every job that could come to need the images again, so that nobody orders a rerun meanwhile."""
         ids = [one.row_id for one in expired if one.kind is RetainedKind.IMAGES]
         series = select(instance.c.series_uid).where(instance.c.id.in_(ids))
-        jobs = [one.row_id for one in expired if one.kind is RetainedKind.RESULTS]
-        made_for = select(delivery.c.job_id).where(delivery.c.id.in_(jobs))
+        artifacts = [one.row_id for one in expired if one.kind is RetainedKind.ARTIFACTS]
+        made_for = select(artifact.c.job_id).where(artifact.c.id.in_(artifacts))
         connection.execute(
             select(job.c.id)
             .where(or_(job.c.series_uid.in_(series), job.c.id.in_(made_for)))
@@ -181,7 +182,7 @@ class RetentionStore:
 def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind, Condition]:
     """Return the conditions under which a row's file may be removed."""
     came = exists().where(instance_source.c.instance_id == instance.c.id)
-    instance_there, delivery_there = instance.c.removed_at.is_(None), delivery.c.removed_at.is_(None)
+    instance_there, artifact_there = instance.c.removed_at.is_(None), artifact.c.removed_at.is_(None)
     return {
         RetainedKind.IMAGES: and_(
             instance_there, came, ~_needed(_keeps_images(policy, now)), _has_job(), _older(policy, now)
@@ -189,9 +190,9 @@ def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind,
         RetainedKind.OTHERS: false()
         if policy.other_objects is None
         else and_(instance_there, ~came, instance.c.received_at <= now - policy.other_objects),
-        RetainedKind.RESULTS: false()
+        RetainedKind.ARTIFACTS: false()
         if policy.results is None
-        else and_(delivery_there, _spent(now - policy.results)),
+        else and_(artifact_there, _spent(now - policy.results)),
     }
 
 
@@ -224,10 +225,15 @@ def _keeps_images(policy: RetentionPolicy, now: datetime) -> Condition:
     done, ended = job.c.state == JobState.DONE, job.c.state.in_(ENDED)
     return or_(
         and_(~done, ~ended),
-        done if policy.done_images is None else and_(done, job.c.delivered_at > now - policy.done_images),
+        done if policy.done_images is None else and_(done, _done_at() > now - policy.done_images),
         ended if policy.ended_images is None else and_(ended, _ended_at() > now - policy.ended_images),
         exists().where(delivery.c.job_id == job.c.id, delivery.c.state.in_(AWAITED)),
     )
+
+
+def _done_at() -> ColumnElement[datetime]:
+    """When the last destination had it; of a job without destinations, when its result was kept."""
+    return func.coalesce(job.c.delivered_at, job.c.finished_at, type_=job.c.delivered_at.type)
 
 
 def _ended_at() -> ColumnElement[datetime]:
@@ -240,25 +246,30 @@ def _ended_at() -> ColumnElement[datetime]:
 
 
 def _spent(before: datetime) -> Condition:
-    """Return the job came to its end before then, and nobody is still to get this object."""
-    other = delivery.alias()
+    """Return the job came to its end before then, nobody is still to get this object, and it did not come back later."""
+    other = artifact.alias()
     over = exists().where(
-        job.c.id == delivery.c.job_id,
+        job.c.id == artifact.c.job_id,
         or_(
-            and_(job.c.state == JobState.DONE, job.c.delivered_at <= before),
+            and_(job.c.state == JobState.DONE, _done_at() <= before),
             and_(job.c.state.in_(ENDED), _ended_at() <= before),
         ),
     )
-    awaited = exists().where(other.c.path == delivery.c.path, other.c.state.in_(AWAITED))
-    return and_(over, ~awaited)
+    awaited = exists().where(
+        other.c.path == artifact.c.path,
+        delivery.c.artifact_id == other.c.id,
+        delivery.c.state.in_(AWAITED),
+    )
+    came_before = or_(artifact.c.role != ArtifactRole.RETURNED, artifact.c.created_at <= before)
+    return and_(over, ~awaited, came_before)
 
 
 def _table_of(kind: RetainedKind) -> Table:
-    return delivery if kind is RetainedKind.RESULTS else instance
+    return artifact if kind is RetainedKind.ARTIFACTS else instance
 
 
 def _expired(kind: RetainedKind, row: Row[Any]) -> ExpiredFile:
-    made = kind is RetainedKind.RESULTS
+    made = kind is RetainedKind.ARTIFACTS
     return ExpiredFile(
         kind=kind,
         row_id=row.id,
@@ -269,9 +280,13 @@ def _expired(kind: RetainedKind, row: Row[Any]) -> ExpiredFile:
 
 
 def _of_job(table: Table, job_id: int) -> Condition:
-    if table is delivery:
-        return delivery.c.job_id == job_id
+    if table is artifact:
+        return artifact.c.job_id == job_id
     return exists().where(_has_the_image(), job.c.id == job_id)
+
+
+def _name_of(row: Row[Any]) -> str:
+    return f"job {row.job_id}, {artifact_words(row.role, row.kind)}"
 
 
 def _checkable(table: Table, row: Row[Any]) -> VerifiableFile:
@@ -279,7 +294,7 @@ def _checkable(table: Table, row: Row[Any]) -> VerifiableFile:
     return VerifiableFile(
         table=table.name,
         row_id=row.id,
-        name=f"image {row.sop_instance_uid}" if received else f"job {row.job_id} for {row.destination}",
+        name=f"image {row.sop_instance_uid}" if received else _name_of(row),
         file=StoredFile(
             path=row.path,
             size_bytes=row.size_bytes,

@@ -20,12 +20,11 @@ from service.store import (
     DiskGauge,
     JobState,
     NotAllowed,
-    OutputFile,
     RetainedKind,
     RetentionStore,
     StoredFile,
 )
-from tests.support.arrivals import RT_DOSE, received
+from tests.support.arrivals import RT_DOSE, received, structure_set
 from tests.support.small_node import SmallNode, small_volume
 
 DAY = 86400.0
@@ -85,7 +84,7 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
         node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.FAILED else 3, delay_s=1)
     elif state in (JobState.DELIVERING, JobState.DONE):
         made = node.files.put(f"2.25.{job_id}", b"structure set")
-        node.queue.finish(claim, outputs=[OutputFile(destination="tps", file=made)])
+        node.queue.finish(claim, made=[structure_set(made, "tps")])
     if state is JobState.DONE:
         delivery = node.outbox.claim_delivery("s", lease_s=60)
         assert delivery is not None
