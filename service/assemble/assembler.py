@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
+from service.assemble.returned_sets import ReturnedSets
 from service.assemble.sender_counts import ImageCount, SenderCounts
 from service.assemble.study_requirements import StudyRequirements
 from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, Nothing, Verdict
@@ -32,6 +33,7 @@ class Assembler:
     models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
+    returned_sets: ReturnedSets | None = None
     _inspector: SeriesInspector = field(init=False)
     _companions: StudyRequirements = field(init=False)
     _parts: Parts = field(init=False)
@@ -51,6 +53,8 @@ class Assembler:
         while not stop.is_set():
             try:
                 self.poll_once()
+                if self.returned_sets is not None:
+                    self.returned_sets.poll_once()
             except TryAgain as reason:
                 log.warning("open series not looked at: %s", reason)
             stop.wait(self.settings.advanced.poll_s)

@@ -35,6 +35,7 @@ from service.store.jobs.job_repository import (
     read_job,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
@@ -130,6 +131,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "LateJob",
+    "LinkedBy",
     "MetricCounters",
     "NewArtifact",
     "NotAllowed",
@@ -149,8 +151,10 @@ __all__ = [
     "RetainedKind",
     "RetentionPolicy",
     "RetentionStore",
+    "ReturnedSetRepository",
     "RoleHeartbeat",
     "SeriesRepository",
+    "SetReferences",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",

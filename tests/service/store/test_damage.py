@@ -96,5 +96,5 @@ def test_a_damaged_structure_set_is_told_to_its_job(node: Node) -> None:
     (made,) = [one for one in keeper.to_verify() if one.table == "artifact"]
     for _ in range(2):
         assert keeper.checked(made, whole=False)
-    said = "the stored object for tps is missing or damaged; `rerun` makes it again once the job has ended"
+    said = "the stored structure set is missing or damaged; `rerun` makes it again once the job has ended"
     assert notes(node, job) == [said]
