@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Table, insert
 
-from service.store import Database, DeliveryState, EventKind, JobState
+from service.store import ArtifactKind, ArtifactRole, Database, DeliveryState, EventKind, JobState
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event
 
