@@ -69,13 +69,8 @@ from service.store.records import (
     StoredInstance,
     StudySeries,
 )
-from service.store.retention.retention_store import (
-    ExpiredFile,
-    RetainedKind,
-    RetentionPolicy,
-    RetentionStore,
-    VerifiableFile,
-)
+from service.store.retention.expiry import RetainedKind, RetentionPolicy
+from service.store.retention.retention_store import ExpiredFile, RetentionStore, VerifiableFile
 from service.store.states import (
     ArtifactKind,
     ArtifactRole,
