@@ -146,7 +146,7 @@ def test_results_go_later_and_never_while_a_delivery_is_open(
     bring(small_node, JobState.DONE)
     sweep = sweeper(small_node, settings)
     small_node.clock.tick(91 * DAY)
-    assert {one.kind for one in sweep.sweep()} == {RetainedKind.IMAGES, RetainedKind.RESULTS}
+    assert {one.kind for one in sweep.sweep()} == {RetainedKind.IMAGES, RetainedKind.ARTIFACTS}
     assert stored(small_node) == set()
 
 
