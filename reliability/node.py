@@ -91,10 +91,9 @@ class TestedNode:
         self.processes.clear()
 
     def kill_triton(self) -> None:
-        """`kill -9` of the model server, and another one on the same port."""
-        port = int(self.triton.url.rpartition(":")[2])
+        """`kill -9` of the model server, and another one on the same socket."""
         self.triton.stop(timeout_s=0.0)
-        self.triton = _triton(self.folder, port)
+        self.triton = _triton(self.folder)
         self.triton.start()
         self.triton.wait_ready()
 
@@ -126,7 +125,7 @@ def running_trial_node(
         destination = stack.enter_context(running_destination())
         inward_proxy = stack.enter_context(CuttingProxy(free_port()))
         outward_proxy = stack.enter_context(CuttingProxy(destination.port))
-        triton = _triton(folder, free_port())
+        triton = _triton(folder)
         url = f"sqlite:///{(database_disk.folder / 'node.sqlite').resolve()}"
         node = TestedNode(
             folder=folder,
@@ -152,7 +151,7 @@ def running_trial_node(
         yield node
 
 
-def _triton(folder: Path, port: int) -> EmbeddedTriton:
+def _triton(folder: Path) -> EmbeddedTriton:
     repository = folder / "models"
     repository.mkdir(exist_ok=True)
     for model in (_MODEL, _KNOWN_TENSOR):
@@ -161,8 +160,7 @@ def _triton(folder: Path, port: int) -> EmbeddedTriton:
     return EmbeddedTriton(
         python_environment=_REPOSITORY / ".venv-triton",
         model_repository=repository,
-        working_directory=folder / "triton",
-        grpc_port=port,
+        working_directory=(folder / "triton").resolve(),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.application.actors import Actor, Operation
 from service.application.audited import perform
+from service.config import JobPurpose
 from service.store import (
     ArtifactStatus,
     Database,
@@ -18,6 +19,7 @@ from service.store import (
     read_deliveries,
     read_events,
     read_job,
+    read_jobs,
     read_structure_results,
     rerun,
     retry,
@@ -32,6 +34,25 @@ class JobDetails:
     artifacts: Sequence[ArtifactStatus]
     deliveries: Sequence[DeliveryStatus]
     structures: Sequence[StructureResult]
+
+
+def list_jobs(
+    database: Database,
+    actor: Actor,
+    *,
+    states: Sequence[JobState] = (),
+    purposes: Sequence[JobPurpose] = (),
+    limit: int = 100,
+) -> Sequence[JobStatus]:
+    """Give the newest jobs first; no states, no purposes: every one."""
+    return perform(
+        database,
+        actor,
+        Operation.JOBS,
+        None,
+        lambda transaction: read_jobs(transaction, states=states, purposes=purposes, limit=limit),
+        detail=", ".join((*states, *purposes)),
+    )
 
 
 def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:

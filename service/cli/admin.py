@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from service.application import cancel_job, rerun_job, retry_job, show_events, show_job
-from service.cli.audit import operator
+from service.application import cancel_job, list_jobs, rerun_job, retry_job, show_events, show_job
+from service.cli.audit import administrator
 from service.cli.output import print_table, say, say_json
 from service.components import opened_store
 from service.config import JobPurpose, Peer, Settings, WebDestination
@@ -48,7 +48,9 @@ def jobs(arguments: argparse.Namespace) -> int:
     states = [_word(JobState, "state", word) for word in arguments.state]
     purposes = [_word(JobPurpose, "purpose", word) for word in arguments.purpose]
     with opened_store(arguments.settings_tree) as store:
-        rows = store.book.list_jobs(states=states, purposes=purposes, limit=arguments.limit)
+        rows = list_jobs(
+            store.database, administrator(), states=states, purposes=purposes, limit=arguments.limit
+        )
     if arguments.json:
         return _print_json([_plain(row) for row in rows])
     _print_table([_short(row) for row in rows], LIST_COLUMNS)
@@ -58,7 +60,7 @@ def jobs(arguments: argparse.Namespace) -> int:
 def show(arguments: argparse.Namespace) -> int:
     """Show one job with its artifacts, its deliveries and its structures."""
     with opened_store(arguments.settings_tree) as store:
-        found = show_job(store.database, operator(), arguments.job)
+        found = show_job(store.database, administrator(), arguments.job)
     job = _plain(found.status)
     job["artifacts"] = [_artifact_plain(row) for row in found.artifacts]
     job["deliveries"] = [_plain(row) for row in found.deliveries]
@@ -81,7 +83,7 @@ def show(arguments: argparse.Namespace) -> int:
 def events(arguments: argparse.Namespace) -> int:
     """Show what happened to a job, oldest first."""
     with opened_store(arguments.settings_tree) as store:
-        rows = [_plain(row) for row in show_events(store.database, operator(), arguments.job)]
+        rows = [_plain(row) for row in show_events(store.database, administrator(), arguments.job)]
     if arguments.json:
         return _print_json(rows)
     _print_table(rows, ("at", "kind", "from_state", "to_state", "message"))
@@ -91,21 +93,21 @@ def events(arguments: argparse.Namespace) -> int:
 def retry(arguments: argparse.Namespace) -> int:
     """Give a job another chance."""
     with opened_store(arguments.settings_tree) as store:
-        state = retry_job(store.database, operator(), arguments.job)
+        state = retry_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": state.value})
 
 
 def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
     with opened_store(arguments.settings_tree) as store:
-        number = rerun_job(store.database, operator(), arguments.job)
+        number = rerun_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Stop a job."""
     with opened_store(arguments.settings_tree) as store:
-        cancel_job(store.database, operator(), arguments.job)
+        cancel_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
 
 

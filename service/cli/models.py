@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from inference.contract import (
 from inference.contract.conversion import convert
 from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
 from inference.triton_config import MODEL_ENTRY, write_triton_config
-from service.cli.audit import account
+from service.application import choose_default
+from service.cli.audit import administrator
 from service.cli.output import print_table, say, say_json, warn
 from service.cli.train import hand_over
 from service.components import opened_store, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
-from service.store import AuditEvent, AuditKind, AuditLog
 
 COLUMNS = ("model", "version", "default", "loaded", "structures", "runtime", "body region", "package sha256")
 
@@ -107,13 +107,10 @@ def _unload(arguments: argparse.Namespace) -> int:
 def _default(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
     before = default_version(folder)
-    set_default_version(folder, arguments.version)
     what = f"default version of {arguments.model}: {before} -> {arguments.version}"
     with opened_store(arguments.settings_tree) as store:
-        event = AuditEvent(
-            kind=AuditKind.ORDERED, role="cli", actor=account(), target="models default", detail=what
-        )
-        AuditLog(store.database).append([(datetime.now(UTC), event)])
+        set_default = partial(set_default_version, folder, arguments.version)
+        choose_default(store.database, administrator(), set_default, what)
     say(f"{what}; jobs that are queued keep the version they were queued with")
     return 0
 

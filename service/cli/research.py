@@ -12,7 +12,8 @@ from imaging.deidentify import (
     listed_identities,
     together,
 )
-from service.cli.audit import account
+from service.application import Operation, record_action
+from service.cli.audit import account, administrator
 from service.cli.output import say
 from service.components import Store, opened_store
 from service.errors import Refused
@@ -44,8 +45,12 @@ def deidentify(arguments: argparse.Namespace) -> int:
             pseudonyms=PseudonymRepository(store.database), project=arguments.project, options=options
         )
         gone = [] if arguments.job is None else removed_of_job(store.book, arguments.job)
+        order = f"project {arguments.project}, {len(stored)} objects to {arguments.out}"
+        record_action(
+            store.database, administrator(), Operation.DEIDENTIFY, job_id=arguments.job, detail=order
+        )
         written = copies.copy(store.files, stored, arguments.out, gone=gone)
-        _put_on_record(store, arguments, written, job_id=arguments.job)
+        _put_on_record(store, arguments, written)
     return _said(written)
 
 
@@ -87,20 +92,21 @@ def reidentify(arguments: argparse.Namespace) -> int:
             project=arguments.project,
             options=DeidentificationOptions(),
         )
+        order = f"project {arguments.project}, {len(arguments.files)} objects to {arguments.out}"
+        record_action(store.database, administrator(), Operation.REIDENTIFY, detail=order)
         written = copies.bring_back(arguments.files, arguments.out)
-        _put_on_record(store, arguments, written, job_id=None)
+        _put_on_record(store, arguments, written)
     return _said(written)
 
 
-def _put_on_record(
-    store: Store, arguments: argparse.Namespace, written: CopyReport, *, job_id: int | None
-) -> None:
+def _put_on_record(store: Store, arguments: argparse.Namespace, written: CopyReport) -> None:
+    """Record what was written; that it was ordered stands in the trail already."""
     event = AuditEvent(
         kind=AuditKind.LOOKED_AT,
         role="cli",
         actor=account(),
         target=arguments.name,
-        job_id=job_id,
+        job_id=vars(arguments).get("job"),
         instance_count=len(written.files),
         detail=f"project {arguments.project}"
         + (f", left out: {written.counts()}" if written.left_out else ""),

@@ -4,6 +4,8 @@ import argparse
 import threading
 from typing import Any
 
+from service.application import Operation, record_action
+from service.cli.audit import administrator
 from service.cli.output import say, say_json
 from service.cli.roles import run_role
 from service.components import opened_store
@@ -19,6 +21,7 @@ def retention(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         return run_role("retention", settings)
     with opened_store(settings) as store:
+        record_action(store.database, administrator(), Operation.RETENTION)
         due = retention_sweep(settings, store).due()
     if arguments.json:
         return _print_json([_plain(one, settings) for one in due])
@@ -44,6 +47,8 @@ def verify(arguments: argparse.Namespace) -> int:
         verifier = retention_sweep(fast, store)
         if arguments.job is not None:
             store.book.job(arguments.job)
+        what = "all" if arguments.all else "" if arguments.job is None else "its files"
+        record_action(store.database, administrator(), Operation.VERIFY, job_id=arguments.job, detail=what)
         if arguments.all or arguments.job is not None:
             asked = RetentionStore(store.database).to_verify(job_id=arguments.job)
             damaged = verifier.verify(asked, threading.Event())

@@ -162,7 +162,7 @@ def _checks(
 ) -> Iterator[HealthCheck]:
     yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
-    yield check_model_server(parts.is_model_server_live, settings.triton.url)
+    yield check_model_server(parts.is_model_server_live, settings.triton_url)
     yield from check_constancy(settings.node.storage_dir)
     if database_status is not None:
         yield check_refused_images(database_status.figures.refused)

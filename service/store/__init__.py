@@ -1,12 +1,15 @@
 """The only room with SQL, and the only one that writes files."""
 
+from service.store.audit.chain import TrailCheck, TrailHead, check_trail
 from service.store.audit.log import (
     AuditEntry,
     AuditEvent,
     AuditKind,
     AuditLog,
     AuditOutcome,
-    audit_job_action,
+    TrailQuery,
+    audit_action,
+    read_entries,
 )
 from service.store.audit.pseudonyms import PseudonymLink, PseudonymRepository
 from service.store.database import Clock, Database, Transaction, utc_now
@@ -33,6 +36,7 @@ from service.store.jobs.job_repository import (
     read_deliveries,
     read_events,
     read_job,
+    read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
 from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
@@ -157,12 +161,16 @@ __all__ = [
     "StructureFinding",
     "StructureResult",
     "StudySeries",
+    "TrailCheck",
+    "TrailHead",
+    "TrailQuery",
     "Transaction",
     "VerifiableFile",
     "WorkQueue",
     "artifact_words",
-    "audit_job_action",
+    "audit_action",
     "cancel",
+    "check_trail",
     "check_writable",
     "disk_room",
     "late_jobs",
@@ -170,8 +178,10 @@ __all__ = [
     "read_artifacts",
     "read_constancy",
     "read_deliveries",
+    "read_entries",
     "read_events",
     "read_job",
+    "read_jobs",
     "read_queue_statistics",
     "read_structure_results",
     "rerun",

@@ -50,17 +50,8 @@ class JobRepository:
         limit: int = 100,
     ) -> list[JobStatus]:
         """Give the newest jobs first; no states, no purposes: every one."""
-        query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
-        if series_uid is not None:
-            query = query.where(job_status.c.series_uid == series_uid)
-        if purposes:
-            query = query.where(job_status.c.purpose.in_(purposes))
         with self._database.reading() as connection:
-            if states and series_uid is None and not purposes:
-                return _statuses(connection, _newest(connection, states, limit))
-            if states:
-                query = query.where(job_status.c.state.in_(states))
-            return [_status_of(row) for row in connection.execute(query)]
+            return read_jobs(connection, states=states, purposes=purposes, series_uid=series_uid, limit=limit)
 
     def job(self, job_id: int) -> JobStatus:
         """Give one job; raises NotAllowed when there is none with this number."""
@@ -134,6 +125,27 @@ class JobRepository:
         """Give the paths of all artifacts."""
         with self._database.reading() as connection:
             return frozenset(connection.execute(select(artifact.c.path)).scalars())
+
+
+def read_jobs(
+    connection: Connection,
+    *,
+    states: Sequence[JobState] = (),
+    purposes: Sequence[JobPurpose] = (),
+    series_uid: str | None = None,
+    limit: int = 100,
+) -> list[JobStatus]:
+    """Give the newest jobs first; no states, no purposes: every one."""
+    query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
+    if series_uid is not None:
+        query = query.where(job_status.c.series_uid == series_uid)
+    if purposes:
+        query = query.where(job_status.c.purpose.in_(purposes))
+    if states and series_uid is None and not purposes:
+        return _statuses(connection, _newest(connection, states, limit))
+    if states:
+        query = query.where(job_status.c.state.in_(states))
+    return [_status_of(row) for row in connection.execute(query)]
 
 
 def read_job(connection: Connection, job_id: int) -> JobStatus:

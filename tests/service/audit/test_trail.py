@@ -15,7 +15,7 @@ from service.store import (
     Database,
     InstanceRecorder,
     JobState,
-    audit_job_action,
+    audit_action,
     upgrade,
 )
 from tests.support.arrivals import Node
@@ -95,7 +95,7 @@ def test_an_order_about_a_job_that_is_not_there_is_in_the_trail_too(
 ) -> None:
     event = AuditEvent(kind=AuditKind.ORDERED, outcome=AuditOutcome.MINOR_FAILURE, target="retry")
     with database.writing() as transaction:
-        audit_job_action(database, transaction, 4711, event)
+        audit_action(database, transaction, 4711, event)
     (entry,) = audit_log.entries()
     assert (entry.event.job_id, entry.event.study_uid) == (4711, "")
 

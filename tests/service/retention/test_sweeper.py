@@ -11,7 +11,7 @@ import pytest
 from phantoms.dicom import CtExport, ct_files
 from service.config import RetentionSettings
 from service.receive.recovery import recover
-from service.retention import DeletionAudit, RetentionSweep
+from service.retention import RetentionSweep
 from service.store import (
     AuditKind,
     AuditLog,
@@ -45,7 +45,6 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
         settings=settings,
         every_s=0.05,
         clock=node.clock,
-        on_removal=DeletionAudit(AuditLog(node.database)),
     )
 
 
