@@ -40,6 +40,8 @@ from service.config.settings import (
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsProfile, TlsSettings
 from service.config.values import ObjectFamily
+from service.config.web import ProxySettings as ProxySettings
+from service.config.web import WebSettings as WebSettings
 
 __all__ = [
     "Admit",
@@ -69,6 +71,7 @@ __all__ = [
     "OtherRegion",
     "Peer",
     "ProfileName",
+    "ProxySettings",
     "ReceiveSettings",
     "RetentionSettings",
     "Rule",
@@ -87,6 +90,7 @@ __all__ = [
     "TritonSettings",
     "WaitFor",
     "WebDestination",
+    "WebSettings",
     "WebhookSettings",
     "WorkSettings",
     "load_settings",

@@ -30,6 +30,7 @@ from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
+from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
     JobRepository,
     ReceivedFile,
@@ -40,6 +41,7 @@ from service.store.jobs.job_repository import (
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
 from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
+from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
@@ -49,6 +51,7 @@ from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
 from service.store.monitoring.queue_statistics import (
+    DeliveriesIn,
     Histogram,
     LateJob,
     QueueStatistics,
@@ -76,6 +79,9 @@ from service.store.records import (
 from service.store.retention.expiry import RetainedKind, RetentionPolicy
 from service.store.retention.retention_store import ExpiredFile, RetentionStore, VerifiableFile
 from service.store.states import (
+    CANCELLABLE,
+    RERUNNABLE,
+    RETRYABLE,
     ArtifactKind,
     ArtifactRole,
     CloseOutcome,
@@ -86,9 +92,25 @@ from service.store.states import (
     RecordOutcome,
     artifact_words,
 )
+from service.store.web.accounts import (
+    Accounts,
+    Invitation,
+    WebUser,
+    accept_invitation,
+    change_user,
+    invite,
+    invited,
+    unlock_user,
+    wait_after,
+)
+from service.store.web.sessions import Sessions, WebSession
 
 __all__ = [
     "BOUNDS_S",
+    "CANCELLABLE",
+    "RERUNNABLE",
+    "RETRYABLE",
+    "Accounts",
     "Alarm",
     "ArtifactKind",
     "ArtifactRole",
@@ -108,6 +130,7 @@ __all__ = [
     "ContouringOrder",
     "Database",
     "DatabaseUnavailable",
+    "DeliveriesIn",
     "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
@@ -125,12 +148,16 @@ __all__ = [
     "Heartbeats",
     "Histogram",
     "InstanceRecorder",
+    "Invitation",
     "JobEvent",
+    "JobFilter",
+    "JobLists",
     "JobRepository",
     "JobState",
     "JobStatus",
     "LateJob",
     "LinkedBy",
+    "ListedJob",
     "MetricCounters",
     "NewArtifact",
     "NotAllowed",
@@ -152,7 +179,9 @@ __all__ = [
     "RetentionStore",
     "ReturnedSetRepository",
     "RoleHeartbeat",
+    "SeriesHeader",
     "SeriesRepository",
+    "Sessions",
     "SetReferences",
     "StorageFull",
     "StorageUnavailable",
@@ -166,13 +195,21 @@ __all__ = [
     "TrailQuery",
     "Transaction",
     "VerifiableFile",
+    "WebSession",
+    "WebUser",
     "WorkQueue",
+    "accept_invitation",
     "artifact_words",
     "audit_action",
     "cancel",
+    "change_user",
     "check_trail",
     "check_writable",
     "disk_room",
+    "folded",
+    "forget_patients",
+    "invite",
+    "invited",
     "late_jobs",
     "path_of",
     "read_artifacts",
@@ -182,11 +219,15 @@ __all__ = [
     "read_events",
     "read_job",
     "read_jobs",
+    "read_page",
     "read_queue_statistics",
+    "read_series",
     "read_structure_results",
     "rerun",
     "retry",
+    "unlock_user",
     "upgrade",
     "utc_now",
+    "wait_after",
     "write_constancy",
 ]

@@ -239,6 +239,7 @@ class DeliveryStatus:
     sent_at: datetime | None
     confirmation_requests: int  # how often it was asked whether it keeps the object
     confirmed_at: datetime | None
+    removed_at: datetime | None  # of the artifact, by retention: the file is gone
 
 
 @dataclass(frozen=True, kw_only=True)

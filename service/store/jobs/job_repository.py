@@ -15,7 +15,7 @@ from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of
 from service.store.jobs.structure_results import StructureResult, read_structure_results
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.states import ArtifactRole, JobState
+from service.store.states import ArtifactRole, DeliveryKind, JobState
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.job_status_view import job_status
 from service.store.tables.schema import delivery, instance, job, job_event
@@ -101,6 +101,23 @@ class JobRepository:
             ).one_or_none()
         return None if row is None else file_of(row)
 
+    def structure_set(self, job_id: int, destination: str = "") -> StoredFile | None:
+        """Give the structure set that was made for a job and a destination; no name: the job's own. None: there is none."""
+        if not destination:
+            return self.result(job_id)
+        query = (
+            select(artifact)
+            .join(delivery, delivery.c.artifact_id == artifact.c.id)
+            .where(
+                delivery.c.job_id == job_id,
+                delivery.c.destination == destination,
+                delivery.c.kind == DeliveryKind.RESULT,
+            )
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query.order_by(delivery.c.id).limit(1)).one_or_none()
+        return None if row is None else file_of(row)
+
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:
         """Give what is recorded of the files in a folder of the storage folder, by their paths."""
         columns = (
@@ -142,7 +159,7 @@ def read_jobs(
     if purposes:
         query = query.where(job_status.c.purpose.in_(purposes))
     if states and series_uid is None and not purposes:
-        return _statuses(connection, _newest(connection, states, limit))
+        return statuses_of(connection, _newest(connection, states, limit))
     if states:
         query = query.where(job_status.c.state.in_(states))
     return [_status_of(row) for row in connection.execute(query)]
@@ -164,7 +181,12 @@ def read_events(connection: Connection, job_id: int) -> list[JobEvent]:
 
 def read_deliveries(connection: Connection, job_id: int) -> list[DeliveryStatus]:
     """Give the job's deliveries, by destination."""
-    query = select(delivery).where(delivery.c.job_id == job_id).order_by(*IN_ORDER)
+    query = (
+        select(delivery, artifact.c.removed_at)
+        .join(artifact, artifact.c.id == delivery.c.artifact_id)
+        .where(delivery.c.job_id == job_id)
+        .order_by(*IN_ORDER)
+    )
     return [_delivery_of(row) for row in connection.execute(query)]
 
 
@@ -182,7 +204,7 @@ def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> l
     return sorted(found, reverse=True)[:limit]
 
 
-def _statuses(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
+def statuses_of(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
     """Give jobs by their numbers, highest first."""
     found: list[JobStatus] = []
     for start in range(0, len(ids), MOST_IN_A_QUERY):
