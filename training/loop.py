@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
+from typing_extensions import override
 
 from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
@@ -70,14 +71,29 @@ class Task(Protocol):
     def sample(self, index: int) -> Batch:
         """Draw one sample (a batch of 1) that depends on the index alone."""
 
-    def loss(self, output: Output, batch: Batch, progress: float) -> torch.Tensor:
-        """Give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run."""
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
+        """Ask the network and give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run.
+
+        The loop may compute the network's convolutions in bfloat16: what it answers is to be taken in float32.
+        """
 
     def validate(self, network: nn.Module) -> Figures:
         """Score a network; 'mean' is what the best checkpoint is chosen by."""
 
     def picture(self, network: nn.Module) -> NDArray | None:  # type: ignore[type-arg] # an RGB image
         """Show a prediction (height, width, 3), uint8; None where there is nothing to show."""
+
+
+class _Learning(nn.Module):
+    """Network and loss as one module, for processes share the gradients of a module's own forward pass."""
+
+    def __init__(self, network: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.network, self._loss = network, task.loss
+
+    @override
+    def forward(self, batch: Batch, progress: float) -> torch.Tensor:
+        return self._loss(self.network, batch, progress)
 
 
 class TrainingStopped(Exception):
@@ -126,7 +142,7 @@ class TrainingRun:
         folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
-        self._learning = self.world.wrapped(self.network)
+        self._learning = self.world.wrapped(_Learning(self.network, task))
 
     @property
     def _checkpoint(self) -> Path:
@@ -176,15 +192,24 @@ class TrainingRun:
             group["lr"] = self.schedule.rate(self.state.step)
         batch = _joined([self.task.sample(index) for index in self._indices()]).on(self.world.device)
         self._learning.train()
-        with self.precision.autocast(self.world.device):
-            output = self._learning(batch.inputs)
-        loss = self.task.loss(_in_float32(output), batch, self.state.step / self.schedule.steps)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
+        loss, norm = self._gradients(batch, self.precision)
+        if self.precision.bf16 and not torch.isfinite(norm):
+            loss, norm = self._gradients(batch, Precision())
         self.optimiser.step()
         self._average()
         return self.world.mean(float(loss.detach()))
+
+    def _gradients(self, batch: Batch, precision: Precision) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss and the norm of its gradients, clipped.
+
+        With torch 2.13 the weights' gradient of a bfloat16 3-D convolution on a map of few voxels is now and then
+        memory that nobody wrote (1e29, or no number): such a step is computed again in float32.
+        """
+        with precision.autocast(self.world.device):
+            loss: torch.Tensor = self._learning(batch, self.state.step / self.schedule.steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        return loss, nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -232,7 +257,8 @@ class TrainingRun:
         self.state = State(**found["state"])
 
 
-def _in_float32(output: Output) -> Output:
+def in_float32(output: Output) -> Output:
+    """A network's answer for a loss."""
     if isinstance(output, tuple):
         return tuple(scale.to(torch.float32) for scale in output)
     return output.to(torch.float32)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,11 @@ from training.losses.catalogue import LossName
 from training.precision import PrecisionWish
 from training.search.architecture import ArchitectureRefused, load_architecture, with_architecture
 
+VOI = "voi"  # the key of what all networks of small organs share
 _NO_CHECKSUM = "0" * 64
+_NOT_MEASURED = [0.0, 0.0, 0.0]
+_ROLES = ("anchor", "mid_level", "detector", VOI)
+_ROLE_TABLES = ("schedule", "patches", "augmentation", "loss")
 
 
 class RecipeRefused(Exception):
@@ -72,6 +77,11 @@ class Recipe(_Part):
     loss: LossRecipe = LossRecipe()
     start: StartRecipe | None = None
     precision: PrecisionWish = "auto"
+    # Of a pipeline of several networks: what differs for one of them, as tables of this recipe (schedule, patches,
+    # augmentation, loss), by role; ``voi`` is that of every small organ's network.
+    roles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    # The later strata learn from anchor maps by networks that did not see the patient: this many; 0 is the one that serves.
+    guide_folds: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _weights_name_structures(self) -> Self:
@@ -86,6 +96,18 @@ class Recipe(_Part):
                 raise ValueError(
                     f"{field} names {', '.join(unknown)}, which are no structures of the contract"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> Self:
+        for role, tables in self.roles.items():
+            if role not in _ROLES:
+                raise ValueError(f"roles has no {role!r}; there are {', '.join(_ROLES)}")
+            unknown = sorted(tables.keys() - set(_ROLE_TABLES))
+            if unknown:
+                raise ValueError(f"roles.{role} has no {unknown[0]!r}; there are {', '.join(_ROLE_TABLES)}")
+        if self.start is not None and len(self.draft().native.pipeline.roles) > 1:
+            raise ValueError("start holds the weights of one network, and the pipeline runs several")
         return self
 
     def draft(self) -> ModelContract:
@@ -114,6 +136,7 @@ def load_recipe(file: Path) -> Recipe:
     """
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = {**document, "contract": written_out(document.get("contract", {}))}
         recipe = Recipe.model_validate(_with_searched(document, file.parent))
     except ArchitectureRefused as error:
         raise RecipeRefused(f"{file}: searched: {error}") from error
@@ -140,6 +163,24 @@ def _with_searched(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     found = load_architecture(folder / str(document["searched"]))
     rest = {key: value for key, value in document.items() if key != "searched"}
     return {**rest, "contract": with_architecture(document.get("contract", {}), found)}
+
+
+def written_out(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's contract without short forms: small organs by code alone, one network ``voi`` for all of them."""
+    runtime = contract.get("runtime", {})
+    pipeline, networks = runtime.get("pipeline", {}), dict(runtime.get("networks", {}))
+    if pipeline.get("name") != "stratified" or not pipeline.get("small"):
+        return dict(contract)
+    small = [
+        {"code": organ, "largest_extent_mm": _NOT_MEASURED} if isinstance(organ, str) else organ
+        for organ in pipeline["small"]
+    ]
+    shared = networks.pop(VOI, None)
+    for organ in small if shared is not None else ():
+        role = f"{VOI}_{organ['code']}"
+        networks[role] = {**shared, "weights": f"{role.lower()}.safetensors"}
+    runtime = {**runtime, "pipeline": {**pipeline, "small": small}, "networks": networks}
+    return {**contract, "runtime": runtime}
 
 
 def load_recipe_json(file: Path) -> Recipe:

@@ -20,6 +20,7 @@ from training.precision import chosen_precision
 from training.progress import ShowProgress, silent
 from training.recipe import Recipe, RecipeRefused, load_recipe
 from training.run_record import begin
+from training.strata import StrataRun, is_stratified
 
 _SCORES = "scores.json"
 
@@ -124,13 +125,27 @@ def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: Sho
         return found
     world = World(device=torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
     precision = chosen_precision(recipe.precision, world.device)
+    if is_stratified(recipe):
+        run = StrataRun(
+            recipe=recipe,
+            source=source,
+            data=data,
+            folder=folder,
+            world=world,
+            precision=precision,
+            show=show,
+        )
+        return _kept(run.train()[1], folder)
     task = OrganTask(recipe, source, world.device)
     begin(folder, recipe, source, data, precision)
-    run = TrainingRun(task, recipe.schedule, folder, world, precision)
-    run.train(show)
-    run.network.load_state_dict(run.averaged)
+    training = TrainingRun(task, recipe.schedule, folder, world, precision)
+    training.train(show)
+    training.network.load_state_dict(training.averaged)
     with torch.inference_mode():
-        scores = task.scores(run.network.eval())
+        return _kept(task.scores(training.network.eval()), folder)
+
+
+def _kept(scores: Scores, folder: Path) -> Scores:
     part = folder / f".{_SCORES}.part"
     part.write_text(json.dumps(scores, indent=1), encoding="utf-8")
     part.replace(folder / _SCORES)
