@@ -15,7 +15,7 @@ from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
 from training.distributed import World
 from training.optimisers import OptimiserName, make_optimiser
-from training.precision import Precision
+from training.precision import Precision, keep_small_maps_in_float32
 from training.progress import Progress, ShowProgress, silent
 
 Figures = dict[str, float]
@@ -134,6 +134,7 @@ class TrainingRun:
             )
         torch.manual_seed(schedule.seed)
         self.network = task.network().to(self.world.device)
+        keep_small_maps_in_float32(self.network)
         self.averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimiser = make_optimiser(
             schedule.optimiser, self.network, schedule.learning_rate, schedule.weight_decay
@@ -192,24 +193,14 @@ class TrainingRun:
             group["lr"] = self.schedule.rate(self.state.step)
         batch = _joined([self.task.sample(index) for index in self._indices()]).on(self.world.device)
         self._learning.train()
-        loss, norm = self._gradients(batch, self.precision)
-        if self.precision.bf16 and not torch.isfinite(norm):
-            loss, norm = self._gradients(batch, Precision())
+        with self.precision.autocast(self.world.device):
+            loss = self._learning(batch, self.state.step / self.schedule.steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
         self.optimiser.step()
         self._average()
         return self.world.mean(float(loss.detach()))
-
-    def _gradients(self, batch: Batch, precision: Precision) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss and the norm of its gradients, clipped.
-
-        With torch 2.13 the weights' gradient of a bfloat16 3-D convolution on a map of few voxels is now and then
-        memory that nobody wrote (1e29, or no number): such a step is computed again in float32.
-        """
-        with precision.autocast(self.world.device):
-            loss: torch.Tensor = self._learning(batch, self.state.step / self.schedule.steps)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
-        return loss, nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
 
     @torch.no_grad()
     def _average(self) -> None:

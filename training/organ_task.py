@@ -72,7 +72,9 @@ class OrganTask:
             mirror_order=mirror_order(self.codes, self.contract.left_right_pairs),
             augmentation=recipe.augmentation,
         )
-        self._positive = torch.tensor(self._by_structure(recipe.loss.positive_weights)) - 1
+        self._positive = (
+            torch.tensor(self._by_structure(recipe.loss.positive_weights, recipe.loss.positive_weight)) - 1
+        )
         self._chance = self._case_chances()
 
     def network(self) -> nn.Module:
@@ -82,7 +84,7 @@ class OrganTask:
             network.load_state_dict(load_file(self.recipe.start.weights))
             return network
         last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)][-1]
-        if last.bias is not None:
+        if last.bias is not None and last.out_channels >= len(self.codes):  # the head of all of them
             nn.init.constant_(last.bias, _HEAD_BIAS)
         return network
 
@@ -147,8 +149,8 @@ class OrganTask:
             return case
         return case.with_structures(self._order)
 
-    def _by_structure(self, given: Mapping[str, float]) -> tuple[float, ...]:
-        return tuple(given.get(label, 1.0) for label in self.codes)
+    def _by_structure(self, given: Mapping[str, float], usual: float = 1.0) -> tuple[float, ...]:
+        return tuple(given.get(label, usual) for label in self.codes)
 
     def _case_chances(self) -> NDArray[np.float64]:
         given = self.recipe.patches.case_weights

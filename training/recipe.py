@@ -44,13 +44,14 @@ class PatchRecipe(_Part):
 
 
 class LossRecipe(_Part):
-    """The loss by its name in training/losses/catalogue.py, and positive weights by structure code, 1 where absent.
+    """The loss by its name in training/losses/catalogue.py, and positive weights by structure code.
 
-    The weights go to 1 between two fractions of the run.
+    ``positive_weight`` is that of every structure without its own. The weights go to 1 between two fractions of the run.
     """
 
     name: LossName = "cross_entropy_and_dice"
     positive_weights: dict[str, float] = Field(default_factory=dict)
+    positive_weight: float = Field(default=1.0, gt=0.0)
     annealed_between: tuple[float, float] = (1.0, 1.0)
 
     def strength(self, progress: float) -> float:

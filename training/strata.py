@@ -105,7 +105,9 @@ class StrataRun:
     def _guides(self) -> Guides:
         folds = self._folds()
         serving = self._anchor_pipeline(self.folder / "anchor", "best")
-        without = {name: self._anchor_pipeline(folder, "last") for folder, names in folds.items() for name in names}
+        without = {
+            name: self._anchor_pipeline(folder, "last") for folder, names in folds.items() for name in names
+        }
         recipe = role_recipe(self.recipe, "anchor")
         return Guides(
             folder=self.folder / "guides",

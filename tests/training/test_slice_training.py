@@ -20,6 +20,7 @@ from training.organ_task import OrganTask
 from training.precision import Precision
 from training.publish import publish
 from training.recipe import LossRecipe, PatchRecipe, Recipe, RecipeRefused, load_recipe
+from training.roles import role_recipe
 from training.run_record import begin
 from training.samples import expected_voxels, network_sample, patch_size
 from training.thresholds import GRID, chosen_thresholds
@@ -199,11 +200,12 @@ def test_a_task_of_one_network_refuses_several() -> None:
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
 def test_every_recipe_of_the_project_can_be_built(file: Path) -> None:
-    found = load_recipe(file)
-    runtime = found.draft().native
-    (role,) = runtime.pipeline.roles
-    with torch.device("meta"):
-        network = build_network(runtime.networks[role])
-    assert list(network.parameters())
-    assert np.prod(found.patches.size_zyx or patch_size(runtime.pipeline)) > 0
+    whole = load_recipe(file)
+    for role in whole.draft().native.pipeline.roles:
+        found = role_recipe(whole, role)
+        runtime = found.draft().native
+        with torch.device("meta"):
+            network = build_network(runtime.networks[role])
+        assert list(network.parameters())
+        assert np.prod(found.patches.size_zyx or patch_size(runtime.pipeline)) > 0
     assert PatchRecipe().resized_yx is None

@@ -89,7 +89,7 @@ LOSSES: Mapping[LossName, Loss] = {
     "weighted_by_truth": _single(partial(weighted_by, weight_from="truth")),
     "deep_supervision": _scales(None),
     "deep_supervision_mean_first": _scales(_MEAN_FIRST),
-    "softmax_dice_and_cross_entropy": _single(softmax_dice_and_cross_entropy),
+    "softmax_dice_and_cross_entropy": _weighted(softmax_dice_and_cross_entropy),
     "sigmoid_dice_and_cross_entropy": _single(sigmoid_dice_and_cross_entropy),
     "heat_map": _single(heat_map_loss),
     "uanet": _uanet,
