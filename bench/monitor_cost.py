@@ -52,21 +52,21 @@ def main() -> None:
         fill(database, arguments.jobs)
         print(f"filled in {time.monotonic() - began:.0f} s")
     began = time.monotonic()
-    board, tally = NotificationQueue(database), MetricCounters(database)
+    board, counters = NotificationQueue(database), MetricCounters(database)
     board.begin()
-    while tally.add_events() or tally.add_images():
+    while counters.add_events() or counters.add_images():
         pass
     print(f"the history added up for the first time: {time.monotonic() - began:.1f} s")
-    for name, what in _looked_at(database, book, board, tally).items():
+    for name, what in _looked_at(database, book, board, counters).items():
         print(f"{_median_ms(what):9.2f} ms  {name}", flush=True)
 
 
 def _looked_at(
-    database: Database, book: JobRepository, board: NotificationQueue, tally: MetricCounters
+    database: Database, book: JobRepository, board: NotificationQueue, counters: MetricCounters
 ) -> dict[str, Callable[[], object]]:
     settings = Settings.model_validate({**RULES, "peers": TREE})
     newest = book.list_jobs(limit=1)[0]
-    outbox, desk, queue = Outbox(database), SeriesRepository(database), WorkQueue(database)
+    outbox, repository, queue = Outbox(database), SeriesRepository(database), WorkQueue(database)
     checks = tuple(
         HealthCheck(name=name, ok=True, reason="")
         for name in ("database", "storage", "receiver", "model server")
@@ -78,7 +78,7 @@ def _looked_at(
         "figures": lambda: read_queue_statistics(database),
         "database_status (figures, signs of life, unsent)": lambda: read_database_status(database),
         "late jobs of a rule": lambda: late_jobs(database, "head-neck", utc_now() - timedelta(hours=1)),
-        "tally, nothing new": lambda: (tally.add_events(), tally.add_images()),
+        "counters, nothing new": lambda: (counters.add_events(), counters.add_images()),
         "notifications, nothing new": lambda: board.note_events({}, {}),
         "forget old notifications": board.forget_old,
         "page /metrics of a view": lambda: metrics_page(settings, view),
@@ -90,8 +90,8 @@ def _looked_at(
         "counts": book.counts,
         "show": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
         "audit": lambda: AuditLog(database).entries(limit=1000),
-        "assembler: open jobs": desk.open_jobs,
-        "assembler: series of a study": lambda: desk.series_of_study(newest.study_uid),
+        "assembler: open jobs": repository.open_jobs,
+        "assembler: series of a study": lambda: repository.series_of_study(newest.study_uid),
         "worker: anything due": queue._anything_due,
         "worker: next failure to tell": FailureReportQueue(database).next_failure,
         "sender: anything due": outbox._anything_due,

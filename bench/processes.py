@@ -33,8 +33,7 @@ storage_dir = "{storage}"
 host = "127.0.0.1"
 port = {receive}
 [triton]
-url = "127.0.0.1:{triton}"
-embedded = {embedded}
+{server}
 environment = "{environment}"
 model_repository = "{models}"
 [monitor]
@@ -84,15 +83,14 @@ def main() -> None:
 
 def node_memory(folder: Path) -> dict[str, tuple[int, int]]:
     """Resident memory and USS in MiB of each process of a node that is idle."""
-    receive, triton, syslog = free_ports(3)
+    receive, syslog = free_ports(2)
     file = folder / "node.toml"
     file.write_text(
         SETTINGS.format(
             storage=folder / "store",
             receive=receive,
-            triton=triton,
             syslog=syslog,
-            embedded=str(TRITON.exists()).lower(),
+            server="" if TRITON.exists() else f'embedded = false\nurl = "unix:{folder}/none"',
             environment=TRITON,
             models=ROOT / "model_repository",
         )

@@ -8,23 +8,29 @@ from typing import Self
 
 import numpy as np
 import tritonclient.grpc as triton
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from imaging.volumes.volume import Volume
 from inference.contract import ModelContract, identity
-from inference.errors import ModelFailed, ModelUnavailable
+from inference.errors import AnswerLost, ModelFailed, ModelUnavailable
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import SIZE_BYTES, input_sha256
+from inference.local_socket import Door
 from inference.model_control import ModelControl
+from inference.request_tensors import Output, decoded, triton_input
 from inference.self_test import MODEL as KNOWN_TENSOR
 from inference.self_test import difference, known_tensors
 from inference.shared_region import SharedRegion, is_gone, offsets, remove_leftovers
 
 Tensors = dict[str, NDArray[np.generic]]
 
-_Exchange = Callable[[str, str, Tensors, Mapping[str, "_Output"]], Tensors]
+_Exchange = Callable[[str, str, Tensors, Mapping[str, "Output"]], Tensors]
 
 _QUICK_S = 10.0
+_LOST = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
+_NOT_REACHED = "failed to connect"
 _LATER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "NOT_FOUND"})
 _DEAD_PROCESS = ("Stub process", "is not healthy")
 _LATER_WORDS = ("is not ready", "has no available versions", "unknown model", *_DEAD_PROCESS)
@@ -36,18 +42,6 @@ class Prediction:
 
     planes: NDArray[np.uint8]
     mean_probability: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Output:
-    """What an answer may be at most: shared memory has to be reserved for it."""
-
-    shape: tuple[int, ...]
-    dtype: DTypeLike
-
-    @property
-    def size_bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 class TritonClient:
@@ -65,14 +59,15 @@ class TritonClient:
         models_at_once: int = 0,
         load_timeout_s: float = 180.0,
     ) -> None:
-        """``url`` is host:port of gRPC; ``shared_memory`` only where server and client share /dev/shm.
+        """``url`` is host:port of gRPC, or ``unix:<absolute path>``; ``shared_memory`` only where both share /dev/shm.
 
         ``models_at_once`` model versions stay loaded at most; 0: nothing is unloaded for another.
         """
         self.url = url
         self._shared_memory = shared_memory
         self._timeout_s = timeout_s
-        self._server = triton.InferenceServerClient(url)
+        self._door = Door(url)
+        self._server = triton.InferenceServerClient(self._door.target)
         self.models = ModelControl(self._server, url, at_once=models_at_once, load_timeout_s=load_timeout_s)
 
     def __enter__(self) -> Self:
@@ -88,6 +83,7 @@ class TritonClient:
     def close(self) -> None:
         """Close the connection."""
         self._server.close()
+        self._door.close()
 
     def live(self) -> bool:
         """Whether the server answers."""
@@ -109,8 +105,8 @@ class TritonClient:
         """
         self.ready(KNOWN_TENSOR)
         sent = known_tensors()
-        outputs = {name: _Output(shape=tensor.shape, dtype=tensor.dtype) for name, tensor in sent.items()}
-        outputs["checksums"] = _Output(shape=(len(sent),), dtype=np.int64)
+        outputs = {name: Output(shape=tensor.shape, dtype=tensor.dtype) for name, tensor in sent.items()}
+        outputs["checksums"] = Output(shape=(len(sent),), dtype=np.int64)
         self._exchange_known(self._over_grpc, sent, outputs, "gRPC")
         if self._shared_memory:
             self._forget_leftovers()
@@ -119,8 +115,9 @@ class TritonClient:
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises ModelFailed where the
-        server's version has other labels or another package than the contract.
+        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises AnswerLost where the
+        server ended, or gave no answer in time, while it had the volume; ModelFailed where its version has other labels or another package than the
+        contract, or where the model saw another volume.
         """
         self.models.make_ready(contract)
         self._expect_same_version(contract)
@@ -128,18 +125,20 @@ class TritonClient:
             "image": _image(contract, volume),
             "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
         }
-        masks = _Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
-        mean_probability = _Output(shape=(len(contract.labels),), dtype=np.float32)
-        outputs = {"masks": masks, "mean_probability": mean_probability}
+        masks = Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
+        mean_probability = Output(shape=(len(contract.labels),), dtype=np.float32)
+        seen = Output(shape=(SIZE_BYTES,), dtype=np.uint8)
+        outputs = {"masks": masks, "mean_probability": mean_probability, SEEN: seen}
         exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
         answer = exchange(contract.name, str(contract.version), sent, outputs)
+        self._expect_seen(contract, sent, answer[SEEN])
         planes, mean = answer["masks"], answer["mean_probability"]
         return Prediction(
             planes=planes.astype(np.uint8, copy=False), mean_probability=mean.astype(np.float32)
         )
 
     def _exchange_known(
-        self, exchange: _Exchange, sent: Tensors, outputs: Mapping[str, _Output], transport: str
+        self, exchange: _Exchange, sent: Tensors, outputs: Mapping[str, Output], transport: str
     ) -> None:
         try:
             changed = difference(sent, exchange(KNOWN_TENSOR, "", sent, outputs))
@@ -168,8 +167,17 @@ class TritonClient:
                     f"{expected!r} in the contract here: node and server use different model repositories"
                 )
 
-    def _over_grpc(self, model: str, version: str, sent: Tensors, outputs: Mapping[str, _Output]) -> Tensors:
-        inputs = [_input(name, tensor) for name, tensor in sent.items()]
+    def _expect_seen(self, contract: ModelContract, sent: Tensors, seen: NDArray[np.generic]) -> None:
+        expected = input_sha256(sent["image"], sent["spacing_mm"].astype(np.float32, copy=False))
+        if not np.array_equal(seen, expected):
+            raise ModelFailed(
+                f"model {contract.name} at {self.url} contoured another volume than the one that was sent (its checksum is "
+                f"{seen.tobytes().hex() or 'missing'}, expected {expected.tobytes().hex()}): the answer is discarded. "
+                "Somebody or something wrote to the volume on its way"
+            )
+
+    def _over_grpc(self, model: str, version: str, sent: Tensors, outputs: Mapping[str, Output]) -> Tensors:
+        inputs = [triton_input(name, tensor) for name, tensor in sent.items()]
         for given, tensor in zip(inputs, sent.values(), strict=True):
             given.set_data_from_numpy(tensor)
         wanted = [triton.InferRequestedOutput(name) for name in outputs]
@@ -177,12 +185,12 @@ class TritonClient:
         raw = dict(zip((o.name for o in answer.outputs), answer.raw_output_contents, strict=False))
         found = {o.name: o for o in answer.outputs}
         return {
-            name: _decoded(raw.get(name, b""), found.get(name), output.dtype, f"{model}, output {name}")
+            name: decoded(raw.get(name, b""), found.get(name), output.dtype, f"{model}, output {name}")
             for name, output in outputs.items()
         }
 
     def _over_shared_memory(
-        self, model: str, version: str, sent: Tensors, outputs: Mapping[str, _Output]
+        self, model: str, version: str, sent: Tensors, outputs: Mapping[str, Output]
     ) -> Tensors:
         sizes = {f"in {name}": tensor.nbytes for name, tensor in sent.items()}
         sizes |= {f"out {name}": output.size_bytes for name, output in outputs.items()}
@@ -192,7 +200,7 @@ class TritonClient:
             for name, tensor in sent.items():
                 place = places[f"in {name}"]
                 region.view(place, tensor.shape, tensor.dtype)[...] = tensor
-                inputs.append(_input(name, tensor))
+                inputs.append(triton_input(name, tensor))
                 inputs[-1].set_shared_memory(region.name, tensor.nbytes, place)
             wanted = []
             for name, output in outputs.items():
@@ -201,7 +209,7 @@ class TritonClient:
             answer = self._infer(model, version, inputs, wanted)
             found = {o.name: o for o in answer.outputs}
             return {
-                name: _decoded(
+                name: decoded(
                     region.view(places[f"out {name}"], (output.size_bytes,), np.uint8).tobytes(),
                     found.get(name),
                     output.dtype,
@@ -248,7 +256,7 @@ class TritonClient:
         inputs: list[triton.InferInput],
         outputs: list[triton.InferRequestedOutput],
     ) -> service_pb2.ModelInferResponse:
-        with self._translated(model):
+        with self._translated(model, inside=True):
             result = self._server.infer(
                 model, inputs, version, outputs=outputs, client_timeout=self._timeout_s
             )
@@ -258,15 +266,18 @@ class TritonClient:
         return answer
 
     @contextmanager
-    def _translated(self, model: str) -> Iterator[None]:
+    def _translated(self, model: str, *, inside: bool = False) -> Iterator[None]:
         try:
             yield
         except InferenceServerException as error:
             words = error.message() or "no message"
             status = (error.status() or "").removeprefix("StatusCode.")
             where = f"model {model} on the Triton server at {self.url}: {status.lower() or 'client error'}: {words}"
-            if any(known in words for known in _DEAD_PROCESS):
+            is_dead = any(known in words for known in _DEAD_PROCESS)
+            if is_dead:
                 self.models.reset(model)
+            if inside and (is_dead or (status in _LOST and _NOT_REACHED not in words)):
+                raise AnswerLost(where) from error
             if status in _LATER or any(known in words for known in _LATER_WORDS):
                 raise ModelUnavailable(where) from error
             raise ModelFailed(where) from error
@@ -275,26 +286,3 @@ class TritonClient:
 def _image(contract: ModelContract, volume: Volume) -> NDArray[np.generic]:
     """Return the voxels in the type that config.pbtxt announces for the contract's inputs."""
     return volume.array_zyx if contract.in_hounsfield_units else volume.array_zyx.astype(np.float32)
-
-
-def _input(name: str, tensor: NDArray[np.generic]) -> triton.InferInput:
-    return triton.InferInput(name, list(tensor.shape), np_to_triton_dtype(tensor.dtype))
-
-
-def _decoded(
-    raw: bytes,
-    tensor: service_pb2.ModelInferResponse.InferOutputTensor | None,
-    dtype: DTypeLike,
-    what: str,
-) -> NDArray[np.generic]:
-    """Return the array that an answer describes; ``raw`` may be longer than it (memory reserved for the largest answer)."""
-    if tensor is None:
-        raise ModelFailed(f"model {what}: missing in the answer")
-    expected = np_to_triton_dtype(np.dtype(dtype))
-    if tensor.datatype != expected:
-        raise ModelFailed(f"model {what}: expected {expected}, found {tensor.datatype}")
-    shape = tuple(int(n) for n in tensor.shape)
-    count = int(np.prod(shape, dtype=np.int64))
-    if count * np.dtype(dtype).itemsize > len(raw):
-        raise ModelFailed(f"model {what}: {len(raw)} bytes came back for the shape {shape}")
-    return np.frombuffer(raw, dtype, count=count).reshape(shape)

@@ -12,14 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from inference.child_process import children_of, die_with_parent, is_running
+from inference.child_process import children_of, is_running
 from inference.client import TritonClient
 from inference.embedded_layout import Layout, lay_out
+from inference.embedded_memory import ServerMemory
 from inference.errors import ServerNotStarted
-from inference.ports import free_port
+from inference.local_socket import ARGUMENTS as SOCKET_ARGUMENTS
+from inference.local_socket import embedded_url
+from inference.private_files import keep_private
 from inference.self_test import MODEL as SELF_TEST
 
-_LOOPBACK = "127.0.0.1"
 _POLL_S = 0.1
 _LOG_LINES = 25
 _HANDOVER_S = 15.0
@@ -28,16 +30,17 @@ _HANDOVER_S = 15.0
 @dataclass(kw_only=True)
 class _Running:
     process: subprocess.Popen[bytes]
-    port: int
+    memory: ServerMemory
     lock: IO[str]
     models: frozenset[int] = frozenset()
 
 
 class EmbeddedTriton:
-    """One server with one model repository, on loopback, for as long as this process lives.
+    """One server with one model repository, for as long as this process lives; for this process's user alone.
 
-    The server gets SIGTERM from the kernel when its parent ends, kill -9 included. Its log is ``triton.log`` in the
-    working directory, which belongs to one server at a time.
+    It listens on a Unix socket in the working directory, which nobody else may enter, and its shared memory opens for
+    nobody else. The server gets SIGTERM from the kernel when its parent ends, kill -9 included. Its log is
+    ``triton.log`` in the working directory, which belongs to one server at a time.
     """
 
     def __init__(
@@ -46,15 +49,13 @@ class EmbeddedTriton:
         python_environment: Path,
         model_repository: Path,
         working_directory: Path,
-        grpc_port: int = 0,
         start_timeout_s: float = 120.0,
         extra_arguments: tuple[str, ...] = (),
     ) -> None:
-        """``python_environment`` is a virtual environment with nvidia-pytriton and numpy<2; port 0 is any free one."""
+        """``python_environment`` is a virtual environment with nvidia-pytriton and numpy<2."""
         self._environment = python_environment
         self._repository = model_repository
         self._directory = working_directory
-        self._wanted_port = grpc_port
         self._start_timeout_s = start_timeout_s
         self._extra_arguments = extra_arguments
         self._running: _Running | None = None
@@ -66,8 +67,9 @@ class EmbeddedTriton:
 
     @property
     def url(self) -> str:
-        """host:port of gRPC; ServerNotStarted before start()."""
-        return f"{_LOOPBACK}:{self._started().port}"
+        """The address of its socket; ServerNotStarted before start()."""
+        self._started()
+        return embedded_url(self._directory)
 
     @property
     def process_id(self) -> int:
@@ -111,31 +113,37 @@ class EmbeddedTriton:
             raise RuntimeError("this EmbeddedTriton was started before; stop() it first")
         if not self._repository.is_dir():
             raise ServerNotStarted(f"the model repository {self._repository} is no folder")
-        self._directory.mkdir(parents=True, exist_ok=True)
+        _make_private(self._directory)
         lock = self._locked()
         try:
-            layout = lay_out(self._environment, self._directory)
-            layout.remove_shared_memory()
-            port = self._wanted_port or free_port()
-            with self.log_file.open("wb") as log:
-                process = subprocess.Popen(
-                    [*layout.command, *self._arguments(layout, port), *self._extra_arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=self._directory,
-                    pass_fds=(
-                        lock.fileno(),
-                    ),  # the lock is held until the last process of the server is gone
-                    start_new_session=True,
-                    preexec_fn=die_with_parent,
-                )
-            lock.write(str(process.pid))
-            lock.flush()
+            memory = ServerMemory()
         except BaseException:
             lock.close()
             raise
-        self._running = _Running(process=process, port=port, lock=lock)
+        try:
+            process = self._process(lock, memory)
+            lock.write(str(process.pid))
+            lock.flush()
+        except BaseException:
+            memory.remove()
+            lock.close()
+            raise
+        self._running = _Running(process=process, memory=memory, lock=lock)
+
+    def _process(self, lock: IO[str], memory: ServerMemory) -> subprocess.Popen[bytes]:
+        layout = lay_out(self._environment, self._directory)
+        with self.log_file.open("wb") as log:
+            return subprocess.Popen(
+                [*layout.command, *self._arguments(layout, memory), *self._extra_arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                # held until the last process of the server is gone
+                pass_fds=(lock.fileno(), memory.descriptor),
+                start_new_session=True,
+                preexec_fn=keep_private,
+            )
 
     def wait_ready(self) -> None:
         """Return when the server answers and the self-test's model is loaded; others are loaded when they are needed.
@@ -154,6 +162,12 @@ class EmbeddedTriton:
                         self._with_log(f"tritonserver was not ready after {self._start_timeout_s} s")
                     )
                 time.sleep(_POLL_S)
+        exposed = running.memory.open_to_others()
+        if exposed:
+            raise ServerNotStarted(
+                f"other users could open the server's shared memory: {', '.join(exposed)}; this system takes no seccomp "
+                "filter, so run Triton in a container of its own (triton.embedded = false; docs/security.md)"
+            )
         running.models = children_of(process.pid)
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -167,8 +181,8 @@ class EmbeddedTriton:
         with suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait()
+        running.memory.remove()
         running.lock.close()
-        lay_out(self._environment, self._directory).remove_shared_memory()
 
     def _started(self) -> _Running:
         if self._running is None:
@@ -195,15 +209,14 @@ class EmbeddedTriton:
                 lock.truncate(0)
                 return lock
 
-    def _arguments(self, layout: Layout, port: int) -> list[str]:
+    def _arguments(self, layout: Layout, memory: ServerMemory) -> list[str]:
         return [
             f"--model-repository={self._repository.resolve()}",
             "--model-control-mode=explicit",
             *self._loaded_at_start(),
             f"--backend-directory={layout.backends}",
-            f"--backend-config=python,shm-region-prefix-name={layout.shared_memory_prefix}",
-            f"--grpc-address={_LOOPBACK}",
-            f"--grpc-port={port}",
+            f"--backend-config=python,shm-region-prefix-name={memory.prefix}",
+            *SOCKET_ARGUMENTS,
             "--allow-http=false",
             "--allow-metrics=false",
             "--exit-timeout-secs=5",
@@ -218,6 +231,18 @@ class EmbeddedTriton:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line for line in lines if line.strip() and line[0] not in "|+"]  # the tables of its settings
         return "\n".join([f"{what}; the end of {self.log_file}:", *lines[-_LOG_LINES:]])
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that this user alone may enter; ServerNotStarted where it is another user's."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        raise ServerNotStarted(
+            f"{folder} belongs to user {owner}, and the server would run as user {os.geteuid()}: whoever owns the folder "
+            "could call the server; run the node as one user"
+        )
+    folder.chmod(0o700)
 
 
 def _end_orphans(lock: IO[str]) -> None:

@@ -1,6 +1,5 @@
 """Where the pieces of the nvidia-pytriton wheel lie, and the folders and environment its server needs."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ from pathlib import Path
 import inference
 from inference.errors import ServerNotStarted
 
-_SHARED_MEMORY = Path("/dev/shm")
 _PROBE = """
 import ctypes, json, pathlib, sys, sysconfig
 version = "%d.%d" % sys.version_info[:2]
@@ -31,16 +29,10 @@ print(json.dumps({"version": version, "packages": sysconfig.get_path("purelib"),
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How to call the server: the command with its environment, its backends, its shared memory's name."""
+    """How to call the server: the command with its environment, and its backends."""
 
     command: tuple[str, ...]
     backends: Path
-    shared_memory_prefix: str
-
-    def remove_shared_memory(self) -> None:
-        """Remove what a killed server of the same working directory left in /dev/shm."""
-        for leftover in _SHARED_MEMORY.glob(f"{self.shared_memory_prefix}*"):
-            leftover.unlink(missing_ok=True)
 
 
 def lay_out(python_environment: Path, working_directory: Path) -> Layout:
@@ -71,8 +63,7 @@ def lay_out(python_environment: Path, working_directory: Path) -> Layout:
         "OMP_WAIT_POLICY=passive",  # threads that wait leave the processor to the node
         str(server / "bin" / "tritonserver"),
     )
-    digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    return Layout(command=command, backends=backends, shared_memory_prefix=f"contour-triton-{digest}-")
+    return Layout(command=command, backends=backends)
 
 
 def _probe(python: Path) -> dict[str, str]:

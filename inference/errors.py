@@ -5,6 +5,10 @@ class ModelUnavailable(Exception):
     """The server is down, the model is not ready, or the answer took too long: try again later."""
 
 
+class AnswerLost(ModelUnavailable):
+    """The server, or the model's process in it, ended or fell silent while it had a volume: perhaps because of it."""
+
+
 class ModelFailed(Exception):
     """The model answered with an error or with nonsense: trying again gives the same."""
 

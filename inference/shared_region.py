@@ -1,27 +1,20 @@
-"""A piece of system shared memory that Triton can map, and that never outlives its use for long.
+"""A piece of system shared memory that Triton can map, readable by this user alone, that never outlives its owner for long."""
 
-The owner holds a lock on the file while it lives. The kernel drops the lock with the owner, however it ends, so a
-region without a lock is a leftover that anybody may remove: no process ids, which mean nothing across containers.
-"""
-
-import fcntl
 import mmap
 import os
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from inference.shared_memory_files import FOLDER, create_locked, remove_unlocked
+
 PREFIX = "contour-node-"
-_FOLDER = Path("/dev/shm")
 _ALIGNMENT = 64
-_SETTLED_S = 30.0
 
 
 class SharedRegion:
@@ -31,10 +24,9 @@ class SharedRegion:
         """Reserve the memory, zeroed. Raises OSError (ENOSPC) where the host has not that much left."""
         self.name = f"{PREFIX}{uuid.uuid4().hex}"
         self.size_bytes = size_bytes
-        self._path = _FOLDER / self.name
-        descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        self._path = FOLDER / self.name
+        descriptor = create_locked(self.name)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.posix_fallocate(descriptor, 0, size_bytes)
             self._map = mmap.mmap(descriptor, size_bytes)
         except OSError:
@@ -78,28 +70,9 @@ def offsets(sizes_bytes: Mapping[str, int]) -> tuple[dict[str, int], int]:
 
 def remove_leftovers() -> tuple[str, ...]:
     """Remove the regions whose owner is gone, and return their names; regions in use stay."""
-    removed = []
-    for path in _FOLDER.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # somebody else removed it, or owns it, meanwhile
-            if _is_leftover(path):
-                path.unlink()
-                removed.append(path.name)
-    return tuple(removed)
+    return tuple(remove_unlocked(f"{PREFIX}*"))
 
 
 def is_gone(name: str) -> bool:
     """Whether the name is one of ours and no such region exists any more."""
-    return name.startswith(PREFIX) and not (_FOLDER / name).exists()
-
-
-def _is_leftover(path: Path) -> bool:
-    if time.time() - path.stat().st_mtime < _SETTLED_S:
-        return False  # perhaps created a moment ago and not locked yet
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    return name.startswith(PREFIX) and not (FOLDER / name).exists()

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from inference.contract import ModelContract, identity, model_versions
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import SIZE_BYTES
 
 CONFIG_FILE = "config.pbtxt"
 # model.py of every version whose runtime the project executes.
@@ -18,7 +20,8 @@ __all__ = ["TritonPythonModel"]
 _HEAD = """\
 # Made from contract.json by `contour-node models config {name}`: edit the contract, not this file.
 # image (z, y, x), index z to superior, y to posterior, x to left, and spacing_mm (z, y, x)
-# -> masks (plane, z, y, x): structure i is bit i % 8 of plane i // 8, and mean_probability, one a structure.
+# -> masks (plane, z, y, x): structure i is bit i % 8 of plane i // 8, mean_probability, one a structure, and
+# input_sha256, the checksum of what the model saw, which the node compares.
 # threads: processor threads of one instance; 0: as many as the process may use. Each version's labels and checksum
 # of its package are compared with the node's contract before an answer is trusted.
 """
@@ -38,7 +41,11 @@ def triton_config(versions: Mapping[int, ModelContract]) -> dict[str, Any]:
             _tensor("image", "TYPE_INT16" if newest.in_hounsfield_units else "TYPE_FP32", 3),
             {"name": "spacing_mm", "data_type": "TYPE_FP32", "dims": [3]},
         ],
-        "output": [_tensor("masks", "TYPE_UINT8", 4), _tensor("mean_probability", "TYPE_FP32", 1)],
+        "output": [
+            _tensor("masks", "TYPE_UINT8", 4),
+            _tensor("mean_probability", "TYPE_FP32", 1),
+            {"name": SEEN, "data_type": "TYPE_UINT8", "dims": [SIZE_BYTES]},
+        ],
         # one instance a GPU, or one on the processor where there is no GPU
         "instance_group": [{"count": 1, "kind": "KIND_AUTO"}],
         "version_policy": {"all": {}},

@@ -36,8 +36,8 @@ class DurabilityRound:
     """One round: what is sent, what strikes, what was found."""
 
     number: int
-    chance: random.Random
-    ledger: AnswerLog = field(default_factory=AnswerLog)
+    rng: random.Random
+    answers: AnswerLog = field(default_factory=AnswerLog)
     scanners: dict[Scanner, Series] = field(default_factory=dict)
     struck: list[str] = field(default_factory=list)
     starved: bool = False
@@ -47,10 +47,10 @@ class DurabilityRound:
     @override
     def __str__(self) -> str:
         """One line."""
-        statuses = ", ".join(f"{n} x 0x{status:04X}" for status, n in sorted(self.ledger.statuses.items()))
+        statuses = ", ".join(f"{n} x 0x{status:04X}" for status, n in sorted(self.answers.statuses.items()))
         return (
             f"round {self.number}: {'; '.join(self.struck)} | {len(self.scanners)} series, {statuses or 'no answer'}, "
-            f"{self.ledger.broken} cut | {self.seconds:.1f} s {'WRONG' if self.wrong else 'ok'}"
+            f"{self.answers.broken} cut | {self.seconds:.1f} s {'WRONG' if self.wrong else 'ok'}"
         )
 
 
@@ -72,9 +72,9 @@ class DurabilityReport:
     @override
     def __str__(self) -> str:
         """Return a few lines."""
-        acknowledged = sum(len(one.ledger.acknowledged) for one in self.rounds)
-        refused = sum(n for one in self.rounds for status, n in one.ledger.statuses.items() if status)
-        cut = sum(one.ledger.broken for one in self.rounds)
+        acknowledged = sum(len(one.answers.acknowledged) for one in self.rounds)
+        refused = sum(n for one in self.rounds for status, n in one.answers.statuses.items() if status)
+        cut = sum(one.answers.broken for one in self.rounds)
         strikes = ", ".join(f"{n} {name}" for name, n in self.strikes.most_common())
         return (
             f"{len(self.rounds)} rounds, {self.strikes.total()} faults ({strikes}), {self.restarts} restarts of roles\n"
@@ -88,58 +88,58 @@ def run(
     folder: Path, *, rounds: int, seed: int, first: int = 1, database: str = "sqlite", say: bool = True
 ) -> DurabilityReport:
     """Run rounds ``first`` and following on one node; the seed and a round's number decide all that is chosen."""
-    tally = DurabilityReport()
+    report = DurabilityReport()
     by_command = random.Random(seed)
     with running_trial_node(
         folder, database=database, by_command=lambda: by_command.random() < _BY_COMMAND
     ) as node:
         for number in range(first, first + rounds):
-            one = DurabilityRound(number=number, chance=random.Random(f"{seed}:{number}"))
-            tally.rounds.append(one)
-            _run_round(node, one, seed, tally.strikes)
+            one = DurabilityRound(number=number, rng=random.Random(f"{seed}:{number}"))
+            report.rounds.append(one)
+            _run_round(node, one, seed, report.strikes)
             if say:
                 print(one, flush=True)
                 for wrong in one.wrong:
                     print(f"    {wrong}", flush=True)
-        _check_all(node, tally)
-        tally.restarts = node.restarts
-        tally.structure_sets = len(node.destination.digests)
-        tally.stores_at_destination = node.destination.stores
-    return tally
+        _check_all(node, report)
+        report.restarts = node.restarts
+        report.structure_sets = len(node.destination.digests)
+        report.stores_at_destination = node.destination.stores
+    return report
 
 
 def _run_round(node: TestedNode, one: DurabilityRound, seed: int, strikes: Counter[str]) -> None:
     began = time.monotonic()
-    chance = one.chance
+    rng = one.rng
     node.wait_until_listening()
-    for number in range(chance.choice((1, 2, 3))):
-        series = make_series(f"{seed}-{one.number}-{number}", chance.randint(6, 20), f"SCANNER{number}")
-        one.scanners[Scanner(series, node.door_in.port, one.ledger)] = series
-    inward, outward = cuts(chance)
-    node.door_in.order(*inward)
-    node.door_out.order(*outward)
+    for number in range(rng.choice((1, 2, 3))):
+        series = make_series(f"{seed}-{one.number}-{number}", rng.randint(6, 20), f"SCANNER{number}")
+        one.scanners[Scanner(series, node.inward_proxy.port, one.answers)] = series
+    inward, outward = cuts(rng)
+    node.inward_proxy.order(*inward)
+    node.outward_proxy.order(*outward)
     one.struck += [f"in: {cut}" for cut in inward] + [f"out: {cut}" for cut in outward]
     for scanner in one.scanners:
         scanner.start()
-    if chance.random() < _GIVES_UP:
-        threading.Timer(chance.uniform(0, 0.5), next(iter(one.scanners)).gives_up.set).start()
-    for fault in choose(faults_for(node), chance):
+    if rng.random() < _GIVES_UP:
+        threading.Timer(rng.uniform(0, 0.5), next(iter(one.scanners)).gives_up.set).start()
+    for fault in choose(faults_for(node), rng):
         strikes[fault.name] += 1
         _strike(node, one, fault, began)
     _settle(node, one)
-    node.door_in.forget_orders()
-    node.door_out.forget_orders()
+    node.inward_proxy.forget_orders()
+    node.outward_proxy.forget_orders()
     one.wrong += _check(node, one)
     one.seconds = time.monotonic() - began
 
 
 def _strike(node: TestedNode, one: DurabilityRound, fault: Fault, began: float) -> None:
-    chance = one.chance
-    time.sleep(chance.uniform(0, 0.15) if chance.random() < 0.5 else chance.uniform(0, 1.2))
+    rng = one.rng
+    time.sleep(rng.uniform(0, 0.15) if rng.random() < 0.5 else rng.uniform(0, 1.2))
     at_s = time.monotonic() - began
     one.starved = one.starved or fault.starves
-    one.struck.append(f"{fault.strike(node, chance)} at {at_s:.2f} s")
-    time.sleep(chance.uniform(0, 0.2))
+    one.struck.append(f"{fault.strike(node, rng)} at {at_s:.2f} s")
+    time.sleep(rng.uniform(0, 0.2))
     _restart(node, one)
 
 
@@ -165,10 +165,10 @@ def _settle(node: TestedNode, one: DurabilityRound) -> None:
 
 
 def _check(node: TestedNode, one: DurabilityRound) -> list[str]:
-    found = one.ledger.wrong()
+    found = one.answers.wrong()
     with node.book() as book:
         sight = Sight(book=book, files=node.files, destination=node.destination)
-        found += missing_slices(book, sight.files, one.ledger.slices())
+        found += missing_slices(book, sight.files, one.answers.slices())
         for scanner, series in one.scanners.items():
             if not (scanner.has_sent_all or scanner.gives_up.is_set()):
                 found.append(f"series {series.series_uid} was never taken whole")
@@ -176,15 +176,15 @@ def _check(node: TestedNode, one: DurabilityRound) -> list[str]:
     return found
 
 
-def _check_all(node: TestedNode, tally: DurabilityReport) -> None:
+def _check_all(node: TestedNode, report: DurabilityReport) -> None:
     """Once more at the end, of every round: what a later fault could have spoiled."""
-    for one in tally.rounds:
+    for one in report.rounds:
         again = [f"at the end: {wrong}" for wrong in _check(node, one)]
         one.wrong += again if not one.wrong else []
 
 
 def main() -> None:
-    """Print a line a round and the tally."""
+    """Print a line a round and the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -195,17 +195,17 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     arguments = parser.parse_args()
     rmtree(arguments.out, ignore_errors=True)
-    tally = run(
+    report = run(
         arguments.out,
         rounds=arguments.rounds,
         seed=arguments.seed,
         first=arguments.first,
         database=arguments.database,
     )
-    print(f"seed {arguments.seed}, {arguments.database}: {tally}")
-    for one in tally.wrong:
+    print(f"seed {arguments.seed}, {arguments.database}: {report}")
+    for one in report.wrong:
         print(f"repeat: --seed {arguments.seed} --first {one.number} --rounds 1: {one.wrong[0]}")
-    raise SystemExit(1 if tally.wrong else 0)
+    raise SystemExit(1 if report.wrong else 0)
 
 
 if __name__ == "__main__":

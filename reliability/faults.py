@@ -41,93 +41,93 @@ def faults_for(node: TestedNode) -> list[Fault]:
     return found
 
 
-def choose(faults: Sequence[Fault], chance: random.Random) -> list[Fault]:
+def choose(faults: Sequence[Fault], rng: random.Random) -> list[Fault]:
     """One to three of them."""
-    return chance.choices(faults, [fault.weight for fault in faults], k=chance.choice((1, 1, 2, 3)))
+    return rng.choices(faults, [fault.weight for fault in faults], k=rng.choice((1, 1, 2, 3)))
 
 
-def cuts(chance: random.Random) -> tuple[list[ConnectionCut], list[ConnectionCut]]:
-    """How the next connections through the door in and the door out are treated."""
-    inward = [_cut(chance, 30000) for _ in range(chance.choice((0, 0, 1, 2, 4)))]
-    outward = [_cut(chance, 6000) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
+def cuts(rng: random.Random) -> tuple[list[ConnectionCut], list[ConnectionCut]]:
+    """How the next connections on the way in and on the way out are treated."""
+    inward = [_cut(rng, 30000) for _ in range(rng.choice((0, 0, 1, 2, 4)))]
+    outward = [_cut(rng, 6000) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
     return inward, outward
 
 
-def kill_one(node: TestedNode, chance: random.Random) -> str:
+def kill_one(node: TestedNode, rng: random.Random) -> str:
     """`kill -9` of one process."""
-    process = chance.choice(node.processes)
+    process = rng.choice(node.processes)
     node.kill(process)
     return f"kill {process.role}"
 
 
-def kill_role(node: TestedNode, chance: random.Random) -> str:
+def kill_role(node: TestedNode, rng: random.Random) -> str:
     """`kill -9` of every process of one role."""
-    role = chance.choice(sorted(set(ROLES)))
+    role = rng.choice(sorted(set(ROLES)))
     node.kill(*node.of(role))
     return f"kill every {role}"
 
 
-def kill_all(node: TestedNode, chance: random.Random) -> str:
+def kill_all(node: TestedNode, rng: random.Random) -> str:
     """`kill -9` of every role."""
-    node.kill(*chance.sample(node.processes, len(node.processes)))
+    node.kill(*rng.sample(node.processes, len(node.processes)))
     return "kill all"
 
 
-def kill_again(node: TestedNode, chance: random.Random) -> str:
+def kill_again(node: TestedNode, rng: random.Random) -> str:
     """`kill -9` of every role, and again while they start."""
     node.kill(*node.processes)
     node.start()
-    time.sleep(chance.random() * 0.8)
+    time.sleep(rng.random() * 0.8)
     node.kill(*node.processes)
     return "kill all twice"
 
 
-def freeze(node: TestedNode, chance: random.Random) -> str:
+def freeze(node: TestedNode, rng: random.Random) -> str:
     """Return a worker or sender that sleeps through its lease, and wakes when another has its work."""
-    process = chance.choice([*node.of("work"), *node.of("send")] or node.processes)
+    process = rng.choice([*node.of("work"), *node.of("send")] or node.processes)
     process.freeze()
-    time.sleep(LEASE_S * chance.uniform(0.3, 1.8))
+    time.sleep(LEASE_S * rng.uniform(0.3, 1.8))
     process.thaw()
     return f"freeze {process.role}"
 
 
 def cut_open(node: TestedNode, _chance: random.Random) -> str:
     """Return a reset of every open connection, as `tcpkill` does it."""
-    return f"reset {node.door_in.cut_all()} in, {node.door_out.cut_all()} out"
+    return f"reset {node.inward_proxy.cut_all()} in, {node.outward_proxy.cut_all()} out"
 
 
-def database_away(node: TestedNode, chance: random.Random) -> str:
+def database_away(node: TestedNode, rng: random.Random) -> str:
     """Postgres stopped without a checkpoint, or the SQLite file locked for longer than a writer waits."""
     if node.postgres:
         node.postgres.stop_at_once()
-        time.sleep(chance.uniform(0.05, 2.0))
+        time.sleep(rng.uniform(0.05, 2.0))
         node.postgres.start()
         return "postgres stopped"
     other = sqlite3.connect(node.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
     try:
         other.execute("BEGIN EXCLUSIVE")
-        time.sleep(BUSY_TIMEOUT_S * chance.uniform(0.2, 1.8))
+        time.sleep(BUSY_TIMEOUT_S * rng.uniform(0.2, 1.8))
         other.execute("ROLLBACK")
     finally:
         other.close()
     return "database locked"
 
 
-def disk_full(node: TestedNode, chance: random.Random) -> str:
+def disk_full(node: TestedNode, rng: random.Random) -> str:
     """No byte left where files, or the SQLite database, or both lie."""
     disks = [node.files_disk, node.database_disk]
-    chosen = chance.choice((disks, disks[:1], disks[1:]))
+    chosen = rng.choice((disks, disks[:1], disks[1:]))
     with ExitStack() as stack:
         for disk in chosen:
             stack.enter_context(disk.filled())
-        time.sleep(chance.uniform(0.05, 1.0))
+        time.sleep(rng.uniform(0.05, 1.0))
     return f"full: {', '.join(disk.folder.name for disk in chosen)}"
 
 
-def read_only(node: TestedNode, chance: random.Random) -> str:
+def read_only(node: TestedNode, rng: random.Random) -> str:
     """Return the file system of the stored objects read-only."""
     with node.files_disk.read_only() as done:
-        time.sleep(chance.uniform(0.05, 1.0) if done else 0.0)
+        time.sleep(rng.uniform(0.05, 1.0) if done else 0.0)
     return "read-only" if done else "read-only was not possible"
 
 
@@ -137,12 +137,12 @@ def kill_model_server(node: TestedNode, _chance: random.Random) -> str:
     return "kill model server"
 
 
-def _cut(chance: random.Random, longest_bytes: int) -> ConnectionCut:
-    treatment = chance.choice([one for one in Treatment if one is not Treatment.NONE])
-    of_answers = chance.random() < 0.4
+def _cut(rng: random.Random, longest_bytes: int) -> ConnectionCut:
+    treatment = rng.choice([one for one in Treatment if one is not Treatment.NONE])
+    of_answers = rng.random() < 0.4
     return ConnectionCut(
         treatment=treatment,
-        after_bytes=chance.randrange(500 if of_answers else longest_bytes),
-        seconds=chance.uniform(0.2, 1.0) if treatment is Treatment.STALL else chance.uniform(0.0, 0.01),
+        after_bytes=rng.randrange(500 if of_answers else longest_bytes),
+        seconds=rng.uniform(0.2, 1.0) if treatment is Treatment.STALL else rng.uniform(0.0, 0.01),
         of_answers=of_answers,
     )

@@ -53,9 +53,9 @@ def _run(names: Sequence[str], arguments: argparse.Namespace) -> int:
     seconds = arguments.minutes * 60 / parts
     finds = []
     if NETWORK in names:
-        tally = fuzz_network(arguments.out / "receiver", seed=arguments.seed, seconds=seconds, say=_say)
-        finds += tally.finds
-        _say(str(tally))
+        report = fuzz_network(arguments.out / "receiver", seed=arguments.seed, seconds=seconds, say=_say)
+        finds += report.finds
+        _say(str(report))
     if files:
         found = fuzz_files(files, seed=arguments.seed, seconds=seconds, corpus=arguments.corpus, say=_say)
         finds += found.finds

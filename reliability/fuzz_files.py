@@ -30,7 +30,7 @@ class TooSlow(BaseException):
 
 
 @dataclass
-class FilesTally:
+class FilesReport:
     """How many inputs each reader got, what it made of them, and what was found."""
 
     inputs: dict[str, int] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class _Batch:
 
 def mutated(reader: FuzzedReader, samples: Sequence[bytes], seed: int, number: int) -> bytes:
     """Return the input with this number: always the same for the same samples."""
-    chance = random.Random(f"{seed}:{reader.name}:{number}")
-    return reader.mutate(chance.choice(samples), chance)
+    rng = random.Random(f"{seed}:{reader.name}:{number}")
+    return reader.mutate(rng.choice(samples), rng)
 
 
 def outcome(reader: FuzzedReader, data: bytes) -> str:
@@ -81,20 +81,20 @@ def fuzz_files(
     most: int = 1 << 60,
     corpus: Path | None = None,
     say: Callable[[str], None] = lambda _line: None,
-) -> FilesTally:
+) -> FilesReport:
     """Give each reader ``most`` inputs, or as many as its share of the time allows; each kind of find is reported once."""
-    tally = FilesTally()
+    report = FilesReport()
     for name in names:
         share_s = seconds / len(names)
-        _fuzz_one(_Batch(reader=name, seed=seed, start=0, seconds=share_s, most=most, corpus=corpus), tally)
+        _fuzz_one(_Batch(reader=name, seed=seed, start=0, seconds=share_s, most=most, corpus=corpus), report)
         say(
-            f"{name}: {tally.inputs.get(name, 0)} inputs, {tally.results.get(name, 0)} read, slowest "
-            f"{tally.slowest_s.get(name, 0):.2f} s, {sum(find.target == name for find in tally.finds)} finds"
+            f"{name}: {report.inputs.get(name, 0)} inputs, {report.results.get(name, 0)} read, slowest "
+            f"{report.slowest_s.get(name, 0):.2f} s, {sum(find.target == name for find in report.finds)} finds"
         )
-    return tally
+    return report
 
 
-def _fuzz_one(batch: _Batch, tally: FilesTally) -> None:
+def _fuzz_one(batch: _Batch, report: FilesReport) -> None:
     """Run children until the batch is done; a child that dies is a find, and the next goes on behind it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reliability.readers"])
@@ -103,11 +103,11 @@ def _fuzz_one(batch: _Batch, tally: FilesTally) -> None:
     while start < batch.most and (until is None or time.monotonic() < until):
         left_s = batch.seconds if until is None else until - time.monotonic()
         began = time.monotonic()
-        start = _child_run(context, replace(batch, start=start, seconds=left_s), tally) + 1
+        start = _child_run(context, replace(batch, start=start, seconds=left_s), report) + 1
         until = began + batch.seconds if until is None else until
 
 
-def _child_run(context: ForkServerContext, batch: _Batch, tally: FilesTally) -> int:
+def _child_run(context: ForkServerContext, batch: _Batch, report: FilesReport) -> int:
     """Return the number of the last input that a child began."""
     ours, theirs = context.Pipe()
     child = context.Process(target=_work, args=(batch, theirs), daemon=True)
@@ -120,7 +120,7 @@ def _child_run(context: ForkServerContext, batch: _Batch, tally: FilesTally) -> 
             if message is None:
                 ended_well = True
                 break
-            last = _note(message, batch.reader, tally)
+            last = _note(message, batch.reader, report)
     except EOFError:
         pass
     child.kill()
@@ -129,21 +129,21 @@ def _child_run(context: ForkServerContext, batch: _Batch, tally: FilesTally) -> 
         reader = readers(batch.corpus)[batch.reader]
         data = mutated(reader, reader.samples(), batch.seed, last)
         what = f"the process ended or stood still (exit code {child.exitcode})"
-        tally.finds.append(Find(target=batch.reader, what=what, data=data, seed=batch.seed, number=last))
+        report.finds.append(Find(target=batch.reader, what=what, data=data, seed=batch.seed, number=last))
         return last
     return batch.most
 
 
-def _note(message: tuple[str, int, object], name: str, tally: FilesTally) -> int:
+def _note(message: tuple[str, int, object], name: str, report: FilesReport) -> int:
     """Enter what a child says: it begins an input, has a find, or gives its counts."""
     kind, number, value = message
     if kind == "counts" and isinstance(value, tuple):
         inputs, read, slowest_s = value
-        tally.inputs[name] = tally.inputs.get(name, 0) + inputs
-        tally.results[name] = tally.results.get(name, 0) + read
-        tally.slowest_s[name] = max(tally.slowest_s.get(name, 0.0), slowest_s)
-    elif isinstance(value, Find) and value.kind not in {find.kind for find in tally.finds}:
-        tally.finds.append(value)
+        report.inputs[name] = report.inputs.get(name, 0) + inputs
+        report.results[name] = report.results.get(name, 0) + read
+        report.slowest_s[name] = max(report.slowest_s.get(name, 0.0), slowest_s)
+    elif isinstance(value, Find) and value.kind not in {find.kind for find in report.finds}:
+        report.finds.append(value)
     return number
 
 

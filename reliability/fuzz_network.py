@@ -34,7 +34,7 @@ _UNFORESEEN = ("Exception in thread", "Exception ignored", "fault of this progra
 
 
 @dataclass
-class NetworkTally:
+class NetworkReport:
     """What was sent, how the receiver bore it, and what was found."""
 
     conversations: int = 0
@@ -43,7 +43,7 @@ class NetworkTally:
     echoes: int = 0
     memory_bytes: list[int] = field(default_factory=list)
     threads_at_rest: tuple[int, int] = (0, 0)
-    ledger: AnswerLog = field(default_factory=AnswerLog)
+    answers: AnswerLog = field(default_factory=AnswerLog)
     finds: list[Find] = field(default_factory=list)
 
     @override
@@ -51,7 +51,7 @@ class NetworkTally:
         """One line."""
         return (
             f"network: {self.conversations} conversations, {self.bytes_sent >> 20} MiB; {self.echoes} C-ECHOs, slowest "
-            f"{self.slowest_echo_s:.3f} s; {len(self.ledger.acknowledged)} good slices kept; memory grew by "
+            f"{self.slowest_echo_s:.3f} s; {len(self.answers.acknowledged)} good slices kept; memory grew by "
             f"{self.growth_bytes / (1 << 20):.1f} MiB to {self.memory_bytes[-1] >> 20} MiB; threads at rest "
             f"{self.threads_at_rest[0]} before, {self.threads_at_rest[1]} after; {len(self.finds)} finds"
         )
@@ -125,38 +125,38 @@ def fuzz_network(
     seconds: float,
     most: int = 1 << 60,
     say: Callable[[str], None] = lambda _line: None,
-) -> NetworkTally:
+) -> NetworkReport:
     """Send batches of conversations for so long, or ``most`` of them; after each batch others must be served at once."""
-    tally = NetworkTally()
+    report = NetworkReport()
     deadline = time.monotonic() + seconds
     with running_target(folder) as target:
         at_rest = target.threads()
         held: deque[socket.socket] = deque()
         good = _good_slices(seed)
-        while time.monotonic() < deadline and tally.conversations < most and not tally.finds:
-            batch = [conversation(seed, tally.conversations + number) for number in range(IN_A_BATCH)]
+        while time.monotonic() < deadline and report.conversations < most and not report.finds:
+            batch = [conversation(seed, report.conversations + number) for number in range(IN_A_BATCH)]
             for one in batch:
                 _talk(target.port, one, held)
-                tally.bytes_sent += len(one.data)
-            tally.conversations += len(batch)
-            _look_after(target, tally, next(good), batch, seed)
-            if len(tally.memory_bytes) % 25 == 0:
-                say(_progress(tally))
+                report.bytes_sent += len(one.data)
+            report.conversations += len(batch)
+            _look_after(target, report, next(good), batch, seed)
+            if len(report.memory_bytes) % 25 == 0:
+                say(_progress(report))
         for connection in held:
             connection.close()
-        if not tally.finds:
-            _at_the_end(target, tally, at_rest, seed)
-    return tally
+        if not report.finds:
+            _at_the_end(target, report, at_rest, seed)
+    return report
 
 
 def repeat(folder: Path, data: bytes) -> str:
     """Give a saved stream to a new receiver: ``read`` where it serves others after it, or what went wrong."""
-    tally = NetworkTally()
+    report = NetworkReport()
     with running_target(folder) as target:
         one = Conversation(number=0, pdus=(data,))
         _talk(target.port, one, deque())
-        _look_after(target, tally, next(_good_slices(0)), [one], 0)
-    return tally.finds[0].what if tally.finds else "read"
+        _look_after(target, report, next(_good_slices(0)), [one], 0)
+    return report.finds[0].what if report.finds else "read"
 
 
 def _talk(port: int, one: Conversation, held: deque[socket.socket]) -> None:
@@ -183,7 +183,7 @@ def _talk(port: int, one: Conversation, held: deque[socket.socket]) -> None:
 
 
 def _look_after(
-    target: Target, tally: NetworkTally, good: Slice, batch: list[Conversation], seed: int
+    target: Target, report: NetworkReport, good: Slice, batch: list[Conversation], seed: int
 ) -> None:
     """Send a C-ECHO and a good C-STORE after a batch; an error is a finding of the whole batch."""
     wrong = ""
@@ -192,14 +192,14 @@ def _look_after(
         with WirePeer(target.port, timeout_s=_ANSWERS_WITHIN_S) as peer:
             peer.associate(called=CALLED, calling=CALLING)
             status = peer.echo()
-            tally.slowest_echo_s = max(tally.slowest_echo_s, time.monotonic() - began)
-            tally.echoes += 1
+            report.slowest_echo_s = max(report.slowest_echo_s, time.monotonic() - began)
+            report.echoes += 1
             stored = peer.store(good.sop_instance_uid, good.data_set)
-            tally.ledger.answered(good, stored)
+            report.answers.answered(good, stored)
             peer.release()
         if status or stored:
             wrong = f"C-ECHO answered 0x{status:04X}, C-STORE 0x{stored:04X}"
-        tally.memory_bytes.append(target.memory_bytes())
+        report.memory_bytes.append(target.memory_bytes())
     except (ConnectionBroken, NoAnswer) as error:
         wrong = f"others are not served: {error}"
     if not target.process.is_alive():
@@ -207,7 +207,7 @@ def _look_after(
     wrong = wrong or "; ".join(target.complaints()[:1])
     if wrong:
         culprit = _culprit(batch) if len(batch) > 1 else batch[0]
-        tally.finds.append(
+        report.finds.append(
             Find(target="network", what=wrong, data=culprit.data, seed=seed, number=culprit.number)
         )
 
@@ -221,37 +221,37 @@ def _culprit(batch: list[Conversation]) -> Conversation:
     return Conversation(number=batch[0].number, pdus=tuple(one.data for one in batch))
 
 
-def _at_the_end(target: Target, tally: NetworkTally, threads_at_rest: int, seed: int) -> None:
+def _at_the_end(target: Target, report: NetworkReport, threads_at_rest: int, seed: int) -> None:
     """Every connection's thread ends, memory is what it was, and every good slice is kept."""
     wrong = []
     deadline = time.monotonic() + 60
     while target.threads() > threads_at_rest and time.monotonic() < deadline:
         time.sleep(0.1)
-    tally.threads_at_rest = (threads_at_rest, target.threads())
+    report.threads_at_rest = (threads_at_rest, target.threads())
     if target.threads() > threads_at_rest:
         wrong.append(f"{target.threads() - threads_at_rest} threads have not ended")
-    if tally.growth_bytes > _MOST_GROWTH_BYTES:
-        wrong.append(f"memory grew by {tally.growth_bytes >> 20} MiB")
+    if report.growth_bytes > _MOST_GROWTH_BYTES:
+        wrong.append(f"memory grew by {report.growth_bytes >> 20} MiB")
     settings = load_settings(target.settings_file, {})
     database = Database(settings.database_url)
     wrong += missing_slices(
-        JobRepository(database), FileStore(settings.node.storage_dir), tally.ledger.slices()
+        JobRepository(database), FileStore(settings.node.storage_dir), report.answers.slices()
     )
     database.close()
-    tally.finds += [
-        Find(target="network", what=one, data=b"", seed=seed, number=tally.conversations) for one in wrong
+    report.finds += [
+        Find(target="network", what=one, data=b"", seed=seed, number=report.conversations) for one in wrong
     ]
 
 
 def _good_slices(seed: int) -> Iterator[Slice]:
     """Slices that nobody sent before."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     while True:
-        yield from make_series(f"GOOD-{seed}-{chance.getrandbits(60)}", 10, CALLING).slices
+        yield from make_series(f"GOOD-{seed}-{rng.getrandbits(60)}", 10, CALLING).slices
 
 
-def _progress(tally: NetworkTally) -> str:
+def _progress(report: NetworkReport) -> str:
     return (
-        f"network: {tally.conversations} conversations, slowest C-ECHO {tally.slowest_echo_s:.2f} s, "
-        f"{tally.memory_bytes[-1] >> 20} MiB"
+        f"network: {report.conversations} conversations, slowest C-ECHO {report.slowest_echo_s:.2f} s, "
+        f"{report.memory_bytes[-1] >> 20} MiB"
     )

@@ -36,17 +36,17 @@ class KillReport:
     """What a run of kills did and found."""
 
     kills: int = 0
-    ledger: AnswerLog = field(default_factory=AnswerLog)
+    answers: AnswerLog = field(default_factory=AnswerLog)
     lives_with_success: int = 0
     faults: list[str] = field(default_factory=list)
 
     @override
     def __str__(self) -> str:
         """One line."""
-        refused = sum(n for status, n in self.ledger.statuses.items() if status)
+        refused = sum(n for status, n in self.answers.statuses.items() if status)
         return (
-            f"{self.kills} kills, {self.lives_with_success} of them after a success: {len(self.ledger.acknowledged)} "
-            f"slices acknowledged, {self.ledger.broken} stores cut, {refused} refused, {len(self.faults)} faults"
+            f"{self.kills} kills, {self.lives_with_success} of them after a success: {len(self.answers.acknowledged)} "
+            f"slices acknowledged, {self.answers.broken} stores cut, {refused} refused, {len(self.faults)} faults"
         )
 
 
@@ -57,51 +57,53 @@ def kill_receiver(folder: Path, kills: int, seed: int, database_url: str | None 
     settings = load_settings(settings_file, {})
     settings.node.storage_dir.mkdir(exist_ok=True)
     upgrade(settings.database_url)
-    chance, tally, stop = random.Random(seed), KillReport(), threading.Event()
+    rng, report, stop = random.Random(seed), KillReport(), threading.Event()
     scanners = [
-        threading.Thread(target=_scan, args=(number, seed, port, tally.ledger, stop))
+        threading.Thread(target=_scan, args=(number, seed, port, report.answers, stop))
         for number in range(_SCANNERS)
     ]
     for scanner in scanners:
         scanner.start()
     database = Database(settings.database_url)
     try:
-        for tally.kills in range(1, kills + 1):
-            before = len(tally.ledger.acknowledged)
+        for report.kills in range(1, kills + 1):
+            before = len(report.answers.acknowledged)
             receiver = RoleProcess("receive", settings_file, folder / "node.log")
-            _live(chance, port, tally.ledger)
+            _live(rng, port, report.answers)
             if not receiver.is_alive():
-                tally.faults.append(f"life {tally.kills}: it ended by itself with {receiver.exit_code()}")
+                report.faults.append(
+                    f"life {report.kills}: it ended unexpectedly with {receiver.exit_code()}"
+                )
             receiver.kill()
-            tally.lives_with_success += len(tally.ledger.acknowledged) > before
-            if tally.kills % _CHECK_EVERY == 0 or tally.kills == kills:
-                tally.faults += _missing(database, settings.node.storage_dir, tally)
+            report.lives_with_success += len(report.answers.acknowledged) > before
+            if report.kills % _CHECK_EVERY == 0 or report.kills == kills:
+                report.faults += _missing(database, settings.node.storage_dir, report)
     finally:
         stop.set()
         for scanner in scanners:
             scanner.join()
         database.close()
-    tally.faults += tally.ledger.wrong()
-    return tally
+    report.faults += report.answers.wrong()
+    return report
 
 
-def _live(chance: random.Random, port: int, ledger: AnswerLog) -> None:
+def _live(rng: random.Random, port: int, answers: AnswerLog) -> None:
     """Wait for the instant of the kill: some while it starts, most a moment after some slices were acknowledged."""
-    if chance.random() < _KILLED_AT_START:
-        time.sleep(chance.random() * _LONGEST_START_S)
+    if rng.random() < _KILLED_AT_START:
+        time.sleep(rng.random() * _LONGEST_START_S)
         return
-    wanted = len(ledger.acknowledged) + chance.randint(0, _MOST_SLICES)
+    wanted = len(answers.acknowledged) + rng.randint(0, _MOST_SLICES)
     deadline = time.monotonic() + _WITHIN_S
-    while time.monotonic() < deadline and not (listens(port) and len(ledger.acknowledged) >= wanted):
+    while time.monotonic() < deadline and not (listens(port) and len(answers.acknowledged) >= wanted):
         time.sleep(0.002)
-    time.sleep(chance.random() * _LONGEST_MOMENT_S)
+    time.sleep(rng.random() * _LONGEST_MOMENT_S)
 
 
-def _scan(number: int, seed: int, port: int, ledger: AnswerLog, stop: threading.Event) -> None:
+def _scan(number: int, seed: int, port: int, answers: AnswerLog, stop: threading.Event) -> None:
     """One series after the other, until there is no receiver any more."""
     for which in count():
         series = make_series(f"KILL-{seed}-{number}-{which}", 12, f"SCANNER{number}")
-        scanner = Scanner(series, port, ledger, persist_s=600)
+        scanner = Scanner(series, port, answers, persist_s=600)
         scanner.start()
         while scanner.is_alive():
             scanner.join(0.05)
@@ -111,9 +113,9 @@ def _scan(number: int, seed: int, port: int, ledger: AnswerLog, stop: threading.
             return
 
 
-def _missing(database: Database, storage: Path, tally: KillReport) -> list[str]:
-    found = missing_slices(JobRepository(database), FileStore(storage), tally.ledger.slices())
-    return [f"after {tally.kills} kills: {one}" for one in found]
+def _missing(database: Database, storage: Path, report: KillReport) -> list[str]:
+    found = missing_slices(JobRepository(database), FileStore(storage), report.answers.slices())
+    return [f"after {report.kills} kills: {one}" for one in found]
 
 
 def _settings(folder: Path, database_url: str | None) -> tuple[Path, int]:
@@ -129,7 +131,7 @@ def _settings(folder: Path, database_url: str | None) -> tuple[Path, int]:
 
 
 def main() -> None:
-    """Print the tally; exit with 1 where anything is missing."""
+    """Print the report; exit with 1 where anything is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -139,11 +141,11 @@ def main() -> None:
     parser.add_argument("--database", help="a database URL; without it: SQLite in the folder")
     arguments = parser.parse_args()
     rmtree(arguments.out, ignore_errors=True)
-    tally = kill_receiver(arguments.out, arguments.kills, arguments.seed, arguments.database)
-    print(f"seed {arguments.seed}: {tally}")
-    for fault in tally.faults[:50]:
+    report = kill_receiver(arguments.out, arguments.kills, arguments.seed, arguments.database)
+    print(f"seed {arguments.seed}: {report}")
+    for fault in report.faults[:50]:
         print(fault)
-    raise SystemExit(1 if tally.faults else 0)
+    raise SystemExit(1 if report.faults else 0)
 
 
 if __name__ == "__main__":

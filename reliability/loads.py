@@ -45,13 +45,13 @@ def hostile(port: int, numbers: range, seed: int) -> None:
 
 def _hostile(port: int, seed: int, number: int) -> socket.socket | None:
     """Return the connection, where it is to stay open."""
-    chance = random.Random(f"{seed}:memory:{number}")
-    pdus = chance.choice(_KINDS)(chance) if number % 2 else list(conversation(seed, number).pdus)
+    rng = random.Random(f"{seed}:memory:{number}")
+    pdus = rng.choice(_KINDS)(rng) if number % 2 else list(conversation(seed, number).pdus)
     connection = socket.create_connection(("127.0.0.1", port), 60)
     with suppress(OSError):
         for one in pdus:
             connection.sendall(one)
-    if chance.random() < 0.02:
+    if rng.random() < 0.02:
         return connection
     connection.settimeout(_LINGER_S)
     with suppress(OSError):
@@ -65,28 +65,28 @@ def _silence(_chance: random.Random) -> list[bytes]:
     return []
 
 
-def _half_a_request(chance: random.Random) -> list[bytes]:
-    (request,) = _strange_request(chance)
-    return [request[: chance.randrange(1, len(request))]]
+def _half_a_request(rng: random.Random) -> list[bytes]:
+    (request,) = _strange_request(rng)
+    return [request[: rng.randrange(1, len(request))]]
 
 
-def _strange_request(chance: random.Random) -> list[bytes]:
+def _strange_request(rng: random.Random) -> list[bytes]:
     """Titles, classes and transfer syntaxes that nobody has named before."""
     contexts = [
-        (number, _uid(chance), [_uid(chance) for _ in range(chance.randrange(1, 5))])
-        for number in range(1, 2 * chance.choice((2, 20, 128)), 2)
+        (number, _uid(rng), [_uid(rng) for _ in range(rng.randrange(1, 5))])
+        for number in range(1, 2 * rng.choice((2, 20, 128)), 2)
     ]
-    title = bytes(chance.choices(range(65, 91), k=16)).decode()
-    return [associate_request(contexts, called=chance.choice((CALLED, title)), calling=title)]
+    title = bytes(rng.choices(range(65, 91), k=16)).decode()
+    return [associate_request(contexts, called=rng.choice((CALLED, title)), calling=title)]
 
 
-def _abort_inside(chance: random.Random) -> list[bytes]:
+def _abort_inside(rng: random.Random) -> list[bytes]:
     """Return an abort, or only the end of the connection, in the middle of an image."""
-    uid = _image_uid(chance.randrange(1000), chance.randrange(10**9))
+    uid = _image_uid(rng.randrange(1000), rng.randrange(10**9))
     data = data_pdus(STORE_CONTEXT, _image(uid), is_command=False, size=400)
-    cut = data[: chance.randrange(len(data))]
+    cut = data[: rng.randrange(len(data))]
     command = data_pdus(STORE_CONTEXT, store_command(CT_IMAGE, uid), is_command=True)
-    last = [pdu(ABORT, bytes(4))] if chance.random() < 0.7 else []
+    last = [pdu(ABORT, bytes(4))] if rng.random() < 0.7 else []
     return [_good_request(), *command, *cut, *last]
 
 
@@ -143,10 +143,10 @@ def _check(status: int, uid: str) -> None:
         raise SystemExit(f"{uid} was answered with 0x{status:04X}")
 
 
-def _uid(chance: random.Random) -> str:
+def _uid(rng: random.Random) -> str:
     """One that nobody else uses, and that may be none: a zero leads, or a letter is in it."""
-    number = chance.getrandbits(chance.choice((20, 100, 150)))
-    return f"2.25.{chance.choice(('', '', '0', 'x'))}{number}"
+    number = rng.getrandbits(rng.choice((20, 100, 150)))
+    return f"2.25.{rng.choice(('', '', '0', 'x'))}{number}"
 
 
 def _image_uid(seed: int, number: int) -> str:

@@ -53,92 +53,92 @@ _TAGS = (
 _DEPTHS = (3, 60, 900, 3000, 20000)
 
 
-def bits(data: bytes, chance: random.Random) -> bytes:
+def bits(data: bytes, rng: random.Random) -> bytes:
     """Return a few bits the other way round."""
     changed = bytearray(data)
-    for _ in range(chance.randint(1, 8) if changed else 0):
-        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    for _ in range(rng.randint(1, 8) if changed else 0):
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
 
 
-def noise(data: bytes, chance: random.Random) -> bytes:
+def noise(data: bytes, rng: random.Random) -> bytes:
     """Random bytes somewhere, over others or between them."""
-    place = chance.randrange(len(data) + 1)
-    new = chance.randbytes(chance.choice((1, 2, 4, 16, 300)))
-    return data[:place] + new + data[place + (len(new) if chance.random() < 0.5 else 0) :]
+    place = rng.randrange(len(data) + 1)
+    new = rng.randbytes(rng.choice((1, 2, 4, 16, 300)))
+    return data[:place] + new + data[place + (len(new) if rng.random() < 0.5 else 0) :]
 
 
-def cut(data: bytes, chance: random.Random) -> bytes:
+def cut(data: bytes, rng: random.Random) -> bytes:
     """Nothing after some byte."""
-    return data[: chance.randrange(len(data) + 1)]
+    return data[: rng.randrange(len(data) + 1)]
 
 
-def repeat(data: bytes, chance: random.Random) -> bytes:
+def repeat(data: bytes, rng: random.Random) -> bytes:
     """Return a piece twice, or very often."""
-    start = chance.randrange(len(data) + 1)
-    piece = data[start : start + chance.choice((1, 8, 64, 1000))]
-    return data[:start] + piece * chance.choice((2, 2, 3, 200)) + data[start:]
+    start = rng.randrange(len(data) + 1)
+    piece = data[start : start + rng.choice((1, 8, 64, 1000))]
+    return data[:start] + piece * rng.choice((2, 2, 3, 200)) + data[start:]
 
 
-def swap(data: bytes, chance: random.Random) -> bytes:
+def swap(data: bytes, rng: random.Random) -> bytes:
     """Two pieces in each other's place."""
-    first, second, third = sorted(chance.randrange(len(data) + 1) for _ in range(3))
+    first, second, third = sorted(rng.randrange(len(data) + 1) for _ in range(3))
     return data[:first] + data[second:third] + data[first:second] + data[third:]
 
 
 BLIND: Sequence[Blind] = (bits, noise, cut, repeat, swap)
 
 
-def blindly(data: bytes, chance: random.Random) -> bytes:
+def blindly(data: bytes, rng: random.Random) -> bytes:
     """One to three blind mutations."""
-    for _ in range(chance.choice((1, 1, 2, 3))):
-        data = chance.choice(BLIND)(data, chance)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        data = rng.choice(BLIND)(data, rng)
     return data
 
 
-def data_set(data: bytes, start: int, encoding: ElementEncoding, chance: random.Random) -> bytes:
+def data_set(data: bytes, start: int, encoding: ElementEncoding, rng: random.Random) -> bytes:
     """One to four mutations of the elements from ``start`` on; sometimes a blind one on top."""
-    for _ in range(chance.choice((1, 1, 2, 4))):
+    for _ in range(rng.choice((1, 1, 2, 4))):
         known = marks(data, start, encoding)
         if not known:
-            return blindly(data, chance)
-        data = chance.choice(_ELEMENT)(data, chance.choice(known), encoding, chance)
-    return blindly(data, chance) if chance.random() < 0.1 else data
+            return blindly(data, rng)
+        data = rng.choice(_ELEMENT)(data, rng.choice(known), encoding, rng)
+    return blindly(data, rng) if rng.random() < 0.1 else data
 
 
-def deflated(data: bytes, chance: random.Random) -> bytes:
+def deflated(data: bytes, rng: random.Random) -> bytes:
     """Return a deflated stream: whole, damaged, with something behind it, or one that swells a thousandfold."""
-    if chance.random() < 0.1:
-        data += bytes(chance.choice((1 << 16, 1 << 20, 1 << 24, 20_000_000)))
+    if rng.random() < 0.1:
+        data += bytes(rng.choice((1 << 16, 1 << 20, 1 << 24, 20_000_000)))
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     stream = packer.compress(data) + packer.flush()
-    return stream if chance.random() < 0.3 else blindly(stream, chance)
+    return stream if rng.random() < 0.3 else blindly(stream, rng)
 
 
-def _length(data: bytes, mark: Mark, encoding: ElementEncoding, chance: random.Random) -> bytes:
+def _length(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
     actual = mark.end - mark.value_at
-    wanted = chance.choice((*_LENGTHS, actual + 1, actual + 2, max(0, actual - 1), len(data)))
+    wanted = rng.choice((*_LENGTHS, actual + 1, actual + 2, max(0, actual - 1), len(data)))
     return _with_length(data, mark, wanted, encoding)
 
 
-def _vr(data: bytes, mark: Mark, encoding: ElementEncoding, chance: random.Random) -> bytes:
+def _vr(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
     if not encoding.explicit:
-        return _length(data, mark, encoding, chance)
-    return data[: mark.start + 4] + chance.choice(_VRS) + data[mark.start + 6 :]
+        return _length(data, mark, encoding, rng)
+    return data[: mark.start + 4] + rng.choice(_VRS) + data[mark.start + 6 :]
 
 
-def _tag(data: bytes, mark: Mark, encoding: ElementEncoding, chance: random.Random) -> bytes:
-    tag = chance.choice((*_TAGS, chance.getrandbits(32)))
+def _tag(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
+    tag = rng.choice((*_TAGS, rng.getrandbits(32)))
     packed = struct.pack(f"{encoding.order}HH", tag >> 16, tag & 0xFFFF)
     return data[: mark.start] + packed + data[mark.start + 4 :]
 
 
-def _value(data: bytes, mark: Mark, encoding: ElementEncoding, chance: random.Random) -> bytes:
+def _value(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
     """Another value with its right length, as far as the field holds it."""
-    value = chance.choice((chance.choice(_NUMBERS), chance.choice(_TEXTS), chance.randbytes(6)))
-    if chance.random() < 0.3:
+    value = rng.choice((rng.choice(_NUMBERS), rng.choice(_TEXTS), rng.randbytes(6)))
+    if rng.random() < 0.3:
         parts = data[mark.value_at : mark.end].split(b"\\")
-        parts[chance.randrange(len(parts))] = chance.choice(_NUMBERS)
+        parts[rng.randrange(len(parts))] = rng.choice(_NUMBERS)
         value = b"\\".join(parts)
     value += b" " * (len(value) % 2)
     lengthened = _with_length(data, mark, len(value), encoding)
@@ -149,30 +149,30 @@ def _drop(data: bytes, mark: Mark, _encoding: ElementEncoding, _chance: random.R
     return data[: mark.start] + data[mark.end :]
 
 
-def _again(data: bytes, mark: Mark, _encoding: ElementEncoding, chance: random.Random) -> bytes:
+def _again(data: bytes, mark: Mark, _encoding: ElementEncoding, rng: random.Random) -> bytes:
     element = data[mark.start : mark.end]
-    return data[: mark.end] + element * chance.choice((1, 1, 2, 50)) + data[mark.end :]
+    return data[: mark.end] + element * rng.choice((1, 1, 2, 50)) + data[mark.end :]
 
 
-def _elsewhere(data: bytes, mark: Mark, encoding: ElementEncoding, chance: random.Random) -> bytes:
-    target = chance.choice(marks(data, mark.start, encoding))
+def _elsewhere(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
+    target = rng.choice(marks(data, mark.start, encoding))
     element = data[mark.start : mark.end]
     return data[: mark.start] + data[mark.end : target.start] + element + data[max(mark.end, target.start) :]
 
 
-def _deep(data: bytes, mark: Mark, encoding: ElementEncoding, chance: random.Random) -> bytes:
+def _deep(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
     """Sequences in sequences, thousands deep, closed or not."""
-    order, depth = encoding.order, chance.choice(_DEPTHS)
+    order, depth = encoding.order, rng.choice(_DEPTHS)
     vr = b"SQ\0\0" if encoding.explicit else b""
     opened = struct.pack(f"{order}HH", 0x0008, 0x1140) + vr + struct.pack(f"{order}L", UNDEFINED)
     opened += struct.pack(f"{order}HHL", 0xFFFE, 0xE000, UNDEFINED)
     closed = struct.pack(f"{order}HHLHHL", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
-    nested = opened * depth + (closed * depth if chance.random() < 0.6 else b"")
+    nested = opened * depth + (closed * depth if rng.random() < 0.6 else b"")
     return data[: mark.start] + nested + data[mark.start :]
 
 
-def _end(data: bytes, mark: Mark, _encoding: ElementEncoding, chance: random.Random) -> bytes:
-    return data[: chance.choice((mark.start, mark.length_at, mark.value_at, mark.end))]
+def _end(data: bytes, mark: Mark, _encoding: ElementEncoding, rng: random.Random) -> bytes:
+    return data[: rng.choice((mark.start, mark.length_at, mark.value_at, mark.end))]
 
 
 _ELEMENT = (_length, _length, _vr, _tag, _value, _value, _value, _drop, _again, _elsewhere, _deep, _end)

@@ -1,4 +1,4 @@
-"""A whole node for trials: two processes of most roles, a model server, a planning system, proxies on both doors."""
+"""A whole node for tests: two processes of most roles, a model server, a planning system, a proxy on the way in and on the way out."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,8 +34,8 @@ class TestedNode:
     database_url: str
     triton: EmbeddedTriton
     destination: RecordingDestination
-    door_in: CuttingProxy
-    door_out: CuttingProxy
+    inward_proxy: CuttingProxy
+    outward_proxy: CuttingProxy
     files_disk: Disk
     database_disk: Disk
     postgres: Postgres | None
@@ -58,7 +58,7 @@ class TestedNode:
     def wait_until_listening(self, within_s: float = 60.0) -> None:
         """Return when the receiver takes connections; RuntimeError where it never does."""
         deadline = time.monotonic() + within_s
-        while not listens(self.door_in.target_port):
+        while not listens(self.inward_proxy.target_port):
             self.restart_dead()
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the receiver does not listen; see {self.log_file}")
@@ -91,10 +91,9 @@ class TestedNode:
         self.processes.clear()
 
     def kill_triton(self) -> None:
-        """`kill -9` of the model server, and another one on the same port."""
-        port = int(self.triton.url.rpartition(":")[2])
+        """`kill -9` of the model server, and another one on the same socket."""
         self.triton.stop(timeout_s=0.0)
-        self.triton = _triton(self.folder, port)
+        self.triton = _triton(self.folder)
         self.triton.start()
         self.triton.wait_ready()
 
@@ -124,9 +123,9 @@ def running_trial_node(
         database_disk = stack.enter_context(mounted_disk(folder / "database"))
         postgres = stack.enter_context(running_postgres()) if database == "postgres" else None
         destination = stack.enter_context(running_destination())
-        door_in = stack.enter_context(CuttingProxy(free_port()))
-        door_out = stack.enter_context(CuttingProxy(destination.port))
-        triton = _triton(folder, free_port())
+        inward_proxy = stack.enter_context(CuttingProxy(free_port()))
+        outward_proxy = stack.enter_context(CuttingProxy(destination.port))
+        triton = _triton(folder)
         url = f"sqlite:///{(database_disk.folder / 'node.sqlite').resolve()}"
         node = TestedNode(
             folder=folder,
@@ -134,8 +133,8 @@ def running_trial_node(
             database_url=postgres.url if postgres else url,
             triton=triton,
             destination=destination,
-            door_in=door_in,
-            door_out=door_out,
+            inward_proxy=inward_proxy,
+            outward_proxy=outward_proxy,
             files_disk=files_disk,
             database_disk=database_disk,
             postgres=postgres,
@@ -152,7 +151,7 @@ def running_trial_node(
         yield node
 
 
-def _triton(folder: Path, port: int) -> EmbeddedTriton:
+def _triton(folder: Path) -> EmbeddedTriton:
     repository = folder / "models"
     repository.mkdir(exist_ok=True)
     for model in (_MODEL, _KNOWN_TENSOR):
@@ -161,8 +160,7 @@ def _triton(folder: Path, port: int) -> EmbeddedTriton:
     return EmbeddedTriton(
         python_environment=_REPOSITORY / ".venv-triton",
         model_repository=repository,
-        working_directory=folder / "triton",
-        grpc_port=port,
+        working_directory=(folder / "triton").resolve(),
     )
 
 
@@ -173,7 +171,7 @@ storage_dir = "{(node.files_disk.folder / "store").resolve()}"
 log_level = "INFO"
 [receive]
 host = "127.0.0.1"
-port = {node.door_in.target_port}
+port = {node.inward_proxy.target_port}
 ae_title = "{CALLED_AET}"
 [database]
 url = "{node.database_url}"
@@ -207,7 +205,7 @@ max_attempts = 100
 [peers.tps]
 ae_title = "{AE_TITLE}"
 host = "127.0.0.1"
-port = {node.door_out.port}
+port = {node.outward_proxy.port}
 [[rules]]
 name = "trial"
 model = "threshold"

@@ -82,28 +82,28 @@ class PowerTrial:
             yield one
 
     def _run_round(self, one: PowerCutRound, image: Path) -> None:
-        chance = random.Random(f"{self.seed}:{one.number}")
+        rng = random.Random(f"{self.seed}:{one.number}")
         port = _settings(self.settings_file, self.folder / "disk" / "store")
-        for number in range(chance.randint(1, 4)):
+        for number in range(rng.randint(1, 4)):
             series = make_series(
-                f"POWER-{self.seed}-{one.number}-{number}", chance.randint(5, 40), f"SCANNER{number}"
+                f"POWER-{self.seed}-{one.number}-{number}", rng.randint(5, 40), f"SCANNER{number}"
             )
-            one.series.append(_padded(series, chance))
-        for life in range(1 + (chance.random() < 1 / 3)):
+            one.series.append(_padded(series, rng))
+        for life in range(1 + (rng.random() < 1 / 3)):
             copy = self.folder / f"cut{life}.img"
             with mounted(image, self.kind, self.folder) as disk, self._receiver() as receiver:
                 if life == 0:
                     scanners = _send(one, port)
-                    _wait_for_the_instant(one, chance)
+                    _wait_for_the_instant(one, rng)
                 else:
                     scanners = []
-                    time.sleep(chance.random() * _LONGEST_START_S)
-                _cut(one, disk, copy, receiver, chance)
+                    time.sleep(rng.random() * _LONGEST_START_S)
+                _cut(one, disk, copy, receiver, rng)
                 for scanner in scanners:
                     scanner.gives_up.set()
                     scanner.join()
             image = copy
-        one.acknowledged = len(one.ledger.slices())
+        one.acknowledged = len(one.answers.slices())
         with mounted(image, self.kind, self.folder) as disk:
             one.wrong += self._after(one, disk, port)
 
@@ -132,11 +132,11 @@ class PowerTrial:
                 scanner.join()
             receiver.stop()
         found += [
-            f"a series was never taken whole after the cut: {one.ledger}"
+            f"a series was never taken whole after the cut: {one.answers}"
             for it in rest
             if not it.has_sent_all
         ]
-        return found + one.ledger.wrong() + [f"after the rest: {line}" for line in self._missing(one)]
+        return found + one.answers.wrong() + [f"after the rest: {line}" for line in self._missing(one)]
 
     def _missing(self, one: PowerCutRound) -> list[str]:
         settings = load_settings(self.settings_file, {})
@@ -144,7 +144,7 @@ class PowerTrial:
         database = Database(settings.database_url)
         try:
             found = missing_slices(
-                JobRepository(database), FileStore(settings.node.storage_dir), one.ledger.slices()
+                JobRepository(database), FileStore(settings.node.storage_dir), one.answers.slices()
             )
         finally:
             database.close()
@@ -165,31 +165,31 @@ class PowerTrial:
 
 def _send(one: PowerCutRound, port: int) -> list[Scanner]:
     """Start a scanner for what is not acknowledged of each series."""
-    known = one.ledger.acknowledged
+    known = one.answers.acknowledged
     scanners = []
     for series in one.series:
         left = tuple(it for it in series.slices if it.sop_instance_uid not in known)
-        scanners.append(Scanner(replace(series, slices=left), port, one.ledger, persist_s=_WITHIN_S))
+        scanners.append(Scanner(replace(series, slices=left), port, one.answers, persist_s=_WITHIN_S))
         scanners[-1].start()
     return scanners
 
 
-def _wait_for_the_instant(one: PowerCutRound, chance: random.Random) -> None:
+def _wait_for_the_instant(one: PowerCutRound, rng: random.Random) -> None:
     """Any moment from the first slice on; sometimes one after the recorder had time to settle."""
-    wanted = chance.randint(1, sum(len(series.slices) for series in one.series))
+    wanted = rng.randint(1, sum(len(series.slices) for series in one.series))
     deadline = time.monotonic() + _WITHIN_S
-    while time.monotonic() < deadline and len(one.ledger.acknowledged) < wanted:
+    while time.monotonic() < deadline and len(one.answers.acknowledged) < wanted:
         time.sleep(0.001)
-    time.sleep(chance.random() * (_LONGEST_PAUSE_S if chance.random() < 0.2 else _LONGEST_MOMENT_S))
+    time.sleep(rng.random() * (_LONGEST_PAUSE_S if rng.random() < 0.2 else _LONGEST_MOMENT_S))
 
 
-def _cut(one: PowerCutRound, disk: CutDisk, copy: Path, receiver: RoleProcess, chance: random.Random) -> None:
+def _cut(one: PowerCutRound, disk: CutDisk, copy: Path, receiver: RoleProcess, rng: random.Random) -> None:
     if one.cuts:
         _look_at_control(one, disk)
     if not receiver.is_alive():
-        one.wrong.append(f"the receiver ended by itself with {receiver.exit_code()}")
+        one.wrong.append(f"the receiver ended unexpectedly with {receiver.exit_code()}")
     _control(disk).write_bytes(b"never synced")
-    one.cuts.append(disk.cut(copy, chance.getrandbits(32), lambda: os.kill(receiver.pid, signal.SIGKILL)))
+    one.cuts.append(disk.cut(copy, rng.getrandbits(32), lambda: os.kill(receiver.pid, signal.SIGKILL)))
 
 
 def _look_at_control(one: PowerCutRound, disk: CutDisk) -> None:
@@ -212,11 +212,11 @@ def _listens_in_time(port: int, receiver: RoleProcess) -> bool:
     return False
 
 
-def _padded(series: Series, chance: random.Random) -> Series:
+def _padded(series: Series, rng: random.Random) -> Series:
     """Return the series with slices of many sizes: Data Set Trailing Padding (PS3.10 7.2) of random bytes behind each."""
     slices = []
     for one in series.slices:
-        padding = chance.randbytes(2 * chance.randint(0, _MOST_PADDING_BYTES // 2))
+        padding = rng.randbytes(2 * rng.randint(0, _MOST_PADDING_BYTES // 2))
         element = struct.pack("<HH2sHL", 0xFFFC, 0xFFFC, b"OB", 0, len(padding)) + padding
         slices.append(replace(one, data_set=one.data_set + element))
     return replace(series, slices=tuple(slices))

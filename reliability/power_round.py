@@ -13,7 +13,7 @@ class PowerCutRound:
     """One round: what was sent, what each cut left, what was found."""
 
     number: int
-    ledger: AnswerLog = field(default_factory=AnswerLog)
+    answers: AnswerLog = field(default_factory=AnswerLog)
     series: list[Series] = field(default_factory=list)
     cuts: list[PowerCut] = field(default_factory=list)
     acknowledged: int = 0

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from imaging.ct.headers import parse_header
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused, StructureSetUnreadable
 from imaging.export.profiles import PROFILES
 from imaging.rtstruct.masks import masks_on_grid
@@ -55,25 +55,25 @@ def readers(corpus: Path | None = None) -> Mapping[str, FuzzedReader]:
     return {reader.name: reader for reader in (*_image_readers(corpus), *_text_readers())}
 
 
-def dicom_file(data: bytes, chance: random.Random) -> bytes:
+def dicom_file(data: bytes, rng: random.Random) -> bytes:
     """Return a mutation of a Part 10 file: of its dataset mostly, of its File Meta Information sometimes."""
     meta_bytes = int.from_bytes(data[_META_AT + 8 : _META_AT + 12], "little")
     start = _META_AT + 12 + meta_bytes
-    if chance.random() < 0.1 or data[_META_AT - 4 : _META_AT] != b"DICM" or start >= len(data):
-        return mutations.data_set(data, _META_AT, ElementEncoding(explicit=True, little=True), chance)
+    if rng.random() < 0.1 or data[_META_AT - 4 : _META_AT] != b"DICM" or start >= len(data):
+        return mutations.data_set(data, _META_AT, ElementEncoding(explicit=True, little=True), rng)
     head, body = data[:start], data[start:]
     if DEFLATED.encode() in head:
-        return head + mutations.deflated(_inflated_mutation(body, chance), chance)
+        return head + mutations.deflated(_inflated_mutation(body, rng), rng)
     implicit = IMPLICIT.encode() + b"\0" in head
     encoding = ElementEncoding(explicit=not implicit, little=BIG_ENDIAN.encode() not in head)
-    return head + mutations.data_set(body, 0, encoding, chance)
+    return head + mutations.data_set(body, 0, encoding, rng)
 
 
-def _inflated_mutation(body: bytes, chance: random.Random) -> bytes:
+def _inflated_mutation(body: bytes, rng: random.Random) -> bytes:
     with contextlib.suppress(zlib.error):
         plain = zlib.decompress(body, wbits=-zlib.MAX_WBITS)
-        return mutations.data_set(plain, 0, ElementEncoding(explicit=True, little=True), chance)
-    return mutations.blindly(body, chance)
+        return mutations.data_set(plain, 0, ElementEncoding(explicit=True, little=True), rng)
+    return mutations.blindly(body, rng)
 
 
 def _image_readers(corpus: Path | None) -> list[FuzzedReader]:
@@ -175,7 +175,7 @@ def _with_file(read: Callable[[Path], object]) -> Read:
 
 
 @cache
-def _series() -> CtSeries:
+def _series() -> ImageSeries:
     return read_ct(ct_sources())
 
 

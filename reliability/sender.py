@@ -17,11 +17,11 @@ _PAUSE_S = 0.05
 class Scanner(threading.Thread):
     """Sends one series in a thread of its own; what is not acknowledged is sent again on another association."""
 
-    def __init__(self, series: Series, port: int, ledger: AnswerLog, *, persist_s: float = 120.0) -> None:
+    def __init__(self, series: Series, port: int, answers: AnswerLog, *, persist_s: float = 120.0) -> None:
         super().__init__(name=f"scanner-{series.calling_aet}", daemon=True)
         self._series = series
         self._port = port
-        self._ledger = ledger
+        self._answers = answers
         self._persist_s = persist_s
         self._left = deque(series.slices)
         self.gives_up = threading.Event()
@@ -60,12 +60,12 @@ class Scanner(threading.Thread):
         try:
             status = peer.store(one.sop_instance_uid, one.data_set)
         except ConnectionBroken:
-            self._ledger.broke()
+            self._answers.broke()
             raise
         except NoAnswer:
-            self._ledger.kept_silent(one)
+            self._answers.kept_silent(one)
             raise
-        self._ledger.answered(one, status)
+        self._answers.answered(one, status)
         return status
 
 

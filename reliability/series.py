@@ -1,4 +1,4 @@
-"""Small CT series to send, and what a sender was told about each of their slices."""
+"""Small CT series to send, and the answers that a sender got to each slice."""
 
 import threading
 from collections import Counter

@@ -14,27 +14,27 @@ _TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_][A-Za-z0-9_.-]*|-?[0-9][0-9.]*')
 _DEEP = (5, 300, 2000, 100000)
 
 
-def text(data: bytes, chance: random.Random) -> bytes:
+def text(data: bytes, rng: random.Random) -> bytes:
     """One to three mutations of a text."""
-    for _ in range(chance.choice((1, 1, 2, 3))):
-        data = chance.choice(_MUTATIONS)(data, chance)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        data = rng.choice(_MUTATIONS)(data, rng)
     return data
 
 
-def _token(data: bytes, chance: random.Random) -> bytes:
+def _token(data: bytes, rng: random.Random) -> bytes:
     words = data.decode("utf-8", "replace")
     tokens = list(_TOKEN.finditer(words))
     if not tokens:
-        return blindly(data, chance)
-    at = chance.choice(tokens)
-    new = chance.choice((chance.choice(_VALUES), chance.choice(tokens).group(), ""))
+        return blindly(data, rng)
+    at = rng.choice(tokens)
+    new = rng.choice((rng.choice(_VALUES), rng.choice(tokens).group(), ""))
     return _encoded(words[: at.start()] + new + words[at.end() :])
 
 
-def _lines(data: bytes, chance: random.Random) -> bytes:
+def _lines(data: bytes, rng: random.Random) -> bytes:
     lines = data.split(b"\n")
-    first, second = chance.randrange(len(lines)), chance.randrange(len(lines))
-    act = chance.randrange(4)
+    first, second = rng.randrange(len(lines)), rng.randrange(len(lines))
+    act = rng.randrange(4)
     if act == 0:
         del lines[first]
     elif act == 1:
@@ -46,9 +46,9 @@ def _lines(data: bytes, chance: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
-def _nesting(data: bytes, chance: random.Random) -> bytes:
-    depth = chance.choice(_DEEP)
-    deep = chance.choice(
+def _nesting(data: bytes, rng: random.Random) -> bytes:
+    depth = rng.choice(_DEEP)
+    deep = rng.choice(
         (
             b"x = " + b"[" * depth + b"]" * depth,
             b"x = " + b"{a=" * depth,
@@ -61,23 +61,23 @@ def _nesting(data: bytes, chance: random.Random) -> bytes:
         )
     )
     lines = data.split(b"\n")
-    lines.insert(chance.randrange(len(lines) + 1), deep)
+    lines.insert(rng.randrange(len(lines) + 1), deep)
     return b"\n".join(lines)
 
 
-def _entities(data: bytes, chance: random.Random) -> bytes:
+def _entities(data: bytes, rng: random.Random) -> bytes:
     levels = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(9))
     bomb = f'<!DOCTYPE x [<!ENTITY a0 "lol">{levels}<!ENTITY f SYSTEM "file:///etc/passwd">]>'.encode()
-    used = chance.choice((b"&a9;", b"&f;", b"&unknown;", b"&#0;", b"&#xD800;"))
+    used = rng.choice((b"&a9;", b"&f;", b"&unknown;", b"&#0;", b"&#xD800;"))
     head, mark, tail = data.partition(b">")
     places = (bomb + data, head + mark + bomb + tail.replace(b"<", used + b"<", 3), data.replace(b'"', used))
-    return chance.choice(places)
+    return rng.choice(places)
 
 
-def _encoding(data: bytes, chance: random.Random) -> bytes:
+def _encoding(data: bytes, rng: random.Random) -> bytes:
     words = data.decode("utf-8", "replace")
-    kind = chance.choice(("utf-16", "utf-16-be", "utf-32", "utf-8-sig", "cp500", "latin-1", "utf-7"))
-    declared = f'<?xml version="1.0" encoding="{chance.choice((kind, "x-none", "utf-8"))}"?>'
+    kind = rng.choice(("utf-16", "utf-16-be", "utf-32", "utf-8-sig", "cp500", "latin-1", "utf-7"))
+    declared = f'<?xml version="1.0" encoding="{rng.choice((kind, "x-none", "utf-8"))}"?>'
     words = declared + words.partition("?>")[2] if "?>" in words else words
     return words.encode(kind, "replace")
 

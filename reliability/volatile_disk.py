@@ -78,12 +78,12 @@ class VolatileImage:
             os.pwrite(self._file, data, block * BLOCK_BYTES)
         self._cache.clear()
 
-    def cut(self, copy: Path, chance: random.Random) -> PowerCut:
+    def cut(self, copy: Path, rng: random.Random) -> PowerCut:
         """Make the image that a power cut at this instant leaves: of what is not flushed nothing, or any part."""
         command = ["cp", "--sparse=always", str(self._image), str(copy)]
         subprocess.run(command, check=True)
-        share = chance.choice((0.0, 0.2, 0.5, 0.9))
-        kept = [block for block in self._cache if chance.random() < share]
+        share = rng.choice((0.0, 0.2, 0.5, 0.9))
+        kept = [block for block in self._cache if rng.random() < share]
         with copy.open("r+b") as file:
             for block in kept:
                 os.pwrite(file.fileno(), self._cache[block], block * BLOCK_BYTES)

@@ -14,6 +14,8 @@ from types import TracebackType
 
 from typing_extensions import override
 
+from service.text import shown
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOTHING: Mapping[str, object] = {}
 _subject: ContextVar[Mapping[str, object]] = ContextVar("subject", default=_NOTHING)
@@ -40,7 +42,7 @@ class LineFormatter(logging.Formatter):
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the message with what it is about behind it."""
-        record.message = _on_one_line(record.message)
+        record.message = shown(record.message)
         extra = [f"{key}={_shown(value)}" for key, value in _extra(record).items()]
         return " ".join([super().formatMessage(record), *extra])
 
@@ -51,7 +53,7 @@ class LineFormatter(logging.Formatter):
     ) -> str:
         """Return the traceback, each line behind a bar: what an exception says cannot look like a record."""
         lines = super().formatException(ei).splitlines()
-        return "\n".join(f"  | {_on_one_line(line)}" for line in lines)
+        return "\n".join(f"  | {shown(line)}" for line in lines)
 
 
 class JsonFormatter(logging.Formatter):
@@ -125,8 +127,3 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 def _shown(value: object) -> str:
     text = str(value)
     return text if text.isprintable() and text and " " not in text else ascii(text)
-
-
-def _on_one_line(text: str) -> str:
-    """Return the text with line breaks and control characters written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

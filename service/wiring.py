@@ -12,6 +12,7 @@ from service.components import (
     model_library,
     open_database,
     opened_store,
+    opening_sop_classes,
     prepare,
     process_name,
     role_heartbeat,
@@ -56,7 +57,7 @@ def receive() -> RunRole:
         with (
             opened_store(settings) as store,
             role_heartbeat(store, settings, "receive"),
-            InstanceRecorder(store.database) as recorder,
+            InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
             recover(store.files, store.book, recorder)
@@ -82,7 +83,7 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
         calling_aet=peer.ae_title, called_aet=settings.receive.ae_title, peer_host=peer.host
     )
     with (
-        InstanceRecorder(store.database) as recorder,
+        InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
         AuditWriter(AuditLog(store.database), role=FETCHING) as trail,
         CGetReceiver(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, route) as it,
     ):
@@ -133,6 +134,7 @@ def sender_counts(settings: Settings) -> "SenderCounts":
 
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
+    from inference.idle_models import IdleModels
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
@@ -156,6 +158,9 @@ def work() -> RunRole:
                 settings=settings,
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
+                at_rest=IdleModels(
+                    control=server.models, models=models, after_s=settings.triton.unload_idle_s
+                ).unload,
             ).run(stop)
 
     return run
@@ -187,8 +192,8 @@ def retention() -> RunRole:
 
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
-    from service.retention import DeletionAudit, RetentionSweep
-    from service.store import AuditLog, RetentionStore
+    from service.retention import RetentionSweep
+    from service.store import RetentionStore
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -196,7 +201,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
-        tell=DeletionAudit(AuditLog(store.database)),
     )
 
 
@@ -218,10 +222,10 @@ def monitor() -> RunRole:
 
 def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
-    from service.monitor.monitor import look_once
+    from service.monitor.monitor import read_node_status
 
     with opened_store(settings) as store, triton_client(settings) as server:
-        return look_once(_monitor_parts(settings, store.database, server))
+        return read_node_status(_monitor_parts(settings, store.database, server))
 
 
 def _monitor_parts(settings: Settings, database: "Database", server: "TritonClient") -> "MonitorParts":
@@ -273,8 +277,7 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
     return EmbeddedTriton(
         python_environment=settings.triton.environment,
         model_repository=settings.triton.model_repository,
-        working_directory=settings.node.storage_dir / "triton",
-        grpc_port=int(settings.triton.url.rpartition(":")[2]),
+        working_directory=settings.triton_directory,
         start_timeout_s=settings.triton.start_timeout_s,
     )
 

@@ -4,7 +4,7 @@ The anchors come first. Their probabilities guide mid-level and detector: those 
 ``guide_folds``, those of networks that were trained without the patient. Then each small organ in its volume of interest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from training.curves import Curves
 from training.distributed import World
 from training.guides import Guides
 from training.loop import State, Task, TrainingRun, TrainingStopped
-from training.organ_task import Beside, OrganTask, dice_by_case, mirror_order
+from training.organ_task import Beside, OrganTask, Predicted, dice_by_case, mirror_order, predicted
 from training.precision import Precision
 from training.progress import ShowProgress, silent
 from training.recipe import VOI, Recipe
@@ -145,15 +145,26 @@ class StrataRun:
                 self._detected = DetectorTask(self._organs("detector")).detected(network)
         return self._detected
 
-    def _whole(self, total: State) -> Scores:
+    def predicted(self) -> Iterator[Predicted]:
+        """Each validation case with what the whole pipeline of the trained networks finds."""
         contract = self.recipe.draft()
-        networks = {role: found.network for role, found in trained_networks(self.folder, self.recipe).items()}
         order = [self.source.structures.index(code) for code in contract.labels]
         cases = (self.source.case(name).with_structures(order) for name in self.source.names(Subset.VAL))
+        pipeline = build_pipeline(contract, self._networks(), self.world.device)
+        return predicted(pipeline, contract, cases, contract.labels)
+
+    def parameters(self) -> int:
+        """The numbers of all networks together."""
+        return sum(values.numel() for one in self._networks().values() for values in one.parameters())
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {role: found.network for role, found in trained_networks(self.folder, self.recipe).items()}
+
+    def _whole(self, total: State) -> Scores:
         with torch.inference_mode():
-            pipeline = build_pipeline(contract, networks, self.world.device)
-            found = dice_by_case(pipeline, contract, cases, contract.labels)
-        by_code = {code: [row[code] for row in found.values() if code in row] for code in contract.labels}
+            found = dice_by_case(self.predicted())
+        labels = self.recipe.draft().labels
+        by_code = {code: [row[code] for row in found.values() if code in row] for code in labels}
         means = {code: float(np.mean(values)) for code, values in by_code.items() if values}
         total.best_mean, total.best_step = float(np.mean(list(means.values()))), total.step
         figures = {**means, "mean": total.best_mean}

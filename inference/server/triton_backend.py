@@ -12,6 +12,8 @@ import torch
 import triton_python_backend_utils as pb_utils
 
 from inference.contract import ModelContract, identity, load_contract
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import input_sha256
 from inference.server.runtimes.catalogue import load_predictor
 
 
@@ -47,6 +49,7 @@ class ServedModel:
         if not (np.isfinite(spacing).all() and (spacing > 0).all() and image.size):
             error = pb_utils.TritonError(f"no image: shape {image.shape}, spacing {spacing.tolist()} mm")
             return pb_utils.InferenceResponse(error=error)
+        seen = input_sha256(image, spacing)
         z, y, x = (float(step) for step in spacing)
         with torch.inference_mode():
             found = self._predictor.predict(image, (z, y, x), self._stopwatch(image.shape))
@@ -54,6 +57,7 @@ class ServedModel:
             [
                 pb_utils.Tensor("masks", found.planes),
                 pb_utils.Tensor("mean_probability", found.mean_probability),
+                pb_utils.Tensor(SEEN, seen),
             ]
         )
 

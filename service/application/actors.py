@@ -31,6 +31,13 @@ class Operation(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     CANCEL = "cancel"
+    JOBS = "jobs"
+    AUDIT = "audit"
+    VERIFY = "verify"
+    RETENTION = "retention --dry-run"
+    DEIDENTIFY = "deidentify"
+    REIDENTIFY = "reidentify"
+    MODELS_DEFAULT = "models default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +49,7 @@ class Actor:
     role: ActorRole
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
+    detail: str = ""  # on whose behalf, where that is known
 
 
 class NotPermitted(Refused):
@@ -50,6 +58,7 @@ class NotPermitted(Refused):
 
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
+_MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.SHOW: _EVERY_ROLE,
@@ -57,6 +66,13 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RETRY: _MAY_CHANGE_JOBS,
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
+    Operation.JOBS: _EVERY_ROLE,
+    Operation.AUDIT: _MAY_READ_THE_TRAIL,
+    Operation.VERIFY: _EVERY_ROLE,
+    Operation.RETENTION: _EVERY_ROLE,
+    Operation.DEIDENTIFY: _MAY_CHANGE_JOBS,
+    Operation.REIDENTIFY: _MAY_CHANGE_JOBS,
+    Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
 }
 
 

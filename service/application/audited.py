@@ -5,15 +5,24 @@ from typing import TypeVar
 
 from service.application.actors import Actor, Operation, require_permission
 from service.errors import Refused
-from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transaction, audit_job_action
+from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transaction, audit_action
 
 Result = TypeVar("Result")
 
-KINDS = {Operation.SHOW: AuditKind.LOOKED_AT, Operation.EVENTS: AuditKind.LOOKED_AT}
+LOOKS = frozenset(
+    {Operation.SHOW, Operation.EVENTS, Operation.JOBS, Operation.AUDIT, Operation.VERIFY, Operation.RETENTION}
+)
+"""What changes nothing: the trail says that somebody looked."""
 
 
 def perform(
-    database: Database, actor: Actor, action: Operation, job_id: int, act: Callable[[Transaction], Result]
+    database: Database,
+    actor: Actor,
+    action: Operation,
+    job_id: int | None,
+    act: Callable[[Transaction], Result],
+    *,
+    detail: str = "",
 ) -> Result:
     """Check the permission, act, and record the action, in one transaction.
 
@@ -24,8 +33,9 @@ def perform(
         database: the node's.
         actor: recorded with the action.
         action: recorded, and looked up in the table of permissions.
-        job_id: the job that is viewed or changed; it need not exist.
+        job_id: the job that is viewed or changed, which need not exist; None: it is about no job.
         act: makes the change in the transaction that it is given.
+        detail: recorded with the action; no patient in it.
 
     Raises:
         NotPermitted: the actor's role does not permit the action.
@@ -38,21 +48,22 @@ def perform(
                 result = act(transaction)
         except Refused as error:
             refused = error
-            event = _event(actor, action, AuditOutcome.MINOR_FAILURE, str(error))
+            reason = "; ".join(filter(None, (detail, str(error))))
+            event = _event(actor, action, AuditOutcome.MINOR_FAILURE, reason)
         else:
-            audit_job_action(database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS))
+            audit_action(database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, detail))
             return result
-        audit_job_action(database, transaction, job_id, event)
+        audit_action(database, transaction, job_id, event)
     raise refused
 
 
 def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str = "") -> AuditEvent:
     return AuditEvent(
-        kind=KINDS.get(action, AuditKind.ORDERED),
+        kind=AuditKind.LOOKED_AT if action in LOOKS else AuditKind.ORDERED,
         outcome=outcome,
         role=actor.entry,
         actor=actor.name,
         address=actor.address,
         target=action.value,
-        detail=detail,
+        detail="; ".join(filter(None, (detail, actor.detail))),
     )

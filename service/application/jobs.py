@@ -16,6 +16,7 @@ from service.store import (
     read_deliveries,
     read_events,
     read_job,
+    read_jobs,
     read_structure_results,
     rerun,
     retry,
@@ -29,6 +30,20 @@ class JobDetails:
     status: JobStatus
     deliveries: Sequence[DeliveryStatus]
     structures: Sequence[StructureResult]
+
+
+def list_jobs(
+    database: Database, actor: Actor, *, states: Sequence[JobState] = (), limit: int = 100
+) -> Sequence[JobStatus]:
+    """Give the newest jobs first; no states: every state."""
+    return perform(
+        database,
+        actor,
+        Operation.JOBS,
+        None,
+        lambda transaction: read_jobs(transaction, states=states, limit=limit),
+        detail=", ".join(states),
+    )
 
 
 def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
@@ -50,12 +51,12 @@ class Assembler:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
         while not stop.is_set():
             try:
-                self.look()
+                self.poll_once()
             except TryAgain as reason:
                 log.warning("open series not looked at: %s", reason)
             stop.wait(self.settings.advanced.poll_s)
 
-    def look(self) -> None:
+    def poll_once(self) -> None:
         """Decide once about every open job."""
         now = self.clock()
         jobs = self.repository.open_jobs()
@@ -104,10 +105,17 @@ class Assembler:
         if finding.is_unreadable:
             return self._lacking(job, finding)
         if finding.rule is None:
-            return _nothing(_no_rule(finding.facts))
+            return self._without_rule(finding)
         if finding.refusal and not finding.nothing:
             return self._lacking(job, finding)
         return self._known(job, finding, finding.rule, doubt)
+
+    def _without_rule(self, finding: Inspection) -> Verdict:
+        """Leave alone what no rule is for; refuse cone-beam CT that a rule for CT would have taken."""
+        as_ct = self.settings.rule_for(replace(finding.facts, modality=Modality.CT))
+        if finding.facts.modality is Modality.CBCT and as_ct is not None:
+            return Hopeless(reason=_cone_beam(finding.cone_beam, as_ct))
+        return _nothing(_no_rule(finding.facts))
 
     def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
         """Judge images without gaps by the sender's count; None while it is not known."""
@@ -241,9 +249,18 @@ def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str
     return (alone if count.why_not else []) + doubt
 
 
-def _no_rule(facts: SeriesFacts) -> str:
+def _cone_beam(sign: str, rule: Rule) -> str:
     return (
-        f"no rule matches a series sent by {facts.calling_aet} to {facts.called_aet} (Body Part Examined "
+        f"this is cone-beam CT: {sign}; rule {rule.name} is for CT. Its values are no reliable Hounsfield units and a "
+        'model for CT was not trained on them. Send the planning CT, or add a rule with modality = "CBCT" for a model '
+        "that was commissioned on such images"
+    )
+
+
+def _no_rule(facts: SeriesFacts) -> str:
+    kind = "a series" if facts.modality is Modality.CT else f"a series of {facts.modality}"
+    return (
+        f"no rule matches {kind} sent by {facts.calling_aet} to {facts.called_aet} (Body Part Examined "
         f"{facts.body_part!r}); the images are kept; add a rule to the settings and run the job again"
     )
 

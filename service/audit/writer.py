@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from service.store import AuditEvent, AuditKind, AuditLog, Clock, DatabaseUnavailable, utc_now
+from service.text import shown
 
 log = logging.getLogger(__name__)
 
@@ -117,4 +118,4 @@ def _fitting(event: AuditEvent, role: str) -> AuditEvent:
 
 
 def _plain(text: str, longest: int) -> str:
-    return (text if text.isprintable() else ascii(text))[:longest]
+    return shown(text)[:longest]

@@ -2,17 +2,13 @@
 
 import argparse
 import dataclasses
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
-
-from service.application import cancel_job, rerun_job, retry_job, show_events, show_job
-from service.cli.audit import operator
-from service.cli.tables import print_table
+from service.application import cancel_job, list_jobs, rerun_job, retry_job, show_events, show_job
+from service.cli.audit import administrator
+from service.cli.output import print_table, say, say_json
 from service.components import opened_store
 from service.config import Peer, Settings, WebDestination
 from service.errors import Refused
@@ -48,7 +44,7 @@ def jobs(arguments: argparse.Namespace) -> int:
     """List jobs, newest first."""
     states = [_state(word) for word in arguments.state]
     with opened_store(arguments.settings_tree) as store:
-        rows = store.book.list_jobs(states=states, limit=arguments.limit)
+        rows = list_jobs(store.database, administrator(), states=states, limit=arguments.limit)
     if arguments.json:
         return _print_json([_plain(row) for row in rows])
     _print_table([_short(row) for row in rows], LIST_COLUMNS)
@@ -58,7 +54,7 @@ def jobs(arguments: argparse.Namespace) -> int:
 def show(arguments: argparse.Namespace) -> int:
     """Show one job with its deliveries and its structures."""
     with opened_store(arguments.settings_tree) as store:
-        found = show_job(store.database, operator(), arguments.job)
+        found = show_job(store.database, administrator(), arguments.job)
     job = _plain(found.status)
     job["deliveries"] = [_plain(row) for row in found.deliveries]
     job["structures"] = [dataclasses.asdict(row) for row in found.structures]
@@ -75,7 +71,7 @@ def show(arguments: argparse.Namespace) -> int:
 def events(arguments: argparse.Namespace) -> int:
     """Show what happened to a job, oldest first."""
     with opened_store(arguments.settings_tree) as store:
-        rows = [_plain(row) for row in show_events(store.database, operator(), arguments.job)]
+        rows = [_plain(row) for row in show_events(store.database, administrator(), arguments.job)]
     if arguments.json:
         return _print_json(rows)
     _print_table(rows, ("at", "kind", "from_state", "to_state", "message"))
@@ -85,21 +81,21 @@ def events(arguments: argparse.Namespace) -> int:
 def retry(arguments: argparse.Namespace) -> int:
     """Give a job another chance."""
     with opened_store(arguments.settings_tree) as store:
-        state = retry_job(store.database, operator(), arguments.job)
+        state = retry_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": state.value})
 
 
 def rerun(arguments: argparse.Namespace) -> int:
     """Contour the job's slices again, as a new version."""
     with opened_store(arguments.settings_tree) as store:
-        number = rerun_job(store.database, operator(), arguments.job)
+        number = rerun_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Stop a job."""
     with opened_store(arguments.settings_tree) as store:
-        cancel_job(store.database, operator(), arguments.job)
+        cancel_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
 
 
@@ -179,7 +175,7 @@ def _value(value: object) -> object:
 
 
 def _print_json(value: object) -> int:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    say_json(value)
     return 0
 
 
@@ -187,15 +183,12 @@ def print_order(arguments: argparse.Namespace, answer: Mapping[str, object]) -> 
     """Say what became of an order, on one line or as JSON."""
     if arguments.json:
         return _print_json(answer)
-    sys.stdout.write(", ".join(f"{key}: {value}" for key, value in answer.items() if value != "") + "\n")
+    say(", ".join(f"{key}: {value}" for key, value in answer.items() if value != ""))
     return 0
 
 
 def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    print_table(table)
+    print_table(columns, [[row[column] for column in columns] for row in rows])
 
 
 def echo(arguments: argparse.Namespace) -> int:

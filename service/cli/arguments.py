@@ -4,8 +4,12 @@ import argparse
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imaging.export.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from service.store import TrailHead
 
 DEFAULT_PROJECT = "research"
 STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
@@ -63,6 +67,15 @@ def audit(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--study", help="only this Study Instance UID")
     verb.add_argument("--limit", type=int, default=200, help="most entries, the newest (default: 200)")
     verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one a line")
+    verb.add_argument("--verify", action="store_true", help="prove that every entry is what was written")
+    verb.add_argument(
+        "--expect",
+        action="append",
+        default=[],
+        type=_trail_head,
+        metavar="ID:HASH",
+        help="with --verify: an entry that was noted elsewhere must be there; may be repeated",
+    )
 
 
 def validate(parser: argparse.ArgumentParser) -> None:
@@ -260,6 +273,15 @@ def _pattern(text: str) -> "re.Pattern[str]":
         return re.compile(text, re.IGNORECASE)
     except re.error as error:
         raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from error
+
+
+def _trail_head(text: str) -> "TrailHead":
+    from service.store import TrailHead
+
+    number, _, chain = text.partition(":")
+    if not number.isdecimal() or not re.fullmatch("[0-9a-f]{64}", chain):
+        raise argparse.ArgumentTypeError(f"{text}: expected ID:HASH, as `audit --verify` prints it")
+    return TrailHead(id=int(number), chain=chain)
 
 
 def _time(text: str) -> datetime:

@@ -1,19 +1,19 @@
 """The audit trail on the command line: the verb that lists it, and the person whom other verbs name in it."""
 
 import argparse
-import getpass
-import json
 import os
-import sys
+import pwd
+from pathlib import Path
 
-from rich.table import Table
-
-from service.application import Actor, ActorKind, ActorRole
+from service.application import Actor, ActorKind, ActorRole, prove_trail, read_trail
 from service.audit import audit_message
-from service.cli.tables import print_table
+from service.cli.output import print_table, say, say_json
 from service.components import opened_store
-from service.config import Settings
-from service.store import AuditEntry, AuditLog
+from service.config import Settings, process_environment
+from service.store import AuditEntry, AuditLog, TrailCheck, TrailQuery
+
+SIGNED_IN = Path("/proc/self/loginuid")  # who signed in, kept by the kernel through su and sudo
+NOBODY_SIGNED_IN = 2**32 - 1
 
 COLUMNS = (
     "at",
@@ -30,39 +30,72 @@ COLUMNS = (
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the trail, oldest first."""
+    """List the trail, oldest first, or prove that it is what was written."""
     settings: Settings = arguments.settings_tree
     with opened_store(settings) as store:
-        audit_log = AuditLog(store.database)
-        entries = audit_log.entries(
+        if arguments.verify:
+            return _verify(
+                prove_trail(store.database, administrator(), arguments.expect), as_json=arguments.json
+            )
+        which = TrailQuery(
             since=arguments.since, until=arguments.until, study_uid=arguments.study, limit=arguments.limit
         )
+        entries = read_trail(store.database, administrator(), which)
         if arguments.xml:
+            patient_of = AuditLog(store.database).patient_of
             for entry in entries:
-                sys.stdout.write(audit_message(entry, settings, audit_log.patient_of).decode() + "\n")
+                say(audit_message(entry, settings, patient_of).decode())
             return 0
+    rows = [_plain(entry) for entry in entries]
     if arguments.json:
-        sys.stdout.write(json.dumps([_plain(entry) for entry in entries], indent=1) + "\n")
-        return 0
-    table = Table(*COLUMNS)
-    for entry in entries:
-        values = _plain(entry)
-        table.add_row(*("" if values[column] is None else str(values[column]) for column in COLUMNS))
-    print_table(table)
+        say_json(rows)
+    else:
+        print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
     return 0
 
 
-def operator() -> Actor:
-    """Give the person at the keyboard: whoever may run this command on the node's machine is its operator."""
-    return Actor(kind=ActorKind.PERSON, name=account(), role=ActorRole.OPERATOR, entry="cli")
+def _verify(found: TrailCheck, *, as_json: bool) -> int:
+    """Say what the chain shows; 1 where it is broken, or where the database would let it be changed."""
+    if as_json:
+        say_json({**vars(found), "head": vars(found.head)})
+    elif found.broken:
+        say(f"NOT WHOLE: {found.broken}")
+    else:
+        say(f"{found.entries} entries are what was written; the newest is {found.head.id}:{found.head.chain}")
+    if found.unguarded and not as_json:
+        say(f"NOT GUARDED: {found.unguarded}; `contour-node migrate` of a restored database sets them again")
+    return 1 if found.broken or found.unguarded else 0
+
+
+def administrator() -> Actor:
+    """Give the person at the keyboard: whoever may run this command on the node's machine administers it."""
+    return Actor(
+        kind=ActorKind.PERSON, name=account(), role=ActorRole.ADMIN, entry="cli", detail=_on_behalf_of()
+    )
 
 
 def account() -> str:
-    """Return the account of the person at the keyboard; a number where it has no name, as in a container."""
+    """Return the account of this process's user, by its number alone; the number where it has no name, as in a container."""
+    return _name_of(os.getuid())
+
+
+def _on_behalf_of() -> str:
+    """Return who signed in, where the kernel or sudo names somebody else than the process's user."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+        signed_in = int(SIGNED_IN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        signed_in = NOBODY_SIGNED_IN
+    if signed_in not in (NOBODY_SIGNED_IN, os.getuid()):
+        return f"signed in as {_name_of(signed_in)}"
+    sudo = process_environment().get("SUDO_USER", "")
+    return f"sudo says: for {sudo}" if sudo and sudo != account() else ""
+
+
+def _name_of(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return f"uid {user_id}"
 
 
 def _plain(entry: AuditEntry) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """The verbs `check` (is every part of the node there and usable?) and `migrate`."""
 
 import argparse
-import sys
 
 from inference.errors import ModelFailed, ModelUnavailable
+from service.cli.output import say
 from service.components import model_library, opened_store, templates, triton_client
 from service.config import Settings
 from service.tls import check_certificates
@@ -34,7 +34,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _line(what: str, how: str) -> None:
-    sys.stdout.write(f"{what}: {how}\n")
+    say(f"{what}: {how}")
 
 
 def migrate(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from evaluation.report.study import worst_rows
 from evaluation.report.writing import WORST, draw, write_values
 from imaging.volumes.volume import Masks
 from service.cli.local_cases import case_folders, contoured_case, fingerprint, model_server, tg263_name
+from service.cli.output import say
 from service.config import Settings
 from service.errors import Refused
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     page = commissioning_page(criteria, cohort, judged, facts, worst)
     for path in write_page(page, arguments.out / "commissioning"):
-        sys.stdout.write(f"{path}\n")
+        say(f"{path}")
     _say(cohort, judged, reasons)
     return 1 if reasons else 0
 
@@ -129,11 +129,11 @@ def _say(cohort: CohortResult, judged: list[Judgement], reasons: list[str]) -> N
     for j in judged:
         if not j.met:
             shown = "no value" if j.value is None else f"{j.value:.3f}"
-            sys.stdout.write(
+            say(
                 f"not met: {j.structure}: {j.criterion.statistic.value} of {j.criterion.metric} {j.criterion.limit}: "
-                f"{shown}, {j.reason}\n"
+                f"{shown}, {j.reason}"
             )
     for reason in reasons:
-        sys.stdout.write(f"not accepted: {reason}\n")
+        say(f"not accepted: {reason}")
     if not reasons:
-        sys.stdout.write(f"every criterion is met by {len(cohort.patients)} cases\n")
+        say(f"every criterion is met by {len(cohort.patients)} cases")

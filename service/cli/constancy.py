@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from evaluation.constancy import ConstancyResult, Contoured, compare, freeze, is_frozen
 from evaluation.errors import EvaluationRefused
 from service.cli.local_cases import case_folders, contoured_case, fingerprint, model_server
+from service.cli.output import say, say_json
 from service.config import Settings
 from service.errors import Refused
 from service.store import write_constancy
@@ -54,7 +54,7 @@ def _freeze(cases: list[tuple[Path, Contoured]], environment: dict[str, str], *,
         raise Refused(f"{', '.join(kept)}: frozen already; --replace replaces it by the present contours")
     for folder, contoured in cases:
         freeze(folder, contoured, environment)
-    sys.stdout.write(f"{len(cases)} cases are frozen\n")
+    say(f"{len(cases)} cases are frozen")
     return 0
 
 
@@ -78,6 +78,6 @@ def _say(result: ConstancyResult, *, as_json: bool) -> None:
             "changes": [asdict(change) for change in result.changes],
             "environment": list(result.environment),
         }
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        say_json(content)
         return
-    sys.stdout.write("".join(f"{change.line}\n" for change in result.changes) + f"{result.line}\n")
+    say(*(change.line for change in result.changes), result.line)

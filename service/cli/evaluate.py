@@ -1,13 +1,9 @@
 """`contour-node evaluate`: contours against contours, as a table or as JSON; needs no settings."""
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
 
 from evaluation.as_json import comparison_json, definitions_json, dose_json
 from evaluation.dose_comparison import DoseComparison, compare_doses
@@ -18,7 +14,7 @@ from evaluation.reading import read_both, read_dose_file
 from evaluation.set_comparison import SetComparison, compare_sets
 from service.cli.evaluate_cohort import given_names
 from service.cli.evaluate_cohort import run as run_cohort
-from service.cli.tables import print_table
+from service.cli.output import print_table, say, say_json, warn
 
 COHORT = "cohort"
 Doses = Mapping[str, DoseComparison]
@@ -42,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
         compared = _compared(arguments)
         doses = _doses(compared, arguments)
     except EvaluationRefused as reason:
-        sys.stderr.write(f"contour-node evaluate: {reason}\n")
+        warn(f"contour-node evaluate: {reason}")
         return 1
     if arguments.json:
         result = _json(compared, doses, arguments)
-        sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
+        say_json(result, indent=2)
     else:
         _print(compared, doses)
     return 0 if compared.by_structure else 1
@@ -83,10 +79,13 @@ def _json(compared: SetComparison, doses: Doses, arguments: argparse.Namespace) 
 
 
 def _print(compared: SetComparison, doses: Doses) -> None:
-    table = Table("structure", "state", *(title for title, _, _ in SHOWN))
-    for name, comparison in compared.by_structure.items():
-        table.add_row(name, comparison.state.value, *_cells(comparison))
-    print_table(table)
+    print_table(
+        ("structure", "state", *(title for title, _, _ in SHOWN)),
+        [
+            (name, comparison.state.value, *_cells(comparison))
+            for name, comparison in compared.by_structure.items()
+        ],
+    )
     if doses:
         _print_doses(doses)
     lines = [
@@ -95,14 +94,14 @@ def _print(compared: SetComparison, doses: Doses) -> None:
         *_list(f"only in {compared.reference.label}", compared.unmatched_reference),
         *(f"note: {note}" for note in compared.notes),
     ]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    say(*lines)
     if not compared.by_structure:
-        sys.stderr.write("contour-node evaluate: the sets have no structure in common\n")
+        warn("contour-node evaluate: the sets have no structure in common")
 
 
 def _print_doses(doses: Doses) -> None:
     titles = [f"{what} {of}, Gy" for what in ("mean", "max") for of in ("dose", "of reference", "difference")]
-    table = Table("structure", *titles, "not defined")
+    rows = []
     for name, dose in doses.items():
         cells = [
             values.values[key]
@@ -114,10 +113,9 @@ def _print_doses(doses: Doses) -> None:
             )
         ]
         reasons = dict.fromkeys([*dose.values.reasons.values(), *dose.reference_values.reasons.values()])
-        table.add_row(
-            name, *("-" if value is None else f"{value:.2f}" for value in cells), "; ".join(reasons)
-        )
-    print_table(table)
+        shown = ("-" if value is None else f"{value:.2f}" for value in cells)
+        rows.append((name, *shown, "; ".join(reasons)))
+    print_table(("structure", *titles, "not defined"), rows)
 
 
 def _cells(comparison: Comparison) -> list[str]:

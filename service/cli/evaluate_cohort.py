@@ -1,7 +1,6 @@
 """`contour-node evaluate cohort FOLDER`, or two folders of patients: values, tests and pages for printing."""
 
 import argparse
-import json
 import platform
 import shlex
 import sys
@@ -10,8 +9,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
-
-from rich.table import Table
 
 from evaluation.cohort import CohortResult, Options, evaluate_cohort
 from evaluation.definitions import definitions
@@ -24,7 +21,8 @@ from evaluation.report.study import Extras
 from evaluation.report.tables import Values
 from evaluation.report.writing import Job, cohort_json, write_pages, write_values
 from evaluation.studies import STUDIES
-from service.cli.tables import print_table
+from service.cli.output import print_table, say, say_json, warn
+from service.text import shown
 
 
 def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -> int:
@@ -48,9 +46,9 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
         )
         written = write_values(cohort, arguments.out)
         written += write_pages(cohort, folders, job, arguments.processes, _progress("written"))
-        sys.stderr.write(f"{len(written)} files in {arguments.out}\n")
+        warn(f"{len(written)} files in {arguments.out}")
     if arguments.json:
-        sys.stdout.write(json.dumps(cohort_json(cohort), indent=1, allow_nan=False) + "\n")
+        say_json(cohort_json(cohort))
     else:
         _print(cohort, arguments)
     return 1 if any(patient.failure for patient in cohort.patients) else 0
@@ -117,26 +115,20 @@ def _print(cohort: CohortResult, arguments: argparse.Namespace) -> None:
     values = Values(cohort)
     metrics = STUDIES[arguments.study].names(cohort.options.tolerances_mm)
     for label in cohort.set_labels:
-        table = Table(
-            "structure",
-            "n",
-            "missing",
-            "spurious",
-            *map(heading, metrics),
-            title=f"{label} against {cohort.options.reference}",
-        )
+        rows = []
         for structure in cohort.structures:
             states = values.states(label, structure)
             counts = (states[state] for state in (PairState.COMPARED, PairState.MISSING, PairState.SPURIOUS))
             cells = [spread(m, list(values.by_patient(label, structure, m).values())) for m in metrics]
-            table.add_row(structure, *map(str, counts), *cells)
-        print_table(table)
+            rows.append((structure, *counts, *cells))
+        columns = ("structure", "n", "missing", "spurious", *map(heading, metrics))
+        print_table(columns, rows, title=f"{label} against {cohort.options.reference}")
     lines = [
         *(f"not evaluated: {p.name}: {p.failure}" for p in cohort.patients if p.failure),
         *([f"without both sides: {', '.join(cohort.incomplete)}"] if cohort.incomplete else []),
         *cohort.remarks,
     ]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    say(*lines)
 
 
 def _progress(what: str) -> Callable[[str], None]:
@@ -145,6 +137,6 @@ def _progress(what: str) -> Callable[[str], None]:
 
     def show(name: str) -> None:
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{what}: {next(numbers)} ({name})\x1b[K")
+            sys.stderr.write(f"\r{what}: {next(numbers)} ({shown(name)})\x1b[K")
 
     return show

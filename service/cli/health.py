@@ -1,10 +1,9 @@
 """The verbs `health` (the node, or one role: containers run it every few seconds) and `notify-test`."""
 
 import argparse
-import json
 import socket
-import sys
 
+from service.cli.output import say, say_json
 from service.components import opened_store, role_heartbeats
 from service.config import Settings
 from service.errors import Refused
@@ -25,11 +24,11 @@ def _whole_node(arguments: argparse.Namespace) -> int:
 
     status = node_status(arguments.settings_tree)
     if arguments.json:
-        sys.stdout.write(json.dumps(health_report(status), indent=1) + "\n")
+        say_json(health_report(status))
     else:
         for check in status.checks:
             word = "ok" if check.ok else "NOT OK" if check.needed else "not ok, not needed to be ready"
-            sys.stdout.write(f"{check.name}: {word}: {check.reason}\n")
+            say(f"{check.name}: {word}: {check.reason}")
     return 0 if status.is_ready else 1
 
 
@@ -41,7 +40,7 @@ def _role_here(settings: Settings, role: str) -> int:
     silent_s = None if not here else (utc_now() - max(here)).total_seconds()
     if silent_s is None or silent_s > settings.advanced.silent_s:
         raise Refused(f"no process of the role {role} on this machine has written a recent heartbeat")
-    sys.stdout.write(f"role {role}: heartbeat {silent_s:.0f} s ago\n")
+    say(f"role {role}: heartbeat {silent_s:.0f} s ago")
     return 0
 
 
@@ -66,5 +65,5 @@ def notify_test(arguments: argparse.Namespace) -> int:
         attempts=0,
     )
     send(message_of([test], {}), found[0])
-    sys.stdout.write(f"{arguments.recipient}: the message was accepted\n")
+    say(f"{arguments.recipient}: the message was accepted")
     return 0

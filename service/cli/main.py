@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
+from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -54,7 +55,8 @@ def _with_rest_apart(arguments: Sequence[str]) -> list[str]:
 
 
 def _said(reason: BaseException | str, code: int) -> int:
-    sys.stderr.write(f"contour-node: {reason}\n")
+    lines = str(reason).splitlines() if isinstance(reason, SettingsRefused) else [reason]
+    warn(*(f"contour-node: {line}" for line in lines[:1]), *lines[1:])
     return code
 
 

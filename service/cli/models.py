@@ -1,14 +1,10 @@
 """The verb `models`: the repository's models and versions, what the model server has loaded, and which is the default."""
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
 
 from inference.contract import (
     ModelContract,
@@ -19,13 +15,13 @@ from inference.contract import (
 from inference.contract.conversion import convert
 from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
 from inference.triton_config import MODEL_ENTRY, write_triton_config
-from service.cli.audit import account
-from service.cli.tables import print_table
+from service.application import choose_default
+from service.cli.audit import administrator
+from service.cli.output import print_table, say, say_json, warn
 from service.cli.train import hand_over
 from service.components import opened_store, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
-from service.store import AuditEvent, AuditKind, AuditLog
 
 COLUMNS = ("model", "version", "default", "loaded", "structures", "runtime", "body region", "package sha256")
 
@@ -60,12 +56,9 @@ def _list(arguments: argparse.Namespace) -> int:
             for version, contract in model_versions(folder).items()
         ]
     if arguments.json:
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        say_json(rows)
         return 0
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*(_words(row[column]) for column in COLUMNS))
-    print_table(table)
+    print_table(COLUMNS, [[_words(row[column]) for column in COLUMNS] for row in rows])
     return 0
 
 
@@ -90,7 +83,7 @@ def _words(value: object) -> str:
 
 def _show(arguments: argparse.Namespace) -> int:
     contract = _contract(arguments)
-    sys.stdout.write(json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    say_json(contract.model_dump(mode="json"), indent=2)
     return 0
 
 
@@ -98,7 +91,7 @@ def _load(arguments: argparse.Namespace) -> int:
     contract = _contract(arguments)
     with triton_client(arguments.settings_tree) as server:
         server.models.make_ready(contract)
-    sys.stdout.write(f"{contract.name} version {contract.version} is loaded\n")
+    say(f"{contract.name} version {contract.version} is loaded")
     return 0
 
 
@@ -107,21 +100,18 @@ def _unload(arguments: argparse.Namespace) -> int:
     with triton_client(arguments.settings_tree) as server:
         for version in versions:
             server.models.unload(arguments.model, version)
-    sys.stdout.write(f"{arguments.model} is not loaded; the next job that needs it loads it again\n")
+    say(f"{arguments.model} is not loaded; the next job that needs it loads it again")
     return 0
 
 
 def _default(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
     before = default_version(folder)
-    set_default_version(folder, arguments.version)
     what = f"default version of {arguments.model}: {before} -> {arguments.version}"
     with opened_store(arguments.settings_tree) as store:
-        event = AuditEvent(
-            kind=AuditKind.ORDERED, role="cli", actor=account(), target="models default", detail=what
-        )
-        AuditLog(store.database).append([(datetime.now(UTC), event)])
-    sys.stdout.write(f"{what}; jobs that are queued keep the version they were queued with\n")
+        set_default = partial(set_default_version, folder, arguments.version)
+        choose_default(store.database, administrator(), set_default, what)
+    say(f"{what}; jobs that are queued keep the version they were queued with")
     return 0
 
 
@@ -129,7 +119,7 @@ def _config(arguments: argparse.Namespace) -> int:
     folders = [_named(arguments, name) for name in arguments.model] or _folders(arguments)
     for folder in folders:
         file = write_triton_config(folder)
-        sys.stdout.write(f"{file} written from {', '.join(map(str, model_versions(folder)))}\n")
+        say(f"{file} written from {', '.join(map(str, model_versions(folder)))}")
     return 0
 
 
@@ -145,9 +135,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     contract = convert(arguments.folder, arguments.body_region)
     (arguments.folder / str(contract.version) / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
     write_triton_config(arguments.folder)
-    sys.stdout.write(
-        f"{contract.name} version {contract.version}: contract.json, model.py and config.pbtxt written\n"
-    )
+    say(f"{contract.name} version {contract.version}: contract.json, model.py and config.pbtxt written")
     return 0
 
 
@@ -157,7 +145,7 @@ def _loaded(arguments: argparse.Namespace) -> set[tuple[str, int]] | None:
         with triton_client(arguments.settings_tree) as server:
             return {(one.name, one.version) for one in server.models.loaded()}
     except (ModelUnavailable, ModelFailed) as reason:
-        sys.stderr.write(f"contour-node: {reason}\n")
+        warn(f"contour-node: {reason}")
         return None
 
 

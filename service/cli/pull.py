@@ -1,19 +1,17 @@
 """`contour-node pull`: fetch series from an archive by accession number, patient or study; then they are contoured."""
 
 import argparse
-import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
-from service.cli.tables import print_table
+from service.cli.output import print_table, say_json
 from service.components import opened_store
 from service.config import Peer, Settings
 from service.dimse import sop_classes
@@ -23,7 +21,8 @@ from service.receive.cget_receiver import CGetReceiver
 from service.scu.client import Scu
 from service.scu.find import FoundSeries, find_series, find_studies
 from service.scu.outcome import Failure
-from service.scu.retrieve import AcceptedObjects, RequestedSeries, RetrievalProgress, Tell, get, move
+from service.scu.retrieve import AcceptedObjects, OnProgress, RequestedSeries, RetrievalProgress, get, move
+from service.text import shown
 from service.wiring import cget_receiver
 
 Answer = TypeVar("Answer")
@@ -122,34 +121,38 @@ def _fetched(pull: PullRequest, rows: Sequence[PulledSeries], *, is_shown: bool)
     ):
         done = []
         for row in rows:
-            task = progress.add_task(row.series.description or row.series.series_uid, total=row.series.images)
+            task = progress.add_task(
+                escape(shown(row.series.description or row.series.series_uid)), total=row.series.images
+            )
 
-            def tell(so_far: RetrievalProgress, task: object = task) -> None:
+            def on_progress(so_far: RetrievalProgress, task: object = task) -> None:
                 total = so_far.completed + so_far.failed + so_far.remaining
                 progress.update(task, completed=so_far.completed, total=total)  # type: ignore[arg-type]
 
-            result = _one(pull, row.series, fetched, tell)
+            result = _one(pull, row.series, fetched, on_progress)
             if pull.comes_here:
                 series_uid, study_uid = row.series.series_uid, row.series.study_uid
                 here = store.book.instances_of_series(series_uid, study_uid=study_uid)
                 result = _checked(result, len(here))
-            tell(result)
+            on_progress(result)
             done.append(replace(row, result=result))
         return done
 
 
 def _one(
-    pull: PullRequest, series: FoundSeries, fetched: CGetReceiver | None, tell: Tell
+    pull: PullRequest, series: FoundSeries, fetched: CGetReceiver | None, on_progress: OnProgress
 ) -> RetrievalProgress:
     wanted = RequestedSeries(study_uid=series.study_uid, series_uid=series.series_uid)
     if fetched is None:
         to_aet = pull.to_aet or pull.settings.receive.ae_title
-        return _came_of(move(pull.client, pull.peer, wanted, to_aet=to_aet, tell=tell))
+        return _came_of(move(pull.client, pull.peer, wanted, to_aet=to_aet, on_progress=on_progress))
     taken = AcceptedObjects(
         sop_classes=(*sop_classes.STORAGE.values(), *object_families.companions(pull.settings.receive)),
         compressed=tuple(sop_classes.COMPRESSED.values()),
     )
-    result = _came_of(get(pull.client, pull.peer, wanted, keep=fetched.keep, taken=taken, tell=tell))
+    result = _came_of(
+        get(pull.client, pull.peer, wanted, keep=fetched.keep, taken=taken, on_progress=on_progress)
+    )
     reasons = (result.reason, fetched.refusals())
     return replace(result, reason="; ".join(reason for reason in reasons if reason))
 
@@ -177,12 +180,9 @@ def _progress(is_shown: bool) -> Iterator[Progress]:  # noqa: FBT001 - the only 
 def _print(rows: Sequence[PulledSeries], *, as_json: bool) -> None:
     lines = [_line(row) for row in rows]
     if as_json:
-        sys.stdout.write(json.dumps(lines, indent=1) + "\n")
+        say_json(lines)
         return
-    table = Table(*COLUMNS)
-    for line in lines:
-        table.add_row(*(str(line[column]) for column in COLUMNS))
-    print_table(table)
+    print_table(COLUMNS, [[line[column] for column in COLUMNS] for line in lines])
 
 
 def _line(row: PulledSeries) -> dict[str, object]:

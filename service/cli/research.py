@@ -1,7 +1,6 @@
 """The verbs for research copies: de-identify what is stored, and bring back what was drawn on it."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,9 @@ from imaging.deidentify import (
     listed_identities,
     together,
 )
-from service.cli.audit import account
+from service.application import Operation, record_action
+from service.cli.audit import account, administrator
+from service.cli.output import say
 from service.components import Store, opened_store
 from service.errors import Refused
 from service.retention.research_copies import CopyReport, ResearchCopies, of_job, of_series, removed_of_job
@@ -44,8 +45,12 @@ def deidentify(arguments: argparse.Namespace) -> int:
             pseudonyms=PseudonymRepository(store.database), project=arguments.project, options=options
         )
         gone = [] if arguments.job is None else removed_of_job(store.book, arguments.job)
+        order = f"project {arguments.project}, {len(stored)} objects to {arguments.out}"
+        record_action(
+            store.database, administrator(), Operation.DEIDENTIFY, job_id=arguments.job, detail=order
+        )
         written = copies.copy(store.files, stored, arguments.out, gone=gone)
-        _put_on_record(store, arguments, written, job_id=arguments.job)
+        _put_on_record(store, arguments, written)
     return _said(written)
 
 
@@ -67,13 +72,11 @@ def audit(folder: Path, originals: Sequence[Path], listed: Path | None) -> int:
         try:
             for one in find_identifiers(path.read_bytes(), whom, str(path)):
                 found += 1
-                sys.stdout.write(f"{path}: {one.keyword} {one.tag} {one.vr} holds an identifier\n")
+                say(f"{path}: {one.keyword} {one.tag} {one.vr} holds an identifier")
         except DeidentificationRefused as reason:
             unreadable += 1
-            sys.stdout.write(f"not looked at: {reason}\n")
-    sys.stdout.write(
-        f"{len(copies)} files, {found} attributes with an identifier, {unreadable} not readable\n"
-    )
+            say(f"not looked at: {reason}")
+    say(f"{len(copies)} files, {found} attributes with an identifier, {unreadable} not readable")
     return 1 if found or unreadable else 0
 
 
@@ -89,20 +92,21 @@ def reidentify(arguments: argparse.Namespace) -> int:
             project=arguments.project,
             options=DeidentificationOptions(),
         )
+        order = f"project {arguments.project}, {len(arguments.files)} objects to {arguments.out}"
+        record_action(store.database, administrator(), Operation.REIDENTIFY, detail=order)
         written = copies.bring_back(arguments.files, arguments.out)
-        _put_on_record(store, arguments, written, job_id=None)
+        _put_on_record(store, arguments, written)
     return _said(written)
 
 
-def _put_on_record(
-    store: Store, arguments: argparse.Namespace, written: CopyReport, *, job_id: int | None
-) -> None:
+def _put_on_record(store: Store, arguments: argparse.Namespace, written: CopyReport) -> None:
+    """Record what was written; that it was ordered stands in the trail already."""
     event = AuditEvent(
         kind=AuditKind.LOOKED_AT,
         role="cli",
         actor=account(),
         target=arguments.name,
-        job_id=job_id,
+        job_id=vars(arguments).get("job"),
         instance_count=len(written.files),
         detail=f"project {arguments.project}"
         + (f", left out: {written.counts()}" if written.left_out else ""),
@@ -112,8 +116,8 @@ def _put_on_record(
 
 def _said(written: CopyReport) -> int:
     for one in written.left_out:
-        sys.stdout.write(f"left out: {one.name}: {one.reason}\n")
-    sys.stdout.write(f"{len(written.files)} files written to {written.files[0].parent}\n")
+        say(f"left out: {one.name}: {one.reason}")
+    say(f"{len(written.files)} files written to {written.files[0].parent}")
     if written.left_out:
-        sys.stdout.write(f"{len(written.left_out)} objects left out: {written.counts()}\n")
+        say(f"{len(written.left_out)} objects left out: {written.counts()}")
     return 1 if written.left_out else 0

@@ -1,11 +1,12 @@
 """The verbs of what is kept: what would go, and whether what stays is whole."""
 
 import argparse
-import json
-import sys
 import threading
 from typing import Any
 
+from service.application import Operation, record_action
+from service.cli.audit import administrator
+from service.cli.output import say, say_json
 from service.cli.roles import run_role
 from service.components import opened_store
 from service.config import Settings
@@ -20,15 +21,16 @@ def retention(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         return run_role("retention", settings)
     with opened_store(settings) as store:
+        record_action(store.database, administrator(), Operation.RETENTION)
         due = retention_sweep(settings, store).due()
     if arguments.json:
         return _print_json([_plain(one, settings) for one in due])
     for one in due:
-        sys.stdout.write(
-            f"{one.belongs_to}: {one.files} files ({one.kind}), {one.size_bytes / 1e6:.1f} MB: {_why(one, settings)}\n"
+        say(
+            f"{one.belongs_to}: {one.files} files ({one.kind}), {one.size_bytes / 1e6:.1f} MB: {_why(one, settings)}"
         )
     total = sum(one.size_bytes for one in due)
-    sys.stdout.write(f"{sum(one.files for one in due)} files, {total / 1e6:.1f} MB would be removed\n")
+    say(f"{sum(one.files for one in due)} files, {total / 1e6:.1f} MB would be removed")
     return 0
 
 
@@ -45,6 +47,8 @@ def verify(arguments: argparse.Namespace) -> int:
         verifier = retention_sweep(fast, store)
         if arguments.job is not None:
             store.book.job(arguments.job)
+        what = "all" if arguments.all else "" if arguments.job is None else "its files"
+        record_action(store.database, administrator(), Operation.VERIFY, job_id=arguments.job, detail=what)
         if arguments.all or arguments.job is not None:
             asked = RetentionStore(store.database).to_verify(job_id=arguments.job)
             damaged = verifier.verify(asked, threading.Event())
@@ -59,9 +63,9 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def _print_damaged(damaged: list[VerifiableFile]) -> None:
     for one in damaged:
-        sys.stdout.write(f"missing or damaged: {one.name} ({one.file.path})\n")
+        say(f"missing or damaged: {one.name} ({one.file.path})")
     if not damaged:
-        sys.stdout.write("every file that was looked at is what was kept\n")
+        say("every file that was looked at is what was kept")
 
 
 def _why(one: RemovalReport, settings: Settings) -> str:
@@ -85,5 +89,5 @@ def _plain(one: RemovalReport, settings: Settings) -> dict[str, Any]:
 
 
 def _print_json(value: object) -> int:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    say_json(value)
     return 0

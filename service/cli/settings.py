@@ -1,13 +1,13 @@
 """The verb of the settings file itself: `show` prints what holds, `migrate` rewrites a file of an earlier version."""
 
 import argparse
-import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
+from service.cli.output import say_whole, warn
 from service.config import (
     SettingsRefused,
     load_settings,
@@ -29,28 +29,31 @@ def _show(file: Path | None) -> int:
     tree = settings.model_dump(mode="json", exclude_none=True)
     if settings.database.url is not None:
         tree["database"]["url"] = str(settings.database.url)  # the password masked, not the whole
-    sys.stdout.write(tomlkit.dumps(tree))
+    say_whole(tomlkit.dumps(tree))
     return 0
 
 
 def _migrate(file: Path, output: Path | None) -> int:
     """Write the file with the keys of this version; on standard error what became of each old key.
 
-    Exit code 1 where the new file needs a person's hand: it is written, and what is wrong with it is said.
+    Exit code 1 where two entries clash on one name, and nothing is written; and where the new file needs a person's
+    hand: it is written, and what is wrong with it is said.
     """
     tree = read_tree(file)
-    changes = migrate_tree(tree)
-    text = _with_comments(file, tree) if changes else file.read_text(encoding="utf-8")
+    migration = migrate_tree(tree)
+    if migration.clashes:
+        raise Refused("\n".join(["nothing was written:", *(f"  {line}" for line in migration.clashes)]))
+    text = _with_comments(file, tree) if migration.changes else file.read_text(encoding="utf-8")
     if output is None:
-        sys.stdout.write(text)
+        say_whole(text)
     else:
         try:
             with output.open("x", encoding="utf-8") as written:
                 written.write(text)
         except FileExistsError:
             raise Refused(f"{output} exists; name a new file") from None
-    for change in changes or ["nothing to change: every key is one of this version"]:
-        sys.stderr.write(f"{change}\n")
+    for change in migration.changes or ["nothing to change: every key is one of this version"]:
+        warn(f"{change}")
     try:
         settings_of(tree, str(output or file))
     except SettingsRefused as reason:

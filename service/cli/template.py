@@ -1,14 +1,11 @@
 """The verb `template`: check a template file, or make one from Eclipse's XML or from a table."""
 
 import argparse
-import sys
 from collections.abc import Callable, Collection
-
-from rich.table import Table
 
 from imaging.structures import CATALOGUE
 from inference.contract import load_contracts
-from service.cli.tables import print_table
+from service.cli.output import print_table, say
 from service.errors import Refused
 from service.template import Template, load_template
 from service.template.eclipse import read_eclipse
@@ -42,7 +39,7 @@ def _check(arguments: argparse.Namespace, codes: Collection[str]) -> int:
     rows = _rows(template)
     _print(("number", "name", "type", "colour", "made from"), rows)
     if template.unlisted == "send":
-        sys.stdout.write("and every structure of the model that is not listed\n")
+        say("and every structure of the model that is not listed")
     return 0
 
 
@@ -83,18 +80,15 @@ def _write(imported: ImportedTemplate, arguments: argparse.Namespace, codes: Col
         ],
     )
     for note in imported.notes:
-        sys.stdout.write(f"note: {note}\n")
+        say(f"note: {note}")
     text = imported.toml(codes)
     if arguments.output.exists() and not arguments.overwrite:
         raise Refused(f"{arguments.output} exists; give another name, or --overwrite")
     arguments.output.write_text(text, encoding="utf-8")
     used = sum(placed.used for placed in imported.placed)
-    sys.stdout.write(f"{used} of {len(imported.placed)} structures written to {arguments.output}\n")
+    say(f"{used} of {len(imported.placed)} structures written to {arguments.output}")
     return 0
 
 
 def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(*row)
-    print_table(table)
+    print_table(columns, rows, has_lines=False)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from service.cli.output import warn
+
 _NEEDED = ("training", "torch", "safetensors", "SimpleITK", "statsmodels")
 
 
@@ -18,8 +20,8 @@ def hand_over(words: Sequence[str]) -> int:
     """Run `python -m training` with these arguments; 1 with words where training is not installed."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        sys.stderr.write(
-            f"contour-node: training needs {', '.join(missing)}, not installed here: pip install 'contour-node[training]'\n"
+        warn(
+            f"contour-node: training needs {', '.join(missing)}, not installed here: pip install 'contour-node[training]'"
         )
         return 1
     process = subprocess.Popen([sys.executable, "-m", "training", *words])

@@ -1,16 +1,15 @@
 """`contour-node validate`: would this destination take this RTSTRUCT? For files of any system; needs no settings."""
 
 import argparse
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.export.profiles import PROFILES
 from imaging.validation import NO_STRUCTURE_SET, Severity, ValidationFinding, series_named, validate
+from service.cli.output import say, say_json, warn
 
 CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
@@ -28,36 +27,39 @@ def run(arguments: argparse.Namespace) -> int:
     if any(finding.code in NO_STRUCTURE_SET for finding in findings):
         return _wrong_call(f"{arguments.file}: {findings[0].message}")
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    written = _as_json if arguments.json else _as_lines
-    sys.stdout.write(written(arguments, findings, errors))
+    if arguments.json:
+        say_json(_report(arguments, findings, errors), indent=2)
+    else:
+        say(*_lines(arguments, findings, errors))
     return FOUND if errors else CLEAN
 
 
-def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
+def _series(folder: Path, named: tuple[str, ...]) -> ImageSeries:
     """Return the series that the structure set names, or else the only one; raises EvaluationRefused with the reason."""
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
     return DicomFolder.of(folder).read_ct(named)
 
 
-def _as_lines(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> str:
+def _lines(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> list[str]:
     warnings = len(findings) - errors
     lines = [finding.line for finding in findings]
     lines.append(f"{arguments.file}: {errors} error(s), {warnings} warning(s), profile {arguments.profile}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def _as_json(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> str:
-    report = {
+def _report(
+    arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int
+) -> dict[str, object]:
+    return {
         "file": str(arguments.file),
         "profile": arguments.profile,
         "errors": errors,
         "warnings": len(findings) - errors,
         "findings": [{**asdict(finding), "message": finding.message} for finding in findings],
     }
-    return json.dumps(report, indent=2) + "\n"
 
 
 def _wrong_call(message: str) -> int:
-    sys.stderr.write(f"contour-node validate: {message}\n")
+    warn(f"contour-node validate: {message}")
     return WRONG_CALL

@@ -60,7 +60,8 @@ def settings_of(tree: Tree, origin: str) -> Settings:
 
 def _refuse_old_keys(tree: Tree, path: Path | None) -> None:
     """Raise SettingsRefused where keys of an earlier version stand in the tree, with what became of each."""
-    changes = migrate(deepcopy(tree))
+    migration = migrate(deepcopy(tree))
+    changes = (*migration.changes, *migration.clashes)
     if changes:
         rewrite = "" if path is None else f"; `contour-node settings migrate {path}` rewrites the file"
         head = f"{len(changes)} setting(s) of an earlier version{rewrite}:"

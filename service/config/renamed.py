@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 Tree = MutableMapping[str, Any]
@@ -67,25 +68,45 @@ ENTRIES = {
 ENTRIES["peers"] = ENTRIES["destinations"]
 
 
-def migrate(tree: Tree) -> list[str]:
-    """Rewrite the old keys of a tree in place; give a line for each, 'old key: what became of it'.
+RENAMED_VALUES = {"events": {"parked": "failed"}}
+"""Old values of the lists in an entry of `watch.notify` or `monitor.notify`: key -> old value -> new value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """What became of the old keys of a tree, a line each; `clashes` are entries that only a person can place."""
+
+    changes: tuple[str, ...]
+    clashes: tuple[str, ...]
+
+
+def migrate(tree: Tree) -> Migration:
+    """Rewrite the old keys of a tree in place. With a clash the tree is not whole: an entry has no place in it.
 
     Values that have the wrong type are left where they are: reading the settings refuses them.
     """
-    changes: list[str] = []
-    for place, keys in ENTRIES.items():
-        for name, entry in _entries(_find(tree, place)):
-            _key_in_its_certificate(place, entry)
-            for old, new in keys.items():
-                changes += _move(entry, old, new, f"{place}.{name}.")
+    changes = list(_in_entries(tree))
     for old, why in REMOVED.items():
         changes += _move(tree, old, f"removed: {why}", "")
     for old, new in RENAMED.items():
         changes += _move(tree, old, new, "")
+    clashes: list[str] = []
     for table in ("destinations", "dicomweb"):
-        changes += _into_peers(tree, table)
+        changes += _into_peers(tree, table, clashes)
     changes += _senders_into_peers(tree)
-    return changes
+    return Migration(changes=tuple(changes), clashes=tuple(clashes))
+
+
+def _in_entries(tree: Tree) -> Iterator[str]:
+    """Rewrite what stands in the entries of lists and tables."""
+    for place, keys in ENTRIES.items():
+        for name, entry in _entries(_find(tree, place)):
+            _key_in_its_certificate(place, entry)
+            for old, new in keys.items():
+                yield from _move(entry, old, new, f"{place}.{name}.")
+    for place in ("watch.notify", "monitor.notify"):
+        for name, entry in _entries(_find(tree, place)):
+            yield from _rename_values(entry, f"{place}.{name}.")
 
 
 def _find(tree: Any, path: str) -> Any:
@@ -132,6 +153,16 @@ def _move(tree: Tree, old: str, new: str, prefix: str) -> list[str]:
     return [f"{prefix}{old}: now {prefix}{new.replace('watch.', 'monitor.')}"]
 
 
+def _rename_values(entry: Tree, prefix: str) -> Iterator[str]:
+    """Replace old values in the entry's lists, in place."""
+    for key, renamed in RENAMED_VALUES.items():
+        values = entry.get(key)
+        for number, value in enumerate(values if isinstance(values, list) else ()):
+            if isinstance(value, str) and value in renamed:
+                entry[key][number] = renamed[value]
+                yield f"{prefix}{key}: '{value}' is now '{renamed[value]}'"
+
+
 def _joined(there: Any, value: Any) -> Any:
     """Give the value of a key that two old ones became: the shorter time, or all keys of two sections."""
     if there is None:
@@ -142,8 +173,11 @@ def _joined(there: Any, value: Any) -> Any:
     return min(there, value, key=float)
 
 
-def _into_peers(tree: Tree, table: str) -> list[str]:
-    """Move the entries of a table to ``peers``; one with the AE title and address of another joins it."""
+def _into_peers(tree: Tree, table: str, clashes: list[str]) -> list[str]:
+    """Move the entries of a table to ``peers``; one with the AE title and address of another joins it.
+
+    One whose name another application has is added to ``clashes``.
+    """
     if not isinstance(tree.get(table), MutableMapping):
         return []
     peers = tree.setdefault("peers", {})
@@ -151,7 +185,7 @@ def _into_peers(tree: Tree, table: str) -> list[str]:
     for name, entry in tree.pop(table).items():
         same = next((one for one, peer in _entries(peers) if _address(peer) == _address(entry)), None)
         if name in peers and name != same:
-            changes.append(f"{table}.{name}: peers has another entry {name}; give one of them another name")
+            clashes.append(f"{table}.{name}: peers has another entry {name}; give one of them another name")
             continue
         joined = dict(peers.pop(same)) if same is not None else {}
         peers[name] = {**joined, **entry} if joined else entry

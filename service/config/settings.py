@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from inference.local_socket import embedded_url
 from service.config.advanced import AdvancedSettings
 from service.config.audit import AuditSettings
 from service.config.checks import ChecksSettings
@@ -83,8 +84,9 @@ class ReceiveSettings(SettingsSection):
 class TritonSettings(SettingsSection):
     """The inference server."""
 
-    url: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")] = Field(
-        default="127.0.0.1:8001", description="host:port of Triton's gRPC endpoint."
+    url: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5}|unix:/.+)$")] | None = Field(
+        default=None,
+        description="host:port of the gRPC endpoint of a Triton that is not embedded, or unix:<absolute path> of its socket.",
     )
     embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
     environment: Path = Field(
@@ -105,6 +107,21 @@ class TritonSettings(SettingsSection):
         default=2,
         description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
     )
+    unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
+        default=600,
+        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
+    )
+
+    @model_validator(mode="after")
+    def _one_server_is_meant(self) -> Self:
+        if self.embedded and self.url is not None:
+            raise ValueError(
+                f"triton.url = {self.url!r} names a server that is not embedded, but triton.embedded is true: remove url "
+                "(the embedded server listens on a socket in node.storage_dir), or set embedded = false"
+            )
+        if not self.embedded and self.url is None:
+            raise ValueError("triton.embedded is false: name the server in triton.url")
+        return self
 
 
 class AssembleSettings(SettingsSection):
@@ -184,6 +201,16 @@ class Settings(SettingsSection):
         if self.database.url is not None:
             return self.database.url.get_secret_value()
         return f"sqlite:///{self.node.storage_dir.absolute() / 'contour-node.sqlite'}"
+
+    @property
+    def triton_directory(self) -> Path:
+        """The folder of the embedded Triton server: its socket, log and backends."""
+        return self.node.storage_dir / "triton"
+
+    @property
+    def triton_url(self) -> str:
+        """The address of the model server, embedded or not."""
+        return self.triton.url or embedded_url(self.triton_directory)
 
     @property
     def called_aets(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inference.errors import ModelFailed, ModelUnavailable
-from inference.ports import free_ports
+from inference.ports import free_port
 from service.components import model_library, triton_client
 from service.config import Settings, load_settings
 from service.demo.peers import TPS_AET
@@ -70,7 +70,7 @@ def ended_job(book: JobRepository, series_uid: str, show: Callable[[str], None])
 
 def _write_settings(folder: Path, tps_port: int) -> Path:
     folder.mkdir(parents=True)
-    receive_port, triton_port = free_ports(2)
+    receive_port = free_port()
     file = folder / "settings.toml"
     file.write_text(f"""# Written by contour-node demo.
 [node]
@@ -79,7 +79,6 @@ storage_dir = "{(folder / "store").resolve()}"
 host = "127.0.0.1"
 port = {receive_port}
 [triton]
-url = "127.0.0.1:{triton_port}"
 environment = "{ROOT / ".venv-triton"}"
 model_repository = "{ROOT / "model_repository"}"
 [assemble]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.store import Notification
+from service.text import shown
 
 WORDS = {
     "failed": "job failed",
@@ -34,12 +35,13 @@ class NotificationMessage:
         """Give one line: how many, and of what kinds."""
         kinds = ", ".join(dict.fromkeys(WORDS.get(one.event, one.event) for one in self.notifications))
         count = "" if len(self.notifications) == 1 else f"{len(self.notifications)} notifications: "
-        return f"Contour Node {self.node}: {count}{kinds}"
+        return shown(f"Contour Node {self.node}: {count}{kinds}")
 
     def text(self) -> str:
         """Give the message for people."""
         blocks = [
-            "\n".join(f"{name}: {value}" for name, value in self._lines(one)) for one in self.notifications
+            "\n".join(f"{name}: {shown(value)}" for name, value in self._lines(one))
+            for one in self.notifications
         ]
         end = "`contour-node show JOB` and `contour-node events JOB` tell more."
         return "\n\n".join([*blocks, end]) + "\n"
@@ -73,5 +75,5 @@ def message_of(notifications: Sequence[Notification], patients: Mapping[int, str
 
 
 def _on_one_line(text: str) -> str:
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return shown if len(shown) <= LONGEST_REASON else shown[: LONGEST_REASON - 1] + "…"
+    line = shown(text)
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"

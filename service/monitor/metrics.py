@@ -19,6 +19,7 @@ from service.monitor.checks import ROLES
 from service.monitor.node_status import DatabaseStatus, NodeStatus
 from service.store import BOUNDS_S, EventKind, Histogram, QueueStatistics
 from service.store.monitoring.queue_statistics import NOT_TAKEN, ON_ITS_WAY, UNDER_WAY, WAITING_FOR_SOMETHING
+from service.text import shown
 
 OUTCOMES = ("sent", "failed", "rejected")
 KINDS_OF_IMAGES = ("ct", "other")
@@ -185,7 +186,7 @@ def _histogram(name: str, what: str, lines: Iterable[Histogram], labels: Sequenc
     family = HistogramMetricFamily(f"contour_node_{name}", what, labels=labels)
     for line in lines:
         values = (line.label, line.detail)[: len(labels)]
-        family.add_metric(values, _cumulative(line), sum_value=line.sum_s)
+        family.add_metric([shown(text) for text in values], _cumulative(line), sum_value=line.sum_s)
     return family
 
 
@@ -197,14 +198,14 @@ def _cumulative(line: Histogram) -> list[tuple[str, float]]:
 def _gauge(name: str, what: str, samples: Samples, labels: Sequence[str] = ()) -> Metric:
     family = GaugeMetricFamily(f"contour_node_{name}", what, labels=labels)
     for values, value in samples:
-        family.add_metric(values, value)
+        family.add_metric([shown(text) for text in values], value)
     return family
 
 
 def _counter(name: str, what: str, samples: Samples, labels: Sequence[str]) -> Metric:
     family = CounterMetricFamily(f"contour_node_{name}", what, labels=labels)
     for values, value in samples:
-        family.add_metric(values, value)
+        family.add_metric([shown(text) for text in values], value)
     return family
 
 

@@ -65,7 +65,7 @@ class Monitor:
 
     def __init__(self, parts: MonitorParts) -> None:
         self._parts = parts
-        self._tally = MetricCounters(parts.database)
+        self._counters = MetricCounters(parts.database)
         self._board = NotificationQueue(parts.database)
         self._heartbeats = Heartbeats(parts.database)
         self._patience = AlarmDelay(after_s=parts.settings.advanced.silent_s)
@@ -75,10 +75,10 @@ class Monitor:
     def run(self, stop: threading.Event) -> None:
         """Look until told to stop; a database that is away is part of what is seen."""
         while not stop.is_set():
-            self.look()
+            self.poll_once()
             stop.wait(self._parts.settings.advanced.monitor_poll_s)
 
-    def look(self) -> NodeStatus:
+    def poll_once(self) -> NodeStatus:
         """Look at everything once, add up what happened since the last look, and note what is to be told."""
         parts, now = self._parts, self._parts.database.clock()
         database_status, database = self._read_database_status()
@@ -111,7 +111,7 @@ class Monitor:
 
     def _add_up(self) -> None:
         """Add what is new; a long history is added in several looks."""
-        for add in (self._tally.add_events, self._tally.add_images):
+        for add in (self._counters.add_events, self._counters.add_images):
             for _ in range(MOST_BATCHES_IN_A_LOOK):
                 if not add():
                     break
@@ -138,7 +138,7 @@ class Monitor:
         return found
 
 
-def look_once(parts: MonitorParts) -> NodeStatus:
+def read_node_status(parts: MonitorParts) -> NodeStatus:
     """Look at a node and change nothing; raises TryAgain where the database is away."""
     now = parts.database.clock()
     database_status = read_database_status(parts.database)
@@ -162,7 +162,7 @@ def _checks(
 ) -> Iterator[HealthCheck]:
     yield from check_storage(settings.node.storage_dir, parts.gauge)
     yield check_receiver(settings)
-    yield check_model_server(parts.is_model_server_live, settings.triton.url)
+    yield check_model_server(parts.is_model_server_live, settings.triton_url)
     yield from check_constancy(settings.node.storage_dir)
     if database_status is not None:
         yield check_refused_images(database_status.figures.refused)

@@ -45,12 +45,12 @@ class Notifier:
         while not stop.is_set():
             try:
                 if self._ready.is_set():
-                    self.tell()
+                    self.send_due()
             except TryAgain as reason:
                 log.warning("nothing told: %s", reason, extra={"recipient": self._settings.name})
             stop.wait(self._poll_s)
 
-    def tell(self) -> int:
+    def send_due(self) -> int:
         """Send what is due as one message; give how many notifications went out."""
         settings = self._settings
         due = self._board.due(settings.name, min_interval_s=settings.min_interval_s, limit=MOST_IN_A_MESSAGE)

@@ -9,9 +9,6 @@ from datetime import timedelta
 from service.config import RetentionSettings
 from service.errors import TryAgain
 from service.store import (
-    AuditEvent,
-    AuditKind,
-    AuditLog,
     Clock,
     DiskGauge,
     DiskLevel,
@@ -50,7 +47,6 @@ class RetentionSweep:
     settings: RetentionSettings
     every_s: float
     clock: Clock = utc_now
-    tell: Callable[[RemovalReport], None]  # called after each removal, a series or job at a time
 
     def run(self, stop: threading.Event) -> None:
         """Look every `every_s`, and verify in between, until told to stop."""
@@ -76,8 +72,6 @@ class RetentionSweep:
             )
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
         removed = list(_by_owner(gone))
-        for owner in removed:
-            self.tell(owner)
         for kind in RetainedKind:
             files = [one for one in gone if one.kind is kind]
             if files:
@@ -162,23 +156,3 @@ def _by_owner(expired: Collection[ExpiredFile]) -> Iterator[RemovalReport]:
         so_far = sums.get(key, nothing)
         sums[key] = replace(so_far, files=so_far.files + 1, size_bytes=so_far.size_bytes + one.size_bytes)
     yield from sums.values()
-
-
-class DeletionAudit:
-    """Records each removal in the audit trail, one entry a series or job."""
-
-    def __init__(self, audit_log: AuditLog, clock: Clock = utc_now) -> None:
-        self._audit_log = audit_log
-        self._clock = clock
-
-    def __call__(self, removed: RemovalReport) -> None:
-        """Append the entry."""
-        event = AuditEvent(
-            kind=AuditKind.DELETED,
-            role="retention",
-            target=removed.belongs_to,
-            study_uid=removed.study_uid,
-            instance_count=removed.files,
-            detail=f"{removed.kind} after their time",
-        )
-        self._audit_log.append([(self._clock(), event)])

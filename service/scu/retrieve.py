@@ -62,7 +62,7 @@ class StoreResponse:
 MOST_CONTEXTS = 128
 """Presentation contexts of one association (PS3.8 9.3.2.2)."""
 
-Tell = Callable[[RetrievalProgress], None]
+OnProgress = Callable[[RetrievalProgress], None]
 Keep = Callable[[RetrievedObject], StoreResponse]
 
 
@@ -82,23 +82,31 @@ class RequestedSeries:
 
 
 def move(
-    scu: Scu, peer: Peer, wanted: RequestedSeries, *, to_aet: str, tell: Tell
+    scu: Scu, peer: Peer, wanted: RequestedSeries, *, to_aet: str, on_progress: OnProgress
 ) -> RetrievalProgress | Failure:
-    """Has the peer send a series to an AE title that it knows; ``tell`` hears of the progress."""
+    """Have the peer send a series to an AE title that it knows; ``on_progress`` is called with each answer."""
 
     def request(association: Association) -> RetrievalProgress | Failure:
-        return _followed(association.send_c_move(wanted.identifier(), to_aet, STUDY_ROOT_MOVE), peer, tell)
+        return _followed(
+            association.send_c_move(wanted.identifier(), to_aet, STUDY_ROOT_MOVE), peer, on_progress
+        )
 
     return scu.ask(peer, ContextProposal(contexts=[build_context(STUDY_ROOT_MOVE, UNCOMPRESSED)]), request)
 
 
 def get(
-    scu: Scu, peer: Peer, wanted: RequestedSeries, *, keep: Keep, taken: "AcceptedObjects", tell: Tell
+    scu: Scu,
+    peer: Peer,
+    wanted: RequestedSeries,
+    *,
+    keep: Keep,
+    taken: "AcceptedObjects",
+    on_progress: OnProgress,
 ) -> RetrievalProgress | Failure:
     """Take a series from the peer on the association that asks for it; ``keep`` says what it hears of each object."""
 
     def request(association: Association) -> RetrievalProgress | Failure:
-        return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, tell)
+        return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, on_progress)
 
     proposal = ContextProposal(
         contexts=[build_context(STUDY_ROOT_GET, UNCOMPRESSED), *taken.contexts()],
@@ -150,7 +158,7 @@ def _hand_on(event: evt.Event, keep: Keep) -> Dataset:
 
 
 def _followed(
-    answers: Iterator[tuple[Dataset, Dataset | None]], peer: Peer, tell: Tell
+    answers: Iterator[tuple[Dataset, Dataset | None]], peer: Peer, on_progress: OnProgress
 ) -> RetrievalProgress | Failure:
     last = RetrievalProgress()
     for status, _ in answers:
@@ -159,7 +167,7 @@ def _followed(
         code = int(status.Status)
         last = _counted(status, last, _reason(code, status, peer))
         if code == _PENDING:
-            tell(last)
+            on_progress(last)
     return last
 
 

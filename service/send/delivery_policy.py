@@ -38,17 +38,17 @@ class DeliveryPolicy:
             confirm_attempts=known.confirm_attempts,
         )
 
-    def delay_s(self, attempt: int, chance: random.Random) -> float:
+    def delay_s(self, attempt: int, rng: random.Random) -> float:
         """Return the delay after the failed ``attempt`` (1 for the first).
 
         The delay doubles up to ``backoff_max_s``; up to a quarter of it is taken off at random, so that many
         deliveries do not come back in one moment.
         """
         doubled = self.backoff_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
-        return min(doubled, self.backoff_max_s) * chance.uniform(0.75, 1.0)
+        return min(doubled, self.backoff_max_s) * rng.uniform(0.75, 1.0)
 
     def record(
-        self, outbox: Outbox, claim: ClaimedDelivery, result: Outcome | Confirmation, chance: random.Random
+        self, outbox: Outbox, claim: ClaimedDelivery, result: Outcome | Confirmation, rng: random.Random
     ) -> bool:
         """Write what an attempt came to and what follows; False where the delivery is no longer this sender's."""
         match result:
@@ -64,16 +64,16 @@ class DeliveryPolicy:
                     claim, reason=reason, max_asks=self.confirm_attempts, delay_s=self.confirm_s
                 )
             case NotStored() | TransientFailure():
-                return self._retry(outbox, claim, result, chance)
+                return self._retry(outbox, claim, result, rng)
 
     def _retry(
         self,
         outbox: Outbox,
         claim: ClaimedDelivery,
         failure: NotStored | TransientFailure,
-        chance: random.Random,
+        rng: random.Random,
     ) -> bool:
-        delay_s, limit = self.delay_s(claim.attempt, chance), self.max_attempts
+        delay_s, limit = self.delay_s(claim.attempt, rng), self.max_attempts
         if isinstance(failure, NotStored):
             return outbox.retry_later(claim, reason=failure.reason, max_attempts=limit, delay_s=delay_s)
         delay_s = max(delay_s, failure.retry_after_s or 0.0)

@@ -26,7 +26,7 @@ class WorkerContext:
     destination_of: Callable[[str], Destination | None]
     settings: SendSettings
     advanced: AdvancedSettings
-    chance: random.Random
+    rng: random.Random
     stop: threading.Event
 
 
@@ -114,7 +114,7 @@ class DestinationWorker:
         policy = DeliveryPolicy.of(
             context.destination_of(self._destination), context.settings, context.advanced
         )
-        return policy.record(context.outbox, claim, result, context.chance)
+        return policy.record(context.outbox, claim, result, context.rng)
 
     def _write(self, write: Callable[[], bool]) -> bool:
         """Retry ``write`` while the database is away; False where the node stops before it succeeds."""

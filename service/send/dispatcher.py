@@ -36,7 +36,7 @@ def run_sender(
         destination_of=settings.destination,
         settings=settings.send,
         advanced=settings.advanced,
-        chance=random.Random(),
+        rng=random.Random(),
         stop=stop,
     )
     Dispatcher(context, sender).run()

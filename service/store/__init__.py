@@ -1,12 +1,15 @@
 """The only room with SQL, and the only one that writes files."""
 
+from service.store.audit.chain import TrailCheck, TrailHead, check_trail
 from service.store.audit.log import (
     AuditEntry,
     AuditEvent,
     AuditKind,
     AuditLog,
     AuditOutcome,
-    audit_job_action,
+    TrailQuery,
+    audit_action,
+    read_entries,
 )
 from service.store.audit.pseudonyms import PseudonymLink, PseudonymRepository
 from service.store.database import Clock, Database, Transaction, utc_now
@@ -24,7 +27,7 @@ from service.store.errors import (
 )
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
-from service.store.files.file_store import FileStore, Recovery, path_of
+from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.job_repository import (
     JobRepository,
@@ -32,6 +35,7 @@ from service.store.jobs.job_repository import (
     read_deliveries,
     read_events,
     read_job,
+    read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
 from service.store.jobs.series_repository import SeriesRepository
@@ -131,7 +135,6 @@ __all__ = [
     "ReceivedFile",
     "ReceivedInstance",
     "RecordOutcome",
-    "Recovery",
     "RefusedImages",
     "Replaced",
     "RetainedKind",
@@ -146,19 +149,25 @@ __all__ = [
     "StructureFinding",
     "StructureResult",
     "StudySeries",
+    "TrailCheck",
+    "TrailHead",
+    "TrailQuery",
     "Transaction",
     "VerifiableFile",
     "WorkQueue",
-    "audit_job_action",
+    "audit_action",
     "cancel",
+    "check_trail",
     "check_writable",
     "disk_room",
     "late_jobs",
     "path_of",
     "read_constancy",
     "read_deliveries",
+    "read_entries",
     "read_events",
     "read_job",
+    "read_jobs",
     "read_queue_statistics",
     "read_structure_results",
     "rerun",

@@ -80,7 +80,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         node = Node(database=database, clock=clock, recorder=recorder)
         node.job_in(JobState.DONE, series="1.2.1")
         node.job_in(JobState.QUEUED, series="1.2.2")
-        page = metrics_page(settings, Monitor(parts).look()).decode()
+        page = metrics_page(settings, Monitor(parts).poll_once()).decode()
     database.close()
     samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
     found: dict[str, set[str]] = {}

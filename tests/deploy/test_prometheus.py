@@ -108,6 +108,7 @@ host = "127.0.0.1"
 port = {receiver}
 [triton]
 url = "127.0.0.1:{model_server}"
+embedded = false
 [retention]
 warn_below_free_percent = 0
 refuse_below_free_percent = 0

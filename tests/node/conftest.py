@@ -8,7 +8,7 @@ import pytest
 
 from imaging.ct.series import SourceFile
 from imaging.volumes.volume import Masks
-from inference.ports import free_ports
+from inference.ports import free_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.head_neck import head_neck_grid, make_head_neck
@@ -49,7 +49,7 @@ def shared_tps() -> Iterator[Tps]:
 @pytest.fixture(scope="session")
 def shared_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
     """A whole node on SQLite: one for all tests, for its Triton server takes long to start."""
-    node = write_settings(tmp_path_factory.mktemp("node"), tps_port=shared_tps.port, ports=free_ports(2))
+    node = write_settings(tmp_path_factory.mktemp("node"), tps_port=shared_tps.port, port=free_port())
     node.start()
     yield node
     node.stop()

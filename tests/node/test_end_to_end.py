@@ -17,7 +17,7 @@ from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
 from imaging.volumes.volume import Masks
-from inference.ports import free_ports
+from inference.ports import free_port
 from service.demo.peers import send_series
 from service.store import JobState
 from tests.support.node import REPOSITORY, Node, Tps, until, write_settings
@@ -195,7 +195,7 @@ def test_the_admin_reads_and_orders_on_the_command_line(node: Node, tps: Tps, se
 
 @pytest.mark.database
 def test_the_node_runs_on_postgres(tmp_path: Path, tps: Tps, series: Series, postgres_url: str) -> None:
-    node = write_settings(tmp_path, tps_port=tps.port, ports=free_ports(2), database_url=postgres_url)
+    node = write_settings(tmp_path, tps_port=tps.port, port=free_port(), database_url=postgres_url)
     node.start()
     files = series("E2E-PG")
     send(node, files)

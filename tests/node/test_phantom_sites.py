@@ -12,7 +12,7 @@ from imaging.ct.series import read_ct
 from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
-from inference.ports import free_ports
+from inference.ports import free_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from phantoms.regions import REGIONS
@@ -38,12 +38,18 @@ class Site:
 SITES = (
     Site(model="phantom_cervix_ctv", ae_title="CERVIX", region="pelvis_cervix", least_dice={"CTV": 0.5}),
     Site(model="phantom_lung_gtv", ae_title="LUNGGTV", region="thorax", least_dice={"GTV": 0.5}),
+    Site(
+        model="phantom_rectum",
+        ae_title="RECTUM",
+        region="pelvis_male",
+        least_dice={"CTV": 0.7, "Bladder": 0.6, "Femur_Head_L": 0.6, "Femur_Head_R": 0.6},
+    ),
 )
 
 
 @pytest.fixture(scope="module")
 def sites_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
-    node = write_settings(tmp_path_factory.mktemp("sites"), tps_port=shared_tps.port, ports=free_ports(2))
+    node = write_settings(tmp_path_factory.mktemp("sites"), tps_port=shared_tps.port, port=free_port())
     rules = "".join(
         f'[[rules]]\nname = "{site.model.replace("_", "-")}"\ncalled_aet = "{site.ae_title}"\nmodel = "{site.model}"\n'
         'destinations = ["tps"]\n'

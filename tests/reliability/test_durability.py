@@ -21,10 +21,10 @@ pytestmark = pytest.mark.network
 def test_faults_at_random_instants_lose_nothing_and_do_nothing_twice(tmp_path: Path, database: str) -> None:
     if not ENVIRONMENT.is_dir():
         pytest.skip(f"{ENVIRONMENT} is missing: make triton")
-    tally = run(tmp_path / "trial", rounds=5, seed=3, database=database, say=False)
-    assert [one.wrong for one in tally.rounds] == [[]] * 5
-    assert tally.strikes.total() >= 5
-    assert tally.structure_sets >= 3
+    report = run(tmp_path / "trial", rounds=5, seed=3, database=database, say=False)
+    assert [one.wrong for one in report.rounds] == [[]] * 5
+    assert report.strikes.total() >= 5
+    assert report.structure_sets >= 3
 
 
 @pytest.fixture

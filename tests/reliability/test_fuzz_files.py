@@ -18,9 +18,9 @@ INPUTS = 30
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", list(readers()))
 def test_every_reader_ends_in_a_result_or_its_own_error(name: str) -> None:
-    tally = fuzz_files([name], seed=1, seconds=600, most=INPUTS)
-    assert [f"{find.what} (input {find.number})" for find in tally.finds] == []
-    assert tally.inputs == {name: INPUTS}
+    report = fuzz_files([name], seed=1, seconds=600, most=INPUTS)
+    assert [f"{find.what} (input {find.number})" for find in report.finds] == []
+    assert report.inputs == {name: INPUTS}
 
 
 def test_samples_are_read_before_they_are_mutated() -> None:

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.network
 
 @pytest.mark.timeout(600)
 def test_malformed_conversations_leave_others_served(tmp_path: Path) -> None:
-    tally = fuzz_network(tmp_path / "receiver", seed=1, seconds=300, most=320)
-    assert tally.finds == []
-    assert tally.conversations == 320
-    assert tally.echoes == 8
-    assert len(tally.ledger.acknowledged) == 8
+    report = fuzz_network(tmp_path / "receiver", seed=1, seconds=300, most=320)
+    assert report.finds == []
+    assert report.conversations == 320
+    assert report.echoes == 8
+    assert len(report.answers.acknowledged) == 8
 
 
 def test_a_conversation_is_the_same_each_time() -> None:

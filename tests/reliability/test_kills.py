@@ -23,11 +23,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def acknowledged(folder: Path) -> list[Slice]:
     """What a receiver that was killed two hundred times said yes to."""
-    tally = kill_receiver(folder, KILLS, seed=1)
-    assert tally.faults == []
-    assert tally.kills == KILLS
-    assert tally.lives_with_success > KILLS / 2
-    return tally.ledger.slices()
+    report = kill_receiver(folder, KILLS, seed=1)
+    assert report.faults == []
+    assert report.kills == KILLS
+    assert report.lives_with_success > KILLS / 2
+    return report.answers.slices()
 
 
 @pytest.mark.timeout(900)

@@ -42,14 +42,14 @@ def known(key: str) -> bool:
 @pytest.mark.parametrize("key", OLD_KEYS)
 def test_every_old_key_is_a_key_now_or_says_what_to_do(key: str) -> None:
     tree = tree_of(key, 60)
-    changes = migrate_tree(tree)
+    changes = migrate_tree(tree).changes
     left = {one for one in keys_of(tree) if one}
     assert all(known(one) for one in left), (left, changes)
     if left and left != keys_of(tree_of(key, 60)):
         assert any(": now " in change for change in changes)
     if not left:
         assert any("removed: " in change for change in changes)
-    assert migrate_tree(tree) == []
+    assert migrate_tree(tree).changes == ()
 
 
 def test_an_old_file_is_refused_with_the_new_spelling_of_every_key(tmp_path: Path) -> None:
@@ -134,6 +134,42 @@ def test_a_destination_and_a_peer_of_one_address_become_one() -> None:
     }
     migrate_tree(tree)
     assert tree == {"peers": {"tps": {**one, "profile": "eclipse", "answers_queries": True}}}
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_two_entries_of_one_name_end_in_a_failure_and_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], to_file: bool
+) -> None:
+    old, new = tmp_path / "old.toml", tmp_path / "new.toml"
+    old.write_text(
+        "[destinations.x]\nae_title = 'A'\nhost = 'h'\nport = 104\n"
+        "[peers.x]\nae_title = 'B'\nhost = 'h'\nport = 104\n"
+    )
+    assert main(["settings", "migrate", str(old), *(["-o", str(new)] if to_file else [])]) == 1
+    said = capsys.readouterr()
+    assert "destinations.x: peers has another entry x; give one of them another name" in said.err
+    assert said.out == ""
+    assert not new.exists()
+    with pytest.raises(SettingsRefused, match=r"destinations\.x: peers has another entry x"):
+        load_settings(old, {})
+
+
+@pytest.mark.parametrize("section", ["watch", "monitor"])
+def test_an_old_event_is_named_and_rewritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: str
+) -> None:
+    old = tmp_path / "old.toml"
+    old.write_text(
+        f"[[{section}.notify]]\nname = 'staff'\nevents = ['late', 'parked']  # both\n"
+        "[monitor.notify.webhook]\nurl = 'https://w/x'\n".replace("monitor", section)
+    )
+    with pytest.raises(SettingsRefused, match=f"{section}.notify.0.events: 'parked' is now 'failed'"):
+        load_settings(old, {})
+    assert main(["settings", "migrate", str(old)]) == 0
+    said = capsys.readouterr()
+    assert f"{section}.notify.0.events: 'parked' is now 'failed'" in said.err
+    assert tomllib.loads(said.out)["monitor"]["notify"][0]["events"] == ["late", "failed"]
+    assert "# both" in said.out
 
 
 def test_a_file_of_this_version_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -183,11 +183,9 @@ def _is_gone(process: psutil.Process) -> bool:
         return True
 
 
-def write_settings(
-    folder: Path, *, tps_port: int, ports: Sequence[int], database_url: str | None = None
-) -> Node:
-    """A node's settings in a folder, on the given ports for receiving and for Triton."""
-    port, triton_port = ports
+def write_settings(folder: Path, *, tps_port: int, port: int, database_url: str | None = None) -> Node:
+    """A node's settings in a folder, on the given port for receiving."""
+
     database = "" if database_url is None else f'[database]\nurl = "{database_url}"\n'
     file = folder / "settings.toml"
     file.write_text(f"""
@@ -198,7 +196,6 @@ host = "127.0.0.1"
 port = {port}
 {database}
 [triton]
-url = "127.0.0.1:{triton_port}"
 environment = "{TRITON_ENVIRONMENT}"
 model_repository = "{REPOSITORY / "model_repository"}"
 [assemble]

@@ -68,9 +68,11 @@ class Office:
                 file=slices,
             )
         )
-        desk, queue = SeriesRepository(self.database), WorkQueue(self.database)
-        (job,) = desk.open_jobs()
-        desk.close_series(job, ContouringOrder(rule="hn", model="hn_oar", model_version=1, priority=priority))
+        repository, queue = SeriesRepository(self.database), WorkQueue(self.database)
+        (job,) = repository.open_jobs()
+        repository.close_series(
+            job, ContouringOrder(rule="hn", model="hn_oar", model_version=1, priority=priority)
+        )
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))

@@ -57,7 +57,7 @@ class SmallNode:
     recorder: InstanceRecorder
 
     def __post_init__(self) -> None:
-        self.desk = SeriesRepository(self.database)
+        self.series = SeriesRepository(self.database)
         self.queue = WorkQueue(self.database)
         self.outbox = Outbox(self.database)
         self.book = JobRepository(self.database)
@@ -68,7 +68,7 @@ class SmallNode:
         chosen = tree or settings()
         counts = SenderCounts(ask or _nobody, chosen.dicom_peers, self.clock, every_s=60, patience_s=10)
         return Assembler(
-            repository=self.desk,
+            repository=self.series,
             files=self.files,
             settings=chosen,
             models={"hn_oar": model()},

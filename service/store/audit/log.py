@@ -1,13 +1,14 @@
 """The audit trail: rows that are added and never changed, and what of them still has to be forwarded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal, select, update
+from sqlalchemy import Connection, select, update
 
+from service.store.audit.chain import TrailCheck, TrailHead, append_entries, check_trail, newest_entry
 from service.store.database import Database
 from service.store.records import ClaimedDelivery
 from service.store.states import DeliveryKind, EventKind
@@ -69,6 +70,16 @@ class AuditEntry:
     event: AuditEvent
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrailQuery:
+    """Which entries are asked for; None: of any time, or study."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    study_uid: str | None = None
+    limit: int = 1000
+
+
 class AuditLog:
     """Adds to the trail and reads it. Nothing here changes or removes a row; the database refuses it too."""
 
@@ -78,7 +89,7 @@ class AuditLog:
     def append(self, events: Sequence[tuple[datetime, AuditEvent]]) -> None:
         """Add events, each with the time at which it happened; all of them or, where it raises, none."""
         with self._database.writing() as connection:
-            connection.execute(insert(audit_event), [{"at": at, **vars(event)} for at, event in events])
+            append_events(connection, events)
 
     def entries(
         self,
@@ -89,15 +100,19 @@ class AuditLog:
         limit: int = 1000,
     ) -> list[AuditEntry]:
         """Give the newest entries of a period, oldest first."""
-        query = select(audit_event).order_by(audit_event.c.id.desc()).limit(limit)
-        if since is not None:
-            query = query.where(audit_event.c.at >= since)
-        if until is not None:
-            query = query.where(audit_event.c.at < until)
-        if study_uid is not None:
-            query = query.where(audit_event.c.study_uid == study_uid)
+        which = TrailQuery(since=since, until=until, study_uid=study_uid, limit=limit)
         with self._database.reading() as connection:
-            return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
+            return read_entries(connection, which)
+
+    def check(self, known: Sequence[TrailHead] = ()) -> TrailCheck:
+        """Go along the whole chain; ``known``: ends of it that were noted elsewhere."""
+        with self._database.reading() as connection:
+            return check_trail(connection, known)
+
+    def head(self) -> TrailHead:
+        """Give the newest entry's number and hash, to be noted elsewhere."""
+        with self._database.reading() as connection:
+            return newest_entry(connection)
 
     def to_forward(self, limit: int) -> list[AuditEntry]:
         """Give the oldest entries that the repository has not got yet."""
@@ -132,24 +147,52 @@ class AuditLog:
             return connection.execute(query).scalar_one_or_none() or ""
 
 
+def append_events(connection: Connection, events: Sequence[tuple[datetime, AuditEvent]]) -> None:
+    """Add events in the caller's transaction; the last thing it does, for other writers of the trail wait for its end."""
+    append_entries(connection, [{"at": at, **vars(event)} for at, event in events])
+
+
+def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
+    """Give the newest entries of those that are asked for, oldest first."""
+    query = select(audit_event).order_by(audit_event.c.id.desc()).limit(which.limit)
+    if which.since is not None:
+        query = query.where(audit_event.c.at >= which.since)
+    if which.until is not None:
+        query = query.where(audit_event.c.at < which.until)
+    if which.study_uid is not None:
+        query = query.where(audit_event.c.study_uid == which.study_uid)
+    return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
+
+
 def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEvent) -> bool:
     """Add an event about a job in the caller's transaction: the trail has it exactly when the change is kept.
 
     False, and nothing is added, where there is no such job.
     """
-    values: dict[str, Any] = {**vars(event), "at": at, "job_id": job_id}
-    del values["study_uid"]
-    columns = [literal(value, audit_event.c[name].type) for name, value in values.items()]
-    of_the_job = select(*columns, job.c.study_uid).where(job.c.id == job_id)
-    entry = insert(audit_event).from_select([*values, "study_uid"], of_the_job).returning(audit_event.c.id)
-    return connection.execute(entry).first() is not None  # Postgres's driver counts no rows of an INSERT
+    study_uid = connection.execute(select(job.c.study_uid).where(job.c.id == job_id)).scalar_one_or_none()
+    if study_uid is None:
+        return False
+    append_events(connection, [(at, replace(event, job_id=job_id, study_uid=study_uid))])
+    return True
 
 
-def audit_job_action(database: Database, connection: Connection, job_id: int, event: AuditEvent) -> None:
-    """Add that somebody viewed or changed a job, in the caller's transaction; of a job that is not there, without a study."""
+def audit_action(database: Database, connection: Connection, job_id: int | None, event: AuditEvent) -> None:
+    """Add that somebody looked or ordered, in the caller's transaction; of a job that is not there, without a study."""
     at = database.clock()
-    if not audit_job(connection, job_id, at, event):
-        connection.execute(insert(audit_event).values(**{**vars(event), "at": at, "job_id": job_id}))
+    if job_id is None or not audit_job(connection, job_id, at, event):
+        append_events(connection, [(at, replace(event, job_id=job_id))])
+
+
+def removal_event(why: str, belongs_to: str, study_uid: str, files: int) -> AuditEvent:
+    """Return the event of files of one series or job that retention removes."""
+    return AuditEvent(
+        kind=AuditKind.DELETED,
+        role="retention",
+        target=belongs_to,
+        study_uid=study_uid,
+        instance_count=files,
+        detail=why,
+    )
 
 
 def audit_beginning(connection: Connection, claim: ClaimedDelivery, at: datetime) -> None:
@@ -187,5 +230,6 @@ def _audit_transfer(
 
 def _entry(row: dict[str, Any]) -> AuditEntry:
     number, at = row.pop("id"), row.pop("at")
+    del row["chain"]
     row["kind"], row["outcome"] = AuditKind(row["kind"]), AuditOutcome(row["outcome"])
     return AuditEntry(id=number, at=at, event=AuditEvent(**row))

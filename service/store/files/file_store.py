@@ -4,13 +4,11 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from time import time
 from typing import BinaryIO
 
 from service.store.errors import FileDamaged, FileLost, StorageUnavailable
@@ -33,14 +31,6 @@ UNVERIFIED = "unverified"
 NAMES_WITH_FILES = frozenset({"ext4", "xfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
 CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recovery:
-    """What a start found in the storage folder."""
-
-    removed_parts: tuple[str, ...]
-    files_without_row: tuple[str, ...]
 
 
 class FileStore:
@@ -189,23 +179,6 @@ class FileStore:
         """Move a damaged file out of the way, so that what is sent again finds its place free; it may be gone."""
         if self._place(path).exists():
             self.set_aside(path)
-
-    def recover(
-        self, known: Callable[[Collection[str]], Collection[str]], *, min_age_s: float = 60
-    ) -> Recovery:
-        """Remove part files that no process writes any more; list files without a row, older than min_age_s.
-
-        Args:
-            known: gives those of some paths that a row names (JobRepository.known_files).
-            min_age_s: younger files are left out: their row may be on its way.
-        """
-        removed = self.remove_parts()
-        without_row: list[str] = []
-        before = time() - min_age_s
-        for _, files in self.folders():
-            paths = {path for path, status in files.items() if status.st_mtime <= before}
-            without_row += sorted(paths - set(known(paths))) if paths else []
-        return Recovery(removed_parts=removed, files_without_row=tuple(without_row))
 
     def remove_parts(self) -> tuple[str, ...]:
         """Remove part files that no process writes any more; give their names."""

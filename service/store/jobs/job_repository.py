@@ -1,11 +1,11 @@
 """Jobs as they are shown: lists, histories, deliveries and files."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from service.store.database import Database
 from service.store.errors import NotAllowed
@@ -16,7 +16,7 @@ from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFil
 from service.store.states import (
     JobState,
 )
-from service.store.tables.schema import delivery, instance, job, job_event, job_status, removal
+from service.store.tables.schema import delivery, instance, job, job_event, job_status
 
 MOST_IN_A_QUERY = 500
 IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
@@ -43,21 +43,8 @@ class JobRepository:
         self, *, states: Sequence[JobState] = (), series_uid: str | None = None, limit: int = 100
     ) -> list[JobStatus]:
         """Give the newest jobs first; no states: every state."""
-        query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
-        if series_uid is not None:
-            query = query.where(job_status.c.series_uid == series_uid)
         with self._database.reading() as connection:
-            if states and series_uid is None:
-                return _statuses(connection, _newest(connection, states, limit))
-            if states:
-                query = query.where(job_status.c.state.in_(states))
-            return [_status_of(row) for row in connection.execute(query)]
-
-    def counts(self) -> dict[JobState, int]:
-        """Give the number of jobs in each state that has any."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
-            return {row[0]: row[1] for row in rows}
+            return read_jobs(connection, states=states, series_uid=series_uid, limit=limit)
 
     def job(self, job_id: int) -> JobStatus:
         """Give one job; raises NotAllowed when there is none with this number."""
@@ -99,22 +86,6 @@ class JobRepository:
             row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
         return None if row is None or row.result_path is None else result_of(row)
 
-    def known_files(self, paths: Collection[str]) -> frozenset[str]:
-        """Give those of the paths that a row names (for FileStore.recover)."""
-        asked = sorted(paths)
-        known: set[str] = set()
-        with self._database.reading() as connection:
-            for start in range(0, len(asked), MOST_IN_A_QUERY):
-                some = asked[start : start + MOST_IN_A_QUERY]
-                for query in (
-                    select(instance.c.path).where(instance.c.removed_at.is_(None)),
-                    select(delivery.c.path),
-                    select(removal.c.path),
-                ):
-                    asked_for = query.where(query.selected_columns[0].in_(some))
-                    known.update(connection.execute(asked_for).scalars())
-        return frozenset(known)
-
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:
         """Give what is recorded of the files in a folder of the storage folder, by their paths."""
         columns = (
@@ -141,6 +112,24 @@ class JobRepository:
             results = connection.execute(select(job.c.result_path).where(job.c.result_path.is_not(None)))
             sent = connection.execute(select(delivery.c.path).distinct())
             return frozenset([*results.scalars(), *sent.scalars()])
+
+
+def read_jobs(
+    connection: Connection,
+    *,
+    states: Sequence[JobState] = (),
+    series_uid: str | None = None,
+    limit: int = 100,
+) -> list[JobStatus]:
+    """Give the newest jobs first; no states: every state."""
+    query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
+    if series_uid is not None:
+        query = query.where(job_status.c.series_uid == series_uid)
+    if states and series_uid is None:
+        return _statuses(connection, _newest(connection, states, limit))
+    if states:
+        query = query.where(job_status.c.state.in_(states))
+    return [_status_of(row) for row in connection.execute(query)]
 
 
 def read_job(connection: Connection, job_id: int) -> JobStatus:

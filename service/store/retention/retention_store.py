@@ -1,5 +1,6 @@
 """The store as the package `retention` sees it: what may go, what is marked as gone, and what is to be verified."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, func, or_, select, update
 
+from service.store.audit.log import append_events, removal_event
 from service.store.database import Database
 from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
 from service.store.jobs.row_mapping import of_its_series
@@ -104,6 +106,12 @@ class RetentionStore:
                         .values(path=path, marked_at=now)
                         .on_conflict_do_update(index_elements=["path"], set_={"marked_at": now})
                     )
+            owners = Counter(
+                (f"{one.kind} after their time", one.belongs_to, one.study_uid) for one in marked
+            )
+            append_events(
+                connection, [(now, removal_event(*owner, files)) for owner, files in owners.items()]
+            )
         return marked
 
     def to_unlink(self) -> list[tuple[str, datetime]]:

@@ -4,7 +4,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, 
 
 from service.store.tables.schema import JOB_ID, METADATA, ROW_ID, UtcTime
 
-# The audit trail. Triggers refuse UPDATE and DELETE; nothing refers to job, so that the trail outlives what it tells of.
+# The audit trail. Triggers refuse all but the INSERT of a new row; nothing refers to job, so that the trail outlives what it tells of.
 audit_event = Table(
     "audit_event",
     METADATA,
@@ -22,6 +22,7 @@ audit_event = Table(
     Column("instance_count", Integer, nullable=False),
     Column("patient_id", String(128), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("chain", String(64), nullable=False, server_default=""),  # service/store/audit/chain.py
     sqlite_autoincrement=True,
 )
 

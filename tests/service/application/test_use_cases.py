@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, event
@@ -17,6 +18,10 @@ from service.application import (
     NotPermitted,
     Operation,
     cancel_job,
+    choose_default,
+    list_jobs,
+    prove_trail,
+    record_action,
     rerun_job,
     retry_job,
     show_events,
@@ -43,6 +48,17 @@ CHANGES: dict[Operation, tuple[Change, JobState]] = {
     Operation.RERUN: (rerun_job, JobState.DONE),
 }
 VIEWS: dict[Operation, Change] = {Operation.SHOW: show_job, Operation.EVENTS: show_events}
+OF_NO_JOB: dict[Operation, Callable[[Database, Actor], object]] = {
+    Operation.JOBS: list_jobs,
+    Operation.AUDIT: prove_trail,
+    Operation.MODELS_DEFAULT: lambda database, actor: choose_default(
+        database, actor, lambda: None, "hn: 1 -> 2"
+    ),
+    **{
+        operation: partial(record_action, operation=operation)
+        for operation in (Operation.VERIFY, Operation.RETENTION, Operation.DEIDENTIFY, Operation.REIDENTIFY)
+    },
+}
 
 
 @pytest.fixture
@@ -159,7 +175,7 @@ def test_a_refused_change_changes_nothing_and_is_recorded_with_the_reason(node: 
 
 
 @pytest.mark.parametrize("role", list(ActorRole))
-@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("operation", [*CHANGES, *VIEWS])
 def test_each_role_may_do_what_the_table_says(node: Node, operation: Operation, role: ActorRole) -> None:
     act, state = CHANGES.get(operation, (VIEWS.get(operation), JobState.QUEUED))
     assert act is not None
@@ -178,9 +194,35 @@ def test_each_role_may_do_what_the_table_says(node: Node, operation: Operation, 
     assert entry[1:5] == ("someone", operation.value, job, AuditOutcome.MINOR_FAILURE)
 
 
+@pytest.mark.parametrize("role", list(ActorRole))
+@pytest.mark.parametrize("operation", list(OF_NO_JOB))
+def test_a_look_or_an_order_about_no_job_is_in_the_trail_whoever_makes_it(
+    node: Node, operation: Operation, role: ActorRole
+) -> None:
+    actor = Actor(kind=ActorKind.PERSON, name="someone", role=role, entry="cli", detail="for alice")
+    if role in PERMITTED[operation]:
+        OF_NO_JOB[operation](node.database, actor)
+    else:
+        with pytest.raises(NotPermitted):
+            OF_NO_JOB[operation](node.database, actor)
+    (entry,) = entries(node.database)
+    assert entry[1:4] == ("someone", operation.value, None)
+    assert (entry[4] is AuditOutcome.SUCCESS) is (role in PERMITTED[operation])
+    assert entry[5].endswith("for alice")
+
+
+def test_the_choice_of_a_version_is_not_made_where_the_trail_cannot_have_it(node: Node) -> None:
+    def choose() -> None:
+        raise NotAllowed("no such version")
+
+    with pytest.raises(NotAllowed):
+        choose_default(node.database, OPERATOR, choose, "hn: 1 -> 9")
+    assert entries(node.database)[0][4:] == (AuditOutcome.MINOR_FAILURE, "hn: 1 -> 9; no such version")
+
+
 def test_every_operation_has_a_line_in_the_table_of_permissions() -> None:
     assert set(PERMITTED) == set(Operation)
-    assert set(CHANGES) | set(VIEWS) == set(Operation)
+    assert set(CHANGES) | set(VIEWS) | set(OF_NO_JOB) == set(Operation)
     assert all(ActorRole.ADMIN in roles for roles in PERMITTED.values())
 
 

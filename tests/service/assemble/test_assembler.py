@@ -18,11 +18,11 @@ def assembler(node: SmallNode, tree: Settings | None = None) -> Assembler:
 def test_a_series_is_queued_once_it_is_quiet_and_not_before(small_node: SmallNode) -> None:
     small_node.receive()
     small_node.clock.tick(9.9)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     assert small_node.job().state is JobState.RECEIVING
 
     small_node.clock.tick(0.1)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
 
     job = small_node.job()
     assert (job.state, job.rule, job.model, job.model_version) == (
@@ -37,11 +37,11 @@ def test_a_rule_can_wait_shorter_or_longer_than_the_others(small_node: SmallNode
     small_node.receive()
     slow = settings(rules=[{**RULE, "quiet_s": 60}])
     small_node.clock.tick(59)
-    assembler(small_node, slow).look()
+    assembler(small_node, slow).poll_once()
     assert small_node.job().state is JobState.RECEIVING
 
     small_node.clock.tick(1)
-    assembler(small_node, slow).look()
+    assembler(small_node, slow).poll_once()
 
     assert small_node.job().state is JobState.QUEUED
 
@@ -51,14 +51,14 @@ def test_a_gap_is_waited_for_named_and_cured_by_the_missing_slices(small_node: S
     small_node.receive(only=slice(0, 5))
     small_node.receive(only=slice(7, None))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     job = small_node.job()
     assert job.state is JobState.WAITING
     assert job.reason.startswith("incomplete: 2 slices missing: z=")
 
     small_node.receive(only=slice(5, 7))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
 
     assert small_node.job().state is JobState.QUEUED
 
@@ -66,11 +66,11 @@ def test_a_gap_is_waited_for_named_and_cured_by_the_missing_slices(small_node: S
 def test_a_gap_that_nobody_fills_is_refused_after_its_time(small_node: SmallNode) -> None:
     small_node.receive(CtExport(dropped=(5,)))
     small_node.clock.tick(99)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     assert small_node.job().state is JobState.WAITING
 
     small_node.clock.tick(1)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
 
     job = small_node.job()
     assert job.state is JobState.REFUSED
@@ -80,7 +80,7 @@ def test_a_gap_that_nobody_fills_is_refused_after_its_time(small_node: SmallNode
 def test_what_more_slices_cannot_cure_is_refused_at_once(small_node: SmallNode) -> None:
     small_node.receive(CtExport(gantry_tilt_deg=15.0))
     small_node.clock.tick(20)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert "tilt" in job.reason.lower()
@@ -97,7 +97,7 @@ def test_two_slice_distances_are_refused_at_once_for_nothing_can_come(small_node
     assert step > 1
     small_node.receive(change=wider_above_the_middle)
     small_node.clock.tick(20)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert "missing" not in job.reason
@@ -112,7 +112,7 @@ def test_without_a_rule_the_images_are_kept_and_the_admin_reads_why(small_node: 
     small_node.receive()
     small_node.clock.tick(20)
     other = settings(rules=[{**RULE, "calling_aets": ["PACS"]}])
-    assembler(small_node, other).look()
+    assembler(small_node, other).poll_once()
     job = small_node.job()
     assert job.state is JobState.NOTHING_TO_CONTOUR
     assert job.reason.startswith(
@@ -126,7 +126,7 @@ def test_a_rule_reads_the_body_part_of_the_images(small_node: SmallNode) -> None
     small_node.clock.tick(20)
     pelvis = {**RULE, "name": "pelvis", "body_part": "^PELVIS$"}
     head = {**RULE, "body_part": "^HEADNECK$"}
-    assembler(small_node, settings(rules=[pelvis, head])).look()
+    assembler(small_node, settings(rules=[pelvis, head])).poll_once()
     assert small_node.job().rule == "head-neck"
 
 
@@ -135,7 +135,7 @@ def test_a_sender_that_nobody_can_return_to_is_named(small_node: SmallNode) -> N
     small_node.clock.tick(20)
     rule = {"name": "back", "model": "hn_oar", "return_to_sender": True}
     peers = {"other": {"ae_title": "OTHER", "host": "127.0.0.1", "port": 105}}
-    assembler(small_node, settings(rules=[rule], peers=peers)).look()
+    assembler(small_node, settings(rules=[rule], peers=peers)).poll_once()
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert "no peer with host and port has the AE title SCANNER" in job.reason
@@ -144,7 +144,7 @@ def test_a_sender_that_nobody_can_return_to_is_named(small_node: SmallNode) -> N
 def test_a_localizer_is_set_aside_and_the_history_says_so(small_node: SmallNode) -> None:
     small_node.receive(CtExport(localizer=True))
     small_node.clock.tick(20)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.QUEUED
     closed = small_node.book.events(job.id)[-1].message
@@ -165,7 +165,7 @@ def test_two_images_at_one_position_are_named_and_compared(
     small_node.receive()
     small_node.receive(only=slice(4, 5), change=twin)
     small_node.clock.tick(20)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.REFUSED
     twins = [
@@ -182,7 +182,7 @@ def test_a_numbering_with_holes_is_told_in_the_history_where_nobody_knows_better
     every_second = tuple(range(1, len(small_volume().array_zyx), 2))
     small_node.receive(CtExport(dropped=every_second))
     small_node.clock.tick(20)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.QUEUED  # geometry alone cannot tell
     assert "Instance Number (0020,0013) runs from" in small_node.book.events(job.id)[-1].message
@@ -192,7 +192,7 @@ def looked_at(node: SmallNode, change: Callable[[Dataset], None]) -> JobStatus:
     """The job of a series whose images were changed, after one look at it when it was quiet."""
     node.receive(change=change)
     node.clock.tick(20)
-    node.assembler().look()
+    node.assembler().poll_once()
     return node.job()
 
 

@@ -32,17 +32,17 @@ def test_a_series_waits_for_another_and_says_for_which(small_node: SmallNode) ->
     small_node.receive()
     small_node.receive(only=slice(0, 2), change=other_series(1, "T2 space", MR))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     job = small_node.job()
     assert (job.state, job.completeness) == (JobState.WAITING, "waiting")
     assert job.reason == "for series matching '^T1 ' of MR in this study: 0 of 1 here"
 
     small_node.receive(only=slice(0, 2), change=other_series(2, "T1 mprage", MR))
-    looks.look()
+    looks.poll_once()
     assert small_node.job().reason.endswith("0 of 1 here, 1 more not complete")
 
     small_node.clock.tick(10)
-    looks.look()
+    looks.poll_once()
     assert small_node.job().state is JobState.QUEUED
 
 
@@ -51,18 +51,18 @@ def test_phases_that_wait_for_each_other_go_together(small_node: SmallNode) -> N
     for number in (1, 2):
         small_node.receive(change=other_series(number, f"phase {number}0%"))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     assert {job.reason for job in small_node.book.list_jobs()} == {
         "for series matching 'phase' of CT in this study: 2 of 3 here"
     }
     small_node.receive(only=slice(0, 5), change=other_series(3, "phase 30%"))
     small_node.receive(only=slice(6, None), change=other_series(3, "phase 30%"))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     assert [job.completeness for job in small_node.book.list_jobs()] == ["incomplete", "waiting", "waiting"]
     small_node.receive(only=slice(5, 6), change=other_series(3, "phase 30%"))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     assert {job.state for job in small_node.book.list_jobs()} == {JobState.QUEUED}
 
 
@@ -76,10 +76,10 @@ def test_what_never_comes_is_waited_for_from_the_last_image_of_the_study(
     small_node.clock.tick(200)
     small_node.receive(only=slice(0, 1), change=other_series(1, "T1", MR))
     small_node.clock.tick(299)
-    looks.look()
+    looks.poll_once()
     assert small_node.job().state is JobState.WAITING
     small_node.clock.tick(1)
-    looks.look()
+    looks.poll_once()
     job = small_node.job()
     assert job.state is state
     said = small_node.book.events(job.id)[-1].message
@@ -93,7 +93,7 @@ def test_a_cancelled_series_is_not_one_that_others_can_count_on(small_node: Smal
     small_node.changes.cancel(small_node.job().id)
     small_node.receive(change=other_series(2, "phase 20%"))
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     assert (
         small_node.job().reason
         == "for series matching 'phase' in this study: 1 of 2 here, 1 more not complete"

@@ -30,12 +30,12 @@ def answers(what: int | Failure) -> Callable[[Peer, str, str], int | Failure]:
 
 def look_until_answered(node: SmallNode, looks: Assembler) -> None:
     """One look asks, one that finds the answer decides."""
-    looks.look()
+    looks.poll_once()
     give_up = time.monotonic() + 20
-    while any(looks.counts.of(job) is None for job in node.desk.open_jobs()):
+    while any(looks.counts.of(job) is None for job in node.series.open_jobs()):
         assert time.monotonic() < give_up
         time.sleep(0.005)
-    looks.look()
+    looks.poll_once()
 
 
 def last_message(node: SmallNode) -> str:
@@ -129,10 +129,10 @@ def test_a_sender_that_is_slow_to_answer_is_waited_for_only_so_long(small_node: 
     looks = small_node.assembler(asking(), ask)
     small_node.receive()
     small_node.clock.tick(20)
-    looks.look()
+    looks.poll_once()
     assert small_node.job().state is JobState.RECEIVING
     small_node.clock.tick(10)
-    looks.look()
+    looks.poll_once()
     hold.set()
     assert small_node.job().state is JobState.QUEUED
     assert "SCANNER has not answered yet" in last_message(small_node)
@@ -162,7 +162,7 @@ def test_a_sender_that_does_not_answer_queries_is_not_asked(small_node: SmallNod
     small_node.receive()
     small_node.clock.tick(20)
     peers = {"scanner": SCANNER | {"answers_queries": False}}
-    small_node.assembler(settings(peers=peers)).look()
+    small_node.assembler(settings(peers=peers)).poll_once()
     assert small_node.job().state is JobState.QUEUED
 
 
@@ -207,7 +207,7 @@ def test_a_sender_is_asked_again_while_slices_are_missing_and_its_last_word_hold
     hold.clear()
     counted[0] = SLICES + 2
     small_node.clock.tick(60)
-    looks.look()
+    looks.poll_once()
     assert small_node.job().reason == reason
     hold.set()
-    until(lambda: looks.look() or f"of the {SLICES + 2} images" in small_node.job().reason)
+    until(lambda: looks.poll_once() or f"of the {SLICES + 2} images" in small_node.job().reason)

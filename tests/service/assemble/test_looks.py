@@ -42,7 +42,7 @@ def test_most_slices_choose_the_rule_and_a_note_says_where_they_differ(
     small_node: SmallNode, heads: list[int], rules: list[dict[str, object]]
 ) -> None:
     received(small_node, heads)
-    small_node.assembler(settings(rules=rules)).look()
+    small_node.assembler(settings(rules=rules)).poll_once()
     job = small_node.job()
     assert (job.state, job.rule) == (JobState.QUEUED, "neck")
     closed = small_node.book.events(job.id)[-1].message
@@ -53,19 +53,19 @@ def test_most_slices_choose_the_rule_and_a_note_says_where_they_differ(
 def test_of_equally_many_slices_the_first_rule_of_the_settings_decides(small_node: SmallNode) -> None:
     received(small_node, list(range(0, COUNT, 2)))
     heads = (COUNT + 1) // 2
-    small_node.assembler(settings(rules=[HEAD, NECK])).look()
+    small_node.assembler(settings(rules=[HEAD, NECK])).poll_once()
     assert small_node.job().rule == ("head" if heads * 2 >= COUNT else "neck")
 
 
 def test_slices_that_no_rule_is_for_outvoted_are_contoured_with_the_others(small_node: SmallNode) -> None:
     received(small_node, [0])
-    small_node.assembler(settings(rules=[NECK])).look()
+    small_node.assembler(settings(rules=[NECK])).poll_once()
     assert (small_node.job().state, small_node.job().rule) == (JobState.QUEUED, "neck")
 
 
 def test_a_few_slices_that_a_rule_is_for_do_not_bring_the_others_to_it(small_node: SmallNode) -> None:
     received(small_node, [0, 1])
-    small_node.assembler(settings(rules=[HEAD])).look()
+    small_node.assembler(settings(rules=[HEAD])).poll_once()
     job = small_node.job()
     assert job.state is JobState.NOTHING_TO_CONTOUR
     assert "Body Part Examined 'NECK'" in job.reason

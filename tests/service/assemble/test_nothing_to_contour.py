@@ -16,7 +16,7 @@ NOTHING = JobState.NOTHING_TO_CONTOUR
 
 def judged(node: SmallNode, looks: Assembler | None = None) -> JobStatus:
     node.clock.tick(20)
-    (looks or node.assembler(TELLING)).look()
+    (looks or node.assembler(TELLING)).poll_once()
     return node.job()
 
 

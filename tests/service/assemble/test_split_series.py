@@ -19,7 +19,7 @@ def two_halves(node: SmallNode, **second: str) -> tuple[int, int]:
 
 def look(node: SmallNode, split: str, *, after_s: float = 20) -> None:
     node.clock.tick(after_s)
-    node.assembler(settings(rules=[{**RULE, "split_series": split}])).look()
+    node.assembler(settings(rules=[{**RULE, "split_series": split}])).poll_once()
 
 
 def jobs(node: SmallNode, *numbers: int) -> list[JobStatus]:
@@ -29,7 +29,7 @@ def jobs(node: SmallNode, *numbers: int) -> list[JobStatus]:
 def test_half_sets_are_held_and_say_where_the_other_half_is(small_node: SmallNode) -> None:
     first, second = two_halves(small_node)
     small_node.clock.tick(20)
-    small_node.assembler().look()  # the default
+    small_node.assembler().poll_once()  # the default
     one, other = jobs(small_node, first, second)
     assert (one.state, other.state) == (JobState.WAITING, JobState.WAITING)
     assert one.reason == (

@@ -164,7 +164,7 @@ def at_once(node: Node, senders: Sequence[Callable[[], None]]) -> None:
 
     def look() -> None:
         while not sent.is_set():
-            node.assembler.look()
+            node.assembler.poll_once()
 
     with ThreadPoolExecutor(len(senders) + 1) as threads:
         looking = threads.submit(look)
@@ -179,10 +179,10 @@ def at_once(node: Node, senders: Sequence[Callable[[], None]]) -> None:
 
 def look_until_answered(node: Node) -> None:
     node.clock.tick(20)
-    node.assembler.look()
+    node.assembler.poll_once()
     while any(node.assembler.counts.of(job) is None for job in node.assembler.repository.open_jobs()):
         pass
-    node.assembler.look()
+    node.assembler.poll_once()
 
 
 def by_series(images: Sequence[Image]) -> dict[str, set[str]]:

@@ -127,12 +127,29 @@ def test_the_trail_is_listed_by_time_and_as_messages(settings_file, job_id, caps
     assert listed(settings_file, capsys, "--since", "2100-01-01") == []
     assert len(listed(settings_file, capsys, "--since", "2020-01-01T00:00:00+01:00", "--study", "1.2.3")) == 1
     assert main(["audit", "--settings", str(settings_file), "--xml"]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    line, *_ = capsys.readouterr().out.splitlines()
     assert violations(ElementTree.fromstring(line)) == []
 
 
-def test_looking_at_the_trail_changes_nothing(settings_file, job_id, capsys, tmp_path) -> None:
+def test_every_look_is_the_next_entry_of_the_trail(settings_file, job_id, capsys, tmp_path) -> None:
+    with_settings = ["--settings", str(settings_file)]
     assert listed(settings_file, capsys) == []
+    for words, code in (
+        (["jobs", "--state", "done"], 0),
+        (["verify", "--job", str(job_id)], 1),
+        (["retention", "--dry-run"], 0),
+    ):
+        assert main([*words, *with_settings]) == code
+    found = listed(settings_file, capsys, "--study", "9.9")
+    assert found == []
+    kinds = [(e["kind"], e["target"], e["job_id"], e["detail"]) for e in listed(settings_file, capsys)]
+    assert kinds == [
+        ("looked at", "audit", None, ""),
+        ("looked at", "jobs", None, "done"),
+        ("looked at", "verify", job_id, "its files"),
+        ("looked at", "retention --dry-run", None, ""),
+        ("looked at", "audit", None, "study_uid 9.9"),
+    ]
     database = Database(f"sqlite:///{tmp_path / 'store' / 'contour-node.sqlite'}")
-    assert AuditLog(database).entries() == []
+    assert AuditLog(database).check().broken == ""
     database.close()

@@ -11,7 +11,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def families(watched: Watched) -> list[Metric]:
     monitor = watched.monitor()
-    page = metrics_page(watched.settings(), monitor.look()).decode()
+    page = metrics_page(watched.settings(), monitor.poll_once()).decode()
     return list(text_string_to_metric_families(page))
 
 
@@ -70,7 +70,7 @@ def test_no_label_is_what_a_sender_says(watched: Watched) -> None:
     """A label of foreign text would let anybody fill the memory of who scrapes, and could carry a name."""
     for number, state in enumerate((JobState.DONE, JobState.DELIVERING, JobState.FAILED, JobState.QUEUED)):
         watched.node.job_in(state, series=f"1.2.3.{number}.7")
-    text = metrics_page(watched.settings(), watched.monitor().look()).decode()
+    text = metrics_page(watched.settings(), watched.monitor().poll_once()).decode()
     for foreign in ("SCANNER", "CONTOURNODE", "10.0.0.7", "1.2.3"):
         assert foreign not in text
     known = {"rule", "state", "kind", "stage", "destination", "outcome", "role", "peer", "le", "recipient"}

@@ -161,7 +161,7 @@ def test_an_email_says_job_rule_state_and_reason_and_foreign_text_adds_no_line()
         "rule: hn",
         "state: failed",
         "at: 2030-01-02T03:04:05+00:00",
-        "reason: tps rejected:  Bcc: everybody@example.org",
+        "reason: tps rejected:\\r\\nBcc: everybody@example.org",
     ]
 
 
@@ -247,14 +247,14 @@ def test_a_server_that_is_down_loses_nothing_and_everything_comes_in_one_message
     with web_server() as hook:
         notifier = teller_of(board, f"http://127.0.0.1:{hook.port}/")
         hook.status = 503
-        assert notifier.tell() == 0
+        assert notifier.send_due() == 0
         assert board.unsent() == {"physics": 3}
         watched.clock.tick(9)
         hook.status = 204
-        assert notifier.tell() == 0  # it waits before it tries again
+        assert notifier.send_due() == 0  # it waits before it tries again
         watched.clock.tick(2)
-        assert notifier.tell() == 3
-        assert notifier.tell() == 0
+        assert notifier.send_due() == 3
+        assert notifier.send_due() == 0
     assert board.unsent() == {}
     assert [len(json.loads(body)["notifications"]) for _, _, body in hook.got] == [3, 3]
 
@@ -264,7 +264,7 @@ def test_a_server_that_is_away_for_days_is_asked_ever_more_rarely_but_for_ever(w
     board.note_alarms([Alarm(subject="disk", event="disk", text="disk")], {"physics": {"disk"}})
     notifier = teller_of(board, "http://127.0.0.1:9/")
     for _ in range(50):
-        notifier.tell()
+        notifier.send_due()
         watched.clock.tick(900)
     (notification,) = board.due("physics", min_interval_s=0, limit=9)
     assert notification.attempts == 50
@@ -287,7 +287,7 @@ def test_the_patient_is_named_only_where_the_settings_ask_for_it(
         for with_patient in (False, True):
             notifications.note_alarms([alarm], {"physics": {"late"}})
             url = f"https://localhost:{hook.port}/"
-            teller_of(notifications, url, find, with_patient=with_patient, ca_file=certificate).tell()
+            teller_of(notifications, url, find, with_patient=with_patient, ca_file=certificate).send_due()
             notifications.note_alarms([], {})
     without, with_it = (body for _, _, body in hook.got)
     assert b"P-4711" not in without

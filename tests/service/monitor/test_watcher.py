@@ -12,7 +12,7 @@ from service.config import Settings
 from service.monitor.alarms import alarms
 from service.monitor.heartbeat_thread import HeartbeatThread
 from service.monitor.metrics import metrics_page
-from service.monitor.monitor import Monitor, look_once
+from service.monitor.monitor import Monitor, read_node_status
 from service.monitor.pages import StatusPages
 from service.store import Database, Heartbeats, JobState, NotificationQueue, write_constancy
 from service.store.tables.schema import instance
@@ -36,7 +36,7 @@ def beat(watched: Watched, roles: tuple[str, ...] = ROLES) -> None:
 
 def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched) -> None:
     beat(watched)
-    view = watched.monitor().look()
+    view = watched.monitor().poll_once()
     assert {check.name: check.ok for check in view.checks} == {
         "database": True,
         "storage": True,
@@ -54,7 +54,7 @@ def test_a_role_that_is_silent_is_down_and_the_node_not_ready(watched: Watched) 
     beat(watched)
     watched.clock.tick(61)
     beat(watched, ("receive", "assemble", "work", "retention"))
-    view = watched.monitor().look()
+    view = watched.monitor().poll_once()
     assert not view.is_ready
     assert view.check("role send").reason == "no sign of life for 61 s; is `contour-node send` running?"
     assert [check.name for check in view.checks if not check.ok] == ["role send"]
@@ -69,7 +69,7 @@ def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
     watched.clock.tick(silent_s)
     beat(watched)
     settings = watched.settings()
-    view = watched.monitor().look()
+    view = watched.monitor().poll_once()
     assert view.is_ready
     assert list(alarms(settings, view, ())) == []
     if silent_s > settings.advanced.silent_s:
@@ -80,11 +80,11 @@ def test_a_heartbeat_of_a_role_that_has_another_name_now_raises_no_alarm(
 
 def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None:
     beat(watched)
-    full = Monitor(watched.parts(watched.settings(), refuse_below_bytes=1 << 50)).look()
+    full = Monitor(watched.parts(watched.settings(), refuse_below_bytes=1 << 50)).poll_once()
     assert [check.name for check in full.checks if not check.ok] == ["disk", "disk reserve"]
     assert "new objects are refused" in full.check("disk").reason
     watched.folder.rmdir()
-    gone = watched.monitor().look()
+    gone = watched.monitor().poll_once()
     assert not gone.is_ready
     assert "No such file" in gone.check("storage").reason
 
@@ -92,19 +92,19 @@ def test_a_storage_folder_that_is_gone_or_full_is_said(watched: Watched) -> None
 def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watched: Watched) -> None:
     beat(watched)
     monitor = watched.monitor(notify=[{**EVERYTHING[0], "events": ["constancy"]}], silent_s=30)
-    assert "constancy" not in {check.name for check in monitor.look().checks}
+    assert "constancy" not in {check.name for check in monitor.poll_once().checks}
     write_constancy(watched.folder, ok=False, reason="7 voxels of 1 structures changed")
-    view = monitor.look()
+    view = monitor.poll_once()
     assert not view.check("constancy").ok
     assert view.is_ready, "a node whose contours changed still takes images"
     watched.clock.tick(31)
     beat(watched)
-    monitor.look()
+    monitor.poll_once()
     ((event, text),) = told(watched)
     assert event == "constancy"
     assert text.endswith("UTC: 7 voxels of 1 structures changed")
     write_constancy(watched.folder, ok=True, reason="as before")
-    monitor.look()
+    monitor.poll_once()
     assert [one for one, _ in told(watched)] == ["constancy", "constancy"]
     assert told(watched)[1][1].startswith("over: constancy")
 
@@ -112,7 +112,7 @@ def test_frozen_cases_that_changed_are_an_alarm_until_the_next_good_check(watche
 def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watched) -> None:
     beat(watched)
     (watched.folder / "constancy.json").write_text("{")
-    check = watched.monitor().look().check("constancy")
+    check = watched.monitor().poll_once().check("constancy")
     assert not check.ok
     assert "run contour-node constancy" in check.reason
 
@@ -121,7 +121,7 @@ def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tm
     missing = Database(f"sqlite:///{tmp_path / 'no such folder' / 'node.sqlite'}", clock=watched.clock)
     parts = watched.parts(watched.settings())
     monitor = Monitor(type(parts)(**{**vars(parts), "database": missing}))
-    view = monitor.look()
+    view = monitor.poll_once()
     missing.close()
     assert not view.is_ready
     assert not view.check("database").ok
@@ -132,7 +132,7 @@ def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tm
 def test_a_look_without_the_role_changes_nothing(watched: Watched) -> None:
     beat(watched)
     watched.node.job_in(JobState.DONE)
-    view = look_once(watched.parts(watched.settings()))
+    view = read_node_status(watched.parts(watched.settings()))
     assert view.is_ready
     assert view.database_status is not None
     assert view.database_status.figures.events == ()
@@ -141,11 +141,11 @@ def test_a_look_without_the_role_changes_nothing(watched: Watched) -> None:
 def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Watched) -> None:
     beat(watched)
     monitor = watched.monitor(notify=EVERYTHING)
-    monitor.look()
+    monitor.poll_once()
     failed = watched.node.job_in(JobState.FAILED, series="1.2.1")
     watched.node.job_in(JobState.REFUSED, series="1.2.2")
     watched.node.job_in(JobState.DONE, series="1.2.3")
-    monitor.look()
+    monitor.poll_once()
     assert told(watched) == [("failed", "attempt 1 of 1: broken"), ("refused", "no rule matches")]
     (first, _) = NotificationQueue(watched.node.database).due("physics", min_interval_s=0, limit=9)
     assert (first.job_id, first.rule, first.state) == (failed, "hn", "failed")
@@ -154,9 +154,9 @@ def test_what_needs_a_person_is_told_with_job_rule_state_and_reason(watched: Wat
 def test_only_what_a_recipient_asks_for_is_told(watched: Watched) -> None:
     beat(watched)
     monitor = watched.monitor(notify=[{**EVERYTHING[0], "events": ["disk"]}])
-    monitor.look()
+    monitor.poll_once()
     watched.node.job_in(JobState.FAILED)
-    monitor.look()
+    monitor.poll_once()
     assert told(watched) == []
 
 
@@ -184,13 +184,13 @@ def test_a_role_that_comes_back_at_once_is_nobodys_business_and_one_that_does_no
     for _ in range(9):  # silent for 61 to 90 s: down, but not for long
         watched.clock.tick(10)
         beat(watched, tuple(role for role in ROLES if role != "work"))
-        monitor.look()
+        monitor.poll_once()
     look_for(watched, monitor, 20)
     assert told(watched) == []
     for _ in range(14):
         watched.clock.tick(10)
         beat(watched, tuple(role for role in ROLES if role != "work"))
-        monitor.look()
+        monitor.poll_once()
     ((event, text),) = told(watched)
     assert (event, text[:27]) == ("role", "role work: no sign of life ")
 
@@ -221,7 +221,7 @@ def look_for(watched: Watched, monitor: Monitor, seconds: int) -> None:
     for _ in range(seconds // 10):
         watched.clock.tick(10)
         beat(watched)
-        monitor.look()
+        monitor.poll_once()
 
 
 def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -> None:
@@ -231,7 +231,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
     assert pages.answer("/health/live", "").status is HTTPStatus.OK
     assert pages.answer("/health/ready", "").status is HTTPStatus.SERVICE_UNAVAILABLE
     assert pages.answer("/metrics", "").status is HTTPStatus.SERVICE_UNAVAILABLE
-    monitor.look()
+    monitor.poll_once()
     ready = pages.answer("/health/ready", "")
     assert ready.status is HTTPStatus.OK
     report = json.loads(ready.body)
@@ -256,7 +256,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
 )
 def test_a_token_guards_all_but_the_sign_of_life(watched: Watched, given: str, status: int) -> None:
     beat(watched)
-    view = watched.monitor().look()
+    view = watched.monitor().poll_once()
     pages = StatusPages(
         settings=watched.settings(), last_view=lambda: view, clock=watched.clock, token="secret"
     )
@@ -299,8 +299,8 @@ def test_the_receiver_is_asked_where_it_listens(
     tree = watched.settings().model_dump()
     answering = start_destination(Behaviour(sop_class=VERIFICATION)).peer
     tree["receive"] |= {"port": answering.port, "ae_title": answering.ae_title}
-    seen = Monitor(watched.parts(Settings.model_validate(tree))).look().check("receiver")
+    seen = Monitor(watched.parts(Settings.model_validate(tree))).poll_once().check("receiver")
     assert (seen.ok, seen.reason) == (True, f"127.0.0.1:{answering.port} answers a C-ECHO")
     tree["receive"] |= {"port": free_port}
-    gone = Monitor(watched.parts(Settings.model_validate(tree))).look().check("receiver")
+    gone = Monitor(watched.parts(Settings.model_validate(tree))).poll_once().check("receiver")
     assert (gone.ok, "no connection" in gone.reason) == (False, True)

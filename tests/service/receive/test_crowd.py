@@ -94,19 +94,19 @@ def test_what_breaks_the_protocol_is_aborted(node, sent, reason):
 
 @pytest.mark.filterwarnings("ignore:.*nvalid value for VR UI")
 def test_mutated_associations_leave_the_node_answering(node):
-    chance = random.Random(6)
+    rng = random.Random(6)
     data = encoded(ct_slice(), EXPLICIT)
     message = pdvs(1, store_command(CT, f"{SERIES}.1"), is_command=True)
     valid = request_pdu((CT, [EXPLICIT, IMPLICIT])) + message + pdvs(1, data, is_command=False)
     held: list[RawPeer] = []
     for _ in range(200):
         mutated = bytearray(valid)
-        for _ in range(chance.randint(1, 12)):
-            mutated[chance.randrange(len(mutated))] = chance.randrange(256)
+        for _ in range(rng.randint(1, 12)):
+            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
         peer = RawPeer(node.port)
         held.append(peer)
         try:
-            peer.socket.sendall(mutated[: chance.randrange(1, len(mutated) + 1)])
+            peer.socket.sendall(mutated[: rng.randrange(1, len(mutated) + 1)])
         except OSError:
             continue
         if len(held) > 40:

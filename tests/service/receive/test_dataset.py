@@ -132,11 +132,11 @@ def test_a_deflate_bomb_is_refused_without_being_held():
 
 
 def test_noise_is_refused_and_nothing_else_is_raised():
-    chance = random.Random(4)
+    rng = random.Random(4)
     valid = {syntax: encoded(ct_slice(), syntax) for syntax in EVERY_SYNTAX}
     for _ in range(3000):
-        syntax = chance.choice(EVERY_SYNTAX)
+        syntax = rng.choice(EVERY_SYNTAX)
         data = bytearray(valid[syntax])
-        for _ in range(chance.randint(1, 8)):
-            data[chance.randrange(len(data))] = chance.randrange(256)
+        for _ in range(rng.randint(1, 8)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
         _is_read(bytes(data), syntax)

@@ -42,7 +42,7 @@ def recorded(root: Path) -> dict[str, StoredFile]:
 
 
 def test_what_was_acknowledged_is_there_after_kill_9(tmp_path):
-    chance = random.Random(5)
+    rng = random.Random(5)
     acknowledged: list[str] = []
 
     def send(port: int, sender: int) -> None:
@@ -66,9 +66,9 @@ def test_what_was_acknowledged_is_there_after_kill_9(tmp_path):
             senders = [threading.Thread(target=send, args=(port, sender)) for sender in (1, 2, 3)]
             for sender in senders:
                 sender.start()
-            while len(acknowledged) < before + chance.randint(3, 20):
+            while len(acknowledged) < before + rng.randint(3, 20):
                 time.sleep(0.001)
-            time.sleep(chance.random() / 50)
+            time.sleep(rng.random() / 50)
             process.kill()
             process.wait()
             for sender in senders:

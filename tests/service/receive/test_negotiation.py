@@ -103,15 +103,15 @@ def test_without_a_list_any_sender_may_come():
 
 @pytest.mark.filterwarnings("ignore:.*nvalid value for VR UI")  # what pydicom says of a mutated UID
 def test_mutated_requests_are_refused_or_answered_and_raise_nothing_else():
-    chance = random.Random(8)
+    rng = random.Random(8)
     valid = request_pdu((CT, [EXPLICIT, IMPLICIT]), (CT, list(COMPRESSED)), (SECONDARY_CAPTURE, [EXPLICIT]))
     answered = 0
     for _ in range(4000):
         data = bytearray(valid)
-        for _ in range(chance.randint(1, 6)):
-            data[chance.randrange(6, len(data))] = chance.randrange(256)
-        if chance.random() < 0.2:
-            data = data[: chance.randrange(6, len(data))]
+        for _ in range(rng.randint(1, 6)):
+            data[rng.randrange(6, len(data))] = rng.randrange(256)
+        if rng.random() < 0.2:
+            data = data[: rng.randrange(6, len(data))]
         try:
             read_association_request(bytes(data))
             negotiate(bytes(data), sop_classes.supported(), maximum_pdu_bytes=65536)

@@ -88,7 +88,7 @@ def test_no_patient_stands_in_logs_answers_database_or_audit(start_node, tmp_pat
             models={},
             counts=SenderCounts(lambda *_: 0, {}, utc_now, every_s=60, patience_s=1),
             clock=utc_now,
-        ).look()
+        ).poll_once()
         events = node.audited()
     (job,) = node.job_rows()
     assert job.state is JobState.REFUSED

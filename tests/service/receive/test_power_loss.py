@@ -85,7 +85,7 @@ def test_every_acknowledged_slice_is_there_after_a_power_cut(tmp_path):
         stop.set()
         for sender in senders:
             sender.join()
-    found, book, files, desk = started(tmp_path / "left")
+    found, book, files, repository = started(tmp_path / "left")
     kept = {
         one.sop_instance_uid: one
         for series in (1, 2, 3)
@@ -95,7 +95,7 @@ def test_every_acknowledged_slice_is_there_after_a_power_cut(tmp_path):
     assert all(files.verify(one.file) for one in kept.values())
     assert len(found.recorded) > 0  # otherwise the power cut took no row, and this test shows nothing
     assert (found.set_aside, found.damaged) == ((), ())
-    jobs = {job.calling_aet: job.slice_count for job in desk.open_jobs()}
+    jobs = {job.calling_aet: job.slice_count for job in repository.open_jobs()}
     assert sum(jobs.values()) == len(kept)
     assert set(jobs) <= {"S1", "S2", "S3"}
 
@@ -108,8 +108,11 @@ def test_who_else_sent_a_slice_is_known_after_a_power_cut_though_only_one_file_i
                 peer.associate(calling=calling)
                 assert peer.store(data, sop_instance_uid="1.2.3.20.1").Status == 0
         assert len(list((tmp_path / "node/store/objects").glob("*/*"))) == 1
-    _, _, _, desk = started(tmp_path / "left")
-    assert {(job.calling_aet, job.slice_count) for job in desk.open_jobs()} == {("FIRST", 1), ("SECOND", 1)}
+    _, _, _, repository = started(tmp_path / "left")
+    assert {(job.calling_aet, job.slice_count) for job in repository.open_jobs()} == {
+        ("FIRST", 1),
+        ("SECOND", 1),
+    }
 
 
 def test_a_row_waits_for_the_disk_only_where_no_file_restores_it(tmp_path):

@@ -43,7 +43,7 @@ def test_the_assembler_refuses_it_by_name(small_node: SmallNode, missing: bool) 
     else:
         place.write_bytes(b"\0" * 5000)
     small_node.clock.tick(20)
-    assembler(small_node).look()
+    assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert damaged.sop_instance_uid in job.reason

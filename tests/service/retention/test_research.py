@@ -132,9 +132,9 @@ def test_a_second_run_writes_the_same_files_and_keeps_one_way_back(
 
 
 def test_projects_have_secrets_of_their_own(store: Store) -> None:
-    desk = PseudonymRepository(store.database)
-    assert desk.secret("a") == desk.secret("a") != desk.secret("b")
-    assert len(desk.secret("a")) == 32
+    pseudonyms = PseudonymRepository(store.database)
+    assert pseudonyms.secret("a") == pseudonyms.secret("a") != pseudonyms.secret("b")
+    assert len(pseudonyms.secret("a")) == 32
 
 
 def test_a_damaged_image_is_left_out_and_named(

@@ -10,7 +10,8 @@ import pytest
 
 from phantoms.dicom import CtExport, ct_files
 from service.config import RetentionSettings
-from service.retention import DeletionAudit, RetentionSweep
+from service.receive.recovery import recover
+from service.retention import RetentionSweep
 from service.store import (
     AuditKind,
     AuditLog,
@@ -45,7 +46,6 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
         settings=settings,
         every_s=0.05,
         clock=node.clock,
-        tell=DeletionAudit(AuditLog(node.database)),
     )
 
 
@@ -61,13 +61,13 @@ def gauge(free: float) -> DiskGauge:
 def bring(node: SmallNode, state: JobState) -> int:
     """A job of a real series in this state, with the files that it would have."""
     node.receive()
-    job = node.desk.open_jobs()[0]
+    job = node.series.open_jobs()[0]
     if state is JobState.REFUSED:
-        node.desk.refuse(job, "no rule")
+        node.series.refuse(job, "no rule")
     elif state is JobState.WAITING:
-        node.desk.set_waiting(job.id, "a slice is missing")
+        node.series.set_waiting(job.id, "a slice is missing")
     elif state is not JobState.RECEIVING:
-        assert node.desk.close_series(job, ORDER) is CloseOutcome.QUEUED
+        assert node.series.close_series(job, ORDER) is CloseOutcome.QUEUED
         _work(node, job.id, state)
     if state is JobState.CANCELLED:
         node.changes.cancel(job.id)
@@ -181,11 +181,11 @@ def test_a_removed_series_sent_again_is_kept_anew_and_contoured_as_a_new_version
     with pytest.raises(NotAllowed, match="send the series again"):
         small_node.changes.rerun(number)
     small_node.receive()
-    (again,) = small_node.desk.open_jobs()
+    (again,) = small_node.series.open_jobs()
     assert (again.version, again.slice_count) == (2, SERIES)
-    assert len(small_node.desk.instances_of(again.id)) == SERIES
-    assert all(small_node.files.verify(one.file) for one in small_node.desk.instances_of(again.id))
-    closed = small_node.desk.close_series(again, ORDER)
+    assert len(small_node.series.instances_of(again.id)) == SERIES
+    assert all(small_node.files.verify(one.file) for one in small_node.series.instances_of(again.id))
+    closed = small_node.series.close_series(again, ORDER)
     assert closed is CloseOutcome.QUEUED
     assert sweeper(small_node, settings).sweep() == []
 
@@ -197,8 +197,8 @@ def test_one_slice_of_a_removed_series_makes_a_job_that_has_only_that_slice(
     small_node.clock.tick(31 * DAY)
     sweeper(small_node, settings).sweep()
     small_node.receive(only=slice(0, 1))
-    (again,) = small_node.desk.open_jobs()
-    assert (again.slice_count, len(small_node.desk.instances_of(again.id))) == (1, 1)
+    (again,) = small_node.series.open_jobs()
+    assert (again.slice_count, len(small_node.series.instances_of(again.id))) == (1, 1)
 
 
 def test_a_stop_between_mark_and_unlink_is_made_good_and_a_start_does_not_take_the_file_for_a_new_one(
@@ -209,7 +209,8 @@ def test_a_stop_between_mark_and_unlink_is_made_good_and_a_start_does_not_take_t
     sweep = sweeper(small_node, settings)
     assert len(sweep.keeper.mark(sweep.policy(), sweep.keeper.expired(sweep.policy()))) == SERIES
     assert len(stored(small_node)) == SERIES
-    assert small_node.files.recover(small_node.book.known_files, min_age_s=-1).files_without_row == ()
+    found = recover(small_node.files, small_node.book, small_node.recorder)
+    assert (found.recorded, found.set_aside, found.damaged) == ((), (), ())
     sweep.sweep()
     assert stored(small_node) == set()
     assert sweep.keeper.to_unlink() == []
@@ -234,8 +235,8 @@ def test_a_removed_slice_that_came_again_before_the_unlink_stays(
     sweep.keeper.mark(sweep.policy(), sweep.keeper.expired(sweep.policy()))
     small_node.receive()
     sweep.sweep()
-    (again,) = small_node.desk.open_jobs()
-    assert all(small_node.files.verify(one.file) for one in small_node.desk.instances_of(again.id))
+    (again,) = small_node.series.open_jobs()
+    assert all(small_node.files.verify(one.file) for one in small_node.series.instances_of(again.id))
 
 
 def test_make_room_takes_images_of_delivered_jobs_before_their_time_and_nothing_else(
@@ -276,7 +277,7 @@ def test_a_damaged_slice_sent_again_replaces_the_file_and_a_done_job_stays_done(
     sweep = sweeper(small_node, RetentionSettings())
     assert len(sweep.verify(sweep.keeper.to_verify(job_id=number), threading.Event())) == 1
     small_node.receive()
-    assert small_node.desk.open_jobs() == []
+    assert small_node.series.open_jobs() == []
     assert sweep.verify(sweep.keeper.to_verify(job_id=number), threading.Event()) == []
 
 
@@ -284,16 +285,16 @@ def test_a_job_refused_for_a_damaged_slice_gets_a_new_version_when_it_is_sent_ag
     small_node: SmallNode,
 ) -> None:
     small_node.receive()
-    (job,) = small_node.desk.open_jobs()
-    first = small_node.desk.instances_of(job.id)[0]
+    (job,) = small_node.series.open_jobs()
+    first = small_node.series.instances_of(job.id)[0]
     spoil(small_node, first.file)
-    small_node.desk.damaged(first.file.path)
+    small_node.series.damaged(first.file.path)
     small_node.files.take_out(first.file.path)
-    small_node.desk.refuse(job, "damaged")
+    small_node.series.refuse(job, "damaged")
     small_node.receive(CtExport())
-    (again,) = small_node.desk.open_jobs()
+    (again,) = small_node.series.open_jobs()
     assert (again.version, again.slice_count) == (2, SERIES)
-    assert all(small_node.files.verify(one.file) for one in small_node.desk.instances_of(again.id))
+    assert all(small_node.files.verify(one.file) for one in small_node.series.instances_of(again.id))
 
 
 def test_the_role_removes_until_it_is_stopped(small_node: SmallNode, settings: RetentionSettings) -> None:

@@ -66,11 +66,11 @@ def test_one_that_is_tried_again_begins_once_and_ends_once(office: Office, start
 
 def tell(office: Office, *destinations: str) -> None:
     """Order failure reports for the one job that failed for good."""
-    desk = FailureReportQueue(office.database)
-    failure = desk.next_failure()
+    reports = FailureReportQueue(office.database)
+    failure = reports.next_failure()
     assert failure is not None
     page = office.files.put("1.2.3.2.10", structure_set("1.2.3.2.10"))
-    assert desk.send(failure, [OutputFile(destination=name, file=page) for name in destinations], "told")
+    assert reports.send(failure, [OutputFile(destination=name, file=page) for name in destinations], "told")
 
 
 def reports_sent(office: Office, job_id: int) -> int:

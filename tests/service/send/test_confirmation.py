@@ -24,7 +24,7 @@ needs_orthanc = pytest.mark.skipif(
 
 
 @contextmanager
-def door_in(office: Office) -> Iterator[int]:
+def inward_proxy(office: Office) -> Iterator[int]:
     """The node's receiver, for reports on associations of the peer's own; gives its port."""
     known = Settings(receive=ReceiveSettings(host="127.0.0.1", port=0, ae_title="NODE"))
     files = FileStore(office.path.parent / "received")
@@ -136,7 +136,7 @@ def test_the_job_is_done_when_the_archive_commits_itself_on_the_same_association
 def test_a_report_on_an_association_of_the_archive_s_own_is_taken(office, start_archive):
     archive = Archive()
     job = office.delivering(1, "archive")
-    with door_in(office) as port, sender(office, settings({"archive": start_archive(archive)})):
+    with inward_proxy(office) as port, sender(office, settings({"archive": start_archive(archive)})):
         archive.reports_to = port
         eventually(lambda: office.state(job) is JobState.DONE)
         eventually(lambda: archive.answers == [0])
@@ -203,7 +203,7 @@ def test_a_report_that_nobody_asked_for_and_one_that_is_none_are_refused(office)
     entity.add_requested_context(COMMITMENT, [IMPLICIT])
     stranger = Dataset()
     stranger.TransactionUID = "1.2.3"
-    with door_in(office) as port:
+    with inward_proxy(office) as port:
         association = entity.associate("127.0.0.1", port, ae_title="NODE")
         status, _ = association.send_n_event_report(stranger, 1, COMMITMENT, INSTANCE)
         assert (status.Status, status.EventTypeID) == (0x0110, 1)
@@ -217,7 +217,7 @@ def test_a_report_that_nobody_asked_for_and_one_that_is_none_are_refused(office)
 def test_a_report_without_role_selection_is_taken_too(office, start_archive):
     archive = Archive(has_role=False)
     job = office.delivering(1, "archive")
-    with door_in(office) as port, sender(office, settings({"archive": start_archive(archive)})):
+    with inward_proxy(office) as port, sender(office, settings({"archive": start_archive(archive)})):
         archive.reports_to = port
         eventually(lambda: archive.answers == [0])
         eventually(lambda: office.state(job) is JobState.DONE)
@@ -226,7 +226,7 @@ def test_a_report_without_role_selection_is_taken_too(office, start_archive):
 @needs_orthanc
 def test_orthanc_commits_itself_and_finds_what_it_took(office, tmp_path):
     with (
-        door_in(office) as port,
+        inward_proxy(office) as port,
         orthanc_support.orthanc(tmp_path / "orthanc", {"node": ["NODE", "127.0.0.1", port]}) as archive,
     ):
         peers = {

@@ -46,9 +46,9 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
     long_history: Database,
 ) -> None:
     database = long_history
-    book, tally, board = JobRepository(database), MetricCounters(database), NotificationQueue(database)
+    book, counters, board = JobRepository(database), MetricCounters(database), NotificationQueue(database)
     board.begin()
-    while tally.add_events() or tally.add_images():
+    while counters.add_events() or counters.add_images():
         pass
     newest = book.list_jobs(limit=1)[0]
     hour_ago = database.clock() - timedelta(hours=1)
@@ -56,7 +56,7 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
         "figures": lambda: read_queue_statistics(database),
         "database_status": lambda: read_database_status(database),
         "late jobs": lambda: late_jobs(database, "head-neck", hour_ago),
-        "tally": lambda: (tally.add_events(), tally.add_images()),
+        "counters": lambda: (counters.add_events(), counters.add_images()),
         "notifications": lambda: board.note_events({}, {}),
         "jobs": lambda: book.list_jobs(limit=50),
         "jobs of one state": lambda: book.list_jobs(states=[JobState.DONE], limit=50),

@@ -7,7 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -162,21 +162,12 @@ def test_recovery_removes_the_parts_of_the_dead_and_leaves_those_of_the_living(
 
     def slow() -> Iterator[bytes]:
         yield b"data"
-        found = FileStore(tmp_path / "storage").recover(_knows_nothing)
-        assert found.removed_parts == ("of-a-dead-process.part",)
+        assert FileStore(tmp_path / "storage").remove_parts() == ("of-a-dead-process.part",)
         yield b"set"
 
     stored = file_store.put("1.2.3", slow())
     assert file_store.read(stored.path) == b"dataset"
     assert list(parts.iterdir()) == []
-
-
-def test_recovery_lists_files_without_a_row_that_are_not_young(file_store: FileStore) -> None:
-    known, unknown = file_store.put("1.1", b"a"), file_store.put("1.2", b"b")
-    assert file_store.recover(_knows_nothing).files_without_row == ()
-    found = file_store.recover(lambda paths: set(paths) & {known.path}, min_age_s=0)
-    assert found.files_without_row == (unknown.path,)
-    assert file_store.verify(unknown)
 
 
 def test_a_killed_writer_leaves_a_part_that_the_next_start_removes(tmp_path: Path) -> None:
@@ -192,10 +183,10 @@ def test_a_killed_writer_leaves_a_part_that_the_next_start_removes(tmp_path: Pat
         assert writer.stdout is not None
         assert writer.stdout.readline() == "writing\n"
         files = FileStore(tmp_path / "storage")
-        assert files.recover(_knows_nothing).removed_parts == ()
+        assert files.remove_parts() == ()
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-    assert len(files.recover(_knows_nothing).removed_parts) == 1
+    assert len(files.remove_parts()) == 1
     assert _files(tmp_path) == []
 
 
@@ -215,9 +206,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this container may not mount a file system")
     yield disk
     subprocess.run(["umount", disk], check=True)
-
-
-_knows_nothing: Callable[[object], set[str]] = lambda _paths: set()  # noqa: E731
 
 
 def _files(tmp_path: Path) -> list[Path]:

@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import text
 
 from service.store import CloseOutcome, EventKind, JobState, NotAllowed, RecordOutcome
-from tests.support.arrivals import SERIES, Node, received, stored_file
+from tests.support.arrivals import SERIES, Node, received
 
 ENDED = {
     JobState.DONE,
@@ -104,7 +104,6 @@ def test_lists_are_newest_first_and_can_be_narrowed(node: Node) -> None:
     assert [job.id for job in node.book.list_jobs(states=[JobState.CANCELLED])] == [1]
     assert [job.id for job in node.book.list_jobs(series_uid="1.2")] == [2]
     assert [job.id for job in node.book.list_jobs(limit=1)] == [3]
-    assert node.book.counts() == {JobState.RECEIVING: 2, JobState.CANCELLED: 1}
 
 
 def test_the_history_of_a_job_has_every_state_it_was_in(node: Node) -> None:
@@ -135,12 +134,3 @@ def test_the_view_can_be_read_with_plain_sql(node: Node) -> None:
     assert row["seconds_since_last_slice"] < 0  # the clock of this test runs in 2030
     assert "pending (connection refused)" in row["destinations"]
     assert row["destinations"].count("pending") == 2
-
-
-def test_the_files_that_rows_name_are_known(node: Node) -> None:
-    job = node.job_in(JobState.DONE)
-    result = node.book.result(job)
-    assert result is not None
-    named = {received(1).file.path, result.path}
-    assert node.book.known_files({*named, stored_file("1.9.9").path}) == named
-    assert node.book.known_files(()) == frozenset()

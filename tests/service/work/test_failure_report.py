@@ -31,11 +31,11 @@ def refused_for_a_gap(node: SmallNode, tree: Settings) -> int:
     for some in BEFORE_AND_AFTER_A_GAP:
         node.receive(only=some)
     node.clock.tick(20)
-    node.assembler(tree).look()
+    node.assembler(tree).poll_once()
     assert node.job().state is JobState.WAITING
     assert not reports(node, tree).report_one()
     node.clock.tick(200)
-    node.assembler(tree).look()
+    node.assembler(tree).poll_once()
     assert (node.job().state, node.job().rule) == (JobState.REFUSED, "head-neck")
     return node.job().id
 
@@ -113,7 +113,7 @@ def test_images_without_a_frame_of_reference_get_a_page_and_the_history_says_so(
 
     small_node.receive(change=no_frame)
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     assert small_node.job().state is JobState.REFUSED
     assert reports(small_node, tree).report_one()
     assert dcmread(BytesIO(sent(small_node)["tps"])).Modality == "OT"
@@ -136,7 +136,7 @@ def test_a_job_that_no_rule_matched_has_nobody_to_tell(small_node: SmallNode) ->
     tree = reporting("capture", calling_aets=["ELSEWHERE"])
     small_node.receive()
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     assert small_node.job().state is JobState.NOTHING_TO_CONTOUR
     assert not reports(small_node, tree).report_one()
     assert sent(small_node) == {}
@@ -148,7 +148,7 @@ def test_a_job_that_will_be_retried_is_not_reported_and_one_whose_workers_vanish
     tree = reporting("capture")
     small_node.receive()
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     for _ in range(3):
         assert small_node.queue.claim("w1", lease_s=60, max_attempts=3) is not None
         assert not reports(small_node, tree).report_one()
@@ -165,7 +165,7 @@ def test_a_later_success_supersedes_the_report_and_the_history_has_both(small_no
     assert reports(small_node, tree).report_one()
     small_node.receive()  # the missing slices come
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     assert (small_node.job().state, small_node.job().version) == (JobState.QUEUED, 2)
     assert sent(small_node) == {}
     (withdrawn,) = small_node.book.deliveries(job)
@@ -193,7 +193,7 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
     """A job whose result one destination has and another refuses."""
     node.receive()
     node.clock.tick(20)
-    node.assembler(tree).look()
+    node.assembler(tree).poll_once()
     claim = node.queue.claim("w1", lease_s=60, max_attempts=3)
     assert claim is not None
     stored = node.files.put("1.2.3.9", b"structure set")
@@ -209,7 +209,7 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
 
 
 def _image(node: SmallNode) -> str:
-    return node.desk.instances_of(node.job().id)[0].file.path
+    return node.series.instances_of(node.job().id)[0].file.path
 
 
 def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: SmallNode) -> None:
@@ -220,9 +220,9 @@ def test_a_failure_of_two_patients_images_is_filed_under_neither(small_node: Sma
     small_node.receive(only=slice(0, 3))
     small_node.receive(only=slice(5, None), change=somebody_else)
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     small_node.clock.tick(200)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     assert small_node.job().state is JobState.REFUSED
     assert reports(small_node, tree).report_one()
     assert sent(small_node) == {}
@@ -241,9 +241,9 @@ def test_a_failure_page_says_of_the_study_what_all_images_say(small_node: SmallN
     small_node.receive(only=slice(0, 3))
     small_node.receive(only=slice(5, None), change=spelt_otherwise)
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     small_node.clock.tick(200)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     assert reports(small_node, tree).report_one()
     page = dcmread(BytesIO(sent(small_node)["tps"]))
     image = dcmread(

@@ -17,7 +17,7 @@ COUNT = len(small_volume().array_zyx)
 def contoured(node: SmallNode) -> tuple[Dataset, ClaimedDelivery]:
     """The newest series' structure set, as it goes out."""
     node.clock.tick(20)
-    node.assembler().look()
+    node.assembler().poll_once()
     assert node.job().state is JobState.QUEUED, node.job()
     assert worker(node, Server(brainstem_and_larynx)).work_one()
     delivery = node.outbox.claim_delivery("s1", lease_s=60)
@@ -56,7 +56,7 @@ def test_the_set_of_a_slow_senders_whole_series_replaces_that_of_its_first_part(
 def test_a_set_that_nobody_got_is_not_replaced(small_node: SmallNode) -> None:
     small_node.receive(only=slice(0, COUNT - 4))
     small_node.clock.tick(20)
-    small_node.assembler().look()
+    small_node.assembler().poll_once()
     assert worker(small_node, Server(brainstem_and_larynx)).work_one()
     small_node.receive(only=slice(COUNT - 4, None))
     whole, _ = contoured(small_node)
@@ -73,7 +73,7 @@ def test_merged_halves_replace_the_set_of_the_half_that_came_first(small_node: S
     assert small_node.outbox.sent(delivery)
     small_node.receive(only=slice(7, None), called="CN_B")
     small_node.clock.tick(20)
-    small_node.assembler(merging).look()
+    small_node.assembler(merging).poll_once()
     whole, _ = contoured(small_node)
     assert whole.PredecessorStructureSetSequence[0].ReferencedSOPInstanceUID == half.SOPInstanceUID
     assert (
@@ -116,7 +116,7 @@ def test_version_and_doubt_are_never_cut_off_the_label(
 ) -> None:
     small_node.receive()
     small_node.clock.tick(20)
-    small_node.assembler().look()
+    small_node.assembler().poll_once()
     claim = small_node.queue.claim("w1", lease_s=60, max_attempts=3)
     assert claim is not None
     assert label(replace(claim, set_version=set_version, doubt=doubt), model) == expected

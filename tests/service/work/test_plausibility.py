@@ -74,7 +74,7 @@ def contoured(
     volume = whole_body(start_mm, start_mm + 260)
     node.receive(volume=upright_volume(volume.array_zyx[:, :, columns_cut:]))
     node.clock.tick(20)
-    node.assembler().look()
+    node.assembler().poll_once()
     server = Server(columns_cut)
     tree: Settings = settings(rules=[{**RULE, **rule}])
     worker = Worker(

@@ -1,4 +1,5 @@
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -94,7 +95,7 @@ def queued(small_node: SmallNode) -> SmallNode:
 def queue_series(node: SmallNode, how: CtExport | None = None) -> None:
     node.receive(how)
     node.clock.tick(20)
-    node.assembler().look()
+    node.assembler().poll_once()
     assert node.job().state is JobState.QUEUED
 
 
@@ -354,7 +355,7 @@ def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
     tree = settings(rules=[{**RULE, "doubtful_values": then}])
     small_node.receive(change=densities)
     small_node.clock.tick(20)
-    small_node.assembler(tree).look()
+    small_node.assembler(tree).poll_once()
     server = Server(brainstem_and_larynx)
     worker(small_node, server, tree).work_one()
     job = small_node.job()
@@ -362,3 +363,17 @@ def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
     assert "these are not Hounsfield units" in told
     assert (job.state is JobState.REFUSED) == (then == "refuse")
     assert len(server.seen) == (then == "note")  # nothing is drawn before the look
+
+
+def test_at_rest_is_called_between_jobs_and_not_while_one_is_due(queued: SmallNode) -> None:
+    rested: list[JobState] = []
+    stop = threading.Event()
+
+    def at_rest() -> None:
+        rested.append(queued.job().state)
+        stop.set()
+
+    busy = worker(queued, Server(brainstem_and_larynx))
+    busy.at_rest = at_rest
+    busy.run(stop)
+    assert rested == [JobState.DELIVERING], "the job that was due comes first"

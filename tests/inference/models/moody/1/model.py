@@ -5,7 +5,10 @@ import time
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-SLEEP, FAIL, WRONG_SHAPE, WRONG_TYPE, SPACING = 2001, 2002, 2003, 2004, 2005
+from inference.input_checksum import OUTPUT as SEEN
+from inference.input_checksum import input_sha256
+
+SLEEP, FAIL, WRONG_SHAPE, WRONG_TYPE, SPACING, OTHER_VOLUME = 2001, 2002, 2003, 2004, 2005, 2006
 
 
 class TritonPythonModel:
@@ -30,6 +33,12 @@ class TritonPythonModel:
             planes = planes[:, :-1]
         if mood == WRONG_TYPE:
             planes = planes.astype(np.int16)
+        if mood == OTHER_VOLUME:
+            image = image + np.int16(1)
         return pb_utils.InferenceResponse(
-            [pb_utils.Tensor("masks", planes), pb_utils.Tensor("mean_probability", means)]
+            [
+                pb_utils.Tensor("masks", planes),
+                pb_utils.Tensor("mean_probability", means),
+                pb_utils.Tensor(SEEN, input_sha256(image, spacing)),
+            ]
         )

@@ -10,8 +10,8 @@ from tests.support.arrivals import RT_DOSE, Node, received
 
 
 def add_all(database: Database) -> None:
-    tally = MetricCounters(database)
-    while tally.add_events() or tally.add_images():
+    counters = MetricCounters(database)
+    while counters.add_events() or counters.add_images():
         pass
 
 

@@ -1,0 +1,55 @@
+"""The shared memory of one embedded server: its name, who may open it, and that none outlives a server for long."""
+
+import os
+import uuid
+from contextlib import suppress
+
+from inference.private_files import open_to_others
+from inference.shared_memory_files import FOLDER, create_locked, remove_unlocked
+
+_PREFIX = "contour-triton-"
+_MARK = ".lock"
+
+
+class ServerMemory:
+    """A name for a server's regions that no other server has, and a mark whose lock the server's processes hold.
+
+    A mark without a lock names the regions of a dead server. They are removed when the next one starts, wherever that
+    runs.
+    """
+
+    def __init__(self) -> None:
+        """Choose the name, and remove what dead servers of this user left."""
+        _remove_leftovers()
+        self._name = f"{_PREFIX}{uuid.uuid4().hex[:16]}"
+        self.descriptor = create_locked(self._name + _MARK)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the server's regions begin with."""
+        return f"{self._name}-"
+
+    def open_to_others(self) -> list[str]:
+        """Name the regions that another user could open."""
+        return open_to_others(FOLDER, f"{self._name}*")
+
+    def remove(self) -> None:
+        """Remove the regions and the mark, after the last process of the server."""
+        _remove_regions(self._name)
+        (FOLDER / (self._name + _MARK)).unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+
+def _remove_leftovers() -> None:
+    for mark in remove_unlocked(f"{_PREFIX}*{_MARK}"):
+        _remove_regions(mark.removesuffix(_MARK))
+    marks = tuple(path.name.removesuffix(_MARK) for path in FOLDER.glob(f"{_PREFIX}*{_MARK}"))
+    for region in FOLDER.glob(f"{_PREFIX}*"):  # of a server that was killed while it was being cleared away
+        if not region.name.startswith(marks):
+            with suppress(OSError):
+                region.unlink()
+
+
+def _remove_regions(name: str) -> None:
+    for region in FOLDER.glob(f"{name}-*"):
+        region.unlink(missing_ok=True)

@@ -1,0 +1,13 @@
+"""Text from strangers, as people may see it: what does not print is shown as an escape."""
+
+
+def shown(text: object) -> str:
+    r"""Return the text with every character that does not print as its escape: ``\x1b``, ``\n``, ``\u202e``.
+
+    These are control characters, line breaks, bidirectional and other format characters, lone surrogates and
+    unassigned ones: nothing that a peer sends can move a cursor, start a line of its own or turn its neighbours round.
+    """
+    words = str(text)
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
