@@ -104,7 +104,7 @@ class DetectorTask:
         """Mean share of each organ that lies inside its volume of interest; their mean."""
         shares: dict[str, list[float]] = {code: [] for code in self.organs.codes}
         for case in self.organs.validation_cases():
-            look = Look.at(self.pipeline(network), case, self.organs.beside.guides)
+            look = SeenCase.at(self.pipeline(network), case, self.organs.beside.guides)
             found = look.detected() if look is not None else {}
             for index, organ in enumerate(self.how.small):
                 if case.drawn[index]:
@@ -115,7 +115,7 @@ class DetectorTask:
     def detected(self, network: nn.Module) -> dict[str, dict[str, Detection]]:
         """Where the organs of each validation case are found, as serving finds them."""
         pipeline, guides = self.pipeline(network), self.organs.beside.guides
-        looks = {case.name: Look.at(pipeline, case, guides) for case in self.organs.validation_cases()}
+        looks = {case.name: SeenCase.at(pipeline, case, guides) for case in self.organs.validation_cases()}
         return {name: look.detected() if look is not None else {} for name, look in looks.items()}
 
     def picture(self, network: nn.Module) -> None:
@@ -181,7 +181,7 @@ class VoiTask:
         return {self._organ.code: float(np.mean(rows)), "mean": float(np.mean(rows))} if rows else {}
 
     def _dice(self, pipeline: StratifiedPipeline, case: Case, detection: Detection | None) -> float:
-        look = Look.at(pipeline, case, self.organs.beside.guides if self.how.anchors_in_voi else None)
+        look = SeenCase.at(pipeline, case, self.organs.beside.guides if self.how.anchors_in_voi else None)
         if look is None or detection is None:
             return 0.0
         answer = Answer.empty(self.organs.contract, case.hu_zyx.shape)
@@ -201,7 +201,7 @@ class VoiTask:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class SeenCase:
     """A case as the later strata of a pipeline see it: windowed CT and guides (channel, z, y, x) inside the body's box."""
 
     pipeline: StratifiedPipeline
@@ -211,7 +211,7 @@ class Look:
     steps_mm: Spacing
 
     @classmethod
-    def at(cls, pipeline: StratifiedPipeline, case: Case, guides: Guides | None) -> "Look | None":
+    def at(cls, pipeline: StratifiedPipeline, case: Case, guides: Guides | None) -> "SeenCase | None":
         """None for a case of air."""
         coarse, place = body_placement(np.array(case.hu_zyx), case.spacing_zyx_mm, pipeline.how)
         if place is None:
@@ -240,7 +240,7 @@ class Look:
 
 
 def _share(
-    look: Look | None, organ: SmallOrgan, detection: Detection | None, truth: NDArray[np.bool_]
+    look: SeenCase | None, organ: SmallOrgan, detection: Detection | None, truth: NDArray[np.bool_]
 ) -> float:
     """The share of an organ's voxels inside the volume that is laid about its detection."""
     if look is None or detection is None:

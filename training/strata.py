@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from inference.contract import Stratified
 from inference.server.heat_maps import Detection
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.pipelines.stratified import StratifiedPipeline
@@ -89,14 +90,14 @@ class StrataRun:
 
     def _organs(self, role: str) -> OrganTask:
         recipe = role_recipe(self.recipe, role)
-        beside = Beside(role=role, codes=learned(self.recipe, role))
-        how = recipe.draft().native.pipeline
-        if role != "anchor" and (
-            getattr(how, "anchors_guide", False) or getattr(how, "anchors_in_voi", False)
-        ):
-            beside = Beside(role=role, codes=beside.codes, frozen=self._frozen(), guides=self._guides())
-        elif role != "anchor":
-            beside = Beside(role=role, codes=beside.codes, frozen=self._frozen())
+        codes, how = learned(self.recipe, role), recipe.draft().native.pipeline
+        assert isinstance(how, Stratified)
+        guided = how.anchors_in_voi if role.startswith(f"{VOI}_") else how.anchors_guide
+        if role == "anchor":
+            beside = Beside(role=role, codes=codes)
+        else:
+            guides = self._guides() if guided else None
+            beside = Beside(role=role, codes=codes, frozen=self._frozen(), guides=guides)
         return OrganTask(recipe, self.source, self.world.device, beside)
 
     def _frozen(self) -> dict[str, nn.Module]:
