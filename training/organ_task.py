@@ -14,6 +14,7 @@ from imaging.volumes.rendering import picture
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract, SliceStacks
 from inference.server.networks.catalogue import build_network
+from inference.server.networks.uanet import Uanet
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.predictor import ServedPredictor
 from training.augment import Cutting, draw_patch
@@ -89,7 +90,9 @@ class OrganTask:
             network.load_state_dict(load_file(self.recipe.start.weights))
             return network
         last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)][-1]
-        if last.bias is not None and last.out_channels >= len(self.codes):  # the head of all of them
+        if last.bias is not None and not isinstance(
+            network, Uanet
+        ):  # there it is one structure's, inside its box
             nn.init.constant_(last.bias, _HEAD_BIAS)
         return network
 
