@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.components import (
     Store,
     disk_gauge,
+    embedded_triton,
     model_library,
     open_database,
     opened_store,
@@ -16,6 +17,7 @@ from service.components import (
     prepare,
     process_name,
     role_heartbeat,
+    sender_counts,
     templates,
     triton_client,
 )
@@ -24,8 +26,6 @@ from service.errors import TryAgain
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
-    from inference.embedded import EmbeddedTriton
-    from service.assemble import SenderCounts
     from service.monitor.monitor import MonitorParts
     from service.monitor.node_status import NodeStatus
     from service.receive.cget_receiver import CGetReceiver
@@ -38,10 +38,6 @@ RunRole = Callable[[Settings, threading.Event], None]
 """Runs a role until the event is set and the work in hand is recorded."""
 
 _POLL_S = 0.5
-COUNT_TIMEOUT_S = 5.0
-"""Time for a sender to connect, or to answer how many images a series has."""
-COUNT_EVERY_S = 60.0
-"""Shortest time between two such queries about one series."""
 
 
 def receive() -> RunRole:
@@ -114,24 +110,6 @@ def assemble() -> RunRole:
     return run
 
 
-def sender_counts(settings: Settings) -> "SenderCounts":
-    """Return the queries by which the assembler learns how many images a series has at its sender."""
-    from service.assemble import SenderCounts
-    from service.scu.client import Scu
-    from service.scu.find import count_images
-    from service.store import utc_now
-
-    timeout_s = COUNT_TIMEOUT_S
-    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
-    return SenderCounts(
-        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
-        settings.dicom_peers,
-        utc_now,
-        every_s=COUNT_EVERY_S,
-        patience_s=2 * timeout_s,
-    )
-
-
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
     from inference.idle_models import IdleModels
@@ -193,7 +171,7 @@ def retention() -> RunRole:
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
     from service.retention import RetentionSweep
-    from service.store import RetentionStore
+    from service.store import RetentionStore, forget_patients
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -201,6 +179,7 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
+        forget_patients=lambda: forget_patients(store.database),
     )
 
 
@@ -216,6 +195,30 @@ def monitor() -> RunRole:
                 run_monitor(_monitor_parts(settings, database, server), stop)
         finally:
             database.close()
+
+    return run
+
+
+def web() -> RunRole:
+    """Build the role that serves the page."""
+    from service.web.live import LiveJobs
+    from service.web.parts import WebParts
+    from service.web.role import run_web
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        from service.store import JobLists
+
+        with opened_store(settings) as store, role_heartbeat(store, settings, "web"):
+            live = LiveJobs(JobLists(store.database))
+            parts = WebParts(
+                settings=settings,
+                database=store.database,
+                files=store.files,
+                models=model_library(settings),
+                live=live,
+                look_at_node=lambda: node_status(settings),
+            )
+            run_web(parts, live, stop)
 
     return run
 
@@ -270,18 +273,6 @@ def triton() -> RunRole:
     return run
 
 
-def embedded_triton(settings: Settings) -> "EmbeddedTriton":
-    """Return the embedded model server of these settings, not yet started."""
-    from inference.embedded import EmbeddedTriton
-
-    return EmbeddedTriton(
-        python_environment=settings.triton.environment,
-        model_repository=settings.triton.model_repository,
-        working_directory=settings.triton_directory,
-        start_timeout_s=settings.triton.start_timeout_s,
-    )
-
-
 ROLES: dict[str, Callable[[], RunRole]] = {
     "receive": receive,
     "assemble": assemble,
@@ -289,6 +280,7 @@ ROLES: dict[str, Callable[[], RunRole]] = {
     "send": send,
     "retention": retention,
     "monitor": monitor,
+    "web": web,
     "forward-audit": forward_audit,
     "triton": triton,
 }

@@ -1,18 +1,39 @@
 """Use cases: one function each, with its actor, permission, change and audit entry in one transaction."""
 
-from service.application.actors import PERMITTED, Actor, ActorKind, ActorRole, NotPermitted, Operation
+from service.application.actors import (
+    PERMITTED,
+    Actor,
+    ActorKind,
+    ActorRole,
+    NotPermitted,
+    Operation,
+    require_permission,
+)
 from service.application.jobs import (
     JobDetails,
     cancel_job,
     list_jobs,
     rerun_job,
     retry_job,
+    search_jobs,
     show_events,
     show_job,
+)
+from service.application.people import (
+    LINK_LASTS,
+    Person,
+    change_person,
+    invite_person,
+    list_people,
+    new_secret,
+    secret_sha256,
+    set_password,
+    unlock_person,
 )
 from service.application.trail import choose_default, prove_trail, read_trail, record_action
 
 __all__ = [
+    "LINK_LASTS",
     "PERMITTED",
     "Actor",
     "ActorKind",
@@ -20,14 +41,24 @@ __all__ = [
     "JobDetails",
     "NotPermitted",
     "Operation",
+    "Person",
     "cancel_job",
+    "change_person",
     "choose_default",
+    "invite_person",
     "list_jobs",
+    "list_people",
+    "new_secret",
     "prove_trail",
     "read_trail",
     "record_action",
+    "require_permission",
     "rerun_job",
     "retry_job",
+    "search_jobs",
+    "secret_sha256",
+    "set_password",
     "show_events",
     "show_job",
+    "unlock_person",
 ]

@@ -38,6 +38,12 @@ class Operation(StrEnum):
     DEIDENTIFY = "deidentify"
     REIDENTIFY = "reidentify"
     MODELS_DEFAULT = "models default"
+    VIEW_IMAGES = "view images"
+    ECHO = "echo"
+    PEOPLE = "people"
+    INVITE = "invite"
+    CHANGE_USER = "change user"
+    UNLOCK_USER = "unlock user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,7 @@ class Actor:
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
     detail: str = ""  # on whose behalf, where that is known
+    sees_patients: bool = True  # names, IDs and dates of birth
 
 
 class NotPermitted(Refused):
@@ -59,6 +66,7 @@ class NotPermitted(Refused):
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
 _MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.SHOW: _EVERY_ROLE,
@@ -73,6 +81,12 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.DEIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.REIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
+    Operation.VIEW_IMAGES: _EVERY_ROLE,
+    Operation.ECHO: _MAY_CHANGE_JOBS,
+    Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
+    Operation.INVITE: _MAY_CHANGE_PEOPLE,
+    Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
+    Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
 }
 
 

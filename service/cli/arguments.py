@@ -287,3 +287,11 @@ def _trail_head(text: str) -> "TrailHead":
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def web_admin(verb: argparse.ArgumentParser) -> None:
+    """Add what `web-admin` takes."""
+    verb.add_argument("name_of_user", metavar="NAME", help="the user's name")
+    roles = ("viewer", "operator", "physicist", "admin")
+    verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
+    verb.add_argument("--without-patients", action="store_true", help="hide names and IDs of patients")

@@ -46,6 +46,7 @@ class RetentionSweep:
     gauge: DiskGauge
     settings: RetentionSettings
     every_s: float
+    forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
     clock: Clock = utc_now
 
     def run(self, stop: threading.Event) -> None:
@@ -71,6 +72,9 @@ class RetentionSweep:
                 done_images=timedelta(0), ended_images=None, other_objects=None, results=None
             )
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
+        emptied = self.forget_patients()
+        if emptied:
+            log.info("forgot the patients of %d series of which no file is left", emptied)
         removed = list(_by_owner(gone))
         for kind in RetainedKind:
             files = [one for one in gone if one.kind is kind]

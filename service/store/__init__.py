@@ -29,6 +29,7 @@ from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
     JobRepository,
     ReceivedFile,
@@ -38,6 +39,7 @@ from service.store.jobs.job_repository import (
     read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
@@ -47,6 +49,7 @@ from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
 from service.store.monitoring.queue_statistics import (
+    DeliveriesIn,
     Histogram,
     LateJob,
     QueueStatistics,
@@ -79,10 +82,36 @@ from service.store.retention.retention_store import (
     RetentionStore,
     VerifiableFile,
 )
-from service.store.states import CloseOutcome, DeliveryKind, DeliveryState, EventKind, JobState, RecordOutcome
+from service.store.states import (
+    CANCELLABLE,
+    RERUNNABLE,
+    RETRYABLE,
+    CloseOutcome,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    JobState,
+    RecordOutcome,
+)
+from service.store.web.accounts import (
+    Accounts,
+    Invitation,
+    WebUser,
+    accept_invitation,
+    change_user,
+    invite,
+    invited,
+    unlock_user,
+    wait_after,
+)
+from service.store.web.sessions import Sessions, WebSession
 
 __all__ = [
     "BOUNDS_S",
+    "CANCELLABLE",
+    "RERUNNABLE",
+    "RETRYABLE",
+    "Accounts",
     "Alarm",
     "AuditEntry",
     "AuditEvent",
@@ -99,6 +128,7 @@ __all__ = [
     "ContouringOrder",
     "Database",
     "DatabaseUnavailable",
+    "DeliveriesIn",
     "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
@@ -116,11 +146,15 @@ __all__ = [
     "Heartbeats",
     "Histogram",
     "InstanceRecorder",
+    "Invitation",
     "JobEvent",
+    "JobFilter",
+    "JobLists",
     "JobRepository",
     "JobState",
     "JobStatus",
     "LateJob",
+    "ListedJob",
     "MetricCounters",
     "NotAllowed",
     "NotRecorded",
@@ -141,7 +175,9 @@ __all__ = [
     "RetentionPolicy",
     "RetentionStore",
     "RoleHeartbeat",
+    "SeriesHeader",
     "SeriesRepository",
+    "Sessions",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
@@ -154,12 +190,20 @@ __all__ = [
     "TrailQuery",
     "Transaction",
     "VerifiableFile",
+    "WebSession",
+    "WebUser",
     "WorkQueue",
+    "accept_invitation",
     "audit_action",
     "cancel",
+    "change_user",
     "check_trail",
     "check_writable",
     "disk_room",
+    "folded",
+    "forget_patients",
+    "invite",
+    "invited",
     "late_jobs",
     "path_of",
     "read_constancy",
@@ -168,11 +212,15 @@ __all__ = [
     "read_events",
     "read_job",
     "read_jobs",
+    "read_page",
     "read_queue_statistics",
+    "read_series",
     "read_structure_results",
     "rerun",
     "retry",
+    "unlock_user",
     "upgrade",
     "utc_now",
+    "wait_after",
     "write_constancy",
 ]
