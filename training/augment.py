@@ -128,14 +128,8 @@ def _affine_patch(
     """Rotate and scale about the centre, in mm, reading from a slightly larger block."""
     size = np.array(how.patch_zyx)
     block = np.ceil(size * 1.35).astype(int)
-<<<<<<< HEAD
-    hu, labels, further = _plain_patch(case, centre, tuple(block), maps)
-=======
     block += (block - size) % 2 * (size % 2)  # the middle slice of an odd number stays a slice
-    start = np.round(centre - block / 2).astype(int)
-    hu = torch.from_numpy(_cut(case.hu_zyx, start, tuple(block), -1000)).to(torch.float32)
-    labels = _labels(case, start, tuple(block))
->>>>>>> main
+    hu, labels, further = _plain_patch(case, centre, tuple(block), maps)
     theta = torch.from_numpy(_index_affine(case, size, block, how.augmentation, rng)[None]).to(torch.float32)
     grid = F.affine_grid(theta, [1, 1, *size.tolist()], align_corners=False)
     stacked = torch.cat([hu[None] + 1000.0, labels, *(() if further is None else (further,))])

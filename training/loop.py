@@ -14,13 +14,8 @@ from typing_extensions import override
 from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
 from training.distributed import World
-<<<<<<< HEAD
-from training.optimisers import OptimiserName, make_optimiser
-from training.precision import Precision, keep_small_maps_in_float32
-=======
 from training.optimisers import OptimiserName, OptimiserWish, make_optimiser
-from training.precision import Precision
->>>>>>> main
+from training.precision import Precision, keep_small_maps_in_float32
 from training.progress import Progress, ShowProgress, silent
 
 Figures = dict[str, float]

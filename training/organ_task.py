@@ -1,12 +1,8 @@
 """Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
 
-<<<<<<< HEAD
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-=======
-from collections.abc import Iterator, Mapping
 from typing import Any
->>>>>>> main
 
 import numpy as np
 import torch
@@ -81,14 +77,10 @@ class OrganTask:
             mirror_order=mirror_order(self.codes, self.contract.left_right_pairs),
             augmentation=recipe.augmentation,
         )
-<<<<<<< HEAD
+        self._check_network()
         self._positive = (
             torch.tensor(self._by_structure(recipe.loss.positive_weights, recipe.loss.positive_weight)) - 1
         )
-=======
-        self._check_network()
-        self._positive = torch.tensor(self._by_structure(recipe.loss.positive_weights)) - 1
->>>>>>> main
         self._chance = self._case_chances()
 
     def _check_network(self) -> None:
@@ -141,14 +133,10 @@ class OrganTask:
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
         """The recipe's loss where somebody drew, positive weights as far as the run has come."""
         weights = 1 + self._positive.to(batch.labels.device) * self.recipe.loss.strength(progress)
-<<<<<<< HEAD
-        return LOSSES[self.recipe.loss.name](network, batch, weights, progress)
-=======
         try:
-            return LOSSES[self.recipe.loss.name](output, batch.labels, batch.drawn, weights)
+            return LOSSES[self.recipe.loss.name](network, batch, weights, progress)
         except ValueError as error:
             raise RecipeRefused(f"loss.name {self.recipe.loss.name}: {error}") from error
->>>>>>> main
 
     def validate(self, network: nn.Module) -> Figures:
         """Mean Dice a structure of the served predictor's masks, over the cases where it was drawn; and their mean."""

@@ -19,11 +19,9 @@ from training.search.architecture import ArchitectureRefused, load_architecture,
 
 VOI = "voi"  # the key of what all networks of small organs share
 _NO_CHECKSUM = "0" * 64
-<<<<<<< HEAD
 _NOT_MEASURED = [0.0, 0.0, 0.0]
 _ROLES = ("anchor", "mid_level", "detector", VOI)
 _ROLE_TABLES = ("schedule", "patches", "augmentation", "loss")
-=======
 # Fields that came later, with what was done before: a run that began without them goes on.
 _LATER: dict[tuple[str, str], object] = {
     ("schedule", "momentum"): 0.99,
@@ -32,8 +30,8 @@ _LATER: dict[tuple[str, str], object] = {
     ("schedule", "epoch_factor"): 1.0,
     ("schedule", "falling_epochs"): None,
     ("augmentation", "shift"): 0.0,
+    ("loss", "positive_weight"): 1.0,
 }
->>>>>>> main
 
 
 class RecipeRefused(Exception):
@@ -143,6 +141,9 @@ class Recipe(_Part):
         for (part, field), before in _LATER.items():
             if document[part][field] == before:
                 del document[part][field]
+        for field in ("roles", "guide_folds"):
+            if not document[field]:
+                del document[field]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from training.loop import TrainingRun
 from training.organ_task import OrganTask
 from training.precision import Precision
 from training.publish import publish
-from training.recipe import Recipe
+from training.recipe import Recipe, RecipeRefused
 from training.run_record import begin
 
 CODES = ("Parotid_L", "Parotid_R")
@@ -129,5 +129,5 @@ def test_a_batch_is_the_mean_of_its_samples() -> None:
 
 def test_the_loss_refuses_another_network() -> None:
     task = OrganTask(recipe(), source())
-    with pytest.raises(ValueError, match="uanet"):
+    with pytest.raises(RecipeRefused, match="uanet"):
         task.loss(torch.nn.Identity(), task.sample(0), 0.0)
