@@ -230,7 +230,7 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
-    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/1"))
+    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/2"))
     parser.add_argument(
         "--other", type=Path, nargs="*", default=[], help="folders of CT series of other parts"
     )

@@ -123,8 +123,8 @@ def test_a_batch_is_the_mean_of_its_samples() -> None:
         labels=torch.cat([one.labels, other.labels]),
         drawn=torch.cat([one.drawn, other.drawn]),
     )
-    apart = [float(task.loss(network, sample, 0.0)) for sample in (one, other)]
-    assert float(task.loss(network, both, 0.0)) == pytest.approx(sum(apart) / 2, rel=1e-5)
+    apart = [task.loss(network, sample, 0.0).item() for sample in (one, other)]
+    assert task.loss(network, both, 0.0).item() == pytest.approx(sum(apart) / 2, rel=1e-5)
 
 
 def test_the_loss_refuses_another_network() -> None:
