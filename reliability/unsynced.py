@@ -15,7 +15,7 @@ def receive_without_sync(settings: Settings) -> int:
     start_log("receive", settings.node.log_level, settings.node.log_format)
     stop = stopped_by_signals()
     with (
-        opened_store(settings) as store,
+        opened_store(settings, may_create=True) as store,
         InstanceRecorder(store.database) as recorder,
         AuditWriter(AuditLog(store.database), role="receive") as trail,
     ):

@@ -3,15 +3,18 @@
 Each function imports its own libraries: a process imports none that it does not use.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imaging.modality import Modality
 from service.config import Rule, Settings, SettingsRefused
+from service.errors import Refused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from service.store import Database, DiskGauge, FileStore, JobRepository, RoleHeartbeat
     from service.template import Template
 
+log = logging.getLogger(__name__)
 COUNT_TIMEOUT_S = 5.0
 """Time for a sender to connect, or to answer how many images a series has."""
 COUNT_EVERY_S = 60.0
@@ -39,10 +43,15 @@ class Store:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the node's store, with the schema brought up to date."""
+def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[Store]:
+    """Open the node's store, with the schema brought up to date.
+
+    Raises Refused where there is none, unless it may be created.
+    """
     from service.store import FileStore, JobRepository
 
+    if not may_create:
+        _expect_store(settings)
     prepare(settings)
     database = open_database(settings)
     try:
@@ -53,15 +62,50 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         database.close()
 
 
+def _expect_store(settings: Settings) -> None:
+    """Raise Refused where there is no store: a verb that only reads must not leave an empty one behind."""
+    folder, file = settings.node.storage_dir, settings.sqlite_file
+    missing = next((path for path in (folder, file) if path is not None and not path.exists()), None)
+    if missing is not None:
+        raise Refused(
+            f"there is no node's store at {missing.absolute()} (node.storage_dir, database.url): are these the right settings "
+            "(--settings)? `contour-node serve` makes a store where there is none"
+        )
+
+
 def prepare(settings: Settings) -> None:
-    """Make the storage folder, and bring the database to this version's schema."""
+    """Make the storage folder and bring the database to this version's schema."""
     from service.store import upgrade
+
+    storage_folder(settings)
+    upgrade(settings.database_url)
+
+
+def storage_folder(settings: Settings) -> None:
+    """Make the storage folder, for this user alone."""
     from service.store.files.part_files import translated
 
     folder = settings.node.storage_dir
-    with translated(f"the storage folder {folder.absolute()} cannot be made"):
-        folder.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
+    if not folder.is_absolute():
+        raise SettingsRefused(
+            f"node.storage_dir = {str(folder)!r} is relative to the settings file, and there is none: name one with "
+            "--settings (`contour-node init` writes one), or give the whole path"
+        )
+    with translated(f"the storage folder {folder} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take a storage folder of an earlier version from other users' eyes; everything under it is then closed too."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        folder.chmod(0o700)
+        log.warning(
+            "the storage folder %s was open to other users (mode %04o); closed",
+            folder,
+            status.st_mode & 0o777,
+        )
 
 
 def open_database(settings: Settings) -> "Database":
@@ -211,5 +255,8 @@ def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
     from service.audit import AuditWriter
     from service.store import AuditLog
 
-    with opened_store(settings) as store, AuditWriter(AuditLog(store.database), role=role) as trail:
+    with (
+        opened_store(settings, may_create=True) as store,
+        AuditWriter(AuditLog(store.database), role=role) as trail,
+    ):
         yield trail

@@ -51,7 +51,7 @@ def receive() -> RunRole:
         # pynetdicom logs every malformed request, at any level; the receiver logs one a minute.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         with (
-            opened_store(settings) as store,
+            opened_store(settings, may_create=True) as store,
             role_heartbeat(store, settings, "receive"),
             InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
@@ -94,7 +94,7 @@ def assemble() -> RunRole:
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
         with (
-            opened_store(settings) as store,
+            opened_store(settings, may_create=True) as store,
             sender_counts(settings) as counts,
             role_heartbeat(store, settings, "assemble"),
         ):
@@ -113,13 +113,15 @@ def assemble() -> RunRole:
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
     from inference.idle_models import IdleModels
+    from inference.shared_region import remove_leftovers
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
+        remove_leftovers()
         with (
-            opened_store(settings) as store,
+            opened_store(settings, may_create=True) as store,
             triton_client(settings) as server,
             role_heartbeat(store, settings, "work"),
         ):
@@ -150,7 +152,7 @@ def send() -> RunRole:
     from service.store import Outbox
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "send"):
+        with opened_store(settings, may_create=True) as store, role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
             run_sender(settings, outbox, store.files, sender=sender, stop=stop)
 
@@ -162,7 +164,7 @@ def retention() -> RunRole:
     import service.retention  # noqa: F401
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "retention"):
+        with opened_store(settings, may_create=True) as store, role_heartbeat(store, settings, "retention"):
             retention_sweep(settings, store).run(stop)
 
     return run
@@ -227,7 +229,7 @@ def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
     from service.monitor.monitor import read_node_status
 
-    with opened_store(settings) as store, triton_client(settings) as server:
+    with opened_store(settings, may_create=True) as store, triton_client(settings) as server:
         return read_node_status(_monitor_parts(settings, store.database, server))
 
 
@@ -239,7 +241,7 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
         settings=settings,
         database=database,
         prepare=lambda: prepare(settings),
-        is_model_server_live=server.live,
+        is_model_server_live=server.serves,
         echoes=PeerEchoes(settings),
         gauge=disk_gauge(settings),
     )
@@ -251,7 +253,10 @@ def forward_audit() -> RunRole:
     from service.store import AuditLog
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "forward-audit"):
+        with (
+            opened_store(settings, may_create=True) as store,
+            role_heartbeat(store, settings, "forward-audit"),
+        ):
             run_forwarder(settings, AuditLog(store.database), stop)
 
     return run

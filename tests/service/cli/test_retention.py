@@ -20,7 +20,7 @@ def settings_file(tmp_path: Path) -> Path:
         encoding="utf-8",
     )
     settings = load_settings(file, {})
-    with opened_store(settings) as store, InstanceRecorder(store.database) as recorder:
+    with opened_store(settings, may_create=True) as store, InstanceRecorder(store.database) as recorder:
         dose = received(1, sop_class=RT_DOSE)
         recorder.record(replace(dose, file=store.files.put(dose.sop_instance_uid, b"dose" * 100)))
     return file

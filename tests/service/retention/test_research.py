@@ -38,7 +38,7 @@ def store(settings_file: Path) -> Iterator[Store]:
 @contextmanager
 def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
     with (
-        opened_store(load_settings(settings_file, {})) as store,
+        opened_store(load_settings(settings_file, {}), may_create=True) as store,
         InstanceRecorder(store.database) as recorder,
     ):
         node = SmallNode(database=store.database, files=store.files, clock=ManualClock(), recorder=recorder)
