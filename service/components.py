@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inference.contract import ModelContract, ModelLibrary
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
-    from service.store import Database, DiskGauge, FileStore, JobRepository, RoleHeartbeat
+    from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
     from service.template import Template
 
 
@@ -32,10 +32,18 @@ class Store:
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the node's store, with the schema brought up to date."""
-    from service.store import FileStore, JobRepository
+    """Open the node's store as it is: nothing is made or migrated.
 
-    prepare(settings)
+    Raises:
+        Refused: there is no database or storage folder here, or the database has the schema of another version.
+    """
+    from service.errors import Refused
+    from service.store import FileStore, JobRepository, check_schema
+
+    check_schema(settings.database_url)
+    folder = settings.node.storage_dir
+    if not folder.is_dir():
+        raise Refused(f"there is no storage folder at {folder.absolute()}: is node.storage_dir right?")
     database = open_database(settings)
     try:
         yield Store(
@@ -45,8 +53,43 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         database.close()
 
 
+@contextmanager
+def opened_for_role(settings: Settings) -> "Iterator[tuple[Store, NodeIdentity]]":
+    """Open the store for a role's work: a new node is made, and its identity is settled.
+
+    Raises:
+        Refused: the database has the schema of another version.
+    """
+    make_if_new(settings)
+    with opened_store(settings) as store:
+        identity = node_identity(settings, store)
+        identity.settle()
+        yield store, identity
+
+
+def make_if_new(settings: Settings) -> None:
+    """Make database and storage folder where there is no database yet; what is there is not migrated.
+
+    Raises:
+        Refused: the database has the schema of another version.
+    """
+    from service.store import check_schema, has_schema
+
+    if has_schema(settings.database_url):
+        check_schema(settings.database_url)
+    else:
+        prepare(settings)
+
+
+def node_identity(settings: Settings, store: Store) -> "NodeIdentity":
+    """Return the identity of the database and the storage folder."""
+    from service.store import NodeIdentity
+
+    return NodeIdentity(store.database, settings.node.storage_dir)
+
+
 def prepare(settings: Settings) -> None:
-    """Make the storage folder, and bring the database to this version's schema."""
+    """Make the storage folder, and bring the database to this version's schema; a copy of a SQLite file is kept."""
     from service.store import upgrade
     from service.store.files.part_files import translated
 
@@ -150,5 +193,5 @@ def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
     from service.audit import AuditWriter
     from service.store import AuditLog
 
-    with opened_store(settings) as store, AuditWriter(AuditLog(store.database), role=role) as trail:
+    with opened_for_role(settings) as (store, _), AuditWriter(AuditLog(store.database), role=role) as trail:
         yield trail

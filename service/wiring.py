@@ -2,17 +2,20 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from service.components import (
     Store,
     disk_gauge,
+    make_if_new,
     model_library,
     open_database,
+    opened_for_role,
     opened_store,
-    prepare,
     process_name,
     role_heartbeat,
     templates,
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from service.monitor.node_status import NodeStatus
     from service.receive.cget_receiver import CGetReceiver
     from service.retention import RetentionSweep
-    from service.store import Database
+    from service.store import ClockWatch, Database, NodeIdentity
 
 log = logging.getLogger(__name__)
 
@@ -41,32 +44,63 @@ COUNT_TIMEOUT_S = 5.0
 """Time for a sender to connect, or to answer how many images a series has."""
 COUNT_EVERY_S = 60.0
 """Shortest time between two such queries about one series."""
+MARK_EVERY_S = 60.0
+"""How much an older database may be behind its storage folder without being noticed."""
 
 
 def receive() -> RunRole:
     """Build the role that receives objects."""
     from service.audit import AuditWriter
-    from service.receive.recovery import recover
+    from service.receive.recovery import RecoveryThread
     from service.receive.server import Receiver
-    from service.store import AuditLog, Commitments, InstanceRecorder
+    from service.store import AuditLog, ClockWatch, Commitments, InstanceRecorder
 
     def run(settings: Settings, stop: threading.Event) -> None:
         # pynetdicom logs every malformed request, at any level; the receiver logs one a minute.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         with (
-            opened_store(settings) as store,
+            opened_for_role(settings) as (store, identity),
             role_heartbeat(store, settings, "receive"),
             InstanceRecorder(store.database) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
-            recover(store.files, store.book, recorder)
             commitments, has_room = Commitments(store.database), disk_gauge(settings)
-            with Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room):
+            marks = _Marks(identity, ClockWatch(store.database))
+            with (
+                Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room),
+                RecoveryThread(store.files, store.book, recorder, identity) as recovery,
+            ):
                 while not stop.wait(_POLL_S):  # polled: a signal during the call does not end the wait
                     if not recorder.is_alive:
                         raise TryAgain("the instance recorder has ended: the role ends, and is restarted")
+                    recovery.raise_fault()
+                    marks.keep()
+            identity.mark()
 
     return run
+
+
+class _Marks:
+    """Marks database and storage folder, and looks at the clock, once a minute."""
+
+    def __init__(self, identity: "NodeIdentity", clock: "ClockWatch") -> None:
+        self._identity = identity
+        self._clock = clock
+        self._due_s = 0.0
+
+    def keep(self) -> None:
+        """Do it where a minute has passed; a database that is away is waited for."""
+        if time.monotonic() < self._due_s:
+            return
+        self._due_s = time.monotonic() + MARK_EVERY_S
+        try:
+            self._identity.mark()
+            doubt = self._clock.doubt()
+        except TryAgain as reason:
+            log.warning("database and storage folder are not marked: %s", reason)
+            return
+        if doubt:
+            log.error("the clock cannot be right: %s", doubt)
 
 
 @contextmanager
@@ -92,22 +126,25 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
 def assemble() -> RunRole:
     """Build the role that decides when a series is complete."""
     from service.assemble import Assembler
-    from service.store import SeriesRepository, utc_now
+    from service.assemble.silence import SilenceWatch
+    from service.store import ClockWatch, SeriesRepository, utc_now
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
         with (
-            opened_store(settings) as store,
+            opened_for_role(settings) as (store, identity),
             sender_counts(settings) as counts,
             role_heartbeat(store, settings, "assemble"),
         ):
+            doubt = ClockWatch(store.database).doubt
             Assembler(
                 repository=SeriesRepository(store.database),
                 files=store.files,
                 settings=settings,
                 models=models,
                 counts=counts,
-                clock=utc_now,
+                silence=SilenceWatch(clock=utc_now, is_clock_doubtful=lambda: bool(doubt())),
+                why_not=identity.why_not_assembling,
             ).run(stop)
 
     return run
@@ -118,14 +155,15 @@ def sender_counts(settings: Settings) -> "SenderCounts":
     from service.assemble import SenderCounts
     from service.scu.client import Scu
     from service.scu.find import count_images
-    from service.store import utc_now
 
     timeout_s = COUNT_TIMEOUT_S
     client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
     return SenderCounts(
         lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
         settings.dicom_peers,
-        utc_now,
+        lambda: datetime.fromtimestamp(
+            time.monotonic(), UTC
+        ),  # waits alone: a clock that is set changes none
         every_s=COUNT_EVERY_S,
         patience_s=2 * timeout_s,
     )
@@ -139,7 +177,7 @@ def work() -> RunRole:
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
         with (
-            opened_store(settings) as store,
+            opened_for_role(settings) as (store, identity),
             triton_client(settings) as server,
             role_heartbeat(store, settings, "work"),
         ):
@@ -156,6 +194,7 @@ def work() -> RunRole:
                 settings=settings,
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
+                why_held=identity.why_held,
             ).run(stop)
 
     return run
@@ -167,9 +206,9 @@ def send() -> RunRole:
     from service.store import Outbox
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "send"):
+        with opened_for_role(settings) as (store, identity), role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
-            run_sender(settings, outbox, store.files, sender=sender, stop=stop)
+            run_sender(settings, outbox, store.files, sender=sender, stop=stop, why_held=identity.why_held)
 
     return run
 
@@ -179,7 +218,7 @@ def retention() -> RunRole:
     import service.retention  # noqa: F401
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "retention"):
+        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "retention"):
             retention_sweep(settings, store).run(stop)
 
     return run
@@ -188,7 +227,7 @@ def retention() -> RunRole:
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
     from service.retention import RetentionSweep
-    from service.store import RetentionStore
+    from service.store import ClockWatch, RetentionStore
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -196,6 +235,7 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
+        clock_doubt=ClockWatch(store.database).doubt,
     )
 
 
@@ -230,7 +270,7 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
     return MonitorParts(
         settings=settings,
         database=database,
-        prepare=lambda: prepare(settings),
+        prepare=lambda: make_if_new(settings),
         is_model_server_live=server.live,
         echoes=PeerEchoes(settings),
         gauge=disk_gauge(settings),
@@ -243,7 +283,7 @@ def forward_audit() -> RunRole:
     from service.store import AuditLog
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "forward-audit"):
+        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "forward-audit"):
             run_forwarder(settings, AuditLog(store.database), stop)
 
     return run

@@ -1,6 +1,7 @@
 """Use cases: one function each, with its actor, permission, change and audit entry in one transaction."""
 
 from service.application.actors import PERMITTED, Actor, ActorKind, ActorRole, NotPermitted, Operation
+from service.application.backups import back_up, restore_backup
 from service.application.jobs import (
     JobDetails,
     cancel_job,
@@ -10,6 +11,7 @@ from service.application.jobs import (
     show_events,
     show_job,
 )
+from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
 from service.application.trail import choose_default, prove_trail, read_trail, record_action
 
 __all__ = [
@@ -20,13 +22,18 @@ __all__ = [
     "JobDetails",
     "NotPermitted",
     "Operation",
+    "RecoveryQuestion",
+    "back_up",
     "cancel_job",
     "choose_default",
+    "decide_recovery",
     "list_jobs",
     "prove_trail",
     "read_trail",
     "record_action",
+    "recovery_question",
     "rerun_job",
+    "restore_backup",
     "retry_job",
     "show_events",
     "show_job",

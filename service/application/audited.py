@@ -10,7 +10,15 @@ from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transac
 Result = TypeVar("Result")
 
 LOOKS = frozenset(
-    {Operation.SHOW, Operation.EVENTS, Operation.JOBS, Operation.AUDIT, Operation.VERIFY, Operation.RETENTION}
+    {
+        Operation.SHOW,
+        Operation.EVENTS,
+        Operation.JOBS,
+        Operation.AUDIT,
+        Operation.VERIFY,
+        Operation.RETENTION,
+        Operation.RECOVERY,
+    }
 )
 """What changes nothing: the trail says that somebody looked."""
 

@@ -60,6 +60,26 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
         verb.add_argument("--project", default=DEFAULT_PROJECT, help=f"default: {DEFAULT_PROJECT}")
 
 
+def backup(made: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verbs `backup` and `restore`."""
+    made.add_argument("folder", type=Path, help="folder of all backups; each gets a folder of its own in it")
+    made.add_argument(
+        "--images", action="store_true", help="the stored files too; those of earlier backups are kept"
+    )
+    back.add_argument("backup", type=Path, help="the folder of one backup, with its backup.json")
+
+
+def recover(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb `recover`."""
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument(
+        "--hold", action="store_true", help="cancel what may have been delivered before, and go on"
+    )
+    which.add_argument(
+        "--deliver", action="store_true", help="contour and deliver all of it, again if need be"
+    )
+
+
 def audit(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb `audit`."""
     verb.add_argument("--since", type=_time, help="from this time on (ISO 8601; UTC where no zone is given)")

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         ("monitor", "roles:run", "the role that shows metrics and health and sends notifications"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
-        ("migrate", "check:migrate", "bring the database to this version"),
+        ("migrate", "check:migrate", "make the node's database, or bring it to this version's schema"),
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _monitor_verbs(verbs)
+    _upkeep_verbs(verbs)
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
     _settings_verb(verbs)
@@ -128,6 +129,16 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", "admin:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
+
+
+def _upkeep_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "a consistent copy of the database, and of the stored files, while the node works"
+    made = _verb(verbs, "backup", "backup:backup", what, json=True)
+    what = "a node from a backup, in an empty place, and a list of what is missing"
+    back = _verb(verbs, "restore", "backup:restore", what, json=True)
+    takes.backup(made, back)
+    what = "what to do when database and storage folder do not match: look, hold back or deliver"
+    takes.recover(_verb(verbs, "recover", "recover:recover", what, json=True))
 
 
 def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

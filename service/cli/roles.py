@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from service.components import audit_writer, model_library, opened_store, templates
+from service.components import audit_writer, model_library, opened_for_role, prepare, templates
 from service.config import Settings
 from service.logs import start_log
 from service.wiring import ROLES
@@ -53,8 +53,9 @@ def serve(arguments: argparse.Namespace) -> int:
     start_log("serve", settings.node.log_level, settings.node.log_format)
     templates(settings, model_library(settings))
     check_certificates(settings)
-    with opened_store(settings):
-        pass
+    prepare(settings)
+    with opened_for_role(settings) as (_, identity):
+        identity.begin_recovery()  # before any role starts: the receiver ends it
     names = ["triton"] if settings.triton.embedded else []
     names += ["receive", "assemble", "work", "send", "retention", "monitor"]
     names += ["forward-audit"] if settings.audit.syslog is not None else []

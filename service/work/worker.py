@@ -58,18 +58,28 @@ class Worker:
     settings: Settings
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
+    why_held: Callable[[], str] = lambda: ""  # why no job may be taken at the moment; empty: one may
     _server_checked: bool = False
+    _held_for: str = ""
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the running job is finished first."""
         while not stop.is_set():
             try:
-                busy = self.has_room() is None and (self._report_one_failure() or self.work_one())
+                may_work = not self._is_held() and self.has_room() is None
+                busy = may_work and (self._report_one_failure() or self.work_one())
             except TryAgain as reason:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
                 stop.wait(self.settings.advanced.poll_s)
+
+    def _is_held(self) -> bool:
+        reason = self.why_held()
+        if reason and reason != self._held_for:
+            log.warning("no job is taken: %s", reason)
+        self._held_for = reason
+        return bool(reason)
 
     def _report_one_failure(self) -> bool:
         return self.failure_reports is not None and self.failure_reports.report_one()

@@ -14,6 +14,7 @@ from service.store.jobs.row_mapping import instances_of, open_job_of
 from service.store.jobs.split_series import elsewhere, merge
 from service.store.jobs.study_series import series_of
 from service.store.jobs.transitions import Transition, lock, move, note_once
+from service.store.jobs.versions import result_uid
 from service.store.records import (
     CT_SOP_CLASSES,
     ContouringOrder,
@@ -158,6 +159,7 @@ class SeriesRepository:
                     priority=order.priority,
                     doubt=order.doubt,
                     queued_at=now,
+                    result_uid=result_uid(row, content_hash, order),
                     reason="",
                 )
         except IntegrityError:  # of the index job_content

@@ -218,7 +218,7 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         raise AssertionError(f"job {row.id} changed while its row was locked")
     return ClaimedJob(
         id=row.id,
-        uid=row.uid,
+        uid=row.result_uid or row.uid,
         version=row.version,
         series_uid=row.series_uid,
         study_uid=row.study_uid,
