@@ -1,20 +1,23 @@
-"""A folder of DICOM files, looked through once: CT series, structure sets and doses by what the files say they are."""
+"""A folder of DICOM files, looked through once: CT or MR series, structure sets and doses by what the files say they are."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.uid import CTImageStorage, RTDoseStorage, RTStructureSetStorage
+from pydicom.uid import CTImageStorage, MRImageStorage, RTDoseStorage, RTStructureSetStorage
 
 from evaluation.errors import EvaluationRefused
 from imaging.ct.raw_slice import read_raw
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_images
 from imaging.errors import ImageRefused
 
 
 @dataclass(frozen=True, kw_only=True)
 class DicomFolder:
-    """What of radiotherapy lies in a folder and below: CT slices by Series Instance UID, structure sets, doses."""
+    """What of radiotherapy lies in a folder and below: CT slices by Series Instance UID, structure sets, doses.
+
+    Where there is no CT, `ct` are the MR slices.
+    """
 
     path: Path
     ct: dict[str, list[Path]]
@@ -24,7 +27,9 @@ class DicomFolder:
     @classmethod
     def of(cls, path: Path) -> "DicomFolder":
         """Look through a folder; files that are no DICOM, or of other kinds, are left out."""
-        ct: dict[str, list[Path]] = defaultdict(list)
+        by_modality: dict[str, dict[str, list[Path]]] = {
+            uid: defaultdict(list) for uid in (CTImageStorage, MRImageStorage)
+        }
         by_class: dict[str, list[Path]] = defaultdict(list)
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             try:
@@ -32,11 +37,11 @@ class DicomFolder:
             except ImageRefused:
                 continue
             by_class[raw.text("SOPClassUID")].append(file)
-            if raw.text("SOPClassUID") == CTImageStorage:
-                ct[raw.text("SeriesInstanceUID")].append(file)
+            if raw.text("SOPClassUID") in by_modality:
+                by_modality[raw.text("SOPClassUID")][raw.text("SeriesInstanceUID")].append(file)
         return cls(
             path=path,
-            ct=dict(ct),
+            ct=dict(by_modality[CTImageStorage] or by_modality[MRImageStorage]),
             structure_sets=by_class[RTStructureSetStorage],
             doses=by_class[RTDoseStorage],
         )
@@ -51,9 +56,9 @@ class DicomFolder:
         paths = self.ct[chosen or next(iter(self.ct))]
         return [SourceFile(name=path.name, data=path.read_bytes()) for path in paths]
 
-    def read_ct(self, named: tuple[str, ...] = ()) -> CtSeries:
+    def read_ct(self, named: tuple[str, ...] = ()) -> ImageSeries:
         """The series of `sources`; EvaluationRefused says why it is none."""
         try:
-            return read_ct(self.sources(named))
+            return read_images(self.sources(named))
         except ImageRefused as reason:
             raise EvaluationRefused(f"{self.path}: {reason.message}") from reason

@@ -11,7 +11,7 @@ from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
 from evaluation.nifti import is_image, read_array, read_masks
 from imaging.contours.structure_set import Roi, StructureSet
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dose import Dose, read_dose
 from imaging.errors import DoseRefused, StructureSetUnreadable
 from imaging.rtstruct.masks import masks_on_grid
@@ -52,7 +52,7 @@ def is_dicom(path: Path) -> bool:
     return not is_image(path)
 
 
-def read_contours(path: Path, image: CtSeries | Grid | None = None, label: str = "") -> ContourSet:
+def read_contours(path: Path, image: ImageSeries | Grid | None = None, label: str = "") -> ContourSet:
     """The set of contours at a path: an RTSTRUCT file, an image mask, or a folder with one RTSTRUCT or with masks.
 
     An RTSTRUCT is placed on `image`, or else on the CT in its own folder. Raises EvaluationRefused where there is no
@@ -119,7 +119,7 @@ def _from_images(paths: list[Path], label: str) -> ContourSet:
     return ContourSet(label=label, grid=grid, masks=masks)
 
 
-def _from_rtstruct(path: Path, image: CtSeries | Grid | None, label: str) -> ContourSet:
+def _from_rtstruct(path: Path, image: ImageSeries | Grid | None, label: str) -> ContourSet:
     try:
         structure_set = read_structure_set(path.read_bytes())
         target = image if image is not None else _own_ct(path, structure_set)
@@ -132,7 +132,7 @@ def _from_rtstruct(path: Path, image: CtSeries | Grid | None, label: str) -> Con
     refused = dict(_unplaceable(rois, masks))
     if refused and not any(mask.crop_zyx.any() for mask in masks.values()):
         raise EvaluationRefused(f"{path}: none of its contours lies on the slices of the image")
-    series = target if isinstance(target, CtSeries) else None
+    series = target if isinstance(target, ImageSeries) else None
     return ContourSet(
         label=label,
         grid=grid,
@@ -145,7 +145,7 @@ def _from_rtstruct(path: Path, image: CtSeries | Grid | None, label: str) -> Con
     )
 
 
-def _own_ct(path: Path, structure_set: StructureSet) -> CtSeries:
+def _own_ct(path: Path, structure_set: StructureSet) -> ImageSeries:
     folder = DicomFolder.of(path.parent)
     if not folder.ct:
         raise EvaluationRefused(
@@ -198,7 +198,7 @@ def _unplaceable(rois: dict[str, Roi], masks: dict[str, Mask]) -> Iterator[tuple
             )
 
 
-def _frame(structure_set: StructureSet, series: CtSeries | None) -> str:
+def _frame(structure_set: StructureSet, series: ImageSeries | None) -> str:
     if series is not None:
         return series.frame_of_reference_uid
     frames = structure_set.frame_of_reference_uids

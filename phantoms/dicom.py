@@ -69,7 +69,7 @@ def write_ct(volume: Volume, folder: Path, how: CtExport | None = None) -> list[
 
 
 def _datasets(volume: Volume, how: CtExport) -> Iterator[Dataset]:
-    array = volume.array_zyx
+    array = volume.hu_zyx
     tilt = float(np.tan(np.deg2rad(how.gantry_tilt_deg)))
     if tilt:
         array = _sheared(array, volume, tilt)

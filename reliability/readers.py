@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from imaging.ct.headers import parse_header
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.errors import ImageRefused, StructureSetUnreadable
 from imaging.export.profiles import PROFILES
 from imaging.rtstruct.masks import masks_on_grid
@@ -175,7 +175,7 @@ def _with_file(read: Callable[[Path], object]) -> Read:
 
 
 @cache
-def _series() -> CtSeries:
+def _series() -> ImageSeries:
     return read_ct(ct_sources())
 
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.config import Settings, SettingsRefused
+from imaging.modality import Modality
+from service.config import Rule, Settings, SettingsRefused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
@@ -110,6 +111,14 @@ def open_database(settings: Settings) -> "Database":
     )
 
 
+def opening_sop_classes(settings: Settings) -> frozenset[str]:
+    """Return the SOP classes of images that open a job: CT, and MR where a rule is for it."""
+    from service.store.records import CONTOURED_SOP_CLASSES, CT_SOP_CLASSES
+
+    wants_mr = any(rule.modality is Modality.MR for rule in settings.rules)
+    return CONTOURED_SOP_CLASSES if wants_mr else CT_SOP_CLASSES
+
+
 def disk_gauge(settings: Settings) -> "DiskGauge":
     """Return the gauge of free space in the storage folder."""
     from service.store import DiskGauge
@@ -155,12 +164,25 @@ def model_library(settings: Settings) -> "ModelLibrary":
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
                 f"{', '.join(contracts) or 'none'}"
             )
+        _check_modality(rule, contracts[rule.model])
     return contracts
+
+
+def _check_modality(rule: Rule, contract: "ModelContract") -> None:
+    """SettingsRefused where a rule gives a model what it does not take; cone-beam CT may go to a model for CT."""
+    if not contract.takes(rule.modality) and not (
+        rule.modality is Modality.CBCT and contract.takes(Modality.CT)
+    ):
+        taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
+        raise SettingsRefused(
+            f"rule {rule.name}: modality = {rule.modality.value!r}, but the model {rule.model} takes {taken}; allowed: a "
+            "model for this kind of series"
+        )
 
 
 def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
     """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
-    from service.template import TemplateRefused, default_template, load_template
+    from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, default_template, load_template
 
     found: dict[str, Template] = {}
     for rule in settings.rules:
@@ -169,6 +191,8 @@ def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)
             )
+            if rule.modality is Modality.MR and any(entry.external for entry in found[rule.name].structure):
+                raise TemplateRefused(f"{rule.template}: {NO_EXTERNAL_ON_MR}")
         except TemplateRefused as reason:
             raise SettingsRefused(f"rule {rule.name}: {reason}") from reason
     return found

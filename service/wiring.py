@@ -16,6 +16,7 @@ from service.components import (
     open_database,
     opened_for_role,
     opened_store,
+    opening_sop_classes,
     process_name,
     role_heartbeat,
     templates,
@@ -61,7 +62,7 @@ def receive() -> RunRole:
         with (
             opened_for_role(settings) as (store, identity),
             role_heartbeat(store, settings, "receive"),
-            InstanceRecorder(store.database) as recorder,
+            InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
             commitments, has_room = Commitments(store.database), disk_gauge(settings)
@@ -116,7 +117,7 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
         calling_aet=peer.ae_title, called_aet=settings.receive.ae_title, peer_host=peer.host
     )
     with (
-        InstanceRecorder(store.database) as recorder,
+        InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
         AuditWriter(AuditLog(store.database), role=FETCHING) as trail,
         CGetReceiver(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, route) as it,
     ):
@@ -171,6 +172,7 @@ def sender_counts(settings: Settings) -> "SenderCounts":
 
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
+    from inference.idle_models import IdleModels
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
@@ -195,6 +197,9 @@ def work() -> RunRole:
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
                 why_held=identity.why_held,
+                at_rest=IdleModels(
+                    control=server.models, models=models, after_s=settings.triton.unload_idle_s
+                ).unload,
             ).run(stop)
 
     return run

@@ -83,6 +83,7 @@ VALUES = "a value or error type that several modules share"
 FUNCTION = "one function that several modules share"
 LIBRARY = "the form is a library's: an entry point, or Alembic's"
 SHORT_MODULES = {
+    "imaging/modality.py": VALUES,
     "service/__main__.py": LIBRARY,
     "service/cli/train.py": "it imports nothing of the node: training runs in a process with other libraries",
     "service/config/checks.py": "one section of the settings",

@@ -160,7 +160,7 @@ def _validate(parsed: argparse.Namespace) -> int:
 
 def _study(parsed: argparse.Namespace) -> int:
     torch.set_num_threads(parsed.threads)
-    study, source = load_study(parsed.study), _source(parsed)
+    study, source = load_study(parsed.study, parsed.recipe), _source(parsed)
     print(run_study(study, source, parsed.data or parsed.openkbp, parsed.out, said=_said, show=shown))
     return 0
 
@@ -230,6 +230,9 @@ def _model_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     compared = verbs.add_parser("study", help="train recipes side by side, and print their table")
     compared.set_defaults(run_verb=_study)
     compared.add_argument("study", type=Path, help="a study file (TOML)")
+    compared.add_argument(
+        "--recipe", type=Path, help="the recipe of the rows that name none, for the study's own"
+    )
     compared.add_argument(
         "--out", type=Path, required=True, help="folder of the runs; what is there is not repeated"
     )

@@ -13,9 +13,11 @@ import SimpleITK as sitk
 from training.cases import Case, Subset, bit_planes, places_of
 
 HN_STRUCTURES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Larynx", "Mandible", "Esophagus")
+STRUCTURES = (*HN_STRUCTURES, "PTV_High")  # the source calls the last PTV70
 _SPLIT = Path(__file__).parent / "splits" / "openkbp.json"
 _OPENKBP_BITS = {
     "Brainstem": 0, "SpinalCord": 1, "Parotid_R": 2, "Parotid_L": 3, "Esophagus": 4, "Larynx": 5, "Mandible": 6,
+    "PTV_High": 9,
 }  # fmt: skip
 _KEPT_IN_MEMORY = 110
 
@@ -28,7 +30,7 @@ class OpenKbp:
     give the labels away (see the data's README): those slices are cut off.
     """
 
-    structures = HN_STRUCTURES
+    structures = STRUCTURES
 
     def __init__(self, root: Path) -> None:
         """Read the table of patients. FileNotFoundError, KeyError where the split's patients are not there."""
@@ -51,7 +53,7 @@ class OpenKbp:
         ct: Any = sitk.ReadImage(str(folder / "ct.nii.gz"))
         whole = slice(int(row["body_k0"]), int(row["body_k1"]))
         bits = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "structures.nii.gz")))[whole]
-        masks = [(bits >> _OPENKBP_BITS[code] & 1).astype(bool) for code in HN_STRUCTURES]
+        masks = [(bits >> _OPENKBP_BITS[code] & 1).astype(bool) for code in STRUCTURES]
         rng = np.random.default_rng(int(name.removeprefix("pt_")))
         dx, dy, dz = ct.GetSpacing()
         return Case(

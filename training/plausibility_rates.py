@@ -187,7 +187,7 @@ def _fragment(mask: Mask) -> Mask:
 def turned(volume: Volume) -> Iterator[tuple[str, Volume]]:
     """The CT in orientations that its headers do not state."""
     for kind, axes in (("upside down", 0), ("back to front", 1), ("turned end over end", (0, 1))):
-        flipped = np.ascontiguousarray(np.flip(volume.array_zyx, axes))
+        flipped = np.ascontiguousarray(np.flip(volume.hu_zyx, axes))
         yield f"CT {kind}", Volume(array_zyx=flipped, grid=volume.grid)
 
 

@@ -1,16 +1,13 @@
 """Recipes side by side at equal steps, over seeds: a table with spread and paired tests; each run resumes where it broke off."""
 
-import json
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evaluation.statistics import paired_wilcoxon
 from training.cases import CaseSource, Subset
 from training.distributed import World
 from training.faults import faults_of
@@ -20,10 +17,9 @@ from training.precision import chosen_precision
 from training.progress import ShowProgress, silent
 from training.recipe import Recipe, RecipeRefused, load_recipe
 from training.run_record import begin
+from training.study_table import RunScores, as_table, scored
 
 _SCORES = "scores.json"
-
-Scores = dict[str, dict[str, float]]  # Dice by patient and structure
 
 
 class Row(BaseModel):
@@ -31,7 +27,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9 ,.+()/-]+$")
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9 ,.+()/_-]+$")
     recipe: Path | None = None  # another than the study's
     changes: dict[str, Any] = Field(default_factory=dict)
     patients: int | None = Field(default=None, ge=1)  # the first so many training patients
@@ -61,8 +57,8 @@ class FewerPatients:
         return names[: self._patients] if subset is Subset.TRAIN else names
 
 
-def load_study(file: Path) -> Study:
-    """Read a study file. Raises RecipeRefused with file and field."""
+def load_study(file: Path, recipe: Path | None = None) -> Study:
+    """Read a study file, its rows on another recipe if one is given. Raises RecipeRefused with file and field."""
     try:
         study = Study.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
@@ -72,8 +68,10 @@ def load_study(file: Path) -> Study:
     names = [row.name for row in study.rows]
     if len(set(names)) != len(names):
         raise RecipeRefused(f"{file}: two rows have one name")
+    own = recipe or file.parent / study.recipe
     rows = tuple(
-        row.model_copy(update={"recipe": file.parent / (row.recipe or study.recipe)}) for row in study.rows
+        row.model_copy(update={"recipe": file.parent / row.recipe if row.recipe else own})
+        for row in study.rows
     )
     return study.model_copy(update={"rows": rows})
 
@@ -89,7 +87,7 @@ def run_study(
 ) -> str:
     """Train and score what is not there yet, and give the table in Markdown; every row is checked before the first step."""
     recipes = {row.name: changed(load_recipe(row.recipe or study.recipe), row.changes) for row in study.rows}
-    found: dict[str, list[Scores]] = {row.name: [] for row in study.rows}
+    found: dict[str, list[RunScores]] = {row.name: [] for row in study.rows}
     for row in study.rows:
         for seed in study.seeds:
             schedule = recipes[row.name].schedule.model_copy(update={"seed": seed})
@@ -118,10 +116,9 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         raise RecipeRefused(f"changes {dict(changes)}: {faults_of(error)}") from error
 
 
-def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: ShowProgress) -> Scores:
+def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: ShowProgress) -> RunScores:
     if (folder / _SCORES).exists():
-        found: Scores = json.loads((folder / _SCORES).read_text(encoding="utf-8"))
-        return found
+        return RunScores.model_validate_json((folder / _SCORES).read_text(encoding="utf-8"))
     world = World(device=torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
     precision = chosen_precision(recipe.precision, world.device)
     task = OrganTask(recipe, source, world.device)
@@ -129,53 +126,8 @@ def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: Sho
     run = TrainingRun(task, recipe.schedule, folder, world, precision)
     run.train(show)
     run.network.load_state_dict(run.averaged)
-    with torch.inference_mode():
-        scores = task.scores(run.network.eval())
+    scores = scored(task, run.network.eval())
     part = folder / f".{_SCORES}.part"
-    part.write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    part.write_text(scores.model_dump_json(indent=1), encoding="utf-8")
     part.replace(folder / _SCORES)
     return scores
-
-
-def as_table(found: Mapping[str, list[Scores]]) -> str:
-    """Markdown. A mean is over structures of means over patients; SD is over patients' own means, of the first seed.
-
-    The test pairs patients (the mean over their structures and over seeds) with the first row's.
-    """
-    structures = _structures(found)
-    lines = [
-        f"| recipe | seeds | {' | '.join(structures)} | mean | spread of seeds | SD of patients | difference | p |",
-        "|" + "---|" * (len(structures) + 7),
-    ]
-    first = _by_patient(next(iter(found.values())))
-    for name, runs in found.items():
-        by_structure = [np.mean([_mean(run, code) for run in runs]) for code in structures]
-        means = [float(np.mean([_mean(run, code) for code in structures])) for run in runs]
-        spread = f"{min(means):.3f} to {max(means):.3f}" if len(means) > 1 else "one run"
-        own = _by_patient(runs)
-        pairs = ([own[p] for p in first], [first[p] for p in first])
-        difference = float(np.mean(np.subtract(*pairs)))
-        p = paired_wilcoxon(*pairs).p
-        test = f"{difference:+.3f} | {'' if p is None else f'{p:.3f}'}"
-        patients = f"{np.std(list(own.values()), ddof=1):.3f}" if len(own) > 1 else "one patient"
-        lines.append(
-            f"| {name} | {len(runs)} | {' | '.join(f'{v:.3f}' for v in by_structure)} | {np.mean(means):.3f} | {spread} "
-            f"| {patients} | {test} |"
-        )
-    return "\n".join(lines)
-
-
-def _structures(found: Mapping[str, list[Scores]]) -> list[str]:
-    return list(
-        dict.fromkeys(code for runs in found.values() for run in runs for row in run.values() for code in row)
-    )
-
-
-def _mean(run: Scores, code: str) -> float:
-    return float(np.mean([row[code] for row in run.values() if code in row]))
-
-
-def _by_patient(runs: list[Scores]) -> dict[str, float]:
-    return {
-        p: float(np.mean([np.mean(list(run[p].values())) for run in runs])) for p in runs[0] if runs[0][p]
-    }

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from evaluation.pair import MaskPair
 from imaging.volumes.crops import cut_out, put_back
+from imaging.volumes.rendering import grey_levels
 from imaging.volumes.volume import Volume
 
 REFERENCE_RGB, FOUND_RGB = (0, 220, 255), (255, 140, 0)
-LEVEL_HU, WIDTH_HU = 40.0, 400.0
 MARGIN_MM = 35.0
 PANEL_PX = 460
 _GAP_PX = 6
@@ -49,7 +49,7 @@ def three_planes(pair: MaskPair, volume: Volume | None) -> bytes:
     ground = np.zeros(region.shape, np.uint8)
     if volume is not None:
         z, y, x = (slice(a, b) for a, b in zip(region.start, region.stop, strict=True))
-        ground = _windowed(volume.array_zyx[z, y, x])
+        ground = grey_levels(volume, (z, y, x))
     panels = [_panel(view, ground, masks, pair.grid.spacing_zyx_mm, region.start) for view in _VIEWS]
     width = sum(panel.width for panel in panels) + _GAP_PX * (len(panels) - 1)
     sheet = Image.new("RGB", (width, max(panel.height for panel in panels)), (255, 255, 255))
@@ -107,11 +107,6 @@ def _worst(masks: Sequence[Mask3], axis: int) -> int:
     if not differing.any():
         differing = masks[0].sum(axis=others)
     return int(differing.argmax())
-
-
-def _windowed(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
-    grey = (hu - (LEVEL_HU - WIDTH_HU / 2)) * (255 / WIDTH_HU)
-    return np.asarray(np.clip(grey, 0, 255), np.uint8)
 
 
 def _outline(shown: NDArray[np.bool_]) -> NDArray[np.bool_]:

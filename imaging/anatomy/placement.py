@@ -76,7 +76,7 @@ def _placed(mask: Mask, upright: Volume, profile: BodyProfile, regions: RegionEs
         across=across,
         deep=deep,
         inside=_inside(voxels, profile),
-        median_hu=float(np.median(upright.array_zyx[tuple(voxels.T)])),
+        median_hu=float(np.median(upright.hu_zyx[tuple(voxels.T)])),
         body_cm2=float(profile.area_cm2[slab]),
         region=regions.by_slab[slab],
         edges=edges_touched(mask, upright.grid.shape_zyx),

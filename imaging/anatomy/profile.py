@@ -64,7 +64,7 @@ def body_profile(upright: Volume) -> BodyProfile:
     step = _steps(upright)
     dz, dy, dx = upright.grid.spacing_zyx_mm
     cell_mm2 = step[1] * dy * step[2] * dx
-    cells, densest = _cells(upright.array_zyx, step)
+    cells, densest = _cells(upright.hu_zyx, step)
     body = _body(cells > BODY_THRESHOLD_HU)
     bone = (densest > BONE_HU) & body
     skull = _filled(_closed(bone)) & ~bone & body

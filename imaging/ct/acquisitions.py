@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 
-from imaging.ct.headers import SliceHeader
+from imaging.ct.headers import AXIS_LETTERS, SliceHeader
 from imaging.ct.raw_slice import named
 from imaging.errors import ImageRefused, RefusalCode
 
@@ -37,7 +37,19 @@ PERIODIC = (
 """What may change from slice to slice for reasons of its own: told only where it takes turns through the whole stack."""
 Value = str | int
 """What an attribute says, as text or as a number for what is alike."""
-_TOLD = frozenset({*PHASES, *ACQUISITIONS, "ConvolutionKernel", "FilterType", "KVP", "SliceThickness"})
+OF_MR = (
+    "EchoTime",
+    "EchoNumbers",
+    "InversionTime",
+    "DiffusionBValue",
+    "FlipAngle",
+    "RepetitionTime",
+    "SequenceName",
+)
+"""What tells one volume of an MR series from another, beside phases and kinds of image."""
+_TOLD = frozenset(
+    {*PHASES, *ACQUISITIONS, *OF_MR, "ConvolutionKernel", "FilterType", "KVP", "SliceThickness"}
+)
 """Attributes whose values are no free text, and may stand in a reason."""
 _TIME = "AcquisitionTime"
 _PAUSE_S = 30.0
@@ -53,21 +65,28 @@ def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
 
     `ordered` are the slices in their order along the stack.
     """
-    columns = _columns(ordered)
+    refuse_turns(ordered, _columns(ordered))
+
+
+def refuse_turns(ordered: Sequence[SliceHeader], columns: Mapping[str, Sequence[Value]]) -> None:
+    """Return where no attribute takes turns along z; else ImageRefused. `columns` are the values along the stack by keyword."""
     turning = [keyword for keyword, values in columns.items() if _takes_turns(keyword, values)]
     if not turning:
         return
     here = _first_change(columns[turning[0]])
     pair = (ordered[here], ordered[here + 1])
     told = differences(ordered, turning)
-    images = " and ".join(f"image {header.sop_instance_uid} at z={header.position[2]} mm" for header in pair)
+    images = " and ".join(
+        f"image {header.sop_instance_uid} at {AXIS_LETTERS[header.along]}={header.position[header.along]} mm"
+        for header in pair
+    )
     found = f"{_kind(columns, turning)} lie in one series and take turns along it ({told}), as {images}"
     raise ImageRefused(RefusalCode.MIXED_ACQUISITIONS, f"{found}. Send one.")
 
 
 def differences(headers: Sequence[SliceHeader], keywords: Sequence[str] | None = None) -> str:
     """In which attributes of acquisition, phase or reconstruction these slices differ, as words; "" where in none."""
-    asked = keywords or (*PHASES, *ACQUISITIONS, *RECONSTRUCTIONS, _TIME, *PERIODIC)
+    asked = keywords or (*PHASES, *ACQUISITIONS, *OF_MR, *RECONSTRUCTIONS, _TIME, *PERIODIC)
     words = []
     for keyword in asked:
         values = list(dict.fromkeys(header.text(keyword) for header in headers))

@@ -7,7 +7,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 
 from imaging.ct.raw_slice import named
-from imaging.ct.series import CtSeries, SliceReference, SourceFile
+from imaging.ct.series import ImageSeries, SliceReference, SourceFile
 from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
 from imaging.volumes.grid import Grid
@@ -26,7 +26,7 @@ _ONE_VOXEL = Volume(
 )
 
 
-def failed_series(files: Iterable[SourceFile]) -> CtSeries:
+def failed_series(files: Iterable[SourceFile]) -> ImageSeries:
     """Return the images of the first one's study, series and frame of reference, in the order given; one is read at a time.
 
     Nobody may look at the volume: it is one voxel that stands for what could not be built. `frame_of_reference_uid` is
@@ -45,7 +45,7 @@ def failed_series(files: Iterable[SourceFile]) -> CtSeries:
             slices.append(_reference(found))
     if header is None:
         raise ImageRefused(RefusalCode.UNREADABLE, "the series has no image")
-    return CtSeries(
+    return ImageSeries(
         volume=_ONE_VOXEL,
         slices=tuple(slices),
         header=header,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.ct.headers import SliceHeader
+from imaging.ct.headers import AXIS_LETTERS, SliceHeader
 from imaging.ct.raw_slice import named
 
 MOST_NAMED = 3
@@ -15,20 +15,24 @@ _NUMBER = "Instance Number"
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """Neighbouring slices that are not there: how many, the z of the lowest and highest, and their numbers."""
+    """Neighbouring slices that are not there: how many, the places of the lowest and highest, and their numbers.
+
+    Places are along the patient axis that the stack runs along: `axis` is x, y or z.
+    """
 
     count: int
-    z_mm: tuple[float, float]
+    axis: str
+    places_mm: tuple[float, float]
     numbers: tuple[int, int] | None
 
     def words(self, *, counted: bool) -> str:
         """Return the gap as a part of a sentence, where wanted with its count if that is more than one."""
-        low, high = (f"{round(z, 2) + 0.0:g}" for z in self.z_mm)
+        low, high = (f"{round(mm, 2) + 0.0:g}" for mm in self.places_mm)
         details = [f"{self.count} slices"] if counted and self.count > 1 else []
         if self.numbers is not None:
             first, last = self.numbers
             details.append(f"{_NUMBER} {first}" if first == last else f"{_NUMBER} {first} to {last}")
-        place = f"z={low} mm" if self.count == 1 else f"z={low} to {high} mm"
+        place = f"{self.axis}={low} mm" if self.count == 1 else f"{self.axis}={low} to {high} mm"
         return f"{place} ({', '.join(details)})" if details else place
 
 
@@ -63,9 +67,14 @@ def numbering_doubt(headers: Sequence[SliceHeader]) -> str:
 
 
 def _gap(before: SliceHeader, after: SliceHeader, step: int) -> Gap:
-    a, b = before.position_lps[2], after.position_lps[2]
+    a, b = before.place_mm, after.place_mm
     ends = sorted((a + (b - a) / step, b - (b - a) / step))
-    return Gap(count=step - 1, z_mm=(ends[0], ends[1]), numbers=_numbers(before, after, step))
+    return Gap(
+        count=step - 1,
+        axis=AXIS_LETTERS[before.along],
+        places_mm=(ends[0], ends[1]),
+        numbers=_numbers(before, after, step),
+    )
 
 
 def _numbers(before: SliceHeader, after: SliceHeader, step: int) -> tuple[int, int] | None:

@@ -9,19 +9,52 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     EnhancedCTImageStorage,
+    EnhancedMRColorImageStorage,
+    EnhancedMRImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
 )
 
 from imaging.ct.raw_slice import RawSlice, named, read_raw
 from imaging.errors import ImageRefused, RefusalCode
 
+AXIS_LETTERS = "xyz"
 MOST_PIXELS_A_SIDE = 4096
 """Twice what the finest CT has: memory is taken by what a header says."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageClass:
+    """One kind of single-frame images: its Modality (0008,0060), its SOP class, and the multi-frame classes of the same."""
+
+    modality: str
+    single_frame: UID
+    multi_frame: tuple[UID, ...]
+    refusal: RefusalCode  # of any other object in a series of this kind
+
+
+CT_IMAGES = ImageClass(
+    modality="CT",
+    single_frame=CTImageStorage,
+    multi_frame=(EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage),
+    refusal=RefusalCode.NOT_CT,
+)
+MR_IMAGES = ImageClass(
+    modality="MR",
+    single_frame=MRImageStorage,
+    multi_frame=(
+        EnhancedMRImageStorage,
+        EnhancedMRColorImageStorage,
+        LegacyConvertedEnhancedMRImageStorage,
+    ),
+    refusal=RefusalCode.NOT_MR,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SliceHeader:
-    """One CT slice without its pixels; `position` and `pixel_spacing_mm` keep row-major DICOM order."""
+    """One slice without its pixels; `position` and `pixel_spacing_mm` keep row-major DICOM order."""
 
     name: str
     sop_class_uid: str
@@ -45,33 +78,56 @@ class SliceHeader:
         """Return a stated value without padding, or "" where it is absent or empty."""
         return self.stated.get(keyword, b"").decode("ascii", "replace").strip(" \0")
 
+    @property
+    def along(self) -> int:
+        """The patient axis that the normal of the image is nearest to: 0, 1, 2 for x, y, z; z for an axial slice."""
+        (a, b, c), (d, e, f) = self.orientation[:3], self.orientation[3:]
+        normal = (abs(b * f - c * e), abs(c * d - a * f), abs(a * e - b * d))
+        return max(2, 1, 0, key=lambda axis: normal[axis])
+
+    @property
+    def place_mm(self) -> float:
+        """Where the slice lies along that axis."""
+        return self.position_lps[self.along]
+
+    @property
+    def place(self) -> str:
+        """The same in words, such as "z=12.5"."""
+        return f"{AXIS_LETTERS[self.along]}={self.place_mm:g}"
+
+
+def image_class(raw: RawSlice) -> ImageClass:
+    """Return the kind of a series that has this object: MR for MR images, CT for everything else."""
+    is_mr = raw.text("SOPClassUID") in (MR_IMAGES.single_frame, *MR_IMAGES.multi_frame)
+    return MR_IMAGES if is_mr else CT_IMAGES
+
 
 def parse_header(data: bytes, name: str = "") -> SliceHeader:
-    """Return the header of one CT slice from its Part 10 file, or from the file's first bytes up to the pixels.
+    """Return the header of one CT or MR slice from its Part 10 file, or from the file's first bytes up to the pixels.
 
-    Raises ImageRefused where the object is no CT slice that could be placed in a patient.
+    Raises ImageRefused where the object is no slice that could be placed in a patient.
     """
     raw = read_raw(data, name)
-    check_kind(raw)
+    check_kind(raw, image_class(raw))
     return header_of(raw)
 
 
-def check_kind(raw: RawSlice) -> None:
-    """Return for a single-frame CT image of the patient's section; ImageRefused for every other object."""
+def check_kind(raw: RawSlice, wanted: ImageClass = CT_IMAGES) -> None:
+    """Return for a single-frame image of the wanted kind, of the patient's section; ImageRefused for every other object."""
     sop_class, modality = UID(raw.text("SOPClassUID")), raw.text("Modality")
     if not sop_class or not raw.text("SOPInstanceUID"):
         found = f"{named('SOPClassUID')} or {named('SOPInstanceUID')} is missing"
         raise ImageRefused(RefusalCode.UNREADABLE, f"{raw.called} is no DICOM image: {found}. Send it again.")
-    if sop_class in (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage):
-        found = f"{raw.called} is {sop_class.name}: multi-frame CT is not read yet"
+    kind = wanted.modality
+    if sop_class in wanted.multi_frame:
+        found = f"{raw.called} is {sop_class.name}: multi-frame {kind} is not read yet"
         raise ImageRefused(
-            RefusalCode.ENHANCED, f"{found}. Export the series as single-frame CT Image Storage."
+            RefusalCode.ENHANCED, f"{found}. Export the series as single-frame {kind} Image Storage."
         )
-    if sop_class != CTImageStorage or modality != "CT":
+    if sop_class != wanted.single_frame or modality != kind:
         found = f"{raw.called} is {sop_class.name} with {named('Modality')} '{modality}'"
-        raise ImageRefused(
-            RefusalCode.NOT_CT, f"{found}, not CT Image Storage with 'CT'. Send the CT series alone."
-        )
+        expected = f"not {kind} Image Storage with '{kind}'. Send the {kind} series alone."
+        raise ImageRefused(wanted.refusal, f"{found}, {expected}")
     if "LOCALIZER" in (value.strip() for value in raw.text("ImageType").split("\\")):
         found = f"{raw.called} is a localizer by {named('ImageType')}"
         raise ImageRefused(RefusalCode.LOCALIZER, f"{found}. Send the series without its scout images.")

@@ -1,21 +1,33 @@
-"""What sort of image an object of a CT series is: a slice of the patient, or something beside it that nobody contours."""
+"""What sort of image an object of a CT or MR series is: a slice of the patient, or something beside it that nobody contours."""
 
 import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
-
-from imaging.ct.headers import SliceHeader
+from imaging.ct.headers import CT_IMAGES, MR_IMAGES, SliceHeader, image_class
 from imaging.ct.identity import check_same_patient
 from imaging.ct.localizers import check_localizer, is_localizer
-from imaging.ct.raw_slice import RawSlice
-from imaging.errors import ImageRefused, RefusalCode
+from imaging.ct.raw_slice import RawSlice, named
+from imaging.errors import ImageRefused
+from imaging.modality import Modality
 
 _SCREEN = re.compile(
     r"^DOSE([ _]|$)|(^|[ _])(PROT|PROTOCOL|REPORT|SCREEN|SCREENSAVE|SCREENSHOT|SUMMARY|SURVIEW)([ _]|$)"
 )
 _IN_COLOUR = ("RGB", "YBR", "PALETTE")
+_CONE_BEAM_MODELS = re.compile(
+    r"on-?board imager|\bOBI\b|\bXVI\b|\bhalcyon\b|\bethos\b|\bhypersight\b|\bMVision\b|\bexactrac\b|\bimagingring\b|\bO-arm\b",
+    re.IGNORECASE,
+)
+"""Imagers of Varian, Elekta, Siemens, Brainlab, medPhoton and Medtronic, as Manufacturer's Model Name gives them."""
+_CONE_BEAM = re.compile(r"(^|[^a-z])(CBCT|cone[ _-]?beam)([^a-z]|$)", re.IGNORECASE)
+_CONE_BEAM_TEXTS = (
+    "ImageType",
+    "ManufacturerModelName",
+    "SeriesDescription",
+    "ProtocolName",
+    "ImageComments",
+)
 
 
 class ImageKind(StrEnum):
@@ -37,7 +49,7 @@ def kind_of(raw: RawSlice) -> ImageKind:
     in the patient and is secondary or was converted from something else (Conversion Type (0008,0064)). Slices that
     a program made and that say where they lie are slices.
     """
-    many_frames = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+    many_frames = (*CT_IMAGES.multi_frame, *MR_IMAGES.multi_frame)
     if raw.text("SOPClassUID") in many_frames or raw.text("NumberOfFrames") not in ("", "0", "1"):
         return ImageKind.MULTI_FRAME
     if is_localizer(raw):
@@ -57,7 +69,7 @@ def is_screen(raw: RawSlice) -> bool:
 
 
 def is_beside(raw: RawSlice) -> bool:
-    """Whether an image of a CT series is none of its slices: a localizer or a screen page."""
+    """Whether an image of a series is none of its slices: a localizer or a screen page."""
     return kind_of(raw) in BESIDE_THE_SLICES
 
 
@@ -76,5 +88,28 @@ def set_aside(beside: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tupl
         found = (
             f"none of the {len(beside)} images is a slice of a volume: they are pages of a screen or report"
         )
-        raise ImageRefused(RefusalCode.NOT_CT, f"{found}. Send the CT series itself.")
+        kind = image_class(beside[0])
+        raise ImageRefused(kind.refusal, f"{found}. Send the {kind.modality} series itself.")
     return tuple(raw.text("SOPInstanceUID") for raw in beside)
+
+
+def cone_beam_sign(raw: RawSlice) -> str:
+    """Return which attribute of a CT image says that it is of a cone-beam scanner, in words; "" where none does.
+
+    DICOM has no Modality of its own for a treatment machine's imager, a C-arm or a dental unit. Their values are no
+    reliable Hounsfield units. A description is not quoted: it may name a patient.
+    """
+    model = _CONE_BEAM_MODELS.search(raw.text("ManufacturerModelName"))
+    if model:
+        return (
+            f"{named('ManufacturerModelName')} is of an imager of a treatment machine or C-arm, {model[0]!r}"
+        )
+    keyword = next((keyword for keyword in _CONE_BEAM_TEXTS if _CONE_BEAM.search(raw.text(keyword))), "")
+    return f"{named(keyword)} says cone-beam" if keyword else ""
+
+
+def modality_of(raw: RawSlice) -> Modality:
+    """Return the kind of series that an image says it is of."""
+    if image_class(raw) is MR_IMAGES:
+        return Modality.MR
+    return Modality.CBCT if cone_beam_sign(raw) else Modality.CT

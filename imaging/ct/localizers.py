@@ -1,24 +1,33 @@
 """Scout images inside a series: set aside where they cross the slices, never where they could be one of them."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import CTImageStorage
 
-from imaging.ct.headers import SliceHeader, check_kind
+from imaging.ct.headers import CT_IMAGES, MR_IMAGES, SliceHeader, check_kind, image_class
 from imaging.ct.raw_slice import RawSlice
 from imaging.errors import ImageRefused
 
 CROSSING_DEG = 20.0
 """Scouts lie at 90 degrees to the slices; between slices of one series there are no such angles."""
+_MR_LOCALIZER = re.compile(r"(^|[^a-z])(localizer|localiser|scout|survey|loc)([^a-z]|$)", re.IGNORECASE)
 
 
 def is_localizer(raw: RawSlice) -> bool:
-    """Whether a CT image says of itself, in Image Type (0008,0008), that it is a localizer."""
+    """Whether a CT or MR image says of itself, in Image Type (0008,0008), that it is a localizer.
+
+    MR images seldom do: theirs are known by Series Description (0008,103E) or Protocol Name (0018,1030) as well.
+    """
     kinds = (value.strip() for value in raw.text("ImageType").split("\\"))
-    return raw.text("SOPClassUID") == CTImageStorage and "LOCALIZER" in kinds
+    sop_class = raw.text("SOPClassUID")
+    if sop_class == MR_IMAGES.single_frame:
+        return "LOCALIZER" in kinds or any(
+            _MR_LOCALIZER.search(raw.text(k)) for k in ("SeriesDescription", "ProtocolName")
+        )
+    return sop_class == CT_IMAGES.single_frame and "LOCALIZER" in kinds
 
 
 def check_localizer(localizer: RawSlice, slices: Sequence[SliceHeader]) -> None:
@@ -28,7 +37,7 @@ def check_localizer(localizer: RawSlice, slices: Sequence[SliceHeader]) -> None:
     slices at all.
     """
     if not slices or not _crosses(localizer, slices[0]):
-        check_kind(localizer)
+        check_kind(localizer, image_class(localizer))
 
 
 def _crosses(localizer: RawSlice, of_series: SliceHeader) -> bool:

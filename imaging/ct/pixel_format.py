@@ -1,14 +1,23 @@
-"""How a CT slice's stored values are laid out and become HU, from its header alone."""
+"""How a slice's stored values are laid out and become HU or signal, from its header alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from imaging.ct.raw_slice import RawSlice, named
 from imaging.errors import ImageRefused, RefusalCode
 
 
+class Rescale(NamedTuple):
+    """Value = stored value x slope + intercept."""
+
+    slope: float
+    intercept: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class PixelFormat:
-    """How a slice's stored values are laid out, and how they become HU."""
+    """How a slice's stored values are laid out, and how they become HU or signal."""
 
     rows: int
     columns: int
@@ -36,8 +45,23 @@ def require_pixels(raw: RawSlice) -> None:
         )
 
 
-def pixel_format(raw: RawSlice) -> PixelFormat:
-    """Return the slice's pixel layout; ImageRefused where it is no 8- to 16-bit greyscale with a rescale to HU."""
+def hounsfield_rescale(raw: RawSlice) -> Rescale:
+    """Return slope and intercept to HU; these grow with density, so that a slope of 0 or less is none of theirs."""
+    for keyword in ("RescaleIntercept", "RescaleSlope"):
+        if not raw.text(keyword):
+            found = "is missing: without it stored values are no Hounsfield units"
+            raise raw.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, found)
+    slope, intercept = raw.numbers("RescaleSlope", 1)[0], raw.numbers("RescaleIntercept", 1)[0]
+    if slope <= 0:
+        found = f"is {raw.text('RescaleSlope')}, not positive: these are not Hounsfield units"
+        raise raw.refusal(RefusalCode.BAD_ATTRIBUTE, "RescaleSlope", found)
+    return Rescale(slope, intercept)
+
+
+def pixel_format(
+    raw: RawSlice, rescale_of: Callable[[RawSlice], Rescale] = hounsfield_rescale
+) -> PixelFormat:
+    """Return the slice's pixel layout; ImageRefused where it is no 8- to 16-bit greyscale with a rescale (to HU)."""
     photometric = raw.text("PhotometricInterpretation")
     if photometric != "MONOCHROME2" or raw.unsigned("SamplesPerPixel") != 1:
         found = f"is '{photometric}', not MONOCHROME2"
@@ -51,7 +75,7 @@ def pixel_format(raw: RawSlice) -> PixelFormat:
     signed = raw.unsigned("PixelRepresentation")
     if signed not in (0, 1):
         raise raw.refusal(RefusalCode.UNSUPPORTED_PIXELS, "PixelRepresentation", f"is {signed}, not 0 or 1")
-    slope, intercept = _rescale(raw)
+    slope, intercept = rescale_of(raw)
     return PixelFormat(
         rows=raw.unsigned("Rows"),
         columns=raw.unsigned("Columns"),
@@ -63,19 +87,6 @@ def pixel_format(raw: RawSlice) -> PixelFormat:
         intercept=intercept,
         padding=_padding(raw, stored, signed=bool(signed)),
     )
-
-
-def _rescale(raw: RawSlice) -> tuple[float, float]:
-    """Slope and intercept; HU grow with density, so that a slope of 0 or less is none of theirs."""
-    for keyword in ("RescaleIntercept", "RescaleSlope"):
-        if not raw.text(keyword):
-            found = "is missing: without it stored values are no Hounsfield units"
-            raise raw.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, found)
-    slope, intercept = raw.numbers("RescaleSlope", 1)[0], raw.numbers("RescaleIntercept", 1)[0]
-    if slope <= 0:
-        found = f"is {raw.text('RescaleSlope')}, not positive: these are not Hounsfield units"
-        raise raw.refusal(RefusalCode.BAD_ATTRIBUTE, "RescaleSlope", found)
-    return slope, intercept
 
 
 def _padding(raw: RawSlice, stored: int, *, signed: bool) -> tuple[int, int] | None:

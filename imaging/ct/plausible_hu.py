@@ -49,7 +49,7 @@ class Shares:
 
 def check_hounsfield(volume: Volume) -> None:
     """Return where the values of a volume can be Hounsfield units of one scan; ImageRefused says what they are instead."""
-    sample = _sample(volume.array_zyx)
+    sample = _sample(volume.hu_zyx)
     if sample.size < _SMALLEST:
         return
     counts = np.bincount(sample.ravel().astype(np.int32) - _LOWEST, minlength=65536)
@@ -66,7 +66,7 @@ def check_neighbours(volume: Volume) -> None:
     In one scan a slice differs less from the next than from the next but one. In two that lie between each other
     nearly every slice does the opposite.
     """
-    sample = _sample(volume.array_zyx)
+    sample = _sample(volume.hu_zyx)
     check_levels(sample)
     sample = np.clip(sample, -1000, 1000)
     if len(sample) < _FEWEST_SLICES:

@@ -1,6 +1,7 @@
 """One image object as it came: where its values lie, and readers that refuse what is missing or no number."""
 
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,13 @@ ACQUISITION = (
     "ProtocolName",
     "ImageComments",
     "DerivationDescription",
+    "EchoTime",
+    "EchoNumbers",
+    "InversionTime",
+    "RepetitionTime",
+    "FlipAngle",
+    "DiffusionBValue",
+    "SequenceName",
 )
 """What tells one acquisition, phase or reconstruction from another; none of it is needed to place a slice."""
 _KEYWORDS = (
@@ -43,6 +51,8 @@ _KEYWORDS = (
     "SOPClassUID",
     "SOPInstanceUID",
     "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
     "GantryDetectorTilt",
     "PatientPosition",
     "StudyInstanceUID",
@@ -74,6 +84,9 @@ _KEYWORDS = (
 )
 _KEYWORD_BY_TAG = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
 _PIXEL_DATA = 0x7FE00010
+_DOUBLES = frozenset(
+    {"DiffusionBValue"}
+)  # VR FD: kept as text, like everything else that tells volumes apart
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,6 +158,14 @@ def _two_values(keyword: str, name: str) -> ImageRefused:
     return ImageRefused(RefusalCode.BAD_ATTRIBUTE, message)
 
 
+def _decimal(value: bytes, *, little: bool) -> bytes:
+    """Return a binary double as decimal text; anything else as it is."""
+    if len(value) != 8:
+        return value
+    (number,) = struct.unpack("<d" if little else ">d", value)
+    return f"{number:g}".encode("ascii")
+
+
 def read_raw(data: bytes, name: str) -> RawSlice:
     """Return the attributes of an image file that matter here, undecoded; the bytes may end before the pixels.
 
@@ -162,6 +183,8 @@ def read_raw(data: bytes, name: str) -> RawSlice:
             keyword = _KEYWORD_BY_TAG.get(element.tag)
             if keyword and element.length != UNDEFINED and element.start + element.length <= end:
                 value = stream.data[element.start : element.start + element.length]
+                if keyword in _DOUBLES:
+                    value = _decimal(value, little=stream.encoding.little)
                 if values.setdefault(keyword, value).rstrip(b" \0") != value.rstrip(b" \0"):
                     raise _two_values(keyword, name)
     except MalformedStream as error:

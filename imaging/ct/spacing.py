@@ -132,7 +132,7 @@ def _blocks(ordered: Sequence[SliceHeader], gaps: Gaps) -> ImageRefused | None:
     if len(blocks) < 2 or any(last - first < _LONG_RUN for first, last in blocks):
         return None
     words = [
-        f"{float(gaps[first:last].mean()):.4g} mm apart from z={_z(ordered[first])} to {_z(ordered[last])} mm"
+        f"{float(gaps[first:last].mean()):.4g} mm apart from {ordered[first].place} to {ordered[last].place_mm:g} mm"
         for first, last in blocks[:4]
     ]
     found = f"the series has {len(blocks)} blocks of slices with other distances: {', '.join(words)} ({_POSITION})"
@@ -149,14 +149,10 @@ def _irregular(
     found = (
         f"slices are {gaps.min():.3f} to {gaps.max():.3f} mm apart ({_POSITION}), most of them {usual:g} mm"
     )
-    place = f"not so between z={_z(ordered[odd])} and z={_z(ordered[odd + 1])} mm"
+    place = f"not so between {ordered[odd].place} and {ordered[odd + 1].place} mm"
     worst = ordered[int(off.argmax())]
     slip = f"image {worst.sop_instance_uid} lies {off.max():.2f} mm from its place at even spacing"
     runs_on = numbered is not None and numbered.max() == 1
     code = RefusalCode.VARIABLE_SPACING if runs_on else RefusalCode.IRREGULAR_SPACING
     why = f"; {named('InstanceNumber')} runs on, so that no slice is missing" if runs_on else ""
     return ImageRefused(code, f"{found}, {place}; {slip}{why}. Send a series of one slice spacing.")
-
-
-def _z(header: SliceHeader) -> str:
-    return f"{header.position_lps[2]:g}"

@@ -1,4 +1,4 @@
-"""Whether slices make one regular, straight, axial stack, from their headers alone.
+"""Whether slices make one regular, straight stack, axial where it is CT, from their headers alone.
 
 Tolerances, and why:
 - 0.1 mm along the stack between a slice and its place at even spacing (`imaging.ct.spacing`).
@@ -11,7 +11,7 @@ Tolerances, and why:
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +45,23 @@ class Stack:
     notes: tuple[str, ...] = ()
 
 
-def check_stack(headers: Sequence[SliceHeader]) -> Stack:
+Axes = NDArray[np.float64]
+"""Unit vectors of slice, row and column index in LPS, the rows of a 3x3 array."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRules:
+    """What is asked of a stack beside its regular geometry, by its kind of images; each raises ImageRefused."""
+
+    one_volume: Callable[[Sequence[SliceHeader]], None]  # of slices in any order
+    one_acquisition: Callable[[Sequence[SliceHeader]], None]  # of slices in their order along the stack
+    planes: Callable[[SliceHeader, Axes], str]  # returns a note, mostly ""
+
+
+def check_stack(headers: Sequence[SliceHeader], rules: StackRules | None = None) -> Stack:
     """Return the grid of the stack these slices make, in any order; ImageRefused says what is missing or contradictory.
+
+    Without `rules` it is a CT: axial, of one acquisition.
 
     Slice index grows along the normal of the images (row direction x column direction). A stack whose end is
     missing, or of which every second slice is, looks whole: geometry cannot tell.
@@ -54,16 +69,18 @@ def check_stack(headers: Sequence[SliceHeader]) -> Stack:
     if len(headers) < 2:
         found = f"the series has {len(headers)} slice(s) and no spacing can be told from them"
         raise ImageRefused(RefusalCode.TOO_FEW_SLICES, f"{found}. Send at least two slices.")
+    rules = rules or CT_STACK
+    rules.one_volume(headers)
     _check_one_series(headers)
-    axes = _axes(headers[0])
+    axes = image_axes(headers[0])
     positions = np.array([header.position_lps for header in headers])
     along = positions @ axes[0]
     order = np.argsort(along, kind="stable")
     ordered = [headers[i] for i in order]
     _check_duplicates(ordered, along[order])
-    check_one_acquisition(ordered)
+    rules.one_acquisition(ordered)
     _check_straight(ordered, positions[order], along[order], axes)
-    note = _check_axial(ordered[0], axes)
+    note = rules.planes(ordered[0], axes)
     spacing = even_spacing(ordered, along[order])
     first = ordered[0]
     _check_size(len(ordered), first)
@@ -123,7 +140,7 @@ def _mixed(
     )
 
 
-def _axes(header: SliceHeader) -> NDArray[np.float64]:
+def image_axes(header: SliceHeader) -> Axes:
     """Return unit vectors of slice, row and column index in LPS, made exactly orthonormal; rows of a 3x3 array."""
     along_row, along_column = np.array(header.orientation[:3]), np.array(header.orientation[3:])
     lengths = [float(np.linalg.norm(v)) for v in (along_row, along_column)]
@@ -145,7 +162,7 @@ def _check_straight(
     ordered: Sequence[SliceHeader],
     positions: NDArray[np.float64],
     along: NDArray[np.float64],
-    axes: NDArray[np.float64],
+    axes: Axes,
 ) -> None:
     """Return where every slice lies on the stack's own line; else ImageRefused with the slice, or the shear."""
     sideways = (positions - positions[0]) @ axes[1:].T  # mm along rows and columns
@@ -183,7 +200,7 @@ def _aside(ordered: Sequence[SliceHeader], off: NDArray[np.float64]) -> ImageRef
     others = f"the line of the other {len(ordered) - count} slices"
     if count > 1:
         others += f", as {count - 1} more by more than {SIDEWAYS_TOLERANCE_MM:g} mm"
-    found = f"image {worst.sop_instance_uid} at z={_z(worst)} mm lies {off.max():.2f} mm beside {others} ({_POSITION})"
+    found = f"image {worst.sop_instance_uid} at {worst.place} mm lies {off.max():.2f} mm beside {others} ({_POSITION})"
     return ImageRefused(
         RefusalCode.MIXED_GEOMETRY, f"{found}. Send one reconstruction, as it left the scanner."
     )
@@ -204,18 +221,35 @@ def _sheared(first: SliceHeader, slope: NDArray[np.float64], depth_mm: float) ->
     return ImageRefused(RefusalCode.GANTRY_TILT, message)
 
 
-def _check_axial(header: SliceHeader, axes: NDArray[np.float64]) -> str:
+def off_axial_deg(axes: Axes) -> float:
+    """Return by how many degrees the planes, or the axes in them, are turned out of the nearest axial ones."""
+    return max(off_patient_axes_deg(axes), _to_head_deg(axes))
+
+
+def off_patient_axes_deg(axes: Axes) -> float:
+    """Return by how many degrees the axis that is worst off is turned out of the nearest axis of the patient."""
+    return math.degrees(math.acos(min(1.0, float(np.abs(axes).max(axis=1).min()))))
+
+
+def _to_head_deg(axes: Axes) -> float:
+    return math.degrees(math.acos(min(1.0, abs(float(axes[0, 2])))))
+
+
+def _check_axial(header: SliceHeader, axes: Axes) -> str:
     """Return a note where a stated tilt is not in the geometry, else ""; ImageRefused for other planes than axial ones."""
-    cosines = np.abs(axes).max(axis=1)
-    worst = math.degrees(math.acos(min(1.0, float(cosines.min()))))
-    to_head = math.degrees(math.acos(min(1.0, abs(float(axes[0, 2])))))
-    if max(worst, to_head) > OBLIQUE_LIMIT_DEG:
-        found = f"series {header.series_uid}: {_ORIENTATION} {header.orientation} is {max(worst, to_head):.0f} degrees"
+    off = off_axial_deg(axes)
+    if off > OBLIQUE_LIMIT_DEG:
+        found = f"series {header.series_uid}: {_ORIENTATION} {header.orientation} is {off:.0f} degrees"
         raise ImageRefused(RefusalCode.NOT_AXIAL, f"{found} from axial. Send the axial reconstruction.")
     tilt = header.gantry_tilt_deg or 0.0
-    if abs(tilt) <= _TILT_TOLERANCE_DEG or to_head >= _TILT_TOLERANCE_DEG:
+    if abs(tilt) <= _TILT_TOLERANCE_DEG or _to_head_deg(axes) >= _TILT_TOLERANCE_DEG:
         return ""
     return f"{named('GantryDetectorTilt')} says {tilt:g} degrees, {_ORIENTATION} and {_POSITION} show none; these are taken"
+
+
+CT_STACK = StackRules(
+    one_volume=lambda _headers: None, one_acquisition=check_one_acquisition, planes=_check_axial
+)
 
 
 def _check_duplicates(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> None:
@@ -229,16 +263,12 @@ def _check_duplicates(ordered: Sequence[SliceHeader], along: NDArray[np.float64]
         a, b = ordered[same[0]], ordered[same[0] + 1]
         apart = float(near[same].max())
         nearly = "" if apart <= SAME_POSITION_MM else f", up to {apart:.2g} mm apart"
-        found = f"{len(same)} position(s) hold more than one slice{nearly}, the first z={_z(a)} mm: {_POSITION} of images"
+        found = f"{len(same)} position(s) hold more than one slice{nearly}, the first {a.place} mm: {_POSITION} of images"
         unlike = differences((a, b))
         differ = f"; they differ in {unlike}" if unlike else ""
         message = f"{found} {a.sop_instance_uid} and {b.sop_instance_uid}{differ}. Send one phase or reconstruction at a time."
         pair = (a.sop_instance_uid, b.sop_instance_uid)
         raise ImageRefused(RefusalCode.DUPLICATE_SLICES, message, images=pair)
-
-
-def _z(header: SliceHeader) -> str:
-    return f"{header.position_lps[2]:g}"
 
 
 def _vector(values: Sequence[float] | NDArray[np.float64]) -> Vector:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from imaging.contours.areas import areas
 from imaging.contours.boundary import ProbabilityField
 from imaging.contours.exact import PlanarContour
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dicom.character_sets import is_encodable
 from imaging.errors import StructureSetNotWritable
 from imaging.export.contours import Shortened, cleaned, polygons
@@ -183,7 +183,7 @@ def _named(
 
 
 def _contents(
-    roi: RoiMask, name: str, series: CtSeries, profile: ExportProfile, changes: list[ProfileChange]
+    roi: RoiMask, name: str, series: ImageSeries, profile: ExportProfile, changes: list[ProfileChange]
 ) -> RoiContours:
     grid = series.volume.grid
     drawn, shortened = polygons(roi.mask, grid, profile, roi.probability)
@@ -225,7 +225,7 @@ def _volume_mm3(drawn: Sequence[PlanarContour], grid: Grid) -> float:
 
 
 def _roi_description(
-    roi: RoiMask, name: str, series: CtSeries, profile: ExportProfile, changes: list[ProfileChange]
+    roi: RoiMask, name: str, series: ImageSeries, profile: ExportProfile, changes: list[ProfileChange]
 ) -> str:
     """Return the description; with the full name in front where the name had to be changed."""
     full = f"{roi.name}. {roi.description}".strip() if name != roi.name else roi.description

@@ -61,7 +61,7 @@ def body_of(volume: Volume, threshold_hu: int = BODY_THRESHOLD_HU) -> Mask:
     """Return the patient in the CT, filled; empty where nothing in it is like a body."""
     pixels = _pixels(volume.grid.spacing_zyx_mm[1:])
     dense, thick = (np.empty(volume.array_zyx.shape, np.bool_) for _ in range(2))
-    for z, plane_hu in enumerate(volume.array_zyx):
+    for z, plane_hu in enumerate(volume.hu_zyx):
         dense[z] = _without_small_holes(plane_hu > threshold_hu, pixels)
         thick[z] = _eroded(dense[z], pixels)
     patient = _patient_blocks(thick, pixels)

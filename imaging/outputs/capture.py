@@ -53,7 +53,7 @@ def _tell_the_source(dataset: Dataset, request: OutputsRequest) -> None:
     producer = request.producer
     made = f"contoured by {producer.algorithm_name} version {producer.algorithm_version}"
     dataset.DerivationDescription = (
-        f"Axial, coronal and sagittal cut of the CT, {made}, drawn with its outlines"
+        f"Axial, coronal and sagittal cut of the {request.series.modality}, {made}, drawn with its outlines"
     )
     dataset.SourceImageSequence = [_source(image) for image in request.series.slices]
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dicom.uids import derived_uid
 from imaging.errors import StructureSetNotWritable
 from imaging.export.profiles import ExportProfile, TransferSyntax
@@ -45,7 +45,7 @@ _PAGE = OutputKind(
 class FailureReport:
     """Why there are no contours of a series; the same report makes the same bytes. No patient data in the reason."""
 
-    series: CtSeries
+    series: ImageSeries
     reason: str
     producer: Producer
     job_uid: str

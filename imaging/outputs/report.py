@@ -12,6 +12,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import EnhancedSRStorage, SegmentationStorage
 
+from imaging.modality import Modality
 from imaging.outputs.concepts import (
     ABSENT,
     ARTIFICIAL_INTELLIGENCE,
@@ -19,6 +20,7 @@ from imaging.outputs.concepts import (
     CT_OF_ANY_REGION,
     CUBIC_CENTIMETRE,
     ENGLISH,
+    MAGNETIC_RESONANCE,
     MEAN_PROBABILITY,
     NO_UNITS,
     PRESENCE,
@@ -83,7 +85,9 @@ def _content(request: OutputsRequest, *, cites_segmentation: bool) -> Dataset:
     groups = [_group(request, item, segments.get(item.structure.code), images) for item in request.structures]
     report = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=_device(request)),
-        procedure_reported=coded(CT_OF_ANY_REGION),
+        procedure_reported=coded(
+            MAGNETIC_RESONANCE if request.series.modality is Modality.MR else CT_OF_ANY_REGION
+        ),
         imaging_measurements=groups,
         title=CodedConcept.from_code(codes.DCM.ImagingMeasurementReport),
         language_of_content_item_and_descendants=hd.sr.LanguageOfContentItemAndDescendants(coded(ENGLISH)),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dicom.character_sets import character_set_of, is_encodable
 from imaging.dicom.uids import derived_uid
 from imaging.rtstruct.request import Producer
@@ -43,7 +43,7 @@ class OutputsRequest:
     in the zone that the CT states. `device_serial_number` tells one installation of the node from another.
     """
 
-    series: CtSeries
+    series: ImageSeries
     structures: Sequence[OutputsStructure]
     notes: Sequence[str]
     producer: Producer

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from imaging.contours.exact import PlanarContour
 from imaging.contours.rasterise import rasterise
 from imaging.contours.structure_set import GeometricType, ReadContour, Roi, StructureSet
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.errors import StructureSetUnreadable
 from imaging.rtstruct.overlaps import note_overlaps, same_outline
 from imaging.rtstruct.stated_volume import compare_volume
@@ -32,7 +32,7 @@ class RoiMasks:
     notes: tuple[str, ...]
 
 
-def masks_on_grid(structure_set: StructureSet, target: CtSeries | Grid) -> RoiMasks:
+def masks_on_grid(structure_set: StructureSet, target: ImageSeries | Grid) -> RoiMasks:
     """Every ROI as a mask on the grid of a CT.
 
     A voxel belongs to an ROI if its centre lies inside an odd number of the closed contours on its slice: nested,
@@ -44,10 +44,10 @@ def masks_on_grid(structure_set: StructureSet, target: CtSeries | Grid) -> RoiMa
 
     Raises StructureSetUnreadable where the structure set belongs to another frame of reference than the given CT.
     """
-    if isinstance(target, CtSeries):
+    if isinstance(target, ImageSeries):
         _check_frame(structure_set, target)
-    grid = target.volume.grid if isinstance(target, CtSeries) else target
-    frame_uid = target.frame_of_reference_uid if isinstance(target, CtSeries) else ""
+    grid = target.volume.grid if isinstance(target, ImageSeries) else target
+    frame_uid = target.frame_of_reference_uid if isinstance(target, ImageSeries) else ""
     notes = list(structure_set.notes)
     readable = list(_readable(structure_set, frame_uid, notes))
     by_number = {
@@ -76,7 +76,7 @@ def _readable(structure_set: StructureSet, frame_uid: str, notes: list[str]) -> 
             yield roi
 
 
-def _check_frame(structure_set: StructureSet, series: CtSeries) -> None:
+def _check_frame(structure_set: StructureSet, series: ImageSeries) -> None:
     frames = structure_set.frame_of_reference_uids
     if frames and series.frame_of_reference_uid not in frames:
         found = f"the structure set lies in frame of reference {', '.join(frames)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imaging.contours.exact import PlanarContour
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.errors import StructureSetNotWritable
 from imaging.rtstruct.roi_numbers import roi_numbers
 from imaging.structures import Structure
@@ -53,7 +53,7 @@ class StructureSetRequest:
     `created` is time-zone aware; the file states it as wall-clock time there, or in the zone that the CT states.
     """
 
-    series: CtSeries
+    series: ImageSeries
     rois: Sequence[RoiContours]
     label: str
     description: str

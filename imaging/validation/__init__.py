@@ -1,6 +1,6 @@
 """The gate: a structure set is read back from its bytes and checked before anybody receives it."""
 
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dicom.elements import MalformedStream
 from imaging.dicom.patient_study import given_by
 from imaging.export.profiles import ExportProfile
@@ -27,7 +27,10 @@ NO_STRUCTURE_SET = frozenset({"no-dicom", "no-structure-set"})
 
 
 def validate(
-    file_bytes: bytes, profile: ExportProfile, masks: RoiMasks | None = None, series: CtSeries | None = None
+    file_bytes: bytes,
+    profile: ExportProfile,
+    masks: RoiMasks | None = None,
+    series: ImageSeries | None = None,
 ) -> tuple[ValidationFinding, ...]:
     """Everything that a destination with this profile may refuse or misread, errors first; nothing for a clean file.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.validation.coordinates import DATA, Report
 from imaging.validation.findings import FindingText, Severity
 
@@ -23,7 +23,7 @@ class DrawnContour(NamedTuple):
 
 
 def check_planes(
-    drawn: Sequence[DrawnContour], series: CtSeries | None, report: Report, *, own: bool
+    drawn: Sequence[DrawnContour], series: ImageSeries | None, report: Report, *, own: bool
 ) -> None:
     """Report contours that are not plane and, with the CT, those off their image's plane or beside the image."""
     if not drawn:
@@ -49,7 +49,12 @@ def check_planes(
 
 
 def _check_slices(
-    drawn: Sequence[DrawnContour], points: NDArray[np.float64], series: CtSeries, report: Report, *, own: bool
+    drawn: Sequence[DrawnContour],
+    points: NDArray[np.float64],
+    series: ImageSeries,
+    report: Report,
+    *,
+    own: bool,
 ) -> None:
     """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
     grid = series.volume.grid

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.contours.structure_set import ReadContour
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.dicom.elements import MalformedStream
 from imaging.errors import StructureSetUnreadable
 from imaging.export.profiles import ExportProfile
@@ -64,7 +64,7 @@ def check_volumes(
 
 
 def check_stated_volumes(
-    document: ParsedFile, series: CtSeries | None, asked: ValidationRequest, log: FindingLog
+    document: ParsedFile, series: ImageSeries | None, asked: ValidationRequest, log: FindingLog
 ) -> None:
     """Report each ROI whose ROI Volume (3006,002C) is not what its contours enclose, nor fill on the CT."""
     if not any(_cm3(item.text(_VOLUME)) for item in document.root.items(ROIS)):

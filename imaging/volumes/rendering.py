@@ -17,6 +17,7 @@ WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40, 400
 MARGIN_MM = 60.0
 PANEL_PX = 480
 _GAP_PX, _LINE_PX = 12, 22
+_MOST_SAMPLES = 1_000_000
 _WHITE, _GREY = (255, 255, 255), (150, 150, 150)
 
 Rgb = NDArray[np.uint8]
@@ -54,7 +55,7 @@ def picture(
 ) -> Rgb:
     """Axial, coronal and sagittal panels (height, width, 3) through the structures, the axial as seen from the feet.
 
-    Each cut is the one that meets most structures. Soft-tissue window, true proportions in mm, outlines in the colours
+    Each cut is the one that meets most structures. Soft-tissue window for a CT, true proportions in mm, outlines in the colours
     of `structures` by code (grey where it lacks one), names and volumes below. The panels show the structures and 60 mm
     round them; without any structure, the whole volume through its middle.
     Raises ValueError where volume and masks lie on different grids.
@@ -116,9 +117,7 @@ def _panel(
         max(1, round(rows * spacing[view.down] * scale)),
     )
     flip = slice(None, None, -1) if view.upside_down else slice(None)
-    grey = Image.fromarray(_windowed(volume.array_zyx[tuple(cut)])[flip]).resize(
-        size, Image.Resampling.BILINEAR
-    )
+    grey = Image.fromarray(grey_levels(volume, tuple(cut))[flip]).resize(size, Image.Resampling.BILINEAR)
     pixels = np.array(grey.convert("RGB"))
     for code, mask in masks.by_code.items():
         shown = _cut(mask, volume.grid, tuple(cut))[flip]
@@ -130,9 +129,15 @@ def _panel(
     return panel
 
 
-def _windowed(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
-    low = WINDOW_CENTRE_HU - WINDOW_WIDTH_HU / 2
-    return np.asarray(np.clip((hu - low) * (255 / WINDOW_WIDTH_HU), 0, 255), np.uint8)
+def grey_levels(volume: Volume, part: tuple[slice | int, ...]) -> NDArray[np.uint8]:
+    """Return a part of a volume in grey: a CT through the soft-tissue window, MR signal from its 1st to 99th percentile."""
+    values = volume.array_zyx[part]
+    low, width = WINDOW_CENTRE_HU - WINDOW_WIDTH_HU / 2, float(WINDOW_WIDTH_HU)
+    if volume.array_zyx.dtype == np.float32:
+        step = max(1, round((volume.array_zyx.size / _MOST_SAMPLES) ** (1 / 3)))
+        low, high = np.percentile(volume.array_zyx[::step, ::step, ::step], (1, 99)).tolist()
+        width = max(high - low, 1e-6)
+    return np.asarray(np.clip((values - low) * (255 / width), 0, 255), np.uint8)
 
 
 def _cut(mask: Mask, grid: Grid, cut: Sequence[slice | int]) -> NDArray[np.bool_]:

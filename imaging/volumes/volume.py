@@ -1,27 +1,38 @@
-"""Arrays that never travel without their grid: a CT volume, and masks kept as bounding-box crops."""
+"""Arrays that never travel without their grid: the volume of an image series, and masks kept as bounding-box crops."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imaging.volumes.grid import Grid
 
+Voxels = NDArray[np.int16] | NDArray[np.float32]
+"""Values of a volume (z, y, x): HU, or MR signal."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Volume:
-    """CT numbers in HU, int16, index order z, y, x, on `grid`."""
+    """CT numbers in HU, int16, or MR signal, float32; index order z, y, x, on `grid`."""
 
-    array_zyx: NDArray[np.int16]
+    array_zyx: Voxels
     grid: Grid
 
     def __post_init__(self) -> None:
         """Refuse an array that does not lie on its grid."""
         if self.array_zyx.shape != self.grid.shape_zyx:
             raise ValueError(f"array of shape {self.array_zyx.shape} on a grid of {self.grid.shape_zyx}")
+        if self.array_zyx.dtype not in (np.int16, np.float32):
+            raise ValueError(f"HU are kept as int16, signal as float32, not {self.array_zyx.dtype}")
+
+    @property
+    def hu_zyx(self) -> NDArray[np.int16]:
+        """The voxels of a CT; ValueError for MR signal, which is in no unit that a limit in HU could be held against."""
         if self.array_zyx.dtype != np.int16:
-            raise ValueError(f"HU are kept as int16, not {self.array_zyx.dtype}")
+            raise ValueError("the volume is MR signal: it has no Hounsfield units")
+        return cast(NDArray[np.int16], self.array_zyx)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -110,6 +110,10 @@ class ModelContract(ContractPart):
         """The number of uint8 planes that hold one bit a structure."""
         return -(-len(self.structures) // 8)
 
+    def takes(self, modality: str) -> bool:
+        """Whether the model takes series of this kind."""
+        return any(accepted.modality == modality for accepted in self.inputs)
+
     @property
     def in_hounsfield_units(self) -> bool:
         """Whether every image that the model takes is in Hounsfield units."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 
+from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
@@ -120,10 +121,17 @@ class Assembler:
         if finding.is_unreadable:
             return self._lacking(job, finding)
         if finding.rule is None:
-            return _nothing(_no_rule(finding.facts))
+            return self._without_rule(finding)
         if finding.refusal and not finding.nothing:
             return self._lacking(job, finding)
         return self._known(job, finding, finding.rule, doubt)
+
+    def _without_rule(self, finding: Inspection) -> Verdict:
+        """Leave alone what no rule is for; refuse cone-beam CT that a rule for CT would have taken."""
+        as_ct = self.settings.rule_for(replace(finding.facts, modality=Modality.CT))
+        if finding.facts.modality is Modality.CBCT and as_ct is not None:
+            return Hopeless(reason=_cone_beam(finding.cone_beam, as_ct))
+        return _nothing(_no_rule(finding.facts))
 
     def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
         """Judge images without gaps by the sender's count; None while it is not known."""
@@ -261,9 +269,18 @@ def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str
     return (alone if count.why_not else []) + doubt
 
 
-def _no_rule(facts: SeriesFacts) -> str:
+def _cone_beam(sign: str, rule: Rule) -> str:
     return (
-        f"no rule matches a series sent by {facts.calling_aet} to {facts.called_aet} (Body Part Examined "
+        f"this is cone-beam CT: {sign}; rule {rule.name} is for CT. Its values are no reliable Hounsfield units and a "
+        'model for CT was not trained on them. Send the planning CT, or add a rule with modality = "CBCT" for a model '
+        "that was commissioned on such images"
+    )
+
+
+def _no_rule(facts: SeriesFacts) -> str:
+    kind = "a series" if facts.modality is Modality.CT else f"a series of {facts.modality}"
+    return (
+        f"no rule matches {kind} sent by {facts.calling_aet} to {facts.called_aet} (Body Part Examined "
         f"{facts.body_part!r}); the images are kept; add a rule to the settings and run the job again"
     )
 

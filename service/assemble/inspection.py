@@ -32,6 +32,7 @@ class Inspection:
     doubt: str = ""
     is_unreadable: bool = False  # an image of them, or its file
     nothing: str = ""  # of what the series consists, where that is nothing to contour
+    cone_beam: str = ""  # which attribute says that it is cone-beam CT
 
 
 @dataclass(kw_only=True)
@@ -91,6 +92,7 @@ class SeriesInspector:
             notes=choice.notes,
             is_unreadable=any(look.kind is None for look in looks),
             nothing=nothing_in(looks),
+            cone_beam=choice.cone_beam,
         )
         if refused is not None:
             return replace(

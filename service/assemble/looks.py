@@ -8,10 +8,11 @@ from io import BytesIO
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from imaging.ct.image_kinds import BESIDE_THE_SLICES, ImageKind, kind_of
+from imaging.ct.image_kinds import BESIDE_THE_SLICES, ImageKind, cone_beam_sign, kind_of, modality_of
 from imaging.ct.raw_slice import RawSlice, named, read_raw
 from imaging.ct.series import SourceFile
 from imaging.errors import ImageRefused
+from imaging.modality import Modality
 from service.config import Rule, SeriesFacts, Settings
 from service.store import OpenJob
 
@@ -23,6 +24,8 @@ class Look:
     """One image: its kind, None where it cannot be read, and what rules ask about; absent: empty."""
 
     kind: ImageKind | None
+    modality: Modality = Modality.CT
+    cone_beam: str = ""  # which attribute says that it is cone-beam CT
     body_part: str = ""
     series_description: str = ""
     place: str = ""
@@ -35,6 +38,7 @@ class Choice:
     rule: Rule | None
     facts: SeriesFacts
     notes: tuple[str, ...]
+    cone_beam: str = ""
 
 
 def look_at(file: SourceFile) -> Look:
@@ -43,6 +47,8 @@ def look_at(file: SourceFile) -> Look:
         raw = read_raw(file.data, file.name)
         return Look(
             kind=kind_of(raw),
+            modality=modality_of(raw),
+            cone_beam=cone_beam_sign(raw),
             body_part=_text(raw, _BODY_PART, file.data),
             series_description=_text(raw, _DESCRIPTION, file.data),
             place=raw.text("ImagePositionPatient"),
@@ -84,27 +90,30 @@ def aside_in(looks: Sequence[Look], uids: Sequence[str]) -> tuple[str, ...]:
 def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
     """Return the rule that most slices ask for; of equally many the one that stands first in the settings."""
     slices = [look for look in looks if look.kind not in BESIDE_THE_SLICES] or looks
-    texts = Counter((look.body_part, look.series_description) for look in slices)
-    facts = {pair: _facts(job, *pair) for pair in texts}
-    rules = {pair: settings.rule_for(found) for pair, found in facts.items()}
+    texts = Counter((look.modality, look.body_part, look.series_description) for look in slices)
+    facts = {said: _facts(job, *said) for said in texts}
+    rules = {said: settings.rule_for(found) for said, found in facts.items()}
     votes = Counter[str]()
-    for pair, count in texts.items():
-        rule = rules[pair]
+    for said, count in texts.items():
+        rule = rules[said]
         votes["" if rule is None else rule.name] += count
     order = [*(rule.name for rule in settings.rules), ""]
     winner = min(votes, key=lambda name: (-votes[name], order.index(name)))
-    pair = next(pair for pair, _ in texts.most_common() if _name(rules[pair]) == winner)
-    return Choice(rule=rules[pair], facts=facts[pair], notes=_notes(slices, votes, winner))
+    said = next(said for said, _ in texts.most_common() if _name(rules[said]) == winner)
+    cone_beam = next((look.cone_beam for look in slices if look.cone_beam), "")
+    notes = _notes(slices, votes, winner)
+    return Choice(rule=rules[said], facts=facts[said], notes=notes, cone_beam=cone_beam)
 
 
 def _name(rule: Rule | None) -> str:
     return "" if rule is None else rule.name
 
 
-def _facts(job: OpenJob, body_part: str, series_description: str) -> SeriesFacts:
+def _facts(job: OpenJob, modality: Modality, body_part: str, series_description: str) -> SeriesFacts:
     return SeriesFacts(
         called_aet=job.called_aet,
         calling_aet=job.calling_aet,
+        modality=modality,
         body_part=body_part,
         series_description=series_description,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.export.profiles import PROFILES
 from imaging.validation import NO_STRUCTURE_SET, Severity, ValidationFinding, series_named, validate
 from service.cli.output import say, say_json, warn
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     return FOUND if errors else CLEAN
 
 
-def _series(folder: Path, named: tuple[str, ...]) -> CtSeries:
+def _series(folder: Path, named: tuple[str, ...]) -> ImageSeries:
     """Return the series that the structure set names, or else the only one; raises EvaluationRefused with the reason."""
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from imaging.modality import Modality
 from service.config.checks import Doubted
 from service.config.section import SettingsSection
 from service.config.study_requirements import AfterWaiting, WaitFor
@@ -16,10 +17,11 @@ from service.config.values import AeTitle, Name, Regex
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesFacts:
-    """What a rule can ask about a CT series; an absent attribute is an empty string."""
+    """What a rule can ask about a CT or MR series; an absent attribute is an empty string."""
 
     called_aet: str
     calling_aet: str
+    modality: Modality = Modality.CT
     body_part: str = ""
     series_description: str = ""
 
@@ -64,7 +66,7 @@ class OtherRegion(StrEnum):
 
 
 class Rule(SettingsSection):
-    """One rule; the first that matches a CT series decides."""
+    """One rule; the first that matches a series decides."""
 
     name: Name = Field(description="Name of the rule in jobs, logs and the command line.")
     called_aet: AeTitle | None = Field(
@@ -73,6 +75,10 @@ class Rule(SettingsSection):
     )
     calling_aets: tuple[AeTitle, ...] = Field(
         default=(), description="AE titles of the senders this rule is for; empty: any sender."
+    )
+    modality: Modality = Field(
+        default=Modality.CT,
+        description="Kind of series: CT, MR, or CBCT for CT images that say they are cone-beam CT; see docs/mr.md.",
     )
     body_part: Regex | None = Field(
         default=None,
@@ -145,6 +151,7 @@ class Rule(SettingsSection):
         return (
             self.called_aet in (None, facts.called_aet)
             and (not self.calling_aets or facts.calling_aet in self.calling_aets)
+            and self.modality is facts.modality
             and _found(self.body_part, facts.body_part)
             and _found(self.series_description, facts.series_description)
         )
@@ -154,6 +161,7 @@ class Rule(SettingsSection):
         return (
             self.called_aet,
             frozenset(self.calling_aets),
+            self.modality,
             self.body_part,
             self.series_description,
         )

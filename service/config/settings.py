@@ -107,6 +107,10 @@ class TritonSettings(SettingsSection):
         default=2,
         description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
     )
+    unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
+        default=600,
+        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
+    )
 
     @model_validator(mode="after")
     def _one_server_is_meant(self) -> Self:

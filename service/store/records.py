@@ -15,6 +15,16 @@ CT_SOP_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
     }
 )
+MR_SOP_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.4",  # MR Image Storage
+        "1.2.840.10008.5.1.4.1.1.4.1",  # Enhanced MR Image Storage
+        "1.2.840.10008.5.1.4.1.1.4.3",  # Enhanced MR Color Image Storage
+        "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR Image Storage
+    }
+)
+CONTOURED_SOP_CLASSES = CT_SOP_CLASSES | MR_SOP_CLASSES
+"""Of images that open a job: CT always, MR where a rule is for it. Everything else is kept, not contoured."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _UIDS = ("sop_instance_uid", "sop_class_uid", "series_uid", "study_uid", "transfer_syntax_uid")
@@ -66,11 +76,6 @@ class ReceivedInstance:
             value = getattr(self, name)
             if len(value) > longest or not value.isprintable():
                 raise Refused(f"{name} {value!a} is not printable text of at most {longest} characters")
-
-    @property
-    def opens_job(self) -> bool:
-        """Tell whether this is a CT image; everything else is kept, not contoured."""
-        return self.sop_class_uid in CT_SOP_CLASSES
 
 
 @dataclass(frozen=True, kw_only=True)

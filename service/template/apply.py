@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from imaging.masks.body import body_of
 from imaging.structures import CATALOGUE, InterpretedType, Structure
 from imaging.volumes.volume import Mask, Masks, Volume
@@ -14,6 +16,9 @@ from service.template.model import Entry, Template
 from service.template.references import colour_of, in_order, made_from, sources_of, type_of
 
 EXTERNAL_COLOUR = (0, 200, 0)
+NO_EXTERNAL_ON_MR = (
+    "an external is found by Hounsfield units, which MR has not; leave it out, or take it from the model"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,6 +148,8 @@ class _Case:
 
     def _start(self, entry: Entry) -> Mask:
         if entry.source is None:
+            if self._volume.array_zyx.dtype == np.float32:
+                raise Refused(f"{entry.name}: {NO_EXTERNAL_ON_MR}")
             return body_of(self._volume, entry.threshold_hu)
         return self._look(entry, entry.source)
 

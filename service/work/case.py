@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imaging.anatomy import StructurePlacement
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.ct.units import UNSPECIFIED
 from imaging.volumes.volume import Mask
 from inference.contract import ModelContract
@@ -51,7 +51,7 @@ class PipelineRequest:
 class ContouringResult:
     """A CT series and the structures that a model found in it."""
 
-    series: CtSeries
+    series: ImageSeries
     segmentation: Segmentation
     contract: ModelContract
     findings: tuple[PlausibilityFinding, ...] = ()

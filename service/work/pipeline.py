@@ -26,7 +26,7 @@ from service.work.case import (
 from service.work.companions import companion_objects
 from service.work.derivation import derive_structures, history_notes
 from service.work.export_targets import ExportTarget, export_targets, fallback_targets
-from service.work.plausibility import body_of_case, judged
+from service.work.plausibility import body_of_case, judged, modality_notes
 from service.work.series_reading import read_series
 from service.work.structure_results import as_sent, measured_structures
 from service.work.structure_set import change_notes, roi_masks, structure_set_request, validate_structure_set
@@ -101,7 +101,8 @@ def contour(
     """
     set_stage(Stage.READ)
     series, notes = read_series(sources, checks)
-    body = body_of_case(series.volume, contract, checks.plausibility)
+    notes += modality_notes(series.modality, contract)
+    body = body_of_case(series, contract, checks.plausibility)
     set_stage(Stage.PREDICT)
     found = segment(series.volume, contract, server)
     answer = judged(replace(found, notes=(*notes, *found.notes)), body, checks.plausibility)

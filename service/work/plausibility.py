@@ -11,6 +11,8 @@ from imaging.anatomy import (
     estimate_regions,
     placements,
 )
+from imaging.ct.series import ImageSeries
+from imaging.modality import Modality
 from imaging.volumes.orientation import canonical, canonical_masks
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract
@@ -20,6 +22,9 @@ from inference.segment import Segmentation
 from service.config import Implausible, OtherRegion
 from service.errors import Refused
 
+_NO_LIMITS_ON_MR = (
+    "region and structures were not checked for plausibility: the limits rest on Hounsfield units"
+)
 MOST_REASONS = 3  # a structure; the findings have all
 
 
@@ -55,14 +60,26 @@ class Judged:
     left_out: Mapping[str, Mask] = field(default_factory=dict)
 
 
-def body_of_case(volume: Volume, contract: ModelContract, rule: PlausibilityRule) -> Body | None:
-    """Check that a CT shows the body region that a model is for; None for a model without limits.
+def modality_notes(modality: Modality, contract: ModelContract) -> list[str]:
+    """Return what to know of a model's answer on this kind of series; Refused where the model does not take it."""
+    if contract.takes(modality):
+        return [f"MR: {_NO_LIMITS_ON_MR}"] if modality is Modality.MR and contract.plausibility else []
+    if modality is Modality.CBCT and contract.takes(Modality.CT):
+        return [
+            f"CONE-BEAM CT: the model {contract.name} is for CT; its figures do not hold for these images"
+        ]
+    taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
+    raise Refused(f"the series is {modality}, and the model {contract.name} takes {taken}; change the rule")
+
+
+def body_of_case(series: ImageSeries, contract: ModelContract, rule: PlausibilityRule) -> Body | None:
+    """Check that a CT shows the body region that a model is for; None for a model without limits, and for MR.
 
     Raises Refused if it does not, unless the rule asks only for a note.
     """
-    if contract.plausibility is None:
+    if contract.plausibility is None or series.modality is Modality.MR:
         return None
-    upright = canonical(volume)
+    upright = canonical(series.volume)
     profile = body_profile(upright)
     regions = estimate_regions(profile)
     doubt = region_finding(contract.plausibility, regions)

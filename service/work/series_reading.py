@@ -1,10 +1,12 @@
-"""Step "read": a job's stored slices to a CT series with trusted geometry and Hounsfield units."""
+"""Step "read": the job's stored slices to a CT or MR series with trusted geometry, and Hounsfield units where it is CT."""
 
 from collections.abc import Iterator, Sequence
 
 from imaging.ct.plausible_hu import check_hounsfield, check_neighbours
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_images
 from imaging.errors import ImageRefused
+from imaging.modality import Modality
+from imaging.mr.signal import check_signal
 from imaging.volumes.volume import Volume
 from service.errors import Refused
 from service.store import FileDamaged, FileStore, StoredInstance
@@ -38,14 +40,17 @@ def _intact(files: FileStore, instance: StoredInstance) -> bytes:
         raise DamagedImage(message, reason.path) from reason
 
 
-def read_series(sources: Sequence[SourceFile], checks: CaseChecks) -> tuple[CtSeries, list[str]]:
-    """Read a CT series and check its pixel values; the notes are for the job's history.
+def read_series(sources: Sequence[SourceFile], checks: CaseChecks) -> tuple[ImageSeries, list[str]]:
+    """Read a CT or MR series and check its pixel values; the notes are for the job's history.
 
     Raises:
         Refused: the images cannot be contoured; the message names tag, object and remedy.
     """
     try:
-        series = read_ct(sources, checks.rescale_types)
+        series = read_images(sources, checks.rescale_types)
+        if series.modality is Modality.MR:
+            check_signal(series.volume)
+            return series, list(series.notes)
         return series, [*series.notes, *_doubts(series.volume, refuse=checks.refuse_doubtful)]
     except ImageRefused as reason:
         raise Refused(reason.message) from reason

@@ -46,7 +46,7 @@ class ModelServer(Predictor, Protocol):
 class Worker:
     """Claims jobs, runs the pipeline on each, stores its objects and queues their deliveries.
 
-    `has_room` returns why nothing may be written now, or None; it logs the reason.
+    `has_room` returns why nothing may be written now, or None; it logs the reason. `at_rest` is called when no job is due.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Worker:
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
     why_held: Callable[[], str] = lambda: ""  # why no job may be taken at the moment; empty: one may
+    at_rest: Callable[[], None] = lambda: None
     _server_checked: bool = False
     _held_for: str = ""
 
@@ -72,6 +73,7 @@ class Worker:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
+                self.at_rest()
                 stop.wait(self.settings.advanced.poll_s)
 
     def _is_held(self) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from imaging.contours.exact import contours
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.rtstruct.writing import Producer, RoiContours, StructureSetRequest
 from imaging.structures import CATALOGUE
 from imaging.volumes.volume import Mask
@@ -29,7 +29,7 @@ def ct_series(
     orientation: tuple[float, ...] = (1, 0, 0, 0, 1, 0),
     zs: tuple[str, ...] = ("-7.5", "-5.0000", "-2.5", "0"),
     spoil: Spoil | None = None,
-) -> CtSeries:
+) -> ImageSeries:
     """Four slices, 2.5 mm apart, z written in the ways that systems write it."""
     files = []
     for k, z in enumerate(zs):
@@ -49,7 +49,7 @@ def ring(outer: int = 4, inner: int = 2) -> NDArray[np.bool_]:
 
 
 def request(
-    series: CtSeries, masks: Mapping[str, NDArray[np.bool_]] | None = None, **changes: object
+    series: ImageSeries, masks: Mapping[str, NDArray[np.bool_]] | None = None, **changes: object
 ) -> StructureSetRequest:
     """A request for these masks, by default a hollow parotid and a solid larynx."""
     if masks is None:

@@ -13,7 +13,7 @@ import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.dicom.character_sets import DEFINED_TERMS, codecs_of, terms_of
 from imaging.dicom.elements import Element, elements, open_stream
 from imaging.dicom.patient_study import wall_clock
@@ -106,7 +106,7 @@ CASES: dict[str, tuple[dict[str, bytes | None], set[str]]] = {
 COPIED_ELSEWHERE = ("PatientName", "PatientID", "StudyID", "AccessionNumber", "ReferringPhysicianName")
 
 
-def series_with(values: Mapping[str, bytes | None], *, padded: bool = True) -> CtSeries:
+def series_with(values: Mapping[str, bytes | None], *, padded: bool = True) -> ImageSeries:
     """A small CT with these bytes as they are; None: without the attribute."""
     files = []
     for number, z in enumerate(("-7.5", "-5.0000", "-2.5", "0"), 1):
@@ -140,7 +140,7 @@ def pairs(start: int, found: Iterable[Element]) -> Iterator[tuple[int, Element]]
         start = one.start + one.length
 
 
-def made(series: CtSeries, profile: str = "standard") -> tuple[bytes, tuple[ValidationFinding, ...]]:
+def made(series: ImageSeries, profile: str = "standard") -> tuple[bytes, tuple[ValidationFinding, ...]]:
     """The node's own set of this series with the findings of its gate."""
     rois = [RoiMask(structure=CATALOGUE["Larynx"], name="Larynx", mask=Mask.from_full(ring(3, 0)))]
     exported = export(request(series), rois, PROFILES[profile])

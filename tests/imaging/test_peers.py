@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.export.masks import RoiMask, export
 from imaging.export.profiles import PROFILES
 from imaging.rtstruct.writing import masks_on_grid, read_structure_set, write_structure_set
@@ -52,7 +52,7 @@ def shapes() -> dict[str, NDArray[np.bool_]]:
     return {**full, "tube through": through}
 
 
-def series_in(position: str, folder: Path) -> CtSeries:
+def series_in(position: str, folder: Path) -> ImageSeries:
     """A CT of this patient position, its slices in the folder too."""
     along, down, right = (np.array(axis) for axis in POSITIONS[position])
     files = []

@@ -11,7 +11,7 @@ from pydicom import dcmread
 
 from imaging.ct.pixels import pixel_format, read_hu
 from imaging.ct.raw_slice import read_raw
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.dicom.elements import MalformedStream, elements, open_stream
 from imaging.errors import ImageRefused, RefusalCode
 from imaging.rtstruct.writing import masks_on_grid, read_structure_set, write_structure_set
@@ -118,7 +118,7 @@ def test_sarcoma_contours_fill_the_voxels_that_another_reader_filled(tmp_path: P
         assert np.array_equal(mask.full(series.volume.grid.shape_zyx), other > 0), patient.name
 
 
-def through_a_file_of_ours(series: CtSeries, structure_set: bytes) -> None:
+def through_a_file_of_ours(series: ImageSeries, structure_set: bytes) -> None:
     read = masks_on_grid(read_structure_set(structure_set), series.volume.grid)
     for mask in read.by_number.values():
         if mask.voxels():

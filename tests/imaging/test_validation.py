@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from imaging.contours.exact import PlanarContour
 from imaging.contours.hole_encoding import HoleEncoding
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.export.masks import Exported, RoiMask, export
 from imaging.export.profiles import PROFILES, ExportProfile
 from imaging.rtstruct.masks import RoiMasks
@@ -129,7 +129,7 @@ def told(findings: tuple[ValidationFinding, ...]) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 @pytest.mark.parametrize("series", [None, SERIES], ids=["alone", "with CT"])
-def test_a_good_file_is_clean(profile: ExportProfile, series: CtSeries | None) -> None:
+def test_a_good_file_is_clean(profile: ExportProfile, series: ImageSeries | None) -> None:
     for data in (GOOD, EXPLICIT, spoiled(lambda _: None)):
         assert validate(data, profile, series=series) == ()
     assert validate(GOOD, ECLIPSE, READY.masks, SERIES) == ()

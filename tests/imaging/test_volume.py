@@ -16,12 +16,14 @@ GRID = Grid(
 )
 
 
-def test_a_volume_lies_on_its_grid_as_int16() -> None:
+def test_a_volume_lies_on_its_grid_as_int16_or_float32() -> None:
     assert Volume(array_zyx=np.zeros((2, 3, 4), np.int16), grid=GRID).grid == GRID
     with pytest.raises(ValueError, match="shape"):
         Volume(array_zyx=np.zeros((2, 3, 5), np.int16), grid=GRID)
     with pytest.raises(ValueError, match="int16"):
-        Volume(array_zyx=np.zeros((2, 3, 4), np.float32), grid=GRID)  # type: ignore[arg-type]
+        Volume(array_zyx=np.zeros((2, 3, 4), np.float64), grid=GRID)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no Hounsfield units"):
+        _ = Volume(array_zyx=np.zeros((2, 3, 4), np.float32), grid=GRID).hu_zyx
 
 
 def test_a_mask_is_a_tight_crop() -> None:

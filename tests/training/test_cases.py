@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.training import MemorySource, two_sided_case
 from training.cases import NotForTraining, Subset, TrainingCases, validation_cases
-from training.openkbp import HN_STRUCTURES, OpenKbp, openkbp_split
+from training.openkbp import STRUCTURES, OpenKbp, openkbp_split
 
 OPENKBP = Path(__file__).resolve().parents[2].parent / "shared/data/openkbp"
 CODES = ("A_L", "A_R", "B")
@@ -76,10 +76,10 @@ def test_a_patient_is_cut_to_whole_cross_sections_and_says_what_nobody_drew() ->
     assert case.subset is Subset.TRAIN
     assert patients.case("pt_201").subset is Subset.VAL
     assert case.hu_zyx.shape[0] == 90 - 29  # body_k0 and body_k1 of patients.csv
-    drawn = {name for name, was_drawn in zip(HN_STRUCTURES, case.drawn, strict=True) if was_drawn}
-    assert drawn == {"Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Mandible"}
+    drawn = {name for name, was_drawn in zip(STRUCTURES, case.drawn, strict=True) if was_drawn}
+    assert drawn == {"Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Mandible", "PTV_High"}
     assert case.spacing_zyx_mm == pytest.approx((2.5, 3.906, 3.906), abs=1e-3)
-    for index in range(len(HN_STRUCTURES)):
+    for index in range(len(STRUCTURES)):
         z, y, x = case.places[index].T
         assert case.mask(index)[z, y, x].all()
     with pytest.raises(KeyError):

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from imaging.contours.exact import contours
-from imaging.ct.series import CtSeries, SourceFile, read_ct
+from imaging.ct.series import ImageSeries, SourceFile, read_ct
 from imaging.rtstruct.writing import RoiContours, write_structure_set
 from imaging.structures import CATALOGUE
 from imaging.volumes.volume import Mask
@@ -52,7 +52,7 @@ CORD = box(slice(0, 12), slice(25, 29), slice(22, 26))
 
 def write_patient(
     folder: Path, patient: str, rois: Boxes, position: PatientPosition = PatientPosition.HFS, study: str = "1"
-) -> CtSeries:
+) -> ImageSeries:
     """A CT of a box with a structure set whose ROIs have these names; masks in canonical index order."""
     files = write_ct(
         volume(body(), SPACING),
@@ -64,7 +64,7 @@ def write_patient(
     return series
 
 
-def structure_set(series: CtSeries, rois: Boxes, uid: str = "2.25.11") -> bytes:
+def structure_set(series: ImageSeries, rois: Boxes, uid: str = "2.25.11") -> bytes:
     """The polygons are traced on the series as it lies, wherever its axes point."""
     grid = series.volume.grid
     turned = {name: on_series(mask, series) for name, mask in rois.items()}
@@ -75,7 +75,7 @@ def structure_set(series: CtSeries, rois: Boxes, uid: str = "2.25.11") -> bytes:
     return write_structure_set(request(series, rois=drawn, sop_instance_uid=uid))
 
 
-def on_series(mask: NDArray[np.bool_], series: CtSeries) -> NDArray[np.bool_]:
+def on_series(mask: NDArray[np.bool_], series: ImageSeries) -> NDArray[np.bool_]:
     """A canonical mask in the series' own index order: flipped where an axis runs the other way."""
     axes = np.array(series.volume.grid.axes_lps)
     z, y, x = (slice(None, None, -1 if axes[k, 2 - k] < 0 else 1) for k in range(3))

@@ -184,7 +184,7 @@ def _as_case(name: str, volume: Volume, masks: Sequence[np.ndarray]) -> Case:
     return Case(
         name=name,
         subset=Subset.TEST,  # not read from here: split.json says it
-        hu_zyx=volume.array_zyx,
+        hu_zyx=volume.hu_zyx,
         planes=bit_planes(masks),
         drawn=np.array([bool(mask.any()) for mask in masks]),
         places=tuple(places_of(mask, rng) for mask in masks),

@@ -11,6 +11,7 @@ from inference.server.pipelines.stratified import StratifiedPipeline
 from inference.server.pipelines.whole_volume_tiles import TilePipeline
 from inference.server.precision import AutocastNetwork
 from inference.server.predictor import ServedPredictor
+from inference.server.serving_form import serving_form
 
 # A pipeline is built from the contract, its networks by role (for evaluation, on the device) and the device.
 BuildPipeline = Callable[[ModelContract, Mapping[str, nn.Module], torch.device], ServedPredictor]
@@ -33,6 +34,8 @@ def build_pipeline(
     if name not in PIPELINES:
         raise ValueError(f"no pipeline {name!r}; there are: {', '.join(sorted(PIPELINES))}")
     placed = {role: network.to(device).eval() for role, network in networks.items()}
+    if name == "slice_stacks":
+        placed = {role: serving_form(network) for role, network in placed.items()}
     if contract.native.precision == "bfloat16":
         placed = {role: AutocastNetwork(network).eval() for role, network in placed.items()}
     return PIPELINES[name](contract, placed, device)

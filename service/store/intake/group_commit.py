@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event, Lock, Thread
@@ -16,7 +16,7 @@ from service.store.database import Database
 from service.store.errors import DatabaseUnavailable, NotRecorded
 from service.store.intake.async_commit import AsyncCommitConnection
 from service.store.intake.instance_writer import InstanceWriter
-from service.store.records import ReceivedInstance
+from service.store.records import CT_SOP_CLASSES, ReceivedInstance
 from service.store.states import RecordOutcome
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,16 @@ class InstanceRecorder:
     recorded again once it is back; should the machine die, the next start reads them from their files.
     """
 
-    def __init__(self, database: Database, connection: AsyncCommitConnection | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connection: AsyncCommitConnection | None = None,
+        *,
+        opening: Collection[str] = CT_SOP_CLASSES,
+    ) -> None:
+        """Take the SOP classes of images that open a job: ``opening``."""
         self._connection = connection or AsyncCommitConnection(database)
-        self._scribe = InstanceWriter(database)
+        self._scribe = InstanceWriter(database, opening)
         self._waiting: deque[_Waiting] = deque()
         self._turn = Lock()  # to commit; held for everything below
         self._unsettled: list[ReceivedInstance] = []

@@ -18,7 +18,7 @@ from service.store.intake.prepared import PreparedStatement, Values
 from service.store.intake.reingest import Identity, restore_removed_instances
 from service.store.jobs.cancelled_series import open_if_sent_whole
 from service.store.jobs.versions import SeriesKey, open_version, tell_latest
-from service.store.records import ReceivedInstance
+from service.store.records import CT_SOP_CLASSES, ReceivedInstance
 from service.store.states import OPEN, EventKind, JobState, RecordOutcome
 from service.store.tables.schema import instance, instance_source, job
 
@@ -70,8 +70,10 @@ class WriteTransaction:
 class InstanceWriter:
     """Writes batches; one for a database, for any transaction of it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, opening: Collection[str] = CT_SOP_CLASSES) -> None:
+        """Take the SOP classes of images that open a job: ``opening``."""
         self._database = database
+        self._opening = frozenset(opening)
         dialect = database.dialect
         self._keep = PreparedStatement(
             database.insert(instance)
@@ -115,7 +117,7 @@ class InstanceWriter:
         for received, outcome in zip(batch, kept.outcomes, strict=True):
             if outcome in REFUSED:
                 conflicts[_requester(received)].append(received.sop_instance_uid)
-            elif received.opens_job:
+            elif received.sop_class_uid in self._opening:
                 by_requester[_requester(received)].append(received)
         needs_disk = kept.revived or any(not received.file.is_new for received in batch)
         for requester in sorted(by_requester):  # one order everywhere: two recorders cannot block each other

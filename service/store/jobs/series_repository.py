@@ -16,7 +16,7 @@ from service.store.jobs.study_series import series_of
 from service.store.jobs.transitions import Transition, lock, move, note_once
 from service.store.jobs.versions import result_uid
 from service.store.records import (
-    CT_SOP_CLASSES,
+    CONTOURED_SOP_CLASSES,
     ContouringOrder,
     Elsewhere,
     OpenJob,
@@ -57,11 +57,11 @@ class SeriesRepository:
             return move(connection, row, step, self._database.clock(), reason=reason)
 
     def others_in_series(self, study_uid: str, series_uid: str) -> int:
-        """Give the number of recorded objects of a series that are no CT images."""
+        """Give the number of recorded objects of a series that are no CT or MR images."""
         query = select(func.count()).where(
             instance.c.series_uid == series_uid,
             instance.c.study_uid == study_uid,
-            instance.c.sop_class_uid.not_in(CT_SOP_CLASSES),
+            instance.c.sop_class_uid.not_in(CONTOURED_SOP_CLASSES),
             instance.c.removed_at.is_(None),
         )
         with self._database.reading() as connection:

@@ -33,6 +33,8 @@ def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
         line.series_uid for line in jobs if line.content_hash is not None and line.state not in FORGOTTEN
     }
     growing = {line.series_uid for line in jobs if line.state in OPEN}
+    # an MR series may be here for another one's sake: a job that found nothing in it, or refused it, waits for nothing
+    with_job -= {row.series_uid for row in rows if row.modality == "MR"} - growing
     return [_series(row, with_job, closed - growing) for row in rows]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.ct.series import CtSeries
+from imaging.ct.series import ImageSeries
 from imaging.outputs import OutputsRequest, OutputsStructure
 from imaging.structures import CATALOGUE
 from imaging.volumes.volume import Mask
@@ -21,7 +21,7 @@ def masks() -> dict[str, NDArray[np.bool_]]:
 
 
 def request(
-    series: CtSeries, given: Mapping[str, NDArray[np.bool_]] | None = None, **changes: object
+    series: ImageSeries, given: Mapping[str, NDArray[np.bool_]] | None = None, **changes: object
 ) -> OutputsRequest:
     """A request for these masks, by default `masks()`."""
     structures = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from imaging.ct.series import CtSeries, read_ct
+from imaging.ct.series import ImageSeries, read_ct
 from imaging.outputs import OutputsNotWritable, make_segmentation
 from imaging.outputs.frames import decimal_text, frames_of, packed
 from imaging.structures import CATALOGUE
@@ -22,11 +22,11 @@ PHANTOM = geometry_phantom(uneven_grid(), marked_solids())
 CODES = ("Brainstem", "Mandible", "Larynx")
 
 
-def image_uids(series: CtSeries) -> list[str]:
+def image_uids(series: ImageSeries) -> list[str]:
     return [image.sop_instance_uid for image in series.slices]
 
 
-def as_contoured(position: PatientPosition) -> tuple[CtSeries, dict[str, np.ndarray]]:
+def as_contoured(position: PatientPosition) -> tuple[ImageSeries, dict[str, np.ndarray]]:
     """The phantom as a CT in this position, and its solids by their HU on that CT's own grid."""
     series = read_ct(ct_files(PHANTOM.volume, CtExport(position=position)))
     hu = series.volume.array_zyx

@@ -1,4 +1,5 @@
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -362,3 +363,17 @@ def test_values_that_are_no_hounsfield_units_are_refused_or_noted_by_rule(
     assert "these are not Hounsfield units" in told
     assert (job.state is JobState.REFUSED) == (then == "refuse")
     assert len(server.seen) == (then == "note")  # nothing is drawn before the look
+
+
+def test_at_rest_is_called_between_jobs_and_not_while_one_is_due(queued: SmallNode) -> None:
+    rested: list[JobState] = []
+    stop = threading.Event()
+
+    def at_rest() -> None:
+        rested.append(queued.job().state)
+        stop.set()
+
+    busy = worker(queued, Server(brainstem_and_larynx))
+    busy.at_rest = at_rest
+    busy.run(stop)
+    assert rested == [JobState.DELIVERING], "the job that was due comes first"
