@@ -2,10 +2,8 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from service.components import (
@@ -19,6 +17,7 @@ from service.components import (
     opening_sop_classes,
     process_name,
     role_heartbeat,
+    sender_counts,
     templates,
     triton_client,
 )
@@ -28,12 +27,11 @@ from service.errors import TryAgain
 if TYPE_CHECKING:
     from inference.client import TritonClient
     from inference.embedded import EmbeddedTriton
-    from service.assemble import SenderCounts
     from service.monitor.monitor import MonitorParts
     from service.monitor.node_status import NodeStatus
     from service.receive.cget_receiver import CGetReceiver
     from service.retention import RetentionSweep
-    from service.store import ClockWatch, Database, NodeIdentity
+    from service.store import Database
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +39,13 @@ RunRole = Callable[[Settings, threading.Event], None]
 """Runs a role until the event is set and the work in hand is recorded."""
 
 _POLL_S = 0.5
-COUNT_TIMEOUT_S = 5.0
-"""Time for a sender to connect, or to answer how many images a series has."""
-COUNT_EVERY_S = 60.0
-"""Shortest time between two such queries about one series."""
-MARK_EVERY_S = 60.0
-"""How much an older database may be behind its storage folder without being noticed."""
 
 
 def receive() -> RunRole:
     """Build the role that receives objects."""
     from service.audit import AuditWriter
-    from service.receive.recovery import RecoveryThread
     from service.receive.server import Receiver
+    from service.receive.upkeep import RecoveryThread, StoreMarks
     from service.store import AuditLog, ClockWatch, Commitments, InstanceRecorder
 
     def run(settings: Settings, stop: threading.Event) -> None:
@@ -66,7 +58,7 @@ def receive() -> RunRole:
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
             commitments, has_room = Commitments(store.database), disk_gauge(settings)
-            marks = _Marks(identity, ClockWatch(store.database))
+            marks = StoreMarks(identity, ClockWatch(store.database))
             with (
                 Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room),
                 RecoveryThread(store.files, store.book, recorder, identity) as recovery,
@@ -79,29 +71,6 @@ def receive() -> RunRole:
             identity.mark()
 
     return run
-
-
-class _Marks:
-    """Marks database and storage folder, and looks at the clock, once a minute."""
-
-    def __init__(self, identity: "NodeIdentity", clock: "ClockWatch") -> None:
-        self._identity = identity
-        self._clock = clock
-        self._due_s = 0.0
-
-    def keep(self) -> None:
-        """Do it where a minute has passed; a database that is away is waited for."""
-        if time.monotonic() < self._due_s:
-            return
-        self._due_s = time.monotonic() + MARK_EVERY_S
-        try:
-            self._identity.mark()
-            doubt = self._clock.doubt()
-        except TryAgain as reason:
-            log.warning("database and storage folder are not marked: %s", reason)
-            return
-        if doubt:
-            log.error("the clock cannot be right: %s", doubt)
 
 
 @contextmanager
@@ -149,25 +118,6 @@ def assemble() -> RunRole:
             ).run(stop)
 
     return run
-
-
-def sender_counts(settings: Settings) -> "SenderCounts":
-    """Return the queries by which the assembler learns how many images a series has at its sender."""
-    from service.assemble import SenderCounts
-    from service.scu.client import Scu
-    from service.scu.find import count_images
-
-    timeout_s = COUNT_TIMEOUT_S
-    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
-    return SenderCounts(
-        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
-        settings.dicom_peers,
-        lambda: datetime.fromtimestamp(
-            time.monotonic(), UTC
-        ),  # waits alone: a clock that is set changes none
-        every_s=COUNT_EVERY_S,
-        patience_s=2 * timeout_s,
-    )
 
 
 def work() -> RunRole:

@@ -13,6 +13,7 @@ from service.application.jobs import (
 )
 from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
 from service.application.trail import choose_default, prove_trail, read_trail, record_action
+from service.application.upkeep import accept_clock, find_series, forget_all, would_forget
 
 __all__ = [
     "PERMITTED",
@@ -23,10 +24,13 @@ __all__ = [
     "NotPermitted",
     "Operation",
     "RecoveryQuestion",
+    "accept_clock",
     "back_up",
     "cancel_job",
     "choose_default",
     "decide_recovery",
+    "find_series",
+    "forget_all",
     "list_jobs",
     "prove_trail",
     "read_trail",
@@ -37,4 +41,5 @@ __all__ = [
     "retry_job",
     "show_events",
     "show_job",
+    "would_forget",
 ]

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from service.store import Clock
 
@@ -52,3 +52,8 @@ class SilenceWatch:
             known = (last_received_at, self._now_s - min(age_s, self._oldest_s))
             self._began[key] = known
         return timedelta(seconds=self._now_s - known[1])
+
+
+def steady_clock() -> datetime:
+    """Return a time for measuring waits in one process: setting the machine's clock does not change it."""
+    return datetime.fromtimestamp(time.monotonic(), UTC)

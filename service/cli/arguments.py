@@ -20,6 +20,11 @@ def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParse
     retention.add_argument(
         "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
     )
+    retention.add_argument(
+        "--clock-is-right",
+        action="store_true",
+        help="say so where the node doubts it; then the role removes again",
+    )
     what = verify.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
@@ -58,26 +63,6 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
     for verb in (out, back):
         verb.add_argument("--out", type=Path, required=verb is back, help="folder to write to")
         verb.add_argument("--project", default=DEFAULT_PROJECT, help=f"default: {DEFAULT_PROJECT}")
-
-
-def backup(made: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verbs `backup` and `restore`."""
-    made.add_argument("folder", type=Path, help="folder of all backups; each gets a folder of its own in it")
-    made.add_argument(
-        "--images", action="store_true", help="the stored files too; those of earlier backups are kept"
-    )
-    back.add_argument("backup", type=Path, help="the folder of one backup, with its backup.json")
-
-
-def recover(verb: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb `recover`."""
-    which = verb.add_mutually_exclusive_group()
-    which.add_argument(
-        "--hold", action="store_true", help="cancel what may have been delivered before, and go on"
-    )
-    which.add_argument(
-        "--deliver", action="store_true", help="contour and deliver all of it, again if need be"
-    )
 
 
 def audit(verb: argparse.ArgumentParser) -> None:

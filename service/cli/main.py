@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
+from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
@@ -136,9 +137,11 @@ def _upkeep_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     made = _verb(verbs, "backup", "backup:backup", what, json=True)
     what = "a node from a backup, in an empty place, and a list of what is missing"
     back = _verb(verbs, "restore", "backup:restore", what, json=True)
-    takes.backup(made, back)
+    upkeep.backup(made, back)
     what = "what to do when database and storage folder do not match: look, hold back or deliver"
-    takes.recover(_verb(verbs, "recover", "recover:recover", what, json=True))
+    upkeep.recover(_verb(verbs, "recover", "recover:recover", what, json=True))
+    what = "remove a series, or a patient, so that the corrected one is taken under the same UIDs"
+    upkeep.forget(_verb(verbs, "forget", "forget:forget", what, json=True))
 
 
 def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -6,23 +6,18 @@ After a power cut the newest rows may be gone while their files are there: the f
 import hashlib
 import logging
 import os
-import threading
 from dataclasses import dataclass
-from functools import partial
-from types import TracebackType
-from typing import Self
 
 from service.dimse import file_meta
 from service.dimse.dataset import DatasetReader, MalformedDataset
 from service.dimse.file_meta import FileMeta, ForeignFileMeta
-from service.errors import Refused, TryAgain
+from service.errors import Refused
 from service.receive.store_handler import received_instance
 from service.store import (
     FileLost,
     FileStore,
     InstanceRecorder,
     JobRepository,
-    NodeIdentity,
     ReceivedFile,
     ReceivedInstance,
     RecordOutcome,
@@ -33,7 +28,6 @@ from service.store import (
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_AGAIN_AFTER_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,46 +156,3 @@ def _checked(meta: FileMeta, instance: ReceivedInstance) -> ReceivedInstance:
     if (meta.sop_class_uid, meta.sop_instance_uid) != (instance.sop_class_uid, instance.sop_instance_uid):
         raise _Unverified("head and dataset name two instances")
     return instance
-
-
-class RecoveryThread:
-    """Records files without a row while the receiver listens: no series is judged until it has ended."""
-
-    def __init__(
-        self, files: FileStore, book: JobRepository, recorder: InstanceRecorder, identity: NodeIdentity
-    ) -> None:
-        self._recover = partial(recover, files, book, recorder)
-        self._identity = identity
-        self._is_stopping = threading.Event()
-        self._fault: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="recovery")
-
-    def __enter__(self) -> Self:
-        self._identity.begin_recovery()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._is_stopping.set()
-        self._thread.join()
-
-    def raise_fault(self) -> None:
-        """Raise what ended the recovery before its time; return where nothing did."""
-        if self._fault is not None:
-            raise self._fault
-
-    def _run(self) -> None:
-        while not self._is_stopping.is_set():
-            try:
-                self._recover()
-                self._identity.end_recovery()
-            except TryAgain as reason:  # database or disk are away: once more when they are back
-                log.warning("files without a row are not recorded yet: %s", reason)
-                self._is_stopping.wait(_AGAIN_AFTER_S)
-            except Exception as fault:  # noqa: BLE001 - the role ends with it, in the thread that asks
-                self._fault = fault
-                return
-            else:
-                return

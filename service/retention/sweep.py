@@ -69,7 +69,7 @@ class RetentionSweep:
         if doubt:
             log.error("nothing is removed: %s", doubt)
             return []
-        self._unlink()  # what an earlier sweep marked before it was stopped
+        unlink_removed(self.keeper, self.files)  # what an earlier sweep marked before it was stopped
         gone = self._remove(self.policy(), lambda: True)
         if self.settings.make_room and self.gauge.room() is not DiskLevel.ENOUGH:
             early = RetentionPolicy(
@@ -131,20 +131,26 @@ class RetentionSweep:
             some = self.keeper.mark(policy, self.keeper.expired(policy, limit=AT_ONCE))
             if not some:
                 break
-            self._unlink()
+            unlink_removed(self.keeper, self.files)
             gone += some
         return gone
-
-    def _unlink(self) -> None:
-        for path, marked_at in self.keeper.to_unlink():
-            self.files.remove(path, marked_at=marked_at)
-            self.keeper.unlinked(path, marked_at)
 
     def _pace(self, stop: threading.Event) -> Callable[[int], None]:
         def wait(size_bytes: int) -> None:
             stop.wait(size_bytes / self.settings.verify_rate_bytes)
 
         return wait
+
+
+def unlink_removed(keeper: RetentionStore, files: FileStore) -> None:
+    """Unlink the files whose rows are gone or marked as removed; one that was written since stays.
+
+    Raises:
+        StorageUnavailable: one cannot be removed now; the rest is left for another time.
+    """
+    for path, marked_at in keeper.to_unlink():
+        files.remove(path, marked_at=marked_at)
+        keeper.unlinked(path, marked_at)
 
 
 def _period(days: float | None) -> timedelta | None:

@@ -11,7 +11,7 @@ from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.states import DeliveryState, JobState
 from service.store.tables.audit_schema import audit_event
-from service.store.tables.pseudonym_schema import original_study, uid_pair
+from service.store.tables.pseudonym_schema import original_study, pseudonym, uid_pair
 from service.store.tables.schema import (
     METADATA,
     commitment,
@@ -160,6 +160,11 @@ def forget_series(
     )
     append_events(connection, [(now, event)])
     return found
+
+
+def forget_patient_keys(connection: Connection, keys: Collection[str]) -> None:
+    """Remove a patient's pseudonyms in every project."""
+    connection.execute(delete(pseudonym).where(pseudonym.c.patient_key.in_(sorted(keys))))
 
 
 def in_words(found: ForgottenSeries) -> str:

@@ -53,7 +53,7 @@ class NodeIdentity:
                 self._hold(connection, reason)
         if reason:
             log.error("the node is held: %s; %s", reason, DECIDE)
-        return reason or str(row.held_reason)
+        return str(row.held_reason) or reason
 
     def why_held(self) -> str:
         """Say why the node may neither contour nor deliver now; empty where it may.
