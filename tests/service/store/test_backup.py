@@ -123,10 +123,13 @@ def test_a_backup_under_load_is_one_moment_and_one_that_is_killed_is_none(
     assert load.stdout is not None
     for _ in range(3):
         load.stdout.readline()
-    threading.Thread(target=load.stdout.read, daemon=True).start()
+    drain = threading.Thread(target=load.stdout.read)
+    drain.start()
     made = make_backup(node.database, empty_database_url, root, tmp_path / "backups", with_images=True)
     load.send_signal(signal.SIGKILL)
     load.wait()
+    drain.join()
+    load.stdout.close()
     node.database.close()
     assert made.missing == []
     report = restore(second_url, tmp_path / "elsewhere", read_backup(made.folder))

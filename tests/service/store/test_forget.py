@@ -21,7 +21,7 @@ from service.store import (
 )
 from service.store.tables.audit_schema import audit_event
 from service.store.tables.schema import METADATA
-from tests.service.receive.samples import SERIES
+from tests.service.receive.samples import SERIES, STUDY
 from tests.service.store.test_lost_database import StoreAndFolder
 from tests.support.actors import ADMINISTRATOR, OPERATOR
 from tests.support.arrivals import received
@@ -92,7 +92,7 @@ def test_a_series_goes_from_every_table_and_from_the_folder_and_the_other_stays(
 
 
 def test_the_corrected_series_is_taken_under_the_same_uids(node: StoreAndFolder) -> None:
-    changed = received(1, series=SERIES, study="1.2.3", content="corrected")
+    changed = received(1, series=SERIES, study=STUDY, content="corrected")
     with InstanceRecorder(node.database) as recorder:
         assert recorder.record(changed) is not RecordOutcome.NEW
         forget(node, series_uid=SERIES)
