@@ -140,8 +140,8 @@ def _read(everything: Sequence[RawSlice], how: _Reading, rescale_types: Collecti
     first = headers[stack.order[0]]
     return ImageSeries(
         volume=Volume(array_zyx=array, grid=stack.grid),
-        slices=tuple(_reference(headers[source]) for source in stack.order),
-        header=_dataset(raws[stack.order[0]]),
+        slices=tuple(reference_to(headers[source]) for source in stack.order),
+        header=plain_attributes(raws[stack.order[0]]),
         study_uid=first.study_uid,
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_of_reference_uid,
@@ -242,7 +242,7 @@ def _image_header(raw: RawSlice, wanted: ImageClass) -> SliceHeader:
     return header_of(raw)
 
 
-def _dataset(raw: RawSlice) -> Dataset:
+def plain_attributes(raw: RawSlice) -> Dataset:
     """Return the plain attributes of an image, undecoded, without its sequences and pixels.
 
     The same walk reads them as finds the pixels: other parsers stop at what some systems write (a VR of two spaces,
@@ -262,7 +262,8 @@ def _dataset(raw: RawSlice) -> Dataset:
     return Dataset(found)
 
 
-def _reference(header: SliceHeader) -> SliceReference:
+def reference_to(header: SliceHeader) -> SliceReference:
+    """Return what a structure set needs to point at an image."""
     return SliceReference(
         sop_class_uid=header.sop_class_uid,
         sop_instance_uid=header.sop_instance_uid,

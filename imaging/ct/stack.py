@@ -71,11 +71,9 @@ def check_stack(headers: Sequence[SliceHeader], rules: StackRules | None = None)
         raise ImageRefused(RefusalCode.TOO_FEW_SLICES, f"{found}. Send at least two slices.")
     rules = rules or CT_STACK
     rules.one_volume(headers)
-    _check_one_series(headers)
-    axes = image_axes(headers[0])
+    axes, order = _axes_and_order(headers)
     positions = np.array([header.position_lps for header in headers])
     along = positions @ axes[0]
-    order = np.argsort(along, kind="stable")
     ordered = [headers[i] for i in order]
     _check_duplicates(ordered, along[order])
     rules.one_acquisition(ordered)
@@ -91,6 +89,23 @@ def check_stack(headers: Sequence[SliceHeader], rules: StackRules | None = None)
         axes_lps=(_vector(axes[0]), _vector(axes[1]), _vector(axes[2])),
     )
     return Stack(grid=grid, order=tuple(int(i) for i in order), notes=(note,) if note else ())
+
+
+def image_order(headers: Sequence[SliceHeader]) -> tuple[tuple[Vector, Vector, Vector], tuple[int, ...]]:
+    """Return the axes (slice, row, column index in LPS) of one series' images, and which stands where along the first.
+
+    Their distances do not matter, nor their number (at least one). Raises ImageRefused where they are not of one series,
+    frame of reference, orientation and size.
+    """
+    axes, order = _axes_and_order(headers)
+    return (_vector(axes[0]), _vector(axes[1]), _vector(axes[2])), tuple(int(i) for i in order)
+
+
+def _axes_and_order(headers: Sequence[SliceHeader]) -> tuple[Axes, NDArray[np.int_]]:
+    _check_one_series(headers)
+    axes = image_axes(headers[0])
+    along = np.array([header.position_lps for header in headers]) @ axes[0]
+    return axes, np.argsort(along, kind="stable")
 
 
 def _check_size(slices: int, first: SliceHeader) -> None:

@@ -8,7 +8,7 @@ import pydicom
 from pydicom import DataElement, Dataset
 
 from imaging.deidentify.errors import DeidentificationRefused
-from imaging.deidentify.identifiers import IdentifyingWords, identities, listed_identities, texts
+from imaging.deidentify.identifiers import IdentifyingWords, identities, listed_identities, texts, walk
 from imaging.deidentify.terms import is_term
 from imaging.errors import PARSE_ERRORS
 
@@ -27,7 +27,7 @@ class FoundIdentifier:
 def identifiers_of(data: bytes, name: str) -> IdentifyingWords:
     """Return what an original can be known by; DeidentificationRefused where it is no DICOM object."""
     try:
-        return identities(_read(data))
+        return identities(walk(_read(data)))
     except PARSE_ERRORS as error:
         raise DeidentificationRefused(f"{name} cannot be read as DICOM: {error}") from error
 

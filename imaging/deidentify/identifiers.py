@@ -81,13 +81,13 @@ def _stands_in(group: tuple[str, ...], written: list[str], joined: str) -> bool:
     return False
 
 
-def identities(dataset: Dataset) -> IdentifyingWords:
-    """Collect every person's name, and the identifiers, places and UIDs that the profile takes away."""
+def identities(elements: Iterable[DataElement]) -> IdentifyingWords:
+    """Collect from an object's elements (`walk`) every person's name, and the identifiers, places and UIDs that the profile takes away."""
     words: set[str] = set()
     groups: set[tuple[str, ...]] = set()
     numbers: set[str] = set()
     uids: set[str] = set()
-    for element in walk(dataset):
+    for element in elements:
         for text in texts(element):
             if element.VR == "UI":
                 uids.add(text)
@@ -139,11 +139,11 @@ def _numbers(text: str) -> Iterator[str]:
             yield joined
 
 
-def still_named(dataset: Dataset, whom: IdentifyingWords) -> Iterator[DataElement]:
+def still_named(elements: Iterable[DataElement], whom: IdentifyingWords) -> Iterator[DataElement]:
     """Give the text elements in which somebody is still named."""
     return (
         element
-        for element in walk(dataset)
+        for element in elements
         if element.VR in _TEXT
         and any(whom.named_in(text) and not is_term(element.VR, text) for text in texts(element))
     )

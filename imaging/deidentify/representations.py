@@ -4,12 +4,12 @@ import re
 import struct
 
 from pydicom import DataElement, Dataset
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from imaging.deidentify.identifiers import IdentifyingWords
+from imaging.deidentify.table import known_vr
 from imaging.errors import PARSE_ERRORS
 
 _CHARACTERS = frozenset(
@@ -38,21 +38,18 @@ def restate(dataset: Dataset) -> None:
     Private and unknown attributes are left as they are. A number written as DS or IS that is none is removed too.
     """
     for tag in list(dataset.keys()):
-        if not dictionary_has_tag(tag):
+        due = known_vr(tag)
+        if not due:
             continue
-        _restate_one(dataset, tag)
-        if tag in dataset and _is_sequence(dataset, tag):
+        _restate_one(dataset, tag, due)
+        if due == "SQ" and tag in dataset and dataset[tag].VR == "SQ":
             for item in dataset[tag].value:
                 restate(item)
 
 
-def _is_sequence(dataset: Dataset, tag: BaseTag) -> bool:
-    return dictionary_VR(tag) == "SQ" and dataset[tag].VR == "SQ"
-
-
-def _restate_one(dataset: Dataset, tag: BaseTag) -> None:
+def _restate_one(dataset: Dataset, tag: BaseTag, due: str) -> None:
     element = dataset.get_item(tag)
-    due, stated = dictionary_VR(tag), element.VR
+    stated = element.VR
     if stated not in (None, due) and not (" or " in due and stated in (*due.split(" or "), "UN")):
         _convert(dataset, element, due)
     if tag not in dataset:
@@ -118,9 +115,11 @@ def is_number_of(dataset: Dataset, tag: BaseTag, whom: IdentifyingWords) -> bool
     raw = element.value
     if isinstance(raw, bytes) and len(raw) > _LONGEST_LOOKED_AT:
         return False
-    known = dictionary_VR(tag) if element.VR in (None, "UN") else element.VR
+    known = known_vr(tag) if element.VR in (None, "UN") else element.VR
     if known not in _WHOLE | _REAL | {"AS", "TM", "AT"}:
         return False
+    if isinstance(raw, bytes) and known in _FORMS:
+        return any(_plain(one) in whom.numbers for one in raw.decode("ascii", "replace").split("\\"))
     try:
         value = dataset[tag].value
     except PARSE_ERRORS:

@@ -88,15 +88,16 @@ def deidentify(
         )
     if not options.allow_burned_in:
         check_pixels(data, dataset, called)
+    walked = list(walk(dataset))
     rules = _Rules(
         key=key,
         options=options,
         patient_key=patient_key(dataset),
         sop_class_uid=sop_class,
-        whom=identities(dataset),
+        whom=identities(walked),
     )
     clean_pixels(dataset, called)
-    originals = {uid for element in walk(dataset) if element.VR == "UI" for uid in texts(element)}
+    originals = {uid for element in walked if element.VR == "UI" for uid in texts(element)}
     modality = str(dataset.get("Modality", "")) or "OT"
     try:
         _clean(dataset, rules, depth=0)
@@ -249,12 +250,13 @@ def _say_what_was_done(dataset: Dataset, rules: _Rules) -> None:
 
 def _check(dataset: Dataset, rules: _Rules, originals: set[str], called: str) -> None:
     """Look at the finished copy once more; what the table could not know ends here."""
-    named = next(still_named(dataset, rules.whom), None)
+    walked = list(walk(dataset))
+    named = next(still_named(walked, rules.whom), None)
     if named is not None:
         raise DeidentificationRefused(
             f"{called}: {named.keyword} {named.tag} still has a word of a name or identifier; remove it at its source"
         )
     private = {uid for uid in originals if uid and not is_registered(uid)}
-    for element in walk(dataset):
+    for element in walked:
         if element.VR == "UI" and private & set(texts(element)):
             raise DeidentificationRefused(f"{called}: {element.keyword} {element.tag} still has its UID")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -44,6 +44,8 @@ _BULK_KEPT = frozenset(
     {0x00283006, 0x7FE00010}
     | {0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222, 0x00281223, 0x00281224}
 )
+# Retired attributes that the table forgot: order numbers (Placer, Filler; Procedure, Imaging Service Request).
+_REMOVED_RETIRED = frozenset({0x00401006, 0x00401007, 0x00402006, 0x00402007})
 _KEPT_TEXT = frozenset({0x00620020})  # Tracking ID: replaced as its Tracking UID is
 # Objects in which an attribute with a choice such as X/Z/D must stand (PS3.3, Type 2 and Type 1).
 _RT = ("1.2.840.10008.5.1.4.1.1.481.",)
@@ -67,12 +69,13 @@ def rows() -> Mapping[int, ActionRow]:
     }
 
 
+@lru_cache(maxsize=8192)  # the slices of a series have the same attributes
 def action_for(tag: BaseTag, vr: str, options: DeidentificationOptions, sop_class_uid: str) -> Action:
     """Return the action for an attribute of this VR in an object of this class.
 
     Private attributes, curves, overlays and what PS3.6 does not know are removed.
     """
-    if tag.is_private or tag.group >> 8 in (0x50, 0x60) or not dictionary_has_tag(tag):
+    if tag.is_private or tag.group >> 8 in (0x50, 0x60) or not known_vr(tag):
         return Action.REMOVE
     row = rows().get(tag)
     if row is None:
@@ -101,7 +104,7 @@ def _unlisted(tag: BaseTag, vr: str, options: DeidentificationOptions) -> Action
         return Action.SEARCH if tag in _KEPT_TEXT else Action.KEEP
     if vr in _DATES:
         return Action.SHIFT_DATE if options.modified_dates else Action.REMOVE
-    if vr in _REMOVED_UNLISTED or not _BULK.isdisjoint(vr.split(" or ")):
+    if tag in _REMOVED_RETIRED or vr in _REMOVED_UNLISTED or not _BULK.isdisjoint(vr.split(" or ")):
         return Action.REMOVE
     if vr in _SEARCHED:
         return Action.SEARCH
@@ -112,7 +115,13 @@ def vr_of(tag: BaseTag, stated: str | None) -> str:
     """Return the VR that a file states, or PS3.6 where it states none."""
     if stated not in (None, "UN"):
         return str(stated)
-    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+    return known_vr(tag) or "UN"
 
 
-__all__ = ["Action", "ActionRow", "action_for", "rows", "vr_of"]
+@lru_cache(maxsize=8192)
+def known_vr(tag: BaseTag) -> str:
+    """Return the VR of an attribute by PS3.6, "" where it has none."""
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+
+
+__all__ = ["Action", "ActionRow", "action_for", "known_vr", "rows", "vr_of"]

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from functools import lru_cache
 
 SHORTEST_WORD = 4  # shorter ones stand in too many words that mean something else
 SHORTEST_UNCASED = 2  # in scripts without capitals (Chinese, Korean, Arabic, ...) two characters are a name
@@ -19,8 +19,11 @@ _LONG_NUMBER = re.compile(r"(?<![\d.])\d{4,5}[ /-]\d{5,}(?![\d.])")
 _MOST_UID_PARTS = 5
 
 
+@lru_cache(maxsize=4096)  # the slices of a series repeat their texts
 def spellings(text: str) -> frozenset[str]:
     """Return a text without case, width and diacritics (NFKC, casefold); umlauts also as two letters."""
+    if text.isascii():
+        return frozenset({text.casefold()})
     plain = unicodedata.normalize("NFKC", text).casefold()
     return frozenset({_bare(plain), _bare(plain.translate(_UMLAUTS))})
 
@@ -30,10 +33,11 @@ def parts(text: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", text) if word]
 
 
-def runs(text: str) -> Iterator[str]:
-    """Yield the letters and the digits of a text apart, also where a capital begins a word inside another."""
-    for spelling in spellings(_CAMEL.sub(" ", unicodedata.normalize("NFKC", text))):
-        yield from _RUNS.findall(spelling)
+@lru_cache(maxsize=4096)
+def runs(text: str) -> tuple[str, ...]:
+    """Return the letters and the digits of a text apart, also where a capital begins a word inside another."""
+    apart = _CAMEL.sub(" ", unicodedata.normalize("NFKC", text))
+    return tuple(run for spelling in spellings(apart) for run in _RUNS.findall(spelling))
 
 
 def is_uncased(word: str) -> bool:

@@ -10,20 +10,19 @@ from imaging.contours.areas import areas
 from imaging.contours.boundary import ProbabilityField
 from imaging.contours.exact import PlanarContour
 from imaging.ct.series import ImageSeries
-from imaging.dicom.character_sets import is_encodable
 from imaging.errors import StructureSetNotWritable
 from imaging.export.contours import Shortened, cleaned, polygons
-from imaging.export.names import assigned_names, is_spelt_plainly, plain, spelling, tidy
+from imaging.export.names import assigned_names, spelling
 from imaging.export.profiles import (
     DESCRIPTION_LIMIT,
     LABEL_LIMIT,
     SERIES_DESCRIPTION_LIMIT,
     Boundary,
-    Characters,
     EmptyRois,
     ExportProfile,
     TransferSyntax,
 )
+from imaging.export.texts import description, legible, letters, with_letters_of
 from imaging.rtstruct.masks import RoiMasks
 from imaging.rtstruct.request import RESEARCH_USE, RoiContours, StructureSetRequest
 from imaging.rtstruct.roi_numbers import roi_numbers
@@ -88,6 +87,7 @@ def export(request: StructureSetRequest, rois: Sequence[RoiMask], profile: Expor
     Raises StructureSetNotWritable where nothing is left to write, or a name or contour cannot be made to fit.
     """
     changes: list[ProfileChange] = []
+    request = dataclasses.replace(request, series=with_letters_of([roi.name for roi in rois], request.series))
     grid = request.series.volume.grid
     shaped = _without_empty([_clean(roi, grid, profile, changes) for roi in rois], profile, changes)
     if not shaped:
@@ -170,11 +170,13 @@ def _named(
     profile: ExportProfile,
     changes: list[ProfileChange],
 ) -> list[tuple[RoiMask, str]]:
-    wished = [spelling(roi.name, _legible(roi.name, request, profile), roi.structure.name) for roi in rois]
+    wished = [
+        spelling(roi.name, legible(roi.name, request.series, profile), roi.structure.name) for roi in rois
+    ]
     names = assigned_names(wished, profile.name_length)
     for roi, name in zip(rois, names, strict=True):
         if name != roi.name:
-            limit = f"names of at most {profile.name_length} {_letters(profile)} characters"
+            limit = f"names of at most {profile.name_length} {letters(profile)} characters"
             why = f"the destination takes {limit}, unique without regard to case; the ROI description has the whole name"
             changes.append(
                 ProfileChange(roi=roi.name, what=ChangedProperty.NAME, before=roi.name, after=name, why=why)
@@ -229,22 +231,10 @@ def _roi_description(
 ) -> str:
     """Return the description; with the full name in front where the name had to be changed."""
     full = f"{roi.name}. {roi.description}".strip() if name != roi.name else roi.description
-    text = tidy(full)
-    if profile.characters is Characters.ASCII and (
-        is_spelt_plainly(full) or not is_encodable(text, series.header)
-    ):
-        text = plain(full)
+    text, why = description(full, series, profile)
     if text != full:
-        why = (
-            "the destination takes ASCII"
-            if profile.characters is Characters.ASCII
-            else "it is one line of text"
-        )
-        changes.append(
-            ProfileChange(
-                roi=roi.name, what=ChangedProperty.ROI_DESCRIPTION, before=full, after=text, why=why
-            )
-        )
+        what = ChangedProperty.ROI_DESCRIPTION
+        changes.append(ProfileChange(roi=roi.name, what=what, before=full, after=text, why=why))
     return text
 
 
@@ -278,21 +268,9 @@ def _described(
             SERIES_DESCRIPTION_LIMIT,
         ),
     ):
-        text = _legible(pattern.format(**words), request, profile)[:limit].strip()
+        text = legible(pattern.format(**words), request.series, profile)[:limit].strip()
         if text != given:
-            why = f"the pattern '{pattern}', at most {limit} {_letters(profile)} characters"
+            why = f"the pattern '{pattern}', at most {limit} {letters(profile)} characters"
             changes.append(ProfileChange(roi="", what=what, before=given, after=text, why=why))
         texts.append(text)
     return dataclasses.replace(request, label=texts[0], description=texts[1], series_description=texts[2])
-
-
-def _legible(text: str, request: StructureSetRequest, profile: ExportProfile) -> str:
-    """Return the text in the profile's characters; in plain ones too where the CT's character set has not got them."""
-    tidied = tidy(text)
-    if profile.characters is Characters.ASCII or not is_encodable(tidied, request.series.header):
-        return plain(text)
-    return tidied
-
-
-def _letters(profile: ExportProfile) -> str:
-    return "ASCII" if profile.characters is Characters.ASCII else "legible"

@@ -10,7 +10,10 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from anyascii import anyascii
+
 from imaging.errors import StructureSetNotWritable
+from imaging.sides import Side, unambiguous_sides_of
 
 _PIECE = re.compile(
     r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)?|[LRlr]\d+|[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|[^\W\d_]+"
@@ -24,17 +27,11 @@ _SIDES_AT_THE_END = {
     **dict.fromkeys(("lt", "li", "sin", "sx"), "L"),
     **dict.fromkeys(("rt", "re", "dex", "dx"), "R"),
 }
-_LEFT_WORDS = (
-    "gauche izquierda izquierdo sinistra sinistro sinister esquerda esquerdo linker linke linkes linker venstre vänster "
-    "lewa lewy lewe левая левый левое лев αριστερά αριστερή αριστερός 왼쪽 좌 좌측"
-)
-_RIGHT_WORDS = (
-    "droite droit derecha derecho destra destro dexter direita direito rechter rechte rechtes rechter høyre højre höger "
-    "prawa prawy prawe правая правый правое прав δεξιά δεξί δεξιός 오른쪽 우 우측"
-)
-_WORDS = {**dict.fromkeys(_LEFT_WORDS.split(), "L"), **dict.fromkeys(_RIGHT_WORDS.split(), "R")}
-_LETTER_AT_THE_END = {"G": "L", "D": "R"}  # gauche and droite, as in "Parotide G"
-_WORD = re.compile(r"[^\W\d_]+")
+_LETTER_OF = {Side.LEFT: "L", Side.RIGHT: "R"}
+_LAST_LETTER = re.compile(
+    r"(?<=[\W_])[GD]$"
+)  # a side in French perhaps: known only where a structure's name precedes it
+_WORD_END = re.compile(r"[^\W\d_]+$")
 _MARGIN = re.compile(r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)")
 _PRV = re.compile(r"(?i:prv)[ _]?0*(\d*)")
 _QUALIFIER = re.compile(r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)?|[LRlr]\d+")
@@ -46,28 +43,21 @@ _LETTERS = str.maketrans(
 
 
 class Marks(NamedTuple):
-    """What a name says that shortening must not lose: its sides, and its PRV margin (None where it is no PRV)."""
+    """What a name says that shortening must not lose: its sides, its PRV margin (None where it is no PRV), a last G or D."""
 
     sides: frozenset[str]
     prv: str | None
+    last_letter: str = ""
 
 
 def marks_of(name: str) -> Marks:
     """Return the sides and PRV margin that a name states."""
     pieces = [piece.group().lower() for piece in _PIECE.finditer(name)]
-    sides = [_SIDES.get(piece) for piece in pieces] + [_SIDES_AT_THE_END.get(piece) for piece in pieces[-1:]]
-    sides += _sides_in_other_languages(name)
-    prv = _PRV.search(name)
-    return Marks(frozenset(side for side in sides if side), prv.group(1) if prv else None)
-
-
-def _sides_in_other_languages(name: str) -> list[str | None]:
-    words = _WORD.findall(unicodedata.normalize("NFC", name))
-    sides = [_WORDS.get(word.casefold()) for word in words]
-    if len(words) > 1:
-        sides.append(_LETTER_AT_THE_END.get(words[-1]))
-    sides += [side for letter, side in (("左", "L"), ("右", "R")) if letter in name]
-    return sides
+    stated = [_SIDES.get(piece) for piece in pieces] + [_SIDES_AT_THE_END.get(piece) for piece in pieces[-1:]]
+    stated += [_LETTER_OF[side] for side in unambiguous_sides_of(name)]
+    sides = frozenset(side for side in stated if side)
+    prv, last = _PRV.search(name), _LAST_LETTER.search(name)
+    return Marks(sides, prv.group(1) if prv else None, last.group().upper() if last and not sides else "")
 
 
 def is_spelt_plainly(text: str) -> bool:
@@ -77,28 +67,32 @@ def is_spelt_plainly(text: str) -> bool:
 
 
 def spelling(name: str, written: str, known: str) -> str:
-    """Return a name as it is written where that keeps its letters, or else its structure's name, `known`."""
+    """Return a name as it is written where that keeps its letters, or else its structure's name, `known`, or a transliteration.
+
+    Raises StructureSetNotWritable where neither has the name's side and margin, or `known` says another side.
+    """
     if any(c.isalnum() for c in written) and (written == tidy(name) or is_spelt_plainly(name)):
         return written
-    return _catalogue_spelling(name, known)
-
-
-def _catalogue_spelling(name: str, known: str) -> str:
-    """Return the catalogue's name in place of one in letters that cannot be written, with that name's margin.
-
-    Raises StructureSetNotWritable where the catalogue's name has such letters too, or says another side.
-    """
+    wanted, stated = marks_of(name), marks_of(known)
     margins = "".join(f"_{found}" for found in _MARGIN.findall(name))
-    spelt = known if margins and margins.casefold() in known.casefold() else known + margins
-    wanted, found = marks_of(name), marks_of(spelt)
-    if (
-        not is_spelt_plainly(known)
-        or (wanted.sides and wanted.sides != found.sides)
-        or wanted.prv != found.prv
-    ):
+    spelt = known if margins.casefold() in known.casefold() else known + margins
+    found = marks_of(spelt)
+    if is_spelt_plainly(known) and wanted.sides <= found.sides and wanted.prv == found.prv:
+        return spelt
+    foreign = transliterated(name)
+    if not foreign or (wanted.sides and stated.sides and wanted.sides != stated.sides):
         reason = f"has letters that the destination does not take, and its structure's name '{known}' cannot stand for it"
         raise StructureSetNotWritable(f"ROI name '{name}' {reason}; give a name in plain letters")
-    return spelt
+    return foreign
+
+
+def transliterated(name: str) -> str:
+    """Return a name of any alphabet in ASCII letters with the same side and margin (Unicode's, by anyascii); "" where none has."""
+    letters, wanted = plain(anyascii(tidy(name))), marks_of(name)
+    for text in (letters, letters + "".join(f"_{side}" for side in sorted(wanted.sides))):
+        if any(c.isalnum() for c in text) and marks_of(text)[:2] == wanted[:2]:
+            return text
+    return ""
 
 
 def plain(text: str) -> str:
@@ -164,7 +158,7 @@ def _is_qualifier(piece: str, *, at_the_end: bool) -> bool:
 
 def _canonical(marks: Marks) -> str:
     prv = "" if marks.prv is None else f"_PRV{marks.prv.zfill(2) if marks.prv else ''}"
-    return prv + "".join(f"_{side}" for side in sorted(marks.sides))
+    return prv + "".join(f"_{mark}" for mark in (*sorted(marks.sides), marks.last_letter) if mark)
 
 
 def _fitted(core: str, ending: str, limit: int, wanted: Marks) -> str:
@@ -172,6 +166,9 @@ def _fitted(core: str, ending: str, limit: int, wanted: Marks) -> str:
     for length in range(min(len(core), limit - len(ending)), 0, -1):
         if core[length - 1].isdigit() and core[length : length + 1].isdigit():
             continue  # 7000 is not cut to 700
+        fragment = _WORD_END.search(core[:length])
+        if core[length : length + 1].isalpha() and fragment and marks_of(fragment.group()).sides:
+            continue  # nor "Glande lacrymale" to "Glande l"
         candidate = (core[:length].rstrip(_SEPARATORS) + ending).strip()
         if candidate and candidate != ending.strip() and marks_of(candidate) == wanted:
             return candidate

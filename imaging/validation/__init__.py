@@ -1,6 +1,7 @@
 """The gate: a structure set is read back from its bytes and checked before anybody receives it."""
 
 from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.dicom.elements import MalformedStream
 from imaging.dicom.patient_study import given_by
 from imaging.export.profiles import ExportProfile
@@ -30,15 +31,16 @@ def validate(
     file_bytes: bytes,
     profile: ExportProfile,
     masks: RoiMasks | None = None,
-    series: ImageSeries | None = None,
+    series: ImageSeries | SeriesHeaders | None = None,
 ) -> tuple[ValidationFinding, ...]:
     """Everything that a destination with this profile may refuse or misread, errors first; nothing for a clean file.
 
-    With `series`, references and planes must be those of the very images. With `masks`, by ROI number, the file is
+    With `series`, references and planes must be those of the very images; without a grid, volumes are not compared on it. With `masks`, by ROI number, the file is
     the node's own: it must read as these masks, be UNAPPROVED, and follow the profile in everything; otherwise a
     departure from one of the profile's merely cautious choices is a warning.
     """
     log = FindingLog()
+    images = SeriesHeaders.of(series) if isinstance(series, ImageSeries) else series
     try:
         document = read_document(file_bytes, log)
         if not is_structure_set(document):
@@ -48,21 +50,21 @@ def validate(
             )
             return _only("no-structure-set", words, ((SOP_CLASS, 0),))
         asked = ValidationRequest(profile=profile, own=masks is not None)
-        characters = characters_of(document.root, log, given_by(series.header) if series else None)
+        characters = characters_of(document.root, log, given_by(images.header) if images else None)
         check_modules(document, log)
-        check_values(document.root, characters, uids_of(series) if series else frozenset(), log)
+        check_values(document.root, characters, uids_of(images) if images else frozenset(), log)
         check_rois(document, characters, asked, log)
         check_references(document.root, profile, log)
-        if series:
-            check_against_series(document.root, series, characters, asked, log)
-        check_contours(document, ImagePositions.of(series, document.root), asked, log)
+        if images:
+            check_against_series(document.root, images, characters, asked, log)
+        check_contours(document, ImagePositions.of(images, document.root), asked, log)
     except MalformedStream as error:
         words = FindingText(
             "the bytes are no DICOM dataset", "a DICOM file", str(error), "Export the file again"
         )
         return _only("no-dicom", words, ())
     if masks is None:
-        check_stated_volumes(document, series, asked, log)
+        check_stated_volumes(document, images, asked, log)
     elif not any(finding.severity is Severity.ERROR for finding in log.findings()):
         check_volumes(file_bytes, document, masks, profile, log)
     return log.findings()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.validation.coordinates import Report
 from imaging.validation.findings import FindingText, Severity
 from imaging.validation.modules import IMAGES, ROIS
@@ -25,15 +25,15 @@ class NamedImage(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImagePositions:
-    """Where images lie: for each SOP Instance UID its slice, and the series with its grid; and the listed ones' classes."""
+    """Where images lie: for each SOP Instance UID its slice, the series; and the listed ones' classes."""
 
-    series: ImageSeries | None
+    series: SeriesHeaders | None
     listed: Mapping[str, str]
     slice_of: Mapping[str, int]
     class_of: Mapping[str, str]
 
     @classmethod
-    def of(cls, series: ImageSeries | None, root: Level) -> "ImagePositions":
+    def of(cls, series: SeriesHeaders | None, root: Level) -> "ImagePositions":
         """Return the places of a CT, if there is one, and of the images that the structure set lists."""
         slices = series.slices if series else ()
         listed = referenced_images(root)

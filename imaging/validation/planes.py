@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.validation.coordinates import DATA, Report
 from imaging.validation.findings import FindingText, Severity
 
@@ -23,7 +23,7 @@ class DrawnContour(NamedTuple):
 
 
 def check_planes(
-    drawn: Sequence[DrawnContour], series: ImageSeries | None, report: Report, *, own: bool
+    drawn: Sequence[DrawnContour], series: SeriesHeaders | None, report: Report, *, own: bool
 ) -> None:
     """Report contours that are not plane and, with the CT, those off their image's plane or beside the image."""
     if not drawn:
@@ -51,23 +51,20 @@ def check_planes(
 def _check_slices(
     drawn: Sequence[DrawnContour],
     points: NDArray[np.float64],
-    series: ImageSeries,
+    series: SeriesHeaders,
     report: Report,
     *,
     own: bool,
 ) -> None:
     """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
-    grid = series.volume.grid
     counts = np.array([len(own) for _, own, _ in drawn])
-    places = [np.array([float(p) for p in image.position]) for image in series.slices]
-    planes = np.array(places) @ np.array(grid.axes_lps[0])
-    depth = points @ np.array(grid.axes_lps[0])
+    places = np.array([[float(p) for p in image.position] for image in series.slices])
+    axes = np.array(series.axes_lps)
     starts = np.cumsum(counts) - counts
-    nearest = np.abs(depth[starts][:, None] - planes[None]).argmin(axis=1).tolist()
-    expected = planes[
-        [near if own is None else own for near, (_, _, own) in zip(nearest, drawn, strict=True)]
-    ]
-    off = np.maximum.reduceat(np.abs(depth - np.repeat(expected, counts)), starts)
+    nearest = np.abs((points[starts] @ axes[0])[:, None] - (places @ axes[0])[None]).argmin(axis=1).tolist()
+    expected = [near if own is None else own for near, (_, _, own) in zip(nearest, drawn, strict=True)]
+    from_corner = (points - np.repeat(places[expected], counts, axis=0)) @ axes.T
+    off = np.maximum.reduceat(np.abs(from_corner[:, 0]), starts)
     for at in np.flatnonzero(off > PLANE_TOLERANCE_MM).tolist():
         words = FindingText(
             "a contour off its image's plane",
@@ -77,8 +74,8 @@ def _check_slices(
         )
         rounded = not own and off[at] <= _ROUNDED_MM + 1e-6
         report(Severity.WARNING if rounded else Severity.ERROR, "plane-off", drawn[at].number, DATA, words)
-    index = grid.index_zyx(points)[:, 1:]
-    beyond = ((index < -1) | (index > np.array(grid.shape_zyx[1:]))).any(axis=1)
+    index = from_corner[:, 1:] / np.array(series.spacing_yx_mm)
+    beyond = ((index < -1) | (index > np.array(series.shape_yx))).any(axis=1)
     for at in np.flatnonzero(np.logical_or.reduceat(beyond, starts)).tolist():
         words = FindingText(
             "points beside the image", "points on the image", "others", "Check that these are the images"

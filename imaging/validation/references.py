@@ -3,7 +3,7 @@
 from pydicom import config
 from pydicom.uid import UID
 
-from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.dicom.character_sets import codecs_of, terms_of
 from imaging.dicom.patient_study import stated
 from imaging.export.profiles import ExportProfile
@@ -18,7 +18,7 @@ _IMAGE_CLASS, _IMAGE_UID, ROI_FRAME, _PATIENT_ID = 0x00081150, 0x00081155, 0x300
 _SEND_FIRST = "Contour the images that the destination has, or send these images first"
 
 
-def uids_of(series: ImageSeries) -> frozenset[bytes]:
+def uids_of(series: SeriesHeaders) -> frozenset[bytes]:
     """Every UID that a structure set copies from its CT."""
     uids = {series.study_uid, series.series_uid, series.frame_of_reference_uid}
     uids |= {uid for image in series.slices for uid in (image.sop_class_uid, image.sop_instance_uid)}
@@ -34,7 +34,7 @@ def referenced_images(root: Level) -> dict[str, str]:
     }
 
 
-def other_frames(root: Level, series: ImageSeries) -> frozenset[str]:
+def other_frames(root: Level, series: SeriesHeaders) -> frozenset[str]:
     """Return the frames of reference that are listed with images beside the CT's own, where an ROI lies in the CT's."""
     listed = {frame.text(_FRAME_UID) for frame in root.items(FRAMES) if _has_images(frame)}
     drawn = {roi.text(ROI_FRAME) for roi in root.items(ROIS)}
@@ -106,7 +106,7 @@ def _class_name(uid: str) -> str:
     return "" if name == uid else name
 
 
-def _check_classes(item: Level, series: ImageSeries, log: FindingLog) -> None:
+def _check_classes(item: Level, series: SeriesHeaders, log: FindingLog) -> None:
     """Report listed images of the CT under another class, and the study that they are listed under."""
     classes = {image.sop_instance_uid: image.sop_class_uid for image in series.slices}
     for image in item.items(IMAGES):
@@ -121,7 +121,7 @@ def _check_classes(item: Level, series: ImageSeries, log: FindingLog) -> None:
             log.error("image-class", image.at(_IMAGE_CLASS), words)
 
 
-def _check_study(root: Level, series: ImageSeries, log: FindingLog) -> None:
+def _check_study(root: Level, series: SeriesHeaders, log: FindingLog) -> None:
     for frame in root.items(FRAMES):
         for study in frame.items(STUDIES):
             if any(item.text(_SERIES_UID) == series.series_uid for item in study.items(SERIES)):
@@ -129,7 +129,7 @@ def _check_study(root: Level, series: ImageSeries, log: FindingLog) -> None:
 
 
 def check_against_series(
-    root: Level, series: ImageSeries, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
+    root: Level, series: SeriesHeaders, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
     """Report what does not refer to exactly these images of this patient."""
     _same(root, _STUDY_UID, series.study_uid, "study", log)
@@ -173,7 +173,7 @@ def check_against_series(
 
 
 def _check_patient(
-    root: Level, series: ImageSeries, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
+    root: Level, series: SeriesHeaders, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
     """Compare Patient ID byte by byte, and else as text: another system may write it in another set."""
     raw = root.elements.get(_PATIENT_ID)
@@ -187,7 +187,7 @@ def _check_patient(
         log.error("patient", root.at(_PATIENT_ID), words)
 
 
-def _patient_id(series: ImageSeries) -> str | None:
+def _patient_id(series: SeriesHeaders) -> str | None:
     codecs = codecs_of(terms_of(stated(series.header, "SpecificCharacterSet"))) or ()
     text = CharacterSet(encodings=codecs, declared=True).text(stated(series.header, "PatientID"))
     return _without_spaces(text)

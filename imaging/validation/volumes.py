@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.contours.structure_set import ReadContour
-from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders
 from imaging.dicom.elements import MalformedStream
 from imaging.errors import StructureSetUnreadable
 from imaging.export.profiles import ExportProfile
@@ -64,7 +64,7 @@ def check_volumes(
 
 
 def check_stated_volumes(
-    document: ParsedFile, series: ImageSeries | None, asked: ValidationRequest, log: FindingLog
+    document: ParsedFile, series: SeriesHeaders | None, asked: ValidationRequest, log: FindingLog
 ) -> None:
     """Report each ROI whose ROI Volume (3006,002C) is not what its contours enclose, nor fill on the CT."""
     if not any(_cm3(item.text(_VOLUME)) for item in document.root.items(ROIS)):
@@ -73,7 +73,7 @@ def check_stated_volumes(
         drawn = {str(item.number): item.contours for item in split_contours(document.stream)[1]}
     except MalformedStream:
         return  # what makes it so has been reported
-    _check_stated(drawn, series.volume.grid if series else None, document, asked, log)
+    _check_stated(drawn, series.grid if series else None, document, asked, log)
 
 
 def _cm3(text: str) -> float | None:

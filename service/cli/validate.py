@@ -6,7 +6,8 @@ from pathlib import Path
 
 from evaluation.dicom_folder import DicomFolder
 from evaluation.errors import EvaluationRefused
-from imaging.ct.series import ImageSeries
+from imaging.ct.series_headers import SeriesHeaders, read_headers
+from imaging.errors import ImageRefused
 from imaging.export.profiles import PROFILES
 from imaging.validation import NO_STRUCTURE_SET, Severity, ValidationFinding, series_named, validate
 from service.cli.output import say, say_json, warn
@@ -18,27 +19,30 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong with the file; 0: nothing but warnings, 1: errors, 2: no RTSTRUCT file, or no such CT."""
     try:
         data = arguments.file.read_bytes()
-        series = _series(arguments.ct, series_named(data)) if arguments.ct else None
+        images = _images(arguments.ct, series_named(data)) if arguments.ct else None
     except OSError as error:
         return _wrong_call(f"{error.filename}: {error.strerror}")
-    except EvaluationRefused as reason:
+    except (EvaluationRefused, ImageRefused) as reason:
         return _wrong_call(f"--ct: {reason}")
-    findings = validate(data, PROFILES[arguments.profile], series=series)
+    findings = validate(data, PROFILES[arguments.profile], series=images)
     if any(finding.code in NO_STRUCTURE_SET for finding in findings):
         return _wrong_call(f"{arguments.file}: {findings[0].message}")
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    without_grid = images.without_grid if images else ""
+    if without_grid:
+        warn(f"--ct: {without_grid} Volumes are not compared on these images; all else is.")
     if arguments.json:
-        say_json(_report(arguments, findings, errors), indent=2)
+        say_json({**_report(arguments, findings, errors), "ct_without_grid": without_grid or None}, indent=2)
     else:
         say(*_lines(arguments, findings, errors))
     return FOUND if errors else CLEAN
 
 
-def _series(folder: Path, named: tuple[str, ...]) -> ImageSeries:
-    """Return the series that the structure set names, or else the only one; raises EvaluationRefused with the reason."""
+def _images(folder: Path, named: tuple[str, ...]) -> SeriesHeaders:
+    """Return the series that the structure set names, or else the only one; EvaluationRefused or ImageRefused say why not."""
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
-    return DicomFolder.of(folder).read_ct(named)
+    return read_headers(DicomFolder.of(folder).sources(named))
 
 
 def _lines(arguments: argparse.Namespace, findings: tuple[ValidationFinding, ...], errors: int) -> list[str]:

@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import dcmread
 
 from imaging.contours.hole_encoding import HoleEncoding
 from imaging.errors import StructureSetNotWritable
@@ -160,6 +162,37 @@ def test_a_name_that_the_ct_has_no_letters_for_becomes_plain() -> None:
     given = [RoiMask(structure=LARYNX, name="Żuchwa", mask=Mask.from_full(ring()))]
     ready = export(request(series), given, STANDARD)
     assert [roi.name for roi in ready.request.rois] == ["Zuchwa"]
+
+
+@pytest.mark.parametrize("declared", ["ISO_IR 100", "", "ISO_IR 144"])
+def test_a_whole_name_in_another_alphabet_stands_in_the_description_in_a_declared_character_set(
+    declared: str,
+) -> None:
+    def latin(dataset: object) -> None:
+        dataset.SpecificCharacterSet, dataset.PatientName = declared, "A^B"  # type: ignore[attr-defined]
+
+    series = ct_series(spoil=latin)
+    given = [RoiMask(structure=LARYNX, name="喉頭 _1", mask=Mask.from_full(ring()))]
+    ready = export(request(series), given, ECLIPSE)
+    data = write_structure_set(ready.request)
+    (found,) = read_structure_set(data).rois
+    assert (found.name, found.description) == ("Larynx", "喉頭 _1.")
+    assert validate(data, ECLIPSE, ready.masks, series) == ()
+    assert dcmread(io.BytesIO(data)).SpecificCharacterSet == "ISO_IR 192"
+    assert dcmread(io.BytesIO(data)).PatientName == "A^B"
+
+
+def test_beside_a_patient_in_other_letters_the_description_is_a_transliteration() -> None:
+    def latin(dataset: object) -> None:
+        dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 100", "Müller^B"  # type: ignore[attr-defined]
+
+    series = ct_series(spoil=latin)
+    given = [RoiMask(structure=LARYNX, name="Гортань", mask=Mask.from_full(ring()))]
+    for profile, name in ((ECLIPSE, "Larynx"), (STANDARD, "Larynx")):
+        data = write_structure_set(export(request(series), given, profile).request)
+        (found,) = read_structure_set(data).rois
+        assert (found.name, found.description) == (name, "Gortan'.")
+        assert dcmread(io.BytesIO(data)).SpecificCharacterSet == "ISO_IR 100"
 
 
 def test_empty_rois_are_left_out_or_kept() -> None:

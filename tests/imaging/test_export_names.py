@@ -43,6 +43,8 @@ NAMES = st.lists(WORDS, min_size=1, max_size=6).flatmap(
         ("Vertebra_body_level_L5", "Vertebra_body_L5"),
         ("PTV_HighRisk_70000_extended", "PTV_HighRisk"),
         ("Postoperative_RT_dose_region", "Postoperative"),
+        ("Ganglions_cervicaux_G", "Ganglions_cerv_G"),
+        ("Glande lacrymale G", "Glande lacryma_L"),
     ],
 )
 def test_sixteen_characters(name: str, short: str) -> None:
@@ -125,8 +127,23 @@ def test_a_name_in_another_alphabet_is_the_catalogues(name: str, known: str, exp
 
 
 @pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("喉頭", "声帯", "HouTou"),
+        ("左肺門", "肺門", "ZuoFeiMen_L"),
+        ("Правая доля", "Доля", "Pravaya dolya_R"),
+        ("後頭葉 PRV05", "後頭葉", "HouTouYe PRV05"),
+    ],
+)
+def test_a_name_that_the_catalogue_has_in_no_plain_letters_is_transliterated(
+    name: str, known: str, expected: str
+) -> None:
+    assert spelling(name, plain(name), known) == expected
+
+
+@pytest.mark.parametrize(
     ("name", "known"),
-    [("耳下腺_L", "Parotid_R"), ("правая околоушная", "Parotid_L"), ("喉頭", "声帯"), ("左", "Larynx")],
+    [("耳下腺_L", "Parotid_R"), ("правая околоушная", "Parotid_L"), ("\ue000", "声帯"), ("_", "声帯")],
 )
 def test_a_name_that_nothing_plain_can_stand_for_is_refused(name: str, known: str) -> None:
     with pytest.raises(StructureSetNotWritable, match="give a name in plain letters"):
@@ -150,6 +167,9 @@ def test_a_name_that_nothing_plain_can_stand_for_is_refused(name: str, known: st
         ("G", None),
         ("GTV", None),
         ("Dose", None),
+        ("Dose_D", None),
+        ("Ring D", None),
+        ("Rein G", "L"),
     ],
 )
 def test_sides_in_other_languages(name: str, side: str | None) -> None:

@@ -292,3 +292,12 @@ def test_a_uid_that_was_kept_refuses_the_copy(slices: list[bytes], monkeypatch: 
     monkeypatch.setattr(ProjectKey, "uid", lambda _key, original: original)
     with pytest.raises(DeidentificationRefused, match="still has its UID"):
         deidentify(slices[0], KEY, DeidentificationOptions())
+
+
+@pytest.mark.parametrize("tag", [0x00401006, 0x00401007, 0x00402006, 0x00402007])
+def test_order_numbers_in_retired_attributes_go(slices: list[bytes], tag: int) -> None:
+    dataset = read(slices[0])
+    dataset.add_new(tag, "LO", "PLACER-990017")
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    assert tag not in read(deidentify(stream.getvalue(), KEY, DeidentificationOptions()).data)

@@ -126,7 +126,7 @@ def test_a_folder_without_the_images(
     assert (code, "has 0 CT series" in err) == (2, True)
     (ct / "deeper" / "1.dcm").unlink()
     code, _, err = said(capsys, str(file), "--ct", str(ct))
-    assert (code, "1 slice missing" in err) == (2, True)
+    assert (code, "1 slice missing" in err) == (1, True)  # the set names it
 
 
 def test_a_wrong_call(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,3 +146,42 @@ def test_a_damaged_file_beside_the_ct_does_not_matter(
     (ct / "cut.dcm").write_bytes(image[:place])
     (ct / "noise.dcm").write_bytes(image[:132] + b"\xff" * 100)
     assert said(capsys, str(file), "--ct", str(ct))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("zs", "why"), [(("-7.5", "-5.0000", "-2.5", "4"), "apart"), (("-5.0000",), "1 slice(s)")]
+)
+def test_images_without_a_grid_are_compared_all_the_same(
+    file: Path, tmp_path: Path, zs: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "uneven"
+    folder.mkdir()
+    numbers = {"-7.5": 1, "-5.0000": 2, "-2.5": 3, "4": 4}
+    for z in zs:
+        dataset = slice_dataset(np.zeros(SHAPE[1:], np.int16), ("-10.25", "20.5", z), number=numbers[z])
+        (folder / f"{z}.dcm").write_bytes(part10(dataset))
+    code, out, err = said(capsys, str(file), "--ct", str(folder), "--profile", "eclipse", "--json")
+    report = json.loads(out)
+    assert why in err
+    assert "Volumes are not compared" in err
+    assert why in report["ct_without_grid"]
+    if len(zs) == 4:  # the set is drawn on slices 1 and 2, which lie where they did
+        assert (code, report["findings"]) == (0, [])
+    else:
+        assert code == 1
+        assert {"images-foreign", "image-foreign"} <= {found["code"] for found in report["findings"]}
+
+
+def test_contours_off_the_planes_of_uneven_images_are_found(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "uneven"
+    folder.mkdir()
+    for number, z in enumerate(("-7.5", "-4.5", "-2.5", "4"), 1):
+        dataset = slice_dataset(np.zeros(SHAPE[1:], np.int16), ("-10.25", "20.5", z), number=number)
+        (folder / f"{z}.dcm").write_bytes(part10(dataset))
+    code, out, _ = said(capsys, str(file), "--ct", str(folder), "--json")
+    assert code == 1
+    assert [(one["code"], one["severity"]) for one in json.loads(out)["findings"]] == [
+        ("plane-off", "error")
+    ] * 2

@@ -1,0 +1,211 @@
+"""Would a test notice? Small changes of the code, drawn at random, each against the tests that run the changed line.
+
+    .venv/bin/python -m reliability.mutants --number 150 --seed 1
+    .venv/bin/python -m reliability.mutants --number 50 --seed 1 2 3 --package imaging --out runs/mutants.json
+
+Works on copies in a folder beside the checkout, which goes at the end with every process that the tests started. What no
+test noticed is printed, for somebody to read. Exit code 1 where fewer than `--least` per cent were noticed.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+from queue import SimpleQueue
+
+import psutil
+
+from reliability.code_mutations import CodeMutation, draw
+from reliability.test_contexts import TestContexts, measured, run_quietly
+
+PACKAGES = ("imaging", "inference", "service", "evaluation")
+_LEFT_OUT = ("service/store/migrations/versions/", "service/demo/")
+_MARK = "CONTOUR_NODE_MUTANTS"
+_USAGE_ERROR, _NO_TESTS = 4, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one change: noticed or not, by how many of the tests that run its line."""
+
+    mutation: CodeMutation
+    noticed: bool
+    tests: int
+    tests_run: int
+
+    @property
+    def line(self) -> str:
+        """Say it in one line."""
+        one = self.mutation
+        change = f"{one.before!r} -> {one.after!r}" if len(one.before) < 60 else f"{one.before[:57]!r}..."
+        run = f"{self.tests_run} of {self.tests} tests" if self.tests else "run by no test"
+        return (
+            f"{'noticed ' if self.noticed else 'SURVIVED'} {one.file}:{one.line} {one.kind}: {change} ({run})"
+        )
+
+
+def main() -> int:
+    """Draw, run, print; 0 where enough was noticed."""
+    arguments = _arguments()
+    root = Path(__file__).parents[1]
+    packages = arguments.package or list(PACKAGES)
+    outcomes: dict[int, list[Outcome]] = {}
+    with _scratch(root) as scratch:
+        copies = [_copy(root, scratch / f"copy-{number}") for number in range(arguments.jobs)]
+        tests = arguments.tests or [f"tests/{one}" for one in packages if (root / "tests" / one).is_dir()]
+        sources = sorted({one.partition("/")[0] for one in packages})
+        print(f"which test runs which line: {' '.join(tests)}", flush=True)
+        contexts = measured(copies, sources, tests, scratch)
+        if contexts.failing:
+            print(f"left out, they fail as it is: {', '.join(sorted(contexts.failing))}")
+        for seed in arguments.seed:
+            drawn = draw(root, _files(root, packages), arguments.number, seed)
+            trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
+            outcomes[seed] = list(trial.outcomes(drawn))
+            print(_summary(seed, outcomes[seed]), flush=True)
+    if arguments.out:
+        rows = {seed: [asdict(one) for one in found] for seed, found in outcomes.items()}
+        arguments.out.write_text(json.dumps(rows, indent=1))
+    every = [one for found in outcomes.values() for one in found]
+    return 0 if 100 * sum(one.noticed for one in every) >= arguments.least * len(every) else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """Copies of the checkout, one for each change at a time."""
+
+    contexts: TestContexts
+    copies: Sequence[Path]
+    scratch: Path
+    limit_s: float
+
+    def outcomes(self, drawn: Sequence[CodeMutation]) -> Iterator[Outcome]:
+        """Yield what became of each change, in order, and print it."""
+        free: SimpleQueue[Path] = SimpleQueue()
+        for copy in self.copies:
+            free.put(copy)
+        with ThreadPoolExecutor(len(self.copies)) as pool:
+            for outcome in pool.map(lambda one: self._outcome(one, free), drawn):
+                print(outcome.line, flush=True)
+                yield outcome
+
+    def _outcome(self, mutation: CodeMutation, free: "SimpleQueue[Path]") -> Outcome:
+        tests = self.contexts.tests_of(mutation.file, mutation.line)
+        chosen = self._within_limit(tests)
+        copy = free.get()
+        file = copy / mutation.file
+        whole = file.read_bytes()
+        try:
+            file.write_bytes(mutation.applied(whole))
+            noticed = bool(chosen) and self._noticed(copy, chosen)
+        finally:
+            file.write_bytes(whole)
+            free.put(copy)
+        return Outcome(mutation=mutation, noticed=noticed, tests=len(tests), tests_run=len(chosen))
+
+    def _within_limit(self, tests: Sequence[str]) -> list[str]:
+        """Return the quickest tests that take the limit together, at least one."""
+        together = accumulate(self.contexts.seconds.get(test, 0.0) for test in tests)
+        return [
+            test
+            for k, (test, so_far) in enumerate(zip(tests, together, strict=True))
+            if not k or so_far <= self.limit_s
+        ]
+
+    def _noticed(self, copy: Path, tests: Sequence[str]) -> bool:
+        """Run the tests until one fails; a run that takes far longer than without the change counts as noticed."""
+        listed, log = self.scratch / f"{copy.name}.tests", self.scratch / f"{copy.name}.log"
+        listed.write_text("\n".join(tests))
+        command = [
+            *(sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"),
+            *(f"--basetemp={self.scratch / copy.name}-tmp", f"@{listed}"),
+        ]
+        code = run_quietly(command, copy, log, limit_s=60 + 5 * self.limit_s)
+        if code == _USAGE_ERROR and "not found" in log.read_text(errors="replace"):
+            raise RuntimeError(f"pytest does not know the tests in {listed}: {log.read_text()[-2000:]}")
+        return code not in (0, _NO_TESTS)
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """Give a folder beside the checkout, where `../shared` and the other environments are found; everything goes at the end."""
+    scratch = Path(tempfile.mkdtemp(prefix=".mutants-", dir=root.parent))
+    os.environ[_MARK] = str(scratch)  # noqa: TID251  (children inherit it, and are known by it)
+    if (root.parent / "shared").exists():
+        (scratch / "shared").symlink_to((root.parent / "shared").resolve())
+    try:
+        yield scratch
+    finally:
+        for process in _marked(str(scratch)):
+            process.kill()
+        shutil.rmtree(scratch)
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    """Return the processes, but for this one, that the tests left running."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(_MARK) == mark:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _copy(root: Path, folder: Path) -> Path:
+    listed = _git(root, "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in listed:
+        if (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, folder / name)
+    if (root / ".venv-triton").exists():
+        (folder / ".venv-triton").symlink_to((root / ".venv-triton").resolve())
+    return folder
+
+
+def _files(root: Path, packages: Sequence[str]) -> list[str]:
+    listed = _git(root, "ls-files", "--", *packages)
+    return [name for name in listed if name.endswith(".py") and not name.startswith(_LEFT_OUT)]
+
+
+def _git(root: Path, *arguments: str) -> list[str]:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def _summary(seed: int, outcomes: Sequence[Outcome]) -> str:
+    noticed = sum(one.noticed for one in outcomes)
+    untested = sum(not one.tests for one in outcomes)
+    share = f"{100 * noticed / len(outcomes):.0f} %" if outcomes else "nothing to change"
+    return f"seed {seed}: {len(outcomes)} changes, {noticed} noticed ({share}), {untested} run by no test"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--number", type=int, default=150, help="changes a seed")
+    parser.add_argument("--seed", type=int, nargs="+", default=[1])
+    parser.add_argument(
+        "--package", nargs="+", help=f"folders below the checkout; default: {' '.join(PACKAGES)}"
+    )
+    parser.add_argument("--tests", nargs="+", help="test folders; default: those of the packages")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--limit-s", type=float, default=60.0, help="seconds of tests for one change, as timed without it"
+    )
+    parser.add_argument("--least", type=float, default=0.0, help="per cent that must be noticed")
+    parser.add_argument("--out", type=Path, help="a JSON file with every change")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
