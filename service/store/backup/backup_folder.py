@@ -179,7 +179,7 @@ def _copied(source: Path, place: Path, size_bytes: int) -> bool:
     if part.stat().st_size != size_bytes:
         part.unlink()
         return False
-    shutil.copystat(source, part)  # when an image came is told by its time
+    shutil.copystat(source, part)  # its time says when an image came
     part.replace(place)
     return True
 
