@@ -34,10 +34,10 @@ triton: $(TRITON_VENV)/.installed
 demo:
 	@[ -e $(TRITON_VENV)/.installed ] || echo "Installs into $(VENV) and $(TRITON_VENV) first: about 0.5 GB to fetch, 2 GB on disk (3 GB more where torch comes with CUDA)."
 	@$(MAKE) --no-print-directory node triton
-	$(BIN)/contour-node demo $(if $(CT),--ct $(CT))
+	$(BIN)/contour-node demo $(if $(CT),--ct $(CT)) $(if $(KEEP),--keep)
 
 # Other makers' programs that tests talk to, from Debian's packages; without them those tests are skipped and said so.
-PEERS := crun ctn dcmtk default-jre-headless dicom3tools libpixelmed-java odil openssl orthanc orthanc-dicomweb \
+PEERS := chromium crun ctn dcmtk default-jre-headless dicom3tools libpixelmed-java odil openssl orthanc orthanc-dicomweb \
 	plastimatch prometheus
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 peers:

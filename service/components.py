@@ -16,6 +16,7 @@ from service.config import Rule, Settings, SettingsRefused
 if TYPE_CHECKING:
     from inference.client import TritonClient
     from inference.contract import ModelContract, ModelLibrary
+    from inference.embedded import EmbeddedTriton
     from service.assemble import SenderCounts
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
@@ -214,6 +215,18 @@ def triton_client(settings: Settings) -> "TritonClient":
         timeout_s=settings.triton.timeout_s,
         models_at_once=settings.triton.models_at_once,
         load_timeout_s=settings.triton.start_timeout_s,
+    )
+
+
+def embedded_triton(settings: Settings) -> "EmbeddedTriton":
+    """Return the embedded model server of these settings, not yet started."""
+    from inference.embedded import EmbeddedTriton
+
+    return EmbeddedTriton(
+        python_environment=settings.triton.environment,
+        model_repository=settings.triton.model_repository,
+        working_directory=settings.triton_directory,
+        start_timeout_s=settings.triton.start_timeout_s,
     )
 
 

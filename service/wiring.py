@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.components import (
     Store,
     disk_gauge,
+    embedded_triton,
     make_if_new,
     model_library,
     open_database,
@@ -26,7 +27,6 @@ from service.errors import TryAgain
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
-    from inference.embedded import EmbeddedTriton
     from service.monitor.monitor import MonitorParts
     from service.monitor.node_status import NodeStatus
     from service.receive.cget_receiver import CGetReceiver
@@ -182,7 +182,7 @@ def retention() -> RunRole:
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
     from service.retention import RetentionSweep
-    from service.store import ClockWatch, RetentionStore
+    from service.store import ClockWatch, RetentionStore, forget_patients
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -191,6 +191,7 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
         clock_doubt=ClockWatch(store.database).doubt,
+        forget_patients=lambda: forget_patients(store.database),
     )
 
 
@@ -206,6 +207,30 @@ def monitor() -> RunRole:
                 run_monitor(_monitor_parts(settings, database, server), stop)
         finally:
             database.close()
+
+    return run
+
+
+def web() -> RunRole:
+    """Build the role that serves the page."""
+    from service.web.live import LiveJobs
+    from service.web.parts import WebParts
+    from service.web.role import run_web
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        from service.store import JobLists
+
+        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "web"):
+            live = LiveJobs(JobLists(store.database))
+            parts = WebParts(
+                settings=settings,
+                database=store.database,
+                files=store.files,
+                models=model_library(settings),
+                live=live,
+                look_at_node=lambda: node_status(settings),
+            )
+            run_web(parts, live, stop)
 
     return run
 
@@ -260,18 +285,6 @@ def triton() -> RunRole:
     return run
 
 
-def embedded_triton(settings: Settings) -> "EmbeddedTriton":
-    """Return the embedded model server of these settings, not yet started."""
-    from inference.embedded import EmbeddedTriton
-
-    return EmbeddedTriton(
-        python_environment=settings.triton.environment,
-        model_repository=settings.triton.model_repository,
-        working_directory=settings.triton_directory,
-        start_timeout_s=settings.triton.start_timeout_s,
-    )
-
-
 ROLES: dict[str, Callable[[], RunRole]] = {
     "receive": receive,
     "assemble": assemble,
@@ -279,6 +292,7 @@ ROLES: dict[str, Callable[[], RunRole]] = {
     "send": send,
     "retention": retention,
     "monitor": monitor,
+    "web": web,
     "forward-audit": forward_audit,
     "triton": triton,
 }

@@ -24,6 +24,7 @@ class Augmentation(BaseModel):
     mirror_share: float = Field(default=0.5, ge=0.0, le=1.0)
     angle_deg: float = Field(default=12.0, ge=0.0, le=180.0)
     scale_range: tuple[float, float] = (0.85, 1.18)
+    shift: float = Field(default=0.0, ge=0.0, lt=0.5)  # of a patch's rows and columns, of affine ones
     hu_shift: float = Field(default=30.0, ge=0.0)
     hu_gain: float = Field(default=0.06, ge=0.0, lt=1.0)
     noise_hu: float = Field(default=25.0, ge=0.0)
@@ -95,6 +96,7 @@ def _affine_patch(
     """Rotate and scale about the centre, in mm, reading from a slightly larger block."""
     size = np.array(how.patch_zyx)
     block = np.ceil(size * 1.35).astype(int)
+    block += (block - size) % 2 * (size % 2)  # the middle slice of an odd number stays a slice
     start = np.round(centre - block / 2).astype(int)
     hu = torch.from_numpy(_cut(case.hu_zyx, start, tuple(block), -1000)).to(torch.float32)
     labels = _labels(case, start, tuple(block))
@@ -115,7 +117,10 @@ def _index_affine(
     index_from_index = np.diag(1 / spacing) @ rotation @ np.diag(spacing / scales)
     normalised = np.diag(1 / block) @ index_from_index @ np.diag(size.astype(float))
     reverse = normalised[::-1, ::-1]  # torch orders the axes x, y, z
-    return np.concatenate([reverse, np.zeros((3, 1))], axis=1)
+    shift = np.zeros(3)
+    if how.shift:
+        shift[:2] = 2 * how.shift * rng.uniform(-1, 1, 2) * (size / block)[:0:-1]
+    return np.concatenate([reverse, shift[:, None]], axis=1)
 
 
 def _rotation(angles_zyx: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from torch import nn
 from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
 from training.distributed import World
-from training.optimisers import OptimiserName, make_optimiser
+from training.optimisers import OptimiserName, OptimiserWish, make_optimiser
 from training.precision import Precision
 from training.progress import Progress, ShowProgress, silent
 
@@ -32,7 +32,12 @@ class Schedule(BaseModel):
     optimiser: OptimiserName = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0.0)
     warmup_steps: int = Field(default=100, ge=0)
+    momentum: float = Field(default=0.99, ge=0.0, lt=1.0)  # of sgd, Nesterov's unless told otherwise
+    nesterov: bool = True
     decay_power: float = Field(default=0.9, ge=0.0)  # rate x (1 - step / steps) ** power; 0 keeps it
+    least_share: float = Field(default=0.003, ge=0.0, le=1.0)  # of the rate, below which that does not fall
+    epoch_factor: float = Field(default=1.0, gt=0.0, le=1.0)  # rate x factor after each epoch
+    falling_epochs: int | None = Field(default=None, ge=1)  # of the first so many; None: of all
     weight_decay: float = Field(default=1e-4, ge=0.0)
     gradient_norm: float = Field(default=5.0, gt=0.0)
     averaging: float = Field(default=0.998, ge=0.0, lt=1.0)
@@ -43,7 +48,9 @@ class Schedule(BaseModel):
         """The learning rate of a step (0, 1, ...)."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         left = float((1 - step / self.steps) ** self.decay_power)
-        return self.learning_rate * warm * max(0.003, left)
+        epochs = step // self.validate_every
+        fallen = epochs if self.falling_epochs is None else min(epochs, self.falling_epochs)
+        return self.learning_rate * warm * max(self.least_share, left) * self.epoch_factor**fallen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +127,14 @@ class TrainingRun:
         self.network = task.network().to(self.world.device)
         self.averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimiser = make_optimiser(
-            schedule.optimiser, self.network, schedule.learning_rate, schedule.weight_decay
+            OptimiserWish(
+                name=schedule.optimiser,
+                learning_rate=schedule.learning_rate,
+                weight_decay=schedule.weight_decay,
+                momentum=schedule.momentum,
+                nesterov=schedule.nesterov,
+            ),
+            self.network,
         )
         self.state = State()
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,8 +57,27 @@ class OrganTask:
             mirror_order=_mirror_order(self.contract),
             augmentation=recipe.augmentation,
         )
+        self._check_network()
         self._positive = torch.tensor(self._by_structure(recipe.loss.positive_weights)) - 1
         self._chance = self._case_chances()
+
+    def _check_network(self) -> None:
+        """Refuse a network that cannot be built, or cannot take the samples' size in pixels."""
+        definition = self.contract.native.networks[self.role]
+        try:
+            with torch.device("meta"):
+                config: Any = build_network(definition).config
+        except ValueError as error:
+            raise RecipeRefused(f"contract.runtime.networks.{self.role}: {error}") from error
+        if not isinstance(self.how, SliceStacks):
+            return
+        multiple, served = int(config.multiple_yx), self.how.frame.size_yx
+        for size in (*served, *(self.recipe.patches.resized_yx or self.cutting.patch_zyx[1:])):
+            if size % multiple:
+                raise RecipeRefused(
+                    f"{definition.architecture} takes slices whose rows and columns are multiples of {multiple}, not {size}: "
+                    "change the pipeline's frame or patches.size_zyx"
+                )
 
     def network(self) -> nn.Module:
         """Build the network: from the recipe's starting weights, or random with a head that expects little."""
@@ -82,7 +102,10 @@ class OrganTask:
     def loss(self, output: Output, batch: Batch, progress: float) -> torch.Tensor:
         """The recipe's loss where somebody drew, positive weights as far as the run has come."""
         weights = 1 + self._positive.to(batch.labels.device) * self.recipe.loss.strength(progress)
-        return LOSSES[self.recipe.loss.name](output, batch.labels, batch.drawn, weights)
+        try:
+            return LOSSES[self.recipe.loss.name](output, batch.labels, batch.drawn, weights)
+        except ValueError as error:
+            raise RecipeRefused(f"loss.name {self.recipe.loss.name}: {error}") from error
 
     def validate(self, network: nn.Module) -> Figures:
         """Mean Dice a structure of the served predictor's masks, over the cases where it was drawn; and their mean."""

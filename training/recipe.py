@@ -17,6 +17,15 @@ from training.precision import PrecisionWish
 from training.search.architecture import ArchitectureRefused, load_architecture, with_architecture
 
 _NO_CHECKSUM = "0" * 64
+# Fields that came later, with what was done before: a run that began without them goes on.
+_LATER: dict[tuple[str, str], object] = {
+    ("schedule", "momentum"): 0.99,
+    ("schedule", "nesterov"): True,
+    ("schedule", "least_share"): 0.003,
+    ("schedule", "epoch_factor"): 1.0,
+    ("schedule", "falling_epochs"): None,
+    ("augmentation", "shift"): 0.0,
+}
 
 
 class RecipeRefused(Exception):
@@ -104,7 +113,11 @@ class Recipe(_Part):
     @property
     def sha256(self) -> str:
         """A digest of the recipe: a run goes on only with the recipe that it began with."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        document = self.model_dump(mode="json")
+        for (part, field), before in _LATER.items():
+            if document[part][field] == before:
+                del document[part][field]
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def load_recipe(file: Path) -> Recipe:

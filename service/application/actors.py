@@ -44,6 +44,12 @@ class Operation(StrEnum):
     RESTORE = "restore"
     FORGET = "forget"
     ACCEPT_CLOCK = "accept clock"
+    VIEW_IMAGES = "view images"
+    ECHO = "echo"
+    PEOPLE = "people"
+    INVITE = "invite"
+    CHANGE_USER = "change user"
+    UNLOCK_USER = "unlock user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,7 @@ class Actor:
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
     detail: str = ""  # on whose behalf, where that is known
+    sees_patients: bool = True  # names, IDs and dates of birth
 
 
 class NotPermitted(Refused):
@@ -66,6 +73,7 @@ _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
 _MAY_ADMINISTER = frozenset({ActorRole.ADMIN})
 _MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.SHOW: _EVERY_ROLE,
@@ -86,6 +94,12 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RESTORE: _MAY_ADMINISTER,
     Operation.FORGET: _MAY_ADMINISTER,
     Operation.ACCEPT_CLOCK: _MAY_ADMINISTER,
+    Operation.VIEW_IMAGES: _EVERY_ROLE,
+    Operation.ECHO: _MAY_CHANGE_JOBS,
+    Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
+    Operation.INVITE: _MAY_CHANGE_PEOPLE,
+    Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
+    Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
 }
 
 

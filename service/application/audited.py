@@ -18,6 +18,8 @@ LOOKS = frozenset(
         Operation.VERIFY,
         Operation.RETENTION,
         Operation.RECOVERY,
+        Operation.VIEW_IMAGES,
+        Operation.PEOPLE,
     }
 )
 """What changes nothing: the trail says that somebody looked."""

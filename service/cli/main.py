@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         ("work", "roles:run", "the role that contours"),
         ("send", "roles:run", "the role that delivers structure sets"),
         ("monitor", "roles:run", "the role that shows metrics and health and sends notifications"),
+        ("web", "roles:run", "the role that serves the page"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
         ("migrate", "check:migrate", "make the node's database, or bring it to this version's schema"),
@@ -97,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _monitor_verbs(verbs)
     _upkeep_verbs(verbs)
+    takes.web_admin(
+        _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
+    )
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
     _settings_verb(verbs)
@@ -112,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     _train_verb(verbs)
     demo = _verb(verbs, "demo", "roles:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
+    demo.add_argument(
+        "--keep", action="store_true", help="leave the node running, with its page, until Ctrl-C"
+    )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
 

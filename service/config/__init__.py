@@ -39,6 +39,8 @@ from service.config.settings import (
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsProfile, TlsSettings
 from service.config.values import ObjectFamily
+from service.config.web import ProxySettings as ProxySettings
+from service.config.web import WebSettings as WebSettings
 
 __all__ = [
     "Admit",
@@ -67,6 +69,7 @@ __all__ = [
     "OtherRegion",
     "Peer",
     "ProfileName",
+    "ProxySettings",
     "ReceiveSettings",
     "RetentionSettings",
     "Rule",
@@ -85,6 +88,7 @@ __all__ = [
     "TritonSettings",
     "WaitFor",
     "WebDestination",
+    "WebSettings",
     "WebhookSettings",
     "WorkSettings",
     "load_settings",

@@ -20,6 +20,7 @@ from service.config.rules import Rule, SeriesFacts
 from service.config.section import SettingsSection
 from service.config.tls import TlsSettings
 from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid
+from service.config.web import WebSettings
 
 
 class Admit(StrEnum):
@@ -173,6 +174,7 @@ class Settings(SettingsSection):
     monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."
     )
+    web: WebSettings = Field(default=WebSettings(), description="The page.")
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     peers: dict[Name, AnyPeer] = Field(
         default={},

@@ -70,7 +70,7 @@ def ended_job(book: JobRepository, series_uid: str, show: Callable[[str], None])
 
 def _write_settings(folder: Path, tps_port: int) -> Path:
     folder.mkdir(parents=True)
-    receive_port = free_port()
+    receive_port, web_port = free_port(), free_port()
     file = folder / "settings.toml"
     file.write_text(f"""# Written by contour-node demo.
 [node]
@@ -87,6 +87,8 @@ quiet_s = 3
 poll_s = 0.2
 [monitor]
 port = 0
+[web]
+port = {web_port}
 [peers.tps]
 ae_title = "{TPS_AET}"
 host = "127.0.0.1"

@@ -46,6 +46,7 @@ class RetentionSweep:
     gauge: DiskGauge
     settings: RetentionSettings
     every_s: float
+    forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
     clock: Clock = utc_now
     clock_doubt: Callable[[], str] = lambda: ""  # why the clock cannot be right; empty: it may
 
@@ -76,6 +77,9 @@ class RetentionSweep:
                 done_images=timedelta(0), ended_images=None, other_objects=None, results=None
             )
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
+        emptied = self.forget_patients()
+        if emptied:
+            log.info("forgot the patients of %d series of which no file is left", emptied)
         removed = list(_by_owner(gone))
         for kind in RetainedKind:
             files = [one for one in gone if one.kind is kind]

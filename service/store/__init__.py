@@ -31,6 +31,7 @@ from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
 from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
     JobRepository,
     ReceivedFile,
@@ -40,6 +41,7 @@ from service.store.jobs.job_repository import (
     read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
 from service.store.jobs.work_queue import WorkQueue
@@ -49,6 +51,7 @@ from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
 from service.store.monitoring.queue_statistics import (
+    DeliveriesIn,
     Histogram,
     LateJob,
     QueueStatistics,
@@ -102,10 +105,36 @@ from service.store.retention.retention_store import (
     RetentionStore,
     VerifiableFile,
 )
-from service.store.states import CloseOutcome, DeliveryKind, DeliveryState, EventKind, JobState, RecordOutcome
+from service.store.states import (
+    CANCELLABLE,
+    RERUNNABLE,
+    RETRYABLE,
+    CloseOutcome,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    JobState,
+    RecordOutcome,
+)
+from service.store.web.accounts import (
+    Accounts,
+    Invitation,
+    WebUser,
+    accept_invitation,
+    change_user,
+    invite,
+    invited,
+    unlock_user,
+    wait_after,
+)
+from service.store.web.sessions import Sessions, WebSession
 
 __all__ = [
     "BOUNDS_S",
+    "CANCELLABLE",
+    "RERUNNABLE",
+    "RETRYABLE",
+    "Accounts",
     "Alarm",
     "AuditEntry",
     "AuditEvent",
@@ -126,6 +155,7 @@ __all__ = [
     "Database",
     "DatabaseUnavailable",
     "DeliveredObject",
+    "DeliveriesIn",
     "DeliveryKind",
     "DeliveryState",
     "DeliveryStatus",
@@ -145,11 +175,15 @@ __all__ = [
     "Heartbeats",
     "Histogram",
     "InstanceRecorder",
+    "Invitation",
     "JobEvent",
+    "JobFilter",
+    "JobLists",
     "JobRepository",
     "JobState",
     "JobStatus",
     "LateJob",
+    "ListedJob",
     "MetricCounters",
     "NamedFile",
     "NodeHold",
@@ -174,8 +208,10 @@ __all__ = [
     "RetentionPolicy",
     "RetentionStore",
     "RoleHeartbeat",
+    "SeriesHeader",
     "SeriesIdentity",
     "SeriesRepository",
+    "Sessions",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
@@ -189,19 +225,27 @@ __all__ = [
     "Transaction",
     "UnfinishedJob",
     "VerifiableFile",
+    "WebSession",
+    "WebUser",
     "WorkQueue",
+    "accept_invitation",
     "all_series",
     "audit_action",
     "cancel",
+    "change_user",
     "check_schema",
     "check_trail",
     "check_writable",
     "disk_room",
+    "folded",
     "forget_patient_keys",
+    "forget_patients",
     "forget_series",
     "guard_trail",
     "has_schema",
     "hold_back",
+    "invite",
+    "invited",
     "late_jobs",
     "look_at_series",
     "make_backup",
@@ -216,7 +260,9 @@ __all__ = [
     "read_job",
     "read_jobs",
     "read_mark",
+    "read_page",
     "read_queue_statistics",
+    "read_series",
     "read_structure_results",
     "require_recorded",
     "rerun",
@@ -224,7 +270,9 @@ __all__ = [
     "retry",
     "series_named",
     "unfinished_jobs",
+    "unlock_user",
     "upgrade",
     "utc_now",
+    "wait_after",
     "write_constancy",
 ]

@@ -171,8 +171,16 @@ def test_every_loss_has_a_gradient(name: str) -> None:
 
 def test_a_loss_of_one_output_refuses_several_scales() -> None:
     task = OrganTask(recipe(loss="cross_entropy"), source())
-    with pytest.raises(ValueError, match="deep_supervision"):
+    with pytest.raises(RecipeRefused, match="deep_supervision"):
         task.loss((torch.zeros(1, 2, 4, 4),) * 2, task.sample(0), 0.0)
+
+
+def test_a_network_that_cannot_be_built_or_cannot_take_the_frame_is_refused_before_training() -> None:
+    frame = {**recipe().contract["runtime"]["pipeline"]["frame"], "size_yx": [25, 32]}
+    with pytest.raises(RecipeRefused, match="multiples of 2, not 25"):
+        OrganTask(recipe(frame=frame), source())
+    with pytest.raises(RecipeRefused, match="no parameters \\['width'\\]"):
+        OrganTask(recipe({"architecture": "mnet", "parameters": {"width": 3}}), source())
 
 
 def test_a_run_of_several_networks_is_refused() -> None:

@@ -13,9 +13,7 @@ from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of, result_of
 from service.store.jobs.structure_results import StructureResult, read_structure_results
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.states import (
-    JobState,
-)
+from service.store.states import DeliveryKind, JobState
 from service.store.tables.schema import delivery, instance, job, job_event, job_status, removal
 
 MOST_IN_A_QUERY = 500
@@ -86,6 +84,21 @@ class JobRepository:
             row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
         return None if row is None or row.result_path is None else result_of(row)
 
+    def structure_set(self, job_id: int, destination: str = "") -> StoredFile | None:
+        """Give the structure set that was made for a job and a destination; no name: the job's own. None: there is none."""
+        if not destination:
+            return self.result(job_id)
+        query = select(delivery).where(
+            delivery.c.job_id == job_id,
+            delivery.c.destination == destination,
+            delivery.c.kind == DeliveryKind.RESULT,
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query.order_by(delivery.c.id).limit(1)).one_or_none()
+        return (
+            None if row is None else StoredFile(path=row.path, size_bytes=row.size_bytes, sha256=row.sha256)
+        )
+
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:
         """Give what is recorded of the files in a folder of the storage folder, by their paths."""
         columns = (
@@ -131,7 +144,7 @@ def read_jobs(
     if series_uid is not None:
         query = query.where(job_status.c.series_uid == series_uid)
     if states and series_uid is None:
-        return _statuses(connection, _newest(connection, states, limit))
+        return statuses_of(connection, _newest(connection, states, limit))
     if states:
         query = query.where(job_status.c.state.in_(states))
     return [_status_of(row) for row in connection.execute(query)]
@@ -171,7 +184,7 @@ def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> l
     return sorted(found, reverse=True)[:limit]
 
 
-def _statuses(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
+def statuses_of(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
     """Give jobs by their numbers, highest first."""
     found: list[JobStatus] = []
     for start in range(0, len(ids), MOST_IN_A_QUERY):

@@ -11,6 +11,7 @@ from service.store.database import Database
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.replacement import replacement
 from service.store.jobs.row_mapping import instances_of, open_job_of
+from service.store.jobs.series_facts import SeriesHeader, record_series
 from service.store.jobs.split_series import elsewhere, merge
 from service.store.jobs.study_series import series_of
 from service.store.jobs.transitions import Transition, lock, move, note_once
@@ -116,6 +117,10 @@ class SeriesRepository:
         """Let the job have every image of its series that came from or to another AE title; give their number."""
         with self._database.writing() as connection:
             return merge(self._database, connection, seen)
+
+    def record_series(self, header: SeriesHeader) -> None:
+        """Write what a series says of itself, in place of what it said before."""
+        record_series(self._database, header)
 
     def note(self, job_id: int, message: str) -> None:
         """Add a note to a job's history that is not there yet."""

@@ -20,10 +20,14 @@ from service.store import (
     DiskGauge,
     JobState,
     NotAllowed,
+    OpenJob,
     OutputFile,
     RetainedKind,
     RetentionStore,
+    SeriesHeader,
     StoredFile,
+    forget_patients,
+    read_series,
 )
 from tests.support.arrivals import RT_DOSE, received
 from tests.support.small_node import SmallNode, small_volume
@@ -45,6 +49,7 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
         gauge=gauge(free),
         settings=settings,
         every_s=0.05,
+        forget_patients=lambda: forget_patients(node.database),
         clock=node.clock,
     )
 
@@ -324,3 +329,31 @@ def spoil(node: SmallNode, file: StoredFile) -> None:
     data = bytearray(place.read_bytes())
     data[-1] ^= 1
     place.write_bytes(bytes(data))
+
+
+def test_the_patient_of_a_series_is_forgotten_with_its_last_file_and_the_rest_stays(
+    small_node: SmallNode, settings: RetentionSettings
+) -> None:
+    small_node.receive()
+    (job,) = small_node.desk.open_jobs()
+    small_node.clock.tick(20)
+    small_node.assembler().look()
+    before = _series(small_node, job)
+    assert (before.patient_id, before.modality) != ("", "")
+    _work(small_node, job.id, JobState.DONE)
+    sweeper(small_node, settings).sweep()
+    assert _series(small_node, job) == before  # files are there
+
+    small_node.clock.tick(1000 * DAY)
+    sweeper(small_node, settings).sweep()
+
+    assert stored(small_node) == set()
+    after = _series(small_node, job)
+    assert after == replace(before, patient_id="", patient_name="", accession_number="")
+
+
+def _series(node: SmallNode, job: OpenJob) -> SeriesHeader:
+    with node.database.reading() as connection:
+        header = read_series(connection, job.series_uid, job.study_uid)
+    assert header is not None
+    return header
