@@ -305,3 +305,13 @@ def _with_fallbacks(node: Node, *fallbacks: tuple[str, tuple[str, ...]]) -> int:
 
 def _deliveries(node: Node, job: int, destination: str) -> list[DeliveryStatus]:
     return [one for one in node.book.deliveries(job) if one.destination == destination]
+
+
+def test_an_object_that_the_report_names_nowhere_counts_as_a_processing_failure(node: Node) -> None:
+    _delivering(node, "tps")
+    assert node.outbox.sent(_claim(node), is_confirmed_later=True)
+    asking = _claim(node)
+    assert node.outbox.asking(asking, transaction_uid="2.25.7", sop_instance_uid="1.2.3")
+    assert Commitments(node.database).record("2.25.7", kept=["1.2.4"], failed={"1.2.5": 0x0112})
+    assert node.outbox.unconfirmed(asking, reason="not yet", max_asks=1, delay_s=600)
+    assert node.outbox.report(_claim(node)) == CommitmentReport(failure_reason=0x0110)

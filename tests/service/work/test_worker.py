@@ -377,3 +377,37 @@ def test_at_rest_is_called_between_jobs_and_not_while_one_is_due(queued: SmallNo
     busy.at_rest = at_rest
     busy.run(stop)
     assert rested == [JobState.DELIVERING], "the job that was due comes first"
+
+
+@pytest.mark.parametrize("destinations", [["tps"], ["pacs", "tps"], ["tps", "pacs"]])
+def test_a_set_that_one_destination_cannot_hold_refuses_the_job_with_the_words_and_sends_nothing(
+    queued: SmallNode, tmp_path: Path, destinations: list[str]
+) -> None:
+    file = tmp_path / "long.toml"
+    name = "PRV123456789012345"  # the margin alone is longer than 16 characters
+    file.write_text(f'template = 1\nname = "long"\n[[structure]]\nname = "{name}"\nfrom = "Brainstem"\n')
+    peer = {"host": "127.0.0.1", "port": 104}
+    tree = settings(
+        peers={
+            "tps": {"ae_title": "TPS", **peer, "profile": "eclipse"},
+            "pacs": {"ae_title": "PACS", **peer},
+        },
+        rules=[{**RULE, "destinations": destinations}],
+    )
+    worker(queued, Server(brainstem_and_larynx), tree, load_template(file, model().labels)).work_one()
+    job = queued.job()
+    assert job.state is JobState.REFUSED
+    assert "cannot be shortened to 16 characters" in job.reason
+    assert queued.outbox.claim_delivery("s1", lease_s=60) is None
+
+
+@pytest.mark.filterwarnings("ignore:The value length:UserWarning")
+def test_what_the_check_of_the_set_warns_of_stands_in_the_history(small_node: SmallNode) -> None:
+    def long_study_id(image: Dataset) -> None:
+        image.StudyID = "A" * 17
+
+    small_node.receive(change=long_study_id)
+    small_node.clock.tick(20)
+    small_node.assembler().poll_once()
+    worker(small_node, Server(brainstem_and_larynx)).work_one()
+    assert "profile standard: StudyID (0020,0010): " in final_note(small_node)
