@@ -3,15 +3,18 @@
 Each function imports its own libraries: a process imports none that it does not use.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imaging.modality import Modality
 from service.config import Rule, Settings, SettingsRefused
+from service.errors import Refused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
     from service.template import Template
 
+log = logging.getLogger(__name__)
 COUNT_TIMEOUT_S = 5.0
 """Time for a sender to connect, or to answer how many images a series has."""
 COUNT_EVERY_S = 60.0
@@ -39,19 +43,19 @@ class Store:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the node's store as it is: nothing is made or migrated.
+def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[Store]:
+    """Open the node's store as it is: nothing is migrated, and nothing is made unless it may be.
 
     Raises:
         Refused: there is no database or storage folder here, or the database has the schema of another version.
     """
-    from service.errors import Refused
     from service.store import FileStore, JobRepository, check_schema
 
-    check_schema(settings.database_url)
-    folder = settings.node.storage_dir
-    if not folder.is_dir():
-        raise Refused(f"there is no storage folder at {folder.absolute()}: is node.storage_dir right?")
+    if may_create:
+        make_if_new(settings)
+    else:
+        _expect_store(settings)
+        check_schema(settings.database_url)
     database = open_database(settings)
     try:
         yield Store(
@@ -68,8 +72,7 @@ def opened_for_role(settings: Settings) -> "Iterator[tuple[Store, NodeIdentity]]
     Raises:
         Refused: the database has the schema of another version.
     """
-    make_if_new(settings)
-    with opened_store(settings) as store:
+    with opened_store(settings, may_create=True) as store:
         identity = node_identity(settings, store)
         identity.settle()
         yield store, identity
@@ -96,15 +99,50 @@ def node_identity(settings: Settings, store: Store) -> "NodeIdentity":
     return NodeIdentity(store.database, settings.node.storage_dir)
 
 
+def _expect_store(settings: Settings) -> None:
+    """Raise Refused where there is no store: a verb that only reads must not leave an empty one behind."""
+    folder, file = settings.node.storage_dir, settings.sqlite_file
+    missing = next((path for path in (folder, file) if path is not None and not path.exists()), None)
+    if missing is not None:
+        raise Refused(
+            f"there is no node's store at {missing.absolute()} (node.storage_dir, database.url): are these the right settings "
+            "(--settings)? `contour-node serve` makes a store where there is none"
+        )
+
+
 def prepare(settings: Settings) -> None:
     """Make the storage folder, and bring the database to this version's schema; a copy of a SQLite file is kept."""
     from service.store import upgrade
+
+    storage_folder(settings)
+    upgrade(settings.database_url)
+
+
+def storage_folder(settings: Settings) -> None:
+    """Make the storage folder, for this user alone."""
     from service.store.files.part_files import translated
 
     folder = settings.node.storage_dir
-    with translated(f"the storage folder {folder.absolute()} cannot be made"):
-        folder.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
+    if not folder.is_absolute():
+        raise SettingsRefused(
+            f"node.storage_dir = {str(folder)!r} is relative to the settings file, and there is none: name one with "
+            "--settings (`contour-node init` writes one), or give the whole path"
+        )
+    with translated(f"the storage folder {folder} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take a storage folder of an earlier version from other users' eyes; everything under it is then closed too."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        folder.chmod(0o700)
+        log.warning(
+            "the storage folder %s was open to other users (mode %04o); closed",
+            folder,
+            status.st_mode & 0o777,
+        )
 
 
 def open_database(settings: Settings) -> "Database":

@@ -123,11 +123,13 @@ def assemble() -> RunRole:
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
     from inference.idle_models import IdleModels
+    from inference.shared_region import remove_leftovers
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
+        remove_leftovers()
         with (
             opened_for_role(settings) as (store, identity),
             triton_client(settings) as server,
@@ -239,7 +241,7 @@ def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
     from service.monitor.monitor import read_node_status
 
-    with opened_store(settings) as store, triton_client(settings) as server:
+    with opened_store(settings, may_create=True) as store, triton_client(settings) as server:
         return read_node_status(_monitor_parts(settings, store.database, server))
 
 
@@ -251,7 +253,7 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
         settings=settings,
         database=database,
         prepare=lambda: make_if_new(settings),
-        is_model_server_live=server.live,
+        is_model_server_live=server.serves,
         echoes=PeerEchoes(settings),
         gauge=disk_gauge(settings),
     )
@@ -285,7 +287,7 @@ def triton() -> RunRole:
     return run
 
 
-ROLES: dict[str, Callable[[], RunRole]] = {
+ROLES: dict[str, Callable[[], RunRole]] = {  # the builder of each role, by the verb that runs it
     "receive": receive,
     "assemble": assemble,
     "work": work,
@@ -296,4 +298,3 @@ ROLES: dict[str, Callable[[], RunRole]] = {
     "forward-audit": forward_audit,
     "triton": triton,
 }
-"""The builder of each role, by the verb that runs it."""

@@ -89,6 +89,7 @@ SHORT_MODULES = {
     "service/config/checks.py": "one section of the settings",
     "service/config/secrets.py": FUNCTION,
     "service/config/section.py": VALUES,
+    "service/config/shipped.py": "it knows where a wheel and a checkout keep things, and nothing of settings",
     "service/config/study_requirements.py": "one section of the settings",
     "service/config/tls.py": "one section of the settings",
     "service/dimse/statuses.py": VALUES,

@@ -109,7 +109,8 @@ def _against(first: Mapping[str, float], runs: list[RunScores]) -> tuple[str, st
     pairs = ([own[p] for p in first], [first[p] for p in first])
     p = paired_wilcoxon(*pairs).p
     patients = f"{np.std(list(own.values()), ddof=1):.3f}" if len(own) > 1 else "one patient"
-    return patients, f"{float(np.mean(np.subtract(*pairs))):+.3f}", "" if p is None else f"{p:.3f}"
+    words = "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return patients, f"{float(np.mean(np.subtract(*pairs))):+.3f}", words
 
 
 def _distance(runs: list[RunScores]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import argparse
 from inference.errors import ModelFailed, ModelUnavailable
 from service.cli.output import say
 from service.components import model_library, opened_for_role, opened_store, prepare, templates, triton_client
-from service.config import Settings
+from service.config import Settings, loose_files
 from service.store import guard_trail
 from service.tls import check_certificates
 
@@ -18,6 +18,8 @@ def check(arguments: argparse.Namespace) -> int:
     templates(settings, contracts)
     check_certificates(settings)
     _line("settings", "valid, with every rule's template")
+    for danger in loose_files(arguments.settings, settings):
+        _line("WARNING", danger)
     _line("models", ", ".join(f"{s.name} version {s.version}" for s in contracts.values()))
     with opened_store(settings) as store:
         store.database.check()

@@ -1,6 +1,7 @@
 """Parses the command line; exit code 0: done, 1: failed, 2: wrong call or wrong settings."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ class WrongCommand(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
+    os.umask(0o077)  # whatever a verb writes may hold a patient's data: it is for its user alone
     words = sys.argv[1:] if arguments is None else arguments
     try:
         _refuse_renamed(words)
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
+    _install_verbs(verbs)
     _admin_verbs(verbs)
     takes.research(
         _verb(verbs, "deidentify", "research:deidentify", "research copies of what is stored (PS3.15 E)"),
@@ -121,6 +124,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
+
+
+def _install_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs that make a node on this host: `init`, which needs no settings, and `setup`."""
+    what = "write a settings file for this host, and with --system its service"
+    init = verbs.add_parser("init", help=what, description=what)
+    init.set_defaults(command="install:init", name="init")
+    where = init.add_mutually_exclusive_group()
+    where.add_argument("--into", type=Path, default=Path(), help="folder of the file (default: here)")
+    what = "as root: /etc/contour-node, /var/lib/contour-node, the service's user, its systemd unit and log rotation"
+    where.add_argument("--system", action="store_true", help=what)
+    init.add_argument("--ae-title", default="CONTOURNODE", help="the node's AE title (default: %(default)s)")
+    init.add_argument(
+        "--tps", metavar="AE@HOST:PORT", help="the planning system that gets the structure sets"
+    )
+    what = "with --system: write below this folder, for images"
+    init.add_argument("--root", type=Path, default=Path("/"), help=what)
+    setup = _verb(verbs, "setup", "install:setup", "install the embedded model server, once")
+    what = "the Python of the new environment (default: that of this program)"
+    setup.add_argument("--python", default="", help=what)
 
 
 def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

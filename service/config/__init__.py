@@ -4,7 +4,9 @@ from service.config.advanced import AdvancedSettings
 from service.config.audit import AuditSettings, SyslogSettings, SyslogTransport
 from service.config.checks import Doubted
 from service.config.document import SettingLine, setting_lines
+from service.config.first_file import settings_file_text
 from service.config.load import SettingsRefused, load_settings, process_environment, read_tree, settings_of
+from service.config.loose_files import loose_files
 from service.config.monitor import (
     MailSecurity,
     MailSettings,
@@ -28,21 +30,24 @@ from service.config.rules import (
 )
 from service.config.secrets import SecretMissing, read_secret
 from service.config.settings import (
+    TLS_PORT,
     Admit,
     AssembleSettings,
     ReceiveSettings,
     SendSettings,
     Settings,
-    TritonSettings,
     WorkSettings,
 )
+from service.config.shipped import shipped, shipped_models, triton_environment
 from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsProfile, TlsSettings
+from service.config.triton import TritonSettings
 from service.config.values import ObjectFamily
 from service.config.web import ProxySettings as ProxySettings
 from service.config.web import WebSettings as WebSettings
 
 __all__ = [
+    "TLS_PORT",
     "Admit",
     "AdvancedSettings",
     "AfterWaiting",
@@ -92,10 +97,15 @@ __all__ = [
     "WebhookSettings",
     "WorkSettings",
     "load_settings",
+    "loose_files",
     "migrate_tree",
     "process_environment",
     "read_secret",
     "read_tree",
     "setting_lines",
+    "settings_file_text",
     "settings_of",
+    "shipped",
+    "shipped_models",
+    "triton_environment",
 ]

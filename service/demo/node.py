@@ -29,7 +29,6 @@ ENDED = frozenset(
         JobState.SUPERSEDED,
     }
 )
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -78,9 +77,6 @@ storage_dir = "{(folder / "store").resolve()}"
 [receive]
 host = "127.0.0.1"
 port = {receive_port}
-[triton]
-environment = "{ROOT / ".venv-triton"}"
-model_repository = "{ROOT / "model_repository"}"
 [assemble]
 quiet_s = 3
 [advanced]

@@ -19,6 +19,7 @@ from service.store.deliveries.commitments import Commitments
 from service.store.deliveries.failure_reports import FailureReportQueue
 from service.store.deliveries.outbox import Outbox
 from service.store.errors import (
+    DatabaseDamaged,
     DatabaseUnavailable,
     FileDamaged,
     FileLost,
@@ -30,6 +31,7 @@ from service.store.errors import (
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
+from service.store.files.owner import owned
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
@@ -153,6 +155,7 @@ __all__ = [
     "ConstancyRecord",
     "ContouringOrder",
     "Database",
+    "DatabaseDamaged",
     "DatabaseUnavailable",
     "DeliveredObject",
     "DeliveriesIn",
@@ -249,6 +252,7 @@ __all__ = [
     "late_jobs",
     "look_at_series",
     "make_backup",
+    "owned",
     "path_of",
     "read_backup",
     "read_clock_doubt",

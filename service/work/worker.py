@@ -3,13 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
-from inference.errors import ModelFailed, ModelUnavailable
+from inference.errors import AnswerLost, CaseTooLarge, ModelFailed, ModelUnavailable
+from inference.host_memory import Memory, host_memory
 from inference.segment import Predictor
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
@@ -24,6 +25,9 @@ from service.work.series_reading import DamagedImage, load_sources
 from service.work.structure_results import merged
 
 log = logging.getLogger(__name__)
+
+READING = 3
+"""Memory that a series takes while it is read: its files, its volume, and one of them once more."""
 
 
 class Contracts(Protocol):
@@ -46,7 +50,8 @@ class ModelServer(Predictor, Protocol):
 class Worker:
     """Claims jobs, runs the pipeline on each, stores its objects and queues their deliveries.
 
-    `has_room` returns why nothing may be written now, or None; it logs the reason. `at_rest` is called when no job is due.
+    `has_room` returns why nothing may be written now, or None; it logs the reason. `memory` returns what the host has left.
+    `at_rest` is called when no job is due.
     """
 
     name: str
@@ -59,12 +64,15 @@ class Worker:
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
     why_held: Callable[[], str] = lambda: ""  # why no job may be taken at the moment; empty: one may
+    memory: Callable[[], Memory] = host_memory
     at_rest: Callable[[], None] = lambda: None
     _server_checked: bool = False
     _held_for: str = ""
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the running job is finished first."""
+        self._stop = stop
         while not stop.is_set():
             try:
                 may_work = not self._is_held() and self.has_room() is None
@@ -109,9 +117,11 @@ class Worker:
                 self._contour(claim, heartbeat)
         except LeaseLost:
             log.warning("job %d: the lease was lost; its result is discarded", claim.id)
-        except Refused as reason:
+        except (Refused, CaseTooLarge) as reason:
             log.warning("job %d refused: %s", claim.id, reason)
             self.queue.refuse(claim, reason=str(reason))
+        except AnswerLost as reason:
+            self._lost(claim, reason)
         except (TryAgain, ModelUnavailable) as reason:
             self._server_checked = False
             log.warning("job %d postponed: %s", claim.id, reason)
@@ -123,6 +133,16 @@ class Worker:
         except Exception as error:
             log.exception("job %d failed through a bug in this program", claim.id)
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
+
+    def _lost(self, claim: ClaimedJob, reason: AnswerLost) -> None:
+        """Count the loss of the server while it had this job; not one that came with the order to stop."""
+        self._server_checked = False
+        log.warning("job %d: the model server was lost with it: %s", claim.id, reason)
+        if self._stop.is_set():
+            delay_s = self.settings.advanced.unavailable_delay_s
+            self.queue.postpone(claim, reason="the node is stopping", delay_s=delay_s)
+        else:
+            self._fail(claim, f"the model server was lost while it had this case: {reason}")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
         contract = self.models.version(claim.model, claim.model_version)
@@ -159,8 +179,13 @@ class Worker:
         return _Result(outputs=outputs, notes=every, structures=structures)
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
+        instances = self.queue.instances_of(claim.id)
+        size_bytes = sum(instance.file.size_bytes for instance in instances)
+        self.memory().admit(
+            READING * size_bytes, f"reading {len(instances)} images of {size_bytes / 1e9:.1f} GB"
+        )
         try:
-            return load_sources(self.files, self.queue.instances_of(claim.id))
+            return load_sources(self.files, instances)
         except DamagedImage as reason:
             self.queue.damaged(reason.path)
             self.files.take_out(reason.path)

@@ -353,7 +353,7 @@ class Viewer {
     const remarks = [
       ...(structure.contours.length === 0 ? ["empty in the file"] : []),
       ...(measured?.findings ?? []).map((one) => one.words),
-      ...(measured?.edges.length ? [`touches the edge: ${measured.edges.join(", ")}`] : []),
+      ...(measured?.edges.length && !measured.findings.length ? [`touches the edge: ${measured.edges.join(", ")}`] : []),
     ];
     if (remarks.length > 0) {
       item.classList.add("flagged");

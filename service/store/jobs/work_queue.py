@@ -40,7 +40,8 @@ class WorkQueue:
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
         """Take the most urgent job that is due (priority, then age), or one whose worker gave no sign of life.
 
-        A job whose workers vanished max_attempts times fails for good instead.
+        A job whose workers vanished max_attempts times fails for good instead. One that was tried before runs alone: if it
+        takes the model server with it again, it takes no other job along.
         """
         while self._anything_due():
             now = self._database.clock()
@@ -52,7 +53,7 @@ class WorkQueue:
                     .limit(1)
                     .with_for_update(skip_locked=True)
                 ).one_or_none()
-                if row is None:
+                if row is None or _must_wait(connection, row, now):
                     return None
                 if row.state is not JobState.RUNNING or row.attempts < max_attempts:
                     return _lease(connection, row, worker, now, lease_s)
@@ -194,6 +195,15 @@ def _due(now: datetime) -> ColumnElement[bool]:
     abandoned = and_(job.c.state == JobState.RUNNING, is_over(job.c.lease_expires_at, now, LONGEST_LEASE))
     # The first condition follows from the second; it says where to look: not at every job there ever was.
     return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, abandoned))
+
+
+def _must_wait(connection: Connection, row: Row[Any], now: datetime) -> bool:
+    """Whether a job has to wait for others that run: it was tried before, or one of them was."""
+    running = select(job.c.attempts).where(
+        job.c.state == JobState.RUNNING, job.c.lease_expires_at >= now, job.c.id != row.id
+    )
+    attempts = connection.execute(running).scalars().all()
+    return bool(attempts) and (row.attempts > 0 or max(attempts) > 1)
 
 
 def _held(claim: ClaimedJob) -> tuple[ColumnElement[bool], ...]:

@@ -52,7 +52,7 @@ class NodeIdentity:
             if reason and row.held_since is None:
                 self._hold(connection, reason)
         if reason:
-            log.error("the node is held: %s; %s", reason, DECIDE)
+            log.error("the node is held: %s; %s", row.held_reason or reason, DECIDE)
         return str(row.held_reason) or reason
 
     def why_held(self) -> str:

@@ -39,7 +39,7 @@ def store(settings_file: Path) -> Iterator[Store]:
 def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
     prepare(load_settings(settings_file, {}))
     with (
-        opened_store(load_settings(settings_file, {})) as store,
+        opened_store(load_settings(settings_file, {}), may_create=True) as store,
         InstanceRecorder(store.database) as recorder,
     ):
         node = SmallNode(database=store.database, files=store.files, clock=ManualClock(), recorder=recorder)

@@ -37,6 +37,21 @@ def test_the_more_urgent_job_comes_first_then_the_older(node: Node) -> None:
     assert [node.claimed().series_uid for _ in range(4)] == ["1.2", "1.4", "1.1", "1.3"]
 
 
+def test_a_job_that_was_tried_before_runs_alone(node: Node) -> None:
+    for series, priority in (("1.1", 90), ("1.2", 50), ("1.3", 40)):
+        node.receive(received(1, series=series))
+        node.close_series(priority=priority)
+    suspect, other = node.claimed("w1"), node.claimed("w2")
+    node.work.fail(suspect, reason="the model server was lost", max_attempts=3, delay_s=0)
+    assert node.claim("w1") is None, "the suspect waits until the other job has ended"
+    assert node.finish(other, "tps")
+    again = node.claimed("w1")
+    assert (again.id, again.attempt) == (suspect.id, 2)
+    assert node.claim("w2") is None, "no other job is begun beside it"
+    assert node.finish(again, "tps")
+    assert node.claimed("w2").series_uid == "1.3"
+
+
 def test_stages_are_seen_and_kept(node: Node) -> None:
     claim = _running(node)
     assert node.work.stage(claim, "predict")
