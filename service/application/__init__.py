@@ -32,7 +32,7 @@ from service.application.people import (
     unlock_person,
 )
 from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
-from service.application.trail import choose_default, prove_trail, read_trail, record_action
+from service.application.trail import change_models, prove_trail, read_trail, record_action
 from service.application.upkeep import accept_clock, find_series, forget_all, would_forget
 
 __all__ = [
@@ -49,8 +49,8 @@ __all__ = [
     "accept_clock",
     "back_up",
     "cancel_job",
+    "change_models",
     "change_person",
-    "choose_default",
     "decide_recovery",
     "find_series",
     "forget_all",

@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
+from service.cli import model_arguments
 from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
@@ -108,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     _validate_verb(verbs)
     _settings_verb(verbs)
     _evaluate_verb(verbs)
-    takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
+    model_arguments.models(
+        _verb(verbs, "models", "models:run", "the models: list, load, choose the default version")
+    )
     what = "local cases through the node against acceptance criteria: a page to sign"
     takes.commission(_verb(verbs, "commission", "commission:run", what))
     what = "contour frozen cases again: any changed voxel is an alarm"
