@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RunRole = Callable[[Settings, threading.Event], None]
-"""Runs a role until the event is set and the work in hand is recorded."""
-
+RunRole = Callable[[Settings, threading.Event], None]  # until the event is set and its work is recorded
 _POLL_S = 0.5
 
 
@@ -95,9 +93,9 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
 
 def assemble() -> RunRole:
     """Build the role that decides when a series is complete."""
-    from service.assemble import Assembler
+    from service.assemble import Assembler, ReturnedSets
     from service.assemble.silence import SilenceWatch
-    from service.store import ClockWatch, SeriesRepository, utc_now
+    from service.store import ClockWatch, ReturnedSetRepository, SeriesRepository, utc_now
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
@@ -106,15 +104,17 @@ def assemble() -> RunRole:
             sender_counts(settings) as counts,
             role_heartbeat(store, settings, "assemble"),
         ):
-            doubt = ClockWatch(store.database).doubt
             Assembler(
                 repository=SeriesRepository(store.database),
                 files=store.files,
                 settings=settings,
                 models=models,
                 counts=counts,
-                silence=SilenceWatch(clock=utc_now, is_clock_doubtful=lambda: bool(doubt())),
+                silence=SilenceWatch(clock=utc_now, is_clock_doubtful=ClockWatch(store.database).is_doubtful),
                 why_not=identity.why_not_assembling,
+                returned_sets=ReturnedSets(
+                    repository=ReturnedSetRepository(store.database), files=store.files
+                ),
             ).run(stop)
 
     return run

@@ -60,7 +60,7 @@ def _delivered(one: ForgottenSeries) -> list[dict[str, object]]:
             "job": row.job_id,
             "destination": row.destination,
             "sent": None if row.sent_at is None else row.sent_at.isoformat(timespec="seconds"),
-            "object": row.path if row.is_certain else f"{row.path} (perhaps)",
+            "object": row.sop_instance_uid if row.is_certain else f"{row.sop_instance_uid} (perhaps)",
         }
         for row in one.delivered
     ]

@@ -152,9 +152,15 @@ def _install_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     jobs = _verb(verbs, "jobs", "admin:jobs", "list jobs, newest first", json=True)
     jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
+    jobs.add_argument(
+        "--purpose",
+        action="append",
+        default=[],
+        help="only clinical, shadow or evaluation jobs; may be repeated",
+    )
     jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
     for name, run, what in (
-        ("show", "admin:show", "one job whole, with its deliveries and structures"),
+        ("show", "admin:show", "one job whole, with its artifacts, deliveries and structures"),
         ("events", "admin:events", "what happened to a job"),
         ("retry", "admin:retry", "once more, after a failure or refusal"),
         ("rerun", "admin:rerun", "contour again, as a new version"),

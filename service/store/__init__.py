@@ -33,6 +33,7 @@ from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
 from service.store.files.owner import owned
 from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
     JobRepository,
@@ -43,6 +44,7 @@ from service.store.jobs.job_repository import (
     read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
 from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
@@ -93,30 +95,27 @@ from service.store.records import (
     JobEvent,
     JobStatus,
     OpenJob,
-    OutputFile,
     ReceivedInstance,
     Replaced,
     StoredFile,
     StoredInstance,
     StudySeries,
 )
-from service.store.retention.retention_store import (
-    ExpiredFile,
-    RetainedKind,
-    RetentionPolicy,
-    RetentionStore,
-    VerifiableFile,
-)
+from service.store.retention.expiry import RetainedKind, RetentionPolicy
+from service.store.retention.retention_store import ExpiredFile, RetentionStore, VerifiableFile
 from service.store.states import (
     CANCELLABLE,
     RERUNNABLE,
     RETRYABLE,
+    ArtifactKind,
+    ArtifactRole,
     CloseOutcome,
     DeliveryKind,
     DeliveryState,
     EventKind,
     JobState,
     RecordOutcome,
+    artifact_words,
 )
 from service.store.web.accounts import (
     Accounts,
@@ -138,6 +137,9 @@ __all__ = [
     "RETRYABLE",
     "Accounts",
     "Alarm",
+    "ArtifactKind",
+    "ArtifactRole",
+    "ArtifactStatus",
     "AuditEntry",
     "AuditEvent",
     "AuditKind",
@@ -186,9 +188,11 @@ __all__ = [
     "JobState",
     "JobStatus",
     "LateJob",
+    "LinkedBy",
     "ListedJob",
     "MetricCounters",
     "NamedFile",
+    "NewArtifact",
     "NodeHold",
     "NodeIdentity",
     "NotAllowed",
@@ -197,7 +201,6 @@ __all__ = [
     "NotificationQueue",
     "OpenJob",
     "Outbox",
-    "OutputFile",
     "PseudonymLink",
     "PseudonymRepository",
     "QueueStatistics",
@@ -210,11 +213,13 @@ __all__ = [
     "RetainedKind",
     "RetentionPolicy",
     "RetentionStore",
+    "ReturnedSetRepository",
     "RoleHeartbeat",
     "SeriesHeader",
     "SeriesIdentity",
     "SeriesRepository",
     "Sessions",
+    "SetReferences",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
@@ -233,6 +238,7 @@ __all__ = [
     "WorkQueue",
     "accept_invitation",
     "all_series",
+    "artifact_words",
     "audit_action",
     "cancel",
     "change_user",
@@ -254,6 +260,7 @@ __all__ = [
     "make_backup",
     "owned",
     "path_of",
+    "read_artifacts",
     "read_backup",
     "read_clock_doubt",
     "read_constancy",

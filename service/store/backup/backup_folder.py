@@ -21,8 +21,9 @@ from service.store.backup.database_copy import copy_database, copy_name, file_sh
 from service.store.database import Database
 from service.store.files.part_files import translated
 from service.store.migrations.migrate import newest
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.node_schema import node
-from service.store.tables.schema import delivery, instance, job
+from service.store.tables.schema import instance, job
 
 MANIFEST = "backup.json"
 FORMAT = 1
@@ -34,7 +35,7 @@ class NamedFile:
 
     path: str
     size_bytes: int
-    belongs_to: str  # "series <uid>" or "job <number>, <destination>"
+    belongs_to: str  # "series <uid>" or "job <number>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,12 +144,12 @@ def named_files(connection: Connection) -> list[NamedFile]:
         found[row.path] = NamedFile(
             path=row.path, size_bytes=row.size_bytes, belongs_to=f"series {row.series_uid}"
         )
-    made = select(delivery.c.path, delivery.c.size_bytes, delivery.c.job_id, delivery.c.destination)
-    for found_row in connection.execute(made.where(delivery.c.removed_at.is_(None)).order_by(delivery.c.id)):
-        owner = f"job {found_row.job_id}, {found_row.destination}"
-        found.setdefault(
-            found_row.path, NamedFile(path=found_row.path, size_bytes=found_row.size_bytes, belongs_to=owner)
-        )
+    made = select(artifact.c.path, artifact.c.size_bytes, artifact.c.job_id).where(
+        artifact.c.removed_at.is_(None)
+    )
+    for one in connection.execute(made.order_by(artifact.c.id)):
+        owner = f"job {one.job_id}"
+        found.setdefault(one.path, NamedFile(path=one.path, size_bytes=one.size_bytes, belongs_to=owner))
     return list(found.values())
 
 

@@ -65,6 +65,10 @@ class ClockWatch:
                 _note(connection, now, uptime)
         return found
 
+    def is_doubtful(self) -> bool:
+        """Tell whether the clock cannot be right; raises as doubt()."""
+        return bool(self.doubt())
+
     def accept(self, connection: Connection) -> None:
         """Note in the caller's transaction that a person says that the clock is right now."""
         now = self._database.clock()

@@ -10,6 +10,7 @@ from service.store.audit.log import AuditEvent, AuditKind, append_events
 from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.states import DeliveryState, JobState
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.audit_schema import audit_event
 from service.store.tables.pseudonym_schema import original_study, pseudonym, uid_pair
 from service.store.tables.schema import (
@@ -43,7 +44,7 @@ class DeliveredObject:
 
     job_id: int
     destination: str
-    path: str
+    sop_instance_uid: str  # empty: made before these were recorded
     sent_at: datetime | None
     is_certain: bool  # False: it was being sent when its sender ended
 
@@ -95,7 +96,10 @@ def look_at_series(connection: Connection, series: SeriesIdentity) -> ForgottenS
             f"job {running[0]} of series {series.series_uid} is running: `cancel` it, or wait for its end"
         )
     sent = connection.execute(
-        select(delivery).where(delivery.c.job_id.in_(ids)).order_by(delivery.c.id)
+        select(delivery, artifact.c.sop_instance_uid)
+        .join(artifact, artifact.c.id == delivery.c.artifact_id)
+        .where(delivery.c.job_id.in_(ids))
+        .order_by(delivery.c.id)
     ).all()
     under_way = [row for row in sent if row.state in ON_ITS_WAY and row.lease_owner is not None]
     if under_way:
@@ -109,7 +113,7 @@ def look_at_series(connection: Connection, series: SeriesIdentity) -> ForgottenS
         DeliveredObject(
             job_id=row.job_id,
             destination=row.destination,
-            path=row.path,
+            sop_instance_uid=row.sop_instance_uid,
             sent_at=row.sent_at,
             is_certain=row.state is not DeliveryState.SENDING,
         )
@@ -207,7 +211,6 @@ def _paths(connection: Connection, series: SeriesIdentity, ids: Collection[int])
             for table in METADATA.sorted_tables
             if {"job_id", "path"} <= set(table.c.keys())
         ),
-        select(job.c.result_path).where(job.c.id.in_(ids), job.c.result_path.is_not(None)),
     ]
     return sorted({path for query in queries for path in connection.execute(query).scalars()})
 

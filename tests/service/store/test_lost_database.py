@@ -25,13 +25,13 @@ from service.store import (
     NodeIdentity,
     NotAllowed,
     Outbox,
-    OutputFile,
     SeriesRepository,
     WorkQueue,
     upgrade,
 )
 from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
 from tests.support.actors import ADMINISTRATOR
+from tests.support.arrivals import structure_set
 
 ORDER = ContouringOrder(rule="hn", model="hn_oar", model_version=1, priority=50, template_sha256="ab" * 32)
 
@@ -75,7 +75,7 @@ class StoreAndFolder:
         claim = WorkQueue(self.database).claim("w", lease_s=60, max_attempts=3)
         assert claim is not None
         file = self.files.put(f"2.25.{claim.uid.int}", b"a structure set" + claim.uid.bytes)
-        assert WorkQueue(self.database).finish(claim, outputs=[OutputFile(destination="tps", file=file)])
+        assert WorkQueue(self.database).finish(claim, made=[structure_set(file, "tps")])
         return str(claim.uid)
 
     def sent(self) -> None:
