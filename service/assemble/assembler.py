@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from hashlib import sha256
 
 from imaging.modality import Modality
 from inference.contract import ModelContract
@@ -46,10 +45,7 @@ class Assembler:
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
-        self._template_sha256 = {
-            rule.name: "" if rule.template is None else sha256(rule.template.read_bytes()).hexdigest()
-            for rule in self.settings.rules
-        }
+        self._template_sha256 = {rule.name: rule.template_sha256() for rule in self.settings.rules}
         self._inspector = SeriesInspector(
             repository=self.repository, files=self.files, settings=self.settings
         )
