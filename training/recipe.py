@@ -154,7 +154,8 @@ def load_recipe(file: Path) -> Recipe:
     """
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        document = {**document, "contract": written_out(document.get("contract", {}))}
+        if isinstance(document.get("contract"), dict):
+            document["contract"] = written_out(document["contract"])
         recipe = Recipe.model_validate(_with_searched(document, file.parent))
     except ArchitectureRefused as error:
         raise RecipeRefused(f"{file}: searched: {error}") from error
