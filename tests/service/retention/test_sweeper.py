@@ -334,9 +334,9 @@ def test_the_patient_of_a_series_is_forgotten_with_its_last_file_and_the_rest_st
     small_node: SmallNode, settings: RetentionSettings
 ) -> None:
     small_node.receive()
-    (job,) = small_node.desk.open_jobs()
+    (job,) = small_node.series.open_jobs()
     small_node.clock.tick(20)
-    small_node.assembler().look()
+    small_node.assembler().poll_once()
     before = _series(small_node, job)
     assert (before.patient_id, before.modality) != ("", "")
     _work(small_node, job.id, JobState.DONE)
