@@ -20,17 +20,12 @@ if TYPE_CHECKING:
     from inference.client import TritonClient
     from inference.contract import ModelContract, ModelLibrary
     from inference.embedded import EmbeddedTriton
-    from service.assemble import SenderCounts
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
     from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
     from service.template import Template
 
 log = logging.getLogger(__name__)
-COUNT_TIMEOUT_S = 5.0
-"""Time for a sender to connect, or to answer how many images a series has."""
-COUNT_EVERY_S = 60.0
-"""Shortest time between two such queries about one series."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,24 +272,6 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
         model_repository=settings.triton.model_repository,
         working_directory=settings.triton_directory,
         start_timeout_s=settings.triton.start_timeout_s,
-    )
-
-
-def sender_counts(settings: Settings) -> "SenderCounts":
-    """Return the queries by which the assembler learns how many images a series has at its sender."""
-    from service.assemble import SenderCounts
-    from service.assemble.silence import steady_clock
-    from service.scu.client import Scu
-    from service.scu.find import count_images
-
-    timeout_s = COUNT_TIMEOUT_S
-    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
-    return SenderCounts(
-        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
-        settings.dicom_peers,
-        steady_clock,
-        every_s=COUNT_EVERY_S,
-        patience_s=2 * timeout_s,
     )
 
 

@@ -18,7 +18,6 @@ from service.components import (
     opening_sop_classes,
     process_name,
     role_heartbeat,
-    sender_counts,
     templates,
     triton_client,
 )
@@ -94,6 +93,7 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
 def assemble() -> RunRole:
     """Build the role that decides when a series is complete."""
     from service.assemble import Assembler, ReturnedSets
+    from service.assemble.sender_counts import sender_counts
     from service.assemble.silence import SilenceWatch
     from service.store import ClockWatch, ReturnedSetRepository, SeriesRepository, utc_now
 
