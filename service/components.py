@@ -172,8 +172,20 @@ def model_library(settings: Settings) -> "ModelLibrary":
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
                 f"{', '.join(contracts) or 'none'}"
             )
-        _check_modality(rule, contracts[rule.model])
+        _check_modality(rule, rule_contract(rule, contracts))
     return contracts
+
+
+def rule_contract(rule: Rule, contracts: "ModelLibrary") -> "ModelContract":
+    """Return the contract of a rule's model in the rule's version; SettingsRefused if there is no such version."""
+    if rule.model_version is None:
+        return contracts[rule.model]
+    found = contracts.version(rule.model, rule.model_version)
+    if found is None:
+        raise SettingsRefused(
+            f"rule {rule.name}: model {rule.model} has no version {rule.model_version} in the model repository"
+        )
+    return found
 
 
 def _check_modality(rule: Rule, contract: "ModelContract") -> None:
@@ -188,13 +200,13 @@ def _check_modality(rule: Rule, contract: "ModelContract") -> None:
         )
 
 
-def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
+def templates(settings: Settings, contracts: "ModelLibrary") -> "Mapping[str, Template]":
     """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
     from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, default_template, load_template
 
     found: dict[str, Template] = {}
     for rule in settings.rules:
-        labels = contracts[rule.model].labels
+        labels = rule_contract(rule, contracts).labels
         try:
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)

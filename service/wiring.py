@@ -88,8 +88,8 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
 
 def assemble() -> RunRole:
     """Build the role that decides when a series is complete."""
-    from service.assemble import Assembler
-    from service.store import SeriesRepository, utc_now
+    from service.assemble import Assembler, ReturnedSets
+    from service.store import ReturnedSetRepository, SeriesRepository, utc_now
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
@@ -105,6 +105,9 @@ def assemble() -> RunRole:
                 models=models,
                 counts=counts,
                 clock=utc_now,
+                returned_sets=ReturnedSets(
+                    repository=ReturnedSetRepository(store.database), files=store.files
+                ),
             ).run(stop)
 
     return run

@@ -30,7 +30,7 @@ from service.application.people import (
     set_password,
     unlock_person,
 )
-from service.application.trail import choose_default, prove_trail, read_trail, record_action
+from service.application.trail import change_models, prove_trail, read_trail, record_action
 
 __all__ = [
     "LINK_LASTS",
@@ -43,8 +43,8 @@ __all__ = [
     "Operation",
     "Person",
     "cancel_job",
+    "change_models",
     "change_person",
-    "choose_default",
     "invite_person",
     "list_jobs",
     "list_people",

@@ -38,6 +38,8 @@ class Operation(StrEnum):
     DEIDENTIFY = "deidentify"
     REIDENTIFY = "reidentify"
     MODELS_DEFAULT = "models default"
+    MODELS_IMPORT = "models import"
+    MODELS_REMOVE = "models remove"
     VIEW_IMAGES = "view images"
     ECHO = "echo"
     PEOPLE = "people"
@@ -65,7 +67,7 @@ class NotPermitted(Refused):
 
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
-_MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_PHYSICIST_AND_ADMIN = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
 _MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
@@ -75,12 +77,14 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
     Operation.JOBS: _EVERY_ROLE,
-    Operation.AUDIT: _MAY_READ_THE_TRAIL,
+    Operation.AUDIT: _PHYSICIST_AND_ADMIN,
     Operation.VERIFY: _EVERY_ROLE,
     Operation.RETENTION: _EVERY_ROLE,
     Operation.DEIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.REIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
+    Operation.MODELS_IMPORT: _PHYSICIST_AND_ADMIN,
+    Operation.MODELS_REMOVE: _PHYSICIST_AND_ADMIN,
     Operation.VIEW_IMAGES: _EVERY_ROLE,
     Operation.ECHO: _MAY_CHANGE_JOBS,
     Operation.PEOPLE: _MAY_CHANGE_PEOPLE,

@@ -10,6 +10,7 @@ from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
+from service.assemble.returned_sets import ReturnedSets
 from service.assemble.sender_counts import ImageCount, SenderCounts
 from service.assemble.study_requirements import StudyRequirements
 from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, Nothing, Verdict
@@ -33,6 +34,7 @@ class Assembler:
     models: Mapping[str, ModelContract]
     counts: SenderCounts
     clock: Clock
+    returned_sets: ReturnedSets | None = None
     _inspector: SeriesInspector = field(init=False)
     _companions: StudyRequirements = field(init=False)
     _parts: Parts = field(init=False)
@@ -52,6 +54,8 @@ class Assembler:
         while not stop.is_set():
             try:
                 self.poll_once()
+                if self.returned_sets is not None:
+                    self.returned_sets.poll_once()
             except TryAgain as reason:
                 log.warning("open series not looked at: %s", reason)
             stop.wait(self.settings.advanced.poll_s)
@@ -185,7 +189,7 @@ class Assembler:
 
     def _seal_or_hold(self, job: OpenJob, verdict: Complete, ready: Set[_Series], now: datetime) -> None:
         rule = verdict.rule
-        if not self.settings.destinations_for(rule, job.calling_aet):
+        if rule.return_to_sender and not self.settings.destinations_for(rule, job.calling_aet):
             self._refuse(job, _nowhere_to_go(rule, job))
             return
         of_the_study = {series_uid for study_uid, series_uid in ready if study_uid == job.study_uid}
@@ -213,19 +217,25 @@ class Assembler:
             log.warning("job %d refused: %s", job.id, reason)
 
     def _seal(self, job: OpenJob, verdict: Complete) -> None:
-        rule = verdict.rule
-        model = self.models[rule.model]
-        order = ContouringOrder(
+        rule, finding = verdict.rule, self._inspector.finding(job)
+        shadows = () if finding is None else self.settings.shadow_rules_for(finding.facts)
+        closed = self.repository.close_series(
+            job, self._order(rule, verdict), [self._order(shadow, verdict) for shadow in shadows]
+        )
+        if closed is not CloseOutcome.CHANGED:
+            log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
+
+    def _order(self, rule: Rule, verdict: Complete) -> ContouringOrder:
+        default = self.models[rule.model].version
+        return ContouringOrder(
             rule=rule.name,
-            model=model.name,
-            model_version=model.version,
+            model=rule.model,
+            model_version=default if rule.model_version is None else rule.model_version,
             priority=rule.priority,
             note=verdict.note,
             doubt=verdict.doubt,
+            purpose=rule.purpose,
         )
-        closed = self.repository.close_series(job, order)
-        if closed is not CloseOutcome.CHANGED:
-            log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
 
 
 def _nothing(what: str) -> Nothing:

@@ -4,7 +4,7 @@ import argparse
 
 from inference.errors import ModelFailed, ModelUnavailable
 from service.cli.output import say
-from service.components import model_library, opened_store, templates, triton_client
+from service.components import model_library, opened_store, rule_contract, templates, triton_client
 from service.config import Settings, loose_files
 from service.tls import check_certificates
 
@@ -17,6 +17,12 @@ def check(arguments: argparse.Namespace) -> int:
     templates(settings, contracts)
     check_certificates(settings)
     _line("settings", "valid, with every rule's template")
+    for rule in settings.rules:
+        if not rule.destinations and not rule.return_to_sender:
+            _line(
+                f"rule {rule.name}",
+                f"{rule.purpose}; without destinations: results are kept, and not delivered",
+            )
     for danger in loose_files(arguments.settings, settings):
         _line("WARNING", danger)
     _line("models", ", ".join(f"{s.name} version {s.version}" for s in contracts.values()))
@@ -26,8 +32,9 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         with triton_client(settings) as server:
             server.check()
-            for name in sorted({rule.model for rule in settings.rules}):
-                server.models.make_ready(contracts[name])
+            needed = [rule_contract(rule, contracts) for rule in settings.rules]
+            for _, contract in sorted({(one.name, one.version): one for one in needed}.items()):
+                server.models.make_ready(contract)
         _line("model server", "answers, returns a known tensor unchanged, loads the models of all rules")
     except (ModelUnavailable, ModelFailed) as reason:
         _line("model server", f"NOT READY: {reason}")

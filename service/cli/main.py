@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
+from service.cli import model_arguments
 from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
@@ -106,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     _validate_verb(verbs)
     _settings_verb(verbs)
     _evaluate_verb(verbs)
-    takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
+    model_arguments.models(
+        _verb(verbs, "models", "models:run", "the models: list, load, choose the default version")
+    )
     what = "local cases through the node against acceptance criteria: a page to sign"
     takes.commission(_verb(verbs, "commission", "commission:run", what))
     what = "contour frozen cases again: any changed voxel is an alarm"
@@ -147,9 +150,15 @@ def _install_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     jobs = _verb(verbs, "jobs", "admin:jobs", "list jobs, newest first", json=True)
     jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
+    jobs.add_argument(
+        "--purpose",
+        action="append",
+        default=[],
+        help="only clinical, shadow or evaluation jobs; may be repeated",
+    )
     jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
     for name, run, what in (
-        ("show", "admin:show", "one job whole, with its deliveries and structures"),
+        ("show", "admin:show", "one job whole, with its artifacts, deliveries and structures"),
         ("events", "admin:events", "what happened to a job"),
         ("retry", "admin:retry", "once more, after a failure or refusal"),
         ("rerun", "admin:rerun", "contour again, as a new version"),

@@ -74,7 +74,7 @@ def _why(one: RemovalReport, settings: Settings) -> str:
         RetainedKind.IMAGES: f"every job that has them was delivered over {retention.done_images_days} days ago, "
         f"or ended otherwise over {retention.ended_images_days} days ago",
         RetainedKind.OTHERS: f"came over {retention.other_objects_days} days ago and opened no job",
-        RetainedKind.RESULTS: f"delivered, or its job ended, over {retention.results_days} days ago",
+        RetainedKind.ARTIFACTS: f"its job was done, or ended otherwise, over {retention.results_days} days ago",
     }[one.kind]
 
 

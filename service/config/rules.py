@@ -34,6 +34,14 @@ class CompanionObject(StrEnum):
     CAPTURE = "capture"
 
 
+class JobPurpose(StrEnum):
+    """What the results of a rule's jobs are for; only clinical ones are delivered."""
+
+    CLINICAL = "clinical"
+    SHADOW = "shadow"  # contoured beside another job of the same series
+    EVALUATION = "evaluation"
+
+
 class SplitSeries(StrEnum):
     """What becomes of a series of which other images came under another AE title."""
 
@@ -92,13 +100,21 @@ class Rule(SettingsSection):
         default=Doubted.REFUSE,
         description="What becomes of a series whose values do not look like Hounsfield units of one scan; see docs/checks.md.",
     )
+    purpose: JobPurpose = Field(
+        default=JobPurpose.CLINICAL,
+        description="Clinical results are delivered; those of a shadow run beside the series' own job, or of an evaluation, are only kept.",
+    )
     model: Name = Field(description="Folder name of the model in the model repository.")
+    model_version: Annotated[int, Field(ge=1, le=999999)] | None = Field(
+        default=None, description="Version of the model; absent: its default version."
+    )
     template: Path | None = Field(
         default=None,
         description="Structure template (docs/templates.md); absent: every structure of the model as the catalogue has it.",
     )
     destinations: tuple[Name, ...] = Field(
-        default=(), description="Names of the peers that get the structure set."
+        default=(),
+        description="Names of the peers that get the structure set; empty: results are kept and not delivered.",
     )
     return_to_sender: bool = Field(
         default=False,

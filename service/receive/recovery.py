@@ -58,7 +58,7 @@ def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -
         DatabaseUnavailable: rows cannot be read or written; what was done so far stays done.
     """
     unfinished = len(files.remove_parts())
-    made = book.made_files()
+    made = book.artifact_paths()
     recorded: list[str] = []
     set_aside: list[str] = []
     undelivered: list[str] = []

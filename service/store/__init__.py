@@ -31,6 +31,7 @@ from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
 from service.store.files.owner import owned
 from service.store.intake.group_commit import InstanceRecorder
+from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
 from service.store.jobs.job_repository import (
     JobRepository,
@@ -41,6 +42,7 @@ from service.store.jobs.job_repository import (
     read_jobs,
 )
 from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
 from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
@@ -70,30 +72,27 @@ from service.store.records import (
     JobEvent,
     JobStatus,
     OpenJob,
-    OutputFile,
     ReceivedInstance,
     Replaced,
     StoredFile,
     StoredInstance,
     StudySeries,
 )
-from service.store.retention.retention_store import (
-    ExpiredFile,
-    RetainedKind,
-    RetentionPolicy,
-    RetentionStore,
-    VerifiableFile,
-)
+from service.store.retention.expiry import RetainedKind, RetentionPolicy
+from service.store.retention.retention_store import ExpiredFile, RetentionStore, VerifiableFile
 from service.store.states import (
     CANCELLABLE,
     RERUNNABLE,
     RETRYABLE,
+    ArtifactKind,
+    ArtifactRole,
     CloseOutcome,
     DeliveryKind,
     DeliveryState,
     EventKind,
     JobState,
     RecordOutcome,
+    artifact_words,
 )
 from service.store.web.accounts import (
     Accounts,
@@ -115,6 +114,9 @@ __all__ = [
     "RETRYABLE",
     "Accounts",
     "Alarm",
+    "ArtifactKind",
+    "ArtifactRole",
+    "ArtifactStatus",
     "AuditEntry",
     "AuditEvent",
     "AuditKind",
@@ -157,15 +159,16 @@ __all__ = [
     "JobState",
     "JobStatus",
     "LateJob",
+    "LinkedBy",
     "ListedJob",
     "MetricCounters",
+    "NewArtifact",
     "NotAllowed",
     "NotRecorded",
     "Notification",
     "NotificationQueue",
     "OpenJob",
     "Outbox",
-    "OutputFile",
     "PseudonymLink",
     "PseudonymRepository",
     "QueueStatistics",
@@ -177,10 +180,12 @@ __all__ = [
     "RetainedKind",
     "RetentionPolicy",
     "RetentionStore",
+    "ReturnedSetRepository",
     "RoleHeartbeat",
     "SeriesHeader",
     "SeriesRepository",
     "Sessions",
+    "SetReferences",
     "StorageFull",
     "StorageUnavailable",
     "StoredFile",
@@ -197,6 +202,7 @@ __all__ = [
     "WebUser",
     "WorkQueue",
     "accept_invitation",
+    "artifact_words",
     "audit_action",
     "cancel",
     "change_user",
@@ -210,6 +216,7 @@ __all__ = [
     "late_jobs",
     "owned",
     "path_of",
+    "read_artifacts",
     "read_constancy",
     "read_deliveries",
     "read_entries",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
+from service.config import JobPurpose
 from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery, job, job_event
 
@@ -53,7 +54,8 @@ def move(
         return False
     if step.to not in TRANSITIONS[source]:
         raise AssertionError(f"no transition leads from {source} to {step.to}")
-    if step.to in FAILED_FOR_GOOD and not row.failure_report_decided:
+    is_reported = row.purpose is JobPurpose.CLINICAL and not row.failure_report_decided
+    if step.to in FAILED_FOR_GOOD and is_reported:
         values["failure_report_due_at"] = at
     changed = connection.execute(
         update(job).where(job.c.id == row.id, job.c.state == source, *guards).values(state=step.to, **values)

@@ -7,8 +7,10 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.intake.reingest import kept
+from service.store.jobs.shadow_jobs import end_shadow_jobs
 from service.store.jobs.transitions import (
     NO_LEASE,
     HistoryLine,
@@ -103,6 +105,7 @@ def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: 
     )
     move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE)
     withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure reports
+    end_shadow_jobs(connection, old, message, now)
 
 
 def tell_latest(
@@ -191,4 +194,5 @@ def _belongs_to(requester: SeriesKey) -> ColumnElement[bool]:
         job.c.study_uid == requester.study_uid,
         job.c.called_aet == requester.called_aet,
         job.c.calling_aet == requester.calling_aet,
+        job.c.purpose != JobPurpose.SHADOW,
     )
