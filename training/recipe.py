@@ -153,8 +153,7 @@ def load_recipe(file: Path) -> Recipe:
     Raises RecipeRefused with file and field.
     """
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-        document = {**document, "contract": written_out(document.get("contract", {}))}
+        document = _with_contract_written_out(tomllib.loads(file.read_text(encoding="utf-8")))
         recipe = Recipe.model_validate(_with_searched(document, file.parent))
     except ArchitectureRefused as error:
         raise RecipeRefused(f"{file}: searched: {error}") from error
@@ -173,6 +172,11 @@ def load_recipe(file: Path) -> Recipe:
     if found != start.sha256:
         raise RecipeRefused(f"{file}: start.sha256 is {start.sha256}, but {start.weights} has {found}")
     return recipe.model_copy(update={"start": start})
+
+
+def _with_contract_written_out(document: dict[str, Any]) -> dict[str, Any]:
+    contract = document.get("contract")
+    return {**document, "contract": written_out(contract)} if isinstance(contract, dict) else document
 
 
 def _with_searched(document: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -20,6 +20,8 @@ def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParse
     retention.add_argument(
         "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
     )
+    sure = "say so where the node doubts it; then the role removes again"
+    retention.add_argument("--clock-is-right", action="store_true", help=sure)
     what = verify.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")

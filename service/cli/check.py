@@ -4,8 +4,17 @@ import argparse
 
 from inference.errors import ModelFailed, ModelUnavailable
 from service.cli.output import say
-from service.components import model_library, opened_store, rule_contract, templates, triton_client
+from service.components import (
+    model_library,
+    opened_for_role,
+    opened_store,
+    prepare,
+    rule_contract,
+    templates,
+    triton_client,
+)
 from service.config import Settings, loose_files
+from service.store import guard_trail
 from service.tls import check_certificates
 
 
@@ -48,6 +57,8 @@ def _line(what: str, how: str) -> None:
 
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database's schema to this version."""
-    with opened_store(arguments.settings_tree, may_create=True) as store:
-        store.database.check()
+    settings: Settings = arguments.settings_tree
+    prepare(settings)
+    with opened_for_role(settings) as (store, _), store.database.writing() as connection:
+        guard_trail(connection)
     return 0

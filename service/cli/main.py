@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
 from service.cli import model_arguments
+from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         ("web", "roles:run", "the role that serves the page"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
-        ("migrate", "check:migrate", "bring the database to this version"),
+        ("migrate", "check:migrate", "make the node's database, or bring it to this version's schema"),
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _monitor_verbs(verbs)
+    _upkeep_verbs(verbs)
     takes.web_admin(
         _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
     )
@@ -167,6 +169,18 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", "admin:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
+
+
+def _upkeep_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "a consistent copy of the database, and of the stored files, while the node works"
+    made = _verb(verbs, "backup", "backup:backup", what, json=True)
+    what = "a node from a backup, in an empty place, and a list of what is missing"
+    back = _verb(verbs, "restore", "backup:restore", what, json=True)
+    upkeep.backup(made, back)
+    what = "what to do when database and storage folder do not match: look, hold back or deliver"
+    upkeep.recover(_verb(verbs, "recover", "recover:recover", what, json=True))
+    what = "remove a series, or a patient, so that the corrected one is taken under the same UIDs"
+    upkeep.forget(_verb(verbs, "forget", "forget:forget", what, json=True))
 
 
 def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

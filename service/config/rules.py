@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -181,6 +182,10 @@ class Rule(SettingsSection):
             self.body_part,
             self.series_description,
         )
+
+    def template_sha256(self) -> str:
+        """Return the SHA-256 of the template's file as it is now, in hex; empty where the rule has none."""
+        return "" if self.template is None else sha256(self.template.read_bytes()).hexdigest()
 
 
 def _found(pattern: str | None, text: str) -> bool:

@@ -112,6 +112,7 @@ class ContouringOrder:
     priority: int
     note: str = ""
     doubt: str = ""  # why the series may not be whole, for the structure set
+    template_sha256: str = ""  # of the template's file; empty: the rule has none
     purpose: JobPurpose = JobPurpose.CLINICAL
 
 
@@ -154,7 +155,7 @@ class ClaimedJob:
     """A job that belongs to a worker until its lease ends; the token for every write of that worker."""
 
     id: int
-    uid: UUID  # the same for every attempt at this version: derive UIDs from it
+    uid: UUID  # of what is contoured, the same for every attempt, and after a loss of the database: derive UIDs from it
     version: int
     series_uid: str
     study_uid: str

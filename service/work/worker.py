@@ -64,9 +64,11 @@ class Worker:
     settings: Settings
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
+    why_held: Callable[[], str] = lambda: ""  # why no job may be taken at the moment; empty: one may
     memory: Callable[[], Memory] = host_memory
     at_rest: Callable[[], None] = lambda: None
     _server_checked: bool = False
+    _held_for: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, stop: threading.Event) -> None:
@@ -74,13 +76,21 @@ class Worker:
         self._stop = stop
         while not stop.is_set():
             try:
-                busy = self.has_room() is None and (self._report_one_failure() or self.work_one())
+                may_work = not self._is_held() and self.has_room() is None
+                busy = may_work and (self._report_one_failure() or self.work_one())
             except TryAgain as reason:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
                 self.at_rest()
                 stop.wait(self.settings.advanced.poll_s)
+
+    def _is_held(self) -> bool:
+        reason = self.why_held()
+        if reason and reason != self._held_for:
+            log.warning("no job is taken: %s", reason)
+        self._held_for = reason
+        return bool(reason)
 
     def _report_one_failure(self) -> bool:
         return self.failure_reports is not None and self.failure_reports.report_one()

@@ -18,7 +18,7 @@ from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFil
 from service.store.states import ArtifactRole, DeliveryKind, JobState
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.job_status_view import job_status
-from service.store.tables.schema import delivery, instance, job, job_event
+from service.store.tables.schema import delivery, instance, job, job_event, removal
 
 MOST_IN_A_QUERY = 500
 IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
@@ -132,6 +132,11 @@ class JobRepository:
         with self._database.reading() as connection:
             rows = connection.execute(select(*columns).where(inside))
             return {row[0]: ReceivedFile(*row) for row in rows}
+
+    def paths_to_remove(self) -> frozenset[str]:
+        """Give the paths of files that are marked as removed and still to be unlinked."""
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(select(removal.c.path)).scalars())
 
     def mark_damaged(self, paths: Sequence[str]) -> None:
         """Note that files of received instances are gone or cut: sent again, they are replaced."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from service.store.jobs.split_series import is_within
 from service.store.records import Replaced
@@ -46,6 +46,10 @@ def replaced_by(connection: Connection, row: Row[Any]) -> Replaced | None:
     files = select(artifact.c.path, artifact.c.sha256).where(
         artifact.c.job_id == row.replaces, artifact.c.role == ArtifactRole.RESULT
     )
-    uid = connection.execute(select(job.c.uid).where(job.c.id == row.replaces)).scalar_one()
+    uid = connection.execute(
+        select(func.coalesce(job.c.result_uid, job.c.uid, type_=job.c.uid.type)).where(
+            job.c.id == row.replaces
+        )
+    ).scalar_one()
     found = frozenset((one.path, one.sha256) for one in connection.execute(files))
     return Replaced(job_id=row.replaces, uid=uid, files=found)

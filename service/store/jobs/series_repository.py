@@ -17,6 +17,7 @@ from service.store.jobs.shadow_jobs import open_shadow_jobs
 from service.store.jobs.split_series import elsewhere, merge
 from service.store.jobs.study_series import series_of
 from service.store.jobs.transitions import Transition, lock, move, note_once
+from service.store.jobs.versions import result_uid
 from service.store.records import (
     CONTOURED_SOP_CLASSES,
     ContouringOrder,
@@ -172,6 +173,7 @@ class SeriesRepository:
                     purpose=order.purpose,
                     doubt=order.doubt,
                     queued_at=now,
+                    result_uid=result_uid(row, content_hash, order),
                     reason="",
                 )
         except IntegrityError:  # of the index job_content

@@ -2,15 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from service.config import JobPurpose
 from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery, job, job_event
 
+# What waits or is leased for longer than any setting allows was written while the clock was ahead: it is due.
+LONGEST_WAIT = timedelta(days=1)
+LONGEST_LEASE = timedelta(days=2)
 NOT_BEGUN = (DeliveryState.STANDBY, DeliveryState.PENDING)
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
 
@@ -33,6 +36,11 @@ class HistoryLine:
     source: JobState | None
     to: JobState
     message: str = ""
+
+
+def is_over(until: ColumnElement[datetime | None], now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    """Tell, in SQL, whether a wait or a lease has ended, or cannot be meant: it would last longer than any does."""
+    return or_(until <= now, until > now + longest)
 
 
 def lock(connection: Connection, job_id: int) -> Row[Any] | None:

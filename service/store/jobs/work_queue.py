@@ -14,7 +14,17 @@ from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.replacement import replaced_by
 from service.store.jobs.row_mapping import instances_of
 from service.store.jobs.structure_results import StructureResult, replace_structure_results
-from service.store.jobs.transitions import NO_LEASE, HistoryLine, Transition, add_history_line, lock, move
+from service.store.jobs.transitions import (
+    LONGEST_LEASE,
+    LONGEST_WAIT,
+    NO_LEASE,
+    HistoryLine,
+    Transition,
+    add_history_line,
+    is_over,
+    lock,
+    move,
+)
 from service.store.records import ClaimedJob, StoredInstance
 from service.store.states import CLAIMABLE, ArtifactRole, EventKind, JobState
 from service.store.tables.schema import job
@@ -179,8 +189,11 @@ def _audited(claim: ClaimedJob, objects: int) -> AuditEvent:
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
-    waits = and_(job.c.state.in_(CLAIMABLE), or_(job.c.not_before.is_(None), job.c.not_before <= now))
-    abandoned = and_(job.c.state == JobState.RUNNING, job.c.lease_expires_at < now)
+    waits = and_(
+        job.c.state.in_(CLAIMABLE),
+        or_(job.c.not_before.is_(None), is_over(job.c.not_before, now, LONGEST_WAIT)),
+    )
+    abandoned = and_(job.c.state == JobState.RUNNING, is_over(job.c.lease_expires_at, now, LONGEST_LEASE))
     # The first condition follows from the second; it says where to look: not at every job there ever was.
     return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, abandoned))
 
@@ -233,7 +246,7 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         raise AssertionError(f"job {row.id} changed while its row was locked")
     return ClaimedJob(
         id=row.id,
-        uid=row.uid,
+        uid=row.result_uid or row.uid,
         version=row.version,
         series_uid=row.series_uid,
         study_uid=row.study_uid,

@@ -91,6 +91,7 @@ job = Table(
     METADATA,
     Column("id", JOB_ID, primary_key=True),
     Column("uid", Uuid, nullable=False, unique=True),
+    Column("result_uid", Uuid),  # of what is contoured: the UIDs of its results come from it
     Column("version", Integer, nullable=False),
     Column("state", checked_text(JobState, "job_state"), nullable=False),
     Column("stage", String(32), nullable=False, server_default=""),

@@ -57,7 +57,9 @@ OF_NO_JOB: dict[Operation, Callable[[Database, Actor], object]] = {
     },
     **{
         operation: partial(record_action, operation=operation)
-        for operation in (Operation.VERIFY, Operation.RETENTION, Operation.DEIDENTIFY, Operation.REIDENTIFY)
+        for operation in (
+            set(Operation) - {*CHANGES, *VIEWS, Operation.JOBS, Operation.AUDIT, Operation.MODELS_DEFAULT}
+        )
     },
 }
 

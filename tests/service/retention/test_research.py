@@ -10,7 +10,7 @@ from pydicom import dcmread
 from sqlalchemy import text
 
 from service.cli.main import main
-from service.components import Store, opened_store
+from service.components import Store, opened_store, prepare
 from service.config import Settings, load_settings
 from service.store import AuditLog, InstanceRecorder, PseudonymRepository
 from service.template import default_template
@@ -37,6 +37,7 @@ def store(settings_file: Path) -> Iterator[Store]:
 
 @contextmanager
 def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
+    prepare(load_settings(settings_file, {}))
     with (
         opened_store(load_settings(settings_file, {}), may_create=True) as store,
         InstanceRecorder(store.database) as recorder,
