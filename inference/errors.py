@@ -23,3 +23,7 @@ class ContractRefused(Exception):
 
 class ServerNotStarted(Exception):
     """The embedded server did not come up; the message holds the reason and the last lines of its log."""
+
+
+class ImportRefused(Exception):
+    """A foreign model that cannot become a package here; the message names what is at fault and what to do."""

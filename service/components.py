@@ -20,17 +20,12 @@ if TYPE_CHECKING:
     from inference.client import TritonClient
     from inference.contract import ModelContract, ModelLibrary
     from inference.embedded import EmbeddedTriton
-    from service.assemble import SenderCounts
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
-    from service.store import Database, DiskGauge, FileStore, JobRepository, RoleHeartbeat
+    from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
     from service.template import Template
 
 log = logging.getLogger(__name__)
-COUNT_TIMEOUT_S = 5.0
-"""Time for a sender to connect, or to answer how many images a series has."""
-COUNT_EVERY_S = 60.0
-"""Shortest time between two such queries about one series."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +39,18 @@ class Store:
 
 @contextmanager
 def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[Store]:
-    """Open the node's store, with the schema brought up to date.
+    """Open the node's store as it is: nothing is migrated, and nothing is made unless it may be.
 
-    Raises Refused where there is none, unless it may be created.
+    Raises:
+        Refused: there is no database or storage folder here, or the database has the schema of another version.
     """
-    from service.store import FileStore, JobRepository
+    from service.store import FileStore, JobRepository, check_schema
 
-    if not may_create:
+    if may_create:
+        make_if_new(settings)
+    else:
         _expect_store(settings)
-    prepare(settings)
+        check_schema(settings.database_url)
     database = open_database(settings)
     try:
         yield Store(
@@ -60,6 +58,40 @@ def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[St
         )
     finally:
         database.close()
+
+
+@contextmanager
+def opened_for_role(settings: Settings) -> "Iterator[tuple[Store, NodeIdentity]]":
+    """Open the store for a role's work: a new node is made, and its identity is settled.
+
+    Raises:
+        Refused: the database has the schema of another version.
+    """
+    with opened_store(settings, may_create=True) as store:
+        identity = node_identity(settings, store)
+        identity.settle()
+        yield store, identity
+
+
+def make_if_new(settings: Settings) -> None:
+    """Make database and storage folder where there is no database yet; what is there is not migrated.
+
+    Raises:
+        Refused: the database has the schema of another version.
+    """
+    from service.store import check_schema, has_schema
+
+    if has_schema(settings.database_url):
+        check_schema(settings.database_url)
+    else:
+        prepare(settings)
+
+
+def node_identity(settings: Settings, store: Store) -> "NodeIdentity":
+    """Return the identity of the database and the storage folder."""
+    from service.store import NodeIdentity
+
+    return NodeIdentity(store.database, settings.node.storage_dir)
 
 
 def _expect_store(settings: Settings) -> None:
@@ -74,7 +106,7 @@ def _expect_store(settings: Settings) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the storage folder and bring the database to this version's schema."""
+    """Make the storage folder, and bring the database to this version's schema; a copy of a SQLite file is kept."""
     from service.store import upgrade
 
     storage_folder(settings)
@@ -172,8 +204,20 @@ def model_library(settings: Settings) -> "ModelLibrary":
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
                 f"{', '.join(contracts) or 'none'}"
             )
-        _check_modality(rule, contracts[rule.model])
+        _check_modality(rule, rule_contract(rule, contracts))
     return contracts
+
+
+def rule_contract(rule: Rule, contracts: "ModelLibrary") -> "ModelContract":
+    """Return the contract of a rule's model in the rule's version; SettingsRefused if there is no such version."""
+    if rule.model_version is None:
+        return contracts[rule.model]
+    found = contracts.version(rule.model, rule.model_version)
+    if found is None:
+        raise SettingsRefused(
+            f"rule {rule.name}: model {rule.model} has no version {rule.model_version} in the model repository"
+        )
+    return found
 
 
 def _check_modality(rule: Rule, contract: "ModelContract") -> None:
@@ -188,13 +232,13 @@ def _check_modality(rule: Rule, contract: "ModelContract") -> None:
         )
 
 
-def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
+def templates(settings: Settings, contracts: "ModelLibrary") -> "Mapping[str, Template]":
     """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
     from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, default_template, load_template
 
     found: dict[str, Template] = {}
     for rule in settings.rules:
-        labels = contracts[rule.model].labels
+        labels = rule_contract(rule, contracts).labels
         try:
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)
@@ -231,32 +275,11 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
     )
 
 
-def sender_counts(settings: Settings) -> "SenderCounts":
-    """Return the queries by which the assembler learns how many images a series has at its sender."""
-    from service.assemble import SenderCounts
-    from service.scu.client import Scu
-    from service.scu.find import count_images
-    from service.store import utc_now
-
-    timeout_s = COUNT_TIMEOUT_S
-    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
-    return SenderCounts(
-        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
-        settings.dicom_peers,
-        utc_now,
-        every_s=COUNT_EVERY_S,
-        patience_s=2 * timeout_s,
-    )
-
-
 @contextmanager
 def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
     """Open the audit trail for a command, or for the start and stop of a role."""
     from service.audit import AuditWriter
     from service.store import AuditLog
 
-    with (
-        opened_store(settings, may_create=True) as store,
-        AuditWriter(AuditLog(store.database), role=role) as trail,
-    ):
+    with opened_for_role(settings) as (store, _), AuditWriter(AuditLog(store.database), role=role) as trail:
         yield trail

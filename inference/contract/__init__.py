@@ -1,5 +1,6 @@
 """A model's contract: its structures, images, origin and package, apart from the runtime that executes it."""
 
+from inference.contract.bundle import BundleRuntime
 from inference.contract.model import (
     BodyRegion,
     ConceptCode,
@@ -11,6 +12,7 @@ from inference.contract.model import (
     identity,
 )
 from inference.contract.native import NativeRuntime, NetworkDefinition
+from inference.contract.nnunet import NnunetPart, NnunetRuntime
 from inference.contract.own_code import OwnCodeRuntime
 from inference.contract.pipelines import (
     BodyCrop,
@@ -35,6 +37,7 @@ __all__ = [
     "CONTRACT_FILE",
     "BodyCrop",
     "BodyRegion",
+    "BundleRuntime",
     "ConceptCode",
     "ModelContract",
     "ModelInput",
@@ -42,6 +45,8 @@ __all__ = [
     "ModelStructure",
     "NativeRuntime",
     "NetworkDefinition",
+    "NnunetPart",
+    "NnunetRuntime",
     "OwnCodeRuntime",
     "Provenance",
     "ResizedSlice",

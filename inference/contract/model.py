@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from inference.contract.bundle import BundleRuntime
 from inference.contract.native import NativeRuntime
+from inference.contract.nnunet import NnunetRuntime
 from inference.contract.own_code import OwnCodeRuntime
 from inference.contract.plausibility import Plausibility
 from inference.contract.trust import TrustWeights
@@ -17,8 +19,10 @@ Modality = Literal["CT", "CBCT", "MR"]
 Intensities = Literal["HU", "normalised"]
 
 # One module of this package for each kind of runtime; inference/server/runtimes has what loads it. Every runtime
-# offers ``kind`` and ``files``.
-Runtime = Annotated[NativeRuntime | OwnCodeRuntime, Field(discriminator="kind")]
+# offers ``kind``, ``files`` and ``structure_count``.
+Runtime = Annotated[
+    BundleRuntime | NativeRuntime | NnunetRuntime | OwnCodeRuntime, Field(discriminator="kind")
+]
 
 
 class ConceptCode(ContractPart):
@@ -156,6 +160,13 @@ class ModelContract(ContractPart):
             raise ValueError(
                 f"plausibility has limits for {', '.join(foreign)}, which the model does not give"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _runtime_gives_its_structures(self) -> Self:
+        given = self.runtime.structure_count
+        if given is not None and given != len(self.structures):
+            raise ValueError(f"the runtime gives {given} structures, the contract has {len(self.structures)}")
         return self
 
     @model_validator(mode="after")

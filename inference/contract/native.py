@@ -30,6 +30,11 @@ class NativeRuntime(ContractPart):
     precision: Precision = "float32"  # bfloat16: the model's figures hold with it, where the processor has it
 
     @property
+    def structure_count(self) -> int | None:
+        """None: not stated by the runtime; its answer is checked against the contract."""
+        return None
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files of the package that this runtime reads."""
         return tuple(network.weights for network in self.networks.values())

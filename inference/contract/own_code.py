@@ -15,6 +15,11 @@ class OwnCodeRuntime(ContractPart):
     kind: Literal["own_code"]
 
     @property
+    def structure_count(self) -> int | None:
+        """None: not stated by the runtime; its answer is checked against the contract."""
+        return None
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files of the package that this runtime reads."""
         return ("model.py",)

@@ -9,6 +9,7 @@ from service.application.actors import (
     Operation,
     require_permission,
 )
+from service.application.backups import back_up, restore_backup
 from service.application.jobs import (
     JobDetails,
     cancel_job,
@@ -30,7 +31,9 @@ from service.application.people import (
     set_password,
     unlock_person,
 )
-from service.application.trail import choose_default, prove_trail, read_trail, record_action
+from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
+from service.application.trail import change_models, prove_trail, read_trail, record_action
+from service.application.upkeep import accept_clock, find_series, forget_all, would_forget
 
 __all__ = [
     "LINK_LASTS",
@@ -42,9 +45,15 @@ __all__ = [
     "NotPermitted",
     "Operation",
     "Person",
+    "RecoveryQuestion",
+    "accept_clock",
+    "back_up",
     "cancel_job",
+    "change_models",
     "change_person",
-    "choose_default",
+    "decide_recovery",
+    "find_series",
+    "forget_all",
     "invite_person",
     "list_jobs",
     "list_people",
@@ -52,8 +61,10 @@ __all__ = [
     "prove_trail",
     "read_trail",
     "record_action",
+    "recovery_question",
     "require_permission",
     "rerun_job",
+    "restore_backup",
     "retry_job",
     "search_jobs",
     "secret_sha256",
@@ -61,4 +72,5 @@ __all__ = [
     "show_events",
     "show_job",
     "unlock_person",
+    "would_forget",
 ]

@@ -38,6 +38,14 @@ class Operation(StrEnum):
     DEIDENTIFY = "deidentify"
     REIDENTIFY = "reidentify"
     MODELS_DEFAULT = "models default"
+    RECOVERY = "recovery"
+    RECOVER = "recover"
+    BACKUP = "backup"
+    RESTORE = "restore"
+    FORGET = "forget"
+    ACCEPT_CLOCK = "accept clock"
+    MODELS_IMPORT = "models import"
+    MODELS_REMOVE = "models remove"
     VIEW_IMAGES = "view images"
     ECHO = "echo"
     PEOPLE = "people"
@@ -65,7 +73,9 @@ class NotPermitted(Refused):
 
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
+_MAY_ADMINISTER = frozenset({ActorRole.ADMIN})
 _MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_PHYSICIST_AND_ADMIN = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
 _MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
@@ -75,12 +85,20 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
     Operation.JOBS: _EVERY_ROLE,
-    Operation.AUDIT: _MAY_READ_THE_TRAIL,
+    Operation.AUDIT: _PHYSICIST_AND_ADMIN,
     Operation.VERIFY: _EVERY_ROLE,
     Operation.RETENTION: _EVERY_ROLE,
     Operation.DEIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.REIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
+    Operation.RECOVERY: _EVERY_ROLE,
+    Operation.RECOVER: _MAY_ADMINISTER,
+    Operation.BACKUP: _MAY_ADMINISTER,
+    Operation.RESTORE: _MAY_ADMINISTER,
+    Operation.FORGET: _MAY_ADMINISTER,
+    Operation.ACCEPT_CLOCK: _MAY_ADMINISTER,
+    Operation.MODELS_IMPORT: _PHYSICIST_AND_ADMIN,
+    Operation.MODELS_REMOVE: _PHYSICIST_AND_ADMIN,
     Operation.VIEW_IMAGES: _EVERY_ROLE,
     Operation.ECHO: _MAY_CHANGE_JOBS,
     Operation.PEOPLE: _MAY_CHANGE_PEOPLE,

@@ -17,6 +17,7 @@ LOOKS = frozenset(
         Operation.AUDIT,
         Operation.VERIFY,
         Operation.RETENTION,
+        Operation.RECOVERY,
         Operation.VIEW_IMAGES,
         Operation.PEOPLE,
     }

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from service.application.actors import Actor, Operation, require_permission
 from service.application.audited import Result, perform
+from service.config import JobPurpose
 from service.store import (
+    ArtifactStatus,
     Database,
     DeliveryStatus,
     JobEvent,
@@ -17,6 +19,7 @@ from service.store import (
     StructureResult,
     Transaction,
     cancel,
+    read_artifacts,
     read_deliveries,
     read_events,
     read_job,
@@ -31,30 +34,36 @@ from service.store import (
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
-    """A job with its deliveries, its structures, and what its series says of itself (None: not inspected yet)."""
+    """A job with its artifacts, deliveries and structures, and what its series says of itself (None: not inspected yet)."""
 
     status: JobStatus
+    artifacts: Sequence[ArtifactStatus]
     deliveries: Sequence[DeliveryStatus]
     structures: Sequence[StructureResult]
     series: SeriesHeader | None
 
 
 def list_jobs(
-    database: Database, actor: Actor, *, states: Sequence[JobState] = (), limit: int = 100
+    database: Database,
+    actor: Actor,
+    *,
+    states: Sequence[JobState] = (),
+    purposes: Sequence[JobPurpose] = (),
+    limit: int = 100,
 ) -> Sequence[JobStatus]:
-    """Give the newest jobs first; no states: every state."""
+    """Give the newest jobs first; no states, no purposes: every one."""
     return perform(
         database,
         actor,
         Operation.JOBS,
         None,
-        lambda transaction: read_jobs(transaction, states=states, limit=limit),
-        detail=", ".join(states),
+        lambda transaction: read_jobs(transaction, states=states, purposes=purposes, limit=limit),
+        detail=", ".join((*states, *purposes)),
     )
 
 
 def show_job(database: Database, actor: Actor, job_id: int, *, is_recorded: bool = True) -> JobDetails:
-    """Give a job, its deliveries and its structures.
+    """Give a job, its artifacts, its deliveries and its structures.
 
     Args:
         database: the node's.
@@ -93,6 +102,7 @@ def _details(transaction: Transaction, job_id: int) -> JobDetails:
     status = read_job(transaction, job_id)
     return JobDetails(
         status=status,
+        artifacts=read_artifacts(transaction, job_id),
         deliveries=read_deliveries(transaction, job_id),
         structures=read_structure_results(transaction, job_id),
         series=read_series(transaction, status.series_uid, status.study_uid),

@@ -51,10 +51,12 @@ def record_action(
     perform(database, actor, operation, job_id, lambda _: None, detail=detail)
 
 
-def choose_default(database: Database, actor: Actor, choose: Callable[[], None], what: str) -> None:
-    """Choose the version of a model that new jobs take; the choice stands in the trail, or is not made.
+def change_models(
+    database: Database, actor: Actor, operation: Operation, change: Callable[[], None], what: str
+) -> None:
+    """Change the model repository: the change stands in the trail, or is not made.
 
     Raises:
-        NotPermitted: the actor's role does not permit it.
+        NotPermitted: the actor's role does not permit the operation.
     """
-    perform(database, actor, Operation.MODELS_DEFAULT, None, lambda _: choose(), detail=what)
+    perform(database, actor, operation, None, lambda _: change(), detail=what)

@@ -20,6 +20,8 @@ def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParse
     retention.add_argument(
         "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
     )
+    sure = "say so where the node doubts it; then the role removes again"
+    retention.add_argument("--clock-is-right", action="store_true", help=sure)
     what = verify.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
@@ -91,43 +93,6 @@ def validate(parser: argparse.ArgumentParser) -> None:
         "--ct", type=Path, help="folder with the CT: planes and references are checked against it"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def models(parser: argparse.ArgumentParser) -> None:
-    """Add the acts of the verb `models`."""
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    listed = acts.add_parser("list", help="models and versions: which is the default, which are loaded")
-    listed.add_argument("--json", action="store_true", help="print JSON")
-    for act, what in (
-        ("show", "print the contract of a version"),
-        ("load", "load a version into the model server now"),
-        ("unload", "take a model, or one version of it, out of the server's memory"),
-    ):
-        act_parser = acts.add_parser(act, help=what)
-        act_parser.add_argument("model", help="the model's name")
-        every = "all versions" if act == "unload" else "the default version"
-        act_parser.add_argument("--version", type=int, help=f"default: {every}")
-    default = acts.add_parser("default", help="choose the version that new jobs take")
-    default.add_argument("model", help="the model's name")
-    default.add_argument("version", type=int, help="the version's number")
-    config = acts.add_parser("config", help="write Triton's config.pbtxt from the contracts")
-    config.add_argument("model", nargs="*", help="names of models (default: all)")
-    published = acts.add_parser("publish", help="a finished training run as the next version of its model")
-    published.add_argument("run", type=Path, help="the run's folder")
-    data = published.add_mutually_exclusive_group(required=True)
-    data.add_argument(
-        "--data", type=Path, help="the prepared dataset: predictions are compared on two of its CTs"
-    )
-    data.add_argument("--openkbp", type=Path, help="the OpenKBP developer set")
-    published.add_argument("--weights", choices=("best", "last"), default="best", help="default: best")
-    convert = acts.add_parser("convert", help="write a spec.json of older versions as contract.json")
-    convert.add_argument("folder", type=Path, help="the model's folder, with spec.json")
-    convert.add_argument(
-        "--body-region",
-        required=True,
-        choices=["head", "head_neck", "thorax", "abdomen", "pelvis", "extremity", "whole_body"],
-        help="the part of the body that the model is for",
-    )
 
 
 def evaluate(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,8 @@ from pkgutil import resolve_name
 
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
+from service.cli import model_arguments
+from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         ("web", "roles:run", "the role that serves the page"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
-        ("migrate", "check:migrate", "bring the database to this version"),
+        ("migrate", "check:migrate", "make the node's database, or bring it to this version's schema"),
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
@@ -99,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _monitor_verbs(verbs)
+    _upkeep_verbs(verbs)
     takes.web_admin(
         _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
     )
@@ -106,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     _validate_verb(verbs)
     _settings_verb(verbs)
     _evaluate_verb(verbs)
-    takes.models(_verb(verbs, "models", "models:run", "the models: list, load, choose the default version"))
+    model_arguments.models(
+        _verb(verbs, "models", "models:run", "the models: list, load, choose the default version")
+    )
     what = "local cases through the node against acceptance criteria: a page to sign"
     takes.commission(_verb(verbs, "commission", "commission:run", what))
     what = "contour frozen cases again: any changed voxel is an alarm"
@@ -147,9 +152,15 @@ def _install_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     jobs = _verb(verbs, "jobs", "admin:jobs", "list jobs, newest first", json=True)
     jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
+    jobs.add_argument(
+        "--purpose",
+        action="append",
+        default=[],
+        help="only clinical, shadow or evaluation jobs; may be repeated",
+    )
     jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
     for name, run, what in (
-        ("show", "admin:show", "one job whole, with its deliveries and structures"),
+        ("show", "admin:show", "one job whole, with its artifacts, deliveries and structures"),
         ("events", "admin:events", "what happened to a job"),
         ("retry", "admin:retry", "once more, after a failure or refusal"),
         ("rerun", "admin:rerun", "contour again, as a new version"),
@@ -158,6 +169,18 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", "admin:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
+
+
+def _upkeep_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "a consistent copy of the database, and of the stored files, while the node works"
+    made = _verb(verbs, "backup", "backup:backup", what, json=True)
+    what = "a node from a backup, in an empty place, and a list of what is missing"
+    back = _verb(verbs, "restore", "backup:restore", what, json=True)
+    upkeep.backup(made, back)
+    what = "what to do when database and storage folder do not match: look, hold back or deliver"
+    upkeep.recover(_verb(verbs, "recover", "recover:recover", what, json=True))
+    what = "remove a series, or a patient, so that the corrected one is taken under the same UIDs"
+    upkeep.forget(_verb(verbs, "forget", "forget:forget", what, json=True))
 
 
 def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

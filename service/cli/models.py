@@ -13,10 +13,12 @@ from inference.contract import (
     set_default_version,
 )
 from inference.contract.conversion import convert
-from inference.errors import ContractRefused, ModelFailed, ModelUnavailable
+from inference.errors import ContractRefused, ImportRefused, ModelFailed, ModelUnavailable
+from inference.importing.package import remove_version
 from inference.triton_config import MODEL_ENTRY, write_triton_config
-from service.application import choose_default
+from service.application import Operation, change_models
 from service.cli.audit import administrator
+from service.cli.importing import run_import
 from service.cli.output import print_table, say, say_json, warn
 from service.cli.train import hand_over
 from service.components import opened_store, triton_client
@@ -37,10 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
         "config": _config,
         "publish": _publish,
         "convert": _convert,
+        "remove": _remove,
+        "import": run_import,
     }
     try:
         return acts[arguments.act](arguments)
-    except (ContractRefused, ModelFailed) as reason:
+    except (ContractRefused, ImportRefused, ModelFailed) as reason:
         raise Refused(str(reason)) from reason
     except ModelUnavailable as reason:
         raise TryAgain(str(reason)) from reason
@@ -110,9 +114,38 @@ def _default(arguments: argparse.Namespace) -> int:
     what = f"default version of {arguments.model}: {before} -> {arguments.version}"
     with opened_store(arguments.settings_tree) as store:
         set_default = partial(set_default_version, folder, arguments.version)
-        choose_default(store.database, administrator(), set_default, what)
+        change_models(store.database, administrator(), Operation.MODELS_DEFAULT, set_default, what)
     say(f"{what}; jobs that are queued keep the version they were queued with")
     return 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    """Take versions away; a model that a rule names, or that is the default, stays."""
+    folder = _folder(arguments)
+    versions = [arguments.version] if arguments.version else sorted(model_versions(folder))
+    rules = [rule.name for rule in arguments.settings_tree.rules if rule.model == arguments.model]
+    if rules and len(versions) == len(model_versions(folder)):
+        raise Refused(f"{arguments.model} is the model of the rules {', '.join(rules)}; change these first")
+    if not arguments.version:
+        set_default_version(folder, versions[-1])
+    repository = arguments.settings_tree.triton.model_repository
+    with opened_store(arguments.settings_tree) as store:
+        for version in versions:
+            _forget(arguments, version)
+            what = f"{arguments.model} version {version} removed"
+            take = partial(remove_version, repository, arguments.model, version)
+            change_models(store.database, administrator(), Operation.MODELS_REMOVE, take, what)
+            say(f"{what}; jobs that ask for it fail with its name")
+    return 0
+
+
+def _forget(arguments: argparse.Namespace, version: int) -> None:
+    """Let a server that answers unload a version; without one there is nothing to unload."""
+    try:
+        with triton_client(arguments.settings_tree) as server:
+            server.models.unload(arguments.model, version)
+    except (ModelUnavailable, ModelFailed) as reason:
+        warn(f"contour-node: not unloaded: {reason}")
 
 
 def _config(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from service.cli.output import say, warn
-from service.components import audit_writer, model_library, opened_store, storage_folder, templates
+from service.components import (
+    audit_writer,
+    model_library,
+    opened_for_role,
+    opened_store,
+    prepare,
+    storage_folder,
+    templates,
+)
 from service.config import Settings, loose_files
 from service.logs import start_log
 from service.ports import expect_free
@@ -74,8 +82,9 @@ def serve(arguments: argparse.Namespace) -> int:
     stop = stopped_by_signals()
     storage_folder(settings)
     with owned(settings.node.storage_dir, alone=True):
-        with opened_store(settings, may_create=True):
-            pass
+        prepare(settings)
+        with opened_for_role(settings) as (_, identity):
+            identity.begin_recovery()  # before any role starts: the receiver ends it
         supervise(roles, stop)
     return 0
 

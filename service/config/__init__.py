@@ -22,6 +22,7 @@ from service.config.retention import RetentionSettings
 from service.config.rules import (
     CompanionObject,
     Implausible,
+    JobPurpose,
     OnFailure,
     OtherRegion,
     Rule,
@@ -61,6 +62,7 @@ __all__ = [
     "Destination",
     "Doubted",
     "Implausible",
+    "JobPurpose",
     "LogFormat",
     "LogLevel",
     "MailSecurity",

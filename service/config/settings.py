@@ -16,7 +16,7 @@ from service.config.node import DatabaseSettings, NodeSettings
 from service.config.peers import AnyPeer, Confirm, Destination, Peer, Sender
 from service.config.references import problems
 from service.config.retention import RetentionSettings
-from service.config.rules import Rule, SeriesFacts
+from service.config.rules import JobPurpose, Rule, SeriesFacts
 from service.config.section import SettingsSection
 from service.config.tls import TlsSettings
 from service.config.triton import TritonSettings
@@ -202,8 +202,14 @@ class Settings(SettingsSection):
         return frozenset({self.receive.ae_title, *named, *([self.send.ae_title] if asks else [])})
 
     def rule_for(self, facts: SeriesFacts) -> Rule | None:
-        """Give the first rule that matches the series."""
-        return next((rule for rule in self.rules if rule.matches(facts)), None)
+        """Give the first rule that matches the series; a shadow rule decides nothing."""
+        deciding = (rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
+        return next((rule for rule in deciding if rule.matches(facts)), None)
+
+    def shadow_rules_for(self, facts: SeriesFacts) -> tuple[Rule, ...]:
+        """Give every shadow rule that matches the series."""
+        shadows = (rule for rule in self.rules if rule.purpose is JobPurpose.SHADOW)
+        return tuple(rule for rule in shadows if rule.matches(facts))
 
     def destinations_for(self, rule: Rule, calling_aet: str) -> tuple[str, ...]:
         """Give the names of all who get the structure set; empty where the only one, the sender, is not in `peers`."""

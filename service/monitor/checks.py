@@ -117,6 +117,20 @@ def check_constancy(root: Path) -> Iterator[HealthCheck]:
         yield HealthCheck(name="constancy", ok=last.ok, reason=reason, needed=False)
 
 
+def check_hold(reason: str) -> HealthCheck:
+    """Whether database and storage folder belong together. Not needed to be ready: images are taken meanwhile."""
+    said = (
+        f"{reason}; nothing is contoured or delivered until `contour-node recover` decides" if reason else ""
+    )
+    return HealthCheck(name="recovery", ok=not reason, reason=said or "nothing to decide", needed=False)
+
+
+def check_clock(doubt: str) -> HealthCheck:
+    """Whether the clock can be right. Not needed to be ready: only retention waits."""
+    said = f"{doubt}; retention removes nothing" if doubt else "nothing speaks against it"
+    return HealthCheck(name="clock", ok=not doubt, reason=said, needed=False)
+
+
 def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:
     """Whether images were refused by the receiver in the last day. Not needed to be ready: others are taken."""
     said = "; ".join(refused_in_words(one) for one in refused[:_MOST_REASONS_SAID])

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, select, update
 
 from service.store.database import Database
-from service.store.tables.schema import delivery, instance, job
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.schema import instance, job
 from service.store.tables.structure_schema import series_fact
 
 PATIENT_COLUMNS = ("patient_id", "patient_name", "accession_number", "search_text")
@@ -80,7 +81,7 @@ def forget_patients(database: Database) -> int:
     )
     made = (job.c.series_uid == series_fact.c.series_uid) & (job.c.study_uid == series_fact.c.study_uid)
     has_image = exists().where(same, instance.c.removed_at.is_(None))
-    has_result = exists().where(made, delivery.c.job_id == job.c.id, delivery.c.removed_at.is_(None))
+    has_result = exists().where(made, artifact.c.job_id == job.c.id, artifact.c.removed_at.is_(None))
     with database.writing() as connection:
         emptied = connection.execute(
             update(series_fact)

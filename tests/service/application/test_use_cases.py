@@ -18,7 +18,7 @@ from service.application import (
     NotPermitted,
     Operation,
     cancel_job,
-    choose_default,
+    change_models,
     list_jobs,
     prove_trail,
     record_action,
@@ -51,12 +51,15 @@ VIEWS: dict[Operation, Change] = {Operation.SHOW: show_job, Operation.EVENTS: sh
 OF_NO_JOB: dict[Operation, Callable[[Database, Actor], object]] = {
     Operation.JOBS: list_jobs,
     Operation.AUDIT: prove_trail,
-    Operation.MODELS_DEFAULT: lambda database, actor: choose_default(
-        database, actor, lambda: None, "hn: 1 -> 2"
-    ),
+    **{
+        operation: partial(change_models, operation=operation, change=lambda: None, what="hn: 1 -> 2")
+        for operation in (Operation.MODELS_DEFAULT, Operation.MODELS_IMPORT, Operation.MODELS_REMOVE)
+    },
     **{
         operation: partial(record_action, operation=operation)
-        for operation in (Operation.VERIFY, Operation.RETENTION, Operation.DEIDENTIFY, Operation.REIDENTIFY)
+        for operation in (
+            set(Operation) - {*CHANGES, *VIEWS, Operation.JOBS, Operation.AUDIT, Operation.MODELS_DEFAULT}
+        )
     },
 }
 
@@ -216,7 +219,7 @@ def test_the_choice_of_a_version_is_not_made_where_the_trail_cannot_have_it(node
         raise NotAllowed("no such version")
 
     with pytest.raises(NotAllowed):
-        choose_default(node.database, OPERATOR, choose, "hn: 1 -> 9")
+        change_models(node.database, OPERATOR, choose, "hn: 1 -> 9")
     assert entries(node.database)[0][4:] == (AuditOutcome.MINOR_FAILURE, "hn: 1 -> 9; no such version")
 
 

@@ -163,6 +163,7 @@ def elsewhere(site: Site, folder: Path, more: str, receive_keys: str = "[receive
     text = text.replace("[receive]\n", receive_keys)
     file = folder / "elsewhere.toml"
     file.write_text(text.replace(f"port = {site.settings.receive.port}", f"port = {free_tcp_port()}") + more)
+    assert main(["migrate", "--settings", str(file)]) == 0
     return file
 
 

@@ -21,7 +21,6 @@ from service.store import (
     JobState,
     NotAllowed,
     OpenJob,
-    OutputFile,
     RetainedKind,
     RetentionStore,
     SeriesHeader,
@@ -29,7 +28,7 @@ from service.store import (
     forget_patients,
     read_series,
 )
-from tests.support.arrivals import RT_DOSE, received
+from tests.support.arrivals import RT_DOSE, received, structure_set
 from tests.support.small_node import SmallNode, small_volume
 
 DAY = 86400.0
@@ -89,7 +88,7 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
         node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.FAILED else 3, delay_s=1)
     elif state in (JobState.DELIVERING, JobState.DONE):
         made = node.files.put(f"2.25.{job_id}", b"structure set")
-        node.queue.finish(claim, outputs=[OutputFile(destination="tps", file=made)])
+        node.queue.finish(claim, made=[structure_set(made, "tps")])
     if state is JobState.DONE:
         delivery = node.outbox.claim_delivery("s", lease_s=60)
         assert delivery is not None
@@ -151,7 +150,7 @@ def test_results_go_later_and_never_while_a_delivery_is_open(
     bring(small_node, JobState.DONE)
     sweep = sweeper(small_node, settings)
     small_node.clock.tick(91 * DAY)
-    assert {one.kind for one in sweep.sweep()} == {RetainedKind.IMAGES, RetainedKind.RESULTS}
+    assert {one.kind for one in sweep.sweep()} == {RetainedKind.IMAGES, RetainedKind.ARTIFACTS}
     assert stored(small_node) == set()
 
 
@@ -335,9 +334,9 @@ def test_the_patient_of_a_series_is_forgotten_with_its_last_file_and_the_rest_st
     small_node: SmallNode, settings: RetentionSettings
 ) -> None:
     small_node.receive()
-    (job,) = small_node.desk.open_jobs()
+    (job,) = small_node.series.open_jobs()
     small_node.clock.tick(20)
-    small_node.assembler().look()
+    small_node.assembler().poll_once()
     before = _series(small_node, job)
     assert (before.patient_id, before.modality) != ("", "")
     _work(small_node, job.id, JobState.DONE)

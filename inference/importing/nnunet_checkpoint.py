@@ -1,0 +1,125 @@
+"""nnU-Net's checkpoints: tensors and a few plain values, read without running anything that stands in the file."""
+
+import contextlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from inference.contract import NetworkDefinition
+from inference.errors import ImportRefused
+from inference.server.networks.catalogue import build_network
+
+_CLAIMED_MOST = 8 * 2**30
+# nnU-Net stores a NumPy scalar (_best_ema); these three names rebuild one and can do nothing else.
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+_ALLOWED: list[Any] = [
+    _SCALAR,
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    (_SCALAR, "numpy.core.multiarray.scalar"),  # as NumPy 1 spelt it
+]
+_SECOND_NAMES = (".all_modules.",)
+_SECOND_ENCODER = "decoder.encoder."
+
+
+def load_checkpoint(file: Path, name: str) -> dict[str, Any]:
+    """Load a checkpoint's values; ImportRefused where it would run code, claims too much, or is none of nnU-Net's."""
+    _expect_honest_sizes(file, name)
+    try:
+        with torch.serialization.safe_globals(_ALLOWED):
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except MemoryError as error:
+        raise ImportRefused(f"{name}: takes more memory than an import may") from error
+    except Exception as error:
+        raise ImportRefused(f"{name}: {_short(error)}") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("network_weights"), dict):
+        raise ImportRefused(f"{name}: no checkpoint of nnU-Net v2: it has no network_weights")
+    return checkpoint
+
+
+def write_weights(
+    weights: Mapping[str, Any], definition: NetworkDefinition, folder: Path, source: str
+) -> None:
+    """Write the tensors of a state dict under their first names; ImportRefused where they are not the network's."""
+    network = build_network(definition)
+    expected = {key: value.shape for key, value in network.state_dict().items()}
+    found = {_without_prefix(key): value for key, value in weights.items()}
+    kept = {key: value for key, value in found.items() if key in expected}
+    _expect_second_names(found, kept, source)
+    missing = sorted(set(expected) - set(kept))
+    if missing:
+        raise ImportRefused(
+            f"{source}: lacks {len(missing)} tensors of the network of plans.json, {missing[0]} among them; a trainer "
+            "that builds another network than the plans say cannot be imported"
+        )
+    for key, shape in expected.items():
+        if kept[key].shape != shape:
+            raise ImportRefused(
+                f"{source}: {key} has the shape {tuple(kept[key].shape)}, the network of plans.json {tuple(shape)}"
+            )
+        if kept[key].is_floating_point() and not torch.isfinite(kept[key]).all():
+            raise ImportRefused(f"{source}: {key} has values that are no numbers")
+    tensors = {
+        key: value.detach().to(torch.float32) if value.is_floating_point() else value
+        for key, value in kept.items()
+    }
+    save_file(
+        {key: value.contiguous().clone() for key, value in tensors.items()}, folder / definition.weights
+    )
+
+
+def _expect_second_names(found: Mapping[str, Any], kept: Mapping[str, Any], source: str) -> None:
+    """Every tensor that is left out must be one that is kept, under its second name."""
+    for key, value in found.items():
+        if key in kept:
+            continue
+        first = _first_name(key)
+        if first not in kept:
+            raise ImportRefused(
+                f"{source}: has the tensor {key}, which the network of plans.json has not; a trainer that builds "
+                "another network than the plans say cannot be imported"
+            )
+        if not isinstance(value, torch.Tensor) or not torch.equal(value, kept[first]):
+            raise ImportRefused(f"{source}: {key} and {first} should be one tensor and are two")
+
+
+def _first_name(key: str) -> str:
+    """Name a tensor as the module that owns it does: of a block's sequence, 0 is its convolution and a later one its norm."""
+    key = key.removeprefix("decoder.") if key.startswith(_SECOND_ENCODER) else key
+    before, mark, after = key.partition(_SECOND_NAMES[0])
+    if not mark:
+        return key
+    number, _, leaf = after.partition(".")
+    return f"{before}.{'conv' if number == '0' else 'norm'}.{leaf}"
+
+
+def _without_prefix(key: str) -> str:
+    return key.removeprefix("module.").removeprefix("_orig_mod.")
+
+
+def _expect_honest_sizes(file: Path, name: str) -> None:
+    """Refuse a checkpoint whose entries would unpack to more than a model has: torch stores them uncompressed."""
+    if not zipfile.is_zipfile(file):
+        return
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+        if claimed > min(_CLAIMED_MOST, 2 * file.stat().st_size + 2**20):
+            raise ImportRefused(
+                f"{name}: claims {claimed} bytes in a file of {file.stat().st_size}: no checkpoint that torch wrote"
+            )
+
+
+def _short(error: Exception) -> str:
+    """Return the sentence of torch's advice that names what is unsafe, or the first line."""
+    text = str(error)
+    for line in text.splitlines():
+        if "GLOBAL" in line or "Unsupported" in line:
+            named = line.split("Please use")[0].strip()
+            return f"it would run code when loaded ({named[:160]}); refused. Ask its maker for a checkpoint of nnU-Net's own"
+    return f"cannot be read as a checkpoint: {text.splitlines()[0][:200] if text else type(error).__name__}"

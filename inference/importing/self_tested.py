@@ -1,0 +1,108 @@
+"""Orders the self-test of a version that was built, and settles by it which way x and y run where nobody told."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from inference.contract import ModelContract, NnunetRuntime
+from inference.contract.values import ContractPart
+from inference.errors import ImportRefused
+from inference.importing.converter import ordered
+from inference.importing.isolation import Limits
+from inference.importing.package import write_contract
+
+
+class SelfTest(ContractPart):
+    """What a version did on the phantom; pairs of left and right that lie the wrong way round, and those that do not."""
+
+    seconds: float
+    peak_mib: float
+    structures: int
+    found: tuple[str, ...]
+    swapped: tuple[str, ...]
+    in_order: tuple[str, ...]
+    axes: str | None = Field(default=None)
+
+    @property
+    def sides_are_right(self) -> bool:
+        """Whether at least one pair was found and every pair lies as it should."""
+        return bool(self.in_order) and not self.swapped
+
+    def words(self) -> list[str]:
+        """Return lines for the card and the screen."""
+        said = [
+            f"self-test on a phantom: loaded and answered in {self.seconds:.1f} s with at most {self.peak_mib:.0f} MiB; "
+            f"{len(self.found)} of {self.structures} structures found"
+        ]
+        if self.in_order:
+            said.append(f"left and right lie as they should on the phantom: {'; '.join(self.in_order)}")
+        if self.axes is not None:
+            said.append(f"x and y run along {self.axes}: the self-test found it, the model does not state it")
+        return said
+
+    def warnings(self) -> list[str]:
+        """Return what somebody must look at."""
+        if self.swapped:
+            return [
+                f"on the phantom left and right lie the wrong way round: {'; '.join(self.swapped)}. Compare with the "
+                "maker's own output (models test) before anything else, and import with the other --axes if it differs"
+            ]
+        if not self.in_order:
+            return [
+                "the self-test found no pair of left and right on the phantom: compare the sides with the maker's own "
+                "output (models test)"
+            ]
+        return []
+
+
+def run_self_test(version_folder: Path, phantom: Path, limits: Limits) -> SelfTest:
+    """Let the version answer for the phantom in a child process; ImportRefused where it does not run."""
+    order = {"version_folder": str(version_folder), "phantom": str(phantom)}
+    answer, _ = ordered("self_test", order, limits)
+    try:
+        return SelfTest.model_validate(answer)
+    except ValidationError as error:
+        raise ImportRefused(f"the self-test answered nonsense: {error}") from error
+
+
+def settle_axes(
+    contract: ModelContract, version_folder: Path, test: Callable[[], SelfTest], *, needs_axes: bool
+) -> tuple[ModelContract, SelfTest]:
+    """Test a version as it is; where its axes are unknown, or left and right lie the wrong way round, also turned.
+
+    ImportRefused where that does not settle it: then somebody must say ``--axes``.
+    """
+    as_it_is = test()
+    if not isinstance(contract.runtime, NnunetRuntime) or not (needs_axes or as_it_is.swapped):
+        return contract, as_it_is
+    turned = _turned(contract)
+    write_contract(turned, version_folder)
+    other = test()
+    if other.sides_are_right and not as_it_is.sides_are_right:
+        if needs_axes:
+            return turned, other.model_copy(update={"axes": _axes(turned)})
+        raise ImportRefused(
+            f"left and right lie the wrong way round on the phantom with the axes of the model's reader, "
+            f"{_axes(contract)}, and the right way with {_axes(turned)}: say --axes {_axes(turned)}, or --axes "
+            f"{_axes(contract)} if you know better"
+        )
+    write_contract(contract, version_folder)
+    if needs_axes and not (as_it_is.sides_are_right and not other.sides_are_right):
+        raise ImportRefused(
+            "the model does not state how x and y run in its images, and the self-test could not tell: say --axes LPS "
+            "(as DICOM and SimpleITK have them) or --axes RAS (as nibabel's canonical images)"
+        )
+    found = {"axes": _axes(contract)} if needs_axes else {}
+    return contract, as_it_is.model_copy(update=found)
+
+
+def _turned(contract: ModelContract) -> ModelContract:
+    axes = "RAS" if _axes(contract) == "LPS" else "LPS"
+    return contract.model_copy(update={"runtime": contract.runtime.model_copy(update={"axes": axes})})
+
+
+def _axes(contract: ModelContract) -> Any:
+    assert isinstance(contract.runtime, NnunetRuntime)  # the caller looked
+    return contract.runtime.axes

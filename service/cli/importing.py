@@ -1,0 +1,156 @@
+"""The act `models import`: from a foreign model to a tested version of this node's repository, or nothing."""
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.contract import ModelContract
+from inference.errors import ImportRefused
+from inference.importing.card import CARD_FILE
+from inference.importing.converter import convert
+from inference.importing.draft import ImportDraft, ImportRequest, Options
+from inference.importing.isolation import Limits
+from inference.importing.labels import COLUMNS, LabelRow, proposed, read_table, write_table
+from inference.importing.package import Answers, build_version, next_version, publish, staging, write_card
+from inference.importing.self_tested import SelfTest, run_self_test, settle_axes
+from phantoms.coarse import coarse_phantom
+from service.application import Operation, change_models
+from service.cli.audit import administrator
+from service.cli.output import print_table, say
+from service.components import opened_store
+
+# Arguments that are no options of a converter.
+_OURS = frozenset(
+    {"act", "format", "source", "name", "body_region", "licence", "data", "citation", "description", "labels"}
+    | {"memory_gib", "precision", "settings", "settings_tree", "command"}
+)
+_QUESTIONS = {
+    "body_region": "the part of the body that the model is for (head, head_neck, thorax, abdomen, pelvis, extremity, "
+    "whole_body)",
+    "licence": "the licence of the weights, as their makers state it",
+    "data": "what the model was trained on",
+    "citation": "what its makers ask to be cited",
+}
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """Import one model; raises ImportRefused, and leaves the repository as it was, where anything is wrong."""
+    answers = _answers(arguments)
+    repository: Path = arguments.settings_tree.triton.model_repository
+    with staging(repository) as stage:
+        version = next_version(repository, answers.name)
+        draft, isolation = _converted(arguments, stage / "weights")
+        rows = _rows(arguments.labels, [label.name for label in draft.labels])
+        if rows is None:
+            return 0
+        folder = stage / "model" / str(version)
+        contract = build_version(draft, rows, answers, folder, stage / "weights")
+        contract, test = _tested(contract, folder, stage / "phantom.npz", draft, arguments)
+        remarks = [*test.words(), *test.warnings(), f"the converter ran with {isolation}"]
+        write_card(contract, draft, rows, remarks, folder)
+        what = f"{contract.name} version {version} imported from {arguments.source.name}, {draft.maker}"
+        move = partial(publish, contract, folder, repository)
+        with opened_store(arguments.settings_tree) as store:
+            change_models(store.database, administrator(), Operation.MODELS_IMPORT, move, what)
+    _show(contract, draft, rows, test)
+    target = repository / contract.name / str(version)
+    say(
+        "",
+        f"{contract.name} version {version} is in {target}; its card: {target / CARD_FILE}",
+        *_next(contract),
+    )
+    return 0
+
+
+def _converted(arguments: argparse.Namespace, weights: Path) -> tuple[ImportDraft, str]:
+    weights.mkdir()
+    options: Options = {
+        key: value for key, value in vars(arguments).items() if key not in _OURS and value is not None
+    }
+    request = ImportRequest(
+        importer=arguments.format, source=arguments.source.resolve(), options=_plain(options), out=weights
+    )
+    return convert(request, Limits(memory_gib=arguments.memory_gib))
+
+
+def _tested(
+    contract: ModelContract, folder: Path, phantom: Path, draft: ImportDraft, arguments: argparse.Namespace
+) -> tuple[ModelContract, SelfTest]:
+    """Run the self-test; axes that the user states are not doubted, only reported."""
+    volume = coarse_phantom(contract.body_region)
+    np.savez(phantom, image=volume.array_zyx, spacing_mm=np.array(volume.grid.spacing_zyx_mm))
+
+    def test() -> SelfTest:
+        return run_self_test(folder, phantom, Limits(memory_gib=arguments.memory_gib))
+
+    if vars(arguments).get("axes"):
+        return contract, test()
+    return settle_axes(contract, folder, test, needs_axes=draft.needs_axes)
+
+
+def _plain(options: Mapping[str, Any]) -> Options:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+
+
+def _answers(arguments: argparse.Namespace) -> Answers:
+    """Ask what is missing where somebody can answer; ImportRefused with the options where nobody can."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", arguments.name):
+        raise ImportRefused(f"--name {arguments.name!r}: must start with a-z and hold a-z, 0-9 and _ alone")
+    missing = [key for key in _QUESTIONS if not getattr(arguments, key)]
+    if missing and not sys.stdin.isatty():
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)
+        raise ImportRefused(
+            f"an import also needs {options}: weights have a licence of their own, and a card"
+        )
+    given = {key: getattr(arguments, key) for key in _QUESTIONS}
+    for key in missing:
+        given[key] = input(f"{_QUESTIONS[key]}: ").strip()
+        if not given[key]:
+            raise ImportRefused(f"--{key.replace('_', '-')} must not be empty")
+    return Answers(
+        name=arguments.name,
+        description=arguments.description or f"imported from {arguments.source.name}",
+        **given,
+    )
+
+
+def _rows(table: Path | None, labels: Sequence[str]) -> tuple[LabelRow, ...] | None:
+    """Return the table of structures; None after it was written for somebody to edit."""
+    if table is None:
+        return proposed(labels)
+    if table.exists():
+        return read_table(table, labels)
+    rows = proposed(labels)
+    write_table(table, rows)
+    _print_rows(rows)
+    say(f"{table} written: edit its column code, then run the same command again")
+    return None
+
+
+def _show(contract: ModelContract, draft: ImportDraft, rows: Sequence[LabelRow], test: SelfTest) -> None:
+    _print_rows(rows)
+    own = sum(1 for row in rows if row.code and row.is_own)
+    if own:
+        say(
+            f"{own} of {len(contract.structures)} structures are not in the catalogue: they go out under their maker's "
+            "names, without codes (--labels CSV to edit)"
+        )
+    for line in (*draft.warnings, *test.warnings()):
+        say(f"BEWARE: {line}")
+    say(*test.words())
+
+
+def _print_rows(rows: Sequence[LabelRow]) -> None:
+    print_table(COLUMNS, [(row.label, row.code or "(left out)", row.name, row.recognised) for row in rows])
+
+
+def _next(contract: ModelContract) -> list[str]:
+    if contract.version == 1:
+        return [f'next: a rule with model = "{contract.name}" in the settings, and `contour-node commission`']
+    return [f"next: contour-node models default {contract.name} {contract.version}"]

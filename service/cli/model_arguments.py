@@ -1,0 +1,122 @@
+"""What the verb `models` takes: its acts, and the formats of foreign models that it imports."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+BODY_REGIONS = ("head", "head_neck", "thorax", "abdomen", "pelvis", "extremity", "whole_body")
+
+
+def models(parser: argparse.ArgumentParser) -> None:
+    """Add the acts of the verb `models`."""
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    listed = acts.add_parser("list", help="models and versions: which is the default, which are loaded")
+    listed.add_argument("--json", action="store_true", help="print JSON")
+    for act, what in (
+        ("show", "print the contract of a version"),
+        ("load", "load a version into the model server now"),
+        ("unload", "take a model, or one version of it, out of the server's memory"),
+    ):
+        act_parser = acts.add_parser(act, help=what)
+        act_parser.add_argument("model", help="the model's name")
+        every = "all versions" if act == "unload" else "the default version"
+        act_parser.add_argument("--version", type=int, help=f"default: {every}")
+    default = acts.add_parser("default", help="choose the version that new jobs take")
+    default.add_argument("model", help="the model's name")
+    default.add_argument("version", type=int, help="the version's number")
+    config = acts.add_parser("config", help="write Triton's config.pbtxt from the contracts")
+    config.add_argument("model", nargs="*", help="names of models (default: all)")
+    published = acts.add_parser("publish", help="a finished training run as the next version of its model")
+    published.add_argument("run", type=Path, help="the run's folder")
+    data = published.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--data", type=Path, help="the prepared dataset: predictions are compared on two of its CTs"
+    )
+    data.add_argument("--openkbp", type=Path, help="the OpenKBP developer set")
+    published.add_argument("--weights", choices=("best", "last"), default="best", help="default: best")
+    convert = acts.add_parser("convert", help="write a spec.json of older versions as contract.json")
+    convert.add_argument("folder", type=Path, help="the model's folder, with spec.json")
+    convert.add_argument(
+        "--body-region",
+        required=True,
+        choices=BODY_REGIONS,
+        help="the part of the body that the model is for",
+    )
+    _remove(acts.add_parser("remove", help="take a version out of the repository, or the whole model"))
+    _import(acts.add_parser("import", help="make a foreign model one of this node's"))
+
+
+def _remove(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="the model's name")
+    parser.add_argument("--version", type=int, help="default: all versions, and the model with them")
+
+
+def _import(parser: argparse.ArgumentParser) -> None:
+    formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT")
+    for name, (what, add) in FORMATS.items():
+        format_parser = formats.add_parser(name, help=what, description=what)
+        format_parser.add_argument("source", type=Path, help="folder, zip or file as its maker gives it")
+        add(format_parser)
+        _answers(format_parser)
+
+
+def _answers(parser: argparse.ArgumentParser) -> None:
+    """Add what every format asks: on a terminal, what is left out is asked for."""
+    parser.add_argument("--name", required=True, help="the model's name here: a-z, 0-9 and _")
+    parser.add_argument("--body-region", choices=BODY_REGIONS, help="the part of the body that it is for")
+    parser.add_argument("--licence", help="of the weights, not of the code that made them")
+    parser.add_argument("--data", help="what it was trained on")
+    parser.add_argument("--citation", help="what its makers ask to be cited")
+    parser.add_argument("--description", help="one sentence")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="CSV",
+        help="its structures' names; a file that is not there is written to edit",
+    )
+    parser.add_argument(
+        "--memory-gib", type=float, default=16.0, help="most memory of the import (default: 16)"
+    )
+
+
+def _nnunet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--configuration", help="2d, 3d_lowres or 3d_fullres, where the source has several")
+    parser.add_argument("--folds", nargs="+", help="folds to average (default: all that are there)")
+    _nnunet_images(parser)
+
+
+def _nnunet_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--axes", choices=("LPS", "RAS"), help="how x and y run in its images (default: by its reader)"
+    )
+    parser.add_argument("--modality", choices=("CT", "CBCT", "MR"), help="where it does not tell")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="default: float32"
+    )
+
+
+def _monai_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--modality", choices=("CT", "CBCT", "MR"), help="where it does not tell")
+
+
+def _with_spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--spec",
+        type=_absolute,
+        required=True,
+        metavar="TOML",
+        help="what the file does not state: docs/models.md",
+    )
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).resolve()
+
+
+# Each format: what it is, and what adds its own arguments, which become the converter's options.
+FORMATS: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "nnunet": ("a trained nnU-Net v2 folder, or the zip of nnUNetv2_export_model_to_zip", _nnunet),
+    "monai-bundle": ("a MONAI bundle: its folder, or the zip of it", _monai_bundle),
+    "torchscript": ("a TorchScript file, with a specification of its images and labels", _with_spec),
+    "onnx": ("an ONNX file, with a specification of its images and labels", _with_spec),
+}
