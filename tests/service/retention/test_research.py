@@ -163,7 +163,7 @@ def test_what_has_no_copy_is_counted_by_its_class(
         assert f"{len(made)} files written to " in said
         assert f"2 objects left out: {counts}\n" in said
         assert said.count("left out: job 1, report: ") == said.count("left out: job 1, capture: ") == 1
-        (event,) = [entry.event for entry in AuditLog(store.database).entries() if entry.event.role == "cli"]
+        *_, event = [entry.event for entry in AuditLog(store.database).entries() if entry.event.role == "cli"]
         assert event.detail == f"project lung, left out: {counts}"
 
 
