@@ -85,7 +85,7 @@ def run(program: Path, folder: Path, *arguments: str) -> subprocess.CompletedPro
 def test_it_runs_from_any_directory_on_its_own_models(program: Path, tmp_path: Path) -> None:
     made = run(program, tmp_path, "init", "--into", "node", "--tps", "TPS@127.0.0.1:104")
     assert made.returncode == 0, made.stderr
-    shown = run(program, tmp_path, "models", "list", "--settings", "node/settings.toml")
+    shown = run(program, tmp_path, "models", "--settings", "node/settings.toml", "list")
     assert "hn_oar" in shown.stdout, shown.stderr
     missing = run(program, tmp_path, "triton", "--settings", "node/settings.toml")
     assert missing.returncode == 1

@@ -249,7 +249,7 @@ def test_jobs_of_the_version_before_have_no_structures_and_can_be_given_some(emp
     database.close()
 
 
-@pytest.mark.parametrize("revision", REVISIONS[:-1])
+@pytest.mark.parametrize("revision", [one for one in REVISIONS if one < "0014"])
 def test_what_was_delivered_becomes_artifacts(empty_database_url: str, revision: str) -> None:
     report = "failure_report" if revision >= WORDS_CHANGED_IN else "notice"
     sent = [  # path, destination, kind, and when its file was removed
