@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo peers test check soak lint format types contracts clean node triton dev
+.PHONY: demo peers test check mutants soak lint format types contracts clean node triton dev
 .DELETE_ON_ERROR:
 
 # The node's own environment: no torch.
@@ -34,10 +34,10 @@ triton: $(TRITON_VENV)/.installed
 demo:
 	@[ -e $(TRITON_VENV)/.installed ] || echo "Installs into $(VENV) and $(TRITON_VENV) first: about 0.5 GB to fetch, 2 GB on disk (3 GB more where torch comes with CUDA)."
 	@$(MAKE) --no-print-directory node triton
-	$(BIN)/contour-node demo $(if $(CT),--ct $(CT))
+	$(BIN)/contour-node demo $(if $(CT),--ct $(CT)) $(if $(KEEP),--keep)
 
 # Other makers' programs that tests talk to, from Debian's packages; without them those tests are skipped and said so.
-PEERS := crun ctn dcmtk default-jre-headless dicom3tools libpixelmed-java odil openssl orthanc orthanc-dicomweb \
+PEERS := chromium crun ctn dcmtk default-jre-headless dicom3tools libpixelmed-java odil openssl orthanc orthanc-dicomweb \
 	plastimatch prometheus
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 peers:
@@ -64,12 +64,18 @@ contracts: dev
 check: lint types contracts dev triton
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
+# Small mistakes put into a copy of the code, one at a time: would a test notice? (docs/reliability.md)
+MUTANTS ?= 150
+SEED ?= 1
+PACKAGE ?=
+mutants: dev
+	$(BIN)/python -m reliability.mutants --number $(MUTANTS) --seed $(SEED) $(if $(PACKAGE),--package $(PACKAGE))
+
 # Hours of trials (docs/reliability.md); fewer with ROUNDS=, KILLS=, CUTS=, MINUTES=, another run with SEED=.
 ROUNDS ?= 300
 KILLS ?= 2000
 CUTS ?= 100
 MINUTES ?= 60
-SEED ?= 1
 soak: dev triton
 	$(BIN)/python -m reliability.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
 	for fs in ext4 xfs btrfs; do $(BIN)/python -m reliability.power --fs $$fs --rounds $(CUTS) --seed $(SEED) \

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Table, insert
 
-from service.store import Database, DeliveryState, EventKind, JobState
+from service.store import ArtifactKind, ArtifactRole, Database, DeliveryState, EventKind, JobState
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event
 
 _J, _E = JobState, EventKind
@@ -36,6 +37,7 @@ def fill(database: Database, jobs: int) -> None:
         (instance, (row for n in range(1, jobs + 1) for row in _instances(n, jobs, database.clock()))),
         (instance_source, (row for n in range(1, jobs + 1) for row in _arrivals(n))),
         (job_event, (row for n in range(1, jobs + 1) for row in _events(n, jobs, database.clock()))),
+        (artifact, (row for n in range(1, jobs + 1) for row in _artifacts(n, jobs, database.clock()))),
         (delivery, (row for n in range(1, jobs + 1) for row in _deliveries(n, jobs, database.clock()))),
     ):
         _insert(database, table, rows)
@@ -84,7 +86,7 @@ def _job(number: int, jobs: int, now: datetime) -> dict[str, Any]:
         "queued_at": at + timedelta(seconds=30) if is_closed else None,
         "finished_at": at + timedelta(seconds=50) if is_done else None,
         "delivered_at": at + timedelta(seconds=52) if state is _J.DONE else None,
-        "result_path": _path(f"rs{number}") if is_done else None,
+        "has_result": is_done,
         "failure_report_decided": state in (_J.REFUSED, _J.FAILED),
     }
 
@@ -129,16 +131,27 @@ def _events(number: int, jobs: int, now: datetime) -> Rows:
         }
 
 
+def _artifacts(number: int, jobs: int, now: datetime) -> Rows:
+    yield {
+        "id": number,
+        "job_id": number,
+        "role": ArtifactRole.RESULT,
+        "kind": ArtifactKind.STRUCTURE_SET,
+        "path": _path(f"rs{number}"),
+        "size_bytes": 500_000,
+        "sha256": "0" * 64,
+        "created_at": _at(number, jobs, now) + timedelta(seconds=50),
+    }
+
+
 def _deliveries(number: int, jobs: int, now: datetime) -> Rows:
     state, at = _state(number, jobs), _at(number, jobs, now)
     stands = {_J.DONE: DeliveryState.SENT, _J.DELIVERING: DeliveryState.PENDING}
     for name in DESTINATIONS:
         yield {
             "job_id": number,
+            "artifact_id": number,
             "destination": name,
-            "path": _path(f"rs{number}"),
-            "size_bytes": 500_000,
-            "sha256": "0" * 64,
             "state": stands.get(state, DeliveryState.WITHDRAWN),
             "attempts": 1,
             "created_at": at + timedelta(seconds=50),

@@ -13,11 +13,13 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from imaging.volumes.volume import Volume
+from inference.case_memory import make_room_for, memory_need_bytes
 from inference.contract import ModelContract, identity
 from inference.errors import AnswerLost, ModelFailed, ModelUnavailable
+from inference.host_memory import Memory, host_memory
 from inference.input_checksum import OUTPUT as SEEN
-from inference.input_checksum import SIZE_BYTES, input_sha256
-from inference.local_socket import Door
+from inference.input_checksum import SIZE_BYTES, ChecksumBeside
+from inference.local_socket import SCHEME, Door
 from inference.model_control import ModelControl
 from inference.request_tensors import Output, decoded, triton_input
 from inference.self_test import MODEL as KNOWN_TENSOR
@@ -58,6 +60,7 @@ class TritonClient:
         timeout_s: float,
         models_at_once: int = 0,
         load_timeout_s: float = 180.0,
+        memory: Callable[[], Memory] = host_memory,
     ) -> None:
         """``url`` is host:port of gRPC, or ``unix:<absolute path>``; ``shared_memory`` only where both share /dev/shm.
 
@@ -66,6 +69,8 @@ class TritonClient:
         self.url = url
         self._shared_memory = shared_memory
         self._timeout_s = timeout_s
+        self._memory = memory
+        self._is_here = shared_memory or url.startswith(SCHEME)
         self._door = Door(url)
         self._server = triton.InferenceServerClient(self._door.target)
         self.models = ModelControl(self._server, url, at_once=models_at_once, load_timeout_s=load_timeout_s)
@@ -92,6 +97,13 @@ class TritonClient:
         except InferenceServerException:
             return False
 
+    def serves(self) -> bool:
+        """Whether a server of this node answers: one with its self-test, which a foreign Triton has not."""
+        with suppress(ModelUnavailable, ModelFailed):
+            self.ready(KNOWN_TENSOR)
+            return True
+        return False
+
     def ready(self, model: str) -> None:
         """Return if the server can run the model now; raises ModelUnavailable otherwise."""
         with self._translated(model):
@@ -115,23 +127,28 @@ class TritonClient:
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises AnswerLost where the
-        server ended, or gave no answer in time, while it had the volume; ModelFailed where its version has other labels or another package than the
+        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises, before anything is sent,
+        ModelUnavailable or CaseTooLarge where the case does not fit into this host's memory now, or ever; AnswerLost where
+        the server ended or fell silent with the volume; ModelFailed where it has other labels or another package than the
         contract, or where the model saw another volume.
         """
+        need = memory_need_bytes(contract, volume.grid, is_server_here=self._is_here)
+        make_room_for(need, contract.name, volume.grid, self._memory, self.models.unload_all)
         self.models.make_ready(contract)
         self._expect_same_version(contract)
+        image, spacing_mm = volume.array_zyx, np.array(volume.grid.spacing_zyx_mm, np.float32)
         sent: Tensors = {
-            "image": _image(contract, volume),
-            "spacing_mm": np.array(volume.grid.spacing_zyx_mm, np.float32),
+            "image": image if contract.in_hounsfield_units else image.astype(np.float32),
+            "spacing_mm": spacing_mm,
         }
         masks = Output(shape=(contract.planes, *volume.grid.shape_zyx), dtype=np.uint8)
         mean_probability = Output(shape=(len(contract.labels),), dtype=np.float32)
         seen = Output(shape=(SIZE_BYTES,), dtype=np.uint8)
         outputs = {"masks": masks, "mean_probability": mean_probability, SEEN: seen}
         exchange = self._over_shared_memory if self._shared_memory else self._over_grpc
+        expected = ChecksumBeside(sent["image"], spacing_mm)
         answer = exchange(contract.name, str(contract.version), sent, outputs)
-        self._expect_seen(contract, sent, answer[SEEN])
+        self._expect_seen(contract, expected.value(), answer[SEEN])
         planes, mean = answer["masks"], answer["mean_probability"]
         return Prediction(
             planes=planes.astype(np.uint8, copy=False), mean_probability=mean.astype(np.float32)
@@ -167,8 +184,9 @@ class TritonClient:
                     f"{expected!r} in the contract here: node and server use different model repositories"
                 )
 
-    def _expect_seen(self, contract: ModelContract, sent: Tensors, seen: NDArray[np.generic]) -> None:
-        expected = input_sha256(sent["image"], sent["spacing_mm"].astype(np.float32, copy=False))
+    def _expect_seen(
+        self, contract: ModelContract, expected: NDArray[np.uint8], seen: NDArray[np.generic]
+    ) -> None:
         if not np.array_equal(seen, expected):
             raise ModelFailed(
                 f"model {contract.name} at {self.url} contoured another volume than the one that was sent (its checksum is "
@@ -238,8 +256,7 @@ class TritonClient:
                 self._unregister(region.name)
 
     def _unregister(self, name: str) -> None:
-        # A server that is gone has forgotten the region; one that is still busy with it (the request timed out)
-        # keeps its mapping, and the next check() unregisters it.
+        # A server that is gone has forgotten it; one still busy with it keeps its mapping until the next check().
         with suppress(InferenceServerException):
             self._server.unregister_system_shared_memory(name, client_timeout=_QUICK_S)
 
@@ -281,8 +298,3 @@ class TritonClient:
             if status in _LATER or any(known in words for known in _LATER_WORDS):
                 raise ModelUnavailable(where) from error
             raise ModelFailed(where) from error
-
-
-def _image(contract: ModelContract, volume: Volume) -> NDArray[np.generic]:
-    """Return the voxels in the type that config.pbtxt announces for the contract's inputs."""
-    return volume.array_zyx if contract.in_hounsfield_units else volume.array_zyx.astype(np.float32)

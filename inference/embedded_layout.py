@@ -45,7 +45,9 @@ def lay_out(python_environment: Path, working_directory: Path) -> Layout:
     """
     python = python_environment / "bin" / "python"
     if not python.exists():
-        raise ServerNotStarted(f"{python}: no such interpreter; `make triton` makes this environment")
+        raise ServerNotStarted(
+            f"{python}: no such interpreter; `contour-node setup` makes this environment, in a checkout `make triton`"
+        )
     facts = _probe(python)
     packages = Path(facts["packages"])
     server = packages / "pytriton" / "tritonserver"
@@ -77,6 +79,11 @@ def _probe(python: Path) -> dict[str, str]:
             f"(Debian and Ubuntu: apt install libpython{facts['version']})"
         )
     return facts
+
+
+def expect_shared_library(python: Path) -> None:
+    """Return if an interpreter can serve models; ServerNotStarted where its shared library is missing."""
+    _probe(python)
 
 
 def _backends(folder: Path, server: Path, stub: Path) -> Path:

@@ -13,6 +13,10 @@ class ModelFailed(Exception):
     """The model answered with an error or with nonsense: trying again gives the same."""
 
 
+class CaseTooLarge(ModelFailed):
+    """A case needs more memory than this host will ever have for it; the message has the figures."""
+
+
 class ContractRefused(Exception):
     """A contract.json that is unreadable, contradicts itself or does not fit its folder; names file and field."""
 

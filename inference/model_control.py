@@ -113,6 +113,13 @@ class ModelControl:
         with self._translated(f"model {name}"):
             self._server.unload_model(name, client_timeout=self._load_timeout_s)
 
+    def unload_all(self) -> None:
+        """Take every contouring model out of memory after the requests that run; the next request loads its own."""
+        for name in sorted({one.name for one in self.loaded()}):
+            log.info("model %s leaves the server: its memory is needed", name)
+            with self._translated(f"model {name}"):
+                self._server.unload_model(name, client_timeout=self._load_timeout_s)
+
     def reset(self, name: str) -> None:
         """Unload a model whose process died, so that the next request loads it again; never raises."""
         with suppress(InferenceServerException):

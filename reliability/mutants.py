@@ -29,7 +29,7 @@ from reliability.test_contexts import TestContexts, measured, run_quietly
 
 PACKAGES = ("imaging", "inference", "service", "evaluation")
 _LEFT_OUT = ("service/store/migrations/versions/", "service/demo/")
-_MARK = "CONTOUR_NODE_MUTANTS"
+_MARK = "MUTANTS_RUN"
 _USAGE_ERROR, _NO_TESTS = 4, 5
 
 
@@ -61,6 +61,7 @@ def main() -> int:
     outcomes: dict[int, list[Outcome]] = {}
     with _scratch(root) as scratch:
         copies = [_copy(root, scratch / f"copy-{number}") for number in range(arguments.jobs)]
+        files = [name for name in _files(root, packages) if (copies[0] / name).is_file()]
         tests = arguments.tests or [f"tests/{one}" for one in packages if (root / "tests" / one).is_dir()]
         sources = sorted({one.partition("/")[0] for one in packages})
         print(f"which test runs which line: {' '.join(tests)}", flush=True)
@@ -68,7 +69,7 @@ def main() -> int:
         if contexts.failing:
             print(f"left out, they fail as it is: {', '.join(sorted(contexts.failing))}")
         for seed in arguments.seed:
-            drawn = draw(root, _files(root, packages), arguments.number, seed)
+            drawn = draw(copies[0], files, arguments.number, seed)
             trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
             outcomes[seed] = list(trial.outcomes(drawn))
             print(_summary(seed, outcomes[seed]), flush=True)

@@ -2,7 +2,7 @@
 
 from service.audit import AuditWriter
 from service.cli.roles import stopped_by_signals
-from service.components import disk_gauge, opened_store
+from service.components import disk_gauge, opened_for_role
 from service.config import Settings
 from service.logs import start_log
 from service.receive.recovery import recover
@@ -15,7 +15,7 @@ def receive_without_sync(settings: Settings) -> int:
     start_log("receive", settings.node.log_level, settings.node.log_format)
     stop = stopped_by_signals()
     with (
-        opened_store(settings) as store,
+        opened_for_role(settings) as (store, _),
         InstanceRecorder(store.database) as recorder,
         AuditWriter(AuditLog(store.database), role="receive") as trail,
     ):

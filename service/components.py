@@ -3,23 +3,29 @@
 Each function imports its own libraries: a process imports none that it does not use.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imaging.modality import Modality
 from service.config import Rule, Settings, SettingsRefused
+from service.errors import Refused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
     from inference.contract import ModelContract, ModelLibrary
+    from inference.embedded import EmbeddedTriton
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
-    from service.store import Database, DiskGauge, FileStore, JobRepository, RoleHeartbeat
+    from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
     from service.template import Template
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +38,19 @@ class Store:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the node's store, with the schema brought up to date."""
-    from service.store import FileStore, JobRepository
+def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[Store]:
+    """Open the node's store as it is: nothing is migrated, and nothing is made unless it may be.
 
-    prepare(settings)
+    Raises:
+        Refused: there is no database or storage folder here, or the database has the schema of another version.
+    """
+    from service.store import FileStore, JobRepository, check_schema
+
+    if may_create:
+        make_if_new(settings)
+    else:
+        _expect_store(settings)
+        check_schema(settings.database_url)
     database = open_database(settings)
     try:
         yield Store(
@@ -46,15 +60,84 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         database.close()
 
 
+@contextmanager
+def opened_for_role(settings: Settings) -> "Iterator[tuple[Store, NodeIdentity]]":
+    """Open the store for a role's work: a new node is made, and its identity is settled.
+
+    Raises:
+        Refused: the database has the schema of another version.
+    """
+    with opened_store(settings, may_create=True) as store:
+        identity = node_identity(settings, store)
+        identity.settle()
+        yield store, identity
+
+
+def make_if_new(settings: Settings) -> None:
+    """Make database and storage folder where there is no database yet; what is there is not migrated.
+
+    Raises:
+        Refused: the database has the schema of another version.
+    """
+    from service.store import check_schema, has_schema
+
+    if has_schema(settings.database_url):
+        check_schema(settings.database_url)
+    else:
+        prepare(settings)
+
+
+def node_identity(settings: Settings, store: Store) -> "NodeIdentity":
+    """Return the identity of the database and the storage folder."""
+    from service.store import NodeIdentity
+
+    return NodeIdentity(store.database, settings.node.storage_dir)
+
+
+def _expect_store(settings: Settings) -> None:
+    """Raise Refused where there is no store: a verb that only reads must not leave an empty one behind."""
+    folder, file = settings.node.storage_dir, settings.sqlite_file
+    missing = next((path for path in (folder, file) if path is not None and not path.exists()), None)
+    if missing is not None:
+        raise Refused(
+            f"there is no node's store at {missing.absolute()} (node.storage_dir, database.url): are these the right settings "
+            "(--settings)? `contour-node serve` makes a store where there is none"
+        )
+
+
 def prepare(settings: Settings) -> None:
-    """Make the storage folder, and bring the database to this version's schema."""
+    """Make the storage folder, and bring the database to this version's schema; a copy of a SQLite file is kept."""
     from service.store import upgrade
+
+    storage_folder(settings)
+    upgrade(settings.database_url)
+
+
+def storage_folder(settings: Settings) -> None:
+    """Make the storage folder, for this user alone."""
     from service.store.files.part_files import translated
 
     folder = settings.node.storage_dir
-    with translated(f"the storage folder {folder.absolute()} cannot be made"):
-        folder.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
+    if not folder.is_absolute():
+        raise SettingsRefused(
+            f"node.storage_dir = {str(folder)!r} is relative to the settings file, and there is none: name one with "
+            "--settings (`contour-node init` writes one), or give the whole path"
+        )
+    with translated(f"the storage folder {folder} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take a storage folder of an earlier version from other users' eyes; everything under it is then closed too."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        folder.chmod(0o700)
+        log.warning(
+            "the storage folder %s was open to other users (mode %04o); closed",
+            folder,
+            status.st_mode & 0o777,
+        )
 
 
 def open_database(settings: Settings) -> "Database":
@@ -121,8 +204,20 @@ def model_library(settings: Settings) -> "ModelLibrary":
                 f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
                 f"{', '.join(contracts) or 'none'}"
             )
-        _check_modality(rule, contracts[rule.model])
+        _check_modality(rule, rule_contract(rule, contracts))
     return contracts
+
+
+def rule_contract(rule: Rule, contracts: "ModelLibrary") -> "ModelContract":
+    """Return the contract of a rule's model in the rule's version; SettingsRefused if there is no such version."""
+    if rule.model_version is None:
+        return contracts[rule.model]
+    found = contracts.version(rule.model, rule.model_version)
+    if found is None:
+        raise SettingsRefused(
+            f"rule {rule.name}: model {rule.model} has no version {rule.model_version} in the model repository"
+        )
+    return found
 
 
 def _check_modality(rule: Rule, contract: "ModelContract") -> None:
@@ -137,13 +232,13 @@ def _check_modality(rule: Rule, contract: "ModelContract") -> None:
         )
 
 
-def templates(settings: Settings, contracts: "Mapping[str, ModelContract]") -> "Mapping[str, Template]":
+def templates(settings: Settings, contracts: "ModelLibrary") -> "Mapping[str, Template]":
     """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
     from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, default_template, load_template
 
     found: dict[str, Template] = {}
     for rule in settings.rules:
-        labels = contracts[rule.model].labels
+        labels = rule_contract(rule, contracts).labels
         try:
             found[rule.name] = (
                 default_template() if rule.template is None else load_template(rule.template, labels)
@@ -168,11 +263,23 @@ def triton_client(settings: Settings) -> "TritonClient":
     )
 
 
+def embedded_triton(settings: Settings) -> "EmbeddedTriton":
+    """Return the embedded model server of these settings, not yet started."""
+    from inference.embedded import EmbeddedTriton
+
+    return EmbeddedTriton(
+        python_environment=settings.triton.environment,
+        model_repository=settings.triton.model_repository,
+        working_directory=settings.triton_directory,
+        start_timeout_s=settings.triton.start_timeout_s,
+    )
+
+
 @contextmanager
 def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
     """Open the audit trail for a command, or for the start and stop of a role."""
     from service.audit import AuditWriter
     from service.store import AuditLog
 
-    with opened_store(settings) as store, AuditWriter(AuditLog(store.database), role=role) as trail:
+    with opened_for_role(settings) as (store, _), AuditWriter(AuditLog(store.database), role=role) as trail:
         yield trail

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from service.components import (
     Store,
     disk_gauge,
+    embedded_triton,
+    make_if_new,
     model_library,
     open_database,
+    opened_for_role,
     opened_store,
     opening_sop_classes,
-    prepare,
     process_name,
     role_heartbeat,
     templates,
@@ -24,8 +26,6 @@ from service.errors import TryAgain
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
-    from inference.embedded import EmbeddedTriton
-    from service.assemble import SenderCounts
     from service.monitor.monitor import MonitorParts
     from service.monitor.node_status import NodeStatus
     from service.receive.cget_receiver import CGetReceiver
@@ -34,38 +34,38 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RunRole = Callable[[Settings, threading.Event], None]
-"""Runs a role until the event is set and the work in hand is recorded."""
-
+RunRole = Callable[[Settings, threading.Event], None]  # until the event is set and its work is recorded
 _POLL_S = 0.5
-COUNT_TIMEOUT_S = 5.0
-"""Time for a sender to connect, or to answer how many images a series has."""
-COUNT_EVERY_S = 60.0
-"""Shortest time between two such queries about one series."""
 
 
 def receive() -> RunRole:
     """Build the role that receives objects."""
     from service.audit import AuditWriter
-    from service.receive.recovery import recover
     from service.receive.server import Receiver
-    from service.store import AuditLog, Commitments, InstanceRecorder
+    from service.receive.upkeep import RecoveryThread, StoreMarks
+    from service.store import AuditLog, ClockWatch, Commitments, InstanceRecorder
 
     def run(settings: Settings, stop: threading.Event) -> None:
         # pynetdicom logs every malformed request, at any level; the receiver logs one a minute.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         with (
-            opened_store(settings) as store,
+            opened_for_role(settings) as (store, identity),
             role_heartbeat(store, settings, "receive"),
             InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
-            recover(store.files, store.book, recorder)
             commitments, has_room = Commitments(store.database), disk_gauge(settings)
-            with Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room):
+            marks = StoreMarks(identity, ClockWatch(store.database))
+            with (
+                Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room),
+                RecoveryThread(store.files, store.book, recorder, identity) as recovery,
+            ):
                 while not stop.wait(_POLL_S):  # polled: a signal during the call does not end the wait
                     if not recorder.is_alive:
                         raise TryAgain("the instance recorder has ended: the role ends, and is restarted")
+                    recovery.raise_fault()
+                    marks.keep()
+            identity.mark()
 
     return run
 
@@ -92,13 +92,15 @@ def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGe
 
 def assemble() -> RunRole:
     """Build the role that decides when a series is complete."""
-    from service.assemble import Assembler
-    from service.store import SeriesRepository, utc_now
+    from service.assemble import Assembler, ReturnedSets
+    from service.assemble.sender_counts import sender_counts
+    from service.assemble.silence import SilenceWatch
+    from service.store import ClockWatch, ReturnedSetRepository, SeriesRepository, utc_now
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
         with (
-            opened_store(settings) as store,
+            opened_for_role(settings) as (store, identity),
             sender_counts(settings) as counts,
             role_heartbeat(store, settings, "assemble"),
         ):
@@ -108,40 +110,28 @@ def assemble() -> RunRole:
                 settings=settings,
                 models=models,
                 counts=counts,
-                clock=utc_now,
+                silence=SilenceWatch(clock=utc_now, is_clock_doubtful=ClockWatch(store.database).is_doubtful),
+                why_not=identity.why_not_assembling,
+                returned_sets=ReturnedSets(
+                    repository=ReturnedSetRepository(store.database), files=store.files
+                ),
             ).run(stop)
 
     return run
 
 
-def sender_counts(settings: Settings) -> "SenderCounts":
-    """Return the queries by which the assembler learns how many images a series has at its sender."""
-    from service.assemble import SenderCounts
-    from service.scu.client import Scu
-    from service.scu.find import count_images
-    from service.store import utc_now
-
-    timeout_s = COUNT_TIMEOUT_S
-    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
-    return SenderCounts(
-        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
-        settings.dicom_peers,
-        utc_now,
-        every_s=COUNT_EVERY_S,
-        patience_s=2 * timeout_s,
-    )
-
-
 def work() -> RunRole:
     """Build the role that contours: the only one that needs arrays and writes DICOM objects."""
     from inference.idle_models import IdleModels
+    from inference.shared_region import remove_leftovers
     from service.store import FailureReportQueue, WorkQueue
     from service.work import FailureReports, Worker
 
     def run(settings: Settings, stop: threading.Event) -> None:
         models = model_library(settings)
+        remove_leftovers()
         with (
-            opened_store(settings) as store,
+            opened_for_role(settings) as (store, identity),
             triton_client(settings) as server,
             role_heartbeat(store, settings, "work"),
         ):
@@ -158,6 +148,7 @@ def work() -> RunRole:
                 settings=settings,
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
+                why_held=identity.why_held,
                 at_rest=IdleModels(
                     control=server.models, models=models, after_s=settings.triton.unload_idle_s
                 ).unload,
@@ -172,9 +163,9 @@ def send() -> RunRole:
     from service.store import Outbox
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "send"):
+        with opened_for_role(settings) as (store, identity), role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
-            run_sender(settings, outbox, store.files, sender=sender, stop=stop)
+            run_sender(settings, outbox, store.files, sender=sender, stop=stop, why_held=identity.why_held)
 
     return run
 
@@ -184,7 +175,7 @@ def retention() -> RunRole:
     import service.retention  # noqa: F401
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "retention"):
+        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "retention"):
             retention_sweep(settings, store).run(stop)
 
     return run
@@ -193,7 +184,7 @@ def retention() -> RunRole:
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
     from service.retention import RetentionSweep
-    from service.store import RetentionStore
+    from service.store import ClockWatch, RetentionStore, forget_patients
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -201,6 +192,8 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
+        clock_doubt=ClockWatch(store.database).doubt,
+        forget_patients=lambda: forget_patients(store.database),
     )
 
 
@@ -220,11 +213,35 @@ def monitor() -> RunRole:
     return run
 
 
+def web() -> RunRole:
+    """Build the role that serves the page."""
+    from service.web.live import LiveJobs
+    from service.web.parts import WebParts
+    from service.web.role import run_web
+
+    def run(settings: Settings, stop: threading.Event) -> None:
+        from service.store import JobLists
+
+        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "web"):
+            live = LiveJobs(JobLists(store.database))
+            parts = WebParts(
+                settings=settings,
+                database=store.database,
+                files=store.files,
+                models=model_library(settings),
+                live=live,
+                look_at_node=lambda: node_status(settings),
+            )
+            run_web(parts, live, stop)
+
+    return run
+
+
 def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
     from service.monitor.monitor import read_node_status
 
-    with opened_store(settings) as store, triton_client(settings) as server:
+    with opened_store(settings, may_create=True) as store, triton_client(settings) as server:
         return read_node_status(_monitor_parts(settings, store.database, server))
 
 
@@ -235,8 +252,8 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
     return MonitorParts(
         settings=settings,
         database=database,
-        prepare=lambda: prepare(settings),
-        is_model_server_live=server.live,
+        prepare=lambda: make_if_new(settings),
+        is_model_server_live=server.serves,
         echoes=PeerEchoes(settings),
         gauge=disk_gauge(settings),
     )
@@ -248,7 +265,7 @@ def forward_audit() -> RunRole:
     from service.store import AuditLog
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        with opened_store(settings) as store, role_heartbeat(store, settings, "forward-audit"):
+        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "forward-audit"):
             run_forwarder(settings, AuditLog(store.database), stop)
 
     return run
@@ -270,26 +287,14 @@ def triton() -> RunRole:
     return run
 
 
-def embedded_triton(settings: Settings) -> "EmbeddedTriton":
-    """Return the embedded model server of these settings, not yet started."""
-    from inference.embedded import EmbeddedTriton
-
-    return EmbeddedTriton(
-        python_environment=settings.triton.environment,
-        model_repository=settings.triton.model_repository,
-        working_directory=settings.triton_directory,
-        start_timeout_s=settings.triton.start_timeout_s,
-    )
-
-
-ROLES: dict[str, Callable[[], RunRole]] = {
+ROLES: dict[str, Callable[[], RunRole]] = {  # the builder of each role, by the verb that runs it
     "receive": receive,
     "assemble": assemble,
     "work": work,
     "send": send,
     "retention": retention,
     "monitor": monitor,
+    "web": web,
     "forward-audit": forward_audit,
     "triton": triton,
 }
-"""The builder of each role, by the verb that runs it."""

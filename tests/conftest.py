@@ -16,7 +16,7 @@ from service.store.tables.schema import METADATA
 from tests.support.clock import ManualClock
 from tests.support.small_node import SmallNode
 
-pytest_plugins = ["tests.plugin_peers"]
+pytest_plugins = ["tests.plugin_leftovers", "tests.plugin_peers"]
 NUMBERS = count(1)
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.database)]
 

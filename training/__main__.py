@@ -25,8 +25,10 @@ from training.preparation.prepare import Wish, prepare
 from training.progress import shown, silent
 from training.publish import NotPublished, comparison_images, publish
 from training.recipe import Recipe, RecipeRefused, load_recipe, load_recipe_json
+from training.roles import role_recipe
 from training.run_record import RECIPE_FILE, THRESHOLDS_FILE, begin, write_thresholds
 from training.split import SplitRefused
+from training.strata import StrataRun, is_stratified
 from training.study import load_study, run_study
 from training.thresholds import chosen_thresholds
 from training.trial import trial
@@ -71,7 +73,12 @@ def _prepare(parsed: argparse.Namespace) -> int:
 
 def _trial(parsed: argparse.Namespace) -> int:
     with joined_world() as world:
-        return _tried(_task(parsed, world), world)
+        recipe = load_recipe(parsed.recipe)
+        if not is_stratified(recipe):
+            return _tried(_task(parsed, world), world)
+        torch.set_num_threads(parsed.threads)
+        _said("of several networks the first is tried: the anchors'")
+        return _tried(OrganTask(role_recipe(recipe, "anchor"), _source(parsed), world.device), world)
 
 
 def _tried(task: OrganTask, world: World) -> int:
@@ -95,6 +102,9 @@ def _said(words: str) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     with joined_world() as world:
+        recipe = load_recipe(parsed.recipe)
+        if is_stratified(recipe):
+            return _run_strata(parsed, recipe, world)
         task = _task(parsed, world)
         new = not (parsed.out / "checkpoint.pt").exists()
         if new and not parsed.no_trial and world.size == 1 and _tried(task, world):
@@ -108,6 +118,31 @@ def _run(parsed: argparse.Namespace) -> int:
             print(
                 f"{parsed.out}: {state.step} steps, best mean {state.best_mean:.4f} at step {state.best_step}"
             )
+    return 0
+
+
+def _run_strata(parsed: argparse.Namespace, recipe: Recipe, world: World) -> int:
+    torch.set_num_threads(parsed.threads)
+    source, data = _source(parsed), parsed.data or parsed.openkbp
+    if not (parsed.out / "run.json").exists() and not parsed.no_trial:
+        first = OrganTask(role_recipe(recipe, "anchor"), source, world.device)
+        if _tried(first, world):
+            _said("contour-node train: the trial found faults; nothing was trained")
+            return 1
+    run = StrataRun(
+        recipe=recipe,
+        source=source,
+        data=data,
+        folder=parsed.out,
+        world=world,
+        precision=chosen_precision(recipe.precision, world.device),
+        said=_said,
+        show=shown,
+    )
+    state, _ = run.train()
+    print(
+        f"{parsed.out}: {state.step} steps of all networks, mean of the whole pipeline {state.best_mean:.4f}"
+    )
     return 0
 
 

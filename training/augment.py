@@ -1,6 +1,8 @@
 """Random patches of cases, varied as patients, scanners and tables vary."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ class Augmentation(BaseModel):
     mirror_share: float = Field(default=0.5, ge=0.0, le=1.0)
     angle_deg: float = Field(default=12.0, ge=0.0, le=180.0)
     scale_range: tuple[float, float] = (0.85, 1.18)
+    shift: float = Field(default=0.0, ge=0.0, lt=0.5)  # of a patch's rows and columns, of affine ones
     hu_shift: float = Field(default=30.0, ge=0.0)
     hu_gain: float = Field(default=0.06, ge=0.0, lt=1.0)
     noise_hu: float = Field(default=25.0, ge=0.0)
@@ -40,27 +43,56 @@ class Cutting:
     augmentation: Augmentation
 
 
+class Maps(Protocol):
+    """Further maps of a case, which are cut, turned and mirrored with its CT."""
+
+    @property
+    def mirror_order(self) -> tuple[int, ...]:
+        """Map i of a patch is map mirror_order[i] of its mirror."""
+
+    def cut(self, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
+        """A block (map, z, y, x), float32; 0 beyond the case."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """HU (z, y, x), labels (structure, z, y, x) in 0..1, and which structures may be trusted."""
+    """HU (z, y, x), labels (structure, z, y, x) in 0..1, which structures may be trusted, further maps (map, z, y, x)."""
 
     hu: torch.Tensor
     labels: torch.Tensor
     drawn: torch.Tensor
+    maps: torch.Tensor | None = None
+
+    def mirrored(self, order: Sequence[int], map_order: Sequence[int] = ()) -> "Patch":
+        """The left-right mirror; structure i of it is structure order[i] of this one."""
+        return Patch(
+            hu=self.hu.flip(-1),
+            labels=self.labels[list(order)].flip(-1),
+            drawn=self.drawn[list(order)],
+            maps=None if self.maps is None else self.maps[list(map_order)].flip(-1),
+        )
 
 
-def draw_patch(case: Case, how: Cutting, rng: np.random.Generator) -> Patch:
-    """Cut one patch of ``how.patch_zyx`` voxels, mostly centred on a structure, and vary it."""
-    centre, vary = _centre(case, how, rng), how.augmentation
+def draw_patch(
+    case: Case,
+    how: Cutting,
+    rng: np.random.Generator,
+    maps: Maps | None = None,
+    centre: NDArray[np.float64] | None = None,
+) -> Patch:
+    """Cut one patch of ``how.patch_zyx`` voxels, mostly centred on a structure, and vary it.
+
+    ``centre``: an index (z, y, x) to centre on instead.
+    """
+    at, vary = _centre(case, how, rng) if centre is None else centre, how.augmentation
     if rng.random() < vary.affine_share:
-        hu, labels = _affine_patch(case, centre, how, rng)
+        hu, labels, further = _affine_patch(case, at, how, rng, maps)
     else:
-        hu, labels = _plain_patch(case, centre, how.patch_zyx)
-    drawn = torch.from_numpy(case.drawn.copy())
+        hu, labels, further = _plain_patch(case, at, how.patch_zyx, maps)
+    patch = Patch(hu=hu, labels=labels, drawn=torch.from_numpy(case.drawn.copy()), maps=further)
     if rng.random() < vary.mirror_share:
-        order = list(how.mirror_order)
-        hu, labels, drawn = hu.flip(-1), labels[order].flip(-1), drawn[order]
-    return Patch(hu=_vary_intensity(hu, vary, rng), labels=labels, drawn=drawn)
+        patch = patch.mirrored(how.mirror_order, () if maps is None else maps.mirror_order)
+    return replace(patch, hu=_vary_intensity(patch.hu, vary, rng))
 
 
 def _centre(case: Case, how: Cutting, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -81,28 +113,29 @@ def _centre(case: Case, how: Cutting, rng: np.random.Generator) -> NDArray[np.fl
     return np.asarray(np.clip(centre, low, high), np.float64)
 
 
-def _plain_patch(
-    case: Case, centre: NDArray[np.float64], size: tuple[int, int, int]
-) -> tuple[torch.Tensor, torch.Tensor]:
+_Cut = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # HU, labels, further maps
+
+
+def _plain_patch(case: Case, centre: NDArray[np.float64], size: tuple[int, ...], maps: Maps | None) -> _Cut:
     start = np.round(centre - np.array(size) / 2).astype(int)
-    hu = torch.from_numpy(_cut(case.hu_zyx, start, size, -1000)).to(torch.float32)
-    return hu, _labels(case, start, size)
+    hu = torch.from_numpy(cut_block(case.hu_zyx, start, size, -1000)).to(torch.float32)
+    return hu, _labels(case, start, size), None if maps is None else maps.cut(start, size)
 
 
 def _affine_patch(
-    case: Case, centre: NDArray[np.float64], how: Cutting, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+    case: Case, centre: NDArray[np.float64], how: Cutting, rng: np.random.Generator, maps: Maps | None
+) -> _Cut:
     """Rotate and scale about the centre, in mm, reading from a slightly larger block."""
     size = np.array(how.patch_zyx)
     block = np.ceil(size * 1.35).astype(int)
-    start = np.round(centre - block / 2).astype(int)
-    hu = torch.from_numpy(_cut(case.hu_zyx, start, tuple(block), -1000)).to(torch.float32)
-    labels = _labels(case, start, tuple(block))
+    block += (block - size) % 2 * (size % 2)  # the middle slice of an odd number stays a slice
+    hu, labels, further = _plain_patch(case, centre, tuple(block), maps)
     theta = torch.from_numpy(_index_affine(case, size, block, how.augmentation, rng)[None]).to(torch.float32)
     grid = F.affine_grid(theta, [1, 1, *size.tolist()], align_corners=False)
-    stacked = torch.cat([hu[None] + 1000.0, labels])
+    stacked = torch.cat([hu[None] + 1000.0, labels, *(() if further is None else (further,))])
     out = F.grid_sample(stacked[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    return out[0] - 1000.0, (out[1:] > 0.5).to(torch.float32)
+    last = 1 + len(labels)
+    return out[0] - 1000.0, (out[1:last] > 0.5).to(torch.float32), None if further is None else out[last:]
 
 
 def _index_affine(
@@ -115,7 +148,10 @@ def _index_affine(
     index_from_index = np.diag(1 / spacing) @ rotation @ np.diag(spacing / scales)
     normalised = np.diag(1 / block) @ index_from_index @ np.diag(size.astype(float))
     reverse = normalised[::-1, ::-1]  # torch orders the axes x, y, z
-    return np.concatenate([reverse, np.zeros((3, 1))], axis=1)
+    shift = np.zeros(3)
+    if how.shift:
+        shift[:2] = 2 * how.shift * rng.uniform(-1, 1, 2) * (size / block)[:0:-1]
+    return np.concatenate([reverse, shift[:, None]], axis=1)
 
 
 def _rotation(angles_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,9 +189,10 @@ def _with_couch(hu: torch.Tensor, air: torch.Tensor, rng: np.random.Generator) -
     return torch.where(slab & air, torch.full_like(hu, float(rng.uniform(-950, 50))), hu)
 
 
-def _cut(
+def cut_block(
     array: NDArray[np.generic], start: NDArray[np.int_], size: tuple[int, ...], outside: int
 ) -> NDArray[np.generic]:
+    """A block (z, y, x) of an array from ``start``, which may lie outside; ``outside`` beyond the array."""
     out = np.full(size, outside, array.dtype)
     low = np.maximum(start, 0)
     high = np.minimum(start + np.array(size), array.shape)
@@ -167,7 +204,7 @@ def _cut(
 
 
 def _labels(case: Case, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
-    planes = [torch.from_numpy(_cut(plane, start, size, 0)) for plane in case.planes]
+    planes = [torch.from_numpy(cut_block(plane, start, size, 0)) for plane in case.planes]
     places = (case.bit(i) for i in range(len(case.drawn)))
     bits = [(planes[bit // 8] >> (bit % 8)) & 1 for bit in places]
     return torch.stack(bits).to(torch.float32)

@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
+from typing_extensions import override
 
 from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
 from training.distributed import World
-from training.optimisers import OptimiserName, make_optimiser
-from training.precision import Precision
+from training.optimisers import OptimiserName, OptimiserWish, make_optimiser
+from training.precision import Precision, keep_small_maps_in_float32
 from training.progress import Progress, ShowProgress, silent
 
 Figures = dict[str, float]
@@ -32,7 +33,12 @@ class Schedule(BaseModel):
     optimiser: OptimiserName = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0.0)
     warmup_steps: int = Field(default=100, ge=0)
+    momentum: float = Field(default=0.99, ge=0.0, lt=1.0)  # of sgd, Nesterov's unless told otherwise
+    nesterov: bool = True
     decay_power: float = Field(default=0.9, ge=0.0)  # rate x (1 - step / steps) ** power; 0 keeps it
+    least_share: float = Field(default=0.003, ge=0.0, le=1.0)  # of the rate, below which that does not fall
+    epoch_factor: float = Field(default=1.0, gt=0.0, le=1.0)  # rate x factor after each epoch
+    falling_epochs: int | None = Field(default=None, ge=1)  # of the first so many; None: of all
     weight_decay: float = Field(default=1e-4, ge=0.0)
     gradient_norm: float = Field(default=5.0, gt=0.0)
     averaging: float = Field(default=0.998, ge=0.0, lt=1.0)
@@ -43,7 +49,9 @@ class Schedule(BaseModel):
         """The learning rate of a step (0, 1, ...)."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         left = float((1 - step / self.steps) ** self.decay_power)
-        return self.learning_rate * warm * max(0.003, left)
+        epochs = step // self.validate_every
+        fallen = epochs if self.falling_epochs is None else min(epochs, self.falling_epochs)
+        return self.learning_rate * warm * max(self.least_share, left) * self.epoch_factor**fallen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +78,29 @@ class Task(Protocol):
     def sample(self, index: int) -> Batch:
         """Draw one sample (a batch of 1) that depends on the index alone."""
 
-    def loss(self, output: Output, batch: Batch, progress: float) -> torch.Tensor:
-        """Give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run."""
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
+        """Ask the network and give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run.
+
+        The loop may compute the network's convolutions in bfloat16: what it answers is to be taken in float32.
+        """
 
     def validate(self, network: nn.Module) -> Figures:
         """Score a network; 'mean' is what the best checkpoint is chosen by."""
 
     def picture(self, network: nn.Module) -> NDArray | None:  # type: ignore[type-arg] # an RGB image
         """Show a prediction (height, width, 3), uint8; None where there is nothing to show."""
+
+
+class _Learning(nn.Module):
+    """Network and loss as one module, for processes share the gradients of a module's own forward pass."""
+
+    def __init__(self, network: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.network, self._loss = network, task.loss
+
+    @override
+    def forward(self, batch: Batch, progress: float) -> torch.Tensor:
+        return self._loss(self.network, batch, progress)
 
 
 class TrainingStopped(Exception):
@@ -118,15 +141,23 @@ class TrainingRun:
             )
         torch.manual_seed(schedule.seed)
         self.network = task.network().to(self.world.device)
+        keep_small_maps_in_float32(self.network)
         self.averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimiser = make_optimiser(
-            schedule.optimiser, self.network, schedule.learning_rate, schedule.weight_decay
+            OptimiserWish(
+                name=schedule.optimiser,
+                learning_rate=schedule.learning_rate,
+                weight_decay=schedule.weight_decay,
+                momentum=schedule.momentum,
+                nesterov=schedule.nesterov,
+            ),
+            self.network,
         )
         self.state = State()
         folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
-        self._learning = self.world.wrapped(self.network)
+        self._learning = self.world.wrapped(_Learning(self.network, task))
 
     @property
     def _checkpoint(self) -> Path:
@@ -177,10 +208,9 @@ class TrainingRun:
         batch = _joined([self.task.sample(index) for index in self._indices()]).on(self.world.device)
         self._learning.train()
         with self.precision.autocast(self.world.device):
-            output = self._learning(batch.inputs)
-        loss = self.task.loss(_in_float32(output), batch, self.state.step / self.schedule.steps)
+            loss = self._learning(batch, self.state.step / self.schedule.steps)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
+        loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.gradient_norm)
         self.optimiser.step()
         self._average()
@@ -232,7 +262,8 @@ class TrainingRun:
         self.state = State(**found["state"])
 
 
-def _in_float32(output: Output) -> Output:
+def in_float32(output: Output) -> Output:
+    """A network's answer for a loss."""
     if isinstance(output, tuple):
         return tuple(scale.to(torch.float32) for scale in output)
     return output.to(torch.float32)

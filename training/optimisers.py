@@ -1,5 +1,6 @@
 """The optimisers that a recipe may name."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -8,19 +9,32 @@ from torch import nn
 OptimiserName = Literal["adamw", "adam", "radam", "sgd"]
 
 
-def make_optimiser(
-    name: OptimiserName, network: nn.Module, learning_rate: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    """Build the optimiser; SGD takes Nesterov's momentum 0.99, as nnU-Net does."""
+@dataclass(frozen=True, kw_only=True)
+class OptimiserWish:
+    """An optimiser by name, and its numbers; momentum is that of SGD."""
+
+    name: OptimiserName
+    learning_rate: float
+    weight_decay: float
+    momentum: float = 0.99
+    nesterov: bool = True
+
+
+def make_optimiser(how: OptimiserWish, network: nn.Module) -> torch.optim.Optimizer:
+    """Build the optimiser of a network's parameters; Adam's decay rates are 0.9 and 0.999."""
     parameters = network.parameters()
-    match name:
+    match how.name:
         case "adamw":
-            return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+            return torch.optim.AdamW(parameters, lr=how.learning_rate, weight_decay=how.weight_decay)
         case "adam":
-            return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
+            return torch.optim.Adam(parameters, lr=how.learning_rate, weight_decay=how.weight_decay)
         case "radam":
-            return torch.optim.RAdam(parameters, lr=learning_rate, weight_decay=weight_decay)
+            return torch.optim.RAdam(parameters, lr=how.learning_rate, weight_decay=how.weight_decay)
         case "sgd":
             return torch.optim.SGD(
-                parameters, lr=learning_rate, weight_decay=weight_decay, momentum=0.99, nesterov=True
+                parameters,
+                lr=how.learning_rate,
+                weight_decay=how.weight_decay,
+                momentum=how.momentum,
+                nesterov=how.nesterov,
             )

@@ -1,6 +1,8 @@
 """Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,51 +15,91 @@ from imaging.volumes.rendering import picture
 from imaging.volumes.volume import Mask, Masks, Volume
 from inference.contract import ModelContract, SliceStacks
 from inference.server.networks.catalogue import build_network
+from inference.server.networks.uanet import Uanet
 from inference.server.pipelines.catalogue import build_pipeline
+from inference.server.predictor import ServedPredictor
 from training.augment import Cutting, draw_patch
 from training.cases import Case, CaseSource, TrainingCases, validation_cases
-from training.loop import Batch, Figures, Output
+from training.guides import Guides
+from training.loop import Batch, Figures
 from training.losses.catalogue import LOSSES
 from training.recipe import Recipe, RecipeRefused
 from training.samples import network_sample, patch_size
 from training.validation import grid_of
 
-Pair = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]
+Pair = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]  # structure, found, drawn
+Predicted = tuple[Case, list[Pair]]
 
 _HEAD_BIAS = -4.0  # a structure fills about a fiftieth of a patch: sigmoid(-4)
 
 
-class OrganTask:
-    """A Task for a contract with one network of tiles, on the training and validation patients of a source."""
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Of a pipeline of several networks: the one that learns, its structures, those that stand, what it sees of them."""
 
-    def __init__(self, recipe: Recipe, source: CaseSource, device: torch.device | None = None) -> None:
+    role: str
+    codes: tuple[str, ...]
+    frozen: Mapping[str, nn.Module] = field(default_factory=dict)
+    guides: Guides | None = None
+
+
+class OrganTask:
+    """A Task for one network of a contract, on the training and validation patients of a source."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: CaseSource,
+        device: torch.device | None = None,
+        beside: Beside | None = None,
+    ) -> None:
         """Check that data and recipe fit. Raises RecipeRefused, NotForTraining."""
         self.recipe, self.contract = recipe, recipe.draft()
-        self._source, self._device = source, device or torch.device("cpu")
-        labels = self.contract.labels
-        lacking = sorted(set(labels) - set(source.structures))
+        self._source, self.device = source, device or torch.device("cpu")
+        self.how = self.contract.native.pipeline
+        if beside is None and len(self.how.roles) > 1:
+            raise RecipeRefused(
+                f"one network is asked for, but the pipeline {self.how.name} has {', '.join(self.how.roles)}"
+            )
+        self.beside = beside or Beside(role=self.how.roles[0], codes=self.contract.labels)
+        self.role, self.codes = self.beside.role, self.beside.codes
+        lacking = sorted(set(self.contract.labels) - set(source.structures))
         if lacking:
             raise RecipeRefused(
                 f"the dataset has no {', '.join(lacking)}; it has {', '.join(source.structures)}"
             )
-        self._order = [source.structures.index(label) for label in labels]
+        self._order = [source.structures.index(code) for code in self.codes]
         self.training = TrainingCases(source)
         self.validation = validation_cases(source)
-        self.how = self.contract.native.pipeline
-        if len(self.how.roles) > 1:
-            raise RecipeRefused(
-                f"a run trains one network, but the pipeline {self.how.name} has {', '.join(self.how.roles)}: "
-                "write a recipe for each of its strata"
-            )
-        (self.role,) = self.how.roles
         self.cutting = Cutting(
             patch_zyx=recipe.patches.size_zyx or patch_size(self.how),
             structure_weights=self._by_structure(recipe.patches.structure_weights),
-            mirror_order=_mirror_order(self.contract),
+            mirror_order=mirror_order(self.codes, self.contract.left_right_pairs),
             augmentation=recipe.augmentation,
         )
-        self._positive = torch.tensor(self._by_structure(recipe.loss.positive_weights)) - 1
+        self._check_network()
+        self._positive = (
+            torch.tensor(self._by_structure(recipe.loss.positive_weights, recipe.loss.positive_weight)) - 1
+        )
         self._chance = self._case_chances()
+
+    def _check_network(self) -> None:
+        """Refuse a network that cannot be built, or cannot take the samples' size in pixels."""
+        definition = self.contract.native.networks[self.role]
+        try:
+            with torch.device("meta"):
+                config: Any = build_network(definition).config
+        except ValueError as error:
+            raise RecipeRefused(f"contract.runtime.networks.{self.role}: {error}") from error
+        if not isinstance(self.how, SliceStacks):
+            return
+        multiple, served = int(config.multiple_yx), self.how.frame.size_yx
+        for size in (*served, *(self.recipe.patches.resized_yx or self.cutting.patch_zyx[1:])):
+            if size % multiple:
+                raise RecipeRefused(
+                    f"{definition.architecture} takes slices whose rows and columns are multiples of {multiple}, not {size}: "
+                    "change the pipeline's frame or patches.size_zyx"
+                )
 
     def network(self) -> nn.Module:
         """Build the network: from the recipe's starting weights, or random with a head that expects little."""
@@ -68,56 +110,61 @@ class OrganTask:
             network.load_state_dict(load_file(self.recipe.start.weights))
             return network
         last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)][-1]
-        if last.bias is not None:
+        if last.bias is not None and not isinstance(
+            network, Uanet
+        ):  # there it is one structure's, inside its box
             nn.init.constant_(last.bias, _HEAD_BIAS)
         return network
 
     def sample(self, index: int) -> Batch:
         """Draw a patch of a training case."""
         rng = np.random.default_rng([self.recipe.schedule.seed, index])
-        case = self.training.case(self.training.names[rng.choice(len(self._chance), p=self._chance)])
-        patch = draw_patch(self._ordered(case), self.cutting, rng)
+        case = self.random_case(rng)
+        guides = self.beside.guides
+        patch = draw_patch(case, self.cutting, rng, None if guides is None else guides.of(case))
         return network_sample(self.how, patch, self.recipe.patches.resized_yx)
 
-    def loss(self, output: Output, batch: Batch, progress: float) -> torch.Tensor:
+    def random_case(self, rng: np.random.Generator) -> Case:
+        """A training case, with the learned structures in their order."""
+        return self._ordered(
+            self.training.case(self.training.names[rng.choice(len(self._chance), p=self._chance)])
+        )
+
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
         """The recipe's loss where somebody drew, positive weights as far as the run has come."""
         weights = 1 + self._positive.to(batch.labels.device) * self.recipe.loss.strength(progress)
-        return LOSSES[self.recipe.loss.name](output, batch.labels, batch.drawn, weights)
+        try:
+            return LOSSES[self.recipe.loss.name](network, batch, weights, progress)
+        except ValueError as error:
+            raise RecipeRefused(f"loss.name {self.recipe.loss.name}: {error}") from error
 
     def validate(self, network: nn.Module) -> Figures:
         """Mean Dice a structure of the served predictor's masks, over the cases where it was drawn; and their mean."""
         by_case = self.scores(network)
         found = {
             label: float(np.mean([row[label] for row in by_case.values() if label in row]))
-            for label in self.contract.labels
+            for label in self.codes
             if any(label in row for row in by_case.values())
         }
         return {**found, "mean": float(np.mean(list(found.values())))} if found else {}
 
     def scores(self, network: nn.Module) -> dict[str, dict[str, float]]:
-        """Dice by case and structure, where it was drawn."""
-        return {
-            case.name: {label: dice(found, truth) for label, found, truth in pairs}
-            for case, pairs in self.predicted(network)
-        }
+        """Dice by case and learned structure, where it was drawn."""
+        return dice_by_case(self.predicted(network))
 
-    def predicted(self, network: nn.Module) -> Iterator[tuple[Case, list[Pair]]]:
-        """Each validation case with (structure, found, drawn) of the structures that were drawn in it."""
-        predictor = build_pipeline(self.contract, {self.role: network}, self._device)
-        for name in self.validation:
-            case = self._ordered(self._source.case(name))
-            planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
-            yield (
-                case,
-                [
-                    (label, _bit(planes, index), case.mask(index))
-                    for index, label in enumerate(self.contract.labels)
-                    if case.drawn[index]
-                ],
-            )
+    def predicted(self, network: nn.Module) -> Iterator[Predicted]:
+        """Each validation case with (structure, found, drawn) of the learned structures that were drawn in it."""
+        return predicted(self._predictor(network), self.contract, self.validation_cases(), self.codes)
+
+    def validation_cases(self) -> Iterator[Case]:
+        """Every validation case, with the learned structures in their order."""
+        return (self._ordered(self._source.case(name)) for name in self.validation)
+
+    def _predictor(self, network: nn.Module) -> ServedPredictor:
+        return build_pipeline(self.contract, {**self.beside.frozen, self.role: network}, self.device)
 
     def training_cases(self) -> Iterator[Case]:
-        """Every training case, with the contract's structures in its order."""
+        """Every training case, with the learned structures in their order."""
         return (self._ordered(case) for case in self.training)
 
     def picture(self, network: nn.Module) -> NDArray[np.uint8] | None:
@@ -125,21 +172,20 @@ class OrganTask:
         if not self.validation:
             return None
         case = self._source.case(self.validation[0])
-        predictor = build_pipeline(self.contract, {self.role: network}, self._device)
-        planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
+        planes = self._predictor(network).predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
         masks = {label: Mask.from_full(_bit(planes, i)) for i, label in enumerate(self.contract.labels)}
         grid = grid_of(case)
         volume = Volume(array_zyx=np.array(case.hu_zyx), grid=grid)
         return picture(volume, Masks(grid=grid, by_code=masks), f"{case.name}, predicted")
 
     def _ordered(self, case: Case) -> Case:
-        """The case with the contract's structures in the contract's order."""
+        """The case with the learned structures in their order."""
         if self._order == list(range(len(case.drawn))):
             return case
         return case.with_structures(self._order)
 
-    def _by_structure(self, given: Mapping[str, float]) -> tuple[float, ...]:
-        return tuple(given.get(label, 1.0) for label in self.contract.labels)
+    def _by_structure(self, given: Mapping[str, float], usual: float = 1.0) -> tuple[float, ...]:
+        return tuple(given.get(label, usual) for label in self.codes)
 
     def _case_chances(self) -> NDArray[np.float64]:
         given = self.recipe.patches.case_weights
@@ -147,15 +193,37 @@ class OrganTask:
             return np.full(len(self.training), 1 / len(self.training))
         weights = np.ones(len(self.training))
         for k, case in enumerate(self.training_cases()):
-            drawn = {code for code, flag in zip(self.contract.labels, case.drawn, strict=True) if flag}
+            drawn = {code for code, flag in zip(self.codes, case.drawn, strict=True) if flag}
             weights[k] = max([1.0, *(factor for code, factor in given.items() if code in drawn)])
         return np.asarray(weights / weights.sum())
 
 
-def _mirror_order(contract: ModelContract) -> tuple[int, ...]:
-    labels = list(contract.labels)
-    partner = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
-    return tuple(labels.index(partner.get(label, label)) for label in labels)
+def mirror_order(codes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+    """For each structure the index of the one that takes its place in a left-right mirror."""
+    partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+    return tuple(codes.index(partner.get(code, code)) for code in codes)
+
+
+def predicted(
+    predictor: ServedPredictor, contract: ModelContract, cases: Iterable[Case], codes: Sequence[str]
+) -> Iterator[Predicted]:
+    """Each case with (structure, found by a served predictor, drawn) where it was drawn; cases have ``codes`` in this order."""
+    places = [contract.labels.index(code) for code in codes]
+    for case in cases:
+        planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes
+        yield (
+            case,
+            [
+                (code, _bit(planes, place), case.mask(index))
+                for index, (code, place) in enumerate(zip(codes, places, strict=True))
+                if case.drawn[index]
+            ],
+        )
+
+
+def dice_by_case(found: Iterable[Predicted]) -> dict[str, dict[str, float]]:
+    """Dice by case and structure."""
+    return {case.name: {code: dice(mask, truth) for code, mask, truth in pairs} for case, pairs in found}
 
 
 def _bit(planes: NDArray[np.uint8], index: int) -> NDArray[np.bool_]:

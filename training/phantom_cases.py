@@ -61,17 +61,24 @@ def _trunk(regions: tuple[str, ...]) -> Callable[[int, np.random.Generator], Pha
     return draw
 
 
-def _strata(_seed: int, rng: np.random.Generator) -> Phantom:
-    grid = head_neck_grid(
-        spacing_zyx_mm=(3.0, 2.5, 2.5), shape_zyx=(90, 112, 128), top_mm=float(rng.uniform(85, 100))
-    )
-    return REGIONS["head_neck_42"](int(rng.integers(1, 2**31)), grid)
+def _strata(
+    spacing_zyx_mm: tuple[float, float, float], shape_zyx: tuple[int, int, int]
+) -> Callable[[int, np.random.Generator], Phantom]:
+    """Patients with the 42 organs, on one grid but for its place."""
+
+    def draw(_seed: int, rng: np.random.Generator) -> Phantom:
+        top_mm = float(rng.uniform(85, 100))
+        grid = head_neck_grid(spacing_zyx_mm=spacing_zyx_mm, shape_zyx=shape_zyx, top_mm=top_mm)
+        return REGIONS["head_neck_42"](int(rng.integers(1, 2**31)), grid)
+
+    return draw
 
 
 _PELVES = ("pelvis_male", "pelvis_female")
 SITES: Mapping[str, Site] = {
     "head_neck": Site(structures=STRUCTURES, draw=_head_neck),
-    "head_neck_42": Site(structures=ORGANS, draw=_strata),
+    "head_neck_42": Site(structures=ORGANS, draw=_strata((3.0, 2.5, 2.5), (90, 112, 128))),
+    "head_neck_42_coarse": Site(structures=ORGANS, draw=_strata((5.0, 4.0, 4.0), (54, 70, 80))),
     "lung": Site(structures=thorax.STRUCTURES, draw=_trunk(("thorax",))),
     "rectum": Site(structures=pelvis.STRUCTURES, draw=_trunk(_PELVES)),
     "cervix": Site(structures=pelvis.STRUCTURES, draw=_trunk(("pelvis_cervix",))),

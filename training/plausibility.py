@@ -207,7 +207,7 @@ def main() -> None:
     """Learn from OpenKBP's training patients and from phantoms, and write the model's contract.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
-    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/1"))
+    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/2"))
     parser.add_argument(
         "--regions", nargs="+", default=["neck", "head"], help="body regions the model is for"
     )

@@ -230,9 +230,14 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
-    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/1"))
+    parser.add_argument("--version", type=Path, default=Path("model_repository/hn_oar/2"))
     parser.add_argument(
         "--other", type=Path, nargs="*", default=[], help="folders of CT series of other parts"
+    )
+    parser.add_argument(
+        "--validation-only",
+        action="store_true",
+        help="only the false alarms on the validation patients: minutes",
     )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -242,19 +247,22 @@ def main() -> None:
     if limits is None:
         parser.error(f"{arguments.version} has no limits yet: python -m training.plausibility")
     validation = answered(openkbp_cases(arguments.data, "val"), contract, model)
-    training = answered(openkbp_cases(arguments.data, "train"), contract, model)
-    phantoms = answered((phantom_case(FIRST_PHANTOM + n) for n in range(PHANTOMS)), contract, model)
     on_validation = Tally()
     false_alarms(on_validation, limits, validation, contract.labels)
+    _print("validation patients", on_validation)
+    if arguments.validation_only:
+        return
+    training = answered(openkbp_cases(arguments.data, "train"), contract, model)
+    phantoms = answered((phantom_case(FIRST_PHANTOM + n) for n in range(PHANTOMS)), contract, model)
     caught = catches(limits, validation, contract, model)
     other_parts(caught, arguments.other, limits, contract, model)
-    for title, tally in (
-        ("validation patients", on_validation),
-        ("training patients, five folds", folds(training, phantoms, contract, limits)),
-        ("made wrong", caught),
-    ):
-        print(f"\n{title}\n\n| what | left out or refused |\n|---|---|")
-        print("\n".join(tally.rows()))
+    _print("training patients, five folds", folds(training, phantoms, contract, limits))
+    _print("made wrong", caught)
+
+
+def _print(title: str, tally: Tally) -> None:
+    print(f"\n{title}\n\n| what | left out or refused |\n|---|---|")
+    print("\n".join(tally.rows()))
 
 
 if __name__ == "__main__":

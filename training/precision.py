@@ -2,9 +2,11 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
+from torch import nn
 
 PrecisionWish = Literal["auto", "bf16", "fp32"]
 
@@ -45,3 +47,22 @@ def chosen_precision(wish: PrecisionWish, device: torch.device) -> Precision:
             bf16=True, reason=f"bf16 was asked for; {what} {'computes in' if able else 'emulates'} it"
         )
     return Precision(bf16=able, reason=f"{what} {'computes in' if able else 'lacks'} bf16")
+
+
+def keep_small_maps_in_float32(network: nn.Module) -> None:
+    """Let a network's 3-D convolutions leave bfloat16 for maps with a side shorter than the kernel.
+
+    There torch 2.13 (oneDNN on a processor) gives a weights' gradient that is wrong, often memory that nobody wrote:
+    decision 0048 has the shapes. Sides as long as the kernel are right to 0.3 %.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d) and max(module.kernel_size) > 1:
+            module.forward = partial(_convolved, module)  # type: ignore[method-assign]
+
+
+def _convolved(convolution: nn.Conv3d, features: torch.Tensor) -> torch.Tensor:
+    sides = zip(features.shape[2:], convolution.kernel_size, strict=True)
+    if all(side >= kernel for side, kernel in sides):
+        return nn.Conv3d.forward(convolution, features)
+    with torch.autocast(features.device.type, enabled=False):
+        return nn.Conv3d.forward(convolution, features.to(torch.float32))

@@ -7,27 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from inference.contract import CONTRACT_FILE, ModelContract, NetworkDefinition, model_versions
-from inference.server.networks.catalogue import build_network
+from inference.contract import CONTRACT_FILE, ModelContract, model_versions
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
 from inference.triton_config import MODEL_ENTRY, write_triton_config
 from training.cases import CaseSource, Spacing
-from training.checkpoints import CheckpointRefused, read_checkpoint
 from training.recipe import Recipe, load_recipe_json
-from training.run_record import RECIPE_FILE, RunRecord, load_record, load_thresholds, validated
+from training.run_record import (
+    RECIPE_FILE,
+    RunRecord,
+    last_validated,
+    load_record,
+    load_thresholds,
+    validated,
+)
+from training.trained import Trained, Weights, trained_networks
 
 _FIGURES = re.compile(r"(<!-- figures -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 _CPU = torch.device("cpu")
-_WEIGHTS = "weights.safetensors"
 
-Weights = Literal["best", "last"]
 Image = tuple[np.ndarray, Spacing]  # HU int16 (z, y, x)
 
 
@@ -47,24 +50,34 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     """Write the next version of the recipe's model: weights, contract, Triton's files, a card if there is none.
 
     ``images``: on each of them the version's predictor, loaded from its files as the server loads it, must give the
-    same bit planes as the run's network in memory. Raises NotPublished, CheckpointRefused, before anything stands under its name.
+    same bit planes as the run's networks in memory. Raises NotPublished, CheckpointRefused, before anything stands under its name.
     """
     if not images:
         raise NotPublished("no image to compare training's prediction with the version's")
     recipe, record = load_recipe_json(run / RECIPE_FILE), load_record(run)
-    state, network = trained_network(run, recipe, weights)
-    content = safetensors_bytes({name: value.contiguous() for name, value in network.state_dict().items()})
-    figures = _figures(run, state, recipe)
+    trained = trained_networks(run, recipe, weights)
+    if len(trained) > 1 and weights == "last":
+        raise NotPublished(
+            "of a run of several networks the best weights are published: they were scored together"
+        )
+    networks = {role: one.network for role, one in trained.items()}
+    files = {
+        recipe.draft().native.networks[role].weights: safetensors_bytes(
+            {name: value.contiguous() for name, value in network.state_dict().items()}
+        )
+        for role, network in networks.items()
+    }
+    figures = _figures(run, trained, recipe)
     model = repository / recipe.contract["name"]
     known = model_versions(model) if model.is_dir() else {}
-    what = (max(known, default=0) + 1, content)
+    what = (max(known, default=0) + 1, files)
     contract = with_limits(_contract(recipe, record, figures, what, load_thresholds(run)), known)
     part = model / f".{contract.version}.part"
     rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        _write_version(part, contract, content)
-        _compare(part, contract, network, images)
+        _write_version(part, contract, files)
+        _compare(part, contract, networks, images)
         part.rename(model / str(contract.version))
     finally:
         rmtree(part, ignore_errors=True)
@@ -88,30 +101,14 @@ def with_limits(contract: ModelContract, known: Mapping[int, ModelContract]) -> 
     return contract
 
 
-def trained_network(run: Path, recipe: Recipe, weights: Weights) -> tuple[dict[str, Any], torch.nn.Module]:
-    """A run's state and its network with averaged weights, for evaluation. Raises CheckpointRefused."""
-    file = run / ("best.pt" if weights == "best" else "checkpoint.pt")
-    found = read_checkpoint(file, _CPU)
-    network = build_network(_only_network(recipe.draft()))
-    try:
-        network.load_state_dict(found["averaged"])
-        state: dict[str, Any] = found["state"]
-    except (RuntimeError, KeyError) as error:
-        raise CheckpointRefused(f"{file} does not fit the network of {run / RECIPE_FILE}: {error}") from error
-    return state, network.eval()
-
-
-def _only_network(contract: ModelContract) -> NetworkDefinition:
-    (role,) = contract.native.pipeline.roles  # a run trains one network
-    return contract.native.networks[role]
-
-
-def _figures(run: Path, state: dict[str, Any], recipe: Recipe) -> _Figures:
-    row = validated(run, int(state["step"]))
+def _figures(run: Path, trained: Mapping[str, Trained], recipe: Recipe) -> _Figures:
+    """Of several networks: steps and seconds of all, and the validation of the whole pipeline at their sum."""
+    steps = [one.steps for one in trained.values()]
+    row = validated(run, steps[0]) if len(steps) == 1 else last_validated(run)
     labels = recipe.draft().labels
     return _Figures(
-        steps=int(state["step"]),
-        training_s=round(float(state["spent_s"]), 1),
+        steps=sum(steps),
+        training_s=round(sum(one.spent_s for one in trained.values()), 1),
         dice={label: row[label] for label in labels if label in row},
         mean_dice=row.get("mean"),
     )
@@ -121,16 +118,16 @@ def _contract(
     recipe: Recipe,
     record: RunRecord,
     figures: _Figures,
-    what: tuple[int, bytes],
+    what: tuple[int, Mapping[str, bytes]],
     thresholds: dict[str, float],
 ) -> ModelContract:
-    version, content = what
+    version, files = what
     document = recipe.draft().model_dump(mode="json")
     for structure in document["structures"]:
         structure["threshold"] = thresholds.get(structure["code"], structure["threshold"])
     document |= {
         "version": version,
-        "checksums": {_WEIGHTS: hashlib.sha256(content).hexdigest()},
+        "checksums": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "provenance": {
             "data": recipe.data,
             "split": record.split_in_words,
@@ -145,18 +142,21 @@ def _contract(
     return ModelContract.model_validate(document)
 
 
-def _write_version(folder: Path, contract: ModelContract, content: bytes) -> None:
-    (folder / _WEIGHTS).write_bytes(content)
+def _write_version(folder: Path, contract: ModelContract, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     text = json.dumps(contract.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
     (folder / "model.py").write_text(MODEL_ENTRY, encoding="utf-8")
 
 
-def _compare(folder: Path, contract: ModelContract, network: torch.nn.Module, images: list[Image]) -> None:
-    """Raise NotPublished where the version predicts another voxel than the run's network; both in float32."""
+def _compare(
+    folder: Path, contract: ModelContract, networks: Mapping[str, torch.nn.Module], images: list[Image]
+) -> None:
+    """Raise NotPublished where the version predicts another voxel than the run's networks; both in float32."""
     exact = contract.native.model_copy(update={"precision": "float32"})
     compared = contract.model_copy(update={"runtime": exact})
-    trained = build_pipeline(compared, {contract.native.pipeline.roles[0]: network}, _CPU)
+    trained = build_pipeline(compared, networks, _CPU)
     served = load_predictor(compared, folder, _CPU)
     for number, (hu, spacing) in enumerate(images, 1):
         differing = int((trained.predict(hu, spacing).planes != served.predict(hu, spacing).planes).sum())

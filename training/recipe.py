@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,21 @@ from training.losses.catalogue import LossName
 from training.precision import PrecisionWish
 from training.search.architecture import ArchitectureRefused, load_architecture, with_architecture
 
+VOI = "voi"  # the key of what all networks of small organs share
 _NO_CHECKSUM = "0" * 64
+_NOT_MEASURED = [0.0, 0.0, 0.0]
+_ROLES = ("anchor", "mid_level", "detector", VOI)
+_ROLE_TABLES = ("schedule", "patches", "augmentation", "loss")
+# Fields that came later, with what was done before: a run that began without them goes on.
+_LATER: dict[tuple[str, str], object] = {
+    ("schedule", "momentum"): 0.99,
+    ("schedule", "nesterov"): True,
+    ("schedule", "least_share"): 0.003,
+    ("schedule", "epoch_factor"): 1.0,
+    ("schedule", "falling_epochs"): None,
+    ("augmentation", "shift"): 0.0,
+    ("loss", "positive_weight"): 1.0,
+}
 
 
 class RecipeRefused(Exception):
@@ -39,13 +54,14 @@ class PatchRecipe(_Part):
 
 
 class LossRecipe(_Part):
-    """The loss by its name in training/losses/catalogue.py, and positive weights by structure code, 1 where absent.
+    """The loss by its name in training/losses/catalogue.py, and positive weights by structure code.
 
-    The weights go to 1 between two fractions of the run.
+    ``positive_weight`` is that of every structure without its own. The weights go to 1 between two fractions of the run.
     """
 
     name: LossName = "cross_entropy_and_dice"
     positive_weights: dict[str, float] = Field(default_factory=dict)
+    positive_weight: float = Field(default=1.0, gt=0.0)
     annealed_between: tuple[float, float] = (1.0, 1.0)
 
     def strength(self, progress: float) -> float:
@@ -72,6 +88,11 @@ class Recipe(_Part):
     loss: LossRecipe = LossRecipe()
     start: StartRecipe | None = None
     precision: PrecisionWish = "auto"
+    # Of a pipeline of several networks: what differs for one of them, as tables of this recipe (schedule, patches,
+    # augmentation, loss), by role; ``voi`` is that of every small organ's network.
+    roles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    # The later strata learn from anchor maps by networks that did not see the patient: this many; 0 is the one that serves.
+    guide_folds: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _weights_name_structures(self) -> Self:
@@ -86,6 +107,18 @@ class Recipe(_Part):
                 raise ValueError(
                     f"{field} names {', '.join(unknown)}, which are no structures of the contract"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> Self:
+        for role, tables in self.roles.items():
+            if role not in _ROLES:
+                raise ValueError(f"roles has no {role!r}; there are {', '.join(_ROLES)}")
+            unknown = sorted(tables.keys() - set(_ROLE_TABLES))
+            if unknown:
+                raise ValueError(f"roles.{role} has no {unknown[0]!r}; there are {', '.join(_ROLE_TABLES)}")
+        if self.start is not None and len(self.draft().native.pipeline.roles) > 1:
+            raise ValueError("start holds the weights of one network, and the pipeline runs several")
         return self
 
     def draft(self) -> ModelContract:
@@ -104,7 +137,14 @@ class Recipe(_Part):
     @property
     def sha256(self) -> str:
         """A digest of the recipe: a run goes on only with the recipe that it began with."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        document = self.model_dump(mode="json")
+        for (part, field), before in _LATER.items():
+            if document[part][field] == before:
+                del document[part][field]
+        for field in ("roles", "guide_folds"):
+            if not document[field]:
+                del document[field]
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def load_recipe(file: Path) -> Recipe:
@@ -113,7 +153,7 @@ def load_recipe(file: Path) -> Recipe:
     Raises RecipeRefused with file and field.
     """
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = _with_contract_written_out(tomllib.loads(file.read_text(encoding="utf-8")))
         recipe = Recipe.model_validate(_with_searched(document, file.parent))
     except ArchitectureRefused as error:
         raise RecipeRefused(f"{file}: searched: {error}") from error
@@ -134,12 +174,35 @@ def load_recipe(file: Path) -> Recipe:
     return recipe.model_copy(update={"start": start})
 
 
+def _with_contract_written_out(document: dict[str, Any]) -> dict[str, Any]:
+    contract = document.get("contract")
+    return {**document, "contract": written_out(contract)} if isinstance(contract, dict) else document
+
+
 def _with_searched(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     if "searched" not in document:
         return document
     found = load_architecture(folder / str(document["searched"]))
     rest = {key: value for key, value in document.items() if key != "searched"}
     return {**rest, "contract": with_architecture(document.get("contract", {}), found)}
+
+
+def written_out(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's contract without short forms: small organs by code alone, one network ``voi`` for all of them."""
+    runtime = contract.get("runtime", {})
+    pipeline, networks = runtime.get("pipeline", {}), dict(runtime.get("networks", {}))
+    if pipeline.get("name") != "stratified" or not pipeline.get("small"):
+        return dict(contract)
+    small = [
+        {"code": organ, "largest_extent_mm": _NOT_MEASURED} if isinstance(organ, str) else organ
+        for organ in pipeline["small"]
+    ]
+    shared = networks.pop(VOI, None)
+    for organ in small if shared is not None else ():
+        role = f"{VOI}_{organ['code']}"
+        networks[role] = {**shared, "weights": f"{role.lower()}.safetensors"}
+    runtime = {**runtime, "pipeline": {**pipeline, "small": small}, "networks": networks}
+    return {**contract, "runtime": runtime}
 
 
 def load_recipe_json(file: Path) -> Recipe:

@@ -84,14 +84,26 @@ def load_thresholds(folder: Path) -> dict[str, float]:
 
 def validated(folder: Path, step: int) -> dict[str, float]:
     """The figures of a run's validation at a step; empty where there are none."""
+    return next((row for at, row in _validations(folder) if at == step), {})
+
+
+def last_validated(folder: Path) -> dict[str, float]:
+    """The figures of a run's last validation; empty where there are none."""
+    return next((row for _, row in reversed(_validations(folder))), {})
+
+
+def _validations(folder: Path) -> list[tuple[int, dict[str, float]]]:
     file = folder / "validation.csv"
     if not file.exists():
-        return {}
+        return []
     with file.open(newline="", encoding="utf-8") as rows:
-        for row in csv.DictReader(rows):
-            if int(row["step"]) == step:
-                return {name: float(value) for name, value in row.items() if name != "step" and value}
-    return {}
+        return [
+            (
+                int(row["step"]),
+                {name: float(value) for name, value in row.items() if name != "step" and value},
+            )
+            for row in csv.DictReader(rows)
+        ]
 
 
 def _check_same(before: RunRecord, now: RunRecord, folder: Path) -> None:

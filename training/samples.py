@@ -46,7 +46,9 @@ def network_sample(how: Pipeline, patch: Patch, resized_yx: tuple[int, int] | No
             inputs=window_channels(patch.hu, how.windows_hu)[None], labels=patch.labels[None], drawn=drawn
         )
     if isinstance(how, Stratified):
-        return Batch(inputs=windowed(patch.hu, how)[None], labels=patch.labels[None], drawn=drawn)
+        ct = windowed(patch.hu, how)
+        seen = ct if patch.maps is None else torch.cat([ct, patch.maps])
+        return Batch(inputs=seen[None], labels=patch.labels[None], drawn=drawn)
     hu, labels = patch.hu, patch.labels[:, how.slices // 2]
     if resized_yx is not None:
         hu = functional.interpolate(hu[None], resized_yx, mode="bilinear", align_corners=False)[0]

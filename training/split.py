@@ -13,6 +13,7 @@ from training.cases import Subset
 from training.faults import faults_of
 
 SPLIT_FILE = "split.json"
+SHARES_TOLERANCE = 1e-6
 DEFAULT_SHARES = {Subset.TRAIN: 0.7, Subset.VAL: 0.15, Subset.TEST: 0.15}
 
 
@@ -33,7 +34,7 @@ class Split(BaseModel):
 
     @model_validator(mode="after")
     def _shares_are_a_whole(self) -> Self:
-        if abs(sum(self.shares.values()) - 1) > 1e-6 or min(self.shares.values()) < 0:
+        if abs(sum(self.shares.values()) - 1) > SHARES_TOLERANCE or min(self.shares.values()) < 0:
             raise ValueError(f"shares {self.shares} are not fractions that sum to 1")
         return self
 

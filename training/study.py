@@ -17,7 +17,8 @@ from training.precision import chosen_precision
 from training.progress import ShowProgress, silent
 from training.recipe import Recipe, RecipeRefused, load_recipe
 from training.run_record import begin
-from training.study_table import RunScores, as_table, scored
+from training.strata import StrataRun, is_stratified
+from training.study_table import RunScores, as_table, run_scores, scored
 
 _SCORES = "scores.json"
 
@@ -121,12 +122,27 @@ def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: Sho
         return RunScores.model_validate_json((folder / _SCORES).read_text(encoding="utf-8"))
     world = World(device=torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu"))
     precision = chosen_precision(recipe.precision, world.device)
+    if is_stratified(recipe):
+        strata = StrataRun(
+            recipe=recipe,
+            source=source,
+            data=data,
+            folder=folder,
+            world=world,
+            precision=precision,
+            show=show,
+        )
+        strata.train()
+        return _kept(run_scores(strata.predicted(), strata.parameters()), folder)
     task = OrganTask(recipe, source, world.device)
     begin(folder, recipe, source, data, precision)
     run = TrainingRun(task, recipe.schedule, folder, world, precision)
     run.train(show)
     run.network.load_state_dict(run.averaged)
-    scores = scored(task, run.network.eval())
+    return _kept(scored(task, run.network.eval()), folder)
+
+
+def _kept(scores: RunScores, folder: Path) -> RunScores:
     part = folder / f".{_SCORES}.part"
     part.write_text(scores.model_dump_json(indent=1), encoding="utf-8")
     part.replace(folder / _SCORES)

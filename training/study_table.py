@@ -1,7 +1,7 @@
 """What a study's runs found on the validation patients, and its table."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from evaluation.statistics import paired_wilcoxon
 from inference.contract import SliceStacks
 from inference.server.pipelines.slice_stacks import SLICES_AT_ONCE
 from inference.server.serving_form import serving_form
-from training.organ_task import OrganTask
+from training.organ_task import OrganTask, Predicted
 from training.validation import grid_of
 
 Scores = dict[str, dict[str, float]]  # by patient and structure
@@ -39,10 +39,20 @@ class RunScores(BaseModel):
 
 def scored(task: OrganTask, network: nn.Module) -> RunScores:
     """Score a network in evaluation mode as it would be served, and measure what a slice costs."""
+    parameters = sum(values.numel() for values in network.parameters())
+    found = run_scores(task.predicted(network), parameters)
+    if not isinstance(task.how, SliceStacks):
+        return found
+    with torch.inference_mode():
+        return found.model_copy(update={"ms_a_slice": ms_a_slice(network, task.how)})
+
+
+def run_scores(predicted: Iterable[Predicted], parameters: int) -> RunScores:
+    """Score what was found in validation cases."""
     overlap: Scores = {}
     distance: Scores = {}
     with torch.inference_mode():
-        for case, pairs in task.predicted(network):
+        for case, pairs in predicted:
             overlap[case.name] = {label: dice(found, truth) for label, found, truth in pairs}
             masks = {label: MaskPair.of_arrays(found, truth, grid_of(case)) for label, found, truth in pairs}
             distance[case.name] = {
@@ -50,13 +60,7 @@ def scored(task: OrganTask, network: nn.Module) -> RunScores:
                 for label, pair in masks.items()
                 if pair.found_voxels
             }
-        cost = ms_a_slice(network, task.how) if isinstance(task.how, SliceStacks) else None
-    return RunScores(
-        dice=overlap,
-        hd95_mm=distance,
-        parameters=sum(values.numel() for values in network.parameters()),
-        ms_a_slice=cost,
-    )
+    return RunScores(dice=overlap, hd95_mm=distance, parameters=parameters)
 
 
 def ms_a_slice(network: nn.Module, how: SliceStacks) -> float:
@@ -109,7 +113,8 @@ def _against(first: Mapping[str, float], runs: list[RunScores]) -> tuple[str, st
     pairs = ([own[p] for p in first], [first[p] for p in first])
     p = paired_wilcoxon(*pairs).p
     patients = f"{np.std(list(own.values()), ddof=1):.3f}" if len(own) > 1 else "one patient"
-    return patients, f"{float(np.mean(np.subtract(*pairs))):+.3f}", "" if p is None else f"{p:.3f}"
+    words = "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return patients, f"{float(np.mean(np.subtract(*pairs))):+.3f}", words
 
 
 def _distance(runs: list[RunScores]) -> tuple[str, str]:

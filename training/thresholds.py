@@ -12,7 +12,7 @@ from inference.server.pipelines.sliding_window import tiled_logits
 from inference.server.pipelines.tile_predictor import TILES_AT_ONCE, tile_predictor
 from training.cases import Case
 from training.organ_task import OrganTask
-from training.publish import trained_network
+from training.trained import trained_network
 
 GRID = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 
@@ -24,7 +24,7 @@ def chosen_thresholds(task: OrganTask, run: Path, patients: int) -> tuple[dict[s
 
     ``run``: the folder with best.pt. Looks at the first training patients in whom the most structures were contoured.
     """
-    _, network = trained_network(run, task.recipe, "best")
+    network = trained_network(run, task.recipe, task.role).network
     table = _table(task, network, patients)
     means = {code: {t: float(np.mean(v)) for t, v in row.items() if v} for code, row in table.items()}
     partners = {code: pair for pair in task.contract.left_right_pairs for code in pair}

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import nn
 
+from inference.contract import SliceStacks
+from inference.server.grey_levels import grey_levels
 from training.distributed import World
 from training.loop import Batch, Figures, Schedule, Task, TrainingRun
 from training.organ_task import OrganTask
@@ -61,6 +64,8 @@ def trial(task: OrganTask, world: World, precision: Precision, said: Callable[[s
     """Look at data, samples, a step, one fitted sample, a checkpoint and a validation."""
     said("looking at every case")
     faults, warnings = _cases(task)
+    if isinstance(task.how, SliceStacks):
+        said(_grey_levels(task, task.how))
     said(f"drawing {_SAMPLES} samples")
     faults += list(_samples(task))
     schedule = task.recipe.schedule
@@ -112,6 +117,22 @@ def _cases(task: OrganTask) -> tuple[list[str], list[str]]:
         if 0 < count < 10
     ]
     return faults, warnings
+
+
+def _grey_levels(task: OrganTask, how: SliceStacks) -> str:
+    """Mean and standard deviation of the training CTs' grey levels, for recipes that normalise by a population's."""
+    count, total, squares = 0, 0.0, 0.0
+    for case in task.training_cases():
+        grey = grey_levels(torch.from_numpy(np.array(case.hu_zyx)).to(torch.float32), how.window_hu).double()
+        count += grey.numel()
+        total += float(grey.sum())
+        squares += float((grey * grey).sum())
+    mean = total / count
+    sd = max(squares / count - mean * mean, 0.0) ** 0.5
+    given = f"{', '.join(map(str, how.mean))} and {', '.join(map(str, how.sd))}"
+    return (
+        f"grey levels of the training CTs: mean {mean:.1f}, sd {sd:.1f}; the recipe's mean and sd are {given}"
+    )
 
 
 def _samples(task: OrganTask) -> Iterator[str]:

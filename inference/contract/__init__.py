@@ -1,5 +1,6 @@
 """A model's contract: its structures, images, origin and package, apart from the runtime that executes it."""
 
+from inference.contract.bundle import BundleRuntime
 from inference.contract.model import (
     BodyRegion,
     ConceptCode,
@@ -36,6 +37,7 @@ __all__ = [
     "CONTRACT_FILE",
     "BodyCrop",
     "BodyRegion",
+    "BundleRuntime",
     "ConceptCode",
     "ModelContract",
     "ModelInput",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from inference.contract.bundle import BundleRuntime
 from inference.contract.native import NativeRuntime
 from inference.contract.nnunet import NnunetRuntime
 from inference.contract.own_code import OwnCodeRuntime
@@ -19,7 +20,9 @@ Intensities = Literal["HU", "normalised"]
 
 # One module of this package for each kind of runtime; inference/server/runtimes has what loads it. Every runtime
 # offers ``kind``, ``files`` and ``structure_count``.
-Runtime = Annotated[NativeRuntime | NnunetRuntime | OwnCodeRuntime, Field(discriminator="kind")]
+Runtime = Annotated[
+    BundleRuntime | NativeRuntime | NnunetRuntime | OwnCodeRuntime, Field(discriminator="kind")
+]
 
 
 class ConceptCode(ContractPart):

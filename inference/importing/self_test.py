@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from imaging.sides import Side, sides_of
-from inference.contract import CONTRACT_FILE, ModelContract, NnunetRuntime
+from inference.contract import CONTRACT_FILE, BundleRuntime, ModelContract, NnunetRuntime
 from inference.errors import ImportRefused
 from inference.server.runtimes.catalogue import load_predictor
 
@@ -56,6 +56,9 @@ def run_self_test(version_folder: Path, phantom: Path) -> dict[str, Any]:
 def _single_look(contract: ModelContract) -> ModelContract:
     """Return the contract without overlap of tiles and without mirrored passes: what is tested needs one look at each voxel."""
     runtime = contract.runtime
+    if isinstance(runtime, BundleRuntime) and runtime.window is not None:
+        apart = runtime.window.model_copy(update={"overlap": (0.0, 0.0, 0.0)})
+        return contract.model_copy(update={"runtime": runtime.model_copy(update={"window": apart})})
     if not isinstance(runtime, NnunetRuntime):
         return contract
     parts = [part.model_copy(update={"mirror_axes": (), "step": 1.0}) for part in runtime.parts]

@@ -13,7 +13,7 @@ import triton_python_backend_utils as pb_utils
 
 from inference.contract import ModelContract, identity, load_contract
 from inference.input_checksum import OUTPUT as SEEN
-from inference.input_checksum import input_sha256
+from inference.input_checksum import ChecksumBeside
 from inference.server.runtimes.catalogue import load_predictor
 
 
@@ -49,7 +49,7 @@ class ServedModel:
         if not (np.isfinite(spacing).all() and (spacing > 0).all() and image.size):
             error = pb_utils.TritonError(f"no image: shape {image.shape}, spacing {spacing.tolist()} mm")
             return pb_utils.InferenceResponse(error=error)
-        seen = input_sha256(image, spacing)
+        seen = ChecksumBeside(image, spacing)
         z, y, x = (float(step) for step in spacing)
         with torch.inference_mode():
             found = self._predictor.predict(image, (z, y, x), self._stopwatch(image.shape))
@@ -57,7 +57,7 @@ class ServedModel:
             [
                 pb_utils.Tensor("masks", found.planes),
                 pb_utils.Tensor("mean_probability", found.mean_probability),
-                pb_utils.Tensor(SEEN, seen),
+                pb_utils.Tensor(SEEN, seen.value()),
             ]
         )
 

@@ -38,8 +38,20 @@ class Operation(StrEnum):
     DEIDENTIFY = "deidentify"
     REIDENTIFY = "reidentify"
     MODELS_DEFAULT = "models default"
+    RECOVERY = "recovery"
+    RECOVER = "recover"
+    BACKUP = "backup"
+    RESTORE = "restore"
+    FORGET = "forget"
+    ACCEPT_CLOCK = "accept clock"
     MODELS_IMPORT = "models import"
     MODELS_REMOVE = "models remove"
+    VIEW_IMAGES = "view images"
+    ECHO = "echo"
+    PEOPLE = "people"
+    INVITE = "invite"
+    CHANGE_USER = "change user"
+    UNLOCK_USER = "unlock user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +64,7 @@ class Actor:
     entry: str  # the part of the node through which the action came: "cli"
     address: str = ""  # the host it came from; empty: this one
     detail: str = ""  # on whose behalf, where that is known
+    sees_patients: bool = True  # names, IDs and dates of birth
 
 
 class NotPermitted(Refused):
@@ -60,7 +73,10 @@ class NotPermitted(Refused):
 
 _EVERY_ROLE = frozenset(ActorRole)
 _MAY_CHANGE_JOBS = _EVERY_ROLE - {ActorRole.VIEWER}
+_MAY_ADMINISTER = frozenset({ActorRole.ADMIN})
+_MAY_READ_THE_TRAIL = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
 _PHYSICIST_AND_ADMIN = frozenset({ActorRole.PHYSICIST, ActorRole.ADMIN})
+_MAY_CHANGE_PEOPLE = frozenset({ActorRole.ADMIN})
 
 PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.SHOW: _EVERY_ROLE,
@@ -75,8 +91,20 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.DEIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.REIDENTIFY: _MAY_CHANGE_JOBS,
     Operation.MODELS_DEFAULT: _MAY_CHANGE_JOBS,
+    Operation.RECOVERY: _EVERY_ROLE,
+    Operation.RECOVER: _MAY_ADMINISTER,
+    Operation.BACKUP: _MAY_ADMINISTER,
+    Operation.RESTORE: _MAY_ADMINISTER,
+    Operation.FORGET: _MAY_ADMINISTER,
+    Operation.ACCEPT_CLOCK: _MAY_ADMINISTER,
     Operation.MODELS_IMPORT: _PHYSICIST_AND_ADMIN,
     Operation.MODELS_REMOVE: _PHYSICIST_AND_ADMIN,
+    Operation.VIEW_IMAGES: _EVERY_ROLE,
+    Operation.ECHO: _MAY_CHANGE_JOBS,
+    Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
+    Operation.INVITE: _MAY_CHANGE_PEOPLE,
+    Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
+    Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
 }
 
 

@@ -10,7 +10,17 @@ from service.store import AuditEvent, AuditKind, AuditOutcome, Database, Transac
 Result = TypeVar("Result")
 
 LOOKS = frozenset(
-    {Operation.SHOW, Operation.EVENTS, Operation.JOBS, Operation.AUDIT, Operation.VERIFY, Operation.RETENTION}
+    {
+        Operation.SHOW,
+        Operation.EVENTS,
+        Operation.JOBS,
+        Operation.AUDIT,
+        Operation.VERIFY,
+        Operation.RETENTION,
+        Operation.RECOVERY,
+        Operation.VIEW_IMAGES,
+        Operation.PEOPLE,
+    }
 )
 """What changes nothing: the trail says that somebody looked."""
 

@@ -1,22 +1,31 @@
 """The use cases of jobs: view one, and change one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.application.actors import Actor, Operation
-from service.application.audited import perform
+from service.application.actors import Actor, Operation, require_permission
+from service.application.audited import Result, perform
+from service.config import JobPurpose
 from service.store import (
+    ArtifactStatus,
     Database,
     DeliveryStatus,
     JobEvent,
+    JobFilter,
     JobState,
     JobStatus,
+    ListedJob,
+    SeriesHeader,
     StructureResult,
+    Transaction,
     cancel,
+    read_artifacts,
     read_deliveries,
     read_events,
     read_job,
     read_jobs,
+    read_page,
+    read_series,
     read_structure_results,
     rerun,
     retry,
@@ -25,54 +34,112 @@ from service.store import (
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
-    """A job with its deliveries and its structures."""
+    """A job with its artifacts, deliveries and structures, and what its series says of itself (None: not inspected yet)."""
 
     status: JobStatus
+    artifacts: Sequence[ArtifactStatus]
     deliveries: Sequence[DeliveryStatus]
     structures: Sequence[StructureResult]
+    series: SeriesHeader | None
 
 
 def list_jobs(
-    database: Database, actor: Actor, *, states: Sequence[JobState] = (), limit: int = 100
+    database: Database,
+    actor: Actor,
+    *,
+    states: Sequence[JobState] = (),
+    purposes: Sequence[JobPurpose] = (),
+    limit: int = 100,
 ) -> Sequence[JobStatus]:
-    """Give the newest jobs first; no states: every state."""
+    """Give the newest jobs first; no states, no purposes: every one."""
     return perform(
         database,
         actor,
         Operation.JOBS,
         None,
-        lambda transaction: read_jobs(transaction, states=states, limit=limit),
-        detail=", ".join(states),
+        lambda transaction: read_jobs(transaction, states=states, purposes=purposes, limit=limit),
+        detail=", ".join((*states, *purposes)),
     )
 
 
-def show_job(database: Database, actor: Actor, job_id: int) -> JobDetails:
-    """Give a job, its deliveries and its structures.
+def show_job(database: Database, actor: Actor, job_id: int, *, is_recorded: bool = True) -> JobDetails:
+    """Give a job, its artifacts, its deliveries and its structures.
+
+    Args:
+        database: the node's.
+        actor: who views it.
+        job_id: the job's number.
+        is_recorded: False for another look at what the actor was shown, and recorded for, a moment ago.
 
     Raises:
         NotAllowed: there is no such job.
     """
-    return perform(
+    return _look(
         database,
         actor,
         Operation.SHOW,
         job_id,
-        lambda transaction: JobDetails(
-            status=read_job(transaction, job_id),
-            deliveries=read_deliveries(transaction, job_id),
-            structures=read_structure_results(transaction, job_id),
-        ),
+        lambda found: _details(found, job_id),
+        is_recorded=is_recorded,
     )
 
 
-def show_events(database: Database, actor: Actor, job_id: int) -> Sequence[JobEvent]:
-    """Give a job's history, oldest first.
+def search_jobs(
+    database: Database, actor: Actor, wanted: JobFilter, *, is_recorded: bool = True
+) -> list[ListedJob]:
+    """Give a page of jobs with what their series say; arguments as in show_job()."""
+    return _look(
+        database,
+        actor,
+        Operation.JOBS,
+        None,
+        lambda transaction: read_page(transaction, wanted),
+        is_recorded=is_recorded,
+    )
+
+
+def _details(transaction: Transaction, job_id: int) -> JobDetails:
+    status = read_job(transaction, job_id)
+    return JobDetails(
+        status=status,
+        artifacts=read_artifacts(transaction, job_id),
+        deliveries=read_deliveries(transaction, job_id),
+        structures=read_structure_results(transaction, job_id),
+        series=read_series(transaction, status.series_uid, status.study_uid),
+    )
+
+
+def _look(
+    database: Database,
+    actor: Actor,
+    action: Operation,
+    job_id: int | None,
+    read: Callable[[Transaction], Result],
+    *,
+    is_recorded: bool,
+) -> Result:
+    if is_recorded:
+        return perform(database, actor, action, job_id, read)
+    require_permission(actor, action)
+    with database.reading() as connection:
+        return read(connection)
+
+
+def show_events(
+    database: Database, actor: Actor, job_id: int, *, is_recorded: bool = True
+) -> Sequence[JobEvent]:
+    """Give a job's history, oldest first; arguments as in show_job().
 
     Raises:
         NotAllowed: there is no such job.
     """
-    return perform(
-        database, actor, Operation.EVENTS, job_id, lambda transaction: read_events(transaction, job_id)
+    return _look(
+        database,
+        actor,
+        Operation.EVENTS,
+        job_id,
+        lambda transaction: read_events(transaction, job_id),
+        is_recorded=is_recorded,
     )
 
 

@@ -2,21 +2,23 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
+from service.assemble.returned_sets import ReturnedSets
 from service.assemble.sender_counts import ImageCount, SenderCounts
+from service.assemble.silence import SilenceWatch
 from service.assemble.study_requirements import StudyRequirements
 from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, Nothing, Verdict
 from service.config import AfterWaiting, Rule, SeriesFacts, Settings
 from service.errors import TryAgain
 from service.logs import log_context
-from service.store import Clock, CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository
+from service.store import CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository
 
 log = logging.getLogger(__name__)
 
@@ -32,33 +34,47 @@ class Assembler:
     settings: Settings
     models: Mapping[str, ModelContract]
     counts: SenderCounts
-    clock: Clock
+    silence: SilenceWatch
+    returned_sets: ReturnedSets | None = None
+    why_not: Callable[[], str] = lambda: ""  # why no series may be judged at the moment; empty: they may
+    _waits_for: str = ""
+    _template_sha256: dict[str, str] = field(init=False)
     _inspector: SeriesInspector = field(init=False)
     _companions: StudyRequirements = field(init=False)
     _parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
+        self._template_sha256 = {rule.name: rule.template_sha256() for rule in self.settings.rules}
         self._inspector = SeriesInspector(
             repository=self.repository, files=self.files, settings=self.settings
         )
-        self._parts = Parts(repository=self.repository, files=self.files, settings=self.settings)
+        self._parts = Parts(
+            repository=self.repository, files=self.files, settings=self.settings, silence=self.silence
+        )
         self._companions = StudyRequirements(
-            repository=self.repository, files=self.files, settings=self.settings
+            repository=self.repository, files=self.files, settings=self.settings, silence=self.silence
         )
 
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
         while not stop.is_set():
             try:
-                self.poll_once()
+                reason = self.why_not()
+                if not reason:
+                    self.poll_once()
+                    if self.returned_sets is not None:
+                        self.returned_sets.poll_once()
+                elif reason != self._waits_for:
+                    log.warning("no series is judged: %s", reason)
+                self._waits_for = reason
             except TryAgain as reason:
                 log.warning("open series not looked at: %s", reason)
             stop.wait(self.settings.advanced.poll_s)
 
     def poll_once(self) -> None:
         """Decide once about every open job."""
-        now = self.clock()
+        self.silence.look()
         jobs = self.repository.open_jobs()
         open_ids = {job.id for job in jobs}
         self._inspector.keep_only(open_ids)
@@ -68,15 +84,15 @@ class Assembler:
         verdicts = []
         for job in jobs:
             with log_context(job_id=job.id):
-                verdicts.append((job, self._judge(job, now)))
+                verdicts.append((job, self._judge(job)))
         ready = {
             (job.study_uid, job.series_uid) for job, verdict in verdicts if isinstance(verdict, Complete)
         }
         for job, verdict in verdicts:
             with log_context(job_id=job.id):
-                self._act(job, verdict, ready, now)
+                self._act(job, verdict, ready)
 
-    def _act(self, job: OpenJob, verdict: Verdict | None, ready: Set[_Series], now: datetime) -> None:
+    def _act(self, job: OpenJob, verdict: Verdict | None, ready: Set[_Series]) -> None:
         if isinstance(verdict, Hopeless):
             self._refuse(job, verdict.reason)
         elif isinstance(verdict, Nothing):
@@ -85,19 +101,19 @@ class Assembler:
         elif isinstance(verdict, Covered):
             self.repository.give_way(job, verdict.by, verdict.reason)
         elif isinstance(verdict, Incomplete):
-            self._hold_or_refuse(job, verdict.reason, now)
+            self._hold_or_refuse(job, verdict.reason)
         elif verdict is not None:
-            self._seal_or_hold(job, verdict, ready, now)
+            self._seal_or_hold(job, verdict, ready)
 
-    def _judge(self, job: OpenJob, now: datetime) -> Verdict | None:
+    def _judge(self, job: OpenJob) -> Verdict | None:
         """Judge the job by its own images; None while more of them, or an answer, may come at any moment."""
-        silence = now - job.last_received_at
+        silence = self._silence(job)
         if silence < timedelta(seconds=self._quiet_s(job)):
             return None
         finding = self._inspector.finding(job)
         if finding is None or silence < timedelta(seconds=self._rule_quiet_s(finding.rule)):
             return None
-        parts = self._parts.of(job, finding, now)
+        parts = self._parts.of(job, finding)
         return self._whole(job, finding, parts.doubt) if isinstance(parts, Alone) else parts
 
     def _whole(self, job: OpenJob, finding: Inspection, doubt: str) -> Verdict | None:
@@ -161,6 +177,9 @@ class Assembler:
             return job.slice_count
         return job.slice_count + self.repository.others_in_series(job.study_uid, job.series_uid)
 
+    def _silence(self, job: OpenJob) -> timedelta:
+        return self.silence.of(("job", job.id), job.last_received_at)
+
     def _quiet_s(self, job: OpenJob) -> float:
         """Return the shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""
         waits = [
@@ -175,24 +194,24 @@ class Assembler:
         own = None if rule is None else rule.quiet_s
         return self.settings.assemble.quiet_s if own is None else own
 
-    def _hold_or_refuse(self, job: OpenJob, reason: str, now: datetime) -> None:
+    def _hold_or_refuse(self, job: OpenJob, reason: str) -> None:
         patience_s = self.settings.assemble.incomplete_timeout_s
-        if now - job.last_received_at < timedelta(seconds=patience_s):
+        if self._silence(job) < timedelta(seconds=patience_s):
             self._hold(job, f"incomplete: {reason}")
         else:
             in_vain = f"incomplete: {reason} Nothing came for {patience_s:g} s."
             self._refuse(job, self._inspector.damage(job) or in_vain)
 
-    def _seal_or_hold(self, job: OpenJob, verdict: Complete, ready: Set[_Series], now: datetime) -> None:
+    def _seal_or_hold(self, job: OpenJob, verdict: Complete, ready: Set[_Series]) -> None:
         rule = verdict.rule
-        if not self.settings.destinations_for(rule, job.calling_aet):
+        if rule.return_to_sender and not self.settings.destinations_for(rule, job.calling_aet):
             self._refuse(job, _nowhere_to_go(rule, job))
             return
         of_the_study = {series_uid for study_uid, series_uid in ready if study_uid == job.study_uid}
-        lack = self._companions.lack(job, rule, of_the_study, now)
+        lack = self._companions.lack(job, rule, of_the_study)
         if lack is None:
             self._seal(job, verdict)
-        elif now - lack.last_received_at < timedelta(seconds=rule.wait_for_timeout_s):
+        elif lack.silence < timedelta(seconds=rule.wait_for_timeout_s):
             self._hold(job, lack.words)
         elif rule.wait_for_then is AfterWaiting.CONTOUR:
             in_vain = f"waited {rule.wait_for_timeout_s:g} s in vain {lack.words}"
@@ -213,19 +232,26 @@ class Assembler:
             log.warning("job %d refused: %s", job.id, reason)
 
     def _seal(self, job: OpenJob, verdict: Complete) -> None:
-        rule = verdict.rule
-        model = self.models[rule.model]
-        order = ContouringOrder(
+        rule, finding = verdict.rule, self._inspector.finding(job)
+        shadows = () if finding is None else self.settings.shadow_rules_for(finding.facts)
+        closed = self.repository.close_series(
+            job, self._order(rule, verdict), [self._order(shadow, verdict) for shadow in shadows]
+        )
+        if closed is not CloseOutcome.CHANGED:
+            log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
+
+    def _order(self, rule: Rule, verdict: Complete) -> ContouringOrder:
+        default = self.models[rule.model].version
+        return ContouringOrder(
             rule=rule.name,
-            model=model.name,
-            model_version=model.version,
+            model=rule.model,
+            model_version=default if rule.model_version is None else rule.model_version,
             priority=rule.priority,
             note=verdict.note,
             doubt=verdict.doubt,
+            template_sha256=self._template_sha256[rule.name],
+            purpose=rule.purpose,
         )
-        closed = self.repository.close_series(job, order)
-        if closed is not CloseOutcome.CHANGED:
-            log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
 
 
 def _nothing(what: str) -> Nothing:

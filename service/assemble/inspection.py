@@ -9,6 +9,7 @@ from pydicom.errors import InvalidDicomError
 from imaging.ct.series import SourceFile, check_series, same_pixels
 from imaging.errors import ImageRefused, RefusalCode
 from service.assemble.looks import Look, aside_in, choose, look_at, nothing_in
+from service.assemble.series_header import read_series_header
 from service.config import Rule, SeriesFacts, Settings
 from service.store import FileLost, FileStore, OpenJob, SeriesRepository, StoredInstance
 
@@ -77,6 +78,7 @@ class SeriesInspector:
 
     def _examine(self, job: OpenJob) -> Inspection:
         instances = self.repository.instances_of(job.id)
+        self._record_header(job, instances)
         looks: list[Look] = []
         series, refused = None, None
         try:
@@ -104,6 +106,11 @@ class SeriesInspector:
             raise AssertionError("a series that is not refused was checked")
         aside = aside_in(looks, [instance.sop_instance_uid for instance in instances])
         return replace(found, notes=(*choice.notes, *aside, *series.notes), doubt=series.doubt)
+
+    def _record_header(self, job: OpenJob, instances: Sequence[StoredInstance]) -> None:
+        """Write what the series says of itself, for people and for rules tried on it later."""
+        for instance in instances[:1]:
+            self.repository.record_series(read_series_header(self._source(instance).data, job))
 
     def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
         """Each image's file, read once, and a look at it on the way."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from imaging.ct.headers import SliceHeader, parse_header
 from imaging.ct.identity import check_one_patient
 from imaging.errors import ImageRefused
 from service.assemble.inspection import Inspection
+from service.assemble.silence import SilenceWatch
 from service.assemble.verdicts import Covered, Hopeless, Incomplete, Verdict
 from service.config import Rule, Settings, SplitSeries
 from service.store import Elsewhere, FileLost, FileStore, JobState, OpenJob, SeriesRepository, StoredInstance
@@ -40,18 +41,23 @@ class Parts:
     repository: SeriesRepository
     files: FileStore
     settings: Settings
+    silence: SilenceWatch
 
-    def of(self, job: OpenJob, finding: Inspection, now: datetime) -> Verdict | Alone | None:
+    def of(self, job: OpenJob, finding: Inspection) -> Verdict | Alone | None:
         """Judge the job by the other parts of its series; None while one is still growing, or was just merged."""
         rule = finding.rule
         parts = [] if rule is None else self.repository.elsewhere(job)
         if rule is None or not parts:
             return Alone()
         quiet = timedelta(seconds=self.settings.assemble.quiet_s if rule.quiet_s is None else rule.quiet_s)
-        if any(now - part.last_received_at < quiet for part in parts):
+        if any(self._silence(part) < quiet for part in parts):
             return None
         two_patients = self._two_patients([job.id, *(part.job_id for part in parts)])
         return Hopeless(reason=two_patients) if two_patients else self._by_rule(job, rule, parts)
+
+    def _silence(self, part: Elsewhere) -> timedelta:
+        key = ("part", part.job_id, part.called_aet, part.calling_aet)
+        return self.silence.of(key, part.last_received_at)
 
     def _by_rule(self, job: OpenJob, rule: Rule, parts: Sequence[Elsewhere]) -> Verdict | Alone | None:
         if rule.split_series is SplitSeries.MERGE:

@@ -8,9 +8,14 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from service.config import Peer
+from service.config import Peer, Settings
 from service.scu.outcome import Failure, TransientFailure
 from service.store import Clock, OpenJob
+
+COUNT_TIMEOUT_S = 5.0
+"""Time for a sender to connect, or to answer how many images a series has."""
+COUNT_EVERY_S = 60.0
+"""Shortest time between two such queries about one series."""
 
 Ask = Callable[[Peer, str, str], int | Failure]
 """Queries a peer for the number of images in a series (study UID, series UID)."""
@@ -100,3 +105,20 @@ class SenderCounts:
 
 def _count(answer: int | Failure) -> ImageCount:
     return ImageCount(images=answer) if isinstance(answer, int) else ImageCount(why_not=answer.reason)
+
+
+def sender_counts(settings: Settings) -> SenderCounts:
+    """Return the queries by which the assembler learns how many images a series has at its sender."""
+    from service.assemble.silence import steady_clock
+    from service.scu.client import Scu
+    from service.scu.find import count_images
+
+    timeout_s = COUNT_TIMEOUT_S
+    client = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s)
+    return SenderCounts(
+        lambda peer, study, series: count_images(client, peer, study_uid=study, series_uid=series),
+        settings.dicom_peers,
+        steady_clock,
+        every_s=COUNT_EVERY_S,
+        patience_s=2 * timeout_s,
+    )

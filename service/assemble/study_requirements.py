@@ -3,21 +3,22 @@
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 
 from pydicom import dcmread
 
+from service.assemble.silence import SilenceWatch
 from service.config import Rule, Settings, WaitFor
 from service.store import FileStore, OpenJob, SeriesRepository, StudySeries
 
 
 @dataclass(frozen=True, kw_only=True)
 class MissingSeries:
-    """What a study does not have yet, and when its last image came."""
+    """What a study does not have yet, and how long nothing came of it."""
 
     words: str
-    last_received_at: datetime
+    silence: timedelta
 
 
 @dataclass(kw_only=True)
@@ -27,38 +28,39 @@ class StudyRequirements:
     repository: SeriesRepository
     files: FileStore
     settings: Settings
+    silence: SilenceWatch
     _descriptions: dict[str, str] = field(default_factory=dict)
 
-    def lack(self, job: OpenJob, rule: Rule, ready: Set[str], now: datetime) -> MissingSeries | None:
+    def lack(self, job: OpenJob, rule: Rule, ready: Set[str]) -> MissingSeries | None:
         """Return the first missing part of the study of a complete series; None if nothing is missing.
 
         Args:
             job: the series that waits.
             rule: its rule.
             ready: series whose own images are found complete at this moment.
-            now: the time of this look.
         """
         if not rule.wait_for:
             return None
         series = self.repository.series_of_study(job.study_uid)
-        whole = {one.series_uid for one in series if self._is_complete(one, ready, now)}
+        whole = {one.series_uid for one in series if self._is_complete(one, ready)}
         lacking = [text for wanted in rule.wait_for if (text := self._lacking(wanted, series, whole))]
         if not lacking:
             return None
-        return MissingSeries(
-            words="; ".join(lacking), last_received_at=max(one.last_received_at for one in series)
-        )
+        return MissingSeries(words="; ".join(lacking), silence=min(map(self._silence, series)))
 
     def forget(self) -> None:
         """Forget the descriptions; called when no job waits."""
         self._descriptions.clear()
 
-    def _is_complete(self, series: StudySeries, ready: Set[str], now: datetime) -> bool:
+    def _is_complete(self, series: StudySeries, ready: Set[str]) -> bool:
         """Return a CT series once it is, or could be, queued; anything else once it is quiet."""
         if series.is_closed or series.series_uid in ready:
             return True
         quiet = timedelta(seconds=self.settings.assemble.quiet_s)
-        return not series.has_job and now - series.last_received_at >= quiet
+        return not series.has_job and self._silence(series) >= quiet
+
+    def _silence(self, series: StudySeries) -> timedelta:
+        return self.silence.of(("series", series.series_uid, series.sample_path), series.last_received_at)
 
     def _lacking(self, wanted: WaitFor, series: list[StudySeries], whole: Set[str]) -> str:
         matching = [one for one in series if self._matches(wanted, one)]

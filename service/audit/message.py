@@ -33,6 +33,7 @@ ACTIVITY = AuditCode(value="110100", meaning="Application Activity")
 ACCESSED = AuditCode(value="110103", meaning="DICOM Instances Accessed")
 BEGUN = AuditCode(value="110102", meaning="Begin Transferring DICOM Instances")
 TRANSFERRED = AuditCode(value="110104", meaning="DICOM Instances Transferred")
+AUTHENTICATION = AuditCode(value="110114", meaning="User Authentication")
 EVENTS = {
     AuditKind.STARTED: _EventType(
         event=ACTIVITY, action="E", kind=AuditCode(value="110120", meaning="Application Start")
@@ -52,6 +53,12 @@ EVENTS = {
     AuditKind.LOOKED_AT: _EventType(event=ACCESSED, action="R"),
     AuditKind.ORDERED: _EventType(event=AuditCode(value="110111", meaning="Procedure Record"), action="U"),
     AuditKind.DELETED: _EventType(event=AuditCode(value="110105", meaning="DICOM Study Deleted"), action="D"),
+    AuditKind.SIGNED_IN: _EventType(
+        event=AUTHENTICATION, action="E", kind=AuditCode(value="110122", meaning="Login")
+    ),
+    AuditKind.SIGNED_OUT: _EventType(
+        event=AUTHENTICATION, action="E", kind=AuditCode(value="110123", meaning="Logout")
+    ),
 }
 FETCHING = "pull"
 """The role in events of what this node asked a peer for."""

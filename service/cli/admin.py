@@ -4,17 +4,20 @@ import argparse
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from service.application import cancel_job, list_jobs, rerun_job, retry_job, show_events, show_job
 from service.cli.audit import administrator
 from service.cli.output import print_table, say, say_json
 from service.components import opened_store
-from service.config import Peer, Settings, WebDestination
+from service.config import JobPurpose, Peer, Settings, WebDestination
 from service.errors import Refused
-from service.store import JobState, JobStatus
+from service.store import ArtifactKind, ArtifactRole, ArtifactStatus, JobState, JobStatus, artifact_words
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
+ARTIFACT_COLUMNS = ("artifact", "what", "made by", "bytes", "made", "file", "path")
+Word = TypeVar("Word", bound=StrEnum)
 DELIVERY_COLUMNS = (
     "destination",
     "what",
@@ -42,9 +45,12 @@ SHORTENED_TO = 60  # `show` has the whole text
 
 def jobs(arguments: argparse.Namespace) -> int:
     """List jobs, newest first."""
-    states = [_state(word) for word in arguments.state]
+    states = [_word(JobState, "state", word) for word in arguments.state]
+    purposes = [_word(JobPurpose, "purpose", word) for word in arguments.purpose]
     with opened_store(arguments.settings_tree) as store:
-        rows = list_jobs(store.database, administrator(), states=states, limit=arguments.limit)
+        rows = list_jobs(
+            store.database, administrator(), states=states, purposes=purposes, limit=arguments.limit
+        )
     if arguments.json:
         return _print_json([_plain(row) for row in rows])
     _print_table([_short(row) for row in rows], LIST_COLUMNS)
@@ -52,17 +58,23 @@ def jobs(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Show one job with its deliveries and its structures."""
+    """Show one job with its artifacts, its deliveries and its structures."""
     with opened_store(arguments.settings_tree) as store:
         found = show_job(store.database, administrator(), arguments.job)
     job = _plain(found.status)
+    job["artifacts"] = [_artifact_plain(row) for row in found.artifacts]
     job["deliveries"] = [_plain(row) for row in found.deliveries]
     job["structures"] = [dataclasses.asdict(row) for row in found.structures]
     if arguments.json:
         return _print_json(job)
-    deliveries, structures = job.pop("deliveries"), job.pop("structures")
+    artifacts, deliveries, structures = job.pop("artifacts"), job.pop("deliveries"), job.pop("structures")
     _print_table([{"what": key, "value": value} for key, value in job.items()], ("what", "value"))
-    _print_table([_delivery(row) for row in deliveries], DELIVERY_COLUMNS)
+    if artifacts:
+        _print_table([_artifact(row) for row in artifacts], ARTIFACT_COLUMNS)
+    if deliveries:
+        _print_table([_delivery(row) for row in deliveries], DELIVERY_COLUMNS)
+    elif artifacts:
+        say("no destination: the result is kept and not delivered")
     if structures:
         _print_table([_structure(row) for row in structures], STRUCTURE_COLUMNS)
     return 0
@@ -102,6 +114,8 @@ def cancel(arguments: argparse.Namespace) -> int:
 def _short(job: JobStatus) -> dict[str, object]:
     """Return a job in one line: where it stands, and the beginning of why."""
     what = job.stage or job.reason or job.destinations or job.completeness
+    if job.purpose is not JobPurpose.CLINICAL:
+        what = f"{job.purpose}: {what}"
     return {
         "job": f"{job.id} v{job.version}",
         "state": job.state.value,
@@ -117,6 +131,24 @@ def _slices(job: JobStatus) -> str:
     """How many images are here; of how many, where the sender says and some are missing."""
     is_short = job.expected_images is not None and job.slice_count < job.expected_images
     return f"{job.slice_count} of {job.expected_images}" if is_short else str(job.slice_count)
+
+
+def _artifact(row: Mapping[str, Any]) -> dict[str, object]:
+    """Return an artifact as a line for people: what it is, what made it, and whether its file is there."""
+    gone = f"removed {row['removed_at']}" if row["removed_at"] else "kept"
+    return {
+        "artifact": row["id"],
+        "what": artifact_words(ArtifactRole(row["role"]), ArtifactKind(row["kind"])),
+        "made by": " ".join(str(part) for part in (row["model"], row["model_version"]) if part),
+        "bytes": row["size_bytes"],
+        "made": row["created_at"],
+        "file": f"DAMAGED {row['damaged_at']}" if row["damaged_at"] else gone,
+        "path": row["path"],
+    }
+
+
+def _artifact_plain(row: ArtifactStatus) -> dict[str, Any]:
+    return {**_plain(row), "provenance": dict(row.provenance)}
 
 
 def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
@@ -156,12 +188,12 @@ def _two_places(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _state(word: str) -> JobState:
+def _word(kind: type[Word], what: str, word: str) -> Word:
     try:
-        return JobState(word)
+        return kind(word)
     except ValueError as error:
-        known = ", ".join(state.value for state in JobState)
-        raise Refused(f"no state {word!r}; there are: {known}") from error
+        known = ", ".join(one.value for one in kind)
+        raise Refused(f"no {what} {word!r}; there are: {known}") from error
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParse
     retention.add_argument(
         "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
     )
+    sure = "say so where the node doubts it; then the role removes again"
+    retention.add_argument("--clock-is-right", action="store_true", help=sure)
     what = verify.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
@@ -250,3 +252,11 @@ def _trail_head(text: str) -> "TrailHead":
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def web_admin(verb: argparse.ArgumentParser) -> None:
+    """Add what `web-admin` takes."""
+    verb.add_argument("name_of_user", metavar="NAME", help="the user's name")
+    roles = ("viewer", "operator", "physicist", "admin")
+    verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
+    verb.add_argument("--without-patients", action="store_true", help="hide names and IDs of patients")

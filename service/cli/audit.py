@@ -3,14 +3,15 @@
 import argparse
 import os
 import pwd
+from collections.abc import Sequence
 from pathlib import Path
 
 from service.application import Actor, ActorKind, ActorRole, prove_trail, read_trail
 from service.audit import audit_message
 from service.cli.output import print_table, say, say_json
-from service.components import opened_store
+from service.components import Store, opened_store
 from service.config import Settings, process_environment
-from service.store import AuditEntry, AuditLog, TrailCheck, TrailQuery
+from service.store import AuditEntry, AuditLog, TrailCheck, TrailHead, TrailQuery, read_mark
 
 SIGNED_IN = Path("/proc/self/loginuid")  # who signed in, kept by the kernel through su and sudo
 NOBODY_SIGNED_IN = 2**32 - 1
@@ -34,9 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     with opened_store(settings) as store:
         if arguments.verify:
-            return _verify(
-                prove_trail(store.database, administrator(), arguments.expect), as_json=arguments.json
-            )
+            return _verify(_proven(settings, store, arguments.expect), as_json=arguments.json)
         which = TrailQuery(
             since=arguments.since, until=arguments.until, study_uid=arguments.study, limit=arguments.limit
         )
@@ -52,6 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
     return 0
+
+
+def _proven(settings: Settings, store: Store, expected: Sequence[TrailHead]) -> TrailCheck:
+    """Go along the trail, which must have what the storage folder notes of it."""
+    mark = read_mark(settings.node.storage_dir)
+    noted = [] if mark is None else [mark.trail]
+    return prove_trail(store.database, administrator(), [*expected, *noted])
 
 
 def _verify(found: TrailCheck, *, as_json: bool) -> int:

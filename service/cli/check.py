@@ -4,8 +4,17 @@ import argparse
 
 from inference.errors import ModelFailed, ModelUnavailable
 from service.cli.output import say
-from service.components import model_library, opened_store, templates, triton_client
-from service.config import Settings
+from service.components import (
+    model_library,
+    opened_for_role,
+    opened_store,
+    prepare,
+    rule_contract,
+    templates,
+    triton_client,
+)
+from service.config import Settings, loose_files
+from service.store import guard_trail
 from service.tls import check_certificates
 
 
@@ -17,6 +26,14 @@ def check(arguments: argparse.Namespace) -> int:
     templates(settings, contracts)
     check_certificates(settings)
     _line("settings", "valid, with every rule's template")
+    for rule in settings.rules:
+        if not rule.destinations and not rule.return_to_sender:
+            _line(
+                f"rule {rule.name}",
+                f"{rule.purpose}; without destinations: results are kept, and not delivered",
+            )
+    for danger in loose_files(arguments.settings, settings):
+        _line("WARNING", danger)
     _line("models", ", ".join(f"{s.name} version {s.version}" for s in contracts.values()))
     with opened_store(settings) as store:
         store.database.check()
@@ -24,8 +41,9 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         with triton_client(settings) as server:
             server.check()
-            for name in sorted({rule.model for rule in settings.rules}):
-                server.models.make_ready(contracts[name])
+            needed = [rule_contract(rule, contracts) for rule in settings.rules]
+            for _, contract in sorted({(one.name, one.version): one for one in needed}.items()):
+                server.models.make_ready(contract)
         _line("model server", "answers, returns a known tensor unchanged, loads the models of all rules")
     except (ModelUnavailable, ModelFailed) as reason:
         _line("model server", f"NOT READY: {reason}")
@@ -39,6 +57,8 @@ def _line(what: str, how: str) -> None:
 
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database's schema to this version."""
-    with opened_store(arguments.settings_tree) as store:
-        store.database.check()
+    settings: Settings = arguments.settings_tree
+    prepare(settings)
+    with opened_for_role(settings) as (store, _), store.database.writing() as connection:
+        guard_trail(connection)
     return 0

@@ -1,6 +1,7 @@
 """Parses the command line; exit code 0: done, 1: failed, 2: wrong call or wrong settings."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pkgutil import resolve_name
 from inference.errors import ServerNotStarted
 from service.cli import arguments as takes
 from service.cli import model_arguments
+from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
@@ -24,6 +26,7 @@ class WrongCommand(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every expected failure is one line on standard error, never a traceback."""
+    os.umask(0o077)  # whatever a verb writes may hold a patient's data: it is for its user alone
     words = sys.argv[1:] if arguments is None else arguments
     try:
         _refuse_renamed(words)
@@ -74,12 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         ("work", "roles:run", "the role that contours"),
         ("send", "roles:run", "the role that delivers structure sets"),
         ("monitor", "roles:run", "the role that shows metrics and health and sends notifications"),
+        ("web", "roles:run", "the role that serves the page"),
         ("forward-audit", "roles:run", "the role that forwards the audit trail"),
         ("triton", "roles:run", "the embedded model server"),
-        ("migrate", "check:migrate", "bring the database to this version"),
+        ("migrate", "check:migrate", "make the node's database, or bring it to this version's schema"),
         ("check", "check:check", "validate settings, database, models and the model server"),
     ):
         _verb(verbs, name, run, what)
+    _install_verbs(verbs)
     _admin_verbs(verbs)
     takes.research(
         _verb(verbs, "deidentify", "research:deidentify", "research copies of what is stored (PS3.15 E)"),
@@ -96,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
         _verb(verbs, "verify", "retention:verify", "compare stored files with their checksums", json=True),
     )
     _monitor_verbs(verbs)
+    _upkeep_verbs(verbs)
+    takes.web_admin(
+        _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
+    )
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
     _settings_verb(verbs)
@@ -113,16 +122,45 @@ def _parser() -> argparse.ArgumentParser:
     _train_verb(verbs)
     demo = _verb(verbs, "demo", "roles:demo", "phantom CT to structure set and picture, on embedded defaults")
     demo.add_argument("--ct", type=Path, help="folder with a CT series of your own")
+    demo.add_argument(
+        "--keep", action="store_true", help="leave the node running, with its page, until Ctrl-C"
+    )
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)")
     return parser
+
+
+def _install_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs that make a node on this host: `init`, which needs no settings, and `setup`."""
+    what = "write a settings file for this host, and with --system its service"
+    init = verbs.add_parser("init", help=what, description=what)
+    init.set_defaults(command="install:init", name="init")
+    where = init.add_mutually_exclusive_group()
+    where.add_argument("--into", type=Path, default=Path(), help="folder of the file (default: here)")
+    what = "as root: /etc/contour-node, /var/lib/contour-node, the service's user, its systemd unit and log rotation"
+    where.add_argument("--system", action="store_true", help=what)
+    init.add_argument("--ae-title", default="CONTOURNODE", help="the node's AE title (default: %(default)s)")
+    init.add_argument(
+        "--tps", metavar="AE@HOST:PORT", help="the planning system that gets the structure sets"
+    )
+    what = "with --system: write below this folder, for images"
+    init.add_argument("--root", type=Path, default=Path("/"), help=what)
+    setup = _verb(verbs, "setup", "install:setup", "install the embedded model server, once")
+    what = "the Python of the new environment (default: that of this program)"
+    setup.add_argument("--python", default="", help=what)
 
 
 def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     jobs = _verb(verbs, "jobs", "admin:jobs", "list jobs, newest first", json=True)
     jobs.add_argument("--state", action="append", default=[], help="only this state; may be repeated")
+    jobs.add_argument(
+        "--purpose",
+        action="append",
+        default=[],
+        help="only clinical, shadow or evaluation jobs; may be repeated",
+    )
     jobs.add_argument("--limit", type=int, default=50, help="most rows (default: 50)")
     for name, run, what in (
-        ("show", "admin:show", "one job whole, with its deliveries and structures"),
+        ("show", "admin:show", "one job whole, with its artifacts, deliveries and structures"),
         ("events", "admin:events", "what happened to a job"),
         ("retry", "admin:retry", "once more, after a failure or refusal"),
         ("rerun", "admin:rerun", "contour again, as a new version"),
@@ -131,6 +169,18 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
     echo = _verb(verbs, "echo", "admin:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
+
+
+def _upkeep_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "a consistent copy of the database, and of the stored files, while the node works"
+    made = _verb(verbs, "backup", "backup:backup", what, json=True)
+    what = "a node from a backup, in an empty place, and a list of what is missing"
+    back = _verb(verbs, "restore", "backup:restore", what, json=True)
+    upkeep.backup(made, back)
+    what = "what to do when database and storage folder do not match: look, hold back or deliver"
+    upkeep.recover(_verb(verbs, "recover", "recover:recover", what, json=True))
+    what = "remove a series, or a patient, so that the corrected one is taken under the same UIDs"
+    upkeep.forget(_verb(verbs, "forget", "forget:forget", what, json=True))
 
 
 def _monitor_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -111,6 +111,24 @@ def _precision(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _monai_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--modality", choices=("CT", "CBCT", "MR"), help="where it does not tell")
+
+
+def _with_spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--spec",
+        type=_absolute,
+        required=True,
+        metavar="TOML",
+        help="what the file does not state: docs/models.md",
+    )
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).resolve()
+
+
 # Each format: what it is, and what adds its own arguments, which become the converter's options.
 FORMATS: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "nnunet": ("a trained nnU-Net v2 folder, or the zip of nnUNetv2_export_model_to_zip", _nnunet),
@@ -118,4 +136,7 @@ FORMATS: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "a task of TotalSegmentator: its folder nnunet/results, or what of it the task needs",
         _totalsegmentator,
     ),
+    "monai-bundle": ("a MONAI bundle: its folder, or the zip of it", _monai_bundle),
+    "torchscript": ("a TorchScript file, with a specification of its images and labels", _with_spec),
+    "onnx": ("an ONNX file, with a specification of its images and labels", _with_spec),
 }

@@ -4,7 +4,7 @@ import argparse
 import threading
 from typing import Any
 
-from service.application import Operation, record_action
+from service.application import Operation, accept_clock, record_action
 from service.cli.audit import administrator
 from service.cli.output import say, say_json
 from service.cli.roles import run_role
@@ -18,6 +18,11 @@ from service.wiring import retention_sweep
 def retention(arguments: argparse.Namespace) -> int:
     """Run the role retention, or say what it would remove."""
     settings: Settings = arguments.settings_tree
+    if arguments.clock_is_right:
+        with opened_store(settings) as store:
+            accept_clock(store.database, administrator())
+        say("the clock is taken to be right from now on")
+        return 0
     if not arguments.dry_run:
         return run_role("retention", settings)
     with opened_store(settings) as store:
@@ -74,7 +79,7 @@ def _why(one: RemovalReport, settings: Settings) -> str:
         RetainedKind.IMAGES: f"every job that has them was delivered over {retention.done_images_days} days ago, "
         f"or ended otherwise over {retention.ended_images_days} days ago",
         RetainedKind.OTHERS: f"came over {retention.other_objects_days} days ago and opened no job",
-        RetainedKind.RESULTS: f"delivered, or its job ended, over {retention.results_days} days ago",
+        RetainedKind.ARTIFACTS: f"its job was done, or ended otherwise, over {retention.results_days} days ago",
     }[one.kind]
 
 

@@ -1,16 +1,29 @@
 """The verbs that run one role of the node until a signal stops it, and `serve`, which runs all of them."""
 
 import argparse
+import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from service.components import audit_writer, model_library, opened_store, templates
-from service.config import Settings
+from service.cli.output import say, warn
+from service.components import (
+    audit_writer,
+    model_library,
+    opened_for_role,
+    opened_store,
+    prepare,
+    storage_folder,
+    templates,
+)
+from service.config import Settings, loose_files
 from service.logs import start_log
+from service.ports import expect_free
+from service.store import owned
 from service.wiring import ROLES
 
+log = logging.getLogger(__name__)
 WITHOUT_DATABASE = frozenset({"triton", "monitor"})  # these also run while the database is not available
 
 
@@ -32,7 +45,11 @@ def run_role(name: str, settings: Settings) -> int:
 @contextmanager
 def _audited(settings: Settings, name: str) -> Iterator[None]:
     """Record the role's start and stop in the audit trail."""
-    with audit_writer(settings, name) as trail, trail.activity():
+    with (
+        audit_writer(settings, name) as trail,
+        owned(settings.node.storage_dir, alone=False),
+        trail.activity(),
+    ):
         yield
 
 
@@ -53,13 +70,22 @@ def serve(arguments: argparse.Namespace) -> int:
     start_log("serve", settings.node.log_level, settings.node.log_format)
     templates(settings, model_library(settings))
     check_certificates(settings)
-    with opened_store(settings):
-        pass
+    for setting, (host, port) in settings.listening.items():
+        expect_free(host, port, setting)
+    for danger in loose_files(arguments.settings, settings):
+        log.warning("%s", danger)
     names = ["triton"] if settings.triton.embedded else []
     names += ["receive", "assemble", "work", "send", "retention", "monitor"]
+    names += ["web"] if settings.web.enabled else []
     names += ["forward-audit"] if settings.audit.syslog is not None else []
     roles = [Role(name=name, arguments=role_command((name,), arguments.settings)) for name in names]
-    supervise(roles, stopped_by_signals())
+    stop = stopped_by_signals()
+    storage_folder(settings)
+    with owned(settings.node.storage_dir, alone=True):
+        prepare(settings)
+        with opened_for_role(settings) as (_, identity):
+            identity.begin_recovery()  # before any role starts: the receiver ends it
+        supervise(roles, stop)
     return 0
 
 
@@ -68,4 +94,24 @@ def demo(arguments: argparse.Namespace) -> int:
     from service.demo import run_demo
 
     start_log("demo", "WARNING")
-    return run_demo(arguments.ct, arguments.out)
+    return run_demo(arguments.ct, arguments.out, keep=arguments.keep)
+
+
+def web_admin(arguments: argparse.Namespace) -> int:
+    """Make a user of the page, or give one a new link, and print the link under which they set their password."""
+    from service.application import LINK_LASTS, ActorRole, invite_person
+    from service.cli.audit import administrator
+
+    settings: Settings = arguments.settings_tree
+    role, sees_patients = ActorRole(arguments.role), not arguments.without_patients
+    with opened_store(settings) as store:
+        secret = invite_person(
+            store.database, administrator(), arguments.name_of_user, role, sees_patients=sees_patients
+        )
+    web = settings.web
+    host = web.names[0] if web.names else web.host
+    say(f"{'http' if web.tls is None else 'https'}://{host}:{web.port}/invitation/{secret}")
+    warn(
+        f"{arguments.name_of_user} sets a password there, once, within {LINK_LASTS.total_seconds() / 60:.0f} minutes."
+    )
+    return 0

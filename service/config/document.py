@@ -98,7 +98,9 @@ def _line(key: str, name: str, kind: str, field: FieldInfo) -> SettingLine:
         kind=kind,
         unit=next((unit for ending, unit in UNITS.items() if name.endswith(ending)), ""),
         allowed=_range(field.annotation, field.metadata),
-        default="required" if field.is_required() else _default(field.default),
+        default="required"
+        if field.is_required()
+        else _default(None if field.default_factory else field.default),
         description=str(field.description),
     )
 

@@ -15,9 +15,13 @@ from service.config.document import allowed
 from service.config.node import DatabaseUrl
 from service.config.peers import PEER_KINDS
 from service.config.renamed import Tree, migrate
+from service.config.section import SETTINGS_FOLDER, SettingsSection
 from service.config.settings import Settings
 
 PREFIX = "CONTOUR_NODE_"
+_SECTIONS: Tree = {
+    name: {} for name, field in Settings.model_fields.items() if isinstance(field.default, SettingsSection)
+}
 SEPARATOR = "__"
 _LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thousand parts
 
@@ -44,13 +48,18 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
         if variable.startswith(PREFIX):
             _put(tree, variable, value)
     _refuse_old_keys(tree, path)
-    return settings_of(tree, "the environment" if path is None else f"{path} and the environment")
+    folder = None if path is None else path.absolute().parent
+    return settings_of(tree, "the environment" if path is None else f"{path} and the environment", folder)
 
 
-def settings_of(tree: Tree, origin: str) -> Settings:
-    """Give the settings of a tree; SettingsRefused, with every problem, names its origin."""
+def settings_of(tree: Tree, origin: str, folder: Path | None = None) -> Settings:
+    """Give the settings of a tree, with relative paths read from ``folder``.
+
+    SettingsRefused, with every problem, names the tree's origin.
+    """
+    whole = {**_SECTIONS, **tree}  # a section that is absent has paths too
     try:
-        return Settings.model_validate(tree)
+        return Settings.model_validate(whole, context={SETTINGS_FOLDER: folder})
     except ValidationError as error:
         lines = [line for detail in error.errors() for line in _explain(detail)]
         raise SettingsRefused(

@@ -24,6 +24,8 @@ class NotifyEvent(StrEnum):
     DAMAGED = "damaged"
     CONSTANCY = "constancy"
     IMAGES_REFUSED = "images-refused"
+    RECOVERY = "recovery"
+    CLOCK = "clock"
 
 
 class MailSecurity(StrEnum):

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from service.config.section import SettingsSection
 
-DATABASE_SCHEMES = ("sqlite:///", "postgresql+psycopg://")
+SQLITE = "sqlite:///"
+DATABASE_SCHEMES = (SQLITE, "postgresql+psycopg://")
 
 
 class LogLevel(StrEnum):
@@ -43,7 +44,8 @@ class NodeSettings(SettingsSection):
     """Where the node keeps things and how much it says."""
 
     storage_dir: Path = Field(
-        default=Path("contour-node-data"), description="Folder for received images and structure sets."
+        default=Path("contour-node-data"),
+        description="Folder for received images and structure sets; relative to the settings file, like every path.",
     )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
     log_format: LogFormat = Field(
@@ -56,13 +58,18 @@ class DatabaseSettings(SettingsSection):
 
     url: DatabaseUrl | None = Field(
         default=None,
-        description="sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
+        description="sqlite:///</path/of/file> or postgresql+psycopg://<user>:<password>@<host>/<name>; "
         "absent: SQLite in node.storage_dir.",
     )
 
     @field_validator("url")
     @classmethod
     def _known_scheme(cls, url: DatabaseUrl | None) -> DatabaseUrl | None:
-        if url is not None and not url.get_secret_value().startswith(DATABASE_SCHEMES):
+        if url is None:
+            return None
+        text = url.get_secret_value()
+        if not text.startswith(DATABASE_SCHEMES):
             raise ValueError(f"a database URL starts with {' or '.join(DATABASE_SCHEMES)}")
+        if text.startswith(SQLITE) and not text.removeprefix(SQLITE).startswith("/"):
+            raise ValueError(f"a SQLite file needs its whole path: {SQLITE}/var/lib/contour-node/node.sqlite")
         return url

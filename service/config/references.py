@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from service.config.peers import AnyPeer, Destination, Peer, Sender
-from service.config.rules import Rule
+from service.config.rules import JobPurpose, OnFailure, Rule
 
 
 def problems(rules: Sequence[Rule], peers: Mapping[str, AnyPeer], *, admits_peers_only: bool) -> list[str]:
@@ -57,6 +57,8 @@ def _same_titles(rules: Sequence[Rule], peers: Mapping[str, AnyPeer]) -> Iterato
 def _same_conditions(rules: Sequence[Rule]) -> Iterator[str]:
     first_with: dict[tuple[object, ...], str] = {}
     for number, rule in enumerate(rules):
+        if rule.purpose is JobPurpose.SHADOW:  # every one that matches runs
+            continue
         first = first_with.setdefault(rule.conditions(), rule.name)
         if first != rule.name:
             yield (
@@ -87,11 +89,19 @@ def _lost_results(number: int, rule: Rule, destinations: Mapping[str, Destinatio
         if name not in destinations:
             known = ", ".join(sorted(destinations)) or "none is defined"
             yield f"{key}.destinations = {name!r} is not a destination; allowed: {known}"
-    if not rule.destinations and not rule.return_to_sender:
-        yield f"{key}.destinations = () with return_to_sender = false sends to nobody; allowed: one of the two"
+    if rule.purpose is not JobPurpose.CLINICAL and _is_told(rule):
+        yield (
+            f"{key}.purpose = '{rule.purpose}' delivers nothing; allowed: without destinations, return_to_sender and "
+            "on_failure"
+        )
     if rule.return_to_sender:
         titles = {peer.ae_title for peer in destinations.values() if isinstance(peer, Peer)}
         if not titles:
             yield f"{key}.return_to_sender = true needs the senders' addresses; allowed: with a peer that has ae_title, host and port"
         for title in sorted(set(rule.calling_aets) - titles):
             yield f"{key}.return_to_sender = true, but no peer with host and port has the AE title {title!r} of its calling_aets"
+
+
+def _is_told(rule: Rule) -> bool:
+    """Tell whether anybody is to get anything of the rule's jobs."""
+    return bool(rule.destinations) or rule.return_to_sender or rule.on_failure is not OnFailure.NONE

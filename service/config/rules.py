@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,14 @@ class CompanionObject(StrEnum):
     SEGMENTATION = "segmentation"
     REPORT = "report"
     CAPTURE = "capture"
+
+
+class JobPurpose(StrEnum):
+    """What the results of a rule's jobs are for; only clinical ones are delivered."""
+
+    CLINICAL = "clinical"
+    SHADOW = "shadow"  # contoured beside another job of the same series
+    EVALUATION = "evaluation"
 
 
 class SplitSeries(StrEnum):
@@ -92,13 +101,21 @@ class Rule(SettingsSection):
         default=Doubted.REFUSE,
         description="What becomes of a series whose values do not look like Hounsfield units of one scan; see docs/checks.md.",
     )
+    purpose: JobPurpose = Field(
+        default=JobPurpose.CLINICAL,
+        description="Clinical results are delivered; those of a shadow run beside the series' own job, or of an evaluation, are only kept.",
+    )
     model: Name = Field(description="Folder name of the model in the model repository.")
+    model_version: Annotated[int, Field(ge=1, le=999999)] | None = Field(
+        default=None, description="Version of the model; absent: its default version."
+    )
     template: Path | None = Field(
         default=None,
         description="Structure template (docs/templates.md); absent: every structure of the model as the catalogue has it.",
     )
     destinations: tuple[Name, ...] = Field(
-        default=(), description="Names of the peers that get the structure set."
+        default=(),
+        description="Names of the peers that get the structure set; empty: results are kept and not delivered.",
     )
     return_to_sender: bool = Field(
         default=False,
@@ -165,6 +182,10 @@ class Rule(SettingsSection):
             self.body_part,
             self.series_description,
         )
+
+    def template_sha256(self) -> str:
+        """Return the SHA-256 of the template's file as it is now, in hex; empty where the rule has none."""
+        return "" if self.template is None else sha256(self.template.read_bytes()).hexdigest()
 
 
 def _found(pattern: str | None, text: str) -> bool:

@@ -1,9 +1,22 @@
 """What every part of the settings tree is."""
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+SETTINGS_FOLDER = "settings_folder"
+"""The key of the validation context that holds the folder of the settings file."""
 
 
 class SettingsSection(BaseModel):
     """A part of the settings tree: frozen, unknown keys refused, defaults checked like given values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=False)
+
+    @field_validator("*")
+    @classmethod
+    def _beside_the_settings_file(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read a relative path from the folder of the settings file, never from the working directory."""
+        folder = (info.context or {}).get(SETTINGS_FOLDER)
+        return folder / value if folder is not None and isinstance(value, Path) else value

@@ -16,10 +16,14 @@ from service.config.node import DatabaseSettings, NodeSettings
 from service.config.peers import AnyPeer, Confirm, Destination, Peer, Sender
 from service.config.references import problems
 from service.config.retention import RetentionSettings
-from service.config.rules import Rule, SeriesFacts
+from service.config.rules import JobPurpose, Rule, SeriesFacts
 from service.config.section import SettingsSection
 from service.config.tls import TlsSettings
-from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid
+from service.config.triton import TritonSettings
+from service.config.values import AeTitle, Host, ListeningPort, Name, ObjectFamily, SopClassUid, is_address
+from service.config.web import WebSettings
+
+PLAIN_PORT, TLS_PORT = "receive.port", "receive.tls_port"
 
 
 class Admit(StrEnum):
@@ -49,7 +53,8 @@ class ReceiveSettings(SettingsSection):
         description="With tls: go on listening on receive.port without it, while senders are moved over.",
     )
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=64, description="Associations open at the same time."
+        default=64,
+        description="Associations open at the same time; a quarter of them is kept for the addresses of peers.",
     )
     max_associations_per_address: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=32, description="Associations open at the same time from one address."
@@ -72,55 +77,18 @@ class ReceiveSettings(SettingsSection):
         default=60, description="An association with no traffic for this long is aborted."
     )
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """The TCP ports to listen on, by their settings."""
+        plain = {PLAIN_PORT: self.port} if self.tls is None or self.also_plaintext else {}
+        return plain | ({} if self.tls is None else {TLS_PORT: self.tls_port})
+
     @model_validator(mode="after")
     def _client_certificates_can_be_checked(self) -> Self:
         if self.tls is not None and self.tls.for_listener().ca is None and self.require_client_certificate:
             raise ValueError(
                 "client certificates are required (mutual authentication): name the ca that signs them in tls.ca"
             )
-        return self
-
-
-class TritonSettings(SettingsSection):
-    """The inference server."""
-
-    url: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5}|unix:/.+)$")] | None = Field(
-        default=None,
-        description="host:port of the gRPC endpoint of a Triton that is not embedded, or unix:<absolute path> of its socket.",
-    )
-    embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
-    environment: Path = Field(
-        default=Path(".venv-triton"), description="Python environment of the embedded server (numpy < 2)."
-    )
-    model_repository: Path = Field(default=Path("model_repository"), description="Triton's folder of models.")
-    shared_memory: bool = Field(
-        default=True,
-        description="Hand volumes over by system shared memory; needs node and Triton on one host.",
-    )
-    timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
-        default=900, description="Longest inference of one case."
-    )
-    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=180, description="How long the embedded server may take to start, and a model to load."
-    )
-    models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=2,
-        description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
-    )
-    unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
-        default=600,
-        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
-    )
-
-    @model_validator(mode="after")
-    def _one_server_is_meant(self) -> Self:
-        if self.embedded and self.url is not None:
-            raise ValueError(
-                f"triton.url = {self.url!r} names a server that is not embedded, but triton.embedded is true: remove url "
-                "(the embedded server listens on a socket in node.storage_dir), or set embedded = false"
-            )
-        if not self.embedded and self.url is None:
-            raise ValueError("triton.embedded is false: name the server in triton.url")
         return self
 
 
@@ -173,6 +141,7 @@ class Settings(SettingsSection):
     monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."
     )
+    web: WebSettings = Field(default=WebSettings(), description="The page.")
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     peers: dict[Name, AnyPeer] = Field(
         default={},
@@ -203,6 +172,19 @@ class Settings(SettingsSection):
         return f"sqlite:///{self.node.storage_dir.absolute() / 'contour-node.sqlite'}"
 
     @property
+    def listening(self) -> dict[str, tuple[str, int]]:
+        """Where the node listens: host and TCP port, by setting."""
+        found = {setting: (self.receive.host, port) for setting, port in self.receive.ports.items()}
+        found["monitor.port"] = (self.monitor.host, self.monitor.port)
+        return found | ({"web.port": (self.web.host, self.web.port)} if self.web.enabled else {})
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database's file; None where the database is a server."""
+        scheme, _, path = self.database_url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+    @property
     def triton_directory(self) -> Path:
         """The folder of the embedded Triton server: its socket, log and backends."""
         return self.node.storage_dir / "triton"
@@ -220,8 +202,14 @@ class Settings(SettingsSection):
         return frozenset({self.receive.ae_title, *named, *([self.send.ae_title] if asks else [])})
 
     def rule_for(self, facts: SeriesFacts) -> Rule | None:
-        """Give the first rule that matches the series."""
-        return next((rule for rule in self.rules if rule.matches(facts)), None)
+        """Give the first rule that matches the series; a shadow rule decides nothing."""
+        deciding = (rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
+        return next((rule for rule in deciding if rule.matches(facts)), None)
+
+    def shadow_rules_for(self, facts: SeriesFacts) -> tuple[Rule, ...]:
+        """Give every shadow rule that matches the series."""
+        shadows = (rule for rule in self.rules if rule.purpose is JobPurpose.SHADOW)
+        return tuple(rule for rule in shadows if rule.matches(facts))
 
     def destinations_for(self, rule: Rule, calling_aet: str) -> tuple[str, ...]:
         """Give the names of all who get the structure set; empty where the only one, the sender, is not in `peers`."""
@@ -253,6 +241,15 @@ class Settings(SettingsSection):
     def dicom_peers(self) -> Mapping[str, Peer]:
         """The DICOM applications with an address, by name."""
         return {name: peer for name, peer in self.peers.items() if isinstance(peer, Peer)}
+
+    @property
+    def known_networks(self) -> tuple[str, ...]:
+        """The networks that peers send from, and the addresses at which they are called, where these are numbers."""
+        networks = [
+            network for peer in self.peers.values() if isinstance(peer, Sender) for network in peer.networks
+        ]
+        hosts = [peer.host for peer in self.dicom_peers.values() if is_address(peer.host)]
+        return tuple(dict.fromkeys([*networks, *hosts]))
 
     @property
     def senders(self) -> tuple[Sender, ...]:

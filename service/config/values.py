@@ -1,5 +1,6 @@
 """Checked types that several settings share."""
 
+import ipaddress
 import re
 from enum import StrEnum
 from typing import Annotated
@@ -30,6 +31,15 @@ def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", value):
         raise ValueError("a host is a name or an IP address, without scheme, port or spaces")
     return value
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is given by its number."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _regex(value: str) -> str:

@@ -29,7 +29,6 @@ ENDED = frozenset(
         JobState.SUPERSEDED,
     }
 )
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -70,7 +69,7 @@ def ended_job(book: JobRepository, series_uid: str, show: Callable[[str], None])
 
 def _write_settings(folder: Path, tps_port: int) -> Path:
     folder.mkdir(parents=True)
-    receive_port = free_port()
+    receive_port, web_port = free_port(), free_port()
     file = folder / "settings.toml"
     file.write_text(f"""# Written by contour-node demo.
 [node]
@@ -78,15 +77,14 @@ storage_dir = "{(folder / "store").resolve()}"
 [receive]
 host = "127.0.0.1"
 port = {receive_port}
-[triton]
-environment = "{ROOT / ".venv-triton"}"
-model_repository = "{ROOT / "model_repository"}"
 [assemble]
 quiet_s = 3
 [advanced]
 poll_s = 0.2
 [monitor]
 port = 0
+[web]
+port = {web_port}
 [peers.tps]
 ae_title = "{TPS_AET}"
 host = "127.0.0.1"

@@ -1,10 +1,12 @@
 """What the demo does, in order: start the node, send a CT, watch the job, draw what came back."""
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from shutil import rmtree
+from threading import Event
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -15,13 +17,14 @@ from rich.progress import Progress
 from imaging.ct.series import SourceFile
 from phantoms.dicom import ct_files
 from phantoms.head_neck import make_head_neck
+from service.application import Actor, ActorKind, ActorRole, invite_person
 from service.components import opened_store
 from service.config import Settings
 from service.demo.node import ended_job, running_node
 from service.demo.peers import Tps, running_tps, send_series
 from service.demo.report import print_job, write_picture
 from service.errors import Refused
-from service.store import JobState
+from service.store import Database, JobState
 
 console = Console(highlight=False)
 
@@ -32,8 +35,11 @@ class _Series:
     files: tuple[SourceFile, ...]
 
 
-def run_demo(ct: Path | None, out: Path) -> int:
-    """Contour a phantom or the CT series in a folder; 0 when a structure set came back and was drawn."""
+def run_demo(ct: Path | None, out: Path, *, keep: bool = False) -> int:
+    """Contour a phantom or the CT series in a folder; 0 when a structure set came back and was drawn.
+
+    With ``keep`` the node goes on until Ctrl-C, with its page at the address that is printed.
+    """
     out.mkdir(parents=True, exist_ok=True)
     series = _phantom() if ct is None else _series_of(ct)
     node_folder = out / "node"
@@ -48,7 +54,20 @@ def run_demo(ct: Path | None, out: Path) -> int:
             if job.state is not JobState.DONE or not tps.wait(10):
                 console.print(f"[red]no structure set: {job.state.value}: {job.reason}[/red]")
                 return 1
-    return _draw(series, tps, out)
+            _draw(series, tps, out)
+            if keep:
+                _show_page(settings, store.database)
+    return 0
+
+
+def _show_page(settings: Settings, database: Database) -> None:
+    """Print a link by which somebody becomes admin of the demo's page, and wait for Ctrl-C."""
+    actor = Actor(kind=ActorKind.PERSON, name="demo", role=ActorRole.ADMIN, entry="cli")
+    secret = invite_person(database, actor, "demo", ActorRole.ADMIN, sees_patients=True)
+    address = f"http://{settings.web.host}:{settings.web.port}"
+    console.print(f"the node goes on until Ctrl-C; its page: {address}/invitation/{secret}")
+    with suppress(KeyboardInterrupt):
+        Event().wait()
 
 
 def _phantom() -> _Series:

@@ -17,6 +17,8 @@ _EVENTS = {
     "receiver": NotifyEvent.ROLE,
     "model server": NotifyEvent.MODEL_SERVER,
     "constancy": NotifyEvent.CONSTANCY,
+    "recovery": NotifyEvent.RECOVERY,
+    "clock": NotifyEvent.CLOCK,
 }
 _AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED, NotifyEvent.IMAGES_REFUSED)
 

@@ -103,9 +103,9 @@ def check_receiver(settings: Settings) -> HealthCheck:
 
 
 def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
-    """Whether the model server answers. Not needed to be ready: images are taken and kept without it."""
+    """Whether a model server with this node's models answers. Not needed to be ready: images are taken and kept without it."""
     live = is_live()
-    said = "answers" if live else "does not answer; jobs wait in the queue"
+    said = "answers" if live else "does not answer, or is no server of this node; jobs wait in the queue"
     return HealthCheck(name="model server", ok=live, reason=f"{url} {said}", needed=False)
 
 
@@ -115,6 +115,20 @@ def check_constancy(root: Path) -> Iterator[HealthCheck]:
     if last is not None:
         reason = f"{last.at:%Y-%m-%d %H:%M} UTC: {last.reason}"
         yield HealthCheck(name="constancy", ok=last.ok, reason=reason, needed=False)
+
+
+def check_hold(reason: str) -> HealthCheck:
+    """Whether database and storage folder belong together. Not needed to be ready: images are taken meanwhile."""
+    said = (
+        f"{reason}; nothing is contoured or delivered until `contour-node recover` decides" if reason else ""
+    )
+    return HealthCheck(name="recovery", ok=not reason, reason=said or "nothing to decide", needed=False)
+
+
+def check_clock(doubt: str) -> HealthCheck:
+    """Whether the clock can be right. Not needed to be ready: only retention waits."""
+    said = f"{doubt}; retention removes nothing" if doubt else "nothing speaks against it"
+    return HealthCheck(name="clock", ok=not doubt, reason=said, needed=False)
 
 
 def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:

@@ -17,6 +17,8 @@ WORDS = {
     "peer": "peer does not answer",
     "model-server": "model server does not answer",
     "damaged": "stored file damaged",
+    "recovery": "database and storage folder do not match",
+    "clock": "clock cannot be right",
     "test": "test",
 }
 LONGEST_REASON = 1000

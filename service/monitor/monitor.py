@@ -12,7 +12,9 @@ from service.monitor.alarms import AlarmDelay, alarms
 from service.monitor.checks import (
     ROLES,
     HealthCheck,
+    check_clock,
     check_constancy,
+    check_hold,
     check_model_server,
     check_receiver,
     check_refused_images,
@@ -33,6 +35,8 @@ from service.store import (
     StorageUnavailable,
     disk_room,
     late_jobs,
+    read_clock_doubt,
+    read_hold,
     read_queue_statistics,
 )
 
@@ -150,10 +154,15 @@ def read_node_status(parts: MonitorParts) -> NodeStatus:
 
 def read_database_status(database: Database) -> DatabaseStatus:
     """Give what the database says of the node."""
+    with database.reading() as connection:
+        hold, clock_doubt = read_hold(connection), read_clock_doubt(connection)
+    held_reason = "" if hold is None else hold.reason
     return DatabaseStatus(
         figures=read_queue_statistics(database),
         signs=tuple(Heartbeats(database).all()),
         unsent=NotificationQueue(database).unsent(),
+        held_reason=held_reason,
+        clock_doubt=clock_doubt,
     )
 
 
@@ -166,6 +175,8 @@ def _checks(
     yield from check_constancy(settings.node.storage_dir)
     if database_status is not None:
         yield check_refused_images(database_status.figures.refused)
+        yield check_hold(database_status.held_reason)
+        yield check_clock(database_status.clock_doubt)
         yield from check_roles(database_status.signs, ROLES, now, settings.advanced.silent_s)
 
 

@@ -15,6 +15,8 @@ class DatabaseStatus:
     figures: QueueStatistics
     signs: tuple[RoleHeartbeat, ...]
     unsent: dict[str, int]  # notifications that wait, by recipient
+    held_reason: str = ""  # why the node neither contours nor delivers
+    clock_doubt: str = ""  # why the clock cannot be right
 
 
 @dataclass(frozen=True, kw_only=True)

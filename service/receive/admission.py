@@ -29,7 +29,7 @@ class Admission:
 
     def knows_address(self, host: str) -> bool:
         """Return whether any sender may connect from this address; other connections are closed unread."""
-        address = _address(host)
+        address = peer_address(host)
         return not self.senders or any(_comes_from(sender, address) for sender in self.senders)
 
     def refusal(self, association_request: AssociationRequest, peer: PeerIdentity) -> Rejection | None:
@@ -52,7 +52,7 @@ def _is(sender: Sender, association_request: AssociationRequest, peer: PeerIdent
     """Whether title, address and certificate are all the sender's: each alone could be forged or shared."""
     return (
         association_request.calling_aet == sender.ae_title
-        and _comes_from(sender, _address(peer.host))
+        and _comes_from(sender, peer_address(peer.host))
         and _shows(sender, peer.certificate)
     )
 
@@ -67,7 +67,7 @@ def _shows(sender: Sender, certificate: Certificate | None) -> bool:
     return certificate is not None and not certificate.names.isdisjoint(sender.certificates)
 
 
-def _address(host: str) -> Address:
+def peer_address(host: str) -> Address:
     """Return the address as a network means it: an IPv4 one that came through an IPv6 socket is an IPv4 one."""
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

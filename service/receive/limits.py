@@ -1,40 +1,61 @@
 """Limits for each address: open associations, connections a minute, and repeated log lines."""
 
+import ipaddress
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from service.receive.admission import peer_address
+
 REMEMBERED = 4096
 """Most addresses, or log reasons, that are remembered; the least recently used is forgotten first."""
+
+KEPT_PART = 4
+"""One in so many places is kept for addresses of peers."""
 
 MonotonicClock = Callable[[], float]
 
 
 class AssociationLimit:
-    """Counts the associations that are open, up to a limit in all and one for each address."""
+    """Counts the associations that are open, up to a limit in all and one for each address.
 
-    def __init__(self, limit: int, limit_per_address: int) -> None:
+    Where addresses are known (those of peers), a quarter of all places is kept for them: strangers cannot hold every place.
+    """
+
+    def __init__(self, limit: int, limit_per_address: int, known_networks: Sequence[str] = ()) -> None:
         self._limit = limit
         self._limit_per_address = limit_per_address
+        self._known = [ipaddress.ip_network(network) for network in known_networks]
+        self._places_of_strangers = limit - -(-limit // KEPT_PART) if self._known else limit
         self._taken: Counter[str] = Counter()
+        self._strangers = 0
         self._lock = Lock()
 
     def take(self, host: str) -> bool:
         """Count one more association of the host; False, uncounted, if a limit is reached."""
+        is_known = self._is_known(host)
         with self._lock:
             if self._taken.total() >= self._limit or self._taken[host] >= self._limit_per_address:
                 return False
+            if not is_known and self._strangers >= self._places_of_strangers:
+                return False
             self._taken[host] += 1
+            self._strangers += not is_known
             return True
 
     def give_back(self, host: str) -> None:
         """Count one association less."""
+        is_known = self._is_known(host)
         with self._lock:
+            self._strangers -= not is_known
             self._taken[host] -= 1
             if not self._taken[host]:
                 del self._taken[host]
+
+    def _is_known(self, host: str) -> bool:
+        return bool(self._known) and any(peer_address(host) in network for network in self._known)
 
 
 @dataclass

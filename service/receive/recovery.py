@@ -51,14 +51,14 @@ class _Unverified(Exception):
 
 
 def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -> RecoveryReport:
-    """Brings files and rows together again, and logs what it found; to be called before anything is received.
+    """Brings files and rows together again, and logs what it found; objects may be received meanwhile.
 
     Raises:
         StorageUnavailable: the folder cannot be read.
         DatabaseUnavailable: rows cannot be read or written; what was done so far stays done.
     """
     unfinished = len(files.remove_parts())
-    made = book.made_files()
+    made = book.artifact_paths()
     recorded: list[str] = []
     set_aside: list[str] = []
     undelivered: list[str] = []
@@ -66,9 +66,11 @@ def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -
     for folder, there in files.folders():
         rows = book.received_in(folder)
         damaged += [row for path, row in rows.items() if _is_lost(files, row, there.get(path))]
-        for path in sorted(there.keys() - rows.keys() - made):
+        for path in sorted(there.keys() - rows.keys() - made - book.paths_to_remove()):
             try:
                 (recorded if _index(files, path, recorder) else undelivered).append(path)
+            except FileLost:  # whoever wrote it has discarded it since
+                continue
             except (_Unverified, Refused) as reason:
                 place = files.set_aside(path)
                 set_aside.append(path)

@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from service.audit import AuditWriter
-from service.config import ReceiveSettings, Settings
+from service.config import TLS_PORT, ReceiveSettings, Settings
 from service.dimse import sop_classes
 from service.dimse.messages import Timeouts
 from service.dimse.negotiation_cache import NegotiationCache
+from service.errors import Refused
+from service.ports import port_named
 from service.receive import object_families
 from service.receive.admission import Admission
 from service.receive.association import Association
@@ -66,6 +68,7 @@ class Receiver:
     ) -> None:
         """``has_room`` is called before an object is stored; it returns None, or the reason why there is no room."""
         receive = settings.receive
+        self._host = receive.host
         rejections = RejectionLog(trail, LogThrottle())
         self._rejections = rejections
         self._receiver = ReceiverContext(
@@ -79,7 +82,9 @@ class Receiver:
             ),
             request_timeout_s=min(REQUEST_TIMEOUT_S, receive.network_timeout_s),
             maximum_pdu_bytes=MAXIMUM_PDU_BYTES,
-            associations=AssociationLimit(receive.max_associations, receive.max_associations_per_address),
+            associations=AssociationLimit(
+                receive.max_associations, receive.max_associations_per_address, settings.known_networks
+            ),
             rejections=rejections,
             trail=trail,
             reports=None if commitments is None else CommitmentReports(commitments),
@@ -110,10 +115,11 @@ class Receiver:
         """Start listening; once per receiver.
 
         Raises:
-            OSError: the port is in use.
+            Refused: the port is in use.
         """
         for listener in self._listeners:
-            listener.server_socket.listen(_BACKLOG)
+            with port_named(self._host, listener.port, "receive.port"):
+                listener.server_socket.listen(_BACKLOG)
             log.info("receiving", extra={"port": listener.port, "tls": listener.tls is not None})
         for acceptor in self._acceptors:
             acceptor.start()
@@ -208,16 +214,13 @@ def _listeners(receive: ReceiveSettings) -> list[_Listener]:
     tls = None
     if receive.tls is not None:
         tls = server_context(receive.tls, require_client_certificate=receive.require_client_certificate)
-    wanted: list[tuple[int, ssl.SSLContext | None]] = []
-    if receive.tls is None or receive.also_plaintext:
-        wanted.append((receive.port, None))
-    if receive.tls is not None:
-        wanted.append((receive.tls_port, tls))
     listeners: list[_Listener] = []
     try:
-        for port, context in wanted:
-            listeners.append(_Listener(server_socket=_bound(receive.host, port), tls=context))
-    except OSError:
+        for setting, port in receive.ports.items():
+            with port_named(receive.host, port, setting):
+                bound = _bound(receive.host, port)
+            listeners.append(_Listener(server_socket=bound, tls=tls if setting == TLS_PORT else None))
+    except (OSError, Refused):
         for listener in listeners:
             listener.server_socket.close()
         raise

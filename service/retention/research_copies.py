@@ -34,6 +34,7 @@ from service.store import (
     PseudonymRepository,
     RetentionStore,
     StoredFile,
+    artifact_words,
 )
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,12 @@ class CopyReport:
 def removed_of_job(book: JobRepository, job_id: int) -> list[OmittedObject]:
     """Return the outputs of a job that retention has removed: they cannot be copied."""
     return [
-        OmittedObject(name=f"job {job_id} for {one.destination}", reason=GONE, sort="removed after its time")
-        for one in book.deliveries(job_id)
+        OmittedObject(
+            name=f"job {job_id}, {artifact_words(one.role, one.kind)}",
+            reason=GONE,
+            sort="removed after its time",
+        )
+        for one in book.artifacts(job_id)
         if one.removed_at is not None
     ]
 

@@ -46,7 +46,9 @@ class RetentionSweep:
     gauge: DiskGauge
     settings: RetentionSettings
     every_s: float
+    forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
     clock: Clock = utc_now
+    clock_doubt: Callable[[], str] = lambda: ""  # why the clock cannot be right; empty: it may
 
     def run(self, stop: threading.Event) -> None:
         """Look every `every_s`, and verify in between, until told to stop."""
@@ -63,14 +65,21 @@ class RetentionSweep:
         return list(_by_owner(self.keeper.expired(self.policy())))
 
     def sweep(self) -> list[RemovalReport]:
-        """Remove what is over; below the warning level also images of delivered jobs, where the settings say so."""
-        self._unlink()  # what an earlier sweep marked before it was stopped
+        """Remove what is over, unless the clock cannot be right; below the warning level also images of delivered jobs, where the settings say so."""
+        doubt = self.clock_doubt()
+        if doubt:
+            log.error("nothing is removed: %s", doubt)
+            return []
+        unlink_removed(self.keeper, self.files)  # what an earlier sweep marked before it was stopped
         gone = self._remove(self.policy(), lambda: True)
         if self.settings.make_room and self.gauge.room() is not DiskLevel.ENOUGH:
             early = RetentionPolicy(
                 done_images=timedelta(0), ended_images=None, other_objects=None, results=None
             )
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
+        emptied = self.forget_patients()
+        if emptied:
+            log.info("forgot the patients of %d series of which no file is left", emptied)
         removed = list(_by_owner(gone))
         for kind in RetainedKind:
             files = [one for one in gone if one.kind is kind]
@@ -126,20 +135,26 @@ class RetentionSweep:
             some = self.keeper.mark(policy, self.keeper.expired(policy, limit=AT_ONCE))
             if not some:
                 break
-            self._unlink()
+            unlink_removed(self.keeper, self.files)
             gone += some
         return gone
-
-    def _unlink(self) -> None:
-        for path, marked_at in self.keeper.to_unlink():
-            self.files.remove(path, marked_at=marked_at)
-            self.keeper.unlinked(path, marked_at)
 
     def _pace(self, stop: threading.Event) -> Callable[[int], None]:
         def wait(size_bytes: int) -> None:
             stop.wait(size_bytes / self.settings.verify_rate_bytes)
 
         return wait
+
+
+def unlink_removed(keeper: RetentionStore, files: FileStore) -> None:
+    """Unlink the files whose rows are gone or marked as removed; one that was written since stays.
+
+    Raises:
+        StorageUnavailable: one cannot be removed now; the rest is left for another time.
+    """
+    for path, marked_at in keeper.to_unlink():
+        files.remove(path, marked_at=marked_at)
+        keeper.unlinked(path, marked_at)
 
 
 def _period(days: float | None) -> timedelta | None:

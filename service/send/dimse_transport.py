@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from typing_extensions import override
 
@@ -53,8 +54,8 @@ class DimseTransport(Transport):
             return _verdict(reported.failure_reason)
         stored = look_at(path)
         transaction_uid = derived_uid(
-            "storage commitment", str(claim.job_uid), str(claim.id), str(claim.lease_number)
-        )
+            "storage commitment", str(uuid4())
+        )  # each request is another transaction
         if not self.outbox.asking(
             claim, transaction_uid=transaction_uid, sop_instance_uid=stored.sop_instance_uid
         ):

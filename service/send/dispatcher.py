@@ -4,21 +4,29 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from service.config import Destination, Peer, Settings, WebDestination
+from service.errors import TryAgain
 from service.scu.client import Scu
 from service.send.delivery_policy import DeliveryPolicy
 from service.send.destination_worker import DestinationWorker, WorkerContext
 from service.send.dimse_transport import DimseTransport
 from service.send.stow import StowTransport
 from service.send.transport import Transport
-from service.store import DatabaseUnavailable, FileStore, Outbox
+from service.store import ClaimedDelivery, FileStore, Outbox
 
 log = logging.getLogger(__name__)
 
 
 def run_sender(
-    settings: Settings, outbox: Outbox, files: FileStore, *, sender: str, stop: threading.Event
+    settings: Settings,
+    outbox: Outbox,
+    files: FileStore,
+    *,
+    sender: str,
+    stop: threading.Event,
+    why_held: Callable[[], str] = lambda: "",
 ) -> None:
     """Deliver what is pending until ``stop`` is set; what is under way then is finished and recorded.
 
@@ -28,6 +36,7 @@ def run_sender(
         files: where the objects lie.
         sender: this process's name in the leases; no two processes share one.
         stop: set to end.
+        why_held: tells why nothing may be delivered at the moment; empty: it may.
     """
     context = WorkerContext(
         outbox=outbox,
@@ -39,39 +48,48 @@ def run_sender(
         rng=random.Random(),
         stop=stop,
     )
-    Dispatcher(context, sender).run()
+    Dispatcher(context, sender, why_held).run()
 
 
 class Dispatcher:
     """Claims deliveries for all destinations and keeps their leases while they wait or are sent."""
 
-    def __init__(self, context: WorkerContext, sender: str) -> None:
+    def __init__(self, context: WorkerContext, sender: str, why_held: Callable[[], str] = lambda: "") -> None:
         self._context = context
+        self._why_held = why_held
+        self._held_for = ""
         self._sender = sender
         self._workers: dict[str, DestinationWorker] = {}
         self._renewed_at = time.monotonic()
 
     def run(self) -> None:
         """Run until stop is set; return when every worker has ended."""
-        advanced = self._context.advanced
         try:
             while not self._context.stop.is_set():
                 try:
                     self._renew()
-                    claim = self._context.outbox.claim_delivery(
-                        self._sender, lease_s=advanced.delivery_lease_s
-                    )
-                except DatabaseUnavailable as error:
+                    claim = self._claim()
+                except TryAgain as error:
                     log.warning("no delivery claimed", extra={"reason": str(error)})
                     claim = None
                 if claim is None:
-                    self._context.stop.wait(advanced.poll_s)
+                    self._context.stop.wait(self._context.advanced.poll_s)
                 else:
                     self._worker(claim.destination).add(claim)
         finally:
             self._context.stop.set()
             for worker in self._workers.values():
                 worker.join()
+
+    def _claim(self) -> ClaimedDelivery | None:
+        reason = self._why_held()
+        if reason and reason != self._held_for:
+            log.warning("nothing is delivered", extra={"reason": reason})
+        self._held_for = reason
+        if reason:
+            return None
+        lease_s = self._context.advanced.delivery_lease_s
+        return self._context.outbox.claim_delivery(self._sender, lease_s=lease_s)
 
     def _worker(self, destination: str) -> DestinationWorker:
         worker = self._workers.get(destination)

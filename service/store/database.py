@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.schema import Table
 
-from service.store.errors import DatabaseUnavailable
+from service.store.errors import DatabaseDamaged, DatabaseUnavailable
 from service.store.tables.schema import job
 
 Clock = Callable[[], datetime]
@@ -33,6 +33,7 @@ SQLITE_TRANSIENT = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
+SQLITE_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # Classes of SQLSTATE: connection, rollback (deadlock), resources, operator intervention, system; read-only.
 POSTGRES_TRANSIENT = ("08", "40", "53", "57", "58", "25006")
 
@@ -141,12 +142,18 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what a missing, locked or full database raises into DatabaseUnavailable; let bugs through."""
+    """Turn what a missing, locked, full or damaged database raises into DatabaseUnavailable; let bugs through."""
     try:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable("every connection to the database is in use") from error
     except DBAPIError as error:
+        if _sqlite_code(error.orig) in SQLITE_DAMAGED:
+            raise DatabaseDamaged(
+                f"the node's database file is damaged ({_first_line(error.orig)}). Stop the node, set the file aside with its "
+                "-wal and -shm beside it, and restore the last backup: docs/operations.md, disaster. The images in "
+                "node.storage_dir are not touched by this"
+            ) from error
         if not _passes(error):
             raise
         raise DatabaseUnavailable(f"the database does not answer: {_first_line(error.orig)}") from error
@@ -157,10 +164,17 @@ def _passes(error: DBAPIError) -> bool:
         return True
     cause: Any = error.orig
     if isinstance(cause, sqlite3.Error):
-        return (vars(cause).get("sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in SQLITE_TRANSIENT
+        return _sqlite_code(cause) in SQLITE_TRANSIENT
     if cause.sqlstate is None:  # raised by psycopg itself: a lost connection, or a value that no row can hold
         return isinstance(error, OperationalError)
     return str(cause.sqlstate).startswith(POSTGRES_TRANSIENT)
+
+
+def _sqlite_code(cause: object) -> int | None:
+    """Return SQLite's result code without its extension; None for another database's error."""
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    return int(vars(cause).get("sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -33,3 +33,7 @@ class NotRecorded(Refused):
 
 class NotAllowed(Refused):
     """The job is not in a state in which this can be done; the message says in which it is."""
+
+
+class DatabaseDamaged(DatabaseUnavailable):
+    """The SQLite file is no database any more, or contradicts itself: a person has to bring back a copy."""

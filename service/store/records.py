@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from service.config import JobPurpose
 from service.errors import Refused
 from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
 
@@ -40,15 +41,6 @@ class StoredFile:
     sha256: str  # of the bytes after the header: for an instance, of the dataset as received
     header_bytes: int = 0  # length of what the node itself wrote in front (preamble and file meta)
     is_new: bool = field(default=True, compare=False)  # False: an earlier file with the same data was there
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFile:
-    """A durable file and the destination that gets it; with ``fallback_for`` only when one of those does not take theirs."""
-
-    destination: str
-    file: StoredFile
-    fallback_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +112,8 @@ class ContouringOrder:
     priority: int
     note: str = ""
     doubt: str = ""  # why the series may not be whole, for the structure set
+    template_sha256: str = ""  # of the template's file; empty: the rule has none
+    purpose: JobPurpose = JobPurpose.CLINICAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +155,7 @@ class ClaimedJob:
     """A job that belongs to a worker until its lease ends; the token for every write of that worker."""
 
     id: int
-    uid: UUID  # the same for every attempt at this version: derive UIDs from it
+    uid: UUID  # of what is contoured, the same for every attempt, and after a loss of the database: derive UIDs from it
     version: int
     series_uid: str
     study_uid: str
@@ -182,6 +176,7 @@ class ClaimedJob:
     doubt: str = ""  # why the series may not be whole
     set_version: int = 1  # of the structure set, counted over those of this series that were sent
     replaces: Replaced | None = None
+    purpose: JobPurpose = JobPurpose.CLINICAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +228,7 @@ class DeliveryStatus:
     """One object on its way to one destination, for people."""
 
     id: int
+    artifact_id: int
     destination: str
     kind: DeliveryKind
     state: DeliveryState
@@ -244,7 +240,7 @@ class DeliveryStatus:
     sent_at: datetime | None
     confirmation_requests: int  # how often it was asked whether it keeps the object
     confirmed_at: datetime | None
-    removed_at: datetime | None  # by retention: the file is gone
+    removed_at: datetime | None  # of the artifact, by retention: the file is gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +274,8 @@ class JobStatus:
     delivered_at: datetime | None  # the last destination has it
     not_before: datetime | None
     superseded_by: int | None
+    purpose: JobPurpose
+    shadow_of: int | None  # of a shadow job: the job beside which it runs
     destinations: str  # "pacs: 4 sent; tps: 3 sent, 1 pending (reason)"
 
 

@@ -42,6 +42,32 @@ class DeliveryKind(StrEnum):
     FAILURE_REPORT = "failure_report"  # that there is no result, and why
 
 
+class ArtifactRole(StrEnum):
+    """Why the node keeps an artifact."""
+
+    RESULT = "result"
+    FAILURE_REPORT = "failure_report"
+    RETURNED = "returned"  # sent back by a planning system, of the series that a job contoured
+
+
+class ArtifactKind(StrEnum):
+    """What sort of object an artifact is."""
+
+    STRUCTURE_SET = "structure_set"
+    SEGMENTATION = "segmentation"
+    REPORT = "report"
+    CAPTURE = "capture"
+    UNKNOWN = "unknown"  # made before artifacts were recorded
+
+
+def artifact_words(role: ArtifactRole, kind: ArtifactKind) -> str:
+    """Name an artifact for people: "structure set", "failure report (capture)", "returned structure set"."""
+    words = "object" if kind is ArtifactKind.UNKNOWN else kind.value.replace("_", " ")
+    if role is ArtifactRole.FAILURE_REPORT:
+        return f"failure report ({words})"
+    return f"returned {words}" if role is ArtifactRole.RETURNED else words
+
+
 class RecordOutcome(StrEnum):
     """What became of a recorded instance."""
 
@@ -114,6 +140,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
             _J.RUNNING,
             _J.QUEUED,
             _J.DELIVERING,
+            _J.DONE,  # kept and not delivered
             _J.RETRYING,
             _J.FAILED,
             _J.REFUSED,

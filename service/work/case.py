@@ -11,7 +11,7 @@ from inference.contract import ModelContract
 from inference.judgement import PlausibilityFinding
 from inference.segment import Segmentation
 from service.config import Doubted, Rule, Settings
-from service.store import ClaimedJob, StructureResult
+from service.store import ArtifactKind, ClaimedJob, StructureResult
 from service.template import Template
 from service.template.apply import AppliedTemplate
 from service.work.plausibility import PlausibilityRule
@@ -80,6 +80,8 @@ class OutputObject:
     """
 
     key: str
+    kind: ArtifactKind
+    sop_instance_uid: str
     data: bytes
     destinations: tuple[str, ...]
     notes: tuple[str, ...] = ()

@@ -10,7 +10,9 @@ from imaging.outputs import (
     make_segmentation,
 )
 from service.config import CompanionObject, Rule
+from service.store import ArtifactKind
 from service.work.case import DerivedCase, OutputObject, PipelineRequest
+from service.work.export_targets import delivered_to
 from service.work.origin import origin_notes, producer
 
 
@@ -18,12 +20,19 @@ def companion_objects(
     case: DerivedCase, request: PipelineRequest, fallbacks: Sequence[OutputObject]
 ) -> Iterator[OutputObject]:
     """Yield the companion objects of the rule; the destinations of `fallbacks` get them on standby."""
-    names = request.settings.destinations_for(request.rule, case.job.calling_aet)
+    names = delivered_to(case.job, request)
     standby = {name: instead_of for made in fallbacks for name, instead_of in made.standby.items()}
     outputs = _outputs_request(case)
     for kind in request.rule.companions:
         data = _encoded(kind, outputs, request.rule)
-        yield OutputObject(key=str(kind), data=data, destinations=(*names, *standby), standby=standby)
+        yield OutputObject(
+            key=str(kind),
+            kind=ArtifactKind(kind.value),
+            sop_instance_uid=outputs.uid(kind.value),
+            data=data,
+            destinations=(*names, *standby),
+            standby=standby,
+        )
 
 
 def _outputs_request(case: DerivedCase) -> OutputsRequest:

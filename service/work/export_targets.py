@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from imaging.export.profiles import PROFILES, Boundary, ExportProfile
-from service.config import Destination, Settings
+from service.config import Destination, JobPurpose, Settings
+from service.errors import Refused
 from service.store import ClaimedJob
 from service.work.case import PipelineRequest
 
@@ -35,9 +36,29 @@ class EffectiveProfile(NamedTuple):
     profile: ExportProfile
 
 
-def export_targets(job: ClaimedJob, request: PipelineRequest) -> Iterator[ExportTarget]:
-    """Yield the structure sets for the destinations of the rule."""
+def delivered_to(job: ClaimedJob, request: PipelineRequest) -> tuple[str, ...]:
+    """Return the destinations of a job: none unless it is clinical.
+
+    Raises:
+        Refused: the rule returns its results to a sender without an address.
+    """
+    if job.purpose is not JobPurpose.CLINICAL:
+        return ()
     names = request.settings.destinations_for(request.rule, job.calling_aet)
+    if request.rule.return_to_sender and not names:
+        raise Refused(
+            f"rule {request.rule.name} returns the structure set to the sender, but no peer with host and port has the "
+            f"AE title {job.calling_aet}; add one and retry the job"
+        )
+    return names
+
+
+def export_targets(job: ClaimedJob, request: PipelineRequest) -> Iterator[ExportTarget]:
+    """Yield the structure sets for the destinations of the rule; of a job that delivers nothing, one to keep."""
+    names = delivered_to(job, request)
+    if not names:
+        standard = PROFILES["standard"]
+        yield ExportTarget(profile_name=standard.name, profile=standard, destinations=())
     for effective, destinations in _by_profile(request.settings, names).items():
         yield ExportTarget(
             profile_name=effective.name, profile=effective.profile, destinations=tuple(destinations)
@@ -47,7 +68,7 @@ def export_targets(job: ClaimedJob, request: PipelineRequest) -> Iterator[Export
 def fallback_targets(job: ClaimedJob, request: PipelineRequest) -> Iterator[ExportTarget]:
     """Yield the structure sets for the fallback destinations of those."""
     settings = request.settings
-    standby = settings.fallbacks_for(settings.destinations_for(request.rule, job.calling_aet))
+    standby = settings.fallbacks_for(delivered_to(job, request))
     for effective, destinations in _by_profile(settings, tuple(standby)).items():
         yield ExportTarget(
             profile_name=effective.name,

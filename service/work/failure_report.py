@@ -3,18 +3,21 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom import dcmread
 
 from imaging.ct.failed_series import failed_series
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from imaging.errors import ImageRefused, StructureSetNotWritable
-from imaging.export.profiles import PROFILES
+from imaging.export.profiles import PROFILES, ExportProfile
 from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
 from imaging.rtstruct.writing import Producer
 from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
 from service.errors import Refused, TryAgain
-from service.store import FailedJob, FailureReportQueue, FileStore, OutputFile
+from service.store import ArtifactKind, FailedJob, FailureReportQueue, FileStore, NewArtifact
 from service.work.origin import producer
 
 log = logging.getLogger(__name__)
@@ -82,22 +85,37 @@ class FailureReports:
 
     def _outputs(
         self, failure: FailedJob, kind: OnFailure, report: FailureReport, names: Sequence[str]
-    ) -> list[OutputFile]:
-        made: dict[str, bytes] = {}
-        outputs = []
+    ) -> list[NewArtifact]:
+        by_key: dict[str, list[str]] = {}
+        profiles: dict[str, ExportProfile] = {}
         for name in names:
             destination = self.settings.destination(name)
             profile = ProfileName.STANDARD if destination is None else destination.profile
             key = "page" if kind is OnFailure.CAPTURE else f"set {PROFILES[profile].transfer_syntax}"
-            if key not in made:
-                made[key] = (
-                    failure_page(report)
-                    if kind is OnFailure.CAPTURE
-                    else failure_structure_set(report, PROFILES[profile])
-                )
-            stored = self.files.put(derived_uid("failure notice", key, str(failure.uid)), made[key])
-            outputs.append(OutputFile(destination=name, file=stored))
-        return outputs
+            by_key.setdefault(key, []).append(name)
+            profiles.setdefault(key, PROFILES[profile])
+        return [
+            self._artifact(failure, report, key, None if kind is OnFailure.CAPTURE else profiles[key], names)
+            for key, names in by_key.items()
+        ]
+
+    def _artifact(
+        self,
+        failure: FailedJob,
+        report: FailureReport,
+        key: str,
+        profile: ExportProfile | None,
+        names: Sequence[str],
+    ) -> NewArtifact:
+        """Make and store one report: a structure set in the profile, or a page where there is none."""
+        data = failure_page(report) if profile is None else failure_structure_set(report, profile)
+        return NewArtifact(
+            kind=ArtifactKind.CAPTURE if profile is None else ArtifactKind.STRUCTURE_SET,
+            file=self.files.put(derived_uid("failure notice", key, str(failure.uid)), data),
+            destinations=tuple(names),
+            sop_instance_uid=str(dcmread(BytesIO(data), specific_tags=["SOPInstanceUID"]).SOPInstanceUID),
+            provenance={"object": key, "rule": failure.rule},
+        )
 
     def _producer(self, rule: Rule) -> Producer:
         contract = self.models.get(rule.model)

@@ -15,7 +15,7 @@ from imaging.rtstruct.writing import write_structure_set
 from inference.contract import ModelContract
 from inference.segment import Predictor, segment
 from service.errors import Refused
-from service.store import ClaimedJob
+from service.store import ArtifactKind, ClaimedJob
 from service.work.case import (
     CaseChecks,
     ContouringResult,
@@ -126,6 +126,8 @@ def _structure_set(case: DerivedCase, target: ExportTarget, set_stage: SetStage)
     warnings = validate_structure_set(data, exported, case, target)
     return OutputObject(
         key=f"structure set {target.profile_name}",
+        kind=ArtifactKind.STRUCTURE_SET,
+        sop_instance_uid=exported.request.sop_instance_uid,
         data=data,
         destinations=target.destinations,
         notes=(*case.applied.notes, *change_notes(exported, target), *warnings),

@@ -3,27 +3,32 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from imaging.ct.series import SourceFile
 from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
-from inference.errors import ModelFailed, ModelUnavailable
+from inference.errors import AnswerLost, CaseTooLarge, ModelFailed, ModelUnavailable
+from inference.host_memory import Memory, host_memory
 from inference.segment import Predictor
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
-from service.store import ClaimedJob, FileStore, OutputFile, StructureResult, WorkQueue
+from service.store import ClaimedJob, FileStore, NewArtifact, StructureResult, WorkQueue
 from service.template import Template
 from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
+from service.work.origin import producer
 from service.work.pipeline import Stage, run_pipeline
 from service.work.series_reading import DamagedImage, load_sources
 from service.work.structure_results import merged
 
 log = logging.getLogger(__name__)
+
+READING = 3
+"""Memory that a series takes while it is read: its files, its volume, and one of them once more."""
 
 
 class Contracts(Protocol):
@@ -46,7 +51,8 @@ class ModelServer(Predictor, Protocol):
 class Worker:
     """Claims jobs, runs the pipeline on each, stores its objects and queues their deliveries.
 
-    `has_room` returns why nothing may be written now, or None; it logs the reason. `at_rest` is called when no job is due.
+    `has_room` returns why nothing may be written now, or None; it logs the reason. `memory` returns what the host has left.
+    `at_rest` is called when no job is due.
     """
 
     name: str
@@ -58,20 +64,33 @@ class Worker:
     settings: Settings
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
+    why_held: Callable[[], str] = lambda: ""  # why no job may be taken at the moment; empty: one may
+    memory: Callable[[], Memory] = host_memory
     at_rest: Callable[[], None] = lambda: None
     _server_checked: bool = False
+    _held_for: str = ""
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the running job is finished first."""
+        self._stop = stop
         while not stop.is_set():
             try:
-                busy = self.has_room() is None and (self._report_one_failure() or self.work_one())
+                may_work = not self._is_held() and self.has_room() is None
+                busy = may_work and (self._report_one_failure() or self.work_one())
             except TryAgain as reason:
                 log.warning("no job taken: %s", reason)
                 busy = False
             if not busy:
                 self.at_rest()
                 stop.wait(self.settings.advanced.poll_s)
+
+    def _is_held(self) -> bool:
+        reason = self.why_held()
+        if reason and reason != self._held_for:
+            log.warning("no job is taken: %s", reason)
+        self._held_for = reason
+        return bool(reason)
 
     def _report_one_failure(self) -> bool:
         return self.failure_reports is not None and self.failure_reports.report_one()
@@ -99,9 +118,11 @@ class Worker:
                 self._contour(claim, heartbeat)
         except LeaseLost:
             log.warning("job %d: the lease was lost; its result is discarded", claim.id)
-        except Refused as reason:
+        except (Refused, CaseTooLarge) as reason:
             log.warning("job %d refused: %s", claim.id, reason)
             self.queue.refuse(claim, reason=str(reason))
+        except AnswerLost as reason:
+            self._lost(claim, reason)
         except (TryAgain, ModelUnavailable) as reason:
             self._server_checked = False
             log.warning("job %d postponed: %s", claim.id, reason)
@@ -113,6 +134,16 @@ class Worker:
         except Exception as error:
             log.exception("job %d failed through a bug in this program", claim.id)
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
+
+    def _lost(self, claim: ClaimedJob, reason: AnswerLost) -> None:
+        """Count the loss of the server while it had this job; not one that came with the order to stop."""
+        self._server_checked = False
+        log.warning("job %d: the model server was lost with it: %s", claim.id, reason)
+        if self._stop.is_set():
+            delay_s = self.settings.advanced.unavailable_delay_s
+            self.queue.postpone(claim, reason="the node is stopping", delay_s=delay_s)
+        else:
+            self._fail(claim, f"the model server was lost while it had this case: {reason}")
 
     def _contour(self, claim: ClaimedJob, heartbeat: Heartbeat) -> None:
         contract = self.models.version(claim.model, claim.model_version)
@@ -126,31 +157,46 @@ class Worker:
         )
         self._self_test(heartbeat)
         result = self._result(claim, request, heartbeat)
-        if not self.queue.finish(
-            claim, outputs=result.outputs, notes=result.notes, structures=result.structures
-        ):
+        if not self.queue.finish(claim, made=result.made, notes=result.notes, structures=result.structures):
             raise LeaseLost
-        log.info("job %d contoured; %d deliveries queued", claim.id, len(result.outputs))
+        log.info("job %d contoured; %d artifacts kept", claim.id, len(result.made))
 
     def _result(self, claim: ClaimedJob, request: PipelineRequest, heartbeat: Heartbeat) -> "_Result":
         """Run the pipeline and store its objects durably."""
-        outputs: list[OutputFile] = []
+        artifacts: list[NewArtifact] = []
+        provenance = {
+            "rule": request.rule.name,
+            "template": request.template.name,
+            "software": producer(claim.model, str(claim.model_version)).software_version,
+        }
         notes: list[str] = []
         structures: tuple[StructureResult, ...] = ()
         for made in run_pipeline(claim, self._sources(claim), request, self.server, heartbeat.stage):
             stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
-            outputs += [
-                OutputFile(destination=name, file=stored, fallback_for=made.standby.get(name, ()))
-                for name in made.destinations
-            ]
+            artifacts.append(
+                NewArtifact(
+                    kind=made.kind,
+                    file=stored,
+                    destinations=tuple(name for name in made.destinations if name not in made.standby),
+                    standby=made.standby,
+                    sop_instance_uid=made.sop_instance_uid,
+                    weights_sha256=request.contract.package_sha256,
+                    provenance={"object": made.key, **provenance},
+                )
+            )
             notes += made.notes
             structures = merged(structures, made.structures)
         every = [*dict.fromkeys(notes), _model_note(request.contract)]
-        return _Result(outputs=outputs, notes=every, structures=structures)
+        return _Result(made=artifacts, notes=every, structures=structures)
 
     def _sources(self, claim: ClaimedJob) -> list[SourceFile]:
+        instances = self.queue.instances_of(claim.id)
+        size_bytes = sum(instance.file.size_bytes for instance in instances)
+        self.memory().admit(
+            READING * size_bytes, f"reading {len(instances)} images of {size_bytes / 1e9:.1f} GB"
+        )
         try:
-            return load_sources(self.files, self.queue.instances_of(claim.id))
+            return load_sources(self.files, instances)
         except DamagedImage as reason:
             self.queue.damaged(reason.path)
             self.files.take_out(reason.path)
@@ -177,9 +223,9 @@ class Worker:
 
 @dataclass(frozen=True, kw_only=True)
 class _Result:
-    """What a job's attempt made: one output file for each object and destination, notes, and the structures' rows."""
+    """What a job's attempt made: artifacts, notes, and the structures' rows."""
 
-    outputs: list[OutputFile]
+    made: list[NewArtifact]
     notes: list[str]
     structures: tuple[StructureResult, ...]
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from imaging.ct.series import SourceFile, read_ct
-from imaging.masks.body import body_of
+from imaging.masks.body import _pixels, _without_small_holes, body_of
 from imaging.volumes.volume import Volume
 from phantoms.canvas import paint
 from phantoms.head_neck import anatomy, head_neck_grid, make_head_neck, structures
@@ -156,3 +156,14 @@ def test_a_real_patient_is_one_piece_without_couch() -> None:
     assert litres == pytest.approx(13.7, abs=0.2)
     inside = series.volume.array_zyx[body.full(series.volume.grid.shape_zyx)]
     assert np.median(inside) > 0
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_hole_is_filled_and_a_notch_at_any_border_of_the_image_is_not(turns: int) -> None:
+    plane = np.ones((40, 60), bool)
+    plane[15:20, 25:30] = False
+    filled = plane.copy()
+    filled[15:20, 25:30] = True
+    plane[10:14, :6] = filled[10:14, :6] = False  # air that the image's border cuts is outside
+    given, expected = np.rot90(plane, turns), np.rot90(filled, turns)
+    assert np.array_equal(_without_small_holes(given, _pixels((1.0, 1.0))), expected)

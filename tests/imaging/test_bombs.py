@@ -15,6 +15,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPE
 from imaging.ct.pixels import read_hu
 from imaging.ct.raw_slice import read_raw
 from imaging.ct.series import SourceFile, read_ct
+from imaging.ct.stored_values import SLACK_BYTES
 from imaging.dicom.elements import MOST_INFLATED_BYTES
 from imaging.errors import ImageRefused, RefusalCode
 from tests.imaging.ct_slices import part10, series, slice_dataset
@@ -133,3 +134,8 @@ def test_honest_slices_of_dcmtk_are_read(tmp_path: Path, tool: tuple[str, ...]) 
     out = np.empty(stored.shape, np.int16)
     read_hu(read_raw(packed.read_bytes(), "file"), out)
     assert (out == stored.astype("i4") - 1024).all()
+
+
+@pytest.mark.parametrize(("more", "words"), [(0, "RLE Lossless"), (2, "more than twice the 12 of the image")])
+def test_a_frame_of_twice_its_pixels_and_the_slack_is_still_given_to_a_decoder(more: int, words: str) -> None:
+    assert words in refused(bytes(2 * 12 + SLACK_BYTES + more), RLELossless).message

@@ -136,6 +136,19 @@ def test_smoothing_gives_the_same_mask(full: NDArray[np.bool_], holes: HoleEncod
     assert np.array_equal(rasterise(found, lattice).full(lattice.shape_zyx), full)
 
 
+@given(full=MASKS, tolerance_mm=st.sampled_from([0.05, 0.1, 0.2]))
+@settings(max_examples=60, deadline=None)
+def test_a_smooth_outline_is_decimated_within_the_tolerance_both_ways(
+    full: NDArray[np.bool_], tolerance_mm: float
+) -> None:
+    lattice, mask, nested = grid(full.shape), Mask.from_full(full), HoleEncoding.NESTED
+    whole = smooth_contours(mask, lattice, holes=nested)
+    fewer = smooth_contours(mask, lattice, holes=nested, tolerance_mm=tolerance_mm)
+    for one, other in zip(whole, fewer, strict=True):
+        assert off_mm(dense(one.points_lps), other.points_lps) <= tolerance_mm + 1e-6
+        assert off_mm(dense(other.points_lps), one.points_lps) <= tolerance_mm + 1e-6
+
+
 def test_a_smooth_disc_lies_within_half_a_diagonal_both_ways_and_keeps_its_area() -> None:
     lattice, mask = grid((1, 40, 60)), Mask.from_full(disc())
     (exact,), (smooth,) = contours(mask, lattice), smooth_contours(mask, lattice)

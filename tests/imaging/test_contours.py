@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from imaging.contours.exact import PlanarContour, contours
+from imaging.contours.hole_encoding import HoleEncoding
 from imaging.contours.rasterise import rasterise
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -146,6 +147,17 @@ def test_any_mask_comes_back_exactly_from_oblique_and_flipped_grids(
     y = signs[1] * y
     axes = [tuple(float(v) for v in axis) for axis in (np.cross(x, y), y, x)]
     check_exact(full, grid(full.shape, tuple(axes), origin))  # type: ignore[arg-type]
+
+
+@given(
+    arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=9)),
+    st.sampled_from(HoleEncoding),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_contour_has_a_point_twice_in_a_row(plane: NDArray[np.bool_], holes: HoleEncoding) -> None:
+    for contour in contours(Mask.from_full(plane[None]), grid((1, *plane.shape)), holes):
+        steps = contour.points_lps - np.roll(contour.points_lps, 1, axis=0)
+        assert np.abs(steps).max(axis=1).min() > 0
 
 
 def test_a_crop_keeps_its_place() -> None:

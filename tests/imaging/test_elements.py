@@ -119,3 +119,9 @@ def test_zeros_behind_the_last_element_are_padding() -> None:
     found = [list(elements(data, stream.start, len(data), stream.encoding)) for data in (NESTED, padded)]
     assert found[0] == found[1]
     assert read_structure_set(PLAIN + bytes(8000)).rois[0].name == read_structure_set(PLAIN).rois[0].name
+
+
+def test_a_deflated_stream_that_is_none_is_refused() -> None:
+    data = deflated(b"x" * 50)
+    with pytest.raises(MalformedStream, match="does not inflate"):
+        open_stream(data[:-20] + b"\xff" * 20)

@@ -62,3 +62,13 @@ def test_masks_of_another_grid_are_refused() -> None:
     volume = volume_in(POSITIONS["FFS"])
     with pytest.raises(ValueError, match="canonical grid"):
         restore(Masks(grid=volume.grid, by_code={}), volume.grid)
+
+
+def test_axes_of_which_two_run_the_same_way_are_refused() -> None:
+    axes = (
+        (2 / 3, 2 / 3, -1 / 3),
+        (2 / 3, -1 / 3, 2 / 3),
+        (-1 / 3, 2 / 3, 2 / 3),
+    )  # as far from each as can be
+    with pytest.raises(ValueError, match="no nearest patient direction"):
+        canonical_grid(volume_in(axes).grid)

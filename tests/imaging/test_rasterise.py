@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from imaging.contours.exact import PlanarContour
 from imaging.contours.rasterise import rasterise
@@ -102,3 +104,30 @@ def test_the_mask_is_cropped_tightly() -> None:
     mask = rasterise([square(2, 1.6, 3.4)], GRID)
     assert mask.start_zyx == (2, 2, 2)
     assert mask.crop_zyx.shape == (1, 2, 2)
+
+
+def _by_brute_force(corners: list[tuple[float, float]]) -> np.ndarray:
+    """Whether a voxel's centre has an odd number of edges to its left, one voxel and one edge at a time."""
+    inside = np.zeros(GRID.shape_zyx[1:], bool)
+    for y, x in np.ndindex(inside.shape):
+        for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
+            if (y1 > y) != (y2 > y) and x > x1 + (y - y1) / (y2 - y1) * (x2 - x1):
+                inside[y, x] = not inside[y, x]
+    return inside
+
+
+# off the centres, so that no corner or edge is a matter of convention
+CORNERS = st.tuples(st.integers(-3, 9), st.integers(-3, 7), st.integers(1, 9), st.integers(1, 9)).map(
+    lambda c: (c[0] + c[2] / 10.37, c[1] + c[3] / 10.73)
+)
+
+
+@given(corners=st.lists(CORNERS, min_size=3, max_size=9, unique=True))
+@example(
+    corners=[(2.4, 0.2), (2.6, 0.2), (2.5, 3.7)]
+)  # its tip between two columns: the first rows hold no centre
+@example(corners=[(0.2, 2.4), (0.2, 2.6), (3.7, 2.5)])
+@settings(max_examples=300, deadline=None)
+def test_any_polygon_fills_the_voxels_whose_centres_it_encloses(corners: list[tuple[float, float]]) -> None:
+    full = rasterise([polygon(1, *corners)], GRID).full(GRID.shape_zyx)
+    assert np.array_equal(full[1], _by_brute_force(corners))

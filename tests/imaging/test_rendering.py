@@ -84,3 +84,18 @@ def test_masks_of_another_grid_are_refused() -> None:
     _, other = case(FEET_FIRST_PRONE)
     with pytest.raises(ValueError, match="different grids"):
         picture(volume, other)
+
+
+def test_every_panel_has_the_letters_of_the_patient_on_its_four_sides() -> None:
+    volume, _ = case()
+    dark = Volume(array_zyx=np.full_like(volume.array_zyx, -1000), grid=volume.grid)
+    found = picture(dark, Masks(grid=volume.grid, by_code={}))
+    panels_px = [round(mm * PANEL_PX / 90) for mm in (75, 75, 60)]
+    left = 12
+    for width in panels_px:
+        white = (found[-PANEL_PX - 200 :, left : left + width] > 200).all(axis=2)
+        _, columns = np.nonzero(white)
+        assert columns.min() < 25
+        assert columns.max() > width - 25
+        assert (abs(columns - width / 2) < 12).sum() > 15  # the letters at the top and at the bottom
+        left += width + 12

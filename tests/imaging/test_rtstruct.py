@@ -257,3 +257,14 @@ def test_roi_numbers_that_no_set_can_have_are_refused(numbers: tuple[int | None,
     rois = [replace(roi, number=number) for roi, number in zip(asked.rois, numbers, strict=True)]
     with pytest.raises(StructureSetNotWritable, match=words):
         write_structure_set(replace(asked, rois=rois))
+
+
+@pytest.mark.parametrize("text", ["", " ", "A" * 65, "A\\B", " A"])
+def test_a_series_description_that_is_no_long_string_is_refused(text: str) -> None:
+    with pytest.raises(StructureSetNotWritable, match="Series Description"):
+        write_structure_set(request(ct_series(), series_description=text))
+
+
+def test_a_series_description_of_64_characters_is_written() -> None:
+    data = write_structure_set(request(ct_series(), series_description="A" * 64))
+    assert dcmread(io.BytesIO(data)).SeriesDescription == "A" * 64

@@ -21,6 +21,9 @@ from imaging.rtstruct.masks import RoiMasks
 from imaging.rtstruct.writing import RoiContours, write_structure_set
 from imaging.structures import CATALOGUE
 from imaging.validation import Severity, ValidationFinding, refusal, series_named, validate
+from imaging.validation.findings import FindingLog
+from imaging.validation.tree import read_document
+from imaging.validation.volumes import check_volumes
 from imaging.volumes.volume import Mask
 from tests.imaging.structure_sets import ct_series, request, ring
 
@@ -612,3 +615,9 @@ def test_nine_hundred_thousand_points_pass() -> None:
     rois = [RoiContours(structure=CATALOGUE["Larynx"], name=f"ROI{k}", contours=polygons) for k in range(40)]
     data = write_structure_set(request(series, rois=rois))
     assert validate(data, ECLIPSE, series=series) == ()
+
+
+def test_a_set_that_cannot_be_read_back_is_an_error_and_no_exception() -> None:
+    log = FindingLog()
+    check_volumes(b"no DICOM", read_document(GOOD, FindingLog()), READY.masks, ECLIPSE, log)
+    assert [(found.severity, found.code) for found in log.findings()] == [(Severity.ERROR, "unreadable")]

@@ -14,7 +14,7 @@ from phantoms.phantom import Phantom
 from phantoms.regions import REGIONS
 from tests.support.bodies import part, whole_body
 
-VERSION = Path(__file__).parents[2] / "model_repository" / "hn_oar" / "1"
+VERSION = Path(__file__).parents[2] / "model_repository" / "hn_oar" / "2"
 GRID = head_neck_grid(spacing_zyx_mm=(3.0, 3.9, 3.9), shape_zyx=(100, 96, 120))
 SEEDS = (0, 5, 6)
 

@@ -38,6 +38,7 @@ class Site:
 SITES = (
     Site(model="phantom_cervix_ctv", ae_title="CERVIX", region="pelvis_cervix", least_dice={"CTV": 0.5}),
     Site(model="phantom_lung_gtv", ae_title="LUNGGTV", region="thorax", least_dice={"GTV": 0.5}),
+    Site(model="phantom_deeplab", ae_title="DEEPLAB", region="thorax", least_dice={"GTV": 0.5}),
     Site(
         model="phantom_rectum",
         ae_title="RECTUM",

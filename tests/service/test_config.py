@@ -121,7 +121,8 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(environment: Mapping[st
             [{"destinations": ["nowhere"]}],
             r"rules\.0\.destinations = 'nowhere' is not a destination; allowed: tps",
         ),
-        ([{"destinations": []}], r"sends to nobody"),
+        ([{"purpose": "shadow"}], r"rules\.0\.purpose = 'shadow' delivers nothing"),
+        ([{"purpose": "evaluation", "destinations": [], "on_failure": "capture"}], r"delivers nothing"),
         ([{"name": "a"}, {"name": "a", "called_aet": "X"}], r"rules\.name = 'a' stands 2 times"),
         ([{"name": "a"}, {"name": "b"}], r"rules\.1 = 'b' has the conditions of rule 'a'"),
         (

@@ -1,11 +1,13 @@
 """Who acts in tests, and the changes that this person makes to the jobs of a node."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.application import Actor, ActorKind, ActorRole, cancel_job, rerun_job, retry_job
 from service.store import Database, JobState
 
 OPERATOR = Actor(kind=ActorKind.PERSON, name="physicist on call", role=ActorRole.OPERATOR, entry="cli")
+
+ADMINISTRATOR = replace(OPERATOR, name="administrator", role=ActorRole.ADMIN)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.store import (
+    ArtifactKind,
     ClaimedJob,
     CloseOutcome,
     ContouringOrder,
@@ -12,9 +13,9 @@ from service.store import (
     InstanceRecorder,
     JobRepository,
     JobState,
+    NewArtifact,
     OpenJob,
     Outbox,
-    OutputFile,
     ReceivedInstance,
     RecordOutcome,
     SeriesRepository,
@@ -34,6 +35,11 @@ def stored_file(uid: str, content: str = "pixels") -> StoredFile:
     who, what = (hashlib.sha256(text.encode()).hexdigest() for text in (uid, uid + content))
     path = f"objects/{who[:2]}/{who[:40]}-{what[:40]}.dcm"
     return StoredFile(path=path, size_bytes=500, sha256=what, header_bytes=300)
+
+
+def structure_set(file: StoredFile, *destinations: str, **standby: tuple[str, ...]) -> NewArtifact:
+    """A structure set for these destinations; `standby`: fallback destinations, each with those it stands in for."""
+    return NewArtifact(kind=ArtifactKind.STRUCTURE_SET, file=file, destinations=destinations, standby=standby)
 
 
 def received(
@@ -101,8 +107,7 @@ class Node:
 
     def finish(self, claim: ClaimedJob, *destinations: str) -> bool:
         file = stored_file(f"2.25.{claim.id}")
-        outputs = [OutputFile(destination=name, file=file) for name in destinations or ("tps",)]
-        return self.work.finish(claim, outputs=outputs)
+        return self.work.finish(claim, made=[structure_set(file, *(destinations or ("tps",)))])
 
     def job_in(self, state: JobState, *, series: str = SERIES) -> int:
         """Bring a new job to a state by the ordinary ways; return its number."""

@@ -210,6 +210,8 @@ delivery_lease_s = 4
 delivery_backoff_s = 0.5
 [monitor]
 port = 0
+[web]
+port = 0
 [peers.tps]
 ae_title = "TPS"
 host = "127.0.0.1"

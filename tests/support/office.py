@@ -11,6 +11,7 @@ import pytest
 from service.config import Destination, Settings
 from service.send.dispatcher import run_sender
 from service.store import (
+    ArtifactKind,
     Clock,
     ContouringOrder,
     Database,
@@ -18,8 +19,8 @@ from service.store import (
     InstanceRecorder,
     JobRepository,
     JobState,
+    NewArtifact,
     Outbox,
-    OutputFile,
     ReceivedInstance,
     SeriesRepository,
     WorkQueue,
@@ -76,9 +77,13 @@ class Office:
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
         result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
-        outputs = [OutputFile(destination=name, file=result) for name in destinations]
-        outputs += [OutputFile(destination=name, file=result, fallback_for=(of,)) for name, of in standby]
-        assert queue.finish(claim, outputs=outputs)
+        made = NewArtifact(
+            kind=ArtifactKind.STRUCTURE_SET,
+            file=result,
+            destinations=destinations,
+            standby={name: tuple(of for one, of in standby if one == name) for name, _ in standby},
+        )
+        assert queue.finish(claim, made=[made])
         return job.id
 
     def state(self, job_id: int) -> JobState:

@@ -14,6 +14,7 @@ from phantoms.dicom import CtExport, ct_files
 from phantoms.geometry import geometry_phantom, marked_solids, uneven_grid
 from service.assemble import Assembler, SenderCounts
 from service.assemble.sender_counts import Ask
+from service.assemble.silence import SilenceWatch
 from service.config import Peer, Settings
 from service.store import (
     Database,
@@ -73,7 +74,7 @@ class SmallNode:
             settings=chosen,
             models={"hn_oar": model()},
             counts=counts,
-            clock=self.clock,
+            silence=SilenceWatch(clock=self.clock, monotonic=self.clock.monotonic),
         )
 
     def receive(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from tests.support.training import BallTask
 from training.checkpoints import CheckpointRefused
@@ -30,10 +31,10 @@ class Recording(BallTask):
         self.losses: list[float] = []
         self._dies_at = dies_at
 
-    def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
         if self._dies_at is not None and len(self.losses) == self._dies_at:
             raise KeyboardInterrupt
-        loss = super().loss(output, batch, progress)
+        loss = super().loss(network, batch, progress)
         self.losses.append(float(loss.detach()))
         return loss
 
@@ -88,8 +89,8 @@ def test_other_seeds_give_other_losses(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(tmp_path: Path) -> None:
     class Diverging(BallTask):
-        def loss(self, output: torch.Tensor, batch: Batch, progress: float) -> torch.Tensor:
-            return super().loss(output, batch, progress) * (float("nan") if progress > 0.4 else 1.0)
+        def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
+            return super().loss(network, batch, progress) * (float("nan") if progress > 0.4 else 1.0)
 
     with pytest.raises(TrainingStopped, match="the loss is nan at step 26: lower learning_rate"):
         TrainingRun(Diverging(), SCHEDULE, tmp_path).train()

@@ -318,6 +318,12 @@ def test_voxels_are_averaged_as_serving_averages_them(tmp_path: Path) -> None:
         ("absent", {}, "no such folder"),
         ("empty", {}, "no CT image among its files"),
         ("in", {"structures": ("Spleen2",)}, "no structure Spleen2 in the catalogue"),
+        ("in", {"voxels_mm": (0.0, 3.0)}, "voxels of 0 x 3 mm: both are more than 0"),
+        (
+            "in",
+            {"shares": dict(zip(Subset, (0.5, 0.1, 0.1), strict=True))},
+            "0.5, 0.1, 0.1 are no fractions that sum",
+        ),
     ],
 )
 def test_nothing_to_prepare_is_said_and_leaves_nothing(
@@ -330,6 +336,7 @@ def test_nothing_to_prepare_is_said_and_leaves_nothing(
         prepared(tmp_path / name, tmp_path / "out", **wish)
     assert not list((tmp_path / "out").glob("*"))
     assert not list((tmp_path / "out").glob(".*"))
+    assert (tmp_path / "out").exists() == (name == "empty")
 
 
 def test_a_damaged_dataset_names_the_folder(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def test_the_table_averages_over_structures_of_patients() -> None:
     assert rows[1].count("---") == rows[0].count("|") - 1 == rows[2].count("|") - 1
 
 
+def test_a_small_p_is_said_to_be_small() -> None:
+    """Twelve patients that all lose: an exact two-sided test gives 2 / 2**12 = 0.00049."""
+    first = {f"p{number}": {"A": 0.5 + number / 100} for number in range(12)}
+    worse = {name: {"A": row["A"] - 0.01 * (1 + index)} for index, (name, row) in enumerate(first.items())}
+    rows = as_table({"first": [run_of(first)], "second": [run_of(worse)]}).splitlines()
+    assert "| < 0.001 |" in rows[3]
+
+
 def answer(network: nn.Module, logit: float) -> None:
     """Make a network of side outputs answer one logit everywhere, about."""
     assert isinstance(network.side_outputs, nn.ModuleList)

@@ -10,16 +10,18 @@ _SMOOTH = 1e-5
 
 
 def softmax_dice_and_cross_entropy(
-    logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor
+    logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Cross entropy over background and structures, plus one minus the mean soft Dice of the structures present.
 
     logits: (batch, 1 + structure, z, y, x); labels: (batch, structure, z, y, x); drawn: (batch, structure). The Dice
-    runs over the whole batch, as nnU-Net's batch Dice; a structure that is nowhere in it has none.
+    runs over the whole batch, as nnU-Net's batch Dice; a structure that is nowhere in it has none. ``weights``
+    (structure,): how much a voxel of a structure counts in the cross entropy; background counts 1.
     """
     log_p = log_probabilities(logits, drawn)
     truth = label_map(labels, drawn)
-    entropy = functional.nll_loss(log_p, truth)
+    of_class = None if weights is None else torch.cat([weights.new_ones(1), weights]).to(log_p.dtype)
+    entropy = functional.nll_loss(log_p, truth, weight=of_class)
     classes = torch.arange(1, logits.shape[1], device=logits.device)
     one_hot = (truth[:, None] == classes.reshape(1, -1, *(1 for _ in truth.shape[1:]))).to(log_p.dtype)
     p = torch.exp(log_p[:, 1:])

@@ -46,9 +46,14 @@ def uanet_loss(
     features = network.features(ct)
     truth = Truth.of(labels[0], drawn[0])
     proposals = network.proposals(features)
-    loss = proposal_loss(proposals, truth)
+    found = Proposals(
+        logits=proposals.logits.to(torch.float32),
+        deltas=proposals.deltas.to(torch.float32),
+        anchors=proposals.anchors,
+    )
+    loss = proposal_loss(found, truth)
     if boxes:
-        loss = loss + _region_loss(network, features, network.chosen(proposals, 0), truth)
+        loss = loss + _region_loss(network, features, network.chosen(found, 0), truth)
     if masks:
         loss = loss + _mask_loss(network, features, labels[0], truth)
     return loss
@@ -97,7 +102,8 @@ def _region_loss(network: Uanet, features: Features, chosen: torch.Tensor, truth
     logits, deltas = network.classified(features.eighth[0], regions[taken])
     of_class = deltas[torch.arange(len(foreground)), classes[: len(foreground)]]
     targets = encoded(truth.boxes[assigned[foreground]], regions[foreground])
-    return functional.cross_entropy(logits, classes) + 6 * functional.smooth_l1_loss(of_class, targets)
+    classified = functional.cross_entropy(logits.to(torch.float32), classes)
+    return classified + 6 * functional.smooth_l1_loss(of_class.to(torch.float32), targets)
 
 
 def _mask_loss(network: Uanet, features: Features, labels: torch.Tensor, truth: Truth) -> torch.Tensor:
@@ -106,7 +112,8 @@ def _mask_loss(network: Uanet, features: Features, labels: torch.Tensor, truth: 
     for box, structure in zip(truth.boxes, truth.structures.tolist(), strict=True):
         first, stop = snapped(box, tuple(labels.shape[1:]), multiple=STRIDE)
         z, y, x = (slice(a, b) for a, b in zip(first, stop, strict=True))
-        seen = torch.sigmoid(network.mask(features, (first, stop), structure))
+        logits = network.mask(features, (first, stop), structure)
+        seen = torch.sigmoid(logits.to(torch.float32))
         inside = labels[structure, z, y, x]
         total = total + 1 - 2 * (seen * inside).sum() / (seen.sum() + inside.sum() + 1e-5)
     return total

@@ -1,6 +1,7 @@
 """Prepare a dataset from a folder of DICOM or NIfTI, one patient at a time; what is done already is kept."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from training.preparation.checks import (
 from training.preparation.errors import CaseRefused, PreparationRefused
 from training.preparation.names import NAMES_FILE, NameTable, names_table
 from training.preparation.sources import Drawn, Source, sources
-from training.split import Split, load_split, save_split
+from training.split import DEFAULT_SHARES, SHARES_TOLERANCE, Split, load_split, save_split
 
 Said = Callable[[str], None]
 
@@ -61,13 +62,11 @@ def prepare(source: Path, dataset: Path, wish: Wish, said: Said) -> Prepared:
     dataset.json comes last: a folder without it is no dataset yet. Run it again after editing names.csv or
     findings.csv; only cases whose files, names or structures changed are made again.
     """
+    if not source.is_dir():
+        raise PreparationRefused(f"{source}: no such folder")
     if dataset.resolve().is_relative_to(source.resolve()):
         raise PreparationRefused(f"{dataset} lies inside {source}: choose a folder beside it")
-    unknown = sorted(set(wish.structures or ()) - CATALOGUE.keys())
-    if unknown:
-        raise PreparationRefused(
-            f"no structure {', '.join(unknown)} in the catalogue; codes are TG-263-like, as Parotid_L"
-        )
+    _check(wish)
     dataset.mkdir(parents=True, exist_ok=True)
     split = load_split(dataset) or Split.fresh(**({"shares": wish.shares} if wish.shares else {}))
     with Catalogue(dataset / ".catalogue.sqlite") as catalogue:
@@ -85,6 +84,23 @@ def prepare(source: Path, dataset: Path, wish: Wish, said: Said) -> Prepared:
         )
         unused = list(catalogue.unused())
     return _finished(dataset, split, structures, made, names, unused)
+
+
+def _check(wish: Wish) -> None:
+    unknown = sorted(set(wish.structures or ()) - CATALOGUE.keys())
+    if unknown:
+        raise PreparationRefused(
+            f"no structure {', '.join(unknown)} in the catalogue; codes are TG-263-like, as Parotid_L"
+        )
+    if wish.voxels_mm and not all(0 < size < math.inf for size in wish.voxels_mm):
+        raise PreparationRefused(
+            f"voxels of {wish.voxels_mm[0]:g} x {wish.voxels_mm[1]:g} mm: both are more than 0"
+        )
+    shares = tuple((wish.shares or DEFAULT_SHARES).values())
+    if abs(sum(shares) - 1) > SHARES_TOLERANCE or min(shares) < 0:
+        raise PreparationRefused(
+            f"shares {', '.join(f'{share:g}' for share in shares)} are no fractions that sum to 1"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

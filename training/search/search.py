@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from inference.server.networks.soars_unet import SoarsUnetConfig
-from training.loop import Batch, Output, TrainingStopped
+from training.loop import Batch, TrainingStopped
 from training.search.supernet import Supernet
 
 Sample = Callable[[int], Batch]
-LossOf = Callable[[Output, Batch, float], torch.Tensor]
+LossOf = Callable[[nn.Module, Batch, float], torch.Tensor]
 BETAS = (0.9, 0.999)  # "a momentum of 0.9"
 
 
@@ -97,7 +97,7 @@ def _step(
     network.zero_grad(set_to_none=True)
     for index in range(step * batch, (step + 1) * batch):
         one = sample(index)
-        loss = data.loss(network(one.inputs), one, progress) / batch
+        loss = data.loss(network, one, progress) / batch
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
         total += float(loss.detach())
     if not total == total or abs(total) == float("inf"):

@@ -13,6 +13,18 @@ from inference.server.networks.deeplab import DeepLabConfig, DeepLabV3Plus
 from inference.server.networks.dpn_unet import DpnUnet, DpnUnetConfig
 from inference.server.networks.mnet import Mnet, MnetConfig
 from inference.server.networks.modified_resnet import ModifiedResNet, ModifiedResNetConfig
+from inference.server.networks.monai_resnets import (
+    MonaiDynUnet,
+    MonaiDynUnetConfig,
+    MonaiSegResNet,
+    MonaiSegResNetConfig,
+)
+from inference.server.networks.monai_unets import (
+    MonaiBasicUnet,
+    MonaiBasicUnetConfig,
+    MonaiUnet,
+    MonaiUnetConfig,
+)
 from inference.server.networks.nnunet_unets import NnunetConfig, PlainConvUnet, ResidualEncoderUnet
 from inference.server.networks.soars_unet import SoarsUnet, SoarsUnetConfig
 from inference.server.networks.uanet import Uanet, UanetConfig
@@ -34,6 +46,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "dpn_unet": Architecture(config=DpnUnetConfig, network=DpnUnet),
     "mnet": Architecture(config=MnetConfig, network=Mnet),
     "modified_resnet": Architecture(config=ModifiedResNetConfig, network=ModifiedResNet),
+    "monai_basic_unet": Architecture(config=MonaiBasicUnetConfig, network=MonaiBasicUnet),
+    "monai_dynunet": Architecture(config=MonaiDynUnetConfig, network=MonaiDynUnet),
+    "monai_segresnet": Architecture(config=MonaiSegResNetConfig, network=MonaiSegResNet),
+    "monai_unet": Architecture(config=MonaiUnetConfig, network=MonaiUnet),
     "plain_conv_unet": Architecture(config=NnunetConfig, network=PlainConvUnet),
     "residual_encoder_unet": Architecture(config=NnunetConfig, network=ResidualEncoderUnet),
     "soars_unet": Architecture(config=SoarsUnetConfig, network=SoarsUnet),

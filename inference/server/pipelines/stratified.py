@@ -15,7 +15,7 @@ from inference.server.pipelines.placement import Answer, Placement, body_placeme
 from inference.server.pipelines.sliding_window import tiled_logits
 from inference.server.pipelines.tile_predictor import TILES_AT_ONCE
 from inference.server.predictor import Spacing, StageDone, StructurePlanes
-from inference.server.volumes_of_interest import voi_size, volume_of_interest
+from inference.server.volumes_of_interest import VolumeOfInterest, voi_size, volume_of_interest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +74,14 @@ class StratifiedPipeline:
         tiles = torch.zeros((TILES_AT_ONCE, 1, *self.how.tile_zyx))
         self._ask("anchor", tiles)
 
+    def anchor_probabilities(self, ct: torch.Tensor) -> torch.Tensor:
+        """Windowed CT (1, z, y, x) -> probabilities of the anchors (anchor, z, y, x), as later strata see them."""
+        return torch.sigmoid(self._tiled("anchor", ct, exclusive=True))
+
+    def heat(self, ct: torch.Tensor, guides: torch.Tensor) -> torch.Tensor:
+        """Windowed CT (1, z, y, x) and the anchors' probabilities -> a heat map a small organ (organ, z, y, x)."""
+        return self._tiled("detector", self._guided(ct, guides), exclusive=False)
+
     def _anchors(self, ct: torch.Tensor, place: Placement, answer: Answer) -> torch.Tensor:
         """Write the anchors and return their probabilities (anchor, z, y, x), float16."""
         logits = self._tiled("anchor", ct, exclusive=True)
@@ -98,14 +106,13 @@ class StratifiedPipeline:
     ) -> None:
         if not self.how.small:
             return
-        heat = self._tiled("detector", self._guided(ct, guides), exclusive=False)
-        found = detections(heat, lowest=self.how.lowest_heat)
+        found = detections(self.heat(ct, guides), lowest=self.how.lowest_heat)
         seen = torch.cat([ct, guides.to(ct.dtype)]) if self.how.anchors_in_voi else ct
         for organ, detection in zip(self.how.small, found, strict=True):
             if detection is not None:
-                self._contour_small(organ, detection, seen, place, answer, steps_mm)
+                self.contour_small(organ, detection, seen, place, answer, steps_mm)
 
-    def _contour_small(
+    def contour_small(
         self,
         organ: SmallOrgan,
         detection: Detection,
@@ -114,12 +121,22 @@ class StratifiedPipeline:
         answer: Answer,
         steps_mm: tuple[float, float, float],
     ) -> None:
-        multiple = (self.how.voi_multiple,) * 3
-        size = voi_size(organ.largest_extent_mm, steps_mm, multiple=multiple, factor=self.how.voi_factor)
-        z, y, x = seen.shape[1:]
-        voi = volume_of_interest(detection.centre_zyx, size, (z, y, x))
+        """Write a detected organ: ``seen`` (channel, z, y, x) is what its network sees, on the placement's voxels."""
+        voi = self.volume_round(organ, detection, (seen.shape[1], seen.shape[2], seen.shape[3]), steps_mm)
         logits = self._ask(organ.role, voi.cut(seen, outside=0.0)[None])[0, 0]
         answer.write(organ.code, logits[voi.inside], place.within(voi.volume))
+
+    def volume_round(
+        self,
+        organ: SmallOrgan,
+        detection: Detection,
+        shape_zyx: tuple[int, int, int],
+        steps_mm: tuple[float, float, float],
+    ) -> VolumeOfInterest:
+        """Lay the volume of interest of an organ about where it was detected."""
+        multiple = (self.how.voi_multiple,) * 3
+        size = voi_size(organ.largest_extent_mm, steps_mm, multiple=multiple, factor=self.how.voi_factor)
+        return volume_of_interest(detection.centre_zyx, size, shape_zyx)
 
     def _guided(self, ct: torch.Tensor, guides: torch.Tensor) -> torch.Tensor:
         return torch.cat([ct, guides.to(ct.dtype)]) if self.how.anchors_guide else ct

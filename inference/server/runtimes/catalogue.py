@@ -7,6 +7,7 @@ import torch
 
 from inference.contract import ModelContract
 from inference.server.predictor import ServedPredictor
+from inference.server.runtimes.bundle import load_bundle
 from inference.server.runtimes.native import load_native
 from inference.server.runtimes.nnunet import load_nnunet
 
@@ -14,6 +15,7 @@ from inference.server.runtimes.nnunet import load_nnunet
 LoadRuntime = Callable[[ModelContract, Path, torch.device], ServedPredictor]
 
 RUNTIMES: Mapping[str, LoadRuntime] = {
+    "bundle": load_bundle,
     "native": load_native,
     "nnunet": load_nnunet,
 }

@@ -35,6 +35,10 @@ LINKED = (
     "detail",
 )
 """The columns that an entry's hash covers, in this order; what is added later goes behind them."""
+POSTGRES_RIGHTS = (
+    "REVOKE UPDATE, DELETE, TRUNCATE ON audit_event FROM PUBLIC, CURRENT_USER",
+    "GRANT UPDATE (id) ON audit_event TO CURRENT_USER",  # a foreign key locks the row that it refers to
+)
 GUARDS = {
     "sqlite": (
         "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_event' AND sql LIKE '%RAISE(ABORT%' "
@@ -85,6 +89,13 @@ def append_entries(connection: Connection, entries: Sequence[Mapping[str, Any]])
         rows.append(row)
     if rows:
         connection.execute(insert(audit_event), rows)
+
+
+def guard_trail(connection: Connection) -> None:
+    """Take the rights to change the trail from the database's owner, after a restore that does not bring rights along."""
+    if connection.dialect.name == "postgresql":
+        for statement in POSTGRES_RIGHTS:
+            connection.execute(text(statement))
 
 
 def newest_entry(connection: Connection) -> TrailHead:

@@ -29,6 +29,8 @@ class AuditKind(StrEnum):
     LOOKED_AT = "looked at"
     ORDERED = "ordered"
     DELETED = "deleted"
+    SIGNED_IN = "signed in"
+    SIGNED_OUT = "signed out"
 
 
 class AuditOutcome(StrEnum):
@@ -113,6 +115,20 @@ class AuditLog:
         """Give the newest entry's number and hash, to be noted elsewhere."""
         with self._database.reading() as connection:
             return newest_entry(connection)
+
+    def page(
+        self, *, before_id: int | None = None, actor: str = "", job_id: int | None = None, limit: int = 100
+    ) -> list[AuditEntry]:
+        """Give entries newest first, those before a number; of one actor or job where they are named."""
+        query = select(audit_event).order_by(audit_event.c.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(audit_event.c.id < before_id)
+        if actor:
+            query = query.where(audit_event.c.actor == actor)
+        if job_id is not None:
+            query = query.where(audit_event.c.job_id == job_id)
+        with self._database.reading() as connection:
+            return [_entry(row._asdict()) for row in connection.execute(query)]
 
     def to_forward(self, limit: int) -> list[AuditEntry]:
         """Give the oldest entries that the repository has not got yet."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from service.store.database import Database
-from service.store.jobs.outputs import delivery_rows
+from service.store.jobs.artifacts import NewArtifact, Origin, add_artifacts
 from service.store.jobs.row_mapping import instances_of
 from service.store.jobs.transitions import HistoryLine, add_history_line
-from service.store.records import FailedJob, OutputFile, StoredInstance
-from service.store.states import FAILED_FOR_GOOD, DeliveryKind, DeliveryState, EventKind
+from service.store.records import FailedJob, StoredInstance
+from service.store.states import FAILED_FOR_GOOD, ArtifactRole, DeliveryKind, DeliveryState, EventKind
 from service.store.tables.schema import delivery, job
 
 
@@ -35,15 +35,14 @@ class FailureReportQueue:
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
-    def send(self, failure: FailedJob, outputs: Sequence[OutputFile], note: str) -> bool:
-        """Record one delivery for each output; False when it was decided already, or the job goes on."""
+    def send(self, failure: FailedJob, made: Sequence[NewArtifact], note: str) -> bool:
+        """Record the reports with their deliveries; False when it was decided already, or the job goes on."""
         now = self._database.clock()
         with self._database.writing() as connection:
             if not self._decide(connection, failure, note):
                 return False
-            connection.execute(
-                insert(delivery), delivery_rows(failure.id, outputs, now, kind=DeliveryKind.FAILURE_REPORT)
-            )
+            origin = Origin(job_id=failure.id, role=ArtifactRole.FAILURE_REPORT)
+            add_artifacts(connection, origin, made, now)
             return True
 
     def skip(self, failure: FailedJob, note: str = "") -> bool:
@@ -86,7 +85,7 @@ def _failed(connection: Connection, row: Row[tuple[object, ...]]) -> FailedJob:
         series_uid=row.series_uid,
         calling_aet=row.calling_aet,
         rule=row.rule,
-        was_contoured=row.result_path is not None,
+        was_contoured=row.has_result,
         served=_served(connection, row.id),
         failed_at=row.failure_report_due_at,
     )

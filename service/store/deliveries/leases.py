@@ -5,11 +5,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
+from service.store.jobs.transitions import LONGEST_LEASE, LONGEST_WAIT, is_over
 from service.store.records import ClaimedDelivery, StoredFile
 from service.store.states import FAILED_FOR_GOOD, DeliveryKind, DeliveryState, JobState
 from service.store.tables.schema import commitment, delivery, job
 
 _S = DeliveryState
+LONGEST_CONFIRMATION = timedelta(days=7)  # confirm_s of a destination
 WAITING = (_S.PENDING, _S.UNCONFIRMED)
 LEASED = (_S.SENDING, _S.CONFIRMING)
 
@@ -37,14 +39,18 @@ def is_due(now: datetime) -> ColumnElement[bool]:
     """Tell, in SQL, what waits and may be tried, and what a sender took and let go of."""
     waits = and_(
         delivery.c.state.in_(WAITING),
-        or_(delivery.c.not_before.is_(None), delivery.c.not_before <= now),
+        or_(
+            delivery.c.not_before.is_(None),
+            is_over(delivery.c.not_before, now, LONGEST_CONFIRMATION),
+            and_(delivery.c.state == _S.PENDING, is_over(delivery.c.not_before, now, LONGEST_WAIT)),
+        ),
     )
     return and_(is_wanted_now(), or_(waits, is_abandoned(now)))
 
 
 def is_abandoned(now: datetime) -> ColumnElement[bool]:
     """Tell, in SQL, what a sender took and gave no sign of for longer than its lease."""
-    return and_(delivery.c.state.in_(LEASED), delivery.c.lease_expires_at < now)
+    return and_(delivery.c.state.in_(LEASED), is_over(delivery.c.lease_expires_at, now, LONGEST_LEASE))
 
 
 def withdraw_abandoned(connection: Connection, now: datetime) -> None:

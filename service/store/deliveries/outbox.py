@@ -24,6 +24,7 @@ from service.store.deliveries.leases import (
 from service.store.jobs.transitions import HistoryLine, add_history_line, lock
 from service.store.records import ClaimedDelivery, CommitmentReport
 from service.store.states import DeliveryKind, DeliveryState, EventKind
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import commitment, delivery, job
 
 _S = DeliveryState
@@ -43,8 +44,16 @@ class Outbox:
         with self._database.writing() as connection:
             withdraw_abandoned(connection, now)
             row = connection.execute(
-                select(delivery, job.c.uid, job.c.priority)
+                select(
+                    delivery,
+                    job.c.uid,
+                    job.c.priority,
+                    artifact.c.path,
+                    artifact.c.size_bytes,
+                    artifact.c.sha256,
+                )
                 .join(job, job.c.id == delivery.c.job_id)
+                .join(artifact, artifact.c.id == delivery.c.artifact_id)
                 .where(is_under_way(), is_due(now))
                 .order_by(func.coalesce(job.c.priority, 0).desc(), delivery.c.created_at, delivery.c.id)
                 .limit(1)

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -154,6 +154,13 @@ class FileStore:
         if len(data) != file.size_bytes or digest.hexdigest() != file.sha256:
             raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
         return data
+
+    def written_at(self, path: str) -> datetime | None:
+        """Tell when a stored file was written last, or sent again; None where it is gone."""
+        try:
+            return datetime.fromtimestamp(self._place(path).stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return None
 
     def secure(self, path: str) -> None:
         """Return once a file that was found outlasts a power cut."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
+from service.config import JobPurpose
 from service.store.jobs.integrity import images_whole
 from service.store.states import JobState
 from service.store.tables.schema import instance, instance_source, job, removal
@@ -64,6 +65,7 @@ def _forget_sources(connection: Connection, row: Row[Any]) -> None:
                 job.c.calling_aet == instance_source.c.calling_aet,
                 job.c.state == JobState.REFUSED,
                 job.c.superseded_by.is_(None),
+                job.c.purpose != JobPurpose.SHADOW,
             )
         )
         came = came.where(refused.exists())

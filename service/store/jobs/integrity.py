@@ -13,9 +13,14 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from service.store.database import Database
 from service.store.jobs.row_mapping import of_its_series
 from service.store.jobs.transitions import HistoryLine, add_history_line
-from service.store.states import EventKind, JobState
-from service.store.tables.schema import delivery, instance, instance_source, job
+from service.store.states import ArtifactRole, EventKind, JobState, artifact_words
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.schema import instance, instance_source, job
 
+CURES = {
+    ArtifactRole.RETURNED: "send it again from where it was drawn",
+    ArtifactRole.FAILURE_REPORT: "it is not made again",
+}
 MOST_NAMED = 10  # of the images of one find
 
 
@@ -38,18 +43,19 @@ def images_damaged(connection: Connection, now: datetime, *found: ColumnElement[
         _note(connection, each, now, f"{what}; {cure}")
 
 
-def objects_damaged(connection: Connection, now: datetime, *found: ColumnElement[bool]) -> None:
-    """Mark what was made for jobs as damaged and tell them."""
-    ids = _marked(connection, delivery, now, *found)
+def artifacts_damaged(connection: Connection, now: datetime, *found: ColumnElement[bool]) -> None:
+    """Mark artifacts as damaged and note it in their jobs."""
+    ids = _marked(connection, artifact, now, *found)
     query = (
-        select(job, delivery.c.destination)
-        .join(delivery, delivery.c.job_id == job.c.id)
-        .where(delivery.c.id.in_(ids))
-        .order_by(delivery.c.id)
+        select(job, artifact.c.kind, artifact.c.role)
+        .join(artifact, artifact.c.job_id == job.c.id)
+        .where(artifact.c.id.in_(ids))
+        .order_by(artifact.c.id)
     )
     for row in connection.execute(query).all():
-        what = f"the stored object for {row.destination} is missing or damaged"
-        _note(connection, row, now, f"{what}; `rerun` makes it again once the job has ended")
+        what = f"the stored {artifact_words(row.role, row.kind)} is missing or damaged"
+        cure = "`rerun` makes it again once the job has ended"
+        _note(connection, row, now, f"{what}; {CURES.get(row.role, cure)}")
 
 
 def images_whole(connection: Connection, now: datetime, ids: Collection[int], why: str) -> None:

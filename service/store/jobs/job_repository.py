@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.errors import NotAllowed
+from service.store.jobs.artifacts import ArtifactStatus, file_of, read_artifacts
 from service.store.jobs.integrity import mark_damaged
-from service.store.jobs.row_mapping import instance_of, instances_of, result_of
+from service.store.jobs.row_mapping import instance_of, instances_of
 from service.store.jobs.structure_results import StructureResult, read_structure_results
 from service.store.records import DeliveryStatus, JobEvent, JobStatus, StoredFile, StoredInstance
-from service.store.states import (
-    JobState,
-)
-from service.store.tables.schema import delivery, instance, job, job_event, job_status
+from service.store.states import ArtifactRole, DeliveryKind, JobState
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.job_status_view import job_status
+from service.store.tables.schema import delivery, instance, job, job_event, removal
 
 MOST_IN_A_QUERY = 500
 IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
@@ -40,11 +42,16 @@ class JobRepository:
         self._database = database
 
     def list_jobs(
-        self, *, states: Sequence[JobState] = (), series_uid: str | None = None, limit: int = 100
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        purposes: Sequence[JobPurpose] = (),
+        series_uid: str | None = None,
+        limit: int = 100,
     ) -> list[JobStatus]:
-        """Give the newest jobs first; no states: every state."""
+        """Give the newest jobs first; no states, no purposes: every one."""
         with self._database.reading() as connection:
-            return read_jobs(connection, states=states, series_uid=series_uid, limit=limit)
+            return read_jobs(connection, states=states, purposes=purposes, series_uid=series_uid, limit=limit)
 
     def job(self, job_id: int) -> JobStatus:
         """Give one job; raises NotAllowed when there is none with this number."""
@@ -60,6 +67,11 @@ class JobRepository:
         """Give the job's destinations and how they stand."""
         with self._database.reading() as connection:
             return read_deliveries(connection, job_id)
+
+    def artifacts(self, job_id: int) -> list[ArtifactStatus]:
+        """Give what was made for the job and what came back to it."""
+        with self._database.reading() as connection:
+            return read_artifacts(connection, job_id)
 
     def structures(self, job_id: int) -> list[StructureResult]:
         """Give what was measured and found of each structure of the job's result."""
@@ -83,8 +95,28 @@ class JobRepository:
     def result(self, job_id: int) -> StoredFile | None:
         """Give the job's structure set, if it has been written."""
         with self._database.reading() as connection:
-            row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
-        return None if row is None or row.result_path is None else result_of(row)
+            of_the_job = (artifact.c.job_id == job_id, artifact.c.role == ArtifactRole.RESULT)
+            row = connection.execute(
+                select(artifact).where(*of_the_job).order_by(artifact.c.id).limit(1)
+            ).one_or_none()
+        return None if row is None else file_of(row)
+
+    def structure_set(self, job_id: int, destination: str = "") -> StoredFile | None:
+        """Give the structure set that was made for a job and a destination; no name: the job's own. None: there is none."""
+        if not destination:
+            return self.result(job_id)
+        query = (
+            select(artifact)
+            .join(delivery, delivery.c.artifact_id == artifact.c.id)
+            .where(
+                delivery.c.job_id == job_id,
+                delivery.c.destination == destination,
+                delivery.c.kind == DeliveryKind.RESULT,
+            )
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query.order_by(delivery.c.id).limit(1)).one_or_none()
+        return None if row is None else file_of(row)
 
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:
         """Give what is recorded of the files in a folder of the storage folder, by their paths."""
@@ -101,32 +133,38 @@ class JobRepository:
             rows = connection.execute(select(*columns).where(inside))
             return {row[0]: ReceivedFile(*row) for row in rows}
 
+    def paths_to_remove(self) -> frozenset[str]:
+        """Give the paths of files that are marked as removed and still to be unlinked."""
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(select(removal.c.path)).scalars())
+
     def mark_damaged(self, paths: Sequence[str]) -> None:
         """Note that files of received instances are gone or cut: sent again, they are replaced."""
         for start in range(0, len(paths), MOST_IN_A_QUERY):
             mark_damaged(self._database, paths[start : start + MOST_IN_A_QUERY])
 
-    def made_files(self) -> frozenset[str]:
-        """Give the paths of all files that this node made and some job or delivery names."""
+    def artifact_paths(self) -> frozenset[str]:
+        """Give the paths of all artifacts."""
         with self._database.reading() as connection:
-            results = connection.execute(select(job.c.result_path).where(job.c.result_path.is_not(None)))
-            sent = connection.execute(select(delivery.c.path).distinct())
-            return frozenset([*results.scalars(), *sent.scalars()])
+            return frozenset(connection.execute(select(artifact.c.path)).scalars())
 
 
 def read_jobs(
     connection: Connection,
     *,
     states: Sequence[JobState] = (),
+    purposes: Sequence[JobPurpose] = (),
     series_uid: str | None = None,
     limit: int = 100,
 ) -> list[JobStatus]:
-    """Give the newest jobs first; no states: every state."""
+    """Give the newest jobs first; no states, no purposes: every one."""
     query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
     if series_uid is not None:
         query = query.where(job_status.c.series_uid == series_uid)
-    if states and series_uid is None:
-        return _statuses(connection, _newest(connection, states, limit))
+    if purposes:
+        query = query.where(job_status.c.purpose.in_(purposes))
+    if states and series_uid is None and not purposes:
+        return statuses_of(connection, _newest(connection, states, limit))
     if states:
         query = query.where(job_status.c.state.in_(states))
     return [_status_of(row) for row in connection.execute(query)]
@@ -148,7 +186,12 @@ def read_events(connection: Connection, job_id: int) -> list[JobEvent]:
 
 def read_deliveries(connection: Connection, job_id: int) -> list[DeliveryStatus]:
     """Give the job's deliveries, by destination."""
-    query = select(delivery).where(delivery.c.job_id == job_id).order_by(*IN_ORDER)
+    query = (
+        select(delivery, artifact.c.removed_at)
+        .join(artifact, artifact.c.id == delivery.c.artifact_id)
+        .where(delivery.c.job_id == job_id)
+        .order_by(*IN_ORDER)
+    )
     return [_delivery_of(row) for row in connection.execute(query)]
 
 
@@ -166,7 +209,7 @@ def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> l
     return sorted(found, reverse=True)[:limit]
 
 
-def _statuses(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
+def statuses_of(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
     """Give jobs by their numbers, highest first."""
     found: list[JobStatus] = []
     for start in range(0, len(ids), MOST_IN_A_QUERY):

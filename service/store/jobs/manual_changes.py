@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.errors import NotAllowed
 from service.store.intake.reingest import kept
@@ -15,11 +16,13 @@ from service.store.states import (
     CANCELLABLE,
     RERUNNABLE,
     RETRYABLE,
+    ArtifactRole,
     DeliveryKind,
     DeliveryState,
     EventKind,
     JobState,
 )
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery
 
 
@@ -33,7 +36,8 @@ def cancel(database: Database, connection: Connection, job_id: int, reason: str)
     step = Transition(to=JobState.CANCELLED, kind=EventKind.CANCELLED, sources=CANCELLABLE, message=reason)
     move(connection, row, step, database.clock(), reason=reason, not_before=None, **NO_LEASE)
     withdraw_deliveries(connection, job_id, reason)
-    count_resent(connection, row)
+    if row.purpose is not JobPurpose.SHADOW:
+        count_resent(connection, row)
 
 
 def retry(database: Database, connection: Connection, job_id: int) -> JobState:
@@ -61,9 +65,14 @@ def rerun(database: Database, connection: Connection, job_id: int) -> int:
     """Open a new version of a job that came to an end, with the same slices; return its number.
 
     Raises:
-        NotAllowed: there is no such job, its state does not allow it, a newer version is there, or images were removed.
+        NotAllowed: there is no such job, its state does not allow it, a newer version is there, images were removed, or
+            it is a shadow job.
     """
     row = _locked(connection, job_id, "run again", RERUNNABLE)
+    if row.purpose is JobPurpose.SHADOW:
+        raise NotAllowed(
+            f"job {job_id} runs beside job {row.shadow_of}; run that one again, and its shadow jobs follow"
+        )
     _check_files(connection, row, JobState.RECEIVING)
     reason = f"run again by hand, after version {row.version}"
     opened = open_next_version(database, connection, row, reason, passes=1)
@@ -86,7 +95,11 @@ def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Colle
 def _check_files(connection: Connection, row: Row[Any], target: JobState) -> None:
     """Refuse what needs files that retention has removed."""
     if target is JobState.DELIVERING:
-        gone = select(delivery.c.id).where(delivery.c.job_id == row.id, delivery.c.removed_at.is_not(None))
+        gone = select(artifact.c.id).where(
+            artifact.c.job_id == row.id,
+            artifact.c.role == ArtifactRole.RESULT,
+            artifact.c.removed_at.is_not(None),
+        )
         if connection.execute(gone.limit(1)).first() is not None:
             raise NotAllowed(f"the objects made for job {row.id} were removed after their time; run it again")
     elif (left := kept(connection, row)) < row.slice_count:
@@ -97,7 +110,7 @@ def _check_files(connection: Connection, row: Row[Any], target: JobState) -> Non
 
 
 def _goes_on_as(row: Row[Any]) -> JobState:
-    if row.result_path is not None:
+    if row.has_result:
         return JobState.DELIVERING
     return JobState.RECEIVING if row.content_hash is None else JobState.QUEUED
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from service.store.jobs.split_series import is_within
 from service.store.records import Replaced
-from service.store.states import DeliveryKind, DeliveryState
+from service.store.states import ArtifactRole, DeliveryKind, DeliveryState
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, job
 
 OUT = (DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING, DeliveryState.SENT)
@@ -42,9 +43,13 @@ def replaced_by(connection: Connection, row: Row[Any]) -> Replaced | None:
     """Give what a queued job's structure set replaces."""
     if row.replaces is None:
         return None
-    files = select(delivery.c.path, delivery.c.sha256).where(
-        delivery.c.job_id == row.replaces, delivery.c.kind == DeliveryKind.RESULT
+    files = select(artifact.c.path, artifact.c.sha256).where(
+        artifact.c.job_id == row.replaces, artifact.c.role == ArtifactRole.RESULT
     )
-    uid = connection.execute(select(job.c.uid).where(job.c.id == row.replaces)).scalar_one()
+    uid = connection.execute(
+        select(func.coalesce(job.c.result_uid, job.c.uid, type_=job.c.uid.type)).where(
+            job.c.id == row.replaces
+        )
+    ).scalar_one()
     found = frozenset((one.path, one.sha256) for one in connection.execute(files))
     return Replaced(job_id=row.replaces, uid=uid, files=found)

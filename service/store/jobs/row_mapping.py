@@ -47,11 +47,6 @@ def instance_of(row: Row[Any]) -> StoredInstance:
     )
 
 
-def result_of(row: Row[Any]) -> StoredFile:
-    """Give the structure set of a row of the table job that has one."""
-    return StoredFile(path=row.result_path, size_bytes=row.result_size_bytes, sha256=row.result_sha256)
-
-
 def open_job_of(row: Row[Any]) -> OpenJob:
     """Give the value of a row of the table job that is open."""
     return OpenJob(

@@ -7,13 +7,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.replacement import replacement
 from service.store.jobs.row_mapping import instances_of, open_job_of
+from service.store.jobs.series_facts import SeriesHeader, record_series
+from service.store.jobs.shadow_jobs import open_shadow_jobs
 from service.store.jobs.split_series import elsewhere, merge
 from service.store.jobs.study_series import series_of
 from service.store.jobs.transitions import Transition, lock, move, note_once
+from service.store.jobs.versions import result_uid
 from service.store.records import (
     CONTOURED_SOP_CLASSES,
     ContouringOrder,
@@ -76,8 +80,10 @@ class SeriesRepository:
         with self._database.writing() as connection:
             connection.execute(update(job).where(job.c.id == job_id).values(expected_images=images))
 
-    def close_series(self, seen: OpenJob, order: ContouringOrder) -> CloseOutcome:
-        """Queue the job with exactly the slices that it was seen with.
+    def close_series(
+        self, seen: OpenJob, order: ContouringOrder, shadows: Sequence[ContouringOrder] = ()
+    ) -> CloseOutcome:
+        """Queue the job with exactly the slices that it was seen with, and a shadow job beside it for each of `shadows`.
 
         CHANGED: a slice came or the state moved meanwhile, look again. ALREADY_CONTOURED: the same images were
         contoured for the same sender by the same rule and model; the job is now superseded by that one.
@@ -86,7 +92,11 @@ class SeriesRepository:
             row = lock(connection, seen.id)
             if row is None or row.slice_count != seen.slice_count:
                 return CloseOutcome.CHANGED
-            return self._queue(connection, row, order, _content_hash(instances_of(connection, seen.id)))
+            content_hash = _content_hash(instances_of(connection, seen.id))
+            outcome = self._queue(connection, row, order, content_hash)
+            if outcome is CloseOutcome.QUEUED:
+                open_shadow_jobs(self._database, connection, row, content_hash, shadows)
+            return outcome
 
     def refuse(self, seen: OpenJob, reason: str, *, rule: str = "") -> bool:
         """End an open job with the reason in plain words; ``rule`` says who is to be told.
@@ -115,6 +125,10 @@ class SeriesRepository:
         """Let the job have every image of its series that came from or to another AE title; give their number."""
         with self._database.writing() as connection:
             return merge(self._database, connection, seen)
+
+    def record_series(self, header: SeriesHeader) -> None:
+        """Write what a series says of itself, in place of what it said before."""
+        record_series(self._database, header)
 
     def note(self, job_id: int, message: str) -> None:
         """Add a note to a job's history that is not there yet."""
@@ -156,8 +170,10 @@ class SeriesRepository:
                     **contoured_by,
                     **replacement(connection, row, order.rule),
                     priority=order.priority,
+                    purpose=order.purpose,
                     doubt=order.doubt,
                     queued_at=now,
+                    result_uid=result_uid(row, content_hash, order),
                     reason="",
                 )
         except IntegrityError:  # of the index job_content
@@ -177,6 +193,7 @@ class SeriesRepository:
                 job.c.calling_aet == row.calling_aet,
                 job.c.pass_number == row.pass_number,
                 job.c.state.not_in(FORGOTTEN),
+                job.c.purpose != JobPurpose.SHADOW,
             )
         ).scalar_one()
         reason = f"job {earlier} has the same images, rule and model"

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.jobs.row_mapping import of_its_series
 from service.store.jobs.transitions import HistoryLine, add_history_line, lock
@@ -81,6 +82,7 @@ def _found(connection: Connection, seen: OpenJob, group: Row[Any]) -> Elsewhere 
             job.c.study_uid == seen.study_uid,
             job.c.called_aet == group.called_aet,
             job.c.calling_aet == group.calling_aet,
+            job.c.purpose != JobPurpose.SHADOW,
         )
         .order_by(job.c.version.desc())
         .limit(1)

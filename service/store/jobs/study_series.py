@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from service.config import JobPurpose
 from service.store.records import StudySeries
 from service.store.states import FORGOTTEN, OPEN
 from service.store.tables.schema import instance, job
@@ -25,7 +26,9 @@ def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
     of_the_study = select(instance.c.series_uid).where(instance.c.study_uid == study_uid)
     jobs = connection.execute(
         select(job.c.series_uid, job.c.state, job.c.content_hash).where(
-            job.c.series_uid.in_(of_the_study), job.c.study_uid == study_uid
+            job.c.series_uid.in_(of_the_study),
+            job.c.study_uid == study_uid,
+            job.c.purpose != JobPurpose.SHADOW,
         )
     ).all()
     with_job = {line.series_uid for line in jobs}

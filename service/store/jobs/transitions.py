@@ -2,14 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
+from service.config import JobPurpose
 from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery, job, job_event
 
+# What waits or is leased for longer than any setting allows was written while the clock was ahead: it is due.
+LONGEST_WAIT = timedelta(days=1)
+LONGEST_LEASE = timedelta(days=2)
 NOT_BEGUN = (DeliveryState.STANDBY, DeliveryState.PENDING)
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
 
@@ -34,6 +38,11 @@ class HistoryLine:
     message: str = ""
 
 
+def is_over(until: ColumnElement[datetime | None], now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    """Tell, in SQL, whether a wait or a lease has ended, or cannot be meant: it would last longer than any does."""
+    return or_(until <= now, until > now + longest)
+
+
 def lock(connection: Connection, job_id: int) -> Row[Any] | None:
     """Give the job's row, which nobody else can change until the transaction ends; None when there is none."""
     return connection.execute(select(job).where(job.c.id == job_id).with_for_update()).one_or_none()
@@ -53,7 +62,8 @@ def move(
         return False
     if step.to not in TRANSITIONS[source]:
         raise AssertionError(f"no transition leads from {source} to {step.to}")
-    if step.to in FAILED_FOR_GOOD and not row.failure_report_decided:
+    is_reported = row.purpose is JobPurpose.CLINICAL and not row.failure_report_decided
+    if step.to in FAILED_FOR_GOOD and is_reported:
         values["failure_report_due_at"] = at
     changed = connection.execute(
         update(job).where(job.c.id == row.id, job.c.state == source, *guards).values(state=step.to, **values)

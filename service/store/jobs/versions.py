@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid5
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.intake.reingest import kept
+from service.store.jobs.shadow_jobs import end_shadow_jobs
 from service.store.jobs.transitions import (
     NO_LEASE,
     HistoryLine,
@@ -17,9 +19,11 @@ from service.store.jobs.transitions import (
     move,
     withdraw_deliveries,
 )
+from service.store.records import ContouringOrder
 from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobState
 from service.store.tables.schema import job, job_event
 
+_NAMESPACE = UUID("d5a1c1de-3f0e-5c55-9d0a-0e6c0c1b7d42")
 ONE_EVENT_EVERY = timedelta(seconds=60)  # a series that is sent again is one event, not one a slice
 
 
@@ -69,7 +73,7 @@ def open_next_version(
     opened = _insert(
         database,
         connection,
-        uid=uuid4(),
+        uid=job_uid(_key(old), old.version + 1),
         version=old.version + 1,
         state=state,
         reason=reason if state is JobState.CANCELLED else "",
@@ -94,6 +98,34 @@ def open_next_version(
     return opened
 
 
+def job_uid(requester: SeriesKey, version: int) -> UUID:
+    """Return the UID of a version of a job: the same again after a loss of the database."""
+    return _named("job", *vars(requester).values(), version)
+
+
+def result_uid(row: Row[Any], content_hash: str, order: ContouringOrder) -> UUID:
+    """Return the UID of what a job contours, which its results' UIDs come from: a repeat makes duplicates, and no twins.
+
+    It names the images, who asked for them, rule, model and template, and which pass ordered by a person it is.
+    """
+    contoured_by = (order.rule, order.model, order.model_version, order.template_sha256)
+    return _named("result", *vars(_key(row)).values(), content_hash, *contoured_by, row.pass_number)
+
+
+def _named(*parts: object) -> UUID:
+    words = [str(part) for part in parts]
+    return uuid5(_NAMESPACE, "".join(f"{len(word)}:{word}" for word in words))
+
+
+def _key(row: Row[Any]) -> SeriesKey:
+    return SeriesKey(
+        series_uid=row.series_uid,
+        study_uid=row.study_uid,
+        called_aet=row.called_aet,
+        calling_aet=row.calling_aet,
+    )
+
+
 def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: datetime) -> None:
     """Point from a locked job to the one that takes its place, and end it if it was still under way."""
     connection.execute(update(job).where(job.c.id == old.id).values(superseded_by=by))
@@ -103,6 +135,7 @@ def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: 
     )
     move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE)
     withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure reports
+    end_shadow_jobs(connection, old, message, now)
 
 
 def tell_latest(
@@ -148,7 +181,7 @@ def _first(database: Database, connection: Connection, requester: SeriesKey) -> 
     opened = _insert(
         database,
         connection,
-        uid=uuid4(),
+        uid=job_uid(requester, 1),
         version=1,
         state=JobState.RECEIVING,
         series_uid=requester.series_uid,
@@ -191,4 +224,5 @@ def _belongs_to(requester: SeriesKey) -> ColumnElement[bool]:
         job.c.study_uid == requester.study_uid,
         job.c.called_aet == requester.called_aet,
         job.c.calling_aet == requester.calling_aet,
+        job.c.purpose != JobPurpose.SHADOW,
     )

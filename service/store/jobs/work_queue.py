@@ -4,19 +4,30 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select, update
 
+from service.config import JobPurpose
 from service.store.audit.log import AuditEvent, AuditKind, audit_job
 from service.store.database import Database
+from service.store.jobs.artifacts import NewArtifact, Origin, add_artifacts
 from service.store.jobs.integrity import mark_damaged
-from service.store.jobs.outputs import delivery_rows
 from service.store.jobs.replacement import replaced_by
 from service.store.jobs.row_mapping import instances_of
 from service.store.jobs.structure_results import StructureResult, replace_structure_results
-from service.store.jobs.transitions import NO_LEASE, HistoryLine, Transition, add_history_line, lock, move
-from service.store.records import ClaimedJob, OutputFile, StoredInstance
-from service.store.states import CLAIMABLE, EventKind, JobState
-from service.store.tables.schema import delivery, job
+from service.store.jobs.transitions import (
+    LONGEST_LEASE,
+    LONGEST_WAIT,
+    NO_LEASE,
+    HistoryLine,
+    Transition,
+    add_history_line,
+    is_over,
+    lock,
+    move,
+)
+from service.store.records import ClaimedJob, StoredInstance
+from service.store.states import CLAIMABLE, ArtifactRole, EventKind, JobState
+from service.store.tables.schema import job
 
 RUNNING = frozenset({JobState.RUNNING})
 
@@ -28,9 +39,10 @@ class WorkQueue:
         self._database = database
 
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
-        """Take the most urgent job that is due (priority, then age), or one whose worker gave no sign of life.
+        """Take the most urgent job that is due, or one whose worker gave no sign of life: clinical, priority, age.
 
-        A job whose workers vanished max_attempts times fails for good instead.
+        A job whose workers vanished max_attempts times fails for good instead. One that was tried before runs alone: if it
+        takes the model server with it again, it takes no other job along.
         """
         while self._anything_due():
             now = self._database.clock()
@@ -38,11 +50,11 @@ class WorkQueue:
                 row = connection.execute(
                     select(job)
                     .where(_due(now))
-                    .order_by(job.c.priority.desc(), job.c.queued_at, job.c.id)
+                    .order_by(_clinical_first(), job.c.priority.desc(), job.c.queued_at, job.c.id)
                     .limit(1)
                     .with_for_update(skip_locked=True)
                 ).one_or_none()
-                if row is None:
+                if row is None or _must_wait(connection, row, now):
                     return None
                 if row.state is not JobState.RUNNING or row.attempts < max_attempts:
                     return _lease(connection, row, worker, now, lease_s)
@@ -85,39 +97,39 @@ class WorkQueue:
         self,
         claim: ClaimedJob,
         *,
-        outputs: Sequence[OutputFile],
+        made: Sequence[NewArtifact],
         notes: Sequence[str] = (),
         structures: Sequence[StructureResult] = (),
     ) -> bool:
-        """Record one delivery for each output, the notes on the result and its structures; the job is then delivering.
+        """Record the job's artifacts with their deliveries, the notes on the result and its structures.
 
-        The first output's file stands for the job's result. Those for a fallback destination stand by.
+        The job is then delivering, or done where nothing is to be delivered. The first artifact is the job's result.
+
+        Raises:
+            ValueError: there is no artifact, or a destination for the result of a job that is not clinical.
         """
-        if not outputs:
-            raise ValueError(f"job {claim.id} has a structure set and no destination for it")
-        result = outputs[0].file
+        destinations = list(dict.fromkeys(name for one in made for name in one.destinations))
+        if not made or (destinations and claim.purpose is not JobPurpose.CLINICAL):
+            raise ValueError(f"job {claim.id}, {claim.purpose}: {len(made)} artifacts for {destinations}")
         now = self._database.clock()
-        step = Transition(
-            to=JobState.DELIVERING,
-            kind=EventKind.FINISHED,
-            sources=RUNNING,
-            message=f"for {', '.join(dict.fromkeys(p.destination for p in outputs if not p.fallback_for))}",
+        state = JobState.DELIVERING if destinations else JobState.DONE
+        message = f"for {', '.join(destinations)}" if destinations else "kept, and not delivered"
+        step = Transition(to=state, kind=EventKind.FINISHED, sources=RUNNING, message=message)
+        origin = Origin(
+            job_id=claim.id,
+            role=ArtifactRole.RESULT,
+            model=claim.model,
+            model_version=claim.model_version,
         )
-        values = {
-            "result_path": result.path,
-            "result_size_bytes": result.size_bytes,
-            "result_sha256": result.sha256,
-        }
         with self._database.writing() as connection:
-            if not self._leave(connection, claim, step, finished_at=now, reason="", **values):
+            if not self._leave(connection, claim, step, finished_at=now, reason="", has_result=True):
                 return False
             for note in dict.fromkeys(notes):
-                delivering = JobState.DELIVERING
-                line = HistoryLine(kind=EventKind.NOTE, source=delivering, to=delivering, message=note)
+                line = HistoryLine(kind=EventKind.NOTE, source=state, to=state, message=note)
                 add_history_line(connection, claim.id, now, line)
-            connection.execute(insert(delivery), delivery_rows(claim.id, outputs, now))
+            add_artifacts(connection, origin, made, now)
             replace_structure_results(connection, claim.id, structures)
-            audit_job(connection, claim.id, now, _audited(claim, len({output.file for output in outputs})))
+            audit_job(connection, claim.id, now, _audited(claim, len(made)))
             return True
 
     def postpone(self, claim: ClaimedJob, *, reason: str, delay_s: float) -> bool:
@@ -177,10 +189,26 @@ def _audited(claim: ClaimedJob, objects: int) -> AuditEvent:
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
-    waits = and_(job.c.state.in_(CLAIMABLE), or_(job.c.not_before.is_(None), job.c.not_before <= now))
-    abandoned = and_(job.c.state == JobState.RUNNING, job.c.lease_expires_at < now)
+    waits = and_(
+        job.c.state.in_(CLAIMABLE),
+        or_(job.c.not_before.is_(None), is_over(job.c.not_before, now, LONGEST_WAIT)),
+    )
+    abandoned = and_(job.c.state == JobState.RUNNING, is_over(job.c.lease_expires_at, now, LONGEST_LEASE))
     # The first condition follows from the second; it says where to look: not at every job there ever was.
     return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, abandoned))
+
+
+def _clinical_first() -> ColumnElement[int]:
+    return case((job.c.purpose == JobPurpose.CLINICAL, 0), else_=1)
+
+
+def _must_wait(connection: Connection, row: Row[Any], now: datetime) -> bool:
+    """Whether a job has to wait for others that run: it was tried before, or one of them was."""
+    running = select(job.c.attempts).where(
+        job.c.state == JobState.RUNNING, job.c.lease_expires_at >= now, job.c.id != row.id
+    )
+    attempts = connection.execute(running).scalars().all()
+    return bool(attempts) and (row.attempts > 0 or max(attempts) > 1)
 
 
 def _held(claim: ClaimedJob) -> tuple[ColumnElement[bool], ...]:
@@ -218,7 +246,7 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         raise AssertionError(f"job {row.id} changed while its row was locked")
     return ClaimedJob(
         id=row.id,
-        uid=row.uid,
+        uid=row.result_uid or row.uid,
         version=row.version,
         series_uid=row.series_uid,
         study_uid=row.study_uid,
@@ -239,6 +267,7 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         doubt=row.doubt,
         set_version=row.set_version,
         replaces=replaced_by(connection, row),
+        purpose=row.purpose,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.monitoring import event_position
 from service.store.states import EventKind
@@ -83,7 +84,7 @@ class NotificationQueue:
         with self._database.writing() as connection:
             last = event_position.locked(connection, POSITION, job_event)
             query = (
-                select(job_event, job.c.rule)
+                select(job_event, job.c.rule, job.c.purpose)
                 .join(job, job.c.id == job_event.c.job_id)
                 .where(job_event.c.id > last)
                 .order_by(job_event.c.id)
@@ -92,7 +93,7 @@ class NotificationQueue:
             rows = connection.execute(query).all()
             ready = event_position.settled(rows, last, job_event.c.at, self._database.clock())
             for row in ready:
-                if row.kind in events:
+                if row.kind in events and row.purpose is JobPurpose.CLINICAL:
                     _write(connection, _of_event(row, events[row.kind]), wanted)
             event_position.advance(connection, POSITION, ready[-1].id if ready else last)
         return len(ready) == EVENTS_AT_ONCE

@@ -11,6 +11,7 @@ from service.store.database import Database
 from service.store.monitoring import metric_counters as counted
 from service.store.monitoring.refused_images import RefusedImages, refused_images
 from service.store.states import DeliveryState, JobState
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.monitoring_schema import metric_counter
 from service.store.tables.schema import delivery, instance, job
 
@@ -153,7 +154,7 @@ def _last_image_at(connection: Connection) -> datetime | None:
 
 def _damaged(connection: Connection) -> tuple[str, ...]:
     found: set[str] = set()
-    for table in (instance, delivery):
+    for table in (instance, artifact):
         query = (
             select(table.c.path)
             .where(table.c.damaged_at.is_not(None), table.c.removed_at.is_(None))

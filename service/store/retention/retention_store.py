@@ -1,47 +1,27 @@
 """The store as the package `retention` sees it: what may go, what is marked as gone, and what is to be verified."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, func, or_, select, update
+from sqlalchemy import Row, Table, delete, exists, func, or_, select, update
 
 from service.store.audit.log import append_events, removal_event
 from service.store.database import Database
-from service.store.jobs.integrity import images_damaged, images_whole, objects_damaged
-from service.store.jobs.row_mapping import of_its_series
+from service.store.jobs.integrity import artifacts_damaged, images_damaged, images_whole
 from service.store.records import StoredFile
-from service.store.states import DeliveryState, JobState
-from service.store.tables.schema import delivery, instance, instance_source, job, job_event, removal
-
-# Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
-ENDED = frozenset({JobState.REFUSED, JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED})
-# What a destination is still to get, or to confirm. Rejected and failed ones stand in a job that failed, or that a fallback served.
-AWAITED = frozenset(
-    {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
+from service.store.retention.expiry import (
+    Condition,
+    RetainedKind,
+    RetentionPolicy,
+    expiry_conditions,
+    has_the_image,
 )
-Condition = ColumnElement[bool]
-
-
-class RetainedKind(StrEnum):
-    """What sort of file may go."""
-
-    IMAGES = "images"
-    OTHERS = "other objects"
-    RESULTS = "results"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionPolicy:
-    """How long each sort of file is kept; None: without limit."""
-
-    done_images: timedelta | None
-    ended_images: timedelta | None
-    other_objects: timedelta | None
-    results: timedelta | None
+from service.store.states import artifact_words
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.schema import instance, job, removal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +41,7 @@ class VerifiableFile:
 
     table: str
     row_id: int
-    name: str  # SOP Instance UID of what was received; job and destination of what was made
+    name: str  # SOP Instance UID of what was received; job and kind of an artifact
     file: StoredFile
 
 
@@ -76,7 +56,7 @@ class RetentionStore:
         now = self._database.clock()
         found: list[ExpiredFile] = []
         with self._database.reading() as connection:
-            for kind, condition in _conditions(policy, now).items():
+            for kind, condition in expiry_conditions(policy, now).items():
                 table = _table_of(kind)
                 # By number, not by time: the database stops at the limit, and need not judge every row first.
                 rows = connection.execute(select(table).where(condition).order_by(table.c.id).limit(limit))
@@ -86,7 +66,7 @@ class RetentionStore:
     def mark(self, policy: RetentionPolicy, expired: Collection[ExpiredFile]) -> list[ExpiredFile]:
         """Mark files as removed in one transaction, those alone that may still go; they are unlinked afterwards."""
         now = self._database.clock()
-        conditions = _conditions(policy, now)
+        conditions = expiry_conditions(policy, now)
         marked: list[ExpiredFile] = []
         with self._database.writing() as connection:
             self._hold_the_jobs(connection, expired)
@@ -138,7 +118,7 @@ class RetentionStore:
         """
         found: list[tuple[datetime, VerifiableFile]] = []
         with self._database.reading() as connection:
-            for table, came in ((instance, instance.c.received_at), (delivery, delivery.c.created_at)):
+            for table, came in ((instance, instance.c.received_at), (artifact, artifact.c.created_at)):
                 last = func.coalesce(table.c.verified_at, came, type_=came.type)
                 query = select(table, last.label("last")).where(table.c.removed_at.is_(None))
                 if not_since is not None:
@@ -153,7 +133,7 @@ class RetentionStore:
     def checked(self, one: VerifiableFile, *, whole: bool) -> bool:
         """Record what a verification found; False where the row has another file by now, or none."""
         now = self._database.clock()
-        table = instance if one.table == instance.name else delivery
+        table = instance if one.table == instance.name else artifact
         same = (
             table.c.id == one.row_id,
             table.c.path == one.file.path,
@@ -165,7 +145,7 @@ class RetentionStore:
             if row is None:
                 return False
             if not whole:
-                (images_damaged if table is instance else objects_damaged)(connection, now, *same)
+                (images_damaged if table is instance else artifacts_damaged)(connection, now, *same)
                 return True
             if row.damaged_at is not None and table is instance:
                 images_whole(connection, now, [row.id], "its checksum is right")
@@ -176,8 +156,8 @@ class RetentionStore:
         """Lock every job that could come to need the images again, so that nobody orders a rerun meanwhile."""
         ids = [one.row_id for one in expired if one.kind is RetainedKind.IMAGES]
         series = select(instance.c.series_uid).where(instance.c.id.in_(ids))
-        jobs = [one.row_id for one in expired if one.kind is RetainedKind.RESULTS]
-        made_for = select(delivery.c.job_id).where(delivery.c.id.in_(jobs))
+        artifacts = [one.row_id for one in expired if one.kind is RetainedKind.ARTIFACTS]
+        made_for = select(artifact.c.job_id).where(artifact.c.id.in_(artifacts))
         connection.execute(
             select(job.c.id)
             .where(or_(job.c.series_uid.in_(series), job.c.id.in_(made_for)))
@@ -186,87 +166,12 @@ class RetentionStore:
         )
 
 
-def _conditions(policy: RetentionPolicy, now: datetime) -> Mapping[RetainedKind, Condition]:
-    """Return the conditions under which a row's file may be removed."""
-    came = exists().where(instance_source.c.instance_id == instance.c.id)
-    instance_there, delivery_there = instance.c.removed_at.is_(None), delivery.c.removed_at.is_(None)
-    return {
-        RetainedKind.IMAGES: and_(
-            instance_there, came, ~_needed(_keeps_images(policy, now)), _has_job(), _older(policy, now)
-        ),
-        RetainedKind.OTHERS: false()
-        if policy.other_objects is None
-        else and_(instance_there, ~came, instance.c.received_at <= now - policy.other_objects),
-        RetainedKind.RESULTS: false()
-        if policy.results is None
-        else and_(delivery_there, _spent(now - policy.results)),
-    }
-
-
-def _needed(keeps: Condition) -> Condition:
-    """Return a job that has the image keeps it."""
-    return exists().where(_has_the_image(), keeps)
-
-
-def _has_job() -> Condition:
-    return exists().where(_has_the_image())
-
-
-def _has_the_image() -> Condition:
-    return and_(
-        instance_source.c.instance_id == instance.c.id,
-        of_its_series(),
-        job.c.called_aet == instance_source.c.called_aet,
-        job.c.calling_aet == instance_source.c.calling_aet,
-        job.c.version >= instance_source.c.version,
-    )
-
-
-def _older(policy: RetentionPolicy, now: datetime) -> Condition:
-    """Nothing goes that came a moment ago: a cheap condition before the dear ones."""
-    periods = [period for period in (policy.done_images, policy.ended_images) if period is not None]
-    return instance.c.received_at <= now - min(periods) if periods else false()
-
-
-def _keeps_images(policy: RetentionPolicy, now: datetime) -> Condition:
-    done, ended = job.c.state == JobState.DONE, job.c.state.in_(ENDED)
-    return or_(
-        and_(~done, ~ended),
-        done if policy.done_images is None else and_(done, job.c.delivered_at > now - policy.done_images),
-        ended if policy.ended_images is None else and_(ended, _ended_at() > now - policy.ended_images),
-        exists().where(delivery.c.job_id == job.c.id, delivery.c.state.in_(AWAITED)),
-    )
-
-
-def _ended_at() -> ColumnElement[datetime]:
-    return (
-        select(func.max(job_event.c.at, type_=job_event.c.at.type))
-        .where(job_event.c.job_id == job.c.id)
-        .correlate(job)
-        .scalar_subquery()
-    )
-
-
-def _spent(before: datetime) -> Condition:
-    """Return the job came to its end before then, and nobody is still to get this object."""
-    other = delivery.alias()
-    over = exists().where(
-        job.c.id == delivery.c.job_id,
-        or_(
-            and_(job.c.state == JobState.DONE, job.c.delivered_at <= before),
-            and_(job.c.state.in_(ENDED), _ended_at() <= before),
-        ),
-    )
-    awaited = exists().where(other.c.path == delivery.c.path, other.c.state.in_(AWAITED))
-    return and_(over, ~awaited)
-
-
 def _table_of(kind: RetainedKind) -> Table:
-    return delivery if kind is RetainedKind.RESULTS else instance
+    return artifact if kind is RetainedKind.ARTIFACTS else instance
 
 
 def _expired(kind: RetainedKind, row: Row[Any]) -> ExpiredFile:
-    made = kind is RetainedKind.RESULTS
+    made = kind is RetainedKind.ARTIFACTS
     return ExpiredFile(
         kind=kind,
         row_id=row.id,
@@ -277,9 +182,13 @@ def _expired(kind: RetainedKind, row: Row[Any]) -> ExpiredFile:
 
 
 def _of_job(table: Table, job_id: int) -> Condition:
-    if table is delivery:
-        return delivery.c.job_id == job_id
-    return exists().where(_has_the_image(), job.c.id == job_id)
+    if table is artifact:
+        return artifact.c.job_id == job_id
+    return exists().where(has_the_image(), job.c.id == job_id)
+
+
+def _name_of(row: Row[Any]) -> str:
+    return f"job {row.job_id}, {artifact_words(row.role, row.kind)}"
 
 
 def _checkable(table: Table, row: Row[Any]) -> VerifiableFile:
@@ -287,7 +196,7 @@ def _checkable(table: Table, row: Row[Any]) -> VerifiableFile:
     return VerifiableFile(
         table=table.name,
         row_id=row.id,
-        name=f"image {row.sop_instance_uid}" if received else f"job {row.job_id} for {row.destination}",
+        name=f"image {row.sop_instance_uid}" if received else _name_of(row),
         file=StoredFile(
             path=row.path,
             size_bytes=row.size_bytes,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table, Text, text
 
-from service.store.tables.schema import JOB_ID, METADATA, ROW_ID, UtcTime, delivery, instance
+from service.store.tables.schema import JOB_ID, METADATA, ROW_ID, UtcTime, instance
 
 role_heartbeat = Table(
     "role_heartbeat",
@@ -68,10 +68,9 @@ notification = Table(
     Index("notification_sent_at", "target", "sent_at"),
 )
 
-for _table in (instance, delivery):
-    Index(
-        f"{_table.name}_damaged",
-        _table.c.id,
-        sqlite_where=text("damaged_at IS NOT NULL"),
-        postgresql_where=text("damaged_at IS NOT NULL"),
-    )
+Index(
+    "instance_damaged",
+    instance.c.id,
+    sqlite_where=text("damaged_at IS NOT NULL"),
+    postgresql_where=text("damaged_at IS NOT NULL"),
+)

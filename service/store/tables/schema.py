@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from typing_extensions import override
 
+from service.config import JobPurpose
 from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
 
 
@@ -46,7 +47,7 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _enum(states: type[StrEnum], name: str) -> Enum:
+def checked_text(states: type[StrEnum], name: str) -> Enum:
     """Return an enum as checked text: readable in plain SQL, and a new value needs no ALTER TYPE."""
     return Enum(
         states,
@@ -90,8 +91,9 @@ job = Table(
     METADATA,
     Column("id", JOB_ID, primary_key=True),
     Column("uid", Uuid, nullable=False, unique=True),
+    Column("result_uid", Uuid),  # of what is contoured: the UIDs of its results come from it
     Column("version", Integer, nullable=False),
-    Column("state", _enum(JobState, "job_state"), nullable=False),
+    Column("state", checked_text(JobState, "job_state"), nullable=False),
     Column("stage", String(32), nullable=False, server_default=""),
     Column("reason", Text, nullable=False, server_default=""),
     Column("series_uid", String(64), nullable=False),
@@ -122,24 +124,36 @@ job = Table(
     # The job whose structure set this one's replaces.
     Column("replaces", JOB_ID, ForeignKey("job.id", name="job_replaces")),
     Column("doubt", Text, nullable=False, server_default=""),  # why the series may not be whole
-    Column("result_path", String(255)),
-    Column("result_size_bytes", BigInteger),
-    Column("result_sha256", String(64)),
+    Column("has_result", Boolean, nullable=False, server_default=false()),
+    Column("purpose", checked_text(JobPurpose, "job_purpose"), nullable=False, server_default="clinical"),
+    # Of a shadow job: the job of the same images beside which it runs.
+    Column("shadow_of", JOB_ID, ForeignKey("job.id", name="job_shadow_of")),
     Column(
         "failure_report_due_at", UtcTime
     ),  # when the job failed for good; empty once it is reported or need not be
     Column("failure_report_decided", Boolean, nullable=False, server_default=false()),  # once a job version
-    UniqueConstraint("series_uid", "study_uid", "called_aet", "calling_aet", "version", name="job_version"),
     CheckConstraint("(state = 'running') = (lease_owner IS NOT NULL)", name="job_running_has_worker"),
     CheckConstraint(
         "state NOT IN ('queued', 'running', 'delivering', 'done', 'retrying', 'failed') OR content_hash IS NOT NULL",
         name="job_closed_has_content",
     ),
-    CheckConstraint(
-        "state NOT IN ('delivering', 'done') OR result_path IS NOT NULL", name="job_delivering_has_result"
-    ),
+    CheckConstraint("state NOT IN ('delivering', 'done') OR has_result", name="job_delivering_has_result"),
+    CheckConstraint("(purpose = 'shadow') = (shadow_of IS NOT NULL)", name="job_shadow_has_its_job"),
     sqlite_autoincrement=True,  # a number once told to a person never means another job
 )
+# One job a version of a series; shadow jobs run beside it, one a rule.
+Index(
+    "job_version",
+    job.c.series_uid,
+    job.c.study_uid,
+    job.c.called_aet,
+    job.c.calling_aet,
+    job.c.version,
+    unique=True,
+    sqlite_where=text("purpose <> 'shadow'"),
+    postgresql_where=text("purpose <> 'shadow'"),
+)
+Index("job_shadow", job.c.shadow_of, job.c.rule, unique=True)
 # A series of one sender grows into one job at a time.
 Index(
     "job_open",
@@ -185,9 +199,9 @@ job_event = Table(
     Column("id", ROW_ID, primary_key=True),
     Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
     Column("at", UtcTime, nullable=False),
-    Column("kind", _enum(EventKind, "event_kind"), nullable=False),
-    Column("from_state", _enum(JobState, "event_from_state")),
-    Column("to_state", _enum(JobState, "event_to_state"), nullable=False),
+    Column("kind", checked_text(EventKind, "event_kind"), nullable=False),
+    Column("from_state", checked_text(JobState, "event_from_state")),
+    Column("to_state", checked_text(JobState, "event_to_state"), nullable=False),
     Column("message", Text, nullable=False, server_default=""),
     Index("job_event_job_id_id", "job_id", "id"),
 )
@@ -198,14 +212,12 @@ delivery = Table(
     Column("id", ROW_ID, primary_key=True),
     Column("job_id", JOB_ID, ForeignKey("job.id"), nullable=False),
     Column("destination", String(64), nullable=False),
-    Column("path", String(255), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("kind", _enum(DeliveryKind, "delivery_kind"), nullable=False, server_default="result"),
+    Column("artifact_id", ROW_ID, ForeignKey("artifact.id", name="delivery_artifact"), nullable=False),
+    Column("kind", checked_text(DeliveryKind, "delivery_kind"), nullable=False, server_default="result"),
     Column(
         "fallback_for", Text, nullable=False, server_default=""
     ),  # the destinations that it replaces: "tps, pacs"
-    Column("state", _enum(DeliveryState, "delivery_state"), nullable=False, index=True),
+    Column("state", checked_text(DeliveryState, "delivery_state"), nullable=False, index=True),
     Column("reason", Text, nullable=False, server_default=""),
     Column("note", Text, nullable=False, server_default=""),  # what the destination said when it took it
     Column("unreachable", Boolean, nullable=False, server_default=false()),  # at the last attempt
@@ -220,10 +232,8 @@ delivery = Table(
         "confirmation_requests", Integer, nullable=False, server_default="0"
     ),  # storage commitment or read-back, since it was sent
     Column("confirmed_at", UtcTime),
-    Column("removed_at", UtcTime),
-    Column("verified_at", UtcTime),
-    Column("damaged_at", UtcTime),
-    UniqueConstraint("job_id", "destination", "path", name="delivery_once"),
+    UniqueConstraint("job_id", "destination", "artifact_id", name="delivery_once"),
+    Index("delivery_artifact_id", "artifact_id"),
 )
 
 # Storage commitment: each request to a destination, and its report.
@@ -244,38 +254,4 @@ removal = Table(
     METADATA,
     Column("path", String(255), primary_key=True),
     Column("marked_at", UtcTime, nullable=False),
-)
-
-# The view for administrators, made by the migrations; not part of METADATA because nothing creates it from here.
-job_status = Table(
-    "job_status",
-    MetaData(),
-    Column("job_id", JOB_ID),
-    Column("uid", Uuid),
-    Column("version", Integer),
-    Column("state", _enum(JobState, "job_state")),
-    Column("stage", String),
-    Column("reason", Text),
-    Column("series_uid", String),
-    Column("study_uid", String),
-    Column("sender", String),
-    Column("called_aet", String),
-    Column("slices", Integer),
-    Column("expected_images", Integer),
-    Column("completeness", String),
-    Column("rule", String),
-    Column("model", String),
-    Column("model_version", Integer),
-    Column("priority", Integer),
-    Column("attempts", Integer),
-    Column("worker", String),
-    Column("received_at", UtcTime),
-    Column("last_received_at", UtcTime),
-    Column("queued_at", UtcTime),
-    Column("started_at", UtcTime),
-    Column("finished_at", UtcTime),
-    Column("delivered_at", UtcTime),
-    Column("not_before", UtcTime),
-    Column("superseded_by", Integer),
-    Column("destinations", Text),
 )

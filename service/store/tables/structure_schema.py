@@ -1,8 +1,8 @@
-"""The table of what was measured of each structure of a job, for queries; part of the same METADATA."""
+"""The tables of what a series says and of what was measured in it, for queries; part of the same METADATA."""
 
-from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Integer, String, Table
+from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, Text
 
-from service.store.tables.schema import JOB_ID, METADATA
+from service.store.tables.schema import JOB_ID, METADATA, UtcTime
 
 # A row a structure: those of the structure set in its order, then those of the model that are not in it.
 structure_result = Table(
@@ -20,4 +20,26 @@ structure_result = Table(
     Column("edges", String(64), nullable=False),  # sides of the field that it touches: "inferior, left"
     Column("findings", JSON, nullable=False),
     Column("trust", Double),
+)
+
+# A row a series of a study. The columns up to `search_text` name the patient: they are emptied when the last file of the
+# series is gone; the rest stays, so that a rule can be tried on series of the past.
+series_fact = Table(
+    "series_fact",
+    METADATA,
+    Column("series_uid", String(64), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),
+    Column("patient_id", Text, nullable=False),
+    Column("patient_name", Text, nullable=False),
+    Column("accession_number", Text, nullable=False),
+    Column("search_text", Text, nullable=False),  # folded: lower case, without accents
+    Column("description", Text, nullable=False),
+    Column("body_part", Text, nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("study_date", String(8), nullable=False),
+    Column("attributes", JSON, nullable=False),  # keyword: text, of what rules may ask
+    Column("recorded_at", UtcTime, nullable=False),
+    Column("patient_removed_at", UtcTime),
+    Index("series_fact_patient_id", "patient_id"),
+    Index("series_fact_accession_number", "accession_number"),
 )

@@ -1,6 +1,7 @@
 """Text in and beside the pixels: unused bits, comments of compressed frames, bytes behind the last of them."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -109,3 +110,15 @@ def test_a_frame_in_three_fragments_stays_in_three() -> None:
     assert made.count(b"\xfe\xff\x00\xe0") == 4
     assert b"name" not in made
     assert b"abc\xff\x00" in made.replace(b"\xfe\xff\x00\xe0", b"")
+
+
+def test_text_between_the_segments_of_an_rle_frame_becomes_zeros() -> None:
+    segment = b"\xfd\x07\xfd\x08"  # 4 pixels of 7, 4 of 8: two bytes each
+    first, second = 64 + len(SECRET), 64 + 2 * len(SECRET) + len(segment)
+    header = struct.pack("<16L", 2, first, second, *[0x6E656D61] * 13)
+    frame = header + SECRET + segment + SECRET + segment
+    made = clean_encapsulated(encapsulate([frame + b"x" * (len(frame) % 2)]), RLELossless, 1, 8)
+    assert SECRET not in made
+    assert b"eman" not in made
+    assert made.count(segment) == 2
+    assert made.index(segment) - made.index(struct.pack("<L", first)) == first - 4

@@ -1,12 +1,13 @@
 """Most slices decide which rule a series gets, whatever the order of their UIDs."""
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
 
 from phantoms.dicom import ct_files
-from service.store import JobState
+from service.store import FileLost, FileStore, JobState
 from tests.support.small_node import RULE, SmallNode, settings, small_volume
 
 COUNT = len(small_volume().array_zyx)
@@ -69,3 +70,25 @@ def test_a_few_slices_that_a_rule_is_for_do_not_bring_the_others_to_it(small_nod
     job = small_node.job()
     assert job.state is JobState.NOTHING_TO_CONTOUR
     assert "Body Part Examined 'NECK'" in job.reason
+
+
+def test_a_series_whose_file_cannot_be_read_at_the_moment_is_looked_at_again(
+    small_node: SmallNode, tmp_path: Path
+) -> None:
+    class Away(FileStore):
+        """A storage folder that is away for one look; what it holds is whole."""
+
+        away = True
+
+        def read(self, path: str) -> bytes:
+            if self.away:
+                raise FileLost(path)
+            return super().read(path)
+
+    received(small_node, heads=[])
+    small_node.files = Away(tmp_path / "store")
+    small_node.assembler().poll_once()
+    assert small_node.job().state in (JobState.RECEIVING, JobState.WAITING)
+    Away.away = False
+    small_node.assembler().poll_once()
+    assert small_node.job().state is JobState.QUEUED

@@ -17,6 +17,7 @@ from pydicom import dcmread
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
 from service.assemble import Assembler, SenderCounts
+from service.assemble.silence import SilenceWatch
 from service.audit import AuditWriter
 from service.config import Settings
 from service.receive.server import Receiver
@@ -118,7 +119,7 @@ def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Nod
             settings=settings,
             models={"hn_oar": model()},
             counts=counts,
-            clock=clock,
+            silence=SilenceWatch(clock=clock, monotonic=clock.monotonic),
         )
         yield Node(receiver=receiver, assembler=assembler, book=JobRepository(database), clock=clock)
     database.close()

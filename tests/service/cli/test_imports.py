@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "send": NETWORK | TABLES,
     "retention": TABLES,
     "monitor": NETWORK | TABLES | MODELS | {"prometheus_client"},
+    "web": NETWORK | TABLES,
     "forward-audit": TABLES,
     "triton": MODELS,
 }
@@ -54,6 +55,8 @@ url = "sqlite:///{folder}/node.db"
 [receive]
 port = 0
 [monitor]
+port = 0
+[web]
 port = 0
 [audit.syslog]
 host = "127.0.0.1"

@@ -73,7 +73,7 @@ def test_a_default_is_chosen_and_the_order_is_in_the_audit_trail(
     assert rows(capsys, settings_file) == [(1, True, None), (2, False, None)]
     assert "no version 7; there are: 1, 2" in models(capsys, settings_file, "default", "tiny", "7", code=1)
     settings = load_settings(settings_file, process_environment())
-    with opened_store(settings) as store:
+    with opened_store(settings, may_create=True) as store:
         (entry,) = [e for e in AuditLog(store.database).entries() if e.event.target == "models default"]
     assert entry.event.detail == "default version of tiny: 2 -> 1"
     assert entry.event.actor

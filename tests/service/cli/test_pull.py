@@ -125,7 +125,7 @@ networks = ["192.0.2.0/24"]
         stop.set()
         receiver.join()
     assert (code, rows[0]["result"]) == (0, f"{SLICES} fetched"), rows
-    with opened_store(load_settings(settings, {})) as store:
+    with opened_store(load_settings(settings, {}), may_create=True) as store:
         (job,) = store.book.list_jobs()
         assert (job.slice_count, job.calling_aet, job.called_aet) == (SLICES, "ORTHANC", "CONTOURNODE")
         for one in store.book.instances_of(job.id):
@@ -150,7 +150,7 @@ def test_what_c_get_brings_is_refused_as_what_is_sent_is(
     code, rows = get(settings, "ANNA-4711", capsys)
     assert (code, rows[0]["failed"]) == (1, SLICES)
     assert f"{SLICES} not kept here: disk nearly full" in str(rows[0]["result"])
-    with opened_store(load_settings(settings, {})) as store:
+    with opened_store(load_settings(settings, {}), may_create=True) as store:
         assert store.book.list_jobs() == []
         (event,) = [entry.event for entry in AuditLog(store.database).entries()]
     assert (event.outcome, event.instance_count) == (AuditOutcome.MINOR_FAILURE, SLICES)
@@ -163,6 +163,7 @@ def elsewhere(site: Site, folder: Path, more: str, receive_keys: str = "[receive
     text = text.replace("[receive]\n", receive_keys)
     file = folder / "elsewhere.toml"
     file.write_text(text.replace(f"port = {site.settings.receive.port}", f"port = {free_tcp_port()}") + more)
+    assert main(["migrate", "--settings", str(file)]) == 0
     return file
 
 

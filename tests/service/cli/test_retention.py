@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.main import main
-from service.components import opened_store
+from service.components import opened_store, prepare
 from service.config import load_settings
 from service.store import FileStore, InstanceRecorder
 from tests.support.arrivals import RT_DOSE, received
@@ -20,6 +20,7 @@ def settings_file(tmp_path: Path) -> Path:
         encoding="utf-8",
     )
     settings = load_settings(file, {})
+    prepare(settings)
     with opened_store(settings) as store, InstanceRecorder(store.database) as recorder:
         dose = received(1, sop_class=RT_DOSE)
         recorder.record(replace(dose, file=store.files.put(dose.sop_instance_uid, b"dose" * 100)))

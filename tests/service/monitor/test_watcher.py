@@ -45,6 +45,8 @@ def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched
         "receiver": True,
         "model server": True,
         "images refused": True,
+        "recovery": True,
+        "clock": True,
         **{f"role {role}": True for role in ROLES},
     }
     assert view.is_ready

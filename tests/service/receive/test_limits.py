@@ -148,6 +148,20 @@ def test_places_are_counted_for_each_address_and_in_all():
     assert [places.take("b"), places.take("a")] == [True, False]
 
 
+def test_strangers_cannot_hold_the_places_of_known_addresses():
+    places = AssociationLimit(8, 6, ["10.1.0.0/16", "192.168.1.7"])
+    assert [places.take("203.0.113.1") for _ in range(6)] == [True] * 6
+    assert not places.take("203.0.113.2"), "a quarter is kept"
+    assert places.take("10.1.2.3")
+    assert places.take("::ffff:192.168.1.7")
+    assert not places.take("10.1.2.3"), "all are taken"
+    places.give_back("203.0.113.1")
+    assert places.take("203.0.113.2")
+    places.give_back("10.1.2.3")
+    assert not places.take("203.0.113.2")
+    assert places.take("10.1.2.3")
+
+
 def test_a_bucket_holds_a_minutes_worth_and_fills_with_time():
     now = 0.0
     rate = RateLimit(60, clock=lambda: now)

@@ -11,6 +11,7 @@ from pydicom import Dataset, dcmread
 from imaging.ct.series import SourceFile, read_ct
 from imaging.errors import ImageRefused
 from service.assemble import Assembler, SenderCounts
+from service.assemble.silence import SilenceWatch
 from service.audit import audit_message
 from service.config import Settings
 from service.logs import JsonFormatter, LineFormatter
@@ -87,7 +88,7 @@ def test_no_patient_stands_in_logs_answers_database_or_audit(start_node, tmp_pat
             settings=known,
             models={},
             counts=SenderCounts(lambda *_: 0, {}, utc_now, every_s=60, patience_s=1),
-            clock=utc_now,
+            silence=SilenceWatch(clock=utc_now),
         ).poll_once()
         events = node.audited()
     (job,) = node.job_rows()

@@ -21,8 +21,8 @@ def test_a_receiver_that_can_record_nothing_any_more_ends_to_be_started_again(
     upgrade(settings.database_url)
     opened = InstanceRecorder.__init__
 
-    def ended(self: InstanceRecorder, *args: object) -> None:
-        opened(self, *args)  # type: ignore[arg-type]
+    def ended(self: InstanceRecorder, *args: object, **options: object) -> None:
+        opened(self, *args, **options)  # type: ignore[arg-type]
         self.close()
 
     monkeypatch.setattr(InstanceRecorder, "__init__", ended)

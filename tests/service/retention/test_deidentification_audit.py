@@ -67,5 +67,15 @@ def test_a_list_does_and_what_is_no_dicom_is_said(
     assert "1 not readable" in out
 
 
+def test_a_uid_of_the_list_is_found(
+    original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = str(dcmread(original).SOPInstanceUID)
+    (tmp_path / "uids.txt").write_text(f"{uid}\n", encoding="utf-8")
+    call = ["deidentify", "--audit", str(original.parent), "--identifiers", str(tmp_path / "uids.txt")]
+    assert main(call) == 1
+    assert "(0008,0018)" in capsys.readouterr().out
+
+
 def test_an_audit_without_identifiers_is_refused(copies: Path) -> None:
     assert main(["deidentify", "--audit", str(copies)]) == 1

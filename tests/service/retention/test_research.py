@@ -10,7 +10,7 @@ from pydicom import dcmread
 from sqlalchemy import text
 
 from service.cli.main import main
-from service.components import Store, opened_store
+from service.components import Store, opened_store, prepare
 from service.config import Settings, load_settings
 from service.store import AuditLog, InstanceRecorder, PseudonymRepository
 from service.template import default_template
@@ -37,8 +37,9 @@ def store(settings_file: Path) -> Iterator[Store]:
 
 @contextmanager
 def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
+    prepare(load_settings(settings_file, {}))
     with (
-        opened_store(load_settings(settings_file, {})) as store,
+        opened_store(load_settings(settings_file, {}), may_create=True) as store,
         InstanceRecorder(store.database) as recorder,
     ):
         node = SmallNode(database=store.database, files=store.files, clock=ManualClock(), recorder=recorder)
@@ -161,8 +162,8 @@ def test_what_has_no_copy_is_counted_by_its_class(
         counts = "1 Enhanced SR Storage, 1 Secondary Capture Image Storage"
         assert f"{len(made)} files written to " in said
         assert f"2 objects left out: {counts}\n" in said
-        assert said.count("left out: job 1 for tps: ") == 2
-        (event,) = [entry.event for entry in AuditLog(store.database).entries() if entry.event.role == "cli"]
+        assert said.count("left out: job 1, report: ") == said.count("left out: job 1, capture: ") == 1
+        *_, event = [entry.event for entry in AuditLog(store.database).entries() if entry.event.role == "cli"]
         assert event.detail == f"project lung, left out: {counts}"
 
 
@@ -170,9 +171,9 @@ def test_a_result_that_retention_removed_is_told_as_left_out(
     store: Store, settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with store.database.writing() as connection:
-        connection.execute(text("UPDATE delivery SET removed_at = created_at"))
+        connection.execute(text("UPDATE artifact SET removed_at = created_at"))
     call = ["deidentify", "--job", "1", "--project", "lung", "--out", str(tmp_path / "out")]
     assert main([*call, "--settings", str(settings_file)]) == 1
     said = capsys.readouterr().out
-    assert "left out: job 1 for tps: its file was removed after its time" in said
+    assert "left out: job 1, structure set: its file was removed after its time" in said
     assert "1 objects left out: 1 removed after its time" in said

@@ -20,12 +20,15 @@ from service.store import (
     DiskGauge,
     JobState,
     NotAllowed,
-    OutputFile,
+    OpenJob,
     RetainedKind,
     RetentionStore,
+    SeriesHeader,
     StoredFile,
+    forget_patients,
+    read_series,
 )
-from tests.support.arrivals import RT_DOSE, received
+from tests.support.arrivals import RT_DOSE, received, structure_set
 from tests.support.small_node import SmallNode, small_volume
 
 DAY = 86400.0
@@ -45,6 +48,7 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
         gauge=gauge(free),
         settings=settings,
         every_s=0.05,
+        forget_patients=lambda: forget_patients(node.database),
         clock=node.clock,
     )
 
@@ -84,7 +88,7 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
         node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.FAILED else 3, delay_s=1)
     elif state in (JobState.DELIVERING, JobState.DONE):
         made = node.files.put(f"2.25.{job_id}", b"structure set")
-        node.queue.finish(claim, outputs=[OutputFile(destination="tps", file=made)])
+        node.queue.finish(claim, made=[structure_set(made, "tps")])
     if state is JobState.DONE:
         delivery = node.outbox.claim_delivery("s", lease_s=60)
         assert delivery is not None
@@ -146,7 +150,7 @@ def test_results_go_later_and_never_while_a_delivery_is_open(
     bring(small_node, JobState.DONE)
     sweep = sweeper(small_node, settings)
     small_node.clock.tick(91 * DAY)
-    assert {one.kind for one in sweep.sweep()} == {RetainedKind.IMAGES, RetainedKind.RESULTS}
+    assert {one.kind for one in sweep.sweep()} == {RetainedKind.IMAGES, RetainedKind.ARTIFACTS}
     assert stored(small_node) == set()
 
 
@@ -324,3 +328,31 @@ def spoil(node: SmallNode, file: StoredFile) -> None:
     data = bytearray(place.read_bytes())
     data[-1] ^= 1
     place.write_bytes(bytes(data))
+
+
+def test_the_patient_of_a_series_is_forgotten_with_its_last_file_and_the_rest_stays(
+    small_node: SmallNode, settings: RetentionSettings
+) -> None:
+    small_node.receive()
+    (job,) = small_node.series.open_jobs()
+    small_node.clock.tick(20)
+    small_node.assembler().poll_once()
+    before = _series(small_node, job)
+    assert (before.patient_id, before.modality) != ("", "")
+    _work(small_node, job.id, JobState.DONE)
+    sweeper(small_node, settings).sweep()
+    assert _series(small_node, job) == before  # files are there
+
+    small_node.clock.tick(1000 * DAY)
+    sweeper(small_node, settings).sweep()
+
+    assert stored(small_node) == set()
+    after = _series(small_node, job)
+    assert after == replace(before, patient_id="", patient_name="", accession_number="")
+
+
+def _series(node: SmallNode, job: OpenJob) -> SeriesHeader:
+    with node.database.reading() as connection:
+        header = read_series(connection, job.series_uid, job.study_uid)
+    assert header is not None
+    return header

@@ -6,7 +6,15 @@ import pytest
 
 from service.audit.forwarder import forward
 from service.config import Settings, WebDestination
-from service.store import AuditKind, AuditLog, AuditOutcome, FailureReportQueue, JobState, OutputFile
+from service.store import (
+    ArtifactKind,
+    AuditKind,
+    AuditLog,
+    AuditOutcome,
+    FailureReportQueue,
+    JobState,
+    NewArtifact,
+)
 from tests.service.audit.test_forwarder import HEAD, collector
 from tests.support import orthanc as orthanc_support
 from tests.support.audit_schema import violations
@@ -70,7 +78,9 @@ def tell(office: Office, *destinations: str) -> None:
     failure = reports.next_failure()
     assert failure is not None
     page = office.files.put("1.2.3.2.10", structure_set("1.2.3.2.10"))
-    assert reports.send(failure, [OutputFile(destination=name, file=page) for name in destinations], "told")
+    assert reports.send(
+        failure, [NewArtifact(kind=ArtifactKind.CAPTURE, file=page, destinations=destinations)], "told"
+    )
 
 
 def reports_sent(office: Office, job_id: int) -> int:

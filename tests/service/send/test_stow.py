@@ -57,6 +57,10 @@ def start_server() -> Iterator[Callable[..., Server]]:
                     self.end_headers()
                     self.wfile.write(server.answer)
 
+                def do_GET(self) -> None:
+                    self.headers["Content-Length"] = "0"
+                    self.do_POST()
+
                 def log_message(self, *_: object) -> None:
                     pass
 
@@ -90,6 +94,12 @@ def answered(sequence: str, tag: str, reason: int, uid: str = UID) -> bytes:
     return json.dumps({sequence: {"vr": "SQ", "Value": [item]}}).encode()
 
 
+def failed_item(*reasons: object) -> bytes:
+    """A failed object with no Failure Reason, or one that is no number."""
+    item = {"00081155": {"vr": "UI", "Value": [UID]}, "00081197": {"vr": "US", "Value": list(reasons)}}
+    return json.dumps({"00081198": {"vr": "SQ", "Value": [item]}}).encode()
+
+
 def test_the_file_goes_out_byte_for_byte_as_the_one_part(start_server, rs):
     server = start_server(Server())
     assert stow(plain(server), rs, timeout_s=5) == Sent()
@@ -109,6 +119,10 @@ def test_the_file_goes_out_byte_for_byte_as_the_one_part(start_server, rs):
     ("status", "answer", "kind", "words"),
     [
         (200, b"", Sent, ""),
+        (202, b"", Sent, "HTTP 202 without a reason"),
+        (409, failed_item(), TransientFailure, "0x0110"),
+        (409, failed_item("unknown"), TransientFailure, "0x0110"),
+        (409, failed_item(-1), TransientFailure, "0x0110"),
         (202, answered("00081199", "00081196", 0xB000), Sent, "coercion"),
         (202, answered("00081198", "00081197", 0xA700), TransientFailure, "out of resources"),
         (200, answered("00081198", "00081197", 0xA700, uid="9.9"), Sent, ""),
@@ -241,3 +255,13 @@ def _certificate(folder: Path, name: str, authority: tuple[Path, Path] | None) -
         command += ["-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run(command, check=True, capture_output=True)
     return certificate, key
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, Sent), (204, Sent), (404, PermanentRefusal), (401, TransientFailure)]
+)
+def test_a_probe_asks_for_one_study(start_server, status, kind):
+    server = start_server(Server(status=status, answer=b"" if status == 204 else b"[]"))
+    assert isinstance(probe(plain(server), timeout_s=5), kind)
+    ((path, _, _),) = server.got
+    assert path == "/rs/studies?limit=1"

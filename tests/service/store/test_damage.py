@@ -93,8 +93,8 @@ def test_a_file_put_back_by_a_person_is_told_as_whole(node: Node) -> None:
 def test_a_damaged_structure_set_is_told_to_its_job(node: Node) -> None:
     job = node.job_in(JobState.DONE)
     keeper = RetentionStore(node.database)
-    (made,) = [one for one in keeper.to_verify() if one.table == "delivery"]
+    (made,) = [one for one in keeper.to_verify() if one.table == "artifact"]
     for _ in range(2):
         assert keeper.checked(made, whole=False)
-    said = "the stored object for tps is missing or damaged; `rerun` makes it again once the job has ended"
+    said = "the stored structure set is missing or damaged; `rerun` makes it again once the job has ended"
     assert notes(node, job) == [said]

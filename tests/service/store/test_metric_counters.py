@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import delete, text
 
 from service.store import Database, JobState, MetricCounters, late_jobs, read_queue_statistics
+from service.store.monitoring import event_position
 from service.store.monitoring.metric_counters import BOUNDS_S, bucket_of
-from service.store.tables.schema import delivery, instance_source, job, job_event
+from service.store.tables.schema import delivery, instance, instance_source, job, job_event
 from tests.support.arrivals import RT_DOSE, Node, received
 
 
@@ -194,3 +195,27 @@ def test_a_number_that_commits_late_is_not_missed(node: Node) -> None:
     assert held() == 2
     node.clock.tick(61)
     assert held() == 3
+
+
+def test_images_of_two_looks_are_added_once_each(node: Node) -> None:
+    node.receive(received(1), received(2))
+    counters = MetricCounters(node.database)
+    assert not counters.add_images()
+    node.receive(received(3))
+    for _ in range(3):
+        counters.add_images()
+    assert sum(count for _, count, _ in read_queue_statistics(node.database).images) == 3
+
+
+def test_a_reader_is_behind_until_it_has_read_the_newest_row(node: Node) -> None:
+    counters = MetricCounters(node.database)
+
+    def behind() -> bool:
+        with node.database.reading() as connection:
+            return event_position.is_behind(connection, "metric images", instance)
+
+    assert not behind()
+    node.receive(received(1))
+    assert behind()
+    counters.add_images()
+    assert not behind()

@@ -8,9 +8,8 @@ from service.store import (
     DeliveryStatus,
     EventKind,
     JobState,
-    OutputFile,
 )
-from tests.support.arrivals import Node, received, stored_file
+from tests.support.arrivals import Node, received, stored_file, structure_set
 
 
 def test_the_job_is_done_when_the_last_destination_has_it(node: Node) -> None:
@@ -179,9 +178,8 @@ def test_when_the_whole_chain_fails_the_job_fails_and_a_retry_begins_at_its_head
 def test_one_fallback_of_two_destinations_gets_the_object_once(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
-    outputs = [OutputFile(destination=name, file=file) for name in ("left", "right")]
-    outputs.append(OutputFile(destination="pacs", file=file, fallback_for=("left", "right")))
-    assert node.work.finish(node.claimed(), outputs=outputs)
+    made = structure_set(file, "left", "right", pacs=("left", "right"))
+    assert node.work.finish(node.claimed(), made=[made])
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
         assert (
             node.outbox.sent(claim)
@@ -280,10 +278,8 @@ def test_what_was_taken_and_not_confirmed_when_its_job_ends_is_told_as_sent(node
 
 def test_each_note_is_a_line_of_the_history_of_its_own(node: Node) -> None:
     job = node.job_in(JobState.QUEUED)
-    output = OutputFile(destination="tps", file=stored_file("2.25.1"))
-    assert node.work.finish(
-        node.claimed(), outputs=[output], notes=["a: not found", "b: cut", "a: not found"]
-    )
+    made = structure_set(stored_file("2.25.1"), "tps")
+    assert node.work.finish(node.claimed(), made=[made], notes=["a: not found", "b: cut", "a: not found"])
     lines = [(event.kind, event.message) for event in node.book.events(job)][-3:]
     assert lines == [
         (EventKind.FINISHED, "for tps"),
@@ -295,13 +291,19 @@ def test_each_note_is_a_line_of_the_history_of_its_own(node: Node) -> None:
 def _with_fallbacks(node: Node, *fallbacks: tuple[str, tuple[str, ...]]) -> int:
     job = node.job_in(JobState.QUEUED)
     file = stored_file("2.25.1")
-    outputs = [OutputFile(destination="tps", file=file)]
-    outputs += [
-        OutputFile(destination=name, file=file, fallback_for=instead_of) for name, instead_of in fallbacks
-    ]
-    assert node.work.finish(node.claimed(), outputs=outputs)
+    assert node.work.finish(node.claimed(), made=[structure_set(file, "tps", **dict(fallbacks))])
     return job
 
 
 def _deliveries(node: Node, job: int, destination: str) -> list[DeliveryStatus]:
     return [one for one in node.book.deliveries(job) if one.destination == destination]
+
+
+def test_an_object_that_the_report_names_nowhere_counts_as_a_processing_failure(node: Node) -> None:
+    _delivering(node, "tps")
+    assert node.outbox.sent(_claim(node), is_confirmed_later=True)
+    asking = _claim(node)
+    assert node.outbox.asking(asking, transaction_uid="2.25.7", sop_instance_uid="1.2.3")
+    assert Commitments(node.database).record("2.25.7", kept=["1.2.4"], failed={"1.2.5": 0x0112})
+    assert node.outbox.unconfirmed(asking, reason="not yet", max_asks=1, delay_s=600)
+    assert node.outbox.report(_claim(node)) == CommitmentReport(failure_reason=0x0110)

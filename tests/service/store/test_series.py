@@ -1,8 +1,10 @@
+import threading
 from dataclasses import replace
 
 import pytest
 
-from service.store import CloseOutcome, ContouringOrder, EventKind, JobState
+from service.store import CloseOutcome, ContouringOrder, Database, EventKind, JobState
+from service.store.jobs.versions import SeriesKey, open_version
 from tests.support.arrivals import RT_DOSE, Node, received
 
 
@@ -167,3 +169,21 @@ def test_the_series_of_a_study_are_told_with_what_became_of_them(node: Node) -> 
 def test_objects_of_a_series_that_are_no_ct_images_are_counted_apart(node: Node) -> None:
     node.receive(received(1), received(2, sop_class=RT_DOSE), received(3, sop_class=RT_DOSE))
     assert node.series.others_in_series("1.2.3", "1.2.3.7") == 2
+
+
+def test_two_processes_that_open_a_series_at_once_open_one_version(database: Database) -> None:
+    key = SeriesKey(series_uid="1.2.7", study_uid="1.2", called_aet="CN", calling_aet="CT1")
+    opened: list[int] = []
+
+    def open_it() -> None:
+        with database.writing() as connection:
+            opened.append(open_version(database, connection, key).id)
+
+    other = threading.Thread(target=open_it)
+    with database.writing() as connection:
+        opened.append(open_version(database, connection, key).id)
+        other.start()
+        other.join(0.5)  # it waits for this transaction: on Postgres at its insert, on SQLite before it
+    other.join(30)
+    assert len(opened) == 2
+    assert len(set(opened)) == 1

@@ -10,7 +10,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, Table, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
+from service.config import JobPurpose
 from service.store import (
+    ArtifactKind,
+    ArtifactRole,
     Database,
     DeliveryKind,
     DeliveryState,
@@ -246,6 +249,70 @@ def test_jobs_of_the_version_before_have_no_structures_and_can_be_given_some(emp
     database.close()
 
 
+@pytest.mark.parametrize("revision", [one for one in REVISIONS if one < "0014"])
+def test_what_was_delivered_becomes_artifacts(empty_database_url: str, revision: str) -> None:
+    report = "failure_report" if revision >= WORDS_CHANGED_IN else "notice"
+    sent = [  # path, destination, kind, and when its file was removed
+        ("made", "a", "result", AT),
+        ("made", "b", "result", None),
+        ("beside", "a", "result", AT),
+        ("told", "a", report, None),
+    ]
+    engine = make_engine(empty_database_url)
+    with engine.connect() as connection:
+        _migrate_to(connection, revision)
+    with engine.begin() as connection:
+        for number in (1, 2):
+            _insert_job(connection, number, "done")
+        for number, (path, destination, kind, removed_at) in enumerate(sent):
+            _insert_delivery(
+                connection,
+                number,
+                "sent",
+                destination=destination,
+                path=path,
+                kind=kind,
+                removed_at=removed_at,
+            )
+    engine.dispose()
+
+    upgrade(empty_database_url)
+
+    database = Database(empty_database_url)
+    book = JobRepository(database)
+    found = {one.path: one for one in book.artifacts(1)}
+    has_reports, has_removals = revision >= "0004", revision >= "0005"
+    assert {path: (one.role, one.kind) for path, one in found.items()} == {
+        "made": (ArtifactRole.RESULT, ArtifactKind.STRUCTURE_SET),
+        "beside": (ArtifactRole.RESULT, ArtifactKind.UNKNOWN),
+        "told": (
+            ArtifactRole.FAILURE_REPORT if has_reports else ArtifactRole.RESULT,
+            ArtifactKind.UNKNOWN,
+        ),
+    }
+    assert {path: one.removed_at for path, one in found.items()} == {
+        "made": None,
+        "beside": AT if has_removals else None,
+        "told": None,
+    }
+    assert {(one.created_at, one.size_bytes, one.sha256) for one in found.values()} == {(AT, 1, "x")}
+    assert {one.destination: one.artifact_id for one in book.deliveries(1) if one.id < 3} == {
+        "a": found["made"].id,
+        "b": found["made"].id,
+    }
+    (alone,) = book.artifacts(2)  # its deliveries were never written
+    assert (alone.path, alone.kind, alone.created_at) == ("made", ArtifactKind.STRUCTURE_SET, AT)
+    result = book.result(1)
+    assert result is not None
+    assert result.path == "made"
+    assert {job.purpose for job in book.list_jobs()} == {JobPurpose.CLINICAL}
+    with database.writing() as connection, pytest.raises(IntegrityError), connection.begin_nested():
+        connection.execute(text("UPDATE job SET purpose = 'shadow' WHERE id = 1"))
+    with database.writing() as connection, pytest.raises(IntegrityError), connection.begin_nested():
+        connection.execute(text("UPDATE job SET series_uid = '1.2.1', version = 1 WHERE id = 2"))
+    database.close()
+
+
 def _fill(url: str, revision: str) -> tuple[dict[int, str], list[str], list[str]]:
     """Make the schema of an earlier version, with a job in each of its states and each of its kinds of rows."""
     engine = make_engine(url)
@@ -358,19 +425,18 @@ def _insert_job(connection: Connection, number: int, state: str) -> None:
     )
 
 
-def _insert_delivery(connection: Connection, number: int, state: str) -> None:
-    _insert(
-        connection,
-        "delivery",
-        id=number + 1,
-        job_id=1,
-        destination=f"to-{state}",
-        path=f"made {number}",
-        size_bytes=1,
-        sha256="x",
-        state=state,
-        created_at=AT,
-    )
+def _insert_delivery(connection: Connection, number: int, state: str, **other: object) -> None:
+    values = {
+        "id": number + 1,
+        "job_id": 1,
+        "destination": f"to-{state}",
+        "path": f"made {number}",
+        "size_bytes": 1,
+        "sha256": "x",
+        "state": state,
+        "created_at": AT,
+    }
+    _insert(connection, "delivery", **{**values, **other})
 
 
 def _insert_monitoring(connection: Connection) -> None:
@@ -403,9 +469,10 @@ def _insert_monitoring(connection: Connection) -> None:
 def test_every_table_of_the_schema_is_filled_by_these_tests_or_is_newer() -> None:
     """A table that a migration renames or copies must be among those whose rows are looked at here."""
     looked_at = {"instance", "instance_source", "job", "job_event", "delivery", "commitment"}
-    looked_at |= {"metric_counter", "event_position", "notification", "role_heartbeat"}
+    looked_at |= {"artifact", "metric_counter", "event_position", "notification", "role_heartbeat"}
     untouched = {"audit_event", "audit_forwarding", "alarm", "removal"}
-    untouched |= {"structure_result"}  # since 0010
+    untouched |= {"node"}  # since 0015
+    untouched |= {"structure_result", "series_fact", "web_user", "web_session", "web_invitation", "api_token"}
     untouched |= {"project", "pseudonym", "uid_pair", "original_study"}
     assert looked_at | untouched == {
         table.name for table in METADATA.sorted_tables if isinstance(table, Table)

@@ -5,17 +5,18 @@ from dataclasses import replace
 import pytest
 
 from service.store import (
+    ArtifactKind,
+    ArtifactRole,
     ClaimedJob,
     Database,
     EventKind,
     JobState,
-    OutputFile,
     StructureFinding,
     StructureResult,
     WorkQueue,
 )
 from service.store.jobs.structure_results import replace_structure_results
-from tests.support.arrivals import SERIES, Node, received, stored_file
+from tests.support.arrivals import SERIES, Node, received, stored_file, structure_set
 
 
 def test_a_claim_carries_what_the_worker_needs(node: Node) -> None:
@@ -35,6 +36,21 @@ def test_the_more_urgent_job_comes_first_then_the_older(node: Node) -> None:
         node.close_series(priority=priority)
         node.clock.tick(1)
     assert [node.claimed().series_uid for _ in range(4)] == ["1.2", "1.4", "1.1", "1.3"]
+
+
+def test_a_job_that_was_tried_before_runs_alone(node: Node) -> None:
+    for series, priority in (("1.1", 90), ("1.2", 50), ("1.3", 40)):
+        node.receive(received(1, series=series))
+        node.close_series(priority=priority)
+    suspect, other = node.claimed("w1"), node.claimed("w2")
+    node.work.fail(suspect, reason="the model server was lost", max_attempts=3, delay_s=0)
+    assert node.claim("w1") is None, "the suspect waits until the other job has ended"
+    assert node.finish(other, "tps")
+    again = node.claimed("w1")
+    assert (again.id, again.attempt) == (suspect.id, 2)
+    assert node.claim("w2") is None, "no other job is begun beside it"
+    assert node.finish(again, "tps")
+    assert node.claimed("w2").series_uid == "1.3"
 
 
 def test_stages_are_seen_and_kept(node: Node) -> None:
@@ -57,13 +73,13 @@ def test_finish_makes_one_delivery_a_destination(node: Node) -> None:
 
 def test_each_destination_gets_its_own_file_and_the_history_says_what_to_know(node: Node) -> None:
     claim = _running(node)
-    outputs = [OutputFile(destination=name, file=stored_file(f"2.25.{name}")) for name in ("tps", "pacs")]
-    assert node.work.finish(claim, outputs=outputs, notes=("Larynx: not found",))
+    made = [structure_set(stored_file(f"2.25.{name}"), name) for name in ("tps", "pacs")]
+    assert node.work.finish(claim, made=made, notes=("Larynx: not found",))
     sent = {}
     while (delivery := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
         sent[delivery.destination] = delivery.result.path
         assert node.outbox.sent(delivery)
-    assert sent == {output.destination: output.file.path for output in outputs}
+    assert sent == {one.destinations[0]: one.file.path for one in made}
     told = [event.message for event in node.book.events(claim.id)]
     assert told[-5:-3] == ["for tps, pacs", "Larynx: not found"]
 
@@ -104,9 +120,9 @@ SENT = replace(
 
 def test_the_structures_are_recorded_with_the_result_and_read_in_their_order(node: Node) -> None:
     claim = _running(node)
-    outputs = [OutputFile(destination="tps", file=stored_file("2.25.1"))]
+    made = [structure_set(stored_file("2.25.1"), "tps")]
     assert node.book.structures(claim.id) == []
-    assert node.work.finish(claim, outputs=outputs, structures=(SENT, LEFT_OUT))
+    assert node.work.finish(claim, made=made, structures=(SENT, LEFT_OUT))
     assert node.book.structures(claim.id) == [SENT, LEFT_OUT]
 
 
@@ -114,10 +130,10 @@ def test_only_the_attempt_that_holds_the_job_records_structures(node: Node) -> N
     first = _running(node)
     node.clock.tick(61)
     second = node.claimed("w2")
-    outputs = [OutputFile(destination="tps", file=stored_file("2.25.1"))]
-    assert not node.work.finish(first, outputs=outputs, structures=(LEFT_OUT, SENT))
+    made = [structure_set(stored_file("2.25.1"), "tps")]
+    assert not node.work.finish(first, made=made, structures=(LEFT_OUT, SENT))
     assert node.book.structures(first.id) == []
-    assert node.work.finish(second, outputs=outputs, structures=(SENT,))
+    assert node.work.finish(second, made=made, structures=(SENT,))
     assert node.book.structures(first.id) == [SENT]
 
 
@@ -129,10 +145,29 @@ def test_structures_written_again_replace_those_of_before_and_no_other_jobs(node
     assert (node.book.structures(job), node.book.structures(other)) == ([LEFT_OUT], [LEFT_OUT])
 
 
-def test_finish_without_a_destination_is_a_bug(node: Node) -> None:
+def test_finish_without_an_object_is_a_bug(node: Node) -> None:
     claim = _running(node)
-    with pytest.raises(ValueError, match="no destination"):
-        node.work.finish(claim, outputs=())
+    with pytest.raises(ValueError, match="0 artifacts"):
+        node.work.finish(claim, made=())
+
+
+def test_a_result_without_destinations_is_kept_and_the_job_done(node: Node) -> None:
+    claim = _running(node)
+    assert node.work.finish(claim, made=[structure_set(stored_file("2.25.1"))], notes=("a note",))
+    assert node.book.job(claim.id).state is JobState.DONE
+    assert node.book.deliveries(claim.id) == []
+    (kept,) = node.book.artifacts(claim.id)
+    assert (kept.role, kept.kind, kept.path) == (
+        ArtifactRole.RESULT,
+        ArtifactKind.STRUCTURE_SET,
+        stored_file("2.25.1").path,
+    )
+    finished, note = node.book.events(claim.id)[-2:]
+    assert (finished.kind, finished.message, note.to_state) == (
+        EventKind.FINISHED,
+        "kept, and not delivered",
+        JobState.DONE,
+    )
 
 
 def test_postpone_waits_and_does_not_count(node: Node) -> None:

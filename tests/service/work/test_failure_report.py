@@ -9,8 +9,9 @@ from pydicom import Dataset, dcmread
 from imaging.export.profiles import PROFILES
 from imaging.validation import Severity, validate
 from service.config import ProfileName, Settings
-from service.store import DeliveryKind, EventKind, FailureReportQueue, JobState, OutputFile
+from service.store import DeliveryKind, EventKind, FailureReportQueue, JobState
 from service.work import FailureReports
+from tests.support.arrivals import structure_set
 from tests.support.small_node import RULE, SmallNode, model, settings
 
 BEFORE_AND_AFTER_A_GAP = slice(0, 3), slice(5, None)
@@ -197,7 +198,7 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
     claim = node.queue.claim("w1", lease_s=60, max_attempts=3)
     assert claim is not None
     stored = node.files.put("1.2.3.9", b"structure set")
-    assert node.queue.finish(claim, outputs=[OutputFile(destination=d, file=stored) for d in ("pacs", "tps")])
+    assert node.queue.finish(claim, made=[structure_set(stored, "pacs", "tps")])
     for _ in range(2):
         delivery = node.outbox.claim_delivery("s1", lease_s=60)
         assert delivery is not None

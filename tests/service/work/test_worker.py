@@ -12,7 +12,8 @@ from pydicom import Dataset, dcmread
 from imaging.volumes.volume import Volume
 from inference.client import Prediction
 from inference.contract import ModelContract, ModelLibrary
-from inference.errors import ModelFailed, ModelUnavailable
+from inference.errors import AnswerLost, CaseTooLarge, ModelFailed, ModelUnavailable
+from inference.host_memory import Memory
 from phantoms.dicom import CtExport
 from service.config import Settings
 from service.store import EventKind, JobState
@@ -218,6 +219,49 @@ def test_the_known_tensor_goes_before_the_first_job_and_again_after_trouble(smal
     assert server.checks == 2
 
 
+def lost(contract: ModelContract, volume: Volume) -> Prediction:
+    raise AnswerLost("Socket closed")
+
+
+def test_a_job_that_takes_the_server_with_it_fails_for_good_after_so_many_losses(queued: SmallNode) -> None:
+    one = worker(queued, Server(lost))
+    reasons = []
+    while queued.job().state is not JobState.FAILED:
+        assert one.work_one(), "the job is due"
+        reasons.append(queued.job().reason)
+        queued.clock.tick(3600)
+    assert len(reasons) == settings().work.max_attempts
+    assert "the model server was lost while it had this case: Socket closed" in reasons[-1]
+
+
+def test_a_loss_that_comes_with_the_order_to_stop_is_not_the_jobs(queued: SmallNode) -> None:
+    stop = threading.Event()
+
+    def stopped_meanwhile(contract: ModelContract, volume: Volume) -> Prediction:
+        stop.set()
+        return lost(contract, volume)
+
+    worker(queued, Server(stopped_meanwhile)).run(stop)
+    assert (queued.job().state, queued.job().attempts) == (JobState.QUEUED, 0)
+
+
+def test_a_case_that_never_fits_is_refused_with_figures(queued: SmallNode) -> None:
+    def too_large(contract: ModelContract, volume: Volume) -> Prediction:
+        raise CaseTooLarge("needs about 20.0 GB of memory, and this host has 8.0 GB in all")
+
+    worker(queued, Server(too_large)).work_one()
+    assert queued.job().state is JobState.REFUSED
+    assert "20.0 GB" in queued.job().reason
+
+
+def test_a_series_that_cannot_be_read_into_what_is_free_waits(queued: SmallNode) -> None:
+    one = worker(queued, Server(brainstem_and_larynx))
+    one.memory = lambda: Memory(total_bytes=1 << 40, available_bytes=1000, whose="this host")
+    one.work_one()
+    assert (queued.job().state, queued.job().attempts) == (JobState.QUEUED, 0)
+    assert "are free now" in queued.job().reason
+
+
 def test_a_job_cancelled_in_the_middle_is_dropped(queued: SmallNode) -> None:
     job_id = queued.job().id
 
@@ -377,3 +421,37 @@ def test_at_rest_is_called_between_jobs_and_not_while_one_is_due(queued: SmallNo
     busy.at_rest = at_rest
     busy.run(stop)
     assert rested == [JobState.DELIVERING], "the job that was due comes first"
+
+
+@pytest.mark.parametrize("destinations", [["tps"], ["pacs", "tps"], ["tps", "pacs"]])
+def test_a_set_that_one_destination_cannot_hold_refuses_the_job_with_the_words_and_sends_nothing(
+    queued: SmallNode, tmp_path: Path, destinations: list[str]
+) -> None:
+    file = tmp_path / "long.toml"
+    name = "PRV123456789012345"  # the margin alone is longer than 16 characters
+    file.write_text(f'template = 1\nname = "long"\n[[structure]]\nname = "{name}"\nfrom = "Brainstem"\n')
+    peer = {"host": "127.0.0.1", "port": 104}
+    tree = settings(
+        peers={
+            "tps": {"ae_title": "TPS", **peer, "profile": "eclipse"},
+            "pacs": {"ae_title": "PACS", **peer},
+        },
+        rules=[{**RULE, "destinations": destinations}],
+    )
+    worker(queued, Server(brainstem_and_larynx), tree, load_template(file, model().labels)).work_one()
+    job = queued.job()
+    assert job.state is JobState.REFUSED
+    assert "cannot be shortened to 16 characters" in job.reason
+    assert queued.outbox.claim_delivery("s1", lease_s=60) is None
+
+
+@pytest.mark.filterwarnings("ignore:The value length:UserWarning")
+def test_what_the_check_of_the_set_warns_of_stands_in_the_history(small_node: SmallNode) -> None:
+    def long_study_id(image: Dataset) -> None:
+        image.StudyID = "A" * 17
+
+    small_node.receive(change=long_study_id)
+    small_node.clock.tick(20)
+    small_node.assembler().poll_once()
+    worker(small_node, Server(brainstem_and_larynx)).work_one()
+    assert "profile standard: StudyID (0020,0010): " in final_note(small_node)

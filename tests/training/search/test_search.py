@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from inference.server.networks.soars_unet import OPERATIONS, SoarsUnet, SoarsUnetConfig
 from tests.support.models import contract_document
 from tests.support.training import MemorySource, two_sided_case
 from training.augment import Augmentation
 from training.cases import NotForTraining, Subset
-from training.loop import Batch, Output, Schedule, TrainingStopped
+from training.loop import Batch, Schedule, TrainingStopped
 from training.loss import masked_bce_dice
 from training.recipe import Recipe, RecipeRefused, load_recipe
 from training.search.__main__ import found_architecture, main
@@ -37,9 +38,8 @@ def sample(index: int, *, offset: float = 0.0) -> Batch:
     return Batch(inputs=inputs, labels=labels, drawn=torch.tensor([[True, True]]))
 
 
-def loss(output: Output, batch: Batch, _progress: float) -> torch.Tensor:
-    assert isinstance(output, torch.Tensor)
-    return masked_bce_dice(output, batch.labels, batch.drawn, torch.ones(2))
+def loss(network: nn.Module, batch: Batch, _progress: float) -> torch.Tensor:
+    return masked_bce_dice(network(batch.inputs), batch.labels, batch.drawn, torch.ones(2))
 
 
 def short(**changes: object) -> SearchSchedule:
@@ -125,8 +125,8 @@ def test_the_top_operation_is_kept() -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_search() -> None:
-    def broken(output: Output, batch: Batch, progress: float) -> torch.Tensor:
-        return loss(output, batch, progress) * float("nan")
+    def broken(network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
+        return loss(network, batch, progress) * float("nan")
 
     with pytest.raises(TrainingStopped, match="nan"):
         search(CONFIG, Data(for_weights=sample, for_alphas=sample, loss=broken), short())

@@ -1,0 +1,46 @@
+"""ONNX files with a specification, served by onnxruntime; options: ``spec`` (a TOML file, `inference.importing.spec`).
+
+The file is handed over as bytes: data outside it cannot be referred to, and operators that onnxruntime does not have are refused.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from inference.errors import ImportRefused
+from inference.importing.draft import ImportDraft, Options
+from inference.importing.sources import SourceFiles
+from inference.importing.spec import draft_of, read_spec
+
+FILE = "network.onnx"
+
+
+def read_onnx(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
+    """Take an ONNX file over; it must answer for one window as the specification says."""
+    spec = read_spec(options)
+    (name, file), *others = source.files.items()
+    if others:
+        raise ImportRefused(f"{source.name}: expected one ONNX file, found {1 + len(others)} files")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportRefused(
+            "importing ONNX needs onnxruntime, not installed here: pip install 'contour-node[training]'"
+        ) from error
+    try:
+        session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ImportRefused(
+                f"{name}: {len(inputs)} inputs and {len(outputs)} outputs, expected one of each"
+            )
+        (answer,) = session.run(None, {inputs[0].name: np.zeros((1, 1, *spec.sample), np.float32)})
+    except ImportRefused:
+        raise
+    except Exception as error:
+        raise ImportRefused(
+            f"{name}: onnxruntime cannot run it: {str(error).splitlines()[0][:200]}"
+        ) from error
+    shutil.copyfile(file, out / FILE)
+    return draft_of(spec, form="onnx", file=FILE, answered=answer.shape, name=name, maker="ONNX")

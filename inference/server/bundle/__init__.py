@@ -1,0 +1,1 @@
+"""A network between the steps of a bundle: arrays (x, y, z) turned and resampled, scaled, windowed, and brought back."""

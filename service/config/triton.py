@@ -1,0 +1,56 @@
+"""The section ``triton``: the inference server."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from service.config.section import SettingsSection
+from service.config.shipped import shipped_models, triton_environment
+
+
+class TritonSettings(SettingsSection):
+    """The inference server."""
+
+    url: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5}|unix:/.+)$")] | None = Field(
+        default=None,
+        description="host:port of the gRPC endpoint of a Triton that is not embedded, or unix:<absolute path> of its socket.",
+    )
+    embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
+    environment: Path = Field(
+        default_factory=triton_environment,
+        description="Python environment of the embedded server; absent: the one that `contour-node setup` makes.",
+    )
+    model_repository: Path = Field(
+        default_factory=shipped_models,
+        description="Triton's folder of models; absent: those that came with the program.",
+    )
+    shared_memory: bool = Field(
+        default=True,
+        description="Hand volumes over by system shared memory; needs node and Triton on one host.",
+    )
+    timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
+        default=900, description="Longest inference of one case."
+    )
+    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=180, description="How long the embedded server may take to start, and a model to load."
+    )
+    models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=2,
+        description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
+    )
+    unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
+        default=600,
+        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
+    )
+
+    @model_validator(mode="after")
+    def _one_server_is_meant(self) -> Self:
+        if self.embedded and self.url is not None:
+            raise ValueError(
+                f"triton.url = {self.url!r} names a server that is not embedded, but triton.embedded is true: remove url "
+                "(the embedded server listens on a socket in node.storage_dir), or set embedded = false"
+            )
+        if not self.embedded and self.url is None:
+            raise ValueError("triton.embedded is false: name the server in triton.url")
+        return self

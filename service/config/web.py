@@ -1,0 +1,79 @@
+"""The page: where it is served, and to whom."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from service.config.section import SettingsSection
+from service.config.tls import TlsSettings
+from service.config.values import Host, ListeningPort
+
+
+def _network(value: str) -> str:
+    """Give an address or a network back if it is one."""
+    ipaddress.ip_network(value)
+    return value
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+class ProxySettings(SettingsSection):
+    """A reverse proxy that people come through."""
+
+    addresses: tuple[Network, ...] = Field(
+        min_length=1, description="Addresses or networks that the proxy's connections come from."
+    )
+    user_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = Field(
+        default=None,
+        description="Header with the name of the user whom the proxy signed in; absent: people sign in to the page.",
+    )
+    secret_file: Path | None = Field(
+        default=None,
+        description="File with the secret that the proxy sends as X-Proxy-Secret; required with user_header.",
+    )
+
+    @model_validator(mode="after")
+    def _a_name_needs_a_secret(self) -> Self:
+        if (self.user_header is None) != (self.secret_file is None):
+            raise ValueError("user_header and secret_file: give both or none")
+        return self
+
+
+class WebSettings(SettingsSection):
+    """The page and its programming interface."""
+
+    enabled: bool = Field(default=True, description="Run the role web as a part of `serve`.")
+    host: Host = Field(default="127.0.0.1", description="Address on which the page is served.")
+    port: ListeningPort = Field(
+        default=9181, description="TCP port on which the page is served; 0: any free one."
+    )
+    names: tuple[Host, ...] = Field(
+        default=(), description="Host names by which browsers reach the page, apart from its address."
+    )
+    tls: TlsSettings | None = Field(
+        default=None, description="TLS on the page; absent: HTTP, on this machine or behind a proxy only."
+    )
+    proxy: ProxySettings | None = Field(
+        default=None, description="The reverse proxy that people come through; absent: none."
+    )
+
+    @model_validator(mode="after")
+    def _passwords_travel_protected(self) -> Self:
+        if self.tls is not None and self.tls.for_listener().ca is not None:
+            raise ValueError("tls.ca is not used here: people sign in by name, not by certificate")
+        if self.tls is None and self.proxy is None and not _is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} can be reached by others, and the page would be unprotected: give web.tls or "
+                "web.proxy, or host 127.0.0.1"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,215 @@
+"""Backups in a folder: one folder each with the database, and the stored files of all of them once.
+
+FOLDER/2026-03-01T020000Z/backup.json       what it is; it is written last
+FOLDER/2026-03-01T020000Z/database.sqlite   or database.pgdump
+FOLDER/objects/..                           stored files, by the names that the storage folder gives them
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+
+from service.errors import Refused
+from service.store.audit.chain import newest_entry
+from service.store.backup.database_copy import copy_database, copy_name, file_sha256
+from service.store.database import Database
+from service.store.files.part_files import translated
+from service.store.migrations.migrate import newest
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.node_schema import node
+from service.store.tables.schema import instance, job
+
+MANIFEST = "backup.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedFile:
+    """A stored file that a row names, and what people know it by."""
+
+    path: str
+    size_bytes: int
+    belongs_to: str  # "series <uid>" or "job <number>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupReport:
+    """What was written, and what could not be."""
+
+    folder: Path
+    files_copied: int
+    files_kept: int  # an earlier backup had them
+    missing: Sequence[NamedFile]  # a row names them, and they are not in the storage folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """A whole backup, as its backup.json has it."""
+
+    folder: Path
+    made_at: str
+    schema: str
+    database: Path
+    has_images: bool
+
+    @property
+    def objects(self) -> Path:
+        """The folder of the stored files of all backups beside this one."""
+        return self.folder.parent
+
+
+def make_backup(database: Database, url: str, root: Path, target: Path, *, with_images: bool) -> BackupReport:
+    """Copy the database, and with ``with_images`` every stored file that it names, into a new folder below ``target``.
+
+    The database comes first: a file is durable before its row, so that every row of the copy has its file, unless
+    retention removed it since. A backup that was interrupted has no backup.json and is none.
+
+    Raises:
+        Refused, DatabaseUnavailable, StorageUnavailable: there is no backup.
+    """
+    now = database.clock()
+    with translated(f"{target} cannot be written"):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = target / f"{now:%Y-%m-%dT%H%M%SZ}"
+        folder.mkdir(mode=0o700)
+    copy = folder / copy_name(url)
+    copy_database(url, copy)
+    with database.reading() as connection:
+        facts = _facts(connection)
+        named = named_files(connection) if with_images else []
+    copied, kept, missing = copy_files(root, target, named)
+    if missing:  # retention may have removed them meanwhile: then their rows say so
+        with database.reading() as connection:
+            still = {one.path for one in named_files(connection)}
+        missing = [one for one in missing if one.path in still]
+    manifest = {
+        "format": FORMAT,
+        "made_at": now.isoformat(timespec="seconds"),
+        "schema": newest(),
+        "database": copy.name,
+        "database_sha256": file_sha256(copy),
+        "has_images": with_images,
+        "missing": [vars(one) for one in missing],
+        **facts,
+    }
+    os.sync()  # the stored files; one by one they would take a flush each
+    _write_manifest(folder, manifest)
+    return BackupReport(folder=folder, files_copied=copied, files_kept=kept, missing=missing)
+
+
+def read_backup(folder: Path) -> Backup:
+    """Give a whole backup.
+
+    Raises:
+        Refused: it is none, it is not whole, or a newer version of the program made it.
+    """
+    file = folder / MANIFEST
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        backup = Backup(
+            folder=folder.absolute(),
+            made_at=str(tree["made_at"]),
+            schema=str(tree["schema"]),
+            database=folder / Path(tree["database"]).name,
+            has_images=bool(tree["has_images"]),
+        )
+        is_known = int(tree["format"]) == FORMAT and backup.schema <= newest()
+        sha256 = str(tree["database_sha256"])
+    except FileNotFoundError as error:
+        raise Refused(f"{folder} is no whole backup: it has no {MANIFEST}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{file} cannot be read as a backup: {error}") from error
+    if not is_known:
+        raise Refused(
+            f"{folder} was made by a newer version of this program (schema {backup.schema}): install that one"
+        )
+    if file_sha256(backup.database) != sha256:
+        raise Refused(f"{backup.database} is damaged: its checksum is not the one in {MANIFEST}")
+    return backup
+
+
+def named_files(connection: Connection) -> list[NamedFile]:
+    """Give every stored file that a row names and that was not removed, once."""
+    found: dict[str, NamedFile] = {}
+    received = select(instance.c.path, instance.c.size_bytes, instance.c.series_uid).where(
+        instance.c.removed_at.is_(None)
+    )
+    for row in connection.execute(received):
+        found[row.path] = NamedFile(
+            path=row.path, size_bytes=row.size_bytes, belongs_to=f"series {row.series_uid}"
+        )
+    made = select(artifact.c.path, artifact.c.size_bytes, artifact.c.job_id).where(
+        artifact.c.removed_at.is_(None)
+    )
+    for one in connection.execute(made.order_by(artifact.c.id)):
+        owner = f"job {one.job_id}"
+        found.setdefault(one.path, NamedFile(path=one.path, size_bytes=one.size_bytes, belongs_to=owner))
+    return list(found.values())
+
+
+def copy_files(source: Path, target: Path, files: Iterable[NamedFile]) -> tuple[int, int, list[NamedFile]]:
+    """Copy files that the target has not got; give how many were copied, how many were there, and which are missing."""
+    copied = kept = 0
+    missing: list[NamedFile] = []
+    for one in files:
+        place = target / one.path
+        with translated(f"{place} cannot be written"):
+            if place.exists() and place.stat().st_size == one.size_bytes:
+                kept += 1
+            elif _copied(source / one.path, place, one.size_bytes):
+                copied += 1
+            else:
+                missing.append(one)
+    return copied, kept, missing
+
+
+def _copied(source: Path, place: Path, size_bytes: int) -> bool:
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        shutil.copyfile(source, part)
+    except FileNotFoundError:
+        return False
+    part.chmod(0o600)
+    if part.stat().st_size != size_bytes:
+        part.unlink()
+        return False
+    shutil.copystat(source, part)  # its time says when an image came
+    part.replace(place)
+    return True
+
+
+def _facts(connection: Connection) -> dict[str, Any]:
+    row = connection.execute(select(node)).one_or_none()
+    return {
+        "identity": "" if row is None else row.identity,
+        "generation": 0 if row is None else row.generation,
+        "trail": vars(newest_entry(connection)),
+        "jobs": _count(connection, job),
+        "images": _count(connection, instance),
+    }
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    part = folder / f"{MANIFEST}.part"
+    with translated(f"{folder} cannot be written"):
+        part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        part.chmod(0o600)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(folder / MANIFEST)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

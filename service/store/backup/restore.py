@@ -1,0 +1,90 @@
+"""A node from a backup: the database as it was then, the stored files that can be had, and what is missing by name."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.store.audit.chain import guard_trail
+from service.store.backup.backup_folder import Backup, NamedFile, copy_files, named_files
+from service.store.backup.database_copy import load_database, require_empty, sqlite_file
+from service.store.database import Database
+from service.store.files.file_store import FileStore
+from service.store.files.part_files import translated
+from service.store.migrations.migrate import upgrade
+from service.store.node.identity import NodeIdentity
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreReport:
+    """What a restore brought back, and what not."""
+
+    files_there: int  # in the storage folder already
+    files_copied: int  # from the backup
+    missing: Sequence[NamedFile]  # a row names them, and neither storage folder nor backup has them
+    unknown: int  # stored files that no row names: they came, or were made, after the backup
+
+
+def restore(url: str, root: Path, backup: Backup) -> RestoreReport:
+    """Make the database and the storage folder of a backup in an empty place; the node is held afterwards.
+
+    The storage folder may have files: those stay. The database is there as a whole and held, or not at all.
+
+    Raises:
+        NotAllowed: there is a database already.
+        Refused, DatabaseUnavailable, StorageUnavailable: nothing was restored, or files are not copied yet.
+    """
+    require_empty(url)
+    files = FileStore(root)
+    why = f"restored from the backup of {backup.made_at}: what was received and sent since is not known"
+    if url.startswith("sqlite"):
+        target = sqlite_file(url)
+        part = target.with_name(f"{target.name}.restored")
+        part.unlink(missing_ok=True)
+        load_database(f"sqlite:///{part}", backup.database)
+        _hold(f"sqlite:///{part}", root, why)
+        _put_in_place(part, target)
+    else:
+        load_database(url, backup.database)
+        _hold(url, root, why)
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            named = named_files(connection)
+    finally:
+        database.close()
+    copied, there, missing = copy_files(backup.objects, root, named)
+    os.sync()
+    every = sum(len(found) for _, found in files.folders())
+    return RestoreReport(
+        files_there=there,
+        files_copied=copied,
+        missing=missing,
+        unknown=every - (len(named) - len(missing)),
+    )
+
+
+def _hold(url: str, root: Path, why: str) -> None:
+    upgrade(url)
+    database = Database(url)
+    try:
+        identity = NodeIdentity(database, root)
+        identity.settle()
+        with database.writing() as connection:
+            guard_trail(connection)
+            identity.hold(connection, why)
+    finally:
+        database.close()
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    with translated(f"{target} cannot be written"):
+        for leftover in (f"{target}-wal", f"{target}-shm"):  # of a database that is not there any more
+            Path(leftover).unlink(missing_ok=True)
+        part.replace(target)
+        Path(f"{part}.lock").unlink(missing_ok=True)
+        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,175 @@
+"""Lists of jobs for the page: filters, search, and pages by the number of the job that ends one."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from service.store.database import Database
+from service.store.jobs.job_repository import statuses_of
+from service.store.jobs.series_facts import SeriesHeader, folded, header_of
+from service.store.records import JobStatus
+from service.store.states import FAILED_FOR_GOOD, DeliveryState, JobState
+from service.store.tables.schema import delivery, job, job_event
+from service.store.tables.structure_schema import series_fact
+
+NOT_TAKEN = (
+    DeliveryState.PENDING,
+    DeliveryState.SENDING,
+    DeliveryState.REJECTED,
+    DeliveryState.FAILED,
+)
+MOST_SEARCHED = 100_000
+"""Only the newest jobs are searched by parts of words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list shows; empty: all but superseded ones."""
+
+    states: tuple[JobState, ...] = ()
+    rule: str = ""
+    text: str = ""  # a job's number, a UID, or a part of name, ID, accession number or description
+    since: datetime | None = None  # of the last image
+    before_id: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedJob:
+    """A job with what its series says; None where it was not inspected yet."""
+
+    status: JobStatus
+    series: SeriesHeader | None
+
+
+class JobLists:
+    """The lists of the page, newest first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, wanted: JobFilter) -> list[ListedJob]:
+        """Give one page of a list."""
+        with self._database.reading() as connection:
+            return read_page(connection, wanted)
+
+    def needing_a_person(self, *, limit: int = 50) -> list[ListedJob]:
+        """Give the jobs that stay as they are until a person acts, newest first: failed or refused, and not replaced."""
+        query = (
+            select(job.c.id)
+            .where(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))
+            .order_by(job.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return _listed(connection, connection.execute(query).scalars().all())
+
+    def of(self, job_ids: Collection[int]) -> list[ListedJob]:
+        """Give jobs by their numbers, highest first."""
+        with self._database.reading() as connection:
+            return _listed(connection, sorted(job_ids, reverse=True))
+
+    def versions(self, status: JobStatus) -> list[JobStatus]:
+        """Give every version of a job, newest first."""
+        same = (
+            job.c.series_uid == status.series_uid,
+            job.c.study_uid == status.study_uid,
+            job.c.called_aet == status.called_aet,
+            job.c.calling_aet == status.calling_aet,
+        )
+        with self._database.reading() as connection:
+            ids = connection.execute(select(job.c.id).where(*same).order_by(job.c.id.desc())).scalars().all()
+            return statuses_of(connection, ids)
+
+    def counts(self) -> Mapping[JobState, int]:
+        """Give the number of jobs in each state that has any."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
+            return {row[0]: row[1] for row in rows}
+
+    def last_words(self) -> Mapping[str, str]:
+        """Give what each destination said last of a delivery that it has not taken."""
+        query = (
+            select(delivery.c.destination, delivery.c.reason)
+            .where(delivery.c.reason != "", delivery.c.state.in_(NOT_TAKEN))
+            .order_by(delivery.c.id)
+            .limit(1000)
+        )
+        with self._database.reading() as connection:
+            return {row.destination: row.reason for row in connection.execute(query)}
+
+    def newest_event(self) -> int:
+        """Give the number of the newest event of any job; 0: there is none."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.max(job_event.c.id))).scalar_one() or 0)
+
+    def changed_since(self, event_id: int, *, limit: int = 1000) -> tuple[int, frozenset[int]]:
+        """Give the number of the newest event after one, and the jobs of the events between."""
+        query = (
+            select(job_event.c.id, job_event.c.job_id)
+            .where(job_event.c.id > event_id)
+            .order_by(job_event.c.id)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return (rows[-1].id if rows else event_id), frozenset(row.job_id for row in rows)
+
+
+def read_page(connection: Connection, wanted: JobFilter) -> list[ListedJob]:
+    """Give one page of a list in the caller's transaction."""
+    query = _ids(wanted)
+    if wanted.text:
+        query = query.where(_found(connection, wanted.text))
+    return _listed(connection, connection.execute(query).scalars().all())
+
+
+def _ids(wanted: JobFilter) -> Select[Any]:
+    query = select(job.c.id).order_by(job.c.id.desc()).limit(wanted.limit)
+    if wanted.states:
+        query = query.where(job.c.state.in_(wanted.states))
+    else:
+        query = query.where(job.c.state != JobState.SUPERSEDED)
+    if wanted.rule:
+        query = query.where(job.c.rule == wanted.rule)
+    if wanted.since is not None:
+        query = query.where(job.c.last_received_at >= wanted.since)
+    if wanted.before_id is not None:
+        query = query.where(job.c.id < wanted.before_id)
+    return query
+
+
+def _found(connection: Connection, text: str) -> ColumnElement[bool]:
+    """Tell, in SQL, whether a job is one that a text asks for."""
+    words = folded(text).split()
+    parts = [series_fact.c.search_text.contains(word, autoescape=True) for word in words]
+    newest = int(connection.execute(select(func.max(job.c.id))).scalar_one() or 0)
+    in_series = and_(
+        job.c.id > newest - MOST_SEARCHED,
+        select(series_fact.c.series_uid)
+        .where(
+            series_fact.c.series_uid == job.c.series_uid, series_fact.c.study_uid == job.c.study_uid, *parts
+        )
+        .exists(),
+    )
+    named: list[ColumnElement[bool]] = [in_series]
+    bare = text.strip()
+    if bare.isascii() and bare.isdigit() and len(bare) < 10:
+        named.append(job.c.id == int(bare))
+    if "." in bare:
+        named += [job.c.series_uid == bare, job.c.study_uid == bare]
+    return or_(*named)
+
+
+def _listed(connection: Connection, ids: Sequence[int]) -> list[ListedJob]:
+    statuses = statuses_of(connection, ids)
+    studies = {status.study_uid for status in statuses}
+    rows = connection.execute(select(series_fact).where(series_fact.c.study_uid.in_(studies)))
+    said = {(row.series_uid, row.study_uid): header_of(row) for row in rows}
+    return [
+        ListedJob(status=status, series=said.get((status.series_uid, status.study_uid)))
+        for status in statuses
+    ]

@@ -1,0 +1,1 @@
+"""The node itself: its identity, the decision after a mismatch, and its clock."""

@@ -1,0 +1,220 @@
+"""Whether database and storage folder belong together, and to the same moment.
+
+Both carry one identity, and a generation that goes up every minute: first in the database, then in node.json. A database
+that was lost, emptied or replaced by an older one is behind the folder; a folder from another disk has another identity.
+Then the node receives, and neither contours nor delivers until a person has decided (`contour-node recover`).
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, select, text, update
+
+from service.store.audit.chain import TrailHead, newest_entry
+from service.store.database import Database
+from service.store.node.folder_mark import NAME, FolderMark, read_mark, write_mark
+from service.store.tables.audit_schema import audit_event
+from service.store.tables.node_schema import node
+from service.store.tables.schema import instance, job
+
+log = logging.getLogger(__name__)
+LOCK = 7261938  # any number; the same in every process of this node, and in nothing else
+NOT_STARTED = "the node's identity is not settled yet: its roles do that when they start"
+DECIDE = "decide with `contour-node recover`"
+
+
+class NodeIdentity:
+    """The identity of one database and one storage folder."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self._database = database
+        self._root = root
+
+    def settle(self) -> str:
+        """Give a new node its identity, or hold the node where database and folder do not match; return why, or nothing.
+
+        To be called by every role before its work; several may call it at once.
+
+        Raises:
+            DatabaseUnavailable, StorageUnavailable: it is not known.
+        """
+        mark = read_mark(self._root)
+        with self._database.writing() as connection:
+            _lock(connection)
+            row = _row(connection)
+            if row is None:
+                reason = _strangers(connection, mark, has_files=self._has_files())
+                row = self._begin(connection, mark, reason)
+            else:
+                reason = _mismatch(connection, row, mark)
+            if reason and row.held_since is None:
+                self._hold(connection, reason)
+        if reason:
+            log.error("the node is held: %s; %s", row.held_reason or reason, DECIDE)
+        return str(row.held_reason) or reason
+
+    def why_held(self) -> str:
+        """Say why the node may neither contour nor deliver now; empty where it may.
+
+        Raises:
+            DatabaseUnavailable, StorageUnavailable: it is not known.
+        """
+        mark = read_mark(self._root)  # first: the database is ahead of it by one at most
+        with self._database.reading() as connection:
+            row = _row(connection)
+            if row is None:
+                return NOT_STARTED
+            return str(row.held_reason) or _mismatch(connection, row, mark)
+
+    def why_not_assembling(self) -> str:
+        """Say why no series may be judged now: the node is held, or files are still being recorded."""
+        with self._database.reading() as connection:
+            row = _row(connection)
+        if row is not None and row.recovering_since is not None:
+            return "files without a row are being recorded; series are judged afterwards"
+        return self.why_held()
+
+    def mark(self) -> None:
+        """Let the generation go up by one, in the database and then in the folder; nothing where the node is held."""
+        if self.why_held():
+            return
+        with self._database.writing() as connection:
+            row = connection.execute(
+                update(node).values(generation=node.c.generation + 1).returning(node)
+            ).one()
+            mark = _mark_of(connection, row)
+        write_mark(self._root, mark)
+
+    def begin_recovery(self) -> None:
+        """Note that files without a row are about to be recorded: no series is judged until the end."""
+        with self._database.writing() as connection:
+            connection.execute(update(node).values(recovering_since=self._database.clock()))
+
+    def end_recovery(self) -> None:
+        """Note that every file has its row."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(node).values(recovering_since=None, recovered_at=self._database.clock())
+            )
+
+    def hold(self, connection: Connection, reason: str) -> None:
+        """Hold the node in the caller's transaction, whatever database and folder say."""
+        self._hold(connection, reason)
+
+    def release(self, connection: Connection) -> FolderMark:
+        """End the hold in the caller's transaction; the mark that it gives is to be written after the commit."""
+        old = read_mark(self._root)
+        ahead = 0 if old is None else old.generation
+        row = connection.execute(
+            update(node)
+            .values(
+                held_since=None,
+                held_reason="",
+                generation=max(ahead, _generation(connection)) + 1,
+            )
+            .returning(node)
+        ).one()
+        return _mark_of(connection, row)
+
+    def write(self, mark: FolderMark) -> None:
+        """Write the folder's mark."""
+        write_mark(self._root, mark)
+
+    def _begin(self, connection: Connection, mark: FolderMark | None, reason: str) -> Row[Any]:
+        """Make the node's row; the folder keeps its identity, and gets one where nothing is to be decided."""
+        identity, generation = (str(uuid4()), 0) if mark is None else (mark.identity, mark.generation)
+        if mark is None and not reason:
+            first = FolderMark(
+                identity=identity, generation=0, trail=TrailHead(id=0, chain=""), has_jobs=False
+            )
+            write_mark(self._root, first)
+        return connection.execute(
+            node.insert().values(number=1, identity=identity, generation=generation).returning(node)
+        ).one()
+
+    def _hold(self, connection: Connection, reason: str) -> None:
+        connection.execute(
+            update(node).values(held_since=self._database.clock(), held_reason=reason, recovered_at=None)
+        )
+
+    def _has_files(self) -> bool:
+        objects = self._root / "objects"
+        return objects.is_dir() and next(objects.glob("??/*.dcm"), None) is not None
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
+def _row(connection: Connection) -> Row[Any] | None:
+    return connection.execute(select(node)).one_or_none()
+
+
+def _generation(connection: Connection) -> int:
+    return int(connection.execute(select(node.c.generation)).scalar_one())
+
+
+def _mark_of(connection: Connection, row: Row[Any]) -> FolderMark:
+    return FolderMark(
+        identity=row.identity,
+        generation=row.generation,
+        trail=newest_entry(connection),
+        has_jobs=_has_any(connection, job.c.id),
+    )
+
+
+def _strangers(connection: Connection, mark: FolderMark | None, *, has_files: bool) -> str:
+    """Say why a database without an identity does not belong to the folder: one of them is new, and the other is not."""
+    has_rows = _has_any(connection, instance.c.id) or _has_any(connection, job.c.id)
+    if has_files and not has_rows:
+        return "the database knows nothing of the files in the storage folder: it is new, or was emptied"
+    if mark is not None and mark.generation > 0:
+        return f"the database is new, or older than the storage folder: {NAME} there has an identity, the database has none"
+    names_files = select(instance.c.id).where(instance.c.removed_at.is_(None)).limit(1)
+    if has_rows and not has_files and connection.execute(names_files).first() is not None:
+        return "the storage folder has none of the files that the database names: is its disk mounted?"
+    return ""
+
+
+def _mismatch(connection: Connection, row: Row[Any], mark: FolderMark | None) -> str:
+    if mark is None:
+        return f"the storage folder has no readable {NAME}: it is not the one that belongs to this database"
+    if mark.identity != row.identity:
+        return "database and storage folder are of two nodes: their identities differ"
+    return _other_time(row, mark) or _emptied(connection, mark)
+
+
+def _other_time(row: Row[Any], mark: FolderMark) -> str:
+    if row.generation < mark.generation:
+        return (
+            f"the database is older than the storage folder (generation {row.generation}, the folder's is "
+            f"{mark.generation}): it does not know what was received and sent since"
+        )
+    if row.generation > mark.generation + 1:
+        return (
+            f"the storage folder is older than the database (generation {mark.generation}, the database's is "
+            f"{row.generation}): files that came since are missing"
+        )
+    return ""
+
+
+def _emptied(connection: Connection, mark: FolderMark) -> str:
+    if mark.has_jobs and not _has_any(connection, job.c.id):
+        return "the database has no job any more: it was emptied"
+    return (
+        ""
+        if _has_entry(connection, mark.trail)
+        else "the database has not the audit trail that the folder notes"
+    )
+
+
+def _has_entry(connection: Connection, head: TrailHead) -> bool:
+    found = select(audit_event.c.chain).where(audit_event.c.id == head.id)
+    return head.id == 0 or connection.execute(found).scalar_one_or_none() == head.chain
+
+
+def _has_any(connection: Connection, column: Any) -> bool:
+    return connection.execute(select(column).limit(1)).first() is not None

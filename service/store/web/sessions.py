@@ -1,0 +1,119 @@
+"""Browsers that are signed in. The database knows the SHA-256 of a session's secret, never the secret."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+
+from service.store.database import Database
+from service.store.tables.web_schema import web_session, web_user
+from service.store.web.accounts import WebUser
+
+IDLE = timedelta(minutes=30)
+LONGEST = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=1)
+"""How exactly the time of the last request is kept: a write a request would cost too much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSession:
+    """A browser that is signed in, and whose it is."""
+
+    user: WebUser
+    secret_sha256: str
+    made_at: datetime
+    seen_at: datetime
+    ends_at: datetime
+    address: str
+
+
+class Sessions:
+    """Open, find and end sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, user: WebUser, secret_sha256: str, address: str, *, replaces: str = "") -> None:
+        """Open a session for a person who gave the right password; the session that the browser had ends."""
+        now = self._database.clock()
+        with self._database.writing() as connection:
+            connection.execute(
+                delete(web_session).where(
+                    (web_session.c.ends_at <= now)
+                    | (web_session.c.seen_at <= now - IDLE)
+                    | (web_session.c.secret_sha256 == replaces)
+                )
+            )
+            connection.execute(
+                insert(web_session).values(
+                    secret_sha256=secret_sha256,
+                    user_id=user.id,
+                    made_at=now,
+                    seen_at=now,
+                    ends_at=now + LONGEST,
+                    address=address,
+                )
+            )
+            connection.execute(
+                update(web_user)
+                .where(web_user.c.id == user.id)
+                .values(failed_sign_ins=0, locked_until=None, seen_at=now)
+            )
+
+    def find(self, secret_sha256: str, *, is_used: bool = True) -> WebSession | None:
+        """Give the session of a secret if it still holds.
+
+        Args:
+            secret_sha256: of the cookie's value.
+            is_used: whether a person did something; a page that keeps itself up to date does not hold a session open.
+        """
+        now = self._database.clock()
+        query = (
+            select(web_user, web_session)
+            .join(web_user, web_user.c.id == web_session.c.user_id)
+            .where(web_session.c.secret_sha256 == secret_sha256, web_user.c.ended_at.is_(None))
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        of = row._mapping
+        seen_at, ends_at = of[web_session.c.seen_at], of[web_session.c.ends_at]
+        if ends_at <= now or seen_at <= now - IDLE:
+            return None
+        if is_used and seen_at <= now - SEEN_EVERY:
+            self._seen(secret_sha256, now)
+        user = WebUser(**{name: of[web_user.c[name]] for name in WebUser.__dataclass_fields__})
+        return WebSession(
+            user=user,
+            secret_sha256=secret_sha256,
+            made_at=of[web_session.c.made_at],
+            seen_at=seen_at,
+            ends_at=ends_at,
+            address=of[web_session.c.address],
+        )
+
+    def end(self, secret_sha256: str) -> None:
+        """Sign one browser out."""
+        with self._database.writing() as connection:
+            connection.execute(delete(web_session).where(web_session.c.secret_sha256 == secret_sha256))
+
+    def numbers(self) -> Mapping[int, int]:
+        """Give how many sessions each user has that still hold."""
+        now = self._database.clock()
+        query = select(web_session.c.user_id).where(
+            web_session.c.ends_at > now, web_session.c.seen_at > now - IDLE
+        )
+        found: dict[int, int] = {}
+        with self._database.reading() as connection:
+            ids: Sequence[int] = connection.execute(query).scalars().all()
+        for user_id in ids:
+            found[user_id] = found.get(user_id, 0) + 1
+        return found
+
+    def _seen(self, secret_sha256: str, now: datetime) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                update(web_session).where(web_session.c.secret_sha256 == secret_sha256).values(seen_at=now)
+            )

@@ -1,0 +1,153 @@
+"""Who makes a request, and whether they may: a dependency of every route; without one a route answers nobody."""
+
+import hmac
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+
+from service.application import Actor, ActorKind, ActorRole, Operation, require_permission, secret_sha256
+from service.config import ProxySettings, Settings, read_secret
+from service.store import WebSession
+from service.web.parts import WebParts
+
+ENTRY = "web"
+REFRESHES = "X-Refresh"
+"""Header of requests that a page makes without its reader: they do not hold a session open."""
+
+
+class SignInNeeded(Exception):
+    """The request carries no session that holds."""
+
+    def __init__(self, wanted: str) -> None:
+        """Remember the address that was asked for."""
+        super().__init__("sign in first")
+        self.sign_in_address = f"/sign-in?next={quote(wanted, safe='')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """A person who is signed in, and the browser that they are signed in with."""
+
+    actor: Actor
+    session: WebSession | None  # None: a proxy signed them in
+
+    def may(self, action: str) -> bool:
+        """Tell, for a template, whether the person's role permits an action."""
+        from service.application import PERMITTED
+
+        return self.actor.role in PERMITTED[Operation(action)]
+
+
+def parts_of(request: Request) -> WebParts:
+    """Return what the page is made of."""
+    parts: WebParts = request.app.state.parts
+    return parts
+
+
+def cookie_name(settings: Settings) -> str:
+    """Return the session cookie's name: with TLS, or behind a proxy that has it, one that no other host can set."""
+    web = settings.web
+    return "contour-node" if web.tls is None and web.proxy is None else "__Host-contour-node"
+
+
+def permits(action: Operation) -> Callable[[Request], Visitor]:
+    """Return the dependency of a route that needs the permission for an action.
+
+    It raises SignInNeeded where nobody is signed in, and NotPermitted where the person's role does not suffice.
+    """
+
+    def visitor(request: Request) -> Visitor:
+        found = visitor_of(request)
+        if found is None:
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            raise SignInNeeded(wanted if request.method == "GET" else "/")
+        require_permission(found.actor, action)
+        return found
+
+    visitor.action = action  # type: ignore[attr-defined] # for the test that lists the rights of all routes
+    return visitor
+
+
+def anyone() -> None:
+    """Mark a route that answers people who are not signed in."""
+
+
+PUBLIC = Depends(anyone)
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Return who makes a request, by the session of its cookie or the name that a trusted proxy gives."""
+    parts = parts_of(request)
+    proxy = parts.settings.web.proxy
+    if proxy is not None and proxy.user_header is not None:
+        return _by_proxy(request, parts, proxy)
+    secret = request.cookies.get(cookie_name(parts.settings), "")
+    if not secret:
+        return None
+    is_used = REFRESHES not in request.headers
+    session = parts.sessions.find(secret_sha256(secret), is_used=is_used)
+    if session is None:
+        return None
+    user = session.user
+    actor = Actor(
+        kind=ActorKind.PERSON,
+        name=user.name,
+        role=ActorRole(user.role),
+        entry=ENTRY,
+        address=address_of(request),
+        sees_patients=user.sees_patients,
+    )
+    return Visitor(actor=actor, session=session)
+
+
+def address_of(request: Request) -> str:
+    """Return the address of the person's computer; behind a trusted proxy the last one that it names."""
+    peer = request.client.host if request.client else ""
+    proxy = parts_of(request).settings.web.proxy
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    if proxy is None or not _is_proxy(peer, proxy) or not _is_address(forwarded):
+        return peer
+    return forwarded
+
+
+def _by_proxy(request: Request, parts: WebParts, proxy: ProxySettings) -> Visitor | None:
+    peer = request.client.host if request.client else ""
+    if not _is_proxy(peer, proxy) or not _knows_secret(request.headers, proxy):
+        return None
+    user = parts.accounts.find(request.headers.get(proxy.user_header or "", ""))
+    if user is None or user.ended_at is not None:
+        return None
+    actor = Actor(
+        kind=ActorKind.PERSON,
+        name=user.name,
+        role=ActorRole(user.role),
+        entry=ENTRY,
+        address=address_of(request),
+        sees_patients=user.sees_patients,
+    )
+    return Visitor(actor=actor, session=None)
+
+
+def _knows_secret(headers: Headers, proxy: ProxySettings) -> bool:
+    if proxy.secret_file is None:
+        return False
+    secret = read_secret(proxy.secret_file)
+    return hmac.compare_digest(headers.get("x-proxy-secret", "").encode(), secret.encode())
+
+
+def _is_proxy(address: str, proxy: ProxySettings) -> bool:
+    if not _is_address(address):
+        return False
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in proxy.addresses)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""The application: routes, and what becomes of each kind of error."""
+
+import logging
+import secrets
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from service.application import NotPermitted
+from service.errors import Refused, TryAgain
+from service.store import NotAllowed
+from service.web import job_page, node_pages, people_page, sign_in, viewer, work_page
+from service.web.access import REFRESHES, SignInNeeded, visitor_of
+from service.web.job_page import StalePage
+from service.web.parts import WebParts
+from service.web.rendering import STATIC, page
+from service.web.security import Shield
+
+log = logging.getLogger(__name__)
+API = "/api/"
+ROUTERS = (
+    work_page.router,
+    job_page.router,
+    viewer.router,
+    viewer.data,
+    node_pages.router,
+    people_page.router,
+    sign_in.router,
+)
+STATUS_OF = (
+    (NotPermitted, HTTPStatus.FORBIDDEN),
+    (StalePage, HTTPStatus.PRECONDITION_FAILED),
+    (NotAllowed, HTTPStatus.CONFLICT),
+    (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def build_app(parts: WebParts) -> FastAPI:
+    """Return the application; it serves no documentation pages of its own, and its routes need a permission each."""
+    app = FastAPI(
+        title="Contour Node",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        description="Jobs, images and contours of one node. Times are UTC, lengths mm, volumes cc.",
+    )
+    app.state.parts = parts
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(SignInNeeded, _sign_in)
+    for kind in (Refused, TryAgain, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _explain)
+    app.add_middleware(Shield, settings=parts.settings.web)
+    return app
+
+
+def _sign_in(request: Request, error: Exception) -> Response:
+    """Lead to the form; what a page or a program fetches gets 401 instead."""
+    if request.url.path.startswith(API) or REFRESHES in request.headers or "hx-request" in request.headers:
+        return JSONResponse(_problem(HTTPStatus.UNAUTHORIZED, "Sign in first."), 401, media_type=PROBLEM)
+    if not isinstance(error, SignInNeeded):
+        raise error
+    return RedirectResponse(error.sign_in_address, 303)
+
+
+PROBLEM = "application/problem+json"
+
+
+def _explain(request: Request, error: Exception) -> Response:
+    """Answer with the reason in plain words, and a number under which the log has the rest."""
+    number = secrets.token_hex(4)
+    status = _status(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request %s failed", number, exc_info=error)
+        detail = "This is a fault of the node. Its log has the details under this number."
+    else:
+        detail = _detail(error)
+        log.info("request %s: %d", number, status, extra={"path": request.url.path})
+    headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if request.url.path.startswith(API):
+        body = {**_problem(status, detail), "request": number}
+        return JSONResponse(body, status, headers, media_type=PROBLEM)
+    visitor = None if isinstance(error, TryAgain) else _visitor(request)
+    answer = page(
+        request, "error.html", visitor, http_status=status, title=status.phrase, detail=detail, number=number
+    )
+    answer.headers.update(headers)
+    return answer
+
+
+def _visitor(request: Request):  # type: ignore[no-untyped-def] # Visitor | None
+    try:
+        return visitor_of(request)
+    except TryAgain:
+        return None
+
+
+def _status(error: Exception) -> HTTPStatus:
+    if isinstance(error, HTTPException):
+        return HTTPStatus(error.status_code)
+    if isinstance(error, RequestValidationError):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return next(
+        (status for kind, status in STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, HTTPException):
+        return "There is no such page." if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+    if isinstance(error, RequestValidationError):
+        return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    return str(error)
+
+
+def _problem(status: HTTPStatus, detail: str) -> dict[str, object]:
+    return {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}

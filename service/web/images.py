@@ -1,0 +1,225 @@
+"""The images and contours of a job for the viewer: read from the files that came and that were sent."""
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.ct.series import ImageSeries, SourceFile, read_images
+from imaging.errors import ImageRefused
+from imaging.modality import Modality
+from imaging.rtstruct.reading import read_structure_set
+from service.errors import Refused
+from service.store import FileDamaged, FileLost, FileStore, JobRepository, StoredFile
+from service.web.slice_strip import SliceStrip, strip_of
+
+MOST_SERIES = 2
+"""Volumes that are kept; one of 512 x 512 x 200 takes 105 MB."""
+KEPT_S = 120.0
+SOFT_TISSUE = (40.0, 400.0)
+Value = TypeVar("Value")
+
+
+class ImagesGone(Refused):
+    """Files of a job were removed after their time, or are damaged."""
+
+
+class _Kept(NamedTuple):
+    value: Any
+    until: float
+
+
+class Shelf:
+    """The few newest values, each for a while; safe to use from many threads, which wait for one that is being made."""
+
+    def __init__(self, most: int, kept_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._kept_s, self._clock = most, kept_s, clock
+        self._values: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Give the value of a key, made if it is not there."""
+        with self._lock:
+            self._drop()
+            kept = self._values.pop(key, None)
+            value: Value = make() if kept is None else kept.value
+            self._values[key] = _Kept(value, self._clock() + self._kept_s)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+            return value
+
+    def drop_old(self) -> None:
+        """Let go of what nobody asked for in its time."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        now = self._clock()
+        for key in [key for key, kept in self._values.items() if kept.until <= now]:
+            del self._values[key]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewedSeries:
+    """A job's series as the viewer shows it.
+
+    `voxels_zyx` are int16: Hounsfield units of CT; values of MR times `factor`, rounded. `unit` is empty for MR.
+    `window` is the level and width to begin with, in the same numbers.
+    """
+
+    series: ImageSeries
+    voxels_zyx: NDArray[np.int16]
+    unit: str
+    factor: float
+    window: tuple[float, float]
+
+
+class JobImages:
+    """Read what the viewer shows."""
+
+    def __init__(self, jobs: JobRepository, files: FileStore, rescale_types: Collection[str]) -> None:
+        self._jobs, self._files, self._rescale_types = jobs, files, rescale_types
+        self._series = Shelf(MOST_SERIES, KEPT_S)
+        self._strips = Shelf(200, 3600.0)
+        self._contours = Shelf(20, KEPT_S)
+
+    def drop_old(self) -> None:
+        """Let go of volumes that nobody looked at lately."""
+        self._series.drop_old()
+        self._contours.drop_old()
+
+    def series(self, job_id: int) -> ViewedSeries:
+        """Give the series of a job, with its volume.
+
+        Raises:
+            ImagesGone: images were removed or are damaged.
+            Refused: they make no volume; the reason is the reader's.
+        """
+        paths = self._image_paths(job_id)
+
+        def read() -> ViewedSeries:
+            sources = [SourceFile(name=uid, data=data) for uid, data in self._read(paths)]
+            try:
+                return _viewed(read_images(sources, self._rescale_types))
+            except ImageRefused as reason:
+                raise Refused(reason.message) from reason
+
+        return self._series.get(paths, read)
+
+    def strip(self, job_id: int) -> SliceStrip | None:
+        """Give the places of a job's slices; None where it has fewer than two.
+
+        Raises:
+            ImagesGone: images were removed or are damaged.
+        """
+        paths = self._image_paths(job_id)
+        return self._strips.get(paths, lambda: strip_of([data for _, data in self._read(paths)]))
+
+    def contours(self, job_id: int, destination: str = "") -> dict[str, Any]:
+        """Give the contours of the structure set that was made for a job, in index coordinates of its volume.
+
+        Args:
+            job_id: the job's number.
+            destination: whose set, where profiles made them differ; empty: the first.
+
+        Returns:
+            `structures`: number, name, colour, and contours: `slice` (z index, a fraction where the contour lies
+            between slices) and `points` (x index, y index, ...); in the order of the file.
+
+        Raises:
+            ImagesGone: the file was removed or is damaged.
+            Refused: the job has no structure set.
+        """
+        file = self._result(job_id, destination)
+        series = self.series(job_id).series
+        return self._contours.get(file.sha256, lambda: self._read_contours(file, series))
+
+    def result(self, job_id: int, destination: str = "") -> bytes:
+        """Give the structure set that was made for a job, byte for byte; raises as contours()."""
+        return self._whole(self._result(job_id, destination))
+
+    def _read_contours(self, file: StoredFile, series: ImageSeries) -> dict[str, Any]:
+        found = read_structure_set(self._whole(file))
+        structures = []
+        for roi in found.rois:
+            outlines = []
+            for contour in roi.closed:
+                index = series.volume.grid.index_zyx(contour.points_lps)
+                outlines.append(
+                    {
+                        "slice": round(float(index[:, 0].mean()), 4),
+                        "points": index[:, [2, 1]].round(4).ravel().tolist(),
+                    }
+                )
+            structures.append(
+                {
+                    "number": roi.number,
+                    "name": roi.name,
+                    "type": roi.interpreted_type,
+                    "colour": list(roi.colour_rgb or (255, 255, 255)),
+                    "contours": outlines,
+                }
+            )
+        return {
+            "sop_instance_uid": found.sop_instance_uid,
+            "label": found.label,
+            "approval": found.approval_status,
+            "structures": structures,
+        }
+
+    def _result(self, job_id: int, destination: str) -> StoredFile:
+        file = self._jobs.structure_set(job_id, destination)
+        if file is None:
+            raise Refused(
+                f"job {job_id} has no structure set" + (f" for {destination}" if destination else "")
+            )
+        return file
+
+    def _image_paths(self, job_id: int) -> tuple[tuple[str, str], ...]:
+        status = self._jobs.job(job_id)
+        instances = self._jobs.instances_of(job_id)
+        if len(instances) < status.slice_count or not instances:
+            raise ImagesGone(
+                f"{status.slice_count - len(instances)} of the {status.slice_count} images of job {job_id} were removed "
+                "after their time; send the series again to see them"
+            )
+        return tuple((instance.sop_instance_uid, instance.file.path) for instance in instances)
+
+    def _read(self, paths: tuple[tuple[str, str], ...]) -> list[tuple[str, bytes]]:
+        try:
+            return [(uid, self._files.read(path)) for uid, path in paths]
+        except FileLost as reason:
+            raise ImagesGone(f"an image of the series is gone: {reason}") from reason
+
+    def _whole(self, file: StoredFile) -> bytes:
+        try:
+            return self._files.read_whole(file)
+        except (FileDamaged, FileLost) as reason:
+            raise ImagesGone(
+                f"the structure set was removed after its time or is damaged: {reason}"
+            ) from reason
+
+
+def _viewed(series: ImageSeries) -> ViewedSeries:
+    if series.modality is not Modality.MR:
+        voxels = series.volume.hu_zyx
+        return ViewedSeries(series=series, voxels_zyx=voxels, unit="HU", factor=1.0, window=SOFT_TISSUE)
+    array = series.volume.array_zyx
+    largest = float(np.abs(array).max())
+    factor = 10.0 ** np.floor(np.log10(32767 / largest)) if largest > 0 else 1.0
+    voxels = np.rint(array * factor).astype(np.int16)
+    low, high = (float(value) for value in np.percentile(voxels[:, ::4, ::4], (1, 99)))
+    window = ((low + high) / 2, max(high - low, 1.0))
+    return ViewedSeries(series=series, voxels_zyx=voxels, unit="", factor=float(factor), window=window)
+
+
+def content_tag(job_id: int, series: ImageSeries) -> str:
+    """Return what names the voxels of a job's series in an ETag."""
+    names = "".join(one.sop_instance_uid for one in series.slices)
+    return hashlib.sha256(f"{job_id} {names}".encode()).hexdigest()[:32]

@@ -1,0 +1,45 @@
+"""What the page is made of: settings, store, and what is shared between requests."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from service.config import Settings
+from service.store import Accounts, Database, FileStore, JobLists, JobRepository, Sessions
+from service.web.images import JobImages, Shelf
+from service.web.throttles import AddressWaits, Recent
+
+if TYPE_CHECKING:
+    from inference.contract import ModelContract
+    from service.monitor.node_status import NodeStatus
+    from service.web.live import LiveJobs
+
+STATUS_KEPT_S = 5.0
+"""How long the last look at the node is shown to everybody who asks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebParts:
+    """Built once a process; every request reads it."""
+
+    settings: Settings
+    database: Database
+    files: FileStore
+    models: "Mapping[str, ModelContract]"
+    live: "LiveJobs"
+    look_at_node: "Callable[[], NodeStatus]"
+    status_shelf: Shelf = field(default_factory=lambda: Shelf(1, STATUS_KEPT_S))
+    address_waits: AddressWaits = field(default_factory=AddressWaits)
+    recent_looks: Recent = field(default_factory=Recent)
+    accounts: Accounts = field(init=False)
+    sessions: Sessions = field(init=False)
+    lists: JobLists = field(init=False)
+    images: JobImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the parts of the store that pages read."""
+        object.__setattr__(self, "accounts", Accounts(self.database))
+        object.__setattr__(self, "sessions", Sessions(self.database))
+        object.__setattr__(self, "lists", JobLists(self.database))
+        images = JobImages(JobRepository(self.database), self.files, self.settings.checks.rescale_types)
+        object.__setattr__(self, "images", images)

@@ -1,0 +1,127 @@
+"""What holds for every request: host names, sizes, foreign pages, and the headers of every answer."""
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.config import WebSettings
+
+MOST_BODY_BYTES = 1 << 16
+"""Of a form or an order; uploads of images come by DICOM."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "font-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+STATIC = "/static/"
+
+
+class Shield:
+    """ASGI middleware: refuses requests for other hosts, orders from foreign pages, and large bodies."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        self._app = app
+        self._names = host_names(settings)
+        self._is_https = settings.tls is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with a refusal; each answer gets its headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = self._with_headers(scope, send)
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope["method"], headers)
+        if refusal is not None:
+            await refusal(scope, receive, answer)
+            return
+        await self._app(scope, _bounded(receive), answer)
+
+    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+        if _host_of(headers.get("host", "")) not in self._names:
+            return PlainTextResponse("This node has no such host name; see web.names in its settings.", 421)
+        if method not in SAFE_METHODS and is_foreign(headers):
+            return PlainTextResponse("This order came from another site and was refused.", 403)
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MOST_BODY_BYTES:
+            return PlainTextResponse("This request is larger than any form of the page.", 413)
+        return None
+
+    def _with_headers(self, scope: Scope, send: Send) -> Send:
+        is_static = scope["path"].startswith(STATIC)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                if self._is_https:
+                    headers["Strict-Transport-Security"] = "max-age=31536000"
+                headers.setdefault("Cache-Control", "no-cache" if is_static else "no-store")
+            await send(message)
+
+        return answer
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Tell whether a request that changes something was made by a page of another site.
+
+    Browsers say so by Sec-Fetch-Site, older ones by Origin. A program sends neither, and no cookie of a person.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
+def host_names(settings: WebSettings) -> Collection[str]:
+    """Return the host names under which requests are answered, lower case, without ports."""
+    names = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in settings.names)}
+    host = settings.host.lower()
+    if ":" in host:
+        names.add(f"[{host}]")
+    elif not _is_every_interface(host):
+        names.add(host)
+    return frozenset(names)
+
+
+def _is_every_interface(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _host_of(header: str) -> str:
+    host = header.lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Return a receive() that ends a body larger than its Content-Length may say, which a chunked one could be."""
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MOST_BODY_BYTES:
+            return {"type": "http.disconnect"}
+        return message
+
+    return bounded

@@ -1,0 +1,147 @@
+"""Sign in, sign out, and the one-time links by which people set their passwords."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from service.application import Operation, new_secret, secret_sha256, set_password
+from service.errors import Refused
+from service.store import AuditEvent, AuditKind, AuditLog, AuditOutcome, NotAllowed, WebUser, invited
+from service.text import shown
+from service.web import words
+from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, parts_of, permits, visitor_of
+from service.web.parts import WebParts
+from service.web.passwords import hash_password, is_password
+from service.web.rendering import page
+
+router = APIRouter(include_in_schema=False)
+WRONG = "The name or the password is wrong."
+Signed = Annotated[Visitor, Depends(permits(Operation.SHOW))]
+
+
+@router.get("/sign-in", dependencies=[PUBLIC])
+def sign_in_form(request: Request, next: str = "/") -> Response:
+    """Show the form; where no admin is there yet, say how to make one, and nothing else."""
+    if not parts_of(request).accounts.has_admin():
+        return page(request, "first_run.html", None)
+    if visitor_of(request) is not None:
+        return RedirectResponse(_local(next), 303)
+    return page(request, "sign_in.html", None, next=_local(next), message="")
+
+
+@router.post("/sign-in", dependencies=[PUBLIC])
+def sign_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=128)] = "",
+    password: Annotated[str, Form(max_length=1024)] = "",
+    next: Annotated[str, Form(max_length=2048)] = "/",
+) -> Response:
+    """Open a session; a wrong name and a wrong password get the same words, after the same time."""
+    parts, address = parts_of(request), address_of(request)
+    now = parts.database.clock()
+    user = parts.accounts.find(name)
+    wait_until = max(
+        filter(None, (parts.address_waits.until(address, now), user.locked_until if user else None)),
+        default=None,
+    )
+    if wait_until is not None and wait_until > now:
+        _record(parts, AuditKind.SIGNED_IN, name, address, "refused: has to wait")
+        message = (
+            f"Too many wrong passwords. Try again in {words.duration((wait_until - now).total_seconds())}."
+        )
+        return page(request, "sign_in.html", None, http_status=429, next=_local(next), message=message)
+    is_right = is_password(password, user.password_hash if user and user.ended_at is None else "")
+    if user is None or not is_right:
+        return _wrong(request, user, name, next)
+    secret = new_secret()
+    earlier = request.cookies.get(cookie_name(parts.settings), "")
+    parts.sessions.open(user, secret_sha256(secret), address, replaces=secret_sha256(earlier))
+    parts.address_waits.succeeded(address)
+    _record(parts, AuditKind.SIGNED_IN, name, address)
+    answer = RedirectResponse(_local(next), 303)
+    is_https = cookie_name(parts.settings).startswith("__Host-")
+    answer.set_cookie(
+        cookie_name(parts.settings), secret, path="/", httponly=True, samesite="lax", secure=is_https
+    )
+    return answer
+
+
+def _wrong(request: Request, user: WebUser | None, name: str, next: str) -> Response:
+    parts, address = parts_of(request), address_of(request)
+    parts.address_waits.failed(address, parts.database.clock())
+    until = parts.accounts.failed(user) if user is not None else None
+    _record(parts, AuditKind.SIGNED_IN, name, address, "refused: wrong name or password")
+    message = WRONG
+    if until is not None:
+        wait_s = (until - parts.database.clock()).total_seconds()
+        message += f" The next try is possible in {words.duration(wait_s)}."
+    return page(request, "sign_in.html", None, http_status=401, next=_local(next), message=message)
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, visitor: Signed) -> Response:
+    """End the session of this browser."""
+    parts = parts_of(request)
+    if visitor.session is not None:
+        parts.sessions.end(visitor.session.secret_sha256)
+    _record(parts, AuditKind.SIGNED_OUT, visitor.actor.name, visitor.actor.address)
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(cookie_name(parts.settings), path="/")
+    return answer
+
+
+@router.get("/invitation/{secret}", dependencies=[PUBLIC])
+def invitation_form(request: Request, secret: str) -> Response:
+    """Show the form in which the person of a link sets their password."""
+    parts = parts_of(request)
+    with parts.database.reading() as connection:
+        user = invited(parts.database, connection, secret_sha256(secret))
+    return page(request, "invitation.html", None, user=user, message="")
+
+
+@router.post("/invitation/{secret}", dependencies=[PUBLIC])
+def accept(
+    request: Request,
+    secret: str,
+    password: Annotated[str, Form(max_length=1024)] = "",
+    again: Annotated[str, Form(max_length=1024)] = "",
+) -> Response:
+    """Set the password; the link is used then."""
+    parts = parts_of(request)
+    with parts.database.reading() as connection:
+        user = invited(parts.database, connection, secret_sha256(secret))
+    try:
+        if password != again:
+            raise Refused("the two passwords are not the same")
+        password_hash = hash_password(password, user.name)
+    except NotAllowed:
+        raise
+    except Refused as reason:
+        return page(request, "invitation.html", None, http_status=422, user=user, message=str(reason))
+    set_password(parts.database, secret, password_hash)
+    _record(parts, AuditKind.ORDERED, user.name, address_of(request), target="set password")
+    return RedirectResponse("/sign-in", 303)
+
+
+def _local(address: str) -> str:
+    """Return an address of this page; "/" for one that leads elsewhere."""
+    parsed = urlsplit(address)
+    is_local = not parsed.scheme and not parsed.netloc and address.startswith("/")
+    return address if is_local and not address.startswith(("//", "/\\")) else "/"
+
+
+def _record(
+    parts: WebParts, kind: AuditKind, name: str, address: str, refusal: str = "", *, target: str = ""
+) -> None:
+    event = AuditEvent(
+        kind=kind,
+        outcome=AuditOutcome.MINOR_FAILURE if refusal else AuditOutcome.SUCCESS,
+        role=ENTRY,
+        actor=shown(name)[:128],
+        address=address,
+        target=target,
+        detail=refusal,
+    )
+    AuditLog(parts.database).append([(parts.database.clock(), event)])

@@ -1,0 +1,66 @@
+"""What this process remembers for a while: addresses that gave wrong passwords, and recent looks."""
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from datetime import datetime
+
+from service.store import wait_after
+
+MOST = 10_000
+LOOK_LASTS_S = 60.0
+
+
+class AddressWaits:
+    """Counts wrong passwords by address, in this process; safe to use from many threads.
+
+    An address may be a whole hospital behind one router: it waits only after many times as many failures as a user.
+    """
+
+    TRIES_OF_A_USER = 4
+
+    def __init__(self) -> None:
+        self._failures: dict[str, tuple[int, datetime]] = {}
+        self._lock = threading.Lock()
+
+    def failed(self, address: str, now: datetime) -> None:
+        """Count a wrong password from an address."""
+        with self._lock:
+            count, _ = self._failures.get(address, (0, now))
+            if len(self._failures) >= MOST:
+                self._failures = {one: kept for one, kept in self._failures.items() if kept[1] > now}
+            self._failures[address] = (count + 1, now + wait_after((count + 1) // self.TRIES_OF_A_USER))
+
+    def until(self, address: str, now: datetime) -> datetime | None:
+        """Give the time until which an address must wait; None: it need not."""
+        with self._lock:
+            _, until = self._failures.get(address, (0, now))
+        return until if until > now else None
+
+    def succeeded(self, address: str) -> None:
+        """Forget the failures of an address from which somebody signed in."""
+        with self._lock:
+            self._failures.pop(address, None)
+
+
+class Recent:
+    """What somebody looked at within a minute, so that a page which refreshes itself does not fill the trail.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[Hashable, float] = {}
+        self._lock = threading.Lock()
+
+    def is_first(self, key: Hashable) -> bool:
+        """Tell whether nobody asked for this key within the last minute."""
+        now = self._clock()
+        with self._lock:
+            if self._until.get(key, 0.0) > now:
+                return False
+            if len(self._until) >= MOST:
+                self._until = {one: until for one, until in self._until.items() if until > now}
+            self._until[key] = now + LOOK_LASTS_S
+            return True

@@ -1,0 +1,81 @@
+"""A job's history as stages: what was done, from when to when, each attempt for itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.store import EventKind, JobEvent, JobState
+
+STAGES = {
+    JobState.RECEIVING: "received",
+    JobState.WAITING: "waited",
+    JobState.QUEUED: "queued",
+    JobState.RUNNING: "contoured",
+    JobState.DELIVERING: "delivered",
+    JobState.RETRYING: "waited for the next attempt",
+}
+UNDER_WAY = {
+    JobState.RECEIVING: "receiving",
+    JobState.WAITING: "waiting",
+    JobState.QUEUED: "queued",
+    JobState.RUNNING: "contouring",
+    JobState.DELIVERING: "delivering",
+    JobState.RETRYING: "waiting for the next attempt",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineStage:
+    """A part of a job's way: its word, its time, what the history says of it. Lengths are in seconds."""
+
+    word: str
+    began_at: datetime
+    length_s: float
+    is_under_way: bool
+    is_bad: bool  # the attempt ended badly
+    notes: tuple[str, ...]
+    left_percent: float  # where its bar begins, of the job's whole time
+    width_percent: float
+
+
+def stages_of(events: Sequence[JobEvent], now: datetime) -> list[TimelineStage]:
+    """Return the stages of a job, oldest first, from its history.
+
+    An event that changes the state ends a stage and begins the next; every other one is a note of its stage.
+
+    Args:
+        events: the job's, oldest first.
+        now: ends the stage that is under way.
+    """
+    if not events:
+        return []
+    begin = events[0].at
+    is_over = events[-1].to_state not in UNDER_WAY
+    whole_s = max(((events[-1].at if is_over else now) - begin).total_seconds(), 0.001)
+    parts: list[list[JobEvent]] = []
+    for event in events:
+        if not parts or event.to_state is not parts[-1][0].to_state or event.kind is EventKind.CLAIMED:
+            parts.append([])
+        parts[-1].append(event)
+    found: list[TimelineStage] = []
+    for number, part in enumerate(parts):
+        following = parts[number + 1][0] if number + 1 < len(parts) else None
+        state = part[0].to_state
+        if state not in STAGES:
+            continue
+        end = now if following is None else following.at
+        length_s = max((end - part[0].at).total_seconds(), 0.0)
+        found.append(
+            TimelineStage(
+                word=(UNDER_WAY if following is None else STAGES)[state],
+                began_at=part[0].at,
+                length_s=length_s,
+                is_under_way=following is None,
+                is_bad=following is not None
+                and following.to_state in (JobState.RETRYING, JobState.FAILED, JobState.REFUSED),
+                notes=tuple(event.message for event in part if event.message),
+                left_percent=100 * min((part[0].at - begin).total_seconds() / whole_s, 1.0),
+                width_percent=100 * min(length_s / whole_s, 1.0),
+            )
+        )
+    return found

@@ -1,0 +1,158 @@
+"""The viewer: its page, and the voxels and contours that it draws."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
+from numpy.typing import NDArray
+from starlette.responses import JSONResponse, Response
+
+from service.application import Operation, show_job
+from service.web.access import Visitor, parts_of, permits
+from service.web.images import content_tag
+from service.web.rendering import page
+from service.web.words import patient_label
+
+router = APIRouter(include_in_schema=False)
+Viewing = Annotated[Visitor, Depends(permits(Operation.VIEW_IMAGES))]
+data = APIRouter(
+    prefix="/api/v1/jobs/{number}", tags=["images"], dependencies=[Depends(permits(Operation.VIEW_IMAGES))]
+)
+PRIVATE = {"Cache-Control": "private, no-store"}
+WINDOWS = (("Soft tissue", 40, 400), ("Lung", -500, 1500), ("Bone", 400, 1800), ("Brain", 40, 80))
+
+
+@router.get("/jobs/{number}/viewer")
+def viewer(request: Request, visitor: Viewing, number: int) -> Response:
+    """Show the viewer of a job; the look is in the trail before the page."""
+    parts = parts_of(request)
+    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "images", number))
+    found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
+    destinations = list(dict.fromkeys(one.destination for one in found.deliveries if one.removed_at is None))
+    return page(
+        request,
+        "viewer.html",
+        visitor,
+        job=found.status,
+        series=found.series,
+        label=patient_label(found.series, sees_patients=visitor.actor.sees_patients),
+        structures=found.structures,
+        destinations=destinations,
+        windows=WINDOWS,
+    )
+
+
+@data.get("/ct")
+def ct(request: Request, number: int) -> Response:
+    """Give the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, and the patient position.
+
+    Voxels are int16, little endian, index order z, y, x: Hounsfield units of CT, values of MR times `factor`. `window`
+    is a level and a width to begin with.
+    """
+    viewed = parts_of(request).images.series(number)
+    series, grid = viewed.series, viewed.series.volume.grid
+    body = {
+        "shape_zyx": grid.shape_zyx,
+        "spacing_zyx_mm": grid.spacing_zyx_mm,
+        "origin_lps": grid.origin_lps,
+        "axes_lps": grid.axes_lps,
+        "patient_position": series.patient_position,
+        "unit": viewed.unit,
+        "factor": viewed.factor,
+        "window": viewed.window,
+        "images": [one.sop_instance_uid for one in series.slices],
+    }
+    return JSONResponse(body, headers={**PRIVATE, "ETag": f'"{content_tag(number, series)}"'})
+
+
+@data.get("/ct/slices/{index}")
+def ct_slice(request: Request, number: int, index: int) -> Response:
+    """Give one slice as int16, little endian, row by row (see /ct)."""
+    viewed = parts_of(request).images.series(number)
+    if not 0 <= index < len(viewed.voxels_zyx):
+        return JSONResponse({"detail": f"there is no slice {index}"}, 404)
+    return _voxels(viewed.voxels_zyx[index : index + 1], is_folded=False)
+
+
+@data.get("/ct/voxels")
+def ct_voxels(
+    request: Request,
+    number: int,
+    first: Annotated[int, Query(ge=0)] = 0,
+    count: Annotated[int, Query(ge=1, le=4096)] = 4096,
+    encoding: Annotated[str, Query(pattern="^(|planes)$")] = "",
+) -> Response:
+    """Give some slices, or all.
+
+    With `encoding=planes`, for slow networks: the differences along x (modulo 65536), folded so that small ones of either sign are
+    small numbers, their low bytes first and then their high bytes, compressed by zstd. The header X-Voxels says "planes"
+    then, and "raw" where the browser does not take zstd.
+    """
+    viewed = parts_of(request).images.series(number)
+    takes_zstd = "zstd" in request.headers.get("accept-encoding", "")
+    is_folded = encoding == "planes" and takes_zstd
+    return _voxels(viewed.voxels_zyx[first : first + count], is_folded=is_folded)
+
+
+@data.get("/structures")
+def structures(request: Request, visitor: Viewing, number: int) -> Response:
+    """Give what was measured and found of each structure: volume in cc of the mask, slices, pieces, probability, findings."""
+    found = show_job(parts_of(request).database, visitor.actor, number, is_recorded=False)
+    return JSONResponse([asdict(one) for one in found.structures], headers=PRIVATE)
+
+
+@data.get("/contours")
+def contours(
+    request: Request,
+    number: int,
+    destination: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Give the contours of the file that was sent, in index coordinates of the volume (see /ct)."""
+    return JSONResponse(parts_of(request).images.contours(number, destination), headers=PRIVATE)
+
+
+@data.get("/structure-set")
+def structure_set(
+    request: Request,
+    number: int,
+    destination: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Give the RT Structure Set file that was made for a destination."""
+    body = parts_of(request).images.result(number, destination)
+    name = f"job-{number}{f'-{destination}' if destination else ''}.dcm"
+    headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type="application/dicom", headers=headers)
+
+
+def _voxels(array: NDArray[np.int16], *, is_folded: bool) -> Response:
+    if is_folded:
+        body, how = folded_planes(array), {"Content-Encoding": "zstd", "X-Voxels": "planes"}
+    else:
+        body, how = np.ascontiguousarray(array, "<i2").tobytes(), {"X-Voxels": "raw"}
+    return Response(body, media_type="application/octet-stream", headers={**PRIVATE, **how})
+
+
+def folded_planes(array: NDArray[np.int16]) -> bytes:
+    """Return voxels as zstd of byte planes of folded differences along x (see ct_voxels)."""
+    from zstandard import ZstdCompressor
+
+    values = np.ascontiguousarray(array, np.int16)
+    steps = values.copy()
+    steps[..., 1:] -= values[..., :-1]
+    folded = ((steps << 1) ^ (steps >> 15)).view(np.uint16)
+    planes = np.empty((2, folded.size), np.uint8)
+    planes[0] = (folded & 0xFF).ravel()
+    planes[1] = (folded >> 8).ravel()
+    return ZstdCompressor(level=1).compress(planes.tobytes())
+
+
+def unfolded_planes(data: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the voxels of folded_planes(), for those who read them in Python."""
+    from zstandard import ZstdDecompressor
+
+    planes = np.frombuffer(ZstdDecompressor().decompress(data), np.uint8).reshape(2, -1)
+    folded = planes[0].astype(np.uint16) | (planes[1].astype(np.uint16) << 8)
+    steps = (folded >> 1).astype(np.int16) ^ -(folded & 1).astype(np.int16)
+    voxels: NDArray[np.int16] = np.cumsum(steps.reshape(shape), axis=-1, dtype=np.int16)
+    return voxels

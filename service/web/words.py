@@ -1,0 +1,165 @@
+"""States, reasons and times in the words of the page. Every state has a word, a sign and a colour."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.application import Operation
+from service.store import DeliveryState, JobState, JobStatus, SeriesHeader
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateWords:
+    """How a state is shown: its word, a sign of one character, and the name of its colour in the style sheet."""
+
+    word: str
+    sign: str
+    tone: str
+
+
+JOB_STATES: Mapping[JobState, StateWords] = {
+    JobState.RECEIVING: StateWords(word="receiving", sign="↓", tone="moving"),
+    JobState.WAITING: StateWords(word="waiting", sign="◷", tone="waiting"),
+    JobState.QUEUED: StateWords(word="queued", sign="≡", tone="moving"),
+    JobState.RUNNING: StateWords(word="contouring", sign="▶", tone="moving"),
+    JobState.DELIVERING: StateWords(word="delivering", sign="↑", tone="moving"),
+    JobState.DONE: StateWords(word="done", sign="✓", tone="good"),
+    JobState.RETRYING: StateWords(word="trying again", sign="↻", tone="waiting"),
+    JobState.FAILED: StateWords(word="failed", sign="!", tone="bad"),
+    JobState.REFUSED: StateWords(word="refused", sign="✕", tone="bad"),
+    JobState.NOTHING_TO_CONTOUR: StateWords(word="nothing to contour", sign="-", tone="quiet"),
+    JobState.CANCELLED: StateWords(word="cancelled", sign="⊘", tone="quiet"),
+    JobState.SUPERSEDED: StateWords(word="superseded", sign="»", tone="quiet"),
+}
+DELIVERY_STATES: Mapping[DeliveryState, StateWords] = {
+    DeliveryState.STANDBY: StateWords(word="standing by", sign="·", tone="quiet"),
+    DeliveryState.PENDING: StateWords(word="to be sent", sign="◷", tone="waiting"),
+    DeliveryState.SENDING: StateWords(word="being sent", sign="↑", tone="moving"),
+    DeliveryState.UNCONFIRMED: StateWords(word="sent, not confirmed yet", sign="?", tone="waiting"),
+    DeliveryState.CONFIRMING: StateWords(word="being confirmed", sign="?", tone="moving"),
+    DeliveryState.SENT: StateWords(word="sent", sign="✓", tone="good"),
+    DeliveryState.REJECTED: StateWords(word="rejected", sign="✕", tone="bad"),
+    DeliveryState.FAILED: StateWords(word="failed", sign="!", tone="bad"),
+    DeliveryState.WITHDRAWN: StateWords(word="not needed", sign="-", tone="quiet"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What a person can do about a job that does not go on: a sentence, and the action that it names."""
+
+    sentence: str
+    action: Operation | None = None
+
+
+_ADVICE: tuple[tuple[JobState, str, Advice], ...] = (
+    (
+        JobState.FAILED,
+        r"0x0122|SOP class not supported|no presentation context",
+        Advice(
+            sentence="The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
+            "import settings, then retry.",
+            action=Operation.RETRY,
+        ),
+    ),
+    (
+        JobState.FAILED,
+        r"0xA7|out of resources|disk",
+        Advice(sentence="The destination had no room. Make room there, then retry.", action=Operation.RETRY),
+    ),
+    (
+        JobState.FAILED,
+        r"cannot connect|refused|timed out|no answer|unreachable|did not answer",
+        Advice(
+            sentence="The destination could not be reached. See under Destinations whether it answers, then retry.",
+            action=Operation.RETRY,
+        ),
+    ),
+    (
+        JobState.REFUSED,
+        r"incomplete|missing|positions",
+        Advice(
+            sentence="Send the series again; the node adds the slices that it lacks.", action=Operation.RETRY
+        ),
+    ),
+    (
+        JobState.REFUSED,
+        r"damaged",
+        Advice(sentence="Send the series again; the damaged image is replaced.", action=None),
+    ),
+    (
+        JobState.REFUSED,
+        r"no peer with host and port",
+        Advice(sentence="Add the sender to the peers in the settings, then retry.", action=Operation.RETRY),
+    ),
+    (
+        JobState.NOTHING_TO_CONTOUR,
+        r"no rule matches",
+        Advice(sentence="If it should be contoured, add a rule for it, then retry.", action=Operation.RETRY),
+    ),
+)
+_OTHERWISE: Mapping[JobState, Advice] = {
+    JobState.FAILED: Advice(
+        sentence="Correct what the reason names, then retry. What was contoured is kept.",
+        action=Operation.RETRY,
+    ),
+    JobState.REFUSED: Advice(
+        sentence="This series is not contoured as it is. Correct what the reason names at its source and send it again."
+    ),
+    JobState.WAITING: Advice(sentence="Nothing to do now: the node goes on when what it waits for comes."),
+    JobState.RETRYING: Advice(sentence="Nothing to do now: the node tries again."),
+}
+
+
+def advice_for(status: JobStatus) -> Advice | None:
+    """Return what a person can do about a job, by its state and reason; None where nothing is wrong."""
+    about = f"{status.reason} {status.destinations}"
+    for state, pattern, advice in _ADVICE:
+        if status.state is state and re.search(pattern, about, re.IGNORECASE):
+            return advice
+    return _OTHERWISE.get(status.state)
+
+
+def patient_label(series: SeriesHeader | None, *, sees_patients: bool) -> str:
+    """Return the patient's name and the end of their ID; initials and the end of the ID without the right to see them."""
+    if series is None:
+        return ""
+    name = " ".join(series.patient_name.split("=", 1)[0].replace("^", " ").split())
+    end = f"..{series.patient_id[-3:]}" if len(series.patient_id) > 3 else ""
+    if sees_patients:
+        return " ".join(filter(None, (name or "(no name)", series.patient_id)))
+    initials = "".join(part[0] for part in name.split()[:2])
+    return " ".join(filter(None, (f"{initials}." if initials else "", end))) or "(hidden)"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words of two units at most."""
+    if seconds < 0:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 100:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """Return how long ago a time was; one in the future is said as such."""
+    if at is None:
+        return ""
+    seconds = (now - at).total_seconds()
+    return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+
+
+def clock_time(at: datetime | None) -> str:
+    """Return a time in the zone of the node's machine, without the date where it is today's."""
+    if at is None:
+        return ""
+    local = at.astimezone()
+    is_today = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,135 @@
+"""The list of all work: who needs a person, what is under way, what is done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+
+from service.application import Operation, search_jobs
+from service.store import JobFilter, JobState, ListedJob
+from service.web.access import Visitor, parts_of, permits
+from service.web.live import TooManyListeners
+from service.web.rendering import page
+from service.web.words import patient_label
+
+router = APIRouter(include_in_schema=False)
+Searcher = Annotated[Visitor, Depends(permits(Operation.JOBS))]
+ROWS = 50
+GROUPS: dict[str, tuple[JobState, ...]] = {
+    "attention": (JobState.FAILED, JobState.REFUSED),
+    "waiting": (JobState.WAITING, JobState.RETRYING),
+    "under-way": (JobState.RECEIVING, JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING),
+    "done": (JobState.DONE,),
+    "other": (JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED),
+}
+DAYS = {"": None, "today": 1, "week": 7, "month": 31}
+
+
+class WorkQuery(BaseModel):
+    """What the address of a list says; it holds every filter, so that it can be shared."""
+
+    q: str = Field(default="", max_length=200)
+    group: str = Field(default="", max_length=20)
+    rule: str = Field(default="", max_length=64)
+    since: str = Field(default="", max_length=10)
+    before: int | None = Field(default=None, ge=1)
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The filters, without the place in the list."""
+        return {"q": self.q, "group": self.group, "rule": self.rule, "since": self.since}
+
+    @property
+    def address(self) -> str:
+        """The query of this page's address."""
+        before = {} if self.before is None else {"before": str(self.before)}
+        return urlencode({**self.filters, **before})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is the first page of the list without a filter."""
+        return self.before is None and not any(self.filters.values())
+
+    def wanted(self, now: datetime) -> JobFilter:
+        """Return the filter; it asks for one row more than a page shows, to see whether there is one."""
+        days = DAYS.get(self.since)
+        return JobFilter(
+            states=GROUPS.get(self.group, ()),
+            rule=self.rule,
+            text=self.q,
+            since=None if days is None else now - timedelta(days=days),
+            before_id=self.before,
+            limit=ROWS + 1,
+        )
+
+
+@router.get("/")
+def work(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query()]) -> Response:
+    """Show the list, newest first; a search that finds one job by its number leads to that job."""
+    found = _search(request, visitor, query)
+    if query.q.strip().isdigit() and len(found) == 1:
+        return RedirectResponse(f"/jobs/{found[0].status.id}", 303)
+    return page(request, "work.html", visitor, **_values(request, visitor, query, found))
+
+
+@router.get("/work/list")
+def work_list(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query()]) -> Response:
+    """Show the rows alone, for a page that is open already."""
+    found = _search(request, visitor, query)
+    return page(request, "work_list.html", visitor, **_values(request, visitor, query, found))
+
+
+def _search(request: Request, visitor: Visitor, query: WorkQuery) -> list[ListedJob]:
+    parts = parts_of(request)
+    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "work"))
+    return search_jobs(
+        parts.database, visitor.actor, query.wanted(parts.database.clock()), is_recorded=is_recorded
+    )
+
+
+def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[ListedJob]) -> dict[str, Any]:
+    parts = parts_of(request)
+    urgent = parts.lists.needing_a_person(limit=ROWS) if query.is_whole else []
+    listed = {one.status.id for one in urgent}
+    rows = urgent + [one for one in found[:ROWS] if one.status.id not in listed]
+    older = query.model_copy(update={"before": found[ROWS - 1].status.id}) if len(found) > ROWS else None
+    return {
+        "rows": [(one, patient_label(one.series, sees_patients=visitor.actor.sees_patients)) for one in rows],
+        "query": query,
+        "older": None if older is None else older.address,
+        "counts": {
+            name: sum(parts.live.counts.get(state, 0) for state in states) for name, states in GROUPS.items()
+        },
+        "rules": [one.name for one in parts.settings.rules],
+        "port": parts.settings.receive.port,
+        "host": parts.settings.receive.host,
+    }
+
+
+@router.get("/stream", dependencies=[Depends(permits(Operation.JOBS))])
+async def stream(request: Request) -> Response:
+    """Send the numbers of jobs that change, as server-sent events, until the browser goes or the node stops."""
+    changes = parts_of(request).live.changes()
+    try:
+        first = await anext(changes)
+    except TooManyListeners:
+        return PlainTextResponse("too many pages are open", 503, headers={"Retry-After": "30"})
+
+    async def messages() -> AsyncIterator[str]:
+        try:
+            yield first
+            async for message in changes:
+                if await request.is_disconnected():
+                    return
+                yield message
+        except asyncio.CancelledError:  # the browser went
+            return
+        finally:
+            await changes.aclose()  # type: ignore[attr-defined] # an asynchronous generator
+
+    return StreamingResponse(messages(), media_type="text/event-stream")

@@ -1,0 +1,161 @@
+"""The page in a real browser, over a real socket: sign in, watch a job, look at its contours."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.application import ActorRole, invite_person, set_password
+from service.web.role import WebServerThread
+from tests.service.web.conftest import ADMIN, HASH, PASSWORD, Page, make_page
+from tests.service.work.test_worker import Server, brainstem_and_larynx, worker
+from tests.support.small_node import SmallNode
+
+CHROMIUM = shutil.which("chromium")
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: make peers"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu-compositing", "--disable-3d-apis"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def served(small_node: SmallNode) -> Iterator[tuple[Page, str]]:
+    """A page on a port of its own."""
+    page = make_page(small_node, web={"port": 0})
+    server = WebServerThread(page.parts)
+    page.parts.live.start()
+    server.start()
+    yield page, f"http://127.0.0.1:{server.port}"
+    page.parts.live.stop()
+    server.stop()
+
+
+def signed_in(browser: Any, page: Page, address: str, role: ActorRole = ActorRole.ADMIN) -> Any:
+    secret = invite_person(page.parts.database, ADMIN, "otto", role, sees_patients=True)
+    set_password(page.parts.database, secret, HASH)
+    tab = browser.new_context(viewport={"width": 1300, "height": 820}).new_page()
+    tab.set_default_timeout(30_000)
+    faults: list[str] = []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    tab.faults = faults
+    tab.goto(address)
+    tab.fill("#name", "otto")
+    tab.fill("#password", PASSWORD)
+    tab.click("button.main")
+    tab.wait_for_selector("#work")
+    return tab
+
+
+def test_a_job_appears_and_moves_on_without_reloading(
+    browser: Any, served: tuple[Page, str], tmp_path: Path
+) -> None:
+    page, address = served
+    tab = signed_in(browser, page, address)
+    tab.get_by_text("Nothing has come yet").wait_for()
+    page.node.receive()
+    tab.get_by_text("receiving").wait_for()
+    tab.locator("#job-1 a").focus()
+    page.node.clock.tick(20)
+    page.node.assembler().poll_once()
+    tab.locator("#job-1").get_by_text("queued").wait_for()
+    assert worker(page.node, Server(brainstem_and_larynx)).work_one()
+    tab.locator("#job-1").get_by_text("delivering").wait_for()
+    assert tab.evaluate("() => document.activeElement.textContent.trim()") == "1"  # the focus stayed
+    tab.screenshot(path=tmp_path / "work.png")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("heading", name="Timeline").wait_for()
+    tab.get_by_text("Brainstem").first.wait_for()
+    assert tab.faults == []
+
+
+def test_the_viewer_draws_the_outlines_of_the_file_and_their_exact_cuts(
+    browser: Any, served: tuple[Page, str], tmp_path: Path
+) -> None:
+    page, address = served
+    page.node.receive()
+    page.node.clock.tick(20)
+    page.node.assembler().poll_once()
+    assert worker(page.node, Server(brainstem_and_larynx)).work_one()
+    tab = signed_in(browser, page, address)
+    tab.goto(f"{address}/jobs/1/viewer")
+    tab.wait_for_selector("#viewer[data-loaded='1.000'][data-contours]")
+    tab.keyboard.press("n")  # the first structure, at its middle
+    tab.wait_for_function("() => document.querySelector('#structures li.current') !== null")
+    tab.wait_for_timeout(300)
+    tab.screenshot(path=tmp_path / "viewer.png")
+
+    grid = page.parts.images.series(1).series.volume.grid
+    drawn_last = page.parts.images.contours(1)["structures"][-1]
+    place = _place(tab, "axial")
+    shown = int(re.findall(r"· (\d+)/", place["caption"])[0]) - 1
+    (outline,) = [one for one in drawn_last["contours"] if round(one["slice"]) == shown]
+    points = np.array(outline["points"]).reshape(-1, 2)
+    scale = min(
+        place["width"] / (grid.shape_zyx[2] * grid.spacing_zyx_mm[2]),
+        place["height"] / (grid.shape_zyx[1] * grid.spacing_zyx_mm[1]),
+    )
+    size = (
+        np.array([grid.shape_zyx[2] * grid.spacing_zyx_mm[2], grid.shape_zyx[1] * grid.spacing_zyx_mm[1]])
+        * scale
+    )
+    corner = (np.array([place["width"], place["height"]]) - size) / 2
+    on_screen = corner + (points + 0.5) * np.array([grid.spacing_zyx_mm[2], grid.spacing_zyx_mm[1]]) * scale
+    middles = (on_screen + np.roll(on_screen, -1, axis=0)) / 2
+    colour = drawn_last["colour"]
+    for x, y in middles[:: max(1, len(middles) // 8)]:
+        drawn = _colours(tab, "axial", x, y)
+        assert any(max(abs(a - b) for a, b in zip(pixel[:3], colour, strict=True)) < 40 for pixel in drawn), (
+            x,
+            y,
+        )
+    far = (
+        corner
+        + (points.mean(axis=0) + np.array([0, 12]))
+        * np.array([grid.spacing_zyx_mm[2], grid.spacing_zyx_mm[1]])
+        * scale
+    )
+    assert all(pixel[3] < 255 or pixel[:3] != colour for pixel in _colours(tab, "axial", *far))
+    assert tab.locator(".banner").inner_text().startswith("UNAPPROVED")
+    assert tab.faults == []
+
+
+def _place(tab: Any, plane: str) -> dict[str, Any]:
+    found: dict[str, Any] = tab.evaluate(
+        """(plane) => {
+            const figure = document.querySelector(`[data-plane=${plane}]`);
+            const canvas = figure.querySelector('.overlay');
+            return {width: canvas.width, height: canvas.height, caption: figure.querySelector('figcaption').textContent};
+        }""",
+        plane,
+    )
+    return found
+
+
+def _colours(tab: Any, plane: str, x: float, y: float) -> list[list[int]]:
+    """The colours of the overlay within 1.5 pixels of a point."""
+    found: list[list[int]] = tab.evaluate(
+        """([plane, x, y]) => {
+            const context = document.querySelector(`[data-plane=${plane}] .overlay`).getContext('2d');
+            const data = context.getImageData(Math.round(x) - 1, Math.round(y) - 1, 3, 3).data;
+            return Array.from({length: 9}, (_, i) => [...data.slice(4 * i, 4 * i + 4)]);
+        }""",
+        [plane, x, y],
+    )
+    return found

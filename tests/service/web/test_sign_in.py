@@ -1,0 +1,141 @@
+"""Who gets in: first run, links, passwords, waits, and what ends a session."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.application import ActorRole, change_person, invite_person, secret_sha256
+from service.store import AuditKind, AuditLog
+from service.web.throttles import AddressWaits
+from tests.service.web.conftest import ADMIN, PASSWORD, Page
+
+TRY = {"name": "anna", "password": "not the password"}
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def sign_ins(page: Page) -> list[tuple[str, str, str]]:
+    entries = [entry.event for entry in AuditLog(page.parts.database).entries()]
+    return [(one.kind.value, one.actor, one.detail) for one in entries if one.kind is AuditKind.SIGNED_IN]
+
+
+def test_a_fresh_node_shows_how_to_make_an_admin_and_nothing_else(page: Page) -> None:
+    browser = page.browser()
+    assert browser.get("/").headers["location"] == "/sign-in?next=%2F"
+    first = browser.get("/sign-in")
+    assert "contour-node web-admin NAME" in first.text
+    assert "<form" not in first.text
+
+    secret = invite_person(page.parts.database, ADMIN, "anna", ActorRole.ADMIN, sees_patients=True)
+    link = f"/invitation/{secret}"
+    assert "anna" in browser.get(link).text
+    passwords = {"password": PASSWORD, "again": PASSWORD}
+    assert browser.post(link, data=passwords).headers["location"] == "/sign-in"
+    assert browser.post(link, data=passwords).status_code == 409
+    assert "this link was used" in browser.get(link).text
+    assert "<form" in browser.get("/sign-in").text
+
+
+@pytest.mark.parametrize(
+    ("password", "again", "words"),
+    [
+        ("too short", "too short", "12 to 256 characters"),
+        ("long enough, but", "not the same...", "not the same"),
+        ("anna anna anna 1", "anna anna anna 1", "first that anybody would try"),
+        ("password1234", "password1234", "first that anybody would try"),
+        ("aaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaa", "first that anybody would try"),
+    ],
+)
+def test_a_poor_password_is_refused_at_the_form_and_the_link_stays(
+    page: Page, password: str, again: str, words: str
+) -> None:
+    secret = invite_person(page.parts.database, ADMIN, "anna", ActorRole.ADMIN, sees_patients=True)
+    browser = page.browser()
+    answer = browser.post(f"/invitation/{secret}", data={"password": password, "again": again})
+    assert (answer.status_code, words in answer.text) == (422, True)
+    good = {"password": PASSWORD, "again": PASSWORD}
+    assert browser.post(f"/invitation/{secret}", data=good).status_code == 303
+
+
+def test_after_five_wrong_passwords_even_the_right_one_waits_and_each_try_is_in_the_trail(page: Page) -> None:
+    page.person("anna", ActorRole.VIEWER)
+    browser = page.browser()
+    answers = [browser.post("/sign-in", data=TRY) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [401] * 5
+    assert "The next try is possible in 30 s" in answers[-1].text
+    refused = browser.post("/sign-in", data={"name": "anna", "password": PASSWORD})
+    assert (refused.status_code, "Try again in 30 s" in refused.text) == (429, True)
+    assert sign_ins(page)[1:] == [
+        *[("signed in", "anna", "refused: wrong name or password")] * 5,
+        ("signed in", "anna", "refused: has to wait"),
+    ]
+    page.node.clock.tick(31)
+    assert browser.post("/sign-in", data={"name": "anna", "password": PASSWORD}).status_code == 303
+
+
+def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(page: Page) -> None:
+    page.person("anna", ActorRole.ADMIN)
+    browser = page.browser()
+    texts = {browser.post("/sign-in", data={**TRY, "name": name}).text for name in ("anna", "nobody")}
+    assert len(texts) == 1
+
+
+def test_an_address_waits_after_many_failures_whatever_the_names(page: Page) -> None:
+    waits = AddressWaits()
+    now = page.node.clock()
+    for _ in range(19):
+        waits.failed("10.0.0.1", now)
+    assert waits.until("10.0.0.1", now) is None
+    waits.failed("10.0.0.1", now)
+    assert waits.until("10.0.0.1", now) == now + timedelta(seconds=30)
+    assert waits.until("10.0.0.2", now) is None
+    waits.succeeded("10.0.0.1")
+    assert waits.until("10.0.0.1", now) is None
+
+
+def test_a_session_that_ended_leads_to_the_form_and_back_to_the_same_place(page: Page) -> None:
+    browser = page.person("anna", ActorRole.VIEWER)
+    assert browser.get("/?group=done").status_code == 200
+    page.node.clock.tick(31 * 60)
+    assert browser.get("/?group=done").headers["location"] == "/sign-in?next=%2F%3Fgroup%3Ddone"
+    back = browser.post("/sign-in", data={"name": "anna", "password": PASSWORD, "next": "/?group=done"})
+    assert back.headers["location"] == "/?group=done"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "x"])
+def test_signing_in_never_leads_to_another_site(page: Page, elsewhere: str) -> None:
+    page.person("anna", ActorRole.VIEWER)
+    form = {"name": "anna", "password": PASSWORD, "next": elsewhere}
+    assert page.browser().post("/sign-in", data=form).headers["location"] == "/"
+
+
+def test_signing_out_and_a_change_of_role_end_the_session_at_once(page: Page) -> None:
+    one, other = page.person("anna", ActorRole.ADMIN), page.person("ben", ActorRole.OPERATOR)
+    assert one.post("/sign-out").status_code == 303
+    assert one.get("/").status_code == 303
+    assert other.get("/").status_code == 200
+    change_person(page.parts.database, ADMIN, "ben", role=ActorRole.VIEWER)
+    assert other.get("/").status_code == 303
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_the_database_holds_only_its_hash(page: Page) -> None:
+    page.person("anna", ActorRole.VIEWER)
+    answer = page.browser().post("/sign-in", data={"name": "anna", "password": PASSWORD})
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    secret = re.match(r"contour-node=([^;]+)", cookie)
+    assert secret is not None
+    assert page.parts.sessions.find(secret_sha256(secret[1])) is not None
+    assert page.parts.sessions.find(secret[1]) is None
+
+
+@pytest.mark.parametrize("make", [lambda b: b.cookies.set("contour-node", "made up")])
+def test_a_made_up_cookie_opens_nothing(page: Page, make: Callable[[TestClient], None]) -> None:
+    page.person("anna", ActorRole.ADMIN)
+    browser = page.browser()
+    make(browser)
+    assert browser.get("/").status_code == 303

@@ -1,0 +1,139 @@
+"""A recipe whose pipeline runs several networks: the recipe of each network's own run, and what is measured for all."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from inference.contract import Stratified
+from training.cases import Case, CaseSource, TrainingCases
+from training.faults import faults_of
+from training.recipe import VOI, Recipe, RecipeRefused
+
+_LOSSES = {
+    "anchor": "softmax_dice_and_cross_entropy",
+    "mid_level": "softmax_dice_and_cross_entropy",
+    "detector": "heat_map",
+    VOI: "sigmoid_dice_and_cross_entropy",
+}
+
+
+def kind_of(role: str) -> str:
+    """What a role's settings stand under: all volumes of interest share ``voi``."""
+    return VOI if role.startswith(f"{VOI}_") else role
+
+
+def role_recipe(recipe: Recipe, role: str) -> Recipe:
+    """The recipe of one network's run: the strata that it needs, with the settings of ``roles``.
+
+    The loss is the study's (softmax for anchors and mid-level, heat maps, a sigmoid) unless ``roles`` names another.
+    Raises RecipeRefused for settings that do not fit.
+    """
+    how = recipe.draft().native.pipeline
+    if not isinstance(how, Stratified):
+        return recipe
+    kind = kind_of(role)
+    document = recipe.model_dump(mode="json")
+    settings = {"loss": {"name": _LOSSES[kind]}, **recipe.roles.get(kind, {})}
+    document = _merged(document, settings) | {"roles": {}, "contract": _contract(recipe, how, role)}
+    codes = {structure["code"] for structure in document["contract"]["structures"]}
+    for part, weights in (
+        ("patches", "structure_weights"),
+        ("patches", "case_weights"),
+        ("loss", "positive_weights"),
+    ):
+        given = document[part][weights]
+        document[part][weights] = {code: value for code, value in given.items() if code in codes}
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeRefused(f"roles.{kind}: {faults_of(error)}") from error
+
+
+def learned(recipe: Recipe, role: str) -> tuple[str, ...]:
+    """The structures that a role's network learns from; for a volume of interest the organ and, if it has one, its partner."""
+    pipeline = recipe.draft().native.pipeline
+    if not isinstance(pipeline, Stratified):
+        return recipe.draft().labels
+    small = tuple(organ.code for organ in pipeline.small)
+    strata = {"anchor": pipeline.anchors, "mid_level": pipeline.mid_level, "detector": small}
+    return strata[role] if role in strata else _with_partner(recipe.contract, role.removeprefix(f"{VOI}_"))
+
+
+def measured(recipe: Recipe, source: CaseSource) -> Recipe:
+    """Give each small organ the largest extent (z, y, x; mm) that it has in a training case, unless the recipe states it.
+
+    Raises RecipeRefused for an organ that no training case has.
+    """
+    how = recipe.draft().native.pipeline
+    if not isinstance(how, Stratified):
+        return recipe
+    lacking = sorted(set(how.codes) - set(source.structures))
+    if lacking:
+        raise RecipeRefused(f"the dataset has no {', '.join(lacking)}")
+    wanted = [organ.code for organ in how.small if not any(organ.largest_extent_mm)]
+    extents = {code: np.zeros(3) for code in wanted}
+    for case in TrainingCases(source) if wanted else ():
+        for code in wanted:
+            extents[code] = np.maximum(extents[code], _extent_mm(case, source.structures.index(code)))
+    never = [code for code, extent in extents.items() if not extent.any()]
+    if never:
+        raise RecipeRefused(f"contoured in no training case: {', '.join(never)}")
+    contract = json.loads(json.dumps(recipe.contract))
+    for organ in contract["runtime"]["pipeline"].get("small", []):
+        if organ["code"] in extents:
+            organ["largest_extent_mm"] = [round(float(side), 2) for side in extents[organ["code"]]]
+    return recipe.model_copy(update={"contract": contract})
+
+
+def _contract(recipe: Recipe, how: Stratified, role: str) -> dict[str, Any]:
+    contract: dict[str, Any] = json.loads(json.dumps(recipe.contract))
+    runtime = contract["runtime"]
+    later: dict[str, Any] = {"mid_level": [], "small": []}
+    if role == "mid_level":
+        later["mid_level"] = list(how.mid_level)
+    elif role != "anchor":
+        small = runtime["pipeline"]["small"]
+        kept = _with_partner(contract, role.removeprefix(f"{VOI}_"))
+        later["small"] = [organ for organ in small if role == "detector" or organ["code"] in kept]
+    codes = {*how.anchors, *later["mid_level"], *(organ["code"] for organ in later["small"])}
+    contract["structures"] = [one for one in contract["structures"] if one["code"] in codes]
+    contract["left_right_pairs"] = [
+        pair for pair in contract.get("left_right_pairs", []) if set(pair) <= codes
+    ]
+    runtime["pipeline"] |= later
+    roles = {"anchor", *(["mid_level"] if later["mid_level"] else [])}
+    roles |= (
+        {"detector", *(f"{VOI}_{organ['code']}" for organ in later["small"])} if later["small"] else set()
+    )
+    runtime["networks"] = {name: one for name, one in runtime["networks"].items() if name in roles}
+    return contract
+
+
+def _with_partner(contract: Mapping[str, Any], code: str) -> tuple[str, ...]:
+    """An organ and, if it has one, that of the other side."""
+    pair: tuple[str, ...] = next(
+        (tuple(p) for p in contract.get("left_right_pairs", []) if code in p), (code,)
+    )
+    return (code, *(other for other in pair if other != code))
+
+
+def _merged(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged, everything else is replaced."""
+    found = dict(document)
+    for key, value in changes.items():
+        known = found.get(key)
+        found[key] = _merged(known, value) if isinstance(value, dict) and isinstance(known, dict) else value
+    return found
+
+
+def _extent_mm(case: Case, structure: int) -> NDArray[np.float64]:
+    mask = case.mask(structure)
+    if not mask.any():
+        return np.zeros(3)
+    sides = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    voxels = np.array([side[-1] - side[0] + 1 for side in sides], np.float64)
+    return np.asarray(voxels * np.array(case.spacing_zyx_mm), np.float64)

@@ -1,0 +1,438 @@
+// The viewer: three linked planes of the images, with the contours of the file that was sent.
+import "./page.css";
+import { Outlines, type Structure } from "./contours";
+import { isTyping, listenForKeys } from "./keys";
+import { PlanePainter, type Placement, type Window, greyTable, toScreen } from "./painter";
+import { type Plane, type PlaneName, mainAxis, planeOf } from "./planes";
+import { type Grid, Volume, reasonOf } from "./volume";
+
+interface Measured {
+  name: string;
+  is_sent: boolean;
+  volume_cc: number;
+  findings: { words: string }[];
+  edges: string[];
+}
+
+interface View {
+  plane: Plane;
+  figure: HTMLElement;
+  image: HTMLCanvasElement;
+  overlay: HTMLCanvasElement;
+  painter: PlanePainter;
+  placement: Placement;
+}
+
+const root = document.getElementById("viewer")!;
+const job = Number(root.dataset["job"]);
+const progress = document.getElementById("progress")!;
+
+class Viewer {
+  private readonly views: View[];
+  private readonly index: [number, number, number];
+  private window: Window;
+  private table: Uint8Array;
+  private outlines: Outlines[] = [];
+  private readonly hidden = new Set<number>();
+  private showsContours = true;
+  private fill = 0.15;
+  private current = -1;
+  private isStale = { image: true, overlay: true };
+
+  constructor(private readonly volume: Volume) {
+    const [nz, ny, nx] = volume.grid.shape_zyx;
+    this.window = { level: volume.grid.window[0], width: volume.grid.window[1] };
+    this.table = greyTable(this.window);
+    this.index = [Math.floor(nz / 2), Math.floor(ny / 2), Math.floor(nx / 2)];
+    this.views = [...root.querySelectorAll<HTMLElement>(".plane")].map((figure) => {
+      const image = figure.querySelector<HTMLCanvasElement>(".image")!;
+      const plane = planeOf(figure.dataset["plane"] as PlaneName, volume.grid);
+      const overlay = figure.querySelector<HTMLCanvasElement>(".overlay")!;
+      const painter = new PlanePainter(image);
+      const view = { plane, figure, image, overlay, painter, placement: EMPTY };
+      this.listen(view);
+      return view;
+    });
+    new ResizeObserver(() => this.draw()).observe(root);
+    this.listenForKeys();
+  }
+
+  // Draw everything at the next frame.
+  draw(parts: { image?: boolean; overlay?: boolean } = { image: true, overlay: true }): void {
+    const isAsked = this.isStale.image || this.isStale.overlay;
+    this.isStale.image ||= parts.image ?? false;
+    this.isStale.overlay ||= parts.overlay ?? false;
+    if (!isAsked) requestAnimationFrame(() => this.paint());
+  }
+
+  begin(): void {
+    this.isStale = { image: false, overlay: false };
+    this.draw();
+  }
+
+  showContours(structures: Structure[], measured: Measured[]): void {
+    this.outlines = structures.map((structure) => new Outlines(structure));
+    this.list(measured);
+    this.draw({ overlay: true });
+  }
+
+  private paint(): void {
+    const { image, overlay } = this.isStale;
+    this.isStale = { image: false, overlay: false };
+    for (const view of this.views) {
+      const resized = fit(view);
+      if (image || resized) {
+        const index = this.index[view.plane.across];
+        view.placement = view.painter.paint(this.volume, view.plane, index, this.table);
+      }
+      if (image || overlay || resized) this.paintOverlay(view);
+    }
+    root.dataset["frames"] = String(Number(root.dataset["frames"] ?? 0) + 1);
+  }
+
+  private paintOverlay(view: View): void {
+    const context = view.overlay.getContext("2d")!;
+    context.clearRect(0, 0, view.overlay.width, view.overlay.height);
+    const [columns, rows] = [this.size(view.plane.horizontal), this.size(view.plane.vertical)];
+    if (this.showsContours) {
+      context.save();
+      toScreen(context, view.plane, view.placement, columns, rows);
+      for (const outlines of this.outlines) {
+        if (!this.hidden.has(outlines.structure.number)) this.paintStructure(context, view, outlines);
+      }
+      context.restore();
+    }
+    this.paintCross(context, view);
+    this.caption(view);
+  }
+
+  private paintStructure(context: CanvasRenderingContext2D, view: View, outlines: Outlines): void {
+    const [r, g, b] = outlines.structure.colour;
+    const index = this.index[view.plane.across];
+    const isCurrent = this.outlines[this.current] === outlines;
+    context.fillStyle = `rgba(${r},${g},${b},${this.fill})`;
+    context.strokeStyle = `rgb(${r},${g},${b})`;
+    context.lineWidth = ((isCurrent ? 3 : 1.6) * devicePixelRatio) / view.placement.scaleX;
+    if (view.plane.name === "axial") {
+      const path = outlines.path(index);
+      if (path === null) return;
+      if (this.fill > 0) context.fill(path, "evenodd");
+      context.stroke(path);
+      return;
+    }
+    context.beginPath();
+    for (const [slice, from, to] of outlines.spans(view.plane.name, index)) {
+      if (this.fill > 0) context.fillRect(from + 0.5, slice, to - from, 1);
+      for (const x of [from + 0.5, to + 0.5]) {
+        context.moveTo(x, slice);
+        context.lineTo(x, slice + 1);
+      }
+    }
+    context.stroke();
+  }
+
+  private paintCross(context: CanvasRenderingContext2D, view: View): void {
+    const { plane, placement } = view;
+    const x = this.onScreen(plane.flipsHorizontal, plane.horizontal, placement.left, placement.scaleX);
+    const y = this.onScreen(plane.flipsVertical, plane.vertical, placement.top, placement.scaleY);
+    context.strokeStyle = "rgba(120,220,210,0.45)";
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(x, placement.top);
+    context.lineTo(x, placement.top + placement.height);
+    context.moveTo(placement.left, y);
+    context.lineTo(placement.left + placement.width, y);
+    context.stroke();
+    context.fillStyle = "#cfe";
+    context.font = `${14 * devicePixelRatio}px sans-serif`;
+    const { left, right, top, bottom } = plane.letters;
+    const [w, h, m] = [view.overlay.width, view.overlay.height, 6 * devicePixelRatio];
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    context.fillText(left, m, h / 2);
+    context.textAlign = "right";
+    context.fillText(right, w - m, h / 2);
+    context.textAlign = "center";
+    context.textBaseline = "top";
+    context.fillText(top, w / 2, m);
+    context.textBaseline = "bottom";
+    context.fillText(bottom, w / 2, h - m);
+  }
+
+  private onScreen(isFlipped: boolean, axis: 0 | 1 | 2, start: number, scale: number): number {
+    const index = this.index[axis] + 0.5;
+    return start + scale * (isFlipped ? this.size(axis) - index : index);
+  }
+
+  private caption(view: View): void {
+    const [z, y, x] = this.index;
+    const point = this.volume.pointLps(z, y, x);
+    const axis = view.plane.across;
+    const along = mainAxis(this.volume.grid.axes_lps[axis]);
+    const [, ny, nx] = this.volume.grid.shape_zyx;
+    const value = this.volume.voxels[(z * ny + y) * nx + x];
+    const { unit, factor } = this.volume.grid;
+    const hu = view.plane.name === "axial" ? ` · ${(value ?? 0) / factor} ${unit}` : "";
+    const letter = "xyz"[along];
+    view.figure.querySelector("figcaption")!.textContent =
+      `${view.plane.title} ${letter} ${point[along]!.toFixed(1)} mm · ${this.index[axis] + 1}/${this.size(axis)}${hu}`;
+  }
+
+  private size(axis: 0 | 1 | 2): number {
+    return this.volume.grid.shape_zyx[axis];
+  }
+
+  move(axis: 0 | 1 | 2, to: number): void {
+    this.index[axis] = Math.min(Math.max(Math.round(to), 0), this.size(axis) - 1);
+    this.draw();
+  }
+
+  private listen(view: View): void {
+    const { figure, plane } = view;
+    figure.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.move(plane.across, this.index[plane.across] + Math.sign(event.deltaY) * this.forward(plane));
+      },
+      { passive: false },
+    );
+    figure.addEventListener("pointerdown", (event) => {
+      figure.setPointerCapture(event.pointerId);
+      if (event.button === 0 && !event.shiftKey) this.pointAt(view, event);
+    });
+    figure.addEventListener("pointermove", (event) => {
+      if (event.buttons === 1 && !event.shiftKey) this.pointAt(view, event);
+      if (event.buttons === 2 || (event.buttons === 1 && event.shiftKey)) {
+        const width = Math.max(1, this.window.width + event.movementX * 4);
+        this.setWindow({ level: this.window.level + event.movementY * 2, width });
+      }
+    });
+    figure.addEventListener("contextmenu", (event) => event.preventDefault());
+  }
+
+  // The step along a plane's axis that goes towards the feet, the back or the left.
+  private forward(plane: Plane): number {
+    return plane.name === "axial" ? -1 : 1;
+  }
+
+  private pointAt(view: View, event: PointerEvent): void {
+    const box = view.figure.getBoundingClientRect();
+    const { plane, placement } = view;
+    const across = ((event.clientX - box.left) * devicePixelRatio - placement.left) / placement.scaleX;
+    const down = ((event.clientY - box.top) * devicePixelRatio - placement.top) / placement.scaleY;
+    const [columns, rows] = [this.size(plane.horizontal), this.size(plane.vertical)];
+    this.move(plane.horizontal, Math.floor(plane.flipsHorizontal ? columns - across : across));
+    this.move(plane.vertical, Math.floor(plane.flipsVertical ? rows - down : down));
+  }
+
+  setWindow(window: Window): void {
+    this.window = window;
+    this.table = greyTable(window);
+    this.draw();
+  }
+
+  private listenForKeys(): void {
+    document.addEventListener("keydown", (event) => {
+      if (isTyping(event)) return;
+      const focused = this.views.find((view) => view.figure.contains(document.activeElement)) ?? this.views[0]!;
+      const axis = focused.plane.across;
+      const steps: Record<string, number> = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 };
+      const step = steps[event.key];
+      if (step !== undefined) {
+        event.preventDefault();
+        this.move(axis, this.index[axis] + step * this.forward(focused.plane));
+      } else if (event.key === "Home" || event.key === "End") {
+        event.preventDefault();
+        const toFirst = (event.key === "Home") === this.forward(focused.plane) > 0;
+        this.move(axis, toFirst ? 0 : this.size(axis) - 1);
+      } else if (event.key === "t" || event.key === " ") {
+        event.preventDefault();
+        if (event.key === "t" || this.showsContours) this.toggle(event.key === "t" ? !this.showsContours : false);
+      } else if (event.key === "n" || event.key === "p") {
+        this.select((this.current + (event.key === "n" ? 1 : -1) + this.outlines.length) % this.outlines.length);
+      } else if (event.key === "x") {
+        this.selectNextFlagged();
+      } else if (event.key === "f") {
+        event.preventDefault();
+        document.getElementById("filter")?.focus();
+      }
+    });
+    document.addEventListener("keyup", (event) => {
+      if (event.key === " " && !isTyping(event)) this.toggle(true);
+    });
+  }
+
+  private toggle(shows: boolean): void {
+    this.showsContours = shows;
+    this.draw({ overlay: true });
+  }
+
+  select(number: number): void {
+    const outlines = this.outlines[number];
+    if (outlines === undefined) return;
+    this.current = number;
+    const slices = outlines.slices;
+    const middle = slices[Math.floor(slices.length / 2)];
+    if (middle !== undefined) {
+      const points = outlines.bySlice.get(middle)![0]!.points;
+      let [x, y] = [0, 0];
+      for (let i = 0; i < points.length; i += 2) {
+        x += points[i]!;
+        y += points[i + 1]!;
+      }
+      this.move(0, middle);
+      this.move(1, (2 * y) / points.length);
+      this.move(2, (2 * x) / points.length);
+    }
+    for (const [i, item] of [...document.querySelectorAll("#structures li")].entries()) {
+      item.classList.toggle("current", i === number);
+    }
+  }
+
+  private selectNextFlagged(): void {
+    const items = [...document.querySelectorAll("#structures li")];
+    for (let step = 1; step <= items.length; step++) {
+      const next = (this.current + step) % items.length;
+      if (items[next]?.classList.contains("flagged")) {
+        this.select(next);
+        return;
+      }
+    }
+  }
+
+  private list(measured: Measured[]): void {
+    const place = document.getElementById("structures")!;
+    const said = new Map(measured.map((one) => [one.name, one]));
+    place.replaceChildren(
+      ...this.outlines.map((outlines, number) => this.item(outlines.structure, number, said.get(outlines.structure.name))),
+    );
+    document.getElementById("filter")!.addEventListener("input", (event) => {
+      const text = (event.target as HTMLInputElement).value.toLowerCase();
+      for (const item of place.querySelectorAll<HTMLElement>("li")) {
+        item.hidden = !(item.dataset["name"] ?? "").toLowerCase().includes(text);
+      }
+    });
+    document.getElementById("fill")!.addEventListener("input", (event) => {
+      this.fill = Number((event.target as HTMLInputElement).value) / 100;
+      this.draw({ overlay: true });
+    });
+  }
+
+  private item(structure: Structure, number: number, measured: Measured | undefined): HTMLLIElement {
+    const item = document.createElement("li");
+    item.dataset["name"] = structure.name;
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.ariaLabel = `Show ${structure.name}`;
+    box.addEventListener("click", (event) => {
+      if (event.altKey) this.showOnly(structure.number);
+    });
+    box.addEventListener("change", () => {
+      if (box.checked) this.hidden.delete(structure.number);
+      else this.hidden.add(structure.number);
+      this.draw({ overlay: true });
+    });
+    const swatch = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    swatch.setAttribute("viewBox", "0 0 10 10");
+    swatch.classList.add("swatch");
+    const square = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    square.setAttribute("width", "10");
+    square.setAttribute("height", "10");
+    square.setAttribute("fill", `rgb(${structure.colour.join(",")})`);
+    swatch.append(square);
+    const name = document.createElement("button");
+    name.type = "button";
+    name.textContent = structure.name;
+    name.addEventListener("click", () => this.select(number));
+    const volume = document.createElement("span");
+    volume.className = "cc";
+    volume.textContent = measured === undefined ? "" : `${measured.volume_cc.toFixed(1)} cc`;
+    item.append(box, swatch, name, volume);
+    const remarks = [
+      ...(structure.contours.length === 0 ? ["empty in the file"] : []),
+      ...(measured?.findings ?? []).map((one) => one.words),
+      ...(measured?.edges.length && !measured.findings.length ? [`touches the edge: ${measured.edges.join(", ")}`] : []),
+    ];
+    if (remarks.length > 0) {
+      item.classList.add("flagged");
+      const words = document.createElement("span");
+      words.className = "flag";
+      words.textContent = `! ${remarks.join("; ")}`;
+      item.append(words);
+    }
+    return item;
+  }
+
+  private showOnly(number: number): void {
+    for (const outlines of this.outlines) this.hidden.add(outlines.structure.number);
+    this.hidden.delete(number);
+    for (const [i, box] of [...document.querySelectorAll<HTMLInputElement>("#structures input")].entries()) {
+      box.checked = this.outlines[i]?.structure.number === number;
+    }
+    this.draw({ overlay: true });
+  }
+}
+
+const EMPTY: Placement = { scaleX: 1, scaleY: 1, left: 0, top: 0, width: 0, height: 0 };
+
+// Give the canvases of a view as many pixels as it has on the screen; say whether that changed.
+function fit(view: View): boolean {
+  const box = view.figure.getBoundingClientRect();
+  const width = Math.max(1, Math.round(box.width * devicePixelRatio));
+  const height = Math.max(1, Math.round(box.height * devicePixelRatio));
+  if (view.image.width === width && view.image.height === height) return false;
+  for (const canvas of [view.image, view.overlay]) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  return true;
+}
+
+async function json<Value>(path: string): Promise<Value> {
+  const answer = await fetch(`/api/v1/jobs/${job}/${path}`);
+  if (!answer.ok) throw new Error(await reasonOf(answer));
+  return (await answer.json()) as Value;
+}
+
+async function contoursInto(viewer: Viewer, destination: string): Promise<void> {
+  const [set, measured] = await Promise.all([
+    json<{ structures: Structure[] }>(`contours?destination=${encodeURIComponent(destination)}`),
+    json<Measured[]>("structures"),
+  ]);
+  viewer.showContours(set.structures, measured);
+  root.dataset["contours"] = String(set.structures.length);
+}
+
+async function main(): Promise<void> {
+  const grid = await json<Grid>("ct");
+  const volume = new Volume(job, grid);
+  const viewer = new Viewer(volume);
+  viewer.begin();
+  for (const button of root.querySelectorAll<HTMLButtonElement>(".windows button")) {
+    button.addEventListener("click", () => {
+      viewer.setWindow({ level: Number(button.dataset["level"]), width: Number(button.dataset["width"]) });
+    });
+  }
+  const choice = document.getElementById("destination") as HTMLSelectElement | null;
+  const contours = () =>
+    contoursInto(viewer, choice?.value ?? "").catch((error: unknown) => say(`No contours: ${String(error)}`));
+  choice?.addEventListener("change", () => void contours());
+  let asked = false;
+  await volume.load((fraction) => {
+    viewer.draw();
+    root.dataset["loaded"] = fraction.toFixed(3);
+    progress.textContent = fraction < 1 ? `Images: ${Math.round(100 * fraction)} %` : "";
+    if (!asked) void contours();
+    asked = true;
+  });
+}
+
+function say(text: string): void {
+  progress.textContent = text.replace("Error: ", "");
+  progress.className = "message bad";
+}
+
+listenForKeys();
+main().catch((error: unknown) => say(String(error)));
