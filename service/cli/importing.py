@@ -43,7 +43,8 @@ def run_import(arguments: argparse.Namespace) -> int:
     """Import one model; raises ImportRefused, and leaves the repository as it was, where anything is wrong."""
     answers = _answers(arguments)
     repository: Path = arguments.settings_tree.triton.model_repository
-    with staging(repository) as stage:
+    # the store first: minutes of work for a node that is not there would be lost
+    with opened_store(arguments.settings_tree) as store, staging(repository) as stage:
         version = next_version(repository, answers.name)
         draft, isolation = _converted(arguments, stage / "weights")
         rows = _rows(arguments.labels, [label.name for label in draft.labels])
@@ -56,8 +57,7 @@ def run_import(arguments: argparse.Namespace) -> int:
         write_card(contract, draft, rows, remarks, folder)
         what = f"{contract.name} version {version} imported from {arguments.source.name}, {draft.maker}"
         move = partial(publish, contract, folder, repository)
-        with opened_store(arguments.settings_tree) as store:
-            change_models(store.database, administrator(), Operation.MODELS_IMPORT, move, what)
+        change_models(store.database, administrator(), Operation.MODELS_IMPORT, move, what)
     _show(contract, draft, rows, test)
     target = repository / contract.name / str(version)
     say(

@@ -21,6 +21,7 @@ def settings_file(tmp_path: Path) -> Path:
         f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[triton]\nurl = "127.0.0.1:1"\nembedded = false\n'
         f'model_repository = "{tmp_path / "models"}"\n'
     )
+    assert main(["migrate", "--settings", str(file)]) == 0
     return file
 
 
