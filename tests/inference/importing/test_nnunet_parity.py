@@ -101,7 +101,7 @@ def test_every_voxel_is_labelled_as_by_totalsegmentator(
 
     row = totalsegmentator.task_row("total", mode)
     only = {**row, "datasets": " ".join(map(str, datasets))}
-    monkeypatch.setattr(totalsegmentator, "task_row", lambda task, mode: only)
+    monkeypatch.setattr(totalsegmentator, "task_row", lambda *_: only)
     make_total(tmp_path / "source", datasets, voxel)
     contract, predictor = built(
         read_totalsegmentator, tmp_path / "source", {"task": "total", "mode": mode}, tmp_path
