@@ -86,10 +86,13 @@ class LabelValues(ContractPart):
 
 
 class TotalSegmentatorSteps(ContractPart):
-    """What TotalSegmentator does round nnU-Net: its own voxels, large volumes in parts, labels back to the CT."""
+    """What TotalSegmentator does round nnU-Net: its own voxels, large volumes in thirds, labels back to the CT."""
 
-    voxel_mm: Millimetres | None = None  # isotropic; None: the CT's own voxels
-    split_above_voxels: int = Field(default=512 * 512 * 900, ge=1)
+    voxel_zyx_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None  # None: the CT's own
+    order: Literal[1, 3] = 1  # of the interpolation to these voxels
+    split_above_voxels: int = Field(
+        default=512 * 512 * 900, ge=1
+    )  # of its voxels, where there are several parts
     split_margin: Voxels = 20
 
 

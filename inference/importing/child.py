@@ -16,6 +16,7 @@ from inference.importing.isolation import Limits, shut_in
 IMPORTERS: Mapping[str, str] = {
     "monai-bundle": "inference.importing.monai_bundle:read_monai_bundle",
     "nnunet": "inference.importing.nnunet:read_nnunet",
+    "totalsegmentator": "inference.importing.totalsegmentator:read_totalsegmentator",
     "onnx": "inference.importing.onnx:read_onnx",
     "torchscript": "inference.importing.torchscript:read_torchscript",
 }

@@ -85,11 +85,27 @@ def _nnunet(parser: argparse.ArgumentParser) -> None:
     _nnunet_images(parser)
 
 
+def _totalsegmentator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", required=True, help="total, total_mr, head_glands_cavities and so on")
+    parser.add_argument(
+        "--mode", choices=("default", "fast", "fastest"), default="default", help="its voxels"
+    )
+    parser.add_argument(
+        "--resampling-order", type=int, choices=(1, 3), default=1, help="1 as version 2.18, 3 as earlier ones"
+    )
+    parser.add_argument("--folds", nargs="+", help="folds to average (default: those of the task)")
+    _precision(parser)
+
+
 def _nnunet_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", choices=("LPS", "RAS"), help="how x and y run in its images (default: by its reader)"
     )
     parser.add_argument("--modality", choices=("CT", "CBCT", "MR"), help="where it does not tell")
+    _precision(parser)
+
+
+def _precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="default: float32"
     )
@@ -116,6 +132,10 @@ def _absolute(text: str) -> Path:
 # Each format: what it is, and what adds its own arguments, which become the converter's options.
 FORMATS: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "nnunet": ("a trained nnU-Net v2 folder, or the zip of nnUNetv2_export_model_to_zip", _nnunet),
+    "totalsegmentator": (
+        "a task of TotalSegmentator: its folder nnunet/results, or what of it the task needs",
+        _totalsegmentator,
+    ),
     "monai-bundle": ("a MONAI bundle: its folder, or the zip of it", _monai_bundle),
     "torchscript": ("a TorchScript file, with a specification of its images and labels", _with_spec),
     "onnx": ("an ONNX file, with a specification of its images and labels", _with_spec),

@@ -22,13 +22,12 @@ _FEATURES = (4, 8, 8)
 # Name -> how a folder differs from the default: 3-D, plain, new plans, one fold, mirrored, SimpleITK's reader.
 VARIANTS: dict[str, dict[str, Any]] = {
     "3d": {},
-    "2d": {"dimensions": 2},
+    "2d": {"dimensions": 2, "old_plans": True},
     "3d_residual_regions": {
         "residual": True,
         "labels": REGIONS,
         "transpose": [2, 0, 1],
         "mirror": None,
-        "old_plans": True,
     },
     "3d_ras_folds_ignore": {
         "reader": "NibabelIOWithReorient",
@@ -38,6 +37,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "3d_lowres_anisotropic": {"configuration": "3d_lowres", "spacing": [7.0, 1.7, 1.7], "mirror": None},
     "3d_zscore": {"scheme": "ZScoreNormalization", "channel": "T2", "mirror": None},
+}
+# TotalSegmentator's task total: its fast mode, and the first two of its five networks, by dataset.
+TOTAL_FAST = {297: {"spleen": 1, "kidney_right": 2, "kidney_left": 3}}
+TOTAL_PARTS = {
+    291: {"spleen": 1, "kidney_right": 2, "kidney_left": 3},
+    292: {"sacrum": 1, "vertebrae_S1": 2, "vertebrae_L5": 3},
 }
 # Spacing z, y, x and voxels of the images: as trained, finer with thick slices, nearly isotropic.
 IMAGES = {
@@ -74,11 +79,13 @@ def make_trained(
     scheme: str = "CTNormalization",
     channel: str = "CT",
     seed: int = 3,
+    dataset_name: str = "Dataset902_Tiny",
+    trainer: str = "nnUNetTrainer",
 ) -> Path:
     """Write one trained configuration below ``root`` as nnU-Net leaves it, and return its folder."""
     configuration = configuration or ("2d" if dimensions == 2 else "3d_fullres")
     labels = labels or LABELS
-    folder = root / "Dataset902_Tiny" / f"nnUNetTrainer__nnUNetPlans__{configuration}"
+    folder = root / dataset_name / f"{trainer}__nnUNetPlans__{configuration}"
     chosen = _configuration(dimensions, residual, spacing or [2.5, 2.0, 2.0][3 - dimensions :], scheme)
     plans = {
         "dataset_name": "Dataset902_Tiny",
@@ -123,6 +130,20 @@ def make_trained(
     return folder
 
 
+def make_total(root: Path, datasets: dict[int, dict[str, int]], voxel_mm: float) -> Path:
+    """Write the networks of a task as TotalSegmentator's weights lie, and return their folder."""
+    for number, labels in datasets.items():
+        make_trained(
+            root,
+            labels={"background": 0, **labels},
+            spacing=[voxel_mm] * 3,
+            seed=number,
+            dataset_name=f"Dataset{number}_TotalSegmentator_part",
+            trainer="nnUNetTrainer_4000epochs_NoMirroring" if number == 297 else "nnUNetTrainerNoMirroring",
+        )
+    return root
+
+
 def definition(dimensions: int, residual: bool, heads: int) -> NetworkDefinition:
     """The network of a folder, by our names."""
     kernel, down = [3] * dimensions, [2] * dimensions
@@ -150,6 +171,8 @@ def _weights(dimensions: int, residual: bool, heads: int, seed: int) -> dict[str
         tensor = torch.randn(value.shape, generator=generator) * scale + (
             1.0 if "norm.weight" in key else 0.0
         )
+        if "seg_layers" in key:  # no class wins everywhere: heads without bias, of weights that sum to 0
+            tensor = tensor - tensor.mean(1, keepdim=True) if tensor.ndim > 1 else tensor * 0.0
         for name in _every_name(key):
             named[name] = tensor
     return named

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.nnunet_models import IMAGES, VARIANTS, image, make_trained
+from tests.support.nnunet_models import (
+    IMAGES,
+    TOTAL_FAST,
+    TOTAL_PARTS,
+    VARIANTS,
+    image,
+    make_total,
+    make_trained,
+)
 
 Labels = dict[str, NDArray[np.uint8]]
 
@@ -37,10 +45,45 @@ def answers(variant: str, folder: Path) -> Labels:
     return found
 
 
+def total_answers(mode: str, folder: Path) -> Labels:
+    """TotalSegmentator's label maps (z, y, x, canonical) of its task total, run as its own program runs it."""
+    import os
+
+    datasets, voxel = (TOTAL_FAST, 3.0) if mode == "fast" else (TOTAL_PARTS, 1.5)
+    os.environ["nnUNet_results"] = str(make_total(folder, datasets, voxel))  # noqa: SIM112 - nnU-Net spells it so
+    import nibabel as nib
+    from totalsegmentator.nnunet import nnUNet_predict_image
+
+    found = {}
+    for name in IMAGES:
+        hu, (dz, dy, dx) = image(name)
+        affine = np.diag(
+            [-dx, -dy, dz, 1.0]
+        )  # our x runs to the left, y to the back; NIfTI's to right and front
+        answer = nnUNet_predict_image(
+            nib.Nifti1Image(hu.T.astype(np.int16), affine),
+            None,
+            [*datasets] if mode == "default" else 297,
+            trainer="nnUNetTrainer_4000epochs_NoMirroring" if mode == "fast" else "nnUNetTrainerNoMirroring",
+            folds=[0],
+            resample=voxel,
+            task_name="total",
+            device="cpu",
+            quiet=True,
+            skip_saving=True,
+            nr_threads_saving=1,
+        )
+        found[f"total_{mode}/{name}"] = np.asarray(answer[0].dataobj, np.uint8).T
+    return found
+
+
 def main(target: str) -> None:
     """Ask for every variant and write the file."""
     found: Labels = {}
-    for variant, how in VARIANTS.items():
+    for mode in ("fast", "default") if "--total" in sys.argv else ():
+        with tempfile.TemporaryDirectory() as folder:
+            found |= total_answers(mode, Path(folder))
+    for variant, how in ({} if "--total" in sys.argv else VARIANTS).items():
         with tempfile.TemporaryDirectory() as folder:
             found |= answers(variant, make_trained(Path(folder), **how))
     np.savez_compressed(target, **{key.replace("/", "__"): value for key, value in found.items()})
