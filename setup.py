@@ -1,4 +1,7 @@
-"""Puts the models and the files of deploy/ into the wheel, so that it is enough; everything else is in pyproject.toml."""
+"""Puts the models and the files of deploy/ into the wheel, so that it is enough.
+
+Everything else is in pyproject.toml.
+"""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the checks before the model cost on a 512 x 512 x 200 CT: headers compared, and one look at the values that are read.
+"""What the checks before the model cost on a 512 x 512 x 200 CT: headers compared, one look at the values.
 
 python -m bench.checks_cost [--repeat 5]
 """

@@ -2,8 +2,9 @@
 
     .venv/bin/python -m bench.clinicians --data ../shared/data/openkbp --out runs/clinicians
 
-Starts a node on embedded defaults, sends each patient's CT (the slices with whole cross sections), keeps the structure set that
-comes back beside the clinicians' contours and the dose in a cohort folder, and runs `contour-node evaluate cohort` on it.
+Starts a node on embedded defaults, sends each patient's CT (the slices with whole cross sections), keeps the structure
+set that comes back beside the clinicians' contours and the dose in a cohort folder, and runs `contour-node evaluate
+cohort` on it.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
     .venv/bin/python -m bench.cohort --data ../shared/data/openkbp --out runs/cohort
 
-The patients are OpenKBP's with their 10 clinical structures; the second set is each mask moved by a voxel and partly eroded.
+The patients are OpenKBP's with their 10 clinical structures; the second set is each mask moved by a voxel and partly
+eroded.
 """
 
 import argparse

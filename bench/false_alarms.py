@@ -2,8 +2,8 @@
 
 python -m bench.false_alarms [--data ../shared/data/openkbp] FOLDER...
 
-Every CT series under the folders (DICOM, unpacked) passes the checks of headers, of pixels and of values; every patient of
-OpenKBP those of values. Printed are the numbers looked at and, for each check that refused or noted, which and what.
+Every CT series under the folders (DICOM, unpacked) passes the checks of headers, of pixels and of values; every patient
+of OpenKBP those of values. Printed are the numbers looked at and, for each check that refused or noted, which and what.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The embedded model server: seconds to start, memory with nothing loaded, seconds and memory of each model that is loaded.
+"""The embedded model server: seconds to start, memory with nothing loaded, seconds and memory of each model.
 
     .venv/bin/python -m bench.model_loading --out runs/model_loading
 

@@ -2,9 +2,9 @@
 
     python -m bench.planted_faults --data ../shared/data
 
-The faults are the tables of tests/imaging/test_validation.py and test_validation_faults.py, each planted alone in a good
-set. A false alarm is a finding on a planning system's set that is not among the faults that the set really has; those
-were looked at one by one and stand in KNOWN below. Exit code 1 where a fault is missed or an alarm is false.
+The faults are the tables of tests/imaging/test_validation.py and test_validation_faults.py, each planted alone in a
+good set. A false alarm is a finding on a planning system's set that is not among the faults that the set really has;
+those were looked at one by one and stand in KNOWN below. Exit code 1 where a fault is missed or an alarm is false.
 """
 
 import argparse
@@ -111,7 +111,10 @@ def _sets(dicom: Path) -> dict[str, list[tuple[bytes, SeriesHeaders | None]]]:
 
 
 def _archived(archive: Path, pattern: str, *, ct: bool) -> list[tuple[bytes, SeriesHeaders | None]]:
-    """Return the sets of an archive, with the CT that each names where `ct` (those of Eclipse and MIM lie beside a copy of the CT with UIDs of its own)."""
+    """Return the sets of an archive, with the CT that each names where `ct`.
+
+    Those of Eclipse and MIM lie beside a copy of the CT with UIDs of its own.
+    """
     with tarfile.open(archive) as opened:
         files = {m.name: h.read() for m in opened if m.isfile() and (h := opened.extractfile(m)) is not None}
     sets = [data for name, data in files.items() if re.search(pattern, name)]

@@ -1,4 +1,4 @@
-"""What the look at the body and the judgement of its structures cost on a 512x512x200 CT: python -m bench.plausibility."""
+"""What the plausibility checks cost on a 512x512x200 CT: python -m bench.plausibility."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""The served predictor in float32 and in bfloat16 on the same patients, taking turns: CPU seconds, Dice, voxels that differ.
+"""The served predictor in float32 and bfloat16 on the same patients, in turn: CPU seconds, Dice, voxels that differ.
 
     .venv/bin/python -m bench.precision --data ../shared/data/openkbp --out runs/precision
 

@@ -3,9 +3,9 @@
     python -m bench.processes [--tmp DIR]
 
 Starts a whole node on an empty SQLite database in a temporary folder (its model server too, where .venv-triton is
-installed), waits until no process grows any more, and prints a line for each: resident memory, the part of it that the process
-shares with nobody (USS), and the processor seconds of a fresh Python that imports what it runs. The model server
-itself, a child of the role triton, is left out.
+installed), waits until no process grows any more, and prints a line for each: resident memory, the part of it that the
+process shares with nobody (USS), and the processor seconds of a fresh Python that imports what it runs. The model
+server itself, a child of the role triton, is left out.
 """
 
 import argparse

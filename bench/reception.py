@@ -1,14 +1,15 @@
 """How fast images come in: the node beside DCMTK's storescp, Orthanc and a bare Python receiver, sent to by storescu.
 
     python -m bench.reception [--reps 3] [--slices 200] [--associations 1,4] [--peers ours,storescp,orthanc,bare]
-        [--bare bare_scp.py] [--data DIR] [--peer 'NAME=COMMAND {port} {out}'] [--ours NAME=HOST:PORT:AET[:PID]] [--tmp DIR]
+        [--bare bare_scp.py] [--data DIR] [--peer 'NAME=COMMAND {port} {out}']
+        [--ours NAME=HOST:PORT:AET[:PID]] [--tmp DIR]
 
-Every run of ours, of storescp, of Orthanc and of the bare receiver starts a fresh process on an empty folder; passes are
-interleaved and medians given, with the ratio of ours to each. Ours answers once the file outlasts a power cut and its
-row is committed; Orthanc syncs its file (SyncStorageArea, its default); the bare receiver (a few lines of Python that
-check nothing) syncs its file and has no database; storescp syncs nothing. TCP_NODELAY=1 stands in their environment:
-without it Nagle's algorithm holds each of their answers back for 40 ms and there is nothing to compare. A run counts
-only if every image got success.
+Every run of ours, of storescp, of Orthanc and of the bare receiver starts a fresh process on an empty folder; passes
+are interleaved and medians given, with the ratio of ours to each. Ours answers once the file outlasts a power cut and
+its row is committed; Orthanc syncs its file (SyncStorageArea, its default); the bare receiver (a few lines of Python
+that check nothing) syncs its file and has no database; storescp syncs nothing. TCP_NODELAY=1 stands in their
+environment: without it Nagle's algorithm holds each of their answers back for 40 ms and there is nothing to compare. A
+run counts only if every image got success.
 """
 
 import argparse
@@ -156,7 +157,10 @@ def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int,
 
 
 def level_the_ground(folders: list[Path]) -> None:
-    """Return every run the same start: nothing left to be written, no memory to be reclaimed, the images in the page cache."""
+    """Return every run the same start.
+
+    Nothing left to be written, no memory to be reclaimed, the images in the page cache.
+    """
     os.sync()
     with suppress(PermissionError):  # only root may
         Path("/proc/sys/vm/drop_caches").write_text("3")

@@ -3,8 +3,9 @@
     python bench/rtstruct_read.py CT_FOLDER RS.dcm [DATA]
 
 Of the CT only headers are read, as its pixels say nothing here. Each mask is unfolded to the whole volume inside the
-time (full_s of secs). With DATA (labels.npz: names, shape, a bit-packed array a name) the masks are compared, outside the time.
-The last line on stdout is JSON: secs, rois, voxels, rss_mib, cpu, and with DATA dice_median, dice_worst, dice_hollow.
+time (full_s of secs). With DATA (labels.npz: names, shape, a bit-packed array a name) the masks are compared, outside
+the time. The last line on stdout is JSON: secs, rois, voxels, rss_mib, cpu, and with DATA dice_median, dice_worst,
+dice_hollow.
 """
 
 import argparse

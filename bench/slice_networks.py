@@ -2,10 +2,10 @@
 
     .venv/bin/python -m bench.slice_networks --out runs/slice_networks
 
-The published widths, one slice of 256 x 256 pixels a structure, random weights, one thread. PyTorch is measured as it is
-served (`serving_form` in float32, and in bfloat16 by autocast) and eager; ONNX Runtime and OpenVINO
-where they are installed: in an environment of their own that finds torch, never in the node's. Seconds are the process's own
-(CPU), the least of the rounds: a busy machine changes them little.
+The published widths, one slice of 256 x 256 pixels a structure, random weights, one thread. PyTorch is measured as it
+is served (`serving_form` in float32, and in bfloat16 by autocast) and eager; ONNX Runtime and OpenVINO where they are
+installed: in an environment of their own that finds torch, never in the node's. Seconds are the process's own (CPU),
+the least of the rounds: a busy machine changes them little.
 """
 
 import argparse

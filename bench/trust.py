@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.trust --cohort runs/clinicians/cohort --report runs/clinicians/report --out runs/trust
 
-Takes the cohort and the values that `bench.clinicians` left, measures every structure without looking at the truth, learns the
-score on all patients but one and scores that one, for each patient in turn.
+Takes the cohort and the values that `bench.clinicians` left, measures every structure without looking at the truth,
+learns the score on all patients but one and scores that one, for each patient in turn.
 """
 
 import argparse

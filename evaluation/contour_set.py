@@ -58,7 +58,10 @@ class ContourSet:
 
 
 def upright(grid: Grid, masks: Mapping[str, Mask]) -> tuple[Grid, dict[str, Mask]]:
-    """Masks on any axial grid as the same voxels on a grid to Superior, Posterior and Left; EvaluationRefused for others."""
+    """Masks on any axial grid as the same voxels on a grid to Superior, Posterior and Left.
+
+    EvaluationRefused for others.
+    """
     try:
         turned = canonical_masks(Masks(grid=grid, by_code=masks))
     except ValueError as reason:

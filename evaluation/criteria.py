@@ -74,7 +74,10 @@ class Criteria(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A criterion held against one structure: the value, the cases behind it, and whether it is met, with the reason."""
+    """A criterion held against one structure.
+
+    The value, the cases behind it, and whether it is met, with the reason.
+    """
 
     criterion: Criterion
     structure: str

@@ -1,7 +1,8 @@
 """What each metric's name means: unit, definition, whether more is better, source. `{t}` stands for a tolerance in mm.
 
 Spacing is (z, y, x) in mm, from the grid. Percentiles interpolate linearly (numpy), but for the area-weighted ones.
-Everything but volumes and what must be redrawn is undefined unless both masks have voxels: the state says which has none.
+Everything but volumes and what must be redrawn is undefined unless both masks have voxels: the state says which has
+none.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""A folder of DICOM files, looked through once: CT or MR series, structure sets and doses by what the files say they are."""
+"""A folder of DICOM files, looked through once.
+
+CT or MR series, structure sets and doses by what the files say they are.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -47,7 +50,10 @@ class DicomFolder:
         )
 
     def sources(self, named: tuple[str, ...] = ()) -> list[SourceFile]:
-        """The files of the CT series that `named` refers to, or else of the only one; EvaluationRefused says why not."""
+        """The files of the CT series that `named` refers to, or else of the only one.
+
+        EvaluationRefused says why not.
+        """
         chosen = next((uid for uid in named if uid in self.ct), None)
         if chosen is None and len(self.ct) != 1:
             raise EvaluationRefused(

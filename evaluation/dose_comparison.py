@@ -1,4 +1,7 @@
-"""What other contours would have made of one plan's dose (SOARS, eqs. 6 and 7): differences of mean and maximum dose."""
+"""What other contours would have made of one plan's dose (SOARS, eqs. 6 and 7).
+
+Differences of mean and maximum dose.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ DIFFERENCES = tuple(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DoseComparison:
-    """A structure's DVH by both sets, the values read from each, and the differences with reasons for those that lack."""
+    """A structure's DVH by both sets, the values read from each, the differences, and why one is lacking."""
 
     found: Dvh
     reference: Dvh

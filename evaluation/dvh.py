@@ -43,7 +43,7 @@ class Dvh:
 
 @dataclass(frozen=True, kw_only=True)
 class DoseValues:
-    """Values by name (`mean_gy`, `d95_percent_gy`, `d0.1_cm3_gy`, `v20_gy_percent`), and reasons for those that lack one."""
+    """Values by name (`mean_gy`, `d95_percent_gy`, `d0.1_cm3_gy`, `v20_gy_percent`), and why one is lacking."""
 
     values: Mapping[str, float | None]
     reasons: Mapping[str, str]

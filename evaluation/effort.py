@@ -44,7 +44,7 @@ class EffortRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class EffortEstimate:
-    """Minutes = start + slope x added path length (0 for no path), with its error on patients left out one at a time."""
+    """Minutes = start + slope x added path length (0 for no path), with its error by leaving one patient out."""
 
     start_minutes: float
     minutes_per_cm: float

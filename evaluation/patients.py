@@ -31,9 +31,9 @@ class CohortFolders:
 def cohort_of(folder: Path, reference: str) -> CohortFolders:
     """The cohort in `folder`: `<patient>/<set>` for each set of contours, `<patient>/ct`, `<patient>/dose`.
 
-    CT and dose may be folders, or images (ct.nii.gz). A set is an RTSTRUCT file, an image mask, or a folder of one RTSTRUCT or of masks; its label is its name without
-    suffix. Patients without the set `reference`, or with no other, are incomplete. EvaluationRefused where no patient
-    is complete.
+    CT and dose may be folders, or images (ct.nii.gz). A set is an RTSTRUCT file, an image mask, or a folder of one
+    RTSTRUCT or of masks; its label is its name without suffix. Patients without the set `reference`, or with no other,
+    are incomplete. EvaluationRefused where no patient is complete.
     """
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
@@ -49,7 +49,10 @@ def cohort_of(folder: Path, reference: str) -> CohortFolders:
 
 
 def paired_folders(found: Path, reference: Path) -> CohortFolders | None:
-    """The patients of two folders whose subfolders or masks have the same names; None where these are two single sets."""
+    """The patients of two folders whose subfolders or masks have the same names.
+
+    None where these are two single sets.
+    """
     if not (found.is_dir() and reference.is_dir()):
         return None
     theirs = {path.name: path for path in reference.iterdir() if path.is_dir()}

@@ -95,7 +95,10 @@ def summary(values: Sequence[float], seed: int = 0) -> Summary:
 
 
 def bootstrap_mean(values: Sequence[float] | Array, seed: int = 0) -> tuple[float, float]:
-    """The bias-corrected, accelerated 95 % interval of the mean (Efron 1987), 2000 resamples; both ends the value where all are equal."""
+    """The bias-corrected, accelerated 95 % interval of the mean (Efron 1987), 2000 resamples.
+
+    Both ends the value where all are equal.
+    """
     array = _numbers(values)
     if len(array) < 2:
         raise ValueError("an interval needs two values or more")
@@ -116,9 +119,10 @@ def bootstrap_mean(values: Sequence[float] | Array, seed: int = 0) -> tuple[floa
 
 
 def paired_wilcoxon(first: Sequence[float], second: Sequence[float]) -> SampleTest:
-    """Wilcoxon's signed-rank test, two-sided; effect: matched-pairs rank-biserial correlation, 1 where first is always larger.
+    """Wilcoxon's signed-rank test, two-sided; effect: rank-biserial correlation, 1 where first is always larger.
 
-    Exact for up to 50 pairs without ties or zeros, else normal. Pairs without a difference count neither way (Wilcoxon).
+    Exact for up to 50 pairs without ties or zeros, else normal. Pairs without a difference count neither way
+    (Wilcoxon).
     """
     one, two = _pairs(first, second)
     difference = one - two
@@ -190,7 +194,10 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def bland_altman(first: Sequence[float], second: Sequence[float]) -> Agreement:
-    """Agreement of two measurements of the same things (Bland and Altman 1986): first minus second; two pairs or more."""
+    """Agreement of two measurements of the same things (Bland and Altman 1986): first minus second.
+
+    Two pairs or more.
+    """
     one, two = _pairs(first, second)
     if len(one) < 2:
         raise ValueError("limits of agreement need two pairs or more")

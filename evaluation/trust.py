@@ -35,7 +35,10 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class TrustQuality:
-    """How the score did on patients left out: each instance's score, ROC, calibration, and what it adds to the structure alone."""
+    """How the score did on patients left out.
+
+    Each instance's score, ROC, calibration, and what it adds to the structure alone.
+    """
 
     instances: tuple[Instance, ...]
     scores: tuple[float, ...]
@@ -52,7 +55,10 @@ class TrustQuality:
 
 
 def learn(instances: Sequence[Instance], good_dice: float, learned_from: str) -> TrustWeights:
-    """Fit the logistic with a ridge on standardised measurements; EvaluationRefused for too few patients or bad structures."""
+    """Fit the logistic with a ridge on standardised measurements.
+
+    EvaluationRefused for too few patients or bad structures.
+    """
     good = np.array([instance.dice >= good_dice for instance in instances], bool)
     patients = {instance.patient for instance in instances}
     if len(patients) < FEWEST_PATIENTS or min(good.sum(), (~good).sum()) < FEWEST_BAD:

@@ -32,7 +32,7 @@ class Dose:
 
 
 def read_dose(data: bytes, name: str = "") -> Dose:
-    """Return the dose of an RT Dose file (PS3.3 C.8.8.3), in absolute units; DoseRefused says what is wrong and in which tag.
+    """Return the dose of an RT Dose file (PS3.3 C.8.8.3), in absolute units; DoseRefused names the tag and the fault.
 
     Grid Frame Offset Vector may be relative to the first plane or hold positions along z, and may run either way.
     """

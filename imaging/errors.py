@@ -77,4 +77,7 @@ class StructureSetNotWritable(Exception):
 
 
 class DoseRefused(Exception):
-    """An RT Dose object from which no dose can be taken; the message names the file, the attribute and what was found."""
+    """An RT Dose object from which no dose can be taken.
+
+    The message names the file, the attribute and what was found.
+    """

@@ -39,7 +39,7 @@ def parts(name: str) -> tuple[str, ...]:
 
 
 def sides_of(name: str) -> frozenset[Side]:
-    """Return the sides that a name states as words of their own: `Parotid_L`, `Parotis links`; empty where it states none.
+    """Return the sides that a name states as words of their own (`Parotid_L`, `Parotis links`), or none.
 
     A last G or D is French for a side only behind a structure's name: `Parotide D` is, `Dose_D` is not.
     """
@@ -47,7 +47,10 @@ def sides_of(name: str) -> frozenset[Side]:
 
 
 def unambiguous_sides_of(name: str) -> frozenset[Side]:
-    """Return the sides of `sides_of` that words state which mean nothing else wherever they stand: not L of vertebra L5, RT, re."""
+    """Return the sides of `sides_of` that words state which mean nothing else wherever they stand.
+
+    Not L of vertebra L5, RT, re.
+    """
     return _stated(set(parts(name)) - _AMBIGUOUS) | _side_of_last_letter(name)
 
 

@@ -93,7 +93,10 @@ def _is_derived(name: str) -> bool:
 
 
 def _similar(name: str, codes: Collection[str]) -> Match:
-    """Return a structure whose name differs by a slip of the pen: same first letter (parotid is not carotid), as many words."""
+    """Return a structure whose name differs by a slip of the pen.
+
+    Same first letter (parotid is not carotid), as many words.
+    """
     text = bare(name)
     if len(text) < _SHORTEST_SIMILAR or _is_derived(name):
         return _NOTHING

@@ -42,7 +42,8 @@ def make_room_for(
 ) -> None:
     """Return where a case fits, if need be after what ``free`` gives back; raises as ``Memory.admit``.
 
-    A model's process keeps the room of its largest case until it is unloaded, so a second large case would wait for ever.
+    A model's process keeps the room of its largest case until it is unloaded, so a second large case would wait for
+    ever.
     """
     z, y, x = grid.shape_zyx
     what = f"a volume of {z} slices of {y} x {x} voxels with model {model}"

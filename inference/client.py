@@ -127,10 +127,10 @@ class TritonClient:
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises, before anything is sent,
-        ModelUnavailable or CaseTooLarge where the case does not fit into this host's memory now, or ever; AnswerLost where
-        the server ended or fell silent with the volume; ModelFailed where it has other labels or another package than the
-        contract, or where the model saw another volume.
+        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises, before anything is
+        sent, ModelUnavailable or CaseTooLarge where the case does not fit into this host's memory now, or ever;
+        AnswerLost where the server ended or fell silent with the volume; ModelFailed where it has other labels or
+        another package than the contract, or where the model saw another volume.
         """
         need = memory_need_bytes(contract, volume.grid, is_server_here=self._is_here)
         make_room_for(need, contract.name, volume.grid, self._memory, self.models.unload_all)

@@ -1,7 +1,7 @@
 """A child process whose files no other user may open, whatever modes its own code asks for.
 
-The shared memory of Triton's python backend holds the volumes of patients. It is made by Boost, which sets the mode 0644
-with fchmod after shm_open, against any umask. A seccomp filter, which the kernel hands on to every child and which
+The shared memory of Triton's python backend holds the volumes of patients. It is made by Boost, which sets the mode
+0644 with fchmod after shm_open, against any umask. A seccomp filter, which the kernel hands on to every child and which
 needs no rights, answers fchmod with success and does nothing: what the umask gave stays.
 """
 
@@ -59,7 +59,8 @@ _PROGRAM = _program()
 def keep_private() -> None:
     """As a Popen's ``preexec_fn``: the child ends with its parent, and what it creates is its user's alone.
 
-    Where the kernel takes no filter the call has no effect beyond the umask: look at what was made (``open_to_others``).
+    Where the kernel takes no filter the call has no effect beyond the umask: look at what was made
+    (``open_to_others``).
     """
     die_with_parent()
     os.umask(UMASK)

@@ -35,7 +35,10 @@ def decoded(
     dtype: DTypeLike,
     what: str,
 ) -> NDArray[np.generic]:
-    """Return the array that an answer describes; ``raw`` may be longer than it (memory reserved for the largest answer)."""
+    """Return the array that an answer describes.
+
+    ``raw`` may be longer than it (memory reserved for the largest answer).
+    """
     if tensor is None:
         raise ModelFailed(f"model {what}: missing in the answer")
     expected = np_to_triton_dtype(np.dtype(dtype))

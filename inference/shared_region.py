@@ -1,4 +1,4 @@
-"""A piece of system shared memory that Triton can map, readable by this user alone, that never outlives its owner for long."""
+"""System shared memory that Triton can map, readable by this user alone, that never outlives its owner for long."""
 
 import mmap
 import os

@@ -1,9 +1,9 @@
 """How far a structure can be trusted without a truth to compare with: a score 0..1 from what is measured of it anyway.
 
-The score estimates the probability that the structure's Dice with a clinician's contour would reach `good_dice`. It is a
-logistic of a few measurements, learned from patients that the model never saw (`evaluation.trust`), and it knows no
-more than those: a wrong contour of usual size in a usual place passes it. It orders what a person looks at first; it never
-replaces the look.
+The score estimates the probability that the structure's Dice with a clinician's contour would reach `good_dice`. It is
+a logistic of a few measurements, learned from patients that the model never saw (`evaluation.trust`), and it knows no
+more than those: a wrong contour of usual size in a usual place passes it. It orders what a person looks at first; it
+never replaces the look.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,10 +39,11 @@ class TrustCase:
 def measurements(contract: ModelContract, case: TrustCase) -> dict[str, dict[str, float]]:
     """Measure every structure that has voxels; all but the last of `FEATURES`.
 
-    Volume: log of its ratio to the geometric middle of the model's limits, within ±log 10, signed. Extent and place: the
-    largest distance from the middle of the limits, in half ranges, at most 3. Density: the same of the median HU. Improbability: 1 minus the mean probability inside. Cut: 1 where it touches the field's edge. Findings:
-    how many plausibility checks did not pass. Asymmetry: |log| of the volume's ratio to the other side's; 0 without
-    another side, and at most log 10. Pieces: connected pieces beyond the first, at most 3.
+    Volume: log of its ratio to the geometric middle of the model's limits, within ±log 10, signed. Extent and place:
+    the largest distance from the middle of the limits, in half ranges, at most 3. Density: the same of the median HU.
+    Improbability: 1 minus the mean probability inside. Cut: 1 where it touches the field's edge. Findings: how many
+    plausibility checks did not pass. Asymmetry: |log| of the volume's ratio to the other side's; 0 without another
+    side, and at most log 10. Pieces: connected pieces beyond the first, at most 3.
     """
     other_side = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
     found: dict[str, dict[str, float]] = {}
@@ -84,7 +85,10 @@ def _log_volume(where: StructurePlacement, limits: StructureLimits | None) -> fl
 
 
 def _strain(where: StructurePlacement, limits: StructureLimits | None, names: Sequence[str]) -> float:
-    """How far the worst of some values lies from the middle of its limits; what the scan's edge makes smaller counts too."""
+    """How far the worst of some values lies from the middle of its limits.
+
+    What the scan's edge makes smaller counts too.
+    """
     if limits is None:
         return _FURTHEST
     strains = []

@@ -27,7 +27,10 @@ def head_neck_grid(
     shape_zyx: tuple[int, int, int] = (112, 512, 512),
     top_mm: float = 95.0,
 ) -> Grid:
-    """Return a grid about the phantom's middle; the brainstem's lower end lies at (0, 0, 0), ``top_mm`` below the top."""
+    """Return a grid about the phantom's middle.
+
+    The brainstem's lower end lies at (0, 0, 0), ``top_mm`` below the top.
+    """
     dz, dy, dx = spacing_zyx_mm
     nz, ny, nx = shape_zyx
     return Grid(

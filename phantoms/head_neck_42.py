@@ -12,7 +12,10 @@ from phantoms.scan import scanned
 
 
 def make_head_neck_42(parameters: HeadNeckParameters | None = None, grid: Grid | None = None) -> Phantom:
-    """Return the head-and-neck patient of ``parameters`` with the 42 organs painted in; the same arguments give the same bytes."""
+    """Return the head-and-neck patient of ``parameters`` with the 42 organs painted in.
+
+    The same arguments give the same bytes.
+    """
     how = parameters or HeadNeckParameters()
     on = grid or head_neck_grid()
     painting = paint(on, Pose.of(how), [*anatomy(how), *strata_layers(how)], strata(how), how.seed)

@@ -1,4 +1,7 @@
-"""Phantoms as MR series: T2-like signal from a phantom's CT, on planes of any direction, and what goes wrong in MR series."""
+"""Phantoms as MR series.
+
+T2-like signal from a phantom's CT, on planes of any direction, and what goes wrong in MR series.
+"""
 
 import hashlib
 import io

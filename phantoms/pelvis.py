@@ -9,7 +9,10 @@ STRUCTURES = ("CTV", "Bladder", "Femur_Head_L", "Femur_Head_R", "Bowel_Small")
 
 
 def make_pelvis(how: PelvisParameters | None = None, grid: Grid | None = None) -> Phantom:
-    """Return the patient of the parameters on a grid (axes +z, +y, +x); the origin lies midway between the femoral heads."""
+    """Return the patient of the parameters on a grid (axes +z, +y, +x).
+
+    The origin lies midway between the femoral heads.
+    """
     patient = how or PelvisParameters()
     return made(region_of(patient), patient, grid or trunk_grid(), pelvis(patient), structures(patient))
 

@@ -47,7 +47,7 @@ class CodeMutation:
 
 
 def draw(root: Path, files: Sequence[str], number: int, seed: int) -> list[CodeMutation]:
-    """Return `number` changes of these files (paths below `root`), every kind as often as the others while there are some.
+    """Return `number` changes of these files (paths below `root`), every kind as often as the others.
 
     A seed draws the same again from the same files.
     """
@@ -63,7 +63,7 @@ def draw(root: Path, files: Sequence[str], number: int, seed: int) -> list[CodeM
 
 
 def mutations(file: str, source: bytes) -> Iterator[CodeMutation]:
-    """Yield every change of one file: comparisons, and/or, not, arithmetic, constants, exception types, dropped statements.
+    """Yield every change of one file: comparisons, and/or, not, arithmetic, constants, exceptions, dropped statements.
 
     Not changed: docstrings and other texts, annotations, decorators, and what only type checkers run.
     """

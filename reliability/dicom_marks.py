@@ -36,7 +36,10 @@ class Mark:
 
 
 def marks(data: bytes, start: int, encoding: ElementEncoding) -> list[Mark]:
-    """Return the elements from ``start`` on, nested ones too, in the order of the stream; as far as they can be read."""
+    """Return the elements from ``start`` on, nested ones too, in the order of the stream.
+
+    As far as they can be read.
+    """
     found: list[Mark] = []
     place = start
     while place + 8 <= len(data) and len(found) < _MOST_MARKS:

@@ -51,7 +51,10 @@ class Disk:
 
 @contextmanager
 def mounted_disk(folder: Path, size: str = "64m") -> Iterator[Disk]:
-    """Open a file system of this size in ``folder`` until the context ends; an ordinary folder where mounting is not allowed."""
+    """Open a file system of this size in ``folder`` until the context ends.
+
+    An ordinary folder where mounting is not allowed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     try:

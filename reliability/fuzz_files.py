@@ -82,7 +82,10 @@ def fuzz_files(
     corpus: Path | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> FilesReport:
-    """Give each reader ``most`` inputs, or as many as its share of the time allows; each kind of find is reported once."""
+    """Give each reader ``most`` inputs, or as many as its share of the time allows.
+
+    Each kind of find is reported once.
+    """
     report = FilesReport()
     for name in names:
         share_s = seconds / len(names)

@@ -126,7 +126,10 @@ def fuzz_network(
     most: int = 1 << 60,
     say: Callable[[str], None] = lambda _line: None,
 ) -> NetworkReport:
-    """Send batches of conversations for so long, or ``most`` of them; after each batch others must be served at once."""
+    """Send batches of conversations for so long, or ``most`` of them.
+
+    After each batch others must be served at once.
+    """
     report = NetworkReport()
     deadline = time.monotonic() + seconds
     with running_target(folder) as target:

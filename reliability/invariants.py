@@ -46,7 +46,10 @@ def is_settled(book: JobRepository, series_uid: str) -> bool:
 
 
 def violations(sight: Sight, series: Series, *, is_whole: bool) -> list[str]:
-    """Return the violations in the jobs of a series and in the destination's objects; ``is_whole``: all slices acknowledged."""
+    """Return the violations in the jobs of a series and in the destination's objects; ``is_whole``.
+
+    All slices acknowledged.
+    """
     jobs = sorted(sight.book.list_jobs(series_uid=series.series_uid), key=lambda job: job.version)
     found = _states(jobs, len(series.slices), is_whole=is_whole)
     results: dict[str, JobStatus] = {}

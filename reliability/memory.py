@@ -6,8 +6,9 @@
     .venv/bin/python -m reliability.memory --load crowd --number 6400 --every 640 --out runs/memory
     .venv/bin/python -m reliability.memory --load large --number 4 --every 1 --out runs/memory
 
-Each line is the receiver at rest, every connection closed and its thread ended: resident and private memory, the highest
-resident so far, threads, open descriptors. Exit code 1 where the last three quarters of the run left more than 32 MiB.
+Each line is the receiver at rest, every connection closed and its thread ended: resident and private memory, the
+highest resident so far, threads, open descriptors. Exit code 1 where the last three quarters of the run left more than
+32 MiB.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     .venv/bin/python -m reliability.mutants --number 150 --seed 1
     .venv/bin/python -m reliability.mutants --number 50 --seed 1 2 3 --package imaging --out runs/mutants.json
 
-Works on copies in a folder beside the checkout, which goes at the end with every process that the tests started. What no
-test noticed is printed, for somebody to read. Exit code 1 where fewer than `--least` per cent were noticed.
+Works on copies in a folder beside the checkout, which goes at the end with every process that the tests started. What
+no test noticed is printed, for somebody to read. Exit code 1 where fewer than `--least` per cent were noticed.
 """
 
 import argparse
@@ -138,7 +138,10 @@ class _Trial:
 
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
-    """Give a folder beside the checkout, where `../shared` and the other environments are found; everything goes at the end."""
+    """Give a folder beside the checkout, where `../shared` and the other environments are found.
+
+    Everything goes at the end.
+    """
     scratch = Path(tempfile.mkdtemp(prefix=".mutants-", dir=root.parent))
     os.environ[_MARK] = str(scratch)  # noqa: TID251  (children inherit it, and are known by it)
     if (root.parent / "shared").exists():

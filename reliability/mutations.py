@@ -1,4 +1,7 @@
-"""Mutations of byte streams: blind ones, ones that know DICOM's elements, and ones that know text. Chance decides all."""
+"""Mutations of byte streams: blind ones, ones that know DICOM's elements, and ones that know text.
+
+Chance decides all.
+"""
 
 import random
 import struct

@@ -1,4 +1,7 @@
-"""A whole node for tests: two processes of most roles, a model server, a planning system, a proxy on the way in and on the way out."""
+"""A whole node for tests.
+
+Two processes of most roles, a model server, a planning system, a proxy on the way in and on the way out.
+"""
 
 import time
 from collections.abc import Callable, Iterator

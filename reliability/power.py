@@ -1,12 +1,13 @@
 """The power is cut while scanners send: what the receiver acknowledged is on the disk of a real, journaled file system.
 
-    .venv/bin/python -m reliability.power --rounds 20 --seed 1 --out runs/power              # --fs ext4 | xfs | btrfs; root only
+    .venv/bin/python -m reliability.power --rounds 20 --seed 1 --out runs/power   # --fs ext4 | xfs | btrfs; root only
     .venv/bin/python -m reliability.power --rounds 20 --seed 1 --out runs/broken --break     # without fsync: must fail
 
 Each round starts `receive` on an empty disk, sends one to four series at once, cuts the power at a random instant (a
 third of the rounds a second time, while the node starts again), starts it on what the disk has then, and compares;
 then the rest is sent and the series must be whole. Nothing but fsync takes anything to the disk: a control file
-written without it just before each cut must be gone. Exit code 1 where anything is wrong, 2 where there is no such disk.
+written without it just before each cut must be gone. Exit code 1 where anything is wrong, 2 where there is no such
+disk.
 """
 
 import argparse
@@ -213,7 +214,10 @@ def _listens_in_time(port: int, receiver: RoleProcess) -> bool:
 
 
 def _padded(series: Series, rng: random.Random) -> Series:
-    """Return the series with slices of many sizes: Data Set Trailing Padding (PS3.10 7.2) of random bytes behind each."""
+    """Return the series with slices of many sizes.
+
+    Data Set Trailing Padding (PS3.10 7.2) of random bytes behind each.
+    """
     slices = []
     for one in series.slices:
         padding = rng.randbytes(2 * rng.randint(0, _MOST_PADDING_BYTES // 2))

@@ -39,7 +39,10 @@ class RoleProcess:
         by_command: bool = False,
         run: Callable[[Settings], int] | None = None,
     ) -> None:
-        """``by_command``: as `contour-node ROLE` starts it, a second slower. ``run``: something else in the role's place."""
+        """``by_command``: as `contour-node ROLE` starts it, a second slower. ``run``.
+
+        Something else in the role's place.
+        """
         self.role = role
         self.started_at = time.monotonic()
         self._process: BaseProcess | subprocess.Popen[bytes]

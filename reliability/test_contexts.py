@@ -37,7 +37,10 @@ class TestContexts:
     failing: frozenset[str]
 
     def tests_of(self, file: str, line: int) -> list[str]:
-        """Return the tests that run a line, the quickest first; for a line that runs at import, those of the whole file."""
+        """Return the tests that run a line, the quickest first.
+
+        For a line that runs at import, those of the whole file.
+        """
         lines = self.by_line.get(file, {})
         found = lines.get(line, frozenset())
         if not found and line in lines:

@@ -1,8 +1,8 @@
 """A disk with a write cache that forgets: what was not flushed is lost at a power cut, all of it or any part.
 
-A process of its own serves one file by the kernel's FUSE protocol; a loop device makes a disk of that file. A write stays
-in this process's memory until the kernel's flush of the disk, as in the cache of a real one. It serves one request after
-the other, so that a cut falls between two requests and stops everything at that instant.
+A process of its own serves one file by the kernel's FUSE protocol; a loop device makes a disk of that file. A write
+stays in this process's memory until the kernel's flush of the disk, as in the cache of a real one. It serves one
+request after the other, so that a cut falls between two requests and stops everything at that instant.
 """
 
 import ctypes
@@ -96,7 +96,8 @@ class VolatileImage:
 def serve(image: Path, folder: Path, orders: Connection) -> None:
     """Serve the image as a file in ``folder`` until its file system is unmounted; to be run in a process of its own.
 
-    Orders: (copy, seed) cuts the power, answers with a Cut, and waits for anything to go on. Answers None once it serves.
+    Orders: (copy, seed) cuts the power, answers with a Cut, and waits for anything to go on. Answers None once it
+    serves.
     """
     die_with_parent()
     signal.signal(

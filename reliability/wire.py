@@ -1,4 +1,4 @@
-"""DICOM's upper layer written by hand (PS3.8 9.3, PS3.7 6.3), so that a trial can send anything and note each answer."""
+"""DICOM's upper layer by hand (PS3.8 9.3, PS3.7 6.3), so that a trial can send anything and note each answer."""
 
 import socket
 import struct

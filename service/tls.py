@@ -70,7 +70,10 @@ def client_context(settings: TlsSettings, *, of: str) -> ssl.SSLContext:
 
 
 def web_context(settings: TlsSettings | None, *, of: str) -> ssl.SSLContext:
-    """Return the context of a connection to a web or mail server, which must end in order: a cut answer is no whole one."""
+    """Return the context of a connection to a web or mail server, which must end in order.
+
+    A cut answer is no whole one.
+    """
     if settings is None:
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -220,3 +220,20 @@ def test_the_rule_of_words_can_fail() -> None:
         "1: lane",
         "2: is told",
     ]
+
+
+DOCUMENTS = [
+    path for path in ROOT.rglob("*.md") if not {"node_modules", ".venv", ".venv-triton"} & set(path.parts)
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_prose_of_documents_is_at_most_120_characters_wide(path: Path) -> None:
+    """Tables, code, and what cannot be broken are left as they are."""
+    wide, is_code = [], False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        is_code ^= line.startswith("```")
+        is_prose = not is_code and not line.startswith(("|", "    ", "![", "# "))
+        if is_prose and len(line) > 120 and " " in line.strip()[2:]:
+            wide.append(f"{number}: {len(line)} characters")
+    assert wide == []

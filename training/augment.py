@@ -56,7 +56,7 @@ class Maps(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """HU (z, y, x), labels (structure, z, y, x) in 0..1, which structures may be trusted, further maps (map, z, y, x)."""
+    """HU (z, y, x), labels 0..1 (structure, z, y, x), which structures may be trusted, other maps (map, z, y, x)."""
 
     hu: torch.Tensor
     labels: torch.Tensor

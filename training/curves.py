@@ -1,4 +1,4 @@
-"""A run's curves: losses.csv and validation.csv, a picture a validation, and TensorBoard's events where it is installed."""
+"""A run's curves: losses.csv, validation.csv, a picture a validation, TensorBoard's events where it is installed."""
 
 import csv
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""One process or many: `torchrun --nproc-per-node 2 -m training run ...` makes a run's batch fall to several processes."""
+"""One process or many.
+
+`torchrun --nproc-per-node 2 -m training run ...` makes a run's batch fall to several processes.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

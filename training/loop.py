@@ -56,7 +56,7 @@ class Schedule(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Samples: network input (batch, channel, ...), labels (batch, structure, ...) in 0..1, drawn (batch, structure)."""
+    """Samples: network input (batch, channel, ...), labels 0..1 (batch, structure, ...), drawn (batch, structure)."""
 
     inputs: torch.Tensor
     labels: torch.Tensor
@@ -130,7 +130,8 @@ class TrainingRun:
     ) -> None:
         """Build the network, or resume from the folder's checkpoint if there is one.
 
-        Raises CheckpointRefused, and TrainingStopped where the checkpoint does not fit the network, or the batch does not divide by processes.
+        Raises CheckpointRefused, and TrainingStopped where the checkpoint does not fit the network, or the batch does
+        not divide by processes.
         """
         self.task, self.schedule, self.folder = task, schedule, folder
         self.world = world or World()

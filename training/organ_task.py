@@ -35,7 +35,10 @@ _HEAD_BIAS = -4.0  # a structure fills about a fiftieth of a patch: sigmoid(-4)
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """Of a pipeline of several networks: the one that learns, its structures, those that stand, what it sees of them."""
+    """Of a pipeline of several networks.
+
+    The one that learns, its structures, those that stand, what it sees of them.
+    """
 
     role: str
     codes: tuple[str, ...]
@@ -207,7 +210,10 @@ def mirror_order(codes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tupl
 def predicted(
     predictor: ServedPredictor, contract: ModelContract, cases: Iterable[Case], codes: Sequence[str]
 ) -> Iterator[Predicted]:
-    """Each case with (structure, found by a served predictor, drawn) where it was drawn; cases have ``codes`` in this order."""
+    """Each case with (structure, found by a served predictor, drawn) where it was drawn.
+
+    Cases have ``codes`` in this order.
+    """
     places = [contract.labels.index(code) for code in codes]
     for case in cases:
         planes = predictor.predict(np.array(case.hu_zyx), case.spacing_zyx_mm).planes

@@ -32,7 +32,10 @@ _PRODUCER = Producer(
 
 
 def export_patient(phantom: Phantom, folder: Path, patient_id: str) -> None:
-    """Write one patient's CT images and structure set into a folder; structures of fewer voxels than one are left out."""
+    """Write one patient's CT images and structure set into a folder.
+
+    Structures of fewer voxels than one are left out.
+    """
     files = write_ct(
         phantom.volume,
         folder,

@@ -2,8 +2,8 @@
 
 The training patients' drawn structures and the model's own answers on them, where these are right, are measured, and
 phantoms likewise. A limit is the outermost of the values' inner 99 %, and beyond it a margin: a share of the distance
-from the median, wider for places than for sizes. Sizes are compared as logarithms. What the scan's edge cuts does not count for the lower limits of
-sizes, nor for distances that it changes.
+from the median, wider for places than for sizes. Sizes are compared as logarithms. What the scan's edge cuts does not
+count for the lower limits of sizes, nor for distances that it changes.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
 False alarms are counted on the validation patients, and on the training patients in five folds, each judged by limits
 that were learned without it. Catches are counted on what the validation patients' structures become when they are made
-wrong on purpose, and on the model's answers for CTs turned upside down or back to front and for other parts of the body.
+wrong on purpose, and on the model's answers for CTs turned upside down or back to front and for other parts of the
+body.
 """
 
 import argparse

@@ -29,7 +29,7 @@ class Precision:
 
 
 def chosen_precision(wish: PrecisionWish, device: torch.device) -> Precision:
-    """bf16 where it is asked for, or on 'auto' where the device computes in it; the reason is kept for the run's record.
+    """bf16 where it is asked for, or on 'auto' where the device computes in it; the reason is kept for the record.
 
     Without such instructions a processor emulates bf16, many times slower than float32.
     """

@@ -50,7 +50,8 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
     """Write the next version of the recipe's model: weights, contract, Triton's files, a card if there is none.
 
     ``images``: on each of them the version's predictor, loaded from its files as the server loads it, must give the
-    same bit planes as the run's networks in memory. Raises NotPublished, CheckpointRefused, before anything stands under its name.
+    same bit planes as the run's networks in memory. Raises NotPublished, CheckpointRefused, before anything stands
+    under its name.
     """
     if not images:
         raise NotPublished("no image to compare training's prediction with the version's")

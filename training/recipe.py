@@ -43,7 +43,10 @@ class _Part(BaseModel):
 
 
 class PatchRecipe(_Part):
-    """Where patches are cut: the size is the pipeline's tile unless given; weights by structure code, 1 where absent."""
+    """Where patches are cut: the size is the pipeline's tile unless given.
+
+    Weights by structure code, 1 where absent.
+    """
 
     size_zyx: tuple[int, int, int] | None = None
     resized_yx: tuple[int, int] | None = None  # a crop of slices at another size in pixels
@@ -56,7 +59,8 @@ class PatchRecipe(_Part):
 class LossRecipe(_Part):
     """The loss by its name in training/losses/catalogue.py, and positive weights by structure code.
 
-    ``positive_weight`` is that of every structure without its own. The weights go to 1 between two fractions of the run.
+    ``positive_weight`` is that of every structure without its own. The weights go to 1 between two fractions of the
+    run.
     """
 
     name: LossName = "cross_entropy_and_dice"
@@ -91,7 +95,8 @@ class Recipe(_Part):
     # Of a pipeline of several networks: what differs for one of them, as tables of this recipe (schedule, patches,
     # augmentation, loss), by role; ``voi`` is that of every small organ's network.
     roles: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    # The later strata learn from anchor maps by networks that did not see the patient: this many; 0 is the one that serves.
+    # The later strata learn from anchor maps by networks that did not see the patient: this many; 0 is the one that
+    # serves.
     guide_folds: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

@@ -54,7 +54,10 @@ def role_recipe(recipe: Recipe, role: str) -> Recipe:
 
 
 def learned(recipe: Recipe, role: str) -> tuple[str, ...]:
-    """The structures that a role's network learns from; for a volume of interest the organ and, if it has one, its partner."""
+    """The structures that a role's network learns from.
+
+    For a volume of interest the organ and, if it has one, its partner.
+    """
     pipeline = recipe.draft().native.pipeline
     if not isinstance(pipeline, Stratified):
         return recipe.draft().labels
@@ -64,7 +67,7 @@ def learned(recipe: Recipe, role: str) -> tuple[str, ...]:
 
 
 def measured(recipe: Recipe, source: CaseSource) -> Recipe:
-    """Give each small organ the largest extent (z, y, x; mm) that it has in a training case, unless the recipe states it.
+    """Give each small organ its largest extent (z, y, x; mm) in a training case, unless the recipe states it.
 
     Raises RecipeRefused for an organ that no training case has.
     """

@@ -202,7 +202,10 @@ class VoiTask:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeenCase:
-    """A case as the later strata of a pipeline see it: windowed CT and guides (channel, z, y, x) inside the body's box."""
+    """A case as the later strata of a pipeline see it.
+
+    Windowed CT and guides (channel, z, y, x) inside the body's box.
+    """
 
     pipeline: StratifiedPipeline
     ct: torch.Tensor

@@ -1,7 +1,8 @@
-"""A run of a pipeline of several networks: each role's own run in a folder of its name, beside the frozen ones before it.
+"""A run of a pipeline of several networks: each role in a folder of its name, beside the frozen ones before it.
 
 The anchors come first. Their probabilities guide mid-level and detector: those of the network that will serve, or, with
-``guide_folds``, those of networks that were trained without the patient. Then each small organ in its volume of interest.
+``guide_folds``, those of networks that were trained without the patient. Then each small organ in its volume of
+interest.
 """
 
 from collections.abc import Callable, Iterator

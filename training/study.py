@@ -1,4 +1,7 @@
-"""Recipes side by side at equal steps, over seeds: a table with spread and paired tests; each run resumes where it broke off."""
+"""Recipes side by side at equal steps, over seeds: a table with spread and paired tests.
+
+Each run resumes where it broke off.
+"""
 
 import tomllib
 from collections.abc import Callable, Mapping
@@ -86,7 +89,10 @@ def run_study(
     said: Callable[[str], None],
     show: ShowProgress = silent,
 ) -> str:
-    """Train and score what is not there yet, and give the table in Markdown; every row is checked before the first step."""
+    """Train and score what is not there yet, and give the table in Markdown.
+
+    Every row is checked before the first step.
+    """
     recipes = {row.name: changed(load_recipe(row.recipe or study.recipe), row.changes) for row in study.rows}
     found: dict[str, list[RunScores]] = {row.name: [] for row in study.rows}
     for row in study.rows:

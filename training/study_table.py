@@ -64,7 +64,7 @@ def run_scores(predicted: Iterable[Predicted], parameters: int) -> RunScores:
 
 
 def ms_a_slice(network: nn.Module, how: SliceStacks) -> float:
-    """Milliseconds of CPU for a slice of the pipeline's frame, the least of five rounds of as many as are served at once."""
+    """Milliseconds of CPU for a slice of the pipeline's frame, the least of five rounds of a served batch."""
     device, served = next(network.parameters()).device, serving_form(network)
     channels = max(how.slices, len(how.mean))
     inputs = torch.zeros((SLICES_AT_ONCE, channels, *how.frame.size_yx), device=device)
@@ -80,8 +80,8 @@ def _cpu_ms(call: partial[object]) -> float:
 def as_table(found: Mapping[str, list[RunScores]]) -> str:
     """Markdown. A mean is over structures of means over patients; SD is over patients' own means, of the first seed.
 
-    HD95 is the mean over the patients in whom the structure was found; how many were not stands beside it. The test pairs
-    patients (the mean of Dice over their structures and over seeds) with the first row's.
+    HD95 is the mean over the patients in whom the structure was found; how many were not stands beside it. The test
+    pairs patients (the mean of Dice over their structures and over seeds) with the first row's.
     """
     structures = _structures(found)
     lines = [

@@ -1,4 +1,4 @@
-"""A page as data, written as one self-contained HTML file or as a PDF: title, facts, sections of words, tables and figures."""
+"""A page as data, written as one HTML file or as a PDF: title, facts, sections of words, tables and figures."""
 
 import base64
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Pictures of one structure in three planes: the CT, the reference's outline and the other set's, through the worst place."""
+"""Pictures of one structure in three planes.
+
+The CT, the reference's outline and the other set's, through the worst place.
+"""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A study's page: what was compared and what was not, the study's tables, tests, plots, doses, effort, readers, worst cases."""
+"""A study's page: what was compared and what was not, tables, tests, plots, doses, effort, readers, worst cases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""Tables as the studies print them: mean and SD a structure, bold where a set is significantly better than every other."""
+"""Tables as the studies print them.
+
+Mean and SD a structure, bold where a set is significantly better than every other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,7 +125,10 @@ def _averages(values: Values, metrics: Sequence[str]) -> list[Sequence[Cell | st
 
 
 def set_tests(values: Values, metrics: Sequence[str], test: TwoSampleTest) -> list[SetTest]:
-    """Each pair of sets on each structure and metric, paired by patient; Holm over the structures of a pair and metric."""
+    """Each pair of sets on each structure and metric, paired by patient.
+
+    Holm over the structures of a pair and metric.
+    """
     found: list[SetTest] = []
     for one, other in combinations(values.cohort.set_labels, 2):
         for metric in metrics:

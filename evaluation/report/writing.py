@@ -1,4 +1,7 @@
-"""A cohort from folders to files: values first (CSV, JSON), then pages (HTML, PDF), one of the study and one a patient."""
+"""A cohort from folders to files.
+
+Values first (CSV, JSON), then pages (HTML, PDF), one of the study and one a patient.
+"""
 
 import csv
 import json

@@ -15,7 +15,10 @@ def areas(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def area_vectors(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """For each plane polygon (n, 3) the vector (3,) along its normal that is as long as its area; keyholes are holes."""
+    """For each plane polygon (n, 3) the vector (3,) along its normal that is as long as its area.
+
+    Keyholes are holes.
+    """
     if not polygons:
         return np.empty((0, 3))
     starts, (x, y, z), (u, v, w) = _edges(polygons)

@@ -76,7 +76,7 @@ def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE)
 
 
 def slice_loops(inside: NDArray[np.uint8]) -> Iterator[SliceLoops]:
-    """Yield the loops of a mask (z, y, x) that is padded by a row and a column on each side, for each slice that has any.
+    """Yield the loops of a mask (z, y, x), padded by a row and a column on each side, for each slice with any.
 
     Corner (j, i) of a loop lies between padded rows j and j + 1 and padded columns i and i + 1.
     """

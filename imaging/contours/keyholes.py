@@ -23,7 +23,7 @@ class _Entry:
 def join_holes(
     outlines: Sequence[Outline], holes: NDArray[np.bool_], beside_yx: NDArray[np.uint8]
 ) -> list[Outline]:
-    """Return the outer outlines of one slice, each with the holes inside it joined by channels; the holes themselves go.
+    """Return the outer outlines of one slice, each with the holes inside it joined by channels.
 
     `outlines` are in raster order of their first corners. From its first corner each hole goes left along a voxel
     edge to the next outline. That one begins further up, or as far up and further left: so no ring of channels can

@@ -34,7 +34,10 @@ PERIODIC = (
     "ImageComments",
     "DerivationDescription",
 )
-"""What may change from slice to slice for reasons of its own: told only where it takes turns through the whole stack."""
+"""What may change from slice to slice for reasons of its own.
+
+Told only where it takes turns through the whole stack.
+"""
 Value = str | int
 """What an attribute says, as text or as a number for what is alike."""
 OF_MR = (
@@ -69,7 +72,10 @@ def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
 
 
 def refuse_turns(ordered: Sequence[SliceHeader], columns: Mapping[str, Sequence[Value]]) -> None:
-    """Return where no attribute takes turns along z; else ImageRefused. `columns` are the values along the stack by keyword."""
+    """Return where no attribute takes turns along z; else ImageRefused.
+
+    `columns` are the values along the stack by keyword.
+    """
     turning = [keyword for keyword, values in columns.items() if _takes_turns(keyword, values)]
     if not turning:
         return
@@ -98,7 +104,7 @@ def differences(headers: Sequence[SliceHeader], keywords: Sequence[str] | None =
 
 
 def _columns(ordered: Sequence[SliceHeader]) -> Mapping[str, Sequence[Value]]:
-    """Return the values of each attribute along the stack, with acquisition times as the number of their acquisition."""
+    """Return the values of each attribute along the stack; acquisition times as the acquisition's number."""
     columns: dict[str, Sequence[Value]] = {
         keyword: [header.text(keyword) for header in ordered]
         for keyword in (*PHASES, *RECONSTRUCTIONS, *ACQUISITIONS, *PERIODIC)

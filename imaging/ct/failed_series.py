@@ -27,7 +27,7 @@ _ONE_VOXEL = Volume(
 
 
 def failed_series(files: Iterable[SourceFile]) -> ImageSeries:
-    """Return the images of the first one's study, series and frame of reference, in the order given; one is read at a time.
+    """Return the images of the first one's study, series and frame of reference, in the order given.
 
     Nobody may look at the volume: it is one voxel that stands for what could not be built. `frame_of_reference_uid` is
     empty where the images have none. `header` says of patient and study what all images say: where they differ it is

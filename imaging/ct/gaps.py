@@ -1,4 +1,7 @@
-"""Which slices a stack lacks, in words for the clinic: places in mm and, where the numbering tells, Instance Numbers."""
+"""Which slices a stack lacks, in words for the clinic.
+
+Places in mm and, where the numbering tells, Instance Numbers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +45,10 @@ def gaps_in(ordered: Sequence[SliceHeader], steps: NDArray[np.int_]) -> list[Gap
 
 
 def missing(gaps: Sequence[Gap]) -> str:
-    """Describe the missing slices, with the first three gaps: '3 slices missing in 2 gaps: z=6 mm, z=15 to 18 mm (2 slices)'."""
+    """Describe the missing slices, with the first three gaps: '3 slices missing in 2 gaps.
+
+    Z=6 mm, z=15 to 18 mm (2 slices)'.
+    """
     total = sum(gap.count for gap in gaps)
     what = f"{total} slice{'s' if total > 1 else ''} missing"
     if len(gaps) == 1:

@@ -26,7 +26,10 @@ MOST_PIXELS_A_SIDE = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class ImageClass:
-    """One kind of single-frame images: its Modality (0008,0060), its SOP class, and the multi-frame classes of the same."""
+    """One kind of single-frame images.
+
+    Its Modality (0008,0060), its SOP class, and the multi-frame classes of the same.
+    """
 
     modality: str
     single_frame: UID
@@ -113,7 +116,10 @@ def parse_header(data: bytes, name: str = "") -> SliceHeader:
 
 
 def check_kind(raw: RawSlice, wanted: ImageClass = CT_IMAGES) -> None:
-    """Return for a single-frame image of the wanted kind, of the patient's section; ImageRefused for every other object."""
+    """Return for a single-frame image of the wanted kind, of the patient's section.
+
+    ImageRefused for every other object.
+    """
     sop_class, modality = UID(raw.text("SOPClassUID")), raw.text("Modality")
     if not sop_class or not raw.text("SOPInstanceUID"):
         found = f"{named('SOPClassUID')} or {named('SOPInstanceUID')} is missing"

@@ -23,8 +23,8 @@ _LETTERS_A_SLIP = 8
 def check_one_patient(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
     """Return, as notes, the differences between slices that still leave them one patient's.
 
-    ImageRefused where Patient ID differs, or where slices state different birth dates, sexes, issuers or names. Values are
-    compared, never told.
+    ImageRefused where Patient ID differs, or where slices state different birth dates, sexes, issuers or names. Values
+    are compared, never told.
     """
     _require_one(headers, _OF_SLICES)
     copied = dict.fromkeys((*ALWAYS, *WHERE_PRESENT, "PositionReferenceIndicator", "PatientPosition"))
@@ -130,7 +130,10 @@ _OF_SLICES: Mapping[str, _Same] = {**_OF_PAGES, "PatientID": _alike}
 
 
 def _require_one(headers: Sequence[SliceHeader], same: Mapping[str, _Same]) -> None:
-    """Return where nothing tells two patients apart; else ImageRefused with every attribute that does and two images."""
+    """Return where nothing tells two patients apart.
+
+    Else ImageRefused with every attribute that does and two images.
+    """
     pairs = {keyword: pair for keyword in same if (pair := _pair(headers, keyword, same[keyword]))}
     if pairs:
         raise _two_patients(pairs)

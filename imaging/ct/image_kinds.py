@@ -1,4 +1,7 @@
-"""What sort of image an object of a CT or MR series is: a slice of the patient, or something beside it that nobody contours."""
+"""What sort of image an object of a CT or MR series is.
+
+A slice of the patient, or something beside it that nobody contours.
+"""
 
 import re
 from collections.abc import Sequence
@@ -45,9 +48,9 @@ BESIDE_THE_SLICES = (ImageKind.LOCALIZER, ImageKind.SCREEN)
 def kind_of(raw: RawSlice) -> ImageKind:
     """Return the kind that an image states; a slice where it states none.
 
-    A screen page (a dose report, a protocol, a capture) is in colour, says so in Image Type (0008,0008), or lies nowhere
-    in the patient and is secondary or was converted from something else (Conversion Type (0008,0064)). Slices that
-    a program made and that say where they lie are slices.
+    A screen page (a dose report, a protocol, a capture) is in colour, says so in Image Type (0008,0008), or lies
+    nowhere in the patient and is secondary or was converted from something else (Conversion Type (0008,0064)). Slices
+    that a program made and that say where they lie are slices.
     """
     many_frames = (*CT_IMAGES.multi_frame, *MR_IMAGES.multi_frame)
     if raw.text("SOPClassUID") in many_frames or raw.text("NumberOfFrames") not in ("", "0", "1"):

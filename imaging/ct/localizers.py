@@ -50,7 +50,10 @@ def _crosses(localizer: RawSlice, of_series: SliceHeader) -> bool:
 
 
 def _normal(orientation: Sequence[float]) -> NDArray[np.float64]:
-    """Return the unit normal of a plane; zeros for directions that are no plane, which cross nothing and are refused later."""
+    """Return the unit normal of a plane.
+
+    Zeros for directions that are no plane, which cross nothing and are refused later.
+    """
     normal = np.cross(orientation[:3], orientation[3:])
     length = float(np.linalg.norm(normal))
     return np.asarray(normal / length if length else normal, np.float64)

@@ -18,7 +18,10 @@ BEYOND_METAL_HU = 31744
 
 
 class Padded(NamedTuple):
-    """Padding whose value could be tissue's: pixels at the images' borders, taken as air, and inside, kept as they are."""
+    """Padding whose value could be tissue's.
+
+    Pixels at the images' borders, taken as air, and inside, kept as they are.
+    """
 
     hu: int
     outside: int

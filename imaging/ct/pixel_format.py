@@ -100,7 +100,7 @@ def _padding(raw: RawSlice, stored: int, *, signed: bool) -> tuple[int, int] | N
 
 
 def _stored_value(word: int, stored: int, *, signed: bool) -> int:
-    """Return the number in a 16-bit word whose bits above Bits Stored are zeros or the sign; else the whole word's number.
+    """Return the number in a 16-bit word; the whole word's where the bits above Bits Stored are no sign.
 
     A word that Bits Stored do not hold is no value of this image: cut to them it would be that of other pixels.
     """

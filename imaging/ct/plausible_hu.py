@@ -1,7 +1,7 @@
 """One look at the values of a volume before anything is drawn on it: are these Hounsfield units, and of one scan?
 
-Every body region, a crop round a tumour without any air, a truncated field of view, padding circles, metal, contrast and
-plastic phantoms must pass; so the look asks only what none of them does. It takes a sample of some million voxels.
+Every body region, a crop round a tumour without any air, a truncated field of view, padding circles, metal, contrast
+and plastic phantoms must pass; so the look asks only what none of them does. It takes a sample of some million voxels.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,10 @@ class Shares:
 
 
 def check_hounsfield(volume: Volume) -> None:
-    """Return where the values of a volume can be Hounsfield units of one scan; ImageRefused says what they are instead."""
+    """Return where the values of a volume can be Hounsfield units of one scan.
+
+    ImageRefused says what they are instead.
+    """
     sample = _sample(volume.hu_zyx)
     if sample.size < _SMALLEST:
         return
@@ -61,7 +64,7 @@ def check_hounsfield(volume: Volume) -> None:
 
 
 def check_neighbours(volume: Volume) -> None:
-    """Return where each slice is liker to its neighbours than these are to each other; ImageRefused where two scans take turns.
+    """Return where each slice is liker to its neighbours than these to each other; refuse two scans that take turns.
 
     In one scan a slice differs less from the next than from the next but one. In two that lie between each other
     nearly every slice does the opposite.
@@ -104,7 +107,10 @@ def check_levels(sample: NDArray[np.int16]) -> None:
 
 
 def _doubt(shares: Shares) -> tuple[str, str] | None:
-    """Return the first sign that the values are not Hounsfield units, and the tags to look at; None if there is none."""
+    """Return the first sign that the values are not Hounsfield units, and the tags to look at.
+
+    None if there is none.
+    """
     matter = 1 - shares.below(-500)
     if matter < 0.0005:
         return "nothing is denser than -500 HU, so there is no body", f"{_INTERCEPT} and {_SLOPE}"

@@ -69,7 +69,10 @@ class SliceReference:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesCheck:
-    """A series that can be placed in the patient: its slices, what is set aside, a doubt that the numbering casts, and notes."""
+    """A series that can be placed in the patient.
+
+    Its slices, what is set aside, a doubt that the numbering casts, and notes.
+    """
 
     slice_count: int
     set_aside: tuple[str, ...]
@@ -120,9 +123,10 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
 
 
 def read_images(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> ImageSeries:
-    """Return the volume of one CT series as `read_ct` does, or of one MR series: signal as float32, in planes of any direction.
+    """Return the volume of one CT series as `read_ct` does, or of one MR series: float32 signal, in any planes.
 
-    What makes one volume of MR says `imaging.mr.volumes`, its values `imaging.mr.signal`. ImageRefused for anything else.
+    What makes one volume of MR says `imaging.mr.volumes`, its values `imaging.mr.signal`. ImageRefused for anything
+    else.
     """
     everything = [read_raw(file.data, file.name) for file in files]
     return _read(everything, _reading(everything), rescale_types)

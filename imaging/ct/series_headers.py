@@ -52,10 +52,10 @@ class SeriesHeaders:
 
 
 def read_headers(files: Sequence[SourceFile]) -> SeriesHeaders:
-    """Return the images of one CT or MR series, however far apart they lie, and be there one alone; no pixel is decoded.
+    """Return the images of one CT or MR series, however far apart they lie; no pixel is decoded.
 
-    Localizers and screen pages are left out. Raises ImageRefused where a file is no image of the kind, or the images are not of
-    one series, frame of reference, orientation and size.
+    Localizers and screen pages are left out. Raises ImageRefused where a file is no image of the kind, or the images
+    are not of one series, frame of reference, orientation and size.
     """
     raws = [raw for file in files if not is_beside(raw := read_raw(file.data, file.name))]
     if not raws:

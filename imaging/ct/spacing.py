@@ -30,8 +30,8 @@ Steps = NDArray[np.int_]
 def even_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> float:
     """Return the spacing in mm of slices that are evenly spaced; ImageRefused where some are missing or misplaced.
 
-    `along` are the positions (n,) in mm along the stack, ascending. Where Instance Numbers skip just as the positions do,
-    slices are missing; where whole blocks have a distance of their own and nothing speaks of lost slices, it is two
+    `along` are the positions (n,) in mm along the stack, ascending. Where Instance Numbers skip just as the positions
+    do, slices are missing; where whole blocks have a distance of their own and nothing speaks of lost slices, it is two
     distances in one series, and no slice can cure that.
     """
     gaps = np.diff(along)
@@ -66,7 +66,7 @@ def _by_numbers(gaps: Gaps, numbered: Steps | None) -> Steps | None:
 
 
 def _by_distance(gaps: Gaps, numbered: Steps | None) -> Steps | None:
-    """Return the steps of gaps that are whole multiples of the usual one, unless these are blocks of another distance."""
+    """Return the gaps that are whole multiples of the usual step, unless they are blocks of another distance."""
     usual = _usual(gaps)
     steps = np.maximum(np.rint(gaps / usual), 1).astype(int)
     if steps.max() == 1 or not np.all(np.abs(gaps - steps * usual) <= _tolerance(steps, usual)):

@@ -38,7 +38,10 @@ _POSITION, _ORIENTATION = named("ImagePositionPatient"), named("ImageOrientation
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A checked stack: the grid of its volume, which of the headers stands at each slice index, and what to know of it."""
+    """A checked stack.
+
+    The grid of its volume, which of the headers stands at each slice index, and what to know of it.
+    """
 
     grid: Grid
     order: tuple[int, ...]
@@ -94,8 +97,8 @@ def check_stack(headers: Sequence[SliceHeader], rules: StackRules | None = None)
 def image_order(headers: Sequence[SliceHeader]) -> tuple[tuple[Vector, Vector, Vector], tuple[int, ...]]:
     """Return the axes (slice, row, column index in LPS) of one series' images, and which stands where along the first.
 
-    Their distances do not matter, nor their number (at least one). Raises ImageRefused where they are not of one series,
-    frame of reference, orientation and size.
+    Their distances do not matter, nor their number (at least one). Raises ImageRefused where they are not of one
+    series, frame of reference, orientation and size.
     """
     axes, order = _axes_and_order(headers)
     return (_vector(axes[0]), _vector(axes[1]), _vector(axes[2])), tuple(int(i) for i in order)
@@ -195,7 +198,10 @@ def _check_straight(
 
 
 def _shear(depth: NDArray[np.float64], sideways: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many mm along rows and columns a stack runs aside a mm of depth: the median over pairs of slices (Theil, Sen)."""
+    """How many mm along rows and columns a stack runs aside a mm of depth.
+
+    The median over pairs of slices (Theil, Sen).
+    """
     first, second = np.triu_indices(len(depth), 1)
     if len(first) > _MOST_PAIRS:
         chosen = np.linspace(0, len(first) - 1, _MOST_PAIRS).astype(int)
@@ -251,7 +257,7 @@ def _to_head_deg(axes: Axes) -> float:
 
 
 def _check_axial(header: SliceHeader, axes: Axes) -> str:
-    """Return a note where a stated tilt is not in the geometry, else ""; ImageRefused for other planes than axial ones."""
+    """Return a note where a stated tilt is not in the geometry, else ""; refuse planes that are not axial."""
     off = off_axial_deg(axes)
     if off > OBLIQUE_LIMIT_DEG:
         found = f"series {header.series_uid}: {_ORIENTATION} {header.orientation} is {off:.0f} degrees"

@@ -1,8 +1,8 @@
 """Stored pixel values of one CT slice, the same ones in every transfer syntax.
 
 Whatever the encoding, the cells that come out of it go one way: the bits that Bits Stored (0028,0101) and High Bit
-(0028,0102) name are cut out, and their sign is extended (PS3.5 8.1.1). Unused bits may hold anything: zeros, the sign, an
-old overlay. A codestream has a precision and a sign of its own (PS3.5 8.2.4), which need not be those of the header.
+(0028,0102) name are cut out, and their sign is extended (PS3.5 8.1.1). Unused bits may hold anything: zeros, the sign,
+an old overlay. A codestream has a precision and a sign of its own (PS3.5 8.2.4), which need not be those of the header.
 """
 
 import io

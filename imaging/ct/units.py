@@ -21,10 +21,10 @@ _OTHER_QUANTITIES = frozenset(
 
 
 def check_units(raw: RawSlice, also: Collection[str] = (UNSPECIFIED,)) -> str:
-    """Return a note, mostly "", where an image's values can be Hounsfield units; ImageRefused where it says they are not.
+    """Return a note, mostly "", where values can be Hounsfield units; ImageRefused where the image says they are not.
 
-    Rescale Type (0028,1054) is absent only where it is HU (PS3.3 C.8.2.1, type 1C). `also` are other types that are taken
-    for HU; the note then says so.
+    Rescale Type (0028,1054) is absent only where it is HU (PS3.3 C.8.2.1, type 1C). `also` are other types that are
+    taken for HU; the note then says so.
     """
     stated = raw.text("RescaleType")
     taken = {kind.upper() for kind in also}

@@ -8,7 +8,7 @@ from pydicom.dataset import FileMetaDataset
 
 
 def part10(dataset: Dataset) -> bytes:
-    """Return the Part 10 file of a dataset that was read from one, in the same transfer syntax, with a header of its own."""
+    """Return the Part 10 file of a dataset that was read from one, in the same transfer syntax."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

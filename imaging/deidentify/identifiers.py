@@ -82,7 +82,7 @@ def _stands_in(group: tuple[str, ...], written: list[str], joined: str) -> bool:
 
 
 def identities(elements: Iterable[DataElement]) -> IdentifyingWords:
-    """Collect from an object's elements (`walk`) every person's name, and the identifiers, places and UIDs that the profile takes away."""
+    """Collect from an object's elements (`walk`) names, identifiers, places and UIDs that the profile takes away."""
     words: set[str] = set()
     groups: set[tuple[str, ...]] = set()
     numbers: set[str] = set()

@@ -9,7 +9,8 @@ from imaging.deidentify.identifiers import IdentifyingWords
 from imaging.deidentify.options import DeidentificationOptions
 from imaging.structures import CATALOGUE
 
-# What stands behind the kind of a target (AAPM TG-263): primary, node, metastasis, surgical bed, vessel, ...; never a name.
+# What stands behind the kind of a target (AAPM TG-263): primary, node, metastasis, surgical bed, vessel, ...; never a
+# name.
 _TARGET = re.compile(
     r"(GTV|CTV|ITV|PTV)(p|n|m|par|sb|v|vas|l|r|tot|opt|ev|eval)?[0-9]{0,2}(_[0-9]{2,5})?", re.IGNORECASE
 )

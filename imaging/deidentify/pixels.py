@@ -48,8 +48,8 @@ def _is_page(data: bytes, dataset: Dataset, called: str) -> bool:
 def clean_pixels(dataset: Dataset, called: str) -> None:
     """Leave the stored values of Pixel Data and nothing else; DeidentificationRefused where these cannot be told.
 
-    Cleared are unused bits that are neither zero nor the sign, bytes behind the last pixel, comments and application data
-    of compressed frames, and bytes behind their end.
+    Cleared are unused bits that are neither zero nor the sign, bytes behind the last pixel, comments and application
+    data of compressed frames, and bytes behind their end.
     """
     if "PixelData" not in dataset:
         return

@@ -1,4 +1,7 @@
-"""What a project's secret makes of identifiers: the same always the same, and nobody without the secret the other way."""
+"""What a project's secret makes of identifiers.
+
+The same always the same, and nobody without the secret the other way.
+"""
 
 import base64
 import hashlib

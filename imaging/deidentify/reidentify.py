@@ -46,14 +46,17 @@ _NAMES_THE_OBJECT = ("SOPInstanceUID", "SeriesInstanceUID")
 
 @dataclass(frozen=True, kw_only=True)
 class OriginalIdentity:
-    """What leads back: the original UID of each replacement, and patient and study as DICOM JSON by original Study UID."""
+    """What leads back.
+
+    The original UID of each replacement, and patient and study as DICOM JSON by original Study UID.
+    """
 
     uids: Mapping[str, str]
     studies: Mapping[str, str]
 
 
 def study_attributes(data: bytes) -> str:
-    """Return the patient and study attributes of a stored object as DICOM JSON (PS3.18 F), for later re-identification."""
+    """Return the patient and study attributes of a stored object as DICOM JSON (PS3.18 F), for re-identification."""
     dataset = pydicom.dcmread(
         io.BytesIO(data), stop_before_pixels=True, specific_tags=list(_PATIENT_AND_STUDY)
     )
@@ -70,10 +73,11 @@ def replacements_in(data: bytes, name: str = "") -> frozenset[str]:
 
 
 def reidentify(data: bytes, origin: OriginalIdentity, name: str = "") -> bytes:
-    """Return the object with its references, patient and study as they were before de-identification, as a Part 10 file.
+    """Return the object as a Part 10 file with references, patient and study as before de-identification.
 
-    It gets a SOP Instance UID and Series Instance UID of its own, the same for the same bytes: the original's names would stand
-    for two contents. Raises ReidentificationRefused, naming what is unknown, where any reference is not of the project.
+    It gets a SOP Instance UID and Series Instance UID of its own, the same for the same bytes: the original's names
+    would stand for two contents. Raises ReidentificationRefused, naming what is unknown, where any reference is not of
+    the project.
     """
     dataset = _read(data, name)
     if dataset.get("SOPClassUID") not in TAKEN_BACK:

@@ -220,7 +220,10 @@ def _replace(action: Action, element: DataElement, rules: _Rules) -> None:
 
 
 def _tells(value: str, element: DataElement, rules: _Rules) -> bool:
-    """Tell whether a text names somebody or something; a code and a term of the standard have numbers and names of their own."""
+    """Tell whether a text names somebody or something.
+
+    A code and a term of the standard have numbers and names of their own.
+    """
     if is_term(element.VR, value):
         return False
     number = element.keyword != "CodeValue" and has_date_or_telephone(value)

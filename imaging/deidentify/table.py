@@ -13,7 +13,10 @@ from imaging.deidentify.options import DeidentificationOptions
 
 
 class Action(Enum):
-    """What PS3.15 Table E.1-1a calls X, Z, D, U, K, and C of dates; the others are this program's for what is not listed."""
+    """What PS3.15 Table E.1-1a calls X, Z, D, U, K, and C of dates.
+
+    The others are this program's for what is not listed.
+    """
 
     REMOVE = "X"
     EMPTY = "Z"
@@ -88,7 +91,10 @@ def action_for(tag: BaseTag, vr: str, options: DeidentificationOptions, sop_clas
 
 
 def _chosen(code: str, tag: BaseTag, vr: str, sop_class_uid: str) -> Action:
-    """Return the mildest of a choice that keeps the object valid: X unless the class needs the attribute (PS3.15 E.1.1)."""
+    """Return the mildest of a choice that keeps the object valid.
+
+    X unless the class needs the attribute (PS3.15 E.1.1).
+    """
     if code == "X/Z/U":
         return Action.LOOK_INSIDE  # the UIDs inside are replaced
     if code == "Z/D":

@@ -44,7 +44,10 @@ DEFINED_TERMS = MappingProxyType(
 
 
 def terms_of(value: bytes) -> tuple[str, ...]:
-    """Return the terms of a Specific Character Set value; an empty first one is the default repertoire, none is none."""
+    """Return the terms of a Specific Character Set value.
+
+    An empty first one is the default repertoire, none is none.
+    """
     terms = tuple(part.decode("ascii", "replace").strip(" \0") for part in value.split(b"\\"))
     return tuple(term or "ISO_IR 6" for term in terms) if any(terms) else ()
 
@@ -57,7 +60,10 @@ def codecs_of(terms: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def codecs_for_writing(header: Dataset) -> tuple[str, ...]:
-    """Return the codecs that new text beside the CT's can be written in; ASCII alone where its character set is unknown."""
+    """Return the codecs that new text beside the CT's can be written in.
+
+    ASCII alone where its character set is unknown.
+    """
     first, *others = codecs_of(terms_of(stated(header, "SpecificCharacterSet"))) or ("ascii",)
     return (first, *(codec for codec in others if codec in ENCODINGS_TO_CODES))  # those pydicom can escape to
 

@@ -151,7 +151,10 @@ class _Level(NamedTuple):
 
 
 def _skip(data: bytes, position: int, end: int, level: _Level, deepest: int | None = None) -> int:
-    """Return the offset behind the delimiter that closes `level`; `end` where it never comes. Deep nesting costs no stack."""
+    """Return the offset behind the delimiter that closes `level`; `end` where it never comes.
+
+    Deep nesting costs no stack.
+    """
     open_levels = [level]
     while open_levels:
         if position + 8 > end:

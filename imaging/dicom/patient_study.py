@@ -39,7 +39,10 @@ _ZONE = re.compile(rb"[+-](0\d|1[0-4])[0-5]\d")  # PS3.3 C.12.1.1.8: -1200 to +1
 
 
 def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = False) -> Elements:
-    """Return the CT's own values, byte for byte; with `even_if_absent` an attribute that the CT lacks is there, empty."""
+    """Return the CT's own values, byte for byte.
+
+    With `even_if_absent` an attribute that the CT lacks is there, empty.
+    """
     elements: Elements = {}
     for keyword in keywords:
         tag = Tag(keyword)

@@ -42,7 +42,7 @@ class Shortened:
 
 
 def cleaned(mask: Mask, grid: Grid, profile: ExportProfile) -> Cleaned:
-    """Return the mask without islands, then without holes, that are smaller on their slice than the profile's limits."""
+    """Return the mask without islands, then without holes, smaller on their slice than the profile's limits."""
     pixel_mm2 = grid.spacing_zyx_mm[1] * grid.spacing_zyx_mm[2]
     crop = mask.crop_zyx
     islands, island_voxels = _small(crop, _EDGES, profile.smallest_island_mm2 / pixel_mm2)

@@ -241,7 +241,7 @@ def _roi_description(
 def _described(
     request: StructureSetRequest, profile: ExportProfile, changes: list[ProfileChange]
 ) -> StructureSetRequest:
-    """Return the request with label and descriptions as the profile's patterns make them, cut where they are too long."""
+    """Return the request with label and descriptions by the profile's patterns, cut where they are too long."""
     producer = request.producer
     words = {
         "label": request.label,

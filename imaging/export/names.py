@@ -43,7 +43,10 @@ _LETTERS = str.maketrans(
 
 
 class Marks(NamedTuple):
-    """What a name says that shortening must not lose: its sides, its PRV margin (None where it is no PRV), a last G or D."""
+    """What a name says that shortening must not lose.
+
+    Its sides, its PRV margin (None where it is no PRV), a last G or D.
+    """
 
     sides: frozenset[str]
     prv: str | None
@@ -67,7 +70,7 @@ def is_spelt_plainly(text: str) -> bool:
 
 
 def spelling(name: str, written: str, known: str) -> str:
-    """Return a name as it is written where that keeps its letters, or else its structure's name, `known`, or a transliteration.
+    """Return a name as written where that keeps its letters, else its structure's (`known`), or a transliteration.
 
     Raises StructureSetNotWritable where neither has the name's side and margin, or `known` says another side.
     """
@@ -87,7 +90,10 @@ def spelling(name: str, written: str, known: str) -> str:
 
 
 def transliterated(name: str) -> str:
-    """Return a name of any alphabet in ASCII letters with the same side and margin (Unicode's, by anyascii); "" where none has."""
+    """Return a name of any alphabet in ASCII letters with the same side and margin (Unicode's, by anyascii).
+
+    "" where none has.
+    """
     letters, wanted = plain(anyascii(tidy(name))), marks_of(name)
     for text in (letters, letters + "".join(f"_{side}" for side in sorted(wanted.sides))):
         if any(c.isalnum() for c in text) and marks_of(text)[:2] == wanted[:2]:

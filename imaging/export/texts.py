@@ -18,8 +18,8 @@ _UTF_8 = "ISO_IR 192"
 def with_letters_of(texts: Iterable[str], series: ImageSeries) -> ImageSeries:
     """Return the series with UTF-8 declared where its character set lacks letters of these texts that are not Latin.
 
-    Only where nothing that is copied from the CT has another letter than ASCII's: its bytes then mean the same in UTF-8.
-    Otherwise the series comes back as it is.
+    Only where nothing that is copied from the CT has another letter than ASCII's: its bytes then mean the same in
+    UTF-8. Otherwise the series comes back as it is.
     """
     if all(is_spelt_plainly(text) or is_encodable(text, series.header) for text in texts):
         return series

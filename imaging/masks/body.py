@@ -1,11 +1,12 @@
 """The patient's outline in a CT: no couch, no head rest, no mask, and the air inside filled.
 
-How. Airways and sinuses, the holes of a slice no longer than `HOLE_MM`, count as dense. What is denser than a threshold and survives an opening by `OPENING_MM` in the slice's plane is thick; the shells of
-couches, head rests and masks are thin and go. Of the thick pieces the largest is the patient, with others of at least
-`SHARE` of its volume (two legs), unless they are wide and flat like a board. Thin parts next to it (ears, the nose, the
-vertex) come back where they are no longer than `THIN_PART_MM`; a longer one is a shell. Where the patient lies on a
-flat board, the board's upper face is known from beside the patient, and the patient ends there. Each slice's enclosed
-air is filled; air that is open to the outside in its slice stays out.
+How. Airways and sinuses, the holes of a slice no longer than `HOLE_MM`, count as dense. What is denser than a threshold
+and survives an opening by `OPENING_MM` in the slice's plane is thick; the shells of couches, head rests and masks are
+thin and go. Of the thick pieces the largest is the patient, with others of at least `SHARE` of its volume (two legs),
+unless they are wide and flat like a board. Thin parts next to it (ears, the nose, the vertex) come back where they are
+no longer than `THIN_PART_MM`; a longer one is a shell. Where the patient lies on a flat board, the board's upper face
+is known from beside the patient, and the patient ends there. Each slice's enclosed air is filled; air that is open to
+the outside in its slice stays out.
 
 Only the image's own rows and columns are looked at, never anatomical directions, so every patient position gives the
 same. Limits: a solid board thicker than `OPENING_MM` that touches the patient stays; so does the thickness of a curved
@@ -193,7 +194,7 @@ def _face(body: Plane, board: Plane) -> _Face | None:
 
 
 def _end_at_boards(body: Plane, faces: list[_Face], pixels: _Pixels) -> None:
-    """Take from the patient, in place, what lies at or beyond the boards: in their columns, and between two of one level.
+    """Take from the patient, in place, what lies at or beyond the boards: in their columns, and between two.
 
     Never more than `DEEPEST_MM`: what reaches farther beyond lies beside the board, not on it.
     """

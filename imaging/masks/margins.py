@@ -87,12 +87,18 @@ def expand(mask: Mask, grid: Grid, margin: Margin) -> Mask:
 
 
 def contract(mask: Mask, grid: Grid, margin: Margin) -> Mask:
-    """Return the mask without the voxels that the margin reaches from outside it; `left_mm` is what its left side loses."""
+    """Return the mask without the voxels that the margin reaches from outside it.
+
+    `left_mm` is what its left side loses.
+    """
     return _part_inside(mask, mask, grid, margin)
 
 
 def keep_inside(mask: Mask, other: Mask, grid: Grid, distance_mm: float) -> Mask:
-    """Return the part of the mask that lies in the other structure, farther than the distance from its outside (0: all)."""
+    """Return the part of the mask that lies in the other structure, farther than the distance from its outside (0.
+
+    All).
+    """
     return _part_inside(mask, other, grid, Margin.uniform(distance_mm))
 
 
@@ -169,7 +175,10 @@ def _terms(semi_axis_mm: float, spacing_mm: float) -> Terms:
 
 
 def _spread(seeds_zyx: NDArray[np.bool_], reach: _Reach) -> NDArray[np.bool_]:
-    """Return the voxels of the array within reach of a seed; slab by slab, so that floats never fill the whole array."""
+    """Return the voxels of the array within reach of a seed.
+
+    Slab by slab, so that floats never fill the whole array.
+    """
     result = seeds_zyx.copy()
     count = len(seeds_zyx)
     slab = max(1, _SLAB_VOXELS // max(1, seeds_zyx[0].size if count else 1))

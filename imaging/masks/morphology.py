@@ -64,7 +64,10 @@ def without_holes_in_slices(mask: Mask) -> Mask:
 
 
 def without_holes_in_volume(mask: Mask) -> Mask:
-    """Return the mask with every background region filled that it encloses on all sides: closed cavities, no tunnels."""
+    """Return the mask with every background region filled that it encloses on all sides.
+
+    Closed cavities, no tunnels.
+    """
     source = tightened(mask)
     return Mask(crop_zyx=source.crop_zyx | enclosed(source.crop_zyx), start_zyx=source.start_zyx)
 

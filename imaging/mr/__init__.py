@@ -1,1 +1,4 @@
-"""What is particular to MR series: volumes that share a series, signal instead of Hounsfield units, planes of any direction."""
+"""What is particular to MR series.
+
+Volumes that share a series, signal instead of Hounsfield units, planes of any direction.
+"""

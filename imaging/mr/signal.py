@@ -1,8 +1,8 @@
 """Stored values of one MR slice as signal: no Hounsfield units, and no unit at all unless the images state one.
 
 What the field's converters do: Rescale Slope and Intercept where an image has them (PS3.3 C.11.1), else the linear Real
-World Value Mapping (0040,9096) if there is one (C.7.6.16.2.11), else the stored values. A model of MR normalises what it
-gets, so that one scale for the whole series makes no difference to it; a scale of its own in each slice does.
+World Value Mapping (0040,9096) if there is one (C.7.6.16.2.11), else the stored values. A model of MR normalises what
+it gets, so that one scale for the whole series makes no difference to it; a scale of its own in each slice does.
 """
 
 import io
@@ -53,7 +53,10 @@ def read_signal(raw: RawSlice, out_yx: NDArray[np.float32]) -> NDArray[np.bool_]
 def blank_padding(
     array_zyx: NDArray[np.float32], padding: Sequence[NDArray[np.bool_] | None]
 ) -> tuple[str, ...]:
-    """Give the pixels that images call padding the lowest signal of the others, in place; a note where there were any."""
+    """Give the pixels that images call padding the lowest signal of the others, in place.
+
+    A note where there were any.
+    """
     count = sum(int(np.count_nonzero(plane)) for plane in padding if plane is not None)
     if not count or count == array_zyx.size:
         return ()
@@ -78,7 +81,10 @@ def check_signal(volume: Volume) -> None:
 
 
 def _real_world(raw: RawSlice) -> Rescale | None:
-    """Return the first mapping that is linear and has a slope, or None. It lies in a sequence, which `RawSlice` has not."""
+    """Return the first mapping that is linear and has a slope, or None.
+
+    It lies in a sequence, which `RawSlice` has not.
+    """
     try:
         found = dcmread(
             io.BytesIO(raw.stream.data), stop_before_pixels=True, specific_tags=[_MAPPING], force=True

@@ -90,7 +90,7 @@ def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
 
 
 def check_planes(header: SliceHeader, axes: Axes) -> str:
-    """Return a note for planes that are not axial, else ""; ImageRefused where an axis has no nearest one in the patient."""
+    """Return a note for planes that are not axial, else ""; refuse an axis with no nearest one in the patient."""
     nearest = np.abs(axes).argmax(axis=1)
     if len(set(nearest.tolist())) < 3 or off_patient_axes_deg(axes) >= _NO_NEAREST_DEG:
         found = f"series {header.series_uid}: {named('ImageOrientationPatient')} {header.orientation}"
@@ -127,7 +127,10 @@ def _direction(axes: Axes) -> str:
 
 
 def _places(headers: Sequence[SliceHeader]) -> list[int]:
-    """Return a number for the position of each image along the stack; images nearer than the stack's own limit share one."""
+    """Return a number for the position of each image along the stack.
+
+    Images nearer than the stack's own limit share one.
+    """
     along = np.array([h.position_lps for h in headers]) @ image_axes(headers[0])[0]
     order = np.argsort(along, kind="stable")
     steps = np.concatenate([[0], np.cumsum(np.diff(along[order]) > NEAR_MM)])

@@ -20,7 +20,7 @@ KIND = OutputKind(
 
 
 def make_capture(request: OutputsRequest) -> bytes:
-    """Return a complete Part 10 file of one RGB page: three panels, a legend, and who made it; no text names the patient.
+    """Return a Part 10 file of one RGB page: three panels, a legend, and who made it; no text names the patient.
 
     The page itself says that it is unapproved and for research. The same request makes the same bytes. Raises
     BesideNotWritable where no valid file can hold the request.

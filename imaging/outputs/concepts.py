@@ -73,7 +73,10 @@ class Property:
 
 
 def property_of(structure: Structure) -> Property:
-    """Return the codes of a structure; a private code, with the catalogue's name as its meaning, where there are no others."""
+    """Return the codes of a structure.
+
+    A private code, with the catalogue's name as its meaning, where there are no others.
+    """
     concept = structure.concept
     known = _BY_CONCEPT.get((concept.scheme, concept.value)) if concept else None
     kind, laterality = concept or _private(structure), None
@@ -90,7 +93,10 @@ def coded(code: Code) -> CodedConcept:
 
 
 def private_scheme() -> CodingSchemeIdentificationItem:
-    """Return the meaning of the private designator: an item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1)."""
+    """Return the meaning of the private designator.
+
+    An item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1).
+    """
     return CodingSchemeIdentificationItem(
         designator=PRIVATE_SCHEME,
         name="Contour Node private codes",

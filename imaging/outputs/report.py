@@ -1,4 +1,4 @@
-"""A DICOM SR of what was measured: TID 1500 with a group for every structure that was looked for (PS3.16, PS3.3 A.35.2).
+"""A DICOM SR of what was measured: TID 1500 with a group for every structure looked for (PS3.16, PS3.3 A.35.2).
 
 Enhanced SR is the smallest class that holds it, and the one that most readers of TID 1500 know.
 """
@@ -47,7 +47,7 @@ SourceImage = hd.sr.SourceImageForMeasurementGroup
 
 
 def make_report(request: OutputsRequest, *, cites_segmentation: bool) -> bytes:
-    """Return a complete Part 10 file of an unverified, preliminary Measurement Report; the same bytes for the same request.
+    """Return a Part 10 file of an unverified, preliminary Measurement Report; the same request gives the same bytes.
 
     Each structure found has its volume and the model's mean probability, one not found is stated as absent, and the
     notes are comments. With `cites_segmentation` the groups point at the segments of `make_segmentation`'s file for

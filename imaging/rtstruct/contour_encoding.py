@@ -29,7 +29,10 @@ def implicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
 
 
 def explicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
-    """Return an element in Explicit VR Little Endian; StructureSetNotWritable where its 2-byte length cannot hold it."""
+    """Return an element in Explicit VR Little Endian.
+
+    StructureSetNotWritable where its 2-byte length cannot hold it.
+    """
     value = _padded(vr, value)
     if vr == b"SQ":
         return struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, vr, 0, len(value)) + value

@@ -1,8 +1,8 @@
 """Every attribute of an RT Structure Set but the contours, as pydicom elements.
 
-The modules of PS3.3 A.19: Patient, General Study, RT Series, Frame of Reference, General Equipment, Structure Set, RT ROI
-Observations, Approval, SOP Common. What describes patient and study comes from the CT as raw bytes, so that names in
-any alphabet stay as they are.
+The modules of PS3.3 A.19: Patient, General Study, RT Series, Frame of Reference, General Equipment, Structure Set, RT
+ROI Observations, Approval, SOP Common. What describes patient and study comes from the CT as raw bytes, so that names
+in any alphabet stay as they are.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,10 @@ _AI_FAMILY = Code(value="123110", scheme="DCM", meaning="Artificial Intelligence
 
 
 def elements_of(request: StructureSetRequest) -> Elements:
-    """All elements but ROI Contour Sequence by tag; StructureSetNotWritable where a text has no characters in the CT."""
+    """All elements but ROI Contour Sequence by tag.
+
+    StructureSetNotWritable where a text has no characters in the CT.
+    """
     dataset = Dataset()
     _identify(dataset, request)
     _describe(dataset, request)
@@ -147,7 +150,7 @@ def _observation(number: int, roi: RoiContours) -> Dataset:
 
 
 def volume_mm3(contours: Sequence[PlanarContour], spacing_mm: float) -> float:
-    """Return the area inside closed planar contours times the distance of slices; a keyhole polygon's holes are not in it.
+    """Return the area inside closed planar contours times the distance of slices; holes by keyholes are not in it.
 
     Half the length of the sum of cross products of neighbouring points is a polygon's area; 0 for no contours.
     """

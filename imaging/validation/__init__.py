@@ -35,9 +35,9 @@ def validate(
 ) -> tuple[ValidationFinding, ...]:
     """Everything that a destination with this profile may refuse or misread, errors first; nothing for a clean file.
 
-    With `series`, references and planes must be those of the very images; without a grid, volumes are not compared on it. With `masks`, by ROI number, the file is
-    the node's own: it must read as these masks, be UNAPPROVED, and follow the profile in everything; otherwise a
-    departure from one of the profile's merely cautious choices is a warning.
+    With `series`, references and planes must be those of the very images; without a grid, volumes are not compared on
+    it. With `masks`, by ROI number, the file is the node's own: it must read as these masks, be UNAPPROVED, and follow
+    the profile in everything; otherwise a departure from one of the profile's merely cautious choices is a warning.
     """
     log = FindingLog()
     images = SeriesHeaders.of(series) if isinstance(series, ImageSeries) else series

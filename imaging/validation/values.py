@@ -66,7 +66,10 @@ class CharacterSet:
 
 
 def characters_of(root: Level, log: FindingLog, given: Mapping[int, bytes] | None = None) -> CharacterSet:
-    """Return the file's characters; reports a character set that nobody knows. `given` are the CT's own values by tag."""
+    """Return the file's characters; reports a character set that nobody knows.
+
+    `given` are the CT's own values by tag.
+    """
     raw = root.elements.get(_CHARACTER_SET)
     terms = terms_of(raw.value) if raw else ()
     codecs = codecs_of(terms)

@@ -55,10 +55,10 @@ def picture(
 ) -> Rgb:
     """Axial, coronal and sagittal panels (height, width, 3) through the structures, the axial as seen from the feet.
 
-    Each cut is the one that meets most structures. Soft-tissue window for a CT, true proportions in mm, outlines in the colours
-    of `structures` by code (grey where it lacks one), names and volumes below. The panels show the structures and 60 mm
-    round them; without any structure, the whole volume through its middle.
-    Raises ValueError where volume and masks lie on different grids.
+    Each cut is the one that meets most structures. Soft-tissue window for a CT, true proportions in mm, outlines in the
+    colours of `structures` by code (grey where it lacks one), names and volumes below. The panels show the structures
+    and 60 mm round them; without any structure, the whole volume through its middle. Raises ValueError where volume and
+    masks lie on different grids.
     """
     if volume.grid != masks.grid:
         raise ValueError("volume and masks lie on different grids")
@@ -130,7 +130,10 @@ def _panel(
 
 
 def grey_levels(volume: Volume, part: tuple[slice | int, ...]) -> NDArray[np.uint8]:
-    """Return a part of a volume in grey: a CT through the soft-tissue window, MR signal from its 1st to 99th percentile."""
+    """Return a part of a volume in grey.
+
+    A CT through the soft-tissue window, MR signal from its 1st to 99th percentile.
+    """
     values = volume.array_zyx[part]
     low, width = WINDOW_CENTRE_HU - WINDOW_WIDTH_HU / 2, float(WINDOW_WIDTH_HU)
     if volume.array_zyx.dtype == np.float32:

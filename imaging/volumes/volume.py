@@ -29,7 +29,7 @@ class Volume:
 
     @property
     def hu_zyx(self) -> NDArray[np.int16]:
-        """The voxels of a CT; ValueError for MR signal, which is in no unit that a limit in HU could be held against."""
+        """The voxels of a CT; ValueError for MR signal, which no limit in HU can be held against."""
         if self.array_zyx.dtype != np.int16:
             raise ValueError("the volume is MR signal: it has no Hounsfield units")
         return cast(NDArray[np.int16], self.array_zyx)

@@ -1,7 +1,7 @@
 """The bundle runtime: a network, and what becomes of an image before and after it, in the steps that MONAI names.
 
-Arrays are MONAI's: (x, y, z), in the order of its transforms. A TorchScript or ONNX file takes the place of a network of
-the catalogue; the steps are the same.
+Arrays are MONAI's: (x, y, z), in the order of its transforms. A TorchScript or ONNX file takes the place of a network
+of the catalogue; the steps are the same.
 """
 
 from typing import Annotated, Literal

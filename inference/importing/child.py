@@ -1,4 +1,7 @@
-"""The child process: `python -m inference.importing.child`, an order as JSON on standard input, an answer on standard output."""
+"""The child process.
+
+`python -m inference.importing.child`, an order as JSON on standard input, an answer on standard output.
+"""
 
 import json
 import os

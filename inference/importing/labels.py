@@ -97,7 +97,10 @@ def structure_entries(rows: Sequence[LabelRow]) -> list[dict[str, object]]:
 
 
 def left_right_pairs(rows: Sequence[LabelRow]) -> list[tuple[str, str]]:
-    """Return the pairs among the table's codes: the catalogue's partners, and own codes that differ in their side alone."""
+    """Return the pairs among the table's codes.
+
+    The catalogue's partners, and own codes that differ in their side alone.
+    """
     codes = [row.code for row in rows if row.code]
     return [pair for pair in combinations(codes, 2) if _partners(*pair)]
 

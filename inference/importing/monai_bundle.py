@@ -1,7 +1,7 @@
 """MONAI bundles, a folder or a zip: configs/inference.json and metadata.json as data, models/model.pt as tensors.
 
-Options: ``modality`` (where metadata.json does not tell). ``models/model.ts`` is only compared with the network that was
-built; nothing in configs is imported or evaluated.
+Options: ``modality`` (where metadata.json does not tell). ``models/model.ts`` is only compared with the network that
+was built; nothing in configs is imported or evaluated.
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,10 @@ def read_monai_bundle(source: SourceFiles, options: Options, out: Path) -> Impor
 
 
 def checked(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the fields of a bundle runtime, all but its structures, as the contract takes them; ImportRefused where not."""
+    """Return the fields of a bundle runtime, all but its structures, as the contract takes them.
+
+    ImportRefused where not.
+    """
     try:
         runtime = BundleRuntime.model_validate(
             {**fields, "structures": [{"values": [1 if fields["network"]["channels"] > 1 else 0]}]}

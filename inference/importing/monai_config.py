@@ -1,4 +1,4 @@
-"""A MONAI bundle's configuration read as data: components by an allow-list, references followed, expressions never evaluated.
+"""A MONAI bundle's configuration read as data: components by an allow-list, expressions never evaluated.
 
 MONAI itself imports whatever ``_target_`` names and evaluates whatever begins with ``$``: here both are texts.
 """

@@ -1,4 +1,7 @@
-"""MONAI's transforms and inferers as steps of the bundle runtime; what is not in these tables is refused by its name."""
+"""MONAI's transforms and inferers as steps of the bundle runtime.
+
+What is not in these tables is refused by its name.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -32,7 +35,10 @@ def before(components: Sequence[Component]) -> list[Fields]:
 
 
 def after(components: Sequence[Component], *, moves: bool) -> Fields:
-    """Return activation, decision and the way back of the steps behind the network; `moves`: steps before changed voxels."""
+    """Return activation, decision and the way back of the steps behind the network; `moves`.
+
+    Steps before changed voxels.
+    """
     said: Fields = {}
     order = []
     for component in components:

@@ -90,7 +90,10 @@ def _expect_second_names(found: Mapping[str, Any], kept: Mapping[str, Any], sour
 
 
 def _first_name(key: str) -> str:
-    """Name a tensor as the module that owns it does: of a block's sequence, 0 is its convolution and a later one its norm."""
+    """Name a tensor as the module that owns it does.
+
+    Of a block's sequence, 0 is its convolution and a later one its norm.
+    """
     key = key.removeprefix("decoder.") if key.startswith(_SECOND_ENCODER) else key
     before, mark, after = key.partition(_SECOND_NAMES[0])
     if not mark:

@@ -24,7 +24,10 @@ _MAX_FEATURES = 4096
 
 
 def configuration(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a configuration with everything that it inherits; ImportRefused for an unknown one, a circle, a cascade."""
+    """Return a configuration with everything that it inherits.
+
+    ImportRefused for an unknown one, a circle, a cascade.
+    """
     configurations = plans.get("configurations")
     if not isinstance(configurations, dict) or name not in configurations:
         known = ", ".join(configurations) if isinstance(configurations, dict) else "none"

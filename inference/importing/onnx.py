@@ -1,6 +1,7 @@
 """ONNX files with a specification, served by onnxruntime; options: ``spec`` (a TOML file, `inference.importing.spec`).
 
-The file is handed over as bytes: data outside it cannot be referred to, and operators that onnxruntime does not have are refused.
+The file is handed over as bytes: data outside it cannot be referred to, and operators that onnxruntime does not have
+are refused.
 """
 
 import shutil

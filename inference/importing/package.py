@@ -52,7 +52,10 @@ def staging(repository: Path) -> Iterator[Path]:
 
 
 def next_version(repository: Path, name: str) -> int:
-    """Return the number of the next version of a model, 1 for a new one; ImportRefused for a folder that is no model."""
+    """Return the number of the next version of a model, 1 for a new one.
+
+    ImportRefused for a folder that is no model.
+    """
     folder = repository / name
     if not folder.exists():
         return 1

@@ -54,7 +54,10 @@ def run_self_test(version_folder: Path, phantom: Path) -> dict[str, Any]:
 
 
 def _single_look(contract: ModelContract) -> ModelContract:
-    """Return the contract without overlap of tiles and without mirrored passes: what is tested needs one look at each voxel."""
+    """Return the contract without overlap of tiles and without mirrored passes.
+
+    What is tested needs one look at each voxel.
+    """
     runtime = contract.runtime
     if isinstance(runtime, BundleRuntime) and runtime.window is not None:
         apart = runtime.window.model_copy(update={"overlap": (0.0, 0.0, 0.0)})

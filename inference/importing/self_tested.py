@@ -15,7 +15,10 @@ from inference.importing.package import write_contract
 
 
 class SelfTest(ContractPart):
-    """What a version did on the phantom; pairs of left and right that lie the wrong way round, and those that do not."""
+    """What a version did on the phantom.
+
+    Pairs of left and right that lie the wrong way round, and those that do not.
+    """
 
     seconds: float
     peak_mib: float

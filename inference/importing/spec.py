@@ -99,7 +99,10 @@ def read_spec(options: Options) -> ModelSpec:
 def draft_of(
     spec: ModelSpec, *, form: str, file: str, answered: tuple[int, ...] | None, name: str, maker: str
 ) -> ImportDraft:
-    """Return the draft of a network that answered ``answered`` for the specification's sample; ImportRefused where it does not fit."""
+    """Return the draft of a network that answered ``answered`` for the specification's sample.
+
+    ImportRefused where it does not fit.
+    """
     expected = (1, spec.channels, *spec.sample)
     if answered is None or tuple(answered) != expected:
         raise ImportRefused(

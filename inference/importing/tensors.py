@@ -1,4 +1,7 @@
-"""State dicts of foreign checkpoints: tensors and plain values, read without running anything that stands in the file."""
+"""State dicts of foreign checkpoints.
+
+Tensors and plain values, read without running anything that stands in the file.
+"""
 
 import zipfile
 from pathlib import Path

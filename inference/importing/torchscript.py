@@ -1,7 +1,7 @@
 """TorchScript files with a specification: the archive is looked through, then served by torch's own interpreter.
 
-Options: ``spec`` (a TOML file, `inference.importing.spec`). TorchScript holds code in a language of its own, which cannot
-reach Python; but its archive holds pickles, and an operator that is not torch's could do anything.
+Options: ``spec`` (a TOML file, `inference.importing.spec`). TorchScript holds code in a language of its own, which
+cannot reach Python; but its archive holds pickles, and an operator that is not torch's could do anything.
 """
 
 import pickletools
@@ -51,7 +51,7 @@ def read_torchscript(source: SourceFiles, options: Options, out: Path) -> Import
 
 
 def expect_plain_script(file: Path, name: str) -> None:
-    """Refuse an archive with entries beside its one folder, pickles that name more than tensors, or foreign operators."""
+    """Refuse an archive with entries beside its folder, pickles that name more than tensors, or foreign operators."""
     if not zipfile.is_zipfile(file):
         raise ImportRefused(
             f"{name}: no TorchScript archive; a pickled module (torch.save of a model) is never loaded"

@@ -1,8 +1,8 @@
 """TotalSegmentator's weights: nnU-Net results by their task, with what TotalSegmentator does round them.
 
 The table totalsegmentator.csv is the part of TotalSegmentator 2.18's own task list (Apache-2.0) that needs nothing
-beyond: datasets, voxels, folds, licence. Options: ``task``, ``mode`` (default, fast, fastest), ``resampling_order`` (1, or
-3 as before 2.18) and those of nnU-Net.
+beyond: datasets, voxels, folds, licence. Options: ``task``, ``mode`` (default, fast, fastest), ``resampling_order`` (1,
+or 3 as before 2.18) and those of nnU-Net.
 """
 
 import csv

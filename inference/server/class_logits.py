@@ -4,7 +4,7 @@ import torch
 
 
 def structure_logits(logits: torch.Tensor) -> torch.Tensor:
-    """Logits of background and classes (batch, 1 + structure, ...) -> log odds (batch, structure, ...) of each structure.
+    """Logits of background and classes (batch, 1 + structure, ...) -> log odds (batch, structure, ...).
 
     A structure's log odds are log(p / (1 - p)) of its softmax probability: where they are above 0 it is the likeliest
     class, and at most one structure has a voxel at a threshold of 0.5.

@@ -22,7 +22,10 @@ class Detection:
 def heat_map(
     centre_zyx: Centre, shape_zyx: tuple[int, int, int], spacing_zyx_mm: Spacing, *, sd_mm: float = SD_MM
 ) -> torch.Tensor:
-    """Return a Gaussian of 1 at the centre (an index, fractions allowed), float32 (z, y, x); its width is in mm on each axis."""
+    """Return a Gaussian of 1 at the centre (an index, fractions allowed), float32 (z, y, x).
+
+    Its width is in mm on each axis.
+    """
     z, y, x = (
         torch.exp(-0.5 * ((torch.arange(length, dtype=torch.float32) - at) * step / sd_mm) ** 2)
         for at, length, step in zip(centre_zyx, shape_zyx, spacing_zyx_mm, strict=True)

@@ -1,4 +1,7 @@
-"""A pelvis of a woman or a man: bones, muscles, bladder, rectum, bowel, and the targets of rectal and cervical cancer."""
+"""A pelvis of a woman or a man.
+
+Bones, muscles, bladder, rectum, bowel, and the targets of rectal and cervical cancer.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -62,7 +62,10 @@ def thorax(how: ThoraxParameters) -> list[Layer]:
 
 
 def gtv(how: ThoraxParameters) -> Shape:
-    """Return the tumour: a lump of balls in one lung, 4 to 30 mm in radius; the middle-sized patient's is in the left."""
+    """Return the tumour: a lump of balls in one lung, 4 to 30 mm in radius.
+
+    The middle-sized patient's is in the left.
+    """
     rng = np.random.default_rng([how.seed, 5])
     radius = 16.0 if how.seed == 0 else float(np.exp(rng.uniform(np.log(5.0), np.log(30.0))))
     x, y, z = _place(rng, radius)

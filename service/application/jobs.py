@@ -34,7 +34,10 @@ from service.store import (
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
-    """A job with its artifacts, deliveries and structures, and what its series says of itself (None: not inspected yet)."""
+    """A job with its artifacts, deliveries and structures, and what its series says of itself (None.
+
+    Not inspected yet).
+    """
 
     status: JobStatus
     artifacts: Sequence[ArtifactStatus]

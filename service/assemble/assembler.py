@@ -181,7 +181,7 @@ class Assembler:
         return self.silence.of(("job", job.id), job.last_received_at)
 
     def _quiet_s(self, job: OpenJob) -> float:
-        """Return the shortest time that any rule for this sender could wait: the rule itself needs a look at the slices."""
+        """Return the shortest time that any rule for this sender could wait, before a look at the slices."""
         waits = [
             self._rule_quiet_s(rule)
             for rule in self.settings.rules

@@ -70,7 +70,7 @@ class Parts:
         )
 
     def _two_patients(self, jobs: Sequence[int]) -> str:
-        """Describe the difference between the patients of several jobs, by a few images of each; empty if they are one patient.
+        """Describe how the patients of several jobs differ, by a few images of each; empty if they are one patient.
 
         The images of one job are compared with each other where that job is inspected.
         """

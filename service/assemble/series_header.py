@@ -63,7 +63,7 @@ def read_series_header(data: bytes, job: OpenJob) -> SeriesHeader:
 
 
 def _text(image: Dataset, keyword: str) -> str:
-    """Return a value as one line of text, several parted by backslashes as in DICOM; empty where absent or unreadable."""
+    """Return a value as one line of text, several parted by backslashes; empty where absent or unreadable."""
     try:
         value = image.get(keyword)
     except (ValueError, TypeError, LookupError, NotImplementedError):  # a value that its VR does not allow

@@ -36,7 +36,10 @@ class Covered:
 
 @dataclass(frozen=True, kw_only=True)
 class Complete:
-    """Every slice is here; the note says how that is known, for the job's history; the doubt goes out with the result."""
+    """Every slice is here; the note says how that is known, for the job's history.
+
+    The doubt goes out with the result.
+    """
 
     rule: Rule
     note: str

@@ -104,7 +104,10 @@ class AuditWriter:
 
 
 def _fitting(event: AuditEvent, role: str) -> AuditEvent:
-    """Return the event as the table takes it: what a peer says of itself may be long, and may hold control characters."""
+    """Return the event as the table takes it.
+
+    What a peer says of itself may be long, and may hold control characters.
+    """
     return replace(
         event,
         role=event.role or role,

@@ -168,7 +168,10 @@ def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _structure(row: Mapping[str, Any]) -> dict[str, object]:
-    """Return a structure as a line for people; its findings in words, contact with the field's edge in its own column."""
+    """Return a structure as a line for people.
+
+    Its findings in words, contact with the field's edge in its own column.
+    """
     said = [finding["words"] for finding in row["findings"] if finding["check"] != "edge"]
     return {
         "structure": row["name"],

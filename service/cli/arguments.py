@@ -1,4 +1,7 @@
-"""What the larger verbs take: in a module of its own, so that reading a command line imports nothing of what verbs do."""
+"""What the larger verbs take.
+
+In a module of its own, so that reading a command line imports nothing of what verbs do.
+"""
 
 import argparse
 import re

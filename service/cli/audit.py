@@ -81,7 +81,10 @@ def administrator() -> Actor:
 
 
 def account() -> str:
-    """Return the account of this process's user, by its number alone; the number where it has no name, as in a container."""
+    """Return the account of this process's user, by its number alone.
+
+    The number where it has no name, as in a container.
+    """
     return _name_of(os.getuid())
 
 

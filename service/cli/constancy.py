@@ -17,7 +17,10 @@ from service.work.case import ContouringResult
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Freeze the cases, or compare with what is frozen; 0: constant, 1: a voxel changed, or a case could not be compared."""
+    """Freeze the cases, or compare with what is frozen; 0: constant, 1.
+
+    A voxel changed, or a case could not be compared.
+    """
     settings: Settings = arguments.settings_tree
     with model_server(settings, arguments.model) as (server, contract):
         environment = fingerprint(settings, contract)
@@ -48,7 +51,10 @@ def _contoured(case: str, result: ContouringResult) -> Contoured:
 
 
 def _freeze(cases: list[tuple[Path, Contoured]], environment: dict[str, str], *, replace: bool) -> int:
-    """Write what was contoured now as what must come again; what is frozen already stays unless it is to be replaced."""
+    """Write what was contoured now as what must come again.
+
+    What is frozen already stays unless it is to be replaced.
+    """
     kept = [folder.name for folder, _ in cases if is_frozen(folder)]
     if kept and not replace:
         raise Refused(f"{', '.join(kept)}: frozen already; --replace replaces it by the present contours")

@@ -49,7 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _cohort(arguments: argparse.Namespace) -> tuple[CohortFolders, str] | None:
-    """Return the patients and the reference's label: of a cohort folder, of two folders of patients, or of one pair to report."""
+    """Return the patients and the reference's label.
+
+    Of a cohort folder, of two folders of patients, or of one pair to report.
+    """
     found, reference = Path(arguments.found), arguments.reference
     if str(found) == COHORT:
         return cohort_of(reference, arguments.reference_set), arguments.reference_set

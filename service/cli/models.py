@@ -1,4 +1,7 @@
-"""The verb `models`: the repository's models and versions, what the model server has loaded, and which is the default."""
+"""The verb `models`.
+
+The repository's models and versions, what the model server has loaded, and which is the default.
+"""
 
 import argparse
 from collections.abc import Callable

@@ -39,7 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _images(folder: Path, named: tuple[str, ...]) -> SeriesHeaders:
-    """Return the series that the structure set names, or else the only one; EvaluationRefused or ImageRefused say why not."""
+    """Return the series that the structure set names, or else the only one.
+
+    EvaluationRefused or ImageRefused say why not.
+    """
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
     return read_headers(DicomFolder.of(folder).sources(named))

@@ -196,7 +196,10 @@ class Settings(SettingsSection):
 
     @property
     def called_aets(self) -> frozenset[str]:
-        """The AE titles this node answers to: its own, those of its rules, and where it asks for commitment its caller's."""
+        """The AE titles this node answers to.
+
+        Its own, those of its rules, and where it asks for commitment its caller's.
+        """
         named = {rule.called_aet for rule in self.rules if rule.called_aet is not None}
         asks = any(peer.confirm is Confirm.COMMITMENT for peer in self.dicom_peers.values())
         return frozenset({self.receive.ae_title, *named, *([self.send.ae_title] if asks else [])})
@@ -219,7 +222,10 @@ class Settings(SettingsSection):
         return tuple(dict.fromkeys(names))
 
     def fallbacks_for(self, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """Give the destinations that stand by for these or for each other, and for whom; those of ``names`` are not among them."""
+        """Give the destinations that stand by for these or for each other, and for whom.
+
+        Those of ``names`` are not among them.
+        """
         stand_ins: dict[str, list[str]] = {}
         open_names = list(names)
         for name in open_names:

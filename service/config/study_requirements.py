@@ -16,7 +16,10 @@ class AfterWaiting(StrEnum):
 
 
 class WaitFor(SettingsSection):
-    """Series that must be complete in the same study before a series is contoured; it counts itself where it matches."""
+    """Series that must be complete in the same study before a series is contoured.
+
+    It counts itself where it matches.
+    """
 
     series_description: Regex | None = Field(
         default=None,

@@ -144,7 +144,8 @@ class Messages:
         """
         try:
             self._connection.sendall(pdu)
-            # A sender that leaves Nagle's algorithm on (DCMTK as shipped) holds the last bytes of each message back until
+            # A sender that leaves Nagle's algorithm on (DCMTK as shipped) holds the last bytes of each message back
+            # until
             # the earlier ones are acknowledged, and the kernel would take 40 ms for that; what we send ends this wish.
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except OSError as error:

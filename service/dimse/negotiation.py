@@ -114,7 +114,10 @@ def _accept_pdu(
 
 
 def _roles(request: AssociationProposals) -> Iterator[bytes]:
-    """Yield the answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4); other proposals of roles get none."""
+    """Yield the answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4).
+
+    Other proposals of roles get none.
+    """
     for role in request.roles:
         if role.sop_class_uid == STORAGE_COMMITMENT:
             uid = role.sop_class_uid.encode("ascii")

@@ -39,7 +39,10 @@ COMPRESSED = {
 
 
 def supported(additional_sop_classes: Iterable[str] = ()) -> Mapping[str, frozenset[str]]:
-    """Return the accepted transfer syntaxes of each SOP class: Verification, commitment, STORAGE and the settings' own."""
+    """Return the accepted transfer syntaxes of each SOP class.
+
+    Verification, commitment, STORAGE and the settings' own.
+    """
     plain = frozenset(UNCOMPRESSED.values())
     every = plain | frozenset(COMPRESSED.values())
     return dict.fromkeys((VERIFICATION, STORAGE_COMMITMENT), plain) | dict.fromkeys(

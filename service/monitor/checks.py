@@ -103,7 +103,10 @@ def check_receiver(settings: Settings) -> HealthCheck:
 
 
 def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
-    """Whether a model server with this node's models answers. Not needed to be ready: images are taken and kept without it."""
+    """Whether a model server with this node's models answers. Not needed to be ready.
+
+    Images are taken and kept without it.
+    """
     live = is_live()
     said = "answers" if live else "does not answer, or is no server of this node; jobs wait in the queue"
     return HealthCheck(name="model server", ok=live, reason=f"{url} {said}", needed=False)

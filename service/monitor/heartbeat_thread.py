@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class HeartbeatThread:
-    """A context in which this process counts as alive. It waits for nothing and a database that is away stops nothing."""
+    """A context in which this process counts as alive.
+
+    It waits for nothing and a database that is away stops nothing.
+    """
 
     def __init__(self, heartbeats: Heartbeats, role: str, *, every_s: float) -> None:
         self._heartbeats = heartbeats

@@ -1,4 +1,7 @@
-"""Several notifications as one message. Job, rule, state and reason; a patient only where the recipient's settings ask for it."""
+"""Several notifications as one message. Job, rule, state and reason.
+
+A patient only where the recipient's settings ask for it.
+"""
 
 import socket
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,4 @@
-"""DIMSE in: who may associate, what is accepted, and the answer by name. Nothing is acknowledged before it is durable."""
+"""DIMSE in: who may associate, what is accepted, and the answer by name.
+
+Nothing is acknowledged before it is durable.
+"""

@@ -118,7 +118,7 @@ class Association:
         self._send_last_pdu(encode_abort(error.reason))
 
     def _secured(self) -> PeerIdentity:
-        """Return the peer's identity, after the TLS handshake if the listener uses TLS; a slow peer costs only this thread."""
+        """Return the peer's identity, after the TLS handshake if there is one; a slow peer costs only this thread."""
         if self._accepted.tls is None:
             return PeerIdentity(host=self.host)
         try:

@@ -70,5 +70,8 @@ class AssociationSummary:
 
 
 def _kind_of(comment: str) -> str:
-    """Return the comment with its plain numbers left out, so that a length that differs each time is one reason; tags stay."""
+    """Return the comment with its plain numbers left out, so that a length that differs each time is one reason.
+
+    Tags stay.
+    """
     return _NUMBER.sub("N", comment)

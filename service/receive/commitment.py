@@ -1,4 +1,7 @@
-"""N-EVENT-REPORT of Storage Commitment (PS3.4 J.3.3): what a destination reports of objects that it was asked to keep."""
+"""N-EVENT-REPORT of Storage Commitment (PS3.4 J.3.3).
+
+What a destination reports of objects that it was asked to keep.
+"""
 
 import io
 import logging

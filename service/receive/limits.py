@@ -21,7 +21,8 @@ MonotonicClock = Callable[[], float]
 class AssociationLimit:
     """Counts the associations that are open, up to a limit in all and one for each address.
 
-    Where addresses are known (those of peers), a quarter of all places is kept for them: strangers cannot hold every place.
+    Where addresses are known (those of peers), a quarter of all places is kept for them: strangers cannot hold every
+    place.
     """
 
     def __init__(self, limit: int, limit_per_address: int, known_networks: Sequence[str] = ()) -> None:
@@ -65,7 +66,10 @@ class _Bucket:
 
 
 class RateLimit:
-    """A token bucket for each address: a minute's worth at once, then so many a minute. Safe to use from many threads."""
+    """A token bucket for each address: a minute's worth at once, then so many a minute.
+
+    Safe to use from many threads.
+    """
 
     def __init__(self, per_minute: int, clock: MonotonicClock = time.monotonic) -> None:
         self._per_minute = per_minute

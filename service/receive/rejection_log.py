@@ -53,7 +53,10 @@ class LogThrottle:
         self._logged: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def due(self, message: Hashable) -> int | None:
-        """Return how often it happened since it was last logged, this time included; None if it is too soon to log again."""
+        """Return how often it happened since it was last logged, this time included.
+
+        None if it is too soon to log again.
+        """
         now = self._clock()
         with self._lock:
             logged_at, suppressed = self._logged.get(message, (now - self._every_s, 0))

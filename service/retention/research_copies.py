@@ -127,7 +127,8 @@ class ResearchCopies:
     ) -> CopyReport:
         """Write a research copy of each object below ``folder``; the way back is recorded before each one leaves.
 
-        What cannot be de-identified is left out and named, beside what is ``gone`` already; Refused where nothing is left.
+        What cannot be de-identified is left out and named, beside what is ``gone`` already; Refused where nothing is
+        left.
         """
         key = ProjectKey(self.pseudonyms.secret(self.project))
         written: list[Path] = []

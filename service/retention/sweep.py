@@ -65,7 +65,10 @@ class RetentionSweep:
         return list(_by_owner(self.keeper.expired(self.policy())))
 
     def sweep(self) -> list[RemovalReport]:
-        """Remove what is over, unless the clock cannot be right; below the warning level also images of delivered jobs, where the settings say so."""
+        """Remove what is over, unless the clock cannot be right.
+
+        Below the warning level also images of delivered jobs, where the settings say so.
+        """
         doubt = self.clock_doubt()
         if doubt:
             log.error("nothing is removed: %s", doubt)

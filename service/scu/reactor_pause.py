@@ -1,8 +1,9 @@
 """Keeps an association's own thread of pynetdicom from taking the answer to a request that this side has sent.
 
-pynetdicom 3.0 stops that thread before it sends, but looks at a flag that is also up for a moment while the thread still
-runs (`Association._run_reactor`); a peer that answers at once, within a few milliseconds, then has its answer taken by
-the wrong thread, and the request waits for its timeout. This checkpoint lets nobody pass before the thread truly stands.
+pynetdicom 3.0 stops that thread before it sends, but looks at a flag that is also up for a moment while the thread
+still runs (`Association._run_reactor`); a peer that answers at once, within a few milliseconds, then has its answer
+taken by the wrong thread, and the request waits for its timeout. This checkpoint lets nobody pass before the thread
+truly stands.
 """
 
 import threading

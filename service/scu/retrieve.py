@@ -118,14 +118,17 @@ def get(
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedObjects:
-    """The SOP classes that a C-GET can bring, the likeliest first, and the compressed transfer syntaxes in which CT may come."""
+    """The SOP classes that a C-GET can bring, the likeliest first, and the compressed syntaxes in which CT may come."""
 
     sop_classes: Sequence[str]
     compressed: Sequence[str]
 
     @property
     def classes(self) -> Sequence[str]:
-        """The first of the SOP classes, each once: an association has room for 128 contexts, one asks, and CT has more."""
+        """The first of the SOP classes, each once.
+
+        An association has room for 128 contexts, one asks, and CT has more.
+        """
         return list(dict.fromkeys(self.sop_classes))[: MOST_CONTEXTS - 1 - len(self.compressed)]
 
     def contexts(self) -> Iterable[PresentationContext]:

@@ -26,7 +26,10 @@ class _TellingSocket(ssl.SSLSocket):
 
 
 class Security:
-    """TLS for one association with a peer; its files are read for each association, so that a renewed certificate is used at once."""
+    """TLS for one association with a peer.
+
+    Its files are read for each association, so that a renewed certificate is used at once.
+    """
 
     def __init__(self, peer: Peer) -> None:
         """Raise SettingsRefused where a file of the peer's TLS settings is not what it should be."""

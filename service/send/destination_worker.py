@@ -1,4 +1,4 @@
-"""One destination's deliveries, one after another in a thread of their own, so that no destination waits for another."""
+"""One destination's deliveries, in order, in a thread of their own, so that no destination waits for another."""
 
 import logging
 import random

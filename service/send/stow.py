@@ -1,4 +1,7 @@
-"""STOW-RS (PS3.18 10.5): one object to a DICOMweb server, what its answer means, and asking by QIDO-RS whether it is there."""
+"""STOW-RS (PS3.18 10.5).
+
+One object to a DICOMweb server, what its answer means, and asking by QIDO-RS whether it is there.
+"""
 
 import json
 from collections.abc import Iterator
@@ -152,7 +155,10 @@ def _dicom_json(body: bytes) -> dict[str, Any]:
 
 
 def _reason(answer: dict[str, Any], sequence: str, tag: str, stored: StoredObject) -> int | None:
-    """Return the number under ``tag`` in the sequence's item for the object; an item without UID can only be that one."""
+    """Return the number under ``tag`` in the sequence's item for the object.
+
+    An item without UID can only be that one.
+    """
     for item in _values(answer, sequence):
         if not isinstance(item, dict):
             continue

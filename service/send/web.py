@@ -116,7 +116,10 @@ def _answered(connection: http.client.HTTPConnection, request: HttpRequest) -> H
 
 
 def _retry_after_s(value: str | None) -> float | None:
-    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a day at most; None where it says nothing usable."""
+    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a day at most.
+
+    None where it says nothing usable.
+    """
     if value is None:
         return None
     if value.strip().isdigit():

@@ -27,8 +27,8 @@ class OutputStructure:
 
     `structure` has its type, colour and code, and the TG-263 name where it is one of the model's and no other structure
     goes out under it; `name` is what it is called in the file, `model_code` what the model calls it ("" where it is
-    derived); `remark` is what makes it doubtful. `description` is for ROI Description (3006,0028): the template's text, the TG-263 name where
-    `name` is another, and `provenance`, the derivation in words.
+    derived); `remark` is what makes it doubtful. `description` is for ROI Description (3006,0028): the template's text,
+    the TG-263 name where `name` is another, and `provenance`, the derivation in words.
     """
 
     structure: Structure
@@ -102,7 +102,10 @@ def _unlisted(template: Template, masks: Masks, known: Mapping[str, Structure]) 
 
 
 def _entry(structure: Structure) -> Entry:
-    """Return an entry for a structure that the template does not list; the catalogue's own needs nothing but its name."""
+    """Return an entry for a structure that the template does not list.
+
+    The catalogue's own needs nothing but its name.
+    """
     entry: dict[str, object] = {"name": structure.name, "from": structure.code}
     if structure.code not in CATALOGUE:
         entry |= {"type": structure.interpreted_type, "colour": structure.colour_rgb}
@@ -189,7 +192,7 @@ class _Case:
         return entry.is_derived or made_from(entry, entry.source or "", self._names) is not None
 
     def _is_alone(self, entry: Entry, known: Structure) -> bool:
-        """Whether no other structure sent has the catalogue's code or name, and none before it is the same structure."""
+        """Whether no other structure sent has the catalogue's code or name, and none before it is the same one."""
         taken = {other.name.casefold() for other in self._template.sent() if other is not entry}
         same = [e for e in self._template.sent() if e.source == entry.source and not self._is_made_here(e)]
         return same[0] is entry and not taken & {known.code.casefold(), known.name.casefold()}

@@ -31,7 +31,10 @@ _COLOURS: Mapping[str, tuple[int, int, int]] = {
 
 
 def read_eclipse(data: bytes, codes: Collection[str]) -> ImportedTemplate:
-    """Return the structures of an Eclipse template, matched to the model's. Raises TemplateRefused for any other file."""
+    """Return the structures of an Eclipse template, matched to the model's.
+
+    Raises TemplateRefused for any other file.
+    """
     root = _root(data)
     holder = root if root.tag == "StructureTemplate" else root.find("StructureTemplate")
     structures = [] if holder is None else holder.findall("Structures/Structure")

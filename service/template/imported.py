@@ -61,7 +61,10 @@ class ImportedTemplate:
     notes: tuple[str, ...] = field(default=())
 
     def toml(self, codes: Collection[str]) -> str:
-        """Return the template file; what was not matched stands in it as comments. TemplateRefused where nothing was."""
+        """Return the template file; what was not matched stands in it as comments.
+
+        TemplateRefused where nothing was.
+        """
         text = "\n".join([*_head(self), *(line for placed in self.placed for line in _table(placed))]) + "\n"
         parse_template(text, f"made from '{self.name}'", codes)
         return text

@@ -45,7 +45,7 @@ def viewer(request: Request, visitor: Viewing, number: int) -> Response:
 
 @data.get("/ct")
 def ct(request: Request, number: int) -> Response:
-    """Give the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, and the patient position.
+    """Give the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, patient position.
 
     Voxels are int16, little endian, index order z, y, x: Hounsfield units of CT, values of MR times `factor`. `window`
     is a level and a width to begin with.
@@ -85,9 +85,9 @@ def ct_voxels(
 ) -> Response:
     """Give some slices, or all.
 
-    With `encoding=planes`, for slow networks: the differences along x (modulo 65536), folded so that small ones of either sign are
-    small numbers, their low bytes first and then their high bytes, compressed by zstd. The header X-Voxels says "planes"
-    then, and "raw" where the browser does not take zstd.
+    With `encoding=planes`, for slow networks: the differences along x (modulo 65536), folded so that small ones of
+    either sign are small numbers, their low bytes first and then their high bytes, compressed by zstd. The header
+    X-Voxels says "planes" then, and "raw" where the browser does not take zstd.
     """
     viewed = parts_of(request).images.series(number)
     takes_zstd = "zstd" in request.headers.get("accept-encoding", "")
@@ -97,7 +97,10 @@ def ct_voxels(
 
 @data.get("/structures")
 def structures(request: Request, visitor: Viewing, number: int) -> Response:
-    """Give what was measured and found of each structure: volume in cc of the mask, slices, pieces, probability, findings."""
+    """Give what was measured and found of each structure.
+
+    Volume in cc of the mask, slices, pieces, probability, findings.
+    """
     found = show_job(parts_of(request).database, visitor.actor, number, is_recorded=False)
     return JSONResponse([asdict(one) for one in found.structures], headers=PRIVATE)
 

@@ -122,7 +122,7 @@ def advice_for(status: JobStatus) -> Advice | None:
 
 
 def patient_label(series: SeriesHeader | None, *, sees_patients: bool) -> str:
-    """Return the patient's name and the end of their ID; initials and the end of the ID without the right to see them."""
+    """Return the patient's name and ID; without the right to see them, initials and the end of the ID."""
     if series is None:
         return ""
     name = " ".join(series.patient_name.split("=", 1)[0].replace("^", " ").split())

@@ -22,7 +22,10 @@ def producer(algorithm_name: str, algorithm_version: str) -> Producer:
 
 
 def label(job: ClaimedJob, model: str) -> str:
-    """Return the Structure Set Label: "CN hn_oar", of a later set "CN hn_oar v2", of a doubtful one "CN hn_oar PART?"."""
+    """Return the Structure Set Label.
+
+    "CN hn_oar", of a later set "CN hn_oar v2", of a doubtful one "CN hn_oar PART?".
+    """
     suffix = f" v{job.set_version}" if job.set_version > 1 else ""
     ending = suffix + (f" {IN_DOUBT}" if job.doubt else "")
     return f"CN {model}"[: LABEL_LIMIT - len(ending)].rstrip() + ending
@@ -46,7 +49,10 @@ def origin_notes(job: ClaimedJob) -> list[str]:
 
 
 def predecessor_uid(job: ClaimedJob, profile: str) -> str:
-    """Return the SOP Instance UID of the set in this profile that this job's set replaces; empty where there was none."""
+    """Return the SOP Instance UID of the set in this profile that this job's set replaces.
+
+    Empty where there was none.
+    """
     replaced = job.replaces
     if replaced is None:
         return ""

@@ -38,7 +38,7 @@ class PlausibilityRule:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Body:
-    """A CT in canonical orientation with what it shows of the body, and the limits of the model that is to contour it."""
+    """A CT in canonical orientation, what it shows of the body, and the limits of the model that is to contour it."""
 
     upright: Volume
     profile: BodyProfile

@@ -1,4 +1,4 @@
-"""Step "read": the job's stored slices to a CT or MR series with trusted geometry, and Hounsfield units where it is CT."""
+"""Step "read": the job's stored slices to a CT (in Hounsfield units) or MR series with trusted geometry."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,7 @@
-"""What the job's rows say of each structure: measured on its mask, found by the plausibility checks, and whether it is sent."""
+"""What the job's rows say of each structure.
+
+Measured on its mask, found by the plausibility checks, and whether it is sent.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +22,10 @@ from service.work.case import ContouringResult
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredStructure:
-    """A structure's row before an object is written: `number` is its ROI number, None where it is not in the template."""
+    """A structure's row before an object is written.
+
+    `number` is its ROI number, None where it is not in the template.
+    """
 
     number: int | None
     result: StructureResult

@@ -51,8 +51,8 @@ class ModelServer(Predictor, Protocol):
 class Worker:
     """Claims jobs, runs the pipeline on each, stores its objects and queues their deliveries.
 
-    `has_room` returns why nothing may be written now, or None; it logs the reason. `memory` returns what the host has left.
-    `at_rest` is called when no job is due.
+    `has_room` returns why nothing may be written now, or None; it logs the reason. `memory` returns what the host has
+    left. `at_rest` is called when no job is due.
     """
 
     name: str

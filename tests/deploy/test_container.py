@@ -1,7 +1,8 @@
 """The node's services as docker-compose.yml runs them: as nobody special, on a file system that cannot be written.
 
-Without a container engine: the namespaces, mounts and rights are the kernel's own, the programs are this machine's and not
-the image's (deploy/README.md tells what else was run). The database is SQLite on the volume, and there is no model server.
+Without a container engine: the namespaces, mounts and rights are the kernel's own, the programs are this machine's and
+not the image's (deploy/README.md tells what else was run). The database is SQLite on the volume, and there is no model
+server.
 """
 
 import json

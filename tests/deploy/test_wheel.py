@@ -1,4 +1,7 @@
-"""The wheel is enough: installed elsewhere, from any directory, it makes settings and runs the node with its own models."""
+"""The wheel is enough.
+
+Installed elsewhere, from any directory, it makes settings and runs the node with its own models.
+"""
 
 import subprocess
 import sys

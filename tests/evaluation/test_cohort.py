@@ -19,7 +19,10 @@ OPTIONS = Options(reference="clinic", tolerances_mm=(1.0,), readers=("node", "re
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three patients: one whole, one whose node misses the larynx, one whose node's file is damaged; one without node."""
+    """Three patients: one whole, one whose node misses the larynx, one whose node's file is damaged.
+
+    One without node.
+    """
     root = tmp_path_factory.mktemp("cohort")
     for name in ("p1", "p2", "p3", "p4"):
         write_ct(root / name / "ct")

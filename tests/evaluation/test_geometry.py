@@ -35,7 +35,10 @@ def test_every_metric_has_a_definition_and_every_definition_a_metric() -> None:
 
 
 def test_what_a_person_would_redraw() -> None:
-    """6 x 4 pixels on slices 1 and 2 of the reference; the found outline is one row off on slice 2, and on 3 too many."""
+    """6 x 4 pixels on slices 1 and 2 of the reference.
+
+    The found outline is one row off on slice 2, and on 3 too many.
+    """
     reference = block(slice(1, 3), slice(2, 8), slice(2, 6)).full(GRID.shape_zyx)
     found = np.zeros(GRID.shape_zyx, bool)
     found[1, 2:8, 2:6] = True

@@ -1,4 +1,7 @@
-"""The same masks as surface-distance 0.1 (NumPy 1.26) and MedPy 0.5.2 measured them: the same definition, the same value."""
+"""The same masks as surface-distance 0.1 (NumPy 1.26) and MedPy 0.5.2 measured them.
+
+The same definition, the same value.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Cells of a CT slice in every encoding that is read: bits a pixel and sign as a test asks, whatever the header says."""
+"""Cells of a CT slice in every encoding that is read.
+
+Bits a pixel and sign as a test asks, whatever the header says.
+"""
 
 import struct
 from collections.abc import Callable

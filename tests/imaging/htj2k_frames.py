@@ -1,4 +1,4 @@
-"""HTJ2K codestreams (40 x 48, reversible, OpenJPH by way of imagecodecs 2026.3.6): base64, bits stored, signed, what the unused bits hold.
+"""HTJ2K codestreams (40 x 48, reversible, OpenJPH by imagecodecs 2026.3.6): base64, bits stored, signed, unused bits.
 
 The cells are those of `test_stored_values`.
 """

@@ -1,4 +1,7 @@
-"""Text that a result copies from its CT never keeps the result back: the same bytes, the same character set, a warning."""
+"""Text that a result copies from its CT never keeps the result back.
+
+The same bytes, the same character set, a warning.
+"""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""MR series: one volume of signal in planes of any direction, or a refusal that says which volumes lie in one series."""
+"""MR series: one volume in planes of any direction, or a refusal that says which volumes lie in one series."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -214,7 +214,7 @@ def test_echoes_that_lie_between_each_other_are_refused() -> None:
 
 
 def test_passes_of_one_volume_are_no_second_volume() -> None:
-    """Slices of one MR volume are acquired odd and even, in passes with numbers, times and trigger times of their own."""
+    """Slices of one MR volume are acquired odd and even, in passes with numbers and times of their own."""
 
     def interleaved(index: int, dataset: Dataset) -> None:
         dataset.AcquisitionNumber = str(1 + index % 2)

@@ -13,7 +13,10 @@ SHAPE = (24, 64, 64)
 
 
 def trunk(air: float = -1000) -> Values:
-    """A trunk in air: fat, muscle, two lungs, spongy and dense bone, moving a little from slice to slice, with noise."""
+    """A trunk in air.
+
+    Fat, muscle, two lungs, spongy and dense bone, moving a little from slice to slice, with noise.
+    """
     z, y, x = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]].astype(float)
     x, y = (x - 31.5) / 32, (y - 31.5 - 0.1 * z) / 32
     hu = np.full(SHAPE, air)

@@ -106,7 +106,10 @@ def test_it_goes_through_a_file_of_ours_unchanged_for_every_profile(name: str) -
 
 @pytest.mark.parametrize("name", WITH_CT)
 def test_none_states_a_volume_and_the_voxels_are_near_what_the_contours_enclose(name: str) -> None:
-    """Pinnacle states 0 for each ROI, the others state nothing: so the voxels stand in for what a system would state."""
+    """Pinnacle states 0 for each ROI, the others state nothing.
+
+    So the voxels stand in for what a system would state.
+    """
     source, pattern, images = WITH_CT[name]
     series = read_ct([SourceFile(name=str(k), data=d) for k, d in enumerate(matching(source, images))])
     (file,) = matching(source, pattern)

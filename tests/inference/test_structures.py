@@ -1,4 +1,7 @@
-"""A contract's structures are the catalogue's, or the model's own; left and right are paired as the catalogue pairs them."""
+"""A contract's structures are the catalogue's, or the model's own.
+
+Left and right are paired as the catalogue pairs them.
+"""
 
 from typing import Any
 

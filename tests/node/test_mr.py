@@ -1,4 +1,7 @@
-"""MR and cone-beam CT through the whole node: storescu in, a real Triton server, a structure set out, or words why not."""
+"""MR and cone-beam CT through the whole node.
+
+Storescu in, a real Triton server, a structure set out, or words why not.
+"""
 
 import shutil
 import subprocess

@@ -1,4 +1,7 @@
-"""The published systems on phantoms of their sites, each by its own AE title: CT in, structure set out, through the node."""
+"""The published systems on phantoms of their sites, each by its own AE title.
+
+CT in, structure set out, through the node.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

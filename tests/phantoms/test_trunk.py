@@ -1,4 +1,7 @@
-"""Thorax and pelvis phantoms: sizes, sides and HU of what is in them, their variety, and an applicator where it can be."""
+"""Thorax and pelvis phantoms.
+
+Sizes, sides and HU of what is in them, their variety, and an applicator where it can be.
+"""
 
 from functools import lru_cache
 

@@ -1,4 +1,7 @@
-"""Rules name the kind of series: which images open jobs, which models fit, and what MR and cone-beam CT may not have."""
+"""Rules name the kind of series.
+
+Which images open jobs, which models fit, and what MR and cone-beam CT may not have.
+"""
 
 from pathlib import Path
 

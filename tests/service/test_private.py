@@ -47,7 +47,7 @@ def test_a_folder_of_an_earlier_version_is_closed() -> None:
         store.chmod(0o755)
         (store / "contour-node.sqlite").chmod(0o644)
         assert second_user(READABLE_OR_WRITABLE, store, "*") != ""
-        assert main(["jobs", "--settings", str(file)]) == 0
+        assert main(["migrate", "--settings", str(file)]) == 0
         assert second_user(READABLE_OR_WRITABLE, store, "*") == ""
 
 

@@ -1,4 +1,4 @@
-"""Services of docker-compose.yml without a container engine: their users, mounts and rights, on this machine's programs.
+"""Services of docker-compose.yml without a container engine: their users, mounts and rights, on local programs.
 
 Each service runs in a mount namespace of its own, on a root that holds the system's programs, this Python and the rooms
 that `deploy/node/Dockerfile` copies, and that cannot be written. All share one network in which every service's name is

@@ -1,4 +1,7 @@
-"""Another user of this host, without rights: what a colleague's account, or a hijacked service, could do to the node."""
+"""Another user of this host, without rights.
+
+What a colleague's account, or a hijacked service, could do to the node.
+"""
 
 import os
 import shutil

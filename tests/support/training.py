@@ -47,7 +47,7 @@ class BallTask:
 def two_sided_case(
     name: str = "a", subset: Subset = Subset.TRAIN, structures: int = 3, seed: int = 0
 ) -> Case:
-    """A body with structure 0 in its left half (large x), 1 in its right, further ones at random places, the last not drawn."""
+    """A body with structure 0 in its left half (large x), 1 in its right, others anywhere, the last not drawn."""
     rng = np.random.default_rng(seed)
     hu = np.full((20, 24, 32), -1000, np.int16)
     hu[2:-2, 4:-4, 4:-4] = 40

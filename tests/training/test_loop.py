@@ -61,7 +61,10 @@ def test_a_run_learns_and_writes_curves_pictures_and_checkpoints(tmp_path: Path)
 
 
 def test_an_interrupted_run_goes_on_with_the_losses_that_it_would_have_had(tmp_path: Path) -> None:
-    """Dropout, averaged weights, optimiser and samples: all go on. Broken off at step 37, the last checkpoint is of 30."""
+    """Dropout, averaged weights, optimiser and samples: all go on.
+
+    Broken off at step 37, the last checkpoint is of 30.
+    """
     whole = Recording()
     finished = TrainingRun(whole, SCHEDULE, tmp_path / "whole")
     finished.train()

@@ -1,4 +1,7 @@
-"""A folder of DICOM and NIfTI patients becomes a dataset: names, exact masks, checks, split; or words that say why not."""
+"""A folder of DICOM and NIfTI patients becomes a dataset: names, exact masks, checks, split.
+
+Or words that say why not.
+"""
 
 import csv
 import gc
@@ -354,7 +357,10 @@ def test_a_damaged_dataset_names_the_folder(tmp_path: Path) -> None:
 
 
 def test_volumes_unlike_the_others_are_found_for_organs_alone() -> None:
-    """Nine larynxes of 20 to 28 cc (median of all eleven 24): 5 is partial (under 9.6), 400 an outlier; targets vary."""
+    """Nine larynxes of 20 to 28 cc (median of all eleven 24): 5 is partial (under 9.6), 400 an outlier.
+
+    Targets vary.
+    """
     organs = {f"c{i}": 20.0 + i for i in range(9)} | {"small": 5.0, "huge": 400.0}
     found = volume_findings({"Larynx": organs, "GTV": organs, "Mandible": {"few": 1.0, "fewer": 100.0}})
     assert {(f.structure, f.case, str(f.kind)) for f in found} == {

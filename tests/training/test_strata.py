@@ -1,4 +1,7 @@
-"""A pipeline of several networks from one recipe to a published version: frozen and out-of-fold guides, heat, volumes."""
+"""A pipeline of several networks from one recipe to a published version.
+
+Frozen and out-of-fold guides, heat, volumes.
+"""
 
 import json
 from pathlib import Path

@@ -88,7 +88,10 @@ def recipe(steps: int = 120) -> Recipe:
 
 
 def test_a_run_of_uanet_passes_all_its_parts_and_is_published(tmp_path: Path) -> None:
-    """Twelve steps: proposals alone, boxes, masks; the version gives training's own prediction. How well, is not asked."""
+    """Twelve steps: proposals alone, boxes, masks; the version gives training's own prediction.
+
+    How well, is not asked.
+    """
     task = OrganTask(recipe(12), source())
     begin(tmp_path / "run", task.recipe, source(), tmp_path, Precision())
     assert TrainingRun(task, task.recipe.schedule, tmp_path / "run").train().step == 12

@@ -71,7 +71,10 @@ def _weighted(
 
 
 def _uanet(network: nn.Module, batch: Batch, _weights: torch.Tensor, progress: float) -> torch.Tensor:
-    """The parts of UaNet in its authors' order: proposals, then boxes too, then masks too; ValueError for another network."""
+    """The parts of UaNet in its authors' order: proposals, then boxes too, then masks too.
+
+    ValueError for another network.
+    """
     if not isinstance(network, Uanet):
         raise ValueError("the loss uanet is for the architecture uanet")
     boxes, masks = progress >= _BOXES_FROM, progress >= _MASKS_FROM

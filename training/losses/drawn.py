@@ -5,7 +5,10 @@ from torch.nn import functional
 
 
 def mean_over_drawn(per_structure: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Losses (batch, structure) -> the mean over samples of the mean over their drawn structures; 0 if none was drawn."""
+    """Losses (batch, structure) -> the mean over samples of the mean over their drawn structures.
+
+    0 if none was drawn.
+    """
     weights = drawn.to(per_structure.dtype)
     return ((per_structure * weights).sum(1) / weights.sum(1).clamp(min=1)).mean()
 

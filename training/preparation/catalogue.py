@@ -1,4 +1,7 @@
-"""What lies in a folder: series, structure sets and NIfTI patients, in a small database on disk, so that memory stays flat."""
+"""What lies in a folder.
+
+Series, structure sets and NIfTI patients, in a small database on disk, so that memory stays flat.
+"""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What looks wrong in a case or against the other cases, and what is done about it unless a person decides otherwise."""
+"""What looks wrong in a case or against the others, and what is done about it unless a person decides otherwise."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence

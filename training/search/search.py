@@ -57,8 +57,8 @@ def search(
 ) -> Supernet:
     """Search the operations of a network; the supernet at its end says which was found.
 
-    While the weights are equal alphas are not touched: each gamma is exactly a sixth. Then every batch of the weights is
-    followed by one of the alphas, on other patients. Raises TrainingStopped where a loss is no number.
+    While the weights are equal alphas are not touched: each gamma is exactly a sixth. Then every batch of the weights
+    is followed by one of the alphas, on other patients. Raises TrainingStopped where a loss is no number.
     """
     torch.manual_seed(schedule.seed)
     network = Supernet(config).train()

@@ -1,1 +1,4 @@
-"""A network between the steps of a bundle: arrays (x, y, z) turned and resampled, scaled, windowed, and brought back."""
+"""A network between the steps of a bundle.
+
+Arrays (x, y, z) turned and resampled, scaled, windowed, and brought back.
+"""

@@ -56,7 +56,10 @@ def turned(image: Placed, step: Orientation) -> tuple[Placed, Back]:
 
 
 def resampled(image: Placed, step: Spacing) -> tuple[Placed, Back]:
-    """Bring an image to other voxels; the centre of the first voxel stays, and values go on beyond the outermost centres."""
+    """Bring an image to other voxels.
+
+    The centre of the first voxel stays, and values go on beyond the outermost centres.
+    """
     shape = tuple(int(n) for n in image.values.shape[1:])
     wanted = tuple(
         own if asked <= 0 or abs(own - asked) <= _SAME_MM else asked
@@ -95,7 +98,10 @@ def cropped(image: Placed, step: CropForeground) -> tuple[Placed, Back]:
 def sampled(
     values: torch.Tensor, shape: tuple[int, ...], ratios: tuple[float, ...], *, nearest: bool
 ) -> torch.Tensor:
-    """Values (channel, x, y, z) at index j * ratio of each axis, in float64 and back to float32; nearest keeps the type."""
+    """Values (channel, x, y, z) at index j * ratio of each axis, in float64 and back to float32.
+
+    Nearest keeps the type.
+    """
     result = values if nearest else values.to(torch.float64)
     for axis, (length, ratio) in enumerate(zip(shape, ratios, strict=True), start=1):
         count = values.shape[axis]

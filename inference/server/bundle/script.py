@@ -8,7 +8,10 @@ import torch
 
 
 def load_script(file: Path, device: torch.device) -> Any:
-    """Load a TorchScript file; RuntimeError where torch cannot. torch calls the format deprecated; it is what bundles hold."""
+    """Load a TorchScript file; RuntimeError where torch cannot. torch calls the format deprecated.
+
+    It is what bundles hold.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(str(file), map_location=device).eval()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Windows over an image and the blend of what a network answers for them, as MONAI's sliding_window_inference does it."""
+"""Windows over an image and the blend of a network's answers, as MONAI's sliding_window_inference does it."""
 
 import itertools
 import math

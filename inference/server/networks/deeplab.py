@@ -2,9 +2,9 @@
 
 Atrous spatial pyramid pooling at output stride 16 (1x1, three dilated 3x3 at 6, 12 and 18, and the image's mean), 256
 channels each; then the decoder: 4x up, beside 48 channels of the encoder's features at 1/4, two 3x3 convolutions. The
-3x3 convolutions of pyramid and decoder are separable, as in that paper's best network and in mmsegmentation; dropout 0.1
-before the classifier is mmsegmentation's. Resizing keeps pixel areas in place (``align_corners=False``), so that an input
-need not be a multiple of 16: a crop of 200 becomes 13 and comes back as 200.
+3x3 convolutions of pyramid and decoder are separable, as in that paper's best network and in mmsegmentation; dropout
+0.1 before the classifier is mmsegmentation's. Resizing keeps pixel areas in place (``align_corners=False``), so that an
+input need not be a multiple of 16: a crop of 200 becomes 13 and comes back as 200.
 """
 
 from dataclasses import dataclass

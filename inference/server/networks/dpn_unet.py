@@ -1,9 +1,9 @@
 """DpnUNet: a dual-path network as the contracting path of a U-Net (rectal CTV and organs at risk).
 
 The study shows its architecture only as a picture ("dual-path-network (DPN) modules into the UNet"). Chosen: DPN-92
-(Chen et al., NeurIPS 2017: a stem of 64, 3 + 4 + 20 + 3 blocks, 32 groups, dense increments 16, 32, 24 and 128, bottleneck
-widths 96 x 2^k, pre-activation), its features as skips at every scale, and a U-Net's expanding path. Five slices in, as
-the same group states elsewhere; ``in_channels`` 1 and 3 are the other readings.
+(Chen et al., NeurIPS 2017: a stem of 64, 3 + 4 + 20 + 3 blocks, 32 groups, dense increments 16, 32, 24 and 128,
+bottleneck widths 96 x 2^k, pre-activation), its features as skips at every scale, and a U-Net's expanding path. Five
+slices in, as the same group states elsewhere; ``in_channels`` 1 and 3 are the other readings.
 """
 
 from dataclasses import dataclass

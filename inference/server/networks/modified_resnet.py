@@ -1,10 +1,10 @@
 """The modified ResNet34 for lung GTV: stages 3, 4 and 5 brought to 1/4, fused, and summed with stage 2.
 
-As stated: one grey channel of 512 x 512, a ResNet34 in five stages down to 16 x 16, bilinear up-sampling and convolution
-until stages 3 to 5 are at 1/4, concatenation, a stack of convolutions down to the channels of stage 2, the sum, bilinear
-up-sampling and convolution to full size, sigmoid. Left open there, chosen here: 128 channels after each up-step
-(``branch_channels``), 384 -> 256 -> 64 by 3x3 convolutions, dropout 0.5 before the last convolution, and stage 1 unused
-("features from all levels" against a description that names 2 to 5).
+As stated: one grey channel of 512 x 512, a ResNet34 in five stages down to 16 x 16, bilinear up-sampling and
+convolution until stages 3 to 5 are at 1/4, concatenation, a stack of convolutions down to the channels of stage 2, the
+sum, bilinear up-sampling and convolution to full size, sigmoid. Left open there, chosen here: 128 channels after each
+up-step (``branch_channels``), 384 -> 256 -> 64 by 3x3 convolutions, dropout 0.5 before the last convolution, and stage
+1 unused ("features from all levels" against a description that names 2 to 5).
 """
 
 from dataclasses import dataclass

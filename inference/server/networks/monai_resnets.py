@@ -1,4 +1,7 @@
-"""MONAI's SegResNet and DynUNet with its names of weights; heads of deep supervision, which answer in training alone, left out."""
+"""MONAI's SegResNet and DynUNet with its names of weights.
+
+Heads of deep supervision, which answer in training alone, left out.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -2,10 +2,10 @@
 
 As stated: five encoding blocks, four decoding blocks; in a block convolutions of one kind with instance norm and leaky
 ReLU beside a residual connection, then 2x2x2 max pooling; 2x2x2 up-sampling before each decoding block. The kinds are
-2-D, 3-D and pseudo-3-D (in plane, then along z) with kernels of 3 or 5. Left open there, chosen here: two convolutions a
-block; a 1x1x1 projection where the channels change; pooling after blocks 1 to 4 only (five would leave nothing to restore
-the size); transposed convolutions and 32, 64, 128, 256, 320 channels as in nnU-Net. The Methods' other wording (batch norm,
-ReLU, convolution, in this order) is ``norm="batch", preactivation=True``.
+2-D, 3-D and pseudo-3-D (in plane, then along z) with kernels of 3 or 5. Left open there, chosen here: two convolutions
+a block; a 1x1x1 projection where the channels change; pooling after blocks 1 to 4 only (five would leave nothing to
+restore the size); transposed convolutions and 32, 64, 128, 256, 320 channels as in nnU-Net. The Methods' other wording
+(batch norm, ReLU, convolution, in this order) is ``norm="batch", preactivation=True``.
 
 The same network with linear outputs is the heat-map detector of the small organs; it is not searched.
 """
@@ -35,7 +35,7 @@ OPERATIONS: dict[str, tuple[Kernel, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SoarsUnetConfig:
-    """The numbers that define one network: ``operations`` of the encoding blocks, then of the decoding ones, deep first.
+    """The numbers that define one network: ``operations`` of the encoding blocks, then of the decoding ones.
 
     All "3d3" is the plain network before a search.
     """

@@ -1,8 +1,8 @@
 """UaNet (Tang et al., Nature Machine Intelligence 2019), the rival of SOARS: boxes first, a mask inside each.
 
-From its description and its authors' published settings: a first convolution of stride 2 to 24 channels; residual blocks
-of two 3x3x3 convolutions with batch norm (32 channels at 1/2, 64 at 1/4, 1/8 and 1/16), brought back to 1/8 with 128
-channels; proposals there from 12 anchors (7, 15, 30 and 50 voxels times 1:2.5:2.5, 1:2.5:5, 1:5:2.5) by 1x1x1
+From its description and its authors' published settings: a first convolution of stride 2 to 24 channels; residual
+blocks of two 3x3x3 convolutions with batch norm (32 channels at 1/2, 64 at 1/4, 1/8 and 1/16), brought back to 1/8 with
+128 channels; proposals there from 12 anchors (7, 15, 30 and 50 voxels times 1:2.5:2.5, 1:2.5:5, 1:5:2.5) by 1x1x1
 convolutions to 64; regions pooled to 6x6x6, two linear layers of 512 and 256, class and box; suppression at 0.5; a mask
 head that rises from 128 channels through joints of 128, 96 and 65 channels with the features at 1/4, 1/2 and the CT
 itself, with instance norm, and one 1x1x1 convolution a class. At most one box a structure is kept: the likeliest.
@@ -73,7 +73,10 @@ class Proposals:
 
 
 class Uanet(nn.Module):
-    """CT in, logits a structure and voxel out: those of its mask inside its box, -20 outside and where none was found."""
+    """CT in, logits a structure and voxel out.
+
+    Those of its mask inside its box, -20 outside and where none was found.
+    """
 
     def __init__(self, config: UanetConfig) -> None:
         """Lay out the four parts; weights are random until a state is loaded."""
@@ -121,7 +124,7 @@ class Uanet(nn.Module):
         return boxes[kept]
 
     def classified(self, eighth: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (channel, z, y, x) at 1/8 and boxes (box, 6) -> class logits (box, 1 + class), deltas (box, ..., 6)."""
+        """Features (channel, z, y, x) at 1/8, boxes (box, 6) -> class logits (box, 1 + class), deltas (box, ..., 6)."""
         pooled = torch.stack([self._pooled(eighth, box) for box in boxes])
         seen = self.classify(pooled.flatten(1))
         return self.class_logits(seen), self.class_deltas(seen).reshape(len(boxes), -1, 6)

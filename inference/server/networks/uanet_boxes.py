@@ -20,14 +20,20 @@ def anchor_boxes(shape_zyx: tuple[int, ...], stride: int, sizes_zyx: torch.Tenso
 
 
 def encoded(boxes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Return the regression targets (n, 6) by which anchors become boxes: offsets by the anchor's size, logarithms of ratios."""
+    """Return the regression targets (n, 6) by which anchors become boxes.
+
+    Offsets by the anchor's size, logarithms of ratios.
+    """
     offset = (boxes[:, :3] - anchors[:, :3]) / anchors[:, 3:]
     ratio = torch.log(boxes[:, 3:] / anchors[:, 3:])
     return torch.cat([offset, ratio], dim=1) * boxes.new_tensor(REGRESSION_WEIGHTS)
 
 
 def decoded(deltas: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Return the boxes (n, 6) that regression makes of anchors; sizes grow at most sixfold, so that nothing overflows."""
+    """Return the boxes (n, 6) that regression makes of anchors.
+
+    Sizes grow at most sixfold, so that nothing overflows.
+    """
     parts = deltas / deltas.new_tensor(REGRESSION_WEIGHTS)
     centre = anchors[:, :3] + parts[:, :3] * anchors[:, 3:]
     return torch.cat([centre, anchors[:, 3:] * torch.exp(parts[:, 3:].clamp(max=1.8))], dim=1)
@@ -43,7 +49,7 @@ def overlaps(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 
 def suppressed(boxes: torch.Tensor, scores: torch.Tensor, *, overlap: float, at_most: int) -> torch.Tensor:
-    """Indices of the boxes that are left when each, best first, removes those that overlap it by more than ``overlap``."""
+    """Indices of the boxes left when each, best first, removes those that overlap it by more than ``overlap``."""
     left = torch.argsort(scores, descending=True)
     kept: list[int] = []
     while len(left) and len(kept) < at_most:
@@ -54,7 +60,10 @@ def suppressed(boxes: torch.Tensor, scores: torch.Tensor, *, overlap: float, at_
 
 
 def snapped(box: torch.Tensor, shape_zyx: tuple[int, ...], *, multiple: int) -> tuple[Corner, Corner]:
-    """Return the corners of a box (6,), moved outwards to multiples and into the volume; at least one multiple a side."""
+    """Return the corners of a box (6,), moved outwards to multiples and into the volume.
+
+    At least one multiple a side.
+    """
     first, stop = [], []
     for axis, length in enumerate(shape_zyx):
         low = int(torch.floor((box[axis] - box[3 + axis] / 2) / multiple)) * multiple

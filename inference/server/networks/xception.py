@@ -1,7 +1,7 @@
 """The modified aligned Xception-65 (Chen et al., ECCV 2018): deeper, strided separable convolutions for every pooling.
 
-Batch norm and ReLU follow each depthwise convolution, as that paper's third change says. Output stride 16: the exit flow
-keeps its size and its last convolutions are dilated by 2.
+Batch norm and ReLU follow each depthwise convolution, as that paper's third change says. Output stride 16: the exit
+flow keeps its size and its last convolutions are dilated by 2.
 """
 
 import torch

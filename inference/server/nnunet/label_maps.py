@@ -1,4 +1,4 @@
-"""From a network's logits to the label map on the image's voxels, one head at a time inside the box where it can win."""
+"""From a network's logits to the label map on the image's voxels, one head at a time where it can win."""
 
 import numpy as np
 import torch
@@ -46,7 +46,10 @@ def mean_probabilities(logits: Logits, part: NnunetPart) -> dict[int, float]:
 
 
 def _classes(logits: Logits, part: NnunetPart, shape: Shape, resampler: LogitResampler) -> Labels:
-    """A head below the background at every voxel that an interpolation touches cannot win there: only its box is made."""
+    """A head below the background at every voxel that an interpolation touches cannot win there.
+
+    Only its box is made.
+    """
     background = logits[0]
     best = np.empty(shape, np.float16)
     for begin in range(0, shape[0], _SLICES_AT_ONCE):

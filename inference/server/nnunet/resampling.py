@@ -1,7 +1,8 @@
 """nnU-Net's ``resample_data_or_seg_to_shape`` for images and logits, without scikit-image.
 
 scikit-image's ``resize`` with mode "edge" and without anti-aliasing is scipy's ``zoom`` in grid mode, clipped to the
-input's range. Voxels that are much coarser along one axis are resampled plane by plane, and along that axis the nearest plane is taken.
+input's range. Voxels that are much coarser along one axis are resampled plane by plane, and along that axis the nearest
+plane is taken.
 """
 
 from collections.abc import Sequence
@@ -142,7 +143,10 @@ def box_of(mask: NDArray[np.bool_]) -> Slices | None:
 
 
 def tile_starts(length: int, size: int, step: float) -> list[int]:
-    """Return where tiles of ``size`` begin, at most ``step`` sizes apart and evenly: nnU-Net's rounding, half to even."""
+    """Return where tiles of ``size`` begin, at most ``step`` sizes apart and evenly.
+
+    NnU-Net's rounding, half to even.
+    """
     count = int(np.ceil((length - size) / (size * step))) + 1
     if count == 1:
         return [0]

@@ -1,4 +1,4 @@
-"""Tiles through the folds of one configuration: Gaussian weights, mirrored passes, sums in float16, as nnU-Net has them.
+"""Tiles through the folds of one configuration: Gaussian weights, mirrored passes, float16 sums, as in nnU-Net.
 
 The order of operations and the type of each sum are nnU-Net's on a processor: another order gives other labels in a few
 voxels of a hundred thousand.

@@ -24,8 +24,8 @@ def tiled_logits(
     """Values (..., z, y, x), HU or channels -> logits (structure, z, y, x), float32.
 
     ``predict`` maps at most ``batch`` tiles (tile, ..., z, y, x) to logits (tile, structure, z, y, x). A volume
-    smaller than a tile is padded with ``outside``, air. Neighbouring tiles share at least ``overlap`` of their length and are
-    blended with a Gaussian (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
+    smaller than a tile is padded with ``outside``, air. Neighbouring tiles share at least ``overlap`` of their length
+    and are blended with a Gaussian (sigma an eighth of the tile), as in nnU-Net (Isensee et al., Nature Methods 2021).
     """
     nz, ny, nx = values.shape[-3:]
     pads = [max(0, size - length) for length, size in zip((nz, ny, nx), tile_zyx, strict=True)]

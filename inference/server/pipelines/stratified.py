@@ -1,4 +1,7 @@
-"""Organs in strata (SOARS): anchors, then others beside them, then small ones detected and contoured in their volumes."""
+"""Organs in strata (SOARS).
+
+Anchors, then others beside them, then small ones detected and contoured in their volumes.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

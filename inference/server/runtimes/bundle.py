@@ -14,7 +14,10 @@ from inference.server.runtimes.native import load_network
 
 
 def load_bundle(contract: ModelContract, folder: Path, device: torch.device) -> ServedPredictor:
-    """Load the network of a version's folder; ValueError where its file is not that of the checksums, or does not fit."""
+    """Load the network of a version's folder.
+
+    ValueError where its file is not that of the checksums, or does not fit.
+    """
     runtime = contract.runtime
     if not isinstance(runtime, BundleRuntime):
         raise ValueError(f"{contract.name} has the runtime {runtime.kind}, not bundle")

@@ -1,4 +1,7 @@
-"""The bladder of a T2-like MR phantom by a threshold on normalised signal. For trials of the node; contours no patient."""
+"""The bladder of a T2-like MR phantom by a threshold on normalised signal. For trials of the node.
+
+Contours no patient.
+"""
 
 from typing import Any
 

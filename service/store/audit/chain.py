@@ -92,7 +92,7 @@ def append_entries(connection: Connection, entries: Sequence[Mapping[str, Any]])
 
 
 def guard_trail(connection: Connection) -> None:
-    """Take the rights to change the trail from the database's owner, after a restore that does not bring rights along."""
+    """Take the rights to change the trail from the database's owner, after a restore that brings no rights along."""
     if connection.dialect.name == "postgresql":
         for statement in POSTGRES_RIGHTS:
             connection.execute(text(statement))

@@ -164,7 +164,10 @@ class AuditLog:
 
 
 def append_events(connection: Connection, events: Sequence[tuple[datetime, AuditEvent]]) -> None:
-    """Add events in the caller's transaction; the last thing it does, for other writers of the trail wait for its end."""
+    """Add events in the caller's transaction.
+
+    The last thing it does, for other writers of the trail wait for its end.
+    """
     append_entries(connection, [{"at": at, **vars(event)} for at, event in events])
 
 

@@ -1,4 +1,7 @@
-"""A store of files that returns only once a file is durable. Paths are made from hashes, never from what a sender says."""
+"""A store of files that returns only once a file is durable.
+
+Paths are made from hashes, never from what a sender says.
+"""
 
 import hashlib
 import os
@@ -27,7 +30,8 @@ from service.store.records import StoredFile
 OBJECTS = "objects"
 PARTS = "parts"
 UNVERIFIED = "unverified"
-# Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder synced.
+# Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder
+# synced.
 NAMES_WITH_FILES = frozenset({"ext4", "xfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
 CHUNK_BYTES = 1 << 20

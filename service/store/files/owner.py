@@ -15,7 +15,7 @@ LOCK = "owner.lock"
 
 @contextmanager
 def owned(root: Path, *, alone: bool) -> Iterator[None]:
-    """Hold the storage folder: ``alone`` for a whole node, shared for a role that somebody runs as a process of its own.
+    """Hold the storage folder: ``alone`` for a whole node, shared for a role that runs as a process of its own.
 
     A role that the owner itself started is part of the owner. Raises Refused where another node has the folder.
     """

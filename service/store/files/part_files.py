@@ -84,7 +84,10 @@ def _write_all(descriptor: int, data: bytes | memoryview, header: bytes = b"") -
 
 
 def _begin_writeback(descriptor: int, offset: int, size_bytes: int) -> None:
-    """Let the disk begin while the checksum is computed and the name given; what waits for it is the sync that follows."""
+    """Let the disk begin while the checksum is computed and the name given.
+
+    What waits for it is the sync that follows.
+    """
     if size_bytes >= _WORTH_BEGINNING_BYTES:
         _sync_file_range(
             descriptor, offset, size_bytes, _SYNC_FILE_RANGE_WRITE

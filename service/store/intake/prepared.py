@@ -1,4 +1,7 @@
-"""Statements that are compiled once and run by the driver's own cursor: building one each time costs more than running it."""
+"""Statements that are compiled once and run by the driver's own cursor.
+
+Building one each time costs more than running it.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -57,7 +57,10 @@ class JobLists:
             return read_page(connection, wanted)
 
     def needing_a_person(self, *, limit: int = 50) -> list[ListedJob]:
-        """Give the jobs that stay as they are until a person acts, newest first: failed or refused, and not replaced."""
+        """Give the jobs that stay as they are until a person acts, newest first.
+
+        Failed or refused, and not replaced.
+        """
         query = (
             select(job.c.id)
             .where(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))

@@ -102,7 +102,10 @@ class JobRepository:
         return None if row is None else file_of(row)
 
     def structure_set(self, job_id: int, destination: str = "") -> StoredFile | None:
-        """Give the structure set that was made for a job and a destination; no name: the job's own. None: there is none."""
+        """Give the structure set that was made for a job and a destination; no name: the job's own. None.
+
+        There is none.
+        """
         if not destination:
             return self.result(job_id)
         query = (
@@ -201,7 +204,10 @@ def _events(connection: Connection, job_id: int) -> list[JobEvent]:
 
 
 def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> list[int]:
-    """Give the numbers of the newest jobs in these states: each state's from its index, not all jobs there ever were."""
+    """Give the numbers of the newest jobs in these states.
+
+    Each state's from its index, not all jobs there ever were.
+    """
     found: set[int] = set()
     for state in states:
         query = select(job.c.id).where(job.c.state == state).order_by(job.c.id.desc()).limit(limit)

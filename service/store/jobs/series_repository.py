@@ -83,7 +83,7 @@ class SeriesRepository:
     def close_series(
         self, seen: OpenJob, order: ContouringOrder, shadows: Sequence[ContouringOrder] = ()
     ) -> CloseOutcome:
-        """Queue the job with exactly the slices that it was seen with, and a shadow job beside it for each of `shadows`.
+        """Queue the job with exactly the slices it was seen with, and a shadow job beside it for each of `shadows`.
 
         CHANGED: a slice came or the state moved meanwhile, look again. ALREADY_CONTOURED: the same images were
         contoured for the same sender by the same rule and model; the job is now superseded by that one.

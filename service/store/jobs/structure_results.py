@@ -10,7 +10,10 @@ from service.store.tables.structure_schema import structure_result
 
 @dataclass(frozen=True, kw_only=True)
 class StructureFinding:
-    """A plausibility check that a structure did not pass: what was measured, and what is expected (two numbers: a range)."""
+    """A plausibility check that a structure did not pass: what was measured, and what is expected (two numbers.
+
+    A range).
+    """
 
     check: str
     measured: float | str

@@ -104,7 +104,7 @@ def job_uid(requester: SeriesKey, version: int) -> UUID:
 
 
 def result_uid(row: Row[Any], content_hash: str, order: ContouringOrder) -> UUID:
-    """Return the UID of what a job contours, which its results' UIDs come from: a repeat makes duplicates, and no twins.
+    """Return the UID of what a job contours, from which its results' UIDs come: a repeat makes duplicates, no twins.
 
     It names the images, who asked for them, rule, model and template, and which pass ordered by a person it is.
     """

@@ -41,8 +41,8 @@ class WorkQueue:
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
         """Take the most urgent job that is due, or one whose worker gave no sign of life: clinical, priority, age.
 
-        A job whose workers vanished max_attempts times fails for good instead. One that was tried before runs alone: if it
-        takes the model server with it again, it takes no other job along.
+        A job whose workers vanished max_attempts times fails for good instead. One that was tried before runs alone: if
+        it takes the model server with it again, it takes no other job along.
         """
         while self._anything_due():
             now = self._database.clock()

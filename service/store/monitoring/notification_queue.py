@@ -120,7 +120,10 @@ class NotificationQueue:
                 _write(connection, over, wanted)
 
     def due(self, target: str, *, min_interval_s: float, limit: int) -> list[Notification]:
-        """Give the recipient's unsent notifications, oldest first; none while the last message is too young or a failure's wait lasts."""
+        """Give the recipient's unsent notifications, oldest first.
+
+        None while the last message is too young or a failure's wait lasts.
+        """
         now = self._database.clock()
         unsent = (notification.c.target == target, notification.c.sent_at.is_(None))
         with self._database.reading() as connection:

@@ -1,8 +1,8 @@
 """Whether database and storage folder belong together, and to the same moment.
 
-Both carry one identity, and a generation that goes up every minute: first in the database, then in node.json. A database
-that was lost, emptied or replaced by an older one is behind the folder; a folder from another disk has another identity.
-Then the node receives, and neither contours nor delivers until a person has decided (`contour-node recover`).
+Both carry one identity, and a generation that goes up every minute: first in the database, then in node.json. A
+database that was lost, emptied or replaced by an older one is behind the folder; a folder from another disk has another
+identity. Then the node receives, and neither contours nor delivers until a person has decided (`contour-node recover`).
 """
 
 import logging
@@ -33,7 +33,7 @@ class NodeIdentity:
         self._root = root
 
     def settle(self) -> str:
-        """Give a new node its identity, or hold the node where database and folder do not match; return why, or nothing.
+        """Give a new node its identity, or hold one whose database and folder do not match; return why, or nothing.
 
         To be called by every role before its work; several may call it at once.
 
@@ -167,7 +167,10 @@ def _mark_of(connection: Connection, row: Row[Any]) -> FolderMark:
 
 
 def _strangers(connection: Connection, mark: FolderMark | None, *, has_files: bool) -> str:
-    """Say why a database without an identity does not belong to the folder: one of them is new, and the other is not."""
+    """Say why a database without an identity does not belong to the folder.
+
+    One of them is new, and the other is not.
+    """
     has_rows = _has_any(connection, instance.c.id) or _has_any(connection, job.c.id)
     if has_files and not has_rows:
         return "the database knows nothing of the files in the storage folder: it is new, or was emptied"

@@ -14,7 +14,8 @@ from service.store.tables.schema import delivery, instance, instance_source, job
 
 # Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
 ENDED = frozenset({JobState.REFUSED, JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED})
-# What a destination is still to get, or to confirm. Rejected and failed ones stand in a job that failed, or that a fallback served.
+# What a destination is still to get, or to confirm. Rejected and failed ones stand in a job that failed, or that a
+# fallback served.
 AWAITED = frozenset(
     {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
 )
@@ -107,7 +108,7 @@ def _ended_at() -> ColumnElement[datetime]:
 
 
 def _spent(before: datetime) -> Condition:
-    """Return the job came to its end before then, nobody is still to get this object, and it did not come back later."""
+    """Whether the job had ended before then, nobody is still to get this object, and it did not come back later."""
     other = artifact.alias()
     over = exists().where(
         job.c.id == artifact.c.job_id,

@@ -4,7 +4,8 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, 
 
 from service.store.tables.schema import JOB_ID, METADATA, ROW_ID, UtcTime
 
-# The audit trail. Triggers refuse all but the INSERT of a new row; nothing refers to job, so that the trail outlives what it tells of.
+# The audit trail. Triggers refuse all but the INSERT of a new row; nothing refers to job, so that the trail outlives
+# what it tells of.
 audit_event = Table(
     "audit_event",
     METADATA,

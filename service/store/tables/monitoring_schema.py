@@ -22,7 +22,8 @@ event_position = Table(
     Column("last_id", BigInteger, nullable=False),
 )
 
-# Counters and histograms by rule or destination (`label`); `bucket` is empty for a counter, else an upper bound, "+Inf" or "sum".
+# Counters and histograms by rule or destination (`label`); `bucket` is empty for a counter, else an upper bound, "+Inf"
+# or "sum".
 metric_counter = Table(
     "metric_counter",
     METADATA,

@@ -1,4 +1,7 @@
-"""The table of the node itself, one row: which node this is, whether it is held, and its clock; part of the same METADATA."""
+"""The table of the node itself, one row: which node this is, whether it is held, and its clock.
+
+Part of the same METADATA.
+"""
 
 from sqlalchemy import BigInteger, Column, Double, Integer, String, Table, Text
 

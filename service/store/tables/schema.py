@@ -182,7 +182,8 @@ Index(
 )
 Index("job_state_id", job.c.state, job.c.id)
 
-# The AE titles that an instance came from and to, and for which job version: version n of a series has every slice of the versions up to n.
+# The AE titles that an instance came from and to, and for which job version: version n of a series has every slice of
+# the versions up to n.
 instance_source = Table(
     "instance_source",
     METADATA,

@@ -22,7 +22,8 @@ structure_result = Table(
     Column("trust", Double),
 )
 
-# A row a series of a study. The columns up to `search_text` name the patient: they are emptied when the last file of the
+# A row a series of a study. The columns up to `search_text` name the patient: they are emptied when the last file of
+# the
 # series is gone; the rest stays, so that a rule can be tried on series of the past.
 series_fact = Table(
     "series_fact",

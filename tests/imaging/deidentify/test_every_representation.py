@@ -1,4 +1,7 @@
-"""Identifiers planted in every attribute of the standard's dictionary, under every VR that can hold them: none is left."""
+"""Identifiers planted in every attribute of the standard's dictionary, under every VR that can hold them.
+
+None is left.
+"""
 
 import io
 import struct
@@ -41,7 +44,7 @@ def _element(tag: int, vr: str, value: bytes) -> bytes:
 
 
 def _planted(vr: str, value: str, tags: list[int]) -> bytes:
-    """Return a CT object in which each attribute has the value under the VR; who the patient is stands at its own place."""
+    """Return a CT object in which each attribute has the value under the VR; the patient stands at its own place."""
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = CTImageStorage, "1.2.826.0.99.1", "CT"
     whole = file_of(dataset)

@@ -1,4 +1,7 @@
-"""Real exports of four systems: nothing of the patient is left, the files are as valid as before, the contours still fit."""
+"""Real exports of four systems.
+
+Nothing of the patient is left, the files are as valid as before, the contours still fit.
+"""
 
 import io
 import shutil

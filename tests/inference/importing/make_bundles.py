@@ -191,7 +191,7 @@ def make(name: str, folder: Path, file: Path) -> None:
 
 
 def answered(folder: Path, network: Any, file: Path) -> Any:
-    """The logits of MONAI's own transforms and inferer for an image, the prepared image, and the parsed configuration."""
+    """The logits of MONAI's own transforms and inferer for an image, the prepared image, the configuration."""
     import torch
     from monai.bundle import ConfigParser
 

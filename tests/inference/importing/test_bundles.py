@@ -1,4 +1,7 @@
-"""MONAI bundles, TorchScript and ONNX files: voxel for voxel what MONAI answers, and refusals of whatever is no data."""
+"""MONAI bundles, TorchScript and ONNX files.
+
+Voxel for voxel what MONAI answers, and refusals of whatever is no data.
+"""
 
 import hashlib
 import io
@@ -28,7 +31,10 @@ from inference.server.runtimes.catalogue import load_predictor
 HERE = Path(__file__).parent / "bundles"
 TOY = Path(__file__).parents[4] / "shared" / "data" / "toy-models" / "monai-bundle"
 HALFWAY = {("dynunet_sigmoid", 1): (98, 266)}
-"""Voxels that differ where the nearest of two is asked for exactly halfway (2 mm on 1.5 mm): MONAI's choice is its rounding."""
+"""Voxels that differ where the nearest of two is asked for exactly halfway (2 mm on 1.5 mm).
+
+MONAI's choice is its rounding.
+"""
 SPEC = """
 modality = "MR"
 channels = 3

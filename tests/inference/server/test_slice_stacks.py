@@ -1,4 +1,7 @@
-"""Slice by slice with a network that answers by rule: discs come back where they are, neighbours reach the right channels."""
+"""Slice by slice with a network that answers by rule.
+
+Discs come back where they are, neighbours reach the right channels.
+"""
 
 from typing import Any
 

@@ -48,18 +48,18 @@ CHANGES: dict[Operation, tuple[Change, JobState]] = {
     Operation.RERUN: (rerun_job, JobState.DONE),
 }
 VIEWS: dict[Operation, Change] = {Operation.SHOW: show_job, Operation.EVENTS: show_events}
+OF_MODELS = (Operation.MODELS_DEFAULT, Operation.MODELS_IMPORT, Operation.MODELS_REMOVE)
 OF_NO_JOB: dict[Operation, Callable[[Database, Actor], object]] = {
     Operation.JOBS: list_jobs,
     Operation.AUDIT: prove_trail,
     **{
         operation: partial(change_models, operation=operation, change=lambda: None, what="hn: 1 -> 2")
-        for operation in (Operation.MODELS_DEFAULT, Operation.MODELS_IMPORT, Operation.MODELS_REMOVE)
+        for operation in OF_MODELS
     },
     **{
         operation: partial(record_action, operation=operation)
-        for operation in (
-            set(Operation) - {*CHANGES, *VIEWS, Operation.JOBS, Operation.AUDIT, Operation.MODELS_DEFAULT}
-        )
+        for operation in Operation
+        if operation not in {*CHANGES, *VIEWS, Operation.JOBS, Operation.AUDIT, *OF_MODELS}
     },
 }
 

@@ -1,4 +1,7 @@
-"""A receiver in a process of its own, to be killed or starved: prints its port, ends on SIGTERM or when stdin closes."""
+"""A receiver in a process of its own, to be killed or starved.
+
+Prints its port, ends on SIGTERM or when stdin closes.
+"""
 
 import argparse
 import resource

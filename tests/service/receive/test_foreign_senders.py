@@ -1,4 +1,7 @@
-"""What senders of other makes do that DCMTK does not: each of these was seen on the wire, or is the standard's right."""
+"""What senders of other makes do that DCMTK does not.
+
+Each of these was seen on the wire, or is the standard's right.
+"""
 
 import struct
 

@@ -20,7 +20,7 @@ from service.dimse.negotiation import AcceptedContext
 pytestmark = pytest.mark.network
 
 CACHED = f"{AcceptedContext.__module__}.{AcceptedContext.__qualname__}"
-"""The cache of negotiations holds a fixed number of answers, with as many contexts as their requests happened to have."""
+"""The cache of negotiations holds a fixed number of answers, with as many contexts as their requests had."""
 GROWTH_BYTES = 256 << 10
 """Half a kilobyte a conversation; what comes and goes (the pool's weak references, what was refused lately) is less."""
 UNSETTLED = "service.store.records.ReceivedInstance"

@@ -1,4 +1,7 @@
-"""Datasets as systems in use write them: kept where DCMTK's storescp keeps them, and then read right; else a true reason."""
+"""Datasets as systems in use write them: kept where DCMTK's storescp keeps them, and then read right.
+
+Else a true reason.
+"""
 
 import struct
 

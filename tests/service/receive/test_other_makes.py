@@ -1,4 +1,7 @@
-"""Senders of other makes as they are installed: dcm4che, CTN, odil and PixelMed send a series (DCMTK: test_dcmtk.py)."""
+"""Senders of other makes as they are installed.
+
+Dcm4che, CTN, odil and PixelMed send a series (DCMTK: test_dcmtk.py).
+"""
 
 import os
 import subprocess

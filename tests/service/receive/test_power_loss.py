@@ -1,4 +1,7 @@
-"""Power fails while slices come in: what was synced is left, and the next start brings every acknowledged slice back."""
+"""Power fails while slices come in.
+
+What was synced is left, and the next start brings every acknowledged slice back.
+"""
 
 import threading
 import time

@@ -1,4 +1,7 @@
-"""A database that was lost, emptied or is older than its storage folder: nothing is sent twice without a person's word."""
+"""A database that was lost, emptied or is older than its storage folder.
+
+Nothing is sent twice without a person's word.
+"""
 
 import json
 import shutil

@@ -17,7 +17,10 @@ def add_all(database: Database) -> None:
 
 
 def finished_job(node: Node) -> int:
-    """A job whose every step took a different time: 7 s quiet, 3 s queued, 2 s reading, 40 s contouring, 4 s sending."""
+    """A job whose every step took a different time.
+
+    7 s quiet, 3 s queued, 2 s reading, 40 s contouring, 4 s sending.
+    """
     node.receive(received(1), received(2))
     node.clock.tick(7)
     node.close_series()

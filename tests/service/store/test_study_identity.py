@@ -1,4 +1,4 @@
-"""A series is known by its study and its UID: an archive that moves it to another study keeps the UIDs of series and images."""
+"""A series is known by its study and its UID: an archive that moves it to another study keeps the other UIDs."""
 
 from datetime import timedelta
 

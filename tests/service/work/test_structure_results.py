@@ -111,7 +111,10 @@ def test_a_derived_structure_has_no_code_and_no_probability(small_node: SmallNod
 
 
 def test_the_score_of_a_model_that_has_weights_stands_in_the_row(small_node: SmallNode) -> None:
-    """By hand: 0.5 - 2 * (1 - 0.9) - 1 * log(23.04 / sqrt(1 * 500)) in the logistic; nothing was learned of the larynx."""
+    """By hand: 0.5 - 2 * (1 - 0.9) - 1 * log(23.04 / sqrt(1 * 500)) in the logistic.
+
+    Nothing was learned of the larynx.
+    """
     contoured(small_node, scored(limited({})))
     found = rows(small_node)
     total = 0.5 - 2 * 0.1 - log(BRAINSTEM_CC / 500**0.5)

@@ -1,4 +1,4 @@
-"""A series is known by its study too, jobs with nothing to contour, and what a structure set replaces or leaves in doubt."""
+"""A series is known by its study too; jobs with nothing to contour; what a structure set replaces or doubts."""
 
 from collections.abc import Sequence
 from uuid import uuid4

@@ -1,4 +1,7 @@
-"""The words of docs/glossary.md for states, events, tables and columns. Texts of events and audit entries stay as they were written."""
+"""The words of docs/glossary.md for states, events, tables and columns.
+
+Texts of events and audit entries stay as they were written.
+"""
 
 from collections.abc import Mapping, Sequence
 
