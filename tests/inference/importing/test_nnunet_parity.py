@@ -1,4 +1,4 @@
-"""Imported models label every voxel as nnU-Net and TotalSegmentator label it: at the trained spacing and at two others."""
+"""Imported models label every voxel as nnU-Net and TotalSegmentator do, at the trained spacing and at two others."""
 
 import tempfile
 from functools import cache
