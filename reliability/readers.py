@@ -198,7 +198,8 @@ def _templates() -> list[bytes]:
 
 
 def _settings() -> list[bytes]:
-    return [path.read_bytes() for path in sorted((_REPOSITORY / "deploy").glob("settings*.toml"))]
+    names = ("settings.docker.toml", "settings.example.toml")  # settings.template.toml is none yet
+    return [(_REPOSITORY / "deploy" / name).read_bytes() for name in names]
 
 
 def _tables() -> list[bytes]:

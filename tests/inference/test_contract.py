@@ -173,7 +173,7 @@ OWN = {"name": "Flap", "colour_rgb": [1, 2, 3]}
         ),
         (change(left_right_pairs=[["A", "Z"]]), "the whole", "left_right_pairs"),
         (change(left_right_pairs=[["A", "B"], ["B", "C"]]), "the whole", "left_right_pairs"),
-        (runtime(kind="nnunet9"), "runtime", "'nnunet9'.*'native', 'own_code'"),
+        (runtime(kind="nnunet9"), "runtime", "'nnunet9'.*'native', 'nnunet', 'own_code'"),
         (change(runtime={"kind": "own_code"}), "the whole", "checksums lacks .*model.py"),
         (runtime(networks={}), "runtime.*networks", "at least 1"),
         (runtime(networks={"anchor": {"architecture": "x"}}), "runtime", "runs the networks"),

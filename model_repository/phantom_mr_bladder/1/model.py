@@ -1,7 +1,4 @@
-"""The bladder of a T2-like MR phantom by a threshold on normalised signal. For trials of the node.
-
-Contours no patient.
-"""
+"""The bladder of a T2-like MR phantom by a threshold on normalised signal. For trials of the node; contours no patient."""
 
 from typing import Any
 

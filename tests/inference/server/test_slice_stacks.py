@@ -35,6 +35,10 @@ class Bright(nn.Module):
         self.structures, self.level = structures, level
         self.seen: list[torch.Tensor] = []
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Bright":
+        """The form that is served is this one: a test looks at what it saw."""
+        return self
+
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         self.seen.append(frames)
         middle = frames[:, frames.shape[1] // 2 : frames.shape[1] // 2 + 1]

@@ -6,6 +6,7 @@ from sqlalchemy import delete, text
 from service.store import Database, JobState, MetricCounters, late_jobs, read_queue_statistics
 from service.store.monitoring import event_position
 from service.store.monitoring.metric_counters import BOUNDS_S, bucket_of
+from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event
 from tests.support.arrivals import RT_DOSE, Node, received
 
@@ -75,7 +76,7 @@ def test_counts_outlive_the_jobs_they_came_from(node: Node) -> None:
     add_all(node.database)
     before = read_queue_statistics(node.database)
     with node.database.writing() as connection:
-        for table in (job_event, delivery, instance_source, job):
+        for table in (job_event, delivery, artifact, instance_source, job):
             connection.execute(delete(table))
     add_all(node.database)
     after = read_queue_statistics(node.database)
