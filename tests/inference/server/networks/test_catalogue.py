@@ -10,7 +10,12 @@ from tests.support.networks import parameters
 
 SIDES = {"in_channels": 1, "out_channels": 2}
 WITHOUT_DEFAULTS = {
-    "monai_dynunet": {**SIDES, "kernel_size": [3, 3], "strides": [1, 2], "upsample_kernel_size": [2]},
+    "monai_dynunet": {
+        **SIDES,
+        "kernel_size": [3, 3, 3],
+        "strides": [1, 2, 2],
+        "upsample_kernel_size": [2, 2],
+    },
     "monai_unet": {**SIDES, "channels": [4, 8], "strides": [2]},
 }
 
