@@ -222,8 +222,11 @@ def test_the_rule_of_words_can_fail() -> None:
     ]
 
 
+NO_DOCUMENTS = ("node_modules", "demo", "runs", "build")
 DOCUMENTS = [
-    path for path in ROOT.rglob("*.md") if not {"node_modules", ".venv", ".venv-triton"} & set(path.parts)
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part in NO_DOCUMENTS for part in path.relative_to(ROOT).parts)
 ]
 
 
