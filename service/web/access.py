@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from service.application import Actor, ActorKind, ActorRole, Operation, require_permission, secret_sha256
 from service.config import ProxySettings, Settings, read_secret
-from service.store import WebSession
+from service.store import WebSession, WebUser
 from service.web.parts import WebParts
 
 ENTRY = "web"
@@ -92,16 +92,7 @@ def visitor_of(request: Request) -> Visitor | None:
     session = parts.sessions.find(secret_sha256(secret), is_used=is_used)
     if session is None:
         return None
-    user = session.user
-    actor = Actor(
-        kind=ActorKind.PERSON,
-        name=user.name,
-        role=ActorRole(user.role),
-        entry=ENTRY,
-        address=address_of(request),
-        sees_patients=user.sees_patients,
-    )
-    return Visitor(actor=actor, session=session)
+    return _visitor(request, session.user, session)
 
 
 def address_of(request: Request) -> str:
@@ -121,6 +112,10 @@ def _by_proxy(request: Request, parts: WebParts, proxy: ProxySettings) -> Visito
     user = parts.accounts.find(request.headers.get(proxy.user_header or "", ""))
     if user is None or user.ended_at is not None:
         return None
+    return _visitor(request, user, None)
+
+
+def _visitor(request: Request, user: WebUser, session: WebSession | None) -> Visitor:
     actor = Actor(
         kind=ActorKind.PERSON,
         name=user.name,
@@ -129,7 +124,7 @@ def _by_proxy(request: Request, parts: WebParts, proxy: ProxySettings) -> Visito
         address=address_of(request),
         sees_patients=user.sees_patients,
     )
-    return Visitor(actor=actor, session=None)
+    return Visitor(actor=actor, session=session)
 
 
 def _knows_secret(headers: Headers, proxy: ProxySettings) -> bool:
