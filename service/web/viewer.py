@@ -1,7 +1,7 @@
 """The viewer: its page, and the voxels and contours that it draws."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
@@ -148,14 +148,3 @@ def folded_planes(array: NDArray[np.int16]) -> bytes:
     planes[0] = (folded & 0xFF).ravel()
     planes[1] = (folded >> 8).ravel()
     return ZstdCompressor(level=1).compress(planes.tobytes())
-
-
-def unfolded_planes(data: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the voxels of folded_planes(), for those who read them in Python."""
-    from zstandard import ZstdDecompressor
-
-    planes = np.frombuffer(ZstdDecompressor().decompress(data), np.uint8).reshape(2, -1)
-    folded = planes[0].astype(np.uint16) | (planes[1].astype(np.uint16) << 8)
-    steps = (folded >> 1).astype(np.int16) ^ -(folded & 1).astype(np.int16)
-    voxels: NDArray[np.int16] = np.cumsum(steps.reshape(shape), axis=-1, dtype=np.int16)
-    return voxels
