@@ -12,7 +12,7 @@ from service.config import Destination
 from service.errors import Refused
 from service.scu.client import Scu
 from service.scu.outcome import Sent
-from service.store import AuditLog, DeliveriesIn, read_queue_statistics
+from service.store import DeliveriesIn, TrailQuery, read_entries, read_queue_statistics
 from service.web.access import Visitor, parts_of, permits
 from service.web.rendering import page
 
@@ -106,7 +106,9 @@ def audit(
     parts = parts_of(request)
     if parts.recent_looks.is_first((visitor.actor.name, "audit")):
         record_action(parts.database, visitor.actor, Operation.AUDIT)
-    found = AuditLog(parts.database).page(before_id=before, actor=actor, job_id=job, limit=AUDIT_ROWS + 1)
+    which = TrailQuery(before_id=before, actor=actor or None, job_id=job, limit=AUDIT_ROWS + 1)
+    with parts.database.reading() as connection:
+        found = read_entries(connection, which)[::-1]
     return page(
         request,
         "audit.html",

@@ -74,11 +74,14 @@ class AuditEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class TrailQuery:
-    """Which entries are asked for; None: of any time, or study."""
+    """Which entries are asked for; None: of any time, study, actor or job. `before_id`: only those before that one."""
 
     since: datetime | None = None
     until: datetime | None = None
     study_uid: str | None = None
+    actor: str | None = None
+    job_id: int | None = None
+    before_id: int | None = None
     limit: int = 1000
 
 
@@ -115,20 +118,6 @@ class AuditLog:
         """Give the newest entry's number and hash, to be noted elsewhere."""
         with self._database.reading() as connection:
             return newest_entry(connection)
-
-    def page(
-        self, *, before_id: int | None = None, actor: str = "", job_id: int | None = None, limit: int = 100
-    ) -> list[AuditEntry]:
-        """Give entries newest first, those before a number; of one actor or job where they are named."""
-        query = select(audit_event).order_by(audit_event.c.id.desc()).limit(limit)
-        if before_id is not None:
-            query = query.where(audit_event.c.id < before_id)
-        if actor:
-            query = query.where(audit_event.c.actor == actor)
-        if job_id is not None:
-            query = query.where(audit_event.c.job_id == job_id)
-        with self._database.reading() as connection:
-            return [_entry(row._asdict()) for row in connection.execute(query)]
 
     def to_forward(self, limit: int) -> list[AuditEntry]:
         """Give the oldest entries that the repository has not got yet."""
@@ -180,6 +169,12 @@ def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
         query = query.where(audit_event.c.at < which.until)
     if which.study_uid is not None:
         query = query.where(audit_event.c.study_uid == which.study_uid)
+    if which.actor is not None:
+        query = query.where(audit_event.c.actor == which.actor)
+    if which.job_id is not None:
+        query = query.where(audit_event.c.job_id == which.job_id)
+    if which.before_id is not None:
+        query = query.where(audit_event.c.id < which.before_id)
     return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
 
 
