@@ -19,7 +19,7 @@ from service.errors import Refused
 from service.store.audit.chain import newest_entry
 from service.store.backup.database_copy import copy_database, copy_name, file_sha256
 from service.store.database import Database
-from service.store.files.part_files import translated
+from service.store.files.part_files import translated, write_json
 from service.store.migrations.migrate import newest
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.node_schema import node
@@ -99,7 +99,7 @@ def make_backup(database: Database, url: str, root: Path, target: Path, *, with_
         **facts,
     }
     os.sync()  # the stored files; one by one they would take a flush each
-    _write_manifest(folder, manifest)
+    write_json(folder / MANIFEST, manifest)
     return BackupReport(folder=folder, files_copied=copied, files_kept=kept, missing=missing)
 
 
@@ -198,18 +198,3 @@ def _facts(connection: Connection) -> dict[str, Any]:
 
 def _count(connection: Connection, table: Table) -> int:
     return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    part = folder / f"{MANIFEST}.part"
-    with translated(f"{folder} cannot be written"):
-        part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        part.chmod(0o600)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
-        part.replace(folder / MANIFEST)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -4,8 +4,9 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +18,27 @@ _sync_file_range = ctypes.CDLL(None).sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+def write_json(file: Path, tree: Mapping[str, object]) -> None:
+    """Return once the file outlasts a power cut; a reader sees the old one or the new one, whole. For this user alone.
+
+    Raises:
+        StorageUnavailable: it cannot be written.
+    """
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    with translated(f"{file} cannot be written"):
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(tree, indent=1) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def open_locked(part: str) -> int:

@@ -1,12 +1,11 @@
 """node.json: what the storage folder says of the database that belongs to it."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.store.audit.chain import TrailHead
-from service.store.files.part_files import translated
+from service.store.files.part_files import translated, write_json
 
 NAME = "node.json"
 
@@ -52,16 +51,4 @@ def write_mark(root: Path, mark: FolderMark) -> None:
         StorageUnavailable: it cannot be written.
     """
     tree = {**vars(mark), "trail": vars(mark.trail)}
-    part = root / f"{NAME}.{os.getpid()}.part"
-    with translated(f"{root / NAME} cannot be written"):
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(tree, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(root / NAME)
-        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_json(root / NAME, tree)
