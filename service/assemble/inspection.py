@@ -78,11 +78,10 @@ class SeriesInspector:
 
     def _examine(self, job: OpenJob) -> Inspection:
         instances = self.repository.instances_of(job.id)
-        self._record_header(job, instances)
         looks: list[Look] = []
         series, refused = None, None
         try:
-            series = check_series(self._looked_at(instances, looks), self.settings.checks.rescale_types)
+            series = check_series(self._looked_at(job, instances, looks), self.settings.checks.rescale_types)
         except ImageRefused as reason:
             refused = reason
         looks += [look_at(self._source(instance)) for instance in instances[len(looks) :]]
@@ -107,15 +106,17 @@ class SeriesInspector:
         aside = aside_in(looks, [instance.sop_instance_uid for instance in instances])
         return replace(found, notes=(*choice.notes, *aside, *series.notes), doubt=series.doubt)
 
-    def _record_header(self, job: OpenJob, instances: Sequence[StoredInstance]) -> None:
-        """Write what the series says of itself, for people and for rules tried on it later."""
-        for instance in instances[:1]:
-            self.repository.record_series(read_series_header(self._source(instance).data, job))
+    def _looked_at(
+        self, job: OpenJob, instances: Sequence[StoredInstance], looks: list[Look]
+    ) -> Iterator[SourceFile]:
+        """Each image's file, read once, and a look at it on the way.
 
-    def _looked_at(self, instances: Sequence[StoredInstance], looks: list[Look]) -> Iterator[SourceFile]:
-        """Each image's file, read once, and a look at it on the way."""
+        What the first says of its series is recorded, for people and for rules tried on it later.
+        """
         for instance in instances:
             file = self._source(instance)
+            if not looks:
+                self.repository.record_series(read_series_header(file.data, job))
             looks.append(look_at(file))
             yield file
 
