@@ -14,6 +14,7 @@ from service.config import process_environment
 from service.errors import Refused
 from service.store.database import make_engine, translated
 from service.store.errors import NotAllowed
+from service.store.files.part_files import sync
 from service.store.files.part_files import translated as disk_translated
 from service.store.files.sqlite_copy import copy_sqlite
 
@@ -145,9 +146,5 @@ def _run(words: Sequence[str], parts: URL) -> None:
 
 def _sync(file: Path) -> None:
     with disk_translated(f"{file} cannot be made durable"):
-        for path, flags in ((file, os.O_RDONLY), (file.parent, os.O_RDONLY | os.O_DIRECTORY)):
-            descriptor = os.open(path, flags | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        for path in (file, file.parent):
+            sync(path)

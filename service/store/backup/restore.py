@@ -10,7 +10,7 @@ from service.store.backup.backup_folder import Backup, NamedFile, copy_files, na
 from service.store.backup.database_copy import load_database, require_empty, sqlite_file
 from service.store.database import Database
 from service.store.files.file_store import FileStore
-from service.store.files.part_files import translated
+from service.store.files.part_files import sync, translated
 from service.store.migrations.migrate import upgrade
 from service.store.node.identity import NodeIdentity
 
@@ -83,8 +83,4 @@ def _put_in_place(part: Path, target: Path) -> None:
             Path(leftover).unlink(missing_ok=True)
         part.replace(target)
         Path(f"{part}.lock").unlink(missing_ok=True)
-        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(target.parent)

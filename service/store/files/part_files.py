@@ -34,11 +34,16 @@ def write_json(file: Path, tree: Mapping[str, object]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(file.parent)
+
+
+def sync(path: Path) -> None:
+    """Return once a file's bytes, or a folder's names, outlast a power cut; OSError where the disk refuses it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_locked(part: str) -> int:
