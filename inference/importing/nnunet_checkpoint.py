@@ -1,7 +1,5 @@
 """nnU-Net's checkpoints: tensors and a few plain values, read without running anything that stands in the file."""
 
-import contextlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,9 @@ from safetensors.torch import save_file
 
 from inference.contract import NetworkDefinition
 from inference.errors import ImportRefused
+from inference.importing.tensors import load_tensors
 from inference.server.networks.catalogue import build_network
 
-_CLAIMED_MOST = 8 * 2**30
 # nnU-Net stores a NumPy scalar (_best_ema); these three names rebuild one and can do nothing else.
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
 _ALLOWED: list[Any] = [
@@ -30,14 +28,8 @@ _SECOND_ENCODER = "decoder.encoder."
 
 def load_checkpoint(file: Path, name: str) -> dict[str, Any]:
     """Load a checkpoint's values; ImportRefused where it would run code, claims too much, or is none of nnU-Net's."""
-    _expect_honest_sizes(file, name)
-    try:
-        with torch.serialization.safe_globals(_ALLOWED):
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except MemoryError as error:
-        raise ImportRefused(f"{name}: takes more memory than an import may") from error
-    except Exception as error:
-        raise ImportRefused(f"{name}: {_short(error)}") from error
+    with torch.serialization.safe_globals(_ALLOWED):
+        checkpoint = load_tensors(file, name)
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("network_weights"), dict):
         raise ImportRefused(f"{name}: no checkpoint of nnU-Net v2: it has no network_weights")
     return checkpoint
@@ -104,25 +96,3 @@ def _first_name(key: str) -> str:
 
 def _without_prefix(key: str) -> str:
     return key.removeprefix("module.").removeprefix("_orig_mod.")
-
-
-def _expect_honest_sizes(file: Path, name: str) -> None:
-    """Refuse a checkpoint whose entries would unpack to more than a model has: torch stores them uncompressed."""
-    if not zipfile.is_zipfile(file):
-        return
-    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
-        claimed = sum(entry.file_size for entry in archive.infolist())
-        if claimed > min(_CLAIMED_MOST, 2 * file.stat().st_size + 2**20):
-            raise ImportRefused(
-                f"{name}: claims {claimed} bytes in a file of {file.stat().st_size}: no checkpoint that torch wrote"
-            )
-
-
-def _short(error: Exception) -> str:
-    """Return the sentence of torch's advice that names what is unsafe, or the first line."""
-    text = str(error)
-    for line in text.splitlines():
-        if "GLOBAL" in line or "Unsupported" in line:
-            named = line.split("Please use")[0].strip()
-            return f"it would run code when loaded ({named[:160]}); refused. Ask its maker for a checkpoint of nnU-Net's own"
-    return f"cannot be read as a checkpoint: {text.splitlines()[0][:200] if text else type(error).__name__}"

@@ -44,5 +44,5 @@ def _short(error: Exception) -> str:
     text = str(error)
     for line in text.splitlines():
         if "GLOBAL" in line or "Unsupported" in line:
-            return f"it would run code when loaded ({line.split('Please use')[0].strip()[:160]}); refused. Ask its maker for a state dict"
+            return f"it would run code when loaded ({line.split('Please use')[0].strip()[:160]}); refused. Ask its maker for a checkpoint of tensors alone"
     return f"cannot be read as a checkpoint: {text.splitlines()[0][:200] if text else type(error).__name__}"
