@@ -56,7 +56,7 @@ class Advice:
 _ADVICE: tuple[tuple[JobState, str, Advice], ...] = (
     (
         JobState.FAILED,
-        r"0x0122|SOP class not supported|no presentation context",
+        r"does not take|0x0122",
         Advice(
             sentence="The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
             "import settings, then retry.",
@@ -65,14 +65,22 @@ _ADVICE: tuple[tuple[JobState, str, Advice], ...] = (
     ),
     (
         JobState.FAILED,
-        r"0xA7|out of resources|disk",
+        r"out of resources",
         Advice(sentence="The destination had no room. Make room there, then retry.", action=Operation.RETRY),
     ),
     (
         JobState.FAILED,
-        r"cannot connect|refused|timed out|no answer|unreachable|did not answer",
+        r"no connection to|no answer|did not answer|has no address",
         Advice(
             sentence="The destination could not be reached. See under Destinations whether it answers, then retry.",
+            action=Operation.RETRY,
+        ),
+    ),
+    (
+        JobState.FAILED,
+        r"rejected the association",
+        Advice(
+            sentence="The destination does not know this node. Enter its AE title and address there, then retry.",
             action=Operation.RETRY,
         ),
     ),
@@ -113,8 +121,11 @@ _OTHERWISE: Mapping[JobState, Advice] = {
 
 
 def advice_for(status: JobStatus) -> Advice | None:
-    """Return what a person can do about a job, by its state and reason; None where nothing is wrong."""
-    about = f"{status.reason} {status.destinations}"
+    """Return what a person can do about a job; None where nothing is wrong.
+
+    A failed job is judged by what its destinations said, every other one by its own reason.
+    """
+    about = status.destinations if status.state is JobState.FAILED else status.reason
     for state, pattern, advice in _ADVICE:
         if status.state is state and re.search(pattern, about, re.IGNORECASE):
             return advice
