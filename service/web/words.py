@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.application import Operation
 from service.store import DeliveryState, JobState, JobStatus, SeriesHeader
 
 
@@ -45,82 +44,58 @@ DELIVERY_STATES: Mapping[DeliveryState, StateWords] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Advice:
-    """What a person can do about a job that does not go on: a sentence, and the action that it names."""
-
-    sentence: str
-    action: Operation | None = None
-
-
-_ADVICE: tuple[tuple[JobState, str, Advice], ...] = (
+_ADVICE: tuple[tuple[JobState, str, str], ...] = (
     (
         JobState.FAILED,
         r"does not take|0x0122",
-        Advice(
-            sentence="The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
-            "import settings, then retry.",
-            action=Operation.RETRY,
-        ),
+        "The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
+        "import settings, then retry.",
     ),
     (
         JobState.FAILED,
         r"out of resources",
-        Advice(sentence="The destination had no room. Make room there, then retry.", action=Operation.RETRY),
+        "The destination had no room. Make room there, then retry.",
     ),
     (
         JobState.FAILED,
         r"no connection to|no answer|did not answer|has no address",
-        Advice(
-            sentence="The destination could not be reached. See under Destinations whether it answers, then retry.",
-            action=Operation.RETRY,
-        ),
+        "The destination could not be reached. See under Destinations whether it answers, then retry.",
     ),
     (
         JobState.FAILED,
         r"rejected the association",
-        Advice(
-            sentence="The destination does not know this node. Enter its AE title and address there, then retry.",
-            action=Operation.RETRY,
-        ),
+        "The destination does not know this node. Enter its AE title and address there, then retry.",
     ),
     (
         JobState.REFUSED,
         r"incomplete|missing|positions",
-        Advice(
-            sentence="Send the series again; the node adds the slices that it lacks.", action=Operation.RETRY
-        ),
+        "Send the series again; the node adds the slices that it lacks.",
     ),
     (
         JobState.REFUSED,
         r"damaged",
-        Advice(sentence="Send the series again; the damaged image is replaced.", action=None),
+        "Send the series again; the damaged image is replaced.",
     ),
     (
         JobState.REFUSED,
         r"no peer with host and port",
-        Advice(sentence="Add the sender to the peers in the settings, then retry.", action=Operation.RETRY),
+        "Add the sender to the peers in the settings, then retry.",
     ),
     (
         JobState.NOTHING_TO_CONTOUR,
         r"no rule matches",
-        Advice(sentence="If it should be contoured, add a rule for it, then retry.", action=Operation.RETRY),
+        "If it should be contoured, add a rule for it, then retry.",
     ),
 )
-_OTHERWISE: Mapping[JobState, Advice] = {
-    JobState.FAILED: Advice(
-        sentence="Correct what the reason names, then retry. What was contoured is kept.",
-        action=Operation.RETRY,
-    ),
-    JobState.REFUSED: Advice(
-        sentence="This series is not contoured as it is. Correct what the reason names at its source and send it again."
-    ),
-    JobState.WAITING: Advice(sentence="Nothing to do now: the node goes on when what it waits for comes."),
-    JobState.RETRYING: Advice(sentence="Nothing to do now: the node tries again."),
+_OTHERWISE: Mapping[JobState, str] = {
+    JobState.FAILED: "Correct what the reason names, then retry. What was contoured is kept.",
+    JobState.REFUSED: "This series is not contoured as it is. Correct what the reason names at its source and send it again.",
+    JobState.WAITING: "Nothing to do now: the node goes on when what it waits for comes.",
+    JobState.RETRYING: "Nothing to do now: the node tries again.",
 }
 
 
-def advice_for(status: JobStatus) -> Advice | None:
+def advice_for(status: JobStatus) -> str | None:
     """Return what a person can do about a job; None where nothing is wrong.
 
     A failed job is judged by what its destinations said, every other one by its own reason.
