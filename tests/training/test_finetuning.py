@@ -14,7 +14,7 @@ from tests.training.test_organ_task import CODES, as_toml, cases, recipe, source
 from training.__main__ import main
 from training.cases import Case, NotForTraining, Subset, bit_planes, places_of
 from training.checkpoints import write_checkpoint
-from training.finetuning.acceptance import Decision, as_table, decisions
+from training.finetuning.acceptance import Acceptance, as_table, decisions
 from training.finetuning.accepted_run import AcceptedRun
 from training.finetuning.scored import NETWORK_FILE
 from training.finetuning.start import Start, check_patients
@@ -132,8 +132,8 @@ def test_a_structure_that_got_worse_keeps_its_old_weights(version: Path, tmp_pat
         Start.of(tmp_path / "models" / "tiny" / "1", version / "recipe.toml")
 
 
-def decision(structure: str, *, accepted: bool) -> Decision:
-    return Decision(structure=structure, patients=1, before=0.5, after=0.6, p=None, accepted=accepted)
+def decision(structure: str, *, accepted: bool) -> Acceptance:
+    return Acceptance(structure=structure, patients=1, before=0.5, after=0.6, p=None, accepted=accepted)
 
 
 def test_a_structure_is_accepted_where_its_mean_rose_and_pairs_together() -> None:

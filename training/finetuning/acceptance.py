@@ -10,7 +10,7 @@ from training.study_table import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class Acceptance:
     """Mean Dice of a structure over the same patients before and after, and what is taken."""
 
     structure: str
@@ -30,7 +30,7 @@ class Decision:
         )
 
 
-def decisions(before: Scores, after: Scores, pairs: Sequence[tuple[str, str]]) -> list[Decision]:
+def decisions(before: Scores, after: Scores, pairs: Sequence[tuple[str, str]]) -> list[Acceptance]:
     """A structure is accepted where its mean Dice rose; both of a left-right pair, or neither.
 
     Scores are Dice by patient and structure of the same validation patients; a structure that none has is not accepted.
@@ -40,7 +40,7 @@ def decisions(before: Scores, after: Scores, pairs: Sequence[tuple[str, str]]) -
     rose = {code: bool(np.mean(new) > np.mean(old)) for code, (old, new) in values.items()}
     partner = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
     return [
-        Decision(
+        Acceptance(
             structure=code,
             patients=len(old),
             before=float(np.mean(old)),
@@ -57,7 +57,7 @@ def _paired(before: Scores, after: Scores, code: str) -> tuple[list[float], list
     return [before[name][code] for name in names], [after[name][code] for name in names]
 
 
-def as_table(found: Sequence[Decision], old_style: Mapping[str, tuple[float, float]]) -> str:
+def as_table(found: Sequence[Acceptance], old_style: Mapping[str, tuple[float, float]]) -> str:
     """Markdown: a row a structure; ``old_style``: mean Dice on old patients before and after, where there are any."""
     lines = [
         "| structure | patients | before | after | difference | p | on old patients before | after | |",

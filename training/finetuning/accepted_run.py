@@ -10,7 +10,7 @@ from inference.server.networks.kept_outputs import joined_states
 from training.cases import CaseSource
 from training.checkpoints import read_checkpoint, write_checkpoint
 from training.curves import Curves
-from training.finetuning.acceptance import Decision
+from training.finetuning.acceptance import Acceptance
 from training.finetuning.scored import NETWORK_FILE
 from training.finetuning.start import ROLE, Start
 from training.organ_task import OrganTask
@@ -29,7 +29,7 @@ class AcceptedRun:
     data: Path
     folder: Path
 
-    def write(self, learned: Path, words: str, found: Sequence[Decision], precision: Precision) -> None:
+    def write(self, learned: Path, words: str, found: Sequence[Acceptance], precision: Precision) -> None:
         """Write the run: the weights of the way's folder ``learned``, the old ones too where a structure keeps them.
 
         Its figures are those of both together on the validation patients; ``words`` say how it learned.
