@@ -17,7 +17,8 @@ from reliability.postgres import Postgres, running_postgres
 from reliability.proxy import CuttingProxy
 from reliability.roles import RoleProcess
 from reliability.sender import CALLED_AET, listens
-from service.store import Database, FileStore, JobRepository, upgrade
+from service.store import Database, JobRepository, upgrade
+from service.store.objects import StoredContent
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _MODEL = Path(__file__).resolve().parent / "model_repository" / "threshold"
@@ -110,9 +111,9 @@ class TestedNode:
             database.close()
 
     @property
-    def files(self) -> FileStore:
+    def content(self) -> StoredContent:
         """What the node keeps."""
-        return FileStore(self.files_disk.folder / "store")
+        return StoredContent.in_folder(self.files_disk.folder / "store")
 
 
 @contextmanager

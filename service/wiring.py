@@ -12,6 +12,7 @@ from service.components import (
     embedded_triton,
     make_if_new,
     model_library,
+    node_identity,
     open_database,
     opened_for_role,
     opened_store,
@@ -113,7 +114,9 @@ def assemble() -> RunRole:
                 silence=SilenceWatch(clock=utc_now, is_clock_doubtful=ClockWatch(store.database).is_doubtful),
                 why_not=identity.why_not_assembling,
                 returned_sets=ReturnedSets(
-                    repository=ReturnedSetRepository(store.database), files=store.files
+                    repository=ReturnedSetRepository(store.database),
+                    files=store.files,
+                    objects=store.objects,
                 ),
             ).run(stop)
 
@@ -136,12 +139,17 @@ def work() -> RunRole:
             role_heartbeat(store, settings, "work"),
         ):
             reports = FailureReports(
-                queue=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
+                queue=FailureReportQueue(store.database),
+                files=store.files,
+                objects=store.objects,
+                settings=settings,
+                models=models,
             )
             Worker(
                 name=process_name("work"),
                 queue=WorkQueue(store.database),
                 files=store.files,
+                objects=store.objects,
                 server=server,
                 models=models,
                 templates=templates(settings, models),
@@ -165,7 +173,7 @@ def send() -> RunRole:
     def run(settings: Settings, stop: threading.Event) -> None:
         with opened_for_role(settings) as (store, identity), role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
-            run_sender(settings, outbox, store.files, sender=sender, stop=stop, why_held=identity.why_held)
+            run_sender(settings, outbox, store.objects, sender=sender, stop=stop, why_held=identity.why_held)
 
     return run
 
@@ -188,11 +196,12 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
-        files=store.files,
+        content=store.content,
         gauge=disk_gauge(settings),
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
         clock_doubt=ClockWatch(store.database).doubt,
+        why_held=node_identity(settings, store).why_held,
         forget_patients=lambda: forget_patients(store.database),
     )
 
@@ -228,6 +237,7 @@ def web() -> RunRole:
                 settings=settings,
                 database=store.database,
                 files=store.files,
+                objects=store.objects,
                 models=model_library(settings),
                 live=live,
                 look_at_node=lambda: node_status(settings),

@@ -7,7 +7,6 @@ from io import BytesIO
 
 from pydicom import Dataset, dcmread
 
-from imaging.dicom.uids import derived_uid
 from imaging.errors import PARSE_ERRORS
 from service.store import (
     ArtifactKind,
@@ -18,6 +17,7 @@ from service.store import (
     SetReferences,
     StoredInstance,
 )
+from service.store.objects import ObjectStore, keep_artifact
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class ReturnedSets:
 
     repository: ReturnedSetRepository
     files: FileStore
+    objects: ObjectStore
 
     def poll_once(self) -> int:
         """Look at the sets that came since the last time; return the number of those that were kept."""
@@ -53,13 +54,14 @@ class ReturnedSets:
         job_id, how = found
         returned = NewArtifact(
             kind=ArtifactKind.STRUCTURE_SET,
-            file=self.files.put(derived_uid("returned", received.study_uid, received.sop_instance_uid), data),
+            file=keep_artifact(self.objects, data),
             sop_instance_uid=received.sop_instance_uid,
             provenance={"linked_by": how.value},
         )
         if self.repository.keep(job_id, returned, how):
             log.info("job %d: a structure set came back, known by %s", job_id, how.value)
             return True
+        self.objects.delete(returned.file.path)  # it is kept already
         return False
 
 

@@ -10,6 +10,7 @@ from service.cli.output import say, say_json
 from service.components import opened_store
 from service.config import Settings
 from service.store import NamedFile, read_backup
+from service.store.objects import StoredContent
 
 
 def backup(arguments: argparse.Namespace) -> int:
@@ -19,7 +20,7 @@ def backup(arguments: argparse.Namespace) -> int:
         made = back_up(
             store.database,
             settings.database_url,
-            settings.node.storage_dir,
+            store.content,
             administrator(),
             arguments.folder,
             with_images=arguments.images,
@@ -41,7 +42,8 @@ def restore(arguments: argparse.Namespace) -> int:
     """Make a node from a backup; 1 where stored files are missing, which are named."""
     settings: Settings = arguments.settings_tree
     found = read_backup(arguments.backup)
-    report = restore_backup(settings.database_url, settings.node.storage_dir, administrator(), found)
+    content = StoredContent.in_folder(settings.node.storage_dir)
+    report = restore_backup(settings.database_url, content, administrator(), found)
     if arguments.json:
         say_json({**vars(report), "missing": [vars(one) for one in report.missing]})
     else:

@@ -17,6 +17,7 @@ from imaging.modality import Modality
 from imaging.rtstruct.reading import read_structure_set
 from service.errors import Refused
 from service.store import FileDamaged, FileLost, FileStore, JobRepository, StoredFile
+from service.store.objects import ObjectStore, read_artifact
 from service.web.slice_strip import SliceStrip, strip_of
 
 MOST_SERIES = 2
@@ -83,8 +84,10 @@ class ViewedSeries:
 class JobImages:
     """Read what the viewer shows."""
 
-    def __init__(self, jobs: JobRepository, files: FileStore, rescale_types: Collection[str]) -> None:
-        self._jobs, self._files, self._rescale_types = jobs, files, rescale_types
+    def __init__(
+        self, jobs: JobRepository, files: FileStore, objects: ObjectStore, rescale_types: Collection[str]
+    ) -> None:
+        self._jobs, self._files, self._objects, self._rescale_types = jobs, files, objects, rescale_types
         self._series = Shelf(MOST_SERIES, KEPT_S)
         self._strips = Shelf(200, 3600.0)
         self._contours = Shelf(20, KEPT_S)
@@ -199,8 +202,8 @@ class JobImages:
 
     def _whole(self, file: StoredFile) -> bytes:
         try:
-            return self._files.read_whole(file)
-        except (FileDamaged, FileLost) as reason:
+            return read_artifact(self._objects, file)
+        except FileDamaged as reason:
             raise ImagesGone(
                 f"the structure set was removed after its time or is damaged: {reason}"
             ) from reason

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.config import Settings
 from service.store import Accounts, Database, FileStore, JobLists, JobRepository, Sessions
+from service.store.objects import ObjectStore
 from service.web.images import JobImages, Shelf
 from service.web.throttles import AddressWaits, Recent
 
@@ -25,6 +26,7 @@ class WebParts:
     settings: Settings
     database: Database
     files: FileStore
+    objects: ObjectStore
     models: "Mapping[str, ModelContract]"
     live: "LiveJobs"
     look_at_node: "Callable[[], NodeStatus]"
@@ -41,5 +43,7 @@ class WebParts:
         object.__setattr__(self, "accounts", Accounts(self.database))
         object.__setattr__(self, "sessions", Sessions(self.database))
         object.__setattr__(self, "lists", JobLists(self.database))
-        images = JobImages(JobRepository(self.database), self.files, self.settings.checks.rescale_types)
+        images = JobImages(
+            JobRepository(self.database), self.files, self.objects, self.settings.checks.rescale_types
+        )
         object.__setattr__(self, "images", images)

@@ -9,7 +9,6 @@ from pydicom import dcmread
 
 from imaging.ct.failed_series import failed_series
 from imaging.ct.series import SourceFile
-from imaging.dicom.uids import derived_uid
 from imaging.errors import ImageRefused, StructureSetNotWritable
 from imaging.export.profiles import PROFILES, ExportProfile
 from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
@@ -18,6 +17,7 @@ from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
 from service.errors import Refused, TryAgain
 from service.store import ArtifactKind, FailedJob, FailureReportQueue, FileStore, NewArtifact
+from service.store.objects import ObjectStore, keep_artifact
 from service.work.origin import producer
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class FailureReports:
 
     queue: FailureReportQueue
     files: FileStore
+    objects: ObjectStore
     settings: Settings
     models: Mapping[str, ModelContract]
 
@@ -78,6 +79,9 @@ class FailureReports:
             kind = f"a page, because no structure set can be made: {reason};"
         if self.queue.send(failure, outputs, f"failure report: {kind} for {', '.join(names)}: {report.text}"):
             log.info("job %d: failure report for %d destinations", failure.id, len(names))
+        else:
+            for one in outputs:
+                self.objects.delete(one.file.path)
 
     def _sources(self, failure: FailedJob) -> Iterator[SourceFile]:
         for instance in self.queue.instances_of(failure.id):
@@ -111,7 +115,7 @@ class FailureReports:
         data = failure_page(report) if profile is None else failure_structure_set(report, profile)
         return NewArtifact(
             kind=ArtifactKind.CAPTURE if profile is None else ArtifactKind.STRUCTURE_SET,
-            file=self.files.put(derived_uid("failure notice", key, str(failure.uid)), data),
+            file=keep_artifact(self.objects, data),
             destinations=tuple(names),
             sop_instance_uid=str(dcmread(BytesIO(data), specific_tags=["SOPInstanceUID"]).SOPInstanceUID),
             provenance={"object": key, "rule": failure.rule},

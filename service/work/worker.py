@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from imaging.ct.series import SourceFile
-from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
 from inference.errors import AnswerLost, CaseTooLarge, ModelFailed, ModelUnavailable
 from inference.host_memory import Memory, host_memory
@@ -16,6 +15,7 @@ from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
 from service.store import ClaimedJob, FileStore, NewArtifact, StructureResult, WorkQueue
+from service.store.objects import ObjectStore, keep_artifact
 from service.template import Template
 from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
@@ -58,6 +58,7 @@ class Worker:
     name: str
     queue: WorkQueue
     files: FileStore
+    objects: ObjectStore
     server: ModelServer
     models: Contracts
     templates: Mapping[str, Template]
@@ -158,6 +159,8 @@ class Worker:
         self._self_test(heartbeat)
         result = self._result(claim, request, heartbeat)
         if not self.queue.finish(claim, made=result.made, notes=result.notes, structures=result.structures):
+            for one in result.made:
+                self.objects.delete(one.file.path)
             raise LeaseLost
         log.info("job %d contoured; %d artifacts kept", claim.id, len(result.made))
 
@@ -172,11 +175,10 @@ class Worker:
         notes: list[str] = []
         structures: tuple[StructureResult, ...] = ()
         for made in run_pipeline(claim, self._sources(claim), request, self.server, heartbeat.stage):
-            stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             artifacts.append(
                 NewArtifact(
                     kind=made.kind,
-                    file=stored,
+                    file=keep_artifact(self.objects, made.data),
                     destinations=tuple(name for name in made.destinations if name not in made.standby),
                     standby=made.standby,
                     sop_instance_uid=made.sop_instance_uid,

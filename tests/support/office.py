@@ -27,6 +27,7 @@ from service.store import (
     upgrade,
     utc_now,
 )
+from service.store.objects import FolderObjectStore, keep_artifact
 from tests.support.destinations import structure_set
 
 
@@ -38,6 +39,7 @@ class Office:
         upgrade(f"sqlite:///{self.path}")
         self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1, clock=clock)
         self.files = FileStore(root / "store")
+        self.objects = FolderObjectStore(root / "store")
         self.book = JobRepository(self.database)
         self._recorder = InstanceRecorder(self.database)
 
@@ -76,7 +78,7 @@ class Office:
         )
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
-        result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
+        result = keep_artifact(self.objects, structure_set(f"{uid}.9"))
         made = NewArtifact(
             kind=ArtifactKind.STRUCTURE_SET,
             file=result,
@@ -119,7 +121,7 @@ def sender(office: Office, known: Settings) -> Iterator[None]:
     stop = threading.Event()
     outbox = Outbox(office.database)
     arguments = {"sender": "send-1", "stop": stop}
-    thread = threading.Thread(target=run_sender, args=(known, outbox, office.files), kwargs=arguments)
+    thread = threading.Thread(target=run_sender, args=(known, outbox, office.objects), kwargs=arguments)
     thread.start()
     try:
         yield

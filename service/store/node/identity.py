@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, select, text, update
 from service.store.audit.chain import TrailHead, newest_entry
 from service.store.database import Database
 from service.store.node.folder_mark import NAME, FolderMark, read_mark, write_mark
+from service.store.objects.object_store import ARTIFACTS
 from service.store.tables.audit_schema import audit_event
 from service.store.tables.node_schema import node
 from service.store.tables.schema import instance, job
@@ -22,6 +23,7 @@ from service.store.tables.schema import instance, job
 log = logging.getLogger(__name__)
 LOCK = 7261938  # any number; the same in every process of this node, and in nothing else
 NOT_STARTED = "the node's identity is not settled yet: its roles do that when they start"
+STORED_IN = ("objects", ARTIFACTS)
 DECIDE = "decide with `contour-node recover`"
 
 
@@ -144,8 +146,7 @@ class NodeIdentity:
         )
 
     def _has_files(self) -> bool:
-        objects = self._root / "objects"
-        return objects.is_dir() and next(objects.glob("??/*.dcm"), None) is not None
+        return any(self._root.glob(f"{folder}/??/*.dcm") for folder in STORED_IN)
 
 
 def _lock(connection: Connection) -> None:

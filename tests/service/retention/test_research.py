@@ -48,6 +48,7 @@ def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
             name="w",
             queue=node.queue,
             files=node.files,
+            objects=node.objects,
             server=Server(brainstem_and_larynx),
             models=OneModel(model()),
             templates={"head-neck": default_template()},

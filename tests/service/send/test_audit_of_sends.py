@@ -15,6 +15,7 @@ from service.store import (
     JobState,
     NewArtifact,
 )
+from service.store.objects import keep_artifact
 from tests.service.audit.test_forwarder import HEAD, collector
 from tests.support import orthanc as orthanc_support
 from tests.support.audit_schema import violations
@@ -77,7 +78,7 @@ def tell(office: Office, *destinations: str) -> None:
     reports = FailureReportQueue(office.database)
     failure = reports.next_failure()
     assert failure is not None
-    page = office.files.put("1.2.3.2.10", structure_set("1.2.3.2.10"))
+    page = keep_artifact(office.objects, structure_set("1.2.3.2.10"))
     assert reports.send(
         failure, [NewArtifact(kind=ArtifactKind.CAPTURE, file=page, destinations=destinations)], "told"
     )

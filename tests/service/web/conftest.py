@@ -62,6 +62,7 @@ def make_page(small_node: SmallNode, **changes: object) -> Page:
         settings=settings(**changes),
         database=small_node.database,
         files=small_node.files,
+        objects=small_node.objects,
         models={"hn_oar": model()},
         live=live,
         look_at_node=nothing_seen,

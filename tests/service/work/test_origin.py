@@ -22,7 +22,7 @@ def contoured(node: SmallNode) -> tuple[Dataset, ClaimedDelivery]:
     assert worker(node, Server(brainstem_and_larynx)).work_one()
     delivery = node.outbox.claim_delivery("s1", lease_s=60)
     assert delivery is not None
-    return dcmread(BytesIO(node.files.read(delivery.result.path))), delivery
+    return dcmread(BytesIO(node.objects.get(delivery.result.path))), delivery
 
 
 def test_the_set_of_a_slow_senders_whole_series_replaces_that_of_its_first_part(
