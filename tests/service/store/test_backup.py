@@ -83,21 +83,25 @@ def test_a_backup_with_images_makes_a_node_on_another_machine(
     node = StoreAndFolder(tmp_path / "storage", empty_database_url)
     node.start()
     node.receive(1)
+    node.contoured()
     first = make_backup(
         node.database, empty_database_url, node.content, tmp_path / "backups", with_images=True
     )
-    assert (first.files_copied, first.files_kept) == (1, 0)
+    assert (first.files_copied, first.files_kept) == (2, 0)
     node.receive(2)
     shutil.move(first.folder, first.folder.with_name("yesterday"))
     made = make_backup(
         node.database, empty_database_url, node.content, tmp_path / "backups", with_images=True
     )
-    assert (made.files_copied, made.files_kept, made.missing) == (1, 1, [])
+    assert (made.files_copied, made.files_kept, made.missing) == (1, 2, [])
     node.database.close()
     report = restore(second_url, StoredContent.in_folder(tmp_path / "elsewhere"), read_backup(made.folder))
-    assert (report.files_copied, report.missing, report.unknown) == (2, [], 0)
+    assert (report.files_copied, report.missing, report.unknown) == (3, [], 0)
     again = StoreAndFolder(tmp_path / "elsewhere", second_url)
     assert all(again.files.verify(one.file) for one in again.book.instances_of_series(SERIES))
+    result = again.book.result(1)
+    assert result is not None
+    assert again.content.read_whole(result).startswith(b"a structure set")
     again.database.close()
 
 
