@@ -85,6 +85,26 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a person asks of a rerun in place of what the rules say; empty: as the rules say."""
+
+    rule: str = ""  # its template and destinations come with it
+    model: str = ""
+    model_version: int | None = None  # None: the model's default version
+
+    @property
+    def words(self) -> str:
+        """What is asked, for the job's history; empty where nothing is."""
+        version = "" if self.model_version is None else f" version {self.model_version}"
+        return ", ".join(
+            filter(None, (self.rule and f"rule {self.rule}", self.model and f"model {self.model}{version}"))
+        )
+
+
+AS_THE_RULES_SAY = Wanted()
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenJob:
     """A job whose series may still be growing (received or waiting)."""
 
@@ -100,6 +120,7 @@ class OpenJob:
     expected_images: int | None
     received_at: datetime
     last_received_at: datetime
+    wanted: Wanted = AS_THE_RULES_SAY
 
 
 @dataclass(frozen=True, kw_only=True)
