@@ -16,6 +16,7 @@ from training.cases import CaseSource, NotForTraining, Subset
 from training.checkpoints import CheckpointRefused
 from training.dataset import Dataset, DatasetRefused
 from training.distributed import World, joined_world
+from training.finetuning.command import add_verb
 from training.loop import TrainingRun, TrainingStopped
 from training.openkbp import OpenKbp
 from training.organ_task import OrganTask
@@ -274,6 +275,7 @@ def _model_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     for verb in (chosen, scored, compared):
         verb.add_argument("--threads", type=int, default=2)
         _data(verb)
+    add_verb(verbs)
     published = verbs.add_parser("publish", help="a run as the next version of a Triton model")
     published.set_defaults(run_verb=_publish)
     published.add_argument("run", type=Path, help="the run's folder")
