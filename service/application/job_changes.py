@@ -19,7 +19,7 @@ from service.store import (
     resend,
     retry,
 )
-from service.store.records import AS_THE_RULES_SAY
+from service.store.jobs.wanted import AS_THE_RULES_SAY
 
 HIGHEST_PRIORITY = 100
 

@@ -20,7 +20,7 @@ from service.config import AfterWaiting, Rule, Settings
 from service.errors import TryAgain
 from service.logs import log_context
 from service.store import CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository, Wanted
-from service.store.records import AS_THE_RULES_SAY
+from service.store.jobs.wanted import AS_THE_RULES_SAY
 
 log = logging.getLogger(__name__)
 

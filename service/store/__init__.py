@@ -50,6 +50,7 @@ from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, Se
 from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
+from service.store.jobs.wanted import Wanted
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import check_schema, has_schema, upgrade
 from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
@@ -102,7 +103,6 @@ from service.store.records import (
     StoredFile,
     StoredInstance,
     StudySeries,
-    Wanted,
 )
 from service.store.retention.expiry import RetainedKind, RetentionPolicy
 from service.store.retention.retention_store import ExpiredFile, RetentionStore, VerifiableFile

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.config import JobPurpose
 from service.errors import Refused
+from service.store.jobs.wanted import AS_THE_RULES_SAY, Wanted
 from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
 
 CT_SOP_CLASSES = frozenset(
@@ -82,26 +83,6 @@ class StoredInstance:
     transfer_syntax_uid: str
     file: StoredFile
     received_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What a person asks of a rerun in place of what the rules say; empty: as the rules say."""
-
-    rule: str = ""  # its template and destinations come with it
-    model: str = ""
-    model_version: int | None = None  # None: the model's default version
-
-    @property
-    def words(self) -> str:
-        """What is asked, for the job's history; empty where nothing is."""
-        version = "" if self.model_version is None else f" version {self.model_version}"
-        return ", ".join(
-            filter(None, (self.rule and f"rule {self.rule}", self.model and f"model {self.model}{version}"))
-        )
-
-
-AS_THE_RULES_SAY = Wanted()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from service.store.jobs.transitions import (
     withdraw_deliveries,
 )
 from service.store.jobs.versions import open_next_version
-from service.store.records import AS_THE_RULES_SAY, Wanted
+from service.store.jobs.wanted import AS_THE_RULES_SAY, Wanted
 from service.store.states import (
     CANCELLABLE,
     PRIORITISABLE,

@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
-from service.store.records import OpenJob, StoredFile, StoredInstance, Wanted
+from service.store.jobs.wanted import wanted_of
+from service.store.records import OpenJob, StoredFile, StoredInstance
 from service.store.tables.schema import instance, instance_source, job
 
 
@@ -64,8 +65,3 @@ def open_job_of(row: Row[Any]) -> OpenJob:
         last_received_at=row.last_received_at,
         wanted=wanted_of(row),
     )
-
-
-def wanted_of(row: Row[Any]) -> Wanted:
-    """Give what a person asked of a job, from its row."""
-    return Wanted(rule=row.wanted_rule, model=row.wanted_model, model_version=row.wanted_model_version)

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, updat
 from service.config import JobPurpose
 from service.store.database import Database
 from service.store.intake.reingest import kept
-from service.store.jobs.row_mapping import wanted_of
 from service.store.jobs.shadow_jobs import end_shadow_jobs
 from service.store.jobs.transitions import (
     NO_LEASE,
@@ -20,7 +19,8 @@ from service.store.jobs.transitions import (
     move,
     withdraw_deliveries,
 )
-from service.store.records import ContouringOrder, Wanted
+from service.store.jobs.wanted import Wanted, wanted_of
+from service.store.records import ContouringOrder
 from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobState
 from service.store.tables.schema import job, job_event
 
