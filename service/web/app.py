@@ -27,6 +27,7 @@ from service.web import (
 )
 from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
 from service.web.api import jobs, node, orders, stream
+from service.web.images import NoStructureSet
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
 from service.web.security import Shield
@@ -51,6 +52,7 @@ ROUTERS = (
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
     (NoSuchJob, HTTPStatus.NOT_FOUND),
+    (NoStructureSet, HTTPStatus.NOT_FOUND),
     (JobChanged, HTTPStatus.PRECONDITION_FAILED),
     (NotAllowed, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -103,7 +105,9 @@ def _explain(request: Request, error: Exception) -> Response:
     else:
         detail = _detail(error)
         log.info("request %s: %d", number, status, extra={"path": request.url.path})
-    headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
     if request.url.path.startswith(API):
         body = {**_problem(status, detail), "request": number}
         if isinstance(error, RequestValidationError):

@@ -1,10 +1,10 @@
 """The viewer: its page, and the voxels and contours that it draws."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
@@ -23,6 +23,15 @@ data = APIRouter(
     responses=PROBLEMS,
     dependencies=[Depends(permits(Operation.VIEW_IMAGES))],
 )
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+
+
+def _given_as(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of an answer that is no JSON."""
+    return {200: {"content": {media_type: {"schema": BINARY}}, "description": "The bytes."}}
+
+
+VOXELS, DICOM = _given_as("application/octet-stream"), _given_as("application/dicom")
 PRIVATE = {"Cache-Control": "private, no-store"}
 WINDOWS = (("Soft tissue", 40, 400), ("Lung", -500, 1500), ("Bone", 400, 1800), ("Brain", 40, 80))
 
@@ -70,16 +79,16 @@ def ct(request: Request, number: JobNumber) -> Response:
     return JSONResponse(body, headers={**PRIVATE, "ETag": f'"{content_tag(number, series)}"'})
 
 
-@data.get("/ct/slices/{index}")
+@data.get("/ct/slices/{index}", response_class=Response, responses=VOXELS)
 def ct_slice(request: Request, number: JobNumber, index: int) -> Response:
     """Give one slice as int16, little endian, row by row (see /ct)."""
     viewed = parts_of(request).images.series(number)
     if not 0 <= index < len(viewed.voxels_zyx):
-        return JSONResponse({"detail": f"there is no slice {index}"}, 404)
+        raise HTTPException(404)
     return _voxels(viewed.voxels_zyx[index : index + 1], is_folded=False)
 
 
-@data.get("/ct/voxels")
+@data.get("/ct/voxels", response_class=Response, responses=VOXELS)
 def ct_voxels(
     request: Request,
     number: JobNumber,
@@ -119,7 +128,7 @@ def contours(
     return JSONResponse(parts_of(request).images.contours(number, destination), headers=PRIVATE)
 
 
-@data.get("/structure-set")
+@data.get("/structure-set", response_class=Response, responses=DICOM)
 def structure_set(
     request: Request,
     visitor: Viewing,

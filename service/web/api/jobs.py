@@ -11,10 +11,11 @@ from service.web.access import Visitor, parts_of, permits
 from service.web.api.shapes import (
     LARGEST,
     PROBLEMS,
-    JobFacing,
     JobNumber,
     JobQuery,
     Limit,
+    ShownJob,
+    name_next_page,
 )
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -26,7 +27,7 @@ Reading = Annotated[Visitor, Depends(permits(Operation.EVENTS))]
 @router.get("")
 def jobs(
     request: Request, response: Response, visitor: Listing, query: Annotated[JobQuery, Query()]
-) -> list[JobFacing]:
+) -> list[ShownJob]:
     """Give jobs, newest first; the header Link names the next page where there is one."""
     parts = parts_of(request)
     limit = query.limit
@@ -36,14 +37,12 @@ def jobs(
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "work"))
     found = search_jobs(parts.database, visitor.actor, wanted, is_recorded=is_recorded)
     if len(found) > limit:
-        last = found[limit - 1].status.id
-        address = request.url.include_query_params(before_id=last)
-        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
-    return [JobFacing.of(one, visitor.actor) for one in found[:limit]]
+        name_next_page(request, response, found[limit - 1].status.id)
+    return [ShownJob.of(one, visitor.actor) for one in found[:limit]]
 
 
 @router.get("/{number}", responses={304: {"description": "It is as the ETag of If-None-Match says."}})
-def job(request: Request, response: Response, visitor: Showing, number: JobNumber) -> JobFacing:
+def job(request: Request, response: Response, visitor: Showing, number: JobNumber) -> ShownJob:
     """Give one job; its ETag names its state and newest event, for If-Match of an order."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
@@ -53,7 +52,7 @@ def job(request: Request, response: Response, visitor: Showing, number: JobNumbe
     response.headers["ETag"] = tag
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})  # type: ignore[return-value] # FastAPI passes it on
-    return JobFacing.of(ListedJob(status=found.status, series=found.series), visitor.actor)
+    return ShownJob.of(ListedJob(status=found.status, series=found.series), visitor.actor)
 
 
 @router.get("/{number}/events")

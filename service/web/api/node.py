@@ -5,23 +5,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from service.application import Operation, list_series
+from service.application import Operation, list_series, read_trail
+from service.store import TrailQuery
 from service.web.access import Visitor, parts_of, permits
 from service.web.api.shapes import (
     PROBLEMS,
-    CheckFacing,
-    DestinationFacing,
-    EchoFacing,
-    ModelFacing,
     NameText,
     Printable,
-    SeriesFacing,
+    ShownCheck,
+    ShownDestination,
+    ShownEcho,
+    ShownModel,
+    ShownSeries,
+    ShownTrail,
+    TrailPage,
+    name_next_page,
 )
 from service.web.backlogs import ask_by_echo, backlogs_of
 
 router = APIRouter(prefix="/api/v1", tags=["node"], responses=PROBLEMS)
 LOOKING = [Depends(permits(Operation.SHOW))]
 Listing = Annotated[Visitor, Depends(permits(Operation.JOBS))]
+Auditing = Annotated[Visitor, Depends(permits(Operation.AUDIT))]
 Echoing = Annotated[Visitor, Depends(permits(Operation.ECHO))]
 
 
@@ -37,7 +42,7 @@ def series(
     accession_number: Annotated[
         Printable, Query(max_length=64, description="Needs the right to see patients.")
     ] = "",
-) -> list[SeriesFacing]:
+) -> list[ShownSeries]:
     """Give what series say of themselves, by their exact UIDs, patient ID or accession number; at most 200."""
     parts = parts_of(request)
     asked = {
@@ -47,14 +52,14 @@ def series(
         "accession_number": accession_number,
     }
     found = list_series(parts.database, visitor.actor, {name: text for name, text in asked.items() if text})
-    return [SeriesFacing.of(one, visitor.actor) for one in found]
+    return [ShownSeries.of(one, visitor.actor) for one in found]
 
 
 @router.get("/destinations", dependencies=LOOKING)
-def destinations(request: Request) -> list[DestinationFacing]:
+def destinations(request: Request) -> list[ShownDestination]:
     """Give the destinations, and what stands for each."""
     return [
-        DestinationFacing(
+        ShownDestination(
             name=one.name,
             address=one.address,
             under_way={state.state.value: state.count for state in one.states},
@@ -65,20 +70,20 @@ def destinations(request: Request) -> list[DestinationFacing]:
 
 
 @router.post("/destinations/{name}/echo")
-def echo(request: Request, visitor: Echoing, name: NameText) -> EchoFacing:
+def echo(request: Request, visitor: Echoing, name: NameText) -> ShownEcho:
     """Ask a destination by C-ECHO whether it answers; takes up to 10 s."""
     answer = ask_by_echo(parts_of(request), visitor.actor, name)
-    return EchoFacing(
+    return ShownEcho(
         destination=name, answered=answer.ok, reason=answer.reason, duration_s=round(answer.duration_s, 3)
     )
 
 
 @router.get("/models", dependencies=LOOKING)
-def models(request: Request) -> list[ModelFacing]:
+def models(request: Request) -> list[ShownModel]:
     """Give the models that can contour, each in its default version."""
     parts = parts_of(request)
     return [
-        ModelFacing(
+        ShownModel(
             name=model.name,
             version=model.version,
             description=model.description,
@@ -91,13 +96,12 @@ def models(request: Request) -> list[ModelFacing]:
 
 
 @router.get("/health", dependencies=LOOKING)
-def health(request: Request) -> list[CheckFacing]:
+def health(request: Request) -> list[ShownCheck]:
     """Give the checks of the node, a few seconds old at most."""
     parts = parts_of(request)
     status = parts.status_shelf.get("status", parts.look_at_node)
     return [
-        CheckFacing(name=one.name, ok=one.ok, is_needed=one.needed, reason=one.reason)
-        for one in status.checks
+        ShownCheck(name=one.name, ok=one.ok, is_needed=one.needed, reason=one.reason) for one in status.checks
     ]
 
 
@@ -105,3 +109,17 @@ def health(request: Request) -> list[CheckFacing]:
 def openapi(request: Request) -> Response:
     """Give the description of this interface (OpenAPI 3.1)."""
     return JSONResponse(request.app.openapi())
+
+
+@router.get("/audit")
+def audit(
+    request: Request, response: Response, visitor: Auditing, query: Annotated[TrailPage, Query()]
+) -> list[ShownTrail]:
+    """Give the audit trail, newest first; the header Link names the next page where there is one."""
+    wanted = TrailQuery(
+        before_id=query.before_id, actor=query.actor or None, job_id=query.job, limit=query.limit + 1
+    )
+    found = read_trail(parts_of(request).database, visitor.actor, wanted)[::-1]
+    if len(found) > query.limit:
+        name_next_page(request, response, found[query.limit - 1].id)
+    return [ShownTrail.of(entry) for entry in found[: query.limit]]

@@ -5,7 +5,6 @@ order, given twice within a day, one order: the second gets the answer of the fi
 """
 
 import hashlib
-import re
 from collections.abc import Callable
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from service.application import (
     retry_job,
 )
 from service.errors import Refused
-from service.store import JobChanged, JobRepository, NotAllowed, Wanted
+from service.store import JobRepository, NotAllowed, Wanted
 from service.store.web.kept_answers import KeptAnswers
 from service.web.access import Visitor, parts_of, permits
 from service.web.api.shapes import (
@@ -42,7 +41,7 @@ Rerunning = Annotated[Visitor, Depends(permits(Operation.RERUN))]
 Cancelling = Annotated[Visitor, Depends(permits(Operation.CANCEL))]
 Prioritising = Annotated[Visitor, Depends(permits(Operation.PRIORITY))]
 Resending = Annotated[Visitor, Depends(permits(Operation.RESEND))]
-_TAG = re.compile(r'"[a-z_]+-(\d{1,15})"')
+TAG = r'^(\*|"[a-z_]+-[0-9]{1,15}")$'
 
 
 class OrderHeaders:
@@ -51,22 +50,14 @@ class OrderHeaders:
     def __init__(
         self,
         request: Request,
-        if_match: Annotated[Printable | None, Header(max_length=200)] = None,
+        if_match: Annotated[str | None, Header(pattern=TAG, description="The job's ETag.")] = None,
         idempotency_key: Annotated[Printable | None, Header(min_length=1, max_length=128)] = None,
     ) -> None:
-        """Read the headers.
-
-        Raises:
-            JobChanged: If-Match names no version of a job.
-        """
+        """Read the headers."""
         self.key = idempotency_key
         self.path = request.url.path
-        self.seen: int | None = None
-        if if_match is not None and if_match.strip() != "*":
-            tag = _TAG.fullmatch(if_match.strip())
-            if tag is None:
-                raise JobChanged(f"If-Match: {if_match} is no ETag of a job; get the job again, then decide")
-            self.seen = int(tag[1])
+        is_any = if_match is None or if_match == "*"
+        self.seen = None if is_any else int(str(if_match).strip('"').rpartition("-")[2])
 
 
 Headers = Annotated[OrderHeaders, Depends()]

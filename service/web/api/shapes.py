@@ -1,24 +1,20 @@
 """What the interface takes and answers, as OpenAPI shows it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, Field
+from fastapi import Path, Query, Request
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.responses import Response
 
 from service.application import HIGHEST_PRIORITY, Actor
-from service.store import JobState, JobStatus, ListedJob, SeriesHeader
+from service.store import AuditEntry, JobState, JobStatus, ListedJob, SeriesHeader
 
 LARGEST = 2**31 - 1
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("control characters are not allowed")
-    return text
-
-
-Printable = Annotated[str, AfterValidator(_printable)]
+Printable = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 JobNumber = Annotated[int, Path(ge=1, le=LARGEST, description="The job's number.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most rows of a page.")]
 NameText = Annotated[Printable, Field(max_length=64)]
@@ -68,7 +64,7 @@ class JobQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=200, description="Most rows of a page.")
 
 
-class SeriesFacing(BaseModel):
+class ShownSeries(BaseModel):
     """What a series says of itself. Patient, accession number and attributes need the right to see patients."""
 
     series_uid: str
@@ -83,7 +79,7 @@ class SeriesFacing(BaseModel):
     attributes: Mapping[str, str] | None = None
 
     @classmethod
-    def of(cls, header: SeriesHeader, actor: Actor) -> "SeriesFacing":
+    def of(cls, header: SeriesHeader, actor: Actor) -> "ShownSeries":
         """Return what an actor may see of a series."""
         hidden = (
             set()
@@ -98,16 +94,16 @@ class SeriesFacing(BaseModel):
         return cls(**{name: value for name, value in vars(header).items() if name not in hidden})
 
 
-class JobFacing(BaseModel):
+class ShownJob(BaseModel):
     """A job as `contour-node show --json` has it, and what its series says of itself (null: not inspected yet)."""
 
     job: JobStatus
-    series: SeriesFacing | None
+    series: ShownSeries | None
 
     @classmethod
-    def of(cls, listed: ListedJob, actor: Actor) -> "JobFacing":
+    def of(cls, listed: ListedJob, actor: Actor) -> "ShownJob":
         """Return what an actor may see of a job."""
-        series = None if listed.series is None else SeriesFacing.of(listed.series, actor)
+        series = None if listed.series is None else ShownSeries.of(listed.series, actor)
         return cls(job=listed.status, series=series)
 
 
@@ -135,7 +131,7 @@ class PriorityOrder(BaseModel):
 class ResendOrder(BaseModel):
     """Who gets the objects once more."""
 
-    destination: NameText
+    destination: Annotated[NameText, Field(min_length=1)]
 
 
 class CancelOrder(BaseModel):
@@ -144,7 +140,7 @@ class CancelOrder(BaseModel):
     reason: Annotated[Printable, Field(max_length=200)] = "cancelled by hand"
 
 
-class DestinationFacing(BaseModel):
+class ShownDestination(BaseModel):
     """A destination: its address, what stands for it by state, and its last words of what it did not take."""
 
     name: str
@@ -153,7 +149,7 @@ class DestinationFacing(BaseModel):
     last_words: str
 
 
-class EchoFacing(BaseModel):
+class ShownEcho(BaseModel):
     """What a destination answered to a C-ECHO, and after how many seconds."""
 
     destination: str
@@ -162,7 +158,7 @@ class EchoFacing(BaseModel):
     duration_s: float
 
 
-class ModelFacing(BaseModel):
+class ShownModel(BaseModel):
     """A model of the repository in its default version, and the rules that use it."""
 
     name: str
@@ -173,10 +169,57 @@ class ModelFacing(BaseModel):
     rules: list[str]
 
 
-class CheckFacing(BaseModel):
+class ShownCheck(BaseModel):
     """One check of the node, as `contour-node health` has it."""
 
     name: str
     ok: bool
     is_needed: bool = Field(description="Whether the node is ready only if this is well.")
     reason: str
+
+
+class TrailPage(BaseModel):
+    """Which entries of the audit trail a list has."""
+
+    before_id: int | None = Field(default=None, ge=1, le=LARGEST)
+    actor: Annotated[Printable, Field(max_length=128)] = ""
+    job: int | None = Field(default=None, ge=1, le=LARGEST)
+    limit: int = Field(default=50, ge=1, le=200, description="Most rows of a page.")
+
+
+class ShownTrail(BaseModel):
+    """One entry of the audit trail."""
+
+    id: int
+    at: datetime
+    kind: str
+    outcome: str
+    role: str
+    actor: str
+    address: str
+    target: str
+    job: int | None
+    detail: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "ShownTrail":
+        """Return an entry as it is told."""
+        event = entry.event
+        return cls(
+            id=entry.id,
+            at=entry.at,
+            kind=event.kind.value,
+            outcome=event.outcome.name.lower(),
+            role=event.role,
+            actor=event.actor,
+            address=event.address,
+            target=event.target,
+            job=event.job_id,
+            detail=event.detail,
+        )
+
+
+def name_next_page(request: Request, response: Response, last: int) -> None:
+    """Name the page after a row in the header Link."""
+    address = request.url.include_query_params(before_id=last)
+    response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'

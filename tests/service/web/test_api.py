@@ -32,7 +32,10 @@ def test_a_token_does_what_its_scopes_say_and_nothing_else(page: Page, contoured
     assert (refused.status_code, refused.headers["content-type"]) == (403, "application/problem+json")
     assert "the token's scopes" in refused.json()["detail"]
     assert hand.post(f"/api/v1/jobs/{contoured}/cancel").json() == {"job": contoured, "state": "cancelled"}
-    last = AuditLog(page.parts.database).entries()[-1].event
+    trail = program(page, TokenScope.AUDIT, name="auditor").get("/api/v1/audit", params={"limit": 2})
+    assert [one["target"] for one in trail.json()] == ["tokens", "cancel"]
+    assert "before_id" in trail.headers["link"]
+    last = AuditLog(page.parts.database).entries()[-3].event
     assert (last.actor, last.target, last.job_id) == ("token hand", "cancel", contoured)
     assert reader.get("/").status_code == 303  # a token opens no page
     for path in ("/api/v1/tokens", "/tokens"):
@@ -94,7 +97,7 @@ def test_an_order_on_what_has_changed_since_is_refused(page: Page, bring: Callab
     late = hand.post(f"/api/v1/jobs/{number}/priority", **order)
     assert (late.status_code, "changed since" in late.json()["detail"]) == (412, True)
     broken = {**order, "headers": {"If-Match": "yesterday"}}
-    assert hand.post(f"/api/v1/jobs/{number}/priority", **broken).status_code == 412
+    assert hand.post(f"/api/v1/jobs/{number}/priority", **broken).status_code == 422
     anyhow = {**order, "headers": {"If-Match": "*"}}
     assert hand.post(f"/api/v1/jobs/{number}/priority", **anyhow).status_code == 200
 
