@@ -47,7 +47,7 @@ _ROLES = ((TokenScope.AUDIT, ActorRole.PHYSICIST), (TokenScope.OPERATE, ActorRol
 
 @dataclass(frozen=True, kw_only=True)
 class MadeToken:
-    """A token as it is told once: the node keeps only its SHA-256."""
+    """A new token with its secret, which is shown once: the node keeps only the SHA-256."""
 
     token: ApiToken
     secret: str

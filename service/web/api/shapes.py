@@ -203,7 +203,7 @@ class ShownTrail(BaseModel):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> "ShownTrail":
-        """Return an entry as it is told."""
+        """Return an entry as programs get it."""
         event = entry.event
         return cls(
             id=entry.id,
