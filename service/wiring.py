@@ -12,7 +12,6 @@ from service.components import (
     embedded_triton,
     make_if_new,
     model_library,
-    node_identity,
     open_database,
     opened_for_role,
     opened_store,
@@ -114,9 +113,7 @@ def assemble() -> RunRole:
                 silence=SilenceWatch(clock=utc_now, is_clock_doubtful=ClockWatch(store.database).is_doubtful),
                 why_not=identity.why_not_assembling,
                 returned_sets=ReturnedSets(
-                    repository=ReturnedSetRepository(store.database),
-                    files=store.files,
-                    objects=store.objects,
+                    repository=ReturnedSetRepository(store.database), content=store.content
                 ),
             ).run(stop)
 
@@ -138,18 +135,12 @@ def work() -> RunRole:
             triton_client(settings) as server,
             role_heartbeat(store, settings, "work"),
         ):
-            reports = FailureReports(
-                queue=FailureReportQueue(store.database),
-                files=store.files,
-                objects=store.objects,
-                settings=settings,
-                models=models,
-            )
+            queue = FailureReportQueue(store.database)
+            reports = FailureReports(queue=queue, content=store.content, settings=settings, models=models)
             Worker(
                 name=process_name("work"),
                 queue=WorkQueue(store.database),
-                files=store.files,
-                objects=store.objects,
+                content=store.content,
                 server=server,
                 models=models,
                 templates=templates(settings, models),
@@ -192,7 +183,7 @@ def retention() -> RunRole:
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
     from service.retention import RetentionSweep
-    from service.store import ClockWatch, RetentionStore, forget_patients
+    from service.store import ClockWatch, NodeIdentity, RetentionStore, forget_patients
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
@@ -201,7 +192,7 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         settings=settings.retention,
         every_s=settings.advanced.sweep_s,
         clock_doubt=ClockWatch(store.database).doubt,
-        why_held=node_identity(settings, store).why_held,
+        why_held=NodeIdentity(store.database, settings.node.storage_dir).why_held,
         forget_patients=lambda: forget_patients(store.database),
     )
 
@@ -236,8 +227,7 @@ def web() -> RunRole:
             parts = WebParts(
                 settings=settings,
                 database=store.database,
-                files=store.files,
-                objects=store.objects,
+                content=store.content,
                 models=model_library(settings),
                 live=live,
                 look_at_node=lambda: node_status(settings),

@@ -16,8 +16,8 @@ from imaging.errors import ImageRefused
 from imaging.modality import Modality
 from imaging.rtstruct.reading import read_structure_set
 from service.errors import Refused
-from service.store import FileDamaged, FileLost, FileStore, JobRepository, StoredFile
-from service.store.objects import ObjectStore, read_artifact
+from service.store import FileDamaged, FileLost, JobRepository, StoredFile
+from service.store.objects import StoredContent
 from service.web.slice_strip import SliceStrip, strip_of
 
 MOST_SERIES = 2
@@ -29,6 +29,10 @@ Value = TypeVar("Value")
 
 class ImagesGone(Refused):
     """Files of a job were removed after their time, or are damaged."""
+
+
+class NoStructureSet(Refused):
+    """Nothing was made for the job, or for this destination of it."""
 
 
 class _Kept(NamedTuple):
@@ -84,10 +88,8 @@ class ViewedSeries:
 class JobImages:
     """Read what the viewer shows."""
 
-    def __init__(
-        self, jobs: JobRepository, files: FileStore, objects: ObjectStore, rescale_types: Collection[str]
-    ) -> None:
-        self._jobs, self._files, self._objects, self._rescale_types = jobs, files, objects, rescale_types
+    def __init__(self, jobs: JobRepository, content: StoredContent, rescale_types: Collection[str]) -> None:
+        self._jobs, self._content, self._rescale_types = jobs, content, rescale_types
         self._series = Shelf(MOST_SERIES, KEPT_S)
         self._strips = Shelf(200, 3600.0)
         self._contours = Shelf(20, KEPT_S)
@@ -137,7 +139,7 @@ class JobImages:
 
         Raises:
             ImagesGone: the file was removed or is damaged.
-            Refused: the job has no structure set.
+            NoStructureSet: the job has none.
         """
         file = self._result(job_id, destination)
         series = self.series(job_id).series
@@ -179,7 +181,8 @@ class JobImages:
     def _result(self, job_id: int, destination: str) -> StoredFile:
         file = self._jobs.structure_set(job_id, destination)
         if file is None:
-            raise Refused(
+            self._jobs.job(job_id)  # which may not be there either
+            raise NoStructureSet(
                 f"job {job_id} has no structure set" + (f" for {destination}" if destination else "")
             )
         return file
@@ -196,13 +199,13 @@ class JobImages:
 
     def _read(self, paths: tuple[tuple[str, str], ...]) -> list[tuple[str, bytes]]:
         try:
-            return [(uid, self._files.read(path)) for uid, path in paths]
+            return [(uid, self._content.received.read(path)) for uid, path in paths]
         except FileLost as reason:
             raise ImagesGone(f"an image of the series is gone: {reason}") from reason
 
     def _whole(self, file: StoredFile) -> bytes:
         try:
-            return read_artifact(self._objects, file)
+            return self._content.read_whole(file)
         except FileDamaged as reason:
             raise ImagesGone(
                 f"the structure set was removed after its time or is damaged: {reason}"

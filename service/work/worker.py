@@ -14,9 +14,9 @@ from inference.segment import Predictor
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
-from service.store import ClaimedJob, FileStore, NewArtifact, StructureResult, WorkQueue
-from service.store.objects import ObjectStore, keep_artifact
-from service.template import Template
+from service.store import ClaimedJob, NewArtifact, StructureResult, WorkQueue
+from service.store.objects import StoredContent, keep_artifact
+from service.template import Template, load_template
 from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
@@ -57,8 +57,7 @@ class Worker:
 
     name: str
     queue: WorkQueue
-    files: FileStore
-    objects: ObjectStore
+    content: StoredContent
     server: ModelServer
     models: Contracts
     templates: Mapping[str, Template]
@@ -153,14 +152,13 @@ class Worker:
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
         rule = self._rule(claim)
-        request = PipelineRequest(
-            rule=rule, contract=contract, template=self.templates[rule.name], settings=self.settings
-        )
+        template = self._template(rule, contract)
+        request = PipelineRequest(rule=rule, contract=contract, template=template, settings=self.settings)
         self._self_test(heartbeat)
         result = self._result(claim, request, heartbeat)
         if not self.queue.finish(claim, made=result.made, notes=result.notes, structures=result.structures):
             for one in result.made:
-                self.objects.delete(one.file.path)
+                self.content.published.delete(one.file.path)
             raise LeaseLost
         log.info("job %d contoured; %d artifacts kept", claim.id, len(result.made))
 
@@ -178,7 +176,7 @@ class Worker:
             artifacts.append(
                 NewArtifact(
                     kind=made.kind,
-                    file=keep_artifact(self.objects, made.data),
+                    file=keep_artifact(self.content.published, made.data),
                     destinations=tuple(name for name in made.destinations if name not in made.standby),
                     standby=made.standby,
                     sop_instance_uid=made.sop_instance_uid,
@@ -198,10 +196,10 @@ class Worker:
             READING * size_bytes, f"reading {len(instances)} images of {size_bytes / 1e9:.1f} GB"
         )
         try:
-            return load_sources(self.files, instances)
+            return load_sources(self.content.received, instances)
         except DamagedImage as reason:
             self.queue.damaged(reason.path)
-            self.files.take_out(reason.path)
+            self.content.take_out(reason.path)
             raise
 
     def _rule(self, claim: ClaimedJob) -> Rule:
@@ -209,6 +207,16 @@ class Worker:
             if rule.name == claim.rule:
                 return rule
         raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+
+    def _template(self, rule: Rule, contract: ModelContract) -> Template:
+        """Give the rule's template, read again for a model that a person ordered in place of the rule's own.
+
+        Raises:
+            TemplateRefused: it names structures that this model does not make.
+        """
+        if contract.name == rule.model or rule.template is None:
+            return self.templates[rule.name]
+        return load_template(rule.template, contract.labels)
 
     def _self_test(self, heartbeat: Heartbeat) -> None:
         """Test the model server before the first job, and again after any failure of it."""

@@ -71,9 +71,7 @@ def _item(**values: object) -> Dataset:
 
 
 def poll(node: SmallNode) -> int:
-    return ReturnedSets(
-        repository=ReturnedSetRepository(node.database), files=node.files, objects=node.objects
-    ).poll_once()
+    return ReturnedSets(repository=ReturnedSetRepository(node.database), content=node.content).poll_once()
 
 
 def returned(node: SmallNode) -> list[ArtifactStatus]:
@@ -131,11 +129,10 @@ def test_a_damaged_or_senseless_set_is_passed_over_and_the_next_is_found(deliver
 def test_two_that_look_at_once_keep_a_set_once(delivered: SmallNode) -> None:
     drawn(delivered, "1.2.3.99", series=delivered.job().series_uid)
     one, other = (ReturnedSetRepository(delivered.database) for _ in range(2))
-    files, objects = delivered.files, delivered.objects
     batch = one.unseen()
     assert batch is not None
-    assert ReturnedSets(repository=other, files=files, objects=objects).poll_once() == 1
-    late = ReturnedSets(repository=one, files=files, objects=objects)
+    assert ReturnedSets(repository=other, content=delivered.content).poll_once() == 1
+    late = ReturnedSets(repository=one, content=delivered.content)
     assert [late._keep(received) for received in batch.sets] == [False]
     one.seen(batch.up_to)
     assert len(returned(delivered)) == 1

@@ -30,8 +30,7 @@ def worker(node: SmallNode, tree: Settings, server: Server) -> Worker:
     return Worker(
         name="w1",
         queue=node.queue,
-        files=node.files,
-        objects=node.objects,
+        content=node.content,
         server=server,
         models=OneModel(model()),
         templates={rule.name: default_template() for rule in tree.rules},

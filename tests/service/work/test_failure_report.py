@@ -25,8 +25,7 @@ def reporting(kind: str, **changes: object) -> Settings:
 def reports(node: SmallNode, tree: Settings) -> FailureReports:
     return FailureReports(
         queue=FailureReportQueue(node.database),
-        files=node.files,
-        objects=node.objects,
+        content=node.content,
         settings=tree,
         models={"hn_oar": model()},
     )

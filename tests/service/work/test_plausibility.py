@@ -80,8 +80,7 @@ def contoured(
     worker = Worker(
         name="w1",
         queue=node.queue,
-        files=node.files,
-        objects=node.objects,
+        content=node.content,
         server=server,
         models=OneModel(contract),
         templates={"head-neck": template or default_template()},

@@ -78,8 +78,7 @@ def worker(
     return Worker(
         name="w1",
         queue=node.queue,
-        files=node.files,
-        objects=node.objects,
+        content=node.content,
         server=server,
         models=OneModel(model()),
         templates={"head-neck": template or TEMPLATE},
