@@ -58,14 +58,18 @@ SITES = (
         ae_title="HEADNECK42",
         region="head_neck_42",
         least_dice={
-            **{"Brainstem": 0.85, "Eye_L": 0.8, "Mandible_R": 0.85, "SpinalCord": 0.8},  # anchors
-            **{"Parotid_L": 0.8, "Parotid_R": 0.8, "Esophagus": 0.7, "BrachialPlex_L": 0.7},  # mid-level
-            **{
-                "OpticChiasm": 0.5,
-                "OpticNrv_L": 0.6,
-                "Glnd_Lacrimal_R": 0.5,
-                "Pineal": 0.5,
-            },  # small and hard
+            "Brainstem": 0.85,
+            "Eye_L": 0.8,
+            "Mandible_R": 0.85,
+            "SpinalCord": 0.8,  # anchors
+            "Parotid_L": 0.8,
+            "Parotid_R": 0.8,
+            "Esophagus": 0.7,
+            "BrachialPlex_L": 0.7,  # mid-level
+            "OpticChiasm": 0.5,
+            "OpticNrv_L": 0.6,
+            "Glnd_Lacrimal_R": 0.5,
+            "Pineal": 0.5,  # small and hard
         },
         grid=HEAD,
     ),
