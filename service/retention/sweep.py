@@ -51,9 +51,7 @@ class RetentionSweep:
     forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
     clock: Clock = utc_now
     clock_doubt: Callable[[], str] = lambda: ""  # why the clock cannot be right; empty: it may
-    why_held: Callable[[], str] = lambda: (
-        ""
-    )  # why nobody can say what belongs to the node; empty: its rows say it
+    why_held: Callable[[], str] = lambda: ""  # why the rows may not be the node's; empty: they are
 
     def run(self, stop: threading.Event) -> None:
         """Look every `every_s`, and verify in between, until told to stop."""
@@ -149,7 +147,7 @@ class RetentionSweep:
         return gone
 
     def _remove_unnamed(self) -> None:
-        """Remove what was put and never recorded: the process ended in between, and the job made it anew."""
+        """Remove what was put and never recorded: the process ended in between, and the job made it again."""
         published = self.content.published
         published.remove_unfinished()
         if self.why_held():

@@ -28,7 +28,7 @@ class ObjectStore(Protocol):
     """
 
     def put(self, key: str, data: bytes) -> None:
-        """Return once the object outlasts a power cut; until then nobody sees any of it. An earlier one is replaced."""
+        """Return once the object outlasts a power cut; until then no reader sees any of it. An earlier one is replaced."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -57,7 +57,7 @@ class ObjectStore(Protocol):
 
 
 def new_key() -> str:
-    """Return a key that no other object has, or ever had: so nobody deletes an object that is put anew meanwhile."""
+    """Return a key that no other object has, or ever had: a deletion never meets a new object."""
     name = secrets.token_hex(20)
     return f"{ARTIFACTS}/{name[:2]}/{name}.dcm"
 
