@@ -165,7 +165,7 @@ def send() -> RunRole:
     def run(settings: Settings, stop: threading.Event) -> None:
         with opened_for_role(settings) as (store, identity), role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
-            run_sender(settings, outbox, store.files, sender=sender, stop=stop, why_held=identity.why_held)
+            run_sender(settings, outbox, store.files, sender=sender, stop=stop, identity=identity)
 
     return run
 

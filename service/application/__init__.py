@@ -21,7 +21,6 @@ from service.application.jobs import (
     show_job,
 )
 from service.application.people import (
-    LINK_LASTS,
     Person,
     change_person,
     invite_person,
@@ -34,6 +33,7 @@ from service.application.people import (
 from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
 from service.application.trail import change_models, prove_trail, read_trail, record_action
 from service.application.upkeep import accept_clock, find_series, forget_all, would_forget
+from service.store import LINK_LASTS
 
 __all__ = [
     "LINK_LASTS",

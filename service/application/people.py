@@ -5,12 +5,12 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from service.application.actors import Actor, ActorRole, Operation
 from service.application.audited import perform
 from service.errors import Refused
 from service.store import (
+    LINK_LASTS,
     Accounts,
     Database,
     Invitation,
@@ -23,7 +23,6 @@ from service.store import (
     unlock_user,
 )
 
-LINK_LASTS = timedelta(minutes=15)
 SECRET_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 

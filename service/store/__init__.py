@@ -53,7 +53,12 @@ from service.store.migrations.migrate import check_schema, has_schema, upgrade
 from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
 from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
-from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
+from service.store.monitoring.notification_queue import (
+    LONGEST_DELAY_S,
+    Alarm,
+    Notification,
+    NotificationQueue,
+)
 from service.store.monitoring.queue_statistics import (
     DeliveriesIn,
     Histogram,
@@ -118,6 +123,7 @@ from service.store.states import (
     artifact_words,
 )
 from service.store.web.accounts import (
+    LINK_LASTS,
     Accounts,
     Invitation,
     WebUser,
@@ -125,6 +131,7 @@ from service.store.web.accounts import (
     change_user,
     invite,
     invited,
+    is_waiting,
     unlock_user,
     wait_after,
 )
@@ -133,6 +140,8 @@ from service.store.web.sessions import Sessions, WebSession
 __all__ = [
     "BOUNDS_S",
     "CANCELLABLE",
+    "LINK_LASTS",
+    "LONGEST_DELAY_S",
     "RERUNNABLE",
     "RETRYABLE",
     "Accounts",
@@ -255,6 +264,7 @@ __all__ = [
     "hold_back",
     "invite",
     "invited",
+    "is_waiting",
     "late_jobs",
     "look_at_series",
     "make_backup",
