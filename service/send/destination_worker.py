@@ -21,7 +21,7 @@ class WorkerContext:
     """What all destination workers share.
 
     ``mark`` notes in the storage folder that something is about to be sent, so that a database which does not know of
-    it is told from the right one; False where the node is held.
+    it does not match the folder; False where the node is held.
     """
 
     outbox: Outbox
