@@ -10,12 +10,19 @@ from service.application.actors import (
     require_permission,
 )
 from service.application.backups import back_up, restore_backup
+from service.application.job_changes import (
+    HIGHEST_PRIORITY,
+    Copies,
+    cancel_job,
+    checked_wanted,
+    prioritise_job,
+    rerun_job,
+    resend_job,
+    retry_job,
+)
 from service.application.jobs import (
     JobDetails,
-    cancel_job,
     list_jobs,
-    rerun_job,
-    retry_job,
     search_jobs,
     show_events,
     show_job,
@@ -36,11 +43,13 @@ from service.application.upkeep import accept_clock, find_series, forget_all, wo
 from service.store import LINK_LASTS
 
 __all__ = [
+    "HIGHEST_PRIORITY",
     "LINK_LASTS",
     "PERMITTED",
     "Actor",
     "ActorKind",
     "ActorRole",
+    "Copies",
     "JobDetails",
     "NotPermitted",
     "Operation",
@@ -51,6 +60,7 @@ __all__ = [
     "cancel_job",
     "change_models",
     "change_person",
+    "checked_wanted",
     "decide_recovery",
     "find_series",
     "forget_all",
@@ -58,12 +68,14 @@ __all__ = [
     "list_jobs",
     "list_people",
     "new_secret",
+    "prioritise_job",
     "prove_trail",
     "read_trail",
     "record_action",
     "recovery_question",
     "require_permission",
     "rerun_job",
+    "resend_job",
     "restore_backup",
     "retry_job",
     "search_jobs",

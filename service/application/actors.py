@@ -31,6 +31,8 @@ class Operation(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     CANCEL = "cancel"
+    PRIORITY = "priority"
+    RESEND = "resend"
     JOBS = "jobs"
     AUDIT = "audit"
     VERIFY = "verify"
@@ -84,6 +86,8 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RETRY: _MAY_CHANGE_JOBS,
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
+    Operation.PRIORITY: _MAY_CHANGE_JOBS,
+    Operation.RESEND: _MAY_CHANGE_JOBS,
     Operation.JOBS: _EVERY_ROLE,
     Operation.AUDIT: _PHYSICIST_AND_ADMIN,
     Operation.VERIFY: _EVERY_ROLE,

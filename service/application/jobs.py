@@ -18,7 +18,6 @@ from service.store import (
     SeriesHeader,
     StructureResult,
     Transaction,
-    cancel,
     read_artifacts,
     read_deliveries,
     read_events,
@@ -27,8 +26,6 @@ from service.store import (
     read_page,
     read_series,
     read_structure_results,
-    rerun,
-    retry,
 )
 
 
@@ -143,41 +140,4 @@ def show_events(
         job_id,
         lambda transaction: read_events(transaction, job_id),
         is_recorded=is_recorded,
-    )
-
-
-def retry_job(database: Database, actor: Actor, job_id: int) -> JobState:
-    """Give a retrying, failed, refused or cancelled job another chance; return its new state.
-
-    Raises:
-        NotAllowed: its state does not allow it, or what it needs was removed.
-    """
-    return perform(
-        database, actor, Operation.RETRY, job_id, lambda transaction: retry(database, transaction, job_id)
-    )
-
-
-def rerun_job(database: Database, actor: Actor, job_id: int) -> int:
-    """Contour a job's images again as a new version; return that job's number.
-
-    Raises:
-        NotAllowed: its state does not allow it, there is a newer version, or its images were removed.
-    """
-    return perform(
-        database, actor, Operation.RERUN, job_id, lambda transaction: rerun(database, transaction, job_id)
-    )
-
-
-def cancel_job(database: Database, actor: Actor, job_id: int, *, reason: str = "cancelled by hand") -> None:
-    """Stop a job and withdraw its deliveries that have not begun.
-
-    Raises:
-        NotAllowed: its state does not allow it.
-    """
-    perform(
-        database,
-        actor,
-        Operation.CANCEL,
-        job_id,
-        lambda transaction: cancel(database, transaction, job_id, reason),
     )

@@ -18,6 +18,23 @@ DEFAULT_PROJECT = "research"
 STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
 
 
+def job_changes(
+    rerun: argparse.ArgumentParser, priority: argparse.ArgumentParser, resend: argparse.ArgumentParser
+) -> None:
+    """Add the arguments of the verbs that change a job and take more than its number."""
+    for verb in (rerun, priority, resend):
+        verb.add_argument("job", type=int, help="the job's number")
+    rerun.add_argument(
+        "--rule", default="", help="by this rule, its template and destinations, whatever rules match"
+    )
+    rerun.add_argument("--model", default="", help="with this model in place of the rule's")
+    rerun.add_argument(
+        "--model-version", type=int, metavar="N", help="of --model (default: its default version)"
+    )
+    priority.add_argument("priority", type=int, help="0 to 100; the highest first")
+    resend.add_argument("destination", help="its name in the settings")
+
+
 def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
     """Add the arguments of the verbs `retention` and `verify`."""
     retention.add_argument(

@@ -163,10 +163,14 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         ("show", "admin:show", "one job whole, with its artifacts, deliveries and structures"),
         ("events", "admin:events", "what happened to a job"),
         ("retry", "admin:retry", "once more, after a failure or refusal"),
-        ("rerun", "admin:rerun", "contour again, as a new version"),
         ("cancel", "admin:cancel", "stop a job"),
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
+    takes.job_changes(
+        _verb(verbs, "rerun", "admin:rerun", "contour again, as a new version", json=True),
+        _verb(verbs, "priority", "admin:priority", "let a job run before others, or after them", json=True),
+        _verb(verbs, "resend", "admin:resend", "send what was made for a job once more", json=True),
+    )
     echo = _verb(verbs, "echo", "admin:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
 

@@ -18,11 +18,13 @@ from service.store.database import Clock, Database, Transaction, utc_now
 from service.store.deliveries.commitments import Commitments
 from service.store.deliveries.failure_reports import FailureReportQueue
 from service.store.deliveries.outbox import Outbox
+from service.store.deliveries.resending import resend
 from service.store.errors import (
     DatabaseDamaged,
     DatabaseUnavailable,
     FileDamaged,
     FileLost,
+    JobChanged,
     NotAllowed,
     NotRecorded,
     StorageFull,
@@ -43,11 +45,12 @@ from service.store.jobs.job_repository import (
     read_job,
     read_jobs,
 )
-from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.manual_changes import cancel, change_priority, require_unchanged, rerun, retry
 from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
 from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
+from service.store.jobs.wanted import Wanted
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import check_schema, has_schema, upgrade
 from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
@@ -190,6 +193,7 @@ __all__ = [
     "Histogram",
     "InstanceRecorder",
     "Invitation",
+    "JobChanged",
     "JobEvent",
     "JobFilter",
     "JobLists",
@@ -242,6 +246,7 @@ __all__ = [
     "Transaction",
     "UnfinishedJob",
     "VerifiableFile",
+    "Wanted",
     "WebSession",
     "WebUser",
     "WorkQueue",
@@ -250,6 +255,7 @@ __all__ = [
     "artifact_words",
     "audit_action",
     "cancel",
+    "change_priority",
     "change_user",
     "check_schema",
     "check_trail",
@@ -286,7 +292,9 @@ __all__ = [
     "read_series",
     "read_structure_results",
     "require_recorded",
+    "require_unchanged",
     "rerun",
+    "resend",
     "restore",
     "retry",
     "series_named",

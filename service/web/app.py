@@ -12,10 +12,9 @@ from starlette.staticfiles import StaticFiles
 
 from service.application import NotPermitted
 from service.errors import Refused, TryAgain
-from service.store import NotAllowed
-from service.web import job_page, node_pages, people_page, sign_in, viewer, work_page
+from service.store import JobChanged, NotAllowed
+from service.web import bulk_orders, job_orders, job_page, node_pages, people_page, sign_in, viewer, work_page
 from service.web.access import REFRESHES, SignInNeeded, visitor_of
-from service.web.job_page import StalePage
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
 from service.web.security import Shield
@@ -24,7 +23,9 @@ log = logging.getLogger(__name__)
 API = "/api/"
 ROUTERS = (
     work_page.router,
+    bulk_orders.router,
     job_page.router,
+    job_orders.router,
     viewer.router,
     viewer.data,
     node_pages.router,
@@ -33,7 +34,7 @@ ROUTERS = (
 )
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
-    (StalePage, HTTPStatus.PRECONDITION_FAILED),
+    (JobChanged, HTTPStatus.PRECONDITION_FAILED),
     (NotAllowed, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE),

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Result, Row, and_, or_, select
 
 from service.store.jobs.transitions import LONGEST_WAIT, is_over
 from service.store.records import ClaimedDelivery, StoredFile
-from service.store.states import FAILED_FOR_GOOD, DeliveryKind, DeliveryState, JobState
+from service.store.states import FAILED_FOR_GOOD, RESENDABLE, DeliveryKind, DeliveryState
 from service.store.tables.schema import commitment, delivery, job
 
 _S = DeliveryState
@@ -18,8 +18,11 @@ LEASED = (_S.SENDING, _S.CONFIRMING)
 
 
 def is_wanted_now() -> ColumnElement[bool]:
-    """Select deliveries to be sent: results of a delivering job, failure reports of one that stays failed."""
-    result = and_(delivery.c.kind == DeliveryKind.RESULT, job.c.state == JobState.DELIVERING)
+    """Select deliveries to be sent: results of a delivering job, failure reports of one that stays failed.
+
+    A job that is done has deliveries under way where a person had its results sent again.
+    """
+    result = and_(delivery.c.kind == DeliveryKind.RESULT, job.c.state.in_(RESENDABLE))
     failed = and_(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))
     return or_(result, and_(delivery.c.kind == DeliveryKind.FAILURE_REPORT, failed))
 
@@ -27,7 +30,7 @@ def is_wanted_now() -> ColumnElement[bool]:
 def is_wanted(row: Row[Any], kind: DeliveryKind) -> bool:
     """Say the same of a locked job."""
     if kind is DeliveryKind.RESULT:
-        return row.state is JobState.DELIVERING
+        return row.state in RESENDABLE
     return row.state in FAILED_FOR_GOOD and row.superseded_by is None
 
 

@@ -82,7 +82,7 @@ def test_a_failed_job_is_first_and_says_what_to_do_and_retrying_it_helps(
     seen = text.split('name="seen" value="')[1].split('"')[0]
     page.node.changes.retry(number)  # somebody else was quicker
     stale = operator.post(f"/jobs/{number}/retry", data={"seen": seen})
-    assert (stale.status_code, "changed while the page was open" in stale.text) == (412, True)
+    assert (stale.status_code, "changed since you looked at it" in stale.text) == (412, True)
     assert page.node.job().state is JobState.QUEUED
 
 
