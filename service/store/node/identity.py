@@ -50,7 +50,9 @@ class NodeIdentity:
         """
         with self._marking(), self._database.writing() as connection:
             _lock(connection)
-            mark = read_mark(self._root)  # under the locks: another role may just have made folder and database one
+            mark = read_mark(
+                self._root
+            )  # under the locks: another role may just have made folder and database one
             row = _row(connection)
             if row is None:
                 reason = _strangers(connection, mark, has_files=self._has_files())
