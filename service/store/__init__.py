@@ -57,7 +57,6 @@ from service.store.monitoring.constancy_record import ConstancyRecord, read_cons
 from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
 from service.store.monitoring.notification_queue import (
-    LONGEST_DELAY_S,
     Alarm,
     Notification,
     NotificationQueue,
@@ -126,7 +125,6 @@ from service.store.states import (
     artifact_words,
 )
 from service.store.web.accounts import (
-    LINK_LASTS,
     Accounts,
     Invitation,
     WebUser,
@@ -134,17 +132,13 @@ from service.store.web.accounts import (
     change_user,
     invite,
     invited,
-    is_waiting,
     unlock_user,
-    wait_after,
 )
 from service.store.web.sessions import Sessions, WebSession
 
 __all__ = [
     "BOUNDS_S",
     "CANCELLABLE",
-    "LINK_LASTS",
-    "LONGEST_DELAY_S",
     "RERUNNABLE",
     "RETRYABLE",
     "Accounts",
@@ -270,7 +264,6 @@ __all__ = [
     "hold_back",
     "invite",
     "invited",
-    "is_waiting",
     "late_jobs",
     "look_at_series",
     "make_backup",
@@ -302,6 +295,5 @@ __all__ = [
     "unlock_user",
     "upgrade",
     "utc_now",
-    "wait_after",
     "write_constancy",
 ]

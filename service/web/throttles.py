@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable
 from datetime import datetime
 
-from service.store import is_waiting, wait_after
+from service.store.web.accounts import is_waiting, wait_after
 
 MOST = 10_000
 LOOK_LASTS_S = 60.0
