@@ -40,7 +40,7 @@ from service.application.people import (
 from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
 from service.application.trail import change_models, prove_trail, read_trail, record_action
 from service.application.upkeep import accept_clock, find_series, forget_all, would_forget
-from service.store import LINK_LASTS
+from service.store.web.accounts import LINK_LASTS
 
 __all__ = [
     "HIGHEST_PRIORITY",

@@ -10,7 +10,6 @@ from service.application.actors import Actor, ActorRole, Operation
 from service.application.audited import perform
 from service.errors import Refused
 from service.store import (
-    LINK_LASTS,
     Accounts,
     Database,
     Invitation,
@@ -22,6 +21,7 @@ from service.store import (
     invite,
     unlock_user,
 )
+from service.store.web.accounts import LINK_LASTS
 
 SECRET_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")

@@ -10,7 +10,8 @@ from service.monitor.errors import NotDelivered
 from service.monitor.mail import send_mail
 from service.monitor.messages import NotificationMessage, message_of
 from service.monitor.webhook import post
-from service.store import LONGEST_DELAY_S, Notification, NotificationQueue
+from service.store import Notification, NotificationQueue
+from service.store.monitoring.notification_queue import LONGEST_DELAY_S
 
 log = logging.getLogger(__name__)
 

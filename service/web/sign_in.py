@@ -16,8 +16,8 @@ from service.store import (
     NotAllowed,
     WebUser,
     invited,
-    is_waiting,
 )
+from service.store.web.accounts import is_waiting
 from service.text import shown
 from service.web import words
 from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, parts_of, permits, visitor_of

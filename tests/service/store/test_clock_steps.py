@@ -8,18 +8,21 @@ from sqlalchemy import insert, select
 from service.errors import Refused
 from service.store import (
     Accounts,
+    Invitation,
     JobState,
     NotificationQueue,
     Outbox,
     RetentionStore,
     Sessions,
     WorkQueue,
-    is_waiting,
+    accept_invitation,
+    invite,
 )
 from service.store.monitoring import event_position
 from service.store.monitoring.notification_queue import Alarm
 from service.store.tables.schema import job_event
 from service.store.tables.web_schema import web_session
+from service.store.web.accounts import is_waiting
 from tests.support.arrivals import Node, received
 
 DAY_S = 86400.0
@@ -155,7 +158,6 @@ def test_a_file_marked_while_the_clock_was_ahead_is_left_until_its_time(node: No
 def test_a_session_used_while_the_clock_was_ahead_has_ended_and_nobody_waits_for_longer_than_an_hour(
     node: Node,
 ) -> None:
-    from service.store import Invitation, accept_invitation, invite
 
     ends_at = node.clock.now + timedelta(minutes=15)
     invitation = Invitation(
