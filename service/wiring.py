@@ -241,7 +241,7 @@ def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
     from service.monitor.monitor import read_node_status
 
-    with opened_store(settings, may_create=True) as store, triton_client(settings) as server:
+    with opened_store(settings) as store, triton_client(settings) as server:
         return read_node_status(_monitor_parts(settings, store.database, server))
 
 
