@@ -15,12 +15,12 @@ STEP_S = 2.0
 def expect_own(storage: Path) -> None:
     """Return where this process may work on the store for long; Refused where root would, on another user's store.
 
-    The service could not read what root's role wrote, and would not start again.
+    The service could not read what root's role wrote, and its model server could not open root's memory.
     """
     owner = _other_owner(storage)
     if owner is not None:
         raise Refused(
-            f"{storage} belongs to user {owner}, and this is root: start the service, or run it as that user "
+            f"{storage} belongs to user {owner}, and this is root: start the service, or run this as that user "
             "(runuser -u contour-node -- contour-node ...)"
         )
 

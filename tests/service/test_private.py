@@ -102,5 +102,9 @@ def test_what_root_writes_into_the_services_store_is_the_services() -> None:
         assert main(["restore", str(made), "--settings", str(file)]) == 0
         assert {path.stat().st_uid for path in store.rglob("*")} == {UID}
         assert (store / "contour-node.sqlite").exists()
+        assert (
+            loose_files(file, load_settings(file, {})) == []
+        )  # nobody is told to take the store from the service
+        assert main(["check", "--settings", str(file)]) == 1  # its model server could not read root's memory
         assert main(["serve", "--settings", str(file)]) == 1  # it would go on writing as root
         assert main(["receive", "--settings", str(file)]) == 1
