@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,7 @@ from service.store.tables.schema import instance, job
 
 log = logging.getLogger(__name__)
 LOCK = 7261938  # any number; the same in every process of this node, and in nothing else
+TICK = timedelta(milliseconds=1)
 NOT_STARTED = "the node's identity is not settled yet: its roles do that when they start"
 DECIDE = "decide with `contour-node recover`"
 
@@ -181,7 +182,7 @@ class NodeIdentity:
 
     def _hold(self, connection: Connection, reason: str) -> None:
         """Hold the node since now; no file that is there is taken for one that comes later, whatever its time says."""
-        since = max([self._database.clock(), *map(_written_at, self._files())])
+        since = max([self._database.clock(), *map(_just_after, self._files())])
         connection.execute(update(node).values(held_since=since, held_reason=reason, recovered_at=None))
 
     def _has_files(self) -> bool:
@@ -266,9 +267,10 @@ def _has_entry(connection: Connection, head: TrailHead) -> bool:
     return head.id == 0 or connection.execute(found).scalar_one_or_none() == head.chain
 
 
-def _written_at(file: Path) -> datetime:
+def _just_after(file: Path) -> datetime:
+    """Return the first time at which a file is newer than this one."""
     try:
-        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC) + TICK
     except FileNotFoundError:
         return datetime.min.replace(tzinfo=UTC)
 

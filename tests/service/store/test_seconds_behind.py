@@ -1,5 +1,6 @@
 """A database that is seconds behind its storage folder: whatever was sent in these seconds, the folder knows of it."""
 
+import os
 import shutil
 import threading
 import time
@@ -59,6 +60,21 @@ def test_a_copy_from_before_a_series_came_contours_it_under_the_same_uids(tmp_pa
     }
     assert again.contoured() == uid
     again.database.close()
+
+
+def test_a_file_of_a_clock_that_was_ahead_is_not_taken_for_one_that_came_since(tmp_path: Path) -> None:
+    node = StoreAndFolder(tmp_path / "storage", f"sqlite:///{tmp_path / 'node.sqlite'}")
+    node.start()
+    path = node.receive()
+    ahead_s = time.time() + 86400
+    os.utime(node.root / path, (ahead_s, ahead_s))
+    node.database.close()
+    lost = StoreAndFolder(tmp_path / "storage", f"sqlite:///{tmp_path / 'new.sqlite'}")
+    assert "it is new, or was emptied" in lost.start()
+    question = recovery_question(lost.database, lost.files, ADMINISTRATOR)
+    assert question is not None
+    assert ([one.series_uid for one in question.uncertain], question.new) == ([SERIES], [])
+    lost.database.close()
 
 
 def test_many_may_mark_at_once_and_nobody_sees_a_mismatch(tmp_path: Path) -> None:
