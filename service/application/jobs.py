@@ -1,9 +1,9 @@
 """The use cases of jobs: view one, and change one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.application.actors import Actor, Operation, require_permission
+from service.application.actors import Actor, Operation, require_patients, require_permission
 from service.application.audited import Result, perform
 from service.config import JobPurpose
 from service.store import (
@@ -27,6 +27,7 @@ from service.store import (
     read_series,
     read_structure_results,
 )
+from service.store.jobs.series_facts import find_series_headers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,32 @@ def search_jobs(
         None,
         lambda transaction: read_page(transaction, wanted),
         is_recorded=is_recorded,
+    )
+
+
+def list_series(
+    database: Database, actor: Actor, wanted: Mapping[str, str], *, limit: int = 200
+) -> list[SeriesHeader]:
+    """Give what series say of themselves, by exact values of columns; newest first.
+
+    Args:
+        database: the node's.
+        actor: who looks.
+        wanted: `series_uid`, `study_uid`, `patient_id`, `accession_number`: the value of each that is asked for.
+        limit: most series.
+
+    Raises:
+        NotPermitted: a patient is asked for by an actor who may not see patients.
+    """
+    if wanted.keys() & {"patient_id", "accession_number"}:
+        require_patients(actor, "series are found by patient and accession number for those who see patients")
+    return perform(
+        database,
+        actor,
+        Operation.JOBS,
+        None,
+        lambda transaction: find_series_headers(transaction, wanted, limit=limit),
+        detail="series",
     )
 
 

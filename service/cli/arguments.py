@@ -276,7 +276,13 @@ def _time(text: str) -> datetime:
 
 def web_admin(verb: argparse.ArgumentParser) -> None:
     """Add what `web-admin` takes."""
-    verb.add_argument("name_of_user", metavar="NAME", help="the user's name")
+    verb.add_argument("name_of_user", metavar="NAME", nargs="?", help="the user's, or the program's, name")
     roles = ("viewer", "operator", "physicist", "admin")
     verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
     verb.add_argument("--without-patients", action="store_true", help="hide names and IDs of patients")
+    scopes = ("read", "read:patients", "operate", "audit")
+    what = "make a token by which the program NAME may do this; may be repeated"
+    verb.add_argument("--token", action="append", default=[], choices=scopes, help=what)
+    verb.add_argument("--days", type=int, default=365, help="how long the token holds (default: 365)")
+    verb.add_argument("--revoke-token", action="store_true", help="end the token of the program NAME")
+    verb.add_argument("--tokens", action="store_true", help="list the tokens")

@@ -110,9 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _monitor_verbs(verbs)
     _upkeep_verbs(verbs)
-    takes.web_admin(
-        _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
-    )
+    takes.web_admin(_verb(verbs, "web-admin", "web_admin:run", "users of the page, and tokens of programs"))
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
     _settings_verb(verbs)

@@ -7,13 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from service.cli.output import say, warn
 from service.cli.store_owner import expect_own
 from service.components import (
     audit_writer,
     model_library,
     opened_for_role,
-    opened_store,
     prepare,
     storage_folder,
     templates,
@@ -98,23 +96,3 @@ def demo(arguments: argparse.Namespace) -> int:
 
     start_log("demo", "WARNING")
     return run_demo(arguments.ct, arguments.out, keep=arguments.keep)
-
-
-def web_admin(arguments: argparse.Namespace) -> int:
-    """Make a user of the page, or give one a new link, and print the link under which they set their password."""
-    from service.application import LINK_LASTS, ActorRole, invite_person
-    from service.cli.audit import administrator
-
-    settings: Settings = arguments.settings_tree
-    role, sees_patients = ActorRole(arguments.role), not arguments.without_patients
-    with opened_store(settings) as store:
-        secret = invite_person(
-            store.database, administrator(), arguments.name_of_user, role, sees_patients=sees_patients
-        )
-    web = settings.web
-    host = web.names[0] if web.names else web.host
-    say(f"{'http' if web.tls is None else 'https'}://{host}:{web.port}/invitation/{secret}")
-    warn(
-        f"{arguments.name_of_user} sets a password there, once, within {LINK_LASTS.total_seconds() / 60:.0f} minutes."
-    )
-    return 0

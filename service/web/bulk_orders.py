@@ -117,10 +117,14 @@ def _numbers(jobs: Sequence[str]) -> list[tuple[int, int]]:
     found = []
     for one in dict.fromkeys(jobs):
         number, _, value = one.partition(":")
-        if not (number.isdigit() and (value or "0").isdigit()):
+        if not (_is_number(number) and _is_number(value or "0")):
             raise Refused(f"{one!r} is no number of a job")
         found.append((int(number), int(value or USUAL)))
     return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _acts(parts: WebParts, actor: Actor) -> dict[BulkOrder, Callable[[int, int], str]]:

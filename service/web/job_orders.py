@@ -17,6 +17,7 @@ from service.application import (
 from service.errors import Refused
 from service.store import Wanted
 from service.web.access import Visitor, parts_of, permits
+from service.web.api.shapes import JobNumber
 
 router = APIRouter(prefix="/jobs/{number}", include_in_schema=False)
 Retrying = Annotated[Visitor, Depends(permits(Operation.RETRY))]
@@ -30,7 +31,7 @@ Word = Annotated[str, Form(max_length=64)]
 
 
 @router.post("/retry")
-def retry(request: Request, visitor: Retrying, number: int, seen: Seen = None) -> Response:
+def retry(request: Request, visitor: Retrying, number: JobNumber, seen: Seen = None) -> Response:
     """Give a job another chance."""
     retry_job(parts_of(request).database, visitor.actor, number, seen=seen)
     return _back(number)
@@ -40,7 +41,7 @@ def retry(request: Request, visitor: Retrying, number: int, seen: Seen = None) -
 def rerun(
     request: Request,
     visitor: Rerunning,
-    number: int,
+    number: JobNumber,
     seen: Seen = None,
     rule: Word = "",
     model: Annotated[str, Form(max_length=80)] = "",
@@ -56,7 +57,7 @@ def rerun(
 
 
 @router.post("/cancel")
-def cancel(request: Request, visitor: Cancelling, number: int, seen: Seen = None) -> Response:
+def cancel(request: Request, visitor: Cancelling, number: JobNumber, seen: Seen = None) -> Response:
     """Stop a job."""
     reason = f"cancelled by {visitor.actor.name}"
     cancel_job(parts_of(request).database, visitor.actor, number, reason=reason, seen=seen)
@@ -67,7 +68,7 @@ def cancel(request: Request, visitor: Cancelling, number: int, seen: Seen = None
 def priority(
     request: Request,
     visitor: Prioritising,
-    number: int,
+    number: JobNumber,
     priority: Annotated[int, Form()],
     seen: Seen = None,
 ) -> Response:
@@ -78,7 +79,7 @@ def priority(
 
 @router.post("/resend")
 def resend(
-    request: Request, visitor: Resending, number: int, destination: Word, seen: Seen = None
+    request: Request, visitor: Resending, number: JobNumber, destination: Word, seen: Seen = None
 ) -> Response:
     """Let a destination get what was made for a job once more."""
     parts = parts_of(request)

@@ -10,6 +10,7 @@ from service.application import HIGHEST_PRIORITY, JobDetails, Operation, show_ev
 from service.store import CANCELLABLE, RERUNNABLE, RETRYABLE, JobState
 from service.store.states import PRIORITISABLE, RESENDABLE
 from service.web.access import Visitor, parts_of, permits
+from service.web.api.shapes import JobNumber
 from service.web.images import ImagesGone
 from service.web.parts import WebParts
 from service.web.rendering import page
@@ -22,13 +23,13 @@ Viewing = Annotated[Visitor, Depends(permits(Operation.SHOW))]
 
 
 @router.get("/{number}")
-def job(request: Request, visitor: Viewing, number: int) -> Response:
+def job(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Show one job."""
     return page(request, "job.html", visitor, **_values(request, visitor, number))
 
 
 @router.get("/{number}/state")
-def job_state(request: Request, visitor: Viewing, number: int) -> Response:
+def job_state(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Show what of a job changes, for a page that is open already."""
     return page(request, "job_state.html", visitor, **_values(request, visitor, number))
 

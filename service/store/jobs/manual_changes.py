@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from service.config import JobPurpose
 from service.store.database import Database
-from service.store.errors import JobChanged, NotAllowed
+from service.store.errors import JobChanged, NoSuchJob, NotAllowed
 from service.store.intake.reingest import kept
 from service.store.jobs.cancelled_series import count_resent
 from service.store.jobs.transitions import (
@@ -145,7 +145,7 @@ def locked(connection: Connection, job_id: int, done_to_it: str, sources: Collec
     """
     row = lock(connection, job_id)
     if row is None:
-        raise NotAllowed(f"there is no job {job_id}")
+        raise NoSuchJob(f"there is no job {job_id}")
     if row.state not in sources:
         raise NotAllowed(
             f"job {job_id} is {row.state} and cannot be {done_to_it}; only one that is {', '.join(sorted(sources))} can"

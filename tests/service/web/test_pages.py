@@ -89,7 +89,7 @@ def test_a_failed_job_is_first_and_says_what_to_do_and_retrying_it_helps(
 def test_a_job_that_is_not_there_says_so(page: Page) -> None:
     viewer = page.person("anna", ActorRole.VIEWER)
     answer = viewer.get("/jobs/4711")
-    assert (answer.status_code, "there is no job 4711" in answer.text) == (409, True)
+    assert (answer.status_code, "there is no job 4711" in answer.text) == (404, True)
     problem = viewer.get("/api/v1/jobs/4711/ct")
     assert problem.headers["content-type"] == "application/problem+json"
     assert "there is no job 4711" in problem.json()["detail"]
