@@ -9,7 +9,8 @@ from service.cli.audit import administrator
 from service.cli.output import say, say_json
 from service.components import opened_store
 from service.config import Settings
-from service.store import NamedFile, owned, read_backup
+from service.store import NamedFile, read_backup
+from service.store.files.owner import owned
 
 
 def backup(arguments: argparse.Namespace) -> int:

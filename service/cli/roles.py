@@ -19,7 +19,7 @@ from service.components import (
 from service.config import Settings, loose_files
 from service.logs import start_log
 from service.ports import expect_free
-from service.store import owned
+from service.store.files.owner import owned
 from service.wiring import ROLES
 
 log = logging.getLogger(__name__)

@@ -34,7 +34,6 @@ from service.store.errors import (
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
-from service.store.files.owner import owned
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
@@ -269,7 +268,6 @@ __all__ = [
     "late_jobs",
     "look_at_series",
     "make_backup",
-    "owned",
     "path_of",
     "read_artifacts",
     "read_backup",
