@@ -1,6 +1,6 @@
 """A served model's masks held against its maker's own: voxels that differ, structure by structure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def read_answer(
     voxels is none of the model's structures.
     """
     found = _as_written(path, image, contract)
-    codes = _codes([*found.masks, *found.refused], contract, same)
+    codes = codes_of([*found.masks, *found.refused], contract, same)
     unknown = [name for name in found.masks if name not in codes and found.masks[name].crop_zyx.any()]
     if unknown:
         raise EvaluationRefused(
@@ -121,13 +121,13 @@ def own_values(contract: ModelContract) -> LabelNames | None:
 
 def _as_written(path: Path, image: ImageSeries | Grid, contract: ModelContract) -> ContourSet:
     files = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if is_image(file)]
-    if len(files) != 1 or not is_image(files[0]) or _codes([stem(files[0])], contract, {}):
+    if len(files) != 1 or not is_image(files[0]) or codes_of([stem(files[0])], contract, {}):
         return read_contours(path, image)
     grid, masks = upright(*read_masks(files[0], own_values(contract)))
     return ContourSet(label=str(path), grid=grid, masks=masks)
 
 
-def _codes(names: list[str], contract: ModelContract, same: Mapping[str, str]) -> dict[str, str]:
+def codes_of(names: Sequence[str], contract: ModelContract, same: Mapping[str, str]) -> dict[str, str]:
     """The code of each name that means one of the model's structures; empty where it is to be left out."""
     own = {
         structure.definition.name: structure.code

@@ -72,6 +72,14 @@ def case_folders(folder: Path) -> list[Path]:
     return found
 
 
+def reference_of(case: Path, name: str) -> Path:
+    """Return the set of a case that was drawn; Refused where it has none of this name."""
+    found = [path for path in sorted(case.iterdir()) if path.name.split(".")[0] == name]
+    if not found:
+        raise Refused(f"{case}: no set '{name}'; expected an RTSTRUCT, a mask or a folder of masks")
+    return found[0]
+
+
 def contoured_case(case: Path, contract: ModelContract, server: TritonClient) -> ContouringResult:
     """Return the case's CT as the node contours it."""
     sources = DicomFolder.of(case / CT_FOLDER).sources()

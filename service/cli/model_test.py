@@ -23,7 +23,7 @@ COLUMNS = ("image", "structure", "voxels that differ", "percent", "Dice", "cc", 
 def run_test(arguments: argparse.Namespace) -> int:
     """Contour every image and compare; 0: no structure differs by more than the tolerance, 1: one does."""
     try:
-        same = _same(arguments.same)
+        same = labels_that_mean(arguments.same)
         pairs = maker_pairs(arguments.images, arguments.against)
         rows: list[AnswerRow] = []
         missing: dict[str, None] = {}
@@ -71,7 +71,8 @@ def _read(pair: MakerPair, contract: ModelContract) -> tuple[ImageSeries | Grid,
     return series, series.volume
 
 
-def _same(words: list[str]) -> dict[str, str]:
+def labels_that_mean(words: list[str]) -> dict[str, str]:
+    """Read LABEL=CODE each; an empty code leaves the label out."""
     found = {}
     for word in words:
         label, equals, code = word.partition("=")

@@ -21,6 +21,7 @@ from inference.importing.package import remove_version
 from inference.triton_config import MODEL_ENTRY, write_triton_config
 from service.application import Operation, change_models
 from service.cli.audit import administrator
+from service.cli.calibrate import run_calibrate
 from service.cli.importing import run_import
 from service.cli.model_test import run_test
 from service.cli.output import print_table, say, say_json, warn
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         "remove": _remove,
         "import": run_import,
         "test": run_test,
+        "calibrate": run_calibrate,
     }
     try:
         return acts[arguments.act](arguments)

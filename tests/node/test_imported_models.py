@@ -5,6 +5,7 @@ phantom's spheres are told apart by where they lie alone (tests.support.sided_mo
 anywhere between the sender and the file's contours gives them other names.
 """
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from imaging.ct.series import SourceFile, read_images
 from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
+from imaging.volumes.grid import Grid
+from inference.contract import load_contract
 from inference.ports import free_port
 from phantoms.dicom import CtExport, write_ct
 from phantoms.dicom_modules import Identity
@@ -32,7 +35,7 @@ from tests.support.node import REPOSITORY, Node, Tps, write_settings
 from tests.support.sided_models import ORGANS, RADIUS_MM, make_bundle, make_nnunet, sided
 
 pytestmark = [pytest.mark.network, pytest.mark.triton, pytest.mark.timeout(900)]
-ANSWERS = ("--body-region", "head_neck", "--licence", "CC0", "--data", "phantoms", "--citation", "nobody")
+ANSWERS = ("--licence", "CC0", "--data", "phantoms", "--citation", "nobody")
 CASE = sided((4.0, 2.3, 2.3), (30, 52, 60), seed=1000)
 SPHERE_CC = 4 / 3 * np.pi * RADIUS_MM**3 / 1000
 NAMES = {CATALOGUE[code].name for code, _ in ORGANS.values()}
@@ -51,12 +54,13 @@ def imported(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Itera
     node.settings_file.write_text(settings)
     assert main(["migrate", "--settings", str(node.settings_file)]) == 0
     words = ["models", "--settings", str(node.settings_file), "import"]
-    for kind, source, title in (
-        ("nnunet", make_nnunet(folder / "trained"), "NNUNET"),
-        ("monai-bundle", make_bundle(folder), "BUNDLE"),
+    # a body without bones or lungs is taken for a limb, so that limits can be learned on it
+    for kind, source, title, region in (
+        ("nnunet", make_nnunet(folder / "trained"), "NNUNET", "head_neck"),
+        ("monai-bundle", make_bundle(folder), "BUNDLE", "extremity"),
     ):
         name = title.lower()
-        assert main([*words, kind, str(source), "--name", name, *ANSWERS]) == 0
+        assert main([*words, kind, str(source), "--name", name, "--body-region", region, *ANSWERS]) == 0
         rules += (
             f'[[rules]]\nname = "{name}"\nmodel = "{name}"\ncalled_aet = "{title}"\ndestinations = ["tps"]\n'
         )
@@ -114,11 +118,44 @@ def test_the_served_models_are_held_against_their_makers_answers(
     assert "Larynx" not in said.err
 
 
-def _write(file: Path, array: NDArray[np.generic]) -> None:
+def test_limits_are_learned_from_local_cases(
+    imported: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {name: number for number, name in enumerate(ORGANS, start=1)}
+    for number in range(10):
+        case = sided((5.0, 3.0, 3.0), (24, 40, 46), seed=2000 + number, jitter=1.0)
+        write_ct(case.volume, tmp_path / f"case{number}" / "ct")
+        _write(tmp_path / f"case{number}" / "reference.nii.gz", case.labels, case.volume.grid)
+        (tmp_path / f"case{number}" / "labels.json").write_text(json.dumps({"labels": labels}))
+    words = ["models", "--settings", str(imported.settings_file), "calibrate"]
+    cases = ["--cases", str(tmp_path)]
+    contract = imported.folder / "models" / "bundle" / "1"
+    capsys.readouterr()
+    assert main([*words, "bundle", *cases, "--dry-run"]) == 0
+    assert load_contract(contract).plausibility is None
+    assert "with 10 patients, about 2 of 11 more" in capsys.readouterr().err
+    assert main([*words, "bundle", *cases]) == 0
+    limits = load_contract(contract).plausibility
+    assert limits is not None
+    assert "Parotid_L 10, Parotid_R 10" in limits.learned_from
+    left, right = limits.of("Parotid_L"), limits.of("Parotid_R")
+    assert left is not None
+    assert right is not None
+    assert left.volume_cc[0] < SPHERE_CC < left.volume_cc[1]
+    assert right.across[1] < 0 < left.across[0]
+    assert limits.pairs
+    assert main([*words, "nnunet", *cases]) == 1
+    assert "the CT shows no neck or head" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "case0")
+    assert main([*words, "bundle", *cases]) == 1
+    assert "is drawn in 10 patients: Parotid_L in 9" in capsys.readouterr().err
+
+
+def _write(file: Path, array: NDArray[np.generic], grid: Grid = CASE.volume.grid) -> None:
     file.parent.mkdir(exist_ok=True)
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing(CASE.volume.grid.spacing_zyx_mm[::-1])
-    image.SetOrigin(CASE.volume.grid.origin_lps)
+    image.SetSpacing(grid.spacing_zyx_mm[::-1])
+    image.SetOrigin(grid.origin_lps)
     sitk.WriteImage(image, str(file))
 
 

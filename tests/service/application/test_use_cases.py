@@ -48,7 +48,12 @@ CHANGES: dict[Operation, tuple[Change, JobState]] = {
     Operation.RERUN: (rerun_job, JobState.DONE),
 }
 VIEWS: dict[Operation, Change] = {Operation.SHOW: show_job, Operation.EVENTS: show_events}
-OF_MODELS = (Operation.MODELS_DEFAULT, Operation.MODELS_IMPORT, Operation.MODELS_REMOVE)
+OF_MODELS = (
+    Operation.MODELS_DEFAULT,
+    Operation.MODELS_IMPORT,
+    Operation.MODELS_REMOVE,
+    Operation.MODELS_CALIBRATE,
+)
 OF_NO_JOB: dict[Operation, Callable[[Database, Actor], object]] = {
     Operation.JOBS: list_jobs,
     Operation.AUDIT: prove_trail,
