@@ -18,7 +18,7 @@ from tests.imaging.structure_sets import SHAPE, ct_series
 from tests.support.models import contract_document
 from tests.support.nnunet_models import definition
 
-CODES = ("Parotid_L", "Parotid_R", "Bone_Mandible")
+CODES = ("Parotid_L", "Parotid_R", "Mandible")
 GRID = ct_series().volume.grid
 
 
@@ -114,7 +114,7 @@ def test_one_image_takes_a_whole_folder_of_masks(tmp_path: Path) -> None:
         ({"background": 0, "Parotid_R": 1, "Parotid_L": 2}, {"Parotid_R": "disc", "Parotid_L": "corner"}),
         (
             {"background": 0, "Mandible": [1, 2], "Parotid_L": 2},
-            {"Bone_Mandible": "both", "Parotid_L": "corner"},
+            {"Mandible": "both", "Parotid_L": "corner"},
         ),
     ],
     ids=["the model's own values", "names beside it", "a region"],
@@ -141,8 +141,8 @@ def test_a_label_that_the_model_has_not_is_an_error_that_says_what_to_do(tmp_pat
     with pytest.raises(EvaluationRefused, match=r"blob: no structure of tiny .*--same LABEL=CODE"):
         read_answer(file, GRID, contract(), {})
     assert set(read_answer(file, GRID, contract(), {"blob": ""}).masks) == {"Parotid_L"}
-    answer = read_answer(file, GRID, contract(), {"blob": "Bone_Mandible"})
-    assert answer.masks["Bone_Mandible"].voxels() == 2
+    answer = read_answer(file, GRID, contract(), {"blob": "Mandible"})
+    assert answer.masks["Mandible"].voxels() == 2
     with pytest.raises(EvaluationRefused, match="tiny has no structure Blob"):
         read_answer(file, GRID, contract(), {"blob": "Blob"})
     (tmp_path / "labels.json").write_text(json.dumps({"labels": {"Parotid_L": 1}}))
@@ -162,13 +162,13 @@ def test_voxels_are_counted_and_another_grid_is_refused(tmp_path: Path) -> None:
     empty = np.zeros(SHAPE, bool)
     by_code = {"Parotid_L": Mask.from_full(ours), "Parotid_R": Mask.from_full(empty)}
     rows = answer_rows(
-        "case", Masks(grid=GRID, by_code={**by_code, "Bone_Mandible": by_code["Parotid_R"]}), reference
+        "case", Masks(grid=GRID, by_code={**by_code, "Mandible": by_code["Parotid_R"]}), reference
     )
     n = int(disc().sum())
     assert [(row.code, row.differing_voxels, row.reference_voxels) for row in rows] == [
         ("Parotid_L", 1, n),
         ("Parotid_R", 2, 2),
-        ("Bone_Mandible", 0, 0),
+        ("Mandible", 0, 0),
     ]
     assert rows[0].dice == pytest.approx(2 * n / (2 * n + 1))
     assert (rows[1].dice, rows[2].dice) == (0.0, None)
@@ -190,5 +190,5 @@ def test_images_are_read_as_the_model_takes_them(tmp_path: Path) -> None:
 def test_several_parts_have_no_one_label_map() -> None:
     one = contract()
     two = one.model_copy(update={"runtime": one.runtime.model_copy(update={"parts": one.runtime.parts * 2})})
-    assert own_values(one) == {"Parotid_L": (1,), "Parotid_R": (2,), "Bone_Mandible": (3,)}
+    assert own_values(one) == {"Parotid_L": (1,), "Parotid_R": (2,), "Mandible": (3,)}
     assert own_values(two) is None
