@@ -106,6 +106,7 @@ SHORT_MODULES = {
     "service/store/tables/node_schema.py": "one table",
     "service/application/backups.py": "two use cases",
     "service/store/jobs/outputs.py": FUNCTION,
+    "service/store/jobs/wanted.py": VALUES,
     "service/store/migrations/env.py": LIBRARY,
     "service/store/migrations/schema_history.py": VALUES,
     "service/store/tables/structure_schema.py": "one table",

@@ -16,7 +16,9 @@ from training.cases import CaseSource, NotForTraining, Subset
 from training.checkpoints import CheckpointRefused
 from training.dataset import Dataset, DatasetRefused
 from training.distributed import World, joined_world
+from training.finetuning.command import add_verb
 from training.loop import TrainingRun, TrainingStopped
+from training.measured import measured
 from training.openkbp import OpenKbp
 from training.organ_task import OrganTask
 from training.precision import Precision, chosen_precision
@@ -170,8 +172,8 @@ def _publish(parsed: argparse.Namespace) -> int:
 
 def _thresholds(parsed: argparse.Namespace) -> int:
     torch.set_num_threads(parsed.threads)
-    task = OrganTask(load_recipe_json(parsed.run / RECIPE_FILE), _source(parsed))
-    chosen, table = chosen_thresholds(task, parsed.run, parsed.patients)
+    recipe = load_recipe_json(parsed.run / RECIPE_FILE)
+    chosen, table = chosen_thresholds(recipe, _source(parsed), parsed.run, parsed.patients)
     for code, row in table.items():
         print(
             code, {threshold: round(float(np.mean(values)), 4) for threshold, values in row.items() if values}
@@ -202,7 +204,8 @@ def _study(parsed: argparse.Namespace) -> int:
 
 def _task(parsed: argparse.Namespace, world: World) -> OrganTask:
     torch.set_num_threads(parsed.threads)
-    return OrganTask(load_recipe(parsed.recipe), _source(parsed), world.device)
+    source = _source(parsed)
+    return OrganTask(measured(load_recipe(parsed.recipe), source), source, world.device)
 
 
 def _source(parsed: argparse.Namespace) -> CaseSource:
@@ -274,6 +277,7 @@ def _model_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     for verb in (chosen, scored, compared):
         verb.add_argument("--threads", type=int, default=2)
         _data(verb)
+    add_verb(verbs)
     published = verbs.add_parser("publish", help="a run as the next version of a Triton model")
     published.set_defaults(run_verb=_publish)
     published.add_argument("run", type=Path, help="the run's folder")

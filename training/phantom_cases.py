@@ -16,6 +16,7 @@ from phantoms.phantom import Phantom
 from phantoms.regions import REGIONS
 from phantoms.trunk import trunk_grid
 from training.cases import Case, Subset, bit_planes, places_of
+from training.contour_styles import CONTOUR_STYLES
 from training.dataset import CaseRecord, write_case, write_index
 from training.split import Split, load_split, save_split
 
@@ -85,16 +86,13 @@ SITES: Mapping[str, Site] = {
 }
 
 
-def phantom_case(seed: int, site: str = "head_neck") -> Case:
-    """One random phantom of a site, cropped to the body, with every structure drawn."""
+def phantom_case(seed: int, site: str = "head_neck", style: str = "exact") -> Case:
+    """One random phantom of a site, cropped to the body, with every structure drawn in a style of contours."""
     rng = np.random.default_rng([20261121, seed])
     phantom = SITES[site].draw(seed, rng)
     hu = phantom.volume.array_zyx
-    crop = _crop(hu)
-    masks = [
-        np.ascontiguousarray(phantom.masks.by_code[code].full(hu.shape)[crop])
-        for code in SITES[site].structures
-    ]
+    crop, drawn = _crop(hu), CONTOUR_STYLES[style].drawn(phantom.masks).by_code
+    masks = [np.ascontiguousarray(drawn[code].full(hu.shape)[crop]) for code in SITES[site].structures]
     return Case(
         name=_name(seed),
         subset=Subset.TRAIN,
@@ -107,7 +105,7 @@ def phantom_case(seed: int, site: str = "head_neck") -> Case:
     )
 
 
-def write_dataset(seeds: range, folder: Path, site: str = "head_neck") -> None:
+def write_dataset(seeds: range, folder: Path, site: str = "head_neck", style: str = "exact") -> None:
     """Write a prepared dataset of phantoms: a patient a seed, split once and for all, cases that exist are kept."""
     structures = SITES[site].structures
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +114,7 @@ def write_dataset(seeds: range, folder: Path, site: str = "head_neck") -> None:
     save_split(split, folder)
     for seed, name in zip(seeds, names, strict=True):
         if not (folder / "cases" / name).exists():
-            case = replace(phantom_case(seed, site), subset=split.patients[name])
+            case = replace(phantom_case(seed, site, style), subset=split.patients[name])
             write_case(case, _record(case, structures), structures, folder)
     known = sorted(path.name for path in (folder / "cases").glob("phantom_*"))
     write_index(structures, ((name, name) for name in known), folder)
@@ -152,10 +150,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the dataset to write")
     parser.add_argument("--site", choices=sorted(SITES), default="head_neck")
+    parser.add_argument(
+        "--style", choices=sorted(CONTOUR_STYLES), default="exact", help="how structures are drawn"
+    )
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--count", type=int, default=40)
     arguments = parser.parse_args()
-    write_dataset(range(arguments.first, arguments.first + arguments.count), arguments.out, arguments.site)
+    seeds = range(arguments.first, arguments.first + arguments.count)
+    write_dataset(seeds, arguments.out, arguments.site, arguments.style)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -98,6 +98,8 @@ class Recipe(_Part):
     # The later strata learn from anchor maps by networks that did not see the patient: this many; 0 is the one that
     # serves.
     guide_folds: int = Field(default=0, ge=0)
+    # measured: mean and sd of a pipeline of slices are those of the training CTs' grey levels
+    grey_levels: Literal["stated", "measured"] = "stated"
 
     @model_validator(mode="after")
     def _weights_name_structures(self) -> Self:
@@ -149,6 +151,8 @@ class Recipe(_Part):
         for field in ("roles", "guide_folds"):
             if not document[field]:
                 del document[field]
+        if document["grey_levels"] == "stated":
+            del document["grey_levels"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,15 +1,12 @@
-"""A recipe whose pipeline runs several networks: the recipe of each network's own run, and what is measured for all."""
+"""A recipe whose pipeline runs several networks: the recipe of each network's own run."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from inference.contract import Stratified
-from training.cases import Case, CaseSource, TrainingCases
 from training.faults import faults_of
 from training.recipe import VOI, Recipe, RecipeRefused
 
@@ -66,32 +63,6 @@ def learned(recipe: Recipe, role: str) -> tuple[str, ...]:
     return strata[role] if role in strata else _with_partner(recipe.contract, role.removeprefix(f"{VOI}_"))
 
 
-def measured(recipe: Recipe, source: CaseSource) -> Recipe:
-    """Give each small organ its largest extent (z, y, x; mm) in a training case, unless the recipe states it.
-
-    Raises RecipeRefused for an organ that no training case has.
-    """
-    how = recipe.draft().native.pipeline
-    if not isinstance(how, Stratified):
-        return recipe
-    lacking = sorted(set(how.codes) - set(source.structures))
-    if lacking:
-        raise RecipeRefused(f"the dataset has no {', '.join(lacking)}")
-    wanted = [organ.code for organ in how.small if not any(organ.largest_extent_mm)]
-    extents = {code: np.zeros(3) for code in wanted}
-    for case in TrainingCases(source) if wanted else ():
-        for code in wanted:
-            extents[code] = np.maximum(extents[code], _extent_mm(case, source.structures.index(code)))
-    never = [code for code, extent in extents.items() if not extent.any()]
-    if never:
-        raise RecipeRefused(f"contoured in no training case: {', '.join(never)}")
-    contract = json.loads(json.dumps(recipe.contract))
-    for organ in contract["runtime"]["pipeline"].get("small", []):
-        if organ["code"] in extents:
-            organ["largest_extent_mm"] = [round(float(side), 2) for side in extents[organ["code"]]]
-    return recipe.model_copy(update={"contract": contract})
-
-
 def _contract(recipe: Recipe, how: Stratified, role: str) -> dict[str, Any]:
     contract: dict[str, Any] = json.loads(json.dumps(recipe.contract))
     runtime = contract["runtime"]
@@ -131,12 +102,3 @@ def _merged(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
         known = found.get(key)
         found[key] = _merged(known, value) if isinstance(value, dict) and isinstance(known, dict) else value
     return found
-
-
-def _extent_mm(case: Case, structure: int) -> NDArray[np.float64]:
-    mask = case.mask(structure)
-    if not mask.any():
-        return np.zeros(3)
-    sides = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    voxels = np.array([side[-1] - side[0] + 1 for side in sides], np.float64)
-    return np.asarray(voxels * np.array(case.spacing_zyx_mm), np.float64)

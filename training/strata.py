@@ -22,11 +22,12 @@ from training.curves import Curves
 from training.distributed import World
 from training.guides import Guides
 from training.loop import State, Task, TrainingRun, TrainingStopped
+from training.measured import measured
 from training.organ_task import Beside, OrganTask, Predicted, dice_by_case, mirror_order, predicted
 from training.precision import Precision
 from training.progress import ShowProgress, silent
 from training.recipe import VOI, Recipe
-from training.roles import learned, measured, role_recipe
+from training.roles import learned, role_recipe
 from training.run_record import begin
 from training.search.halves import PartOfTraining
 from training.small_organs import DetectorTask, VoiTask

@@ -15,6 +15,7 @@ from training.cases import CaseSource, Subset
 from training.distributed import World
 from training.faults import faults_of
 from training.loop import TrainingRun
+from training.measured import measured
 from training.organ_task import OrganTask
 from training.precision import chosen_precision
 from training.progress import ShowProgress, silent
@@ -140,6 +141,7 @@ def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: Sho
         )
         strata.train()
         return _kept(run_scores(strata.predicted(), strata.parameters()), folder)
+    recipe = measured(recipe, source)
     task = OrganTask(recipe, source, world.device)
     begin(folder, recipe, source, data, precision)
     run = TrainingRun(task, recipe.schedule, folder, world, precision)

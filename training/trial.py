@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from torch import nn
 
 from inference.contract import SliceStacks
-from inference.server.grey_levels import grey_levels
 from training.distributed import World
 from training.loop import Batch, Figures, Schedule, Task, TrainingRun
+from training.measured import population_grey_levels
 from training.organ_task import OrganTask
 from training.precision import Precision
 from training.progress import Progress
@@ -121,14 +120,7 @@ def _cases(task: OrganTask) -> tuple[list[str], list[str]]:
 
 def _grey_levels(task: OrganTask, how: SliceStacks) -> str:
     """Mean and standard deviation of the training CTs' grey levels, for recipes that normalise by a population's."""
-    count, total, squares = 0, 0.0, 0.0
-    for case in task.training_cases():
-        grey = grey_levels(torch.from_numpy(np.array(case.hu_zyx)).to(torch.float32), how.window_hu).double()
-        count += grey.numel()
-        total += float(grey.sum())
-        squares += float((grey * grey).sum())
-    mean = total / count
-    sd = max(squares / count - mean * mean, 0.0) ** 0.5
+    mean, sd = population_grey_levels(task.training_cases(), how)
     given = f"{', '.join(map(str, how.mean))} and {', '.join(map(str, how.sd))}"
     return (
         f"grey levels of the training CTs: mean {mean:.1f}, sd {sd:.1f}; the recipe's mean and sd are {given}"

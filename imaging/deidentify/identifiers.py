@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydicom import DataElement, Dataset
 from pydicom.valuerep import PersonName
@@ -61,24 +62,31 @@ class IdentifyingWords:
         if not self.words.isdisjoint(written):
             return True
         joined = "".join(written)
-        if any(word in joined for word in self._embedded() if len(word) <= len(joined)):
+        if any(word in joined for word in self._embedded):
             return True
-        return any(_stands_in(group, written, joined) for group in self.groups)
+        return any(_stands_in(order, together, written) for order, together in self._orders)
 
-    def _embedded(self) -> Iterator[str]:
-        yield from self.numbers
-        yield from (word for word in self.words if len(word) >= SHORTEST_EMBEDDED or is_uncased(word))
+    @cached_property
+    def _embedded(self) -> tuple[str, ...]:
+        """What is found inside a word too."""
+        uncased = ("".join(order) for order, _ in self._orders)
+        words = (word for word in self.words if len(word) >= SHORTEST_EMBEDDED)
+        return (*self.numbers, *words, *filter(is_uncased, (*self.words, *uncased)))
+
+    @cached_property
+    def _orders(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        """Each group forwards and backwards, apart and as one word."""
+        orders = dict.fromkeys(order for group in self.groups for order in (group, group[::-1]))
+        return tuple((order, "".join(order)) for order in orders)
 
 
-def _stands_in(group: tuple[str, ...], written: list[str], joined: str) -> bool:
-    for order in (group, group[::-1]):
-        together = "".join(order)
-        if together in written or (is_uncased(together) and together in joined):
-            return True
-        length = len(order)
-        if any(tuple(written[at : at + length]) == order for at in range(len(written) - length + 1)):
-            return True
-    return False
+def _stands_in(order: tuple[str, ...], together: str, written: list[str]) -> bool:
+    if together in written:
+        return True
+    if order[0] not in written:
+        return False
+    length = len(order)
+    return any(tuple(written[at : at + length]) == order for at in range(len(written) - length + 1))
 
 
 def identities(elements: Iterable[DataElement]) -> IdentifyingWords:
@@ -151,8 +159,8 @@ def still_named(elements: Iterable[DataElement], whom: IdentifyingWords) -> Iter
 
 def walk(dataset: Dataset) -> Iterator[DataElement]:
     """Give every element that holds text, UIDs or items, at any depth, without decoding numbers or pixels."""
-    for tag in list(dataset.keys()):
-        if vr_of(tag, dataset.get_item(tag).VR) not in _WALKED:
+    for tag, raw in list(dataset.items()):
+        if vr_of(tag, raw.VR) not in _WALKED:
             continue
         element = dataset[tag]
         yield element

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from pydicom import Dataset
 
@@ -29,6 +30,7 @@ class DeidentificationOptions:
             yield _code("113108", "Retain Patient Characteristics Option")
 
 
+@cache
 def _code(value: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue = value

@@ -9,6 +9,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from pydicom.uid import UID
 
@@ -43,9 +44,15 @@ class ProjectKey:
         )
 
     def _mac(self, purpose: str, value: str) -> bytes:
-        return hmac.digest(self.secret, f"{purpose}\0{value}".encode(), hashlib.sha256)
+        return _mac(self.secret, purpose, value)
 
 
+@lru_cache(maxsize=4096)  # the slices of a series share most of their UIDs, and their patient
+def _mac(secret: bytes, purpose: str, value: str) -> bytes:
+    return hmac.digest(secret, f"{purpose}\0{value}".encode(), hashlib.sha256)
+
+
+@lru_cache(maxsize=4096)
 def is_registered(uid: str) -> bool:
     """Tell whether the standard registers a UID: of its root, and of numbers as short as it gives."""
     return bool(_REGISTERED.fullmatch(uid))

@@ -25,6 +25,7 @@ _SHORTEST_TEXT, _SHORTEST_TEXT_UNKNOWN = (
     4,
 )  # bytes that are characters all, under a VR of numbers and under UN
 _BULKY = frozenset({0x7FE00010, 0x00283006})
+_AS_STATED = (_CHARACTERS | _BYTES) - {"DS", "IS"}  # nothing is wrong with a value whose VR is right
 _LONGEST_LOOKED_AT = 64  # bytes: an identifier is one value, not one of a contour's
 _FORMS = {
     "DS": re.compile(rb"(?:%b)?(?:\\(?:%b)?)*[ \0]*" % (_NUMBER, _NUMBER)),
@@ -37,9 +38,9 @@ def restate(dataset: Dataset) -> None:
 
     Private and unknown attributes are left as they are. A number written as DS or IS that is none is removed too.
     """
-    for tag in list(dataset.keys()):
+    for tag, element in list(dataset.items()):
         due = known_vr(tag)
-        if not due:
+        if not due or (due == element.VR and due in _AS_STATED):
             continue
         _restate_one(dataset, tag, due)
         if due == "SQ" and tag in dataset and dataset[tag].VR == "SQ":

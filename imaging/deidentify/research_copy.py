@@ -133,9 +133,8 @@ def _read(data: bytes, name: str) -> Dataset:
 def _clean(dataset: Dataset, rules: _Rules, depth: int) -> None:
     if depth > _DEEPEST:
         raise DeidentificationRefused(f"sequences are nested over {_DEEPEST} deep")
-    for tag in list(dataset.keys()):
-        stated = dataset.get_item(tag).VR
-        vr = vr_of(tag, stated)
+    for tag, raw in list(dataset.items()):
+        vr = vr_of(tag, raw.VR)
         action = action_for(tag, vr, rules.options, rules.sop_class_uid)
         if action is Action.KEEP and is_number_of(dataset, tag, rules.whom):
             action = Action.REMOVE

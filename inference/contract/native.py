@@ -10,11 +10,15 @@ from inference.contract.values import ContractPart, WeightsFile
 
 
 class NetworkDefinition(ContractPart):
-    """A network architecture by its name in ``networks/catalogue.py``, its numbers, and its weights file."""
+    """A network architecture by its name in ``networks/catalogue.py``, its numbers, and its weights file.
+
+    ``kept``: outputs, by their place, that stay those of an earlier version, whose weights lie in the same file.
+    """
 
     architecture: str
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     weights: WeightsFile = "weights.safetensors"
+    kept: tuple[int, ...] = ()
 
 
 Precision = Literal["float32", "bfloat16"]

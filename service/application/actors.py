@@ -31,6 +31,8 @@ class Operation(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     CANCEL = "cancel"
+    PRIORITY = "priority"
+    RESEND = "resend"
     JOBS = "jobs"
     AUDIT = "audit"
     VERIFY = "verify"
@@ -53,6 +55,7 @@ class Operation(StrEnum):
     INVITE = "invite"
     CHANGE_USER = "change user"
     UNLOCK_USER = "unlock user"
+    TOKENS = "tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,9 @@ class Actor:
     address: str = ""  # the host it came from; empty: this one
     detail: str = ""  # on whose behalf, where that is known
     sees_patients: bool = True  # names, IDs and dates of birth
+    operations: frozenset[Operation] | None = (
+        None  # what its token is limited to; None: what the role permits
+    )
 
 
 class NotPermitted(Refused):
@@ -85,6 +91,8 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RETRY: _MAY_CHANGE_JOBS,
     Operation.RERUN: _MAY_CHANGE_JOBS,
     Operation.CANCEL: _MAY_CHANGE_JOBS,
+    Operation.PRIORITY: _MAY_CHANGE_JOBS,
+    Operation.RESEND: _MAY_CHANGE_JOBS,
     Operation.JOBS: _EVERY_ROLE,
     Operation.AUDIT: _PHYSICIST_AND_ADMIN,
     Operation.VERIFY: _EVERY_ROLE,
@@ -107,15 +115,30 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.INVITE: _MAY_CHANGE_PEOPLE,
     Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
     Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
+    Operation.TOKENS: _MAY_CHANGE_PEOPLE,
 }
 
 
-def require_permission(actor: Actor, action: Operation) -> None:
-    """Return if the actor's role permits the action.
+def require_patients(actor: Actor, what: str) -> None:
+    """Return if the actor may see patients.
 
     Raises:
-        NotPermitted: it does not; the message names the roles that do.
+        NotPermitted: it may not; the message says what of.
     """
+    if not actor.sees_patients:
+        raise NotPermitted(f"{what}; {actor.name} may not see patients")
+
+
+def require_permission(actor: Actor, action: Operation) -> None:
+    """Return if the actor's role, and the scopes of its token, permit the action.
+
+    Raises:
+        NotPermitted: they do not; the message names the roles that do.
+    """
+    if actor.operations is not None and action not in actor.operations:
+        raise NotPermitted(
+            f"the token's scopes do not permit {action}; make one that has more, or use another"
+        )
     if actor.role not in PERMITTED[action]:
         allowed = ", ".join(role.value for role in ActorRole if role in PERMITTED[action])
         raise NotPermitted(f"{actor.name} is {actor.role} and may not {action}; one of these may: {allowed}")

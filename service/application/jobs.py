@@ -1,9 +1,9 @@
 """The use cases of jobs: view one, and change one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.application.actors import Actor, Operation, require_permission
+from service.application.actors import Actor, Operation, require_patients, require_permission
 from service.application.audited import Result, perform
 from service.config import JobPurpose
 from service.store import (
@@ -18,7 +18,6 @@ from service.store import (
     SeriesHeader,
     StructureResult,
     Transaction,
-    cancel,
     read_artifacts,
     read_deliveries,
     read_events,
@@ -27,9 +26,8 @@ from service.store import (
     read_page,
     read_series,
     read_structure_results,
-    rerun,
-    retry,
 )
+from service.store.jobs.series_facts import find_series_headers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +99,32 @@ def search_jobs(
     )
 
 
+def list_series(
+    database: Database, actor: Actor, wanted: Mapping[str, str], *, limit: int = 200
+) -> list[SeriesHeader]:
+    """Give what series say of themselves, by exact values of columns; newest first.
+
+    Args:
+        database: the node's.
+        actor: who looks.
+        wanted: `series_uid`, `study_uid`, `patient_id`, `accession_number`: the value of each that is asked for.
+        limit: most series.
+
+    Raises:
+        NotPermitted: a patient is asked for by an actor who may not see patients.
+    """
+    if wanted.keys() & {"patient_id", "accession_number"}:
+        require_patients(actor, "series are found by patient and accession number for those who see patients")
+    return perform(
+        database,
+        actor,
+        Operation.JOBS,
+        None,
+        lambda transaction: find_series_headers(transaction, wanted, limit=limit),
+        detail="series",
+    )
+
+
 def _details(transaction: Transaction, job_id: int) -> JobDetails:
     status = read_job(transaction, job_id)
     return JobDetails(
@@ -143,41 +167,4 @@ def show_events(
         job_id,
         lambda transaction: read_events(transaction, job_id),
         is_recorded=is_recorded,
-    )
-
-
-def retry_job(database: Database, actor: Actor, job_id: int) -> JobState:
-    """Give a retrying, failed, refused or cancelled job another chance; return its new state.
-
-    Raises:
-        NotAllowed: its state does not allow it, or what it needs was removed.
-    """
-    return perform(
-        database, actor, Operation.RETRY, job_id, lambda transaction: retry(database, transaction, job_id)
-    )
-
-
-def rerun_job(database: Database, actor: Actor, job_id: int) -> int:
-    """Contour a job's images again as a new version; return that job's number.
-
-    Raises:
-        NotAllowed: its state does not allow it, there is a newer version, or its images were removed.
-    """
-    return perform(
-        database, actor, Operation.RERUN, job_id, lambda transaction: rerun(database, transaction, job_id)
-    )
-
-
-def cancel_job(database: Database, actor: Actor, job_id: int, *, reason: str = "cancelled by hand") -> None:
-    """Stop a job and withdraw its deliveries that have not begun.
-
-    Raises:
-        NotAllowed: its state does not allow it.
-    """
-    perform(
-        database,
-        actor,
-        Operation.CANCEL,
-        job_id,
-        lambda transaction: cancel(database, transaction, job_id, reason),
     )

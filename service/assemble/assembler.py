@@ -10,15 +10,17 @@ from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
+from service.assemble.reasons import cone_beam, model_is_gone, no_rule, nowhere_to_go, rule_is_gone
 from service.assemble.returned_sets import ReturnedSets
 from service.assemble.sender_counts import ImageCount, SenderCounts
 from service.assemble.silence import SilenceWatch
 from service.assemble.study_requirements import StudyRequirements
 from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, Nothing, Verdict
-from service.config import AfterWaiting, Rule, SeriesFacts, Settings
+from service.config import AfterWaiting, Rule, Settings
 from service.errors import TryAgain
 from service.logs import log_context
-from service.store import CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository
+from service.store import CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository, Wanted
+from service.store.jobs.wanted import AS_THE_RULES_SAY
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class Assembler:
         """Judge a job's images without the sender's count; the doubt says where other images of the series are."""
         if finding.is_unreadable:
             return self._lacking(job, finding)
+        if finding.rule is None and job.wanted.rule:
+            return Hopeless(reason=rule_is_gone(job.wanted.rule))
         if finding.rule is None:
             return self._without_rule(finding)
         if finding.refusal and not finding.nothing:
@@ -130,8 +134,8 @@ class Assembler:
         """Leave alone what no rule is for; refuse cone-beam CT that a rule for CT would have taken."""
         as_ct = self.settings.rule_for(replace(finding.facts, modality=Modality.CT))
         if finding.facts.modality is Modality.CBCT and as_ct is not None:
-            return Hopeless(reason=_cone_beam(finding.cone_beam, as_ct))
-        return _nothing(_no_rule(finding.facts))
+            return Hopeless(reason=cone_beam(finding.cone_beam, as_ct))
+        return _nothing(no_rule(finding.facts))
 
     def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
         """Judge images without gaps by the sender's count; None while it is not known."""
@@ -204,8 +208,11 @@ class Assembler:
 
     def _seal_or_hold(self, job: OpenJob, verdict: Complete, ready: Set[_Series]) -> None:
         rule = verdict.rule
+        if job.wanted.model and job.wanted.model not in self.models:
+            self._refuse(job, model_is_gone(job.wanted.model, self.models))
+            return
         if rule.return_to_sender and not self.settings.destinations_for(rule, job.calling_aet):
-            self._refuse(job, _nowhere_to_go(rule, job))
+            self._refuse(job, nowhere_to_go(rule, job))
             return
         of_the_study = {series_uid for study_uid, series_uid in ready if study_uid == job.study_uid}
         lack = self._companions.lack(job, rule, of_the_study)
@@ -235,17 +242,19 @@ class Assembler:
         rule, finding = verdict.rule, self._inspector.finding(job)
         shadows = () if finding is None else self.settings.shadow_rules_for(finding.facts)
         closed = self.repository.close_series(
-            job, self._order(rule, verdict), [self._order(shadow, verdict) for shadow in shadows]
+            job, self._order(rule, verdict, job.wanted), [self._order(shadow, verdict) for shadow in shadows]
         )
         if closed is not CloseOutcome.CHANGED:
             log.info("job %d: %d slices, rule %s: %s", job.id, job.slice_count, rule.name, closed.value)
 
-    def _order(self, rule: Rule, verdict: Complete) -> ContouringOrder:
-        default = self.models[rule.model].version
+    def _order(self, rule: Rule, verdict: Complete, wanted: Wanted = AS_THE_RULES_SAY) -> ContouringOrder:
+        model, version = rule.model, rule.model_version
+        if wanted.model:
+            model, version = wanted.model, wanted.model_version
         return ContouringOrder(
             rule=rule.name,
-            model=rule.model,
-            model_version=default if rule.model_version is None else rule.model_version,
+            model=model,
+            model_version=self.models[model].version if version is None else version,
             priority=rule.priority,
             note=verdict.note,
             doubt=verdict.doubt,
@@ -273,26 +282,3 @@ def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str
     alone = [f"number of images not known ({count.why_not}), judged by the slices alone"]
     doubt = [f"{finding.doubt}: some may be missing"] if finding.doubt else []
     return (alone if count.why_not else []) + doubt
-
-
-def _cone_beam(sign: str, rule: Rule) -> str:
-    return (
-        f"this is cone-beam CT: {sign}; rule {rule.name} is for CT. Its values are no reliable Hounsfield units and a "
-        'model for CT was not trained on them. Send the planning CT, or add a rule with modality = "CBCT" for a model '
-        "that was commissioned on such images"
-    )
-
-
-def _no_rule(facts: SeriesFacts) -> str:
-    kind = "a series" if facts.modality is Modality.CT else f"a series of {facts.modality}"
-    return (
-        f"no rule matches {kind} sent by {facts.calling_aet} to {facts.called_aet} (Body Part Examined "
-        f"{facts.body_part!r}); the images are kept; add a rule to the settings and run the job again"
-    )
-
-
-def _nowhere_to_go(rule: Rule, job: OpenJob) -> str:
-    return (
-        f"rule {rule.name} returns the structure set to the sender, but no peer with host and port has the AE title "
-        f"{job.calling_aet}; add one and retry the job"
-    )

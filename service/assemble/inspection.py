@@ -86,9 +86,10 @@ class SeriesInspector:
             refused = reason
         looks += [look_at(self._source(instance)) for instance in instances[len(looks) :]]
         choice = choose(job, looks, self.settings)
+        wanted = job.wanted.rule
         found = Inspection(
             slice_count=job.slice_count,
-            rule=choice.rule,
+            rule=self.settings.rule_named(wanted) if wanted else choice.rule,
             facts=choice.facts,
             notes=choice.notes,
             is_unreadable=any(look.kind is None for look in looks),

@@ -7,13 +7,31 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from service.application import cancel_job, list_jobs, rerun_job, retry_job, show_events, show_job
+from service.application import (
+    cancel_job,
+    checked_wanted,
+    list_jobs,
+    prioritise_job,
+    rerun_job,
+    resend_job,
+    retry_job,
+    show_events,
+    show_job,
+)
 from service.cli.audit import administrator
 from service.cli.output import print_table, say, say_json
-from service.components import opened_store
+from service.components import model_library, opened_store
 from service.config import JobPurpose, Peer, Settings, WebDestination
 from service.errors import Refused
-from service.store import ArtifactKind, ArtifactRole, ArtifactStatus, JobState, JobStatus, artifact_words
+from service.store import (
+    ArtifactKind,
+    ArtifactRole,
+    ArtifactStatus,
+    JobState,
+    JobStatus,
+    Wanted,
+    artifact_words,
+)
 
 LIST_COLUMNS = ("job", "state", "sender", "slices", "rule", "received", "what")
 ARTIFACT_COLUMNS = ("artifact", "what", "made by", "bytes", "made", "file", "path")
@@ -98,9 +116,13 @@ def retry(arguments: argparse.Namespace) -> int:
 
 
 def rerun(arguments: argparse.Namespace) -> int:
-    """Contour the job's slices again, as a new version."""
+    """Contour the job's slices again, as a new version; by another rule or model where one is named."""
+    settings: Settings = arguments.settings_tree
+    wanted = Wanted(rule=arguments.rule, model=arguments.model, model_version=arguments.model_version)
+    models = model_library(settings) if wanted.model else ()
+    checked_wanted(settings, models, wanted)
     with opened_store(arguments.settings_tree) as store:
-        number = rerun_job(store.database, administrator(), arguments.job)
+        number = rerun_job(store.database, administrator(), arguments.job, wanted)
     return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
 
@@ -109,6 +131,23 @@ def cancel(arguments: argparse.Namespace) -> int:
     with opened_store(arguments.settings_tree) as store:
         cancel_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": JobState.CANCELLED.value})
+
+
+def priority(arguments: argparse.Namespace) -> int:
+    """Let a job run before others, or after them."""
+    with opened_store(arguments.settings_tree) as store:
+        before = prioritise_job(store.database, administrator(), arguments.job, arguments.priority)
+    return print_order(arguments, {"job": arguments.job, "priority": arguments.priority, "before": before})
+
+
+def resend(arguments: argparse.Namespace) -> int:
+    """Let a destination get what was made for a job once more."""
+    with opened_store(arguments.settings_tree) as store:
+        copies = resend_job(
+            store.database, administrator(), arguments.job, arguments.destination, arguments.settings_tree
+        )
+    answer = {"job": arguments.job, "destination": copies.destination, "objects": copies.objects}
+    return print_order(arguments, answer)
 
 
 def _short(job: JobStatus) -> dict[str, object]:

@@ -18,6 +18,23 @@ DEFAULT_PROJECT = "research"
 STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
 
 
+def job_changes(
+    rerun: argparse.ArgumentParser, priority: argparse.ArgumentParser, resend: argparse.ArgumentParser
+) -> None:
+    """Add the arguments of the verbs that change a job and take more than its number."""
+    for verb in (rerun, priority, resend):
+        verb.add_argument("job", type=int, help="the job's number")
+    rerun.add_argument(
+        "--rule", default="", help="by this rule, its template and destinations, whatever rules match"
+    )
+    rerun.add_argument("--model", default="", help="with this model in place of the rule's")
+    rerun.add_argument(
+        "--model-version", type=int, metavar="N", help="of --model (default: its default version)"
+    )
+    priority.add_argument("priority", type=int, help="0 to 100; the highest first")
+    resend.add_argument("destination", help="its name in the settings")
+
+
 def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
     """Add the arguments of the verbs `retention` and `verify`."""
     retention.add_argument(
@@ -259,7 +276,13 @@ def _time(text: str) -> datetime:
 
 def web_admin(verb: argparse.ArgumentParser) -> None:
     """Add what `web-admin` takes."""
-    verb.add_argument("name_of_user", metavar="NAME", help="the user's name")
+    verb.add_argument("name_of_user", metavar="NAME", nargs="?", help="the user's, or the program's, name")
     roles = ("viewer", "operator", "physicist", "admin")
     verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
     verb.add_argument("--without-patients", action="store_true", help="hide names and IDs of patients")
+    scopes = ("read", "read:patients", "operate", "audit")
+    what = "make a token by which the program NAME may do this; may be repeated"
+    verb.add_argument("--token", action="append", default=[], choices=scopes, help=what)
+    verb.add_argument("--days", type=int, default=365, help="how long the token holds (default: 365)")
+    verb.add_argument("--revoke-token", action="store_true", help="end the token of the program NAME")
+    verb.add_argument("--tokens", action="store_true", help="list the tokens")

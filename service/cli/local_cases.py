@@ -11,6 +11,7 @@ from inference.client import TritonClient
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable, ServerNotStarted
 from service.cli.output import warn
+from service.cli.store_owner import expect_own
 from service.components import embedded_triton, model_library, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
@@ -31,6 +32,7 @@ def model_server(
     """
     contract = _contract(settings, model, version)
     try:
+        expect_own(settings.node.storage_dir)
         with ExitStack() as stack:
             if may_start and settings.triton.embedded and not _answers(settings):
                 warn("contour-node: no model server runs; one is started for this command")

@@ -12,6 +12,7 @@ from service.cli import arguments as takes
 from service.cli import model_arguments
 from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
+from service.cli.store_owner import given_back
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
         # By name: this imports what the verb needs, and nothing of the others.
         command: Command = resolve_name(f"service.cli.{parsed.command}")
-        return command(parsed)
+        return _run(command, parsed)
     except (SettingsRefused, WrongCommand) as reason:
         return _said(reason, 2)
     except ModuleNotFoundError as missing:
@@ -46,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _run(command: Command, parsed: argparse.Namespace) -> int:
+    if "settings_tree" not in parsed:
+        return command(parsed)
+    with given_back(parsed.settings_tree.node.storage_dir):
+        return command(parsed)
 
 
 def _refuse_renamed(words: Sequence[str]) -> None:
@@ -102,9 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _monitor_verbs(verbs)
     _upkeep_verbs(verbs)
-    takes.web_admin(
-        _verb(verbs, "web-admin", "roles:web_admin", "make a user of the page, or give one a new link")
-    )
+    takes.web_admin(_verb(verbs, "web-admin", "web_admin:run", "users of the page, and tokens of programs"))
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)
     _settings_verb(verbs)
@@ -163,10 +169,14 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         ("show", "admin:show", "one job whole, with its artifacts, deliveries and structures"),
         ("events", "admin:events", "what happened to a job"),
         ("retry", "admin:retry", "once more, after a failure or refusal"),
-        ("rerun", "admin:rerun", "contour again, as a new version"),
         ("cancel", "admin:cancel", "stop a job"),
     ):
         _verb(verbs, name, run, what, json=True).add_argument("job", type=int, help="the job's number")
+    takes.job_changes(
+        _verb(verbs, "rerun", "admin:rerun", "contour again, as a new version", json=True),
+        _verb(verbs, "priority", "admin:priority", "let a job run before others, or after them", json=True),
+        _verb(verbs, "resend", "admin:resend", "send what was made for a job once more", json=True),
+    )
     echo = _verb(verbs, "echo", "admin:echo", "ask a peer of the settings whether it answers", json=True)
     echo.add_argument("destination", help="its name in the settings")
 

@@ -7,12 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from service.cli.output import say, warn
+from service.cli.store_owner import expect_own
 from service.components import (
     audit_writer,
     model_library,
     opened_for_role,
-    opened_store,
     prepare,
     storage_folder,
     templates,
@@ -20,7 +19,7 @@ from service.components import (
 from service.config import Settings, loose_files
 from service.logs import start_log
 from service.ports import expect_free
-from service.store import owned
+from service.store.files.owner import owned
 from service.wiring import ROLES
 
 log = logging.getLogger(__name__)
@@ -45,6 +44,7 @@ def run_role(name: str, settings: Settings) -> int:
 @contextmanager
 def _audited(settings: Settings, name: str) -> Iterator[None]:
     """Record the role's start and stop in the audit trail."""
+    expect_own(settings.node.storage_dir)
     with (
         audit_writer(settings, name) as trail,
         owned(settings.node.storage_dir, alone=False),
@@ -67,6 +67,7 @@ def serve(arguments: argparse.Namespace) -> int:
     from service.tls import check_certificates
 
     settings: Settings = arguments.settings_tree
+    expect_own(settings.node.storage_dir)
     start_log("serve", settings.node.log_level, settings.node.log_format)
     templates(settings, model_library(settings))
     check_certificates(settings)
@@ -95,23 +96,3 @@ def demo(arguments: argparse.Namespace) -> int:
 
     start_log("demo", "WARNING")
     return run_demo(arguments.ct, arguments.out, keep=arguments.keep)
-
-
-def web_admin(arguments: argparse.Namespace) -> int:
-    """Make a user of the page, or give one a new link, and print the link under which they set their password."""
-    from service.application import LINK_LASTS, ActorRole, invite_person
-    from service.cli.audit import administrator
-
-    settings: Settings = arguments.settings_tree
-    role, sees_patients = ActorRole(arguments.role), not arguments.without_patients
-    with opened_store(settings) as store:
-        secret = invite_person(
-            store.database, administrator(), arguments.name_of_user, role, sees_patients=sees_patients
-        )
-    web = settings.web
-    host = web.names[0] if web.names else web.host
-    say(f"{'http' if web.tls is None else 'https'}://{host}:{web.port}/invitation/{secret}")
-    warn(
-        f"{arguments.name_of_user} sets a password there, once, within {LINK_LASTS.total_seconds() / 60:.0f} minutes."
-    )
-    return 0

@@ -209,6 +209,11 @@ class Settings(SettingsSection):
         deciding = (rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
         return next((rule for rule in deciding if rule.matches(facts)), None)
 
+    def rule_named(self, name: str) -> Rule | None:
+        """Give the rule of this name that can decide; None where there is none."""
+        deciding = (rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
+        return next((rule for rule in deciding if rule.name == name), None)
+
     def shadow_rules_for(self, facts: SeriesFacts) -> tuple[Rule, ...]:
         """Give every shadow rule that matches the series."""
         shadows = (rule for rule in self.rules if rule.purpose is JobPurpose.SHADOW)

@@ -18,11 +18,14 @@ from service.store.database import Clock, Database, Transaction, utc_now
 from service.store.deliveries.commitments import Commitments
 from service.store.deliveries.failure_reports import FailureReportQueue
 from service.store.deliveries.outbox import Outbox
+from service.store.deliveries.resending import resend
 from service.store.errors import (
     DatabaseDamaged,
     DatabaseUnavailable,
     FileDamaged,
     FileLost,
+    JobChanged,
+    NoSuchJob,
     NotAllowed,
     NotRecorded,
     StorageFull,
@@ -31,7 +34,6 @@ from service.store.errors import (
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
-from service.store.files.owner import owned
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
@@ -43,17 +45,22 @@ from service.store.jobs.job_repository import (
     read_job,
     read_jobs,
 )
-from service.store.jobs.manual_changes import cancel, rerun, retry
+from service.store.jobs.manual_changes import cancel, change_priority, require_unchanged, rerun, retry
 from service.store.jobs.returned_sets import LinkedBy, ReturnedSetRepository, SetReferences
 from service.store.jobs.series_facts import SeriesHeader, folded, forget_patients, read_series
 from service.store.jobs.series_repository import SeriesRepository
 from service.store.jobs.structure_results import StructureFinding, StructureResult, read_structure_results
+from service.store.jobs.wanted import Wanted
 from service.store.jobs.work_queue import WorkQueue
 from service.store.migrations.migrate import check_schema, has_schema, upgrade
 from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
 from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
-from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
+from service.store.monitoring.notification_queue import (
+    Alarm,
+    Notification,
+    NotificationQueue,
+)
 from service.store.monitoring.queue_statistics import (
     DeliveriesIn,
     Histogram,
@@ -126,7 +133,6 @@ from service.store.web.accounts import (
     invite,
     invited,
     unlock_user,
-    wait_after,
 )
 from service.store.web.sessions import Sessions, WebSession
 
@@ -181,6 +187,7 @@ __all__ = [
     "Histogram",
     "InstanceRecorder",
     "Invitation",
+    "JobChanged",
     "JobEvent",
     "JobFilter",
     "JobLists",
@@ -193,6 +200,7 @@ __all__ = [
     "MetricCounters",
     "NamedFile",
     "NewArtifact",
+    "NoSuchJob",
     "NodeHold",
     "NodeIdentity",
     "NotAllowed",
@@ -233,6 +241,7 @@ __all__ = [
     "Transaction",
     "UnfinishedJob",
     "VerifiableFile",
+    "Wanted",
     "WebSession",
     "WebUser",
     "WorkQueue",
@@ -241,6 +250,7 @@ __all__ = [
     "artifact_words",
     "audit_action",
     "cancel",
+    "change_priority",
     "change_user",
     "check_schema",
     "check_trail",
@@ -258,7 +268,6 @@ __all__ = [
     "late_jobs",
     "look_at_series",
     "make_backup",
-    "owned",
     "path_of",
     "read_artifacts",
     "read_backup",
@@ -276,7 +285,9 @@ __all__ = [
     "read_series",
     "read_structure_results",
     "require_recorded",
+    "require_unchanged",
     "rerun",
+    "resend",
     "restore",
     "retry",
     "series_named",
@@ -284,6 +295,5 @@ __all__ = [
     "unlock_user",
     "upgrade",
     "utc_now",
-    "wait_after",
     "write_constancy",
 ]

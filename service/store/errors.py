@@ -35,5 +35,13 @@ class NotAllowed(Refused):
     """The job is not in a state in which this can be done; the message says in which it is."""
 
 
+class NoSuchJob(NotAllowed):
+    """There is no job with this number."""
+
+
+class JobChanged(NotAllowed):
+    """Something happened to the job since the person or program that orders looked at it."""
+
+
 class DatabaseDamaged(DatabaseUnavailable):
     """The SQLite file is no database any more, or contradicts itself: a person has to bring back a copy."""

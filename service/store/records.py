@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.config import JobPurpose
 from service.errors import Refused
+from service.store.jobs.wanted import AS_THE_RULES_SAY, Wanted
 from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
 
 CT_SOP_CLASSES = frozenset(
@@ -100,6 +101,7 @@ class OpenJob:
     expected_images: int | None
     received_at: datetime
     last_received_at: datetime
+    wanted: Wanted = AS_THE_RULES_SAY
 
 
 @dataclass(frozen=True, kw_only=True)

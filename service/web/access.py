@@ -9,12 +9,23 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 
-from service.application import Actor, ActorKind, ActorRole, Operation, require_permission, secret_sha256
+from service.application import (
+    PERMITTED,
+    Actor,
+    ActorKind,
+    ActorRole,
+    Operation,
+    actor_of,
+    require_permission,
+    secret_sha256,
+)
 from service.config import ProxySettings, Settings, read_secret
 from service.store import WebSession, WebUser
 from service.web.parts import WebParts
 
 ENTRY = "web"
+API = "/api/"
+"""Where the paths begin that programs use."""
 REFRESHES = "X-Refresh"
 """Header of requests that a page makes without its reader: they do not hold a session open."""
 
@@ -30,15 +41,13 @@ class SignInNeeded(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """A person who is signed in, and the browser that they are signed in with."""
+    """A person who is signed in, with their browser; or a program with a token."""
 
     actor: Actor
-    session: WebSession | None  # None: a proxy signed them in
+    session: WebSession | None  # None: a proxy signed them in, or it is a program
 
     def may(self, action: str) -> bool:
         """Tell, for a template, whether the person's role permits an action."""
-        from service.application import PERMITTED
-
         return self.actor.role in PERMITTED[Operation(action)]
 
 
@@ -80,8 +89,15 @@ PUBLIC = Depends(anyone)
 
 
 def visitor_of(request: Request) -> Visitor | None:
-    """Return who makes a request, by the session of its cookie or the name that a trusted proxy gives."""
+    """Return who makes a request.
+
+    By the token of a program, which only the interface takes; by the name that a trusted proxy gives; or by the session
+    of the cookie.
+    """
     parts = parts_of(request)
+    authorization = request.headers.get("authorization")
+    if authorization is not None and request.url.path.startswith(API):
+        return _by_token(request, authorization)
     proxy = parts.settings.web.proxy
     if proxy is not None and proxy.user_header is not None:
         return _by_proxy(request, parts, proxy)
@@ -103,6 +119,14 @@ def address_of(request: Request) -> str:
     if proxy is None or not _is_proxy(peer, proxy) or not _is_address(forwarded):
         return peer
     return forwarded
+
+
+def _by_token(request: Request, authorization: str) -> Visitor | None:
+    kind, _, secret = authorization.partition(" ")
+    if kind.lower() != "bearer":
+        return None
+    actor = actor_of(parts_of(request).database, secret.strip(), entry=ENTRY, address=address_of(request))
+    return None if actor is None else Visitor(actor=actor, session=None)
 
 
 def _by_proxy(request: Request, parts: WebParts, proxy: ProxySettings) -> Visitor | None:

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,28 +13,47 @@ from starlette.staticfiles import StaticFiles
 
 from service.application import NotPermitted
 from service.errors import Refused, TryAgain
-from service.store import NotAllowed
-from service.web import job_page, node_pages, people_page, sign_in, viewer, work_page
-from service.web.access import REFRESHES, SignInNeeded, visitor_of
-from service.web.job_page import StalePage
+from service.store import JobChanged, NoSuchJob, NotAllowed
+from service.web import (
+    bulk_orders,
+    job_orders,
+    job_page,
+    node_pages,
+    people_page,
+    sign_in,
+    tokens_page,
+    viewer,
+    work_page,
+)
+from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
+from service.web.api import jobs, node, orders, stream
+from service.web.images import NoStructureSet
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
 from service.web.security import Shield
 
 log = logging.getLogger(__name__)
-API = "/api/"
 ROUTERS = (
     work_page.router,
+    bulk_orders.router,
     job_page.router,
+    job_orders.router,
     viewer.router,
     viewer.data,
     node_pages.router,
     people_page.router,
+    tokens_page.router,
+    jobs.router,
+    orders.router,
+    stream.router,
+    node.router,
     sign_in.router,
 )
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
-    (StalePage, HTTPStatus.PRECONDITION_FAILED),
+    (NoSuchJob, HTTPStatus.NOT_FOUND),
+    (NoStructureSet, HTTPStatus.NOT_FOUND),
+    (JobChanged, HTTPStatus.PRECONDITION_FAILED),
     (NotAllowed, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -64,7 +84,9 @@ def build_app(parts: WebParts) -> FastAPI:
 def _sign_in(request: Request, error: Exception) -> Response:
     """Lead to the form; what a page or a program fetches gets 401 instead."""
     if request.url.path.startswith(API) or REFRESHES in request.headers or "hx-request" in request.headers:
-        return JSONResponse(_problem(HTTPStatus.UNAUTHORIZED, "Sign in first."), 401, media_type=PROBLEM)
+        how = "Sign in first; a program sends a token that holds as `Authorization: Bearer cn_...`."
+        headers = {"WWW-Authenticate": "Bearer"}
+        return JSONResponse(_problem(HTTPStatus.UNAUTHORIZED, how), 401, headers, media_type=PROBLEM)
     if not isinstance(error, SignInNeeded):
         raise error
     return RedirectResponse(error.sign_in_address, 303)
@@ -83,9 +105,13 @@ def _explain(request: Request, error: Exception) -> Response:
     else:
         detail = _detail(error)
         log.info("request %s: %d", number, status, extra={"path": request.url.path})
-    headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
     if request.url.path.startswith(API):
         body = {**_problem(status, detail), "request": number}
+        if isinstance(error, RequestValidationError):
+            body["errors"] = [_at_its_place(one) for one in error.errors()]
         return JSONResponse(body, status, headers, media_type=PROBLEM)
     visitor = None if isinstance(error, TryAgain) else _visitor(request)
     answer = page(
@@ -118,6 +144,12 @@ def _detail(error: Exception) -> str:
     if isinstance(error, RequestValidationError):
         return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
     return str(error)
+
+
+def _at_its_place(one: dict[str, Any]) -> dict[str, str]:
+    """Say what is wrong with one value, and where: a JSON pointer into the body, or the parameter."""
+    place, *path = (str(part) for part in one["loc"])
+    return {"in": place, "pointer": "/" + "/".join(path), "detail": one["msg"]}
 
 
 def _problem(status: HTTPStatus, detail: str) -> dict[str, object]:

@@ -30,6 +30,10 @@ class ImagesGone(Refused):
     """Files of a job were removed after their time, or are damaged."""
 
 
+class NoStructureSet(Refused):
+    """Nothing was made for the job, or for this destination of it."""
+
+
 class _Kept(NamedTuple):
     value: Any
     until: float
@@ -134,7 +138,7 @@ class JobImages:
 
         Raises:
             ImagesGone: the file was removed or is damaged.
-            Refused: the job has no structure set.
+            NoStructureSet: the job has none.
         """
         file = self._result(job_id, destination)
         series = self.series(job_id).series
@@ -176,7 +180,8 @@ class JobImages:
     def _result(self, job_id: int, destination: str) -> StoredFile:
         file = self._jobs.structure_set(job_id, destination)
         if file is None:
-            raise Refused(
+            self._jobs.job(job_id)  # which may not be there either
+            raise NoStructureSet(
                 f"job {job_id} has no structure set" + (f" for {destination}" if destination else "")
             )
         return file

@@ -1,23 +1,16 @@
-"""One job: what happened, why, what to do, what was found; and the orders that a person can give."""
+"""One job: what happened, why, what to do, what was found, and the orders that fit it."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
 
-from service.application import (
-    JobDetails,
-    Operation,
-    cancel_job,
-    rerun_job,
-    retry_job,
-    show_events,
-    show_job,
-)
-from service.errors import Refused
-from service.store import CANCELLABLE, RERUNNABLE, RETRYABLE, JobEvent, JobState
+from service.application import HIGHEST_PRIORITY, JobDetails, Operation, show_events, show_job
+from service.store import CANCELLABLE, RERUNNABLE, RETRYABLE, JobState
+from service.store.states import PRIORITISABLE, RESENDABLE
 from service.web.access import Visitor, parts_of, permits
+from service.web.api.shapes import JobNumber
 from service.web.images import ImagesGone
 from service.web.parts import WebParts
 from service.web.rendering import page
@@ -27,19 +20,16 @@ from service.web.words import advice_for, patient_label
 
 router = APIRouter(prefix="/jobs", include_in_schema=False)
 Viewing = Annotated[Visitor, Depends(permits(Operation.SHOW))]
-Retrying = Annotated[Visitor, Depends(permits(Operation.RETRY))]
-Rerunning = Annotated[Visitor, Depends(permits(Operation.RERUN))]
-Cancelling = Annotated[Visitor, Depends(permits(Operation.CANCEL))]
 
 
 @router.get("/{number}")
-def job(request: Request, visitor: Viewing, number: int) -> Response:
+def job(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Show one job."""
     return page(request, "job.html", visitor, **_values(request, visitor, number))
 
 
 @router.get("/{number}/state")
-def job_state(request: Request, visitor: Viewing, number: int) -> Response:
+def job_state(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Show what of a job changes, for a page that is open already."""
     return page(request, "job_state.html", visitor, **_values(request, visitor, number))
 
@@ -64,6 +54,12 @@ def _values(request: Request, visitor: Visitor, number: int) -> dict[str, Any]:
         "can_retry": status.state in RETRYABLE and status.superseded_by is None,
         "can_rerun": status.state in RERUNNABLE and status.superseded_by is None,
         "can_cancel": status.state in CANCELLABLE,
+        "can_prioritise": status.state in PRIORITISABLE and status.superseded_by is None,
+        "can_resend": status.state in RESENDABLE and status.superseded_by is None and bool(found.deliveries),
+        "destinations": parts.settings.destination_names,
+        "highest_priority": HIGHEST_PRIORITY,
+        "rules": [rule for rule in parts.settings.rules if parts.settings.rule_named(rule.name) is not None],
+        "models": list(parts.models.values()),
         "has_result": status.state in (JobState.DONE, JobState.DELIVERING, JobState.FAILED)
         and status.finished_at is not None,
         "last_event": events[-1].id if events else 0,
@@ -76,59 +72,3 @@ def _strip(parts: WebParts, found: JobDetails) -> SliceStrip | None:
         return parts.images.strip(found.status.id)
     except ImagesGone:
         return None
-
-
-@router.post("/{number}/retry")
-def retry(
-    request: Request, visitor: Retrying, number: int, seen: Annotated[int | None, Form()] = None
-) -> Response:
-    """Give a job another chance."""
-    _check_fresh(request, visitor, number, seen)
-    retry_job(parts_of(request).database, visitor.actor, number)
-    return RedirectResponse(f"/jobs/{number}", 303)
-
-
-@router.post("/{number}/rerun")
-def rerun(
-    request: Request, visitor: Rerunning, number: int, seen: Annotated[int | None, Form()] = None
-) -> Response:
-    """Contour a job's images again, as a new version."""
-    _check_fresh(request, visitor, number, seen)
-    new = rerun_job(parts_of(request).database, visitor.actor, number)
-    return RedirectResponse(f"/jobs/{new}", 303)
-
-
-@router.post("/{number}/cancel")
-def cancel(
-    request: Request, visitor: Cancelling, number: int, seen: Annotated[int | None, Form()] = None
-) -> Response:
-    """Stop a job."""
-    _check_fresh(request, visitor, number, seen)
-    cancel_job(parts_of(request).database, visitor.actor, number, reason=f"cancelled by {visitor.actor.name}")
-    return RedirectResponse(f"/jobs/{number}", 303)
-
-
-class StalePage(Refused):
-    """The job changed since the page that the order came from was made."""
-
-
-def _check_fresh(request: Request, visitor: Visitor, number: int, seen: int | None) -> None:
-    """Return if nothing happened to the job since the page was made.
-
-    Args:
-        request: the order.
-        visitor: who gives it.
-        number: the job's.
-        seen: number of the newest event of the job that the page showed; None: the order is given all the same.
-
-    Raises:
-        StalePage: something happened.
-    """
-    if seen is None:
-        return
-    events = show_events(parts_of(request).database, visitor.actor, number, is_recorded=False)
-    newest: JobEvent | None = events[-1] if events else None
-    if newest is not None and newest.id != seen:
-        raise StalePage(
-            f"job {number} changed while the page was open: it is {newest.to_state.value} now. Look again, then decide."
-        )

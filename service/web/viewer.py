@@ -1,15 +1,16 @@
 """The viewer: its page, and the voxels and contours that it draws."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
-from service.application import Operation, show_job
+from service.application import Operation, require_patients, show_job
 from service.web.access import Visitor, parts_of, permits
+from service.web.api.shapes import PROBLEMS, JobNumber
 from service.web.images import content_tag
 from service.web.rendering import page
 from service.web.words import patient_label
@@ -17,14 +18,26 @@ from service.web.words import patient_label
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Visitor, Depends(permits(Operation.VIEW_IMAGES))]
 data = APIRouter(
-    prefix="/api/v1/jobs/{number}", tags=["images"], dependencies=[Depends(permits(Operation.VIEW_IMAGES))]
+    prefix="/api/v1/jobs/{number}",
+    tags=["images"],
+    responses=PROBLEMS,
+    dependencies=[Depends(permits(Operation.VIEW_IMAGES))],
 )
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+
+
+def _given_as(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of an answer that is no JSON."""
+    return {200: {"content": {media_type: {"schema": BINARY}}, "description": "The bytes."}}
+
+
+VOXELS, DICOM = _given_as("application/octet-stream"), _given_as("application/dicom")
 PRIVATE = {"Cache-Control": "private, no-store"}
 WINDOWS = (("Soft tissue", 40, 400), ("Lung", -500, 1500), ("Bone", 400, 1800), ("Brain", 40, 80))
 
 
 @router.get("/jobs/{number}/viewer")
-def viewer(request: Request, visitor: Viewing, number: int) -> Response:
+def viewer(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Show the viewer of a job; the look is in the trail before the page."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "images", number))
@@ -44,7 +57,7 @@ def viewer(request: Request, visitor: Viewing, number: int) -> Response:
 
 
 @data.get("/ct")
-def ct(request: Request, number: int) -> Response:
+def ct(request: Request, number: JobNumber) -> Response:
     """Give the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, patient position.
 
     Voxels are int16, little endian, index order z, y, x: Hounsfield units of CT, values of MR times `factor`. `window`
@@ -66,19 +79,19 @@ def ct(request: Request, number: int) -> Response:
     return JSONResponse(body, headers={**PRIVATE, "ETag": f'"{content_tag(number, series)}"'})
 
 
-@data.get("/ct/slices/{index}")
-def ct_slice(request: Request, number: int, index: int) -> Response:
+@data.get("/ct/slices/{index}", response_class=Response, responses=VOXELS)
+def ct_slice(request: Request, number: JobNumber, index: int) -> Response:
     """Give one slice as int16, little endian, row by row (see /ct)."""
     viewed = parts_of(request).images.series(number)
     if not 0 <= index < len(viewed.voxels_zyx):
-        return JSONResponse({"detail": f"there is no slice {index}"}, 404)
+        raise HTTPException(404)
     return _voxels(viewed.voxels_zyx[index : index + 1], is_folded=False)
 
 
-@data.get("/ct/voxels")
+@data.get("/ct/voxels", response_class=Response, responses=VOXELS)
 def ct_voxels(
     request: Request,
-    number: int,
+    number: JobNumber,
     first: Annotated[int, Query(ge=0)] = 0,
     count: Annotated[int, Query(ge=1, le=4096)] = 4096,
     encoding: Annotated[str, Query(pattern="^(|planes)$")] = "",
@@ -96,7 +109,7 @@ def ct_voxels(
 
 
 @data.get("/structures")
-def structures(request: Request, visitor: Viewing, number: int) -> Response:
+def structures(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Give what was measured and found of each structure.
 
     Volume in cc of the mask, slices, pieces, probability, findings.
@@ -108,20 +121,22 @@ def structures(request: Request, visitor: Viewing, number: int) -> Response:
 @data.get("/contours")
 def contours(
     request: Request,
-    number: int,
+    number: JobNumber,
     destination: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """Give the contours of the file that was sent, in index coordinates of the volume (see /ct)."""
     return JSONResponse(parts_of(request).images.contours(number, destination), headers=PRIVATE)
 
 
-@data.get("/structure-set")
+@data.get("/structure-set", response_class=Response, responses=DICOM)
 def structure_set(
     request: Request,
-    number: int,
+    visitor: Viewing,
+    number: JobNumber,
     destination: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
-    """Give the RT Structure Set file that was made for a destination."""
+    """Give the RT Structure Set file that was made for a destination; it names the patient."""
+    require_patients(visitor.actor, "the file names the patient")
     body = parts_of(request).images.result(number, destination)
     name = f"job-{number}{f'-{destination}' if destination else ''}.dcm"
     headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Annotated, Any, Self
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -16,6 +16,9 @@ from service.web.access import Visitor, parts_of, permits
 from service.web.live import TooManyListeners
 from service.web.rendering import page
 from service.web.words import patient_label
+
+if TYPE_CHECKING:
+    from service.web.bulk_orders import BulkOutcome
 
 router = APIRouter(include_in_schema=False)
 Searcher = Annotated[Visitor, Depends(permits(Operation.JOBS))]
@@ -38,6 +41,11 @@ class WorkQuery(BaseModel):
     rule: str = Field(default="", max_length=64)
     since: str = Field(default="", max_length=10)
     before: int | None = Field(default=None, ge=1)
+
+    @classmethod
+    def of(cls, address: str) -> Self:
+        """Return what the query of an address says; what is no filter is left out."""
+        return cls.model_validate(dict(parse_qsl(address)))
 
     @property
     def filters(self) -> dict[str, str]:
@@ -74,7 +82,13 @@ def work(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query(
     found = _search(request, visitor, query)
     if query.q.strip().isdigit() and len(found) == 1:
         return RedirectResponse(f"/jobs/{found[0].status.id}", 303)
-    return page(request, "work.html", visitor, **_values(request, visitor, query, found))
+    return page(request, "work.html", visitor, outcome=None, **_values(request, visitor, query, found))
+
+
+def show_work(request: Request, visitor: Visitor, query: WorkQuery, outcome: "BulkOutcome") -> Response:
+    """Show the list with what became of an order about many of its jobs."""
+    found = _search(request, visitor, query)
+    return page(request, "work.html", visitor, outcome=outcome, **_values(request, visitor, query, found))
 
 
 @router.get("/work/list")

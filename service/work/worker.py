@@ -16,7 +16,7 @@ from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
 from service.store import ClaimedJob, FileStore, NewArtifact, StructureResult, WorkQueue
-from service.template import Template
+from service.template import Template, load_template
 from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
 from service.work.heartbeat import Heartbeat, LeaseLost
@@ -152,9 +152,8 @@ class Worker:
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
         rule = self._rule(claim)
-        request = PipelineRequest(
-            rule=rule, contract=contract, template=self.templates[rule.name], settings=self.settings
-        )
+        template = self._template(rule, contract)
+        request = PipelineRequest(rule=rule, contract=contract, template=template, settings=self.settings)
         self._self_test(heartbeat)
         result = self._result(claim, request, heartbeat)
         if not self.queue.finish(claim, made=result.made, notes=result.notes, structures=result.structures):
@@ -207,6 +206,16 @@ class Worker:
             if rule.name == claim.rule:
                 return rule
         raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+
+    def _template(self, rule: Rule, contract: ModelContract) -> Template:
+        """Give the rule's template, read again for a model that a person ordered in place of the rule's own.
+
+        Raises:
+            TemplateRefused: it names structures that this model does not make.
+        """
+        if contract.name == rule.model or rule.template is None:
+            return self.templates[rule.name]
+        return load_template(rule.template, contract.labels)
 
     def _self_test(self, heartbeat: Heartbeat) -> None:
         """Test the model server before the first job, and again after any failure of it."""

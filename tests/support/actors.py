@@ -2,8 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from service.application import Actor, ActorKind, ActorRole, cancel_job, rerun_job, retry_job
-from service.store import Database, JobState
+from service.application import (
+    Actor,
+    ActorKind,
+    ActorRole,
+    Copies,
+    cancel_job,
+    prioritise_job,
+    rerun_job,
+    resend_job,
+    retry_job,
+)
+from service.config import Settings
+from service.store import Database, JobState, Wanted
 
 OPERATOR = Actor(kind=ActorKind.PERSON, name="physicist on call", role=ActorRole.OPERATOR, entry="cli")
 
@@ -22,5 +33,11 @@ class JobChanges:
     def retry(self, job_id: int) -> JobState:
         return retry_job(self.database, OPERATOR, job_id)
 
-    def rerun(self, job_id: int) -> int:
-        return rerun_job(self.database, OPERATOR, job_id)
+    def rerun(self, job_id: int, **wanted: str) -> int:
+        return rerun_job(self.database, OPERATOR, job_id, Wanted(**wanted))
+
+    def prioritise(self, job_id: int, priority: int) -> int:
+        return prioritise_job(self.database, OPERATOR, job_id, priority)
+
+    def resend(self, job_id: int, destination: str, settings: Settings) -> Copies:
+        return resend_job(self.database, OPERATOR, job_id, destination, settings)

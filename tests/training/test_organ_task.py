@@ -318,7 +318,7 @@ def test_thresholds_come_from_training_patients_and_go_into_the_version(tmp_path
             assert name in ("a", "b")
             return super().case(name)
 
-    chosen, table = chosen_thresholds(OrganTask(recipe(), TrainingOnly(cases(), CODES)), run, 5)
+    chosen, table = chosen_thresholds(recipe(), TrainingOnly(cases(), CODES), run, 5)
     assert chosen["Parotid_L"] == chosen["Parotid_R"]
     assert {len(values) for row in table.values() for values in row.values()} == {2}
     means = {t: sum(sum(table[code][t]) for code in CODES[:2]) for t in GRID}

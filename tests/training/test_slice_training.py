@@ -16,6 +16,7 @@ from training.augment import Augmentation, Patch
 from training.cases import Case, Subset
 from training.loop import Schedule, TrainingRun
 from training.losses.catalogue import LOSSES
+from training.measured import measured
 from training.organ_task import OrganTask
 from training.precision import Precision
 from training.publish import publish
@@ -102,7 +103,7 @@ def test_a_network_of_several_scales_is_trained_validated_and_published(tmp_path
     found = [dice((planes[0] >> i & 1).astype(bool), case.mask(i)) for i in range(2)]
     assert min(found) > 0.6
     assert list(contract.provenance.validation_dice.values()) == pytest.approx(found, abs=1e-4)
-    chosen, table = chosen_thresholds(task, tmp_path / "run", 2)
+    chosen, table = chosen_thresholds(task.recipe, source(), tmp_path / "run", 2)
     assert set(chosen) == set(CODES)
     assert all(len(table["Parotid_L"][threshold]) == 2 for threshold in GRID)
 
@@ -217,3 +218,22 @@ def test_every_recipe_of_the_project_can_be_built(file: Path) -> None:
         assert list(network.parameters())
         assert np.prod(found.patches.size_zyx or patch_size(runtime.pipeline)) > 0
     assert PatchRecipe().resized_yx is None
+
+
+def test_grey_levels_are_measured_on_training_patients_alone() -> None:
+    """Half of each training CT at the window's top, half at its bottom: mean and sd 127.5. The others are air."""
+    cases = [two_sided_case("a"), two_sided_case("b"), two_sided_case("v", Subset.VAL)]
+    for case in cases[:2]:
+        case.hu_zyx[:10], case.hu_zyx[10:] = 400, -200
+    source = MemorySource(cases, (*CODES, "Larynx"))
+    wanted = recipe().model_copy(update={"grey_levels": "measured"})
+    found = measured(wanted, source)
+    how = found.draft().native.pipeline
+    assert (how.mean, how.sd) == ((127.5,), (127.5,))
+    assert found.grey_levels == "stated", "a run goes on with what it measured"
+    assert measured(found, source) == found
+    assert measured(recipe(), source) == recipe(), "nothing is measured unless it is asked for"
+    for case in cases[:2]:
+        case.hu_zyx[:] = -1000
+    with pytest.raises(RecipeRefused, match="one grey level: is window_hu"):
+        measured(wanted, source)

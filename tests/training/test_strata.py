@@ -10,20 +10,25 @@ import numpy as np
 import pytest
 import torch
 
+from evaluation.overlap import dice
 from inference.contract import Stratified
+from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
 from tests.support.training import MemorySource
 from training.cases import Case, Subset, bit_planes, places_of
 from training.distributed import World
 from training.guides import GuideMaps
+from training.measured import measured
 from training.organ_task import OrganTask
 from training.precision import Precision
 from training.publish import NotPublished, publish
-from training.recipe import Recipe, RecipeRefused, load_recipe
-from training.roles import learned, measured, role_recipe
+from training.recipe import Recipe, RecipeRefused, load_recipe, load_recipe_json
+from training.roles import learned, role_recipe
 from training.run_record import load_record
 from training.small_organs import HeatMaps
 from training.strata import StrataRun
+from training.thresholds import GRID, chosen_thresholds
+from training.trained import trained_networks
 
 CODES = ("Mandible", "Parotid_L", "Parotid_R", "Lens_L", "Lens_R")
 RECIPE = """
@@ -176,6 +181,26 @@ def test_a_finished_run_trains_nothing_again(run: Path) -> None:
     state, _ = strata_run(run.parent, recipe(run.parent)).train()
     assert state.step == 310
     assert {file: file.stat().st_mtime_ns for file in run.rglob("*.pt")} == before
+
+
+def test_thresholds_are_chosen_for_the_whole_pipeline_on_training_patients(run: Path) -> None:
+    """Both lenses share theirs; a structure's Dice at 0.5 is that of the pipeline as it stands."""
+    of = load_recipe_json(run / "recipe.json")
+    chosen, table = chosen_thresholds(of, source(), run, 2)
+    assert set(chosen) == set(CODES)
+    assert chosen["Lens_L"] == chosen["Lens_R"]
+    assert {len(values) for row in table.values() for values in row.values()} == {2}
+    means = {t: sum(sum(table[code][t]) for code in ("Lens_L", "Lens_R")) for t in GRID}
+    assert means[chosen["Lens_L"]] == max(means.values())
+    networks = {role: one.network for role, one in trained_networks(run, of).items()}
+    case = source().case("a")
+    planes = (
+        build_pipeline(of.draft(), networks, torch.device("cpu"))
+        .predict(case.hu_zyx, case.spacing_zyx_mm)
+        .planes
+    )
+    found = (planes[0] >> 1 & 1).astype(bool)
+    assert table["Parotid_L"][0.5][0] == dice(found, case.mask(1))
 
 
 def test_all_networks_are_published_and_predict_as_in_training(tmp_path: Path, run: Path) -> None:

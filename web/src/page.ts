@@ -3,8 +3,10 @@ import "./page.css";
 import "./htmx-global";
 import "htmx.org/dist/ext/hx-sse.js";
 import { listenForKeys } from "./keys";
+import { watchMarks } from "./marks";
 
 listenForKeys();
+watchMarks();
 
 // The stream says whether the database answers; the light in the top bar shows it.
 document.addEventListener("database", (event) => {

@@ -11,6 +11,7 @@ from inference.contract import NetworkDefinition
 from inference.server.networks.compact_unet3d import CompactUnet3d, CompactUnet3dConfig
 from inference.server.networks.deeplab import DeepLabConfig, DeepLabV3Plus
 from inference.server.networks.dpn_unet import DpnUnet, DpnUnetConfig
+from inference.server.networks.kept_outputs import KeptOutputs
 from inference.server.networks.mnet import Mnet, MnetConfig
 from inference.server.networks.modified_resnet import ModifiedResNet, ModifiedResNetConfig
 from inference.server.networks.monai_resnets import (
@@ -78,4 +79,5 @@ def build_network(definition: NetworkDefinition) -> nn.Module:
             f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()
         )
         raise ValueError(f"parameters of the network architecture {name}: {faults}") from error
-    return architecture.network(config)
+    network = architecture.network(config)
+    return KeptOutputs(network, architecture.network(config), definition.kept) if definition.kept else network

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from service.store.database import Database
 from service.store.jobs.job_repository import statuses_of
 from service.store.jobs.series_facts import SeriesHeader, folded, header_of
-from service.store.records import JobStatus
+from service.store.records import JobEvent, JobStatus
 from service.store.states import FAILED_FOR_GOOD, DeliveryState, JobState
 from service.store.tables.schema import delivery, job, job_event
 from service.store.tables.structure_schema import series_fact
@@ -120,6 +120,12 @@ class JobLists:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return (rows[-1].id if rows else event_id), frozenset(row.job_id for row in rows)
+
+    def events_after(self, event_id: int, limit: int) -> list[JobEvent]:
+        """Give the events of all jobs after one, oldest first."""
+        query = select(job_event).where(job_event.c.id > event_id).order_by(job_event.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return [JobEvent(**row._asdict()) for row in connection.execute(query)]
 
 
 def read_page(connection: Connection, wanted: JobFilter) -> list[ListedJob]:

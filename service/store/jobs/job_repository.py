@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from service.config import JobPurpose
 from service.store.database import Database
-from service.store.errors import NotAllowed
+from service.store.errors import NoSuchJob
 from service.store.jobs.artifacts import ArtifactStatus, file_of, read_artifacts
 from service.store.jobs.integrity import mark_damaged
 from service.store.jobs.row_mapping import instance_of, instances_of
@@ -177,7 +177,7 @@ def read_job(connection: Connection, job_id: int) -> JobStatus:
     """Give one job; raises NotAllowed when there is none with this number."""
     row = connection.execute(select(job_status).where(job_status.c.job_id == job_id)).one_or_none()
     if row is None:
-        raise NotAllowed(f"there is no job {job_id}")
+        raise NoSuchJob(f"there is no job {job_id}")
     return _status_of(row)
 
 

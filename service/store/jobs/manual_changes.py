@@ -3,17 +3,27 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from service.config import JobPurpose
 from service.store.database import Database
-from service.store.errors import NotAllowed
+from service.store.errors import JobChanged, NoSuchJob, NotAllowed
 from service.store.intake.reingest import kept
 from service.store.jobs.cancelled_series import count_resent
-from service.store.jobs.transitions import NO_LEASE, Transition, lock, move, withdraw_deliveries
+from service.store.jobs.transitions import (
+    NO_LEASE,
+    HistoryLine,
+    Transition,
+    add_history_line,
+    lock,
+    move,
+    withdraw_deliveries,
+)
 from service.store.jobs.versions import open_next_version
+from service.store.jobs.wanted import AS_THE_RULES_SAY, Wanted
 from service.store.states import (
     CANCELLABLE,
+    PRIORITISABLE,
     RERUNNABLE,
     RETRYABLE,
     ArtifactRole,
@@ -23,7 +33,19 @@ from service.store.states import (
     JobState,
 )
 from service.store.tables.artifact_schema import artifact
-from service.store.tables.schema import delivery
+from service.store.tables.schema import delivery, job, job_event
+
+AGAIN: dict[str, Any] = {
+    "reason": "",
+    "attempts": 0,
+    "confirmation_requests": 0,
+    "not_before": None,
+    "unreachable": False,
+    "lease_owner": None,
+    "lease_number": delivery.c.lease_number + 1,  # a sender that still works on it has lost it
+    "lease_expires_at": None,
+}
+"""Columns of a delivery that begins again."""
 
 
 def cancel(database: Database, connection: Connection, job_id: int, reason: str) -> None:
@@ -32,7 +54,7 @@ def cancel(database: Database, connection: Connection, job_id: int, reason: str)
     Raises:
         NotAllowed: there is no such job, or its state does not allow it.
     """
-    row = _locked(connection, job_id, "cancelled", CANCELLABLE)
+    row = locked(connection, job_id, "cancelled", CANCELLABLE)
     step = Transition(to=JobState.CANCELLED, kind=EventKind.CANCELLED, sources=CANCELLABLE, message=reason)
     move(connection, row, step, database.clock(), reason=reason, not_before=None, **NO_LEASE)
     withdraw_deliveries(connection, job_id, reason)
@@ -49,7 +71,7 @@ def retry(database: Database, connection: Connection, job_id: int) -> JobState:
     Raises:
         NotAllowed: there is no such job, its state does not allow it, or what it needs was removed.
     """
-    row = _locked(connection, job_id, "retried", RETRYABLE)
+    row = locked(connection, job_id, "retried", RETRYABLE)
     if row.superseded_by is not None:
         raise NotAllowed(f"job {job_id} cannot be retried: job {row.superseded_by} took its place")
     target = _goes_on_as(row)
@@ -61,30 +83,69 @@ def retry(database: Database, connection: Connection, job_id: int) -> JobState:
     return target
 
 
-def rerun(database: Database, connection: Connection, job_id: int) -> int:
+def rerun(database: Database, connection: Connection, job_id: int, wanted: Wanted = AS_THE_RULES_SAY) -> int:
     """Open a new version of a job that came to an end, with the same slices; return its number.
+
+    `wanted` takes the place of what the rules say.
 
     Raises:
         NotAllowed: there is no such job, its state does not allow it, a newer version is there, images were removed, or
             it is a shadow job.
     """
-    row = _locked(connection, job_id, "run again", RERUNNABLE)
+    row = locked(connection, job_id, "run again", RERUNNABLE)
     if row.purpose is JobPurpose.SHADOW:
         raise NotAllowed(
             f"job {job_id} runs beside job {row.shadow_of}; run that one again, and its shadow jobs follow"
         )
     _check_files(connection, row, JobState.RECEIVING)
-    reason = f"run again by hand, after version {row.version}"
-    opened = open_next_version(database, connection, row, reason, passes=1)
+    by = f" by {wanted.words}" if wanted.words else ""
+    reason = f"run again by hand{by}, after version {row.version}"
+    opened = open_next_version(database, connection, row, reason, wanted=wanted)
     if opened is None:
         raise NotAllowed(f"job {job_id} cannot be run again: there is a newer version of it")
     return int(opened.id)
 
 
-def _locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:
+def change_priority(database: Database, connection: Connection, job_id: int, priority: int) -> int:
+    """Let a job run and be delivered before others, or after them; return the priority that it had.
+
+    Raises:
+        NotAllowed: there is no such job, or nothing of it is left to be done.
+    """
+    row = locked(connection, job_id, "given another priority", PRIORITISABLE)
+    before = int(row.priority or 0)
+    if before != priority:
+        connection.execute(update(job).where(job.c.id == job_id).values(priority=priority))
+        message = f"priority {priority} in place of {before}, by hand"
+        line = HistoryLine(kind=EventKind.NOTE, source=row.state, to=row.state, message=message)
+        add_history_line(connection, job_id, database.clock(), line)
+    return before
+
+
+def require_unchanged(connection: Connection, job_id: int, seen: int) -> None:
+    """Return if nothing has happened to a job since its event `seen`; the job's row is locked.
+
+    Raises:
+        JobChanged: something has, or there is no such job.
+    """
+    row = lock(connection, job_id)
+    newest = select(func.max(job_event.c.id)).where(job_event.c.job_id == job_id)
+    if row is None or connection.execute(newest).scalar_one() != seen:
+        state = "gone" if row is None else row.state.value
+        raise JobChanged(
+            f"job {job_id} changed since you looked at it: it is {state} now. Look again, then decide."
+        )
+
+
+def locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:
+    """Give the row of a job, locked.
+
+    Raises:
+        NotAllowed: there is no such job, or its state does not allow what is to be done to it.
+    """
     row = lock(connection, job_id)
     if row is None:
-        raise NotAllowed(f"there is no job {job_id}")
+        raise NoSuchJob(f"there is no job {job_id}")
     if row.state not in sources:
         raise NotAllowed(
             f"job {job_id} is {row.state} and cannot be {done_to_it}; only one that is {', '.join(sorted(sources))} can"
@@ -117,16 +178,6 @@ def _goes_on_as(row: Row[Any]) -> JobState:
 
 def _deliver_again(connection: Connection, job_id: int) -> None:
     """Make the deliveries that did not succeed pending again; fallbacks stand by again."""
-    again = {
-        "reason": "",
-        "attempts": 0,
-        "confirmation_requests": 0,
-        "not_before": None,
-        "unreachable": False,
-        "lease_owner": None,
-        "lease_number": delivery.c.lease_number + 1,  # a sender that still works on it has lost it
-        "lease_expires_at": None,
-    }
     of_the_result = [delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT]
     for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.STANDBY, True)):
         connection.execute(
@@ -136,5 +187,5 @@ def _deliver_again(connection: Connection, job_id: int) -> None:
                 delivery.c.state != DeliveryState.SENT,
                 (delivery.c.fallback_for != "") == standing_by,
             )
-            .values(state=state, **again)
+            .values(state=state, **AGAIN)
         )

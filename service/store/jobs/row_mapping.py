@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
+from service.store.jobs.wanted import wanted_of
 from service.store.records import OpenJob, StoredFile, StoredInstance
 from service.store.tables.schema import instance, instance_source, job
 
@@ -62,4 +63,5 @@ def open_job_of(row: Row[Any]) -> OpenJob:
         expected_images=row.expected_images,
         received_at=row.received_at,
         last_received_at=row.last_received_at,
+        wanted=wanted_of(row),
     )

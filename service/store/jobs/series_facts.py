@@ -69,6 +69,18 @@ def read_series(connection: Connection, series_uid: str, study_uid: str) -> Seri
     return None if row is None else header_of(row)
 
 
+def find_series_headers(
+    connection: Connection, wanted: Mapping[str, str], *, limit: int
+) -> list[SeriesHeader]:
+    """Give what series say of themselves, the newest first, by the exact values of some columns."""
+    query = (
+        select(series_fact).order_by(series_fact.c.recorded_at.desc(), series_fact.c.series_uid).limit(limit)
+    )
+    for column, value in wanted.items():
+        query = query.where(series_fact.c[column] == value)
+    return [header_of(row) for row in connection.execute(query)]
+
+
 def header_of(row: Row[Any]) -> SeriesHeader:
     """Give the value of a row of the table series_fact."""
     return SeriesHeader(**{name: row._mapping[name] for name in SeriesHeader.__dataclass_fields__})

@@ -19,6 +19,7 @@ from service.store.jobs.transitions import (
     move,
     withdraw_deliveries,
 )
+from service.store.jobs.wanted import Wanted, wanted_of
 from service.store.records import ContouringOrder
 from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobState
 from service.store.tables.schema import job, job_event
@@ -61,14 +62,17 @@ def open_next_version(
     old: Row[Any],
     reason: str,
     *,
-    passes: int = 0,
     state: JobState = JobState.RECEIVING,
+    wanted: Wanted | None = None,
 ) -> Row[Any] | None:
     """Open the version after a locked one, with its slices, and end that one; None when there already is one.
 
-    Where images were removed since, it is another pass: what was made of them may be gone too.
+    `wanted`: what a person who orders it asks; None: nobody orders it, and what was asked of the locked one holds. One
+    that is ordered is another pass; so is one of which images were removed since, for what was made of them may be gone
+    too.
     """
     now = database.clock()
+    asked = wanted_of(old) if wanted is None else wanted
     slices = kept(connection, old)
     opened = _insert(
         database,
@@ -82,9 +86,12 @@ def open_next_version(
         called_aet=old.called_aet,
         calling_aet=old.calling_aet,
         slice_count=slices,
-        pass_number=old.pass_number + max(passes, int(slices < old.slice_count)),
+        pass_number=old.pass_number + int(wanted is not None or slices < old.slice_count),
         received_at=now,
         last_received_at=old.last_received_at,
+        wanted_rule=asked.rule,
+        wanted_model=asked.model,
+        wanted_model_version=asked.model_version,
     )
     if opened is None:
         return None
@@ -150,7 +157,9 @@ def tell_latest(
         return latest
     said = connection.execute(
         select(job_event.c.id).where(
-            job_event.c.job_id == latest.id, job_event.c.kind == kind, job_event.c.at > now - ONE_EVENT_EVERY
+            job_event.c.job_id == latest.id,
+            job_event.c.kind == kind,
+            job_event.c.at.between(now - ONE_EVENT_EVERY, now),
         )
     ).first()
     if said is None:

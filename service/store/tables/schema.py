@@ -128,6 +128,10 @@ job = Table(
     Column("purpose", checked_text(JobPurpose, "job_purpose"), nullable=False, server_default="clinical"),
     # Of a shadow job: the job of the same images beside which it runs.
     Column("shadow_of", JOB_ID, ForeignKey("job.id", name="job_shadow_of")),
+    # What a person asked of this version in place of what the rules say; empty: nothing.
+    Column("wanted_rule", String(64), nullable=False, server_default=""),
+    Column("wanted_model", String(64), nullable=False, server_default=""),
+    Column("wanted_model_version", Integer),
     Column(
         "failure_report_due_at", UtcTime
     ),  # when the job failed for good; empty once it is reported or need not be

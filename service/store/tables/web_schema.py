@@ -1,6 +1,17 @@
 """The tables of the page's people and sessions, for queries; part of the same METADATA."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, false
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from service.store.tables.schema import METADATA, ROW_ID, UtcTime
 
@@ -57,4 +68,16 @@ api_token = Table(
     Column("seen_at", UtcTime),
     Column("ended_at", UtcTime),
     Index("api_token_name", "name"),
+)
+
+# Answers to orders of programs, by the key that the program gave: the same order twice is done once.
+api_answer = Table(
+    "api_answer",
+    METADATA,
+    Column("actor", String(128), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("request_sha256", String(64), nullable=False),
+    Column("status", Integer),  # NULL: the order is being done, or was cut off
+    Column("body", Text, nullable=False, server_default=""),
+    Column("made_at", UtcTime, nullable=False, index=True),
 )

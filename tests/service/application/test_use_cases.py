@@ -20,9 +20,11 @@ from service.application import (
     cancel_job,
     change_models,
     list_jobs,
+    prioritise_job,
     prove_trail,
     record_action,
     rerun_job,
+    resend_job,
     retry_job,
     show_events,
     show_job,
@@ -39,6 +41,7 @@ from service.store import (
 from tests.support.actors import OPERATOR
 from tests.support.arrivals import Node
 from tests.support.clock import ManualClock
+from tests.support.small_node import settings
 
 ENTRY = "INSERT INTO audit_event"
 Change = Callable[[Database, Actor, int], object]
@@ -46,7 +49,11 @@ CHANGES: dict[Operation, tuple[Change, JobState]] = {
     Operation.CANCEL: (cancel_job, JobState.QUEUED),
     Operation.RETRY: (retry_job, JobState.FAILED),
     Operation.RERUN: (rerun_job, JobState.DONE),
+    Operation.PRIORITY: (partial(prioritise_job, priority=90), JobState.QUEUED),
+    Operation.RESEND: (partial(resend_job, destination="tps", settings=settings()), JobState.DONE),
 }
+KEEP_THE_STATE = {Operation.RERUN, Operation.PRIORITY, Operation.RESEND}
+DETAIL = {Operation.PRIORITY: "90", Operation.RESEND: "tps"}
 VIEWS: dict[Operation, Change] = {Operation.SHOW: show_job, Operation.EVENTS: show_events}
 OF_MODELS = (
     Operation.MODELS_DEFAULT,
@@ -93,9 +100,16 @@ def test_a_change_and_its_entry_are_there_together(node: Node, operation: Operat
     job = node.job_in(state)
     change(node.database, replace(OPERATOR, address="10.0.0.9"), job)
     assert len(node.book.list_jobs()) == (2 if operation is Operation.RERUN else 1)
-    assert operation is Operation.RERUN or node.book.job(job).state is not state
+    assert (node.book.job(job).state is state) is (operation in KEEP_THE_STATE)
     (entry,) = entries(node.database)
-    assert entry == (AuditKind.ORDERED, OPERATOR.name, operation.value, job, AuditOutcome.SUCCESS, "")
+    assert entry == (
+        AuditKind.ORDERED,
+        OPERATOR.name,
+        operation.value,
+        job,
+        AuditOutcome.SUCCESS,
+        DETAIL.get(operation, ""),
+    )
     last = AuditLog(node.database).entries()[-1].event
     assert (last.address, last.study_uid) == ("10.0.0.9", "1.2.3")
 

@@ -5,7 +5,9 @@ Nothing is sent twice without a person's word.
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,8 @@ from service.store import (
     WorkQueue,
     upgrade,
 )
+from service.store.node import identity
+from service.store.node.folder_mark import FolderMark, read_mark
 from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
 from tests.support.actors import ADMINISTRATOR
 from tests.support.arrivals import structure_set
@@ -276,3 +280,20 @@ def test_series_are_judged_after_recovery(node: StoreAndFolder) -> None:
     assert node.identity.why_held() == ""
     node.identity.end_recovery()
     assert node.identity.why_not_assembling() == ""
+
+
+def test_roles_that_start_at_once_on_a_new_node_do_not_hold_it(
+    tmp_path: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = StoreAndFolder(tmp_path / "storage", empty_database_url)
+
+    def slow_read(root: Path) -> FolderMark | None:
+        mark = read_mark(root)
+        time.sleep(0.05)  # another role makes row and mark meanwhile, where it can
+        return mark
+
+    monkeypatch.setattr(identity, "read_mark", slow_read)
+    with ThreadPoolExecutor(4) as roles:
+        assert list(roles.map(lambda _: new.identity.settle(), range(4))) == [""] * 4
+    assert new.identity.why_held() == ""
+    new.database.close()

@@ -1,6 +1,6 @@
 """A page over a small node: its own database and files, real requests, and people who may do different things."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from service.web.app import build_app
 from service.web.live import LiveJobs
 from service.web.parts import WebParts
 from service.web.passwords import hash_password
+from service.web.role import WebServerThread
 from tests.service.work.test_worker import Server, brainstem_and_larynx, worker
 from tests.support.small_node import SmallNode, model, settings
 
@@ -88,3 +89,15 @@ def contoured(small_node: SmallNode, bring: Callable[..., int]) -> int:
     number = bring()
     assert worker(small_node, Server(brainstem_and_larynx)).work_one()
     return number
+
+
+@pytest.fixture
+def served(small_node: SmallNode) -> Iterator[tuple[Page, str]]:
+    """A page on a port of its own."""
+    page = make_page(small_node, web={"port": 0})
+    server = WebServerThread(page.parts)
+    page.parts.live.start()
+    server.start()
+    yield page, f"http://127.0.0.1:{server.port}"
+    page.parts.live.stop()
+    server.stop()

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from service.application import ActorRole, invite_person, set_password
-from service.web.role import WebServerThread
-from tests.service.web.conftest import ADMIN, HASH, PASSWORD, Page, make_page
+from tests.service.web.conftest import ADMIN, HASH, PASSWORD, Page
 from tests.service.work.test_worker import Server, brainstem_and_larynx, worker
-from tests.support.small_node import SmallNode
 
 CHROMIUM = shutil.which("chromium")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -32,18 +30,6 @@ def browser() -> Iterator[Any]:
         )
         yield found
         found.close()
-
-
-@pytest.fixture
-def served(small_node: SmallNode) -> Iterator[tuple[Page, str]]:
-    """A page on a port of its own."""
-    page = make_page(small_node, web={"port": 0})
-    server = WebServerThread(page.parts)
-    page.parts.live.start()
-    server.start()
-    yield page, f"http://127.0.0.1:{server.port}"
-    page.parts.live.stop()
-    server.stop()
 
 
 def signed_in(browser: Any, page: Page, address: str, role: ActorRole = ActorRole.ADMIN) -> Any:

@@ -82,14 +82,14 @@ def test_a_failed_job_is_first_and_says_what_to_do_and_retrying_it_helps(
     seen = text.split('name="seen" value="')[1].split('"')[0]
     page.node.changes.retry(number)  # somebody else was quicker
     stale = operator.post(f"/jobs/{number}/retry", data={"seen": seen})
-    assert (stale.status_code, "changed while the page was open" in stale.text) == (412, True)
+    assert (stale.status_code, "changed since you looked at it" in stale.text) == (412, True)
     assert page.node.job().state is JobState.QUEUED
 
 
 def test_a_job_that_is_not_there_says_so(page: Page) -> None:
     viewer = page.person("anna", ActorRole.VIEWER)
     answer = viewer.get("/jobs/4711")
-    assert (answer.status_code, "there is no job 4711" in answer.text) == (409, True)
+    assert (answer.status_code, "there is no job 4711" in answer.text) == (404, True)
     problem = viewer.get("/api/v1/jobs/4711/ct")
     assert problem.headers["content-type"] == "application/problem+json"
     assert "there is no job 4711" in problem.json()["detail"]

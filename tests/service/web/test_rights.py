@@ -15,7 +15,8 @@ from tests.support.small_node import SmallNode
 
 PUBLIC = {"/sign-in", "/invitation/{secret}"}
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-ORDERS = ("retry", "rerun", "cancel")
+ORDERS = ("retry", "rerun", "cancel", "priority", "resend")
+FORMS = {"priority": {"priority": "90"}, "resend": {"destination": "tps"}}
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -53,7 +54,7 @@ def test_a_viewer_sees_no_order_and_giving_one_by_hand_is_refused_and_recorded(
     text = viewer.get(f"/jobs/{contoured}").text
     assert not any(f"/jobs/{contoured}/{order}" in text for order in ORDERS)
     for order in ORDERS:
-        answer = viewer.post(f"/jobs/{contoured}/{order}")
+        answer = viewer.post(f"/jobs/{contoured}/{order}", data=FORMS.get(order, {}))
         assert (answer.status_code, "may not" in answer.text) == (403, True)
     assert page.node.job().state is JobState.DELIVERING
     for path in ("/audit", "/people"):

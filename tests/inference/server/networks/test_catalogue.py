@@ -57,3 +57,19 @@ def test_lists_and_names_from_json_reach_the_network() -> None:
 def test_numbers_that_do_not_fit_are_refused(name: str, numbers: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         build_network(NetworkDefinition(architecture=name, parameters=numbers))
+
+
+def test_kept_outputs_are_those_of_the_network_before() -> None:
+    """Two networks of one definition: each answers for its own outputs, in two and three dimensions."""
+    for name, shape in (("unet2d", (1, 1, 16, 16)), ("soars_unet", (1, 1, 16, 16, 16))):
+        numbers = {"in_channels": 1, "out_channels": 3, "channels": [4, 8]}
+        if name == "soars_unet":
+            numbers["operations"] = ["3d3"] * 3
+        network = build_network(NetworkDefinition(architecture=name, parameters=numbers, kept=(0, 2))).eval()
+        inputs = torch.rand(shape)
+        with torch.no_grad():
+            found, adapted, before = network(inputs), network.adapted(inputs), network.before(inputs)
+        assert not torch.equal(adapted, before)
+        assert torch.equal(found, torch.stack([before[:, 0], adapted[:, 1], before[:, 2]], dim=1))
+    with pytest.raises(ValueError, match="no output 3 of 3"):
+        build_network(NetworkDefinition(architecture="unet2d", parameters={"out_channels": 3}, kept=(3,)))

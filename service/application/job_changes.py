@@ -1,0 +1,195 @@
+"""The use cases that change a job: retry, contour again, cancel, send again, another priority."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from service.application.actors import Actor, Operation
+from service.application.audited import Result, perform
+from service.config import Settings
+from service.errors import Refused
+from service.store import (
+    Database,
+    JobState,
+    Transaction,
+    Wanted,
+    cancel,
+    change_priority,
+    require_unchanged,
+    rerun,
+    resend,
+    retry,
+)
+from service.store.jobs.wanted import AS_THE_RULES_SAY
+
+HIGHEST_PRIORITY = 100
+
+
+def retry_job(database: Database, actor: Actor, job_id: int, *, seen: int | None = None) -> JobState:
+    """Give a retrying, failed, refused or cancelled job another chance; return its new state.
+
+    Args:
+        database: the node's.
+        actor: who orders it.
+        job_id: the job's number.
+        seen: number of the job's newest event that the actor knows; None: the order holds whatever happened since.
+
+    Raises:
+        NotAllowed: its state does not allow it, or what it needs was removed.
+        JobChanged: something happened to the job since the event `seen`.
+    """
+    return perform(
+        database,
+        actor,
+        Operation.RETRY,
+        job_id,
+        _since(seen, job_id, lambda transaction: retry(database, transaction, job_id)),
+    )
+
+
+def rerun_job(
+    database: Database,
+    actor: Actor,
+    job_id: int,
+    wanted: Wanted = AS_THE_RULES_SAY,
+    *,
+    seen: int | None = None,
+) -> int:
+    """Contour a job's images again as a new version; return that job's number.
+
+    `wanted` is the rule, or the model, that takes the place of what the settings say; other arguments as in
+    retry_job().
+
+    Raises:
+        NotAllowed: its state does not allow it, there is a newer version, or its images were removed.
+        JobChanged: as in retry_job().
+    """
+
+    def act(transaction: Transaction) -> int:
+        return rerun(database, transaction, job_id, wanted)
+
+    return perform(database, actor, Operation.RERUN, job_id, _since(seen, job_id, act), detail=wanted.words)
+
+
+def checked_wanted(settings: Settings, models: Iterable[str], wanted: Wanted) -> Wanted:
+    """Return what a person asks of a rerun if this node has it.
+
+    Raises:
+        Refused: there is no such rule that can decide, or no such model.
+    """
+    rules = [rule.name for rule in settings.rules if settings.rule_named(rule.name) is not None]
+    if wanted.rule and wanted.rule not in rules:
+        raise Refused(
+            f"there is no rule {wanted.rule} to contour by; there are: {', '.join(rules) or 'none'}"
+        )
+    known = sorted(models)
+    if wanted.model and wanted.model not in known:
+        raise Refused(f"there is no model {wanted.model}; there are: {', '.join(known) or 'none'}")
+    if wanted.model_version is not None and not wanted.model:
+        raise Refused("a model's version was given without the model")
+    return wanted
+
+
+def cancel_job(
+    database: Database,
+    actor: Actor,
+    job_id: int,
+    *,
+    reason: str = "cancelled by hand",
+    seen: int | None = None,
+) -> None:
+    """Stop a job and withdraw its deliveries that have not begun; arguments as in retry_job().
+
+    Raises:
+        NotAllowed: its state does not allow it.
+        JobChanged: as in retry_job().
+    """
+
+    def act(transaction: Transaction) -> None:
+        cancel(database, transaction, job_id, reason)
+
+    perform(database, actor, Operation.CANCEL, job_id, _since(seen, job_id, act))
+
+
+def prioritise_job(
+    database: Database, actor: Actor, job_id: int, priority: int, *, seen: int | None = None
+) -> int:
+    """Give a job another priority, 0 to 100; return the one that it had. Arguments as in retry_job().
+
+    Raises:
+        Refused: the priority is none.
+        NotAllowed: nothing of the job is left to be done.
+        JobChanged: as in retry_job().
+    """
+
+    def act(transaction: Transaction) -> int:
+        if not 0 <= priority <= HIGHEST_PRIORITY:
+            raise Refused(f"priority {priority} is none; allowed: 0 to {HIGHEST_PRIORITY}, the highest first")
+        return change_priority(database, transaction, job_id, priority)
+
+    return perform(
+        database, actor, Operation.PRIORITY, job_id, _since(seen, job_id, act), detail=str(priority)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """What is to go out once more: to whom, and how many objects."""
+
+    destination: str
+    objects: int
+
+
+def resend_job(
+    database: Database,
+    actor: Actor,
+    job_id: int,
+    destination: str,
+    settings: Settings,
+    *,
+    seen: int | None = None,
+) -> Copies:
+    """Let a destination get the objects that were made for a job once more; other arguments as in retry_job().
+
+    One that did not get them before gets those of a destination that takes the same bytes.
+
+    Raises:
+        Refused: there is no such destination in the settings.
+        NotAllowed: nothing that it takes was made, the objects were removed, or they are on their way already.
+        JobChanged: as in retry_job().
+    """
+    like = _takes_the_same(settings, destination)
+
+    def act(transaction: Transaction) -> Copies:
+        if destination not in settings.destination_names:
+            known = ", ".join(settings.destination_names) or "none"
+            raise Refused(f"there is no destination {destination} in the settings; there are: {known}")
+        return Copies(
+            destination=destination, objects=resend(database, transaction, job_id, destination, like)
+        )
+
+    return perform(database, actor, Operation.RESEND, job_id, _since(seen, job_id, act), detail=destination)
+
+
+def _takes_the_same(settings: Settings, destination: str) -> list[str]:
+    """Name the other destinations for which the node makes the same bytes."""
+
+    def asks(name: str) -> tuple[object, ...] | None:
+        peer = settings.destination(name)
+        return None if peer is None else (peer.profile, peer.boundary, peer.boundary_tolerance_mm)
+
+    return [
+        name for name in settings.destination_names if name != destination and asks(name) == asks(destination)
+    ]
+
+
+def _since(
+    seen: int | None, job_id: int, change: Callable[[Transaction], Result]
+) -> Callable[[Transaction], Result]:
+    """Return a change that is made only if nothing happened to the job since its event `seen`."""
+
+    def act(transaction: Transaction) -> Result:
+        if seen is not None:
+            require_unchanged(transaction, job_id, seen)
+        return change(transaction)
+
+    return act

@@ -1,0 +1,148 @@
+"""The use cases of tokens, by which programs use the interface: make one, end one, and what each may do."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from service.application.actors import Actor, ActorKind, ActorRole, Operation
+from service.application.audited import perform
+from service.application.people import new_secret, secret_sha256
+from service.errors import Refused
+from service.store import Database, Transaction
+from service.store.web.tokens import ApiToken, NewToken, all_tokens, end_token, find_token, make_token
+
+BEGINS_WITH = "cn_"
+LONGEST_DAYS = 730
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class TokenScope(StrEnum):
+    """What a token lets a program do."""
+
+    READ = "read"
+    READ_PATIENTS = "read:patients"
+    OPERATE = "operate"
+    AUDIT = "audit"
+
+
+SCOPE_OPERATIONS: Mapping[TokenScope, frozenset[Operation]] = {
+    TokenScope.READ: frozenset({Operation.SHOW, Operation.EVENTS, Operation.JOBS, Operation.VIEW_IMAGES}),
+    TokenScope.READ_PATIENTS: frozenset(),  # names, IDs and files that have them
+    TokenScope.OPERATE: frozenset(
+        {
+            Operation.RETRY,
+            Operation.RERUN,
+            Operation.CANCEL,
+            Operation.PRIORITY,
+            Operation.RESEND,
+            Operation.ECHO,
+        }
+    ),
+    TokenScope.AUDIT: frozenset({Operation.AUDIT}),
+}
+_ROLES = ((TokenScope.AUDIT, ActorRole.PHYSICIST), (TokenScope.OPERATE, ActorRole.OPERATOR))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeToken:
+    """A new token with its secret, which is shown once: the node keeps only the SHA-256."""
+
+    token: ApiToken
+    secret: str
+
+
+def create_token(
+    database: Database, actor: Actor, name: str, scopes: Collection[TokenScope], *, days: int
+) -> MadeToken:
+    """Make a token for a program; it ends after some days.
+
+    Args:
+        database: the node's.
+        actor: who makes it; nobody gives a program the patients that they may not see themselves.
+        name: the program's, as the audit trail names it; one token at a time has it.
+        scopes: what it may do.
+        days: how long it holds, 1 to LONGEST_DAYS.
+
+    Raises:
+        NotPermitted: the actor is no admin.
+        Refused: the name cannot be one, no scope is given, or the time is too long.
+        NotAllowed: a token of this name holds.
+    """
+    secret = BEGINS_WITH + new_secret()
+    wanted = sorted(scopes)
+
+    def act(transaction: Transaction) -> ApiToken:
+        if not _NAME.fullmatch(name):
+            raise Refused("a token's name has 1 to 64 characters: letters, digits, '.', '_', '-'")
+        if not wanted:
+            raise Refused(f"a token needs a scope; there are: {', '.join(TokenScope)}")
+        if not 1 <= days <= LONGEST_DAYS:
+            raise Refused(f"a token holds for 1 to {LONGEST_DAYS} days, not {days}")
+        if TokenScope.READ_PATIENTS in wanted and not actor.sees_patients:
+            raise Refused(f"{actor.name} may not see patients, and cannot let a program see them")
+        new = NewToken(
+            name=name,
+            secret_sha256=secret_sha256(secret),
+            scopes=tuple(scope.value for scope in wanted),
+            made_by=actor.name,
+            ends_at=database.clock() + timedelta(days=days),
+        )
+        return make_token(database, transaction, new)
+
+    detail = f"{name}: {' '.join(wanted)}, {days} days"
+    token = perform(database, actor, Operation.TOKENS, None, act, detail=detail)
+    return MadeToken(token=token, secret=secret)
+
+
+def revoke_token(database: Database, actor: Actor, name: str) -> None:
+    """End a token; the next request with it is refused.
+
+    Raises:
+        NotPermitted: the actor is no admin.
+        NotAllowed: no token of this name holds.
+    """
+    perform(
+        database,
+        actor,
+        Operation.TOKENS,
+        None,
+        lambda transaction: end_token(database, transaction, name),
+        detail=f"{name}: revoked",
+    )
+
+
+def list_tokens(database: Database, actor: Actor) -> Sequence[ApiToken]:
+    """Give every token that there is or was, newest first.
+
+    Raises:
+        NotPermitted: the actor is no admin.
+    """
+    return perform(database, actor, Operation.TOKENS, None, all_tokens, detail="listed")
+
+
+def actor_of(database: Database, secret: str, *, entry: str, address: str) -> Actor | None:
+    """Return the program that a token stands for, with what it may do; None where the token does not hold.
+
+    Args:
+        database: the node's.
+        secret: what the request has.
+        entry: the part of the node through which it came.
+        address: where it came from.
+    """
+    if not secret.startswith(BEGINS_WITH):
+        return None
+    token = find_token(database, secret_sha256(secret))
+    if token is None:
+        return None
+    scopes = {TokenScope(word) for word in token.scopes if word in set(TokenScope)}
+    return Actor(
+        kind=ActorKind.SERVICE,
+        name=f"token {token.name}",
+        role=next((role for scope, role in _ROLES if scope in scopes), ActorRole.VIEWER),
+        entry=entry,
+        address=address,
+        sees_patients=TokenScope.READ_PATIENTS in scopes,
+        operations=frozenset().union(*(SCOPE_OPERATIONS[scope] for scope in scopes)),
+    )

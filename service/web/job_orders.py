@@ -1,0 +1,91 @@
+"""The orders that a person gives about one job on its page; each says what the page had shown."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from service.application import (
+    Operation,
+    cancel_job,
+    checked_wanted,
+    prioritise_job,
+    rerun_job,
+    resend_job,
+    retry_job,
+)
+from service.errors import Refused
+from service.store import Wanted
+from service.web.access import Visitor, parts_of, permits
+from service.web.api.shapes import JobNumber
+
+router = APIRouter(prefix="/jobs/{number}", include_in_schema=False)
+Retrying = Annotated[Visitor, Depends(permits(Operation.RETRY))]
+Rerunning = Annotated[Visitor, Depends(permits(Operation.RERUN))]
+Cancelling = Annotated[Visitor, Depends(permits(Operation.CANCEL))]
+Prioritising = Annotated[Visitor, Depends(permits(Operation.PRIORITY))]
+Resending = Annotated[Visitor, Depends(permits(Operation.RESEND))]
+Seen = Annotated[int | None, Form()]
+"""Number of the job's newest event that the page showed; absent: the order holds whatever happened since."""
+Word = Annotated[str, Form(max_length=64)]
+
+
+@router.post("/retry")
+def retry(request: Request, visitor: Retrying, number: JobNumber, seen: Seen = None) -> Response:
+    """Give a job another chance."""
+    retry_job(parts_of(request).database, visitor.actor, number, seen=seen)
+    return _back(number)
+
+
+@router.post("/rerun")
+def rerun(
+    request: Request,
+    visitor: Rerunning,
+    number: JobNumber,
+    seen: Seen = None,
+    rule: Word = "",
+    model: Annotated[str, Form(max_length=80)] = "",
+) -> Response:
+    """Contour a job's images again, as a new version; `model` is a name, or name and version: "hn_oar 2"."""
+    parts = parts_of(request)
+    name, _, version = model.partition(" ")
+    if version and not version.isdigit():
+        raise Refused(f"{version} is no version of a model")
+    wanted = Wanted(rule=rule, model=name, model_version=int(version) if version else None)
+    checked_wanted(parts.settings, parts.models, wanted)
+    return _back(rerun_job(parts.database, visitor.actor, number, wanted, seen=seen))
+
+
+@router.post("/cancel")
+def cancel(request: Request, visitor: Cancelling, number: JobNumber, seen: Seen = None) -> Response:
+    """Stop a job."""
+    reason = f"cancelled by {visitor.actor.name}"
+    cancel_job(parts_of(request).database, visitor.actor, number, reason=reason, seen=seen)
+    return _back(number)
+
+
+@router.post("/priority")
+def priority(
+    request: Request,
+    visitor: Prioritising,
+    number: JobNumber,
+    priority: Annotated[int, Form()],
+    seen: Seen = None,
+) -> Response:
+    """Let a job run before others, or after them."""
+    prioritise_job(parts_of(request).database, visitor.actor, number, priority, seen=seen)
+    return _back(number)
+
+
+@router.post("/resend")
+def resend(
+    request: Request, visitor: Resending, number: JobNumber, destination: Word, seen: Seen = None
+) -> Response:
+    """Let a destination get what was made for a job once more."""
+    parts = parts_of(request)
+    resend_job(parts.database, visitor.actor, number, destination, parts.settings, seen=seen)
+    return _back(number)
+
+
+def _back(number: int) -> Response:
+    return RedirectResponse(f"/jobs/{number}", 303)
