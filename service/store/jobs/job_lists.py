@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.jobs.job_repository import statuses_of
 from service.store.jobs.series_facts import SeriesHeader, folded, header_of
@@ -92,6 +93,17 @@ class JobLists:
         with self._database.reading() as connection:
             rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
             return {row[0]: row[1] for row in rows}
+
+    def by_rule(self, *, days: int = 7) -> Mapping[str, int]:
+        """Give the number of jobs by the rule that took them, of the last days; empty: none."""
+        since = self._database.clock() - timedelta(days=days)
+        query = (
+            select(job.c.rule, func.count())
+            .where(job.c.last_received_at >= since, job.c.purpose != JobPurpose.SHADOW)
+            .group_by(job.c.rule)
+        )
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def last_words(self) -> Mapping[str, str]:
         """Give what each destination said last of a delivery that it has not taken."""
