@@ -31,30 +31,35 @@ class _Attributes:
 
 
 def read_past_series(connection: Connection, limit: int) -> list[PastSeries]:
-    """Give the newest series, the newest first; their facts outlast the images.
+    """Give the newest series that were inspected, the newest first; their facts outlast the images.
 
     Args:
         connection: of the transaction.
-        limit: most series.
+        limit: how many jobs are looked at.
     """
+    newest = (
+        select(job)
+        .where(job.c.superseded_by.is_(None), job.c.purpose != JobPurpose.SHADOW)
+        .order_by(job.c.id.desc())
+        .limit(limit)
+        .subquery()
+    )
     its_series = and_(
-        series_fact.c.series_uid == job.c.series_uid, series_fact.c.study_uid == job.c.study_uid
+        series_fact.c.series_uid == newest.c.series_uid, series_fact.c.study_uid == newest.c.study_uid
     )
     query = (
         select(
-            job.c.id,
-            job.c.rule,
-            job.c.called_aet,
-            job.c.calling_aet,
+            newest.c.id,
+            newest.c.rule,
+            newest.c.called_aet,
+            newest.c.calling_aet,
             series_fact.c.modality,
             series_fact.c.body_part,
             series_fact.c.description,
             series_fact.c.attributes,
         )
         .join(series_fact, its_series)
-        .where(job.c.superseded_by.is_(None), job.c.purpose != JobPurpose.SHADOW)
-        .order_by(job.c.id.desc())
-        .limit(limit)
+        .order_by(newest.c.id.desc())
     )
     return [
         PastSeries(

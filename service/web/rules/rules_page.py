@@ -18,7 +18,7 @@ from service.store.jobs.past_series import PastSeries
 from service.web.access import Visitor, parts_of, permits
 from service.web.parts import WebParts
 from service.web.rendering import page
-from service.web.rules.judging import Judgement, judge
+from service.web.rules.judging import RuleJudgement, judge
 
 router = APIRouter(prefix="/rules", include_in_schema=False)
 Looking = Annotated[Visitor, Depends(permits(Operation.RULES))]
@@ -32,7 +32,7 @@ class Dropped:
     """A DICOM file that somebody dropped: what rules may ask of it, and which takes it; never stored."""
 
     facts: SeriesFacts
-    judgement: Judgement
+    judgement: RuleJudgement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from phantoms.dicom import ct_files
 from service.application import ActorRole
 from service.config import SeriesFacts
 from service.config.rules_text import draft_of, rules_text
-from service.web.rules.judging import TooSlow, judge
+from service.web.rules.judging import RuleTooSlow, judge
 from tests.service.web.conftest import Page
 from tests.support.small_node import RULE, settings, small_volume
 
@@ -87,7 +87,7 @@ def test_the_judge_says_what_the_settings_say_and_why_not() -> None:
 
 def test_a_regular_expression_that_never_ends_is_named_and_the_page_lives_on() -> None:
     slow = settings(rules=[RULE, {**RULE, "name": "slow", "body_part": "(a+)+$"}])
-    with pytest.raises(TooSlow, match=r"rule slow: a regular expression takes more than 2 s"):
+    with pytest.raises(RuleTooSlow, match=r"rule slow: a regular expression takes more than 2 s"):
         judge(slow, [replace(FACTS, body_part="a" * 64 + "!")])
 
 
