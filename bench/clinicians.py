@@ -27,7 +27,7 @@ from service.components import opened_store
 from service.demo.node import ended_job, running_node
 from service.demo.peers import running_tps, send_series
 from service.store import JobState
-from training.cases import openkbp_split
+from training.openkbp import openkbp_split
 
 UP_BACK_LEFT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 ORGANS = {
@@ -79,7 +79,7 @@ def _write_patient(source: Path, row: dict[str, str], folder: Path) -> None:
     for organ, bit in ORGANS.items():
         mask = sitk.GetImageFromArray(((drawn >> bit) & 1).astype(np.uint8))
         if sitk.GetArrayViewFromImage(mask).any():  # not drawn is not absent
-            mask.CopyInformation(bits)
+            mask.CopyInformation(bits)  # type: ignore[no-untyped-call]
             sitk.WriteImage(mask, str(folder / "clinician" / f"{organ}.nii.gz"))
     if (source / "dose.nii.gz").is_file():
         sitk.WriteImage(sitk.ReadImage(str(source / "dose.nii.gz"))[:, :, whole], str(folder / "dose.nii.gz"))

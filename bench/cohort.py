@@ -53,7 +53,7 @@ def _write(source: Path, folder: Path, bits: dict[str, int]) -> None:
             for label, array in (("reference", mask), ("changed", _changed(mask))):
                 (folder / label).mkdir(parents=True, exist_ok=True)
                 out = sitk.GetImageFromArray(array.astype(np.uint8))
-                out.CopyInformation(image)
+                out.CopyInformation(image)  # type: ignore[no-untyped-call]
                 sitk.WriteImage(out, str(folder / label / f"{name}.nii.gz"))
     for name in ("ct.nii.gz", "dose.nii.gz"):
         if (source / name).is_file():

@@ -93,7 +93,7 @@ def _openkbp(root: Path) -> Iterator[tuple[str, list[str]]]:
     for subset in ("train", "val"):
         for case in openkbp_cases(root, subset):
             grid = Grid(
-                shape_zyx=case.hu_zyx.shape,  # type: ignore[arg-type]
+                shape_zyx=case.hu_zyx.shape,
                 origin_lps=(0.0, 0.0, 0.0),
                 spacing_zyx_mm=case.spacing_zyx_mm,
                 axes_lps=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),

@@ -73,7 +73,7 @@ def _cpu_s(server: EmbeddedTriton) -> float:
     """Processor seconds of the newest model's process since it began."""
     newest = max(children_of(server.process_id), key=lambda pid: psutil.Process(pid).create_time())
     times = psutil.Process(newest).cpu_times()
-    return round(times.user + times.system, 1)
+    return round(float(times.user + times.system), 1)
 
 
 def _print(row: dict[str, object]) -> None:

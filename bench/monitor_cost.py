@@ -20,6 +20,7 @@ from service.store import (
     AuditLog,
     Database,
     FailureReportQueue,
+    JobLists,
     JobRepository,
     JobState,
     MetricCounters,
@@ -87,14 +88,14 @@ def _looked_at(
         "jobs --state failed": lambda: book.list_jobs(states=[JobState.FAILED], limit=50),
         "jobs --state queued": lambda: book.list_jobs(states=[JobState.QUEUED], limit=50),
         "jobs of a series": lambda: book.list_jobs(series_uid=newest.series_uid),
-        "counts": book.counts,
+        "counts": JobLists(database).counts,
         "show": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
         "audit": lambda: AuditLog(database).entries(limit=1000),
         "assembler: open jobs": repository.open_jobs,
         "assembler: series of a study": lambda: repository.series_of_study(newest.study_uid),
-        "worker: anything due": queue._anything_due,
+        "worker: anything due": lambda: queue._anything_due(60),
         "worker: next failure to tell": FailureReportQueue(database).next_failure,
-        "sender: anything due": outbox._anything_due,
+        "sender: anything due": lambda: outbox._anything_due(60),
     }
 
 

@@ -24,6 +24,11 @@ def main() -> None:
     if limits is None:
         raise SystemExit(f"{VERSION} has no limits: python -m training.plausibility")
     before, after = [], []
+    upright = canonical(phantom.volume)
+    profile = body_profile(upright)
+    regions = estimate_regions(profile)
+    doubt = region_finding(limits, regions)
+    findings = judge(limits, placements(phantom.masks.by_code, upright, profile, regions))
     for _ in range(REPEATS):
         started = time.perf_counter()
         upright = canonical(phantom.volume)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from inference.contract import ModelContract, load_contract
 from inference.server.predictor import ServedPredictor
 from inference.server.runtimes.catalogue import load_predictor
-from training.cases import HN_STRUCTURES, Case, openkbp_cases
+from training.cases import Case
+from training.openkbp import HN_STRUCTURES, openkbp_cases
 
 MODEL = Path(__file__).resolve().parents[1] / "model_repository" / "hn_oar" / "1"
 

@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from inference.ports import free_port
 
@@ -78,7 +78,7 @@ class Watch:
             except psutil.NoSuchProcess:
                 continue
             total += times.user + times.system
-        return total
+        return float(total)
 
     def _look(self) -> None:
         while not self._done.wait(0.05):
@@ -95,8 +95,8 @@ def make_series(folder: Path, number: int, slices: int) -> None:
     noise = np.random.default_rng(number)
     for index in range(slices):
         meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = CT
-        meta.MediaStorageSOPInstanceUID = f"1.2.3.{number + 1}.{index + 1}"
+        meta.MediaStorageSOPClassUID = UID(CT)
+        meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number + 1}.{index + 1}")
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds = Dataset()
         ds.file_meta = meta

@@ -97,7 +97,7 @@ def _inference(network: nn.Module, inputs: torch.Tensor) -> Call:
 
 
 def _peers(onnx: Path, inputs: torch.Tensor) -> Iterator[tuple[str, Call]]:
-    import onnxruntime  # type: ignore[import-not-found] # only in an environment for this measurement
+    import onnxruntime  # only in an environment for this measurement
     import openvino  # type: ignore[import-not-found]
 
     how = onnxruntime.SessionOptions()

@@ -81,10 +81,10 @@ def _patients(data: Path, subset: str) -> Iterable[tuple[Case, slice]]:
 def _series(name: str, folder: Path) -> tuple[SourceFile, ...]:
     image = sitk.ReadImage(str(folder / "ct.nii.gz"))
     array = sitk.GetArrayFromImage(image).astype(np.int16)
-    dx, dy, dz = image.GetSpacing()
+    dx, dy, dz = image.GetSpacing()  # type: ignore[no-untyped-call]
     grid = Grid(
         shape_zyx=array.shape,
-        origin_lps=image.GetOrigin(),
+        origin_lps=image.GetOrigin(),  # type: ignore[no-untyped-call]
         spacing_zyx_mm=(dz, dy, dx),
         axes_lps=UP_BACK_LEFT,
     )

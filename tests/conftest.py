@@ -117,7 +117,7 @@ def _postgres_url(folder: str, name: str) -> str:
 def small_node(database_url: str, tmp_path: Path) -> Iterator[SmallNode]:
     """A node without processes: a store on a clock that stands still."""
     clock = ManualClock()
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     with InstanceRecorder(database) as recorder:
         yield SmallNode(
             database=database, files=FileStore(tmp_path / "store"), clock=clock, recorder=recorder

@@ -14,7 +14,7 @@ from service.send.destination_worker import DestinationWorker, WorkerContext
 from service.send.dimse_transport import DimseTransport
 from service.send.stow import StowTransport
 from service.send.transport import Transport
-from service.store import ClaimedDelivery, FileStore, Outbox
+from service.store import ClaimedDelivery, FileStore, NodeIdentity, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def run_sender(
     *,
     sender: str,
     stop: threading.Event,
-    why_held: Callable[[], str] = lambda: "",
+    identity: NodeIdentity,
 ) -> None:
     """Deliver what is pending until ``stop`` is set; what is under way then is finished and recorded.
 
@@ -36,7 +36,7 @@ def run_sender(
         files: where the objects lie.
         sender: this process's name in the leases; no two processes share one.
         stop: set to end.
-        why_held: tells why nothing may be delivered at the moment; empty: it may.
+        identity: tells why nothing may be delivered at the moment, and notes what is about to be sent.
     """
     context = WorkerContext(
         outbox=outbox,
@@ -47,8 +47,9 @@ def run_sender(
         advanced=settings.advanced,
         rng=random.Random(),
         stop=stop,
+        mark=identity.mark,
     )
-    Dispatcher(context, sender, why_held).run()
+    Dispatcher(context, sender, identity.why_held).run()
 
 
 class Dispatcher:

@@ -4,7 +4,7 @@ CT in, structure set out, through the node.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import pytest
@@ -15,9 +15,11 @@ from imaging.ct.series import read_ct
 from imaging.rtstruct.masks import masks_on_grid
 from imaging.rtstruct.reading import read_structure_set
 from imaging.structures import CATALOGUE
+from imaging.volumes.grid import Grid
 from inference.ports import free_port
 from phantoms.dicom import CtExport, ct_files
 from phantoms.dicom_modules import Identity
+from phantoms.head_neck import head_neck_grid
 from phantoms.regions import REGIONS
 from phantoms.trunk import trunk_grid
 from service.demo.peers import send_series
@@ -25,7 +27,9 @@ from service.store import JobState
 from tests.support.node import Node, Tps, write_settings
 
 pytestmark = [pytest.mark.network, pytest.mark.triton]
-GRID = trunk_grid(spacing_zyx_mm=(5.0, 3.5, 3.5), shape_zyx=(48, 111, 142), bottom_mm=-110.0)
+TRUNK = trunk_grid(spacing_zyx_mm=(5.0, 3.5, 3.5), shape_zyx=(48, 111, 142), bottom_mm=-110.0)
+HEAD = head_neck_grid(spacing_zyx_mm=(5.0, 4.0, 4.0), shape_zyx=(54, 70, 80), top_mm=92.0)
+BODY_PARTS = {"thorax": "CHEST", "head_neck_42": "HEADNECK"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ class Site:
     ae_title: str
     region: str
     least_dice: dict[str, float]
+    grid: Grid = field(default=TRUNK, repr=False)
 
 
 SITES = (
@@ -47,6 +52,26 @@ SITES = (
         ae_title="RECTUM",
         region="pelvis_male",
         least_dice={"CTV": 0.7, "Bladder": 0.6, "Femur_Head_L": 0.6, "Femur_Head_R": 0.6},
+    ),
+    Site(
+        model="phantom_soars",
+        ae_title="HEADNECK42",
+        region="head_neck_42",
+        least_dice={
+            "Brainstem": 0.85,
+            "Eye_L": 0.8,
+            "Mandible_R": 0.85,
+            "SpinalCord": 0.8,  # anchors
+            "Parotid_L": 0.8,
+            "Parotid_R": 0.8,
+            "Esophagus": 0.7,
+            "BrachialPlex_L": 0.7,  # mid-level
+            "OpticChiasm": 0.5,
+            "OpticNrv_L": 0.6,
+            "Glnd_Lacrimal_R": 0.5,
+            "Pineal": 0.5,  # small and hard
+        },
+        grid=HEAD,
     ),
 )
 
@@ -71,8 +96,8 @@ def sites_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Ite
 def test_a_phantom_sent_to_a_systems_ae_title_comes_back_contoured(
     sites_node: Node, tps: Tps, site: Site
 ) -> None:
-    phantom = REGIONS[site.region](0, GRID)
-    body = "PELVIS" if site.region.startswith("pelvis") else "CHEST"
+    phantom = REGIONS[site.region](0, site.grid)
+    body = BODY_PARTS.get(site.region, "PELVIS")
     identity = Identity(patient_id=f"SITE-{site.ae_title}", patient_name="PHANTOM^SITE", body_part=body)
     files = ct_files(phantom.volume, CtExport(identity=identity))
     send_series(files, sites_node.port, site.ae_title, lambda _number: None)
