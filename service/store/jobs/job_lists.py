@@ -23,7 +23,7 @@ NOT_TAKEN = (
     DeliveryState.REJECTED,
     DeliveryState.FAILED,
 )
-_UID = re.compile(r"[0-2](\.\d+){3,}")
+_UID = re.compile(r"[0-2](\.\d+){2,}")
 MOST_SEARCHED = 100_000
 """Only the newest jobs are searched by parts of words."""
 
