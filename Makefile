@@ -50,7 +50,7 @@ web:
 
 # One process a core, whole files each: tests of a file share their servers.
 JOBS ?= $(shell nproc)
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test: dev triton
 	$(PYTEST)
@@ -66,7 +66,7 @@ contracts: dev
 	$(BIN)/lint-imports
 
 check: lint types contracts dev triton
-	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(PYTEST) --durations=40 --cov --cov-report=term:skip-covered
 
 # Small mistakes put into a copy of the code, one at a time: would a test notice? (docs/reliability.md)
 MUTANTS ?= 150
