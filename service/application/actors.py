@@ -56,6 +56,7 @@ class Operation(StrEnum):
     CHANGE_USER = "change user"
     UNLOCK_USER = "unlock user"
     TOKENS = "tokens"
+    RULES = "rules"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,7 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
     Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
     Operation.TOKENS: _MAY_CHANGE_PEOPLE,
+    Operation.RULES: _PHYSICIST_AND_ADMIN,
 }
 
 
