@@ -2,10 +2,12 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ READING = (
     ["retention", "--dry-run"],
     ["deidentify", "--job", "1", "--out", "x"],
     ["check"],
+    ["health"],
 )
 
 
@@ -84,6 +87,23 @@ def test_a_verb_that_reads_makes_no_store(
     assert main([*verb, "--settings", str(file)]) == 1
     assert "there is no node's store at" in capsys.readouterr().err
     assert [path.name for path in file.parent.iterdir()] == ["settings.toml"]
+
+
+def test_a_verb_that_reads_an_older_database_says_so_and_does_not_migrate_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settings_file(tmp_path)
+    assert main(["migrate", "--settings", str(file)]) == 0
+    database = tmp_path / "store" / "contour-node.sqlite"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    capsys.readouterr()
+    for verb in READING:
+        assert main([*verb, "--settings", str(file)]) == 1
+        assert "`contour-node migrate`" in capsys.readouterr().err
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    assert list(database.parent.glob("*.schema-*")) == []
 
 
 @pytest.mark.parametrize("damage", ["garbage", "hole", "truncated"])
