@@ -28,7 +28,7 @@ class ObjectStore(Protocol):
     """
 
     def put(self, key: str, data: bytes) -> None:
-        """Return once the object outlasts a power cut; until then no reader sees any of it. An earlier one is replaced."""
+        """Return once the object outlasts a power cut; no reader sees a part of it. An earlier one is replaced."""
         ...
 
     def get(self, key: str) -> bytes:
