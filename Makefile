@@ -46,7 +46,7 @@ peers:
 
 # One process a core, whole files each: tests of a file share their servers.
 JOBS ?= $(shell nproc)
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test: dev triton
 	$(PYTEST)
@@ -62,7 +62,7 @@ contracts: dev
 	$(BIN)/lint-imports
 
 check: lint types contracts dev triton
-	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(PYTEST) --durations=40 --cov --cov-report=term:skip-covered
 
 # Small mistakes put into a copy of the code, one at a time: would a test notice? (docs/reliability.md)
 MUTANTS ?= 150
@@ -78,6 +78,7 @@ CUTS ?= 100
 MINUTES ?= 60
 soak: dev triton
 	$(BIN)/python -m reliability.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
+	$(BIN)/python -m reliability.backup_kills --kills $(CUTS) --seed $(SEED) --out runs/soak/backup-kills
 	for fs in ext4 xfs btrfs; do $(BIN)/python -m reliability.power --fs $$fs --rounds $(CUTS) --seed $(SEED) \
 		--out runs/soak/power-$$fs || [ $$? -eq 2 ] || exit 1; done
 	$(BIN)/python -m reliability.durability --rounds $(ROUNDS) --seed $(SEED) --out runs/soak/sqlite

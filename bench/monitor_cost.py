@@ -93,9 +93,9 @@ def _looked_at(
         "audit": lambda: AuditLog(database).entries(limit=1000),
         "assembler: open jobs": repository.open_jobs,
         "assembler: series of a study": lambda: repository.series_of_study(newest.study_uid),
-        "worker: anything due": queue._anything_due,
+        "worker: anything due": lambda: queue._anything_due(60),
         "worker: next failure to tell": FailureReportQueue(database).next_failure,
-        "sender: anything due": outbox._anything_due,
+        "sender: anything due": lambda: outbox._anything_due(60),
     }
 
 

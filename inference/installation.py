@@ -1,5 +1,7 @@
 """Installs the Python environment of the embedded server, and proves that a server runs from it."""
 
+import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -20,9 +22,12 @@ TORCH = "torch==2.13.0"
 def install_server(environment: Path, requirements: Path, *, python: str, say: Callable[[str], None]) -> bool:
     """Make the environment where it is not complete; return whether it was made.
 
+    Every user may read it: root installs it, and the service runs as another user.
+
     Raises ServerNotStarted with what is missing, or the last lines of pip.
     """
     if (environment / INSTALLED).exists():
+        let_everybody_read(environment)
         return False
     say(
         f"making {environment} (about 0.5 GB to fetch, 1.5 GB on disk; 3 GB more where torch comes with CUDA)"
@@ -37,7 +42,22 @@ def install_server(environment: Path, requirements: Path, *, python: str, say: C
     _run([*pip, TORCH], "the package index has to be reachable")
     _run([*pip, "-r", str(requirements)], "the package index has to be reachable")
     (environment / INSTALLED).touch()
+    let_everybody_read(environment)
     return True
+
+
+def let_everybody_read(environment: Path) -> None:
+    """Open a folder of programs, and those above it up to the installation's, to readers, whatever the umask was.
+
+    There is no patient's data in it. What belongs to another user stays as it is.
+    """
+    above = [one for one in environment.absolute().parents if one.is_relative_to(sys.prefix)]
+    for path in (*above, environment, *environment.rglob("*")):
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+            continue
+        is_for_all = stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_IXUSR
+        path.chmod(stat.S_IMODE(found.st_mode) | (0o055 if is_for_all else 0o044))
 
 
 def prove_server(environment: Path, model_repository: Path) -> None:

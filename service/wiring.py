@@ -165,7 +165,7 @@ def send() -> RunRole:
     def run(settings: Settings, stop: threading.Event) -> None:
         with opened_for_role(settings) as (store, identity), role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
-            run_sender(settings, outbox, store.objects, sender=sender, stop=stop, why_held=identity.why_held)
+            run_sender(settings, outbox, store.objects, sender=sender, stop=stop, identity=identity)
 
     return run
 
@@ -242,7 +242,7 @@ def node_status(settings: Settings) -> "NodeStatus":
     """Look at the whole node once, without the role monitor; raises TryAgain if the database is not available."""
     from service.monitor.monitor import read_node_status
 
-    with opened_store(settings, may_create=True) as store, triton_client(settings) as server:
+    with opened_store(settings) as store, triton_client(settings) as server:
         return read_node_status(_monitor_parts(settings, store.database, server))
 
 

@@ -21,6 +21,20 @@ NUMBERS = count(1)
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.database)]
 
 
+_LONG_FIRST = ("reliability", "node", "training", "deploy", "inference")  # whole files go to one process each
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that at the end no process waits for another's long one."""
+    tests = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        return _LONG_FIRST.index(room) if room in _LONG_FIRST else len(_LONG_FIRST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The folder of the socket of a real Postgres server, from the pgserver wheel."""
@@ -117,7 +131,7 @@ def _postgres_url(folder: str, name: str) -> str:
 def small_node(database_url: str, tmp_path: Path) -> Iterator[SmallNode]:
     """A node without processes: a store on a clock that stands still."""
     clock = ManualClock()
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     with InstanceRecorder(database) as recorder:
         yield SmallNode(
             database=database, files=FileStore(tmp_path / "store"), clock=clock, recorder=recorder

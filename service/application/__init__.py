@@ -30,7 +30,6 @@ from service.application.jobs import (
     show_job,
 )
 from service.application.people import (
-    LINK_LASTS,
     Person,
     change_person,
     invite_person,
@@ -52,6 +51,7 @@ from service.application.tokens import (
 )
 from service.application.trail import change_models, prove_trail, read_trail, record_action
 from service.application.upkeep import accept_clock, find_series, forget_all, would_forget
+from service.store.web.accounts import LINK_LASTS
 
 __all__ = [
     "HIGHEST_PRIORITY",

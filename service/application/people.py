@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from service.application.actors import Actor, ActorRole, Operation
 from service.application.audited import perform
@@ -22,8 +21,8 @@ from service.store import (
     invite,
     unlock_user,
 )
+from service.store.web.accounts import LINK_LASTS
 
-LINK_LASTS = timedelta(minutes=15)
 SECRET_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 

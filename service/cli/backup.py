@@ -10,6 +10,7 @@ from service.cli.output import say, say_json
 from service.components import opened_store
 from service.config import Settings
 from service.store import NamedFile, read_backup
+from service.store.files.owner import owned
 from service.store.objects import StoredContent
 
 
@@ -41,9 +42,11 @@ def backup(arguments: argparse.Namespace) -> int:
 def restore(arguments: argparse.Namespace) -> int:
     """Make a node from a backup; 1 where stored files are missing, which are named."""
     settings: Settings = arguments.settings_tree
-    found = read_backup(arguments.backup)
-    content = StoredContent.in_folder(settings.node.storage_dir)
-    report = restore_backup(settings.database_url, content, administrator(), found)
+    found, root = read_backup(arguments.backup), settings.node.storage_dir
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with owned(root, alone=True):  # no node may begin in the middle of it
+        content = StoredContent.in_folder(root)
+        report = restore_backup(settings.database_url, content, administrator(), found)
     if arguments.json:
         say_json({**vars(report), "missing": [vars(one) for one in report.missing]})
     else:

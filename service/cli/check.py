@@ -4,6 +4,7 @@ import argparse
 
 from inference.errors import ModelFailed, ModelUnavailable
 from service.cli.output import say
+from service.cli.store_owner import expect_own
 from service.components import (
     model_library,
     opened_for_role,
@@ -38,6 +39,9 @@ def check(arguments: argparse.Namespace) -> int:
     with opened_store(settings) as store:
         store.database.check()
     _line("database", "answers")
+    expect_own(
+        settings.node.storage_dir
+    )  # an embedded server cannot open the memory of another user, root's neither
     try:
         with triton_client(settings) as server:
             server.check()

@@ -10,6 +10,7 @@ from imaging.structures import CATALOGUE
 from inference.client import TritonClient
 from inference.contract import ModelContract
 from inference.errors import ModelFailed, ModelUnavailable
+from service.cli.store_owner import expect_own
 from service.components import model_library, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
@@ -31,6 +32,7 @@ def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient,
             f"no model {model} in {settings.triton.model_repository}; there are: {', '.join(contracts)}"
         )
     try:
+        expect_own(settings.node.storage_dir)
         with triton_client(settings) as server:
             server.check()
             server.models.make_ready(contracts[model])

@@ -12,6 +12,7 @@ from service.cli import arguments as takes
 from service.cli import model_arguments
 from service.cli import upkeep_arguments as upkeep
 from service.cli.output import warn
+from service.cli.store_owner import given_back
 from service.config import SettingsRefused, load_settings, process_environment
 from service.errors import Refused, TryAgain
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
         # By name: this imports what the verb needs, and nothing of the others.
         command: Command = resolve_name(f"service.cli.{parsed.command}")
-        return command(parsed)
+        return _run(command, parsed)
     except (SettingsRefused, WrongCommand) as reason:
         return _said(reason, 2)
     except ModuleNotFoundError as missing:
@@ -46,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(reason, 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _run(command: Command, parsed: argparse.Namespace) -> int:
+    if "settings_tree" not in parsed:
+        return command(parsed)
+    with given_back(parsed.settings_tree.node.storage_dir):
+        return command(parsed)
 
 
 def _refuse_renamed(words: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from service.cli.store_owner import expect_own
 from service.components import (
     audit_writer,
     model_library,
@@ -18,7 +19,7 @@ from service.components import (
 from service.config import Settings, loose_files
 from service.logs import start_log
 from service.ports import expect_free
-from service.store import owned
+from service.store.files.owner import owned
 from service.wiring import ROLES
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def run_role(name: str, settings: Settings) -> int:
 @contextmanager
 def _audited(settings: Settings, name: str) -> Iterator[None]:
     """Record the role's start and stop in the audit trail."""
+    expect_own(settings.node.storage_dir)
     with (
         audit_writer(settings, name) as trail,
         owned(settings.node.storage_dir, alone=False),
@@ -65,6 +67,7 @@ def serve(arguments: argparse.Namespace) -> int:
     from service.tls import check_certificates
 
     settings: Settings = arguments.settings_tree
+    expect_own(settings.node.storage_dir)
     start_log("serve", settings.node.log_level, settings.node.log_format)
     templates(settings, model_library(settings))
     check_certificates(settings)

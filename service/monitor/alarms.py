@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from service.config import NotifyEvent, Settings
 from service.monitor.checks import refused_in_words
@@ -67,23 +67,26 @@ def _held_up(settings: Settings, view: NodeStatus) -> Iterator[Alarm]:
 
 @dataclass(kw_only=True)
 class AlarmDelay:
-    """Lets an alarm through only when it lasted: what comes and goes with a restart is nobody's business."""
+    """Lets an alarm through only when it lasted: what comes and goes with a restart is nobody's business.
+
+    Times are those of a monotonic clock, in seconds: a clock that is set makes no alarm.
+    """
 
     after_s: float
-    _since: dict[str, datetime] = field(default_factory=dict)
-    _began: datetime | None = None
+    _since: dict[str, float] = field(default_factory=dict)
+    _began: float | None = None
 
-    def knows_enough(self, now: datetime) -> bool:
+    def knows_enough(self, now_s: float) -> bool:
         """Tell whether the node was looked at for long enough to say that something is over, or is not."""
-        self._began = self._began or now
-        return (now - self._began).total_seconds() >= self.after_s
+        self._began = now_s if self._began is None else self._began
+        return now_s - self._began >= self.after_s
 
-    def lasting(self, wrong: Iterable[Alarm], now: datetime) -> list[Alarm]:
+    def lasting(self, wrong: Iterable[Alarm], now_s: float) -> list[Alarm]:
         """Give those that were there in every look for ``after_s``, or that have a level of their own."""
         found = {alarm.subject: alarm for alarm in wrong}
-        self._since = {subject: self._since.get(subject, now) for subject in found}
+        self._since = {subject: self._since.get(subject, now_s) for subject in found}
         return [
             alarm
             for subject, alarm in found.items()
-            if alarm.event in _AT_ONCE or (now - self._since[subject]).total_seconds() >= self.after_s
+            if alarm.event in _AT_ONCE or now_s - self._since[subject] >= self.after_s
         ]

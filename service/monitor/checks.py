@@ -61,16 +61,19 @@ def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
 def check_roles(
     signs: Sequence[RoleHeartbeat], roles: Iterable[str], now: datetime, silent_s: float
 ) -> tuple[HealthCheck, ...]:
-    """Whether at least one process of each role gave a sign of life of late."""
+    """Whether at least one process of each role gave a sign of life of late; one from the future is none."""
     found = []
     for role in roles:
         of_role = [sign for sign in signs if sign.role == role]
-        alive = [sign for sign in of_role if now - sign.at <= timedelta(seconds=silent_s)]
+        alive = [sign for sign in of_role if abs(now - sign.at) <= timedelta(seconds=silent_s)]
         if alive:
             reason = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in alive))
         elif of_role:
-            silent = (now - max(sign.at for sign in of_role)).total_seconds()
-            reason = f"no sign of life for {silent:.0f} s; is `contour-node {role}` running?"
+            last = max(sign.at for sign in of_role)
+            silent = (
+                f"for {(now - last).total_seconds():.0f} s" if last <= now else "since the clock was set back"
+            )
+            reason = f"no sign of life {silent}; is `contour-node {role}` running?"
         else:
             reason = f"no process; start `contour-node {role}`"
         found.append(HealthCheck(name=f"role {role}", ok=bool(alive), reason=reason))

@@ -126,8 +126,9 @@ class Monitor:
         try:
             while self._board.note_events({kind: event.value for kind, event in TOLD_OF.items()}, wanted):
                 pass
-            wrong = self._patience.lasting(alarms(settings, view, self._late(view.at)), view.at)
-            if self._patience.knows_enough(view.at):
+            now_s = self._parts.database.monotonic()
+            wrong = self._patience.lasting(alarms(settings, view, self._late(view.at)), now_s)
+            if self._patience.knows_enough(now_s):
                 self._board.note_alarms(wrong, wanted)
             self._board.forget_old()
             self._heartbeats.forget_old()

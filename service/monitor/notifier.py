@@ -11,12 +11,13 @@ from service.monitor.mail import send_mail
 from service.monitor.messages import NotificationMessage, message_of
 from service.monitor.webhook import post
 from service.store import Notification, NotificationQueue
+from service.store.monitoring.notification_queue import LONGEST_DELAY_S
 
 log = logging.getLogger(__name__)
 
 MOST_IN_A_MESSAGE = 100
 TIMEOUT_S = 20.0
-FIRST_DELAY_S, LONGEST_DELAY_S = 10.0, 900.0
+FIRST_DELAY_S = 10.0
 
 FindPatients = Callable[[Iterable[int]], dict[int, str]]
 

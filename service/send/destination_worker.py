@@ -11,7 +11,7 @@ from service.scu.outcome import Outcome, PermanentRefusal, Sent
 from service.send.confirmation import Committed, Confirmation
 from service.send.delivery_policy import DeliveryPolicy
 from service.send.transport import Transport, attempt
-from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox
+from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox, StorageUnavailable
 from service.store.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
-    """What all destination workers share."""
+    """What all destination workers share.
+
+    ``mark`` notes in the storage folder that something is about to be sent, so that a database which does not know of
+    it does not match the folder; False where the node is held.
+    """
 
     outbox: Outbox
     objects: ObjectStore
@@ -29,6 +33,7 @@ class WorkerContext:
     advanced: AdvancedSettings
     rng: random.Random
     stop: threading.Event
+    mark: Callable[[], bool] = lambda: True
 
 
 class DestinationWorker:
@@ -55,7 +60,7 @@ class DestinationWorker:
         """Queue a delivery behind those of more urgent jobs, and behind older ones."""
         with self._lock:
             self._waiting.append(claim)
-            self._waiting.sort(key=lambda one: (-one.priority, one.created_at, one.id))
+            self._waiting.sort(key=lambda one: (-one.priority, one.id))
             self._lock.notify()
 
     def held(self) -> list[ClaimedDelivery]:
@@ -98,6 +103,10 @@ class DestinationWorker:
         if not self._write(lambda: context.outbox.begin(claim, lease_s=context.advanced.delivery_lease_s)):
             log.info("delivery dropped: the lease is lost", extra=self._about(**about))
             return
+        if not self._write(context.mark):
+            self._give_back(claim)
+            log.info("delivery not begun: the node is held, or stops", extra=self._about(**about))
+            return
         result = self._attempt(claim)
         about_it = self._about(**about, reason=_reason(result))
         log.info("delivery: %s", type(result).__name__, extra=about_it)
@@ -118,12 +127,12 @@ class DestinationWorker:
         return policy.record(context.outbox, claim, result, context.rng)
 
     def _write(self, write: Callable[[], bool]) -> bool:
-        """Retry ``write`` while the database is away; False where the node stops before it succeeds."""
+        """Retry ``write`` while database or storage are away; False where the node stops before it succeeds."""
         while True:
             try:
                 return write()
-            except DatabaseUnavailable as error:
-                log.warning("the database is unavailable", extra=self._about(reason=str(error)))
+            except (DatabaseUnavailable, StorageUnavailable) as error:
+                log.warning("nothing can be recorded", extra=self._about(reason=str(error)))
             if self._context.stop.wait(self._context.advanced.poll_s):
                 return False
 

@@ -14,7 +14,7 @@ from service.send.destination_worker import DestinationWorker, WorkerContext
 from service.send.dimse_transport import DimseTransport
 from service.send.stow import StowTransport
 from service.send.transport import Transport
-from service.store import ClaimedDelivery, Outbox
+from service.store import ClaimedDelivery, NodeIdentity, Outbox
 from service.store.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def run_sender(
     *,
     sender: str,
     stop: threading.Event,
-    why_held: Callable[[], str] = lambda: "",
+    identity: NodeIdentity,
 ) -> None:
     """Deliver what is pending until ``stop`` is set; what is under way then is finished and recorded.
 
@@ -37,7 +37,7 @@ def run_sender(
         objects: what is delivered.
         sender: this process's name in the leases; no two processes share one.
         stop: set to end.
-        why_held: tells why nothing may be delivered at the moment; empty: it may.
+        identity: tells why nothing may be delivered at the moment, and notes what is about to be sent.
     """
     context = WorkerContext(
         outbox=outbox,
@@ -48,8 +48,9 @@ def run_sender(
         advanced=settings.advanced,
         rng=random.Random(),
         stop=stop,
+        mark=identity.mark,
     )
-    Dispatcher(context, sender, why_held).run()
+    Dispatcher(context, sender, identity.why_held).run()
 
 
 class Dispatcher:

@@ -34,7 +34,6 @@ from service.store.errors import (
 from service.store.files.disk_gauge import DiskGauge, DiskLevel
 from service.store.files.disk_room import DiskRoom, check_writable, disk_room
 from service.store.files.file_store import FileStore, path_of
-from service.store.files.owner import owned
 from service.store.intake.group_commit import InstanceRecorder
 from service.store.jobs.artifacts import ArtifactStatus, NewArtifact, read_artifacts
 from service.store.jobs.job_lists import JobFilter, JobLists, ListedJob, read_page
@@ -57,7 +56,11 @@ from service.store.migrations.migrate import check_schema, has_schema, upgrade
 from service.store.monitoring.constancy_record import ConstancyRecord, read_constancy, write_constancy
 from service.store.monitoring.heartbeats import Heartbeats, RoleHeartbeat
 from service.store.monitoring.metric_counters import BOUNDS_S, MetricCounters
-from service.store.monitoring.notification_queue import Alarm, Notification, NotificationQueue
+from service.store.monitoring.notification_queue import (
+    Alarm,
+    Notification,
+    NotificationQueue,
+)
 from service.store.monitoring.queue_statistics import (
     DeliveriesIn,
     Histogram,
@@ -130,7 +133,6 @@ from service.store.web.accounts import (
     invite,
     invited,
     unlock_user,
-    wait_after,
 )
 from service.store.web.sessions import Sessions, WebSession
 
@@ -266,7 +268,6 @@ __all__ = [
     "late_jobs",
     "look_at_series",
     "make_backup",
-    "owned",
     "path_of",
     "read_artifacts",
     "read_backup",
@@ -294,6 +295,5 @@ __all__ = [
     "unlock_user",
     "upgrade",
     "utc_now",
-    "wait_after",
     "write_constancy",
 ]

@@ -1,6 +1,7 @@
 """The connection to SQLite or Postgres; one code path for both."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,18 +45,20 @@ def utc_now() -> datetime:
 
 
 class Database:
-    """An engine and a clock; built once a process, after `upgrade`."""
+    """An engine and the clocks; built once a process, after `upgrade`."""
 
     def __init__(
         self,
         url: str,
         *,
         clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
         busy_timeout_s: float = 30,
         connect_timeout_s: int = 10,
         pool_size: int = 5,
     ) -> None:
         self.clock = clock
+        self.monotonic = monotonic  # in seconds: for waits that a set clock must not change
         self._url = url
         self._busy_timeout_s = busy_timeout_s
         self._connect_timeout_s = connect_timeout_s

@@ -8,7 +8,16 @@ from starlette.responses import RedirectResponse, Response
 
 from service.application import Operation, new_secret, secret_sha256, set_password
 from service.errors import Refused
-from service.store import AuditEvent, AuditKind, AuditLog, AuditOutcome, NotAllowed, WebUser, invited
+from service.store import (
+    AuditEvent,
+    AuditKind,
+    AuditLog,
+    AuditOutcome,
+    NotAllowed,
+    WebUser,
+    invited,
+)
+from service.store.web.accounts import is_waiting
 from service.text import shown
 from service.web import words
 from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, parts_of, permits, visitor_of
@@ -42,11 +51,9 @@ def sign_in(
     parts, address = parts_of(request), address_of(request)
     now = parts.database.clock()
     user = parts.accounts.find(name)
-    wait_until = max(
-        filter(None, (parts.address_waits.until(address, now), user.locked_until if user else None)),
-        default=None,
-    )
-    if wait_until is not None and wait_until > now:
+    waits = (parts.address_waits.until(address, now), user.locked_until if user else None)
+    wait_until = max((one for one in waits if one is not None and is_waiting(one, now)), default=None)
+    if wait_until is not None:
         _record(parts, AuditKind.SIGNED_IN, name, address, "refused: has to wait")
         message = (
             f"Too many wrong passwords. Try again in {words.duration((wait_until - now).total_seconds())}."

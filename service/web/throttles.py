@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable
 from datetime import datetime
 
-from service.store import wait_after
+from service.store.web.accounts import is_waiting, wait_after
 
 MOST = 10_000
 LOOK_LASTS_S = 60.0
@@ -28,14 +28,16 @@ class AddressWaits:
         with self._lock:
             count, _ = self._failures.get(address, (0, now))
             if len(self._failures) >= MOST:
-                self._failures = {one: kept for one, kept in self._failures.items() if kept[1] > now}
+                self._failures = {
+                    one: kept for one, kept in self._failures.items() if is_waiting(kept[1], now)
+                }
             self._failures[address] = (count + 1, now + wait_after((count + 1) // self.TRIES_OF_A_USER))
 
     def until(self, address: str, now: datetime) -> datetime | None:
         """Give the time until which an address must wait; None: it need not."""
         with self._lock:
             _, until = self._failures.get(address, (0, now))
-        return until if until > now else None
+        return until if is_waiting(until, now) else None
 
     def succeeded(self, address: str) -> None:
         """Forget the failures of an address from which somebody signed in."""

@@ -58,7 +58,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     folder = tmp_path_factory.mktemp("store")
     url, clock = f"sqlite:///{folder / 'node.sqlite'}", ManualClock()
     upgrade(url)
-    database = Database(url, clock=clock)
+    database = Database(url, clock=clock, monotonic=clock.monotonic)
     tree = {
         "node": {"storage_dir": folder},
         "receive": {"port": 0},

@@ -169,7 +169,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 def work_off_three_jobs(url: str) -> None:
     clock = ManualClock(now=utc_now())
-    database = Database(url, clock=clock)
+    database = Database(url, clock=clock, monotonic=clock.monotonic)
     with InstanceRecorder(database) as recorder:
         node = Node(database=database, clock=clock, recorder=recorder)
         node.job_in(JobState.DONE, series="1.2.1")

@@ -82,3 +82,29 @@ def test_check_warns_of_each_file_that_another_could_change_or_read(
     file.chmod(0o622)
     main(["check", "--settings", str(file)])
     assert f"WARNING: {file}" in capsys.readouterr().out
+
+
+def test_what_root_writes_into_the_services_store_is_the_services() -> None:
+    with open_folder() as folder:
+        file, store = settings_file(folder), folder / "store"
+        if os.geteuid() != 0:
+            pytest.skip("only root can act on another user's store")
+        store.mkdir(mode=0o700)
+        os.chown(store, UID, UID)
+        assert main(["health", "--settings", str(file)]) == 1  # a look makes no store
+        assert list(store.iterdir()) == []
+        assert main(["migrate", "--settings", str(file)]) == 0
+        backup = folder / "backups"
+        assert main(["backup", str(backup), "--images", "--settings", str(file)]) == 0
+        for path in store.glob("contour-node.sqlite*"):
+            path.unlink()
+        (made,) = backup.glob("20*")
+        assert main(["restore", str(made), "--settings", str(file)]) == 0
+        assert {path.stat().st_uid for path in store.rglob("*")} == {UID}
+        assert (store / "contour-node.sqlite").exists()
+        assert (
+            loose_files(file, load_settings(file, {})) == []
+        )  # nobody is told to take the store from the service
+        assert main(["check", "--settings", str(file)]) == 1  # its model server could not read root's memory
+        assert main(["serve", "--settings", str(file)]) == 1  # it would go on writing as root
+        assert main(["receive", "--settings", str(file)]) == 1

@@ -16,7 +16,7 @@ from service.components import opened_store
 from service.config import SettingsRefused, load_settings
 from service.errors import Refused
 from service.ports import expect_free, holder_of
-from service.store import owned
+from service.store.files.owner import owned
 
 ROOT = Path(__file__).parents[2]
 READING = (
@@ -136,7 +136,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting_and_its_holder(
 
 def test_one_node_has_a_storage_folder_and_its_own_roles_beside_it(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from service.store import owned\n"
+        "import sys; from pathlib import Path; from service.store.files.owner import owned\n"
         "from service.errors import Refused\n"
         "try:\n"
         "    with owned(Path(sys.argv[1]), alone=sys.argv[2] == 'alone'): print('has it')\n"

@@ -12,7 +12,6 @@ from service.config import Destination, Settings
 from service.send.dispatcher import run_sender
 from service.store import (
     ArtifactKind,
-    Clock,
     ContouringOrder,
     Database,
     FileStore,
@@ -20,26 +19,30 @@ from service.store import (
     JobRepository,
     JobState,
     NewArtifact,
+    NodeIdentity,
     Outbox,
     ReceivedInstance,
     SeriesRepository,
     WorkQueue,
     upgrade,
-    utc_now,
 )
 from service.store.objects import FolderObjectStore, keep_artifact
+from tests.support.clock import ManualClock
 from tests.support.destinations import structure_set
 
 
 class Office:
     """A store with jobs whose structure sets wait for delivery."""
 
-    def __init__(self, root: Path, clock: Clock = utc_now) -> None:
+    def __init__(self, root: Path, clock: ManualClock | None = None) -> None:
         self.path = root / "node.sqlite"
         upgrade(f"sqlite:///{self.path}")
-        self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1, clock=clock)
+        clocks = {} if clock is None else {"clock": clock, "monotonic": clock.monotonic}
+        self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1, **clocks)
         self.files = FileStore(root / "store")
         self.objects = FolderObjectStore(root / "store")
+        self.identity = NodeIdentity(self.database, root / "store")
+        assert self.identity.settle() == ""
         self.book = JobRepository(self.database)
         self._recorder = InstanceRecorder(self.database)
 
@@ -120,7 +123,7 @@ def settings(
 def sender(office: Office, known: Settings) -> Iterator[None]:
     stop = threading.Event()
     outbox = Outbox(office.database)
-    arguments = {"sender": "send-1", "stop": stop}
+    arguments = {"sender": "send-1", "stop": stop, "identity": office.identity}
     thread = threading.Thread(target=run_sender, args=(known, outbox, office.objects), kwargs=arguments)
     thread.start()
     try:

@@ -11,8 +11,9 @@ from service.store.backup.database_copy import load_database, require_empty, sql
 from service.store.database import Database
 from service.store.errors import FileLost
 from service.store.files.part_files import sync, translated
-from service.store.migrations.migrate import upgrade
+from service.store.migrations.migrate import has_schema, restored_part, upgrade
 from service.store.node.identity import NodeIdentity
+from service.store.node.recovery_decision import FILES_MISSING, read_hold
 from service.store.objects.object_store import is_published
 from service.store.objects.stored_content import StoredContent
 
@@ -30,33 +31,29 @@ class RestoreReport:
 def restore(url: str, content: StoredContent, backup: Backup) -> RestoreReport:
     """Make the database and the storage folder of a backup in an empty place; the node is held afterwards.
 
-    The storage folder may have files: those stay. The database is there as a whole and held, or not at all.
+    The storage folder may have files: those stay. The database is there as a whole and held, or not at all. Until every
+    file was copied nobody can release it; called again with the same backup, the rest is copied.
 
     Raises:
         NotAllowed: there is a database already.
         Refused, DatabaseUnavailable, StorageUnavailable: nothing was restored, or files are not copied yet.
     """
-    require_empty(url)
     root = content.received.root
     why = f"restored from the backup of {backup.made_at}: what was received and sent since is not known"
-    if url.startswith("sqlite"):
-        target = sqlite_file(url)
-        part = target.with_name(f"{target.name}.restored")
-        part.unlink(missing_ok=True)
-        load_database(f"sqlite:///{part}", backup.database)
-        _hold(f"sqlite:///{part}", root, why)
-        _put_in_place(part, target)
-    else:
-        load_database(url, backup.database)
-        _hold(url, root, why)
+    unfinished = f"{why}; {FILES_MISSING}"
+    if _held_for(url) not in (why, unfinished):
+        require_empty(url)
+        _restore_database(url, root, backup, unfinished)
     database = Database(url)
     try:
         with database.reading() as connection:
             named = named_files(connection)
+        copied, there, missing = _copy_back(backup.objects, content, named)
+        os.sync()
+        with database.writing() as connection:
+            NodeIdentity(database, root).hold(connection, why)
     finally:
         database.close()
-    copied, there, missing = _copy_back(backup.objects, content, named)
-    os.sync()
     every = sum(len(found) for _, found in content.received.folders())
     every += sum(1 for _ in content.published.list_objects())
     return RestoreReport(
@@ -65,6 +62,40 @@ def restore(url: str, content: StoredContent, backup: Backup) -> RestoreReport:
         missing=missing,
         unknown=every - (len(named) - len(missing)),
     )
+
+
+def _held_for(url: str) -> str:
+    """Return why the node of a database is held; empty where it is not, or where there is no database."""
+    if not has_schema(url):
+        return ""
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            held = read_hold(connection)
+    finally:
+        database.close()
+    return "" if held is None else held.reason
+
+
+def _restore_database(url: str, root: Path, backup: Backup, why: str) -> None:
+    if not url.startswith("sqlite"):
+        load_database(url, backup.database)
+        _hold(url, root, why)
+        return
+    target = sqlite_file(url)
+    part = restored_part(target)
+    for leftover in (
+        part,
+        *_logs(part),
+    ):  # of a restore that was killed: its log would be replayed into the new copy
+        leftover.unlink(missing_ok=True)
+    load_database(f"sqlite:///{part}", backup.database)
+    _hold(f"sqlite:///{part}", root, why)
+    _put_in_place(part, target)
+
+
+def _logs(file: Path) -> tuple[Path, Path]:
+    return file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")
 
 
 def _copy_back(
@@ -117,8 +148,10 @@ def _hold(url: str, root: Path, why: str) -> None:
 
 def _put_in_place(part: Path, target: Path) -> None:
     with translated(f"{target} cannot be written"):
-        for leftover in (f"{target}-wal", f"{target}-shm"):  # of a database that is not there any more
-            Path(leftover).unlink(missing_ok=True)
+        for leftover in _logs(target):  # of a database that is not there any more
+            leftover.unlink(missing_ok=True)
+        if any(log.exists() for log in _logs(part)):
+            raise AssertionError(f"{part} is closed, and its log is still there")
         part.replace(target)
         Path(f"{part}.lock").unlink(missing_ok=True)
         sync(target.parent)

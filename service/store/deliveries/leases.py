@@ -1,11 +1,12 @@
 """Which deliveries are due, and whose they are meanwhile."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Result, Row, and_, or_, select, update
 
-from service.store.jobs.transitions import LONGEST_LEASE, LONGEST_WAIT, is_over
+from service.store.jobs.transitions import LONGEST_WAIT, is_over
 from service.store.records import ClaimedDelivery, StoredFile
 from service.store.states import FAILED_FOR_GOOD, RESENDABLE, DeliveryKind, DeliveryState
 from service.store.tables.schema import commitment, delivery, job
@@ -38,7 +39,7 @@ def is_under_way() -> ColumnElement[bool]:
     return delivery.c.state.in_((*WAITING, *LEASED))
 
 
-def is_due(now: datetime) -> ColumnElement[bool]:
+def is_due(now: datetime, abandoned: Collection[int]) -> ColumnElement[bool]:
     """Tell, in SQL, what waits and may be tried, and what a sender took and let go of."""
     waits = and_(
         delivery.c.state.in_(WAITING),
@@ -48,20 +49,26 @@ def is_due(now: datetime) -> ColumnElement[bool]:
             and_(delivery.c.state == _S.PENDING, is_over(delivery.c.not_before, now, LONGEST_WAIT)),
         ),
     )
-    return and_(is_wanted_now(), or_(waits, is_abandoned(now)))
+    return and_(is_wanted_now(), or_(waits, is_abandoned(abandoned)))
 
 
-def is_abandoned(now: datetime) -> ColumnElement[bool]:
+def is_abandoned(abandoned: Collection[int]) -> ColumnElement[bool]:
     """Tell, in SQL, what a sender took and gave no sign of for longer than its lease."""
-    return and_(delivery.c.state.in_(LEASED), is_over(delivery.c.lease_expires_at, now, LONGEST_LEASE))
+    return and_(delivery.c.state.in_(LEASED), delivery.c.id.in_(abandoned))
 
 
-def withdraw_abandoned(connection: Connection, now: datetime) -> None:
+def leased(connection: Connection) -> Result[Any]:
+    """Give what is being sent or asked about now: id, lease_number, lease_expires_at."""
+    columns = (delivery.c.id, delivery.c.lease_number, delivery.c.lease_expires_at)
+    return connection.execute(select(*columns).where(delivery.c.state.in_(LEASED)))
+
+
+def withdraw_abandoned(connection: Connection, abandoned: Collection[int]) -> None:
     """End the deliveries that nobody sends any more and nobody needs: their job was cancelled or superseded."""
     ended = select(job.c.id).where(job.c.id == delivery.c.job_id, ~is_wanted_now())
     connection.execute(
         update(delivery)
-        .where(is_abandoned(now), ended.exists())
+        .where(is_abandoned(abandoned), ended.exists())
         .values(state=_S.WITHDRAWN, lease_owner=None, lease_expires_at=None)
     )
 

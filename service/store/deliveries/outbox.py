@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from service.store.audit.log import audit_beginning, audit_delivery
+from service.store.clock_steps import LeaseWatch, SetBackWatch
 from service.store.database import Database
 from service.store.deliveries.completion import complete_job_if_delivered
 from service.store.deliveries.leases import (
@@ -16,6 +17,7 @@ from service.store.deliveries.leases import (
     is_under_way,
     is_wanted,
     is_wanted_now,
+    leased,
     take,
     wake,
     withdraw_abandoned,
@@ -35,14 +37,17 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = LeaseWatch(database)
+        self._set_back = SetBackWatch(database)
 
     def claim_delivery(self, sender: str, *, lease_s: float) -> ClaimedDelivery | None:
         """Take the delivery that is due longest, of the most urgent job; or one whose sender went away."""
-        if not self._anything_due():
+        if not self._anything_due(lease_s):
             return None
         now = self._database.clock()
         with self._database.writing() as connection:
-            withdraw_abandoned(connection, now)
+            abandoned = self._leases.abandoned(leased(connection), lease_s)
+            withdraw_abandoned(connection, abandoned)
             row = connection.execute(
                 select(
                     delivery,
@@ -54,12 +59,15 @@ class Outbox:
                 )
                 .join(job, job.c.id == delivery.c.job_id)
                 .join(artifact, artifact.c.id == delivery.c.artifact_id)
-                .where(is_under_way(), is_due(now))
-                .order_by(func.coalesce(job.c.priority, 0).desc(), delivery.c.created_at, delivery.c.id)
+                .where(is_under_way(), is_due(now, abandoned))
+                .order_by(func.coalesce(job.c.priority, 0).desc(), delivery.c.id)
                 .limit(1)
                 .with_for_update(of=delivery, skip_locked=True)
             ).one_or_none()
-            return None if row is None else take(connection, row, sender, now, lease_s)
+            if row is None:
+                return None
+            self._leases.wrote(row.id, row.lease_number + 1, now + timedelta(seconds=lease_s))
+            return take(connection, row, sender, now, lease_s)
 
     def begin(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
         """Prolong the lease because the object is about to go out; False as in heartbeat(): do not begin."""
@@ -166,12 +174,12 @@ class Outbox:
             return True
 
     def report(self, claim: ClaimedDelivery) -> CommitmentReport | None:
-        """Give what the destination has reported of the delivery since it was sent; None: nothing yet."""
+        """Give what the destination reported of the delivery since it was sent, a promise first; None: nothing yet."""
         with self._database.reading() as connection:
             row = connection.execute(
                 select(commitment.c.failure_reason)
                 .where(commitment.c.delivery_id == claim.id, commitment.c.reported_at.is_not(None))
-                .order_by(commitment.c.reported_at.desc(), commitment.c.requested_at.desc())
+                .order_by(commitment.c.failure_reason.is_not(None), commitment.c.transaction_uid)
                 .limit(1)
             ).one_or_none()
         return None if row is None else CommitmentReport(failure_reason=row.failure_reason)
@@ -218,16 +226,22 @@ class Outbox:
             .where(delivery.c.id == claim.id, is_wanted_now())
         )
         held = write_leased(connection, claim, lease_expires_at=until)
+        self._leases.wrote(claim.id, claim.lease_number, until)
         return held and connection.execute(wanted).first() is not None
 
-    def _anything_due(self) -> bool:
+    def _anything_due(self, lease_s: float) -> bool:
         """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
         with self._database.reading() as connection:
-            now = self._database.clock()
+            set_back = self._set_back.was_set_back(connection)
+        if set_back:
+            with self._database.writing() as connection:
+                self._set_back.end_waits(connection, delivery, delivery.c.state.in_(WAITING))
+        with self._database.reading() as connection:
+            now, abandoned = self._database.clock(), self._leases.abandoned(leased(connection), lease_s)
             due = (
                 select(delivery.c.id)
                 .join(job, job.c.id == delivery.c.job_id)
-                .where(is_under_way(), or_(is_due(now), is_abandoned(now)))
+                .where(is_under_way(), or_(is_due(now, abandoned), is_abandoned(abandoned)))
                 .limit(1)
             )
             return connection.execute(due).first() is not None

@@ -11,9 +11,8 @@ from service.config import JobPurpose
 from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery, job, job_event
 
-# What waits or is leased for longer than any setting allows was written while the clock was ahead: it is due.
+# What waits for longer than any setting allows was written while the clock was ahead: it is due.
 LONGEST_WAIT = timedelta(days=1)
-LONGEST_LEASE = timedelta(days=2)
 NOT_BEGUN = (DeliveryState.STANDBY, DeliveryState.PENDING)
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
 
@@ -39,7 +38,7 @@ class HistoryLine:
 
 
 def is_over(until: ColumnElement[datetime | None], now: datetime, longest: timedelta) -> ColumnElement[bool]:
-    """Tell, in SQL, whether a wait or a lease has ended, or cannot be meant: it would last longer than any does."""
+    """Tell, in SQL, whether a wait has ended, or cannot be meant: it would last longer than any does."""
     return or_(until <= now, until > now + longest)
 
 

@@ -157,7 +157,9 @@ def tell_latest(
         return latest
     said = connection.execute(
         select(job_event.c.id).where(
-            job_event.c.job_id == latest.id, job_event.c.kind == kind, job_event.c.at > now - ONE_EVENT_EVERY
+            job_event.c.job_id == latest.id,
+            job_event.c.kind == kind,
+            job_event.c.at.between(now - ONE_EVENT_EVERY, now),
         )
     ).first()
     if said is None:

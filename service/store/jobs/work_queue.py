@@ -1,6 +1,6 @@
 """The store as the room `work` sees it: queued jobs, leases and results."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select, 
 
 from service.config import JobPurpose
 from service.store.audit.log import AuditEvent, AuditKind, audit_job
+from service.store.clock_steps import LeaseWatch, SetBackWatch
 from service.store.database import Database
 from service.store.jobs.artifacts import NewArtifact, Origin, add_artifacts
 from service.store.jobs.integrity import mark_damaged
@@ -15,7 +16,6 @@ from service.store.jobs.replacement import replaced_by
 from service.store.jobs.row_mapping import instances_of
 from service.store.jobs.structure_results import StructureResult, replace_structure_results
 from service.store.jobs.transitions import (
-    LONGEST_LEASE,
     LONGEST_WAIT,
     NO_LEASE,
     HistoryLine,
@@ -37,6 +37,8 @@ class WorkQueue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = LeaseWatch(database)
+        self._set_back = SetBackWatch(database)
 
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
         """Take the most urgent job that is due, or one whose worker gave no sign of life: clinical, priority, age.
@@ -44,19 +46,21 @@ class WorkQueue:
         A job whose workers vanished max_attempts times fails for good instead. One that was tried before runs alone: if
         it takes the model server with it again, it takes no other job along.
         """
-        while self._anything_due():
+        while self._anything_due(lease_s):
             now = self._database.clock()
             with self._database.writing() as connection:
+                abandoned = self._abandoned(connection, lease_s)
                 row = connection.execute(
                     select(job)
-                    .where(_due(now))
-                    .order_by(_clinical_first(), job.c.priority.desc(), job.c.queued_at, job.c.id)
+                    .where(_due(now, abandoned))
+                    .order_by(_clinical_first(), job.c.priority.desc(), job.c.id)
                     .limit(1)
                     .with_for_update(skip_locked=True)
                 ).one_or_none()
-                if row is None or _must_wait(connection, row, now):
+                if row is None or _must_wait(connection, row, abandoned):
                     return None
                 if row.state is not JobState.RUNNING or row.attempts < max_attempts:
+                    self._leases.wrote(row.id, row.lease_number + 1, now + timedelta(seconds=lease_s))
                     return _lease(connection, row, worker, now, lease_s)
                 _fail_crashing_job(connection, row, now)
         return None
@@ -73,6 +77,7 @@ class WorkQueue:
             changed = connection.execute(
                 update(job).where(job.c.id == claim.id, *_held(claim)).values(lease_expires_at=until)
             )
+            self._leases.wrote(claim.id, claim.lease_number, until)
             return changed.rowcount == 1
 
     def stage(self, claim: ClaimedJob, stage: str) -> bool:
@@ -164,13 +169,23 @@ class WorkQueue:
         """Note that an image's stored file is damaged: sent again, it is replaced."""
         mark_damaged(self._database, [path])
 
-    def _anything_due(self) -> bool:
+    def _anything_due(self, lease_s: float) -> bool:
         """Look without taking SQLite's write lock, which an idle worker would take at every poll."""
         with self._database.reading() as connection:
-            return (
-                connection.execute(select(job.c.id).where(_due(self._database.clock())).limit(1)).first()
-                is not None
-            )
+            set_back = self._set_back.was_set_back(connection)
+        if set_back:
+            with self._database.writing() as connection:
+                self._set_back.end_waits(connection, job, job.c.state.in_(CLAIMABLE))
+        with self._database.reading() as connection:
+            due = _due(self._database.clock(), self._abandoned(connection, lease_s))
+            return connection.execute(select(job.c.id).where(due).limit(1)).first() is not None
+
+    def _abandoned(self, connection: Connection, lease_s: float) -> list[int]:
+        """Give the jobs that run and whose workers gave no sign of life."""
+        running = select(job.c.id, job.c.lease_number, job.c.lease_expires_at).where(
+            job.c.state == JobState.RUNNING
+        )
+        return self._leases.abandoned(connection.execute(running), lease_s)
 
     def _leave(self, connection: Connection, claim: ClaimedJob, step: Transition, **values: Any) -> bool:
         """Make the transition that ends a worker's hold on its job."""
@@ -188,24 +203,23 @@ def _audited(claim: ClaimedJob, objects: int) -> AuditEvent:
     )
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
+def _due(now: datetime, abandoned: Collection[int]) -> ColumnElement[bool]:
     waits = and_(
         job.c.state.in_(CLAIMABLE),
         or_(job.c.not_before.is_(None), is_over(job.c.not_before, now, LONGEST_WAIT)),
     )
-    abandoned = and_(job.c.state == JobState.RUNNING, is_over(job.c.lease_expires_at, now, LONGEST_LEASE))
     # The first condition follows from the second; it says where to look: not at every job there ever was.
-    return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, abandoned))
+    return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, job.c.id.in_(abandoned)))
 
 
 def _clinical_first() -> ColumnElement[int]:
     return case((job.c.purpose == JobPurpose.CLINICAL, 0), else_=1)
 
 
-def _must_wait(connection: Connection, row: Row[Any], now: datetime) -> bool:
+def _must_wait(connection: Connection, row: Row[Any], abandoned: Collection[int]) -> bool:
     """Whether a job has to wait for others that run: it was tried before, or one of them was."""
     running = select(job.c.attempts).where(
-        job.c.state == JobState.RUNNING, job.c.lease_expires_at >= now, job.c.id != row.id
+        job.c.state == JobState.RUNNING, job.c.id.not_in(abandoned), job.c.id != row.id
     )
     attempts = connection.execute(running).scalars().all()
     return bool(attempts) and (row.attempts > 0 or max(attempts) > 1)

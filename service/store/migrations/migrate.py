@@ -29,8 +29,9 @@ def upgrade(url: str) -> None:
     Raises:
         DatabaseUnavailable: it does not answer.
         StorageUnavailable: the folder of a SQLite file cannot be made.
-        Refused: the database was made by a newer version of this program.
+        Refused: the database was made by a newer version of this program, or a restore of it was interrupted.
     """
+    _refuse_half_restored(url)
     engine = make_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _without_foreign_keys)
@@ -48,6 +49,20 @@ def upgrade(url: str) -> None:
                 _check_foreign_keys(connection)
     finally:
         engine.dispose()
+
+
+def restored_part(file: Path) -> Path:
+    """Return where a SQLite file is made by a restore before it is put in its place."""
+    return file.with_name(f"{file.name}.restored")
+
+
+def _refuse_half_restored(url: str) -> None:
+    """Raise Refused where a new database would be made beside what an interrupted restore left."""
+    file = _sqlite_file(url)
+    if file is not None and not file.exists() and restored_part(file).exists():
+        raise Refused(
+            f"a restore of {file} was interrupted: `contour-node restore` again, or remove {restored_part(file)}"
+        )
 
 
 def check_schema(url: str) -> None:

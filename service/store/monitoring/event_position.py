@@ -55,11 +55,12 @@ def settled(
     """Give the rows before the first gap that may still be filled.
 
     Postgres hands out numbers before it commits them, so number 8 can be seen before number 7. A gap is waited for
-    until the row behind it is older than any transaction of this node; by then it was rolled back.
+    until the row behind it is older than any transaction of this node; by then it was rolled back. A row from further
+    ahead than that was written before the clock was set back.
     """
     expected = after_id + 1
     for place, row in enumerate(rows):
-        if row.id != expected and row._mapping[at] > now - GAP_PATIENCE:
+        if row.id != expected and abs(now - row._mapping[at]) < GAP_PATIENCE:
             return rows[:place]
         expected = row.id + 1
     return rows

@@ -17,6 +17,8 @@ from service.store.tables.schema import job, job_event
 POSITION = "notifications"
 EVENTS_AT_ONCE = 500
 SENT_ARE_KEPT = timedelta(days=30)
+LONGEST_DELAY_S = 900.0
+"""Between two tries to tell; what waits for longer was put off before the clock was set back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +135,9 @@ class NotificationQueue:
             last = connection.execute(
                 select(func.max(notification.c.sent_at)).where(notification.c.target == target)
             ).scalar_one()
-        waits = any(row.not_before is not None and row.not_before > now for row in rows)
-        too_soon = last is not None and last > now - timedelta(seconds=min_interval_s)
+        longest = now + timedelta(seconds=LONGEST_DELAY_S)
+        waits = any(row.not_before is not None and now < row.not_before <= longest for row in rows)
+        too_soon = last is not None and now - timedelta(seconds=min_interval_s) < last <= now
         if waits or too_soon:
             return []
         return [

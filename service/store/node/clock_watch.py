@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from service.store.clock_steps import TOLERANCE
 from service.store.database import Database
 from service.store.tables.audit_schema import audit_event
 from service.store.tables.node_schema import node
 from service.store.tables.schema import instance, job_event
 
-TOLERANCE = timedelta(minutes=5)
 LONGEST_GAP = timedelta(days=7)
 """A node that was off for longer is asked whether its clock is right: nothing else could tell."""
 ACCEPT = "set the clock, or say that it is right with `contour-node retention --clock-is-right`"

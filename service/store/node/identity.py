@@ -1,11 +1,19 @@
 """Whether database and storage folder belong together, and to the same moment.
 
-Both carry one identity, and a generation that goes up every minute: first in the database, then in node.json. A
-database that was lost, emptied or replaced by an older one is behind the folder; a folder from another disk has another
-identity. Then the node receives, and neither contours nor delivers until a person has decided (`contour-node recover`).
+Both carry one identity, and a generation that goes up every minute, and before anything is sent to a destination:
+first in the database, then in node.json. So one that does not know of a delivery is behind the folder. A database
+that was lost, emptied or replaced by an older one is behind the folder; a folder from another disk has another
+identity. Then the node receives, and neither contours nor delivers until a person has decided (`contour-node
+recover`).
 """
 
+import fcntl
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +22,7 @@ from sqlalchemy import Connection, Row, select, text, update
 
 from service.store.audit.chain import TrailHead, newest_entry
 from service.store.database import Database
+from service.store.files.part_files import translated
 from service.store.node.folder_mark import NAME, FolderMark, read_mark, write_mark
 from service.store.objects.object_store import ARTIFACTS
 from service.store.tables.audit_schema import audit_event
@@ -22,6 +31,7 @@ from service.store.tables.schema import instance, job
 
 log = logging.getLogger(__name__)
 LOCK = 7261938  # any number; the same in every process of this node, and in nothing else
+TICK = timedelta(milliseconds=1)
 NOT_STARTED = "the node's identity is not settled yet: its roles do that when they start"
 STORED_IN = ("objects", ARTIFACTS)
 DECIDE = "decide with `contour-node recover`"
@@ -42,11 +52,11 @@ class NodeIdentity:
         Raises:
             DatabaseUnavailable, StorageUnavailable: it is not known.
         """
-        with self._database.writing() as connection:
+        with self._marking(), self._database.writing() as connection:
             _lock(connection)
             mark = read_mark(
                 self._root
-            )  # under the lock: another role may just have made folder and database one
+            )  # under the locks: another role may just have made folder and database one
             row = _row(connection)
             if row is None:
                 reason = _strangers(connection, mark, has_files=self._has_files())
@@ -65,7 +75,15 @@ class NodeIdentity:
         Raises:
             DatabaseUnavailable, StorageUnavailable: it is not known.
         """
-        mark = read_mark(self._root)  # first: the database is ahead of it by one at most
+        mark = read_mark(self._root)
+        while True:
+            reason = self._why_held(mark)
+            again = read_mark(self._root)
+            if not reason or again == mark:
+                return reason
+            mark = again  # others marked between the two looks, so that database and folder were not of one moment
+
+    def _why_held(self, mark: FolderMark | None) -> str:
         with self._database.reading() as connection:
             row = _row(connection)
             if row is None:
@@ -82,16 +100,41 @@ class NodeIdentity:
             return "files without a row are being recorded; series are judged afterwards"
         return self.why_held()
 
-    def mark(self) -> None:
-        """Let the generation go up by one, in the database and then in the folder; nothing where the node is held."""
-        if self.why_held():
-            return
-        with self._database.writing() as connection:
-            row = connection.execute(
-                update(node).values(generation=node.c.generation + 1).returning(node)
-            ).one()
-            mark = _mark_of(connection, row)
-        write_mark(self._root, mark)
+    def mark(self) -> bool:
+        """Let the generation go up by one, in the database and then in the folder; False where the node is held.
+
+        Once it returns True, a database of an earlier moment is behind the folder. Safe to call from many processes.
+
+        Raises:
+            DatabaseUnavailable, StorageUnavailable: it is not certain.
+        """
+        with self._marking():
+            mark = read_mark(self._root)
+            if mark is None or self._why_held(mark):
+                return False
+            with self._database.reading() as connection:
+                row = connection.execute(select(node)).one()
+                now = _mark_of(connection, row)
+            if row.generation > mark.generation:  # somebody was killed between the two
+                write_mark(self._root, now)
+            with self._database.writing() as connection:
+                row = connection.execute(
+                    update(node).values(generation=node.c.generation + 1).returning(node)
+                ).one()
+                now = _mark_of(connection, row)
+            write_mark(self._root, now)
+            return True
+
+    @contextmanager
+    def _marking(self) -> Iterator[None]:
+        """Hold off everybody else who compares and changes both."""
+        with translated(f"the storage folder {self._root} cannot be locked"):
+            folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def begin_recovery(self) -> None:
         """Note that files without a row are about to be recorded: no series is judged until the end."""
@@ -141,12 +184,15 @@ class NodeIdentity:
         ).one()
 
     def _hold(self, connection: Connection, reason: str) -> None:
-        connection.execute(
-            update(node).values(held_since=self._database.clock(), held_reason=reason, recovered_at=None)
-        )
+        """Hold the node since now; no file that is there is taken for one that comes later, whatever its time says."""
+        since = max([self._database.clock(), *map(_just_after, self._files())])
+        connection.execute(update(node).values(held_since=since, held_reason=reason, recovered_at=None))
 
     def _has_files(self) -> bool:
-        return any(self._root.glob(f"{folder}/??/*.dcm") for folder in STORED_IN)
+        return next(self._files(), None) is not None
+
+    def _files(self) -> Iterator[Path]:
+        return chain.from_iterable(self._root.glob(f"{folder}/??/*.dcm") for folder in STORED_IN)
 
 
 def _lock(connection: Connection) -> None:
@@ -222,6 +268,14 @@ def _emptied(connection: Connection, mark: FolderMark) -> str:
 def _has_entry(connection: Connection, head: TrailHead) -> bool:
     found = select(audit_event.c.chain).where(audit_event.c.id == head.id)
     return head.id == 0 or connection.execute(found).scalar_one_or_none() == head.chain
+
+
+def _just_after(file: Path) -> datetime:
+    """Return the first time at which a file is newer than this one."""
+    try:
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC) + TICK
+    except FileNotFoundError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _has_any(connection: Connection, column: Any) -> bool:

@@ -16,6 +16,7 @@ from service.store.tables.node_schema import node
 from service.store.tables.schema import delivery, job
 
 HELD_BACK = "held back after a recovery: it may have been contoured and delivered before; `retry` contours and delivers it"
+FILES_MISSING = "its files are not all copied yet: `contour-node restore` again"
 UNFINISHED = CANCELLABLE - {JobState.FAILED}
 
 
@@ -74,6 +75,8 @@ def require_recorded(connection: Connection) -> None:
     held = read_hold(connection)
     if held is None:
         raise NotAllowed("the node is not held: there is nothing to decide")
+    if held.reason.endswith(FILES_MISSING):
+        raise NotAllowed(held.reason)
     if not held.is_recorded:
         raise NotAllowed(
             "files of the storage folder are not recorded yet: start the node (it receives, and neither contours nor "

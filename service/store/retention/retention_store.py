@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Table, delete, exists, func, or_, select, update
 
 from service.store.audit.log import append_events, removal_event
+from service.store.clock_steps import TOLERANCE
 from service.store.database import Database
 from service.store.jobs.integrity import artifacts_damaged, images_damaged, images_whole
 from service.store.records import StoredFile
@@ -95,9 +96,13 @@ class RetentionStore:
         return marked
 
     def to_unlink(self) -> list[tuple[str, datetime]]:
-        """Give the paths whose rows are marked, and since when."""
+        """Give the paths whose rows are marked, and since when.
+
+        A mark from the future waits: the clock was set back, and a file written since would look older than the mark.
+        """
+        marked = select(removal).where(removal.c.marked_at <= self._database.clock())
         with self._database.reading() as connection:
-            return [(row.path, row.marked_at) for row in connection.execute(select(removal))]
+            return [(row.path, row.marked_at) for row in connection.execute(marked)]
 
     def unlinked(self, path: str, marked_at: datetime) -> None:
         """Forget a path that is gone, unless it was marked again."""
@@ -118,7 +123,7 @@ class RetentionStore:
         """Give kept files, those first that were verified, or came, longest ago.
 
         Args:
-            not_since: leaves out what was verified or came after it.
+            not_since: leaves out what was verified or came after it, but not what claims to come from the future.
             job_id: only the images of this job and what was made for it.
             limit: at most so many.
         """
@@ -128,7 +133,8 @@ class RetentionStore:
                 last = func.coalesce(table.c.verified_at, came, type_=came.type)
                 query = select(table, last.label("last")).where(table.c.removed_at.is_(None))
                 if not_since is not None:
-                    query = query.where(last <= not_since, table.c.damaged_at.is_(None))
+                    is_old = or_(last <= not_since, last > self._database.clock() + TOLERANCE)
+                    query = query.where(is_old, table.c.damaged_at.is_(None))
                 if job_id is not None:
                     query = query.where(_of_job(table, job_id))
                 rows = connection.execute(query.order_by(last, table.c.id).limit(limit))

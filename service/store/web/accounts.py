@@ -15,6 +15,7 @@ FREE_TRIES = 5
 """Wrong passwords in a row before a user has to wait."""
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
+LINK_LASTS = timedelta(minutes=15)
 ADMIN = "admin"
 
 
@@ -84,6 +85,11 @@ class Accounts:
             return until
 
 
+def is_waiting(until: datetime | None, now: datetime) -> bool:
+    """Tell whether somebody has to wait; a wait longer than any is one that began before the clock was set back."""
+    return until is not None and now < until <= now + LONGEST_WAIT
+
+
 def wait_after(failures: int) -> timedelta:
     """Give how long somebody waits after so many wrong passwords in a row: doubled each time, up to an hour."""
     if failures < FREE_TRIES:
@@ -128,7 +134,8 @@ def invited(database: Database, connection: Connection, secret_sha256: str) -> W
         .join(web_invitation, web_invitation.c.user_id == web_user.c.id)
         .where(web_invitation.c.secret_sha256 == secret_sha256)
     ).one_or_none()
-    if row is None or row.used_at is not None or row.link_ends_at <= database.clock():
+    now = database.clock()
+    if row is None or row.used_at is not None or not now < row.link_ends_at <= now + LINK_LASTS:
         raise NotAllowed("this link was used, or its time is over; ask for a new one")
     return _user(row)
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 
+from service.store.clock_steps import TOLERANCE
 from service.store.database import Database
 from service.store.tables.web_schema import web_session, web_user
 from service.store.web.accounts import WebUser
@@ -39,11 +40,7 @@ class Sessions:
         now = self._database.clock()
         with self._database.writing() as connection:
             connection.execute(
-                delete(web_session).where(
-                    (web_session.c.ends_at <= now)
-                    | (web_session.c.seen_at <= now - IDLE)
-                    | (web_session.c.secret_sha256 == replaces)
-                )
+                delete(web_session).where(~_holds(now) | (web_session.c.secret_sha256 == replaces))
             )
             connection.execute(
                 insert(web_session).values(
@@ -72,7 +69,7 @@ class Sessions:
         query = (
             select(web_user, web_session)
             .join(web_user, web_user.c.id == web_session.c.user_id)
-            .where(web_session.c.secret_sha256 == secret_sha256, web_user.c.ended_at.is_(None))
+            .where(web_session.c.secret_sha256 == secret_sha256, web_user.c.ended_at.is_(None), _holds(now))
         )
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
@@ -80,8 +77,6 @@ class Sessions:
             return None
         of = row._mapping
         seen_at, ends_at = of[web_session.c.seen_at], of[web_session.c.ends_at]
-        if ends_at <= now or seen_at <= now - IDLE:
-            return None
         if is_used and seen_at <= now - SEEN_EVERY:
             self._seen(secret_sha256, now)
         user = WebUser(**{name: of[web_user.c[name]] for name in WebUser.__dataclass_fields__})
@@ -102,9 +97,7 @@ class Sessions:
     def numbers(self) -> Mapping[int, int]:
         """Give how many sessions each user has that still hold."""
         now = self._database.clock()
-        query = select(web_session.c.user_id).where(
-            web_session.c.ends_at > now, web_session.c.seen_at > now - IDLE
-        )
+        query = select(web_session.c.user_id).where(_holds(now))
         found: dict[int, int] = {}
         with self._database.reading() as connection:
             ids: Sequence[int] = connection.execute(query).scalars().all()
@@ -117,3 +110,12 @@ class Sessions:
             connection.execute(
                 update(web_session).where(web_session.c.secret_sha256 == secret_sha256).values(seen_at=now)
             )
+
+
+def _holds(now: datetime) -> ColumnElement[bool]:
+    """Tell, in SQL, whether a session has not ended.
+
+    One from the future was used before the clock was set back: it would last for longer than it may.
+    """
+    seen = web_session.c.seen_at
+    return and_(web_session.c.ends_at > now, seen > now - IDLE, seen <= now + TOLERANCE)

@@ -32,7 +32,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def database(database_url: str, clock: ManualClock) -> Iterator[Database]:
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     yield database
     database.close()
 

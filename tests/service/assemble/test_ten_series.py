@@ -104,7 +104,7 @@ def node(database_url: str, tmp_path: Path, images: list[Image]) -> Iterator[Nod
     }
     settings = Settings.model_validate({**tree, "rules": [RULE]})
     clock = ManualClock()
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     files = FileStore(tmp_path / "store")
     whole = len(images) // SERIES
     with (

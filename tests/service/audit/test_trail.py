@@ -25,7 +25,7 @@ from tests.support.clock import ManualClock
 @pytest.fixture
 def node(database_url: str) -> Iterator[Node]:
     clock = ManualClock()
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     with InstanceRecorder(database) as recorder:
         yield Node(database=database, clock=clock, recorder=recorder)
     database.close()

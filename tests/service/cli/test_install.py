@@ -1,13 +1,17 @@
 """`init` writes settings that work on this host, and a service that is closed to others."""
 
+import os
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
+from inference.installation import INSTALLED, install_server
 from service.cli import main
 from service.config import load_settings
+from tests.support.second_user import open_folder, second_user
 
 
 def written(folder: Path, *arguments: str) -> Path:
@@ -95,3 +99,31 @@ def test_setup_is_for_the_embedded_server(tmp_path: Path, capsys: pytest.Capture
     file.write_text('[triton]\nembedded = false\nurl = "gpu:8001"\n')
     assert main(["setup", "--settings", str(file)]) == 1
     assert "triton.embedded is false" in capsys.readouterr().err
+
+
+READS = """
+import os, sys
+print(open(os.path.join(sys.argv[1], "lib", "module.py")).read(), flush=True)
+os.execv(os.path.join(sys.argv[1], "bin", "python"), ["python", "-c", "print('runs')"])
+"""
+
+
+def test_the_services_user_can_run_what_root_installed_with_a_closed_umask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = os.umask(0o077)
+    try:
+        with open_folder() as folder:
+            monkeypatch.setattr(sys, "prefix", str(folder / "program"))
+            environment = folder / "program" / "share" / "contour-node" / "triton"
+            for name in ("bin", "lib"):
+                (environment / name).mkdir(parents=True)
+            (environment / "lib" / "module.py").write_text("words")
+            program = environment / "bin" / "python"
+            program.write_text("#!/bin/sh\necho runs\n")
+            program.chmod(0o700)
+            (environment / INSTALLED).touch()
+            assert not install_server(environment, folder, python=sys.executable, say=print)
+            assert second_user(READS, environment).split() == ["words", "runs"]
+    finally:
+        os.umask(before)

@@ -59,7 +59,7 @@ class Watched:
 @pytest.fixture
 def watched(database_url: str, tmp_path: Path) -> Iterator[Watched]:
     clock = ManualClock()
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     folder = tmp_path / "store"
     folder.mkdir()
     with InstanceRecorder(database) as recorder:

@@ -120,7 +120,11 @@ def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watch
 
 
 def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tmp_path: Path) -> None:
-    missing = Database(f"sqlite:///{tmp_path / 'no such folder' / 'node.sqlite'}", clock=watched.clock)
+    missing = Database(
+        f"sqlite:///{tmp_path / 'no such folder' / 'node.sqlite'}",
+        clock=watched.clock,
+        monotonic=watched.clock.monotonic,
+    )
     parts = watched.parts(watched.settings())
     monitor = Monitor(type(parts)(**{**vars(parts), "database": missing}))
     view = monitor.poll_once()

@@ -1,14 +1,17 @@
-"""What is held at a stop is given back one by one, or said not to be."""
+"""What is held at a stop is given back one by one, or said not to be; nothing is sent before the folder knows of it."""
 
 import logging
 import random
 import threading
+from pathlib import Path
 
 import pytest
 
-from service.config import AdvancedSettings, SendSettings
+from service.config import AdvancedSettings, Peer, SendSettings
+from service.scu.outcome import Sent
 from service.send.destination_worker import DestinationWorker, WorkerContext
-from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox
+from service.store import ClaimedDelivery, DatabaseUnavailable, DeliveryState, Outbox, StorageUnavailable
+from tests.support.office import eventually
 
 
 class AwayOnce(Outbox):
@@ -56,3 +59,43 @@ def test_without_a_database_the_others_are_given_back_all_the_same(office, caplo
     assert again is not None
     assert again.id == claims[1].id
     assert outbox.claim_delivery("s2", lease_s=60) is None
+
+
+@pytest.mark.parametrize("may_send", [True, False])
+def test_the_folder_knows_of_a_delivery_before_it_is_sent(office, may_send):
+    job = office.delivering(1, "tps")
+    outbox, stop, happened = Outbox(office.database), threading.Event(), []
+
+    def mark() -> bool:
+        happened.append("mark")
+        if len(happened) == 1:
+            raise StorageUnavailable("the disk is away for a moment")
+        assert office.book.deliveries(job)[0].state is DeliveryState.SENDING
+        return may_send
+
+    class Destination:
+        def store(self, _: Path) -> Sent:
+            happened.append("sent")
+            return Sent(note="")
+
+    worker = DestinationWorker(
+        "tps",
+        WorkerContext(
+            outbox=outbox,
+            files=office.files,
+            transport_of=lambda _: Destination(),
+            destination_of=lambda _: Peer(ae_title="TPS", host="127.0.0.1", port=104),
+            settings=SendSettings(),
+            advanced=AdvancedSettings(poll_s=0.01),
+            rng=random.Random(1),
+            stop=stop,
+            mark=mark,
+        ),
+    )
+    worker.add(outbox.claim_delivery("s1", lease_s=60))
+    worker.start()
+    wanted = DeliveryState.SENT if may_send else DeliveryState.PENDING
+    eventually(lambda: office.book.deliveries(job)[0].state is wanted)
+    stop.set()
+    worker.join()
+    assert happened == ["mark", "mark", "sent"] if may_send else ["mark", "mark"]

@@ -14,7 +14,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def node(database_url: str, clock: ManualClock) -> Iterator[Node]:
-    database = Database(database_url, clock=clock)
+    database = Database(database_url, clock=clock, monotonic=clock.monotonic)
     with InstanceRecorder(database) as recorder:
         yield Node(database=database, clock=clock, recorder=recorder)
     database.close()

@@ -65,8 +65,8 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
         "a job": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
         "assembler": lambda: SeriesRepository(database).open_jobs(),
         "study": lambda: SeriesRepository(database).series_of_study(newest.study_uid),
-        "worker": lambda: WorkQueue(database)._anything_due(),
-        "sender": lambda: Outbox(database)._anything_due(),
+        "worker": lambda: WorkQueue(database)._anything_due(60),
+        "sender": lambda: Outbox(database)._anything_due(60),
     }
     whole = {name: scans for name, look in looks.items() if (scans := scans_of(database, look))}
     assert whole == {}

@@ -61,7 +61,11 @@ def test_counts_are_added_once_however_often_and_by_however_many(node: Node) -> 
     finished_job(node)
     node.receive(received(1, series="1.9", sop_class=RT_DOSE))
     add_all(node.database)
-    other = Database(node.database._engine.url.render_as_string(hide_password=False), clock=node.clock)
+    other = Database(
+        node.database._engine.url.render_as_string(hide_password=False),
+        clock=node.clock,
+        monotonic=node.clock.monotonic,
+    )
     add_all(other)
     other.close()
     figures = read_queue_statistics(node.database)

@@ -307,3 +307,16 @@ def test_an_object_that_the_report_names_nowhere_counts_as_a_processing_failure(
     assert Commitments(node.database).record("2.25.7", kept=["1.2.4"], failed={"1.2.5": 0x0112})
     assert node.outbox.unconfirmed(asking, reason="not yet", max_asks=1, delay_s=600)
     assert node.outbox.report(_claim(node)) == CommitmentReport(failure_reason=0x0110)
+
+
+def test_a_promise_counts_though_a_refusal_seems_to_have_come_later(node: Node) -> None:
+    _delivering(node, "tps")
+    reports = Commitments(node.database)
+    assert node.outbox.sent(_claim(node), is_confirmed_later=True)
+    asking = _claim(node)
+    for number in (7, 8):
+        assert node.outbox.asking(asking, transaction_uid=f"2.25.{number}", sop_instance_uid="1.2.3")
+    assert reports.record("2.25.7", kept=[], failed={"1.2.3": 0x0112})
+    node.clock.step(-3600)
+    assert reports.record("2.25.8", kept=["1.2.3"], failed={})
+    assert node.outbox.report(asking) == CommitmentReport(failure_reason=None)

@@ -124,7 +124,7 @@ def test_a_slice_of_a_waiting_job_keeps_it_waiting_and_moves_its_timer(node: Nod
 
 
 def test_many_threads_and_two_recorders_record_each_slice_once(node: Node, database_url: str) -> None:
-    other = Database(database_url, clock=node.clock)
+    other = Database(database_url, clock=node.clock, monotonic=node.clock.monotonic)
     with InstanceRecorder(other) as second, ThreadPoolExecutor(32) as threads:
         recorders = [node.recorder, second]
         tasks = [

@@ -1,0 +1,94 @@
+"""Leases and waits on a clock that may be set in either direction.
+
+The times in the rows are those of the wall clock, for people and for another process to read. What a process sees for
+itself it measures by its monotonic clock, and that decides where the two disagree.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
+
+from service.store.database import Database
+from service.store.tables.schema import job_event
+
+log = logging.getLogger(__name__)
+
+NOTICED_S = 5.0
+TOLERANCE = timedelta(minutes=5)
+"""Rows that are newer than the clock by more than this were written before it was set back."""
+
+
+class LeaseWatch:
+    """Tells which leases their holders let go of; safe to use from many threads.
+
+    A holder prolongs its lease after a third of it at most. So a lease that did not change for half of its length, and
+    is over by the wall clock, is nobody's; so is one that did not change for its whole length, whatever the clock
+    says. A clock set ahead ends no lease of a holder that lives, one set back keeps none of a dead one. Only at the
+    first look of a process is the clock believed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: dict[int, tuple[tuple[int, datetime], float]] = {}
+        self._has_looked = False
+        self._lock = threading.Lock()
+
+    def wrote(self, row_id: int, lease_number: int, until: datetime) -> None:
+        """Note a lease that this process has just taken or prolonged itself."""
+        with self._lock:
+            self._seen[row_id] = (lease_number, until), self._database.monotonic()
+
+    def abandoned(self, leased: Iterable[Row[Any]], lease_s: float) -> list[int]:
+        """Give the ids of those that are nobody's any more.
+
+        Args:
+            leased: every row under a lease now: id, lease_number, lease_expires_at.
+            lease_s: how long a lease lasts, in seconds.
+        """
+        now, now_s = self._database.clock(), self._database.monotonic()
+        found, seen = [], {}
+        with self._lock:
+            for row in leased:
+                as_it_is = (row.lease_number, row.lease_expires_at)
+                is_over = row.lease_expires_at <= now
+                first_s = -math.inf if is_over and not self._has_looked else now_s
+                before, since_s = self._seen.get(row.id, (None, first_s))
+                seen[row.id] = as_it_is, (since_s if before in (None, as_it_is) else now_s)
+                unchanged_s = now_s - seen[row.id][1]
+                if unchanged_s >= lease_s or (is_over and unchanged_s >= lease_s / 2):
+                    found.append(row.id)
+            self._seen, self._has_looked = seen, True
+        return found
+
+
+class SetBackWatch:
+    """Notices that the clock was set back, so that what waits for a time of the old clock does not wait longer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last: tuple[datetime, float] | None = None
+
+    def was_set_back(self, connection: Connection) -> bool:
+        """Tell whether the clock went back since the last look, or since the newest line of any job's history."""
+        now, now_s = self._database.clock(), self._database.monotonic()
+        last, self._last = self._last, (now, now_s)
+        newest = connection.execute(select(job_event.c.at).order_by(job_event.c.id.desc()).limit(1)).scalar()
+        if newest is not None and newest - now > TOLERANCE:
+            return True
+        return last is not None and (now - last[0]).total_seconds() < now_s - last[1] - NOTICED_S
+
+    def end_waits(self, connection: Connection, table: Table, *waiting: ColumnElement[bool]) -> None:
+        """Make due what waits: for how long it still should, nobody can tell."""
+        now = self._database.clock()
+        ended = connection.execute(
+            update(table).where(*waiting, table.c.not_before > now).values(not_before=now)
+        )
+        log.warning(
+            "the clock was set back; what was to be tried again later is tried now",
+            extra={"table": table.name, "rows": ended.rowcount},
+        )
