@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 RunRole = Callable[[Settings, threading.Event], None]  # until the event is set and its work is recorded
 _POLL_S = 0.5
-SWEEP_S = 600.0  # a removal or verification that comes ten minutes later is no loss
 
 
 def receive() -> RunRole:
@@ -191,7 +190,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         content=store.content,
         gauge=disk_gauge(settings),
         settings=settings.retention,
-        every_s=SWEEP_S,
         clock_doubt=ClockWatch(store.database).doubt,
         why_held=NodeIdentity(store.database, settings.node.storage_dir).why_held,
         forget_patients=lambda: forget_patients(store.database),
