@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import Table, insert
 
 from service.store import ArtifactKind, ArtifactRole, Database, DeliveryState, EventKind, JobState
+from service.store.jobs.series_facts import folded
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event
+from service.store.tables.structure_schema import series_fact
 
 _J, _E = JobState, EventKind
 IN_HAND = (_J.RECEIVING, _J.WAITING, _J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELIVERING)
@@ -18,6 +20,10 @@ IN_HAND = (_J.RECEIVING, _J.WAITING, _J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELI
 JOBS_IN_HAND = 60
 ENDED_OTHERWISE = {0: _J.REFUSED, 1: _J.CANCELLED, 2: _J.FAILED, 3: _J.SUPERSEDED, 4: _J.SUPERSEDED}
 """States of some of a hundred ended jobs; the others are done."""
+FAMILIES = ("Kowalski", "Müller", "Rossi", "Kim", "Novák", "Garcia", "Yamada", "Jensen", "Silva", "Popescu",
+            "Smith", "Haddad", "Nguyen", "Okafor", "Larsson", "Dubois", "Ivanov", "Horvat", "Papadopoulos", "Singh")  # fmt: skip
+GIVEN = ("Anna", "Jan", "Maria", "Ali", "Chen", "Eva", "Ivo", "Lucia", "Omar", "Petra",
+         "Sara", "Tom", "Uma", "Vera", "Wei", "Xenia", "Yusuf", "Zoe", "Bela", "Dora")  # fmt: skip
 SLICES = 2
 """A job. A real one has a hundred times as many; nothing here goes through them but by their series."""
 DESTINATIONS = ("tps", "archive")
@@ -39,6 +45,7 @@ def fill(database: Database, jobs: int) -> None:
         (job_event, (row for n in range(1, jobs + 1) for row in _events(n, jobs, database.clock()))),
         (artifact, (row for n in range(1, jobs + 1) for row in _artifacts(n, jobs, database.clock()))),
         (delivery, (row for n in range(1, jobs + 1) for row in _deliveries(n, jobs, database.clock()))),
+        (series_fact, (_facts(n, jobs, database.clock()) for n in range(1, jobs + 1))),
     ):
         _insert(database, table, rows)
 
@@ -161,3 +168,24 @@ def _deliveries(number: int, jobs: int, now: datetime) -> Rows:
 
 def _path(uid: str) -> str:
     return f"objects/{hash(uid) & 0xFF:02x}/{uid:>40}-{uid:>40}.dcm".replace(" ", "0")
+
+
+def _facts(number: int, jobs: int, now: datetime) -> dict[str, Any]:
+    """Give what a series says of itself: one of 400 names, its own ID and accession number."""
+    family, given = FAMILIES[number % len(FAMILIES)], GIVEN[number // len(FAMILIES) % len(GIVEN)]
+    name, patient_id, accession = f"{family}^{given}", f"PID-{number:07d}", f"ACC.{number * 7}"
+    description = f"Head Neck 2.0 B30f {number % 9}"
+    return {
+        "series_uid": f"1.2.826.0.1.{number}.7",
+        "study_uid": f"1.2.826.0.1.{number}",
+        "patient_id": patient_id,
+        "patient_name": name,
+        "accession_number": accession,
+        "search_text": folded("  ".join((name, patient_id, accession, description))),
+        "description": description,
+        "body_part": "HEADNECK" if number % 3 else "CHEST",
+        "modality": "CT",
+        "study_date": "20260101",
+        "attributes": {"Manufacturer": "M", "KVP": "120", "SliceThickness": "2.0", "PatientPosition": "HFS"},
+        "recorded_at": _at(number, jobs, now),
+    }

@@ -16,6 +16,8 @@ from imaging.volumes.volume import Mask
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 _LABEL_FILES = ("labels.json", "dataset.json", "structures.json")
 
+LabelNames = Mapping[str, tuple[int, ...]]  # a structure's values in a label map, or its one bit
+
 
 def is_image(path: Path) -> bool:
     """Whether a file is named as an image that this module reads."""
@@ -29,11 +31,12 @@ def stem(path: Path) -> str:
     )
 
 
-def read_masks(path: Path) -> tuple[Grid, dict[str, Mask]]:
+def read_masks(path: Path, names: LabelNames | None = None) -> tuple[Grid, dict[str, Mask]]:
     """The structures of one image file by name, on the file's own grid.
 
     A file of 0 and one other value is one structure, named as the file. More values need names: `labels.json` or
-    nnU-Net's `dataset.json` beside it ({"labels": {"Larynx": 3}}), or `structures.json` ({"bit": {"Larynx": 5}}).
+    nnU-Net's `dataset.json` beside it ({"labels": {"Larynx": 3}}; a list of values is a region), or `structures.json`
+    ({"bit": {"Larynx": 5}}). `names` are those of a label map that has no such file.
     Raises EvaluationRefused for an image that is no mask or whose values have no names.
     """
     grid, array = read_array(path)
@@ -47,6 +50,7 @@ def read_masks(path: Path) -> tuple[Grid, dict[str, Mask]]:
         array = array.astype(np.int64)
     values = [int(v) for v in np.unique(array) if v]
     labels, bits = _names(path)
+    labels = names if labels is None else labels
     if labels is None:
         if len(values) > 1:
             raise EvaluationRefused(
@@ -54,11 +58,14 @@ def read_masks(path: Path) -> tuple[Grid, dict[str, Mask]]:
             )
         return grid, {stem(path): Mask.from_full(array != 0)}
     if bits:
-        return grid, {name: Mask.from_full((array >> bit) & 1 != 0) for name, bit in labels.items()}
-    unnamed = sorted(set(values) - set(labels.values()))
+        return grid, {name: Mask.from_full((array >> bit) & 1 != 0) for name, (bit,) in labels.items()}
+    unnamed = sorted(set(values).difference(*labels.values()))
     if unnamed:
-        raise EvaluationRefused(f"{path}: value {unnamed[0]} has no name in the labels beside it")
-    return grid, {name: Mask.from_full(array == value) for name, value in labels.items() if value}
+        where = "in the labels beside it" if labels is not names else f"among {', '.join(labels)}"
+        raise EvaluationRefused(f"{path}: value {unnamed[0]} has no name {where}")
+    return grid, {
+        name: Mask.from_full(np.isin(array, wanted)) for name, wanted in labels.items() if any(wanted)
+    }
 
 
 def read_array(path: Path) -> tuple[Grid, NDArray[Any]]:
@@ -100,7 +107,7 @@ def _vector(values: NDArray[np.float64]) -> Vector:
     return x, y, z
 
 
-def _names(path: Path) -> tuple[Mapping[str, int] | None, bool]:
+def _names(path: Path) -> tuple[LabelNames | None, bool]:
     """The values' names, and whether the values are bits; None where no file beside the image says."""
     folders = (path.parent, path.parent.parent, path.parent.parent.parent)
     own = path.with_name(stem(path) + ".json")
@@ -109,7 +116,7 @@ def _names(path: Path) -> tuple[Mapping[str, int] | None, bool]:
             content = _content(file)
             for key in ("labels", "bit"):
                 if key in content:
-                    return _numbers(file, content[key]), key == "bit"
+                    return _numbers(file, content[key], is_bits=key == "bit"), key == "bit"
     return None, False
 
 
@@ -123,7 +130,13 @@ def _content(file: Path) -> dict[str, object]:
     return content
 
 
-def _numbers(file: Path, labels: object) -> Mapping[str, int]:
-    if not isinstance(labels, dict) or not all(type(value) is int for value in labels.values()):
+def _numbers(file: Path, labels: object, *, is_bits: bool) -> LabelNames:
+    found: dict[str, tuple[int, ...]] = {}
+    for name, value in labels.items() if isinstance(labels, dict) else ():
+        values = value if isinstance(value, list) and not is_bits else [value]
+        if not values or any(type(one) is not int for one in values):
+            raise EvaluationRefused(f"{file}: {name}: expected a whole number, or several of a region")
+        found[str(name)] = tuple(values)
+    if not found:
         raise EvaluationRefused(f"{file}: expected a name and a whole number for each structure")
-    return labels
+    return found

@@ -1,60 +1,28 @@
 """Learn where a model's structures can be, and write it into the contract: python -m training.plausibility --data ...
 
 The training patients' drawn structures and the model's own answers on them, where these are right, are measured, and
-phantoms likewise. A limit is the outermost of the values' inner 99 %, and beyond it a margin: a share of the distance
-from the median, wider for places than for sizes. Sizes are compared as logarithms. What the scan's edge cuts does not
-count for the lower limits of sizes, nor for distances that it changes.
+phantoms likewise (`evaluation.plausible_limits` makes the limits).
 """
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from evaluation.overlap import dice
-from imaging.anatomy import (
-    Region,
-    RegionEstimate,
-    StructurePlacement,
-    body_profile,
-    estimate_regions,
-    placements,
-)
+from evaluation.plausible_limits import Sample, learn, measured_samples, write_limits
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask, Volume
-from inference.contract import CONTRACT_FILE, ModelContract, load_contract
-from inference.contract.plausibility import PairLimits, Plausibility, StructureLimits
-from inference.judgement import LIMITED, OUTLINES, anchor, is_anchored
+from inference.contract import ModelContract, load_contract
 from inference.server.predictor import ServedPredictor
 from inference.server.runtimes.catalogue import load_predictor
 from training.cases import Case
 from training.openkbp import openkbp_cases
 from training.phantom_cases import phantom_case
 
-OUTER = 0.005
-MARGIN_OF_SIZES, MARGIN_OF_PLACES = 0.8, 1.2
-LEAST_INSIDE = 0.75  # the outline is coarse, and training CTs are blanked close to what was drawn
-RIGHT_DICE = 0.6
 PHANTOMS = 40
 FIRST_PHANTOM = 9000  # seeds that no training run used
-REGION_SHARE = 0.5  # of the shortest scan of the training set
-LOGARITHMIC = ("volume_cc", "height_mm", "depth_mm", "width_mm", "body_cm2")
-ELONGATED_SHARE = 0.3  # of the cases end at the scan's lower edge: distances are measured from the top
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One CT with structures that are right, measured."""
-
-    name: str
-    regions: RegionEstimate
-    placed: Mapping[str, StructurePlacement]
 
 
 def volume_of(case: Case) -> Volume:
@@ -71,98 +39,8 @@ def volume_of(case: Case) -> Volume:
 
 def samples_of(case: Case, labels: Sequence[str], found: Mapping[str, Mask]) -> Iterator[Sample]:
     """What was drawn in a case, and what of the model's answer agrees with it."""
-    volume = volume_of(case)
-    profile = body_profile(volume)
-    regions = estimate_regions(profile)
     drawn = {code: Mask.from_full(case.mask(index)) for index, code in enumerate(labels) if case.drawn[index]}
-    shape = volume.grid.shape_zyx
-    right = {
-        code: mask
-        for code, mask in found.items()
-        if code in drawn and mask.voxels() and dice(mask.full(shape), drawn[code].full(shape)) >= RIGHT_DICE
-    }
-    for kind, masks in (("drawn", drawn), ("found", right)):
-        placed = placements(masks, volume, profile, regions)
-        yield Sample(name=f"{case.name} {kind}", regions=regions, placed=placed)
-
-
-def learn(
-    samples: Sequence[Sample], labels: Sequence[str], regions: Sequence[str], learned_from: str
-) -> Plausibility:
-    """The limits that the samples show; a structure in fewer than ten of them gets none."""
-    known = [code for code in labels if sum(code in s.placed for s in samples) >= 10]
-    limits = tuple(_structure(code, [s.placed[code] for s in samples if code in s.placed]) for code in known)
-    anchors = {one.code: one for one in limits}
-    pairs = (_pair(anchors[a], anchors[b], samples) for a, b in combinations(known, 2))
-    lengths = [_length(sample.regions, regions) for sample in samples]
-    return Plausibility(
-        learned_from=learned_from,
-        regions=tuple(regions),  # type: ignore[arg-type]  # validated
-        least_mm=round(REGION_SHARE * min(lengths)),
-        structures=limits,
-        pairs=tuple(pair for pair in pairs if pair is not None),
-    )
-
-
-def _length(estimate: RegionEstimate, wanted: Sequence[str]) -> float:
-    return estimate.length_mm(*(region for region in Region if region in wanted))
-
-
-def _structure(code: str, placed: Sequence[StructurePlacement]) -> StructureLimits:
-    ranges = {check: _range(check, placed) for check in LIMITED}
-    ranges["inside"] = (min(ranges["inside"][0], LEAST_INSIDE), 1.0)
-    cut_below = np.mean(["inferior" in where.edges for where in placed])
-    return StructureLimits(
-        code=code,
-        regions=_regions([str(where.region) for where in placed if where.region]),  # type: ignore[arg-type]
-        anchor="top" if cut_below > ELONGATED_SHARE else "middle",
-        **ranges,
-    )
-
-
-def _regions(found: Sequence[str]) -> tuple[str, ...]:
-    """Where the structure was, with the neighbours that the estimate cannot tell from it for sure."""
-    common = {region for region in found if found.count(region) >= 0.01 * len(found)}
-    for region, neighbours in (("head", {"neck"}), ("neck", {"head"}), ("thorax", {"neck"})):
-        common |= neighbours if region in common else set()
-    return tuple(str(region) for region in Region if str(region) in common)
-
-
-def _range(check: str, placed: Sequence[StructurePlacement]) -> tuple[float, float]:
-    every = np.array([getattr(where, check) for where in placed], float)
-    sides = OUTLINES.get(check, ("inferior", "superior", "anterior", "posterior", "right", "left"))
-    whole = [where for where in placed if not any(side in where.edges for side in sides)]
-    if check in (*OUTLINES, "volume_cc") and len(whole) >= 10:
-        low = limits_of(np.array([getattr(where, check) for where in whole], float), logarithmic=True)[0]
-        return low, limits_of(every, logarithmic=True)[1]
-    return limits_of(every, logarithmic=check in LOGARITHMIC)
-
-
-def limits_of(values: NDArray[np.float64], *, logarithmic: bool) -> tuple[float, float]:
-    """Lowest and highest plausible value, with the margin, in three significant digits."""
-    scale = np.log(np.maximum(values, 1e-6)) if logarithmic else values
-    low, middle, high = np.quantile(scale, (OUTER, 0.5, 1 - OUTER))
-    margin = MARGIN_OF_SIZES if logarithmic else MARGIN_OF_PLACES
-    low, high = low - margin * (middle - low), high + margin * (high - middle)
-    if logarithmic:
-        low, high = np.exp(low), np.exp(high)
-    return float(f"{low:.3g}"), float(f"{high:.3g}")
-
-
-def _pair(first: StructureLimits, second: StructureLimits, samples: Sequence[Sample]) -> PairLimits | None:
-    ranges: dict[str, tuple[float, float]] = {}
-    both = [s.placed for s in samples if first.code in s.placed and second.code in s.placed]
-    for axis, check in enumerate(("left_mm", "back_mm", "head_mm")):
-        values = []
-        for placed in both:
-            ends = [(placed[one.code], one) for one in (first, second)]
-            if all(is_anchored(where, one.anchor, check) for where, one in ends):
-                start, end = (anchor(where, one)[axis] for where, one in ends)
-                values.append(end - start)
-        if len(values) < 10:
-            return None
-        ranges[check] = limits_of(np.array(values), logarithmic=False)
-    return PairLimits(first=first.code, second=second.code, **ranges)
+    yield from measured_samples(case.name, volume_of(case), drawn, found)
 
 
 def predictor(version: Path) -> tuple[ModelContract, ServedPredictor]:
@@ -192,17 +70,6 @@ def collected(cases: Iterable[Case], contract: ModelContract, model: ServedPredi
         print(f"{case.name}: {sum(bool(m.voxels()) for m in found.values())} structures", flush=True)
 
 
-def write(version: Path, limits: Plausibility) -> None:
-    """Put the limits into a version's contract.json, whole or not at all."""
-    file = version / CONTRACT_FILE
-    document = json.loads(file.read_text(encoding="utf-8"))
-    document["plausibility"] = limits.model_dump(mode="json")
-    ModelContract.model_validate(document)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(file)
-
-
 def main() -> None:
     """Learn from OpenKBP's training patients and from phantoms, and write the model's contract.json."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -220,7 +87,7 @@ def main() -> None:
     phantoms = (phantom_case(seed) for seed in range(FIRST_PHANTOM, FIRST_PHANTOM + PHANTOMS))
     samples += collected(phantoms, contract, model)
     source = f"{patients} training patients of OpenKBP, drawn and found by the model, and {PHANTOMS} phantoms"
-    write(arguments.version, learn(samples, contract.labels, arguments.regions, source))
+    write_limits(arguments.version, learn(samples, contract.labels, arguments.regions, source))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from evaluation.overlap import dice
+from evaluation.plausible_limits import Sample, learn
 from imaging.anatomy import BodyProfile, RegionEstimate, body_profile, estimate_regions, placements
 from imaging.ct.series import SourceFile, read_ct
 from imaging.volumes.orientation import canonical
@@ -32,9 +33,7 @@ from training.phantom_cases import phantom_case
 from training.plausibility import (
     FIRST_PHANTOM,
     PHANTOMS,
-    Sample,
     found_in,
-    learn,
     predictor,
     samples_of,
     volume_of,

@@ -6,6 +6,7 @@ A slice of the patient, or something beside it that nobody contours.
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Protocol
 
 from imaging.ct.headers import CT_IMAGES, MR_IMAGES, SliceHeader, image_class
 from imaging.ct.identity import check_same_patient
@@ -96,7 +97,15 @@ def set_aside(beside: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tupl
     return tuple(raw.text("SOPInstanceUID") for raw in beside)
 
 
-def cone_beam_sign(raw: RawSlice) -> str:
+class HeaderTexts(Protocol):
+    """The texts of an image's header by keyword; a RawSlice is one."""
+
+    def text(self, keyword: str) -> str:
+        """Return a value as text; empty where absent."""
+        ...
+
+
+def cone_beam_sign(raw: HeaderTexts) -> str:
     """Return which attribute of a CT image says that it is of a cone-beam scanner, in words; "" where none does.
 
     DICOM has no Modality of its own for a treatment machine's imager, a C-arm or a dental unit. Their values are no

@@ -50,12 +50,12 @@ class SelfTest(ContractPart):
         if self.swapped:
             return [
                 f"on the phantom left and right lie the wrong way round: {'; '.join(self.swapped)}. Compare with the "
-                "maker's own output (contour-node evaluate) first, and import with the other --axes if it differs"
+                "maker's own output (contour-node models test) first, and import with the other --axes if it differs"
             ]
         if not self.in_order:
             return [
                 "the self-test found no pair of left and right on the phantom: compare the sides with the maker's own "
-                "output (contour-node evaluate)"
+                "output (contour-node models test)"
             ]
         return []
 

@@ -48,6 +48,7 @@ class Operation(StrEnum):
     ACCEPT_CLOCK = "accept clock"
     MODELS_IMPORT = "models import"
     MODELS_REMOVE = "models remove"
+    MODELS_CALIBRATE = "models calibrate"
     VIEW_IMAGES = "view images"
     ECHO = "echo"
     PEOPLE = "people"
@@ -55,6 +56,7 @@ class Operation(StrEnum):
     CHANGE_USER = "change user"
     UNLOCK_USER = "unlock user"
     TOKENS = "tokens"
+    RULES = "rules"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,7 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.ACCEPT_CLOCK: _MAY_ADMINISTER,
     Operation.MODELS_IMPORT: _PHYSICIST_AND_ADMIN,
     Operation.MODELS_REMOVE: _PHYSICIST_AND_ADMIN,
+    Operation.MODELS_CALIBRATE: _PHYSICIST_AND_ADMIN,
     Operation.VIEW_IMAGES: _EVERY_ROLE,
     Operation.ECHO: _MAY_CHANGE_JOBS,
     Operation.PEOPLE: _MAY_CHANGE_PEOPLE,
@@ -114,6 +117,7 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.CHANGE_USER: _MAY_CHANGE_PEOPLE,
     Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
     Operation.TOKENS: _MAY_CHANGE_PEOPLE,
+    Operation.RULES: _PHYSICIST_AND_ADMIN,
 }
 
 

@@ -20,6 +20,7 @@ LOOKS = frozenset(
         Operation.RECOVERY,
         Operation.VIEW_IMAGES,
         Operation.PEOPLE,
+        Operation.RULES,
     }
 )
 """What changes nothing: the trail says that somebody looked."""

@@ -27,6 +27,7 @@ from service.store import (
     read_series,
     read_structure_results,
 )
+from service.store.jobs.past_series import PastSeries, read_past_series
 from service.store.jobs.series_facts import find_series_headers
 
 
@@ -122,6 +123,22 @@ def list_series(
         None,
         lambda transaction: find_series_headers(transaction, wanted, limit=limit),
         detail="series",
+    )
+
+
+def past_series(database: Database, actor: Actor, *, limit: int) -> list[PastSeries]:
+    """Give what rules may ask of the newest series, to try a draft of rules on them.
+
+    Raises:
+        NotPermitted: the actor may not work on rules.
+    """
+    return perform(
+        database,
+        actor,
+        Operation.RULES,
+        None,
+        lambda transaction: read_past_series(transaction, limit),
+        detail=f"a draft tried on the last {limit} series",
     )
 
 

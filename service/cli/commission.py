@@ -16,7 +16,14 @@ from evaluation.report.page import write_page
 from evaluation.report.study import worst_rows
 from evaluation.report.writing import WORST, draw, write_values
 from imaging.volumes.volume import Masks
-from service.cli.local_cases import case_folders, contoured_case, fingerprint, model_server, tg263_name
+from service.cli.local_cases import (
+    case_folders,
+    contoured_case,
+    fingerprint,
+    model_server,
+    reference_of,
+    tg263_name,
+)
 from service.cli.output import say
 from service.config import Settings
 from service.errors import Refused
@@ -77,21 +84,15 @@ def _folders(arguments: argparse.Namespace) -> CohortFolders:
     every = [
         PatientFolder(
             name=case.name,
-            sets={arguments.reference_set: _reference(case, arguments), NODE: _node_set(arguments, case)},
+            sets={
+                arguments.reference_set: reference_of(case, arguments.reference_set),
+                NODE: _node_set(arguments, case),
+            },
             ct=case / "ct",
         )
         for case in case_folders(arguments.cases)
     ]
     return CohortFolders(patients=tuple(every), incomplete=())
-
-
-def _reference(case: Path, arguments: argparse.Namespace) -> Path:
-    found = [path for path in sorted(case.iterdir()) if path.name.split(".")[0] == arguments.reference_set]
-    if not found:
-        raise Refused(
-            f"{case}: no set '{arguments.reference_set}'; expected an RTSTRUCT, a mask or a folder of masks"
-        )
-    return found[0]
 
 
 def _node_set(arguments: argparse.Namespace, case: Path) -> Path:

@@ -151,6 +151,10 @@ def _print_rows(rows: Sequence[LabelRow]) -> None:
 
 
 def _next(contract: ModelContract) -> list[str]:
+    test = f"next: contour-node models test {contract.name} --images FOLDER --against FOLDER, with the maker's own output"
     if contract.version == 1:
-        return [f'next: a rule with model = "{contract.name}" in the settings, and `contour-node commission`']
-    return [f"next: contour-node models default {contract.name} {contract.version}"]
+        return [
+            test,
+            f'then: a rule with model = "{contract.name}" in the settings, and `contour-node commission`',
+        ]
+    return [test, f"then: contour-node models default {contract.name} {contract.version}"]

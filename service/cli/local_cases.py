@@ -1,7 +1,7 @@
 """Cases in folders of the clinic's own, contoured on the path that jobs take: same reading, same server, same model."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from evaluation.dicom_folder import DicomFolder
@@ -9,9 +9,10 @@ from evaluation.fingerprint import model_fingerprint, node_fingerprint
 from imaging.structures import CATALOGUE
 from inference.client import TritonClient
 from inference.contract import ModelContract
-from inference.errors import ModelFailed, ModelUnavailable
+from inference.errors import ModelFailed, ModelUnavailable, ServerNotStarted
+from service.cli.output import warn
 from service.cli.store_owner import expect_own
-from service.components import model_library, triton_client
+from service.components import embedded_triton, model_library, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
 from service.work.case import ContouringResult
@@ -21,26 +22,46 @@ CT_FOLDER = "ct"
 
 
 @contextmanager
-def model_server(settings: Settings, model: str) -> Iterator[tuple[TritonClient, ModelContract]]:
-    """Open the checked server of these settings and the contract of the model that it runs.
+def model_server(
+    settings: Settings, model: str, version: int | None = None, *, may_start: bool = False
+) -> Iterator[tuple[TritonClient, ModelContract]]:
+    """Open the checked server of these settings and the contract of the model that it runs, by default its default.
 
+    With ``may_start`` an embedded server that does not run is started, for as long as the context is open.
     Raises Refused for an unknown model, TryAgain where the server is away, Refused where it or the model fails.
     """
+    contract = _contract(settings, model, version)
+    try:
+        expect_own(settings.node.storage_dir)
+        with ExitStack() as stack:
+            if may_start and settings.triton.embedded and not _answers(settings):
+                warn("contour-node: no model server runs; one is started for this command")
+                stack.enter_context(embedded_triton(settings))
+            server = stack.enter_context(triton_client(settings))
+            server.check()
+            server.models.make_ready(contract)
+            yield server, contract
+    except ModelUnavailable as reason:
+        raise TryAgain(f"{reason}; start `contour-node serve` or `contour-node triton` first") from reason
+    except (ModelFailed, ServerNotStarted) as reason:
+        raise Refused(str(reason)) from reason
+
+
+def _contract(settings: Settings, model: str, version: int | None) -> ModelContract:
     contracts = model_library(settings)
     if model not in contracts:
         raise Refused(
             f"no model {model} in {settings.triton.model_repository}; there are: {', '.join(contracts)}"
         )
-    try:
-        expect_own(settings.node.storage_dir)
-        with triton_client(settings) as server:
-            server.check()
-            server.models.make_ready(contracts[model])
-            yield server, contracts[model]
-    except ModelUnavailable as reason:
-        raise TryAgain(f"{reason}; start `contour-node serve` or `contour-node triton` first") from reason
-    except ModelFailed as reason:
-        raise Refused(str(reason)) from reason
+    found = contracts[model] if version is None else contracts.version(model, version)
+    if found is None:
+        raise Refused(f"model {model} has no version {version} in {settings.triton.model_repository}")
+    return found
+
+
+def _answers(settings: Settings) -> bool:
+    with triton_client(settings) as server:
+        return server.live()
 
 
 def case_folders(folder: Path) -> list[Path]:
@@ -51,6 +72,14 @@ def case_folders(folder: Path) -> list[Path]:
     if not found:
         raise Refused(f"{folder}: no case; expected <case>/{CT_FOLDER} with a CT series each")
     return found
+
+
+def reference_of(case: Path, name: str) -> Path:
+    """Return the set of a case that was drawn; Refused where it has none of this name."""
+    found = [path for path in sorted(case.iterdir()) if path.name.split(".")[0] == name]
+    if not found:
+        raise Refused(f"{case}: no set '{name}'; expected an RTSTRUCT, a mask or a folder of masks")
+    return found[0]
 
 
 def contoured_case(case: Path, contract: ModelContract, server: TritonClient) -> ContouringResult:

@@ -43,12 +43,43 @@ def models(parser: argparse.ArgumentParser) -> None:
         help="the part of the body that the model is for",
     )
     _remove(acts.add_parser("remove", help="take a version out of the repository, or the whole model"))
+    what = "hold a served model's answers against its maker's own"
+    _test(acts.add_parser("test", help=what, description=what))
+    what = "learn limits of plausibility from local cases, and write them into a version's contract"
+    _calibrate(acts.add_parser("calibrate", help=what, description=what))
     _import(acts.add_parser("import", help="make a foreign model one of this node's"))
 
 
 def _remove(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="the model's name")
     parser.add_argument("--version", type=int, help="default: all versions, and the model with them")
+
+
+def _test(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="the model's name")
+    parser.add_argument("--version", type=int, help="default: the default version")
+    parser.add_argument(
+        "--images", type=Path, required=True, metavar="FOLDER", help="NIfTI files, or DICOM series"
+    )
+    what = "the maker's answers: label maps, folders of masks, or structure sets, named as the images"
+    parser.add_argument("--against", type=Path, required=True, metavar="FOLDER", help=what)
+    what = "voxels of a structure that may differ, in percent of the maker's (default: 0)"
+    parser.add_argument("--tolerance", type=float, default=0.0, metavar="PERCENT", help=what)
+    what = "a label of the maker is this structure, or (LABEL=) is left out; may be repeated"
+    parser.add_argument("--same", action="append", default=[], metavar="LABEL=CODE", help=what)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="the model's name")
+    parser.add_argument("--version", type=int, help="default: the default version")
+    what = "a folder with <case>/ct and <case>/<reference set> for each patient, as for commission"
+    parser.add_argument("--cases", type=Path, required=True, metavar="FOLDER", help=what)
+    what = "the set that was drawn: an RTSTRUCT, a mask or a folder of masks (default: reference)"
+    parser.add_argument("--reference-set", default="reference", metavar="NAME", help=what)
+    what = "a drawn name is this structure, or (NAME=) is left out; may be repeated"
+    parser.add_argument("--same", action="append", default=[], metavar="NAME=CODE", help=what)
+    parser.add_argument("--dry-run", action="store_true", help="show the limits; write nothing")
 
 
 def _import(parser: argparse.ArgumentParser) -> None:

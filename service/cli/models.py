@@ -21,7 +21,9 @@ from inference.importing.package import remove_version
 from inference.triton_config import MODEL_ENTRY, write_triton_config
 from service.application import Operation, change_models
 from service.cli.audit import administrator
+from service.cli.calibrate import run_calibrate
 from service.cli.importing import run_import
+from service.cli.model_test import run_test
 from service.cli.output import print_table, say, say_json, warn
 from service.cli.train import hand_over
 from service.components import opened_store, triton_client
@@ -44,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         "convert": _convert,
         "remove": _remove,
         "import": run_import,
+        "test": run_test,
+        "calibrate": run_calibrate,
     }
     try:
         return acts[arguments.act](arguments)

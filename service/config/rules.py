@@ -1,6 +1,7 @@
 """Rules: which series is contoured by which model, and where the structure set goes."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -165,13 +166,20 @@ class Rule(SettingsSection):
 
     def matches(self, facts: SeriesFacts) -> bool:
         """Tell whether every condition of the rule holds for the series."""
-        return (
-            self.called_aet in (None, facts.called_aet)
-            and (not self.calling_aets or facts.calling_aet in self.calling_aets)
-            and self.modality is facts.modality
-            and _found(self.body_part, facts.body_part)
-            and _found(self.series_description, facts.series_description)
-        )
+        return next(self.unmet(facts), None) is None
+
+    def unmet(self, facts: SeriesFacts) -> Iterator[str]:
+        """Yield each condition that the series does not meet, in words; nothing: the rule matches."""
+        if self.called_aet not in (None, facts.called_aet):
+            yield f"called as {facts.called_aet}, not {self.called_aet}"
+        if self.calling_aets and facts.calling_aet not in self.calling_aets:
+            yield f"from {facts.calling_aet or 'nobody'}, not {' or '.join(self.calling_aets)}"
+        if self.modality is not facts.modality:
+            yield f"{facts.modality.value}, not {self.modality.value}"
+        if not _found(self.body_part, facts.body_part):
+            yield f"body part {facts.body_part!r} does not match {self.body_part}"
+        if not _found(self.series_description, facts.series_description):
+            yield f"description {facts.series_description!r} does not match {self.series_description}"
 
     def conditions(self) -> tuple[object, ...]:
         """Give what the rule asks for, so that two rules that ask the same can be told."""

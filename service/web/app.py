@@ -30,6 +30,7 @@ from service.web.api import jobs, node, orders, stream
 from service.web.images import NoStructureSet
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
+from service.web.rules import rules_page
 from service.web.security import Shield
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ ROUTERS = (
     viewer.router,
     viewer.data,
     node_pages.router,
+    rules_page.router,
     people_page.router,
     tokens_page.router,
     jobs.router,

@@ -55,8 +55,8 @@ DONE = {
     BulkOrder.CANCEL: "cancelled",
     BulkOrder.RESEND: "to be sent again",
     BulkOrder.URGENT: f"first now: priority {URGENT}",
-    BulkOrder.RETRY_CANCELLED: "go on",
-    BulkOrder.USUAL: "have their priority back",
+    BulkOrder.RETRY_CANCELLED: "going on",
+    BulkOrder.USUAL: "with the priority of before",
 }
 UNDONE_BY = {BulkOrder.CANCEL: BulkOrder.RETRY_CANCELLED, BulkOrder.URGENT: BulkOrder.USUAL}
 

@@ -12,6 +12,9 @@ from service.config import WebSettings
 
 MOST_BODY_BYTES = 1 << 16
 """Of a form or an order; uploads of images come by DICOM."""
+MOST_DROPPED_BYTES = 64 << 20
+"""Of a DICOM file that somebody drops to see which rule takes it; it is never stored."""
+DROPS = frozenset({"/rules/drop", "/rules/try"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -43,19 +46,20 @@ class Shield:
             return
         answer = self._with_headers(scope, send)
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], headers)
+        most = MOST_DROPPED_BYTES if scope["path"] in DROPS else MOST_BODY_BYTES
+        refusal = self._refusal(scope["method"], headers, most)
         if refusal is not None:
             await refusal(scope, receive, answer)
             return
-        await self._app(scope, _bounded(receive), answer)
+        await self._app(scope, _bounded(receive, most), answer)
 
-    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, method: str, headers: Headers, most: int) -> PlainTextResponse | None:
         if _host_of(headers.get("host", "")) not in self._names:
             return PlainTextResponse("This node has no such host name; see web.names in its settings.", 421)
         if method not in SAFE_METHODS and is_foreign(headers):
             return PlainTextResponse("This order came from another site and was refused.", 403)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MOST_BODY_BYTES:
+        if not length.isdigit() or int(length) > most:
             return PlainTextResponse("This request is larger than any form of the page.", 413)
         return None
 
@@ -112,7 +116,7 @@ def _host_of(header: str) -> str:
     return host.partition(":")[0]
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most: int) -> Receive:
     """Return a receive() that ends a body larger than its Content-Length may say, which a chunked one could be."""
     received = 0
 
@@ -120,7 +124,7 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST_BODY_BYTES:
+        if received > most:
             return {"type": "http.disconnect"}
         return message
 

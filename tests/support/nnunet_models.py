@@ -81,12 +81,19 @@ def make_trained(
     seed: int = 3,
     dataset_name: str = "Dataset902_Tiny",
     trainer: str = "nnUNetTrainer",
+    patch: list[int] | None = None,
+    trained: tuple[NetworkDefinition, dict[str, torch.Tensor]] | None = None,
 ) -> Path:
-    """Write one trained configuration below ``root`` as nnU-Net leaves it, and return its folder."""
+    """Write one trained configuration below ``root`` as nnU-Net leaves it, and return its folder.
+
+    ``trained``: a plain 3-D network with its weights, instead of a small random one.
+    """
     configuration = configuration or ("2d" if dimensions == 2 else "3d_fullres")
     labels = labels or LABELS
     folder = root / dataset_name / f"{trainer}__nnUNetPlans__{configuration}"
-    chosen = _configuration(dimensions, residual, spacing or [2.5, 2.0, 2.0][3 - dimensions :], scheme)
+    made = None if trained is None else trained[0]
+    chosen = _configuration(dimensions, residual, spacing or [2.5, 2.0, 2.0][3 - dimensions :], scheme, made)
+    chosen["patch_size"] = patch or chosen["patch_size"]
     plans = {
         "dataset_name": "Dataset902_Tiny",
         "plans_name": "nnUNetPlans",
@@ -109,7 +116,9 @@ def make_trained(
     for fold in folds:
         (folder / f"fold_{fold}").mkdir()
         checkpoint = {
-            "network_weights": _weights(dimensions, residual, heads, seed + fold),
+            "network_weights": _random(dimensions, residual, heads, seed + fold)
+            if trained is None
+            else _named(trained[1]),
             "optimizer_state": {"state": {}},
             "grad_scaler_state": None,
             "logging": {"train_losses": [0.5]},
@@ -161,11 +170,15 @@ def definition(dimensions: int, residual: bool, heads: int) -> NetworkDefinition
     )
 
 
-def _weights(dimensions: int, residual: bool, heads: int, seed: int) -> dict[str, torch.Tensor]:
-    """Random weights under every name that nnU-Net's own network gives them."""
+def _named(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights under every name that nnU-Net's own network gives them."""
+    return {name: tensor for key, tensor in state.items() for name in _every_name(key)}
+
+
+def _random(dimensions: int, residual: bool, heads: int, seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     state = build_network(definition(dimensions, residual, heads)).state_dict()
-    named: dict[str, torch.Tensor] = {}
+    drawn: dict[str, torch.Tensor] = {}
     for key, value in sorted(state.items()):
         scale = 0.35 if value.ndim > 1 else 0.5
         tensor = torch.randn(value.shape, generator=generator) * scale + (
@@ -173,9 +186,8 @@ def _weights(dimensions: int, residual: bool, heads: int, seed: int) -> dict[str
         )
         if "seg_layers" in key:  # no class wins everywhere: heads without bias, of weights that sum to 0
             tensor = tensor - tensor.mean(1, keepdim=True) if tensor.ndim > 1 else tensor * 0.0
-        for name in _every_name(key):
-            named[name] = tensor
-    return named
+        drawn[key] = tensor
+    return _named(drawn)
 
 
 def _every_name(key: str) -> list[str]:
@@ -189,8 +201,10 @@ def _every_name(key: str) -> list[str]:
     return names
 
 
-def _configuration(dimensions: int, residual: bool, spacing: list[float], scheme: str) -> dict[str, Any]:
-    parameters = definition(dimensions, residual, 4).parameters
+def _configuration(
+    dimensions: int, residual: bool, spacing: list[float], scheme: str, made: NetworkDefinition | None
+) -> dict[str, Any]:
+    parameters = (made or definition(dimensions, residual, 4)).parameters
     name = "ResidualEncoderUNet" if residual else "PlainConvUNet"
     return {
         "data_identifier": "x",

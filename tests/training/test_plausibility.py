@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from evaluation.plausible_limits import MARGIN_OF_PLACES, MARGIN_OF_SIZES, Sample, learn, limits_of
 from imaging.anatomy import Region, RegionEstimate
 from inference.judgement import judge
 from tests.inference.limits import placement
-from training.plausibility import MARGIN_OF_PLACES, MARGIN_OF_SIZES, Sample, learn, limits_of
 
 ESTIMATE = RegionEstimate(by_slab=(Region.NECK,) * 12, slab_mm=10.0, upside_down=False)
 

@@ -147,3 +147,12 @@ def test_one_slice_of_an_affine_patch_is_one_slice_and_shifts_move_it() -> None:
     ]
     shifts = torch.tensor(pairs).reshape(6, 2).diff(dim=1).abs() / 10
     assert 0.3 < float(shifts.max()) <= 2.5, "at most a quarter of eight columns, scaled"
+
+
+@pytest.mark.parametrize("name", ["soars_openkbp", "soars_openkbp_plain"])
+def test_strata_on_openkbp_take_its_voxels_as_they_are(name: str) -> None:
+    """Guides are predicted on a case's own grid: one resampled is refused. OpenKBP: 1.5-3.3, 2.7-5.5 mm."""
+    voxels = recipe(name).draft().native.pipeline.voxels
+    (thin, thick), (fine, coarse) = voxels.accepted_slice_mm, voxels.accepted_in_plane_mm
+    assert thin <= 1.5 < 3.3 <= thick
+    assert fine <= 2.7 < 5.5 <= coarse

@@ -1,12 +1,14 @@
 """Lists of jobs for the page: filters, search, and pages by the number of the job that ends one."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
+from service.config import JobPurpose
 from service.store.database import Database
 from service.store.jobs.job_repository import statuses_of
 from service.store.jobs.series_facts import SeriesHeader, folded, header_of
@@ -21,6 +23,7 @@ NOT_TAKEN = (
     DeliveryState.REJECTED,
     DeliveryState.FAILED,
 )
+_UID = re.compile(r"[0-2](\.\d+){2,}")
 MOST_SEARCHED = 100_000
 """Only the newest jobs are searched by parts of words."""
 
@@ -93,6 +96,17 @@ class JobLists:
             rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
             return {row[0]: row[1] for row in rows}
 
+    def by_rule(self, *, days: int = 7) -> Mapping[str, int]:
+        """Give the number of jobs by the rule that took them, of the last days; empty: none."""
+        since = self._database.clock() - timedelta(days=days)
+        query = (
+            select(job.c.rule, func.count())
+            .where(job.c.last_received_at >= since, job.c.purpose != JobPurpose.SHADOW)
+            .group_by(job.c.rule)
+        )
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def last_words(self) -> Mapping[str, str]:
         """Give what each destination said last of a delivery that it has not taken."""
         query = (
@@ -153,23 +167,20 @@ def _ids(wanted: JobFilter) -> Select[Any]:
 
 def _found(connection: Connection, text: str) -> ColumnElement[bool]:
     """Tell, in SQL, whether a job is one that a text asks for."""
+    bare = text.strip()
+    if _UID.fullmatch(bare):
+        return or_(job.c.series_uid == bare, job.c.study_uid == bare)
     words = folded(text).split()
     parts = [series_fact.c.search_text.contains(word, autoescape=True) for word in words]
     newest = int(connection.execute(select(func.max(job.c.id))).scalar_one() or 0)
+    # All series that fit, once: asked for each job, the database would look up 100,000 rows one by one.
+    fitting = select(series_fact.c.series_uid, series_fact.c.study_uid).where(*parts)
     in_series = and_(
-        job.c.id > newest - MOST_SEARCHED,
-        select(series_fact.c.series_uid)
-        .where(
-            series_fact.c.series_uid == job.c.series_uid, series_fact.c.study_uid == job.c.study_uid, *parts
-        )
-        .exists(),
+        job.c.id > newest - MOST_SEARCHED, tuple_(job.c.series_uid, job.c.study_uid).in_(fitting)
     )
     named: list[ColumnElement[bool]] = [in_series]
-    bare = text.strip()
     if bare.isascii() and bare.isdigit() and len(bare) < 10:
         named.append(job.c.id == int(bare))
-    if "." in bare:
-        named += [job.c.series_uid == bare, job.c.study_uid == bare]
     return or_(*named)
 
 

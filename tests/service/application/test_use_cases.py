@@ -55,7 +55,12 @@ CHANGES: dict[Operation, tuple[Change, JobState]] = {
 KEEP_THE_STATE = {Operation.RERUN, Operation.PRIORITY, Operation.RESEND}
 DETAIL = {Operation.PRIORITY: "90", Operation.RESEND: "tps"}
 VIEWS: dict[Operation, Change] = {Operation.SHOW: show_job, Operation.EVENTS: show_events}
-OF_MODELS = (Operation.MODELS_DEFAULT, Operation.MODELS_IMPORT, Operation.MODELS_REMOVE)
+OF_MODELS = (
+    Operation.MODELS_DEFAULT,
+    Operation.MODELS_IMPORT,
+    Operation.MODELS_REMOVE,
+    Operation.MODELS_CALIBRATE,
+)
 OF_NO_JOB: dict[Operation, Callable[[Database, Actor], object]] = {
     Operation.JOBS: list_jobs,
     Operation.AUDIT: prove_trail,

@@ -32,10 +32,12 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-def signed_in(browser: Any, page: Page, address: str, role: ActorRole = ActorRole.ADMIN) -> Any:
+def signed_in(
+    browser: Any, page: Page, address: str, role: ActorRole = ActorRole.ADMIN, **context: Any
+) -> Any:
     secret = invite_person(page.parts.database, ADMIN, "otto", role, sees_patients=True)
     set_password(page.parts.database, secret, HASH)
-    tab = browser.new_context(viewport={"width": 1300, "height": 820}).new_page()
+    tab = browser.new_context(viewport={"width": 1300, "height": 820}, **context).new_page()
     tab.set_default_timeout(30_000)
     faults: list[str] = []
     tab.on("pageerror", lambda error: faults.append(str(error)))
@@ -68,6 +70,27 @@ def test_a_job_appears_and_moves_on_without_reloading(
     tab.keyboard.press("Enter")
     tab.get_by_role("heading", name="Timeline").wait_for()
     tab.get_by_text("Brainstem").first.wait_for()
+    assert tab.faults == []
+
+
+def test_marks_outlast_updates_and_what_was_ordered_about_them_is_undone(
+    browser: Any, served: tuple[Page, str]
+) -> None:
+    page, address = served
+    for sender in ("A", "B"):
+        page.node.receive(calling=sender, only=slice(0, 2))
+    tab = signed_in(browser, page, address)
+    tab.get_by_label("Mark job 1").check()
+    page.node.receive(calling="C", only=slice(0, 2))
+    tab.locator("#job-3").wait_for()
+    tab.get_by_text("1 job marked").wait_for()
+    assert tab.get_by_label("Mark job 1").is_checked()
+    tab.get_by_text("Cancel…").click()
+    tab.get_by_role("button", name="Cancel 1 job").click()
+    tab.get_by_text("1 job cancelled").wait_for()
+    tab.get_by_role("button", name="Undo").click()
+    tab.get_by_text("1 job going on").wait_for()
+    assert page.node.book.job(1).state.value == "receiving"
     assert tab.faults == []
 
 

@@ -68,7 +68,7 @@ def test_an_order_about_many_jobs_says_what_was_not_done_and_is_undone(
     assert text.count('class="mark"') == 2  # the list it came from, with its filter
     assert 'value="retry cancelled"' in text
     undo = {"order": "retry cancelled", "jobs": ["1", "3"]}
-    assert "2 jobs go on" in operator.post("/work/orders", data=undo).text
+    assert "2 jobs going on" in operator.post("/work/orders", data=undo).text
     assert {one.state for one in page.node.book.list_jobs()} == {JobState.RECEIVING}
     orders = [entry.event for entry in AuditLog(page.parts.database).entries() if entry.event.actor == "otto"]
     done = [(one.target, one.job_id) for one in orders if one.target in ("cancel", "retry")]

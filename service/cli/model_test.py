@@ -1,0 +1,118 @@
+"""The act `models test`: a served model's answers held against its maker's own, image by image."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from evaluation.errors import EvaluationRefused
+from evaluation.maker_answers import AnswerRow, answer_rows, read_answer, read_image
+from evaluation.maker_pairs import MakerPair, maker_pairs
+from imaging.ct.series import ImageSeries, read_images
+from imaging.errors import ImageRefused
+from imaging.volumes.grid import Grid
+from imaging.volumes.volume import Volume
+from inference.contract import ModelContract
+from inference.segment import Predictor, segment
+from service.cli.local_cases import model_server
+from service.cli.output import print_table, say, say_json, warn
+from service.errors import Refused
+
+COLUMNS = ("image", "structure", "voxels that differ", "percent", "Dice", "cc", "maker's cc")
+
+
+def run_test(arguments: argparse.Namespace) -> int:
+    """Contour every image and compare; 0: no structure differs by more than the tolerance, 1: one does."""
+    try:
+        same = labels_that_mean(arguments.same)
+        pairs = maker_pairs(arguments.images, arguments.against)
+        rows: list[AnswerRow] = []
+        missing: dict[str, None] = {}
+        with model_server(arguments.settings_tree, arguments.model, arguments.version, may_start=True) as (
+            server,
+            contract,
+        ):
+            for pair in pairs:
+                found = _compared(pair, contract, server, same)
+                rows += found
+                missing |= dict.fromkeys(set(contract.labels) - {row.code for row in found})
+    except EvaluationRefused as reason:
+        raise Refused(str(reason)) from reason
+    failed = [row for row in rows if row.differing_percent > arguments.tolerance]
+    if arguments.json:
+        say_json(
+            {"passed": not failed, "rows": [_json(row) for row in rows], "not_compared": sorted(missing)}
+        )
+    else:
+        _say(rows, failed, sorted(missing), contract, arguments.tolerance)
+    return 1 if failed else 0
+
+
+def _compared(
+    pair: MakerPair, contract: ModelContract, server: Predictor, same: Mapping[str, str]
+) -> list[AnswerRow]:
+    """Answer for one image on the path that jobs take, without the checks of plausibility, and compare."""
+    image: ImageSeries | Grid
+    image, volume = _read(pair, contract)
+    reference = read_answer(pair.reference, image, contract, same)
+    return answer_rows(pair.name, segment(volume, contract, server).masks, reference)
+
+
+def _read(pair: MakerPair, contract: ModelContract) -> tuple[ImageSeries | Grid, Volume]:
+    if not pair.series_uid:
+        volume = read_image(pair.files[0], is_hu=contract.in_hounsfield_units)
+        return volume.grid, volume
+    try:
+        series = read_images(pair.sources())
+    except ImageRefused as reason:
+        raise Refused(f"{pair.name}: {reason.message}") from reason
+    if not contract.takes(series.modality):
+        taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
+        raise Refused(f"{pair.name}: the series is {series.modality}, and {contract.name} takes {taken}")
+    return series, series.volume
+
+
+def labels_that_mean(words: list[str]) -> dict[str, str]:
+    """Read LABEL=CODE each; an empty code leaves the label out."""
+    found = {}
+    for word in words:
+        label, equals, code = word.partition("=")
+        if not (label and equals):
+            raise EvaluationRefused(f"--same {word}: expected LABEL=CODE, or LABEL= to leave it out")
+        found[label] = code
+    return found
+
+
+def _json(row: AnswerRow) -> dict[str, object]:
+    percent = row.differing_percent
+    return {**asdict(row), "differing_percent": None if percent == float("inf") else percent}
+
+
+def _say(
+    rows: list[AnswerRow],
+    failed: list[AnswerRow],
+    missing: list[str],
+    contract: ModelContract,
+    tolerance: float,
+) -> None:
+    print_table(
+        COLUMNS,
+        [
+            (
+                row.image,
+                row.code,
+                row.differing_voxels,
+                f"{row.differing_percent:.3f}",
+                "-" if row.dice is None else f"{row.dice:.4f}",
+                f"{row.volume_cc:.2f}",
+                f"{row.reference_cc:.2f}",
+            )
+            for row in rows
+        ],
+    )
+    if missing:
+        say(f"not compared, the maker's answer has no label for it: {', '.join(missing)}")
+    voxels = sum(row.differing_voxels for row in rows)
+    model = f"{contract.name} version {contract.version}"
+    say(f"{model}: {voxels} voxels differ in {len(rows)} structures; allowed: {tolerance:g} % of each")
+    for row in failed:
+        warn(f"contour-node models test: {row.image}, {row.code}: {row.differing_percent:.3f} % differ")

@@ -1,0 +1,113 @@
+"""Which rule takes a series, judged by the node's own evaluator in a process of its own.
+
+A regular expression can run for years, and holds the whole interpreter meanwhile; the process is ended
+after a time limit. Run as a program, this module is that process: it reads one JSON object and writes lines of JSON.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imaging.modality import Modality
+from service.config import Rule, SeriesFacts, Settings
+from service.errors import Refused
+
+TIME_LIMIT_S = 2.0
+"""Of the processor, for all series together, beside PAIR_S for each rule and series."""
+PAIR_S = 1e-5
+GIVEN_UP_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleView:
+    """What one rule says of a series: why it does not match; empty where it does."""
+
+    name: str
+    unmet: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleJudgement:
+    """The rule that takes a series, empty where none does; and what each rule says, where that was asked."""
+
+    rule: str
+    views: tuple[RuleView, ...] = ()
+
+
+class RuleTooSlow(Refused):
+    """A regular expression of a rule takes longer than anybody waits."""
+
+
+def judge(settings: Settings, series: Sequence[SeriesFacts], *, explain: bool = False) -> list[RuleJudgement]:
+    """Return which rule of the settings takes each series.
+
+    Args:
+        settings: whose rules are asked.
+        series: what the rules may ask of each.
+        explain: also say why each rule does not match.
+
+    Raises:
+        RuleTooSlow: the rules take longer than TIME_LIMIT_S; the message names the rule.
+    """
+    different = dict.fromkeys(series)  # a scanner says the same of most of its series
+    task = {
+        "rules": [rule.model_dump(mode="json") for rule in settings.rules],
+        "series": [asdict(one) for one in different],
+        "explain": explain,
+    }
+    lines = _run(json.dumps(task))
+    judgements = (
+        RuleJudgement(
+            rule=one["rule"],
+            views=tuple(RuleView(name=view["name"], unmet=tuple(view["unmet"])) for view in one["views"]),
+        )
+        for one in json.loads(lines[-1])
+    )
+    found = dict(zip(different, judgements, strict=True))
+    return [found[one] for one in series]
+
+
+def _run(task: str) -> list[str]:
+    command = [sys.executable, "-m", "service.web.rules.judging"]
+    done = subprocess.run(
+        command, input=task, capture_output=True, text=True, timeout=GIVEN_UP_S, check=False
+    )
+    said = done.stdout.splitlines()
+    if done.returncode == -signal.SIGVTALRM:
+        named = f"rule {said[-1]}" if said else "the rules"
+        raise RuleTooSlow(
+            f"{named}: a regular expression takes more than {TIME_LIMIT_S:g} s; repeats inside repeats, as in (a+)+, "
+            "do that: write it without them"
+        )
+    if done.returncode != 0:
+        raise RuntimeError(f"the judge of rules ended with {done.returncode}: {done.stderr[-500:]}")
+    return said
+
+
+def _main() -> None:
+    task: dict[str, Any] = json.load(sys.stdin)
+    rules = tuple(Rule.model_validate(rule) for rule in task["rules"])
+    series = [SeriesFacts(**{**facts, "modality": Modality(facts["modality"])}) for facts in task["series"]]
+    limit_s = TIME_LIMIT_S + PAIR_S * len(rules) * len(series)
+    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)  # ends the process, also inside a regular expression
+    for rule in rules:  # one after another first, so that the slow one is known
+        sys.stdout.write(f"{rule.name}\n")
+        sys.stdout.flush()
+        for facts in series:
+            rule.matches(facts)
+    settings = Settings.model_construct(rules=rules)
+    answer = []
+    for facts in series:
+        found = settings.rule_for(facts)
+        views = [{"name": rule.name, "unmet": list(rule.unmet(facts))} for rule in rules if task["explain"]]
+        answer.append({"rule": "" if found is None else found.name, "views": views})
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main()
