@@ -185,14 +185,12 @@ model_repository = "{(node.folder / "models").resolve()}"
 embedded = false
 [retention]
 refuse_below_free_bytes = 0
-refuse_below_free_percent = 0
 warn_below_free_percent = 0
 [assemble]
 quiet_s = {QUIET_S}
 incomplete_timeout_s = 2
 [advanced]
 database_busy_timeout_s = {BUSY_TIMEOUT_S}
-database_connect_timeout_s = 2
 poll_s = 0.1
 job_lease_s = {LEASE_S}
 job_backoff_s = 0.2

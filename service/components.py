@@ -157,11 +157,7 @@ def open_database(settings: Settings) -> "Database":
     """Connect to the database; the caller closes the connection."""
     from service.store import Database
 
-    return Database(
-        settings.database_url,
-        busy_timeout_s=settings.advanced.database_busy_timeout_s,
-        connect_timeout_s=settings.advanced.database_connect_timeout_s,
-    )
+    return Database(settings.database_url, busy_timeout_s=settings.advanced.database_busy_timeout_s)
 
 
 def opening_sop_classes(settings: Settings) -> frozenset[str]:

@@ -190,7 +190,6 @@ def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
         content=store.content,
         gauge=disk_gauge(settings),
         settings=settings.retention,
-        every_s=settings.advanced.sweep_s,
         clock_doubt=ClockWatch(store.database).doubt,
         why_held=NodeIdentity(store.database, settings.node.storage_dir).why_held,
         forget_patients=lambda: forget_patients(store.database),

@@ -22,6 +22,7 @@ from service.store import (
 from service.store.objects import ListedObject, StoredContent
 
 log = logging.getLogger(__name__)
+SWEEP_S = 600.0  # a removal that comes ten minutes later is no loss
 AT_ONCE = 200  # rows in a transaction
 VERIFIED_AT_ONCE = 5000  # to find what is due costs a look at every file
 UNNAMED_FOR = timedelta(days=1)
@@ -47,8 +48,8 @@ class RetentionSweep:
     content: StoredContent
     gauge: DiskGauge
     settings: RetentionSettings
-    every_s: float
     forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
+    every_s: float = SWEEP_S
     clock: Clock = utc_now
     clock_doubt: Callable[[], str] = lambda: ""  # why the clock cannot be right; empty: it may
     why_held: Callable[[], str] = lambda: ""  # why the rows may not be the node's; empty: they are

@@ -101,7 +101,7 @@ def trail(office: Office, job_id: int) -> dict[str, list[tuple[AuditKind, AuditO
 def forwarded(office: Office, known: Settings) -> list[tuple[str, str, tuple[str | None, ...]]]:
     """What a collector gets of them: event, outcome, and the destination as it is named there."""
     with collector() as repository:
-        syslog = {"host": "127.0.0.1", "port": repository.port, "transport": "tcp", "timeout_s": 5}
+        syslog = {"host": "127.0.0.1", "port": repository.port, "transport": "tcp"}
         whole = known.model_copy(
             update={"audit": Settings.model_validate({"audit": {"syslog": syslog}}).audit}
         )
