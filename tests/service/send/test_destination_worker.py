@@ -82,7 +82,7 @@ def test_the_folder_knows_of_a_delivery_before_it_is_sent(office, may_send):
         "tps",
         WorkerContext(
             outbox=outbox,
-            files=office.files,
+            objects=office.objects,
             transport_of=lambda _: Destination(),
             destination_of=lambda _: Peer(ae_title="TPS", host="127.0.0.1", port=104),
             settings=SendSettings(),
