@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imaging.volumes.orientation import canonical, restore
 from imaging.volumes.volume import Mask, Masks, Volume
@@ -38,7 +39,7 @@ def segment(volume: Volume, contract: ModelContract, client: Predictor) -> Segme
     upright = canonical(volume)
     prediction = client.infer(contract, upright)
     _expect_fitting(prediction, contract, upright)
-    by_code = {code: _mask(prediction, index) for index, code in enumerate(contract.labels)}
+    by_code = dict(zip(contract.labels, masks_of(prediction.planes, len(contract.labels)), strict=True))
     notes = [note for structure in contract.structures for note in _remarks(structure, by_code, upright)]
     return Segmentation(
         masks=restore(Masks(grid=upright.grid, by_code=by_code), volume.grid),
@@ -50,9 +51,30 @@ def segment(volume: Volume, contract: ModelContract, client: Predictor) -> Segme
     )
 
 
-def _mask(prediction: Prediction, index: int) -> Mask:
-    plane = prediction.planes[index // 8]
-    return Mask.from_full((plane & np.uint8(1 << index % 8)) != 0)
+def masks_of(planes: NDArray[np.uint8], count: int) -> list[Mask]:
+    """Cut the first ``count`` structures out of bit planes (plane, z, y, x), each to its own box.
+
+    A plane is looked through once for its eight boxes: a whole-body model has a hundred structures.
+    """
+    found: list[Mask] = []
+    for first, plane in zip(range(0, count, 8), planes, strict=True):
+        across = np.bitwise_or.reduce(plane, axis=0)
+        profiles = (
+            np.bitwise_or.reduce(plane.reshape(len(plane), -1), axis=1),
+            np.bitwise_or.reduce(across, axis=1),
+            np.bitwise_or.reduce(across, axis=0),
+        )
+        found += [_cut(plane, profiles, np.uint8(1 << bit)) for bit in range(min(8, count - first))]
+    return found
+
+
+def _cut(plane: NDArray[np.uint8], profiles: tuple[NDArray[np.uint8], ...], bit: np.uint8) -> Mask:
+    places = [np.flatnonzero(profile & bit) for profile in profiles]
+    if not len(places[0]):
+        return Mask.empty()
+    box = tuple(slice(int(where[0]), int(where[-1]) + 1) for where in places)
+    z, y, x = (part.start for part in box)
+    return Mask(crop_zyx=(plane[box] & bit) != 0, start_zyx=(z, y, x))
 
 
 def _remarks(structure: ModelStructure, by_code: Mapping[str, Mask], upright: Volume) -> tuple[str, ...]:

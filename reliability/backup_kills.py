@@ -32,6 +32,7 @@ from service.store import (
     restore,
     upgrade,
 )
+from service.store.objects import StoredContent
 
 
 @dataclass
@@ -116,7 +117,9 @@ def _state(place: Path, report: BackupKillReport, what: str) -> str:
 
 def _wrong(place: Path, backup: Path, images: int, what: str) -> list[str]:
     """Restore a backup, perhaps again, and return what is not as it was."""
-    restore(f"sqlite:///{place / 'node.sqlite'}", place / "storage", read_backup(backup))
+    restore(
+        f"sqlite:///{place / 'node.sqlite'}", StoredContent.in_folder(place / "storage"), read_backup(backup)
+    )
     database, files = Database(f"sqlite:///{place / 'node.sqlite'}"), FileStore(place / "storage")
     try:
         rows = [
@@ -159,12 +162,14 @@ def _fill(url: str, root: Path, images: int, seed: int) -> None:
 
 def _back_up(url: str, root: Path, target: Path) -> None:
     database = Database(url)
-    make_backup(database, url, root, target, with_images=True)
+    make_backup(database, url, StoredContent.in_folder(root), target, with_images=True)
     database.close()
 
 
 def _restore(place: Path, backup: Path) -> None:
-    restore(f"sqlite:///{place / 'node.sqlite'}", place / "storage", read_backup(backup))
+    restore(
+        f"sqlite:///{place / 'node.sqlite'}", StoredContent.in_folder(place / "storage"), read_backup(backup)
+    )
 
 
 def _killed(after_s: float, run: Callable[..., None], *arguments: Any) -> None:

@@ -167,8 +167,8 @@ def _settle(node: TestedNode, one: DurabilityRound) -> None:
 def _check(node: TestedNode, one: DurabilityRound) -> list[str]:
     found = one.answers.wrong()
     with node.book() as book:
-        sight = Sight(book=book, files=node.files, destination=node.destination)
-        found += missing_slices(book, sight.files, one.answers.slices())
+        sight = Sight(book=book, content=node.content, destination=node.destination)
+        found += missing_slices(book, sight.content.received, one.answers.slices())
         for scanner, series in one.scanners.items():
             if not (scanner.has_sent_all or scanner.gives_up.is_set()):
                 found.append(f"series {series.series_uid} was never taken whole")

@@ -13,11 +13,11 @@ from service.store import (
     DatabaseUnavailable,
     DeliveryState,
     EventKind,
-    FileStore,
     JobRepository,
     JobState,
     JobStatus,
 )
+from service.store.objects import StoredContent
 
 _OVER = frozenset({DeliveryState.SENT, DeliveryState.REJECTED, DeliveryState.FAILED, DeliveryState.WITHDRAWN})
 _EARLIER_VERSIONS = frozenset(
@@ -30,7 +30,7 @@ class Sight:
     """Where to look."""
 
     book: JobRepository
-    files: FileStore
+    content: StoredContent
     destination: RecordingDestination
 
 
@@ -91,7 +91,7 @@ def _delivered(sight: Sight, job: JobStatus, results: dict[str, JobStatus]) -> l
     stored = sight.book.result(job.id)
     if stored is None:
         return [f"job {job.id} is done without a structure set"] if job.state is JobState.DONE else []
-    data = sight.files.read(stored.path)
+    data = sight.content.read_whole(stored)
     uid = str(dcmread(BytesIO(data), specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
     results[uid] = job
     sent = sight.destination.objects_of(job.series_uid).get(uid)

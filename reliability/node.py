@@ -17,7 +17,8 @@ from reliability.postgres import Postgres, running_postgres
 from reliability.proxy import CuttingProxy
 from reliability.roles import RoleProcess
 from reliability.sender import CALLED_AET, listens
-from service.store import Database, FileStore, JobRepository, upgrade
+from service.store import Database, JobRepository, upgrade
+from service.store.objects import StoredContent
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _MODEL = Path(__file__).resolve().parent / "model_repository" / "threshold"
@@ -110,9 +111,9 @@ class TestedNode:
             database.close()
 
     @property
-    def files(self) -> FileStore:
+    def content(self) -> StoredContent:
         """What the node keeps."""
-        return FileStore(self.files_disk.folder / "store")
+        return StoredContent.in_folder(self.files_disk.folder / "store")
 
 
 @contextmanager
@@ -184,14 +185,12 @@ model_repository = "{(node.folder / "models").resolve()}"
 embedded = false
 [retention]
 refuse_below_free_bytes = 0
-refuse_below_free_percent = 0
 warn_below_free_percent = 0
 [assemble]
 quiet_s = {QUIET_S}
 incomplete_timeout_s = 2
 [advanced]
 database_busy_timeout_s = {BUSY_TIMEOUT_S}
-database_connect_timeout_s = 2
 poll_s = 0.1
 job_lease_s = {LEASE_S}
 job_backoff_s = 0.2

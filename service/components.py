@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
     from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
+    from service.store.objects import ObjectStore, StoredContent
     from service.template import Template
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """The database and the storage folder that all roles share."""
+    """The database, the received files and the published objects that all roles share."""
 
     database: "Database"
     files: "FileStore"
+    objects: "ObjectStore"
     book: "JobRepository"
+
+    @property
+    def content(self) -> "StoredContent":
+        """The received files and the published objects together."""
+        from service.store.objects import StoredContent
+
+        return StoredContent(received=self.files, published=self.objects)
 
 
 @contextmanager
@@ -45,6 +54,7 @@ def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[St
         Refused: there is no database or storage folder here, or the database has the schema of another version.
     """
     from service.store import FileStore, JobRepository, check_schema
+    from service.store.objects import FolderObjectStore
 
     if may_create:
         make_if_new(settings)
@@ -54,7 +64,10 @@ def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[St
     database = open_database(settings)
     try:
         yield Store(
-            database=database, files=FileStore(settings.node.storage_dir), book=JobRepository(database)
+            database=database,
+            files=FileStore(settings.node.storage_dir),
+            objects=FolderObjectStore(settings.node.storage_dir),
+            book=JobRepository(database),
         )
     finally:
         database.close()
@@ -144,11 +157,7 @@ def open_database(settings: Settings) -> "Database":
     """Connect to the database; the caller closes the connection."""
     from service.store import Database
 
-    return Database(
-        settings.database_url,
-        busy_timeout_s=settings.advanced.database_busy_timeout_s,
-        connect_timeout_s=settings.advanced.database_connect_timeout_s,
-    )
+    return Database(settings.database_url, busy_timeout_s=settings.advanced.database_busy_timeout_s)
 
 
 def opening_sop_classes(settings: Settings) -> frozenset[str]:

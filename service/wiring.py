@@ -113,7 +113,7 @@ def assemble() -> RunRole:
                 silence=SilenceWatch(clock=utc_now, is_clock_doubtful=ClockWatch(store.database).is_doubtful),
                 why_not=identity.why_not_assembling,
                 returned_sets=ReturnedSets(
-                    repository=ReturnedSetRepository(store.database), files=store.files
+                    repository=ReturnedSetRepository(store.database), content=store.content
                 ),
             ).run(stop)
 
@@ -135,13 +135,12 @@ def work() -> RunRole:
             triton_client(settings) as server,
             role_heartbeat(store, settings, "work"),
         ):
-            reports = FailureReports(
-                queue=FailureReportQueue(store.database), files=store.files, settings=settings, models=models
-            )
+            queue = FailureReportQueue(store.database)
+            reports = FailureReports(queue=queue, content=store.content, settings=settings, models=models)
             Worker(
                 name=process_name("work"),
                 queue=WorkQueue(store.database),
-                files=store.files,
+                content=store.content,
                 server=server,
                 models=models,
                 templates=templates(settings, models),
@@ -165,7 +164,7 @@ def send() -> RunRole:
     def run(settings: Settings, stop: threading.Event) -> None:
         with opened_for_role(settings) as (store, identity), role_heartbeat(store, settings, "send"):
             outbox, sender = Outbox(store.database), process_name("send")
-            run_sender(settings, outbox, store.files, sender=sender, stop=stop, identity=identity)
+            run_sender(settings, outbox, store.objects, sender=sender, stop=stop, identity=identity)
 
     return run
 
@@ -184,15 +183,15 @@ def retention() -> RunRole:
 def retention_sweep(settings: Settings, store: Store) -> "RetentionSweep":
     """Return the sweep that removes expired files and verifies the others."""
     from service.retention import RetentionSweep
-    from service.store import ClockWatch, RetentionStore, forget_patients
+    from service.store import ClockWatch, NodeIdentity, RetentionStore, forget_patients
 
     return RetentionSweep(
         keeper=RetentionStore(store.database),
-        files=store.files,
+        content=store.content,
         gauge=disk_gauge(settings),
         settings=settings.retention,
-        every_s=settings.advanced.sweep_s,
         clock_doubt=ClockWatch(store.database).doubt,
+        why_held=NodeIdentity(store.database, settings.node.storage_dir).why_held,
         forget_patients=lambda: forget_patients(store.database),
     )
 
@@ -227,7 +226,7 @@ def web() -> RunRole:
             parts = WebParts(
                 settings=settings,
                 database=store.database,
-                files=store.files,
+                content=store.content,
                 models=model_library(settings),
                 live=live,
                 look_at_node=lambda: node_status(settings),

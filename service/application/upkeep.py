@@ -27,6 +27,7 @@ from service.store import (
     look_at_series,
     series_named,
 )
+from service.store.objects import StoredContent
 
 PATIENT = ("PatientID", "IssuerOfPatientID", "SpecificCharacterSet")
 
@@ -53,7 +54,7 @@ def find_series(
 
 def forget_all(
     database: Database,
-    files: FileStore,
+    content: StoredContent,
     actor: Actor,
     series: Sequence[SeriesIdentity],
     reason: str,
@@ -76,7 +77,7 @@ def forget_all(
         return gone
 
     gone = perform(database, actor, Operation.FORGET, None, act, detail=reason)
-    unlink_removed(RetentionStore(database), files)
+    unlink_removed(RetentionStore(database), content)
     return gone
 
 

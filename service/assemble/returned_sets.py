@@ -7,17 +7,16 @@ from io import BytesIO
 
 from pydicom import Dataset, dcmread
 
-from imaging.dicom.uids import derived_uid
 from imaging.errors import PARSE_ERRORS
 from service.store import (
     ArtifactKind,
     FileDamaged,
-    FileStore,
     NewArtifact,
     ReturnedSetRepository,
     SetReferences,
     StoredInstance,
 )
+from service.store.objects import StoredContent, keep_artifact
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ class ReturnedSets:
     """Looks at received structure sets once; what belongs to no job stays an object that retention removes."""
 
     repository: ReturnedSetRepository
-    files: FileStore
+    content: StoredContent
 
     def poll_once(self) -> int:
         """Look at the sets that came since the last time; return the number of those that were kept."""
@@ -41,7 +40,7 @@ class ReturnedSets:
 
     def _keep(self, received: StoredInstance) -> bool:
         try:
-            data = self.files.read_whole(received.file)
+            data = self.content.received.read_whole(received.file)
             references = references_of(data)
         except (FileDamaged, *PARSE_ERRORS) as reason:
             about = {"sop_instance_uid": received.sop_instance_uid, "reason": str(reason)}
@@ -53,13 +52,14 @@ class ReturnedSets:
         job_id, how = found
         returned = NewArtifact(
             kind=ArtifactKind.STRUCTURE_SET,
-            file=self.files.put(derived_uid("returned", received.study_uid, received.sop_instance_uid), data),
+            file=keep_artifact(self.content.published, data),
             sop_instance_uid=received.sop_instance_uid,
             provenance={"linked_by": how.value},
         )
         if self.repository.keep(job_id, returned, how):
             log.info("job %d: a structure set came back, known by %s", job_id, how.value)
             return True
+        self.content.published.delete(returned.file.path)  # it is kept already
         return False
 
 

@@ -15,6 +15,7 @@ from service.tls import client_context
 
 PRIORITY = 10 * 8 + 5  # PS3.15 A.6: facility security and authorization; severity notice
 MESSAGE_ID = "DICOM+RFC3881"
+ANSWER_TIMEOUT_S = 10.0  # a repository that takes longer is away: the trail waits in its table
 LONGEST_DATAGRAM_BYTES = 65_507
 
 
@@ -64,7 +65,7 @@ def _send_datagrams(settings: SyslogSettings, messages: Sequence[bytes]) -> None
 
 
 def _send_stream(settings: SyslogSettings, messages: Sequence[bytes]) -> None:
-    with socket.create_connection((settings.host, settings.port), settings.timeout_s) as plain:
+    with socket.create_connection((settings.host, settings.port), ANSWER_TIMEOUT_S) as plain:
         if settings.tls is None:
             _send_all(plain, messages)
             plain.shutdown(socket.SHUT_WR)

@@ -11,6 +11,7 @@ from service.components import opened_store
 from service.config import Settings
 from service.store import NamedFile, read_backup
 from service.store.files.owner import owned
+from service.store.objects import StoredContent
 
 
 def backup(arguments: argparse.Namespace) -> int:
@@ -20,7 +21,7 @@ def backup(arguments: argparse.Namespace) -> int:
         made = back_up(
             store.database,
             settings.database_url,
-            settings.node.storage_dir,
+            store.content,
             administrator(),
             arguments.folder,
             with_images=arguments.images,
@@ -44,7 +45,8 @@ def restore(arguments: argparse.Namespace) -> int:
     found, root = read_backup(arguments.backup), settings.node.storage_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with owned(root, alone=True):  # no node may begin in the middle of it
-        report = restore_backup(settings.database_url, root, administrator(), found)
+        content = StoredContent.in_folder(root)
+        report = restore_backup(settings.database_url, content, administrator(), found)
     if arguments.json:
         say_json({**vars(report), "missing": [vars(one) for one in report.missing]})
     else:

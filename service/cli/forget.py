@@ -24,7 +24,12 @@ def forget(arguments: argparse.Namespace) -> int:
             gone = would_forget(store.database, administrator(), series)
         else:
             gone = forget_all(
-                store.database, store.files, administrator(), series, arguments.reason, patient_keys=keys
+                store.database,
+                store.content,
+                administrator(),
+                series,
+                arguments.reason,
+                patient_keys=keys,
             )
             node_identity(arguments.settings_tree, store).mark()
     if arguments.json:

@@ -49,7 +49,7 @@ def deidentify(arguments: argparse.Namespace) -> int:
         record_action(
             store.database, administrator(), Operation.DEIDENTIFY, job_id=arguments.job, detail=order
         )
-        written = copies.copy(store.files, stored, arguments.out, gone=gone)
+        written = copies.copy(store.content, stored, arguments.out, gone=gone)
         _put_on_record(store, arguments, written)
     return _said(written)
 

@@ -35,9 +35,6 @@ class AdvancedSettings(SettingsSection):
     delivery_backoff_max_s: Delay = Field(
         default=1800, description="Longest delay between two attempts of a delivery."
     )
-    sweep_s: Annotated[float, Field(ge=0.05, le=86400)] = Field(
-        default=600, description="Time between two sweeps of the role retention."
-    )
     monitor_poll_s: Annotated[float, Field(ge=0.05, le=300)] = Field(
         default=10,
         description="Time between two polls of the role monitor; at most advanced.silent_s.",
@@ -48,9 +45,6 @@ class AdvancedSettings(SettingsSection):
     )
     database_busy_timeout_s: Annotated[float, Field(ge=1, le=300)] = Field(
         default=30, description="How long a writer waits for a locked SQLite file."
-    )
-    database_connect_timeout_s: Annotated[int, Field(ge=2, le=300)] = Field(
-        default=10, description="How long to wait for Postgres to accept a connection."
     )
 
     @property

@@ -27,9 +27,6 @@ class SyslogSettings(SettingsSection):
         default=SyslogTransport.TLS, description="How messages travel; only TLS keeps them from other eyes."
     )
     tls: TlsSettings | None = Field(default=None, description="TLS to the repository.")
-    timeout_s: Annotated[float, Field(ge=1, le=600)] = Field(
-        default=10, description="How long to wait for the repository."
-    )
 
     @model_validator(mode="after")
     def _transport_has_its_settings(self) -> Self:

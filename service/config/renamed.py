@@ -13,14 +13,12 @@ RENAMED = {
     "watch.tls_certificate": "watch.tls.certificate",
     "watch.tls_key": "watch.tls.key",
     "watch": "monitor",
-    "keep.sweep_s": "advanced.sweep_s",
     "keep": "retention",
     "receive.beside_ct": "receive.companions",
     "receive.tls.port": "receive.tls_port",
     "receive.tls.require_client_certificate": "receive.require_client_certificate",
     "receive.tls.also_plaintext": "receive.also_plaintext",
     "database.busy_timeout_s": "advanced.database_busy_timeout_s",
-    "database.connect_timeout_s": "advanced.database_connect_timeout_s",
     "assemble.poll_s": "advanced.poll_s",
     "work.poll_s": "advanced.poll_s",
     "work.lease_s": "advanced.job_lease_s",
@@ -34,6 +32,8 @@ RENAMED = {
 }
 """Old key -> new key, in this order. Where several old keys become one, the shortest time holds."""
 
+FREE_PERCENT = "retention.refuse_below_free_bytes alone decides; without it 1 GiB, or 1 % where that is more"
+
 REMOVED = {
     "watch.heartbeat_s": "a heartbeat comes every quarter of advanced.silent_s",
     "receive.max_pdu_bytes": "always 262144",
@@ -42,6 +42,14 @@ REMOVED = {
     "assemble.count_every_s": "always 60 s",
     "work.heartbeat_s": "a heartbeat comes every quarter of advanced.job_lease_s",
     "audit.syslog.poll_s": "advanced.poll_s holds for every role",
+    "audit.syslog.timeout_s": "always 10 s",
+    "database.connect_timeout_s": "always 10 s",
+    "advanced.database_connect_timeout_s": "always 10 s",
+    "keep.sweep_s": "always 600 s",
+    "advanced.sweep_s": "always 600 s",
+    "keep.refuse_below_free_percent": FREE_PERCENT,
+    "retention.refuse_below_free_percent": FREE_PERCENT,
+    "receive.max_object_bytes": "always 4 GiB",
 }
 """Old key -> what holds now."""
 

@@ -10,6 +10,10 @@ Days = Annotated[float, Field(ge=0, le=36500)]
 Percent = Annotated[float, Field(ge=0, le=99)]
 
 
+REFUSE_BYTES, REFUSE_PERCENT = 1 << 30, 1.0
+"""Free space below which nothing new is taken, where the settings name no other; the larger of the two counts."""
+
+
 class RetentionSettings(SettingsSection):
     """What may be removed and when; nothing goes before its job came to an end and its results were delivered."""
 
@@ -27,12 +31,10 @@ class RetentionSettings(SettingsSection):
     results_days: Days | None = Field(
         default=90, description="What was made for a job goes this long after its delivery; absent: never."
     )
-    refuse_below_free_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
-        default=1 << 30,
-        description="With less free space than this new objects are refused (0xA700) and no job is begun.",
-    )
-    refuse_below_free_percent: Percent = Field(
-        default=1, description="The same, as a part of the file system; the larger of the two counts."
+    refuse_below_free_bytes: Annotated[int, Field(ge=0, le=1 << 50)] | None = Field(
+        default=None,
+        description="With less free space than this new objects are refused (0xA700) and no job is begun; absent: 1 GiB, or "
+        "1 percent of the file system where that is more.",
     )
     warn_below_free_percent: Percent = Field(
         default=10, description="With less free space than this part of the file system the log warns."
@@ -48,3 +50,9 @@ class RetentionSettings(SettingsSection):
     verify_rate_bytes: Annotated[int, Field(ge=65536, le=1 << 40)] = Field(
         default=20_000_000, description="Most bytes that verifying reads in a second."
     )
+
+    def refused_below(self, size_bytes: float) -> float:
+        """Return the free space, in bytes, below which a file system of this size takes nothing new."""
+        if self.refuse_below_free_bytes is not None:
+            return self.refuse_below_free_bytes
+        return max(REFUSE_BYTES, REFUSE_PERCENT / 100 * size_bytes)

@@ -63,9 +63,6 @@ class ReceiveSettings(SettingsSection):
         default=3000,
         description="Connections that one address may open in a minute; more are refused for now.",
     )
-    max_object_bytes: Annotated[int, Field(ge=1048576, le=17179869184)] = Field(
-        default=4294967296, description="Largest object that is kept."
-    )
     companions: tuple[ObjectFamily, ...] = Field(
         default=tuple(ObjectFamily),
         description="Families of objects that are stored with CT and RT objects; [] for none. See docs/conformance.md.",

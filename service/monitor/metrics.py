@@ -69,7 +69,7 @@ def _node(settings: Settings, view: NodeStatus) -> Iterator[Metric]:
         retention, size = settings.retention, view.disk.size_bytes
         warn = retention.warn_below_free_percent / 100 * size
         yield _gauge("storage_warn_below_bytes", "Less free than this is an alarm.", [((), warn)])
-        refuse = max(retention.refuse_below_free_bytes, retention.refuse_below_free_percent / 100 * size)
+        refuse = retention.refused_below(size)
         yield _gauge("storage_refuse_below_bytes", "Below this nothing new is taken.", [((), float(refuse))])
         yield _gauge(
             "storage_free_bytes", "Free under the storage folder.", [((), float(view.disk.free_bytes))]

@@ -31,6 +31,10 @@ _REFUSALS = {
 }
 
 
+LARGEST_OBJECT_BYTES = 1 << 32
+"""No image or structure set comes near it; it keeps a broken sender from filling the disk with one object."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoreRequest:
     """A C-STORE request with its presentation context and its route."""
@@ -146,7 +150,7 @@ def storage_of(
     return StoreHandler(
         files,
         recorder,
-        maximum_object_bytes=settings.receive.max_object_bytes,
+        maximum_object_bytes=LARGEST_OBJECT_BYTES,
         has_room=has_room,
         reads_patient_id=settings.audit.patient_ids,
     )

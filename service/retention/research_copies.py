@@ -28,7 +28,6 @@ from imaging.errors import PARSE_ERRORS
 from service.errors import Refused
 from service.store import (
     FileDamaged,
-    FileStore,
     JobRepository,
     PseudonymLink,
     PseudonymRepository,
@@ -36,6 +35,7 @@ from service.store import (
     StoredFile,
     artifact_words,
 )
+from service.store.objects import StoredContent
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class ResearchCopies:
 
     def copy(
         self,
-        files: FileStore,
+        content: StoredContent,
         stored: Sequence[StoredItem],
         folder: Path,
         *,
@@ -135,7 +135,7 @@ class ResearchCopies:
         left_out = list(gone)
         for number, one in enumerate(stored, 1):
             try:
-                data = files.read_whole(one.file)
+                data = content.read_whole(one.file)
             except FileDamaged as reason:
                 left_out.append(OmittedObject(name=one.name, reason=str(reason), sort="damaged or missing"))
                 continue

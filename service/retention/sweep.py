@@ -13,17 +13,20 @@ from service.store import (
     DiskGauge,
     DiskLevel,
     ExpiredFile,
-    FileStore,
     RetainedKind,
     RetentionPolicy,
     RetentionStore,
     VerifiableFile,
     utc_now,
 )
+from service.store.objects import ListedObject, StoredContent
 
 log = logging.getLogger(__name__)
+SWEEP_S = 600.0  # a removal that comes ten minutes later is no loss
 AT_ONCE = 200  # rows in a transaction
 VERIFIED_AT_ONCE = 5000  # to find what is due costs a look at every file
+UNNAMED_FOR = timedelta(days=1)
+"""How old an object is before it is removed because no row names it: far longer than any job between the two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +45,14 @@ class RetentionSweep:
     """Removes and verifies; one a node."""
 
     keeper: RetentionStore
-    files: FileStore
+    content: StoredContent
     gauge: DiskGauge
     settings: RetentionSettings
-    every_s: float
     forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
+    every_s: float = SWEEP_S
     clock: Clock = utc_now
     clock_doubt: Callable[[], str] = lambda: ""  # why the clock cannot be right; empty: it may
+    why_held: Callable[[], str] = lambda: ""  # why the rows may not be the node's; empty: they are
 
     def run(self, stop: threading.Event) -> None:
         """Look every `every_s`, and verify in between, until told to stop."""
@@ -73,13 +77,14 @@ class RetentionSweep:
         if doubt:
             log.error("nothing is removed: %s", doubt)
             return []
-        unlink_removed(self.keeper, self.files)  # what an earlier sweep marked before it was stopped
+        unlink_removed(self.keeper, self.content)  # what an earlier sweep marked before it was stopped
         gone = self._remove(self.policy(), lambda: True)
         if self.settings.make_room and self.gauge.room() is not DiskLevel.ENOUGH:
             early = RetentionPolicy(
                 done_images=timedelta(0), ended_images=None, other_objects=None, results=None
             )
             gone += self._remove(early, lambda: self.gauge.room() is not DiskLevel.ENOUGH)
+        self._remove_unnamed()
         emptied = self.forget_patients()
         if emptied:
             log.info("forgot the patients of %d series of which no file is left", emptied)
@@ -115,9 +120,9 @@ class RetentionSweep:
         for one in checkable:
             if stop.is_set():
                 break
-            whole = self.files.verify(one.file, pace=self._pace(stop))
+            whole = self.content.is_whole(one.file, pace=self._pace(stop))
             if self.keeper.checked(one, whole=whole) and not whole:
-                self.files.take_out(one.file.path)
+                self.content.take_out(one.file.path)
                 log.error("the stored file of %s is missing or damaged: %s", one.name, one.file.path)
                 damaged.append(one)
         return damaged
@@ -138,9 +143,28 @@ class RetentionSweep:
             some = self.keeper.mark(policy, self.keeper.expired(policy, limit=AT_ONCE))
             if not some:
                 break
-            unlink_removed(self.keeper, self.files)
+            unlink_removed(self.keeper, self.content)
             gone += some
         return gone
+
+    def _remove_unnamed(self) -> None:
+        """Remove what was put and never recorded: the process ended in between, and the job made it again."""
+        published = self.content.published
+        published.remove_unfinished()
+        if self.why_held():
+            return
+        before = self.clock() - UNNAMED_FOR
+        old = [one for one in published.list_objects() if one.put_at < before]
+        gone: list[ListedObject] = []
+        for start in range(0, len(old), AT_ONCE):
+            some = old[start : start + AT_ONCE]
+            unnamed = self.keeper.unnamed([one.key for one in some])
+            gone += [one for one in some if one.key in unnamed]
+        for one in gone:
+            published.delete(one.key)
+        if gone:
+            size_bytes = sum(one.size_bytes for one in gone)
+            log.info("removed %d objects that no job names, %.1f MB", len(gone), size_bytes / 1e6)
 
     def _pace(self, stop: threading.Event) -> Callable[[int], None]:
         def wait(size_bytes: int) -> None:
@@ -149,14 +173,14 @@ class RetentionSweep:
         return wait
 
 
-def unlink_removed(keeper: RetentionStore, files: FileStore) -> None:
-    """Unlink the files whose rows are gone or marked as removed; one that was written since stays.
+def unlink_removed(keeper: RetentionStore, content: StoredContent) -> None:
+    """Remove files and objects whose rows are gone or marked as removed; a file that was written since stays.
 
     Raises:
         StorageUnavailable: one cannot be removed now; the rest is left for another time.
     """
     for path, marked_at in keeper.to_unlink():
-        files.remove(path, marked_at=marked_at)
+        content.remove(path, marked_at=marked_at)
         keeper.unlinked(path, marked_at)
 
 

@@ -11,7 +11,8 @@ from service.scu.outcome import Outcome, PermanentRefusal, Sent
 from service.send.confirmation import Committed, Confirmation
 from service.send.delivery_policy import DeliveryPolicy
 from service.send.transport import Transport, attempt
-from service.store import ClaimedDelivery, DatabaseUnavailable, FileStore, Outbox, StorageUnavailable
+from service.store import ClaimedDelivery, DatabaseUnavailable, Outbox, StorageUnavailable
+from service.store.objects import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class WorkerContext:
     """
 
     outbox: Outbox
-    files: FileStore
+    objects: ObjectStore
     transport_of: Callable[[Destination], Transport]
     destination_of: Callable[[str], Destination | None]
     settings: SendSettings
@@ -116,7 +117,7 @@ class DestinationWorker:
         destination = self._context.destination_of(self._destination)
         if destination is None:
             return PermanentRefusal(reason=f"no peer named {self._destination} stands in the settings")
-        return attempt(claim, destination, self._context.transport_of(destination), self._context.files)
+        return attempt(claim, destination, self._context.transport_of(destination), self._context.objects)
 
     def _record(self, claim: ClaimedDelivery, result: Outcome | Confirmation) -> bool:
         context = self._context

@@ -14,7 +14,8 @@ from service.send.destination_worker import DestinationWorker, WorkerContext
 from service.send.dimse_transport import DimseTransport
 from service.send.stow import StowTransport
 from service.send.transport import Transport
-from service.store import ClaimedDelivery, FileStore, NodeIdentity, Outbox
+from service.store import ClaimedDelivery, NodeIdentity, Outbox
+from service.store.objects import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 def run_sender(
     settings: Settings,
     outbox: Outbox,
-    files: FileStore,
+    objects: ObjectStore,
     *,
     sender: str,
     stop: threading.Event,
@@ -33,14 +34,14 @@ def run_sender(
     Args:
         settings: where the destinations are and how often they are tried.
         outbox: the deliveries.
-        files: where the objects lie.
+        objects: what is delivered.
         sender: this process's name in the leases; no two processes share one.
         stop: set to end.
         identity: tells why nothing may be delivered at the moment, and notes what is about to be sent.
     """
     context = WorkerContext(
         outbox=outbox,
-        files=files,
+        objects=objects,
         transport_of=lambda destination: transport_of(destination, settings, outbox),
         destination_of=settings.destination,
         settings=settings.send,

@@ -133,11 +133,12 @@ class Elsewhere:
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:
-    """The structure set that a job's own replaces: whose it is, and the files it went out as."""
+    """The structure set that a job's own replaces: whose it is, and the objects it went out as."""
 
     job_id: int
     uid: UUID
-    files: frozenset[tuple[str, str]]  # path and SHA-256 of each
+    sop_instance_uids: frozenset[str] = frozenset()
+    files: frozenset[tuple[str, str]] = frozenset()  # path and SHA-256 of objects whose UID was not recorded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ from imaging.errors import ImageRefused
 from imaging.modality import Modality
 from imaging.rtstruct.reading import read_structure_set
 from service.errors import Refused
-from service.store import FileDamaged, FileLost, FileStore, JobRepository, StoredFile
+from service.store import FileDamaged, FileLost, JobRepository, StoredFile
+from service.store.objects import StoredContent
 from service.web.slice_strip import SliceStrip, strip_of
 
 MOST_SERIES = 2
@@ -87,8 +88,8 @@ class ViewedSeries:
 class JobImages:
     """Read what the viewer shows."""
 
-    def __init__(self, jobs: JobRepository, files: FileStore, rescale_types: Collection[str]) -> None:
-        self._jobs, self._files, self._rescale_types = jobs, files, rescale_types
+    def __init__(self, jobs: JobRepository, content: StoredContent, rescale_types: Collection[str]) -> None:
+        self._jobs, self._content, self._rescale_types = jobs, content, rescale_types
         self._series = Shelf(MOST_SERIES, KEPT_S)
         self._strips = Shelf(200, 3600.0)
         self._contours = Shelf(20, KEPT_S)
@@ -198,14 +199,14 @@ class JobImages:
 
     def _read(self, paths: tuple[tuple[str, str], ...]) -> list[tuple[str, bytes]]:
         try:
-            return [(uid, self._files.read(path)) for uid, path in paths]
+            return [(uid, self._content.received.read(path)) for uid, path in paths]
         except FileLost as reason:
             raise ImagesGone(f"an image of the series is gone: {reason}") from reason
 
     def _whole(self, file: StoredFile) -> bytes:
         try:
-            return self._files.read_whole(file)
-        except (FileDamaged, FileLost) as reason:
+            return self._content.read_whole(file)
+        except FileDamaged as reason:
             raise ImagesGone(
                 f"the structure set was removed after its time or is damaged: {reason}"
             ) from reason

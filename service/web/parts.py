@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from service.config import Settings
-from service.store import Accounts, Database, FileStore, JobLists, JobRepository, Sessions
+from service.store import Accounts, Database, JobLists, JobRepository, Sessions
+from service.store.objects import StoredContent
 from service.web.images import JobImages, Shelf
 from service.web.throttles import AddressWaits, Recent
 
@@ -24,7 +25,7 @@ class WebParts:
 
     settings: Settings
     database: Database
-    files: FileStore
+    content: StoredContent
     models: "Mapping[str, ModelContract]"
     live: "LiveJobs"
     look_at_node: "Callable[[], NodeStatus]"
@@ -41,5 +42,5 @@ class WebParts:
         object.__setattr__(self, "accounts", Accounts(self.database))
         object.__setattr__(self, "sessions", Sessions(self.database))
         object.__setattr__(self, "lists", JobLists(self.database))
-        images = JobImages(JobRepository(self.database), self.files, self.settings.checks.rescale_types)
+        images = JobImages(JobRepository(self.database), self.content, self.settings.checks.rescale_types)
         object.__setattr__(self, "images", images)

@@ -9,7 +9,6 @@ from pydicom import dcmread
 
 from imaging.ct.failed_series import failed_series
 from imaging.ct.series import SourceFile
-from imaging.dicom.uids import derived_uid
 from imaging.errors import ImageRefused, StructureSetNotWritable
 from imaging.export.profiles import PROFILES, ExportProfile
 from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
@@ -17,7 +16,8 @@ from imaging.rtstruct.writing import Producer
 from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
 from service.errors import Refused, TryAgain
-from service.store import ArtifactKind, FailedJob, FailureReportQueue, FileStore, NewArtifact
+from service.store import ArtifactKind, FailedJob, FailureReportQueue, NewArtifact
+from service.store.objects import StoredContent, keep_artifact
 from service.work.origin import producer
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class FailureReports:
     """Makes the failure reports of jobs that stay failed until a person acts; never of one that will be retried."""
 
     queue: FailureReportQueue
-    files: FileStore
+    content: StoredContent
     settings: Settings
     models: Mapping[str, ModelContract]
 
@@ -78,10 +78,15 @@ class FailureReports:
             kind = f"a page, because no structure set can be made: {reason};"
         if self.queue.send(failure, outputs, f"failure report: {kind} for {', '.join(names)}: {report.text}"):
             log.info("job %d: failure report for %d destinations", failure.id, len(names))
+        else:
+            for one in outputs:
+                self.content.published.delete(one.file.path)
 
     def _sources(self, failure: FailedJob) -> Iterator[SourceFile]:
         for instance in self.queue.instances_of(failure.id):
-            yield SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
+            yield SourceFile(
+                name=instance.sop_instance_uid, data=self.content.received.read(instance.file.path)
+            )
 
     def _outputs(
         self, failure: FailedJob, kind: OnFailure, report: FailureReport, names: Sequence[str]
@@ -111,7 +116,7 @@ class FailureReports:
         data = failure_page(report) if profile is None else failure_structure_set(report, profile)
         return NewArtifact(
             kind=ArtifactKind.CAPTURE if profile is None else ArtifactKind.STRUCTURE_SET,
-            file=self.files.put(derived_uid("failure notice", key, str(failure.uid)), data),
+            file=keep_artifact(self.content.published, data),
             destinations=tuple(names),
             sop_instance_uid=str(dcmread(BytesIO(data), specific_tags=["SOPInstanceUID"]).SOPInstanceUID),
             provenance={"object": key, "rule": failure.rule},

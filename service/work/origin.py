@@ -56,7 +56,9 @@ def predecessor_uid(job: ClaimedJob, profile: str) -> str:
     replaced = job.replaces
     if replaced is None:
         return ""
-    stored_as = derived_uid(f"structure set {profile}", str(replaced.uid))
-    if not any(path == path_of(stored_as, sha256) for path, sha256 in replaced.files):
-        return ""
-    return derived_uid("structure set", profile, str(replaced.uid))
+    sop_instance_uid = derived_uid("structure set", profile, str(replaced.uid))
+    if sop_instance_uid in replaced.sop_instance_uids:
+        return sop_instance_uid
+    stored_as = derived_uid(f"structure set {profile}", str(replaced.uid))  # in the path, by earlier versions
+    is_there = any(path == path_of(stored_as, sha256) for path, sha256 in replaced.files)
+    return sop_instance_uid if is_there else ""

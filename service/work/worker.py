@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from imaging.ct.series import SourceFile
-from imaging.dicom.uids import derived_uid
 from inference.contract import ModelContract
 from inference.errors import AnswerLost, CaseTooLarge, ModelFailed, ModelUnavailable
 from inference.host_memory import Memory, host_memory
@@ -15,7 +14,8 @@ from inference.segment import Predictor
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
-from service.store import ClaimedJob, FileStore, NewArtifact, StructureResult, WorkQueue
+from service.store import ClaimedJob, NewArtifact, StructureResult, WorkQueue
+from service.store.objects import StoredContent, keep_artifact
 from service.template import Template, load_template
 from service.work.case import PipelineRequest
 from service.work.failure_report import FailureReports
@@ -57,7 +57,7 @@ class Worker:
 
     name: str
     queue: WorkQueue
-    files: FileStore
+    content: StoredContent
     server: ModelServer
     models: Contracts
     templates: Mapping[str, Template]
@@ -157,6 +157,8 @@ class Worker:
         self._self_test(heartbeat)
         result = self._result(claim, request, heartbeat)
         if not self.queue.finish(claim, made=result.made, notes=result.notes, structures=result.structures):
+            for one in result.made:
+                self.content.published.delete(one.file.path)
             raise LeaseLost
         log.info("job %d contoured; %d artifacts kept", claim.id, len(result.made))
 
@@ -171,11 +173,10 @@ class Worker:
         notes: list[str] = []
         structures: tuple[StructureResult, ...] = ()
         for made in run_pipeline(claim, self._sources(claim), request, self.server, heartbeat.stage):
-            stored = self.files.put(derived_uid(made.key, str(claim.uid)), made.data)
             artifacts.append(
                 NewArtifact(
                     kind=made.kind,
-                    file=stored,
+                    file=keep_artifact(self.content.published, made.data),
                     destinations=tuple(name for name in made.destinations if name not in made.standby),
                     standby=made.standby,
                     sop_instance_uid=made.sop_instance_uid,
@@ -195,10 +196,10 @@ class Worker:
             READING * size_bytes, f"reading {len(instances)} images of {size_bytes / 1e9:.1f} GB"
         )
         try:
-            return load_sources(self.files, instances)
+            return load_sources(self.content.received, instances)
         except DamagedImage as reason:
             self.queue.damaged(reason.path)
-            self.files.take_out(reason.path)
+            self.content.take_out(reason.path)
             raise
 
     def _rule(self, claim: ClaimedJob) -> Rule:

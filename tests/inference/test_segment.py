@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from imaging.volumes.orientation import canonical
-from imaging.volumes.volume import Volume
+from imaging.volumes.volume import Mask, Volume
 from inference.client import Prediction, TritonClient
 from inference.contract import ModelContract
 from inference.embedded import EmbeddedTriton
 from inference.errors import ModelFailed
-from inference.segment import segment
+from inference.segment import masks_of, segment
 from tests.support.models import model_contract, moody_contract
 from tests.support.volumes import PRONE_FEET_FIRST, UPRIGHT, air, volume
 
@@ -111,3 +111,15 @@ def test_a_real_server_finds_what_lies_on_one_side_of_a_turned_patient(triton: E
     array[0, 0, 0] = 2003  # the model's order to answer with a slice too few
     with TritonClient(triton.url, shared_memory=True, timeout_s=30) as client, pytest.raises(ModelFailed):
         segment(volume(array), moody_contract(), client)
+
+
+def test_structures_are_cut_out_of_planes_as_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    full = rng.random((11, 5, 6, 7)) < 0.03
+    full[4] = False
+    planes = np.zeros((2, 5, 6, 7), np.uint8)
+    for index, mask in enumerate(full):
+        planes[index // 8] |= mask.astype(np.uint8) << np.uint8(index % 8)
+    for mask, expected in zip(masks_of(planes, 11), map(Mask.from_full, full), strict=True):
+        np.testing.assert_array_equal(mask.crop_zyx, expected.crop_zyx)
+        assert mask.start_zyx == expected.start_zyx

@@ -29,7 +29,7 @@ def test_faults_at_random_instants_lose_nothing_and_do_nothing_twice(tmp_path: P
 
 @pytest.fixture
 def sight(small_node: SmallNode) -> Sight:
-    return Sight(book=small_node.book, files=small_node.files, destination=RecordingDestination())
+    return Sight(book=small_node.book, content=small_node.content, destination=RecordingDestination())
 
 
 def test_a_series_without_a_job_is_seen(sight: Sight) -> None:

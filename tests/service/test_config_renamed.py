@@ -66,7 +66,7 @@ def test_an_old_file_is_refused_with_the_new_spelling_of_every_key(tmp_path: Pat
     for line in (
         "watch.poll_s: now advanced.monitor_poll_s",
         "watch.tls_certificate: now monitor.tls.certificate",
-        "keep.sweep_s: now advanced.sweep_s",
+        "keep.sweep_s: removed: always 600 s",
         "keep: now retention",
         "work.heartbeat_s: removed: a heartbeat comes every quarter of advanced.job_lease_s",
         "destinations.tps: now peers.tps",

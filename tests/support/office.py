@@ -26,6 +26,7 @@ from service.store import (
     WorkQueue,
     upgrade,
 )
+from service.store.objects import FolderObjectStore, keep_artifact
 from tests.support.clock import ManualClock
 from tests.support.destinations import structure_set
 
@@ -39,6 +40,7 @@ class Office:
         clocks = {} if clock is None else {"clock": clock, "monotonic": clock.monotonic}
         self.database = Database(f"sqlite:///{self.path}", busy_timeout_s=1, **clocks)
         self.files = FileStore(root / "store")
+        self.objects = FolderObjectStore(root / "store")
         self.identity = NodeIdentity(self.database, root / "store")
         assert self.identity.settle() == ""
         self.book = JobRepository(self.database)
@@ -79,7 +81,7 @@ class Office:
         )
         claim = queue.claim("worker", lease_s=60, max_attempts=3)
         assert claim is not None
-        result = self.files.put(f"{uid}.9", structure_set(f"{uid}.9"))
+        result = keep_artifact(self.objects, structure_set(f"{uid}.9"))
         made = NewArtifact(
             kind=ArtifactKind.STRUCTURE_SET,
             file=result,
@@ -122,7 +124,7 @@ def sender(office: Office, known: Settings) -> Iterator[None]:
     stop = threading.Event()
     outbox = Outbox(office.database)
     arguments = {"sender": "send-1", "stop": stop, "identity": office.identity}
-    thread = threading.Thread(target=run_sender, args=(known, outbox, office.files), kwargs=arguments)
+    thread = threading.Thread(target=run_sender, args=(known, outbox, office.objects), kwargs=arguments)
     thread.start()
     try:
         yield

@@ -22,17 +22,16 @@ from pydicom import dcmread
 
 from imaging.ct.failed_series import failed_series
 from imaging.ct.series import SourceFile
-from imaging.dicom.uids import derived_uid
 from imaging.export.profiles import PROFILES
 from imaging.outputs.failure_object import FailureReport, failure_page, failure_structure_set
 from imaging.volumes.volume import Volume
 from inference.client import Prediction
 from inference.contract import ModelContract
 from phantoms.dicom import ct_files
-from service.store import ClaimedJob, path_of
+from service.store import ClaimedJob
 from service.store.records import Replaced
 from service.template import Template, default_template
-from service.work.case import PipelineRequest
+from service.work.case import OutputObject, PipelineRequest
 from service.work.origin import producer
 from service.work.pipeline import run_pipeline
 from tests.support.models import HN_CODES, model_contract
@@ -107,18 +106,18 @@ def every_object() -> Iterator[tuple[str, bytes]]:
     """Yield every object with its name: those of a first job, of a job that replaces it, and of a failed one."""
     sources = _series()
     first = _case(_job(1), [*DESTINATIONS][:-1], default_template())
-    made = dict(_made(first, sources))
-    yield from ((f"first: {key}", data) for key, data in made.items())
-    files = frozenset(_stored(key, first.job.uid, data) for key, data in made.items())
+    made = list(_made(first, sources))
+    yield from ((f"first: {one.key}", one.data) for one in made)
+    uids = frozenset(one.sop_instance_uid for one in made)
     later = replace(
         _job(2),
         set_version=2,
-        replaces=Replaced(job_id=1, uid=first.job.uid, files=files),
+        replaces=Replaced(job_id=1, uid=first.job.uid, sop_instance_uids=uids),
         doubt="some images are missing",
         expected_images=99,
     )
-    for key, data in _made(_case(later, ["standard", "eclipse"], TEMPLATE), sources):
-        yield f"later: {key}", data
+    for one in _made(_case(later, ["standard", "eclipse"], TEMPLATE), sources):
+        yield f"later: {one.key}", one.data
     yield from _failed(sources)
 
 
@@ -137,11 +136,6 @@ def _is_page(data: bytes) -> bool:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _stored(key: str, job_uid: UUID, data: bytes) -> tuple[str, str]:
-    sha256 = _sha256(data)
-    return path_of(derived_uid(key, str(job_uid)), sha256), sha256
 
 
 def _series() -> list[SourceFile]:
@@ -189,9 +183,8 @@ def _case(job: ClaimedJob, destinations: list[str], template: Template) -> _Case
     )
 
 
-def _made(case: _Case, sources: list[SourceFile]) -> Iterator[tuple[str, bytes]]:
-    for made in run_pipeline(case.job, sources, case.request, FixedPredictor(), lambda _stage: None):
-        yield made.key, made.data
+def _made(case: _Case, sources: list[SourceFile]) -> Iterator[OutputObject]:
+    return run_pipeline(case.job, sources, case.request, FixedPredictor(), lambda _stage: None)
 
 
 def _failed(sources: list[SourceFile]) -> Iterator[tuple[str, bytes]]:

@@ -27,6 +27,7 @@ from service.store import (
     SeriesRepository,
     WorkQueue,
 )
+from service.store.objects import FolderObjectStore, StoredContent
 from tests.support.actors import JobChanges
 from tests.support.clock import ManualClock
 
@@ -58,6 +59,8 @@ class SmallNode:
     recorder: InstanceRecorder
 
     def __post_init__(self) -> None:
+        self.objects = FolderObjectStore(self.files.root)
+        self.content = StoredContent(received=self.files, published=self.objects)
         self.series = SeriesRepository(self.database)
         self.queue = WorkQueue(self.database)
         self.outbox = Outbox(self.database)

@@ -2,16 +2,19 @@
 
 FOLDER/2026-03-01T020000Z/backup.json       what it is; it is written last
 FOLDER/2026-03-01T020000Z/database.sqlite   or database.pgdump
-FOLDER/objects/..                           stored files, by the names that the storage folder gives them
+FOLDER/objects/..                           received files, by the names that the storage folder gives them
+FOLDER/artifacts/..                         published objects, by their keys
 """
 
 import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from io import UnsupportedOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Table, func, select
 
@@ -19,8 +22,10 @@ from service.errors import Refused
 from service.store.audit.chain import newest_entry
 from service.store.backup.database_copy import copy_database, copy_name, file_sha256
 from service.store.database import Database
+from service.store.errors import FileLost
 from service.store.files.part_files import translated, write_json
 from service.store.migrations.migrate import newest
+from service.store.objects.stored_content import StoredContent
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.node_schema import node
 from service.store.tables.schema import instance, job
@@ -64,7 +69,9 @@ class Backup:
         return self.folder.parent
 
 
-def make_backup(database: Database, url: str, root: Path, target: Path, *, with_images: bool) -> BackupReport:
+def make_backup(
+    database: Database, url: str, content: StoredContent, target: Path, *, with_images: bool
+) -> BackupReport:
     """Copy the database, and with ``with_images`` every stored file that it names, into a new folder below ``target``.
 
     The database comes first: a file is durable before its row, so that every row of the copy has its file, unless
@@ -83,7 +90,7 @@ def make_backup(database: Database, url: str, root: Path, target: Path, *, with_
     with database.reading() as connection:
         facts = _facts(connection)
         named = named_files(connection) if with_images else []
-    copied, kept, missing = copy_files(root, target, named)
+    copied, kept, missing = copy_files(content, target, named)
     if missing:  # retention may have removed them meanwhile: then their rows say so
         with database.reading() as connection:
             still = {one.path for one in named_files(connection)}
@@ -153,8 +160,10 @@ def named_files(connection: Connection) -> list[NamedFile]:
     return list(found.values())
 
 
-def copy_files(source: Path, target: Path, files: Iterable[NamedFile]) -> tuple[int, int, list[NamedFile]]:
-    """Copy files that the target has not got; give how many were copied, how many were there, and which are missing."""
+def copy_files(
+    content: StoredContent, target: Path, files: Iterable[NamedFile]
+) -> tuple[int, int, list[NamedFile]]:
+    """Copy what the target has not got; give how many were copied, how many were there, and which are missing."""
     copied = kept = 0
     missing: list[NamedFile] = []
     for one in files:
@@ -162,25 +171,35 @@ def copy_files(source: Path, target: Path, files: Iterable[NamedFile]) -> tuple[
         with translated(f"{place} cannot be written"):
             if place.exists() and place.stat().st_size == one.size_bytes:
                 kept += 1
-            elif _copied(source / one.path, place, one.size_bytes):
+            elif _copied(content, one, place):
                 copied += 1
             else:
                 missing.append(one)
     return copied, kept, missing
 
 
-def _copied(source: Path, place: Path, size_bytes: int) -> bool:
+def _copied(content: StoredContent, one: NamedFile, place: Path) -> bool:
+    try:
+        source = content.open(one.path)
+    except FileLost:
+        return False
+    with source:
+        return copy_stream(source, place, one.size_bytes)
+
+
+def copy_stream(source: BinaryIO, place: Path, size_bytes: int) -> bool:
+    """Copy a stored file with its time, which says when an image came; False where the stream has another size."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        shutil.copyfile(source, part)
-    except FileNotFoundError:
-        return False
+    with part.open("wb") as target:
+        shutil.copyfileobj(source, target)
     part.chmod(0o600)
     if part.stat().st_size != size_bytes:
         part.unlink()
         return False
-    shutil.copystat(source, part)  # its time says when an image came
+    with suppress(UnsupportedOperation):  # of a stream that is no file, which has no time
+        status = os.fstat(source.fileno())
+        os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
     part.replace(place)
     return True
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.store.audit.chain import guard_trail
-from service.store.backup.backup_folder import Backup, NamedFile, copy_files, named_files
+from service.store.backup.backup_folder import Backup, NamedFile, copy_stream, named_files
 from service.store.backup.database_copy import load_database, require_empty, sqlite_file
 from service.store.database import Database
-from service.store.files.file_store import FileStore
+from service.store.errors import FileLost
 from service.store.files.part_files import sync, translated
 from service.store.migrations.migrate import has_schema, restored_part, upgrade
 from service.store.node.identity import NodeIdentity
 from service.store.node.recovery_decision import FILES_MISSING, read_hold
+from service.store.objects.object_store import is_published
+from service.store.objects.stored_content import StoredContent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class RestoreReport:
     unknown: int  # stored files that no row names: they came, or were made, after the backup
 
 
-def restore(url: str, root: Path, backup: Backup) -> RestoreReport:
+def restore(url: str, content: StoredContent, backup: Backup) -> RestoreReport:
     """Make the database and the storage folder of a backup in an empty place; the node is held afterwards.
 
     The storage folder may have files: those stay. The database is there as a whole and held, or not at all. Until every
@@ -36,7 +38,7 @@ def restore(url: str, root: Path, backup: Backup) -> RestoreReport:
         NotAllowed: there is a database already.
         Refused, DatabaseUnavailable, StorageUnavailable: nothing was restored, or files are not copied yet.
     """
-    files = FileStore(root)
+    root = content.received.root
     why = f"restored from the backup of {backup.made_at}: what was received and sent since is not known"
     unfinished = f"{why}; {FILES_MISSING}"
     if _held_for(url) not in (why, unfinished):
@@ -46,13 +48,14 @@ def restore(url: str, root: Path, backup: Backup) -> RestoreReport:
     try:
         with database.reading() as connection:
             named = named_files(connection)
-        copied, there, missing = copy_files(backup.objects, root, named)
+        copied, there, missing = _copy_back(backup.objects, content, named)
         os.sync()
         with database.writing() as connection:
             NodeIdentity(database, root).hold(connection, why)
     finally:
         database.close()
-    every = sum(len(found) for _, found in files.folders())
+    every = sum(len(found) for _, found in content.received.folders())
+    every += sum(1 for _ in content.published.list_objects())
     return RestoreReport(
         files_there=there,
         files_copied=copied,
@@ -93,6 +96,41 @@ def _restore_database(url: str, root: Path, backup: Backup, why: str) -> None:
 
 def _logs(file: Path) -> tuple[Path, Path]:
     return file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")
+
+
+def _copy_back(
+    source: Path, content: StoredContent, files: Sequence[NamedFile]
+) -> tuple[int, int, list[NamedFile]]:
+    """Bring back what is not there; give how many were copied, how many were there, and which are missing."""
+    copied = there = 0
+    missing: list[NamedFile] = []
+    for one in files:
+        if _is_there(content, one):
+            there += 1
+        elif _brought_back(source / one.path, content, one):
+            copied += 1
+        else:
+            missing.append(one)
+    return copied, there, missing
+
+
+def _is_there(content: StoredContent, one: NamedFile) -> bool:
+    try:
+        with content.open(one.path) as stream:
+            return stream.seek(0, os.SEEK_END) == one.size_bytes
+    except FileLost:
+        return False
+
+
+def _brought_back(saved: Path, content: StoredContent, one: NamedFile) -> bool:
+    with translated(f"{saved} cannot be copied"):
+        if not saved.is_file() or saved.stat().st_size != one.size_bytes:
+            return False
+        if is_published(one.path):
+            content.published.put(one.path, saved.read_bytes())
+            return True
+        with saved.open("rb") as stream:
+            return copy_stream(stream, content.received.root / one.path, one.size_bytes)
 
 
 def _hold(url: str, root: Path, why: str) -> None:

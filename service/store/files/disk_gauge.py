@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from service.config import RetentionSettings
+from service.config.retention import REFUSE_BYTES, REFUSE_PERCENT
 from service.store.files.part_files import translated
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,11 @@ class DiskGauge:
     @classmethod
     def of(cls, folder: Path, keep: RetentionSettings) -> Self:
         """Return the gauge of a folder with the limits of the settings."""
+        named = keep.refuse_below_free_bytes
         return cls(
             folder,
-            refuse_below_bytes=keep.refuse_below_free_bytes,
-            refuse_below_percent=keep.refuse_below_free_percent,
+            refuse_below_bytes=REFUSE_BYTES if named is None else named,
+            refuse_below_percent=REFUSE_PERCENT if named is None else 0,
             warn_below_percent=keep.warn_below_free_percent,
         )
 

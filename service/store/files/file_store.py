@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.store.errors import FileDamaged, FileLost, StorageUnavailable
+from service.store.files.checksums import is_whole, require_whole
 from service.store.files.part_files import (
     file_system,
     fill,
@@ -34,7 +35,6 @@ UNVERIFIED = "unverified"
 # synced.
 NAMES_WITH_FILES = frozenset({"ext4", "xfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
-CHUNK_BYTES = 1 << 20
 
 
 class FileStore:
@@ -55,6 +55,11 @@ class FileStore:
             self._syncs_folders = file_system(self._root) not in NAMES_WITH_FILES
             if is_first and self._syncs_folders:  # the folders above too, and a database made a moment ago
                 os.sync()
+
+    @property
+    def root(self) -> Path:
+        """The storage folder."""
+        return self._root
 
     def put(self, uid: str, data: bytes | Iterable[bytes | memoryview], *, header: bytes = b"") -> StoredFile:
         """Write header and data as they are and return once both outlast a power cut.
@@ -131,22 +136,13 @@ class FileStore:
     def verify(self, file: StoredFile, *, pace: Callable[[int], None] = lambda _: None) -> bool:
         """Tell whether the file is there with its size and checksum, as the disk has it rather than the page cache.
 
-        Args:
-            file: what its row says.
-            pace: called with the size in bytes of each piece read; it may wait.
+        ``pace`` is called with the size in bytes of each piece read; it may wait.
         """
-        digest = hashlib.sha256()
         try:
             with self.open(file.path) as stream, translated(f"the file {file.path} cannot be read"):
-                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-                size_bytes = len(stream.read(file.header_bytes))
-                while chunk := stream.read(CHUNK_BYTES):
-                    size_bytes += len(chunk)
-                    digest.update(chunk)
-                    pace(len(chunk))
+                return is_whole(stream, file, pace)
         except FileLost:
             return False
-        return size_bytes == file.size_bytes and digest.hexdigest() == file.sha256
 
     def read_whole(self, file: StoredFile) -> bytes:
         """Give the bytes of a stored file that are what was kept; FileDamaged where they are not."""
@@ -154,10 +150,7 @@ class FileStore:
             data = self.read(file.path)
         except FileLost as error:
             raise FileDamaged(f"the file {file.path} is missing", file.path) from error
-        digest = hashlib.sha256(memoryview(data)[file.header_bytes :])
-        if len(data) != file.size_bytes or digest.hexdigest() != file.sha256:
-            raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
-        return data
+        return require_whole(data, file)
 
     def written_at(self, path: str) -> datetime | None:
         """Tell when a stored file was written last, or sent again; None where it is gone."""

@@ -56,7 +56,7 @@ def open_locked(part: str) -> int:
                 return descriptor
             os.close(descriptor)  # a process that started at this moment took it for an orphan
     except OSError as error:
-        raise translation("a received object cannot be written", error) from error
+        raise translation("an object cannot be written", error) from error
 
 
 def fill(descriptor: int, header: bytes, chunks: Iterable[bytes | memoryview]) -> "tuple[int, hashlib._Hash]":

@@ -43,7 +43,7 @@ def replaced_by(connection: Connection, row: Row[Any]) -> Replaced | None:
     """Give what a queued job's structure set replaces."""
     if row.replaces is None:
         return None
-    files = select(artifact.c.path, artifact.c.sha256).where(
+    made = select(artifact.c.sop_instance_uid, artifact.c.path, artifact.c.sha256).where(
         artifact.c.job_id == row.replaces, artifact.c.role == ArtifactRole.RESULT
     )
     uid = connection.execute(
@@ -51,5 +51,10 @@ def replaced_by(connection: Connection, row: Row[Any]) -> Replaced | None:
             job.c.id == row.replaces
         )
     ).scalar_one()
-    found = frozenset((one.path, one.sha256) for one in connection.execute(files))
-    return Replaced(job_id=row.replaces, uid=uid, files=found)
+    found = connection.execute(made).all()
+    return Replaced(
+        job_id=row.replaces,
+        uid=uid,
+        sop_instance_uids=frozenset(one.sop_instance_uid for one in found),
+        files=frozenset((one.path, one.sha256) for one in found if not one.sop_instance_uid),
+    )

@@ -100,7 +100,8 @@ class ReturnedSetRepository:
             same = select(artifact.c.id).where(
                 artifact.c.job_id == job_id,
                 artifact.c.role == ArtifactRole.RETURNED,
-                artifact.c.path == returned.file.path,
+                artifact.c.sop_instance_uid == returned.sop_instance_uid,
+                artifact.c.sha256 == returned.file.sha256,
             )
             if connection.execute(same).first() is not None:
                 return False

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from service.store.audit.chain import TrailHead, newest_entry
 from service.store.database import Database
 from service.store.files.part_files import translated
 from service.store.node.folder_mark import NAME, FolderMark, read_mark, write_mark
+from service.store.objects.object_store import ARTIFACTS
 from service.store.tables.audit_schema import audit_event
 from service.store.tables.node_schema import node
 from service.store.tables.schema import instance, job
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 LOCK = 7261938  # any number; the same in every process of this node, and in nothing else
 TICK = timedelta(milliseconds=1)
 NOT_STARTED = "the node's identity is not settled yet: its roles do that when they start"
+STORED_IN = ("objects", ARTIFACTS)
 DECIDE = "decide with `contour-node recover`"
 
 
@@ -189,7 +192,7 @@ class NodeIdentity:
         return next(self._files(), None) is not None
 
     def _files(self) -> Iterator[Path]:
-        return (self._root / "objects").glob("??/*.dcm")
+        return chain.from_iterable(self._root.glob(f"{folder}/??/*.dcm") for folder in STORED_IN)
 
 
 def _lock(connection: Connection) -> None:

@@ -111,6 +111,12 @@ class RetentionStore:
                 delete(removal).where(removal.c.path == path, removal.c.marked_at == marked_at)
             )
 
+    def unnamed(self, keys: Collection[str]) -> frozenset[str]:
+        """Give those of these objects' keys that no artifact has, or none that is kept."""
+        query = select(artifact.c.path).where(artifact.c.path.in_(keys), artifact.c.removed_at.is_(None))
+        with self._database.reading() as connection:
+            return frozenset(keys) - frozenset(connection.execute(query).scalars())
+
     def to_verify(
         self, not_since: datetime | None = None, *, job_id: int | None = None, limit: int | None = None
     ) -> list[VerifiableFile]:

@@ -71,7 +71,7 @@ def _item(**values: object) -> Dataset:
 
 
 def poll(node: SmallNode) -> int:
-    return ReturnedSets(repository=ReturnedSetRepository(node.database), files=node.files).poll_once()
+    return ReturnedSets(repository=ReturnedSetRepository(node.database), content=node.content).poll_once()
 
 
 def returned(node: SmallNode) -> list[ArtifactStatus]:
@@ -97,7 +97,7 @@ def test_a_set_that_came_back_is_linked_by_what_it_names(delivered: SmallNode, h
     (kept,) = returned(delivered)
     assert (kept.kind, kept.sop_instance_uid) == (ArtifactKind.STRUCTURE_SET, received.sop_instance_uid)
     assert kept.provenance == {"linked_by": how}
-    assert delivered.files.read(kept.path) == delivered.files.read(received.file.path)
+    assert delivered.objects.get(kept.path) == delivered.files.read(received.file.path)
     notes = [e.message for e in delivered.book.events(delivered.job().id) if e.kind is EventKind.NOTE]
     assert notes[-1] == f"a structure set came back, known by {how}: artifact {kept.id}"
     assert delivered.job().state is JobState.DONE
@@ -129,11 +129,10 @@ def test_a_damaged_or_senseless_set_is_passed_over_and_the_next_is_found(deliver
 def test_two_that_look_at_once_keep_a_set_once(delivered: SmallNode) -> None:
     drawn(delivered, "1.2.3.99", series=delivered.job().series_uid)
     one, other = (ReturnedSetRepository(delivered.database) for _ in range(2))
-    files = delivered.files
     batch = one.unseen()
     assert batch is not None
-    assert ReturnedSets(repository=other, files=files).poll_once() == 1
-    late = ReturnedSets(repository=one, files=files)
+    assert ReturnedSets(repository=other, content=delivered.content).poll_once() == 1
+    late = ReturnedSets(repository=one, content=delivered.content)
     assert [late._keep(received) for received in batch.sets] == [False]
     one.seen(batch.up_to)
     assert len(returned(delivered)) == 1
@@ -150,7 +149,7 @@ def test_retention_takes_what_was_received_and_keeps_the_artifact_its_own_time(d
     assert gone == {ArtifactRole.RESULT: True, ArtifactRole.RETURNED: False}
     assert not delivered.files.verify(received.file)
     (kept,) = returned(delivered)
-    assert delivered.files.read(kept.path)
+    assert delivered.objects.get(kept.path)
     assert [one.name for one in sweep.keeper.to_verify(job_id=delivered.job().id)] == [
         f"job {delivered.job().id}, returned structure set"
     ]

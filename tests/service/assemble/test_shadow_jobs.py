@@ -30,7 +30,7 @@ def worker(node: SmallNode, tree: Settings, server: Server) -> Worker:
     return Worker(
         name="w1",
         queue=node.queue,
-        files=node.files,
+        content=node.content,
         server=server,
         models=OneModel(model()),
         templates={rule.name: default_template() for rule in tree.rules},
@@ -75,7 +75,7 @@ def test_shadow_jobs_run_beside_the_clinical_one_and_are_never_delivered(small_n
         model().package_sha256,
     )
     assert kept.provenance["rule"] == "next-model"
-    assert small_node.files.read(kept.path)
+    assert small_node.objects.get(kept.path)
     delivery = small_node.outbox.claim_delivery("s", lease_s=60)
     assert delivery is not None
     assert delivery.job_id == clinical.id

@@ -79,7 +79,7 @@ def collector(tls: ssl.SSLContext | None = None, **how: object) -> Iterator[Coll
 
 
 def settings(port: int, transport: str, **more: object) -> tuple[Settings, SyslogSettings]:
-    syslog = {"host": "127.0.0.1", "port": port, "transport": transport, "timeout_s": 5, **more}
+    syslog = {"host": "127.0.0.1", "port": port, "transport": transport, **more}
     whole = Settings.model_validate({"audit": {"syslog": syslog}})
     assert whole.audit.syslog is not None
     return whole, whole.audit.syslog
@@ -138,9 +138,12 @@ def test_a_repository_that_breaks_off_gets_everything_again(waiting: AuditLog) -
     assert len(waiting.to_forward(10)) == 3
 
 
-def test_a_repository_that_never_closes_has_what_its_kernel_took(waiting: AuditLog) -> None:
+def test_a_repository_that_never_closes_has_what_its_kernel_took(
+    waiting: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.audit.syslog.ANSWER_TIMEOUT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        whole, syslog = settings(listener.getsockname()[1], "tcp", timeout_s=1)
+        whole, syslog = settings(listener.getsockname()[1], "tcp")
         assert forward(whole, syslog, waiting) == 3
         connection, _ = listener.accept()
         with connection:

@@ -166,8 +166,9 @@ def test_a_request_of_another_class_than_its_context_is_refused(node):
     assert node.files() == []
 
 
-def test_an_object_above_the_limit_is_refused(start_node):
-    node = start_node(max_object_bytes=1 << 20)
+def test_an_object_above_the_limit_is_refused(start_node, monkeypatch):
+    monkeypatch.setattr("service.receive.store_handler.LARGEST_OBJECT_BYTES", 1 << 20)
+    node = start_node()
     data = encoded(ct_slice(pixels=bytes(1 << 20)), EXPLICIT)
     with RawPeer(node.port) as peer:
         peer.associate()

@@ -47,7 +47,7 @@ def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
         Worker(
             name="w",
             queue=node.queue,
-            files=node.files,
+            content=node.content,
             server=Server(brainstem_and_larynx),
             models=OneModel(model()),
             templates={"head-neck": default_template()},

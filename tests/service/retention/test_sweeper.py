@@ -28,6 +28,7 @@ from service.store import (
     forget_patients,
     read_series,
 )
+from service.store.objects import keep_artifact
 from tests.support.arrivals import RT_DOSE, received, structure_set
 from tests.support.small_node import SmallNode, small_volume
 
@@ -44,7 +45,7 @@ def settings() -> RetentionSettings:
 def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> RetentionSweep:
     return RetentionSweep(
         keeper=RetentionStore(node.database),
-        files=node.files,
+        content=node.content,
         gauge=gauge(free),
         settings=settings,
         every_s=0.05,
@@ -87,7 +88,7 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
     if state in (JobState.RETRYING, JobState.FAILED):
         node.queue.fail(claim, reason="x", max_attempts=1 if state is JobState.FAILED else 3, delay_s=1)
     elif state in (JobState.DELIVERING, JobState.DONE):
-        made = node.files.put(f"2.25.{job_id}", b"structure set")
+        made = keep_artifact(node.objects, b"structure set")
         node.queue.finish(claim, made=[structure_set(made, "tps")])
     if state is JobState.DONE:
         delivery = node.outbox.claim_delivery("s", lease_s=60)
@@ -97,7 +98,7 @@ def _work(node: SmallNode, job_id: int, state: JobState) -> None:
 
 def stored(node: SmallNode) -> set[str]:
     root = node.files._root
-    return {str(path.relative_to(root)) for path in (root / "objects").rglob("*.dcm")}
+    return {str(path.relative_to(root)) for path in root.rglob("*.dcm")}
 
 
 @pytest.mark.parametrize(

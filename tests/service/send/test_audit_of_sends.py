@@ -15,6 +15,7 @@ from service.store import (
     JobState,
     NewArtifact,
 )
+from service.store.objects import keep_artifact
 from tests.service.audit.test_forwarder import HEAD, collector
 from tests.support import orthanc as orthanc_support
 from tests.support.audit_schema import violations
@@ -77,7 +78,7 @@ def tell(office: Office, *destinations: str) -> None:
     reports = FailureReportQueue(office.database)
     failure = reports.next_failure()
     assert failure is not None
-    page = office.files.put("1.2.3.2.10", structure_set("1.2.3.2.10"))
+    page = keep_artifact(office.objects, structure_set("1.2.3.2.10"))
     assert reports.send(
         failure, [NewArtifact(kind=ArtifactKind.CAPTURE, file=page, destinations=destinations)], "told"
     )
@@ -100,7 +101,7 @@ def trail(office: Office, job_id: int) -> dict[str, list[tuple[AuditKind, AuditO
 def forwarded(office: Office, known: Settings) -> list[tuple[str, str, tuple[str | None, ...]]]:
     """What a collector gets of them: event, outcome, and the destination as it is named there."""
     with collector() as repository:
-        syslog = {"host": "127.0.0.1", "port": repository.port, "transport": "tcp", "timeout_s": 5}
+        syslog = {"host": "127.0.0.1", "port": repository.port, "transport": "tcp"}
         whole = known.model_copy(
             update={"audit": Settings.model_validate({"audit": {"syslog": syslog}}).audit}
         )

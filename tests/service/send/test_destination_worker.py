@@ -39,7 +39,7 @@ def test_without_a_database_the_others_are_given_back_all_the_same(office, caplo
         "tps",
         WorkerContext(
             outbox=outbox,
-            files=office.files,
+            objects=office.objects,
             transport_of=pytest.fail,
             destination_of=pytest.fail,
             settings=SendSettings(),

@@ -165,6 +165,17 @@ def test_after_a_day_every_set_goes_out_once_by_priority_and_one_at_a_time(
 PRIORITIES = [(1, 10), (2, 90), (3, 50), (4, 70), (5, 20), (6, 60), (7, 30), (8, 80)]
 
 
+def test_an_object_that_is_not_what_was_kept_is_never_sent(office, start_destination):
+    tps = start_destination()
+    job = office.delivering(1, "tps")
+    (made,) = office.book.artifacts(job)
+    office.objects.put(made.path, office.objects.get(made.path)[:-1] + b"x")
+    with sender(office, settings({"tps": tps.peer})):
+        eventually(lambda: office.state(job) is JobState.FAILED)
+    assert tps.got == []
+    assert "its checksum differs" in office.told(job)
+
+
 def test_a_destination_has_its_own_number_of_attempts(office, start_destination):
     tps = start_destination(Behaviour(status=lambda _: 0xA700))
     job = office.delivering(1, "tps")

@@ -14,6 +14,7 @@ import pytest
 from service.application import decide_recovery
 from service.errors import Refused
 from service.store import AuditLog, JobState, NotAllowed, Outbox, make_backup, read_backup, restore
+from service.store.objects import StoredContent
 from tests.service.receive.samples import SERIES
 from tests.service.store.test_lost_database import StoreAndFolder
 from tests.support.actors import ADMINISTRATOR
@@ -51,14 +52,14 @@ def test_yesterdays_backup_beside_todays_files_sends_nothing_twice_and_lists_wha
     lost = node.receive(2)
     node.receive(1)
     node.contoured()
-    made = make_backup(node.database, url, root, tmp_path / "backups", with_images=False)
+    made = make_backup(node.database, url, node.content, tmp_path / "backups", with_images=False)
     node.sent()
     node.receive(series="1.2.3.99")
     node.identity.mark()
     node.database.close()
     (root / lost).unlink()
 
-    report = restore(second_url, root, read_backup(made.folder))
+    report = restore(second_url, StoredContent.in_folder(root), read_backup(made.folder))
     assert [one.path for one in report.missing] == [lost]
     assert report.missing[0].belongs_to == f"series {SERIES}"
     assert report.unknown == 1
@@ -72,7 +73,7 @@ def test_yesterdays_backup_beside_todays_files_sends_nothing_twice_and_lists_wha
     found = AuditLog(again.database).check()
     assert (found.broken, found.unguarded) == ("", "")
     with pytest.raises(NotAllowed, match=r"there is a database|has tables"):
-        restore(second_url, root, read_backup(made.folder))
+        restore(second_url, StoredContent.in_folder(root), read_backup(made.folder))
     again.database.close()
 
 
@@ -82,17 +83,25 @@ def test_a_backup_with_images_makes_a_node_on_another_machine(
     node = StoreAndFolder(tmp_path / "storage", empty_database_url)
     node.start()
     node.receive(1)
-    first = make_backup(node.database, empty_database_url, node.root, tmp_path / "backups", with_images=True)
-    assert (first.files_copied, first.files_kept) == (1, 0)
+    node.contoured()
+    first = make_backup(
+        node.database, empty_database_url, node.content, tmp_path / "backups", with_images=True
+    )
+    assert (first.files_copied, first.files_kept) == (2, 0)
     node.receive(2)
     shutil.move(first.folder, first.folder.with_name("yesterday"))
-    made = make_backup(node.database, empty_database_url, node.root, tmp_path / "backups", with_images=True)
-    assert (made.files_copied, made.files_kept, made.missing) == (1, 1, [])
+    made = make_backup(
+        node.database, empty_database_url, node.content, tmp_path / "backups", with_images=True
+    )
+    assert (made.files_copied, made.files_kept, made.missing) == (1, 2, [])
     node.database.close()
-    report = restore(second_url, tmp_path / "elsewhere", read_backup(made.folder))
-    assert (report.files_copied, report.missing, report.unknown) == (2, [], 0)
+    report = restore(second_url, StoredContent.in_folder(tmp_path / "elsewhere"), read_backup(made.folder))
+    assert (report.files_copied, report.missing, report.unknown) == (3, [], 0)
     again = StoreAndFolder(tmp_path / "elsewhere", second_url)
     assert all(again.files.verify(one.file) for one in again.book.instances_of_series(SERIES))
+    result = again.book.result(1)
+    assert result is not None
+    assert again.content.read_whole(result).startswith(b"a structure set")
     again.database.close()
 
 
@@ -125,14 +134,16 @@ def test_a_backup_under_load_is_one_moment_and_one_that_is_killed_is_none(
         load.stdout.readline()
     drain = threading.Thread(target=load.stdout.read)
     drain.start()
-    made = make_backup(node.database, empty_database_url, root, tmp_path / "backups", with_images=True)
+    made = make_backup(
+        node.database, empty_database_url, node.content, tmp_path / "backups", with_images=True
+    )
     load.send_signal(signal.SIGKILL)
     load.wait()
     drain.join()
     load.stdout.close()
     node.database.close()
     assert made.missing == []
-    report = restore(second_url, tmp_path / "elsewhere", read_backup(made.folder))
+    report = restore(second_url, StoredContent.in_folder(tmp_path / "elsewhere"), read_backup(made.folder))
     assert report.missing == []
     again = StoreAndFolder(tmp_path / "elsewhere", second_url)
     images = again.book.instances_of_series(SERIES)
@@ -148,7 +159,7 @@ def test_a_damaged_or_newer_backup_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'node.sqlite'}"
     node = StoreAndFolder(tmp_path / "storage", url)
     node.start()
-    made = make_backup(node.database, url, node.root, tmp_path / "backups", with_images=False)
+    made = make_backup(node.database, url, node.content, tmp_path / "backups", with_images=False)
     node.database.close()
     manifest = made.folder / "backup.json"
     words = manifest.read_text()

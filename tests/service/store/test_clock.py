@@ -22,6 +22,7 @@ from service.store import (
     read_clock_doubt,
 )
 from service.store.node.clock_watch import MachineUptime
+from service.store.objects import StoredContent
 from tests.support.actors import ADMINISTRATOR
 from tests.support.arrivals import RT_DOSE, Node, received
 from tests.support.clock import ManualClock
@@ -52,7 +53,7 @@ class Machine:
         settings = RetentionSettings(other_objects_days=30)
         sweep = RetentionSweep(
             keeper=RetentionStore(self.database),
-            files=self.files,
+            content=StoredContent.in_folder(self.files.root),
             gauge=DiskGauge.of(Path("/"), settings),
             settings=settings,
             every_s=1,

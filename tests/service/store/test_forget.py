@@ -58,7 +58,7 @@ def forget(node: StoreAndFolder, **which: str) -> list[object]:
     return list(
         forget_all(
             node.database,
-            node.files,
+            node.content,
             ADMINISTRATOR,
             series,
             "sent under the wrong patient",
@@ -129,4 +129,4 @@ def test_a_running_job_is_in_the_way_and_nothing_is_removed(node: StoreAndFolder
         forget(node, patient_id="P1")
     assert len(node.book.list_jobs()) == 2
     with pytest.raises(Exception, match="may not forget"):
-        forget_all(node.database, node.files, OPERATOR, [], "no")
+        forget_all(node.database, node.content, OPERATOR, [], "no")

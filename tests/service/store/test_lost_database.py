@@ -36,6 +36,7 @@ from service.store import (
 )
 from service.store.node import identity
 from service.store.node.folder_mark import FolderMark, read_mark
+from service.store.objects import StoredContent, keep_artifact
 from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
 from tests.support.actors import ADMINISTRATOR
 from tests.support.arrivals import structure_set
@@ -51,6 +52,7 @@ class StoreAndFolder:
         self.root = root
         self.database = Database(url)
         self.files = FileStore(root)
+        self.content = StoredContent.in_folder(root)
         self.book = JobRepository(self.database)
         self.series = SeriesRepository(self.database)
         self.identity = NodeIdentity(self.database, root)
@@ -81,7 +83,7 @@ class StoreAndFolder:
         self.series.close_series(job, ORDER)
         claim = WorkQueue(self.database).claim("w", lease_s=60, max_attempts=3)
         assert claim is not None
-        file = self.files.put(f"2.25.{claim.uid.int}", b"a structure set" + claim.uid.bytes)
+        file = keep_artifact(self.content.published, b"a structure set" + claim.uid.bytes)
         assert WorkQueue(self.database).finish(claim, made=[structure_set(file, "tps")])
         return str(claim.uid)
 

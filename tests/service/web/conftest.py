@@ -62,7 +62,7 @@ def make_page(small_node: SmallNode, **changes: object) -> Page:
     parts = WebParts(
         settings=settings(**changes),
         database=small_node.database,
-        files=small_node.files,
+        content=small_node.content,
         models={"hn_oar": model()},
         live=live,
         look_at_node=nothing_seen,

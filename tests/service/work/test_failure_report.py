@@ -10,6 +10,7 @@ from imaging.export.profiles import PROFILES
 from imaging.validation import Severity, validate
 from service.config import ProfileName, Settings
 from service.store import DeliveryKind, EventKind, FailureReportQueue, JobState
+from service.store.objects import keep_artifact
 from service.work import FailureReports
 from tests.support.arrivals import structure_set
 from tests.support.small_node import RULE, SmallNode, model, settings
@@ -23,7 +24,10 @@ def reporting(kind: str, **changes: object) -> Settings:
 
 def reports(node: SmallNode, tree: Settings) -> FailureReports:
     return FailureReports(
-        queue=FailureReportQueue(node.database), files=node.files, settings=tree, models={"hn_oar": model()}
+        queue=FailureReportQueue(node.database),
+        content=node.content,
+        settings=tree,
+        models={"hn_oar": model()},
     )
 
 
@@ -45,7 +49,7 @@ def sent(node: SmallNode) -> dict[str, bytes]:
     """Take everything that is due, as the destinations would."""
     found = {}
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
-        found[claim.destination] = node.files.read(claim.result.path)
+        found[claim.destination] = node.objects.get(claim.result.path)
         assert node.outbox.sent(claim)
     return found
 
@@ -197,7 +201,7 @@ def _delivered_in_part(node: SmallNode, tree: Settings) -> int:
     node.assembler(tree).poll_once()
     claim = node.queue.claim("w1", lease_s=60, max_attempts=3)
     assert claim is not None
-    stored = node.files.put("1.2.3.9", b"structure set")
+    stored = keep_artifact(node.objects, b"structure set")
     assert node.queue.finish(claim, made=[structure_set(stored, "pacs", "tps")])
     for _ in range(2):
         delivery = node.outbox.claim_delivery("s1", lease_s=60)

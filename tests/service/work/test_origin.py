@@ -5,8 +5,12 @@ from io import BytesIO
 
 import pytest
 from pydicom import Dataset, dcmread
+from sqlalchemy import select, update
 
+from imaging.dicom.uids import derived_uid
 from service.store import ClaimedDelivery, JobState
+from service.store.tables.artifact_schema import artifact
+from service.store.tables.schema import job
 from service.work.origin import label
 from tests.service.work.test_worker import Server, brainstem_and_larynx, worker
 from tests.support.small_node import SmallNode, settings, small_volume
@@ -22,7 +26,7 @@ def contoured(node: SmallNode) -> tuple[Dataset, ClaimedDelivery]:
     assert worker(node, Server(brainstem_and_larynx)).work_one()
     delivery = node.outbox.claim_delivery("s1", lease_s=60)
     assert delivery is not None
-    return dcmread(BytesIO(node.files.read(delivery.result.path))), delivery
+    return dcmread(BytesIO(node.objects.get(delivery.result.path))), delivery
 
 
 def test_the_set_of_a_slow_senders_whole_series_replaces_that_of_its_first_part(
@@ -51,6 +55,20 @@ def test_the_set_of_a_slow_senders_whole_series_replaces_that_of_its_first_part(
     )
     assert "May be of a part" not in whole.StructureSetDescription
     assert whole.SOPInstanceUID != part.SOPInstanceUID
+
+
+def test_a_set_of_an_earlier_version_that_recorded_no_uid_is_known_by_its_path(small_node: SmallNode) -> None:
+    small_node.receive(only=slice(0, COUNT - 4))
+    part, delivery = contoured(small_node)
+    assert small_node.outbox.sent(delivery)
+    with small_node.database.writing() as connection:
+        uid = connection.execute(select(job.c.result_uid)).scalar_one()
+        stored_as = derived_uid("structure set standard", str(uid))
+        older = small_node.files.put(stored_as, small_node.objects.get(delivery.result.path))
+        connection.execute(update(artifact).values(sop_instance_uid="", path=older.path))
+    small_node.receive(only=slice(COUNT - 4, None))
+    whole, _ = contoured(small_node)
+    assert whole.PredecessorStructureSetSequence[0].ReferencedSOPInstanceUID == part.SOPInstanceUID
 
 
 def test_a_set_that_nobody_got_is_not_replaced(small_node: SmallNode) -> None:

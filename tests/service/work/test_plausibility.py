@@ -80,7 +80,7 @@ def contoured(
     worker = Worker(
         name="w1",
         queue=node.queue,
-        files=node.files,
+        content=node.content,
         server=server,
         models=OneModel(contract),
         templates={"head-neck": template or default_template()},
@@ -93,7 +93,7 @@ def contoured(
 def sent(node: SmallNode) -> dict[str, Dataset]:
     found = {}
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
-        dataset = dcmread(BytesIO(node.files.read(claim.result.path)))
+        dataset = dcmread(BytesIO(node.objects.get(claim.result.path)))
         found[str(dataset.Modality)] = dataset
         assert node.outbox.sent(claim)
     return found

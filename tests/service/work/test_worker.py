@@ -78,7 +78,7 @@ def worker(
     return Worker(
         name="w1",
         queue=node.queue,
-        files=node.files,
+        content=node.content,
         server=server,
         models=OneModel(model()),
         templates={"head-neck": template or TEMPLATE},
@@ -107,7 +107,7 @@ def test_a_job_becomes_a_structure_set_on_its_way_to_the_rules_destination(queue
     assert (job.state, job.destinations) == (JobState.DELIVERING, "tps: 1 pending")
     delivery = queued.outbox.claim_delivery("s1", lease_s=60)
     assert delivery is not None
-    structure_set = dcmread(BytesIO(queued.files.read(delivery.result.path)))
+    structure_set = dcmread(BytesIO(queued.objects.get(delivery.result.path)))
     assert [roi.ROIName for roi in structure_set.StructureSetROISequence] == ["Brainstem", "Larynx"]
     assert structure_set.ApprovalStatus == "UNAPPROVED"
     assert f"hn_oar version {model().version}" in structure_set.StructureSetDescription
@@ -353,7 +353,7 @@ def delivered(node: SmallNode) -> dict[str, list[bytes]]:
     """The bytes of every delivery by destination, in the order in which they go out."""
     sent: dict[str, list[bytes]] = {}
     while (claim := node.outbox.claim_delivery("s1", lease_s=60)) is not None:
-        sent.setdefault(claim.destination, []).append(node.files.read(claim.result.path))
+        sent.setdefault(claim.destination, []).append(node.objects.get(claim.result.path))
         assert node.outbox.sent(claim)
     return sent
 
