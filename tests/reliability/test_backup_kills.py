@@ -21,6 +21,7 @@ from service.store import (
     upgrade,
 )
 from service.store.backup import restore as restoring
+from service.store.objects import StoredContent
 from tests.service.store.test_lost_database import StoreAndFolder
 
 
@@ -37,7 +38,7 @@ def test_a_restore_that_ends_before_its_files_cannot_be_released_and_goes_on(
     node = StoreAndFolder(tmp_path / "storage", url)
     node.start()
     node.receive(1)
-    backup = make_backup(node.database, url, node.root, tmp_path / "backups", with_images=True).folder
+    backup = make_backup(node.database, url, node.content, tmp_path / "backups", with_images=True).folder
     node.database.close()
     place, second = tmp_path / "elsewhere", f"sqlite:///{tmp_path / 'elsewhere' / 'node.sqlite'}"
 
@@ -48,7 +49,7 @@ def test_a_restore_that_ends_before_its_files_cannot_be_released_and_goes_on(
         with monkeypatch.context() as patch:
             patch.setattr(restoring, step, killed)
             with pytest.raises(SystemExit):
-                restore(second, place / "storage", read_backup(backup))
+                restore(second, StoredContent.in_folder(place / "storage"), read_backup(backup))
         if step == "_hold":
             with pytest.raises(Refused, match="was interrupted"):
                 upgrade(second)
@@ -61,7 +62,7 @@ def test_a_restore_that_ends_before_its_files_cannot_be_released_and_goes_on(
             require_recorded(connection)
     with database.reading() as connection:
         assert not inspect(connection).has_table("leftover")
-    report = restore(second, place / "storage", read_backup(backup))
+    report = restore(second, StoredContent.in_folder(place / "storage"), read_backup(backup))
     assert (report.files_copied, report.missing) == (1, [])
     with database.reading() as connection, pytest.raises(NotAllowed, match="not recorded yet"):
         require_recorded(connection)
