@@ -45,7 +45,7 @@ def test_a_restore_that_ends_before_its_files_cannot_be_released_and_goes_on(
     def killed(*_: object) -> None:
         raise SystemExit(137)
 
-    for step in ("_hold", "copy_files"):
+    for step in ("_hold", "_copy_back"):
         with monkeypatch.context() as patch:
             patch.setattr(restoring, step, killed)
             with pytest.raises(SystemExit):
