@@ -1,10 +1,12 @@
 """Backups and restores that are killed at random instants."""
 
 import random
-import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
 from reliability.backup_kills import kill_backups
 from service.errors import Refused
@@ -19,6 +21,7 @@ from service.store import (
     upgrade,
 )
 from service.store.backup import restore as restoring
+from service.store.objects import StoredContent
 from tests.service.store.test_lost_database import StoreAndFolder
 
 
@@ -35,31 +38,43 @@ def test_a_restore_that_ends_before_its_files_cannot_be_released_and_goes_on(
     node = StoreAndFolder(tmp_path / "storage", url)
     node.start()
     node.receive(1)
-    backup = make_backup(node.database, url, node.root, tmp_path / "backups", with_images=True).folder
+    backup = make_backup(node.database, url, node.content, tmp_path / "backups", with_images=True).folder
     node.database.close()
     place, second = tmp_path / "elsewhere", f"sqlite:///{tmp_path / 'elsewhere' / 'node.sqlite'}"
 
     def killed(*_: object) -> None:
         raise SystemExit(137)
 
-    for step in ("_hold", "copy_files"):
+    for step in ("_hold", "_copy_back"):
         with monkeypatch.context() as patch:
             patch.setattr(restoring, step, killed)
             with pytest.raises(SystemExit):
-                restore(second, place / "storage", read_backup(backup))
+                restore(second, StoredContent.in_folder(place / "storage"), read_backup(backup))
         if step == "_hold":
             with pytest.raises(Refused, match="was interrupted"):
                 upgrade(second)
-            (place / "node.sqlite.restored-wal").write_bytes(b"frames of another file")
+            _leave_a_log(place / "node.sqlite.restored")
     database = Database(second)
     with database.reading() as connection:
         held = read_hold(connection)
         assert held is not None
         with pytest.raises(NotAllowed, match="files are not all copied"):
             require_recorded(connection)
-    report = restore(second, place / "storage", read_backup(backup))
+    with database.reading() as connection:
+        assert not inspect(connection).has_table("leftover")
+    report = restore(second, StoredContent.in_folder(place / "storage"), read_backup(backup))
     assert (report.files_copied, report.missing) == (1, [])
     with database.reading() as connection, pytest.raises(NotAllowed, match="not recorded yet"):
         require_recorded(connection)
     database.close()
-    shutil.rmtree(place)
+
+
+def _leave_a_log(file: Path) -> None:
+    """What a killed restore may leave beside its file: a whole log that was not taken into it."""
+    log = file.with_name(f"{file.name}-wal")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        with connection:
+            connection.execute("CREATE TABLE leftover (x INTEGER)")
+        words = log.read_bytes()
+    log.write_bytes(words)
