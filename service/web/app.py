@@ -142,7 +142,8 @@ def _status(error: Exception) -> HTTPStatus:
 
 def _detail(error: Exception) -> str:
     if isinstance(error, HTTPException):
-        return "There is no such page." if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+        is_bare = error.detail == HTTPStatus.NOT_FOUND.phrase
+        return "There is no such page." if is_bare else str(error.detail)
     if isinstance(error, RequestValidationError):
         return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
     return str(error)

@@ -84,7 +84,7 @@ def ct_slice(request: Request, number: JobNumber, index: int) -> Response:
     """Give one slice as int16, little endian, row by row (see /ct)."""
     viewed = parts_of(request).images.series(number)
     if not 0 <= index < len(viewed.voxels_zyx):
-        raise HTTPException(404)
+        raise HTTPException(404, f"job {number} has no slice {index}")
     return _voxels(viewed.voxels_zyx[index : index + 1], is_folded=False)
 
 

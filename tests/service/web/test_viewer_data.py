@@ -63,7 +63,7 @@ def test_images_that_were_removed_and_sets_that_are_not_there_are_said(
     number = bring()
     viewer = page.person("vera", ActorRole.VIEWER)
     answer = viewer.get(f"/api/v1/jobs/{number}/contours")
-    assert (answer.status_code, "has no structure set" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "has no structure set" in answer.json()["detail"]) == (404, True)
     for instance in page.node.book.instances_of(number):
         page.node.files.set_aside(instance.file.path)
     gone = viewer.get(f"/api/v1/jobs/{number}/ct")
