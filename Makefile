@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: web demo peers test check mutants soak lint format types contracts clean node triton dev
+.PHONY: web web-packages demo peers test check mutants soak lint format types contracts clean node triton dev
 .DELETE_ON_ERROR:
 
 # The node's own environment: no torch.
@@ -45,8 +45,10 @@ peers:
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(PEERS)
 
 # The page's scripts and style: only for those who change web/; what it makes is committed. Needs Node.js.
-web:
-	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+web: web-packages
+	cd web && npm run build
+web-packages:
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
 
 # One process a core, whole files each: tests of a file share their servers.
 JOBS ?= $(shell nproc)

@@ -27,6 +27,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = lacking(terminalreporter)
     if reasons:
-        terminalreporter.section("skipped for want of a package; `make peers` installs them")
+        terminalreporter.section("skipped for want of a package; `make peers web-packages` installs them")
         for reason in reasons:
             terminalreporter.line(reason)

@@ -191,7 +191,7 @@ def test_a_cohort_folder(tmp_path: Path) -> None:
     [
         ("{", "no valid JSON"),
         ("[1]", "expected an object"),
-        ('{"labels": {"A": "1"}}', "a name and a whole number"),
+        ('{"labels": {"A": "1"}}', "A: expected a whole number"),
     ],
 )
 def test_names_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> None:

@@ -1,6 +1,6 @@
 """axe-core over every page, light and dark, and at 200 % zoom: no serious violation, and nothing to scroll sideways.
 
-The rules of axe are those of npm's axe-core, which `make web` fetches; without it these tests are skipped.
+The rules of axe are those of npm's axe-core, which `make web-packages` fetches; without it these tests are skipped.
 """
 
 import shutil
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed: make peers"),
-    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make web"),
+    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make web-packages"),
 ]
 PAGES = (
     "/",

@@ -1,4 +1,4 @@
-"""The committed assets are what web/ makes: whoever changes one changes the other. Needs Node.js and `make web`."""
+"""The committed assets are what web/ makes: whoever changes one changes the other. Needs `make web-packages`."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ VITE = WEB / "node_modules/.bin/vite"
 
 @pytest.mark.skipif(
     shutil.which("node") is None or not VITE.exists(),
-    reason="Node.js or its packages are not installed: make web",
+    reason="Node.js or its packages are not installed: make web-packages",
 )
 def test_the_committed_assets_are_those_that_the_sources_make(tmp_path: Path) -> None:
     built = tmp_path / "static"
