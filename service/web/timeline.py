@@ -41,7 +41,8 @@ class TimelineStage:
 def stages_of(events: Sequence[JobEvent], now: datetime) -> list[TimelineStage]:
     """Return the stages of a job, oldest first, from its history.
 
-    An event that changes the state ends a stage and begins the next; every other one is a note of its stage.
+    An event that changes the state ends a stage and begins the next; every other one is a note of its stage. What was
+    noted before a stage began, and is written behind its beginning, is the stage's before: of the contouring.
 
     Args:
         events: the job's, oldest first.
@@ -54,6 +55,9 @@ def stages_of(events: Sequence[JobEvent], now: datetime) -> list[TimelineStage]:
     whole_s = max(((events[-1].at if is_over else now) - begin).total_seconds(), 0.001)
     parts: list[list[JobEvent]] = []
     for event in events:
+        if event.kind is EventKind.NOTE and len(parts) > 1 and event.at <= parts[-1][0].at:
+            parts[-2].append(event)
+            continue
         if not parts or event.to_state is not parts[-1][0].to_state or event.kind is EventKind.CLAIMED:
             parts.append([])
         parts[-1].append(event)
