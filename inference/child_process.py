@@ -1,6 +1,7 @@
 """Processes and their children: that none outlives its parent, and which there are."""
 
 import ctypes
+import os
 import signal
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def children_of(process_id: int) -> frozenset[int]:
 
 
 def is_running(process_id: int) -> bool:
-    """Whether such a process exists and has not ended."""
+    """Whether such a process exists and has not ended, with the last of its threads: it may hold files until then."""
     return _parent(process_id) is not None
 
 
@@ -37,4 +38,14 @@ def _parent(process_id: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, parent = stat.rpartition(")")[2].split()[:2]
-    return None if state in "ZX" else int(parent)
+    has_ended = state in "ZX" and not _other_threads(process_id)
+    return None if has_ended else int(parent)
+
+
+def _other_threads(process_id: int) -> bool:
+    """Whether a process whose first thread has ended still has others."""
+    try:
+        threads = [int(name) for name in os.listdir(f"/proc/{process_id}/task")]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(thread != process_id for thread in threads)
