@@ -1,7 +1,6 @@
 """Processes and their children: that none outlives its parent, and which there are."""
 
 import ctypes
-import os
 import signal
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def _parent(process_id: int) -> int | None:
 def _other_threads(process_id: int) -> bool:
     """Whether a process whose first thread has ended still has others."""
     try:
-        threads = [int(name) for name in os.listdir(f"/proc/{process_id}/task")]
+        threads = [int(task.name) for task in Path(f"/proc/{process_id}/task").iterdir()]
     except (FileNotFoundError, ProcessLookupError):
         return False
     return any(thread != process_id for thread in threads)
