@@ -1,5 +1,6 @@
 """A database with a long history, made at once: what years of work leave behind, and a day's work in hand."""
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
@@ -8,7 +9,16 @@ from uuid import UUID
 
 from sqlalchemy import Table, insert
 
-from service.store import ArtifactKind, ArtifactRole, Database, DeliveryState, EventKind, JobState
+from service.store import (
+    ArtifactKind,
+    ArtifactRole,
+    Database,
+    DeliveryState,
+    EventKind,
+    JobRepository,
+    JobState,
+    upgrade,
+)
 from service.store.jobs.series_facts import folded
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event
@@ -34,6 +44,17 @@ EVERY = timedelta(minutes=5)
 AT_ONCE = 5000
 CT = "1.2.840.10008.5.1.4.1.1.2"
 Rows = Iterator[dict[str, Any]]
+
+
+def long_history(url: str, jobs: int) -> Database:
+    """Open a database with a long history: an empty one is filled first, one that has jobs stays as it is."""
+    upgrade(url)
+    database = Database(url)
+    if not JobRepository(database).list_jobs(limit=1):
+        began = time.monotonic()
+        fill(database, jobs)
+        print(f"filled in {time.monotonic() - began:.0f} s")
+    return database
 
 
 def fill(database: Database, jobs: int) -> None:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.contours import PRODUCER
 from imaging.ct.series import ImageSeries, read_ct
 from imaging.export.masks import RoiMask, export
 from imaging.export.profiles import PROFILES
-from imaging.rtstruct.writing import Producer, StructureSetRequest, write_structure_set
+from imaging.rtstruct.writing import StructureSetRequest, write_structure_set
 from imaging.structures import CATALOGUE, TOTALSEGMENTATOR
 from imaging.validation import Severity, validate
 from imaging.volumes.grid import Grid
@@ -26,13 +27,6 @@ from phantoms.dicom import ct_files
 
 SHAPE, SPACING_MM = (200, 512, 512), (2.5, 0.9765625, 0.9765625)
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
-PRODUCER = Producer(
-    manufacturer="Contour Node",
-    model_name="Contour Node",
-    software_version="bench",
-    algorithm_name="bench",
-    algorithm_version="1",
-)
 
 
 def main() -> None:

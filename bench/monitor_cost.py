@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from bench.history import fill
+from bench.history import long_history
 from service.config import Settings
 from service.monitor.checks import HealthCheck
 from service.monitor.metrics import metrics_page
@@ -30,7 +30,6 @@ from service.store import (
     WorkQueue,
     late_jobs,
     read_queue_statistics,
-    upgrade,
     utc_now,
 )
 
@@ -45,13 +44,8 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--jobs", type=int, default=100_000)
     arguments = parser.parse_args()
-    upgrade(arguments.url)
-    database = Database(arguments.url)
+    database = long_history(arguments.url, arguments.jobs)
     book = JobRepository(database)
-    if not book.list_jobs(limit=1):
-        began = time.monotonic()
-        fill(database, arguments.jobs)
-        print(f"filled in {time.monotonic() - began:.0f} s")
     began = time.monotonic()
     board, counters = NotificationQueue(database), MetricCounters(database)
     board.begin()

@@ -10,8 +10,8 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.history import fill
-from service.store import Database, JobFilter, JobLists, JobRepository, JobState, upgrade
+from bench.history import long_history
+from service.store import Database, JobFilter, JobLists, JobState
 from service.store.jobs.past_series import read_past_series
 
 REPEATS = 7
@@ -24,12 +24,7 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--jobs", type=int, default=100_000)
     arguments = parser.parse_args()
-    upgrade(arguments.url)
-    database = Database(arguments.url)
-    if not JobRepository(database).list_jobs(limit=1):
-        began = time.monotonic()
-        fill(database, arguments.jobs)
-        print(f"filled in {time.monotonic() - began:.0f} s")
+    database = long_history(arguments.url, arguments.jobs)
     lists = JobLists(database)
     for name, what in _asked(database, lists, arguments.jobs).items():
         median, processor = _times_ms(what)

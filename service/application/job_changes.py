@@ -76,7 +76,7 @@ def checked_wanted(settings: Settings, models: Iterable[str], wanted: Wanted) ->
     Raises:
         Refused: there is no such rule that can decide, or no such model.
     """
-    rules = [rule.name for rule in settings.rules if settings.rule_named(rule.name) is not None]
+    rules = [rule.name for rule in settings.deciding_rules]
     if wanted.rule and wanted.rule not in rules:
         raise Refused(
             f"there is no rule {wanted.rule} to contour by; there are: {', '.join(rules) or 'none'}"

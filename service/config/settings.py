@@ -201,15 +201,18 @@ class Settings(SettingsSection):
         asks = any(peer.confirm is Confirm.COMMITMENT for peer in self.dicom_peers.values())
         return frozenset({self.receive.ae_title, *named, *([self.send.ae_title] if asks else [])})
 
+    @property
+    def deciding_rules(self) -> tuple[Rule, ...]:
+        """The rules in their order, without those of shadow jobs, which decide nothing."""
+        return tuple(rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
+
     def rule_for(self, facts: SeriesFacts) -> Rule | None:
         """Give the first rule that matches the series; a shadow rule decides nothing."""
-        deciding = (rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
-        return next((rule for rule in deciding if rule.matches(facts)), None)
+        return next((rule for rule in self.deciding_rules if rule.matches(facts)), None)
 
     def rule_named(self, name: str) -> Rule | None:
         """Give the rule of this name that can decide; None where there is none."""
-        deciding = (rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
-        return next((rule for rule in deciding if rule.name == name), None)
+        return next((rule for rule in self.deciding_rules if rule.name == name), None)
 
     def shadow_rules_for(self, facts: SeriesFacts) -> tuple[Rule, ...]:
         """Give every shadow rule that matches the series."""

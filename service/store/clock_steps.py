@@ -73,7 +73,18 @@ class SetBackWatch:
         self._database = database
         self._last: tuple[datetime, float] | None = None
 
-    def was_set_back(self, connection: Connection) -> bool:
+    def look(self, table: Table, *waiting: ColumnElement[bool]) -> None:
+        """Make due what waits in a table, where the clock was set back; for how long it still should nobody can tell.
+
+        Nothing is written where it was not.
+        """
+        with self._database.reading() as connection:
+            set_back = self._was_set_back(connection)
+        if set_back:
+            with self._database.writing() as connection:
+                self._end_waits(connection, table, *waiting)
+
+    def _was_set_back(self, connection: Connection) -> bool:
         """Tell whether the clock went back since the last look, or since the newest line of any job's history."""
         now, now_s = self._database.clock(), self._database.monotonic()
         last, self._last = self._last, (now, now_s)
@@ -82,8 +93,7 @@ class SetBackWatch:
             return True
         return last is not None and (now - last[0]).total_seconds() < now_s - last[1] - NOTICED_S
 
-    def end_waits(self, connection: Connection, table: Table, *waiting: ColumnElement[bool]) -> None:
-        """Make due what waits: for how long it still should, nobody can tell."""
+    def _end_waits(self, connection: Connection, table: Table, *waiting: ColumnElement[bool]) -> None:
         now = self._database.clock()
         ended = connection.execute(
             update(table).where(*waiting, table.c.not_before > now).values(not_before=now)

@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Depends, Request
@@ -86,6 +87,11 @@ def anyone() -> None:
 
 
 PUBLIC = Depends(anyone)
+Retrying = Annotated[Visitor, Depends(permits(Operation.RETRY))]
+Rerunning = Annotated[Visitor, Depends(permits(Operation.RERUN))]
+Cancelling = Annotated[Visitor, Depends(permits(Operation.CANCEL))]
+Prioritising = Annotated[Visitor, Depends(permits(Operation.PRIORITY))]
+Resending = Annotated[Visitor, Depends(permits(Operation.RESEND))]
 
 
 def visitor_of(request: Request) -> Visitor | None:

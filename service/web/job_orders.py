@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from service.application import (
-    Operation,
     cancel_job,
     checked_wanted,
     prioritise_job,
@@ -16,15 +15,17 @@ from service.application import (
 )
 from service.errors import Refused
 from service.store import Wanted
-from service.web.access import Visitor, parts_of, permits
+from service.web.access import (
+    Cancelling,
+    Prioritising,
+    Rerunning,
+    Resending,
+    Retrying,
+    parts_of,
+)
 from service.web.api.shapes import JobNumber
 
 router = APIRouter(prefix="/jobs/{number}", include_in_schema=False)
-Retrying = Annotated[Visitor, Depends(permits(Operation.RETRY))]
-Rerunning = Annotated[Visitor, Depends(permits(Operation.RERUN))]
-Cancelling = Annotated[Visitor, Depends(permits(Operation.CANCEL))]
-Prioritising = Annotated[Visitor, Depends(permits(Operation.PRIORITY))]
-Resending = Annotated[Visitor, Depends(permits(Operation.RESEND))]
 Seen = Annotated[int | None, Form()]
 """Number of the job's newest event that the page showed; absent: the order holds whatever happened since."""
 Word = Annotated[str, Form(max_length=64)]

@@ -58,7 +58,7 @@ def _values(request: Request, visitor: Visitor, number: int) -> dict[str, Any]:
         "can_resend": status.state in RESENDABLE and status.superseded_by is None and bool(found.deliveries),
         "destinations": parts.settings.destination_names,
         "highest_priority": HIGHEST_PRIORITY,
-        "rules": [rule for rule in parts.settings.rules if parts.settings.rule_named(rule.name) is not None],
+        "rules": parts.settings.deciding_rules,
         "models": list(parts.models.values()),
         "has_result": status.state in (JobState.DONE, JobState.DELIVERING, JobState.FAILED)
         and status.finished_at is not None,

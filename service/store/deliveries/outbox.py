@@ -231,11 +231,7 @@ class Outbox:
 
     def _anything_due(self, lease_s: float) -> bool:
         """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
-        with self._database.reading() as connection:
-            set_back = self._set_back.was_set_back(connection)
-        if set_back:
-            with self._database.writing() as connection:
-                self._set_back.end_waits(connection, delivery, delivery.c.state.in_(WAITING))
+        self._set_back.look(delivery, delivery.c.state.in_(WAITING))
         with self._database.reading() as connection:
             now, abandoned = self._database.clock(), self._leases.abandoned(leased(connection), lease_s)
             due = (

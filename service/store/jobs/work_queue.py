@@ -171,11 +171,7 @@ class WorkQueue:
 
     def _anything_due(self, lease_s: float) -> bool:
         """Look without taking SQLite's write lock, which an idle worker would take at every poll."""
-        with self._database.reading() as connection:
-            set_back = self._set_back.was_set_back(connection)
-        if set_back:
-            with self._database.writing() as connection:
-                self._set_back.end_waits(connection, job, job.c.state.in_(CLAIMABLE))
+        self._set_back.look(job, job.c.state.in_(CLAIMABLE))
         with self._database.reading() as connection:
             due = _due(self._database.clock(), self._abandoned(connection, lease_s))
             return connection.execute(select(job.c.id).where(due).limit(1)).first() is not None

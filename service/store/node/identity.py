@@ -54,9 +54,7 @@ class NodeIdentity:
         """
         with self._marking(), self._database.writing() as connection:
             _lock(connection)
-            mark = read_mark(
-                self._root
-            )  # under the locks: another role may just have made folder and database one
+            mark = read_mark(self._root)  # under the locks: another role may just have made both
             row = _row(connection)
             if row is None:
                 reason = _strangers(connection, mark, has_files=self._has_files())
@@ -88,8 +86,6 @@ class NodeIdentity:
             row = _row(connection)
             if row is None:
                 return NOT_STARTED
-            if mark is None:
-                mark = read_mark(self._root)  # both may have been made between the two looks
             return str(row.held_reason) or _mismatch(connection, row, mark)
 
     def why_not_assembling(self) -> str:

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import JSONResponse, Response
 
 from service.application import (
-    Operation,
     cancel_job,
     checked_wanted,
     prioritise_job,
@@ -23,7 +22,15 @@ from service.application import (
 from service.errors import Refused
 from service.store import JobRepository, NotAllowed, Wanted
 from service.store.web.kept_answers import KeptAnswers
-from service.web.access import Visitor, parts_of, permits
+from service.web.access import (
+    Cancelling,
+    Prioritising,
+    Rerunning,
+    Resending,
+    Retrying,
+    Visitor,
+    parts_of,
+)
 from service.web.api.shapes import (
     PROBLEMS,
     CancelOrder,
@@ -36,11 +43,6 @@ from service.web.api.shapes import (
 )
 
 router = APIRouter(prefix="/api/v1/jobs/{number}", tags=["orders"], responses=PROBLEMS)
-Retrying = Annotated[Visitor, Depends(permits(Operation.RETRY))]
-Rerunning = Annotated[Visitor, Depends(permits(Operation.RERUN))]
-Cancelling = Annotated[Visitor, Depends(permits(Operation.CANCEL))]
-Prioritising = Annotated[Visitor, Depends(permits(Operation.PRIORITY))]
-Resending = Annotated[Visitor, Depends(permits(Operation.RESEND))]
 TAG = r'^(\*|"[a-z_]+-[0-9]{1,15}")$'
 
 
