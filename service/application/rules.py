@@ -10,6 +10,7 @@ from service.config.rules_text import LONGEST_TEXT, RuleFault, rules_text
 from service.errors import Refused
 from service.store import Database, NotAllowed, Transaction
 from service.store.node.rule_sets import (
+    Activation,
     NewRuleSet,
     RuleSet,
     activate_rule_draft,
@@ -112,8 +113,7 @@ class RuleOffice:
                 raise Refused(
                     "rules need two persons here (web.rules_need_two): save a draft, and another activates it"
                 )
-            new = NewRuleSet(text=text, author=actor.name, reason=_said(reason))
-            return activate_rule_set(self.database, transaction, new, seen=seen, file=self._file)
+            return activate_rule_set(self.database, transaction, text, self._act(actor, reason, seen))
 
         return self._hold(actor, Operation.RULES_ACTIVATE, text, act, f"after version {seen}: {reason}")
 
@@ -133,15 +133,7 @@ class RuleOffice:
                     f"rules need two persons here (web.rules_need_two): {draft.author} wrote draft {number}, another "
                     "person activates it"
                 )
-            return activate_rule_draft(
-                self.database,
-                transaction,
-                number,
-                by=actor.name,
-                reason=_said(reason),
-                seen=seen,
-                file=self._file,
-            )
+            return activate_rule_draft(self.database, transaction, number, self._act(actor, reason, seen))
 
         what = f"draft {number} after version {seen}: {reason}"
         return self._hold(actor, Operation.RULES_ACTIVATE, draft.text, act, what)
@@ -153,30 +145,31 @@ class RuleOffice:
         """
         earlier = self._find(number)
 
-        def act(transaction: Transaction) -> RuleSet:
+        def restore(transaction: Transaction) -> RuleSet:
             if earlier.state is not RuleSetState.REPLACED:
                 raise NotAllowed(f"version {number} of the rules is {earlier.state}: it never held before")
-            new = NewRuleSet(
-                text=earlier.text, author=actor.name, reason=_said(reason), restores=earlier.number
-            )
-            return activate_rule_set(self.database, transaction, new, seen=seen, file=self._file)
+            act = self._act(actor, reason, seen)
+            return activate_rule_set(self.database, transaction, earlier.text, act, restores=number)
 
         what = f"to version {number}, after version {seen}: {reason}"
-        return self._hold(actor, Operation.RULES_ROLLBACK, earlier.text, act, what)
+        return self._hold(actor, Operation.RULES_ROLLBACK, earlier.text, restore, what)
 
     def adopt_file(self, actor: Actor, reason: str, *, seen: int) -> RuleSet:
         """Let the settings file's rules hold, as they are now, as a new version; arguments as in activate()."""
 
-        def act(transaction: Transaction) -> RuleSet:
-            new = NewRuleSet(text=self._file, author=actor.name, reason=_said(reason), is_from_file=True)
-            return activate_rule_set(self.database, transaction, new, seen=seen, file=self._file)
+        def adopt(transaction: Transaction) -> RuleSet:
+            act = self._act(actor, reason, seen)
+            return activate_rule_set(self.database, transaction, self._file, act, is_from_file=True)
 
         what = f"the settings file's, after version {seen}: {reason}"
-        return self._hold(actor, Operation.RULES_ACTIVATE, self._file, act, what)
+        return self._hold(actor, Operation.RULES_ACTIVATE, self._file, adopt, what)
 
     @property
     def _file(self) -> str:
         return rules_text(self.settings.rules)
+
+    def _act(self, actor: Actor, reason: str, seen: int) -> Activation:
+        return Activation(by=actor.name, reason=_said(reason), seen=seen, file=self._file)
 
     def _find(self, number: int) -> RuleSet:
         with self.database.reading() as connection:

@@ -42,6 +42,20 @@ class NewRuleSet:
     restores: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """That a version is to hold: who says so and why, and what holds as far as they know.
+
+    `seen` is the number of the version that held when it was written, 0: the settings file's rules. `file` is the text
+    of those; it becomes the first version where there is none.
+    """
+
+    by: str
+    reason: str
+    seen: int
+    file: str
+
+
 def active_rule_set(connection: Connection) -> RuleSet | None:
     """Give the version that holds; None where none was ever activated: the settings file's rules hold."""
     row = connection.execute(select(rule_set).where(rule_set.c.state == RuleSetState.ACTIVE)).one_or_none()
@@ -101,41 +115,40 @@ def discard_rule_draft(connection: Connection, number: int) -> None:
 
 
 def activate_rule_set(
-    database: Database, connection: Connection, new: NewRuleSet, *, seen: int, file: str
+    database: Database,
+    connection: Connection,
+    text: str,
+    act: Activation,
+    *,
+    is_from_file: bool = False,
+    restores: int | None = None,
 ) -> RuleSet:
-    """Let a new version hold in place of the one that does.
-
-    Args:
-        database: whose clock it is.
-        connection: the caller's transaction.
-        new: the version.
-        seen: number of the version that held when it was written, 0: that of the settings file.
-        file: the settings file's rules, which become the first version where there is none.
+    """Let a text hold in place of the version that does.
 
     Raises:
         RulesChanged: another version holds by now.
     """
+    new = NewRuleSet(
+        text=text, author=act.by, reason=act.reason, is_from_file=is_from_file, restores=restores
+    )
     try:
         with connection.begin_nested():
-            _replace(database, connection, seen, file)
-            now = database.clock()
+            _replace(database, connection, act)
             return _add(
                 database,
                 connection,
                 new,
                 state=RuleSetState.ACTIVE,
-                based_on=seen or None,
-                activated_by=new.author,
-                activated_at=now,
+                based_on=act.seen or None,
+                activated_by=act.by,
+                activated_at=database.clock(),
             )
     except IntegrityError as error:  # of rule_set_active: two at once made the first version
         raise _changed(connection) from error
 
 
-def activate_rule_draft(
-    database: Database, connection: Connection, number: int, *, by: str, reason: str, seen: int, file: str
-) -> RuleSet:
-    """Let a draft hold, under its number; arguments as in activate_rule_set().
+def activate_rule_draft(database: Database, connection: Connection, number: int, act: Activation) -> RuleSet:
+    """Let a draft hold, under its number.
 
     Raises:
         NoSuchRuleSet, NotAllowed: there is no such draft.
@@ -143,14 +156,14 @@ def activate_rule_draft(
     """
     try:
         with connection.begin_nested():
-            _replace(database, connection, seen, file)
+            _replace(database, connection, act)
             _take_draft(
                 connection,
                 number,
                 state=RuleSetState.ACTIVE,
-                activated_by=by,
+                reason=act.reason,
+                activated_by=act.by,
                 activated_at=database.clock(),
-                reason=reason,
             )
     except IntegrityError as error:
         raise _changed(connection) from error
@@ -191,14 +204,14 @@ class RuleVersions:
             return [_rule_set(row) for row in connection.execute(query.order_by(rule_set.c.number.desc()))]
 
 
-def _replace(database: Database, connection: Connection, seen: int, file: str) -> None:
+def _replace(database: Database, connection: Connection, act: Activation) -> None:
     """End the version that was seen to hold; where none did, write down the settings file's rules."""
-    if not seen and active_rule_set(connection) is None:
-        _record_file(database, connection, file)
+    if not act.seen and active_rule_set(connection) is None:
+        _record_file(database, connection, act.file)
         return
     ended = connection.execute(
         update(rule_set)
-        .where(rule_set.c.number == seen, rule_set.c.state == RuleSetState.ACTIVE)
+        .where(rule_set.c.number == act.seen, rule_set.c.state == RuleSetState.ACTIVE)
         .values(state=RuleSetState.REPLACED)
     )
     if ended.rowcount == 0:
