@@ -157,6 +157,8 @@ class SeriesRepository:
             "content_hash": content_hash,
         }
         message = f"{row.slice_count} images, rule {order.rule}, model {order.model} {order.model_version}"
+        if order.rule_set is not None:
+            message += f", version {order.rule_set} of the rules"
         if order.note:
             message += f"; {order.note}"
         step = Transition(to=JobState.QUEUED, kind=EventKind.CLOSED, sources=OPEN, message=message)
@@ -170,6 +172,7 @@ class SeriesRepository:
                     **contoured_by,
                     **replacement(connection, row, order.rule),
                     priority=order.priority,
+                    rule_set=order.rule_set,
                     purpose=order.purpose,
                     doubt=order.doubt,
                     queued_at=now,
