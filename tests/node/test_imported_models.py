@@ -119,7 +119,9 @@ def test_the_served_models_are_held_against_their_makers_answers(
     assert "Larynx" not in said.err
 
 
-@pytest.mark.skipif(not TOY.is_dir(), reason=f"{TOY} is not there: an nnU-Net folder with its own predictions")
+@pytest.mark.skipif(
+    not TOY.is_dir(), reason=f"{TOY} is not there: an nnU-Net folder with its own predictions"
+)
 def test_a_folder_is_held_against_the_files_that_nnunet_wrote(
     imported: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,7 +89,9 @@ def test_every_voxel_is_labelled_as_by_nnunet(tmp_path: Path, variant: str) -> N
         assert differing == [0, 0, 0], f"{variant} on {name}: voxels that differ"
 
 
-@pytest.mark.skipif(not TOY.is_dir(), reason=f"{TOY} is not there: an nnU-Net folder with its own predictions")
+@pytest.mark.skipif(
+    not TOY.is_dir(), reason=f"{TOY} is not there: an nnU-Net folder with its own predictions"
+)
 @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
 def test_a_trained_folder_gives_what_nnunet_wrote_for_it(tmp_path: Path, configuration: str) -> None:
     """A network that nnU-Net trained, and the files of its own program on another processor."""
@@ -102,7 +104,9 @@ def test_a_trained_folder_gives_what_nnunet_wrote_for_it(tmp_path: Path, configu
         assert contract.labels == ("Parotid_R", "Parotid_L", "Mandible")
         for bit, value in enumerate((1, 2, 3)):
             mask = (answer.planes[0] & np.uint8(1 << bit)) != 0
-            assert int((mask != (truth == value)).sum()) == 0, f"{configuration} on {name}: voxels that differ"
+            assert int((mask != (truth == value)).sum()) == 0, (
+                f"{configuration} on {name}: voxels that differ"
+            )
 
 
 @pytest.mark.parametrize(
