@@ -1,4 +1,4 @@
-"""What follows each attempt at one destination: how often it is tried, after which delays, and when it has failed."""
+"""What follows each attempt at one destination: the number of attempts, the delays between them, and giving up."""
 
 import random
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _MOST_DOUBLINGS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryPolicy:
-    """The settings of one destination, with nothing left open."""
+    """The settings of one destination, with all defaults filled in."""
 
     timeout_s: float
     max_attempts: int
@@ -26,7 +26,7 @@ class DeliveryPolicy:
 
     @classmethod
     def of(cls, destination: Destination | None, settings: SendSettings, advanced: AdvancedSettings) -> Self:
-        """Return the policy of a destination; of one that left the settings, that of all destinations."""
+        """Return the policy of a destination; for one no longer in the settings, the defaults of all destinations."""
         known = Destination() if destination is None else destination
         return cls(
             timeout_s=_first(known.timeout_s, settings.timeout_s),
@@ -41,8 +41,8 @@ class DeliveryPolicy:
     def delay_s(self, attempt: int, rng: random.Random) -> float:
         """Return the delay after the failed ``attempt`` (1 for the first).
 
-        The delay doubles up to ``backoff_max_s``; up to a quarter of it is taken off at random, so that many
-        deliveries do not come back in one moment.
+        The delay doubles up to ``backoff_max_s``; a random part of up to a quarter is subtracted, so that many
+        deliveries are not all retried at the same moment.
         """
         doubled = self.backoff_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
         return min(doubled, self.backoff_max_s) * rng.uniform(0.75, 1.0)
@@ -50,7 +50,7 @@ class DeliveryPolicy:
     def record(
         self, outbox: Outbox, claim: ClaimedDelivery, result: Outcome | Confirmation, rng: random.Random
     ) -> bool:
-        """Write what an attempt came to and what follows; False where the delivery is no longer this sender's."""
+        """Record an attempt's outcome and the next step; return False if this process no longer holds the lease."""
         match result:
             case Sent(note=note):
                 awaits_confirmation = self.confirm is not Confirm.NONE

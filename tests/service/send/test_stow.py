@@ -131,7 +131,7 @@ def test_the_file_goes_out_byte_for_byte_as_the_one_part(start_server, rs):
         (409, answered("00081198", "00081197", 0xC122), PermanentRefusal, "cannot understand"),
         (409, answered("00081198", "00081197", 45070), Sent, "had it already"),
         (409, answered("00081198", "00081197", 45071), TransientFailure, "another request"),
-        (409, b"<html>", PermanentRefusal, "does not say why"),
+        (409, b"<html>", PermanentRefusal, "gave no reason"),
         (302, b"", PermanentRefusal, "redirects are not followed"),
         (400, b"", PermanentRefusal, "HTTP 400"),
         (401, b"", TransientFailure, "HTTP 401"),
