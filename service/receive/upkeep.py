@@ -41,7 +41,7 @@ class StoreMarks:
             log.warning("database and storage folder are not marked: %s", reason)
             return
         if doubt:
-            log.error("the clock seems to be wrong: %s", doubt)
+            log.error("the clock cannot be right: %s", doubt)
 
 
 class FollowedRules:
