@@ -27,7 +27,7 @@ class Fault(Exception):
 def gather(root: Path, pages: Path) -> list[str]:
     """Copy the pages of the repository and make the index of decisions; return their paths, sorted."""
     found = {path for pattern in BESIDE_DOCS for path in root.glob(pattern)}
-    found |= {path for path in (root / "docs").rglob("*") if path.suffix in (".md", ".png", ".svg")}
+    found |= {path for path in (root / "docs").rglob("*") if path.suffix in (".md", ".png", ".svg", ".css")}
     names = {path.relative_to(root).as_posix() for path in found if "node_modules" not in path.parts}
     for name in names:
         to = pages / name
@@ -46,8 +46,8 @@ def decisions(folder: Path) -> str:
     """Return the index of the decisions: number and title of each, as their first lines say them."""
     lines = ["# Decisions", "", "Why things are as they are, by number: that is roughly by time.", ""]
     for path in sorted(folder.glob("[0-9]*.md")):
-        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").replace(":", "", 1)
-        lines.append(f"- [{title}]({path.name})")
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        lines.append(f"- [{re.sub('^([0-9]+):', lambda found: found[1], title)}]({path.name})")
     return "\n".join(lines) + "\n"
 
 
