@@ -38,7 +38,14 @@ def repository(root: Path, readme: str, **decisions: str) -> Path:
 def copy_of_the_repository(to: Path) -> Path:
     """What the site is built from; the site of the checkout itself is left alone."""
     shutil.copytree(ROOT / "docs", to / "docs")
-    for pattern in ("*.md", "mkdocs.yml", "[!.n]*/README.md", "model_repository/*/README.md", "deploy/*.toml", ICON):
+    for pattern in (
+        "*.md",
+        "mkdocs.yml",
+        "[!.n]*/README.md",
+        "model_repository/*/README.md",
+        "deploy/*.toml",
+        ICON,
+    ):
         for path in ROOT.glob(pattern):
             copy = to / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
