@@ -37,7 +37,7 @@ def find_series(
 ) -> tuple[list[SeriesIdentity], frozenset[str]]:
     """Give the series with a UID, or those with an image of a patient, and that patient's keys in research projects.
 
-    The database names no patients: every stored image is looked at.
+    Every stored image is read: the database has only the patient of a series' first image.
 
     Raises:
         Refused: nothing is stored of it.

@@ -79,7 +79,7 @@ class StudyRequirements:
         return re.search(wanted.series_description, self._description(series), re.IGNORECASE) is not None
 
     def _description(self, series: StudySeries) -> str:
-        """Return the Series Description; read from the files, since the database does not hold it."""
+        """Return the Series Description of a series, read from one of its files."""
         if series.series_uid not in self._descriptions:
             image = dcmread(
                 BytesIO(self.files.read(series.sample_path)),

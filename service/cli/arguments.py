@@ -71,15 +71,9 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
         "--basic", action="store_true", help="the Basic Profile without any option: no dates, no ages"
     )
     out.add_argument(
-        "--keep-name",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="an ROI name that contains no person's name",
+        "--keep-name", action="append", default=[], metavar="NAME", help="an ROI name without a person's name"
     )
-    out.add_argument(
-        "--allow-burned-in", action="store_true", help="confirm that a person has checked the pixels"
-    )
+    out.add_argument("--allow-burned-in", action="store_true", help="a person has checked the pixels")
     back.add_argument("files", nargs="+", type=Path, help="structure sets drawn on research copies")
     for verb in (out, back):
         verb.add_argument("--out", type=Path, required=verb is back, help="folder to write to")
@@ -91,9 +85,7 @@ def audit(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--since", type=_time, help="from this time on (ISO 8601; UTC where no zone is given)")
     verb.add_argument("--until", type=_time, help="before this time")
     verb.add_argument("--study", help="only this Study Instance UID")
-    verb.add_argument(
-        "--limit", type=int, default=200, help="print at most this many entries, the newest (default: 200)"
-    )
+    verb.add_argument("--limit", type=int, default=200, help="at most this many, the newest (default: 200)")
     verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one per line")
     verb.add_argument("--verify", action="store_true", help="prove that no entry was changed")
     verb.add_argument(
@@ -149,9 +141,7 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dose-at-gy", type=_positive, nargs="+", default=[], metavar="GY", help="also Vx at these doses"
     )
-    parser.add_argument(
-        "--slices", action="store_true", help="with --json: also the values of each axial slice"
-    )
+    parser.add_argument("--slices", action="store_true", help="with --json: also values of each axial slice")
     parser.add_argument("--json", action="store_true", help="print every metric under its full name")
     _evaluate_cohort(parser.add_argument_group("cohorts and reports"))
 
@@ -159,17 +149,10 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
 def _evaluate_cohort(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--out", type=Path, help="folder for values (CSV, JSON) and pages (HTML, PDF)")
     group.add_argument(
-        "--reference-set",
-        default="reference",
-        metavar="NAME",
-        help="the reference set in a cohort folder (default: reference)",
+        "--reference-set", default="reference", metavar="NAME", help="of a cohort folder (default: reference)"
     )
     group.add_argument(
-        "--readers",
-        nargs="+",
-        default=[],
-        metavar="SET",
-        help="sets drawn by different readers: compute STAPLE",
+        "--readers", nargs="+", default=[], metavar="SET", help="sets of different readers: STAPLE"
     )
     group.add_argument("--study", choices=STUDIES, default="all", help="whose tables to print (default: all)")
     group.add_argument(
@@ -202,9 +185,7 @@ def constancy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--freeze", action="store_true", help="keep the present contours as those to reproduce"
     )
-    parser.add_argument(
-        "--replace", action="store_true", help="with --freeze: also replace cases that are already frozen"
-    )
+    parser.add_argument("--replace", action="store_true", help="with --freeze: also replace frozen cases")
 
 
 def settings(parser: argparse.ArgumentParser) -> None:
@@ -249,14 +230,10 @@ def pull(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modality", default="CT", help="only series of this modality (default: CT)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--move-to", help="AE title for C-MOVE (default: this node's own)")
-    how.add_argument(
-        "--get", action="store_true", help="use C-GET, for an archive that does not know this node"
-    )
+    how.add_argument("--get", action="store_true", help="C-GET, for an archive that does not know this node")
     parser.add_argument("--all", action="store_true", help="even if several patients match")
     parser.add_argument("--dry-run", action="store_true", help="list what would be fetched; fetch nothing")
-    parser.add_argument(
-        "--timeout-s", type=float, default=300, help="how long the archive may be silent, in s"
-    )
+    parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive, in s")
 
 
 def _positive(text: str) -> float:
