@@ -98,13 +98,13 @@ class SeriesRepository:
                 open_shadow_jobs(self._database, connection, row, content_hash, shadows)
             return outcome
 
-    def refuse(self, seen: OpenJob, reason: str, *, rule: str = "") -> bool:
-        """End an open job with the reason in plain words; ``rule`` says who is to be told.
+    def refuse(self, seen: OpenJob, reason: str, *, rule: str = "", rule_set: int | None = None) -> bool:
+        """End an open job with the reason in plain words; ``rule``, of a version of the rules, says who is to be told.
 
         False, and nothing is done: a slice came or the state moved meanwhile, look again.
         """
         step = Transition(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
-        return self._end(seen, step, reason=reason, rule=rule)
+        return self._end(seen, step, reason=reason, rule=rule, rule_set=rule_set)
 
     def nothing_to_contour(self, seen: OpenJob, reason: str) -> bool:
         """End an open job that needs no contours; it is no failure and is not reported. False as in refuse()."""
