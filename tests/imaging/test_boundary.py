@@ -313,18 +313,18 @@ def test_contact_is_found_in_every_block_of_pairs(monkeypatch: pytest.MonkeyPatc
     """Large structures have more pairs than one block holds."""
     monkeypatch.setattr(crossings, "_PAIRS", pairs)
     square = np.array([(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0)])
-    row = [square + (0, 5 * k) for k in range(6)]
+    row = [square + np.array([0, 5 * k]) for k in range(6)]
     checked = np.ones(7, np.bool_)
     for k in range(6):
-        assert in_contact([*row, square + (3, 5 * k + 0.5)], checked)
-    assert not in_contact([*row, square + (5, 0)], checked)
+        assert in_contact([*row, square + np.array([3, 5 * k + 0.5])], checked)
+    assert not in_contact([*row, square + np.array([5, 0])], checked)
 
 
 def test_points_a_millionth_of_a_millimetre_apart_do_not_touch() -> None:
     square = np.array([(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0)])
     both = np.array([True, True])
-    assert in_contact([square, square + (4, 0)], both)
-    assert not in_contact([square, square + (4 + 1e-6, 0)], both)
+    assert in_contact([square, square + np.array([4, 0])], both)
+    assert not in_contact([square, square + np.array([4 + 1e-6, 0])], both)
 
 
 def test_an_area_has_its_sign_and_a_plane_polygon_its_normal() -> None:

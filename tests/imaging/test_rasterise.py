@@ -134,7 +134,7 @@ def test_any_polygon_fills_the_voxels_whose_centres_it_encloses(corners: list[tu
 
 
 def test_corners_within_a_millionth_of_a_voxel_of_a_centre_lie_on_it() -> None:
-    """Coordinates that went through decimal text still meet a centre exactly; a hundredth of a voxel off it stays off."""
+    """Coordinates that went through decimal text meet a centre exactly; a hundredth of a voxel off stays off."""
     for nudge, expected in ((4e-7, ".##....."), (-4e-7, ".##....."), (0.01, "..##...."), (-0.01, ".##.....")):
         low, high = 1.0 + nudge, 3.0 + nudge
         square_off = polygon(1, (low, 0.5), (high, 0.5), (high, 1.5), (low, 1.5))

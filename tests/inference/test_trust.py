@@ -107,6 +107,6 @@ def test_the_score_is_a_logistic_of_standardised_measurements() -> None:
         usual_dice={"A": 0.6},
     )
     total = 0.5 + 3.0 * (2.0 - 1.0) / 2.0 + 4.0 * 0.6 / 2.0
-    given = {name: 0.0 for name in FEATURES[:-1]} | {"volume": 2.0}
+    given = dict.fromkeys(FEATURES[:-1], 0.0) | {"volume": 2.0}
     assert trust(weights, "A", given) == pytest.approx(1 / (1 + exp(-total)))
     assert trust(weights, "B", given) is None
