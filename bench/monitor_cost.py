@@ -16,6 +16,7 @@ from service.monitor.checks import HealthCheck
 from service.monitor.metrics import metrics_page
 from service.monitor.monitor import read_database_status
 from service.monitor.node_status import NodeStatus
+from service.rules import RuleBook
 from service.store import (
     AuditLog,
     Database,
@@ -61,17 +62,22 @@ def _looked_at(
 ) -> dict[str, Callable[[], object]]:
     settings = Settings.model_validate({**RULES, "peers": TREE})
     newest = book.list_jobs(limit=1)[0]
+    rules = RuleBook(settings, database)
     outbox, repository, queue = Outbox(database), SeriesRepository(database), WorkQueue(database)
     checks = tuple(
         HealthCheck(name=name, ok=True, reason="")
         for name in ("database", "storage", "receiver", "model server")
     )
     view = NodeStatus(
-        at=utc_now(), checks=checks, database_status=read_database_status(database), disk=None, echoes=()
+        at=utc_now(),
+        checks=checks,
+        database_status=read_database_status(database, rules),
+        disk=None,
+        echoes=(),
     )
     return {
         "figures": lambda: read_queue_statistics(database),
-        "database_status (figures, signs of life, unsent)": lambda: read_database_status(database),
+        "database_status (figures, signs of life, unsent)": lambda: read_database_status(database, rules),
         "late jobs of a rule": lambda: late_jobs(database, "head-neck", utc_now() - timedelta(hours=1)),
         "counters, nothing new": lambda: (counters.add_events(), counters.add_images()),
         "notifications, nothing new": lambda: board.note_events({}, {}),

@@ -42,8 +42,8 @@ class AnswerRow:
         )
 
 
-def read_image(path: Path, *, is_hu: bool) -> Volume:
-    """Read an image file as the model takes it: int16 HU, or float32 as it is.
+def read_image(path: Path, *, is_hu: bool) -> tuple[Volume, bool]:
+    """Read an image file as the model takes it, int16 HU or float32 as it is; and whether HU had to be rounded.
 
     EvaluationRefused where its values are no HU.
     """
@@ -51,11 +51,11 @@ def read_image(path: Path, *, is_hu: bool) -> Volume:
     if not np.isfinite(values).all():
         raise EvaluationRefused(f"{path}: some values are no numbers")
     if not is_hu:
-        return Volume(array_zyx=values.astype(np.float32), grid=grid)
+        return Volume(array_zyx=values.astype(np.float32), grid=grid), False
     hu = np.rint(values)
     if hu.min() < -32768 or hu.max() > 32767:
         raise EvaluationRefused(f"{path}: values from {hu.min():g} to {hu.max():g} are no HU")
-    return Volume(array_zyx=hu.astype(np.int16), grid=grid)
+    return Volume(array_zyx=hu.astype(np.int16), grid=grid), bool((hu != values).any())
 
 
 def read_answer(

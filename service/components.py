@@ -6,25 +6,25 @@ Each function imports its own libraries: a process imports none that it does not
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaging.modality import Modality
-from service.config import Rule, Settings, SettingsRefused
+from service.config import Peer, Settings, SettingsRefused
 from service.errors import Refused
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
-    from inference.contract import ModelContract, ModelLibrary
+    from inference.contract import ModelLibrary
     from inference.embedded import EmbeddedTriton
     from service.audit import AuditWriter
     from service.monitor.heartbeat_thread import HeartbeatThread
+    from service.receive.cget_receiver import CGetReceiver
+    from service.rules import RuleBook
     from service.store import Database, DiskGauge, FileStore, JobRepository, NodeIdentity, RoleHeartbeat
     from service.store.objects import ObjectStore, StoredContent
-    from service.template import Template
 
 log = logging.getLogger(__name__)
 
@@ -160,14 +160,6 @@ def open_database(settings: Settings) -> "Database":
     return Database(settings.database_url, busy_timeout_s=settings.advanced.database_busy_timeout_s)
 
 
-def opening_sop_classes(settings: Settings) -> frozenset[str]:
-    """Return the SOP classes of images that open a job: CT, and MR where a rule is for it."""
-    from service.store.records import CONTOURED_SOP_CLASSES, CT_SOP_CLASSES
-
-    wants_mr = any(rule.modality is Modality.MR for rule in settings.rules)
-    return CONTOURED_SOP_CLASSES if wants_mr else CT_SOP_CLASSES
-
-
 def disk_gauge(settings: Settings) -> "DiskGauge":
     """Return the gauge of free space in the storage folder."""
     from service.store import DiskGauge
@@ -196,7 +188,7 @@ def role_heartbeats(store: Store) -> "list[RoleHeartbeat]":
 
 
 def model_library(settings: Settings) -> "ModelLibrary":
-    """Load the contracts of the model repository; SettingsRefused if one is unreadable or a rule's model is missing."""
+    """Load the contracts of the model repository; SettingsRefused if one is unreadable."""
     from inference.contract import ModelLibrary
     from inference.errors import ContractRefused
     from inference.structures import own_structures
@@ -207,56 +199,32 @@ def model_library(settings: Settings) -> "ModelLibrary":
             own_structures(contract)
     except ContractRefused as reason:
         raise SettingsRefused(f"triton.model_repository: {reason}") from reason
-    for rule in settings.rules:
-        if rule.model not in contracts:
-            raise SettingsRefused(
-                f"rule {rule.name}: no model {rule.model} in {settings.triton.model_repository}; there are: "
-                f"{', '.join(contracts) or 'none'}"
-            )
-        _check_modality(rule, rule_contract(rule, contracts))
     return contracts
 
 
-def rule_contract(rule: Rule, contracts: "ModelLibrary") -> "ModelContract":
-    """Return the contract of a rule's model in the rule's version; SettingsRefused if there is no such version."""
-    if rule.model_version is None:
-        return contracts[rule.model]
-    found = contracts.version(rule.model, rule.model_version)
-    if found is None:
-        raise SettingsRefused(
-            f"rule {rule.name}: model {rule.model} has no version {rule.model_version} in the model repository"
-        )
-    return found
+def rule_book(
+    settings: Settings,
+    database: "Database",
+    models: "ModelLibrary | None" = None,
+    *,
+    loads_templates: bool = False,
+) -> "RuleBook":
+    """Return the rules of the node, whichever version holds; without models: for what contours nothing.
 
+    Raises:
+        SettingsRefused: the settings file's rules hold and do not fit this node.
+        TryAgain: the database does not answer.
+    """
+    from service.rules import RuleBook
 
-def _check_modality(rule: Rule, contract: "ModelContract") -> None:
-    """SettingsRefused where a rule gives a model what it does not take; cone-beam CT may go to a model for CT."""
-    if not contract.takes(rule.modality) and not (
-        rule.modality is Modality.CBCT and contract.takes(Modality.CT)
-    ):
-        taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
-        raise SettingsRefused(
-            f"rule {rule.name}: modality = {rule.modality.value!r}, but the model {rule.model} takes {taken}; allowed: a "
-            "model for this kind of series"
-        )
-
-
-def templates(settings: Settings, contracts: "ModelLibrary") -> "Mapping[str, Template]":
-    """Load the structure template of each rule, by the rule's name; SettingsRefused if one is wrong."""
-    from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, default_template, load_template
-
-    found: dict[str, Template] = {}
-    for rule in settings.rules:
-        labels = rule_contract(rule, contracts).labels
-        try:
-            found[rule.name] = (
-                default_template() if rule.template is None else load_template(rule.template, labels)
-            )
-            if rule.modality is Modality.MR and any(entry.external for entry in found[rule.name].structure):
-                raise TemplateRefused(f"{rule.template}: {NO_EXTERNAL_ON_MR}")
-        except TemplateRefused as reason:
-            raise SettingsRefused(f"rule {rule.name}: {reason}") from reason
-    return found
+    contracts = None if models is None else lambda: models
+    book = RuleBook(settings, database, contracts, loads_templates=loads_templates)
+    held = book.current()
+    if held.faults and held.number == 0:
+        raise SettingsRefused("\n".join(held.faults))
+    if held.faults:
+        log.error("%s; nothing is contoured until that is mended, or another version activated", held.why_not)
+    return book
 
 
 def triton_client(settings: Settings) -> "TritonClient":
@@ -292,3 +260,25 @@ def audit_writer(settings: Settings, role: str) -> "Iterator[AuditWriter]":
 
     with opened_for_role(settings) as (store, _), AuditWriter(AuditLog(store.database), role=role) as trail:
         yield trail
+
+
+@contextmanager
+def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGetReceiver]":
+    """Open the storage of the receiver for images that the node fetches from a peer by C-GET."""
+    from service.audit import FETCHING, AuditWriter
+    from service.dimse.file_meta import TransferRoute
+    from service.receive.cget_receiver import CGetReceiver
+    from service.receive.store_handler import storage_of
+    from service.rules import opening_sop_classes
+    from service.store import AuditLog, InstanceRecorder
+
+    opening = opening_sop_classes(rule_book(settings, store.database).current().settings)
+    route = TransferRoute(
+        calling_aet=peer.ae_title, called_aet=settings.receive.ae_title, peer_host=peer.host
+    )
+    with (
+        InstanceRecorder(store.database, opening=opening) as recorder,
+        AuditWriter(AuditLog(store.database), role=FETCHING) as trail,
+        CGetReceiver(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, route) as it,
+    ):
+        yield it

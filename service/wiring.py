@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from service.components import (
@@ -15,20 +15,18 @@ from service.components import (
     open_database,
     opened_for_role,
     opened_store,
-    opening_sop_classes,
     process_name,
     role_heartbeat,
-    templates,
+    rule_book,
     triton_client,
 )
-from service.config import Peer, Settings
+from service.config import Settings
 from service.errors import TryAgain
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
     from service.monitor.monitor import MonitorParts
     from service.monitor.node_status import NodeStatus
-    from service.receive.cget_receiver import CGetReceiver
     from service.retention import RetentionSweep
     from service.store import Database
 
@@ -42,7 +40,7 @@ def receive() -> RunRole:
     """Build the role that receives objects."""
     from service.audit import AuditWriter
     from service.receive.server import Receiver
-    from service.receive.upkeep import RecoveryThread, StoreMarks
+    from service.receive.upkeep import FollowedRules, RecoveryThread, StoreMarks
     from service.store import AuditLog, ClockWatch, Commitments, InstanceRecorder
 
     def run(settings: Settings, stop: threading.Event) -> None:
@@ -51,13 +49,21 @@ def receive() -> RunRole:
         with (
             opened_for_role(settings) as (store, identity),
             role_heartbeat(store, settings, "receive"),
-            InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
+            InstanceRecorder(store.database) as recorder,
             AuditWriter(AuditLog(store.database), role="receive") as trail,
         ):
+            rules = FollowedRules(rule_book(settings, store.database), recorder)
             commitments, has_room = Commitments(store.database), disk_gauge(settings)
             marks = StoreMarks(identity, ClockWatch(store.database))
             with (
-                Receiver(settings, store.files, recorder, trail, commitments=commitments, has_room=has_room),
+                Receiver(
+                    rules.settings,
+                    store.files,
+                    recorder,
+                    trail,
+                    commitments=commitments,
+                    has_room=has_room,
+                ) as receiver,
                 RecoveryThread(store.files, store.book, recorder, identity) as recovery,
             ):
                 while not stop.wait(_POLL_S):  # polled: a signal during the call does not end the wait
@@ -65,29 +71,10 @@ def receive() -> RunRole:
                         raise TryAgain("the instance recorder has ended: the role ends, and is restarted")
                     recovery.raise_fault()
                     marks.keep()
+                    rules.follow(receiver)
             identity.mark()
 
     return run
-
-
-@contextmanager
-def cget_receiver(peer: Peer, settings: Settings, store: Store) -> "Iterator[CGetReceiver]":
-    """Open the storage of the receiver for images that the node fetches from a peer by C-GET."""
-    from service.audit import FETCHING, AuditWriter
-    from service.dimse.file_meta import TransferRoute
-    from service.receive.cget_receiver import CGetReceiver
-    from service.receive.store_handler import storage_of
-    from service.store import AuditLog, InstanceRecorder
-
-    route = TransferRoute(
-        calling_aet=peer.ae_title, called_aet=settings.receive.ae_title, peer_host=peer.host
-    )
-    with (
-        InstanceRecorder(store.database, opening=opening_sop_classes(settings)) as recorder,
-        AuditWriter(AuditLog(store.database), role=FETCHING) as trail,
-        CGetReceiver(storage_of(settings, store.files, recorder, disk_gauge(settings)), trail, route) as it,
-    ):
-        yield it
 
 
 def assemble() -> RunRole:
@@ -108,6 +95,7 @@ def assemble() -> RunRole:
                 repository=SeriesRepository(store.database),
                 files=store.files,
                 settings=settings,
+                rules=rule_book(settings, store.database, models).current,
                 models=models,
                 counts=counts,
                 silence=SilenceWatch(clock=utc_now, is_clock_doubtful=ClockWatch(store.database).is_doubtful),
@@ -135,15 +123,21 @@ def work() -> RunRole:
             triton_client(settings) as server,
             role_heartbeat(store, settings, "work"),
         ):
-            queue = FailureReportQueue(store.database)
-            reports = FailureReports(queue=queue, content=store.content, settings=settings, models=models)
+            rules = rule_book(settings, store.database, models, loads_templates=True)
+            reports = FailureReports(
+                queue=FailureReportQueue(store.database),
+                content=store.content,
+                settings=settings,
+                rules=rules.of,
+                models=models,
+            )
             Worker(
                 name=process_name("work"),
                 queue=WorkQueue(store.database),
                 content=store.content,
                 server=server,
                 models=models,
-                templates=templates(settings, models),
+                rules=rules.for_job,
                 settings=settings,
                 failure_reports=reports,
                 has_room=disk_gauge(settings),
@@ -255,6 +249,7 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
         is_model_server_live=server.serves,
         echoes=PeerEchoes(settings),
         gauge=disk_gauge(settings),
+        contracts=cache(lambda: model_library(settings)),
     )
 
 

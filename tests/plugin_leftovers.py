@@ -16,6 +16,11 @@ import pytest
 from inference.shared_region import FOLDER, PREFIX
 
 MARK = "PYTEST_SESSION_MARK"
+# Python's helpers for multiprocessing end with the process that started them; they still run when a session finishes.
+_OF_PYTHON = (
+    "from multiprocessing.forkserver import main",
+    "from multiprocessing.resource_tracker import main",
+)
 PATIENCE_S = 10.0  # what was told to end may take a moment on a busy machine
 _BELOW = [tempfile.gettempdir()]
 _FOUND = pytest.StashKey[list[str]]()
@@ -88,7 +93,12 @@ def _processes(mark: str) -> Iterator[str]:
     for process in psutil.process_iter():
         try:
             is_own = process.environ().get(MARK) == mark and process.pid != os.getpid()
-            if is_own and process.status() != psutil.STATUS_ZOMBIE:
+            if is_own and process.status() != psutil.STATUS_ZOMBIE and not _ends_with_us(process):
                 yield f"process {process.pid}: {' '.join(process.cmdline())[:200]}"
         except psutil.Error:
             continue
+
+
+def _ends_with_us(process: psutil.Process) -> bool:
+    command = " ".join(process.cmdline())
+    return process.ppid() == os.getpid() and any(start in command for start in _OF_PYTHON)

@@ -103,7 +103,6 @@ SHORT_MODULES = {
     "service/store/errors.py": VALUES,
     "service/store/files/disk_room.py": FUNCTION,
     "service/store/files/sqlite_copy.py": FUNCTION,
-    "service/store/tables/node_schema.py": "one table",
     "service/application/backups.py": "two use cases",
     "service/store/jobs/outputs.py": FUNCTION,
     "service/store/jobs/wanted.py": VALUES,

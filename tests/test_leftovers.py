@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,55 @@ def test_a_process_is_found_by_its_mark_even_where_its_parent_is_gone() -> None:
     finally:
         os.kill(process_id, 9)
     assert not any(str(process_id) in line for line in leftovers("this"))
+
+
+def test_the_fork_server_of_multiprocessing_is_no_leftover_but_what_it_started_is() -> None:
+    program = (
+        "import multiprocessing as m, os, time\n"
+        "from tests import plugin_leftovers as p\n"
+        "p.PATIENCE_S = 0.5\n"
+        "if __name__ == '__main__':\n"
+        "    child = m.get_context('forkserver').Process(target=time.sleep, args=(60,))\n"
+        "    child.start()\n"
+        "    print(len(p.leftovers('this')))\n"
+        "    child.kill(); child.join()\n"
+        "    print(len(p.leftovers('this')))\n"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, MARK: "this"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.split() == ["1", "0"], made.stderr
+
+
+@pytest.mark.parametrize(
+    ("processes", "wanted", "code"), [([], [], 0), (["-n", "1"], ["--require-clean"], 1)]
+)
+def test_a_run_that_must_be_clean_fails_by_what_was_left(
+    tmp_path: Path, processes: list[str], wanted: list[str], code: int
+) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "from tests import plugin_leftovers\n"
+        "plugin_leftovers.PATIENCE_S = 0.5\n"
+        "pytest_plugins = ['tests.plugin_leftovers']\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "test_it.py").write_text(
+        "import subprocess\ndef test_it():\n    subprocess.Popen(['sleep', '8'])\n", encoding="utf-8"
+    )
+    options = ["-q", "-c", os.devnull, "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *processes, *wanted, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == code, run.stdout + run.stderr
+    assert "sleep 8" in run.stdout
 
 
 def test_a_listening_socket_and_a_region_of_shared_memory_are_found() -> None:

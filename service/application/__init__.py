@@ -41,6 +41,7 @@ from service.application.people import (
     unlock_person,
 )
 from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
+from service.application.rules import FaultyRules, FindFaults, RuleOffice
 from service.application.tokens import (
     SCOPE_OPERATIONS,
     MadeToken,
@@ -63,12 +64,15 @@ __all__ = [
     "ActorKind",
     "ActorRole",
     "Copies",
+    "FaultyRules",
+    "FindFaults",
     "JobDetails",
     "MadeToken",
     "NotPermitted",
     "Operation",
     "Person",
     "RecoveryQuestion",
+    "RuleOffice",
     "TokenScope",
     "accept_clock",
     "actor_of",

@@ -57,6 +57,10 @@ class Operation(StrEnum):
     UNLOCK_USER = "unlock user"
     TOKENS = "tokens"
     RULES = "rules"
+    RULES_DRAFT = "rules draft"
+    RULES_DISCARD = "rules discard"
+    RULES_ACTIVATE = "rules activate"
+    RULES_ROLLBACK = "rules rollback"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +122,10 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.UNLOCK_USER: _MAY_CHANGE_PEOPLE,
     Operation.TOKENS: _MAY_CHANGE_PEOPLE,
     Operation.RULES: _PHYSICIST_AND_ADMIN,
+    Operation.RULES_DRAFT: _PHYSICIST_AND_ADMIN,
+    Operation.RULES_DISCARD: _PHYSICIST_AND_ADMIN,
+    Operation.RULES_ACTIVATE: _PHYSICIST_AND_ADMIN,
+    Operation.RULES_ROLLBACK: _PHYSICIST_AND_ADMIN,
 }
 
 

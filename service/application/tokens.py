@@ -24,6 +24,7 @@ class TokenScope(StrEnum):
     READ = "read"
     READ_PATIENTS = "read:patients"
     OPERATE = "operate"
+    RULES = "rules"
     AUDIT = "audit"
 
 
@@ -40,9 +41,22 @@ SCOPE_OPERATIONS: Mapping[TokenScope, frozenset[Operation]] = {
             Operation.ECHO,
         }
     ),
+    TokenScope.RULES: frozenset(
+        {
+            Operation.RULES,
+            Operation.RULES_DRAFT,
+            Operation.RULES_DISCARD,
+            Operation.RULES_ACTIVATE,
+            Operation.RULES_ROLLBACK,
+        }
+    ),
     TokenScope.AUDIT: frozenset({Operation.AUDIT}),
 }
-_ROLES = ((TokenScope.AUDIT, ActorRole.PHYSICIST), (TokenScope.OPERATE, ActorRole.OPERATOR))
+_ROLES = (
+    (TokenScope.RULES, ActorRole.PHYSICIST),
+    (TokenScope.AUDIT, ActorRole.PHYSICIST),
+    (TokenScope.OPERATE, ActorRole.OPERATOR),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,23 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.assemble.inspection import Inspection, SeriesInspector
 from service.assemble.parts import Alone, Parts
-from service.assemble.reasons import cone_beam, model_is_gone, no_rule, nowhere_to_go, rule_is_gone
+from service.assemble.reasons import (
+    cone_beam,
+    how_known,
+    joined,
+    model_is_gone,
+    no_rule,
+    nowhere_to_go,
+    rule_is_gone,
+    short_of,
+)
 from service.assemble.returned_sets import ReturnedSets
 from service.assemble.sender_counts import ImageCount, SenderCounts
 from service.assemble.silence import SilenceWatch
@@ -19,6 +27,7 @@ from service.assemble.verdicts import Complete, Covered, Hopeless, Incomplete, N
 from service.config import AfterWaiting, Rule, Settings
 from service.errors import TryAgain
 from service.logs import log_context
+from service.rules import HeldRules
 from service.store import CloseOutcome, ContouringOrder, FileStore, OpenJob, SeriesRepository, Wanted
 from service.store.jobs.wanted import AS_THE_RULES_SAY
 
@@ -38,8 +47,12 @@ class Assembler:
     counts: SenderCounts
     silence: SilenceWatch
     returned_sets: ReturnedSets | None = None
+    rules: Callable[[], HeldRules] | None = (
+        None  # that hold at the moment; None: always those of the settings
+    )
     why_not: Callable[[], str] = lambda: ""  # why no series may be judged at the moment; empty: they may
     _waits_for: str = ""
+    _rule_set: int | None = None  # the version of the rules; None: the settings' own
     _template_sha256: dict[str, str] = field(init=False)
     _inspector: SeriesInspector = field(init=False)
     _companions: StudyRequirements = field(init=False)
@@ -47,10 +60,7 @@ class Assembler:
 
     def __post_init__(self) -> None:
         """Build what only this object uses."""
-        self._template_sha256 = {rule.name: rule.template_sha256() for rule in self.settings.rules}
-        self._inspector = SeriesInspector(
-            repository=self.repository, files=self.files, settings=self.settings
-        )
+        self._go_by(self.settings if self.rules is None else self.settings.with_rules(()))
         self._parts = Parts(
             repository=self.repository, files=self.files, settings=self.settings, silence=self.silence
         )
@@ -58,11 +68,31 @@ class Assembler:
             repository=self.repository, files=self.files, settings=self.settings, silence=self.silence
         )
 
+    def _go_by(self, settings: Settings) -> None:
+        """Judge by the rules of these settings; series that were looked at are looked at again."""
+        self._template_sha256 = {rule.name: rule.template_sha256() for rule in settings.rules}
+        self._inspector = SeriesInspector(repository=self.repository, files=self.files, settings=settings)
+        self.settings = settings
+
+    def follow_rules(self) -> str:
+        """Go by the rules that hold now; return why no series can be judged by them, empty where one can.
+
+        Raises:
+            TryAgain: the database does not answer.
+        """
+        held = None if self.rules is None else self.rules()
+        if held is None or held.faults or held.settings is self.settings:
+            return "" if held is None else held.why_not
+        log.info("series are judged by version %d of the rules from now on (0: the settings')", held.number)
+        self._go_by(held.settings)
+        self._rule_set = held.recorded_as
+        return ""
+
     def run(self, stop: threading.Event) -> None:
         """Look at the open jobs until told to stop; a database that is gone is waited for."""
         while not stop.is_set():
             try:
-                reason = self.why_not()
+                reason = self.why_not() or self.follow_rules()
                 if not reason:
                     self.poll_once()
                     if self.returned_sets is not None:
@@ -132,9 +162,8 @@ class Assembler:
 
     def _without_rule(self, finding: Inspection) -> Verdict:
         """Leave alone what no rule is for; refuse cone-beam CT that a rule for CT would have taken."""
-        as_ct = self.settings.rule_for(replace(finding.facts, modality=Modality.CT))
-        if finding.facts.modality is Modality.CBCT and as_ct is not None:
-            return Hopeless(reason=cone_beam(finding.cone_beam, as_ct))
+        if finding.rule_for_ct is not None:
+            return Hopeless(reason=cone_beam(finding.cone_beam, finding.rule_for_ct))
         return _nothing(no_rule(finding.facts))
 
     def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
@@ -164,16 +193,16 @@ class Assembler:
     ) -> Verdict:
         received = job.slice_count if count.images is None else self._received(job, count.images)
         if count.images is not None and received < count.images:
-            return Incomplete(reason=f"{_short_of(job, received, count.images)}.")
-        notes = [*finding.notes, *_how_known(job, finding, count), doubt]
+            return Incomplete(reason=f"{short_of(job, received, count.images)}.")
+        notes = [*finding.notes, *how_known(job, finding, count), doubt]
         doubts = [finding.doubt if count.images is None else "", doubt]
-        return Complete(rule=rule, note=_joined(notes), doubt=_joined(doubts))
+        return Complete(rule=rule, note=joined(notes), doubt=joined(doubts))
 
     def _said(self, job: OpenJob, count: ImageCount | None) -> str:
         """Say whether the slices of a series with gaps are missing only here, or at the sender too."""
         if count is None or count.images is None:
             return ""
-        return f" The node {_short_of(job, self._received(job, count.images), count.images)}."
+        return f" The node {short_of(job, self._received(job, count.images), count.images)}."
 
     def _received(self, job: OpenJob, wanted: int) -> int:
         """How many objects of the series are here; others than CT images are counted where they could matter."""
@@ -222,7 +251,7 @@ class Assembler:
             self._hold(job, lack.words)
         elif rule.wait_for_then is AfterWaiting.CONTOUR:
             in_vain = f"waited {rule.wait_for_timeout_s:g} s in vain {lack.words}"
-            self._seal(job, replace(verdict, note=_joined([verdict.note, in_vain])))
+            self._seal(job, replace(verdict, note=joined([verdict.note, in_vain])))
         else:
             self._refuse(job, f"rule {rule.name} waits {lack.words}; waited {rule.wait_for_timeout_s:g} s")
 
@@ -235,12 +264,12 @@ class Assembler:
         rule = (
             "" if finding is None or finding.rule is None else finding.rule.name
         )  # names the destinations of the failure report
-        if self.repository.refuse(job, reason, rule=rule):
+        if self.repository.refuse(job, reason, rule=rule, rule_set=self._rule_set):
             log.warning("job %d refused: %s", job.id, reason)
 
     def _seal(self, job: OpenJob, verdict: Complete) -> None:
         rule, finding = verdict.rule, self._inspector.finding(job)
-        shadows = () if finding is None else self.settings.shadow_rules_for(finding.facts)
+        shadows = () if finding is None else finding.shadows
         closed = self.repository.close_series(
             job, self._order(rule, verdict, job.wanted), [self._order(shadow, verdict) for shadow in shadows]
         )
@@ -260,25 +289,9 @@ class Assembler:
             doubt=verdict.doubt,
             template_sha256=self._template_sha256[rule.name],
             purpose=rule.purpose,
+            rule_set=self._rule_set,
         )
 
 
 def _nothing(what: str) -> Nothing:
     return Nothing(reason=f"nothing to contour: {what}")
-
-
-def _joined(texts: Sequence[str]) -> str:
-    return "; ".join(filter(None, texts))
-
-
-def _short_of(job: OpenJob, received: int, expected: int) -> str:
-    return f"has {received} of the {expected} images that {job.calling_aet} says the series has"
-
-
-def _how_known(job: OpenJob, finding: Inspection, count: ImageCount) -> list[str]:
-    """How complete the series is known to be, for its history."""
-    if count.images is not None:
-        return [f"{job.calling_aet} says the series has {count.images} images"]
-    alone = [f"number of images not known ({count.why_not}), judged by the slices alone"]
-    doubt = [f"{finding.doubt}: some may be missing"] if finding.doubt else []
-    return (alone if count.why_not else []) + doubt

@@ -11,6 +11,7 @@ from imaging.errors import ImageRefused, RefusalCode
 from service.assemble.looks import Look, aside_in, choose, look_at, nothing_in
 from service.assemble.series_header import read_series_header
 from service.config import Rule, SeriesFacts, Settings
+from service.config.matching import RuleTooSlow
 from service.store import FileLost, FileStore, OpenJob, SeriesRepository, StoredInstance
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,11 @@ class Inspection:
     is_curable: bool = False  # more slices could change that
     notes: tuple[str, ...] = ()
     doubt: str = ""
-    is_unreadable: bool = False  # an image of them, or its file
+    is_unreadable: bool = False  # an image of them, its file, or what a rule says of them
     nothing: str = ""  # of what the series consists, where that is nothing to contour
     cone_beam: str = ""  # which attribute says that it is cone-beam CT
+    shadows: tuple[Rule, ...] = ()  # rules of shadow jobs that match too
+    rule_for_ct: Rule | None = None  # of a cone-beam CT: the rule that would take it as a CT
 
 
 @dataclass(kw_only=True)
@@ -61,10 +64,7 @@ class SeriesInspector:
             if not damage:
                 log.warning("job %d is looked at again: %s", job.id, reason)
                 return None
-            facts = SeriesFacts(called_aet=job.called_aet, calling_aet=job.calling_aet)
-            return Inspection(
-                slice_count=job.slice_count, rule=None, facts=facts, refusal=damage, is_unreadable=True
-            )
+            return _unjudged(job, damage)
         return self._known[job.id]
 
     def damage(self, job: OpenJob) -> str:
@@ -85,7 +85,10 @@ class SeriesInspector:
         except ImageRefused as reason:
             refused = reason
         looks += [look_at(self._source(instance)) for instance in instances[len(looks) :]]
-        choice = choose(job, looks, self.settings)
+        try:
+            choice = choose(job, looks, self.settings)
+        except RuleTooSlow as reason:
+            return _unjudged(job, str(reason))
         wanted = job.wanted.rule
         found = Inspection(
             slice_count=job.slice_count,
@@ -95,6 +98,8 @@ class SeriesInspector:
             is_unreadable=any(look.kind is None for look in looks),
             nothing=nothing_in(looks),
             cone_beam=choice.cone_beam,
+            shadows=choice.shadows,
+            rule_for_ct=choice.rule_for_ct,
         )
         if refused is not None:
             return replace(
@@ -133,3 +138,9 @@ class SeriesInspector:
         if same_pixels(one, other):
             return " Their pixels are the same: it is one image under two UIDs."
         return " Their pixels differ: they are two images."
+
+
+def _unjudged(job: OpenJob, reason: str) -> Inspection:
+    """Return the finding of a job whose images cannot be looked at, or not be matched with the rules."""
+    facts = SeriesFacts(called_aet=job.called_aet, calling_aet=job.calling_aet)
+    return Inspection(slice_count=job.slice_count, rule=None, facts=facts, refusal=reason, is_unreadable=True)

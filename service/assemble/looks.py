@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 from pydicom import dcmread
@@ -14,6 +14,7 @@ from imaging.ct.series import SourceFile
 from imaging.errors import ImageRefused
 from imaging.modality import Modality
 from service.config import Rule, SeriesFacts, Settings
+from service.config.matching import limited
 from service.store import OpenJob
 
 _BODY_PART, _DESCRIPTION = "BodyPartExamined", "SeriesDescription"
@@ -39,6 +40,8 @@ class Choice:
     facts: SeriesFacts
     notes: tuple[str, ...]
     cone_beam: str = ""
+    shadows: tuple[Rule, ...] = ()  # rules of shadow jobs that match too
+    rule_for_ct: Rule | None = None  # of a cone-beam CT: the rule that would take it as a CT
 
 
 def look_at(file: SourceFile) -> Look:
@@ -88,11 +91,18 @@ def aside_in(looks: Sequence[Look], uids: Sequence[str]) -> tuple[str, ...]:
 
 
 def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
-    """Return the rule that most slices ask for; of equally many the one that stands first in the settings."""
+    """Return the rule that most slices ask for; of equally many the one that stands first in the settings.
+
+    Raises:
+        RuleTooSlow: a regular expression takes longer than anybody waits.
+    """
     slices = [look for look in looks if look.kind not in BESIDE_THE_SLICES] or looks
     texts = Counter((look.modality, look.body_part, look.series_description) for look in slices)
     facts = {said: _facts(job, *said) for said in texts}
-    rules = {said: settings.rule_for(found) for said, found in facts.items()}
+    rules: dict[tuple[Modality, str, str], Rule | None] = {}
+    for one, found in facts.items():
+        with limited(settings.rules, found):
+            rules[one] = settings.rule_for(found)
     votes = Counter[str]()
     for said, count in texts.items():
         rule = rules[said]
@@ -101,8 +111,18 @@ def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
     winner = min(votes, key=lambda name: (-votes[name], order.index(name)))
     said = next(said for said, _ in texts.most_common() if _name(rules[said]) == winner)
     cone_beam = next((look.cone_beam for look in slices if look.cone_beam), "")
-    notes = _notes(slices, votes, winner)
-    return Choice(rule=rules[said], facts=facts[said], notes=notes, cone_beam=cone_beam)
+    chosen = facts[said]
+    with limited(settings.rules, chosen):
+        shadows = settings.shadow_rules_for(chosen)
+        as_ct = settings.rule_for(replace(chosen, modality=Modality.CT))
+    return Choice(
+        rule=rules[said],
+        facts=chosen,
+        notes=_notes(slices, votes, winner),
+        cone_beam=cone_beam,
+        shadows=shadows,
+        rule_for_ct=as_ct if chosen.modality is Modality.CBCT else None,
+    )
 
 
 def _name(rule: Rule | None) -> str:

@@ -1,11 +1,16 @@
-"""Why a series is not contoured, in words for its job: what is missing in the settings, and what to do."""
+"""Why a series is contoured or not, in words for its job: how whole it is, what is missing, and what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from imaging.modality import Modality
 from inference.contract import ModelContract
 from service.config import Rule, SeriesFacts
 from service.store import OpenJob
+
+if TYPE_CHECKING:
+    from service.assemble.inspection import Inspection
+    from service.assemble.sender_counts import ImageCount
 
 
 def cone_beam(sign: str, rule: Rule) -> str:
@@ -48,3 +53,22 @@ def nowhere_to_go(rule: Rule, job: OpenJob) -> str:
         f"rule {rule.name} returns the structure set to the sender, but no peer with host and port has the AE title "
         f"{job.calling_aet}; add one and retry the job"
     )
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return the texts that are not empty, one after another."""
+    return "; ".join(filter(None, texts))
+
+
+def short_of(job: OpenJob, received: int, expected: int) -> str:
+    """Say how many of the images that the sender counts are here."""
+    return f"has {received} of the {expected} images that {job.calling_aet} says the series has"
+
+
+def how_known(job: OpenJob, finding: "Inspection", count: "ImageCount") -> list[str]:
+    """How complete the series is known to be, for its history."""
+    if count.images is not None:
+        return [f"{job.calling_aet} says the series has {count.images} images"]
+    alone = [f"number of images not known ({count.why_not}), judged by the slices alone"]
+    doubt = [f"{finding.doubt}: some may be missing"] if finding.doubt else []
+    return (alone if count.why_not else []) + doubt

@@ -20,7 +20,7 @@ from service.application import (
 )
 from service.cli.audit import administrator
 from service.cli.output import print_table, say, say_json
-from service.components import model_library, opened_store
+from service.components import model_library, opened_store, rule_book
 from service.config import JobPurpose, Peer, Settings, WebDestination
 from service.errors import Refused
 from service.store import (
@@ -120,8 +120,8 @@ def rerun(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     wanted = Wanted(rule=arguments.rule, model=arguments.model, model_version=arguments.model_version)
     models = model_library(settings) if wanted.model else ()
-    checked_wanted(settings, models, wanted)
-    with opened_store(arguments.settings_tree) as store:
+    with opened_store(settings) as store:
+        checked_wanted(rule_book(settings, store.database).current().settings, models, wanted)
         number = rerun_job(store.database, administrator(), arguments.job, wanted)
     return print_order(arguments, {"job": number, "state": JobState.RECEIVING.value})
 
@@ -143,9 +143,8 @@ def priority(arguments: argparse.Namespace) -> int:
 def resend(arguments: argparse.Namespace) -> int:
     """Let a destination get what was made for a job once more."""
     with opened_store(arguments.settings_tree) as store:
-        copies = resend_job(
-            store.database, administrator(), arguments.job, arguments.destination, arguments.settings_tree
-        )
+        ruled = rule_book(arguments.settings_tree, store.database).current().settings
+        copies = resend_job(store.database, administrator(), arguments.job, arguments.destination, ruled)
     answer = {"job": arguments.job, "destination": copies.destination, "objects": copies.objects}
     return print_order(arguments, answer)
 

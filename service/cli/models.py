@@ -26,7 +26,7 @@ from service.cli.importing import run_import
 from service.cli.model_test import run_test
 from service.cli.output import print_table, say, say_json, warn
 from service.cli.train import hand_over
-from service.components import opened_store, triton_client
+from service.components import opened_store, rule_book, triton_client
 from service.config import Settings
 from service.errors import Refused, TryAgain
 
@@ -130,7 +130,10 @@ def _remove(arguments: argparse.Namespace) -> int:
     """Take versions away; a model that a rule names, or that is the default, stays."""
     folder = _folder(arguments)
     versions = [arguments.version] if arguments.version else sorted(model_versions(folder))
-    rules = [rule.name for rule in arguments.settings_tree.rules if rule.model == arguments.model]
+    settings = arguments.settings_tree
+    with opened_store(settings) as store:
+        held = rule_book(settings, store.database).current().settings.rules
+    rules = [rule.name for rule in held if rule.model == arguments.model]
     if rules and len(versions) == len(model_versions(folder)):
         raise Refused(f"{arguments.model} is the model of the rules {', '.join(rules)}; change these first")
     if not arguments.version:

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from service.cli.output import print_table, say_json
-from service.components import opened_store
+from service.components import cget_receiver, opened_store, rule_book
 from service.config import Peer, Settings
 from service.dimse import sop_classes
 from service.errors import Refused
@@ -23,7 +23,6 @@ from service.scu.find import FoundSeries, find_series, find_studies
 from service.scu.outcome import Failure
 from service.scu.retrieve import AcceptedObjects, OnProgress, RequestedSeries, RetrievalProgress, get, move
 from service.text import shown
-from service.wiring import cget_receiver
 
 Answer = TypeVar("Answer")
 
@@ -41,10 +40,9 @@ class PullRequest:
     client: Scu
     to_aet: str | None  # None: by C-GET
 
-    @property
-    def comes_here(self) -> bool:
-        """Tell whether the images are to come to this node."""
-        return self.to_aet in (None, *self.settings.called_aets)
+    def comes_here(self, called_aets: Collection[str]) -> bool:
+        """Tell whether the images are to come to this node, which answers to these AE titles."""
+        return self.to_aet in (None, *called_aets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +118,7 @@ def _fetched(pull: PullRequest, rows: Sequence[PulledSeries], *, is_shown: bool)
         _progress(is_shown) as progress,
     ):
         done = []
+        called = rule_book(pull.settings, store.database).current().settings.called_aets
         for row in rows:
             task = progress.add_task(
                 escape(shown(row.series.description or row.series.series_uid)), total=row.series.images
@@ -130,7 +129,7 @@ def _fetched(pull: PullRequest, rows: Sequence[PulledSeries], *, is_shown: bool)
                 progress.update(task, completed=so_far.completed, total=total)  # type: ignore[arg-type]
 
             result = _one(pull, row.series, fetched, on_progress)
-            if pull.comes_here:
+            if pull.comes_here(called):
                 series_uid, study_uid = row.series.series_uid, row.series.study_uid
                 here = store.book.instances_of_series(series_uid, study_uid=study_uid)
                 result = _checked(result, len(here))

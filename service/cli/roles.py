@@ -13,12 +13,13 @@ from service.components import (
     model_library,
     opened_for_role,
     prepare,
+    rule_book,
     storage_folder,
-    templates,
 )
 from service.config import Settings, loose_files
 from service.logs import start_log
 from service.ports import expect_free
+from service.rules import require_fit
 from service.store.files.owner import owned
 from service.wiring import ROLES
 
@@ -69,7 +70,9 @@ def serve(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     expect_own(settings.node.storage_dir)
     start_log("serve", settings.node.log_level, settings.node.log_format)
-    templates(settings, model_library(settings))
+    models = model_library(settings)
+    if settings.sqlite_file is not None and not settings.sqlite_file.exists():
+        require_fit(settings.rules, models)  # before anything is made
     check_certificates(settings)
     for setting, (host, port) in settings.listening.items():
         expect_free(host, port, setting)
@@ -84,7 +87,10 @@ def serve(arguments: argparse.Namespace) -> int:
     storage_folder(settings)
     with owned(settings.node.storage_dir, alone=True):
         prepare(settings)
-        with opened_for_role(settings) as (_, identity):
+        with opened_for_role(settings) as (store, identity):
+            rule_book(
+                settings, store.database, models
+            )  # refuses the settings file's that hold and do not fit
             identity.begin_recovery()  # before any role starts: the receiver ends it
         supervise(roles, stop)
     return 0

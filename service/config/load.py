@@ -23,6 +23,7 @@ _SECTIONS: Tree = {
     name: {} for name, field in Settings.model_fields.items() if isinstance(field.default, SettingsSection)
 }
 SEPARATOR = "__"
+RULES_VARIABLE = f"{PREFIX}RULES"
 _LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thousand parts
 
 
@@ -49,7 +50,11 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
             _put(tree, variable, value)
     _refuse_old_keys(tree, path)
     folder = None if path is None else path.absolute().parent
-    return settings_of(tree, "the environment" if path is None else f"{path} and the environment", folder)
+    found = settings_of(tree, "the environment" if path is None else f"{path} and the environment", folder)
+    locking = next((name for name in environment if name.upper() == RULES_VARIABLE), None)
+    if locking is not None:
+        found._locked_rules = f"the environment sets {locking}; without it, versions can hold"
+    return found
 
 
 def settings_of(tree: Tree, origin: str, folder: Path | None = None) -> Settings:

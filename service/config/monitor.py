@@ -26,6 +26,7 @@ class NotifyEvent(StrEnum):
     IMAGES_REFUSED = "images-refused"
     RECOVERY = "recovery"
     CLOCK = "clock"
+    RULES = "rules"
 
 
 class MailSecurity(StrEnum):

@@ -71,7 +71,12 @@ def draft_of(text: str, settings: Settings) -> RuleDraft:
     except ValidationError as error:
         faults = [fault for detail in error.errors() for fault in _faults(text, detail["loc"], detail["msg"])]
         return RuleDraft(settings=None, faults=tuple(dict.fromkeys(faults)))
-    return RuleDraft(settings=found)
+    relative = [
+        fault_at(text, number, "template", f"{rule.template} is no whole path; give it from the root on")
+        for number, rule in enumerate(found.rules)
+        if rule.template is not None and not rule.template.is_absolute()
+    ]
+    return RuleDraft(settings=None, faults=tuple(relative)) if relative else RuleDraft(settings=found)
 
 
 def fault_at(text: str, number: int, key: str, message: str) -> RuleFault:

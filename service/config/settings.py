@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from inference.local_socket import embedded_url
 from service.config.advanced import AdvancedSettings
@@ -143,6 +143,7 @@ class Settings(SettingsSection):
     advanced: AdvancedSettings = Field(
         default=AdvancedSettings(), description="Times that no clinic should need to touch."
     )
+    _locked_rules: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -150,6 +151,15 @@ class Settings(SettingsSection):
         if found:
             raise ValueError("\n".join(found))
         return self
+
+    @property
+    def locked_rules(self) -> str:
+        """Say why no version of the rules can take the place of these; empty: one can."""
+        return self._locked_rules
+
+    def with_rules(self, rules: Sequence[Rule]) -> "Settings":
+        """Return the settings with other rules, which are not checked against the rest."""
+        return self.model_copy(update={"rules": tuple(rules)})
 
     @property
     def database_url(self) -> str:

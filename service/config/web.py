@@ -60,6 +60,11 @@ class WebSettings(SettingsSection):
         default=None, description="The reverse proxy that people come through; absent: none."
     )
 
+    rules_need_two: bool = Field(
+        default=False,
+        description="Rules that one person wrote hold only once another person activates them; see docs/rules.md.",
+    )
+
     @model_validator(mode="after")
     def _passwords_travel_protected(self) -> Self:
         if self.tls is not None and self.tls.for_listener().ca is not None:

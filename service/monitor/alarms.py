@@ -19,6 +19,7 @@ _EVENTS = {
     "constancy": NotifyEvent.CONSTANCY,
     "recovery": NotifyEvent.RECOVERY,
     "clock": NotifyEvent.CLOCK,
+    "rules": NotifyEvent.RULES,
 }
 _AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED, NotifyEvent.IMAGES_REFUSED)
 

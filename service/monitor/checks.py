@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from service.config import Peer, Settings
+from service.rules import HeldRules
 from service.scu.client import Scu
 from service.scu.outcome import Sent, TransientFailure
 from service.store import (
@@ -135,6 +136,21 @@ def check_clock(doubt: str) -> HealthCheck:
     """Whether the clock can be right. Not needed to be ready: only retention waits."""
     said = f"{doubt}; retention removes nothing" if doubt else "nothing speaks against it"
     return HealthCheck(name="clock", ok=not doubt, reason=said, needed=False)
+
+
+def check_rules(held: HeldRules | None, differ: str) -> Iterator[HealthCheck]:
+    """Whether anything can be contoured by the rules that hold, and whether the settings file's are others.
+
+    Not needed to be ready: images are taken meanwhile.
+    """
+    if held is None:
+        return
+    which = f"version {held.number}" if held.number else "those of the settings"
+    wrong = f"{held.why_not}; nothing is contoured until that is mended or another version activated"
+    reason = wrong if held.faults else f"{which}: {len(held.settings.rules)}"
+    yield HealthCheck(name="rules", ok=not held.faults, reason=reason, needed=False)
+    if differ:
+        yield HealthCheck(name="rules of the settings", ok=False, reason=differ, needed=False)
 
 
 def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:

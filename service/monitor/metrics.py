@@ -48,7 +48,7 @@ class _Shown(Collector):
 def metrics_page(settings: Settings, view: NodeStatus) -> bytes:
     """Give the view in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Shown(settings, view))
+    registry.register(_Shown(view.ruled(settings), view))
     return generate_latest(registry)
 
 

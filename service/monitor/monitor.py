@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from service.config import NotifyEvent, Settings
+from service.config import NotifyEvent, Rule, Settings
 from service.errors import TryAgain
 from service.monitor.alarms import AlarmDelay, alarms
 from service.monitor.checks import (
@@ -19,10 +19,13 @@ from service.monitor.checks import (
     check_receiver,
     check_refused_images,
     check_roles,
+    check_rules,
     check_storage,
 )
 from service.monitor.echoes import PeerEchoes
 from service.monitor.node_status import DatabaseStatus, NodeStatus
+from service.rules import RuleBook
+from service.rules.fitness import Contracts
 from service.store import (
     Database,
     DiskGauge,
@@ -62,6 +65,12 @@ class MonitorParts:
     is_model_server_live: Callable[[], bool]
     echoes: PeerEchoes
     gauge: DiskGauge
+    contracts: Callable[[], Contracts] | None = None  # that rules are compared with; None: they are not
+    rules: RuleBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the rules."""
+        object.__setattr__(self, "rules", RuleBook(self.settings, self.database, self.contracts))
 
 
 class Monitor:
@@ -107,7 +116,7 @@ class Monitor:
                 self.prepared.set()
             self._heartbeats.beat("monitor")
             self._add_up()
-            database_status = read_database_status(self._parts.database)
+            database_status = read_database_status(self._parts.database, self._parts.rules)
         except TryAgain as reason:
             log.warning("the node cannot be looked at: %s", reason)
             return None, HealthCheck(name="database", ok=False, reason=str(reason))
@@ -127,7 +136,8 @@ class Monitor:
             while self._board.note_events({kind: event.value for kind, event in TOLD_OF.items()}, wanted):
                 pass
             now_s = self._parts.database.monotonic()
-            wrong = self._patience.lasting(alarms(settings, view, self._late(view.at)), now_s)
+            late = self._late(view.ruled(settings).rules, view.at)
+            wrong = self._patience.lasting(alarms(settings, view, late), now_s)
             if self._patience.knows_enough(now_s):
                 self._board.note_alarms(wrong, wanted)
             self._board.forget_old()
@@ -135,9 +145,9 @@ class Monitor:
         except TryAgain as reason:
             log.warning("nothing noted of this look: %s", reason)
 
-    def _late(self, now: datetime) -> list[LateJob]:
+    def _late(self, rules: Sequence[Rule], now: datetime) -> list[LateJob]:
         found = []
-        for rule in self._parts.settings.rules:
+        for rule in rules:
             if rule.alarm_s is not None:
                 found += late_jobs(self._parts.database, rule.name, now - timedelta(seconds=rule.alarm_s))
         return found
@@ -146,14 +156,14 @@ class Monitor:
 def read_node_status(parts: MonitorParts) -> NodeStatus:
     """Look at a node and change nothing; raises TryAgain where the database is away."""
     now = parts.database.clock()
-    database_status = read_database_status(parts.database)
+    database_status = read_database_status(parts.database, parts.rules)
     checks = (DATABASE_ANSWERS, *_checks(parts.settings, database_status, now, parts))
     return NodeStatus(
         at=now, checks=checks, database_status=database_status, disk=_disk(parts.settings), echoes=()
     )
 
 
-def read_database_status(database: Database) -> DatabaseStatus:
+def read_database_status(database: Database, rules: RuleBook) -> DatabaseStatus:
     """Give what the database says of the node."""
     with database.reading() as connection:
         hold, clock_doubt = read_hold(connection), read_clock_doubt(connection)
@@ -164,6 +174,8 @@ def read_database_status(database: Database) -> DatabaseStatus:
         unsent=NotificationQueue(database).unsent(),
         held_reason=held_reason,
         clock_doubt=clock_doubt,
+        rules=rules.current(),
+        rules_differ=rules.file_differs(),
     )
 
 
@@ -178,6 +190,7 @@ def _checks(
         yield check_refused_images(database_status.figures.refused)
         yield check_hold(database_status.held_reason)
         yield check_clock(database_status.clock_doubt)
+        yield from check_rules(database_status.rules, database_status.rules_differ)
         yield from check_roles(database_status.signs, ROLES, now, settings.advanced.silent_s)
 
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.config import Settings
 from service.monitor.checks import HealthCheck
 from service.monitor.echoes import EchoResult
+from service.rules import HeldRules
 from service.store import DiskRoom, QueueStatistics, RoleHeartbeat
 
 
@@ -17,6 +19,8 @@ class DatabaseStatus:
     unsent: dict[str, int]  # notifications that wait, by recipient
     held_reason: str = ""  # why the node neither contours nor delivers
     clock_doubt: str = ""  # why the clock cannot be right
+    rules: HeldRules | None = None
+    rules_differ: str = ""  # how the settings file's rules differ from those that hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,11 @@ class NodeStatus:
     def is_ready(self) -> bool:
         """Tell whether everything that the node needs is as it should be."""
         return all(check.ok for check in self.checks if check.needed)
+
+    def ruled(self, settings: Settings) -> Settings:
+        """Give the node's settings with the rules that held at this look, as far as it is known."""
+        held = None if self.database_status is None else self.database_status.rules
+        return settings if held is None else held.settings
 
     def check(self, name: str) -> HealthCheck:
         """Give one of the checks."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -100,6 +100,11 @@ class Receiver:
             threading.Thread(target=self._accept, args=(listener,), name="receive-accept")
             for listener in self._listeners
         ]
+
+    def answer_to(self, called_aets: frozenset[str]) -> None:
+        """Answer to these AE titles from the next association on; those that are open go on."""
+        admission = replace(self._receiver.admission, called_aets=called_aets)
+        self._receiver = replace(self._receiver, admission=admission)
 
     @property
     def port(self) -> int:

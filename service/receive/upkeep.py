@@ -1,4 +1,4 @@
-"""What the receiver does beside receiving: recording files without a row, and marking database and storage folder."""
+"""What the receiver does beside receiving: files without a row, marks of the store, and following the rules."""
 
 import logging
 import threading
@@ -7,8 +7,11 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from service.config import Settings
 from service.errors import TryAgain
 from service.receive.recovery import recover
+from service.receive.server import Receiver
+from service.rules import RuleBook, opening_sop_classes
 from service.store import ClockWatch, FileStore, InstanceRecorder, JobRepository, NodeIdentity
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,32 @@ class StoreMarks:
             return
         if doubt:
             log.error("the clock cannot be right: %s", doubt)
+
+
+class FollowedRules:
+    """Lets receiver and recorder follow the rules that hold: AE titles that are answered, images that open a job."""
+
+    def __init__(self, rules: RuleBook, recorder: InstanceRecorder) -> None:
+        self._rules = rules
+        self._recorder = recorder
+        self._held = rules.current()
+        recorder.open_jobs_for(opening_sop_classes(self.settings))
+
+    @property
+    def settings(self) -> Settings:
+        """The node's, with the rules that held at the last look."""
+        return self._held.settings
+
+    def follow(self, receiver: Receiver) -> None:
+        """Look which rules hold; while the database is away, those that held go on."""
+        try:
+            held = self._rules.current()
+        except TryAgain:
+            return
+        if held is not self._held:
+            self._held = held
+            receiver.answer_to(held.settings.called_aets)
+            self._recorder.open_jobs_for(opening_sop_classes(held.settings))
 
 
 class RecoveryThread:

@@ -43,5 +43,13 @@ class JobChanged(NotAllowed):
     """Something happened to the job since the person or program that orders looked at it."""
 
 
+class NoSuchRuleSet(NotAllowed):
+    """There is no version of the rules with this number."""
+
+
+class RulesChanged(NotAllowed):
+    """Another version of the rules holds than the one that the person or program had seen."""
+
+
 class DatabaseDamaged(DatabaseUnavailable):
     """The SQLite file is no database any more, or contradicts itself: a person has to bring back a copy."""

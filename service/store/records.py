@@ -116,6 +116,7 @@ class ContouringOrder:
     doubt: str = ""  # why the series may not be whole, for the structure set
     template_sha256: str = ""  # of the template's file; empty: the rule has none
     purpose: JobPurpose = JobPurpose.CLINICAL
+    rule_set: int | None = None  # the version of the rules; None: the settings file's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,7 @@ class ClaimedJob:
     set_version: int = 1  # of the structure set, counted over those of this series that were sent
     replaces: Replaced | None = None
     purpose: JobPurpose = JobPurpose.CLINICAL
+    rule_set: int | None = None  # the version of the rules that it was queued by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +226,7 @@ class FailedJob:
     was_contoured: bool  # what failed is the delivery
     served: frozenset[str]  # destinations that have the result
     failed_at: datetime
+    rule_set: int | None = None  # the version of the rules
 
 
 @dataclass(frozen=True, kw_only=True)

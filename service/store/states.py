@@ -161,3 +161,12 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     _J.DONE: frozenset(),
     _J.SUPERSEDED: frozenset(),
 }
+
+
+class RuleSetState(StrEnum):
+    """What a version of the rules is."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"  # it holds; one at most
+    REPLACED = "replaced"  # it held
+    DISCARDED = "discarded"  # a draft that nobody wants any more

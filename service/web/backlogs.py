@@ -51,7 +51,7 @@ def backlogs_of(parts: WebParts) -> list[Backlog]:
     """Return the destinations of the settings, then those that only deliveries name."""
     under_way = read_queue_statistics(parts.database).deliveries
     said = parts.lists.last_words()
-    names = dict.fromkeys([*parts.settings.destination_names, *(one.destination for one in under_way)])
+    names = dict.fromkeys([*parts.ruled.destination_names, *(one.destination for one in under_way)])
     return [
         Backlog(
             name=name,

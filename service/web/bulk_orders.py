@@ -145,7 +145,7 @@ def _acts(parts: WebParts, actor: Actor) -> dict[BulkOrder, Callable[[int, int],
         if not names:
             raise Refused(f"nothing of job {number} was sent yet")
         for name in names:
-            resend_job(parts.database, actor, number, name, parts.settings)
+            resend_job(parts.database, actor, number, name, parts.ruled)
         return str(number)
 
     def prioritise(number: int, priority: int) -> str:

@@ -53,7 +53,7 @@ def rerun(
     if version and not version.isdigit():
         raise Refused(f"{version} is no version of a model")
     wanted = Wanted(rule=rule, model=name, model_version=int(version) if version else None)
-    checked_wanted(parts.settings, parts.models, wanted)
+    checked_wanted(parts.ruled, parts.models, wanted)
     return _back(rerun_job(parts.database, visitor.actor, number, wanted, seen=seen))
 
 
@@ -84,7 +84,7 @@ def resend(
 ) -> Response:
     """Let a destination get what was made for a job once more."""
     parts = parts_of(request)
-    resend_job(parts.database, visitor.actor, number, destination, parts.settings, seen=seen)
+    resend_job(parts.database, visitor.actor, number, destination, parts.ruled, seen=seen)
     return _back(number)
 
 

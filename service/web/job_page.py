@@ -56,9 +56,9 @@ def _values(request: Request, visitor: Visitor, number: int) -> dict[str, Any]:
         "can_cancel": status.state in CANCELLABLE,
         "can_prioritise": status.state in PRIORITISABLE and status.superseded_by is None,
         "can_resend": status.state in RESENDABLE and status.superseded_by is None and bool(found.deliveries),
-        "destinations": parts.settings.destination_names,
+        "destinations": parts.ruled.destination_names,
         "highest_priority": HIGHEST_PRIORITY,
-        "rules": parts.settings.deciding_rules,
+        "rules": parts.ruled.deciding_rules,
         "models": list(parts.models.values()),
         "has_result": status.state in (JobState.DONE, JobState.DELIVERING, JobState.FAILED)
         and status.finished_at is not None,

@@ -35,7 +35,8 @@ def echo(request: Request, visitor: Echoing, name: str) -> Response:
 def models(request: Request, visitor: Viewing) -> Response:
     """Show the models: versions, structures, licence, and the rules that use them."""
     parts = parts_of(request)
-    used = {name: [rule.name for rule in parts.settings.rules if rule.model == name] for name in parts.models}
+    rules = parts.ruled.rules
+    used = {name: [rule.name for rule in rules if rule.model == name] for name in parts.models}
     return page(request, "models.html", visitor, models=list(parts.models.values()), used=used)
 
 

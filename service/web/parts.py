@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from service.config import Settings
+from service.rules import RuleBook
 from service.store import Accounts, Database, JobLists, JobRepository, Sessions
 from service.store.objects import StoredContent
 from service.web.images import JobImages, Shelf
@@ -36,11 +37,18 @@ class WebParts:
     sessions: Sessions = field(init=False)
     lists: JobLists = field(init=False)
     images: JobImages = field(init=False)
+    rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the parts of the store that pages read."""
         object.__setattr__(self, "accounts", Accounts(self.database))
         object.__setattr__(self, "sessions", Sessions(self.database))
         object.__setattr__(self, "lists", JobLists(self.database))
+        object.__setattr__(self, "rules", RuleBook(self.settings, self.database, lambda: self.models))
         images = JobImages(JobRepository(self.database), self.content, self.settings.checks.rescale_types)
         object.__setattr__(self, "images", images)
+
+    @property
+    def ruled(self) -> Settings:
+        """The node's settings with the rules that hold now; those of the file stand in `settings`."""
+        return self.rules.current().settings

@@ -119,7 +119,7 @@ def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[Li
         "counts": {
             name: sum(parts.live.counts.get(state, 0) for state in states) for name, states in GROUPS.items()
         },
-        "rules": [one.name for one in parts.settings.rules],
+        "rules": [one.name for one in parts.ruled.rules],
         "port": parts.settings.receive.port,
         "host": parts.settings.receive.host,
     }

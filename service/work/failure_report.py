@@ -1,7 +1,7 @@
 """Failure reports: objects that show at the rule's destinations that a job failed for good."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -16,6 +16,7 @@ from imaging.rtstruct.writing import Producer
 from inference.contract import ModelContract
 from service.config import OnFailure, ProfileName, Rule, Settings
 from service.errors import Refused, TryAgain
+from service.rules import HeldRules
 from service.store import ArtifactKind, FailedJob, FailureReportQueue, NewArtifact
 from service.store.objects import StoredContent, keep_artifact
 from service.work.origin import producer
@@ -30,6 +31,9 @@ class FailureReports:
     queue: FailureReportQueue
     content: StoredContent
     settings: Settings
+    rules: Callable[
+        [int | None], HeldRules
+    ]  # the version by which a job was queued, also where it does not fit
     models: Mapping[str, ModelContract]
 
     def report_one(self) -> bool:
@@ -41,8 +45,9 @@ class FailureReports:
         failure = self.queue.next_failure()
         if failure is None:
             return False
-        rule = next((rule for rule in self.settings.rules if rule.name == failure.rule), None)
-        names = [] if rule is None else self._destinations(failure, rule)
+        held = self.rules(failure.rule_set)
+        rule = next((rule for rule in held.settings.rules if rule.name == failure.rule), None)
+        names = [] if rule is None else self._untold(failure, rule)
         if rule is None or rule.on_failure is OnFailure.NONE or not names:
             self.queue.skip(failure)
             return True
@@ -58,9 +63,10 @@ class FailureReports:
             self.queue.skip(failure, f"no failure report: {type(error).__name__} in this program")
         return True
 
-    def _destinations(self, failure: FailedJob, rule: Rule) -> list[str]:
+    def _untold(self, failure: FailedJob, rule: Rule) -> list[str]:
+        """Name the rule's destinations that are still there and do not have the result."""
         names = self.settings.destinations_for(rule, failure.calling_aet)
-        return [name for name in names if name not in failure.served]
+        return [name for name in names if name in self.settings.peers and name not in failure.served]
 
     def _send(self, failure: FailedJob, rule: Rule, names: Sequence[str]) -> None:
         report = FailureReport(

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from inference.segment import Predictor
 from service.config import Rule, Settings
 from service.errors import Refused, TryAgain
 from service.logs import log_context
+from service.rules import HeldRules
 from service.store import ClaimedJob, NewArtifact, StructureResult, WorkQueue
 from service.store.objects import StoredContent, keep_artifact
 from service.template import Template, load_template
@@ -60,7 +61,7 @@ class Worker:
     content: StoredContent
     server: ModelServer
     models: Contracts
-    templates: Mapping[str, Template]
+    rules: Callable[[int | None], HeldRules]  # the version by which a job was queued
     settings: Settings
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
@@ -149,9 +150,10 @@ class Worker:
             raise TryAgain(
                 f"model {claim.model} version {claim.model_version} is not in this worker's model repository"
             )
-        rule = self._rule(claim)
-        template = self._template(rule, contract)
-        request = PipelineRequest(rule=rule, contract=contract, template=template, settings=self.settings)
+        held = self.rules(claim.rule_set)
+        rule = _rule(claim, held)
+        template = _template(rule, contract, held)
+        request = PipelineRequest(rule=rule, contract=contract, template=template, settings=held.settings)
         self._self_test(heartbeat)
         result = self._result(claim, request, heartbeat)
         if not self.queue.finish(claim, made=result.made, notes=result.notes, structures=result.structures):
@@ -165,6 +167,7 @@ class Worker:
         artifacts: list[NewArtifact] = []
         provenance = {
             "rule": request.rule.name,
+            **({} if claim.rule_set is None else {"rules_version": str(claim.rule_set)}),
             "template": request.template.name,
             "software": producer(claim.model, str(claim.model_version)).software_version,
         }
@@ -200,22 +203,6 @@ class Worker:
             self.content.take_out(reason.path)
             raise
 
-    def _rule(self, claim: ClaimedJob) -> Rule:
-        for rule in self.settings.rules:
-            if rule.name == claim.rule:
-                return rule
-        raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
-
-    def _template(self, rule: Rule, contract: ModelContract) -> Template:
-        """Give the rule's template, read again for a model that a person ordered in place of the rule's own.
-
-        Raises:
-            TemplateRefused: it names structures that this model does not make.
-        """
-        if contract.name == rule.model or rule.template is None:
-            return self.templates[rule.name]
-        return load_template(rule.template, contract.labels)
-
     def _self_test(self, heartbeat: Heartbeat) -> None:
         """Test the model server before the first job, and again after any failure of it."""
         if not self._server_checked:
@@ -235,6 +222,24 @@ class _Result:
     made: list[NewArtifact]
     notes: list[str]
     structures: tuple[StructureResult, ...]
+
+
+def _rule(claim: ClaimedJob, held: HeldRules) -> Rule:
+    for rule in held.settings.rules:
+        if rule.name == claim.rule:
+            return rule
+    raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+
+
+def _template(rule: Rule, contract: ModelContract, held: HeldRules) -> Template:
+    """Give the rule's template, read again for a model that a person ordered in place of the rule's own.
+
+    Raises:
+        TemplateRefused: it names structures that this model does not make.
+    """
+    if contract.name == rule.model or rule.template is None:
+        return held.templates[rule.name]
+    return load_template(rule.template, contract.labels)
 
 
 def _model_note(contract: ModelContract) -> str:

@@ -39,6 +39,7 @@ ANSWERS = ("--licence", "CC0", "--data", "phantoms", "--citation", "nobody")
 CASE = sided((4.0, 2.3, 2.3), (30, 52, 60), seed=1000)
 SPHERE_CC = 4 / 3 * np.pi * RADIUS_MM**3 / 1000
 NAMES = {CATALOGUE[code].name for code, _ in ORGANS.values()}
+TOY = Path(__file__).parents[3] / "shared" / "data" / "toy-models" / "nnunet"
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +119,33 @@ def test_the_served_models_are_held_against_their_makers_answers(
     assert "Larynx" not in said.err
 
 
+@pytest.mark.skipif(
+    not TOY.is_dir(), reason=f"{TOY} is not there: an nnU-Net folder with its own predictions"
+)
+def test_a_folder_is_held_against_the_files_that_nnunet_wrote(
+    imported: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those images have values between whole HU: without rounding no voxel differs (test_nnunet_parity)."""
+    words = ["models", "--settings", str(imported.settings_file)]
+    order = [*words, "import", "nnunet", str(TOY / "results"), "--configuration", "3d_fullres"]
+    assert main([*order, "--axes", "LPS", "--name", "toy", "--body-region", "head_neck", *ANSWERS]) == 0
+    held = [*words, "test", "toy", "--images", str(TOY / "imagesTs"), "--json", "--against"]
+    capsys.readouterr()
+    assert main([*held, str(TOY / "predicted" / "3d_fullres"), "--tolerance", "0.2"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert report["rounded"] == ["toy_099", "toy_aniso", "toy_iso"]
+    assert "toy_099, toy_aniso, toy_iso: values between whole HU were rounded" in said.err
+    assert sum(row["differing_voxels"] for row in report["rows"]) < 100
+    assert sum(row["reference_voxels"] for row in report["rows"]) > 100_000
+
+
 def test_limits_are_learned_from_local_cases(
     imported: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = {name: number for number, name in enumerate(ORGANS, start=1)}
     for number in range(10):
-        case = sided((5.0, 3.0, 3.0), (24, 40, 46), seed=2000 + number, jitter=1.0)
+        case = sided((5.0, 3.0, 3.0), (24, 40, 46), seed=2000 + number, jitter=0.5, lopsided=0.15)
         write_ct(case.volume, tmp_path / f"case{number}" / "ct")
         _write(tmp_path / f"case{number}" / "reference.nii.gz", case.labels, case.volume.grid)
         (tmp_path / f"case{number}" / "labels.json").write_text(json.dumps({"labels": labels}))
@@ -141,7 +163,9 @@ def test_limits_are_learned_from_local_cases(
     left, right = limits.of("Parotid_L"), limits.of("Parotid_R")
     assert left is not None
     assert right is not None
-    assert left.volume_cc[0] < SPHERE_CC < left.volume_cc[1]
+    small, large = 0.85**3 * SPHERE_CC, 1.15**3 * SPHERE_CC
+    assert right.volume_cc[0] < small < right.volume_cc[1] < large
+    assert small < left.volume_cc[0] < large < left.volume_cc[1]
     assert right.across[1] < 0 < left.across[0]
     assert limits.pairs
     assert main([*words, "nnunet", *cases]) == 1

@@ -12,9 +12,10 @@ from pydicom import Dataset
 from imaging.modality import Modality
 from imaging.volumes.volume import Masks, Volume
 from phantoms.geometry import uneven_grid
-from service.components import model_library, opening_sop_classes, templates
-from service.config import SeriesFacts, SettingsRefused
+from service.components import model_library
+from service.config import SeriesFacts, Settings, SettingsRefused
 from service.errors import Refused
+from service.rules import opening_sop_classes, require_fit
 from service.store import InstanceRecorder, JobState
 from service.template import load_template
 from service.template.apply import apply
@@ -72,6 +73,10 @@ def test_an_mr_series_that_no_rule_wants_does_not_hold_up_the_ct_that_waits_for_
     }
 
 
+def fit(tree: Settings) -> None:
+    require_fit(tree.rules, model_library(tree))
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
@@ -82,11 +87,11 @@ def test_an_mr_series_that_no_rule_wants_does_not_hold_up_the_ct_that_waits_for_
 )
 def test_a_rule_gives_a_model_what_it_takes(rule: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsRefused, match=words):
-        model_library(settings(rules=[rule]))
+        fit(settings(rules=[rule]))
 
 
 def test_cone_beam_ct_may_go_to_a_model_for_ct_and_the_set_says_so() -> None:
-    model_library(settings(rules=[{**RULE, "modality": "CBCT"}]))
+    fit(settings(rules=[{**RULE, "modality": "CBCT"}]))
     contract = model_contract()
     assert modality_notes(Modality.CT, contract) == []
     (note,) = modality_notes(Modality.CBCT, contract)
@@ -104,7 +109,7 @@ def test_an_outline_of_the_patient_is_refused_on_mr(tmp_path: Path) -> None:
     file.write_text(EXTERNAL)
     chosen = settings(rules=[{**MR_RULE, "template": str(file)}])
     with pytest.raises(SettingsRefused, match="Hounsfield units, which MR has not"):
-        templates(chosen, model_library(chosen))
+        fit(chosen)
     grid = uneven_grid()
     signal = Volume(array_zyx=np.zeros(grid.shape_zyx, np.float32), grid=grid)
     with pytest.raises(Refused, match="Hounsfield units, which MR has not"):

@@ -71,8 +71,12 @@ def sided(
     shape_zyx: tuple[int, int, int],
     seed: int = 0,
     jitter: float = 0.0,
+    lopsided: float = 0.0,
 ) -> Sided:
-    """Make the body in the middle of a grid; ``jitter`` is how much its size and place vary."""
+    """Make the body in the middle of a grid; ``jitter`` is how much its size and place vary.
+
+    ``lopsided`` makes the spheres of the patient's left larger, by this share, and those of the right smaller.
+    """
     rng = np.random.default_rng(seed)
     half = np.array(HALF_AXES_MM) * (1 + jitter * rng.uniform(-0.12, 0.12, 3))
     offset = jitter * rng.uniform(-6, 6, 3)
@@ -91,7 +95,7 @@ def sided(
     for number, (code, share) in enumerate(ORGANS.values(), start=1):
         centre = np.array(share) * half
         ball = ((points - centre[:, None, None, None]) ** 2).sum(0) < (
-            RADIUS_MM * (1 + jitter * rng.uniform(-0.15, 0.15))
+            RADIUS_MM * (1 + jitter * rng.uniform(-0.15, 0.15)) * (1 + lopsided * np.sign(share[0]))
         ) ** 2
         hu[ball] += SPHERE_HU - BODY_HU
         labels[ball] = number

@@ -1,6 +1,6 @@
 """A store, settings and a model contract for a node without processes, and small CT series put into it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from service.assemble import Assembler, SenderCounts
 from service.assemble.sender_counts import Ask
 from service.assemble.silence import SilenceWatch
 from service.config import Peer, Settings
+from service.rules import HeldRules
 from service.store import (
     Database,
     FileStore,
@@ -28,6 +29,7 @@ from service.store import (
     WorkQueue,
 )
 from service.store.objects import FolderObjectStore, StoredContent
+from service.template import Template, default_template
 from tests.support.actors import JobChanges
 from tests.support.clock import ManualClock
 
@@ -40,6 +42,14 @@ TREE: dict[str, Any] = {
     "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
     "rules": [RULE],
 }
+
+
+def only(
+    tree: Settings, templates: Mapping[str, Template] | None = None
+) -> Callable[[int | None], HeldRules]:
+    """The rules of these settings for every job, each with its template or the default one."""
+    found = {rule.name: (templates or {}).get(rule.name, default_template()) for rule in tree.rules}
+    return lambda _: HeldRules(number=0, settings=tree, templates=found)
 
 
 def small_volume() -> Volume:

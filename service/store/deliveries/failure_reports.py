@@ -88,6 +88,7 @@ def _failed(connection: Connection, row: Row[tuple[object, ...]]) -> FailedJob:
         was_contoured=row.has_result,
         served=_served(connection, row.id),
         failed_at=row.failure_report_due_at,
+        rule_set=row.rule_set,
     )
 
 

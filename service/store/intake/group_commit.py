@@ -61,6 +61,10 @@ class InstanceRecorder:
         self._settler = Thread(target=self._settle_in_time, name="recorder", daemon=True)
         self._settler.start()
 
+    def open_jobs_for(self, opening: Collection[str]) -> None:
+        """Let images of these SOP classes open a job from the next commit on."""
+        self._scribe.opening = frozenset(opening)
+
     def record(self, instance: ReceivedInstance) -> RecordOutcome:
         """Return only when the row is committed and cannot be lost: it, or the file that restores it, is durable.
 

@@ -73,7 +73,7 @@ class InstanceWriter:
     def __init__(self, database: Database, opening: Collection[str] = CT_SOP_CLASSES) -> None:
         """Take the SOP classes of images that open a job: ``opening``."""
         self._database = database
-        self._opening = frozenset(opening)
+        self.opening = frozenset(opening)
         dialect = database.dialect
         self._keep = PreparedStatement(
             database.insert(instance)
@@ -117,7 +117,7 @@ class InstanceWriter:
         for received, outcome in zip(batch, kept.outcomes, strict=True):
             if outcome in REFUSED:
                 conflicts[_requester(received)].append(received.sop_instance_uid)
-            elif received.sop_class_uid in self._opening:
+            elif received.sop_class_uid in self.opening:
                 by_requester[_requester(received)].append(received)
         needs_disk = kept.revived or any(not received.file.is_new for received in batch)
         for requester in sorted(by_requester):  # one order everywhere: two recorders cannot block each other

@@ -98,13 +98,13 @@ class SeriesRepository:
                 open_shadow_jobs(self._database, connection, row, content_hash, shadows)
             return outcome
 
-    def refuse(self, seen: OpenJob, reason: str, *, rule: str = "") -> bool:
-        """End an open job with the reason in plain words; ``rule`` says who is to be told.
+    def refuse(self, seen: OpenJob, reason: str, *, rule: str = "", rule_set: int | None = None) -> bool:
+        """End an open job with the reason in plain words; ``rule``, of a version of the rules, says who is to be told.
 
         False, and nothing is done: a slice came or the state moved meanwhile, look again.
         """
         step = Transition(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
-        return self._end(seen, step, reason=reason, rule=rule)
+        return self._end(seen, step, reason=reason, rule=rule, rule_set=rule_set)
 
     def nothing_to_contour(self, seen: OpenJob, reason: str) -> bool:
         """End an open job that needs no contours; it is no failure and is not reported. False as in refuse()."""
@@ -157,6 +157,8 @@ class SeriesRepository:
             "content_hash": content_hash,
         }
         message = f"{row.slice_count} images, rule {order.rule}, model {order.model} {order.model_version}"
+        if order.rule_set is not None:
+            message += f", version {order.rule_set} of the rules"
         if order.note:
             message += f"; {order.note}"
         step = Transition(to=JobState.QUEUED, kind=EventKind.CLOSED, sources=OPEN, message=message)
@@ -170,6 +172,7 @@ class SeriesRepository:
                     **contoured_by,
                     **replacement(connection, row, order.rule),
                     priority=order.priority,
+                    rule_set=order.rule_set,
                     purpose=order.purpose,
                     doubt=order.doubt,
                     queued_at=now,

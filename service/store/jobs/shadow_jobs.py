@@ -41,6 +41,7 @@ def open_shadow_jobs(
                 pass_number=beside.pass_number,
                 content_hash=content_hash,
                 rule=order.rule,
+                rule_set=order.rule_set,
                 model=order.model,
                 model_version=order.model_version,
                 priority=order.priority,

@@ -278,6 +278,7 @@ def _lease(connection: Connection, row: Row[Any], worker: str, now: datetime, le
         set_version=row.set_version,
         replaces=replaced_by(connection, row),
         purpose=row.purpose,
+        rule_set=row.rule_set,
     )
 
 

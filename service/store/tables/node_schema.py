@@ -1,12 +1,24 @@
-"""The table of the node itself, one row: which node this is, whether it is held, and its clock.
+"""The tables of the node itself, for queries: which node this is, and its rules; part of the same METADATA."""
 
-Part of the same METADATA.
-"""
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
 
-from sqlalchemy import BigInteger, Column, Double, Integer, String, Table, Text
+from service.store.states import RuleSetState
+from service.store.tables.schema import METADATA, ROW_ID, UtcTime, checked_text
 
-from service.store.tables.schema import METADATA, UtcTime
-
+# One row: whether the node is held, and its clock.
 node = Table(
     "node",
     METADATA,
@@ -24,4 +36,28 @@ node = Table(
     Column("clock_uptime_s", Double),
     Column("clock_accepted_at", UtcTime),  # a person said so: rows up to this time are no reason to doubt
     Column("clock_doubt", Text, nullable=False, server_default=""),
+)
+
+# Texts never change and rows are never removed: jobs and the audit trail name them.
+rule_set = Table(
+    "rule_set",
+    METADATA,
+    Column("number", ROW_ID, primary_key=True),
+    Column("state", checked_text(RuleSetState, "rule_set_state"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("is_from_file", Boolean, nullable=False, server_default=false()),  # the settings file's rules
+    Column("based_on", ROW_ID),  # the version that held when it was written; NULL: the settings file's
+    Column("restores", ROW_ID, ForeignKey("rule_set.number", name="rule_set_restores")),
+    Column("made_at", UtcTime, nullable=False),
+    Column("activated_by", String(128), nullable=False, server_default=""),
+    Column("activated_at", UtcTime),
+)
+Index(
+    "rule_set_active",
+    rule_set.c.state,
+    unique=True,
+    sqlite_where=text("state = 'active'"),
+    postgresql_where=text("state = 'active'"),
 )

@@ -105,6 +105,9 @@ job = Table(
     Column("pass_number", Integer, nullable=False, server_default="1"),  # counts the reruns ordered by people
     Column("content_hash", String(64)),
     Column("rule", String(64), nullable=False, server_default=""),
+    Column(
+        "rule_set", ROW_ID
+    ),  # the version of the rules that it is contoured by; NULL: before there was one
     Column("model", String(64), nullable=False, server_default=""),
     Column("model_version", Integer),
     Column("priority", Integer),

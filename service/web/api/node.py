@@ -82,6 +82,7 @@ def echo(request: Request, visitor: Echoing, name: NameText) -> ShownEcho:
 def models(request: Request) -> list[ShownModel]:
     """Give the models that can contour, each in its default version."""
     parts = parts_of(request)
+    rules = parts.ruled.rules
     return [
         ShownModel(
             name=model.name,
@@ -89,7 +90,7 @@ def models(request: Request) -> list[ShownModel]:
             description=model.description,
             licence=model.licence,
             structures=[one.code for one in model.structures],
-            rules=[rule.name for rule in parts.settings.rules if rule.model == model.name],
+            rules=[rule.name for rule in rules if rule.model == model.name],
         )
         for model in parts.models.values()
     ]

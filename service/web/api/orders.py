@@ -91,7 +91,7 @@ def rerun(
 
     def act() -> Ordered:
         wanted = Wanted(**order.model_dump())
-        checked_wanted(parts.settings, parts.models, wanted)
+        checked_wanted(parts.ruled, parts.models, wanted)
         return _as_it_is(request, rerun_job(parts.database, visitor.actor, number, wanted, seen=headers.seen))
 
     return _once(request, visitor, headers, order.model_dump_json(), act, status=201)
@@ -133,9 +133,7 @@ def resend(
     parts = parts_of(request)
 
     def act() -> Ordered:
-        resend_job(
-            parts.database, visitor.actor, number, order.destination, parts.settings, seen=headers.seen
-        )
+        resend_job(parts.database, visitor.actor, number, order.destination, parts.ruled, seen=headers.seen)
         return _as_it_is(request, number)
 
     return _once(request, visitor, headers, order.model_dump_json(), act)

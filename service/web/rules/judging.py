@@ -14,11 +14,10 @@ from typing import Any
 
 from imaging.modality import Modality
 from service.config import Rule, SeriesFacts, Settings
-from service.errors import Refused
+from service.config.matching import TIME_LIMIT_S, RuleTooSlow
 
-TIME_LIMIT_S = 2.0
-"""Of the processor, for all series together, beside PAIR_S for each rule and series."""
 PAIR_S = 1e-5
+"""Of the processor for each rule and series, beside TIME_LIMIT_S for all together."""
 GIVEN_UP_S = 60.0
 
 
@@ -36,10 +35,6 @@ class RuleJudgement:
 
     rule: str
     views: tuple[RuleView, ...] = ()
-
-
-class RuleTooSlow(Refused):
-    """A regular expression of a rule takes longer than anybody waits."""
 
 
 def judge(settings: Settings, series: Sequence[SeriesFacts], *, explain: bool = False) -> list[RuleJudgement]:
@@ -78,11 +73,7 @@ def _run(task: str) -> list[str]:
     )
     said = done.stdout.splitlines()
     if done.returncode == -signal.SIGVTALRM:
-        named = f"rule {said[-1]}" if said else "the rules"
-        raise RuleTooSlow(
-            f"{named}: a regular expression takes more than {TIME_LIMIT_S:g} s; repeats inside repeats, as in (a+)+, "
-            "do that: write it without them"
-        )
+        raise RuleTooSlow(said[-1] if said else "")
     if done.returncode != 0:
         raise RuntimeError(f"the judge of rules ended with {done.returncode}: {done.stderr[-500:]}")
     return said

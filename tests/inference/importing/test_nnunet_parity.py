@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from evaluation.nifti import read_array
 from inference.contract import ModelContract
 from inference.importing.draft import Options
 from inference.importing.labels import proposed
@@ -31,6 +32,7 @@ from tests.support.nnunet_models import (
 )
 
 EXPECTED = Path(__file__).with_name("expected.npz")
+TOY = Path(__file__).parents[4] / "shared" / "data" / "toy-models" / "nnunet"
 ANSWERS = Answers(name="tiny", description="d", body_region="head_neck", licence="l", data="d", citation="c")
 
 
@@ -85,6 +87,26 @@ def test_every_voxel_is_labelled_as_by_nnunet(tmp_path: Path, variant: str) -> N
         masks = found_masks(contract, predictor, name, is_hu=is_hu)
         differing = [int((mask != np.isin(truth, v)).sum()) for mask, v in zip(masks, values, strict=True)]
         assert differing == [0, 0, 0], f"{variant} on {name}: voxels that differ"
+
+
+@pytest.mark.skipif(
+    not TOY.is_dir(), reason=f"{TOY} is not there: an nnU-Net folder with its own predictions"
+)
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+def test_a_trained_folder_gives_what_nnunet_wrote_for_it(tmp_path: Path, configuration: str) -> None:
+    """A network that nnU-Net trained, and the files of its own program on another processor."""
+    contract, predictor = built(read_nnunet, TOY / "results", {"configuration": configuration}, tmp_path)
+    for name in ("toy_099", "toy_aniso", "toy_iso"):
+        grid, values = read_array(TOY / "imagesTs" / f"{name}_0000.nii.gz")
+        _, truth = read_array(TOY / "predicted" / configuration / f"{name}.nii.gz")
+        with torch.inference_mode():
+            answer = predictor.predict(values.astype(np.float32), grid.spacing_zyx_mm)
+        assert contract.labels == ("Parotid_R", "Parotid_L", "Mandible")
+        for bit, value in enumerate((1, 2, 3)):
+            mask = (answer.planes[0] & np.uint8(1 << bit)) != 0
+            assert int((mask != (truth == value)).sum()) == 0, (
+                f"{configuration} on {name}: voxels that differ"
+            )
 
 
 @pytest.mark.parametrize(

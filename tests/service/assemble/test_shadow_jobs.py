@@ -7,11 +7,10 @@ import pytest
 
 from service.config import JobPurpose, Settings
 from service.store import ArtifactKind, EventKind, FailureReportQueue, JobState, JobStatus, NotAllowed
-from service.template import default_template
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, nonsense
 from tests.support.models import OneModel
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, model, only, settings
 
 SHADOW = {"name": "next-model", "model": "hn_oar", "purpose": "shadow", "priority": 100}
 OTHER = {**SHADOW, "name": "third-model", "companions": ["segmentation"]}
@@ -33,7 +32,7 @@ def worker(node: SmallNode, tree: Settings, server: Server) -> Worker:
         content=node.content,
         server=server,
         models=OneModel(model()),
-        templates={rule.name: default_template() for rule in tree.rules},
+        rules=only(tree),
         settings=tree,
     )
 

@@ -11,6 +11,7 @@ from service.store import JobState, Wanted
 from service.work.worker import Worker
 from tests.service.work.test_worker import TEMPLATE, Server, brainstem_and_larynx, worker
 from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import only as only_rules
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BOTH = settings(
@@ -27,7 +28,9 @@ class TwoModels:
 
 def hand(node: SmallNode) -> Worker:
     found = worker(node, Server(brainstem_and_larynx), BOTH)
-    return replace(found, templates={"head-neck": TEMPLATE, "trial": TEMPLATE}, models=TwoModels())
+    return replace(
+        found, rules=only_rules(BOTH, {"head-neck": TEMPLATE, "trial": TEMPLATE}), models=TwoModels()
+    )
 
 
 def done(node: SmallNode, only: slice = slice(None)) -> int:

@@ -78,9 +78,11 @@ def test_a_message_says_how_many_whose_and_why(start_node) -> None:
 
 
 def _view(node: Node) -> NodeStatus:
+    from service.config import Settings
     from service.monitor.monitor import read_database_status
+    from service.rules import RuleBook
 
-    database_status = read_database_status(node.database)
+    database_status = read_database_status(node.database, RuleBook(Settings(), node.database))
     return NodeStatus(
         at=node.database.clock(), checks=(), database_status=database_status, disk=None, echoes=()
     )

@@ -13,12 +13,11 @@ from service.cli.main import main
 from service.components import Store, opened_store, prepare
 from service.config import Settings, load_settings
 from service.store import AuditLog, InstanceRecorder, PseudonymRepository
-from service.template import default_template
 from service.work import Worker
 from tests.service.work.test_worker import Server, brainstem_and_larynx, queue_series
 from tests.support.clock import ManualClock
 from tests.support.models import OneModel
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, model, only, settings
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def contoured(settings_file: Path, tree: Settings) -> Iterator[Store]:
             content=node.content,
             server=Server(brainstem_and_larynx),
             models=OneModel(model()),
-            templates={"head-neck": default_template()},
+            rules=only(tree),
             settings=tree,
         ).work_one()
         yield store

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import Connection, event, func, select, text
 
 from bench.history import fill
+from service.config import Settings
 from service.monitor.monitor import read_database_status
+from service.rules import RuleBook
 from service.store import (
     Database,
     JobRepository,
@@ -55,7 +57,7 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
     hour_ago = database.clock() - timedelta(hours=1)
     looks: dict[str, Callable[[], object]] = {
         "figures": lambda: read_queue_statistics(database),
-        "database_status": lambda: read_database_status(database),
+        "database_status": lambda: read_database_status(database, RuleBook(Settings(), database)),
         "late jobs": lambda: late_jobs(database, "head-neck", hour_ago),
         "counters": lambda: (counters.add_events(), counters.add_images()),
         "notifications": lambda: board.note_events({}, {}),

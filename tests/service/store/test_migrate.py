@@ -18,6 +18,7 @@ from service.store import (
     upgrade,
 )
 from service.store.migrations.migrate import MIGRATIONS, newest
+from service.store.states import RuleSetState
 from service.store.tables.schema import METADATA
 
 
@@ -75,7 +76,7 @@ def _set_revision(database: Database, revision: str) -> None:
 def test_the_migrations_allow_every_state_and_kind_that_the_program_writes(database: Database) -> None:
     allowed: dict[str, str] = {}
     with database.reading() as connection:
-        for table in ("job", "job_event", "delivery"):
+        for table in ("job", "job_event", "delivery", "rule_set"):
             for check in inspect(connection).get_check_constraints(table):
                 allowed[str(check["name"])] = check["sqltext"]
     for name, members in (
@@ -85,5 +86,6 @@ def test_the_migrations_allow_every_state_and_kind_that_the_program_writes(datab
         ("event_kind", EventKind),
         ("delivery_state", DeliveryState),
         ("delivery_kind", DeliveryKind),
+        ("rule_set_state", RuleSetState),
     ):
         assert [one.value for one in members if f"'{one.value}'" not in allowed[name]] == []

@@ -13,7 +13,7 @@ from service.store import DeliveryKind, EventKind, FailureReportQueue, JobState
 from service.store.objects import keep_artifact
 from service.work import FailureReports
 from tests.support.arrivals import structure_set
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, model, only, settings
 
 BEFORE_AND_AFTER_A_GAP = slice(0, 3), slice(5, None)
 
@@ -27,6 +27,7 @@ def reports(node: SmallNode, tree: Settings) -> FailureReports:
         queue=FailureReportQueue(node.database),
         content=node.content,
         settings=tree,
+        rules=only(tree),
         models={"hn_oar": model()},
     )
 

@@ -18,7 +18,7 @@ from service.work import Worker
 from tests.inference.limits import limits_document, structure_document
 from tests.support.bodies import upright_volume, whole_body
 from tests.support.models import OneModel
-from tests.support.small_node import RULE, SmallNode, model, settings
+from tests.support.small_node import RULE, SmallNode, model, only, settings
 
 WIDE = {
     "volume_cc": [1, 500], "height_mm": [5, 200], "width_mm": [5, 200], "depth_mm": [5, 200], "across": [-1, 1],
@@ -83,7 +83,7 @@ def contoured(
         content=node.content,
         server=server,
         models=OneModel(contract),
-        templates={"head-neck": template or default_template()},
+        rules=only(tree, {"head-neck": template or default_template()}),
         settings=tree,
     )
     assert worker.work_one()

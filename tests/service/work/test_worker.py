@@ -23,7 +23,7 @@ from service.work.case import PipelineRequest
 from service.work.pipeline import Stage, run_pipeline
 from service.work.series_reading import load_sources
 from tests.support.models import OneModel
-from tests.support.small_node import MODELS, RULE, SmallNode, model, settings
+from tests.support.small_node import MODELS, RULE, SmallNode, model, only, settings
 
 TEMPLATE = default_template()
 FOUND = slice(3, 6), slice(4, 10), slice(5, 12)
@@ -75,14 +75,15 @@ class Server:
 def worker(
     node: SmallNode, server: Server, tree: Settings | None = None, template: Template | None = None
 ) -> Worker:
+    tree = tree or settings()
     return Worker(
         name="w1",
         queue=node.queue,
         content=node.content,
         server=server,
         models=OneModel(model()),
-        templates={"head-neck": template or TEMPLATE},
-        settings=tree or settings(),
+        rules=only(tree, {"head-neck": template or TEMPLATE}),
+        settings=tree,
     )
 
 
