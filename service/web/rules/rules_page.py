@@ -1,6 +1,7 @@
 """Rules: what each does, which takes a series and why, and what a draft would have done with past ones."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from service.web.rules.judging import RuleJudgement, judge
 router = APIRouter(prefix="/rules", include_in_schema=False)
 Looking = Annotated[Visitor, Depends(permits(Operation.RULES))]
 MOST_SERIES = 100_000
+_PLACE = re.compile(r"^@@ -\S+ \+(\d+)\S* @@$")
 MOST_SHOWN = 200
 LONGEST_TITLE = 16
 
@@ -103,9 +105,10 @@ def rules_view(request: Request, visitor: Visitor, view: RulesView) -> Response:
 
 
 def difference(before: str, after: str) -> list[str]:
-    """Return what changes between two texts: lines that begin with "+", "-" or a space, as in a unified diff."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
-    return [line for line in lines if not line.startswith(("---", "+++"))]
+    """Return what changes between two texts: lines that begin with "+", "-" or a space; "@" and the place of each."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
+    shown = [line for line in lines if not line.startswith(("---", "+++"))]
+    return [_PLACE.sub(r"@ line \1", line) for line in shown]
 
 
 @router.get("")
