@@ -45,7 +45,7 @@ def checked(text: str, settings: Settings, contracts: Contracts, database: Datab
     """
     text = text.replace("\r\n", "\n")
     draft = faults_of(text, settings, contracts)
-    if draft.settings is None or not any(_patterns(rule) for rule in draft.settings.rules):
+    if draft.settings is None or not any(rule.patterns for rule in draft.settings.rules):
         return draft
     with database.reading() as connection:
         series = [one.facts for one in read_past_series(connection, TRIED_SERIES)]
@@ -71,14 +71,10 @@ def lost_titles(now: Settings, then: Settings) -> tuple[str, ...]:
     return tuple(sorted(now.called_aets - then.called_aets))
 
 
-def _patterns(rule: Rule) -> list[str]:
-    return [one for one in (rule.body_part, rule.series_description) if one is not None]
-
-
 def _slow_texts(rules: Sequence[Rule]) -> Iterator[SeriesFacts]:
     """Yield series with long runs of the letters that expressions ask for: with these, slow ones are slow."""
     for rule in rules:
-        letters = dict.fromkeys(c for pattern in _patterns(rule) for c in pattern if c.isalnum() or c == " ")
+        letters = dict.fromkeys(c for pattern in rule.patterns for c in pattern if c.isalnum() or c == " ")
         for letter in list(letters)[:_MOST_LETTERS]:
             text = letter * (_LONGEST_TEXT - 1) + "\x01"
             yield SeriesFacts(
