@@ -26,36 +26,36 @@ def run(arguments: argparse.Namespace) -> int:
     settings: Settings = arguments.settings_tree
     contracts = model_library(settings)
     with opened_store(settings) as store:
-        desk = RuleOffice(
+        office = RuleOffice(
             database=store.database,
             settings=settings,
             find_faults=lambda text: checked(text, settings, contracts, store.database).faults,
         )
         book = RuleBook(settings, store.database, lambda: contracts)
-        act: Callable[[], int] = partial(ACTS[arguments.act], arguments, desk, book, store)
+        act: Callable[[], int] = partial(ACTS[arguments.act], arguments, office, book, store)
         return act()
 
 
-def _list(arguments: argparse.Namespace, desk: RuleOffice, book: RuleBook, _: Store) -> int:
+def _list(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, _: Store) -> int:
     """Print the versions, newest first, and which rules hold."""
-    found = desk.versions(administrator(), limit=arguments.limit)
+    found = office.versions(administrator(), limit=arguments.limit)
     held = book.current()
     if arguments.json:
         rows = [_plain(one) for one in found]
         say_json({"holds": held.number, "faults": held.faults, "versions": rows})
         return 0
     print_table(COLUMNS, [_row(one) for one in found])
-    which = f"version {held.number} holds" if held.number else "the rules of the settings hold"
+    which = f"version {held.number} is active" if held.number else "the rules of the settings are active"
     say(f"{which}: {', '.join(rule.name for rule in held.settings.rules) or 'no rule'}")
     for line in filter(None, (held.why_not, book.file_differs())):
         say(f"WARNING: {line}")
     return 0
 
 
-def _show(arguments: argparse.Namespace, desk: RuleOffice, book: RuleBook, _: Store) -> int:
+def _show(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, _: Store) -> int:
     """Print the text of a version, or of the rules that hold; with --diff what it changes in those that hold."""
-    holds = _held_text(desk, book)
-    text = holds if arguments.number is None else desk.version(administrator(), arguments.number).text
+    holds = _held_text(office, book)
+    text = holds if arguments.number is None else office.version(administrator(), arguments.number).text
     if not arguments.diff:
         say_whole(text)
         return 0
@@ -64,49 +64,49 @@ def _show(arguments: argparse.Namespace, desk: RuleOffice, book: RuleBook, _: St
     return 0
 
 
-def _check(arguments: argparse.Namespace, desk: RuleOffice, book: RuleBook, store: Store) -> int:
+def _check(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, store: Store) -> int:
     """Print what is wrong with a file of rules, each fault at its place; exit code 1 where anything is."""
-    draft = checked(_read(arguments.file), desk.settings, model_library(desk.settings), store.database)
+    draft = checked(_read(arguments.file), office.settings, model_library(office.settings), store.database)
     for fault in draft.faults:
         say(f"{arguments.file}:{fault.line}:{fault.column}: {fault.message}")
     if draft.settings is None:
         return 1
-    say(f"{len(draft.settings.rules)} rules that can hold: `contour-node rules activate` lets them")
+    say(f"{len(draft.settings.rules)} rules without faults: `contour-node rules activate` makes them active")
     lost = lost_titles(book.current().settings, draft.settings)
     if lost:
         say(f"WARNING: the node would no longer answer to {', '.join(lost)}: their senders would be rejected")
     return 0
 
 
-def _draft(arguments: argparse.Namespace, desk: RuleOffice, _: RuleBook, __: Store) -> int:
-    made = desk.write_draft(administrator(), _read(arguments.file), arguments.reason)
-    say(f"draft {made.number}; it holds for nobody until it is activated")
+def _draft(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, __: Store) -> int:
+    made = office.write_draft(administrator(), _read(arguments.file), arguments.reason)
+    say(f"draft {made.number}; not active until it is activated")
     return 0
 
 
-def _discard(arguments: argparse.Namespace, desk: RuleOffice, _: RuleBook, __: Store) -> int:
-    desk.discard(administrator(), arguments.number)
+def _discard(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, __: Store) -> int:
+    office.discard(administrator(), arguments.number)
     say(f"draft {arguments.number} is discarded")
     return 0
 
 
-def _activate(arguments: argparse.Namespace, desk: RuleOffice, _: RuleBook, store: Store) -> int:
+def _activate(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, store: Store) -> int:
     seen = _seen(arguments, store)
     if arguments.draft is not None:
-        return _said(desk.activate_draft(administrator(), arguments.draft, arguments.reason, seen=seen))
+        return _said(office.activate_draft(administrator(), arguments.draft, arguments.reason, seen=seen))
     if arguments.file is None:
         raise Refused("name a file with [[rules]], or --draft N")
-    return _said(desk.activate(administrator(), _read(arguments.file), arguments.reason, seen=seen))
+    return _said(office.activate(administrator(), _read(arguments.file), arguments.reason, seen=seen))
 
 
-def _rollback(arguments: argparse.Namespace, desk: RuleOffice, _: RuleBook, store: Store) -> int:
+def _rollback(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, store: Store) -> int:
     seen = _seen(arguments, store)
-    return _said(desk.roll_back(administrator(), arguments.number, arguments.reason, seen=seen))
+    return _said(office.roll_back(administrator(), arguments.number, arguments.reason, seen=seen))
 
 
-def _adopt(arguments: argparse.Namespace, desk: RuleOffice, _: RuleBook, store: Store) -> int:
+def _adopt(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, store: Store) -> int:
     """Let the settings file's rules hold, as they are now."""
-    return _said(desk.adopt_file(administrator(), arguments.reason, seen=_seen(arguments, store)))
+    return _said(office.adopt_file(administrator(), arguments.reason, seen=_seen(arguments, store)))
 
 
 ACTS: Mapping[str, Callable[[argparse.Namespace, RuleOffice, RuleBook, Store], int]] = {
@@ -128,15 +128,15 @@ def _seen(arguments: argparse.Namespace, store: Store) -> int:
 
 
 def _said(made: RuleSet) -> int:
-    say(f"version {made.number} of the rules holds from the next job on; what is queued keeps its own")
+    say(f"version {made.number} of the rules is active from the next job on; queued jobs keep their own")
     return 0
 
 
-def _held_text(desk: RuleOffice, book: RuleBook) -> str:
+def _held_text(office: RuleOffice, book: RuleBook) -> str:
     number = book.current().number
     if number:
-        return desk.version(administrator(), number).text
-    return rules_text(desk.settings.rules)
+        return office.version(administrator(), number).text
+    return rules_text(office.settings.rules)
 
 
 def _read(file: Path) -> str:

@@ -36,7 +36,7 @@ def test_a_file_is_checked_activated_and_rolled_back(rules: Node, tmp_path: Path
     neck, wrong = tmp_path / "neck.toml", tmp_path / "wrong.toml"
     neck.write_text(RULES.replace("head-neck", "neck"))
     wrong.write_text(RULES.replace("hn_oar", "lung"))
-    assert "the rules of the settings hold: head-neck" in rules("list")[1]
+    assert "the rules of the settings are active: head-neck" in rules("list")[1]
     code, said = rules("check", wrong)
     assert (code, f"{wrong}:3:9: no model lung" in said) == (1, True)
     code, said = rules("activate", wrong, "--reason", "x")

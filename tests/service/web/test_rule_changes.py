@@ -106,10 +106,10 @@ def test_a_second_person_activates_what_the_first_wrote(small_node: SmallNode) -
     anna, ben = page.person("anna", ActorRole.PHYSICIST), page.person("ben", ActorRole.ADMIN)
     form = {"text": text_of(page, name="neck"), "seen": "0", "reason": "two"}
     alone = anna.post("/rules/activate", data=form)
-    assert (alone.status_code, "need two persons" in alone.text) == (422, True)
+    assert (alone.status_code, "need two people" in alone.text) == (422, True)
     address = anna.post("/rules/draft", data=form).headers["location"]
     assert anna.post("/rules/activate", data={**form, "saved": "2"}).status_code == 422
-    assert "Two persons" in ben.get(address).text
+    assert "Two people" in ben.get(address).text
     assert ben.post("/rules/activate", data={**form, "saved": "2"}).status_code == 303
     assert holds(page) == (2, ["neck"])
     assert "written by anna" in ben.get("/rules").text
