@@ -120,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _monitor_verbs(verbs)
     _upkeep_verbs(verbs)
+    what = "versions of the rules: list, check a text, activate it, roll back"
+    upkeep.rules(_verb(verbs, "rules", "rules:run", what))
     takes.web_admin(
         _verb(verbs, "web-admin", "web_admin:run", "users of the web page, and tokens of programs")
     )
