@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from imaging.masks import margins
 from imaging.masks.margins import Margin, contract, expand, is_cut, keep_away, keep_inside, ring
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -67,6 +68,25 @@ def test_directions_are_the_patients_in_every_position(position: str) -> None:
     found = on.points_lps(sorted(voxels(expand(mask(SHAPE, MIDDLE), on, margin)))) - on.points_lps(MIDDLE)
     assert np.allclose(found.max(axis=0), (3, 0, 4)), "left, posterior, superior"
     assert np.allclose(found.min(axis=0), (-1, -2, -1)), "right, anterior, inferior"
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 4])
+def test_slab_by_slab_is_the_same(slices: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    on, source = grid(SHAPE, (1.0, 1.0, 2.0)), random_mask(7)
+    monkeypatch.setattr(margins, "_SLAB_VOXELS", slices * SHAPE[1] * SHAPE[2])
+    margin = Margin(left_mm=3, right_mm=2, anterior_mm=1, posterior_mm=4, superior_mm=5, inferior_mm=2)
+    assert voxels(expand(source, on, margin)) == brute_force(source, on, margin)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("side", ["right", "left", "anterior", "posterior", "inferior", "superior"])
+def test_a_margin_to_the_last_voxel_is_not_cut_and_one_voxel_more_is(position: str, side: str) -> None:
+    axis = {"right": 0, "left": 0, "anterior": 1, "posterior": 1, "inferior": 2, "superior": 2}[side]
+    axes = POSITIONS[position]
+    rooms = [int(n // 2) for n, vector in zip(SHAPE, axes, strict=True) if abs(vector[axis]) > 0.5]
+    on = grid(SHAPE, (1.0, 1.0, 1.0), axes)
+    assert not is_cut(mask(SHAPE, MIDDLE), on, Margin(**{f"{side}_mm": float(rooms[0])}))
+    assert is_cut(mask(SHAPE, MIDDLE), on, Margin(**{f"{side}_mm": rooms[0] + 1.0}))
 
 
 @pytest.mark.parametrize("position", ["HFS", "FFP", "HFDR"])

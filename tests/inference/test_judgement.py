@@ -7,7 +7,7 @@ import pytest
 
 from imaging.anatomy import Region, RegionEstimate
 from inference.contract.plausibility import Plausibility
-from inference.judgement import PlausibilityFinding, judge, region_finding
+from inference.judgement import LIMITED, PlausibilityFinding, judge, region_finding
 from tests.inference.limits import limits_document, placement, structure_document
 
 LIMITS = Plausibility.model_validate(limits_document())
@@ -19,6 +19,80 @@ def implausible(findings: tuple[PlausibilityFinding, ...]) -> set[str]:
 
 def test_what_keeps_within_every_limit_has_no_findings() -> None:
     assert judge(LIMITS, {"A": placement(), "B": placement(30)}) == ()
+
+
+@pytest.mark.parametrize("check", LIMITED)
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_value_at_its_limit_is_plausible_and_one_beyond_is_not(check: str, end: int) -> None:
+    limit = structure_document("A")[check][end]
+    assert judge(LIMITS, {"A": placement(**{check: float(limit)})}) == ()
+    (finding,) = judge(LIMITS, {"A": placement(**{check: limit + (1e-6 if end else -1e-6)})})
+    assert (finding.check, finding.expected) == (check, tuple(structure_document("A")[check]))
+
+
+@pytest.mark.parametrize(
+    ("check", "sides"),
+    [
+        ("height_mm", {"inferior", "superior"}),
+        ("depth_mm", {"anterior", "posterior"}),
+        ("width_mm", {"right", "left"}),
+        ("volume_cc", {"inferior", "superior", "anterior", "posterior", "right", "left"}),
+    ],
+)
+@pytest.mark.parametrize("side", ["inferior", "superior", "anterior", "posterior", "right", "left"])
+def test_an_edge_excuses_the_sizes_that_run_to_it(check: str, sides: set[str], side: str) -> None:
+    small = judge(LIMITS, {"A": placement(edges=(side,), **{check: 1.0})})
+    assert implausible(small) == (set() if side in sides else {"A"})
+
+
+@pytest.mark.parametrize(
+    ("anchor", "side", "counts"),
+    [
+        ("middle", "inferior", False),
+        ("middle", "superior", False),
+        ("top", "inferior", True),
+        ("top", "superior", False),
+        ("bottom", "inferior", False),
+        ("bottom", "superior", True),
+        ("middle", "left", True),
+    ],
+)
+def test_a_distance_to_the_head_counts_where_the_edge_leaves_the_anchor(
+    anchor: str, side: str, counts: bool
+) -> None:
+    structures = [structure_document("A"), structure_document("B", anchor=anchor)]
+    limits = Plausibility.model_validate(limits_document() | {"structures": structures})
+    found = judge(limits, {"A": placement(), "B": placement(30, z=100, edges=(side,))})
+    assert implausible(found) == ({"A", "B"} if counts else set())
+
+
+@pytest.mark.parametrize(("anchor", "z"), [("middle", 0.0), ("top", 15.0), ("bottom", -15.0)])
+def test_distances_are_measured_from_the_anchor(anchor: str, z: float) -> None:
+    structures = [structure_document("A"), structure_document("B", anchor=anchor)]
+    limits = Plausibility.model_validate(limits_document() | {"structures": structures})
+    assert judge(limits, {"A": placement(), "B": placement(30, z=30.0 - z)}) == (), "30 mm is the limit"
+    found = judge(limits, {"A": placement(), "B": placement(30, z=30.5 - z)})
+    assert [f.words() for f in found] == [
+        "distance from B to the head -30 mm, expected -30 to 30 mm",
+        "distance from A to the head 30 mm, expected -30 to 30 mm",
+    ]
+
+
+def test_a_misfit_to_one_in_three_makes_a_structure_implausible() -> None:
+    """D fits A, B or not; of the three others that it is measured against one is the limit, of four it is not."""
+
+    def found(codes: str) -> set[str]:
+        pairs = [
+            {"first": a, "second": b, "left_mm": [-500, 500], "back_mm": [-15, 15], "head_mm": [-500, 500]}
+            for a, b in combinations(codes, 2)
+        ]
+        structures = [structure_document(code) for code in codes]
+        limits = Plausibility.model_validate(limits_document() | {"structures": structures, "pairs": pairs})
+        placed = {code: placement() for code in codes}
+        return implausible(judge(limits, placed | {"A": placement(y=-10), "D": placement(y=10)}))
+
+    assert found("ABCD") == {"A", "D"}
+    assert found("ABCDE") == set()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,12 @@ def test_specks_go_and_other_pieces_stay_by_their_volume_in_cc() -> None:
     assert not kept_pieces(pieces(), SEVERAL, voxel_mm3=0.001).any()
 
 
+def test_a_piece_of_just_the_smallest_volume_stays() -> None:
+    exact = ModelStructure(code="Several", single_piece=False, smallest_piece_cc=0.001)
+    assert kept_pieces(pieces(), exact, voxel_mm3=0.25).sum() == 23, "four voxels of 0.25 mm3 are 0.001 cc"
+    assert kept_pieces(pieces(), exact, voxel_mm3=0.249).sum() == 19
+
+
 def test_an_empty_mask_stays_empty() -> None:
     assert not finished(np.zeros((2, 3, 4), bool), ONE, voxel_mm3=1.0).any()
 
@@ -54,6 +60,11 @@ def test_holes_are_filled_slice_by_slice_and_bays_are_not() -> None:
         (0.0, True, False, ("Cord: not found",)),
         (20.0, False, False, ()),
         (20.0, True, True, ("Cord: reaches the lowest and the highest slice, the scan may cut it",)),
+        (20.0, True, False, ("Cord: reaches the lowest slice, the scan may cut it",)),
+        (20.0, False, True, ("Cord: reaches the highest slice, the scan may cut it",)),
+        (8.0, False, False, ()),
+        (60.0, False, False, ()),
+        (60.1, False, False, ("Cord: 60.1 cc, usual are 8 to 60 cc",)),
         (3.0, False, False, ("Cord: 3.0 cc, usual are 8 to 60 cc",)),
     ],
 )
