@@ -35,6 +35,7 @@ PACKAGES = ("imaging", "inference", "service", "evaluation")
 _LEFT_OUT = ("service/store/migrations/versions/", "service/demo/")
 _MARK = "MUTANTS_RUN"
 _USAGE_ERROR, _NO_TESTS = 4, 5
+_CONTROL_TESTS = 100
 _FIRST_S = (
     2.0  # the quickest tests run first, by themselves: most mistakes are noticed before the rest is even read
 )
@@ -77,9 +78,10 @@ def main() -> int:
             compileall.compile_dir(copy, quiet=2)  # the runs themselves write no bytecode
         if contexts.failing:
             print(f"left out, they fail as it is: {', '.join(sorted(contexts.failing))}")
+        trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
+        trial.check()
         for seed in arguments.seed:
             drawn = draw(copies[0], files, arguments.number, seed)
-            trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
             outcomes[seed] = list(trial.outcomes(drawn))
             print(_summary(seed, outcomes[seed]), flush=True)
     if arguments.out:
@@ -97,6 +99,14 @@ class _Trial:
     copies: Sequence[Path]
     scratch: Path
     limit_s: float
+
+    def check(self) -> None:
+        """Run the quickest tests without a change; RuntimeError where one fails, for then every change is noticed."""
+        passing = set(self.contexts.seconds) - self.contexts.failing
+        quickest = sorted(passing, key=lambda test: self.contexts.seconds[test])[:_CONTROL_TESTS]
+        if self._noticed(self.copies[0], quickest):
+            said = (self.scratch / f"{self.copies[0].name}.log").read_text(errors="replace")
+            raise RuntimeError(f"tests fail without any change:\n{said[-4000:]}")
 
     def outcomes(self, drawn: Sequence[CodeMutation]) -> Iterator[Outcome]:
         """Yield what became of each change, in order, and print it."""

@@ -8,26 +8,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-# Nothing of this project, and nothing that is a plugin of pytest: that must be imported by pytest itself.
+# Nothing of this project, and no plugin of pytest or what imports one (starlette: anyio): pytest would object.
 LIBRARIES = (
-    *("pytest", "numpy", "scipy.ndimage", "scipy.spatial", "scipy.stats", "scipy.optimize"),
-    *("pydicom", "pydicom.pixels", "pynetdicom", "PIL.Image"),
     *(
-        "sqlalchemy",
-        "sqlalchemy.dialects.sqlite",
-        "sqlalchemy.dialects.postgresql",
-        "alembic.command",
-        "psycopg",
+        "pytest",
+        "numpy",
+        "scipy.ndimage",
+        "scipy.spatial",
+        "scipy.stats",
+        "pydicom.pixels",
+        "pynetdicom",
+        "PIL.Image",
     ),
-    *(
-        "starlette.applications",
-        "starlette.testclient",
-        "uvicorn",
-        "jinja2",
-        "httpx",
-        "requests",
-        "cryptography.x509",
-    ),
+    *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "alembic.command", "psycopg"),
+    *("pydantic", "jinja2", "requests"),
 )
 KILLED = -signal.SIGKILL
 
