@@ -75,34 +75,38 @@ def test_pieces_and_findings() -> None:
     assert (found["pieces"], found["findings"], found["improbability"]) == (2.0, 1.0, 1.0)
 
 
-def test_what_is_far_beyond_the_limits_counts_no_more() -> None:
-    assert measured(volume_cc=1e9)["volume"] == pytest.approx(log(10))
-    assert measured(volume_cc=1e9)["asymmetry"] == measured(volume_cc=0.0)["asymmetry"] == log(10)
-    assert measured(median_hu=1e6)["density"] == 3.0
-    assert measured(median_hu=20.0 + 70.0 * 1.25)["density"] == pytest.approx(1.25)
-    far = TrustCase(masks={"A": mask(5)}, placed={"A": placement()}, findings=(), mean_probability={})
-    assert measurements(contract(), far)["A"]["pieces"] == 3.0
-    assert measurements(contract(), far)["A"]["asymmetry"] == 0.0, "no other side"
-
-
-def test_without_limits_size_says_nothing_and_place_is_as_far_off_as_can_be() -> None:
-    plain = contract().model_copy(update={"plausibility": None})
-    case = TrustCase(masks={"A": mask(1)}, placed={"A": placement()}, findings=(), mean_probability={})
-    found = measurements(plain, case)["A"]
-    assert (found["volume"], found["extent"], found["place"], found["density"]) == (0.0, 3.0, 3.0, 3.0)
-
-
-def test_the_score_is_the_logistic_of_standardised_measurements() -> None:
-    weights = TrustWeights(
-        learned_from="nobody",
-        good_dice=0.8,
-        intercept=0.5,
-        means={name: 0.1 * k for k, name in enumerate(FEATURES)},
-        scales={name: 1.0 + k for k, name in enumerate(FEATURES)},
-        weights={name: (-1.0) ** k for k, name in enumerate(FEATURES)},
-        usual_dice={"A": 0.85},
+def test_what_has_no_limits_is_as_strange_as_can_be_and_of_usual_volume() -> None:
+    case = TrustCase(
+        masks={"A": mask(5)},
+        placed={"A": placement(volume_cc=0.0)},
+        findings=(),
+        mean_probability={"A": 1.0},
     )
-    values = dict.fromkeys(FEATURES[:-1], 0.7)
-    total = 0.5 + sum((-1.0) ** k * (0.7 - 0.1 * k) / (1 + k) for k in range(9)) - (0.85 - 0.9) / 10
-    assert trust(weights, "A", values) == pytest.approx(1 / (1 + exp(-total)))
-    assert trust(weights, "B", values) is None, "nothing was learned of it"
+    bare = ModelContract.model_validate(contract_document("m", ("A", "B")))
+    found = measurements(bare, case)["A"]
+    assert {found[name] for name in ("extent", "place", "density")} == {3.0}
+    assert (found["volume"], found["asymmetry"], found["pieces"]) == (0.0, 0.0, 3.0)
+
+
+def test_asymmetry_is_a_factor_of_ten_at_most_and_of_nothing_too() -> None:
+    other = placement().volume_cc
+    assert measured(volume_cc=other * 9)["asymmetry"] == pytest.approx(log(9))
+    assert measured(volume_cc=other * 1000)["asymmetry"] == log(10)
+    assert measured(volume_cc=0.0)["asymmetry"] == log(10)
+
+
+def test_the_score_is_a_logistic_of_standardised_measurements() -> None:
+    zero = dict.fromkeys(FEATURES, 0.0)
+    weights = TrustWeights(
+        learned_from="made up",
+        good_dice=0.7,
+        intercept=0.5,
+        means={**zero, "volume": 1.0},
+        scales=dict.fromkeys(FEATURES, 2.0),
+        weights={**zero, "volume": 3.0, "usual": 4.0},
+        usual_dice={"A": 0.6},
+    )
+    total = 0.5 + 3.0 * (2.0 - 1.0) / 2.0 + 4.0 * 0.6 / 2.0
+    given = dict.fromkeys(FEATURES[:-1], 0.0) | {"volume": 2.0}
+    assert trust(weights, "A", given) == pytest.approx(1 / (1 + exp(-total)))
+    assert trust(weights, "B", given) is None
