@@ -16,7 +16,6 @@ from inference.contract.bundle import (
     SlidingWindow,
 )
 from inference.contract.model import ConceptCode, ModelStructure, Provenance, StructureDefinition
-from inference.contract.native import NativeRuntime
 from inference.contract.nnunet import NnunetPart, NnunetRuntime, TotalSegmentatorSteps
 from inference.contract.pipelines import SliceStacks, Stratified, VoxelRange, WholeVolumeTiles
 from inference.contract.plausibility import PairLimits, Plausibility
@@ -96,18 +95,14 @@ LIMITS: list[tuple[type[BaseModel], dict[str, Any], str, Any, Any]] = [
     (Stratified, STRATIFIED, "voi_factor", 10.0, 10.001),
     (Stratified, STRATIFIED, "body_margin_mm", 0.0, -OVER_0),
     (NnunetPart, PART, "transpose", [2, 0, 1], [0, 1, 1]),
-    (NnunetPart, PART, "patch", [8, 8, 8], [8, 8]),
     (NnunetPart, PART, "mirror_axes", [0, 1, 2], [0, 1, 1]),
     (NnunetPart, {**PART, "patch": [8, 8], "spacing_mm": [1.0, 1.0]}, "mirror_axes", [0, 1], [0, 2]),
     (NnunetPart, PART, "step", 1.0, 1.0 + 1e-9),
     (NnunetPart, PART, "step", OVER_0, 0.0),
-    (NnunetPart, PART, "heads", [0, 1], [0]),
-    (NnunetPart, PART, "heads", [0, 2], [1, 2]),
     (NnunetPart, {**PART, "regions": True}, "heads", [1], []),
     (NnunetRuntime, NNUNET, "structures", [{"values": [1]}], [{"values": [0]}]),
     (NnunetRuntime, NNUNET, "structures", [{"values": [1], "part": 0}], [{"values": [1], "part": 1}]),
     (NnunetRuntime, NNUNET, "structures", [{"values": [1]}], [{"values": [1, 2]}]),
-    (NnunetRuntime, NNUNET, "parts", [PART, {**PART, "folds": ["fold_1.safetensors"]}], [PART, PART]),
     (TotalSegmentatorSteps, {}, "split_above_voxels", 1, 0),
     (SlidingWindow, {"roi": [8, 8, 8]}, "overlap", [0.0, 0.5, UNDER_1], [0.0, 0.5, 1.0]),
     (SlidingWindow, {"roi": [8, 8, 8]}, "overlap", [0.0, 0.5, 0.5], [-OVER_0, 0.5, 0.5]),
@@ -173,17 +168,6 @@ def test_shared_values_have_their_limits(kind: Any, last: Any, beyond: Any) -> N
         adapter.validate_python(beyond)
 
 
-def test_two_networks_never_share_their_weights() -> None:
-    network = {"architecture": "compact_unet3d"}
-    pipeline = {**STRATIFIED, "mid_level": ["B"]}
-    networks = {"anchor": network, "mid_level": {**network, "weights": "middle.safetensors"}}
-    found = NativeRuntime.model_validate({"kind": "native", "networks": networks, "pipeline": pipeline})
-    assert found.files == ("weights.safetensors", "middle.safetensors")
-    networks["mid_level"] = network
-    with pytest.raises(ValidationError, match="two networks share a weights file"):
-        NativeRuntime.model_validate({"kind": "native", "networks": networks, "pipeline": pipeline})
-
-
 @pytest.mark.parametrize(
     ("patch", "transpose", "axes", "expected"),
     [
@@ -209,12 +193,3 @@ def test_a_contract_says_what_it_takes() -> None:
     )
     assert (both.takes("CT"), both.takes("MR"), both.takes("CBCT")) == (True, True, False)
     assert (model_contract().in_hounsfield_units, both.in_hounsfield_units) == (True, False)
-
-
-def test_a_runtime_of_another_kind_or_of_other_structures_is_refused() -> None:
-    sums = {"fold_0.safetensors": "0" * 64}
-    one = model_contract(codes=("A",), runtime=NNUNET, checksums=sums)
-    with pytest.raises(ValueError, match="moody version 1 has the runtime nnunet, not native"):
-        _ = one.native
-    with pytest.raises(ValidationError, match="the runtime gives 1 structures, the contract has 2"):
-        model_contract(codes=("A", "B"), runtime=NNUNET, checksums=sums)
