@@ -41,7 +41,7 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
         job = Job(
             folder=arguments.out,
             study=STUDIES[arguments.study],
-            facts=_facts(arguments.words),
+            facts=report_facts(arguments.words),
             extras=_extras(cohort, margins, arguments),
             pdf=not arguments.no_pdf,
         )
@@ -91,7 +91,8 @@ def _extras(cohort: CohortResult, margins: Mapping[str, float], arguments: argpa
     return Extras(margins=margins, records=records, estimate=estimate)
 
 
-def _facts(words: Sequence[str]) -> list[tuple[str, str]]:
+def report_facts(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Give what the report says of itself: when, by which words of the command line, with which software."""
     libraries = ("numpy", "scipy", "statsmodels", "SimpleITK", "pydicom")
     return [
         ("made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
