@@ -5,32 +5,17 @@ In a module of its own, so that reading a command line imports nothing of what v
 
 import argparse
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imaging.export.profiles import PROFILES
-from service.errors import Refused
 
 if TYPE_CHECKING:
     from service.store import TrailHead
 
 DEFAULT_PROJECT = "research"
 STUDIES = ("all", "rectal", "lung", "cervix", "head-neck", "dice")
-
-LABELS = "LABEL=CODE, or LABEL= to leave it out"
-
-
-def same_names(words: Sequence[str], expected: str, *, may_be_empty: bool = False) -> dict[str, str]:
-    """Read what ``--same`` pairs by hand, NAME=OTHER each; Refused, with what was expected, where one is no pair."""
-    found = {}
-    for word in words:
-        name, equals, other = word.partition("=")
-        if not (name and equals and (other or may_be_empty)):
-            raise Refused(f"--same {word}: expected {expected}")
-        found[name] = other
-    return found
 
 
 def job_changes(

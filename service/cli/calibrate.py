@@ -27,9 +27,9 @@ from inference.contract import ModelContract
 from inference.contract.plausibility import Plausibility
 from inference.segment import Predictor, segment
 from service.application import Operation, change_models
-from service.cli.arguments import LABELS, same_names
 from service.cli.audit import administrator
 from service.cli.local_cases import CT_FOLDER, case_folders, model_server, reference_of
+from service.cli.model_arguments import LABELS, same_names
 from service.cli.output import print_table, say, warn
 from service.components import opened_store
 from service.errors import Refused

@@ -12,8 +12,8 @@ from evaluation.geometry import Comparison
 from evaluation.patients import CohortFolders, cohort_of, one_patient, paired_folders
 from evaluation.reading import read_both, read_dose_file
 from evaluation.set_comparison import SetComparison, compare_sets
-from service.cli.arguments import same_names
 from service.cli.evaluate_cohort import run as run_cohort
+from service.cli.model_arguments import same_names
 from service.cli.output import print_table, say, say_json, warn
 
 COHORT = "cohort"

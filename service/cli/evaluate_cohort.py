@@ -21,7 +21,7 @@ from evaluation.report.study import Extras
 from evaluation.report.tables import Values
 from evaluation.report.writing import Job, cohort_json, write_pages, write_values
 from evaluation.studies import STUDIES
-from service.cli.arguments import same_names
+from service.cli.model_arguments import same_names
 from service.cli.output import print_table, say, say_json, warn
 from service.text import shown
 

@@ -13,8 +13,8 @@ from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Volume
 from inference.contract import ModelContract
 from inference.segment import Predictor, segment
-from service.cli.arguments import LABELS, same_names
 from service.cli.local_cases import model_server
+from service.cli.model_arguments import LABELS, same_names
 from service.cli.output import print_table, say, say_json, warn
 from service.errors import Refused
 
