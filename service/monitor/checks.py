@@ -145,9 +145,10 @@ def check_rules(held: HeldRules | None, differ: str) -> Iterator[HealthCheck]:
     """
     if held is None:
         return
+    count = len(held.settings.rules)
     which = f"version {held.number}" if held.number else "those of the settings"
     wrong = f"{held.why_not}; nothing is contoured until that is mended or another version activated"
-    reason = wrong if held.faults else f"{which}: {len(held.settings.rules)}"
+    reason = wrong if held.faults else f"{which}: {count} {'rule' if count == 1 else 'rules'}"
     yield HealthCheck(name="rules", ok=not held.faults, reason=reason, needed=False)
     if differ:
         yield HealthCheck(name="rules of the settings", ok=False, reason=differ, needed=False)
