@@ -50,7 +50,7 @@ def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
         yield _no("disk", str(error))
         return
     said = f"{free / 1e9:.1f} GB are free"
-    refused = f"{said}: new objects are refused and no job is begun (retention.refuse_below_free_bytes, ..._percent)"
+    refused = f"{said}: new objects are refused and no job is begun (retention.refuse_below_free_bytes)"
     yield HealthCheck(
         name="disk", ok=room is not DiskLevel.NONE, reason=refused if room is DiskLevel.NONE else said
     )
