@@ -27,6 +27,8 @@ from service.web import (
 )
 from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
 from service.web.api import jobs, node, orders, stream
+from service.web.dicomweb import retrieve, search
+from service.web.dicomweb.kept import ObjectGone
 from service.web.images import NoStructureSet
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
@@ -49,12 +51,15 @@ ROUTERS = (
     orders.router,
     stream.router,
     node.router,
+    search.router,
+    retrieve.router,
     sign_in.router,
 )
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
     (NoSuchJob, HTTPStatus.NOT_FOUND),
     (NoStructureSet, HTTPStatus.NOT_FOUND),
+    (ObjectGone, HTTPStatus.GONE),
     (JobChanged, HTTPStatus.PRECONDITION_FAILED),
     (NotAllowed, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -33,6 +33,7 @@ class WebParts:
     status_shelf: Shelf = field(default_factory=lambda: Shelf(1, STATUS_KEPT_S))
     address_waits: AddressWaits = field(default_factory=AddressWaits)
     recent_looks: Recent = field(default_factory=Recent)
+    header_shelf: Shelf = field(default_factory=lambda: Shelf(10_000, 3600.0))
     accounts: Accounts = field(init=False)
     sessions: Sessions = field(init=False)
     lists: JobLists = field(init=False)
