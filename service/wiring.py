@@ -208,14 +208,21 @@ def monitor() -> RunRole:
 
 def web() -> RunRole:
     """Build the role that serves the page."""
+    from service.audit import AuditWriter
+    from service.receive.store_handler import storage_of
+    from service.store import AuditLog, InstanceRecorder, JobLists
+    from service.web.dicomweb.store import StoreDoor
     from service.web.live import LiveJobs
     from service.web.parts import WebParts
     from service.web.role import run_web
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        from service.store import JobLists
-
-        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "web"):
+        with (
+            opened_for_role(settings) as (store, _),
+            role_heartbeat(store, settings, "web"),
+            InstanceRecorder(store.database) as recorder,
+            AuditWriter(AuditLog(store.database), role="web") as trail,
+        ):
             live = LiveJobs(JobLists(store.database))
             parts = WebParts(
                 settings=settings,
@@ -224,6 +231,11 @@ def web() -> RunRole:
                 models=model_library(settings),
                 live=live,
                 look_at_node=lambda: node_status(settings),
+                store_door=StoreDoor(
+                    storage=storage_of(settings, store.files, recorder, disk_gauge(settings)),
+                    recorder=recorder,
+                    trail=trail,
+                ),
             )
             run_web(parts, live, stop)
 

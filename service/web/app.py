@@ -29,7 +29,7 @@ from service.web import (
 from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
 from service.web.api import jobs, node, orders, stream
 from service.web.api import rules as rules_api
-from service.web.dicomweb import retrieve, search
+from service.web.dicomweb import retrieve, search, store
 from service.web.dicomweb.kept import ObjectGone
 from service.web.images import NoStructureSet
 from service.web.parts import WebParts
@@ -57,6 +57,7 @@ ROUTERS = (
     node.router,
     search.router,
     retrieve.router,
+    store.router,
     sign_in.router,
 )
 STATUS_OF = (
