@@ -1,20 +1,17 @@
 """STOW-RS (PS3.18 10.5): what is posted ends at the same door as what comes by C-STORE."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated
 
-import anyio.from_thread
 import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info as read_file_meta
-from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
@@ -34,19 +31,14 @@ from service.receive.store_handler import StoreHandler, StoreRequest
 from service.rules import opening_sop_classes
 from service.store import InstanceRecorder
 from service.web.access import Visitor, address_of, parts_of, permits
+from service.web.dicomweb.body import Blocks, BrokenBody, Parts
 from service.web.dicomweb.kept import DICOM_JSON, PREFIX
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 Storing = Annotated[Visitor, Depends(permits(Operation.DICOMWEB_STORE))]
-BLOCK_BYTES = 1 << 20
-STALLED_S = 30.0
 MOST_AT_ONCE = 8
 LARGEST_HEAD_BYTES = 1 << 16
 PREAMBLE_BYTES, GROUP_LENGTH_BYTES = 132, 12
-
-
-class BrokenBody(Exception):
-    """The body is no multipart message, or ends before it should."""
 
 
 class NoPart10(Exception):
@@ -86,10 +78,10 @@ async def store(request: Request, visitor: Storing, study: str = "") -> Response
     boundary = _boundary(request.headers.get("content-type", ""))
     if not door.places.acquire(blocking=False):
         raise TryAgain(f"{MOST_AT_ONCE} requests store objects already")
-    blocks = _Blocks(request)
+    blocks = Blocks(request)
     try:
         outcomes = await anyio.to_thread.run_sync(
-            partial(_store, request, visitor, study, _Parts(boundary, blocks.next))
+            partial(_store, request, visitor, study, Parts(boundary, blocks.next))
         )
     finally:
         door.places.release()
@@ -108,79 +100,7 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-class _Blocks:
-    """Gives a request's body to a thread, in blocks; what is not asked for stays in the network."""
-
-    def __init__(self, request: Request) -> None:
-        self._stream = request.stream()
-
-    def next(self) -> bytes:
-        """Return the next block; empty at the end."""
-        return anyio.from_thread.run(self._gather)
-
-    async def _gather(self) -> bytes:
-        pieces, size = [], 0
-        try:
-            with anyio.fail_after(STALLED_S):
-                while size < BLOCK_BYTES:
-                    piece = await anext(self._stream, None)
-                    if piece is None:
-                        break
-                    pieces.append(piece)
-                    size += len(piece)
-        except TimeoutError as reason:
-            raise BrokenBody(f"nothing came for {STALLED_S:.0f} s") from reason
-        return b"".join(pieces)
-
-
-class _Parts:
-    """The parts of a multipart message, each as an iterator of its bytes that is used before the next part."""
-
-    def __init__(self, boundary: bytes, next_block: Callable[[], bytes]) -> None:
-        self._next_block = next_block
-        self._events: deque[memoryview | bool | None] = deque()  # True: a part begins, None: it ends
-        self._is_ended = False
-        callbacks: Any = {
-            "on_part_begin": lambda: self._events.append(True),
-            "on_part_data": lambda data, start, end: self._events.append(memoryview(data)[start:end]),
-            "on_part_end": lambda: self._events.append(None),
-            "on_end": self._end,
-        }
-        self._parser = MultipartParser(boundary, callbacks)
-
-    def __iter__(self) -> Iterator[Iterator[memoryview]]:
-        while (event := self._next_event()) is not False:
-            if event is True:
-                part = self._part()
-                yield part
-                for _ in part:  # what nobody wanted still has to be read
-                    pass
-
-    def _part(self) -> Iterator[memoryview]:
-        while isinstance(event := self._next_event(), memoryview):
-            yield event
-        if event is not None:
-            raise BrokenBody("the body ends inside a part")
-
-    def _end(self) -> None:
-        self._is_ended = True
-
-    def _next_event(self) -> memoryview | bool | None:
-        """Return the next event; False at the end of the message."""
-        while not self._events:
-            block = b"" if self._is_ended else self._next_block()
-            if not block:
-                if not self._is_ended:
-                    raise BrokenBody("the body ends before its last boundary")
-                return False
-            try:
-                self._parser.write(block)
-            except MultipartParseError as reason:
-                raise BrokenBody(f"the body is no multipart message with this boundary: {reason}") from reason
-        return self._events.popleft()
-
-
-def _store(request: Request, visitor: Visitor, study: str, body: _Parts) -> list[Outcome]:
+def _store(request: Request, visitor: Visitor, study: str, body: Parts) -> list[Outcome]:
     """Keep one part after the other; what is in the trail is in it whatever happens."""
     parts = parts_of(request)
     door = parts.store_door
