@@ -24,7 +24,7 @@ LOOKS = frozenset(
         Operation.DICOMWEB_READ,
     }
 )
-"""What changes nothing: the trail says that somebody looked."""
+"""Operations that change nothing; the audit trail records that something was viewed."""
 
 
 def perform(  # noqa: PLR0913 # who, what, of what, and how it is recorded
@@ -45,10 +45,10 @@ def perform(  # noqa: PLR0913 # who, what, of what, and how it is recorded
     Args:
         database: the node's.
         actor: recorded with the action.
-        action: recorded, and looked up in the table of permissions.
-        job_id: the job that is viewed or changed, which need not exist; None: it is about no job.
+        action: recorded, and checked against the table of permissions.
+        job_id: the job that is viewed or changed, which need not exist; None if no job is concerned.
         act: makes the change in the transaction that it is given.
-        detail: recorded with the action; no patient in it.
+        detail: recorded with the action; without patient data.
         study_uid: of the study that it is about; that of a job is known.
 
     Raises:

@@ -1,4 +1,4 @@
-"""States, reasons and times in the words of the page. Every state has a word, a sign and a colour."""
+"""How the web page words states, reasons and times. Every state has a word, a sign and a colour."""
 
 import re
 from collections.abc import Mapping
@@ -54,12 +54,12 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     (
         JobState.FAILED,
         r"out of resources",
-        "The destination had no room. Make room there, then retry.",
+        "The destination had no space. Free some there, then retry.",
     ),
     (
         JobState.FAILED,
-        r"no connection to|no answer|did not answer|has no address",
-        "The destination could not be reached. See under Destinations whether it answers, then retry.",
+        r"no connection to|no answer|did not answer|has no address|cannot be resolved",
+        "The destination could not be reached. Check under Destinations whether it answers, then retry.",
     ),
     (
         JobState.FAILED,
@@ -88,15 +88,15 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     ),
 )
 _OTHERWISE: Mapping[JobState, str] = {
-    JobState.FAILED: "Correct what the reason names, then retry. What was contoured is kept.",
-    JobState.REFUSED: "This series is not contoured as it is. Correct what the reason names at its source and send it again.",
-    JobState.WAITING: "Nothing to do now: the node goes on when what it waits for comes.",
+    JobState.FAILED: "Correct what the reason names, then retry. The contours are kept.",
+    JobState.REFUSED: "The series cannot be contoured as it is. Correct what the reason names at its source and send it again.",
+    JobState.WAITING: "Nothing to do now: the node continues when what it waits for arrives.",
     JobState.RETRYING: "Nothing to do now: the node tries again.",
 }
 
 
 def advice_for(status: JobStatus) -> str | None:
-    """Return what a person can do about a job; None where nothing is wrong.
+    """Return what a person can do about a job; None if nothing is wrong.
 
     A failed job is judged by what its destinations said, every other one by its own reason.
     """
@@ -135,7 +135,7 @@ def duration(seconds: float) -> str:
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    """Return how long ago a time was; one in the future is said as such."""
+    """Return how long ago a time was, or how far it is in the future."""
     if at is None:
         return ""
     seconds = (now - at).total_seconds()
@@ -143,7 +143,7 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 
 def clock_time(at: datetime | None) -> str:
-    """Return a time in the zone of the node's machine, without the date where it is today's."""
+    """Return a time in the zone of the node's machine, without the date if it is today."""
     if at is None:
         return ""
     local = at.astimezone()
