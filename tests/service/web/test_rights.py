@@ -13,7 +13,7 @@ from service.web.security import HEADERS, MOST_BODY_BYTES
 from tests.service.web.conftest import Page, make_page
 from tests.support.small_node import SmallNode
 
-PUBLIC = {"/sign-in", "/invitation/{secret}"}
+PUBLIC = {"/language", "/sign-in", "/invitation/{secret}"}
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 ORDERS = ("retry", "rerun", "cancel", "priority", "resend")
 FORMS = {"priority": {"priority": "90"}, "resend": {"destination": "tps"}}
