@@ -34,7 +34,12 @@ def _given_as(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 VOXELS, DICOM = _given_as("application/octet-stream"), _given_as("application/dicom")
 PRIVATE = {"Cache-Control": "private, no-store"}
-WINDOWS = ((marked("Soft tissue"), 40, 400), (marked("Lung"), -500, 1500), (marked("Bone"), 400, 1800), (marked("Brain"), 40, 80))
+WINDOWS = (
+    (marked("Soft tissue"), 40, 400),
+    (marked("Lung"), -500, 1500),
+    (marked("Bone"), 400, 1800),
+    (marked("Brain"), 40, 80),
+)
 
 
 @router.get("/jobs/{number}/viewer")
