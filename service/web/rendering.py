@@ -14,7 +14,6 @@ from starlette.responses import HTMLResponse
 from service.text import shown
 from service.web import translation, words
 from service.web.access import Visitor, parts_of
-from service.web.script_texts import SCRIPT_PLURALS, SCRIPT_TEXTS
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -62,7 +61,7 @@ def _here(request: Request) -> str:
 
 
 def _script_texts() -> str:
-    found = translation.script_texts(SCRIPT_TEXTS, SCRIPT_PLURALS)
+    found = translation.script_texts(translation.SCRIPT_TEXTS, translation.SCRIPT_PLURALS)
     return json.dumps(found, ensure_ascii=False) if found else ""
 
 

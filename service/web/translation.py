@@ -48,6 +48,25 @@ def marked_plural(one: str, many: str) -> tuple[str, str]:
     return one, many
 
 
+SCRIPT_TEXTS = (
+    marked("● live"),
+    marked("○ database away, trying again"),
+    marked("axial"),
+    marked("coronal"),
+    marked("sagittal"),
+    marked("%(count)s marked"),
+    marked("Show %(name)s"),
+    marked("%(volume)s cc"),
+    marked("empty in the file"),
+    marked("touches the edge: %(edges)s"),
+    marked("No contours: %(reason)s"),
+    marked("Images: %(share)s %%"),
+    marked("the node answered %(status)s"),
+)
+SCRIPT_PLURALS = dict([marked_plural("%(count)s job", "%(count)s jobs")])
+"""What scripts show; a page hands it over in its language."""
+
+
 def _(text: str, **values: object) -> str:
     """Return a text in the language of the request, with values in its places `%(name)s`.
 

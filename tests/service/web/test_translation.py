@@ -18,8 +18,16 @@ from starlette.datastructures import Headers
 from service.application import ActorRole
 from service.web import translation, words
 from service.web.rendering import environment
-from service.web.script_texts import SCRIPT_PLURALS, SCRIPT_TEXTS
-from service.web.translation import Language, accepted, chosen, ngettext, read_languages, script_texts
+from service.web.translation import (
+    SCRIPT_PLURALS,
+    SCRIPT_TEXTS,
+    Language,
+    accepted,
+    chosen,
+    ngettext,
+    read_languages,
+    script_texts,
+)
 from tests.service.web.conftest import Page
 
 ROOT = Path(__file__).resolve().parents[3]
