@@ -31,7 +31,6 @@ SETTINGS = """[node]
 storage_dir = "{0}/store"
 [triton]
 url = "127.0.0.1:1"
-embedded = false
 model_repository = "{0}/models"
 """
 THREADS = 2

@@ -90,7 +90,7 @@ def node_memory(folder: Path) -> dict[str, tuple[int, int]]:
             storage=folder / "store",
             receive=receive,
             syslog=syslog,
-            server="" if TRITON.exists() else f'embedded = false\nurl = "unix:{folder}/none"',
+            server="" if TRITON.exists() else f'url = "unix:{folder}/none"',
             environment=TRITON,
             models=ROOT / "model_repository",
         )

@@ -78,7 +78,7 @@ def _measured(name: str, folder: Path, rounds: int) -> dict[str, object]:
 def _engines(network: nn.Module, inputs: torch.Tensor, onnx: Path) -> Iterator[tuple[str, Call]]:
     served = serving_form(network)
     half = AutocastNetwork(served)
-    half.dtype = torch.bfloat16
+    half.measured.dtype = torch.bfloat16
     yield "eager", _inference(network, inputs)
     yield "served float32", _inference(served, inputs)
     yield "served bfloat16", _inference(half, inputs)

@@ -166,7 +166,7 @@ class EmbeddedTriton:
         if exposed:
             raise ServerNotStarted(
                 f"other users could open the server's shared memory: {', '.join(exposed)}; this system takes no seccomp "
-                "filter, so run Triton in a container of its own (triton.embedded = false; docs/security.md)"
+                "filter, so run Triton in a container of its own (triton.url; docs/security.md)"
             )
         running.models = children_of(process.pid)
 

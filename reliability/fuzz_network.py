@@ -74,8 +74,8 @@ class Target:
         self.settings_file.write_text(
             f'[node]\nstorage_dir = "{(folder / "store").resolve()}"\nlog_level = "ERROR"\n'
             f'[receive]\nhost = "127.0.0.1"\nport = {self.port}\nae_title = "{CALLED}"\n'
-            f"network_timeout_s = {_IDLE_S}\nmax_associations = 64\n"
-            "max_associations_per_address = 64\nmax_connections_per_minute = 1000000\n"
+            f"network_timeout_s = {_IDLE_S}\nmax_associations = 128\n"
+            "max_connections_per_minute = 1000000\n"
         )
         self.log_file = folder / "receive.log"
         self.process = RoleProcess("receive", self.settings_file, self.log_file, by_command=by_command)

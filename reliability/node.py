@@ -26,7 +26,7 @@ _KNOWN_TENSOR = _REPOSITORY / "model_repository" / "known_tensor"
 ROLES = ("receive", "assemble", "assemble", "work", "work", "send", "send")
 QUIET_S = 0.6
 LEASE_S = 1.0
-BUSY_TIMEOUT_S = 1.0
+BUSY_TIMEOUT_S = LEASE_S / 2
 
 
 @dataclass
@@ -182,7 +182,6 @@ url = "{node.database_url}"
 [triton]
 url = "{node.triton.url}"
 model_repository = "{(node.folder / "models").resolve()}"
-embedded = false
 [retention]
 refuse_below_free_bytes = 0
 warn_below_free_percent = 0
@@ -190,24 +189,17 @@ warn_below_free_percent = 0
 quiet_s = {QUIET_S}
 incomplete_timeout_s = 2
 [advanced]
-database_busy_timeout_s = {BUSY_TIMEOUT_S}
 poll_s = 0.1
-job_lease_s = {LEASE_S}
-job_backoff_s = 0.2
-job_backoff_max_s = 1
-unavailable_delay_s = 0.5
-delivery_lease_s = {LEASE_S}
-delivery_backoff_s = 0.2
-delivery_backoff_max_s = 1
+silent_s = {LEASE_S}
+backoff_s = 0.02
 [work]
-max_attempts = 100
-[send]
-timeout_s = 5
 max_attempts = 100
 [peers.tps]
 ae_title = "{AE_TITLE}"
 host = "127.0.0.1"
 port = {node.outward_proxy.port}
+timeout_s = 5
+max_attempts = 100
 [[rules]]
 name = "trial"
 model = "threshold"

@@ -177,7 +177,7 @@ def role_heartbeat(store: Store, settings: Settings, role: str) -> "HeartbeatThr
     from service.monitor.heartbeat_thread import HeartbeatThread
     from service.store import Heartbeats
 
-    return HeartbeatThread(Heartbeats(store.database), role, every_s=settings.advanced.role_heartbeat_s)
+    return HeartbeatThread(Heartbeats(store.database), role, every_s=settings.advanced.heartbeat_s)
 
 
 def role_heartbeats(store: Store) -> "list[RoleHeartbeat]":
@@ -236,7 +236,7 @@ def triton_client(settings: Settings) -> "TritonClient":
         shared_memory=settings.triton.shared_memory,
         timeout_s=settings.triton.timeout_s,
         models_at_once=settings.triton.models_at_once,
-        load_timeout_s=settings.triton.start_timeout_s,
+        load_timeout_s=settings.triton.timeout_s,
     )
 
 
@@ -248,7 +248,7 @@ def embedded_triton(settings: Settings) -> "EmbeddedTriton":
         python_environment=settings.triton.environment,
         model_repository=settings.triton.model_repository,
         working_directory=settings.triton_directory,
-        start_timeout_s=settings.triton.start_timeout_s,
+        start_timeout_s=settings.triton.timeout_s,
     )
 
 

@@ -31,7 +31,11 @@ def main() -> int:
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no answer
     isolation = shut_in(Limits.model_validate(told["limits"]))
-    acts: dict[str, Callable[[Mapping[str, Any]], Any]] = {"convert": _convert, "self_test": _self_test}
+    acts: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "convert": _convert,
+        "self_test": _self_test,
+        "compare_bfloat16": _compare_bfloat16,
+    }
     answer, refused = None, None
     try:
         answer = acts[told["act"]](told["order"])
@@ -62,6 +66,12 @@ def _self_test(order: Mapping[str, Any]) -> Any:
     from inference.importing.self_test import run_self_test
 
     return run_self_test(Path(order["version_folder"]), Path(order["phantom"]))
+
+
+def _compare_bfloat16(order: Mapping[str, Any]) -> Any:
+    from inference.importing.self_test import compare_bfloat16
+
+    return compare_bfloat16(Path(order["version_folder"]), Path(order["phantom"]))
 
 
 if __name__ == "__main__":

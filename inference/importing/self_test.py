@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,17 @@ from numpy.typing import NDArray
 from imaging.sides import Side, sides_of
 from inference.contract import CONTRACT_FILE, BundleRuntime, ModelContract, NnunetRuntime
 from inference.errors import ImportRefused
-from inference.server.runtimes.catalogue import load_predictor
+from inference.server.precision import rounded_to_bfloat16
+from inference.server.predictor import StructurePlanes
+from inference.server.runtimes.catalogue import LoadRuntime, load_predictor
+from inference.server.runtimes.nnunet import load_nnunet
 
 
 def run_self_test(version_folder: Path, phantom: Path) -> dict[str, Any]:
     """Let a version answer for ``phantom`` (npz: image int16 z y x in canonical orientation, spacing_mm)."""
     contract = _contract(version_folder)
-    with np.load(phantom) as content:
-        image, spacing = content["image"], content["spacing_mm"]
-    if not contract.in_hounsfield_units:
-        image = image.astype(np.float32)
-    torch.set_num_threads(
-        max(1, len(os.sched_getaffinity(0)) // 2)
-    )  # an import disturbs the node's work little
     started = time.monotonic()
-    try:
-        with torch.inference_mode():
-            predictor = load_predictor(_single_look(contract), version_folder, torch.device("cpu"))
-            answer = predictor.predict(image, (float(spacing[0]), float(spacing[1]), float(spacing[2])))
-    except (ValueError, RuntimeError) as error:
-        raise ImportRefused(f"the converted model does not run: {error}") from error
+    answer = _answered(_single_look(contract), version_folder, phantom, load_predictor)
     seconds = time.monotonic() - started
     places = {
         code: _middle(answer.planes[index // 8] & np.uint8(1 << index % 8))
@@ -51,6 +43,48 @@ def run_self_test(version_folder: Path, phantom: Path) -> dict[str, Any]:
         "swapped": swapped_pairs(contract, places),
         "in_order": in_order_pairs(contract, places),
     }
+
+
+def compare_bfloat16(version_folder: Path, phantom: Path) -> dict[str, Any]:
+    """Count the voxels of ``phantom`` that an nnU-Net labels otherwise in bfloat16, and those of its structures.
+
+    On any processor: what bfloat16 rounds is rounded (`inference.server.precision`).
+    """
+    contract = _single_look(_contract(version_folder))
+    exact, reduced = (
+        _answered(_in_type(contract, precision), version_folder, phantom, load).planes
+        for precision, load in (
+            ("float32", load_nnunet),
+            ("bfloat16", partial(load_nnunet, reduced=rounded_to_bfloat16)),
+        )
+    )
+    return {
+        "differ": int(np.bitwise_count(exact ^ reduced).sum()),
+        "foreground": int(np.bitwise_count(exact).sum()),
+    }
+
+
+def _answered(contract: ModelContract, folder: Path, phantom: Path, load: LoadRuntime) -> StructurePlanes:
+    """Load a version and let it answer for the phantom; ImportRefused where it does not run."""
+    with np.load(phantom) as content:
+        image, spacing = content["image"], content["spacing_mm"]
+    if not contract.in_hounsfield_units:
+        image = image.astype(np.float32)
+    torch.set_num_threads(
+        max(1, len(os.sched_getaffinity(0)) // 2)
+    )  # an import disturbs the node's work little
+    z, y, x = (float(step) for step in spacing)
+    try:
+        with torch.inference_mode():
+            return load(contract, folder, torch.device("cpu")).predict(image, (z, y, x))
+    except (ValueError, RuntimeError) as error:
+        raise ImportRefused(f"the converted model does not run: {error}") from error
+
+
+def _in_type(contract: ModelContract, precision: str) -> ModelContract:
+    return contract.model_copy(
+        update={"runtime": contract.runtime.model_copy(update={"precision": precision})}
+    )
 
 
 def _single_look(contract: ModelContract) -> ModelContract:

@@ -13,6 +13,35 @@ from inference.importing.converter import ordered
 from inference.importing.isolation import Limits
 from inference.importing.package import write_contract
 
+MOST_DIFFER_PERCENT = 0.2
+LEAST_FOREGROUND = 1000  # voxels: a share of fewer says nothing
+
+
+class Bfloat16Test(ContractPart):
+    """Voxels of the phantom that differ between bfloat16 and float32, and those that float32 gives a structure."""
+
+    differ: int
+    foreground: int
+
+    @property
+    def passes(self) -> bool:
+        """Whether enough was found, and few of it differ."""
+        return (
+            self.foreground >= LEAST_FOREGROUND and 100 * self.differ <= MOST_DIFFER_PERCENT * self.foreground
+        )
+
+    def words(self, image: str) -> str:
+        """Return a line for the card and the screen; ``image`` is what was looked at."""
+        found = f"{self.differ} voxels differ of {self.foreground} in structures of {image}"
+        if self.passes:
+            return f"bfloat16, where the processor is faster with it: {found}, at most {MOST_DIFFER_PERCENT:g} % may"
+        why = (
+            f"at most {MOST_DIFFER_PERCENT:g} % may differ"
+            if self.foreground >= LEAST_FOREGROUND
+            else f"{LEAST_FOREGROUND} are needed to judge"
+        )
+        return f"float32, not bfloat16 as asked: {found}; {why}. Say --precision-on with a CT as the model was trained for"
+
 
 class SelfTest(ContractPart):
     """What a version did on the phantom.
@@ -68,6 +97,29 @@ def run_self_test(version_folder: Path, phantom: Path, limits: Limits) -> SelfTe
         return SelfTest.model_validate(answer)
     except ValidationError as error:
         raise ImportRefused(f"the self-test answered nonsense: {error}") from error
+
+
+def settle_precision(
+    contract: ModelContract, version_folder: Path, image: tuple[Path, str], limits: Limits
+) -> tuple[ModelContract, str | None]:
+    """Leave bfloat16 in an nnU-Net's contract only where it was measured to change little, and say which it is.
+
+    ``image``: a file as the self-test reads it, and what it shows.
+    """
+    runtime = contract.runtime
+    if not isinstance(runtime, NnunetRuntime) or runtime.precision != "bfloat16":
+        return contract, None
+    order = {"version_folder": str(version_folder), "phantom": str(image[0])}
+    answer, _ = ordered("compare_bfloat16", order, limits)
+    try:
+        test = Bfloat16Test.model_validate(answer)
+    except ValidationError as error:
+        raise ImportRefused(f"the comparison of bfloat16 answered nonsense: {error}") from error
+    if not test.passes:
+        kept = runtime.model_copy(update={"precision": "float32"})
+        contract = contract.model_copy(update={"runtime": kept})
+        write_contract(contract, version_folder)
+    return contract, test.words(image[1])
 
 
 def settle_axes(

@@ -1,7 +1,8 @@
 """bfloat16 where a contract allows it and the processor is measured to be faster with it, else float32.
 
 Autocast computes convolutions in bfloat16 and keeps weights and answers in float32. A processor can claim bfloat16 and
-emulate it more slowly, so the claim is checked by a measurement.
+emulate it more slowly, so the claim is checked by a measurement. What bfloat16 changes in an answer does not depend on
+the processor: `rounded_to_bfloat16` shows it anywhere, at the cost of float32.
 """
 
 import time
@@ -13,24 +14,39 @@ from torch import nn
 from typing_extensions import override
 
 _ROUNDS = 2
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _GAIN = 0.8  # bfloat16 must cost at most this share: far from what noise can do where it is native
 
 
-class AutocastNetwork(nn.Module):
-    """A network that answers in float32 and computes in bfloat16 where that is faster; decided at its first input."""
+class MeasuredType:
+    """The type that a model's networks compute in: measured once, at the first input of any of them."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """Wrap a network that is in evaluation mode on its device."""
+    def __init__(self, least: tuple[int, ...] | None = None) -> None:
+        """``least``: measure on the corner of the input with that many voxels an axis; None: on the whole input."""
+        self._corner = (..., *(slice(0, size) for size in least or ()))
+        self.dtype: torch.dtype | None = None
+
+    def of(self, answer: Callable[[torch.Tensor, torch.dtype], object], image: torch.Tensor) -> torch.dtype:
+        """Return the type, for a network that ``answer`` runs."""
+        if self.dtype is None:
+            corner = image[self._corner].contiguous()  # type: ignore[index]  # slices
+            self.dtype = faster_dtype(partial(answer, corner), image.device)
+        return self.dtype
+
+
+class AutocastNetwork(nn.Module):
+    """A network that answers in float32 and computes in bfloat16 where that is faster."""
+
+    def __init__(self, network: nn.Module, measured: MeasuredType | None = None) -> None:
+        """Wrap a network that is in evaluation mode on its device; networks of a model may share a measurement."""
         super().__init__()
         self.network = network
-        self.dtype: torch.dtype | None = None
+        self.measured = measured or MeasuredType()
 
     @override
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(batch, channel, ...) -> the network's answer for it, float32."""
-        if self.dtype is None:
-            self.dtype = faster_dtype(partial(self._answer, image), image.device)
-        return self._answer(image, self.dtype)
+        return self._answer(image, self.measured.of(self._answer, image))
 
     def _answer(self, image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         reduced = dtype is not torch.float32
@@ -53,3 +69,24 @@ def faster_dtype(answer: Callable[[torch.dtype], object], device: torch.device) 
             seconds[dtype] = min(seconds[dtype], time.process_time() - started)
     faster = seconds[torch.bfloat16] <= _GAIN * seconds[torch.float32]
     return torch.bfloat16 if faster else torch.float32
+
+
+def rounded_to_bfloat16(network: nn.Module) -> nn.Module:
+    """Make a network, for evaluation, answer as under autocast to bfloat16, without a processor that has it.
+
+    Weights of convolutions, and what goes into and comes out of every layer, are rounded; sums stay float32, as
+    processors with bfloat16 keep them. The network is changed.
+    """
+    for layer in network.modules():
+        if any(layer.children()):
+            continue
+        layer.register_forward_pre_hook(lambda _, given: tuple(_rounded(one) for one in given))
+        layer.register_forward_hook(lambda _, __, answer: _rounded(answer))
+        if isinstance(layer, _CONVOLUTIONS):
+            for tensor in layer.parameters():
+                tensor.data = _rounded(tensor.data)
+    return network
+
+
+def _rounded(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(torch.bfloat16).to(torch.float32)

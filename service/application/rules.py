@@ -34,7 +34,7 @@ class FaultyRules(Refused):
 
     def __init__(self, faults: Sequence[RuleFault]) -> None:
         lines = [f"line {one.line}, column {one.column}: {one.message}" for one in faults]
-        super().__init__("these rules cannot hold: " + "; ".join(lines))
+        super().__init__("these rules cannot be activated: " + "; ".join(lines))
         self.faults = tuple(faults)
 
 
@@ -111,7 +111,7 @@ class RuleOffice:
         def act(transaction: Transaction) -> RuleSet:
             if self.settings.web.rules_need_two:
                 raise Refused(
-                    "rules need two persons here (web.rules_need_two): save a draft, and another activates it"
+                    "rules need two people here (web.rules_need_two): save a draft, and another person activates it"
                 )
             return activate_rule_set(self.database, transaction, text, self._act(actor, reason, seen))
 
@@ -130,7 +130,7 @@ class RuleOffice:
                 draft.author == actor.name or actor.kind is not ActorKind.PERSON
             ):
                 raise Refused(
-                    f"rules need two persons here (web.rules_need_two): {draft.author} wrote draft {number}, another "
+                    f"rules need two people here (web.rules_need_two): {draft.author} wrote draft {number}, another "
                     "person activates it"
                 )
             return activate_rule_draft(self.database, transaction, number, self._act(actor, reason, seen))
@@ -147,7 +147,9 @@ class RuleOffice:
 
         def restore(transaction: Transaction) -> RuleSet:
             if earlier.state is not RuleSetState.REPLACED:
-                raise NotAllowed(f"version {number} of the rules is {earlier.state}: it never held before")
+                raise NotAllowed(
+                    f"version {number} of the rules is {earlier.state}: it has never been active"
+                )
             act = self._act(actor, reason, seen)
             return activate_rule_set(self.database, transaction, earlier.text, act, restores=number)
 

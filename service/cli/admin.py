@@ -268,16 +268,14 @@ def echo(arguments: argparse.Namespace) -> int:
     """Send a C-ECHO to a peer, or a query to a DICOMweb server; exit code 1 with the reason if it does not answer."""
     from service.scu.client import Scu
     from service.scu.outcome import Sent
-    from service.send.delivery_policy import DeliveryPolicy
     from service.send.stow import probe
 
     settings: Settings = arguments.settings_tree
     destination = settings.destination(arguments.destination)
-    timeout_s = DeliveryPolicy.of(destination, settings.send, settings.advanced).timeout_s
     if isinstance(destination, WebDestination):
-        outcome = probe(destination, timeout_s=timeout_s)
+        outcome = probe(destination, timeout_s=destination.timeout_s)
     elif isinstance(destination, Peer):
-        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=timeout_s).echo(destination)
+        outcome = Scu(calling_aet=settings.send.ae_title, timeout_s=destination.timeout_s).echo(destination)
     else:
         known = ", ".join(settings.peers) or "none"
         raise Refused(f"no peer {arguments.destination} in the settings; there are: {known}")

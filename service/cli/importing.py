@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.dicom_folder import DicomFolder
+from evaluation.errors import EvaluationRefused
+from evaluation.maker_answers import read_image
+from imaging.volumes.orientation import canonical
+from imaging.volumes.volume import Volume
 from inference.contract import ModelContract
 from inference.errors import ImportRefused
 from inference.importing.card import CARD_FILE
@@ -18,7 +23,7 @@ from inference.importing.draft import ImportDraft, ImportRequest, Options
 from inference.importing.isolation import Limits
 from inference.importing.labels import COLUMNS, LabelRow, proposed, read_table, write_table
 from inference.importing.package import Answers, build_version, next_version, publish, staging, write_card
-from inference.importing.self_tested import SelfTest, run_self_test, settle_axes
+from inference.importing.self_tested import SelfTest, run_self_test, settle_axes, settle_precision
 from phantoms.coarse import coarse_phantom
 from service.application import Operation, change_models
 from service.cli.audit import administrator
@@ -28,7 +33,7 @@ from service.components import opened_store
 # Arguments that are no options of a converter.
 _OURS = frozenset(
     {"act", "format", "source", "name", "body_region", "licence", "data", "citation", "description", "labels"}
-    | {"memory_gib", "precision", "settings", "settings_tree", "command"}
+    | {"memory_gib", "precision_on", "settings", "settings_tree", "command"}
 )
 _QUESTIONS = {
     "body_region": "the part of the body that the model is for (head, head_neck, thorax, abdomen, pelvis, extremity, "
@@ -52,13 +57,17 @@ def run_import(arguments: argparse.Namespace) -> int:
             return 0
         folder = stage / "model" / str(version)
         contract = build_version(draft, rows, answers, folder, stage / "weights")
-        contract, test = _tested(contract, folder, stage / "phantom.npz", draft, arguments)
-        remarks = [*test.words(), *test.warnings(), f"the converter ran with {isolation}"]
+        phantom, limits = stage / "phantom.npz", Limits(memory_gib=arguments.memory_gib)
+        contract, test = _tested(contract, folder, phantom, draft, arguments)
+        image = _precision_image(arguments, contract, stage / "image.npz") or (phantom, "the phantom")
+        contract, precision = settle_precision(contract, folder, image, limits)
+        said = [*test.words(), *([precision] if precision else [])]
+        remarks = [*said, *test.warnings(), f"the converter ran with {isolation}"]
         write_card(contract, draft, rows, remarks, folder)
         what = f"{contract.name} version {version} imported from {arguments.source.name}, {draft.maker}"
         move = partial(publish, contract, folder, repository)
         change_models(store.database, administrator(), Operation.MODELS_IMPORT, move, what)
-    _show(contract, draft, rows, test)
+    _show(contract, draft, rows, test, said)
     target = repository / contract.name / str(version)
     say(
         "",
@@ -83,8 +92,7 @@ def _tested(
     contract: ModelContract, folder: Path, phantom: Path, draft: ImportDraft, arguments: argparse.Namespace
 ) -> tuple[ModelContract, SelfTest]:
     """Run the self-test; axes that the user states are not doubted, only reported."""
-    volume = coarse_phantom(contract.body_region)
-    np.savez(phantom, image=volume.array_zyx, spacing_mm=np.array(volume.grid.spacing_zyx_mm))
+    _save(coarse_phantom(contract.body_region), phantom)
 
     def test() -> SelfTest:
         return run_self_test(folder, phantom, Limits(memory_gib=arguments.memory_gib))
@@ -92,6 +100,28 @@ def _tested(
     if vars(arguments).get("axes"):
         return contract, test()
     return settle_axes(contract, folder, test, needs_axes=draft.needs_axes)
+
+
+def _precision_image(
+    arguments: argparse.Namespace, contract: ModelContract, file: Path
+) -> tuple[Path, str] | None:
+    """Write the image of ``--precision-on`` for the self-test; None where there is none. ImportRefused by its name."""
+    path: Path | None = vars(arguments).get("precision_on")
+    if path is None:
+        return None
+    try:
+        if path.is_dir():
+            volume = DicomFolder.of(path).read_ct().volume
+        else:
+            volume, _ = read_image(path, is_hu=contract.in_hounsfield_units)
+    except EvaluationRefused as reason:
+        raise ImportRefused(f"--precision-on: {reason}") from reason
+    _save(canonical(volume), file)
+    return file, path.name
+
+
+def _save(volume: Volume, file: Path) -> None:
+    np.savez(file, image=volume.array_zyx, spacing_mm=np.array(volume.grid.spacing_zyx_mm))
 
 
 def _plain(options: Mapping[str, Any]) -> Options:
@@ -133,7 +163,13 @@ def _rows(table: Path | None, labels: Sequence[str]) -> tuple[LabelRow, ...] | N
     return None
 
 
-def _show(contract: ModelContract, draft: ImportDraft, rows: Sequence[LabelRow], test: SelfTest) -> None:
+def _show(
+    contract: ModelContract,
+    draft: ImportDraft,
+    rows: Sequence[LabelRow],
+    test: SelfTest,
+    said: Sequence[str],
+) -> None:
     _print_rows(rows)
     own = sum(1 for row in rows if row.code and row.is_own)
     if own:
@@ -143,7 +179,7 @@ def _show(contract: ModelContract, draft: ImportDraft, rows: Sequence[LabelRow],
         )
     for line in (*draft.warnings, *test.warnings()):
         say(f"BEWARE: {line}")
-    say(*test.words())
+    say(*said)
 
 
 def _print_rows(rows: Sequence[LabelRow]) -> None:

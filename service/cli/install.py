@@ -121,7 +121,9 @@ def setup(arguments: argparse.Namespace) -> int:
     """Install the embedded model server, once, and prove that it starts and returns a known tensor."""
     settings: Settings = arguments.settings_tree
     if not settings.triton.embedded:
-        raise Refused("triton.embedded is false: the server at triton.url is installed where it runs")
+        raise Refused(
+            "the server at triton.url is installed where it runs; without triton.url the node has its own"
+        )
     environment = settings.triton.environment
     requirements = shipped("deploy/triton/requirements.txt")
     is_new = install_server(environment, requirements, python=arguments.python, say=say)

@@ -110,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _monitor_verbs(verbs)
     _upkeep_verbs(verbs)
+    what = "the rules: which are active, check a text, activate it, roll back"
+    upkeep.rules(_verb(verbs, "rules", "rules:run", what))
     takes.web_admin(_verb(verbs, "web-admin", "web_admin:run", "users of the page, and tokens of programs"))
     takes.audit(_verb(verbs, "audit", "audit:run", "list the audit trail", json=True))
     _validate_verb(verbs)

@@ -1,7 +1,9 @@
 """The verbs of what is kept: what would go, and whether what stays is whole."""
 
 import argparse
+import math
 import threading
+from dataclasses import replace
 from typing import Any
 
 from service.application import Operation, accept_clock, record_action
@@ -45,11 +47,8 @@ def verify(arguments: argparse.Namespace) -> int:
     Without --all or --job: those whose time it is, as the role retention does, but at full speed.
     """
     settings: Settings = arguments.settings_tree
-    fast = settings.model_copy(
-        update={"retention": settings.retention.model_copy(update={"verify_rate_bytes": 1 << 40})}
-    )
     with opened_store(settings) as store:
-        verifier = retention_sweep(fast, store)
+        verifier = replace(retention_sweep(settings, store), verify_rate_bytes=math.inf)
         if arguments.job is not None:
             store.book.job(arguments.job)
         what = "all" if arguments.all else "" if arguments.job is None else "its files"

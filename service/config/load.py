@@ -53,7 +53,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     found = settings_of(tree, "the environment" if path is None else f"{path} and the environment", folder)
     locking = next((name for name in environment if name.upper() == RULES_VARIABLE), None)
     if locking is not None:
-        found._locked_rules = f"the environment sets {locking}; without it, versions can hold"
+        found._locked_rules = f"the environment sets {locking}; without it, versions can be activated"
     return found
 
 

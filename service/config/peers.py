@@ -107,17 +107,15 @@ class Destination(SettingsSection):
         description="Ask it whether it keeps what it took: by storage commitment, or by a query; see docs/delivery.md.",
     )
     confirm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
-        default=600, description="Time after which it is asked again, when it has not confirmed."
+        default=600,
+        description="Time after which it is asked again, when it has not confirmed; the twelfth time the delivery fails for good.",
     )
-    confirm_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=12, description="How often it is asked before the delivery fails for good."
+    max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
+        default=400,
+        description="Failed attempts after which a delivery fails for good; 400 last for about a week.",
     )
-    max_attempts: Annotated[int, Field(ge=1, le=10000)] | None = Field(
-        default=None,
-        description="Failed attempts after which a delivery fails for good; absent: send.max_attempts.",
-    )
-    timeout_s: Annotated[float, Field(ge=1, le=3600)] | None = Field(
-        default=None, description="How long to wait for it to connect or to answer; absent: send.timeout_s."
+    timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=60, description="How long to wait for it to connect or to answer."
     )
 
 

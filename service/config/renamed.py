@@ -8,7 +8,6 @@ from typing import Any
 Tree = MutableMapping[str, Any]
 
 RENAMED = {
-    "watch.poll_s": "advanced.monitor_poll_s",
     "watch.silent_s": "advanced.silent_s",
     "watch.tls_certificate": "watch.tls.certificate",
     "watch.tls_key": "watch.tls.key",
@@ -18,29 +17,53 @@ RENAMED = {
     "receive.tls.port": "receive.tls_port",
     "receive.tls.require_client_certificate": "receive.require_client_certificate",
     "receive.tls.also_plaintext": "receive.also_plaintext",
-    "database.busy_timeout_s": "advanced.database_busy_timeout_s",
     "assemble.poll_s": "advanced.poll_s",
     "work.poll_s": "advanced.poll_s",
-    "work.lease_s": "advanced.job_lease_s",
-    "work.backoff_s": "advanced.job_backoff_s",
-    "work.backoff_max_s": "advanced.job_backoff_max_s",
-    "work.unavailable_delay_s": "advanced.unavailable_delay_s",
+    "work.lease_s": "advanced.silent_s",
+    "advanced.job_lease_s": "advanced.silent_s",
     "send.poll_s": "advanced.poll_s",
-    "send.lease_s": "advanced.delivery_lease_s",
-    "send.backoff_s": "advanced.delivery_backoff_s",
-    "send.backoff_max_s": "advanced.delivery_backoff_max_s",
+    "send.backoff_s": "advanced.backoff_s",
+    "advanced.delivery_backoff_s": "advanced.backoff_s",
 }
 """Old key -> new key, in this order. Where several old keys become one, the shortest time holds."""
 
 FREE_PERCENT = "retention.refuse_below_free_bytes alone decides; without it 1 GiB, or 1 % where that is more"
 
+_BUSY = "always half of advanced.silent_s"
+_MONITOR_POLL = "always ten times advanced.poll_s"
+_LEASE = "advanced.silent_s holds for deliveries too"
+_JOB_BACKOFF = "always twice advanced.backoff_s"
+_LONGEST_DELAY = "always 120 times the first delay"
+_UNAVAILABLE = "always advanced.backoff_s"
+_VERIFY_RATE = "always 20 MB/s"
+_CONFIRM_ATTEMPTS = "removed: always 12; a higher confirm_s waits longer"
+
 REMOVED = {
+    "watch.poll_s": _MONITOR_POLL,
+    "advanced.monitor_poll_s": _MONITOR_POLL,
+    "database.busy_timeout_s": _BUSY,
+    "advanced.database_busy_timeout_s": _BUSY,
+    "work.backoff_s": _JOB_BACKOFF,
+    "advanced.job_backoff_s": _JOB_BACKOFF,
+    "work.backoff_max_s": _LONGEST_DELAY,
+    "advanced.job_backoff_max_s": _LONGEST_DELAY,
+    "work.unavailable_delay_s": _UNAVAILABLE,
+    "advanced.unavailable_delay_s": _UNAVAILABLE,
+    "send.lease_s": _LEASE,
+    "advanced.delivery_lease_s": _LEASE,
+    "send.backoff_max_s": _LONGEST_DELAY,
+    "advanced.delivery_backoff_max_s": _LONGEST_DELAY,
+    "triton.embedded": "the server is embedded where triton.url is absent",
+    "triton.start_timeout_s": "triton.timeout_s holds for the start too",
+    "receive.max_associations_per_address": "always half of receive.max_associations",
+    "keep.verify_rate_bytes": _VERIFY_RATE,
+    "retention.verify_rate_bytes": _VERIFY_RATE,
     "watch.heartbeat_s": "a heartbeat comes every quarter of advanced.silent_s",
     "receive.max_pdu_bytes": "always 262144",
     "database.pool_size": "always 5",
     "assemble.count_timeout_s": "always 5 s",
     "assemble.count_every_s": "always 60 s",
-    "work.heartbeat_s": "a heartbeat comes every quarter of advanced.job_lease_s",
+    "work.heartbeat_s": "a heartbeat comes every quarter of advanced.silent_s",
     "audit.syslog.poll_s": "advanced.poll_s holds for every role",
     "audit.syslog.timeout_s": "always 10 s",
     "database.connect_timeout_s": "always 10 s",
@@ -61,12 +84,14 @@ ENTRIES = {
     },
     "rules": {"beside": "companions"},
     "destinations": {
-        "backoff_s": "removed: advanced.delivery_backoff_s holds for every peer",
-        "backoff_max_s": "removed: advanced.delivery_backoff_max_s holds for every peer",
+        "confirm_attempts": _CONFIRM_ATTEMPTS,
+        "backoff_s": "removed: advanced.backoff_s holds for every peer",
+        "backoff_max_s": "removed: always 120 times the first delay",
     },
     "dicomweb": {
-        "backoff_s": "removed: advanced.delivery_backoff_s holds for every peer",
-        "backoff_max_s": "removed: advanced.delivery_backoff_max_s holds for every peer",
+        "confirm_attempts": _CONFIRM_ATTEMPTS,
+        "backoff_s": "removed: advanced.backoff_s holds for every peer",
+        "backoff_max_s": "removed: always 120 times the first delay",
         "ca_file": "tls.ca",
         "certificate_file": "tls.certificate",
         "key_file": "tls.key",
@@ -76,6 +101,7 @@ ENTRIES = {
 ENTRIES["peers"] = ENTRIES["destinations"]
 
 
+_TRUE = ("true", "1", "yes", "on", "t", "y")
 RENAMED_VALUES = {"events": {"parked": "failed"}}
 """Old values of the lists in an entry of `watch.notify` or `monitor.notify`: key -> old value -> new value."""
 
@@ -93,7 +119,7 @@ def migrate(tree: Tree) -> Migration:
 
     Values that have the wrong type are left where they are: reading the settings refuses them.
     """
-    changes = list(_in_entries(tree))
+    changes = [*_in_entries(tree), *_embedded_server(tree)]
     for old, why in REMOVED.items():
         changes += _move(tree, old, f"removed: {why}", "")
     for old, new in RENAMED.items():
@@ -102,6 +128,8 @@ def migrate(tree: Tree) -> Migration:
     for table in ("destinations", "dicomweb"):
         changes += _into_peers(tree, table, clashes)
     changes += _senders_into_peers(tree)
+    for key in ("max_attempts", "timeout_s"):
+        changes += _into_every_destination(tree, key)
     return Migration(changes=tuple(changes), clashes=tuple(clashes))
 
 
@@ -159,6 +187,16 @@ def _move(tree: Tree, old: str, new: str, prefix: str) -> list[str]:
         target = target.setdefault(part, {})
     target[to_key] = _joined(target.get(to_key), value)
     return [f"{prefix}{old}: now {prefix}{new.replace('watch.', 'monitor.')}"]
+
+
+def _embedded_server(tree: Tree) -> list[str]:
+    """Drop the address of an embedded server: a ``triton.url`` now names one that runs elsewhere."""
+    triton = tree.get("triton")
+    if not isinstance(triton, MutableMapping) or str(triton.get("embedded")).lower() not in _TRUE:
+        return []
+    return _move(
+        tree, "triton.url", "removed: the embedded server listens on a socket in node.storage_dir", ""
+    )
 
 
 def _rename_values(entry: Tree, prefix: str) -> Iterator[str]:
@@ -227,6 +265,21 @@ def _senders_into_peers(tree: Tree) -> list[str]:
     if senders:
         tree["receive"]["admit"] = "peers"
     return changes
+
+
+def _into_every_destination(tree: Tree, key: str) -> list[str]:
+    """Move a key of ``send``, which held for all, to every peer that has none of its own."""
+    send = tree.get("send")
+    if not isinstance(send, MutableMapping) or key not in send:
+        return []
+    value = send.pop(key)
+    if not send:
+        tree.pop("send")
+    known = [(name, peer) for name, peer in _entries(tree.get("peers")) if {"port", "url"} & peer.keys()]
+    for _, peer in known:
+        peer.setdefault(key, value)
+    places = ", ".join(f"peers.{name}.{key}" for name, _ in known)
+    return [f"send.{key}: " + (f"now {places}" if places else f"removed: each peer has its own {key}")]
 
 
 def _free_name(title: object, peers: Tree) -> str:

@@ -45,10 +45,7 @@ class RetentionSettings(SettingsSection):
     )
     verify_days: Annotated[float, Field(ge=0.001, le=3650)] | None = Field(
         default=30,
-        description="Every stored file is read and compared with its checksum this often; absent: never.",
-    )
-    verify_rate_bytes: Annotated[int, Field(ge=65536, le=1 << 40)] = Field(
-        default=20_000_000, description="Most bytes that verifying reads in a second."
+        description="Every stored file is read and compared with its checksum this often, 20 MB a second; absent: never.",
     )
 
     def refused_below(self, size_bytes: float) -> float:

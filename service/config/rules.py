@@ -181,6 +181,11 @@ class Rule(SettingsSection):
         if not _found(self.series_description, facts.series_description):
             yield f"description {facts.series_description!r} does not match {self.series_description}"
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The regular expressions that the rule asks by."""
+        return tuple(one for one in (self.body_part, self.series_description) if one is not None)
+
     def conditions(self) -> tuple[object, ...]:
         """Give what the rule asks for, so that two rules that ask the same can be told."""
         return (

@@ -54,10 +54,7 @@ class ReceiveSettings(SettingsSection):
     )
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64,
-        description="Associations open at the same time; a quarter of them is kept for the addresses of peers.",
-    )
-    max_associations_per_address: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=32, description="Associations open at the same time from one address."
+        description="Associations open at the same time, half of them from one address; a quarter is kept for the addresses of peers.",
     )
     max_connections_per_minute: Annotated[int, Field(ge=1, le=1000000)] = Field(
         default=3000,
@@ -73,6 +70,11 @@ class ReceiveSettings(SettingsSection):
     network_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60, description="An association with no traffic for this long is aborted."
     )
+
+    @property
+    def max_associations_per_address(self) -> int:
+        """Associations open at the same time from one address."""
+        return (self.max_associations + 1) // 2
 
     @property
     def ports(self) -> dict[str, int]:
@@ -112,13 +114,6 @@ class SendSettings(SettingsSection):
     """Outgoing associations."""
 
     ae_title: AeTitle = Field(default="CONTOURNODE", description="AE title the node calls peers with.")
-    max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
-        default=400,
-        description="Failed attempts after which a delivery fails for good; 400 last for about a week.",
-    )
-    timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=60, description="How long to wait for a peer to connect or to answer."
-    )
 
 
 class Settings(SettingsSection):
@@ -153,11 +148,6 @@ class Settings(SettingsSection):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         found = problems(self.rules, self.peers, admits_peers_only=self.receive.admit is Admit.PEERS)
-        if self.advanced.monitor_poll_s > self.advanced.silent_s:
-            found.append(
-                f"advanced.monitor_poll_s = {self.advanced.monitor_poll_s:g}; allowed: at most "
-                f"advanced.silent_s ({self.advanced.silent_s:g})"
-            )
         if found:
             raise ValueError("\n".join(found))
         return self

@@ -1,9 +1,9 @@
 """The section ``triton``: the inference server."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from service.config.section import SettingsSection
 from service.config.shipped import shipped_models, triton_environment
@@ -14,9 +14,9 @@ class TritonSettings(SettingsSection):
 
     url: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5}|unix:/.+)$")] | None = Field(
         default=None,
-        description="host:port of the gRPC endpoint of a Triton that is not embedded, or unix:<absolute path> of its socket.",
+        description="host:port of the gRPC endpoint of a Triton, or unix:<absolute path> of its socket; absent: `serve` starts "
+        "one as a child process.",
     )
-    embedded: bool = Field(default=True, description="Start a Triton server as a child process of `serve`.")
     environment: Path = Field(
         default_factory=triton_environment,
         description="Python environment of the embedded server; absent: the one that `contour-node setup` makes.",
@@ -30,10 +30,8 @@ class TritonSettings(SettingsSection):
         description="Hand volumes over by system shared memory; needs node and Triton on one host.",
     )
     timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
-        default=900, description="Longest inference of one case."
-    )
-    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(
-        default=180, description="How long the embedded server may take to start, and a model to load."
+        default=900,
+        description="Longest inference of one case, start of the embedded server, or load of a model.",
     )
     models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
         default=2,
@@ -44,13 +42,7 @@ class TritonSettings(SettingsSection):
         description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
     )
 
-    @model_validator(mode="after")
-    def _one_server_is_meant(self) -> Self:
-        if self.embedded and self.url is not None:
-            raise ValueError(
-                f"triton.url = {self.url!r} names a server that is not embedded, but triton.embedded is true: remove url "
-                "(the embedded server listens on a socket in node.storage_dir), or set embedded = false"
-            )
-        if not self.embedded and self.url is None:
-            raise ValueError("triton.embedded is false: name the server in triton.url")
-        return self
+    @property
+    def embedded(self) -> bool:
+        """Whether `serve` starts the server."""
+        return self.url is None

@@ -62,7 +62,7 @@ class WebSettings(SettingsSection):
 
     rules_need_two: bool = Field(
         default=False,
-        description="Rules that one person wrote hold only once another person activates them; see docs/rules.md.",
+        description="Rules that one person wrote become active only when another person activates them; see docs/rules.md.",
     )
 
     @model_validator(mode="after")

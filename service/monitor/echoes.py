@@ -30,7 +30,7 @@ class PeerEchoes:
     def __init__(self, settings: Settings) -> None:
         self._peers: dict[str, Peer] = dict(settings.dicom_peers)
         self._every_s = settings.monitor.echo_s
-        self._scu = Scu(calling_aet=settings.send.ae_title, timeout_s=min(TIMEOUT_S, settings.send.timeout_s))
+        self._calling_aet = settings.send.ae_title
         self._answers: dict[str, EchoResult] = {}
 
     def answers(self) -> tuple[EchoResult, ...]:
@@ -48,7 +48,7 @@ class PeerEchoes:
 
     def _ask(self, name: str, peer: Peer) -> EchoResult:
         began = time.monotonic()
-        outcome = self._scu.echo(peer)
+        outcome = Scu(calling_aet=self._calling_aet, timeout_s=min(TIMEOUT_S, peer.timeout_s)).echo(peer)
         ok = isinstance(outcome, Sent)
         reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
         before = self._answers.get(name)

@@ -23,6 +23,7 @@ from service.store.objects import ListedObject, StoredContent
 
 log = logging.getLogger(__name__)
 SWEEP_S = 600.0  # a removal that comes ten minutes later is no loss
+VERIFY_RATE_BYTES = 20e6  # in a second, so that reception and delivery have the disk to themselves
 AT_ONCE = 200  # rows in a transaction
 VERIFIED_AT_ONCE = 5000  # to find what is due costs a look at every file
 UNNAMED_FOR = timedelta(days=1)
@@ -50,6 +51,7 @@ class RetentionSweep:
     settings: RetentionSettings
     forget_patients: Callable[[], int]  # of series of which no file is left; gives their number
     every_s: float = SWEEP_S
+    verify_rate_bytes: float = VERIFY_RATE_BYTES
     clock: Clock = utc_now
     clock_doubt: Callable[[], str] = lambda: ""  # why the clock cannot be right; empty: it may
     why_held: Callable[[], str] = lambda: ""  # why the rows may not be the node's; empty: they are
@@ -168,7 +170,7 @@ class RetentionSweep:
 
     def _pace(self, stop: threading.Event) -> Callable[[int], None]:
         def wait(size_bytes: int) -> None:
-            stop.wait(size_bytes / self.settings.verify_rate_bytes)
+            stop.wait(size_bytes / self.verify_rate_bytes)
 
         return wait
 

@@ -106,7 +106,7 @@ class RuleBook:
         if found.faults and found.number == self._current_number():
             raise TryAgain(found.why_not)
         if found.faults:
-            raise Refused(f"{found.why_not}; run the job again: it then goes by the rules that hold now")
+            raise Refused(f"{found.why_not}; run the job again, by the active rules")
         return found
 
     def file_differs(self) -> str:
@@ -115,13 +115,13 @@ class RuleBook:
         if not number:
             return ""
         if self._settings.locked_rules:
-            return f"{self._settings.locked_rules}: version {number} does not hold"
+            return f"{self._settings.locked_rules}: version {number} is not active"
         taken = self._versions.newest_from_file()
         if taken is not None and taken.text == rules_text(self._settings.rules):
             return ""
         return (
-            f"the rules of the settings file were changed and do not hold: version {number} does; `contour-node rules "
-            "adopt` lets them hold, or put back what stood there"
+            f"the rules of the settings file were changed and are not active: version {number} is; `contour-node rules "
+            "adopt` activates them, or restore the old text"
         )
 
     def _current_number(self) -> int:

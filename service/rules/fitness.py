@@ -82,6 +82,9 @@ def load_templates(rules: Sequence[Rule], contracts: Contracts) -> "Mapping[str,
 def _lacking(rule: Rule, contracts: Contracts) -> Iterator[tuple[str, str]]:
     """Give each key of a rule that asks for what is not there, and what is wrong with it."""
     contract = _contract(rule, contracts)
+    is_missing = rule.template is not None and not rule.template.is_file()
+    if is_missing:
+        yield "template", f"there is no template {rule.template}"
     if contract is None:
         yield "model" if rule.model not in contracts else "model_version", _no_model(rule, contracts)
         return
@@ -92,7 +95,7 @@ def _lacking(rule: Rule, contracts: Contracts) -> Iterator[tuple[str, str]]:
             f"modality = {rule.modality.value!r}, but the model {rule.model} takes {taken}; allowed: a model for this "
             "kind of series",
         )
-    if rule.template is not None:
+    if rule.template is not None and not is_missing:
         said = _template_fault(rule, contract)
         if said:
             yield "template", said

@@ -4,48 +4,32 @@ import random
 from dataclasses import dataclass
 from typing import Self
 
-from service.config import AdvancedSettings, Confirm, Destination, SendSettings
+from service.config import AdvancedSettings, Confirm, Destination
 from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
 from service.send.confirmation import Committed, Confirmation, NotStored, Unconfirmed
 from service.store import ClaimedDelivery, Outbox
 
-_MOST_DOUBLINGS = 60
+MOST_ASKS = 12  # of a peer that has not confirmed
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryPolicy:
-    """The settings of one destination, with nothing left open."""
+    """What the settings say of one destination, and of all."""
 
-    timeout_s: float
-    max_attempts: int
-    backoff_s: float
-    backoff_max_s: float
-    confirm: Confirm
-    confirm_s: float
-    confirm_attempts: int
+    destination: Destination
+    times: AdvancedSettings
 
     @classmethod
-    def of(cls, destination: Destination | None, settings: SendSettings, advanced: AdvancedSettings) -> Self:
-        """Return the policy of a destination; of one that left the settings, that of all destinations."""
-        known = Destination() if destination is None else destination
-        return cls(
-            timeout_s=_first(known.timeout_s, settings.timeout_s),
-            max_attempts=int(_first(known.max_attempts, settings.max_attempts)),
-            backoff_s=advanced.delivery_backoff_s,
-            backoff_max_s=advanced.delivery_backoff_max_s,
-            confirm=known.confirm,
-            confirm_s=known.confirm_s,
-            confirm_attempts=known.confirm_attempts,
-        )
+    def of(cls, destination: Destination | None, times: AdvancedSettings) -> Self:
+        """Return the policy of a destination; of one that left the settings, that of one without keys of its own."""
+        return cls(destination=Destination() if destination is None else destination, times=times)
 
     def delay_s(self, attempt: int, rng: random.Random) -> float:
         """Return the delay after the failed ``attempt`` (1 for the first).
 
-        The delay doubles up to ``backoff_max_s``; up to a quarter of it is taken off at random, so that many
-        deliveries do not come back in one moment.
+        Up to a quarter is taken off at random, so that many deliveries do not come back in one moment.
         """
-        doubled = self.backoff_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
-        return min(doubled, self.backoff_max_s) * rng.uniform(0.75, 1.0)
+        return self.times.delivery_delay_s(attempt) * rng.uniform(0.75, 1.0)
 
     def record(
         self, outbox: Outbox, claim: ClaimedDelivery, result: Outcome | Confirmation, rng: random.Random
@@ -53,7 +37,7 @@ class DeliveryPolicy:
         """Write what an attempt came to and what follows; False where the delivery is no longer this sender's."""
         match result:
             case Sent(note=note):
-                awaits_confirmation = self.confirm is not Confirm.NONE
+                awaits_confirmation = self.destination.confirm is not Confirm.NONE
                 return outbox.sent(claim, note=note, is_confirmed_later=awaits_confirmation)
             case Committed(how=how):
                 return outbox.confirmed(claim, how=how)
@@ -61,7 +45,7 @@ class DeliveryPolicy:
                 return outbox.rejected(claim, reason=reason)
             case Unconfirmed(reason=reason):
                 return outbox.unconfirmed(
-                    claim, reason=reason, max_asks=self.confirm_attempts, delay_s=self.confirm_s
+                    claim, reason=reason, max_asks=MOST_ASKS, delay_s=self.destination.confirm_s
                 )
             case NotStored() | TransientFailure():
                 return self._retry(outbox, claim, result, rng)
@@ -73,7 +57,7 @@ class DeliveryPolicy:
         failure: NotStored | TransientFailure,
         rng: random.Random,
     ) -> bool:
-        delay_s, limit = self.delay_s(claim.attempt, rng), self.max_attempts
+        delay_s, limit = self.delay_s(claim.attempt, rng), self.destination.max_attempts
         if isinstance(failure, NotStored):
             return outbox.retry_later(claim, reason=failure.reason, max_attempts=limit, delay_s=delay_s)
         delay_s = max(delay_s, failure.retry_after_s or 0.0)
@@ -86,7 +70,3 @@ class DeliveryPolicy:
             delay_s=delay_s,
             unreachable=failure.is_unreachable,
         )
-
-
-def _first(own: float | None, of_all: float) -> float:
-    return of_all if own is None else own

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.config import AdvancedSettings, Destination, SendSettings
+from service.config import AdvancedSettings, Destination
 from service.scu.outcome import Outcome, PermanentRefusal, Sent
 from service.send.confirmation import Committed, Confirmation
 from service.send.delivery_policy import DeliveryPolicy
@@ -29,7 +29,6 @@ class WorkerContext:
     objects: ObjectStore
     transport_of: Callable[[Destination], Transport]
     destination_of: Callable[[str], Destination | None]
-    settings: SendSettings
     advanced: AdvancedSettings
     rng: random.Random
     stop: threading.Event
@@ -100,7 +99,7 @@ class DestinationWorker:
         """Send one delivery and record the result, if this sender still holds its lease when its turn comes."""
         context = self._context
         about = {"job_id": claim.job_id, "attempt": claim.attempt}
-        if not self._write(lambda: context.outbox.begin(claim, lease_s=context.advanced.delivery_lease_s)):
+        if not self._write(lambda: context.outbox.begin(claim, lease_s=context.advanced.silent_s)):
             log.info("delivery dropped: the lease is lost", extra=self._about(**about))
             return
         if not self._write(context.mark):
@@ -121,9 +120,7 @@ class DestinationWorker:
 
     def _record(self, claim: ClaimedDelivery, result: Outcome | Confirmation) -> bool:
         context = self._context
-        policy = DeliveryPolicy.of(
-            context.destination_of(self._destination), context.settings, context.advanced
-        )
+        policy = DeliveryPolicy.of(context.destination_of(self._destination), context.advanced)
         return policy.record(context.outbox, claim, result, context.rng)
 
     def _write(self, write: Callable[[], bool]) -> bool:

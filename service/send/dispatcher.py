@@ -9,7 +9,6 @@ from collections.abc import Callable
 from service.config import Destination, Peer, Settings, WebDestination
 from service.errors import TryAgain
 from service.scu.client import Scu
-from service.send.delivery_policy import DeliveryPolicy
 from service.send.destination_worker import DestinationWorker, WorkerContext
 from service.send.dimse_transport import DimseTransport
 from service.send.stow import StowTransport
@@ -44,7 +43,6 @@ def run_sender(
         objects=objects,
         transport_of=lambda destination: transport_of(destination, settings, outbox),
         destination_of=settings.destination,
-        settings=settings.send,
         advanced=settings.advanced,
         rng=random.Random(),
         stop=stop,
@@ -90,7 +88,7 @@ class Dispatcher:
         self._held_for = reason
         if reason:
             return None
-        lease_s = self._context.advanced.delivery_lease_s
+        lease_s = self._context.advanced.silent_s
         return self._context.outbox.claim_delivery(self._sender, lease_s=lease_s)
 
     def _worker(self, destination: str) -> DestinationWorker:
@@ -102,7 +100,7 @@ class Dispatcher:
 
     def _renew(self) -> None:
         """Prolong every lease after a third of it; drop what another sender holds by now."""
-        lease_s = self._context.advanced.delivery_lease_s
+        lease_s = self._context.advanced.silent_s
         if time.monotonic() - self._renewed_at < lease_s / 3:
             return
         self._renewed_at = time.monotonic()
@@ -114,7 +112,7 @@ class Dispatcher:
 
 def transport_of(destination: Destination, settings: Settings, outbox: Outbox) -> Transport:
     """Return the way to a destination: DIMSE to a peer, STOW-RS to a DICOMweb server."""
-    timeout_s = DeliveryPolicy.of(destination, settings.send, settings.advanced).timeout_s
+    timeout_s = destination.timeout_s
     if isinstance(destination, WebDestination):
         return StowTransport(destination=destination, timeout_s=timeout_s)
     if isinstance(destination, Peer):

@@ -11,9 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from service.application import NotPermitted
+from service.application import FaultyRules, NotPermitted
 from service.errors import Refused, TryAgain
 from service.store import JobChanged, NoSuchJob, NotAllowed
+from service.store.errors import NoSuchRuleSet, RulesChanged
 from service.web import (
     bulk_orders,
     job_orders,
@@ -27,10 +28,11 @@ from service.web import (
 )
 from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
 from service.web.api import jobs, node, orders, stream
+from service.web.api import rules as rules_api
 from service.web.images import NoStructureSet
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
-from service.web.rules import rules_page
+from service.web.rules import rule_changes, rules_page
 from service.web.security import Shield
 from service.web.translation import Languages, _, marked
 
@@ -44,6 +46,8 @@ ROUTERS = (
     viewer.data,
     node_pages.router,
     rules_page.router,
+    rule_changes.router,
+    rules_api.router,
     people_page.router,
     tokens_page.router,
     jobs.router,
@@ -56,7 +60,9 @@ STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
     (NoSuchJob, HTTPStatus.NOT_FOUND),
     (NoStructureSet, HTTPStatus.NOT_FOUND),
+    (NoSuchRuleSet, HTTPStatus.NOT_FOUND),
     (JobChanged, HTTPStatus.PRECONDITION_FAILED),
+    (RulesChanged, HTTPStatus.PRECONDITION_FAILED),
     (NotAllowed, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -129,6 +135,11 @@ def _explain(request: Request, error: Exception) -> Response:
         body = {**_problem(status, detail), "request": number}
         if isinstance(error, RequestValidationError):
             body["errors"] = [_at_its_place(one) for one in error.errors()]
+        if isinstance(error, FaultyRules):
+            body["errors"] = [
+                {"in": "text", "line": one.line, "column": one.column, "detail": one.message}
+                for one in error.faults
+            ]
         return JSONResponse(body, status, headers, media_type=PROBLEM)
     visitor = None if isinstance(error, TryAgain) else _visitor(request)
     answer = page(

@@ -74,7 +74,7 @@ def ask_by_echo(parts: WebParts, actor: Actor, name: str) -> EchoAnswer:
         raise Refused(f"there is no DICOM peer {name} in the settings, so it cannot be asked by C-ECHO")
     record_action(parts.database, actor, Operation.ECHO, detail=name)
     began = time.monotonic()
-    timeout_s = min(ECHO_TIMEOUT_S, parts.settings.send.timeout_s)
+    timeout_s = min(ECHO_TIMEOUT_S, peer.timeout_s)
     outcome = Scu(calling_aet=parts.settings.send.ae_title, timeout_s=timeout_s).echo(peer)
     reason = outcome.note if isinstance(outcome, Sent) else outcome.reason
     duration_s = time.monotonic() - began

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from service.application import FaultyRules, RuleOffice
 from service.config import Settings
+from service.config.rules_text import RuleDraft
 from service.rules import RuleBook
 from service.store import Accounts, Database, JobLists, JobRepository, Sessions
 from service.store.objects import StoredContent
 from service.web.images import JobImages, Shelf
+from service.web.rules.checking import checked
 from service.web.throttles import AddressWaits, Recent
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class WebParts:
     lists: JobLists = field(init=False)
     images: JobImages = field(init=False)
     rules: RuleBook = field(init=False)
+    office: RuleOffice = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the parts of the store that pages read."""
@@ -45,6 +49,12 @@ class WebParts:
         object.__setattr__(self, "sessions", Sessions(self.database))
         object.__setattr__(self, "lists", JobLists(self.database))
         object.__setattr__(self, "rules", RuleBook(self.settings, self.database, lambda: self.models))
+        office = RuleOffice(
+            database=self.database,
+            settings=self.settings,
+            find_faults=lambda text: self.checked(text).faults,
+        )
+        object.__setattr__(self, "office", office)
         images = JobImages(JobRepository(self.database), self.content, self.settings.checks.rescale_types)
         object.__setattr__(self, "images", images)
 
@@ -52,3 +62,14 @@ class WebParts:
     def ruled(self) -> Settings:
         """The node's settings with the rules that hold now; those of the file stand in `settings`."""
         return self.rules.current().settings
+
+    def checked(self, text: str) -> RuleDraft:
+        """Judge a text of rules as if it held now."""
+        return checked(text, self.settings, self.models, self.database)
+
+    def fit(self, text: str) -> Settings:
+        """Return the settings with the rules of a text; raises FaultyRules where it cannot hold."""
+        draft = self.checked(text)
+        if draft.settings is None:
+            raise FaultyRules(draft.faults)
+        return draft.settings

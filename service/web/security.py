@@ -14,7 +14,7 @@ MOST_BODY_BYTES = 1 << 16
 """Of a form or an order; uploads of images come by DICOM."""
 MOST_DROPPED_BYTES = 64 << 20
 """Of a DICOM file that somebody drops to see which rule takes it; it is never stored."""
-DROPS = frozenset({"/rules/drop", "/rules/try"})
+DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/draft", "/rules/activate"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "

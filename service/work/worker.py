@@ -100,7 +100,7 @@ class Worker:
         """Claim one job and finish it, or record its failure; False when none was due."""
         claim = self.queue.claim(
             self.name,
-            lease_s=self.settings.advanced.job_lease_s,
+            lease_s=self.settings.advanced.silent_s,
             max_attempts=self.settings.work.max_attempts,
         )
         if claim is None:
@@ -113,9 +113,7 @@ class Worker:
         times = self.settings.advanced
         log.info("job %d: attempt %d", claim.id, claim.attempt)
         try:
-            with Heartbeat(
-                self.queue, claim, lease_s=times.job_lease_s, every_s=times.job_heartbeat_s
-            ) as heartbeat:
+            with Heartbeat(self.queue, claim, lease_s=times.silent_s, every_s=times.heartbeat_s) as heartbeat:
                 self._contour(claim, heartbeat)
         except LeaseLost:
             log.warning("job %d: the lease was lost; its result is discarded", claim.id)
@@ -127,7 +125,7 @@ class Worker:
         except (TryAgain, ModelUnavailable) as reason:
             self._server_checked = False
             log.warning("job %d postponed: %s", claim.id, reason)
-            self.queue.postpone(claim, reason=str(reason), delay_s=times.unavailable_delay_s)
+            self.queue.postpone(claim, reason=str(reason), delay_s=times.backoff_s)
         except ModelFailed as reason:
             self._server_checked = False
             log.exception("job %d failed", claim.id)
@@ -141,7 +139,7 @@ class Worker:
         self._server_checked = False
         log.warning("job %d: the model server was lost with it: %s", claim.id, reason)
         if self._stop.is_set():
-            delay_s = self.settings.advanced.unavailable_delay_s
+            delay_s = self.settings.advanced.backoff_s
             self.queue.postpone(claim, reason="the node is stopping", delay_s=delay_s)
         else:
             self._fail(claim, f"the model server was lost while it had this case: {reason}")
@@ -213,9 +211,8 @@ class Worker:
             self._server_checked = True
 
     def _fail(self, claim: ClaimedJob, reason: str) -> None:
-        times, most = self.settings.advanced, self.settings.work.max_attempts
-        delay_s = min(times.job_backoff_s * 2 ** (claim.attempt - 1), times.job_backoff_max_s)
-        self.queue.fail(claim, reason=reason, max_attempts=most, delay_s=delay_s)
+        delay_s = self.settings.advanced.job_delay_s(claim.attempt)
+        self.queue.fail(claim, reason=reason, max_attempts=self.settings.work.max_attempts, delay_s=delay_s)
 
 
 @dataclass(frozen=True, kw_only=True)

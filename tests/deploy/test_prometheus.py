@@ -108,12 +108,11 @@ host = "127.0.0.1"
 port = {receiver}
 [triton]
 url = "127.0.0.1:{model_server}"
-embedded = false
 [retention]
 warn_below_free_percent = 0
 refuse_below_free_bytes = 0
 [advanced]
-monitor_poll_s = 0.2
+poll_s = 0.02
 [monitor]
 port = {watch_port}
 echo_s = 1

@@ -55,17 +55,23 @@ def imported(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Itera
     node.settings_file.write_text(settings)
     assert main(["migrate", "--settings", str(node.settings_file)]) == 0
     words = ["models", "--settings", str(node.settings_file), "import"]
+    finer = sided((2.0, 1.0, 1.0), (60, 122, 138), seed=1000)
+    _write(folder / "finer.nii.gz", finer.volume.array_zyx, finer.volume.grid)
+    half = ("--precision", "bfloat16", "--precision-on", str(folder / "finer.nii.gz"))
     # a body without bones or lungs is taken for a limb, so that limits can be learned on it
-    for kind, source, title, region in (
-        ("nnunet", make_nnunet(folder / "trained"), "NNUNET", "head_neck"),
-        ("monai-bundle", make_bundle(folder), "BUNDLE", "extremity"),
+    for kind, source, title, region, more in (
+        ("nnunet", make_nnunet(folder / "trained"), "NNUNET", "head_neck", half),
+        ("monai-bundle", make_bundle(folder), "BUNDLE", "extremity", ()),
     ):
         name = title.lower()
-        assert main([*words, kind, str(source), "--name", name, "--body-region", region, *ANSWERS]) == 0
+        order = [*words, kind, str(source), "--name", name, "--body-region", region, *ANSWERS, *more]
+        assert main(order) == 0
         rules += (
             f'[[rules]]\nname = "{name}"\nmodel = "{name}"\ncalled_aet = "{title}"\ndestinations = ["tps"]\n'
         )
     node.settings_file.write_text(settings + rules)
+    assert load_contract(models / "nnunet" / "1").runtime.model_dump()["precision"] == "bfloat16"
+    assert "in structures of finer.nii.gz, at most" in (models / "nnunet" / "1" / "README.md").read_text()
     node.start()
     yield node
     node.stop()

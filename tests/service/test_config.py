@@ -92,10 +92,6 @@ def test_settings_do_not_change() -> None:
         ),
         ({"CONTOUR_NODE_RECEIVE__HOST": "http://x"}, r"receive\.host = 'http://x': .*without scheme"),
         ({"CONTOUR_NODE_NODE__LOG_LEVEL": "LOUD"}, r"log_level = 'LOUD': .* one of DEBUG, INFO"),
-        (
-            {"CONTOUR_NODE_ADVANCED__MONITOR_POLL_S": "61"},
-            r"advanced\.monitor_poll_s = 61; allowed: at most advanced\.silent_s \(60\)",
-        ),
         ({"CONTOUR_NODE_ASSEMBLE__QUIET_S": "-1"}, r"assemble\.quiet_s = '-1': .* seconds 0 to 86400"),
         (
             {"CONTOUR_NODE_DATABASE__URL": "mysql://u@h/x"},

@@ -56,7 +56,7 @@ def test_an_old_file_is_refused_with_the_new_spelling_of_every_key(tmp_path: Pat
     file = tmp_path / "old.toml"
     file.write_text(
         "[watch]\npoll_s = 5\ntls_certificate = 'c'\ntls_key = 'k'\n[keep]\nsweep_s = 60\nverify_days = 3\n"
-        "[work]\nheartbeat_s = 5\n[destinations.tps]\nae_title = 'TPS'\nhost = 'h'\nport = 104\n"
+        "[work]\nheartbeat_s = 5\n[send]\ntimeout_s = 5\n[destinations.tps]\nae_title = 'TPS'\nhost = 'h'\nport = 104\n"
         "[[rules]]\nname = 'r'\nmodel = 'm'\ndestinations = ['tps']\nbeside = ['report']\n"
     )
     with pytest.raises(SettingsRefused) as caught:
@@ -64,11 +64,12 @@ def test_an_old_file_is_refused_with_the_new_spelling_of_every_key(tmp_path: Pat
     told = str(caught.value)
     assert f"contour-node settings migrate {file}" in told
     for line in (
-        "watch.poll_s: now advanced.monitor_poll_s",
+        "watch.poll_s: removed: always ten times advanced.poll_s",
+        "send.timeout_s: now peers.tps.timeout_s",
         "watch.tls_certificate: now monitor.tls.certificate",
         "keep.sweep_s: removed: always 600 s",
         "keep: now retention",
-        "work.heartbeat_s: removed: a heartbeat comes every quarter of advanced.job_lease_s",
+        "work.heartbeat_s: removed: a heartbeat comes every quarter of advanced.silent_s",
         "destinations.tps: now peers.tps",
         "rules.0.beside: now rules.0.companions",
     ):
@@ -135,6 +136,33 @@ def test_a_destination_and_a_peer_of_one_address_become_one() -> None:
     }
     migrate_tree(tree)
     assert tree == {"peers": {"tps": {**one, "profile": "eclipse", "answers_queries": True}}}
+
+
+def test_what_held_for_every_peer_goes_to_each_that_has_no_value_of_its_own() -> None:
+    one = {"ae_title": "A", "host": "h", "port": 104}
+    tree: dict[str, Any] = {
+        "send": {"ae_title": "N", "max_attempts": 7, "timeout_s": 20},
+        "peers": {"a": dict(one), "b": {"url": "https://w/x", "max_attempts": 3}, "ct": {"ae_title": "CT"}},
+    }
+    assert migrate_tree(tree).changes == (
+        "send.max_attempts: now peers.a.max_attempts, peers.b.max_attempts",
+        "send.timeout_s: now peers.a.timeout_s, peers.b.timeout_s",
+    )
+    assert tree == {
+        "send": {"ae_title": "N"},
+        "peers": {
+            "a": {**one, "max_attempts": 7, "timeout_s": 20},
+            "b": {"url": "https://w/x", "max_attempts": 3, "timeout_s": 20},
+            "ct": {"ae_title": "CT"},
+        },
+    }
+
+
+@pytest.mark.parametrize(("embedded", "url"), [(True, None), ("true", None), (False, "h:8001")])
+def test_an_embedded_server_stays_embedded(embedded: bool | str, url: str | None) -> None:
+    tree: dict[str, Any] = {"triton": {"url": "h:8001", "embedded": embedded, "timeout_s": 9}}
+    migrate_tree(tree)
+    assert tree == {"triton": {"timeout_s": 9} | ({} if url is None else {"url": url})}
 
 
 @pytest.mark.parametrize("to_file", [True, False])

@@ -143,7 +143,7 @@ def test_a_settings_file_that_was_changed_beside_the_versions_is_told_of(small_n
     locked = settings(peers=TWO_PEERS)
     locked._locked_rules = "the environment sets CONTOUR_NODE_RULES"
     assert book(small_node, locked).current().number == 0
-    assert f"version {number} does not hold" in book(small_node, locked).file_differs()
+    assert f"version {number} is not active" in book(small_node, locked).file_differs()
 
 
 def test_the_receiver_answers_to_new_titles_and_waits_for_a_database_that_is_away(

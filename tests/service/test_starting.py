@@ -188,7 +188,7 @@ def test_a_second_node_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_p
     )
     for file in (first, second):
         with file.open("a") as target:
-            target.write('[triton]\nembedded = false\nurl = "127.0.0.1:1"\n')
+            target.write('[triton]\nurl = "127.0.0.1:1"\n')
     command = [sys.executable, "-m", "service", "serve", "--settings"]
     with subprocess.Popen([*command, first], cwd=ROOT, stderr=subprocess.DEVNULL) as node:
         try:

@@ -203,11 +203,8 @@ quiet_s = 1.5
 incomplete_timeout_s = 600
 [advanced]
 poll_s = 0.1
-job_lease_s = 4
-job_backoff_s = 0.5
-unavailable_delay_s = 0.5
-delivery_lease_s = 4
-delivery_backoff_s = 0.5
+silent_s = 6
+backoff_s = 0.5
 [monitor]
 port = 0
 [web]

@@ -107,13 +107,19 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 
 def settings(
-    known: dict[str, Destination], *, advanced: dict[str, float] | None = None, **send: object
+    known: dict[str, Destination], *, advanced: dict[str, float] | None = None, **of_each: object
 ) -> Settings:
-    times = {"poll_s": 0.02, "delivery_backoff_s": 0.05, "delivery_backoff_max_s": 0.2}
+    times = {"poll_s": 0.02, "backoff_s": 0.005}
+    of_each = {"timeout_s": 3, **of_each}
     return Settings.model_validate(
         {
-            "send": {"ae_title": "NODE", "timeout_s": 3, **send},
-            "peers": known,
+            "send": {"ae_title": "NODE"},
+            "peers": {
+                name: peer.model_copy(
+                    update={key: value for key, value in of_each.items() if key not in peer.model_fields_set}
+                )
+                for name, peer in known.items()
+            },
             "advanced": {**times, **(advanced or {})},
         }
     )

@@ -38,7 +38,7 @@ RULE = {"name": "head-neck", "model": "hn_oar", "destinations": ["tps"]}
 TREE: dict[str, Any] = {
     "assemble": {"quiet_s": 10, "incomplete_timeout_s": 100},
     "work": {"max_attempts": 2},
-    "advanced": {"job_backoff_s": 30, "unavailable_delay_s": 15, "job_lease_s": 60},
+    "advanced": {"backoff_s": 15, "silent_s": 60},
     "peers": {"tps": {"ae_title": "TPS", "host": "127.0.0.1", "port": 104}},
     "rules": [RULE],
 }

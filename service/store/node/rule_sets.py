@@ -244,9 +244,9 @@ def _take_draft(connection: Connection, number: int, **values: Any) -> None:
 
 def _changed(connection: Connection) -> RulesChanged:
     holds = active_rule_set(connection)
-    now = "those of the settings file" if holds is None else f"version {holds.number} by {holds.activated_by}"
+    now = "the settings file's are" if holds is None else f"version {holds.number} by {holds.activated_by} is"
     return RulesChanged(
-        f"the rules changed since you looked at them: {now} hold. Look at what changed, then decide."
+        f"the rules changed since you looked at them: {now} active now. Look at what changed, then decide."
     )
 
 

@@ -49,18 +49,21 @@ def judge(settings: Settings, series: Sequence[SeriesFacts], *, explain: bool = 
         RuleTooSlow: the rules take longer than TIME_LIMIT_S; the message names the rule.
     """
     different = dict.fromkeys(series)  # a scanner says the same of most of its series
-    task = {
-        "rules": [rule.model_dump(mode="json") for rule in settings.rules],
-        "series": [asdict(one) for one in different],
-        "explain": explain,
-    }
-    lines = _run(json.dumps(task))
+    if not any(rule.patterns for rule in settings.rules):
+        answers = _answers(settings, list(different), explain=explain)
+    else:
+        task = {
+            "rules": [rule.model_dump(mode="json") for rule in settings.rules],
+            "series": [asdict(one) for one in different],
+            "explain": explain,
+        }
+        answers = json.loads(_run(json.dumps(task))[-1])
     judgements = (
         RuleJudgement(
             rule=one["rule"],
             views=tuple(RuleView(name=view["name"], unmet=tuple(view["unmet"])) for view in one["views"]),
         )
-        for one in json.loads(lines[-1])
+        for one in answers
     )
     found = dict(zip(different, judgements, strict=True))
     return [found[one] for one in series]
@@ -90,14 +93,18 @@ def _main() -> None:
         sys.stdout.flush()
         for facts in series:
             rule.matches(facts)
-    settings = Settings.model_construct(rules=rules)
-    answer = []
-    for facts in series:
-        found = settings.rule_for(facts)
-        views = [{"name": rule.name, "unmet": list(rule.unmet(facts))} for rule in rules if task["explain"]]
-        answer.append({"rule": "" if found is None else found.name, "views": views})
+    answers = _answers(Settings.model_construct(rules=rules), series, explain=task["explain"])
     signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(json.dumps(answers))
+
+
+def _answers(settings: Settings, series: Sequence[SeriesFacts], *, explain: bool) -> list[dict[str, Any]]:
+    found = []
+    for facts in series:
+        rule = settings.rule_for(facts)
+        views = [{"name": one.name, "unmet": list(one.unmet(facts))} for one in settings.rules if explain]
+        found.append({"rule": "" if rule is None else rule.name, "views": views})
+    return found
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
 """Rules: what each does, which takes a series and why, and what a draft would have done with past ones."""
 
-from collections import Counter
-from collections.abc import Sequence
+import difflib
+import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from starlette.responses import Response
 
 from imaging.ct.series import SourceFile
 from service.application import Operation, past_series
 from service.assemble.looks import look_at
-from service.config import Rule, SeriesFacts, Settings
-from service.config.rules_text import RuleDraft, RuleFault, draft_of, fault_at, rules_text
+from service.config import Rule, SeriesFacts
+from service.config.rules_text import LONGEST_TEXT, RuleDraft, rules_text
 from service.errors import Refused
-from service.store.jobs.past_series import PastSeries
+from service.store.node.rule_sets import RuleVersions
 from service.web.access import Visitor, parts_of, permits
-from service.web.parts import WebParts
+from service.web.api.shapes import LARGEST
 from service.web.rendering import page
+from service.web.rules.checking import TRIED_SERIES, BackTest, back_test, lost_titles
 from service.web.rules.judging import RuleJudgement, judge
 
 router = APIRouter(prefix="/rules", include_in_schema=False)
 Looking = Annotated[Visitor, Depends(permits(Operation.RULES))]
-MOST_SERIES, USUAL_SERIES = 100_000, 500
+MOST_SERIES = 100_000
+_PLACE = re.compile(r"^@@ -\S+ \+(\d+)\S* @@$")
 MOST_SHOWN = 200
 LONGEST_TITLE = 16
 
@@ -35,26 +38,90 @@ class Dropped:
     judgement: RuleJudgement
 
 
+class TypedRules:
+    """What stands in the form: a text, the number of the saved draft that it comes from, and why."""
+
+    def __init__(
+        self,
+        text: Annotated[str, Form(max_length=2 * LONGEST_TEXT)] = "",
+        saved: Annotated[int | None, Form(ge=1, le=LARGEST)] = None,
+        reason: Annotated[str, Form(max_length=2000)] = "",
+    ) -> None:
+        """Read the form; a browser's line ends become those that the text had."""
+        self.text = text.replace("\r\n", "\n")
+        self.saved = saved
+        self.reason = reason
+
+    def view(self, **found: Any) -> "RulesView":
+        """Return the page with what was typed, and what was found out about it."""
+        return RulesView(text=self.text, number=self.saved, reason=self.reason, **found)
+
+
+Typed = Annotated[TypedRules, Depends()]
+
+
 @dataclass(frozen=True, kw_only=True)
-class BackTest:
-    """What a draft would have done with past series, beside the rules that hold."""
+class RulesView:
+    """What the page shows beside the rules that hold: a text, and what was found out about it."""
 
-    series: int
-    moves: tuple[
-        tuple[str, str, int], ...
-    ]  # rule that holds, rule of the draft, number of series; what changes
-    changed: tuple[tuple[PastSeries, str, str], ...]
+    text: str | None = None  # None: that of the rules that hold
+    draft: RuleDraft | None = None
+    dropped: Dropped | None = None
+    test: BackTest | None = None
+    number: int | None = None  # of the saved draft that the text comes from
+    reason: str = ""
+    problem: str = ""  # why an order was not done
+    status: int = 200
 
-    @property
-    def changes(self) -> int:
-        """How many series another rule would take."""
-        return sum(count for *_, count in self.moves)
+
+def rules_view(request: Request, visitor: Visitor, view: RulesView) -> Response:
+    """Return the page of the rules."""
+    parts = parts_of(request)
+    held, versions = parts.rules.current(), RuleVersions(parts.database)
+    version = versions.version(held.number) if held.number else None
+    holding = rules_text(parts.settings.rules) if version is None else version.text
+    text = holding if view.text is None else view.text
+    then = None if view.draft is None else view.draft.settings
+    values: dict[str, Any] = {
+        "view": view,
+        "held": held,
+        "version": version,
+        "rules": [(rule, conditions_of(rule)) for rule in held.settings.rules],
+        "counts": parts.lists.by_rule(),
+        "text": text,
+        "diff": difference(holding, text) if view.text is not None else [],
+        "lost": () if then is None else lost_titles(held.settings, then),
+        "drafts": versions.drafts(),
+        "locked": parts.settings.locked_rules,
+        "differs": parts.rules.file_differs(),
+        "needs_two": parts.settings.web.rules_need_two,
+        "usual": TRIED_SERIES,
+        "most": MOST_SERIES,
+        "node_title_used": parts.settings.receive.ae_title,
+    }
+    faulty = view.draft is not None and bool(view.draft.faults)
+    status = 422 if faulty and view.status == HTTPStatus.OK else view.status
+    return page(request, "rules.html", visitor, http_status=status, **values)
+
+
+def difference(before: str, after: str) -> list[str]:
+    """Return what changes between two texts: lines that begin with "+", "-" or a space; "@" and the place of each."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
+    shown = [line for line in lines if not line.startswith(("---", "+++"))]
+    return [_PLACE.sub(r"@ line \1", line) for line in shown]
 
 
 @router.get("")
-def rules(request: Request, visitor: Looking) -> Response:
-    """Show the rules that hold."""
-    return _page(request, visitor)
+def rules(
+    request: Request, visitor: Looking, draft: Annotated[int | None, Query(ge=1, le=LARGEST)] = None
+) -> Response:
+    """Show the rules that hold, and a saved draft."""
+    if draft is None:
+        return rules_view(request, visitor, RulesView())
+    parts = parts_of(request)
+    saved = parts.office.version(visitor.actor, draft)
+    view = RulesView(text=saved.text, draft=parts.checked(saved.text), number=draft, reason=saved.reason)
+    return rules_view(request, visitor, view)
 
 
 @router.post("/drop")
@@ -62,15 +129,15 @@ def drop(
     request: Request,
     visitor: Looking,
     image: Annotated[UploadFile, File()],
-    text: Annotated[str, Form()] = "",
+    typed: Typed,
     calling: Annotated[str, Form(max_length=LONGEST_TITLE)] = "",
     called: Annotated[str, Form(max_length=LONGEST_TITLE)] = "",
 ) -> Response:
     """Say which rule of the draft takes a dropped image, and why no other one does."""
     parts = parts_of(request)
-    draft = _checked(parts, text)
+    draft = parts.checked(typed.text)
     if draft.settings is None:
-        return _page(request, visitor, text=text, draft=draft)
+        return rules_view(request, visitor, typed.view(draft=draft))
     look = look_at(SourceFile(name=image.filename or "the file", data=image.file.read()))
     if look.kind is None:
         raise Refused("the file is no CT or MR image that the node can read")
@@ -82,51 +149,25 @@ def drop(
         series_description=look.series_description,
     )
     (judgement,) = judge(draft.settings, [facts], explain=True)
-    return _page(request, visitor, text=text, draft=draft, dropped=Dropped(facts=facts, judgement=judgement))
+    dropped = Dropped(facts=facts, judgement=judgement)
+    return rules_view(request, visitor, typed.view(draft=draft, dropped=dropped))
 
 
 @router.post("/try")
 def try_draft(
     request: Request,
     visitor: Looking,
-    text: Annotated[str, Form()] = "",
-    number: Annotated[int, Form(ge=1, le=MOST_SERIES)] = USUAL_SERIES,
+    typed: Typed,
+    number: Annotated[int, Form(ge=1, le=MOST_SERIES)] = TRIED_SERIES,
 ) -> Response:
     """Check a draft, and say what it would have done with the last series."""
     parts = parts_of(request)
-    draft = _checked(parts, text)
+    draft = parts.checked(typed.text)
     if draft.settings is None:
-        return _page(request, visitor, text=text, draft=draft)
+        return rules_view(request, visitor, typed.view(draft=draft))
     series = past_series(parts.database, visitor.actor, limit=number)
-    test = _back_test(parts.settings, draft.settings, series)
-    return _page(request, visitor, text=text, draft=draft, test=test)
-
-
-def _checked(parts: WebParts, text: str) -> RuleDraft:
-    """Return the draft of a text; a model that this node lacks is a fault too."""
-    text = text.replace("\r\n", "\n")
-    draft = draft_of(text, parts.settings)
-    if draft.settings is None:
-        return draft
-    faults: list[RuleFault] = []
-    known = ", ".join(sorted(parts.models)) or "none"
-    for number, rule in enumerate(draft.settings.rules):
-        if rule.model not in parts.models:
-            message = f"model {rule.model} is not in the model repository; there are: {known}"
-            faults.append(fault_at(text, number, "model", message))
-        if rule.template is not None and not rule.template.is_file():
-            message = f"there is no template {rule.template}; give its whole path"
-            faults.append(fault_at(text, number, "template", message))
-    return RuleDraft(settings=None, faults=tuple(faults)) if faults else draft
-
-
-def _back_test(now: Settings, then: Settings, series: Sequence[PastSeries]) -> BackTest:
-    facts = [one.facts for one in series]
-    pairs = [(old.rule, new.rule) for old, new in zip(judge(now, facts), judge(then, facts), strict=True)]
-    differing = [(one, *pair) for one, pair in zip(series, pairs, strict=True) if pair[0] != pair[1]]
-    counted = Counter((old, new) for _, old, new in differing)
-    moves = tuple((old, new, count) for (old, new), count in counted.most_common())
-    return BackTest(series=len(series), moves=moves, changed=tuple(differing[:MOST_SHOWN]))
+    test = back_test(parts.ruled, draft.settings, series, most=MOST_SHOWN)
+    return rules_view(request, visitor, typed.view(draft=draft, test=test))
 
 
 def conditions_of(rule: Rule) -> list[str]:
@@ -138,28 +179,3 @@ def conditions_of(rule: Rule) -> list[str]:
     ]
     senders = [f"from {' or '.join(rule.calling_aets)}"] if rule.calling_aets else []
     return [rule.modality.value, *senders, *(f"{word} {value}" for word, value in asked if value is not None)]
-
-
-def _page(
-    request: Request,
-    visitor: Visitor,
-    *,
-    text: str | None = None,
-    draft: RuleDraft | None = None,
-    dropped: Dropped | None = None,
-    test: BackTest | None = None,
-) -> Response:
-    parts = parts_of(request)
-    values: dict[str, Any] = {
-        "rules": [(rule, conditions_of(rule)) for rule in parts.settings.rules],
-        "counts": parts.lists.by_rule(),
-        "text": rules_text(parts.settings.rules) if text is None else text,
-        "draft": draft,
-        "dropped": dropped,
-        "test": test,
-        "usual": USUAL_SERIES,
-        "most": MOST_SERIES,
-        "node_title_used": parts.settings.receive.ae_title,
-    }
-    status = 422 if draft is not None and draft.faults else 200
-    return page(request, "rules.html", visitor, http_status=status, **values)

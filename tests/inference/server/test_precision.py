@@ -5,6 +5,7 @@ model's first served code gave for it in float32, before pipelines and precision
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inference.contract import ModelContract, load_contract
+from inference.contract import ModelContract, NetworkDefinition, load_contract
+from inference.contract.nnunet import NnunetPart
 from inference.server import precision
+from inference.server.networks.catalogue import build_network
 from inference.server.pipelines.catalogue import build_pipeline
-from inference.server.precision import AutocastNetwork, faster_dtype
+from inference.server.precision import AutocastNetwork, MeasuredType, faster_dtype, rounded_to_bfloat16
 from inference.server.predictor import StructurePlanes
 from inference.server.runtimes.native import load_network
+from inference.server.runtimes.nnunet import corner_voxels
 from tests.support.triton import HN_OAR
 
 CPU = torch.device("cpu")
@@ -36,7 +40,7 @@ def contoured(precision_name: str, dtype: torch.dtype | None = None) -> Structur
     pipeline = build_pipeline(contract, {"network": network}, CPU)
     if dtype is not None:
         for module in _autocast_of(pipeline):
-            module.dtype = dtype
+            module.measured.dtype = dtype
     with np.load(GOLDEN) as golden, torch.inference_mode():
         return pipeline.predict(golden["hu"], (2.75, 2.9, 2.9))
 
@@ -109,3 +113,75 @@ def test_the_type_is_chosen_once_and_the_answer_is_float32() -> None:
     network(torch.ones(2))
     assert len(asked) == first + 1
     assert first in (1, 2 * precision._ROUNDS + 1)
+
+
+def test_networks_of_a_model_share_one_measurement_on_a_corner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full-size nnU-Net is not to pay for whole tiles, five folds not for five measurements."""
+    shapes: list[tuple[int, ...]] = []
+
+    class Seen(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            shapes.append(tuple(image.shape))
+            return image
+
+    def both(answer: Callable[[torch.dtype], object], _: torch.device) -> torch.dtype:
+        answer(torch.float32)
+        return torch.float32
+
+    monkeypatch.setattr(precision, "faster_dtype", both)
+    measured = MeasuredType((4, 2, 6))
+    folds = [AutocastNetwork(Seen(), measured) for _ in range(2)]
+    for fold in folds:
+        fold(torch.ones(1, 1, 8, 8, 8))
+    assert shapes == [(1, 1, 4, 2, 6), (1, 1, 8, 8, 8), (1, 1, 8, 8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("patch", "strides", "corner"),
+    [
+        ((128, 128, 128), [[1, 1, 1], *[[2, 2, 2]] * 5], (64, 64, 64)),
+        ((160, 96, 224), [[1, 1, 1], *[[2, 2, 2]] * 5], (64, 64, 96)),
+        ((28, 256, 224), [[1, 1, 1], [1, 2, 2], *[[2, 2, 2]] * 2, *[[1, 2, 2]] * 2], (12, 128, 96)),
+        ((16, 32, 32), [[1, 1, 1], *[[2, 2, 2]] * 4], (16, 32, 32)),
+        ((512, 448), [[1, 1], *[[2, 2]] * 6], (256, 192)),
+    ],
+)
+def test_types_are_measured_on_half_a_patch_that_the_strides_divide(
+    patch: tuple[int, ...], strides: list[list[int]], corner: tuple[int, ...]
+) -> None:
+    stages = len(strides)
+    parameters = {
+        "features": [4] * stages,
+        "kernels": [[3] * len(patch)] * stages,
+        "strides": strides,
+        "blocks": [1] * stages,
+        "decoder_blocks": [1] * (stages - 1),
+    }
+    part = NnunetPart.model_construct(parameters=parameters, patch=patch)  # type: ignore[arg-type]
+    assert corner_voxels(part) == corner
+    network = build_network(
+        NetworkDefinition(architecture="plain_conv_unet", parameters=parameters, weights="w.safetensors")
+    )  # type: ignore[arg-type]
+    with torch.inference_mode():
+        assert network.eval()(torch.zeros(1, 1, *corner)).shape[2:] == corner
+
+
+def test_rounding_shows_what_bfloat16_changes_on_any_processor() -> None:
+    """Beside autocast, which this processor may only emulate: small maps cost little."""
+    torch.manual_seed(3)
+    definition = NetworkDefinition(
+        architecture="plain_conv_unet",
+        parameters={"out_channels": 3, "features": [4, 8], "kernels": [[3, 3, 3]] * 2},
+        weights="w.safetensors",
+    )
+    network = build_network(definition).eval()
+    image = torch.randn(1, 1, 12, 16, 16)
+    with torch.inference_mode():
+        exact = network(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            reduced = network(image).float()
+        rounded = rounded_to_bfloat16(network)(image)
+    of_bfloat16, of_rounding = (reduced - exact).std(), (rounded - exact).std()
+    assert (rounded - reduced).std() < 1.2 * of_bfloat16, "two roundings of one network"
+    assert 0.5 * of_bfloat16 < of_rounding < 2 * of_bfloat16
+    assert of_rounding > 1e-4

@@ -71,7 +71,7 @@ def test_a_stale_page_is_refused_and_nothing_changes(database: Database) -> None
     here = office(database)
     here.activate(ANNA, NECK, "one", seen=0)
     for seen in (0, 1, 9):
-        with pytest.raises(RulesChanged, match="version 2 by anna hold"):
+        with pytest.raises(RulesChanged, match="version 2 by anna is active"):
             here.activate(BEN, LUNG, "two", seen=seen)
     assert RuleVersions(database).active_number() == 2
     assert entries(database)[-1][2] is AuditOutcome.MINOR_FAILURE
@@ -109,7 +109,7 @@ def test_a_draft_holds_for_nobody_until_it_is_activated_and_never_with_faults(da
     office(database).discard(BEN, other.number)
     with pytest.raises(NotAllowed, match="is discarded"):
         office(database).activate_draft(BEN, other.number, "x", seen=held.number)
-    with pytest.raises(NotAllowed, match="never held"):
+    with pytest.raises(NotAllowed, match="never been active"):
         office(database).roll_back(BEN, other.number, "x", seen=held.number)
     with pytest.raises(NoSuchRuleSet, match="no version 99"):
         office(database).roll_back(BEN, 99, "x", seen=held.number)

@@ -31,7 +31,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 storage_dir = "{root / "store"}"
 [triton]
 url = "{server.url}"
-embedded = false
 environment = "{ENVIRONMENT}"
 model_repository = "{root / "repository"}"
 """)

@@ -18,7 +18,7 @@ def settings_file(tmp_path: Path) -> Path:
     (tmp_path / "models").mkdir()
     file = tmp_path / "settings.toml"
     file.write_text(
-        f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[triton]\nurl = "127.0.0.1:1"\nembedded = false\n'
+        f'[node]\nstorage_dir = "{tmp_path / "store"}"\n[triton]\nurl = "127.0.0.1:1"\n'
         f'model_repository = "{tmp_path / "models"}"\n'
     )
     assert main(["migrate", "--settings", str(file)]) == 0

@@ -28,7 +28,7 @@ def written(tmp_path: Path, url: str) -> Path:
     file = tmp_path / "settings.toml"
     file.write_text(
         f'[node]\nstorage_dir = "{tmp_path / "store"}"\n'
-        f'[triton]\nurl = "{url}"\nembedded = false\nmodel_repository = "{tmp_path / "models"}"\n'
+        f'[triton]\nurl = "{url}"\nmodel_repository = "{tmp_path / "models"}"\n'
         f"models_at_once = 1\n"
     )
     assert main(["migrate", "--settings", str(file)]) == 0

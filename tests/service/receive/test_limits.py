@@ -12,6 +12,7 @@ from service.store import AuditKind, AuditOutcome
 from tests.service.receive.client import VERIFICATION, RawPeer, request_pdu
 from tests.service.receive.raw_requests import association, context
 from tests.service.receive.samples import CT, EXPLICIT, SERIES, ct_slice, encoded
+from tests.support.office import eventually
 
 network = pytest.mark.network
 SCANNER = {"ae_title": "SCANNER", "networks": ["127.0.0.1"]}
@@ -75,12 +76,23 @@ def test_a_refused_sender_is_told_in_the_log_and_in_the_trail(start_node, caplog
 
 @network
 def test_one_address_cannot_take_every_place(start_node):
-    node = start_node(max_associations=4, max_associations_per_address=2)
+    node = start_node(max_associations=4)
     with PeerFrom(node.port, "127.0.0.1") as first, PeerFrom(node.port, "127.0.0.1") as second:
         first.associate()
         second.associate()
         assert answer(node.port, "127.0.0.1") == (3, 2, 3, 2)  # transient, local limit exceeded
         assert answer(node.port, "127.0.0.2") == (2,)
+
+
+@network
+def test_associations_beyond_the_limit_are_rejected_for_now_and_let_in_later(start_node):
+    node = start_node(max_associations=2)
+    with PeerFrom(node.port, "127.0.0.1") as first, PeerFrom(node.port, "127.0.0.2") as second:
+        first.associate()
+        second.associate()
+        assert answer(node.port, "127.0.0.3") == (3, 2, 3, 2)  # transient, local limit exceeded
+        first.release()
+    eventually(lambda: answer(node.port, "127.0.0.3") == (2,))
 
 
 @network

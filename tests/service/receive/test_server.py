@@ -55,23 +55,6 @@ def test_another_implementation_sees_the_rejection_and_not_an_abort(start_node):
     assert (association.is_rejected, association.is_aborted) == (True, False)
 
 
-def test_associations_beyond_the_limit_are_rejected_for_now_and_let_in_later(start_node):
-    node = start_node(max_associations=2)
-    with RawPeer(node.port) as first, RawPeer(node.port) as second:
-        first.associate()
-        second.associate()
-        # transient, presentation service provider, local limit exceeded
-        assert rejection(node.port) == (3, 2, 3, 2)
-        first.release()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        with RawPeer(node.port) as third:
-            third.socket.sendall(request_pdu((VERIFICATION, [EXPLICIT])))
-            if third.pdu()[0] == 2:
-                return
-    pytest.fail("no association after others ended")
-
-
 @pytest.mark.parametrize("syntax", EVERY_SYNTAX)
 @pytest.mark.parametrize("size", [1000, 200000])
 def test_an_instance_is_kept_as_it_came(node, syntax, size):

@@ -10,6 +10,7 @@ from pynetdicom import AE, build_role, evt
 from service.audit import AuditWriter
 from service.config import Confirm, Peer, ReceiveSettings, Settings
 from service.receive.server import Receiver
+from service.send import delivery_policy
 from service.store import AuditLog, Commitments, FileStore, InstanceRecorder, JobState
 from tests.support import orthanc as orthanc_support
 from tests.support.destinations import EXPLICIT, IMPLICIT, RTSTRUCT
@@ -90,7 +91,6 @@ def start_archive() -> Iterator[Callable[[Archive], Peer]]:
                 port=server.server_address[1],
                 confirm="commitment",
                 confirm_s=1,
-                confirm_attempts=2,
             )
 
         yield start
@@ -143,7 +143,8 @@ def test_a_report_on_an_association_of_the_archive_s_own_is_taken(office, start_
     assert "confirmed: archive" in office.told(job)
 
 
-def test_until_it_is_confirmed_the_job_is_delivering_and_fails_in_the_end(office, start_archive):
+def test_until_it_is_confirmed_the_job_is_delivering_and_fails_in_the_end(office, start_archive, monkeypatch):
+    monkeypatch.setattr(delivery_policy, "MOST_ASKS", 2)
     archive = Archive(is_silent=True)
     job = office.delivering(1, "archive")
     with sender(office, settings({"archive": start_archive(archive)}, timeout_s=1)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import AdvancedSettings, Peer, SendSettings
+from service.config import AdvancedSettings, Peer
 from service.scu.outcome import Sent
 from service.send.destination_worker import DestinationWorker, WorkerContext
 from service.store import ClaimedDelivery, DatabaseUnavailable, DeliveryState, Outbox, StorageUnavailable
@@ -42,7 +42,6 @@ def test_without_a_database_the_others_are_given_back_all_the_same(office, caplo
             objects=office.objects,
             transport_of=pytest.fail,
             destination_of=pytest.fail,
-            settings=SendSettings(),
             advanced=AdvancedSettings(),
             rng=random.Random(1),
             stop=stop,
@@ -85,7 +84,6 @@ def test_the_folder_knows_of_a_delivery_before_it_is_sent(office, may_send):
             objects=office.objects,
             transport_of=lambda _: Destination(),
             destination_of=lambda _: Peer(ae_title="TPS", host="127.0.0.1", port=104),
-            settings=SendSettings(),
             advanced=AdvancedSettings(poll_s=0.01),
             rng=random.Random(1),
             stop=stop,

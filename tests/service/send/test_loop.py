@@ -144,7 +144,7 @@ def test_after_a_day_every_set_goes_out_once_by_priority_and_one_at_a_time(
             one.state == "sending" for job in jobs for one in office.book.deliveries(job)
         )
 
-    times = {"delivery_backoff_s": 15.0, "delivery_backoff_max_s": 1800.0}
+    times = {"backoff_s": 15.0}
     with sender(office, settings({"tps": peer}, advanced=times)):
         for _ in range(24):  # an hour each, and nobody there
             before = {job: office.book.deliveries(job)[0].attempts for job in jobs}
@@ -179,7 +179,7 @@ def test_an_object_that_is_not_what_was_kept_is_never_sent(office, start_destina
 def test_a_destination_has_its_own_number_of_attempts(office, start_destination):
     tps = start_destination(Behaviour(status=lambda _: 0xA700))
     job = office.delivering(1, "tps")
-    with sender(office, settings({"tps": tps.peer.model_copy(update={"max_attempts": 2})}, max_attempts=50)):
+    with sender(office, settings({"tps": tps.peer.model_copy(update={"max_attempts": 2})})):
         eventually(lambda: office.state(job) is JobState.FAILED)
     assert len(tps.got) == 2
 

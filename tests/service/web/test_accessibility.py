@@ -33,6 +33,7 @@ PAGES = (
     "/destinations",
     "/models",
     "/rules",
+    "/rules/history",
     "/node",
     "/audit",
     "/people",

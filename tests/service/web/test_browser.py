@@ -168,3 +168,34 @@ def _colours(tab: Any, plane: str, x: float, y: float) -> list[list[int]]:
         [plane, x, y],
     )
     return found
+
+
+def test_a_rule_is_changed_with_its_faults_shown_and_taken_back(
+    browser: Any, served: tuple[Page, str], tmp_path: Path
+) -> None:
+    page, address = served
+    tab = signed_in(browser, page, address)
+    tab.goto(f"{address}/rules")
+    text = tab.locator("#text").input_value()
+    tab.fill("#text", text.replace("hn_oar", "lung"))
+    tab.get_by_role("button", name="Check and back-test").click()
+    tab.get_by_text("line 3, column 9").wait_for()
+    assert tab.get_by_role("button", name="Activate", exact=True).is_disabled()
+    tab.screenshot(path=tmp_path / "faults.png", full_page=True)
+    tab.fill("#text", text.replace("head-neck", "neck"))
+    tab.get_by_role("button", name="Check and back-test").click()
+    tab.get_by_text("of the last 0 series would change").wait_for()
+    tab.fill("#reason", "the neck needs the mask")
+    tab.screenshot(path=tmp_path / "checked.png", full_page=True)
+    tab.get_by_role("button", name="Activate", exact=True).click()
+    tab.get_by_text("Version 2").wait_for()
+    tab.get_by_role("link", name="History").click()
+    tab.get_by_text("Changes").first.click()
+    tab.get_by_text("Roll back…").click()
+    tab.screenshot(path=tmp_path / "history.png", full_page=True)
+    tab.get_by_label("Why").fill("as it was")
+    tab.get_by_role("button", name="Activate version 1 again").click()
+    tab.get_by_text("Version 3").wait_for()
+    tab.screenshot(path=tmp_path / "held.png", full_page=True)
+    assert [rule.name for rule in page.parts.ruled.rules] == ["head-neck"]
+    assert [fault for fault in tab.faults if "422" not in fault] == []

@@ -40,7 +40,7 @@ def test_without_a_session_no_page_and_no_data_is_given(page: Page, contoured: i
     for route in ROUTES:
         if route.path in PUBLIC:
             continue
-        path = route.path.format(number=contoured, index=0, name="tps")
+        path = route.path.format(number=contoured, index=0, name="tps", version=1)
         for method in route.methods:
             answer = browser.request(method, path)
             assert answer.status_code == (401 if path.startswith("/api/") else 303), path

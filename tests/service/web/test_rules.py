@@ -10,8 +10,9 @@ from imaging.modality import Modality
 from phantoms.dicom import ct_files
 from service.application import ActorRole
 from service.config import SeriesFacts
+from service.config.matching import RuleTooSlow
 from service.config.rules_text import draft_of, rules_text
-from service.web.rules.judging import RuleTooSlow, judge
+from service.web.rules.judging import judge
 from tests.service.web.conftest import Page
 from tests.support.small_node import RULE, settings, small_volume
 

@@ -1,0 +1,92 @@
+"""Whether a text of rules may hold here: every fault at its place, and no regular expression that never ends."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from service.config import Rule, SeriesFacts, Settings
+from service.config.matching import RuleTooSlow
+from service.config.rules_text import RuleDraft, RuleFault, fault_at
+from service.rules import faults_of
+from service.rules.fitness import Contracts
+from service.store import Database
+from service.store.jobs.past_series import PastSeries, read_past_series
+from service.web.rules.judging import judge
+
+TRIED_SERIES = 500
+_LONGEST_TEXT = 64  # of a Series Description
+_MOST_LETTERS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackTest:
+    """What a draft would have done with past series, beside the rules that hold."""
+
+    series: int
+    moves: tuple[
+        tuple[str, str, int], ...
+    ]  # rule that holds, rule of the draft, number of series; what changes
+    changed: tuple[tuple[PastSeries, str, str], ...]
+
+    @property
+    def changes(self) -> int:
+        """How many series another rule would take."""
+        return sum(count for *_, count in self.moves)
+
+
+def checked(text: str, settings: Settings, contracts: Contracts, database: Database) -> RuleDraft:
+    """Return the draft of a text, judged as it would be if it held now.
+
+    Args:
+        text: TOML with `[[rules]]` and nothing else; line ends of a browser are taken too.
+        settings: the node's.
+        contracts: the models that the node has.
+        database: whose last series the rules are matched with, beside texts that slow expressions are slow with.
+    """
+    text = text.replace("\r\n", "\n")
+    draft = faults_of(text, settings, contracts)
+    if draft.settings is None or not any(rule.patterns for rule in draft.settings.rules):
+        return draft
+    with database.reading() as connection:
+        series = [one.facts for one in read_past_series(connection, TRIED_SERIES)]
+    try:
+        judge(draft.settings, [*series, *_slow_texts(draft.settings.rules)])
+    except RuleTooSlow as slow:
+        return RuleDraft(settings=None, faults=(_slow_fault(text, draft.settings.rules, slow),))
+    return draft
+
+
+def back_test(now: Settings, then: Settings, series: Sequence[PastSeries], *, most: int) -> BackTest:
+    """Return what other rules would have done with past series; of those that change, at most so many."""
+    facts = [one.facts for one in series]
+    pairs = [(old.rule, new.rule) for old, new in zip(judge(now, facts), judge(then, facts), strict=True)]
+    differing = [(one, *pair) for one, pair in zip(series, pairs, strict=True) if pair[0] != pair[1]]
+    counted = Counter((old, new) for _, old, new in differing)
+    moves = tuple((old, new, count) for (old, new), count in counted.most_common())
+    return BackTest(series=len(series), moves=moves, changed=tuple(differing[:most]))
+
+
+def lost_titles(now: Settings, then: Settings) -> tuple[str, ...]:
+    """Return the AE titles that the node answers to now and would not by other rules: their senders are rejected."""
+    return tuple(sorted(now.called_aets - then.called_aets))
+
+
+def _slow_texts(rules: Sequence[Rule]) -> Iterator[SeriesFacts]:
+    """Yield series with long runs of the letters that expressions ask for: with these, slow ones are slow."""
+    for rule in rules:
+        letters = dict.fromkeys(c for pattern in rule.patterns for c in pattern if c.isalnum() or c == " ")
+        for letter in list(letters)[:_MOST_LETTERS]:
+            text = letter * (_LONGEST_TEXT - 1) + "\x01"
+            yield SeriesFacts(
+                called_aet=rule.called_aet or "",
+                calling_aet=next(iter(rule.calling_aets), ""),
+                modality=rule.modality,
+                body_part=text,
+                series_description=text,
+            )
+
+
+def _slow_fault(text: str, rules: Sequence[Rule], slow: RuleTooSlow) -> RuleFault:
+    number = next((number for number, rule in enumerate(rules) if rule.name == slow.rule), 0)
+    key = "body_part" if rules[number].body_part is not None else "series_description"
+    return fault_at(text, number, key, str(slow))
