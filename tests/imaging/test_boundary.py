@@ -7,17 +7,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from imaging.contours import crossings
+from imaging.contours.areas import area_vectors, areas
 from imaging.contours.boundary import (
-    AREA_SHARE,
     ProbabilityField,
     decimated_contours,
     half_voxel_mm,
     smooth_contours,
 )
 from imaging.contours.crossings import in_contact
+from imaging.contours.decimation import Chains
 from imaging.contours.exact import PlanarContour, contours
 from imaging.contours.hole_encoding import HoleEncoding
 from imaging.contours.rasterise import rasterise
+from imaging.contours.smoothing import around
 from imaging.contours.structure_set import GeometricType
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -74,7 +77,7 @@ def test_a_decimated_disc_lies_within_the_tolerance_both_ways(tolerance_mm: floa
     assert off_mm(dense(exact.points_lps), fewer.points_lps) <= tolerance_mm + 1e-9
     assert off_mm(dense(fewer.points_lps), exact.points_lps) <= tolerance_mm + 1e-9
     assert 3 <= len(fewer.points_lps) < share * len(exact.points_lps)
-    assert area_mm2([fewer]) == pytest.approx(area_mm2([exact]), rel=AREA_SHARE)
+    assert area_mm2([fewer]) == pytest.approx(area_mm2([exact]), rel=0.05)
 
 
 def test_a_tolerance_that_cuts_no_corner_leaves_the_outline() -> None:
@@ -120,7 +123,7 @@ def test_decimation_never_changes_areas_or_tangles(full: NDArray[np.bool_], tole
     assert len(found) == len(exact)
     for one, other in zip(found, exact, strict=True):
         assert len(one.points_lps) >= 3
-        assert area_mm2([one]) == pytest.approx(area_mm2([other]), rel=AREA_SHARE)
+        assert area_mm2([one]) == pytest.approx(area_mm2([other]), rel=0.05)
     for k in {contour.slice_index for contour in found}:
         pairs = [(a, b) for a, b in zip(found, exact, strict=True) if a.slice_index == k]
         drawn = [a.points_lps[:, :2] for a, _ in pairs]
@@ -241,3 +244,95 @@ def test_contact_is_found_inside_and_between_polygons() -> None:
     assert in_contact([square, square + 4], np.array([True, False]))
     assert not in_contact([square, square + 4], np.array([False, False]))
     assert in_contact([eight], np.array([True]))
+
+
+def test_half_a_voxel_is_in_plane_however_thin_the_slices_are() -> None:
+    thin = Grid(
+        shape_zyx=(1, 1, 1),
+        origin_lps=(0.0, 0.0, 0.0),
+        spacing_zyx_mm=(0.5, 1.25, 0.75),
+        axes_lps=((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),
+    )
+    assert half_voxel_mm(thin) == 0.375
+
+
+def test_without_holes_no_polygon_is_of_the_type_for_them() -> None:
+    lattice, mask, xor = grid((1, 40, 60)), Mask.from_full(disc()), HoleEncoding.XOR
+    found = [
+        *contours(mask, lattice, xor),
+        *decimated_contours(mask, lattice, 0.5, xor),
+        *smooth_contours(mask, lattice, holes=xor),
+    ]
+    assert [contour.geometric_type for contour in found] == [GeometricType.CLOSED_PLANAR] * 3
+
+
+def test_of_a_probability_in_bytes_one_half_lies_between_127_and_128() -> None:
+    sent = ProbabilityField.from_bytes(np.array([[[0, 127, 128, 255]]], np.uint8), (3, 4, 5))
+    assert sent.crop_zyx.ravel() == pytest.approx([0, 127 / 255, 128 / 255, 1])
+    assert sent.crop_zyx[0, 0, 1] < 0.5 < sent.crop_zyx[0, 0, 2]
+    assert sent.start_zyx == (3, 4, 5)
+
+
+@pytest.mark.parametrize("where", [(0, 0, 0), (1, 2, 3), (0, 4, 4), (2, 5, 6), (0, 12, 0)])
+def test_a_probability_is_read_where_it_lies_and_is_0_elsewhere(where: tuple[int, int, int]) -> None:
+    crop = np.random.default_rng(2).random((3, 5, 6)).astype(np.float32)
+    whole = np.zeros((8, 20, 20), np.float32)
+    z, y, x = where
+    whole[z : z + 3, y : y + 5, x : x + 6] = crop
+    mask = Mask(crop_zyx=np.ones((2, 4, 4), np.bool_), start_zyx=(1, 3, 5))
+    found = around(ProbabilityField(crop_zyx=crop, start_zyx=where), mask)
+    assert np.array_equal(found, whole[1:3, 2:8, 4:10])
+
+
+def test_a_probability_moves_no_edge_nearer_than_a_twentieth_to_a_centre() -> None:
+    full = np.zeros((1, 20, 20), np.bool_)
+    full[0, 3:17, 3:17] = True
+    lattice, mask = grid(full.shape), Mask.from_full(full)
+    for column, value, edge in ((16, 0.5001, 16.05), (17, 0.4999, 16.95)):
+        crop = full.astype(np.float32)
+        crop[0, 3:17, column] = value
+        field = ProbabilityField(crop_zyx=crop, start_zyx=(0, 0, 0))
+        (found,) = smooth_contours(mask, lattice, field=field)
+        index = lattice.index_zyx(found.points_lps)
+        right = index[(index[:, 1] > 5) & (index[:, 1] < 15) & (index[:, 2] > 10)]
+        assert right[:, 2] == pytest.approx(edge)
+        assert np.array_equal(rasterise([found], lattice).full(lattice.shape_zyx), full)
+
+
+def test_chains_that_do_not_add_up_are_refused() -> None:
+    points, three = np.zeros((3, 2)), np.ones(3, np.bool_)
+    assert len(Chains(points=points, candidates=three, counts=np.array([3])).split()) == 1
+    with pytest.raises(ValueError, match="3 points in chains of 4"):
+        Chains(points=points, candidates=three, counts=np.array([3, 1]))
+    with pytest.raises(ValueError, match="3 points"):
+        Chains(points=points, candidates=three[:2], counts=np.array([3]))
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 7])
+def test_contact_is_found_in_every_block_of_pairs(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
+    """Large structures have more pairs than one block holds."""
+    monkeypatch.setattr(crossings, "_PAIRS", pairs)
+    square = np.array([(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0)])
+    row = [square + np.array([0, 5 * k]) for k in range(6)]
+    checked = np.ones(7, np.bool_)
+    for k in range(6):
+        assert in_contact([*row, square + np.array([3, 5 * k + 0.5])], checked)
+    assert not in_contact([*row, square + np.array([5, 0])], checked)
+
+
+def test_points_a_millionth_of_a_millimetre_apart_do_not_touch() -> None:
+    square = np.array([(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0)])
+    both = np.array([True, True])
+    assert in_contact([square, square + np.array([4, 0])], both)
+    assert not in_contact([square, square + np.array([4 + 1e-6, 0])], both)
+
+
+def test_an_area_has_its_sign_and_a_plane_polygon_its_normal() -> None:
+    triangle = np.array([(10.0, 10.0), (13.0, 10.0), (10.0, 14.0)])
+    assert areas([triangle[:, ::-1], triangle[::-1, ::-1]]).tolist() == [6.0, -6.0]  # points are (y, x)
+    assert areas([]).shape == (0,)
+    assert area_vectors([]).shape == (0, 3)
+    flat = np.insert(triangle, 2, 7.0, axis=1)
+    assert area_vectors([flat, flat[:, [1, 2, 0]], flat[:, [2, 0, 1]]]).tolist() == [
+        [0, 0, 6], [0, 6, 0], [6, 0, 0],
+    ]  # fmt: skip

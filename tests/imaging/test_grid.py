@@ -46,6 +46,8 @@ def test_grids_compare_and_hash_by_value() -> None:
         ((0, 3, 4), (1, 1, 1), GRID.axes_lps),
         ((2, 3, 4), (1, 0, 1), GRID.axes_lps),
         ((2, 3, 4), (1, math.nan, 1), GRID.axes_lps),
+        ((2, 3, 4), (1, math.inf, 1), GRID.axes_lps),
+        ((2, 3, 4), (1, 1, 1), ((0, 0, 1), (0, 1, 0))),
         ((2, 3, 4), (1, 1, 1), ((0, 0, 1), (0, 1, 0), (0, 1, 0))),
         ((2, 3, 4), (1, 1, 1), ((0, 0, 2), (0, 1, 0), (1, 0, 0))),
     ],
@@ -53,3 +55,13 @@ def test_grids_compare_and_hash_by_value() -> None:
 def test_what_is_no_lattice_is_refused(shape, spacing, axes) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=r"grid|spacing|axes"):
         Grid(shape_zyx=shape, origin_lps=(0, 0, 0), spacing_zyx_mm=spacing, axes_lps=axes)
+
+
+def test_axes_may_be_off_by_a_thousandth_and_no_more() -> None:
+    def tilted(by: float) -> Grid:
+        axes = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, by, 0.0))
+        return Grid(shape_zyx=(1, 1, 1), origin_lps=(0, 0, 0), spacing_zyx_mm=(1, 1, 1), axes_lps=axes)
+
+    assert tilted(0.0009).axes_lps[2][1] == 0.0009
+    with pytest.raises(ValueError, match="orthonormal"):
+        tilted(0.0012)

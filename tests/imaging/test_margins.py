@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from imaging.masks import margins
 from imaging.masks.margins import Margin, contract, expand, is_cut, keep_away, keep_inside, ring
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
@@ -204,3 +205,42 @@ def test_a_ball_grows_to_the_larger_ball_within_half_a_voxel(
     wanted = ball(30.0 + margin_mm)
     assert -0.5 * on.voxel_volume_mm3 ** (1 / 3) < radius_mm(grown) - radius_mm(wanted) <= 0
     assert voxels(grown) <= voxels(wanted), "never beyond the margin"
+
+
+@pytest.mark.parametrize("slab_voxels", [1, 3 * 13 * 11])
+def test_slab_by_slab_an_expansion_is_the_same(monkeypatch: pytest.MonkeyPatch, slab_voxels: int) -> None:
+    """A real CT has more voxels than one slab, the masks of these tests fewer."""
+    on, source = grid(SHAPE, (1.0, 1.0, 2.0)), random_mask(7)
+    margin = Margin(left_mm=3, right_mm=2, anterior_mm=1, posterior_mm=2, superior_mm=4, inferior_mm=2.5)
+    monkeypatch.setattr(margins, "_SLAB_VOXELS", slab_voxels)
+    assert voxels(expand(source, on, margin)) == brute_force(source, on, margin)
+
+
+@pytest.mark.parametrize("position", ["HFS", "FFP"])
+def test_an_expansion_is_cut_where_it_needs_one_voxel_more_than_there_is(position: str) -> None:
+    on, source = grid(SHAPE, (1.0, 1.0, 1.0), POSITIONS[position]), mask(SHAPE, MIDDLE)
+    room_mm = (4, 6, 5)  # to either end: the middle voxel of 9, 13 and 11
+    across = (("superior_mm", "inferior_mm"), ("anterior_mm", "posterior_mm"), ("left_mm", "right_mm"))
+    for room, names in zip(room_mm, across, strict=True):
+        for name in names:
+            assert not is_cut(source, on, Margin(**{name: room}))
+            assert is_cut(source, on, Margin(**{name: room + 1}))
+
+
+def test_spacings_that_binary_fractions_do_not_hold_lose_no_voxel() -> None:
+    on = grid((1, 1, 11), (1.0, 1.0, 0.2))  # 0.6 / 0.2 is 2.9999999999999996
+    found = expand(mask((1, 1, 11), (0, 0, 5)), on, Margin(left_mm=0.6, right_mm=0.6))
+    assert voxels(found) == block([0], [0], range(2, 9))
+
+
+def test_on_axes_without_a_nearest_direction_only_equal_margins_are_known() -> None:
+    axes = ((2 / 3, 2 / 3, -1 / 3), (2 / 3, -1 / 3, 2 / 3), (-1 / 3, 2 / 3, 2 / 3))
+    on, source = grid(SHAPE, (1.0, 1.0, 1.0), axes), mask(SHAPE, MIDDLE)
+    assert expand(source, on, Margin.uniform(1.0)).voxels() == 7
+    with pytest.raises(ValueError, match="no nearest patient direction"):
+        expand(source, on, Margin(left_mm=1.0))
+
+
+def test_an_endless_margin_is_refused() -> None:
+    with pytest.raises(ValueError, match="anterior_mm"):
+        Margin(anterior_mm=float("inf"))

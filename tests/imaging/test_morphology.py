@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from imaging.masks import morphology
 from imaging.masks.margins import Margin, contract, expand
 from imaging.masks.morphology import (
+    enclosed,
     intersection,
     largest_pieces,
     smoothed,
@@ -105,3 +108,43 @@ def test_smoothing_by_nothing_changes_nothing() -> None:
 
 def test_a_single_voxel_survives_smoothing() -> None:
     assert voxels(smoothed(mask(SHAPE, (3, 4, 5)), grid(SHAPE), 3.0)) == {(3, 4, 5)}
+
+
+@pytest.mark.parametrize("slab_voxels", [1, 3000])
+def test_smoothing_slab_by_slab_is_the_same(monkeypatch: pytest.MonkeyPatch, slab_voxels: int) -> None:
+    """A real CT has more voxels than one slab, the masks of these tests fewer."""
+    shape = (9, 12, 14)
+    source, on = Mask.from_full(np.random.default_rng(4).random(shape) < 0.4), grid(shape)
+    whole = smoothed(source, on, 4.0)
+    monkeypatch.setattr(morphology, "_SLAB_VOXELS", slab_voxels)
+    assert voxels(smoothed(source, on, 4.0)) == voxels(whole)
+
+
+def test_of_pieces_of_one_size_the_first_is_kept() -> None:
+    pieces = mask(SHAPE, *((z, y, x) for z in (0, 3, 6) for y in (0, 4, 8) for x in (0, 5, 10)))
+    assert voxels(largest_pieces(pieces)) == {(0, 0, 0)}
+    assert voxels(largest_pieces(pieces, 2)) == {(0, 0, 0), (0, 0, 5)}
+
+
+def test_smoothing_is_a_gaussian_of_half_the_limit_cut_where_the_number_of_voxels_stays() -> None:
+    """Against the whole Gaussian in floating point: the same voxels but where 255ths tie."""
+    shape, spacing = (15, 30, 24), (3.0, 1.0, 2.0)
+    z, y, x = np.ogrid[:15, :30, :24]
+    source = Mask.from_full((abs(z - 7) <= 3) & (abs(y - 15) <= 8) & (abs(x - 12) <= 5))
+    exact = ndimage.gaussian_filter(
+        source.full(shape).astype(float), np.divide(2.0, spacing), mode="constant"
+    )
+    level = np.sort(exact.ravel())[-source.voxels()]
+    found = smoothed(source, grid(shape, spacing), 4.0).full(shape)
+    differing = found != (exact >= level)
+    assert np.abs(exact[differing] - level).max(initial=0) < 1.5 / 255
+
+
+def test_a_cavity_open_at_any_face_of_the_array_is_open() -> None:
+    shell = np.ones((5, 5, 5), bool)
+    shell[1:4, 1:4, 1:4] = False
+    assert enclosed(shell).sum() == 27
+    for place in ((0, 2, 2), (4, 2, 2), (2, 0, 2), (2, 4, 2), (2, 2, 0), (2, 2, 4)):
+        opened = shell.copy()
+        opened[place] = False
+        assert not enclosed(opened).any()

@@ -131,3 +131,11 @@ CORNERS = st.tuples(st.integers(-3, 9), st.integers(-3, 7), st.integers(1, 9), s
 def test_any_polygon_fills_the_voxels_whose_centres_it_encloses(corners: list[tuple[float, float]]) -> None:
     full = rasterise([polygon(1, *corners)], GRID).full(GRID.shape_zyx)
     assert np.array_equal(full[1], _by_brute_force(corners))
+
+
+def test_corners_within_a_millionth_of_a_voxel_of_a_centre_lie_on_it() -> None:
+    """Coordinates that went through decimal text meet a centre exactly; a hundredth of a voxel off stays off."""
+    for nudge, expected in ((4e-7, ".##....."), (-4e-7, ".##....."), (0.01, "..##...."), (-0.01, ".##.....")):
+        low, high = 1.0 + nudge, 3.0 + nudge
+        square_off = polygon(1, (low, 0.5), (high, 0.5), (high, 1.5), (low, 1.5))
+        assert drawn(square_off)[1] == expected

@@ -62,3 +62,13 @@ def test_masks_that_cannot_be_are_refused() -> None:
         Mask(crop_zyx=np.ones((2, 2, 2), np.bool_), start_zyx=(0, -1, 0))
     with pytest.raises(ValueError, match="does not fit"):
         Mask(crop_zyx=np.ones((2, 2, 2), np.bool_), start_zyx=(3, 0, 0)).full((4, 4, 4))
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_mask_fits_up_to_the_grids_last_voxel_on_each_axis(axis: int) -> None:
+    start = tuple(2 if k == axis else 0 for k in range(3))
+    mask = Mask(crop_zyx=np.ones((2, 2, 2), np.bool_), start_zyx=(start[0], start[1], start[2]))
+    assert mask.full((4, 4, 4)).sum() == 8
+    short = tuple(3 if k == axis else 4 for k in range(3))
+    with pytest.raises(ValueError, match="does not fit"):
+        mask.full((short[0], short[1], short[2]))

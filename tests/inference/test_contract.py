@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from inference.contract import (
     ModelContract,
@@ -17,6 +18,9 @@ from inference.contract import (
     model_versions,
     set_default_version,
 )
+from inference.contract.native import NativeRuntime
+from inference.contract.nnunet import NnunetRuntime
+from inference.contract.pipelines import SliceStacks
 from inference.errors import ContractRefused
 from tests.support.models import contract_document, model_contract, native_runtime
 from tests.support.triton import HN_OAR, REPOSITORY
@@ -218,3 +222,94 @@ def test_the_format_before_contracts_is_refused_with_what_to_do(tmp_path: Path) 
     (tmp_path / "hn_oar" / "spec.json").write_text("{}")
     with pytest.raises(ContractRefused, match=r"spec\.json: .*contour-node models convert .*hn_oar"):
         load_contracts(tmp_path)
+
+
+def nnunet(**changes: Any) -> dict[str, Any]:
+    """The runtime of a part with background and two classes, and a structure of each class."""
+    part = {
+        "architecture": "plain_conv_unet",
+        "parameters": {},
+        "folds": ["fold_0.safetensors"],
+        "patch": [16, 32, 32],
+        "spacing_mm": [3.0, 1.0, 1.0],
+        "normalisation": {"scheme": "CTNormalization"},
+        "image": {"order": 3},
+        "logits": {"order": 1},
+        "heads": [0, 1, 2],
+    }
+    structures = changes.pop("structures", [{"values": [1]}, {"values": [2]}])
+    return {"kind": "nnunet", "parts": [part | changes], "structures": structures, "axes": "RAS"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"transpose": [0, 1, 1]}, "no order of three axes"),
+        ({"spacing_mm": [1.0, 1.0]}, "different axes"),
+        ({"patch": [32, 32], "spacing_mm": [1.0, 1.0], "mirror_axes": [2]}, "are not axes of the patch"),
+        ({"mirror_axes": [1, 1]}, "are not axes of the patch"),
+        ({"heads": [1, 2, 0]}, "the first of two or more is the background"),
+        ({"heads": [0]}, "the first of two or more is the background"),
+        ({"structures": [{"values": [1]}, {"part": 1, "values": [2]}]}, "is of part 1, but there are 1"),
+        ({"structures": [{"values": [1]}, {"values": [3]}]}, r"is made of \[3\], which no head"),
+        ({"structures": [{"values": [1]}, {"values": [0]}]}, r"is made of \[0\], which no head"),
+        ({"folds": ["fold_0.safetensors"] * 2}, "two folds share a weights file"),
+    ],
+)
+def test_an_nnunet_that_contradicts_itself_is_refused(changes: dict[str, Any], reason: str) -> None:
+    accepted = NnunetRuntime.model_validate(nnunet(mirror_axes=[0, 2]))
+    assert (accepted.structure_count, accepted.files) == (2, ("fold_0.safetensors",))
+    with pytest.raises(ValidationError, match=reason):
+        NnunetRuntime.model_validate(nnunet(**changes))
+
+
+def test_a_part_whose_heads_are_regions_needs_no_background() -> None:
+    (part,) = NnunetRuntime.model_validate(nnunet(heads=[1, 2], regions=True)).parts
+    assert part.heads == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("axes", "patch", "is_mirrored"), [([2], 3, True), ([0, 1], 3, False), ([1], 2, True), ([0], 2, False)]
+)
+def test_left_and_right_are_mirrored_along_x_alone(axes: list[int], patch: int, is_mirrored: bool) -> None:
+    changes = {"patch": [16] * patch, "spacing_mm": [1.0] * patch, "mirror_axes": axes}
+    (part,) = NnunetRuntime.model_validate(nnunet(**changes)).parts
+    assert part.mirrors_left_and_right is is_mirrored
+
+
+def test_a_runtime_must_give_as_many_structures_as_the_contract_has(tmp_path: Path) -> None:
+    files = {"fold_0.safetensors": "0" * 64}
+    both = contract_document(codes=("A", "B"), runtime=nnunet(), checksums=files)
+    contract = load_contract(published(tmp_path, both))
+    with pytest.raises(ValueError, match="moody version 1 has the runtime nnunet, not native"):
+        _ = contract.native
+    three = contract_document(codes=("A", "B", "C"), runtime=nnunet(), checksums=files)
+    with pytest.raises(ValidationError, match="the runtime gives 2 structures, the contract has 3"):
+        ModelContract.model_validate(three)
+
+
+def test_two_networks_have_weights_files_of_their_own() -> None:
+    pipeline = {
+        "name": "stratified",
+        "tile_zyx": [16, 16, 16],
+        "voxels": native_runtime()["pipeline"]["voxels"],
+        "anchors": ["A"],
+        "mid_level": ["B"],
+    }
+    networks = {
+        role: {"architecture": "x", "weights": f"{role}.safetensors"} for role in ("anchor", "mid_level")
+    }
+    runtime = {"kind": "native", "networks": networks, "pipeline": pipeline}
+    assert NativeRuntime.model_validate(runtime).files == ("anchor.safetensors", "mid_level.safetensors")
+    networks["anchor"]["weights"] = "mid_level.safetensors"
+    with pytest.raises(ValidationError, match="two networks share a weights file"):
+        NativeRuntime.model_validate(runtime)
+
+
+@pytest.mark.parametrize("sd", [[1.0], [1.0, 0.0]])
+def test_grey_levels_have_as_many_means_as_sds_above_0(sd: list[float]) -> None:
+    frame = {"kind": "resized_slice", "size_yx": [256, 256]}
+    stacks = {"name": "slice_stacks", "frame": frame, "accepted_slice_mm": [2.0, 5.0], "slice_mm": 3.0}
+    assert SliceStacks.model_validate(stacks | {"mean": [0.0, 1.0], "sd": [1.0, 2.0]}).sd == (1.0, 2.0)
+    with pytest.raises(ValidationError, match="as many means as sds above 0"):
+        SliceStacks.model_validate(stacks | {"mean": [0.0, 1.0], "sd": sd})

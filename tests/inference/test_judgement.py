@@ -1,13 +1,15 @@
 """Which structures are implausible, and which of two that do not fit each other is at fault."""
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 
 from imaging.anatomy import Region, RegionEstimate
-from inference.contract.plausibility import Plausibility
-from inference.judgement import PlausibilityFinding, judge, region_finding
+from inference.contract.plausibility import Plausibility, StructureLimits
+from inference.judgement import LIMITED, PlausibilityFinding, anchor, is_anchored, judge, region_finding
 from tests.inference.limits import limits_document, placement, structure_document
 
 LIMITS = Plausibility.model_validate(limits_document())
@@ -146,3 +148,64 @@ def test_a_ct_that_runs_upside_down_is_not() -> None:
     said = region_finding(LIMITS, estimate(*[Region.HEAD] * 20, upside_down=True))
     assert said is not None
     assert "(0020,0037)" in said
+
+
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("check", LIMITED)
+def test_the_limit_itself_is_plausible_and_what_lies_beyond_is_not(check: str, end: int) -> None:
+    limit = float(structure_document("A")[check][end])
+    beyond = float(np.nextafter(limit, (-np.inf, np.inf)[end]))
+    assert judge(LIMITS, {"A": placement(**{check: limit})}) == ()
+    (finding,) = judge(LIMITS, {"A": placement(**{check: beyond})})
+    assert (finding.check, finding.measured, finding.is_implausible) == (check, beyond, True)
+
+
+@pytest.mark.parametrize(("axis", "low", "high"), [("x", 10, 60), ("y", -20, 20), ("z", -30, 30)])
+def test_a_distance_may_be_its_limit_and_no_more(axis: str, low: float, high: float) -> None:
+    at = {"x": 30.0, "y": 0.0, "z": 0.0}
+    for value, fits in ((low, True), (high, True), (low - 0.01, False), (high + 0.01, False)):
+        found = judge(LIMITS, {"A": placement(), "B": placement(**{**at, axis: value})})
+        assert implausible(found) == (set() if fits else {"A", "B"})
+
+
+SIDES = ("inferior", "superior", "anterior", "posterior", "right", "left")
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_each_edge_excuses_a_small_volume_and_what_lies_along_it(side: str) -> None:
+    along = {"height_mm": SIDES[:2], "depth_mm": SIDES[2:4], "width_mm": SIDES[4:]}
+    for check, sides in along.items():
+        found = judge(LIMITS, {"A": placement(**{check: 5.0}, edges=(side,))})
+        assert implausible(found) == (set() if side in sides else {"A"})
+    assert implausible(judge(LIMITS, {"A": placement(volume_cc=5.0, edges=(side,))})) == set()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_an_edge_spoils_the_distances_across_it_and_no_others(side: str) -> None:
+    where = placement(edges=(side,))
+    for how in ("middle", "top", "bottom"):
+        ends = {"middle": ("inferior", "superior"), "top": ("superior",), "bottom": ("inferior",)}[how]
+        assert is_anchored(where, how, "left_mm") == (side not in ("right", "left"))
+        assert is_anchored(where, how, "back_mm") == (side not in ("anterior", "posterior"))
+        assert is_anchored(where, how, "head_mm") == (side not in ends)
+
+
+def test_distances_are_measured_from_the_anchor() -> None:
+    where = placement(1, 2, 3)
+    found = [
+        anchor(where, StructureLimits.model_validate(structure_document("A", anchor=how)))
+        for how in ("middle", "top", "bottom")
+    ]
+    assert found == [(1, 2, 3), (1, 2, 18), (1, 2, -12)]
+
+
+def test_a_third_of_the_others_is_enough_to_leave_a_structure_out() -> None:
+    placed = {code: placement(40 * i) for i, code in enumerate("ABCDEFG")}
+    apart = placed | {"A": placement(-8), "F": placement(208), "G": placement(248)}  # 16 mm more to 2 of 6
+    assert implausible(judge(seven(), apart)) == {"A"}
+
+
+def test_nothing_is_said_of_a_zero_below_zero() -> None:
+    finding = PlausibilityFinding(structure="A", check="left_mm", measured=12.0, expected=(-0.0, 9.99))
+    assert finding.words() == "to the left 12 mm, expected 0.00 to 9.99 mm"
+    assert replace(finding, expected=(0.0, 10.0)).words() == "to the left 12 mm, expected 0.00 to 10 mm"

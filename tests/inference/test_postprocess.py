@@ -55,6 +55,11 @@ def test_holes_are_filled_slice_by_slice_and_bays_are_not() -> None:
         (20.0, False, False, ()),
         (20.0, True, True, ("Cord: reaches the lowest and the highest slice, the scan may cut it",)),
         (3.0, False, False, ("Cord: 3.0 cc, usual are 8 to 60 cc",)),
+        (60.5, False, False, ("Cord: 60.5 cc, usual are 8 to 60 cc",)),
+        (8.0, False, False, ()),
+        (60.0, False, False, ()),
+        (20.0, True, False, ("Cord: reaches the lowest slice, the scan may cut it",)),
+        (20.0, False, True, ("Cord: reaches the highest slice, the scan may cut it",)),
     ],
 )
 def test_remarks(volume_cc: float, first: bool, last: bool, expected: tuple[str, ...]) -> None:

@@ -1,14 +1,14 @@
 from dataclasses import replace
-from math import log
+from math import exp, log
 
 import numpy as np
 import pytest
 
 from imaging.volumes.volume import Mask
 from inference.contract import ModelContract
-from inference.contract.trust import FEATURES
+from inference.contract.trust import FEATURES, TrustWeights
 from inference.judgement import PlausibilityFinding
-from inference.trust import TrustCase, measurements
+from inference.trust import TrustCase, measurements, trust
 from tests.inference.limits import limits_document, placement
 from tests.support.models import contract_document
 
@@ -73,3 +73,40 @@ def test_pieces_and_findings() -> None:
     )
     found = measurements(contract(), case)["A"]
     assert (found["pieces"], found["findings"], found["improbability"]) == (2.0, 1.0, 1.0)
+
+
+def test_what_has_no_limits_is_as_strange_as_can_be_and_of_usual_volume() -> None:
+    case = TrustCase(
+        masks={"A": mask(5)},
+        placed={"A": placement(volume_cc=0.0)},
+        findings=(),
+        mean_probability={"A": 1.0},
+    )
+    bare = ModelContract.model_validate(contract_document("m", ("A", "B")))
+    found = measurements(bare, case)["A"]
+    assert {found[name] for name in ("extent", "place", "density")} == {3.0}
+    assert (found["volume"], found["asymmetry"], found["pieces"]) == (0.0, 0.0, 3.0)
+
+
+def test_asymmetry_is_a_factor_of_ten_at_most_and_of_nothing_too() -> None:
+    other = placement().volume_cc
+    assert measured(volume_cc=other * 9)["asymmetry"] == pytest.approx(log(9))
+    assert measured(volume_cc=other * 1000)["asymmetry"] == log(10)
+    assert measured(volume_cc=0.0)["asymmetry"] == log(10)
+
+
+def test_the_score_is_a_logistic_of_standardised_measurements() -> None:
+    zero = dict.fromkeys(FEATURES, 0.0)
+    weights = TrustWeights(
+        learned_from="made up",
+        good_dice=0.7,
+        intercept=0.5,
+        means={**zero, "volume": 1.0},
+        scales=dict.fromkeys(FEATURES, 2.0),
+        weights={**zero, "volume": 3.0, "usual": 4.0},
+        usual_dice={"A": 0.6},
+    )
+    total = 0.5 + 3.0 * (2.0 - 1.0) / 2.0 + 4.0 * 0.6 / 2.0
+    given = dict.fromkeys(FEATURES[:-1], 0.0) | {"volume": 2.0}
+    assert trust(weights, "A", given) == pytest.approx(1 / (1 + exp(-total)))
+    assert trust(weights, "B", given) is None
