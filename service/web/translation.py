@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parent / "locale"
 ENGLISH = "en"
 COOKIE = "language"
 COUNTS = 200
-"""Counts whose plural forms scripts are told; a larger one has the form of its last two digits plus a hundred."""
+"""Counts whose plural forms scripts get; a larger one has the form of its last two digits plus a hundred."""
 
 
 @dataclass(frozen=True)
