@@ -15,6 +15,10 @@ from inference.importing.sources import SourceFiles
 from inference.importing.spec import draft_of, read_spec
 
 FILE = "network.onnx"
+_ELSEWHERE = (
+    "its weights lie in another file beside it, as torch's exporter writes them: export it again with "
+    "torch.onnx.export(..., external_data=False), or join them with onnx.save(onnx.load(FILE), WHOLE)"
+)
 
 
 def read_onnx(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
@@ -40,6 +44,8 @@ def read_onnx(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
     except ImportRefused:
         raise
     except Exception as error:
+        if "external data" in str(error).lower():
+            raise ImportRefused(f"{name}: {_ELSEWHERE}") from error
         raise ImportRefused(
             f"{name}: onnxruntime cannot run it: {str(error).splitlines()[0][:200]}"
         ) from error

@@ -319,6 +319,24 @@ def test_an_archive_of_a_script_is_looked_through(
     assert not Path("it-ran").exists()
 
 
+def onnx_with_its_weights_elsewhere() -> bytes:
+    """y = x + w, with w in weights.data, as torch's exporter writes by default; the protobuf by its field numbers."""
+
+    def field(number: int, value: int | str | bytes) -> bytes:
+        if isinstance(value, int):
+            return bytes([number << 3, value])
+        content = value.encode() if isinstance(value, str) else value
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    shape = field(2, field(1, field(1, 4)))
+    value = [field(1, name) + field(2, field(1, field(1, 1) + shape)) for name in "xy"]
+    node = field(1, "x") + field(1, "w") + field(2, "y") + field(4, "Add")
+    where = field(13, field(1, "location") + field(2, "weights.data"))
+    weights = field(1, 4) + field(2, 1) + field(8, "w") + where + field(14, 1)
+    graph = field(1, node) + field(2, "g") + field(5, weights) + field(11, value[0]) + field(12, value[1])
+    return field(1, 8) + field(8, field(2, 17)) + field(7, graph)
+
+
 def test_a_pickled_module_and_no_onnx_are_refused(tmp_path: Path, spec: str) -> None:
     checkpoint, text = tmp_path / "module.pt", tmp_path / "text.onnx"
     torch.save({"a": torch.zeros(1)}, checkpoint)
@@ -332,4 +350,7 @@ def test_a_pickled_module_and_no_onnx_are_refused(tmp_path: Path, spec: str) -> 
         read(read_torchscript, tmp_path / "old.pt", tmp_path / "out", spec=spec)
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     with pytest.raises(ImportRefused, match="onnxruntime cannot run it"):
+        read(read_onnx, text, tmp_path / "out", spec=spec)
+    text.write_bytes(onnx_with_its_weights_elsewhere())
+    with pytest.raises(ImportRefused, match="external_data=False"):
         read(read_onnx, text, tmp_path / "out", spec=spec)
