@@ -40,9 +40,10 @@ ELONGATED_SHARE = 0.3  # of the cases end at the scan's lower edge: distances ar
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One CT with structures that are right, measured."""
+    """One CT with structures that are right, measured; ``is_drawn``: by a person, otherwise found by the model."""
 
     name: str
+    is_drawn: bool = True
     regions: RegionEstimate
     placed: Mapping[str, StructurePlacement]
 
@@ -59,10 +60,9 @@ def measured_samples(
         for code, mask in found.items()
         if code in drawn and mask.voxels() and dice(mask.full(shape), drawn[code].full(shape)) >= RIGHT_DICE
     }
-    for kind, masks in (("drawn", drawn), ("found", right)):
-        yield Sample(
-            name=f"{name} {kind}", regions=regions, placed=placements(masks, upright, profile, regions)
-        )
+    for is_drawn, masks in ((True, drawn), (False, right)):
+        placed = placements(masks, upright, profile, regions)
+        yield Sample(name=name, is_drawn=is_drawn, regions=regions, placed=placed)
 
 
 def learn(

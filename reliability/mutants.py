@@ -2,12 +2,15 @@
 
     .venv/bin/python -m reliability.mutants --number 150 --seed 1
     .venv/bin/python -m reliability.mutants --number 50 --seed 1 2 3 --package imaging --out runs/mutants.json
+    .venv/bin/python -m reliability.mutants --seed 4 --contexts runs/contexts.json    # measured once for one tree
 
 Works on copies in a folder beside the checkout, which goes at the end with every process that the tests started. What
 no test noticed is printed, for somebody to read. Exit code 1 where fewer than `--least` per cent were noticed.
 """
 
 import argparse
+import compileall
+import hashlib
 import json
 import os
 import shutil
@@ -25,12 +28,17 @@ from queue import SimpleQueue
 import psutil
 
 from reliability.code_mutations import CodeMutation, draw
-from reliability.test_contexts import TestContexts, measured, run_quietly
+from reliability.test_contexts import TestContexts, measured
+from reliability.warm_tests import run_warm
 
 PACKAGES = ("imaging", "inference", "service", "evaluation")
 _LEFT_OUT = ("service/store/migrations/versions/", "service/demo/")
 _MARK = "MUTANTS_RUN"
 _USAGE_ERROR, _NO_TESTS = 4, 5
+_CONTROL_TESTS = 100
+_FIRST_S = (
+    2.0  # the quickest tests run first, by themselves: most mistakes are noticed before the rest is even read
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +73,15 @@ def main() -> int:
         tests = arguments.tests or [f"tests/{one}" for one in packages if (root / "tests" / one).is_dir()]
         sources = sorted({one.partition("/")[0] for one in packages})
         print(f"which test runs which line: {' '.join(tests)}", flush=True)
-        contexts = measured(copies, sources, tests, scratch)
+        contexts = _contexts(arguments.contexts, copies, sources, tests, scratch)
+        for copy in copies:
+            compileall.compile_dir(copy, quiet=2)  # the runs themselves write no bytecode
         if contexts.failing:
             print(f"left out, they fail as it is: {', '.join(sorted(contexts.failing))}")
+        trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
+        trial.check()
         for seed in arguments.seed:
             drawn = draw(copies[0], files, arguments.number, seed)
-            trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
             outcomes[seed] = list(trial.outcomes(drawn))
             print(_summary(seed, outcomes[seed]), flush=True)
     if arguments.out:
@@ -89,6 +100,14 @@ class _Trial:
     scratch: Path
     limit_s: float
 
+    def check(self) -> None:
+        """Run the quickest tests without a change; RuntimeError where one fails, for then every change is noticed."""
+        passing = set(self.contexts.seconds) - self.contexts.failing
+        quickest = sorted(passing, key=lambda test: self.contexts.seconds[test])[:_CONTROL_TESTS]
+        if self._noticed(self.copies[0], quickest):
+            said = (self.scratch / f"{self.copies[0].name}.log").read_text(errors="replace")
+            raise RuntimeError(f"tests fail without any change:\n{said[-4000:]}")
+
     def outcomes(self, drawn: Sequence[CodeMutation]) -> Iterator[Outcome]:
         """Yield what became of each change, in order, and print it."""
         free: SimpleQueue[Path] = SimpleQueue()
@@ -104,36 +123,57 @@ class _Trial:
         chosen = self._within_limit(tests)
         copy = free.get()
         file = copy / mutation.file
-        whole = file.read_bytes()
+        whole, written = file.read_bytes(), file.stat().st_mtime_ns
         try:
             file.write_bytes(mutation.applied(whole))
-            noticed = bool(chosen) and self._noticed(copy, chosen)
+            os.utime(file, (0, 0))  # as old as no bytecode is, so that it is compiled
+            noticed = any(self._noticed(copy, batch) for batch in self._batches(chosen) if batch)
         finally:
             file.write_bytes(whole)
+            os.utime(file, ns=(written, written))
             free.put(copy)
         return Outcome(mutation=mutation, noticed=noticed, tests=len(tests), tests_run=len(chosen))
 
     def _within_limit(self, tests: Sequence[str]) -> list[str]:
         """Return the quickest tests that take the limit together, at least one."""
+        return list(tests[: max(1, self._number_within(tests, self.limit_s))])
+
+    def _batches(self, tests: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        first = self._number_within(tests, _FIRST_S)
+        return tests[:first], tests[first:]
+
+    def _number_within(self, tests: Sequence[str], seconds: float) -> int:
         together = accumulate(self.contexts.seconds.get(test, 0.0) for test in tests)
-        return [
-            test
-            for k, (test, so_far) in enumerate(zip(tests, together, strict=True))
-            if not k or so_far <= self.limit_s
-        ]
+        return sum(so_far <= seconds for so_far in together)
 
     def _noticed(self, copy: Path, tests: Sequence[str]) -> bool:
         """Run the tests until one fails; a run that takes far longer than without the change counts as noticed."""
         listed, log = self.scratch / f"{copy.name}.tests", self.scratch / f"{copy.name}.log"
         listed.write_text("\n".join(tests))
-        command = [
-            *(sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"),
+        arguments = [
+            *("-x", "-q", "-n", "0", "-p", "no:cacheprovider"),
             *(f"--basetemp={self.scratch / copy.name}-tmp", f"@{listed}"),
         ]
-        code = run_quietly(command, copy, log, limit_s=60 + 5 * self.limit_s)
+        code = run_warm(arguments, copy, log, limit_s=60 + 5 * self.limit_s)
         if code == _USAGE_ERROR and "not found" in log.read_text(errors="replace"):
             raise RuntimeError(f"pytest does not know the tests in {listed}: {log.read_text()[-2000:]}")
         return code not in (0, _NO_TESTS)
+
+
+def _contexts(
+    kept: Path | None, copies: Sequence[Path], sources: Sequence[str], tests: Sequence[str], scratch: Path
+) -> TestContexts:
+    """Return what the tests cover: from the file, where it was measured on the same tree with the same tests."""
+    told = hashlib.sha256(repr((sources, tests)).encode())
+    for file in sorted(one for one in copies[0].rglob("*.py")):
+        told.update(str(file.relative_to(copies[0])).encode() + b"\0" + file.read_bytes())
+    tree = told.hexdigest()
+    if kept and kept.is_file() and (found := TestContexts.loaded(kept, tree)):
+        return found
+    contexts = measured(copies, sources, tests, scratch)
+    if kept:
+        contexts.save(kept, tree)
+    return contexts
 
 
 @contextmanager
@@ -149,8 +189,10 @@ def _scratch(root: Path) -> Iterator[Path]:
     try:
         yield scratch
     finally:
-        for process in _marked(str(scratch)):
+        left = _marked(str(scratch))
+        for process in left:
             process.kill()
+        psutil.wait_procs(left, timeout=10)
         shutil.rmtree(scratch)
 
 
@@ -204,9 +246,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tests", nargs="+", help="test folders; default: those of the packages")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
-        "--limit-s", type=float, default=60.0, help="seconds of tests for one change, as timed without it"
+        "--limit-s", type=float, default=30.0, help="seconds of tests for one change, as timed without it"
     )
     parser.add_argument("--least", type=float, default=0.0, help="per cent that must be noticed")
+    parser.add_argument(
+        "--contexts", type=Path, help="a file that keeps which test runs which line of this tree"
+    )
     parser.add_argument("--out", type=Path, help="a JSON file with every change")
     return parser.parse_args()
 

@@ -1,5 +1,6 @@
 """Which test functions run which lines: one run of the tests under coverage, with a context a test."""
 
+import json
 import os
 import re
 import signal
@@ -46,6 +47,35 @@ class TestContexts:
         if not found and line in lines:
             found = frozenset().union(*lines.values())
         return sorted(found - self.failing, key=lambda test: (self.seconds.get(test, 0.0), test))
+
+    def save(self, file: Path, tree: str) -> None:
+        """Write this down for the tree that it was measured on."""
+        names = {
+            test: k for k, test in enumerate(sorted(self.seconds | dict.fromkeys(self._covering(), 0.0)))
+        }
+        by_line = {
+            code: {line: sorted(names[test] for test in tests) for line, tests in lines.items()}
+            for code, lines in self.by_line.items()
+        }
+        kept = {"tree": tree, "tests": list(names), "by_line": by_line}
+        kept |= {"seconds": self.seconds, "failing": sorted(self.failing)}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(kept))
+
+    @classmethod
+    def loaded(cls, file: Path, tree: str) -> "TestContexts | None":
+        """Return what was saved, None where it was measured on another tree."""
+        kept = json.loads(file.read_text())
+        if kept["tree"] != tree:
+            return None
+        by_line = {
+            code: {int(line): frozenset(kept["tests"][k] for k in tests) for line, tests in lines.items()}
+            for code, lines in kept["by_line"].items()
+        }
+        return cls(by_line=by_line, seconds=kept["seconds"], failing=frozenset(kept["failing"]))
+
+    def _covering(self) -> frozenset[str]:
+        return frozenset().union(*(tests for lines in self.by_line.values() for tests in lines.values()))
 
 
 def measured(
@@ -97,7 +127,7 @@ def run_quietly(command: Sequence[str], folder: Path, log: Path, limit_s: float 
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: TID251
+            env=os.environ | {"PYTHONPATH": str(folder)},  # noqa: TID251
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

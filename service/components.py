@@ -164,7 +164,7 @@ def disk_gauge(settings: Settings) -> "DiskGauge":
     """Return the gauge of free space in the storage folder."""
     from service.store import DiskGauge
 
-    return DiskGauge.of(settings.node.storage_dir, settings.retention)
+    return DiskGauge(settings.node.storage_dir, settings.retention)
 
 
 def process_name(role: str) -> str:

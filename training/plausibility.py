@@ -83,7 +83,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     contract, model = predictor(arguments.version)
     samples = list(collected(openkbp_cases(arguments.data, "train"), contract, model))
-    patients = len({sample.name.split()[0] for sample in samples})
+    patients = len({sample.name for sample in samples})
     phantoms = (phantom_case(seed) for seed in range(FIRST_PHANTOM, FIRST_PHANTOM + PHANTOMS))
     samples += collected(phantoms, contract, model)
     source = f"{patients} training patients of OpenKBP, drawn and found by the model, and {PHANTOMS} phantoms"

@@ -83,7 +83,9 @@ class Assembler:
         held = None if self.rules is None else self.rules()
         if held is None or held.faults or held.settings is self.settings:
             return "" if held is None else held.why_not
-        log.info("series are judged by version %d of the rules from now on (0: the settings')", held.number)
+        log.info(
+            "rules from now on: %s", f"version {held.number}" if held.number else "those of the settings"
+        )
         self._go_by(held.settings)
         self._rule_set = held.recorded_as
         return ""

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from inference.segment import Predictor, segment
 from service.application import Operation, change_models
 from service.cli.audit import administrator
 from service.cli.local_cases import CT_FOLDER, case_folders, model_server, reference_of
-from service.cli.model_test import labels_that_mean
+from service.cli.model_arguments import LABELS, same_names
 from service.cli.output import print_table, say, warn
 from service.components import opened_store
 from service.errors import Refused
@@ -51,7 +52,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     """Contour every case, measure what was drawn and what agrees with it, and write the limits."""
     settings = arguments.settings_tree
     try:
-        same = labels_that_mean(arguments.same)
+        same = same_names(arguments.same, LABELS, may_be_empty=True)
         cases = case_folders(arguments.cases)
         with (
             opened_store(settings) as store,
@@ -88,18 +89,14 @@ def limits_from(samples: Sequence[Sample], contract: ModelContract) -> Plausibil
             f"{', '.join(f'{code} in {count}' for code, count in patients.items())}; limits from fewer say nothing"
         )
     regions = REGIONS[contract.body_region]
-    short = [sample.name.rpartition(" ")[0] for sample in samples if not length_mm(sample.regions, regions)]
+    short = [sample.name for sample in samples if not length_mm(sample.regions, regions)]
     if short:
         raise Refused(
             f"{', '.join(dict.fromkeys(short))}: the CT shows no {' or '.join(regions)}, the part of the body that "
             f"{contract.name} is for; leave the case out"
         )
     kept = [
-        Sample(
-            name=sample.name,
-            regions=sample.regions,
-            placed={code: placed for code, placed in sample.placed.items() if code in enough},
-        )
+        replace(sample, placed={code: placed for code, placed in sample.placed.items() if code in enough})
         for sample in samples
     ]
     counts = ", ".join(f"{code} {patients[code]}" for code in contract.labels if code in enough)
@@ -109,7 +106,7 @@ def limits_from(samples: Sequence[Sample], contract: ModelContract) -> Plausibil
 
 def drawn_in(samples: Sequence[Sample], contract: ModelContract) -> dict[str, int]:
     """In how many patients each of the model's structures was drawn."""
-    drawn = [sample for sample in samples if sample.name.endswith(" drawn")]
+    drawn = [sample for sample in samples if sample.is_drawn]
     return {code: sum(code in sample.placed for sample in drawn) for code in contract.labels}
 
 
@@ -135,9 +132,7 @@ def _drawn(masks: Mapping[str, Mask], contract: ModelContract, same: Mapping[str
 def _say(samples: Sequence[Sample], limits: Plausibility, contract: ModelContract) -> None:
     patients, rows = drawn_in(samples, contract), []
     for code, count in patients.items():
-        volumes = [
-            s.placed[code].volume_cc for s in samples if code in s.placed and s.name.endswith(" drawn")
-        ]
+        volumes = [s.placed[code].volume_cc for s in samples if code in s.placed and s.is_drawn]
         low, middle, high = np.quantile(volumes, (0.05, 0.5, 0.95)) if volumes else (np.nan,) * 3
         learned = limits.of(code)
         span = "none: too few" if learned is None else f"{learned.volume_cc[0]:g} to {learned.volume_cc[1]:g}"

@@ -12,8 +12,8 @@ from evaluation.geometry import Comparison
 from evaluation.patients import CohortFolders, cohort_of, one_patient, paired_folders
 from evaluation.reading import read_both, read_dose_file
 from evaluation.set_comparison import SetComparison, compare_sets
-from service.cli.evaluate_cohort import given_names
 from service.cli.evaluate_cohort import run as run_cohort
+from service.cli.model_arguments import same_names
 from service.cli.output import print_table, say, say_json, warn
 
 COHORT = "cohort"
@@ -64,7 +64,9 @@ def _cohort(arguments: argparse.Namespace) -> tuple[CohortFolders, str] | None:
 
 def _compared(arguments: argparse.Namespace) -> SetComparison:
     found, reference = read_both(arguments.found, arguments.reference, arguments.ct)
-    return compare_sets(found, reference, tuple(arguments.tolerance_mm), given_names(arguments.same))
+    return compare_sets(
+        found, reference, tuple(arguments.tolerance_mm), same_names(arguments.same, "NAME=NAME IN REFERENCE")
+    )
 
 
 def _doses(compared: SetComparison, arguments: argparse.Namespace) -> Doses:

@@ -21,6 +21,7 @@ from evaluation.report.study import Extras
 from evaluation.report.tables import Values
 from evaluation.report.writing import Job, cohort_json, write_pages, write_values
 from evaluation.studies import STUDIES
+from service.cli.model_arguments import same_names
 from service.cli.output import print_table, say, say_json, warn
 from service.text import shown
 
@@ -32,7 +33,7 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
         tolerances_mm=tuple(arguments.tolerance_mm),
         dose_at_gy=tuple(arguments.dose_at_gy),
         readers=tuple(arguments.readers),
-        same=given_names(arguments.same),
+        same=same_names(arguments.same, "NAME=NAME IN REFERENCE"),
     )
     margins = _margins(arguments.margin, options)
     cohort = evaluate_cohort(folders, options, arguments.processes, _progress("evaluated"))
@@ -40,7 +41,7 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
         job = Job(
             folder=arguments.out,
             study=STUDIES[arguments.study],
-            facts=_facts(),
+            facts=report_facts(arguments.words),
             extras=_extras(cohort, margins, arguments),
             pdf=not arguments.no_pdf,
         )
@@ -52,17 +53,6 @@ def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -
     else:
         _print(cohort, arguments)
     return 1 if any(patient.failure for patient in cohort.patients) else 0
-
-
-def given_names(pairs: Sequence[str]) -> Mapping[str, str]:
-    """Names paired by hand, NAME=NAME IN REFERENCE each."""
-    given: dict[str, str] = {}
-    for pair in pairs:
-        ours, equals, theirs = pair.partition("=")
-        if not (ours and equals and theirs):
-            raise EvaluationRefused(f"--same {pair}: expected NAME=NAME IN REFERENCE")
-        given[ours] = theirs
-    return given
 
 
 def _margins(words: Sequence[str], options: Options) -> Mapping[str, float]:
@@ -101,11 +91,12 @@ def _extras(cohort: CohortResult, margins: Mapping[str, float], arguments: argpa
     return Extras(margins=margins, records=records, estimate=estimate)
 
 
-def _facts() -> list[tuple[str, str]]:
+def report_facts(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Give what the report says of itself: when, by which words of the command line, with which software."""
     libraries = ("numpy", "scipy", "statsmodels", "SimpleITK", "pydicom")
     return [
         ("made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        ("command", shlex.join(["contour-node", *sys.argv[1:]])),
+        ("command", shlex.join(["contour-node", *words])),
         ("software", f"contour-node {version('contour-node')}, Python {platform.python_version()}"),
         ("libraries", ", ".join(f"{name} {version(name)}" for name in libraries)),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inference.installation import install_server, prove_server
 from service.cli.output import say
-from service.config import Settings, settings_file_text, shipped
+from service.config import Settings, settings_file_text, shipped, triton_environment
 from service.errors import Refused
 
 SETTINGS_NAME = "settings.toml"
@@ -48,7 +48,8 @@ def init(arguments: argparse.Namespace) -> int:
     if arguments.system:
         _install_service(root, file)
     else:
-        say(f"next: contour-node setup, once; then contour-node serve --settings {file}")
+        setup_first = "" if triton_environment().exists() else "contour-node setup, once; then "
+        say(f"next: {setup_first}contour-node serve --settings {file}")
     return 0
 
 

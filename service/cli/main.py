@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _refuse_renamed(words)
         parsed = _parser().parse_args(_with_rest_apart(words))
+        parsed.words = tuple(words)
         if "settings" in parsed:
             parsed.settings_tree = load_settings(parsed.settings, process_environment())
         # By name: this imports what the verb needs, and nothing of the others.

@@ -1,10 +1,25 @@
 """What the verb `models` takes: its acts, and the formats of foreign models that it imports."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from service.errors import Refused
+
 BODY_REGIONS = ("head", "head_neck", "thorax", "abdomen", "pelvis", "extremity", "whole_body")
+
+LABELS = "LABEL=CODE, or LABEL= to leave it out"
+
+
+def same_names(words: Sequence[str], expected: str, *, may_be_empty: bool = False) -> dict[str, str]:
+    """Read what ``--same`` pairs by hand, NAME=OTHER each; Refused, with what was expected, where one is no pair."""
+    found = {}
+    for word in words:
+        name, equals, other = word.partition("=")
+        if not (name and equals and (other or may_be_empty)):
+            raise Refused(f"--same {word}: expected {expected}")
+        found[name] = other
+    return found
 
 
 def models(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from imaging.volumes.volume import Volume
 from inference.contract import ModelContract
 from inference.segment import Predictor, segment
 from service.cli.local_cases import model_server
+from service.cli.model_arguments import LABELS, same_names
 from service.cli.output import print_table, say, say_json, warn
 from service.errors import Refused
 
@@ -23,7 +24,7 @@ COLUMNS = ("image", "structure", "voxels that differ", "percent", "Dice", "cc", 
 def run_test(arguments: argparse.Namespace) -> int:
     """Contour every image and compare; 0: no structure differs by more than the tolerance, 1: one does."""
     try:
-        same = labels_that_mean(arguments.same)
+        same = same_names(arguments.same, LABELS, may_be_empty=True)
         pairs = maker_pairs(arguments.images, arguments.against)
         rows: list[AnswerRow] = []
         missing: dict[str, None] = {}
@@ -77,17 +78,6 @@ def _read(pair: MakerPair, contract: ModelContract) -> tuple[ImageSeries | Grid,
         taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
         raise Refused(f"{pair.name}: the series is {series.modality}, and {contract.name} takes {taken}")
     return series, series.volume, False
-
-
-def labels_that_mean(words: list[str]) -> dict[str, str]:
-    """Read LABEL=CODE each; an empty code leaves the label out."""
-    found = {}
-    for word in words:
-        label, equals, code = word.partition("=")
-        if not (label and equals):
-            raise EvaluationRefused(f"--same {word}: expected LABEL=CODE, or LABEL= to leave it out")
-        found[label] = code
-    return found
 
 
 def _json(row: AnswerRow) -> dict[str, object]:

@@ -53,3 +53,7 @@ class RetentionSettings(SettingsSection):
         if self.refuse_below_free_bytes is not None:
             return self.refuse_below_free_bytes
         return max(REFUSE_BYTES, REFUSE_PERCENT / 100 * size_bytes)
+
+    def warned_below(self, size_bytes: float) -> float:
+        """Return the free space, in bytes, below which a file system of this size is nearly full."""
+        return self.warn_below_free_percent / 100 * size_bytes

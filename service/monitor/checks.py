@@ -50,7 +50,7 @@ def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
         yield _no("disk", str(error))
         return
     said = f"{free / 1e9:.1f} GB are free"
-    refused = f"{said}: new objects are refused and no job is begun (retention.refuse_below_free_bytes, ..._percent)"
+    refused = f"{said}: new objects are refused and no job is begun (retention.refuse_below_free_bytes)"
     yield HealthCheck(
         name="disk", ok=room is not DiskLevel.NONE, reason=refused if room is DiskLevel.NONE else said
     )
@@ -145,9 +145,10 @@ def check_rules(held: HeldRules | None, differ: str) -> Iterator[HealthCheck]:
     """
     if held is None:
         return
+    count = len(held.settings.rules)
     which = f"version {held.number}" if held.number else "those of the settings"
     wrong = f"{held.why_not}; nothing is contoured until that is mended or another version activated"
-    reason = wrong if held.faults else f"{which}: {len(held.settings.rules)}"
+    reason = wrong if held.faults else f"{which}: {count} {'rule' if count == 1 else 'rules'}"
     yield HealthCheck(name="rules", ok=not held.faults, reason=reason, needed=False)
     if differ:
         yield HealthCheck(name="rules of the settings", ok=False, reason=differ, needed=False)

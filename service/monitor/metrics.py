@@ -67,7 +67,7 @@ def _node(settings: Settings, view: NodeStatus) -> Iterator[Metric]:
         yield _gauge(metric, what, [((), float(view.check(name).ok))])
     if view.disk is not None:
         retention, size = settings.retention, view.disk.size_bytes
-        warn = retention.warn_below_free_percent / 100 * size
+        warn = retention.warned_below(size)
         yield _gauge("storage_warn_below_bytes", "Less free than this is an alarm.", [((), warn)])
         refuse = retention.refused_below(size)
         yield _gauge("storage_refuse_below_bytes", "Below this nothing new is taken.", [((), float(refuse))])

@@ -10,7 +10,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.cli.main import _parser
-from service.config import Settings, load_settings
+from service.config import RetentionSettings, Settings, load_settings
 from service.monitor.echoes import EchoResult, PeerEchoes
 from service.monitor.metrics import metrics_page
 from service.monitor.monitor import Monitor, MonitorParts
@@ -67,7 +67,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         "rules": [{"name": "hn", "model": "hn_oar", "destinations": ["tps"], "alarm_s": 600}],
     }
     settings = Settings.model_validate(tree)
-    gauge = DiskGauge(folder, refuse_below_bytes=0, refuse_below_percent=0, warn_below_percent=0)
+    gauge = DiskGauge(folder, RetentionSettings(refuse_below_free_bytes=0, warn_below_free_percent=0))
     parts = MonitorParts(
         settings=settings,
         database=database,

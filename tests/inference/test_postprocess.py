@@ -31,6 +31,12 @@ def test_specks_go_and_other_pieces_stay_by_their_volume_in_cc() -> None:
     assert not kept_pieces(pieces(), SEVERAL, voxel_mm3=0.001).any()
 
 
+def test_a_piece_of_just_the_smallest_volume_stays() -> None:
+    exact = ModelStructure(code="Several", single_piece=False, smallest_piece_cc=0.001)
+    assert kept_pieces(pieces(), exact, voxel_mm3=0.25).sum() == 23, "four voxels of 0.25 mm3 are 0.001 cc"
+    assert kept_pieces(pieces(), exact, voxel_mm3=0.249).sum() == 19
+
+
 def test_an_empty_mask_stays_empty() -> None:
     assert not finished(np.zeros((2, 3, 4), bool), ONE, voxel_mm3=1.0).any()
 

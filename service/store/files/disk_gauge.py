@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
 
 from service.config import RetentionSettings
-from service.config.retention import REFUSE_BYTES, REFUSE_PERCENT
 from service.store.files.part_files import translated
 
 log = logging.getLogger(__name__)
@@ -31,34 +29,19 @@ class DiskGauge:
     def __init__(
         self,
         folder: Path,
+        limits: RetentionSettings,
         *,
-        refuse_below_bytes: int,
-        refuse_below_percent: float,
-        warn_below_percent: float,
         statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
-        self._refuse_below_bytes = refuse_below_bytes
-        self._refuse_below = refuse_below_percent / 100
-        self._warn_below = warn_below_percent / 100
+        self._limits = limits
         self._statvfs = statvfs
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at: float | None = None
         self._room = DiskLevel.ENOUGH
         self._free_bytes = 0
-
-    @classmethod
-    def of(cls, folder: Path, keep: RetentionSettings) -> Self:
-        """Return the gauge of a folder with the limits of the settings."""
-        named = keep.refuse_below_free_bytes
-        return cls(
-            folder,
-            refuse_below_bytes=REFUSE_BYTES if named is None else named,
-            refuse_below_percent=REFUSE_PERCENT if named is None else 0,
-            warn_below_percent=keep.warn_below_free_percent,
-        )
 
     def __call__(self) -> str | None:
         """Why nothing new may be written now; None while there is room."""
@@ -83,9 +66,10 @@ class DiskGauge:
             self._say(total_bytes)
 
     def _judged(self, total_bytes: int) -> DiskLevel:
-        if self._free_bytes < max(self._refuse_below_bytes, self._refuse_below * total_bytes):
+        if self._free_bytes < self._limits.refused_below(total_bytes):
             return DiskLevel.NONE
-        return DiskLevel.LITTLE if self._free_bytes < self._warn_below * total_bytes else DiskLevel.ENOUGH
+        is_little = self._free_bytes < self._limits.warned_below(total_bytes)
+        return DiskLevel.LITTLE if is_little else DiskLevel.ENOUGH
 
     def _say(self, total_bytes: int) -> None:
         left = f"{self._free_bytes / 1e9:.1f} of {total_bytes / 1e9:.1f} GB are free in {self._folder}"

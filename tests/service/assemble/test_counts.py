@@ -9,10 +9,12 @@ from pydicom import Dataset
 
 from phantoms.dicom import CtExport
 from phantoms.dicom_modules import Identity
-from service.assemble import Assembler
+from service.assemble import Assembler, SenderCounts
+from service.assemble.sender_counts import ImageCount
 from service.config import Peer, Settings
 from service.scu.outcome import Failure, PermanentRefusal, TransientFailure
 from service.store import JobState
+from tests.support.clock import ManualClock
 from tests.support.node import until
 from tests.support.small_node import SmallNode, settings, small_volume
 
@@ -211,3 +213,61 @@ def test_a_sender_is_asked_again_while_slices_are_missing_and_its_last_word_hold
     assert small_node.job().reason == reason
     hold.set()
     until(lambda: looks.poll_once() or f"of the {SLICES + 2} images" in small_node.job().reason)
+
+
+def test_a_sender_is_asked_again_after_the_time_between_questions_and_not_before(
+    small_node: SmallNode,
+) -> None:
+    small_node.receive()
+    (job,) = small_node.series.open_jobs()
+    peer, clock, said = Peer.model_validate(SCANNER), ManualClock(), iter([11, 12, 13])
+    with SenderCounts(lambda *_: next(said), {"s": peer}, clock, every_s=60, patience_s=10) as counts:
+        until(lambda: counts.of(job) == ImageCount(images=11))
+        clock.tick(59.9)
+        assert counts.of(job) == ImageCount(images=11)
+        clock.tick(0.1)
+        until(lambda: counts.of(job) == ImageCount(images=12))
+        counts.keep_only({job.id})
+        assert counts.of(job) == ImageCount(images=12)
+        counts.keep_only({job.id + 1})
+        until(lambda: counts.of(job) == ImageCount(images=13))
+
+
+def test_a_slow_sender_has_its_patience_and_no_more(small_node: SmallNode) -> None:
+    small_node.receive()
+    (job,) = small_node.series.open_jobs()
+    peer, clock, hold = Peer.model_validate(SCANNER), ManualClock(), threading.Event()
+
+    def ask(_peer: Peer, _study: str, _series: str) -> int:
+        assert hold.wait(30)
+        return 11
+
+    with SenderCounts(ask, {"s": peer}, clock, every_s=60, patience_s=10) as counts:
+        assert counts.of(job) is None
+        clock.tick(9.9)
+        assert counts.of(job) is None
+        clock.tick(0.1)
+        assert counts.of(job) == ImageCount(why_not="SCANNER has not answered yet")
+        hold.set()
+        until(lambda: counts.of(job) == ImageCount(images=11))
+
+
+def test_a_sender_that_could_not_be_reached_is_left_alone_for_a_while(small_node: SmallNode) -> None:
+    for number in range(3):
+        small_node.receive(CtExport(identity=Identity(study=str(number))))
+    first, second, third = small_node.series.open_jobs()
+    peer, clock, asked = Peer.model_validate(SCANNER), ManualClock(), []
+
+    def ask(_peer: Peer, study: str, _series: str) -> Failure:
+        asked.append(study)
+        return TransientFailure(reason="no connection")
+
+    away = ImageCount(why_not="no connection")
+    with SenderCounts(ask, {"s": peer}, clock, every_s=60, patience_s=10) as counts:
+        until(lambda: counts.of(first) == away)
+        clock.tick(59.9)
+        until(lambda: counts.of(second) == away)
+        assert asked == [first.study_uid]
+        clock.tick(0.1)
+        until(lambda: counts.of(third) == away)
+        assert asked == [first.study_uid, third.study_uid]

@@ -79,3 +79,26 @@ def test_a_clock_that_jumps_ahead_does_not_close_a_growing_series(small_node: Sm
     clock.tick(10)
     assembler.poll_once()
     assert node.job().state is JobState.QUEUED
+
+
+def test_a_series_that_was_not_asked_for_at_a_look_is_as_if_seen_first() -> None:
+    """It is no older than the look before: what its silence was is forgotten, so that nothing is kept for ever."""
+    clock = ManualClock()
+    silence, came = watch(clock), clock.now
+    silence.look()
+    for asked, expected in ((True, 0), (True, 5), (False, None), (True, 5), (True, 10)):
+        if asked:
+            assert silence.of("job", came).total_seconds() == expected
+        clock.tick(5)
+        silence.look()
+
+
+def test_another_image_begins_the_silence_anew() -> None:
+    clock = ManualClock()
+    silence, came = watch(clock), clock.now
+    silence.look()
+    silence.of("job", came)
+    clock.tick(30)
+    silence.look()
+    assert silence.of("job", clock.now).total_seconds() == 0
+    assert silence.of("other", came).total_seconds() == 30

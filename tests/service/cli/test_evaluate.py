@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from evaluation.definitions import definitions
+from service.cli.evaluate_cohort import report_facts
 from service.cli.main import main
 from tests.evaluation.sets import disc, write_ct, write_nifti, write_rtstruct
 from tests.imaging.structure_sets import SHAPE
@@ -41,12 +42,19 @@ def test_a_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "0.000" not in out, "a missing structure has no Dice"
 
 
+def test_the_report_names_the_words_that_were_run_not_those_of_the_program_around() -> None:
+    facts = dict(report_facts(("evaluate", "cohort", "a folder")))
+    assert facts["command"] == "contour-node evaluate cohort 'a folder'"
+
+
 def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write_nifti(tmp_path / "a" / "Larynx.nii.gz", disc().astype(np.uint8))
     two = write_nifti(tmp_path / "b" / "Spleen.nii.gz", disc().astype(np.uint8))
     code, _, err = said(capsys, one, two)
     assert (code, err) == (1, "contour-node evaluate: the sets have no structure in common\n")
     assert said(capsys, one, two, "--same", "Larynx=Spleen")[0] == 0
+    code, _, told = said(capsys, one, two, "--same", "Larynx=")
+    assert (code, "--same Larynx=: expected NAME=NAME IN REFERENCE" in told) == (1, True)
     code, _, err = said(capsys, one, tmp_path / "absent")
     assert (code, err) == (1, f"contour-node evaluate: {tmp_path / 'absent'}: no such file or folder\n")
     with pytest.raises(SystemExit) as end:

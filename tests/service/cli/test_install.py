@@ -39,6 +39,19 @@ def test_without_a_planning_system_the_file_is_valid_too_and_shows_how_one_is_na
     assert "# [[rules]]" in uncommented
 
 
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_the_next_step_is_setup_only_where_no_model_server_is_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_installed: bool
+) -> None:
+    server = tmp_path / "triton"
+    if is_installed:
+        server.mkdir()
+    monkeypatch.setattr("service.cli.install.triton_environment", lambda: server)
+    file = written(tmp_path / "node")
+    setup = "" if is_installed else "contour-node setup, once; then "
+    assert f"next: {setup}contour-node serve --settings {file}" in capsys.readouterr().out
+
+
 def test_a_file_that_exists_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path)
     file.write_text("mine")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Settings
+from service.config import RetentionSettings, Settings
 from service.monitor.echoes import PeerEchoes
 from service.monitor.monitor import Monitor, MonitorParts
 from service.store import Database, DiskGauge, InstanceRecorder
@@ -46,9 +46,7 @@ class Watched:
             echoes=PeerEchoes(settings),
             gauge=DiskGauge(
                 self.folder,
-                refuse_below_bytes=refuse_below_bytes,
-                refuse_below_percent=0,
-                warn_below_percent=0,
+                RetentionSettings(refuse_below_free_bytes=refuse_below_bytes, warn_below_free_percent=0),
             ),
         )
 

@@ -54,13 +54,14 @@ def sweeper(node: SmallNode, settings: RetentionSettings, free: float = 0.5) -> 
     )
 
 
+GIB = 1 << 30
+
+
 def gauge(free: float) -> DiskGauge:
     def statvfs(_: Path) -> os.statvfs_result:
-        return os.statvfs_result((4096, 4096, 1000, int(free * 1000), int(free * 1000), 0, 0, 0, 0, 255))
+        return os.statvfs_result((GIB, GIB, 1000, int(free * 1000), int(free * 1000), 0, 0, 0, 0, 255))
 
-    return DiskGauge(
-        Path("/"), refuse_below_bytes=0, refuse_below_percent=1, warn_below_percent=10, statvfs=statvfs
-    )
+    return DiskGauge(Path("/"), RetentionSettings(), statvfs=statvfs)
 
 
 def bring(node: SmallNode, state: JobState) -> int:

@@ -81,7 +81,7 @@ class Dying(FolderObjectStore):
 root, now = Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 database = Database(sys.argv[1], clock=lambda: now)
 settings = RetentionSettings()
-RetentionSweep(keeper=RetentionStore(database), gauge=DiskGauge.of(root, settings), settings=settings, every_s=1,
+RetentionSweep(keeper=RetentionStore(database), gauge=DiskGauge(root, settings), settings=settings, every_s=1,
                content=StoredContent(received=FileStore(root), published=Dying(root)),
                forget_patients=lambda: 0, clock=lambda: now).sweep()
 """

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from service.config import Confirm, TlsSettings, WebDestination
 from service.scu.outcome import PermanentRefusal, Sent, TransientFailure
-from service.send.stow import probe, stow
+from service.scu.readback import InstanceKey
+from service.send.stow import is_listed, probe, stow
 from service.store import JobState
 from tests.support import orthanc as orthanc_support
 from tests.support.certificates import needs_openssl
@@ -132,6 +133,20 @@ def test_the_file_goes_out_byte_for_byte_as_the_one_part(start_server, rs):
         (409, answered("00081198", "00081197", 45070), Sent, "had it already"),
         (409, answered("00081198", "00081197", 45071), TransientFailure, "another request"),
         (409, b"<html>", PermanentRefusal, "does not say why"),
+        (409, b"[]", PermanentRefusal, "does not say why"),
+        (409, b'"no"', PermanentRefusal, "does not say why"),
+        (409, b'{"00081198": {"Value": ["no item"]}}', PermanentRefusal, "does not say why"),
+        (409, b"[" + answered("00081198", "00081197", 0xA900) + b"]", PermanentRefusal, "does not match"),
+        (409, answered("00081198", "00081197", 0x0111), Sent, "had it already"),
+        (409, answered("00081198", "00081197", 0xB000), PermanentRefusal, "among the failed objects"),
+        (200, answered("00081199", "00081196", 0xA700), Sent, "0xA700 warning"),
+        (400, answered("00081198", "00081197", 0xA700), PermanentRefusal, "HTTP 400"),
+        (204, b"", Sent, ""),
+        (399, b"", PermanentRefusal, "redirects are not followed"),
+        *(
+            (status, b"", TransientFailure, f"HTTP {status}")
+            for status in (408, 423, 425, 429, 502, 504, 509)
+        ),
         (302, b"", PermanentRefusal, "redirects are not followed"),
         (400, b"", PermanentRefusal, "HTTP 400"),
         (401, b"", TransientFailure, "HTTP 401"),
@@ -150,7 +165,18 @@ def test_what_an_answer_means(start_server, rs, status, answer, kind, words):
     assert words in (outcome.note if isinstance(outcome, Sent) else outcome.reason)
 
 
-@pytest.mark.parametrize(("header", "wait_s"), [("120", 120), ("999999999", 86400), ("soon", None)])
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("120", 120),
+        ("0", 0),
+        ("86401", 86400),
+        ("999999999", 86400),
+        ("soon", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Tue, 31 Dec 2199 23:59:59 GMT", 86400),
+    ],
+)
 def test_the_server_s_wish_to_be_left_alone_is_kept(start_server, rs, header, wait_s):
     server = start_server(Server(status=503, headers={"Retry-After": header}))
     outcome = stow(plain(server), rs, timeout_s=5)
@@ -265,3 +291,44 @@ def test_a_probe_asks_for_one_study(start_server, status, kind):
     assert isinstance(probe(plain(server), timeout_s=5), kind)
     ((path, _, _),) = server.got
     assert path == "/rs/studies?limit=1"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "expected"),
+    [
+        (200, b"[{}]", True),
+        (200, b"[]", False),
+        (204, b"", False),
+        (404, b"", False),
+        (200, b"<html>", TransientFailure(reason="the server's answer to the search is no JSON")),
+        (403, b"", PermanentRefusal(reason="HTTP 403 Forbidden")),
+        (503, b"", TransientFailure(reason="HTTP 503 Service Unavailable")),
+    ],
+)
+def test_a_search_finds_the_object_or_not_or_could_not_be_made(start_server, status, answer, expected):
+    server = start_server(Server(status=status, answer=answer))
+    place = InstanceKey(study_uid="1.2", series_uid="1.2.3", sop_instance_uid="1.2.3.4")
+    assert is_listed(plain(server), place, timeout_s=5) == expected
+    ((path, _, _),) = server.got
+    assert path == "/rs/studies/1.2/series/1.2.3/instances?SOPInstanceUID=1.2.3.4"
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two\nlines", "\x00"])
+def test_a_token_that_is_no_line_of_text_is_not_sent(start_server, rs, tmp_path, content):
+    server, token = start_server(Server()), tmp_path / "token"
+    token.write_text(content)
+    outcome = stow(plain(server, token_file=token), rs, timeout_s=5)
+    assert isinstance(outcome, TransientFailure)
+    assert "does not hold one line of text" in outcome.reason
+    assert server.got == []
+
+
+def test_a_file_that_is_away_is_tried_again_and_one_that_is_no_object_is_not(start_server, tmp_path):
+    server, none = start_server(Server()), tmp_path / "none.dcm"
+    away = stow(plain(server), none, timeout_s=5)
+    assert away == TransientFailure(reason="the object's file cannot be read: No such file or directory")
+    none.write_bytes(b"no object")
+    refused = stow(plain(server), none, timeout_s=5)
+    assert isinstance(refused, PermanentRefusal)
+    assert "none.dcm is no Part 10 file" in refused.reason
+    assert server.got == []

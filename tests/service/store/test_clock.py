@@ -54,7 +54,7 @@ class Machine:
         sweep = RetentionSweep(
             keeper=RetentionStore(self.database),
             content=StoredContent.in_folder(self.files.root),
-            gauge=DiskGauge.of(Path("/"), settings),
+            gauge=DiskGauge(Path("/"), settings),
             settings=settings,
             every_s=1,
             clock=self.clock,

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from service.config import RetentionSettings
 from service.store import DiskGauge, DiskLevel
+
+GIB = 1 << 30
 
 
 class Disk:
@@ -15,14 +18,12 @@ class Disk:
 
     def statvfs(self, _: Path) -> os.statvfs_result:
         self.looks += 1
-        return os.statvfs_result((4096, 4096, 1000, self.free, self.free, 0, 0, 0, 0, 255))
+        return os.statvfs_result((GIB, GIB, 1000, self.free, self.free, 0, 0, 0, 0, 255))
 
-    def gauge(self, *, at_least_bytes: int = 0) -> DiskGauge:
+    def gauge(self, at_least_bytes: int | None = None) -> DiskGauge:
         return DiskGauge(
             Path("/store"),
-            refuse_below_bytes=at_least_bytes,
-            refuse_below_percent=2,
-            warn_below_percent=10,
+            RetentionSettings(refuse_below_free_bytes=at_least_bytes),
             statvfs=self.statvfs,
             clock=lambda: self.now,
         )
@@ -35,7 +36,7 @@ def test_the_disk_is_looked_at_once_a_second_and_a_change_is_said_once(
     gauge = disk.gauge()
     with caplog.at_level(logging.INFO):
         assert gauge() is None
-        disk.free = 10
+        disk.free = 9
         assert (gauge(), disk.looks) == (None, 1)
         for _ in range(3):
             disk.now += 1
@@ -48,14 +49,18 @@ def test_the_disk_is_looked_at_once_a_second_and_a_change_is_said_once(
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "INFO"]
 
 
-def test_the_larger_of_bytes_and_percent_counts() -> None:
+def test_the_bytes_of_the_settings_count_alone_and_without_them_a_gibibyte_or_a_percent() -> None:
     disk = Disk()
-    disk.free = 100
-    assert disk.gauge(at_least_bytes=100 * 4096)() is None
-    assert disk.gauge(at_least_bytes=100 * 4096 + 1)() == "disk nearly full"
+    disk.free = 9
+    assert disk.gauge(9 * GIB)() is None
+    assert disk.gauge(9 * GIB + 1)() == "disk nearly full"
+    assert disk.gauge()() == "disk nearly full"
+    assert RetentionSettings().refused_below(50 * GIB) == GIB
 
 
 def test_the_real_disk_answers(tmp_path: Path) -> None:
-    assert DiskGauge(tmp_path, refuse_below_bytes=0, refuse_below_percent=0, warn_below_percent=0)() is None
-    full = DiskGauge(tmp_path, refuse_below_bytes=1 << 60, refuse_below_percent=0, warn_below_percent=0)
+    assert (
+        DiskGauge(tmp_path, RetentionSettings(refuse_below_free_bytes=0, warn_below_free_percent=0))() is None
+    )
+    full = DiskGauge(tmp_path, RetentionSettings(refuse_below_free_bytes=1 << 50))
     assert full() == "disk nearly full"
