@@ -32,7 +32,7 @@ dev: $(VENV)/.dev
 triton: $(TRITON_VENV)/.installed
 
 demo:
-	@[ -e $(TRITON_VENV)/.installed ] || echo "Installs into $(VENV) and $(TRITON_VENV) first: about 0.5 GB to fetch, 2 GB on disk (3 GB more where torch comes with CUDA)."
+	@[ -e $(TRITON_VENV)/.installed ] || echo "First installs into $(VENV) and $(TRITON_VENV): about 0.5 GB to download, 2 GB on disk (3 GB more if torch comes with CUDA)."
 	@$(MAKE) --no-print-directory node triton
 	$(BIN)/contour-node demo $(if $(CT),--ct $(CT)) $(if $(KEEP),--keep)
 

@@ -1,4 +1,4 @@
-"""Who acts on the node, and which role permits which action."""
+"""The actors of the node, and which role permits which action."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class ActorKind(StrEnum):
     """What an actor is."""
 
     PERSON = "person"
-    SERVICE = "service"  # another program, by its own account
+    SERVICE = "service"  # another program, with its own account
 
 
 class ActorRole(StrEnum):
@@ -24,7 +24,7 @@ class ActorRole(StrEnum):
 
 
 class Operation(StrEnum):
-    """What can be done; the audit trail and the command line use the same word."""
+    """Operations; the audit trail and the command line use the same word."""
 
     SHOW = "show"
     EVENTS = "events"
@@ -71,11 +71,11 @@ class Actor:
     name: str  # the account
     role: ActorRole
     entry: str  # the part of the node through which the action came: "cli"
-    address: str = ""  # the host it came from; empty: this one
-    detail: str = ""  # on whose behalf, where that is known
+    address: str = ""  # the host that the action came from; empty: this host
+    detail: str = ""  # on whose behalf, if known
     sees_patients: bool = True  # names, IDs and dates of birth
     operations: frozenset[Operation] | None = (
-        None  # what its token is limited to; None: what the role permits
+        None  # operations that its token is limited to; None: all that the role permits
     )
 
 
@@ -133,7 +133,7 @@ def require_patients(actor: Actor, what: str) -> None:
     """Return if the actor may see patients.
 
     Raises:
-        NotPermitted: it may not; the message says what of.
+        NotPermitted: it may not; the message says what it asked for.
     """
     if not actor.sees_patients:
         raise NotPermitted(f"{what}; {actor.name} may not see patients")
@@ -146,9 +146,7 @@ def require_permission(actor: Actor, action: Operation) -> None:
         NotPermitted: they do not; the message names the roles that do.
     """
     if actor.operations is not None and action not in actor.operations:
-        raise NotPermitted(
-            f"the token's scopes do not permit {action}; make one that has more, or use another"
-        )
+        raise NotPermitted(f"the token's scopes do not permit {action}; use a token that has the scope")
     if actor.role not in PERMITTED[action]:
         allowed = ", ".join(role.value for role in ActorRole if role in PERMITTED[action])
         raise NotPermitted(f"{actor.name} is {actor.role} and may not {action}; one of these may: {allowed}")

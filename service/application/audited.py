@@ -23,7 +23,7 @@ LOOKS = frozenset(
         Operation.RULES,
     }
 )
-"""What changes nothing: the trail says that somebody looked."""
+"""Operations that change nothing; the audit trail records that something was viewed."""
 
 
 def perform(
@@ -43,10 +43,10 @@ def perform(
     Args:
         database: the node's.
         actor: recorded with the action.
-        action: recorded, and looked up in the table of permissions.
-        job_id: the job that is viewed or changed, which need not exist; None: it is about no job.
+        action: recorded, and checked against the table of permissions.
+        job_id: the job that is viewed or changed, which need not exist; None if no job is concerned.
         act: makes the change in the transaction that it is given.
-        detail: recorded with the action; no patient in it.
+        detail: recorded with the action; without patient data.
 
     Raises:
         NotPermitted: the actor's role does not permit the action.

@@ -1,4 +1,4 @@
-"""The use cases of backups: make one, and make a node from one."""
+"""The use cases of backups: make one, and restore a node from one."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from service.store.objects import StoredContent
 def back_up(
     database: Database, url: str, content: StoredContent, actor: Actor, target: Path, *, with_images: bool
 ) -> BackupReport:
-    """Make a backup below ``target``; the order is in the trail, and in the copy of it, before anything is copied.
+    """Make a backup in ``target``; the order is in the audit trail, and so in its copy, before anything is copied.
 
     Raises:
         NotPermitted: the actor's role does not permit it.
@@ -23,11 +23,11 @@ def back_up(
 
 
 def restore_backup(url: str, content: StoredContent, actor: Actor, backup: Backup) -> RestoreReport:
-    """Make a node from a backup, held until a person decides; that it was restored is the next entry of its trail.
+    """Restore a node from a backup, held until a person decides; the restore is the next entry of its audit trail.
 
     Raises:
-        NotAllowed: there is a database already.
-        Refused, DatabaseUnavailable, StorageUnavailable: it is not restored.
+        NotAllowed: there already is a database.
+        Refused, DatabaseUnavailable, StorageUnavailable: the node is not restored.
     """
     report = restore(url, content, backup)
     database = Database(url)

@@ -1,4 +1,4 @@
-"""The use cases that change a job: retry, contour again, cancel, send again, another priority."""
+"""The use cases that change a job: retry, rerun, cancel, resend, prioritise."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ HIGHEST_PRIORITY = 100
 
 
 def retry_job(database: Database, actor: Actor, job_id: int, *, seen: int | None = None) -> JobState:
-    """Give a retrying, failed, refused or cancelled job another chance; return its new state.
+    """Try a retrying, failed, refused or cancelled job again; return its new state.
 
     Args:
         database: the node's.
-        actor: who orders it.
+        actor: who gives the order.
         job_id: the job's number.
-        seen: number of the job's newest event that the actor knows; None: the order holds whatever happened since.
+        seen: number of the newest event of the job that the actor knows; None: act whatever has happened since.
 
     Raises:
         NotAllowed: its state does not allow it, or what it needs was removed.
@@ -56,7 +56,7 @@ def rerun_job(
 ) -> int:
     """Contour a job's images again as a new version; return that job's number.
 
-    `wanted` is the rule, or the model, that takes the place of what the settings say; other arguments as in
+    `wanted` is the rule or model to use instead of what the settings say; other arguments as in
     retry_job().
 
     Raises:
@@ -71,7 +71,7 @@ def rerun_job(
 
 
 def checked_wanted(settings: Settings, models: Iterable[str], wanted: Wanted) -> Wanted:
-    """Return what a person asks of a rerun if this node has it.
+    """Return the rule or model wanted for a rerun, if this node has it.
 
     Raises:
         Refused: there is no such rule that can decide, or no such model.
@@ -97,7 +97,7 @@ def cancel_job(
     reason: str = "cancelled by hand",
     seen: int | None = None,
 ) -> None:
-    """Stop a job and withdraw its deliveries that have not begun; arguments as in retry_job().
+    """Stop a job and withdraw its deliveries that have not started; arguments as in retry_job().
 
     Raises:
         NotAllowed: its state does not allow it.
@@ -113,17 +113,19 @@ def cancel_job(
 def prioritise_job(
     database: Database, actor: Actor, job_id: int, priority: int, *, seen: int | None = None
 ) -> int:
-    """Give a job another priority, 0 to 100; return the one that it had. Arguments as in retry_job().
+    """Set a job's priority, 0 to 100; return the previous one. Arguments as in retry_job().
 
     Raises:
-        Refused: the priority is none.
-        NotAllowed: nothing of the job is left to be done.
+        Refused: the priority is out of range.
+        NotAllowed: nothing remains to be done for the job.
         JobChanged: as in retry_job().
     """
 
     def act(transaction: Transaction) -> int:
         if not 0 <= priority <= HIGHEST_PRIORITY:
-            raise Refused(f"priority {priority} is none; allowed: 0 to {HIGHEST_PRIORITY}, the highest first")
+            raise Refused(
+                f"priority {priority} is out of range; allowed: 0 to {HIGHEST_PRIORITY}, the highest first"
+            )
         return change_priority(database, transaction, job_id, priority)
 
     return perform(
@@ -133,7 +135,7 @@ def prioritise_job(
 
 @dataclass(frozen=True, kw_only=True)
 class Copies:
-    """What is to go out once more: to whom, and how many objects."""
+    """Objects to send once more: to which destination, and how many."""
 
     destination: str
     objects: int
@@ -148,13 +150,13 @@ def resend_job(
     *,
     seen: int | None = None,
 ) -> Copies:
-    """Let a destination get the objects that were made for a job once more; other arguments as in retry_job().
+    """Send the objects made for a job to a destination once more; other arguments as in retry_job().
 
-    One that did not get them before gets those of a destination that takes the same bytes.
+    A destination that did not get them before gets those of a destination that accepts the same bytes.
 
     Raises:
         Refused: there is no such destination in the settings.
-        NotAllowed: nothing that it takes was made, the objects were removed, or they are on their way already.
+        NotAllowed: there is nothing that it accepts, the objects were removed, or they are already on their way.
         JobChanged: as in retry_job().
     """
     like = _takes_the_same(settings, destination)
@@ -171,7 +173,7 @@ def resend_job(
 
 
 def _takes_the_same(settings: Settings, destination: str) -> list[str]:
-    """Name the other destinations for which the node makes the same bytes."""
+    """Return the other destinations for which the node makes the same bytes."""
 
     def asks(name: str) -> tuple[object, ...] | None:
         peer = settings.destination(name)
@@ -185,7 +187,7 @@ def _takes_the_same(settings: Settings, destination: str) -> list[str]:
 def _since(
     seen: int | None, job_id: int, change: Callable[[Transaction], Result]
 ) -> Callable[[Transaction], Result]:
-    """Return a change that is made only if nothing happened to the job since its event `seen`."""
+    """Return a change that is made only if nothing has happened to the job since its event `seen`."""
 
     def act(transaction: Transaction) -> Result:
         if seen is not None:

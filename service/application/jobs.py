@@ -1,4 +1,4 @@
-"""The use cases of jobs: view one, and change one."""
+"""The use cases of viewing jobs: list, show, search, and their history."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,10 +33,7 @@ from service.store.jobs.series_facts import find_series_headers
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetails:
-    """A job with its artifacts, deliveries and structures, and what its series says of itself (None.
-
-    Not inspected yet).
-    """
+    """A job with its artifacts, deliveries, structures, and its series facts (None: not inspected yet)."""
 
     status: JobStatus
     artifacts: Sequence[ArtifactStatus]
@@ -53,7 +50,7 @@ def list_jobs(
     purposes: Sequence[JobPurpose] = (),
     limit: int = 100,
 ) -> Sequence[JobStatus]:
-    """Give the newest jobs first; no states, no purposes: every one."""
+    """Return jobs, newest first; without states or purposes, all of them."""
     return perform(
         database,
         actor,
@@ -65,13 +62,13 @@ def list_jobs(
 
 
 def show_job(database: Database, actor: Actor, job_id: int, *, is_recorded: bool = True) -> JobDetails:
-    """Give a job, its artifacts, its deliveries and its structures.
+    """Return a job with its artifacts, deliveries and structures.
 
     Args:
         database: the node's.
         actor: who views it.
         job_id: the job's number.
-        is_recorded: False for another look at what the actor was shown, and recorded for, a moment ago.
+        is_recorded: False if the actor was shown the same, and this was recorded, a moment ago.
 
     Raises:
         NotAllowed: there is no such job.
@@ -89,7 +86,7 @@ def show_job(database: Database, actor: Actor, job_id: int, *, is_recorded: bool
 def search_jobs(
     database: Database, actor: Actor, wanted: JobFilter, *, is_recorded: bool = True
 ) -> list[ListedJob]:
-    """Give a page of jobs with what their series say; arguments as in show_job()."""
+    """Return a page of jobs with their series facts; arguments as in show_job()."""
     return _look(
         database,
         actor,
@@ -103,13 +100,13 @@ def search_jobs(
 def list_series(
     database: Database, actor: Actor, wanted: Mapping[str, str], *, limit: int = 200
 ) -> list[SeriesHeader]:
-    """Give what series say of themselves, by exact values of columns; newest first.
+    """Return series facts, selected by exact values of columns; newest first.
 
     Args:
         database: the node's.
         actor: who looks.
-        wanted: `series_uid`, `study_uid`, `patient_id`, `accession_number`: the value of each that is asked for.
-        limit: most series.
+        wanted: the value wanted of `series_uid`, `study_uid`, `patient_id` or `accession_number`.
+        limit: the most series to return.
 
     Raises:
         NotPermitted: a patient is asked for by an actor who may not see patients.
@@ -127,7 +124,7 @@ def list_series(
 
 
 def past_series(database: Database, actor: Actor, *, limit: int) -> list[PastSeries]:
-    """Give what rules may ask of the newest series, to try a draft of rules on them.
+    """Return the attributes that rules may test of the newest series, to try a draft of rules on them.
 
     Raises:
         NotPermitted: the actor may not work on rules.
@@ -172,7 +169,7 @@ def _look(
 def show_events(
     database: Database, actor: Actor, job_id: int, *, is_recorded: bool = True
 ) -> Sequence[JobEvent]:
-    """Give a job's history, oldest first; arguments as in show_job().
+    """Return a job's history, oldest event first; arguments as in show_job().
 
     Raises:
         NotAllowed: there is no such job.

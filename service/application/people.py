@@ -1,4 +1,4 @@
-"""The use cases of the page's people: invite one, accept, change what one may do."""
+"""The use cases of the web page's users: invite, accept an invitation, change permissions."""
 
 import hashlib
 import re
@@ -29,24 +29,24 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A user of the page, and how many browsers of theirs are signed in."""
+    """A user of the web page, and their number of signed-in browsers."""
 
     user: WebUser
     sessions: int
 
 
 def new_secret() -> str:
-    """Return 256 random bits as text that can stand in a URL or a cookie."""
+    """Return 256 random bits as text for a URL or a cookie."""
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
 def secret_sha256(secret: str) -> str:
-    """Return what the database keeps of a secret."""
+    """Return the form in which the database stores a secret."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def list_people(database: Database, actor: Actor) -> Sequence[Person]:
-    """Give everybody who may use the page, or might once.
+    """Return all present and former users of the web page.
 
     Raises:
         NotPermitted: the actor is no admin.
@@ -59,12 +59,12 @@ def list_people(database: Database, actor: Actor) -> Sequence[Person]:
 def invite_person(
     database: Database, actor: Actor, name: str, role: ActorRole, *, sees_patients: bool
 ) -> str:
-    """Make a user, or give one a new link, and return the secret of the link; it lasts for LINK_LASTS.
+    """Create a user, or issue a new link to one; return the link's secret, valid for LINK_LASTS.
 
     Raises:
         NotPermitted: the actor is no admin.
-        Refused: the name cannot be one.
-        NotAllowed: nobody would be admin any more.
+        Refused: the name is not valid.
+        NotAllowed: no admin would remain.
     """
     secret = new_secret()
 
@@ -85,10 +85,10 @@ def invite_person(
 
 
 def set_password(database: Database, secret: str, password_hash: str) -> WebUser:
-    """Set the password of the person whom a link is for; the link is then used.
+    """Set the password of the user whom a link is for; the link is then used up.
 
     Raises:
-        NotAllowed: there is no such link, it was used, or its time is over.
+        NotAllowed: there is no such link, it was used, or it has expired.
     """
     with database.writing() as transaction:
         return accept_invitation(database, transaction, secret_sha256(secret), password_hash)
@@ -103,11 +103,11 @@ def change_person(
     sees_patients: bool | None = None,
     ends: bool = False,
 ) -> None:
-    """Change what a person may do, or end them; their sessions end.
+    """Change a user's permissions, or remove the user; their sessions end.
 
     Raises:
         NotPermitted: the actor is no admin.
-        NotAllowed: there is no such person, or nobody would be admin any more.
+        NotAllowed: there is no such user, or no admin would remain.
     """
     what = "ended" if ends else f"role {role}, sees patients: {sees_patients}"
     perform(
@@ -128,7 +128,7 @@ def change_person(
 
 
 def unlock_person(database: Database, actor: Actor, name: str) -> None:
-    """Let a person who has to wait after wrong passwords try again.
+    """Let a user who is locked after wrong passwords try again.
 
     Raises:
         NotPermitted: the actor is no admin.

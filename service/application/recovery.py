@@ -1,4 +1,4 @@
-"""The use case after a lost, emptied or older database: see what is uncertain, and hold it back or deliver it."""
+"""The use case after a lost, emptied or older database: show what is uncertain, and cancel or deliver it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from service.store import (
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryQuestion:
-    """Why the node is held, the jobs that may have been delivered before, and those that came since."""
+    """Why the node is held, the jobs that may have been delivered before, and those that arrived since."""
 
     hold: NodeHold
     uncertain: Sequence[UnfinishedJob]
@@ -31,7 +31,7 @@ class RecoveryQuestion:
 
 
 def recovery_question(database: Database, files: FileStore, actor: Actor) -> RecoveryQuestion | None:
-    """Give what is to be decided; None where the node is not held."""
+    """Return what has to be decided; None if the node is not held."""
     return perform(
         database, actor, Operation.RECOVERY, None, lambda transaction: _question(transaction, files)
     )
@@ -40,15 +40,15 @@ def recovery_question(database: Database, files: FileStore, actor: Actor) -> Rec
 def decide_recovery(
     database: Database, files: FileStore, identity: NodeIdentity, actor: Actor, *, delivers: bool
 ) -> RecoveryQuestion:
-    """Release the node, and give what was decided of.
+    """Release the node, and return what the decision applied to.
 
     Args:
         database: the node's.
         files: its storage folder: files written since the hold began are new.
-        identity: of both.
+        identity: the identity of both.
         actor: recorded with the decision.
         delivers: True: contour and deliver everything, so that a destination may get an object again, under the same
-            UID. False: cancel what may have been delivered before; `retry` brings back a single job.
+            UID. False: cancel what may have been delivered before; `retry` restarts a single job.
 
     Raises:
         NotAllowed: the node is not held, or its files are not recorded yet.
@@ -83,5 +83,5 @@ def _question(transaction: Transaction, files: FileStore) -> RecoveryQuestion | 
 
 
 def _came_since(files: FileStore, job: UnfinishedJob, since: datetime) -> bool:
-    """Whether an image of the job was written since the hold began, by the time of its file."""
+    """Tell whether an image of the job was written since the hold began, by the time of its file."""
     return any(written >= since for path in job.paths if (written := files.written_at(path)) is not None)

@@ -1,4 +1,4 @@
-"""The use cases of tokens, by which programs use the interface: make one, end one, and what each may do."""
+"""The use cases of API tokens: create, revoke and list them, and look up what each permits."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class TokenScope(StrEnum):
-    """What a token lets a program do."""
+    """What a token permits a program to do."""
 
     READ = "read"
     READ_PATIENTS = "read:patients"
@@ -30,7 +30,7 @@ class TokenScope(StrEnum):
 
 SCOPE_OPERATIONS: Mapping[TokenScope, frozenset[Operation]] = {
     TokenScope.READ: frozenset({Operation.SHOW, Operation.EVENTS, Operation.JOBS, Operation.VIEW_IMAGES}),
-    TokenScope.READ_PATIENTS: frozenset(),  # names, IDs and files that have them
+    TokenScope.READ_PATIENTS: frozenset(),  # names, IDs, and files that contain them
     TokenScope.OPERATE: frozenset(
         {
             Operation.RETRY,
@@ -70,19 +70,19 @@ class MadeToken:
 def create_token(
     database: Database, actor: Actor, name: str, scopes: Collection[TokenScope], *, days: int
 ) -> MadeToken:
-    """Make a token for a program; it ends after some days.
+    """Create a token for a program; it expires after ``days``.
 
     Args:
         database: the node's.
-        actor: who makes it; nobody gives a program the patients that they may not see themselves.
-        name: the program's, as the audit trail names it; one token at a time has it.
-        scopes: what it may do.
-        days: how long it holds, 1 to LONGEST_DAYS.
+        actor: who creates it; one who may not see patients cannot let a program see them.
+        name: the program's name in the audit trail; only one valid token has it at a time.
+        scopes: what it permits.
+        days: how long it is valid, 1 to LONGEST_DAYS.
 
     Raises:
         NotPermitted: the actor is no admin.
-        Refused: the name cannot be one, no scope is given, or the time is too long.
-        NotAllowed: a token of this name holds.
+        Refused: the name is not valid, no scope is given, or the time is too long.
+        NotAllowed: there is a valid token of this name.
     """
     secret = BEGINS_WITH + new_secret()
     wanted = sorted(scopes)
@@ -93,7 +93,7 @@ def create_token(
         if not wanted:
             raise Refused(f"a token needs a scope; there are: {', '.join(TokenScope)}")
         if not 1 <= days <= LONGEST_DAYS:
-            raise Refused(f"a token holds for 1 to {LONGEST_DAYS} days, not {days}")
+            raise Refused(f"a token is valid for 1 to {LONGEST_DAYS} days, not {days}")
         if TokenScope.READ_PATIENTS in wanted and not actor.sees_patients:
             raise Refused(f"{actor.name} may not see patients, and cannot let a program see them")
         new = NewToken(
@@ -111,11 +111,11 @@ def create_token(
 
 
 def revoke_token(database: Database, actor: Actor, name: str) -> None:
-    """End a token; the next request with it is refused.
+    """Revoke a token; the next request with it is refused.
 
     Raises:
         NotPermitted: the actor is no admin.
-        NotAllowed: no token of this name holds.
+        NotAllowed: there is no valid token of this name.
     """
     perform(
         database,
@@ -128,7 +128,7 @@ def revoke_token(database: Database, actor: Actor, name: str) -> None:
 
 
 def list_tokens(database: Database, actor: Actor) -> Sequence[ApiToken]:
-    """Give every token that there is or was, newest first.
+    """Return every present and past token, newest first.
 
     Raises:
         NotPermitted: the actor is no admin.
@@ -137,13 +137,13 @@ def list_tokens(database: Database, actor: Actor) -> Sequence[ApiToken]:
 
 
 def actor_of(database: Database, secret: str, *, entry: str, address: str) -> Actor | None:
-    """Return the program that a token stands for, with what it may do; None where the token does not hold.
+    """Return the program that a token stands for, with its permissions; None if the token is not valid.
 
     Args:
         database: the node's.
-        secret: what the request has.
-        entry: the part of the node through which it came.
-        address: where it came from.
+        secret: the token sent with the request.
+        entry: the part of the node through which the request came.
+        address: the address that it came from.
     """
     if not secret.startswith(BEGINS_WITH):
         return None

@@ -1,4 +1,4 @@
-"""The use cases of the audit trail: read it, prove it, and note in it a look that no other use case notes."""
+"""The use cases of the audit trail: read it, verify it, and record actions that no other use case records."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from service.store import AuditEntry, Database, TrailCheck, TrailHead, TrailQuer
 
 
 def read_trail(database: Database, actor: Actor, which: TrailQuery) -> Sequence[AuditEntry]:
-    """Give the newest entries that are asked for, oldest first; this look is the next entry.
+    """Return the newest matching entries, oldest first; reading is itself recorded as the next entry.
 
     Raises:
         NotPermitted: the actor may not read the trail.
@@ -27,14 +27,14 @@ def read_trail(database: Database, actor: Actor, which: TrailQuery) -> Sequence[
 
 
 def prove_trail(database: Database, actor: Actor, known: Sequence[TrailHead] = ()) -> TrailCheck:
-    """Go along the whole chain of entries; what was found is the next entry.
+    """Verify the whole chain of entries; the result is recorded as the next entry.
 
     Raises:
         NotPermitted: the actor may not read the trail.
     """
-    with database.reading() as connection:  # it may take seconds, in which others write
+    with database.reading() as connection:  # may take seconds, while others write
         found = check_trail(connection, known)
-    said = found.broken or f"{found.entries} entries are what was written"
+    said = found.broken or f"{found.entries} entries are unchanged"
     detail = "; ".join(filter(None, (f"verified: {said}", found.unguarded)))
     perform(database, actor, Operation.AUDIT, None, lambda _: None, detail=detail)
     return found
@@ -43,7 +43,7 @@ def prove_trail(database: Database, actor: Actor, known: Sequence[TrailHead] = (
 def record_action(
     database: Database, actor: Actor, operation: Operation, *, job_id: int | None = None, detail: str = ""
 ) -> None:
-    """Note a look, or an order whose work is no transaction of the database, before it begins.
+    """Record a view, or an order whose work is not a database transaction, before it begins.
 
     Raises:
         NotPermitted: the actor's role does not permit it.
@@ -54,7 +54,7 @@ def record_action(
 def change_models(
     database: Database, actor: Actor, operation: Operation, change: Callable[[], None], what: str
 ) -> None:
-    """Change the model repository: the change stands in the trail, or is not made.
+    """Change the model repository: the change is recorded in the audit trail, or is not made.
 
     Raises:
         NotPermitted: the actor's role does not permit the operation.

@@ -1,4 +1,4 @@
-"""The use cases of an admin who keeps the node: forget a series or a patient, and vouch for the clock."""
+"""The use cases of maintenance: forget a series or a patient, and confirm the clock."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,12 +35,12 @@ PATIENT = ("PatientID", "IssuerOfPatientID", "SpecificCharacterSet")
 def find_series(
     database: Database, files: FileStore, *, series_uid: str | None, patient_id: str | None
 ) -> tuple[list[SeriesIdentity], frozenset[str]]:
-    """Give the series with a UID, or those with an image of a patient, and that patient's keys in research projects.
+    """Return the series with a UID, or those with an image of a patient, and that patient's keys in research projects.
 
-    The database names no patients: every stored image is looked at.
+    Every stored image is read: the database has only the patient of a series' first image.
 
     Raises:
-        Refused: nothing is stored of it.
+        Refused: no such series or patient is stored.
     """
     with database.reading() as connection:
         if series_uid is not None:
@@ -61,7 +61,7 @@ def forget_all(
     *,
     patient_keys: frozenset[str] = frozenset(),
 ) -> list[ForgottenSeries]:
-    """Remove series, all or none, with an entry each; give what was removed, and what destinations have of it.
+    """Remove series, all or none, with one audit entry each; return what was removed and what destinations have.
 
     Raises:
         NotPermitted: the actor is no admin.
@@ -82,7 +82,7 @@ def forget_all(
 
 
 def would_forget(database: Database, actor: Actor, series: Sequence[SeriesIdentity]) -> list[ForgottenSeries]:
-    """Give what `forget` would remove now.
+    """Return what `forget` would remove now.
 
     Raises:
         NotAllowed: as in forget_all().
@@ -98,7 +98,7 @@ def would_forget(database: Database, actor: Actor, series: Sequence[SeriesIdenti
 
 
 def accept_clock(database: Database, actor: Actor) -> None:
-    """Note that a person says that the clock is right.
+    """Record that a person confirms the clock.
 
     Raises:
         NotPermitted: the actor is no admin.
@@ -119,7 +119,7 @@ def _of_patient(
 
 
 def _key(files: FileStore, path: str, patient_id: str) -> str | None:
-    """Return the patient's key where a stored image is this patient's; None where it is not, or cannot be read."""
+    """Return the patient's key if a stored image is this patient's; None if it is not, or cannot be read."""
     try:
         with files.open(path) as stream:
             header = dcmread(stream, stop_before_pixels=True, specific_tags=list(PATIENT))

@@ -1,4 +1,4 @@
-"""Rows to jobs: when a series is complete, and which rule and model it gets."""
+"""Turn received series into queued jobs: decide when a series is complete, and its rule and model."""
 
 from service.assemble.assembler import Assembler
 from service.assemble.returned_sets import ReturnedSets

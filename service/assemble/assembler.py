@@ -1,4 +1,4 @@
-"""Looks at the series that are still growing and decides: wait, queue, or refuse with the reason."""
+"""Examine the open series and decide for each: wait, queue, or refuse with the reason."""
 
 import logging
 import threading
@@ -38,7 +38,7 @@ _Series = tuple[str, str]  # Study and Series Instance UID
 
 @dataclass(kw_only=True)
 class Assembler:
-    """Turns quiet, complete series into queued jobs; several may look at the same database."""
+    """Turns quiet, complete series into queued jobs; several assemblers may share a database."""
 
     repository: SeriesRepository
     files: FileStore
@@ -50,7 +50,7 @@ class Assembler:
     rules: Callable[[], HeldRules] | None = (
         None  # that hold at the moment; None: always those of the settings
     )
-    why_not: Callable[[], str] = lambda: ""  # why no series may be judged at the moment; empty: they may
+    why_not: Callable[[], str] = lambda: ""  # why no series may be judged at the moment; empty if they may
     _waits_for: str = ""
     _rule_set: int | None = None  # the version of the rules; None: the settings' own
     _template_sha256: dict[str, str] = field(init=False)
@@ -59,7 +59,7 @@ class Assembler:
     _parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
-        """Build what only this object uses."""
+        """Create the helpers that only this object uses."""
         self._go_by(self.settings if self.rules is None else self.settings.with_rules(()))
         self._parts = Parts(
             repository=self.repository, files=self.files, settings=self.settings, silence=self.silence
@@ -91,7 +91,7 @@ class Assembler:
         return ""
 
     def run(self, stop: threading.Event) -> None:
-        """Look at the open jobs until told to stop; a database that is gone is waited for."""
+        """Judge open jobs until ``stop`` is set; an unavailable database is waited for."""
         while not stop.is_set():
             try:
                 reason = self.why_not() or self.follow_rules()
@@ -103,11 +103,11 @@ class Assembler:
                     log.warning("no series is judged: %s", reason)
                 self._waits_for = reason
             except TryAgain as reason:
-                log.warning("open series not looked at: %s", reason)
+                log.warning("open series not examined: %s", reason)
             stop.wait(self.settings.advanced.poll_s)
 
     def poll_once(self) -> None:
-        """Decide once about every open job."""
+        """Judge every open job once."""
         self.silence.look()
         jobs = self.repository.open_jobs()
         open_ids = {job.id for job in jobs}
@@ -140,7 +140,7 @@ class Assembler:
             self._seal_or_hold(job, verdict, ready)
 
     def _judge(self, job: OpenJob) -> Verdict | None:
-        """Judge the job by its own images; None while more of them, or an answer, may come at any moment."""
+        """Judge the job by its own images; None while more images, or an answer, may arrive at any moment."""
         silence = self._silence(job)
         if silence < timedelta(seconds=self._quiet_s(job)):
             return None
@@ -151,7 +151,7 @@ class Assembler:
         return self._whole(job, finding, parts.doubt) if isinstance(parts, Alone) else parts
 
     def _whole(self, job: OpenJob, finding: Inspection, doubt: str) -> Verdict | None:
-        """Judge a job's images without the sender's count; the doubt says where other images of the series are."""
+        """Judge a job's images without the sender's count; ``doubt`` says where other images of the series are."""
         if finding.is_unreadable:
             return self._lacking(job, finding)
         if finding.rule is None and job.wanted.rule:
@@ -163,13 +163,13 @@ class Assembler:
         return self._known(job, finding, finding.rule, doubt)
 
     def _without_rule(self, finding: Inspection) -> Verdict:
-        """Leave alone what no rule is for; refuse cone-beam CT that a rule for CT would have taken."""
+        """Judge a series without a rule: nothing to contour, or refused if cone-beam CT that a CT rule matches."""
         if finding.rule_for_ct is not None:
             return Hopeless(reason=cone_beam(finding.cone_beam, finding.rule_for_ct))
         return _nothing(no_rule(finding.facts))
 
     def _known(self, job: OpenJob, finding: Inspection, rule: Rule, doubt: str) -> Verdict | None:
-        """Judge images without gaps by the sender's count; None while it is not known."""
+        """Judge a gapless series by the sender's count; None while it is not known."""
         count = self._count(job)
         if count is None:
             return None
@@ -184,7 +184,7 @@ class Assembler:
         return Incomplete(reason=finding.refusal + self._said(job, self._count(job)))
 
     def _count(self, job: OpenJob) -> ImageCount | None:
-        """Return the sender's count of the series and note it in the job; None while the query is running."""
+        """Return the sender's count of the series and record it in the job; None while the query is running."""
         count = self.counts.of(job)
         if count is not None and count.images is not None and count.images != job.expected_images:
             self.repository.expect(job.id, count.images)
@@ -201,13 +201,13 @@ class Assembler:
         return Complete(rule=rule, note=joined(notes), doubt=joined(doubts))
 
     def _said(self, job: OpenJob, count: ImageCount | None) -> str:
-        """Say whether the slices of a series with gaps are missing only here, or at the sender too."""
+        """Say whether the missing slices of a series with gaps are missing only here or at the sender too."""
         if count is None or count.images is None:
             return ""
         return f" The node {short_of(job, self._received(job, count.images), count.images)}."
 
     def _received(self, job: OpenJob, wanted: int) -> int:
-        """How many objects of the series are here; others than CT images are counted where they could matter."""
+        """Return how many objects of the series were received; non-CT objects count where they could matter."""
         if job.slice_count >= wanted:
             return job.slice_count
         return job.slice_count + self.repository.others_in_series(job.study_uid, job.series_uid)
@@ -216,7 +216,7 @@ class Assembler:
         return self.silence.of(("job", job.id), job.last_received_at)
 
     def _quiet_s(self, job: OpenJob) -> float:
-        """Return the shortest time that any rule for this sender could wait, before a look at the slices."""
+        """Return the shortest quiet time of any rule for this sender, before the slices are examined."""
         waits = [
             self._rule_quiet_s(rule)
             for rule in self.settings.rules
@@ -265,7 +265,7 @@ class Assembler:
         finding = self._inspector.finding(job)
         rule = (
             "" if finding is None or finding.rule is None else finding.rule.name
-        )  # names the destinations of the failure report
+        )  # it names the destinations of the failure report
         if self.repository.refuse(job, reason, rule=rule, rule_set=self._rule_set):
             log.warning("job %d refused: %s", job.id, reason)
 

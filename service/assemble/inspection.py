@@ -1,4 +1,4 @@
-"""What the images of a job say: whether they make one whole stack, and what rules ask about."""
+"""Inspect a job's images: do they form one complete stack, and what are the attributes that rules test?"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -23,25 +23,25 @@ CURED_BY_MORE_SLICES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What the images of a job said when it had `slice_count` of them."""
+    """The result of inspecting a job's images when it had `slice_count` of them."""
 
     slice_count: int
     rule: Rule | None
     facts: SeriesFacts
-    refusal: str = ""  # why they make no stack
-    is_curable: bool = False  # more slices could change that
+    refusal: str = ""  # why they do not form a stack
+    is_curable: bool = False  # whether more slices could change that
     notes: tuple[str, ...] = ()
     doubt: str = ""
-    is_unreadable: bool = False  # an image of them, its file, or what a rule says of them
-    nothing: str = ""  # of what the series consists, where that is nothing to contour
-    cone_beam: str = ""  # which attribute says that it is cone-beam CT
+    is_unreadable: bool = False  # whether an image, its file, or what a rule tests cannot be read
+    nothing: str = ""  # what the series consists of, if there is nothing to contour
+    cone_beam: str = ""  # the attribute that says that it is cone-beam CT
     shadows: tuple[Rule, ...] = ()  # rules of shadow jobs that match too
     rule_for_ct: Rule | None = None  # of a cone-beam CT: the rule that would take it as a CT
 
 
 @dataclass(kw_only=True)
 class SeriesInspector:
-    """Reads the images of jobs; those of a job that has not grown are read once."""
+    """Reads the images of jobs; images of a job that has not grown are read only once."""
 
     repository: SeriesRepository
     files: FileStore
@@ -49,7 +49,7 @@ class SeriesInspector:
     _known: dict[int, Inspection] = field(default_factory=dict)
 
     def keep_only(self, job_ids: set[int]) -> None:
-        """Forget what was found of other jobs."""
+        """Forget the findings of all other jobs."""
         self._known = {job_id: finding for job_id, finding in self._known.items() if job_id in job_ids}
 
     def finding(self, job: OpenJob) -> Inspection | None:
@@ -62,13 +62,13 @@ class SeriesInspector:
         except (FileLost, InvalidDicomError) as reason:
             damage = self.damage(job)
             if not damage:
-                log.warning("job %d is looked at again: %s", job.id, reason)
+                log.warning("job %d will be inspected again: %s", job.id, reason)
                 return None
             return _unjudged(job, damage)
         return self._known[job.id]
 
     def damage(self, job: OpenJob) -> str:
-        """Which stored image of the job is not what was received, as a reason to refuse it; empty where none is."""
+        """Return the reason to refuse a job with a missing or damaged image; empty if all images are intact."""
         for instance in self.repository.instances_of(job.id):
             if not self.files.verify(instance.file):
                 self.repository.damaged(instance.file.path)
@@ -115,9 +115,9 @@ class SeriesInspector:
     def _looked_at(
         self, job: OpenJob, instances: Sequence[StoredInstance], looks: list[Look]
     ) -> Iterator[SourceFile]:
-        """Each image's file, read once, and a look at it on the way.
+        """Read each image's file once, and its attributes on the way.
 
-        What the first says of its series is recorded, for people and for rules tried on it later.
+        The first image's series facts are recorded, for users and for trying rules on them later.
         """
         for instance in instances:
             file = self._source(instance)
@@ -130,7 +130,7 @@ class SeriesInspector:
         return SourceFile(name=instance.sop_instance_uid, data=self.files.read(instance.file.path))
 
     def _pixels_of_twins(self, uids: Sequence[str], instances: Sequence[StoredInstance]) -> str:
-        """Describe the fault of two images at one position; empty where there are none."""
+        """Describe the fault of two images at one position; empty if there is none."""
         twins = [instance for instance in instances if instance.sop_instance_uid in uids]
         if len(twins) != 2:
             return ""

@@ -1,4 +1,4 @@
-"""What each image of a series says of itself, and the rule that most of its slices ask for."""
+"""The attributes of each image of a series, and the rule that most of its slices match."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ _BODY_PART, _DESCRIPTION = "BodyPartExamined", "SeriesDescription"
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One image: its kind, None where it cannot be read, and what rules ask about; absent: empty."""
+    """One image: its kind (None if unreadable), and the attributes that rules test (empty if absent)."""
 
     kind: ImageKind | None
     modality: Modality = Modality.CT
-    cone_beam: str = ""  # which attribute says that it is cone-beam CT
+    cone_beam: str = ""  # the attribute that says that it is cone-beam CT
     body_part: str = ""
     series_description: str = ""
     place: str = ""
@@ -34,7 +34,7 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The rule of a series, what its images say, and a note where they do not agree."""
+    """The rule of a series, its attributes, and notes on where its images differ."""
 
     rule: Rule | None
     facts: SeriesFacts
@@ -61,10 +61,10 @@ def look_at(file: SourceFile) -> Look:
 
 
 def nothing_in(looks: Sequence[Look]) -> str:
-    """Describe a series that holds nothing to contour, such as "2 localizers"; else return an empty text.
+    """Describe a series that has nothing to contour, such as "2 localizers"; else return an empty text.
 
-    Contours need two places at least: a scanner that waits for contrast images one place again and again. An image that
-    cannot be read could be anything.
+    Contours need at least two positions: a scanner that tracks contrast (bolus tracking) images one position again and
+    again. An image that cannot be read could be anything.
     """
     kinds = Counter(look.kind for look in looks)
     places = {look.place for look in looks if look.kind is ImageKind.SLICE}
@@ -80,7 +80,7 @@ def nothing_in(looks: Sequence[Look]) -> str:
 
 
 def aside_in(looks: Sequence[Look], uids: Sequence[str]) -> tuple[str, ...]:
-    """Which images beside the slices are not contoured, as notes; `uids` are the images', in the looks' order."""
+    """Return notes on images that are not slices and so not contoured; `uids` are in the order of `looks`."""
     notes = []
     for kind in BESIDE_THE_SLICES:
         named_ones = [uid for look, uid in zip(looks, uids, strict=True) if look.kind is kind]
@@ -91,7 +91,7 @@ def aside_in(looks: Sequence[Look], uids: Sequence[str]) -> tuple[str, ...]:
 
 
 def choose(job: OpenJob, looks: Sequence[Look], settings: Settings) -> Choice:
-    """Return the rule that most slices ask for; of equally many the one that stands first in the settings.
+    """Return the rule that most slices match; in a tie, the one that comes first.
 
     Raises:
         RuleTooSlow: a regular expression takes longer than anybody waits.
@@ -140,7 +140,7 @@ def _facts(job: OpenJob, modality: Modality, body_part: str, series_description:
 
 
 def _notes(slices: Sequence[Look], votes: Counter[str], winner: str) -> tuple[str, ...]:
-    """Where the images differ in what rules ask about. Descriptions are not quoted: they may name a patient."""
+    """Return notes on tested attributes that differ. Descriptions are not quoted: they may name a patient."""
     notes = []
     parts = Counter(look.body_part for look in slices)
     if len(parts) > 1:
@@ -150,13 +150,13 @@ def _notes(slices: Sequence[Look], votes: Counter[str], winner: str) -> tuple[st
     if descriptions > 1:
         notes.append(f"{named(_DESCRIPTION)} differs between the images: {descriptions} texts")
     if len(votes) > 1:
-        asked = f"{votes[winner]} of {sum(votes.values())} images ask for"
-        notes.append(f"{asked} {'rule ' + winner if winner else 'no rule'}; most decide")
+        asked = f"{votes[winner]} of {sum(votes.values())} images match"
+        notes.append(f"{asked} {'rule ' + winner if winner else 'no rule'}; the majority decides")
     return tuple(notes)
 
 
 def _text(raw: RawSlice, keyword: str, data: bytes) -> str:
-    """Return the value in its own letters: other than ASCII need the Specific Character Set."""
+    """Return the decoded value: text other than ASCII needs the Specific Character Set."""
     if raw.values.get(keyword, b"").isascii():
         return raw.text(keyword)
     image = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[keyword])

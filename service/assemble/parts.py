@@ -1,4 +1,4 @@
-"""A series that came in parts, under several AE titles: what its rule wants done with it."""
+"""Series received in parts, under several AE titles, treated as their rule says (`split_series`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ CLOSED_WITH_IMAGES = frozenset(
         JobState.FAILED,
     }
 )
-"""States of a job that counts as the whole series, though it may have a part."""
+"""States of a job that counts as the whole series, although it may have only a part."""
 IMAGES_OF_A_PART = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alone:
-    """The job's images are to be judged by themselves; the doubt says where others of the series are."""
+    """The job's images are judged on their own; the doubt says where other images of the series are."""
 
     doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Looks for the other images of a series, and for what becomes of them."""
+    """Finds the other parts of a series and judges the job accordingly."""
 
     repository: SeriesRepository
     files: FileStore
@@ -44,7 +44,7 @@ class Parts:
     silence: SilenceWatch
 
     def of(self, job: OpenJob, finding: Inspection) -> Verdict | Alone | None:
-        """Judge the job by the other parts of its series; None while one is still growing, or was just merged."""
+        """Judge the job by the other parts of its series; None while one is still growing or was just merged."""
         rule = finding.rule
         parts = [] if rule is None else self.repository.elsewhere(job)
         if rule is None or not parts:
@@ -70,9 +70,9 @@ class Parts:
         )
 
     def _two_patients(self, jobs: Sequence[int]) -> str:
-        """Describe how the patients of several jobs differ, by a few images of each; empty if they are one patient.
+        """Describe how the patients of several jobs differ, using a few images of each; empty if it is one patient.
 
-        The images of one job are compared with each other where that job is inspected.
+        Images within one job are compared when that job is inspected.
         """
         headers = [
             header
@@ -87,7 +87,7 @@ class Parts:
         return ""
 
     def _header(self, image: StoredInstance) -> SliceHeader | None:
-        """Read an image's header; None if it is no slice or unreadable: its own job reports that."""
+        """Read an image's header; None if it is not a slice or is unreadable: its own job reports that."""
         try:
             return parse_header(self.files.read(image.file.path), image.sop_instance_uid)
         except (ImageRefused, FileLost):
@@ -104,7 +104,7 @@ class Parts:
 
 
 def _named(parts: Sequence[Elsewhere]) -> str:
-    """Where the other images of a series are: "40 other images of this series came from CT1 to CN_B (job 7, done)"."""
+    """Say where other images of a series are: "40 other images of this series came from CT1 to CN_B (job 7, done)"."""
     found = [
         f"{part.images} other images of this series came from {part.calling_aet} to {part.called_aet} "
         f"(job {part.job_id}, {part.job_state.value})"
@@ -116,5 +116,5 @@ def _named(parts: Sequence[Elsewhere]) -> str:
 def _came_elsewhere(job: OpenJob) -> str:
     return (
         f"other images of this series came from {job.calling_aet} to {job.called_aet} (job {job.id}): this one may "
-        "have a part of the series alone"
+        "have only a part of the series"
     )

@@ -1,4 +1,4 @@
-"""Why a series is contoured or not, in words for its job: how whole it is, what is missing, and what to do."""
+"""Why a series is contoured or not, in plain words: how complete it is, what is missing, and what to do."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def cone_beam(sign: str, rule: Rule) -> str:
-    """Say why cone-beam CT is not contoured by a rule for CT."""
+    """Say why a rule for CT does not contour cone-beam CT."""
     return (
-        f"this is cone-beam CT: {sign}; rule {rule.name} is for CT. Its values are no reliable Hounsfield units and a "
+        f"this is cone-beam CT: {sign}; rule {rule.name} is for CT. Its values are not reliable Hounsfield units, and a "
         'model for CT was not trained on them. Send the planning CT, or add a rule with modality = "CBCT" for a model '
         "that was commissioned on such images"
     )
 
 
 def no_rule(facts: SeriesFacts) -> str:
-    """Say for what no rule is there."""
+    """Say which series no rule matches."""
     kind = "a series" if facts.modality is Modality.CT else f"a series of {facts.modality}"
     return (
         f"no rule matches {kind} sent by {facts.calling_aet} to {facts.called_aet} (Body Part Examined "
@@ -32,23 +32,23 @@ def no_rule(facts: SeriesFacts) -> str:
 
 
 def rule_is_gone(name: str) -> str:
-    """Say that the rule of a rerun is not there any more."""
+    """Say that the rule of a rerun no longer exists."""
     return (
-        f"it was ordered by rule {name}, which is not in the settings any more; run the job again, by another rule or "
-        "by none"
+        f"the rerun was ordered with rule {name}, which is no longer in the settings; run the job again with another rule "
+        "or with none"
     )
 
 
 def model_is_gone(name: str, models: Mapping[str, ModelContract]) -> str:
-    """Say that the model of a rerun is not there any more."""
+    """Say that the model of a rerun no longer exists."""
     return (
-        f"it was ordered with model {name}, which is not in the model repository; there are: "
+        f"the rerun was ordered with model {name}, which is not in the model repository; there are: "
         f"{', '.join(sorted(models)) or 'none'}"
     )
 
 
 def nowhere_to_go(rule: Rule, job: OpenJob) -> str:
-    """Say that the sender, who is to get the structure set, has no address."""
+    """Say that the sender, to which the structure set is to be returned, has no address."""
     return (
         f"rule {rule.name} returns the structure set to the sender, but no peer with host and port has the AE title "
         f"{job.calling_aet}; add one and retry the job"

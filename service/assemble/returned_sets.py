@@ -25,13 +25,13 @@ _TAGS = ("SOPInstanceUID", "PredecessorStructureSetSequence", "ReferencedFrameOf
 
 @dataclass(frozen=True, kw_only=True)
 class ReturnedSets:
-    """Looks at received structure sets once; what belongs to no job stays an object that retention removes."""
+    """Examines each received structure set once; one that belongs to no job is left to retention."""
 
     repository: ReturnedSetRepository
     content: StoredContent
 
     def poll_once(self) -> int:
-        """Look at the sets that came since the last time; return the number of those that were kept."""
+        """Examine the sets received since the last call; return how many were kept as artifacts."""
         kept = 0
         while (received := self.repository.unseen()) is not None:
             kept += sum(self._keep(one) for one in received.sets)
@@ -44,7 +44,7 @@ class ReturnedSets:
             references = references_of(data)
         except (FileDamaged, *PARSE_ERRORS) as reason:
             about = {"sop_instance_uid": received.sop_instance_uid, "reason": str(reason)}
-            log.warning("a received structure set cannot be read: it is not known whose it is", extra=about)
+            log.warning("a received structure set cannot be read, so its job is not known", extra=about)
             return False
         found = self.repository.job_of(received, references)
         if found is None:
@@ -59,12 +59,12 @@ class ReturnedSets:
         if self.repository.keep(job_id, returned, how):
             log.info("job %d: a structure set came back, known by %s", job_id, how.value)
             return True
-        self.content.published.delete(returned.file.path)  # it is kept already
+        self.content.published.delete(returned.file.path)  # already kept
         return False
 
 
 def references_of(data: bytes) -> SetReferences:
-    """Read what a structure set names; raises one of PARSE_ERRORS where it is none."""
+    """Read the references of a structure set; raises one of PARSE_ERRORS if it is not one."""
     dataset = dcmread(BytesIO(data), specific_tags=list(_TAGS))
     return SetReferences(
         sop_instance_uid=str(dataset.SOPInstanceUID),

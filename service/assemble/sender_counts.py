@@ -13,7 +13,7 @@ from service.scu.outcome import Failure, TransientFailure
 from service.store import Clock, OpenJob
 
 COUNT_TIMEOUT_S = 5.0
-"""Time for a sender to connect, or to answer how many images a series has."""
+"""Time for a sender to accept a connection, and to answer the query."""
 COUNT_EVERY_S = 60.0
 """Shortest time between two such queries about one series."""
 
@@ -33,11 +33,11 @@ class ImageCount:
 class _Inquiry:
     asked_at: datetime
     answer: "Future[int | Failure]"
-    before: ImageCount | None = None  # the answer to the question before this one
+    before: ImageCount | None = None  # the answer to the previous query
 
 
 class SenderCounts:
-    """Queries the peers that answer queries, one query at a time each, so that a slow peer delays no other."""
+    """Queries peers that answer queries, one query at a time per peer, so that a slow peer delays no other."""
 
     def __init__(
         self, ask: Ask, peers: Mapping[str, Peer], clock: Clock, *, every_s: float, patience_s: float
@@ -55,7 +55,7 @@ class SenderCounts:
         self._lock = threading.Lock()
 
     def of(self, job: OpenJob) -> ImageCount | None:
-        """Return the sender's count, asked again after a while; None while the first query is running."""
+        """Return the sender's count, queried again after a while; None while the first query is running."""
         peer = self._peers.get(job.calling_aet)
         if peer is None:
             return ImageCount()
@@ -74,11 +74,11 @@ class SenderCounts:
         return _count(inquiry.answer.result())
 
     def keep_only(self, job_ids: set[int]) -> None:
-        """Forget what was said of other jobs."""
+        """Forget the counts of all other jobs."""
         self._inquiries = {job_id: asked for job_id, asked in self._inquiries.items() if job_id in job_ids}
 
     def close(self) -> None:
-        """Ask nobody any more; a question under way ends by its own time limit."""
+        """Start no more queries; a running query ends by its own time limit."""
         for asker in self._askers.values():
             asker.shutdown(wait=False, cancel_futures=True)
 
@@ -91,7 +91,7 @@ class SenderCounts:
         self.close()
 
     def _inquire(self, peer: Peer, job: OpenJob) -> int | Failure:
-        """Ask, unless the peer could not be reached a moment ago for another series."""
+        """Query the peer, unless it could not be reached a moment ago for another series."""
         with self._lock:
             failed = self._failures.get(peer.ae_title)
         if failed is not None and self._clock() - failed[0] < self._every:
@@ -108,7 +108,7 @@ def _count(answer: int | Failure) -> ImageCount:
 
 
 def sender_counts(settings: Settings) -> SenderCounts:
-    """Return the queries by which the assembler learns how many images a series has at its sender."""
+    """Return the object with which the assembler queries how many images a series has at its sender."""
     from service.assemble.silence import steady_clock
     from service.scu.client import Scu
     from service.scu.find import count_images

@@ -1,4 +1,4 @@
-"""The header values of a series that people search by and that rules may ask about."""
+"""The header values of a series that users search by and that rules may test."""
 
 from io import BytesIO
 
@@ -34,7 +34,7 @@ RULES_MAY_ASK = (
     "StationName",
     "StudyDescription",
 )
-"""Keywords of PS3.6; sequences and pixel values are not among them."""
+"""Keywords of PS3.6; no sequences and no pixel data."""
 NAMES = ("PatientID", "PatientName", "AccessionNumber", "Modality", "StudyDate")
 LONGEST = 1024  # characters of one value
 
@@ -43,7 +43,7 @@ def read_series_header(data: bytes, job: OpenJob) -> SeriesHeader:
     """Read the header of one image of a job's series, without its pixels; about 0.3 ms.
 
     Raises:
-        InvalidDicomError: the bytes are no DICOM file.
+        InvalidDicomError: the bytes are not a DICOM file.
     """
     keywords = ["SpecificCharacterSet", *RULES_MAY_ASK, *NAMES]
     image = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=keywords)
@@ -63,10 +63,10 @@ def read_series_header(data: bytes, job: OpenJob) -> SeriesHeader:
 
 
 def _text(image: Dataset, keyword: str) -> str:
-    """Return a value as one line of text, several parted by backslashes; empty where absent or unreadable."""
+    """Return a value as one line of text, multiple values separated by backslashes; empty if absent or unreadable."""
     try:
         value = image.get(keyword)
-    except (ValueError, TypeError, LookupError, NotImplementedError):  # a value that its VR does not allow
+    except (ValueError, TypeError, LookupError, NotImplementedError):  # a value not allowed by its VR
         return ""
     if value is None:
         return ""

@@ -1,4 +1,4 @@
-"""How long nothing came for a series: measured so that a clock that is set neither ends the wait nor prolongs it."""
+"""Measure how long a series has been quiet, in such a way that setting the clock neither ends nor prolongs the wait."""
 
 import math
 import time
@@ -11,10 +11,10 @@ from service.store import Clock
 
 @dataclass(kw_only=True)
 class SilenceWatch:
-    """Measures silences by the monotonic clock, from the looks of one process.
+    """Measures silence by the monotonic clock, over the polls of one process.
 
-    The wall clock tells only how old an image was when it was seen first, and then at most the time since the look
-    before: it came after that. At a process's first look the clock is believed, unless something speaks against it.
+    The wall clock is used only for how old an image was when it was first seen, limited to the time since the previous
+    poll: the image came after that. At a process's first poll the clock is trusted unless there is evidence against it.
     """
 
     clock: Clock
@@ -25,15 +25,15 @@ class SilenceWatch:
     _looked_at_s: float | None = None
     _now: datetime = field(init=False)
     _now_s: float = field(init=False)
-    _oldest_s: float = field(init=False)  # what was not seen at the look before is no older than this
+    _oldest_s: float = field(init=False)  # an image not seen in the previous poll is no older than this
 
     def __post_init__(self) -> None:
-        """Begin the first look."""
+        """Begin the first poll."""
         self.look()
         self._looked_at_s = None
 
     def look(self) -> None:
-        """Begin a look: what was not asked for since the last one is forgotten."""
+        """Begin a poll; keys not asked for since the previous one are forgotten."""
         now_s = self.monotonic()
         if self._looked_at_s is None:
             self._oldest_s = 0.0 if self.is_clock_doubtful() else math.inf
@@ -44,7 +44,7 @@ class SilenceWatch:
         self._now, self._now_s, self._looked_at_s = self.clock(), now_s, now_s
 
     def of(self, key: Hashable, last_received_at: datetime) -> timedelta:
-        """Return the silence since an image that came last; never negative."""
+        """Return the time since the last image; never negative."""
         self._touched.add(key)
         known = self._began.get(key)
         if known is None or known[0] != last_received_at:
@@ -55,5 +55,5 @@ class SilenceWatch:
 
 
 def steady_clock() -> datetime:
-    """Return a time for measuring waits in one process: setting the machine's clock does not change it."""
+    """Return a time for measuring waits within one process: setting the system clock does not change it."""
     return datetime.fromtimestamp(time.monotonic(), UTC)

@@ -15,7 +15,7 @@ from service.store import FileStore, OpenJob, SeriesRepository, StudySeries
 
 @dataclass(frozen=True, kw_only=True)
 class MissingSeries:
-    """What a study does not have yet, and how long nothing came of it."""
+    """What a study still lacks, and how long it has been quiet."""
 
     words: str
     silence: timedelta
@@ -23,7 +23,7 @@ class MissingSeries:
 
 @dataclass(kw_only=True)
 class StudyRequirements:
-    """Looks whether a study has what a rule waits for."""
+    """Tells whether a study has the series that a rule waits for."""
 
     repository: SeriesRepository
     files: FileStore
@@ -32,12 +32,12 @@ class StudyRequirements:
     _descriptions: dict[str, str] = field(default_factory=dict)
 
     def lack(self, job: OpenJob, rule: Rule, ready: Set[str]) -> MissingSeries | None:
-        """Return the first missing part of the study of a complete series; None if nothing is missing.
+        """Return the first requirement that the study of a complete series does not meet; None if it meets all.
 
         Args:
             job: the series that waits.
             rule: its rule.
-            ready: series whose own images are found complete at this moment.
+            ready: series whose own images have just been found complete.
         """
         if not rule.wait_for:
             return None
@@ -49,11 +49,11 @@ class StudyRequirements:
         return MissingSeries(words="; ".join(lacking), silence=min(map(self._silence, series)))
 
     def forget(self) -> None:
-        """Forget the descriptions; called when no job waits."""
+        """Forget the descriptions; called when no job is waiting."""
         self._descriptions.clear()
 
     def _is_complete(self, series: StudySeries, ready: Set[str]) -> bool:
-        """Return a CT series once it is, or could be, queued; anything else once it is quiet."""
+        """Tell whether a series is complete: CT once it is or could be queued, any other once it is quiet."""
         if series.is_closed or series.series_uid in ready:
             return True
         quiet = timedelta(seconds=self.settings.assemble.quiet_s)
@@ -79,7 +79,7 @@ class StudyRequirements:
         return re.search(wanted.series_description, self._description(series), re.IGNORECASE) is not None
 
     def _description(self, series: StudySeries) -> str:
-        """Series Description of a series; it is in the files alone, so that the database holds none of it."""
+        """Return the Series Description of a series, read from one of its files."""
         if series.series_uid not in self._descriptions:
             image = dcmread(
                 BytesIO(self.files.read(series.sample_path)),

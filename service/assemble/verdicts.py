@@ -1,4 +1,4 @@
-"""What a look at a job's images leads to."""
+"""Verdicts on a job's images."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from service.config import Rule
 
 @dataclass(frozen=True, kw_only=True)
 class Incomplete:
-    """Slices are missing; they may still come."""
+    """Slices are missing but may still arrive."""
 
     reason: str
 
@@ -21,14 +21,14 @@ class Hopeless:
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """There is nothing to contour, and nothing is wrong."""
+    """There is nothing to contour; this is not a fault."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """Another job has every image of this one, and more of the series."""
+    """Another job has every image of this one and more of the series."""
 
     by: int
     reason: str
@@ -36,9 +36,9 @@ class Covered:
 
 @dataclass(frozen=True, kw_only=True)
 class Complete:
-    """Every slice is here; the note says how that is known, for the job's history.
+    """Every slice has arrived; the note says how that is known, for the job's history.
 
-    The doubt goes out with the result.
+    The doubt is stated in the result.
     """
 
     rule: Rule

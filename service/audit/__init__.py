@@ -1,4 +1,4 @@
-"""The audit trail (IHE ATNA, PS3.15 A.5): who sent, what was contoured, sent, looked at, ordered."""
+"""The audit trail (IHE ATNA, PS3.15 A.5): what was received, contoured, sent, viewed and ordered, and by whom."""
 
 from service.audit.forwarder import run_forwarder
 from service.audit.message import FETCHING, audit_message

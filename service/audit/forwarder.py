@@ -1,4 +1,4 @@
-"""Forwards the trail to the audit record repository, from the table: nothing is lost while the repository is away."""
+"""Forward the audit trail from its table to the repository: nothing is lost while the repository is unavailable."""
 
 import logging
 import threading
@@ -16,10 +16,10 @@ _LOOK_EVERY_S = 0.5
 
 
 def run_forwarder(settings: Settings, audit_log: AuditLog, stop: threading.Event) -> None:
-    """Forward entries in their order until ``stop`` is set; without a repository in the settings it only waits."""
+    """Forward entries in order until ``stop`` is set; without a configured repository, only wait."""
     syslog = settings.audit.syslog
     if syslog is None:
-        log.info("no audit record repository in the settings; the trail stays in the table")
+        log.info("no audit record repository in the settings; the audit trail stays in the table")
         while not stop.wait(_LOOK_EVERY_S):  # a signal that comes as the wait begins does not end it
             pass
         return
@@ -37,8 +37,8 @@ def forward(settings: Settings, syslog: SyslogSettings, audit_log: AuditLog) -> 
     """Forward the oldest waiting entries and return their number.
 
     Raises:
-        NotForwarded: the repository did not take them; they go on waiting.
-        DatabaseUnavailable: the repository may have them already and gets them again.
+        NotForwarded: the repository did not take them; they stay in the table.
+        DatabaseUnavailable: the repository may already have them and will get them again.
     """
     entries = audit_log.to_forward(MOST_AT_ONCE)
     if not entries:

@@ -1,4 +1,4 @@
-"""An entry of the trail as a DICOM audit message (PS3.15 A.5.1, the schema; A.5.3, what each event must tell)."""
+"""An audit entry as a DICOM audit message (PS3.15 A.5.1, the schema; A.5.3, the content of each event)."""
 
 import base64
 import ipaddress
@@ -100,7 +100,7 @@ def audit_message(entry: AuditEntry, settings: Settings, patient_of: Callable[[s
 
 @dataclass(frozen=True, kw_only=True)
 class _Participant:
-    """Who takes part: a process, an application or a person."""
+    """An active participant: a process, an application or a person."""
 
     user: str
     requests: bool
@@ -152,7 +152,7 @@ def _participants(event: AuditEvent, settings: Settings) -> Iterator[_Participan
 
 
 def _destination(name: str, settings: Settings) -> _Participant:
-    """Who gets objects under a name of the settings, by AE title or by URL; one that is gone from them, by its name."""
+    """Return a destination by AE title or URL, or by name if it is no longer in the settings."""
     found = settings.destination(name)
     title, host = (found.ae_title, found.host) if isinstance(found, Peer) else ("", "")
     url = found.url if isinstance(found, WebDestination) else ""

@@ -15,7 +15,7 @@ from service.tls import client_context
 
 PRIORITY = 10 * 8 + 5  # PS3.15 A.6: facility security and authorization; severity notice
 MESSAGE_ID = "DICOM+RFC3881"
-ANSWER_TIMEOUT_S = 10.0  # a repository that takes longer is away: the trail waits in its table
+ANSWER_TIMEOUT_S = 10.0  # a repository that takes longer counts as unavailable: entries wait in the table
 LONGEST_DATAGRAM_BYTES = 65_507
 
 
@@ -34,12 +34,12 @@ def syslog_message(xml: bytes, at: datetime) -> bytes:
 def send(settings: SyslogSettings, messages: Sequence[bytes]) -> None:
     """Send the messages in order; return when the collector has them, as far as the transport can tell.
 
-    Syslog has no answer. Over TLS and TCP a connection is opened for the messages and closed in order behind them:
-    the collector has read them when it closes too, and its kernel has them when it does not.
+    Syslog does not acknowledge. Over TLS and TCP a connection is opened for the messages and shut down cleanly after
+    them: if the collector closes too, it has read them; if not, at least its kernel has them.
 
     Raises:
         NotForwarded: send them again; a collector may then see one twice.
-        SettingsRefused: a file of the TLS settings is not what it should be.
+        SettingsRefused: a file of the TLS settings is unusable.
     """
     try:
         if settings.transport is SyslogTransport.UDP:
@@ -83,10 +83,10 @@ def _send_all(connection: socket.socket, messages: Sequence[bytes]) -> None:
 
 
 def _wait_for_the_end(connection: socket.socket) -> None:
-    """Raise OSError where the collector broke off, or did not take in time what was sent."""
+    """Raise OSError if the collector disconnected, or did not accept the messages in time."""
     try:
         if isinstance(connection, ssl.SSLSocket):
-            connection.unwrap()  # says goodbye and waits for the collector's; a late alert comes to light here
+            connection.unwrap()  # sends close_notify and waits for the collector's; a late alert shows here
         while connection.recv(4096):
             pass
     except TimeoutError:

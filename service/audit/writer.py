@@ -1,4 +1,4 @@
-"""Takes events from busy threads and writes them behind their backs: the trail must never stop a reception."""
+"""Queue events from busy threads and write them in the background: auditing must never stop reception."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ from service.text import shown
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 100_000
-"""Events held while the database is away; a day of refusals, or of associations, of a busy node."""
+"""Events held while the database is unavailable: a day of rejections, or of associations, of a busy node."""
 MOST_IN_A_BATCH = 200
 RETRY_S = 2.0
 LAST_TRY_S = 5.0
 
 
 class AuditWriter:
-    """The trail as one process writes to it. Safe to use from many threads; close() writes what waits."""
+    """Writes one process's audit events. Thread-safe; close() writes the waiting ones."""
 
     def __init__(self, audit_log: AuditLog, *, role: str, clock: Clock = utc_now) -> None:
         self._log = audit_log
@@ -36,7 +36,7 @@ class AuditWriter:
         self._thread.start()
 
     def record(self, event: AuditEvent) -> None:
-        """Take an event that happened now; it is in the table soon, and at once where the database is there."""
+        """Queue an event that happened now; it is written as soon as the database is available."""
         try:
             self._queue.put_nowait((self._clock(), _fitting(event, self._role)))
         except Full:
@@ -68,7 +68,7 @@ class AuditWriter:
         batch: list[tuple[datetime, AuditEvent]] = []
         given_up_at: float | None = None
         while True:
-            is_closing = self._closing.is_set()  # looked at first: what came before it is gathered
+            is_closing = self._closing.is_set()  # read first, so that everything before it is gathered
             batch = batch or self._gather()
             if is_closing:
                 given_up_at = given_up_at or time.monotonic() + LAST_TRY_S
@@ -84,7 +84,7 @@ class AuditWriter:
                 self._closing.wait(RETRY_S) if given_up_at is None else time.sleep(RETRY_S / 10)
 
     def _gather(self) -> list[tuple[datetime, AuditEvent]]:
-        """Wait a moment for a first event, and take all that are waiting."""
+        """Wait briefly for a first event, then return all that are waiting."""
         batch: list[tuple[datetime, AuditEvent]] = []
         try:
             batch.append(self._queue.get(timeout=0.2))
@@ -104,10 +104,7 @@ class AuditWriter:
 
 
 def _fitting(event: AuditEvent, role: str) -> AuditEvent:
-    """Return the event as the table takes it.
-
-    What a peer says of itself may be long, and may hold control characters.
-    """
+    """Return the event in a form that the table accepts: text from a peer may be long or have control characters."""
     return replace(
         event,
         role=event.role or role,

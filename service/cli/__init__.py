@@ -1,4 +1,4 @@
-"""The command line: one verb a role, and verbs for the admin."""
+"""The command line: one verb per role, and verbs for the administrator."""
 
 from service.cli.main import main
 

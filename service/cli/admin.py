@@ -92,14 +92,14 @@ def show(arguments: argparse.Namespace) -> int:
     if deliveries:
         _print_table([_delivery(row) for row in deliveries], DELIVERY_COLUMNS)
     elif artifacts:
-        say("no destination: the result is kept and not delivered")
+        say("no destination: the result is kept but not delivered")
     if structures:
         _print_table([_structure(row) for row in structures], STRUCTURE_COLUMNS)
     return 0
 
 
 def events(arguments: argparse.Namespace) -> int:
-    """Show what happened to a job, oldest first."""
+    """Show a job's history, oldest event first."""
     with opened_store(arguments.settings_tree) as store:
         rows = [_plain(row) for row in show_events(store.database, administrator(), arguments.job)]
     if arguments.json:
@@ -109,14 +109,14 @@ def events(arguments: argparse.Namespace) -> int:
 
 
 def retry(arguments: argparse.Namespace) -> int:
-    """Give a job another chance."""
+    """Queue a failed or refused job again."""
     with opened_store(arguments.settings_tree) as store:
         state = retry_job(store.database, administrator(), arguments.job)
     return print_order(arguments, {"job": arguments.job, "state": state.value})
 
 
 def rerun(arguments: argparse.Namespace) -> int:
-    """Contour the job's slices again, as a new version; by another rule or model where one is named."""
+    """Contour the job's slices again as a new version, with another rule or model if one is named."""
     settings: Settings = arguments.settings_tree
     wanted = Wanted(rule=arguments.rule, model=arguments.model, model_version=arguments.model_version)
     models = model_library(settings) if wanted.model else ()
@@ -134,14 +134,14 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 
 def priority(arguments: argparse.Namespace) -> int:
-    """Let a job run before others, or after them."""
+    """Change a job's priority."""
     with opened_store(arguments.settings_tree) as store:
         before = prioritise_job(store.database, administrator(), arguments.job, arguments.priority)
     return print_order(arguments, {"job": arguments.job, "priority": arguments.priority, "before": before})
 
 
 def resend(arguments: argparse.Namespace) -> int:
-    """Let a destination get what was made for a job once more."""
+    """Send a job's objects to a destination once more."""
     with opened_store(arguments.settings_tree) as store:
         ruled = rule_book(arguments.settings_tree, store.database).current().settings
         copies = resend_job(store.database, administrator(), arguments.job, arguments.destination, ruled)
@@ -150,7 +150,7 @@ def resend(arguments: argparse.Namespace) -> int:
 
 
 def _short(job: JobStatus) -> dict[str, object]:
-    """Return a job in one line: where it stands, and the beginning of why."""
+    """Return a job as one line: its state and the beginning of the reason."""
     what = job.stage or job.reason or job.destinations or job.completeness
     if job.purpose is not JobPurpose.CLINICAL:
         what = f"{job.purpose}: {what}"
@@ -166,13 +166,13 @@ def _short(job: JobStatus) -> dict[str, object]:
 
 
 def _slices(job: JobStatus) -> str:
-    """How many images are here; of how many, where the sender says and some are missing."""
+    """Return the number of images received, and of how many if the sender reports more."""
     is_short = job.expected_images is not None and job.slice_count < job.expected_images
     return f"{job.slice_count} of {job.expected_images}" if is_short else str(job.slice_count)
 
 
 def _artifact(row: Mapping[str, Any]) -> dict[str, object]:
-    """Return an artifact as a line for people: what it is, what made it, and whether its file is there."""
+    """Return an artifact as a table row: what it is, which model made it, and whether its file exists."""
     gone = f"removed {row['removed_at']}" if row["removed_at"] else "kept"
     return {
         "artifact": row["id"],
@@ -190,7 +190,7 @@ def _artifact_plain(row: ArtifactStatus) -> dict[str, Any]:
 
 
 def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
-    """Return a delivery as a line for people: what it is, where it stands, what comes next."""
+    """Return a delivery as a table row: what it is, its state, and its next step."""
     what = "failure report" if row["kind"] == "failure_report" else "result"
     asked = f"not yet, asked {row['confirmation_requests']} times" if row["confirmation_requests"] else ""
     return {
@@ -206,9 +206,9 @@ def _delivery(row: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _structure(row: Mapping[str, Any]) -> dict[str, object]:
-    """Return a structure as a line for people.
+    """Return a structure as a table row.
 
-    Its findings in words, contact with the field's edge in its own column.
+    Its findings are in words; contact with the edge of the field of view has its own column.
     """
     said = [finding["words"] for finding in row["findings"] if finding["check"] != "edge"]
     return {
@@ -253,7 +253,7 @@ def _print_json(value: object) -> int:
 
 
 def print_order(arguments: argparse.Namespace, answer: Mapping[str, object]) -> int:
-    """Say what became of an order, on one line or as JSON."""
+    """Print the outcome of an order, on one line or as JSON."""
     if arguments.json:
         return _print_json(answer)
     say(", ".join(f"{key}: {value}" for key, value in answer.items() if value != ""))

@@ -1,6 +1,6 @@
-"""What the larger verbs take.
+"""Arguments of the larger verbs.
 
-In a module of its own, so that reading a command line imports nothing of what verbs do.
+A separate module, so that parsing a command line does not import the verbs' implementations.
 """
 
 import argparse
@@ -25,25 +25,25 @@ def job_changes(
     for verb in (rerun, priority, resend):
         verb.add_argument("job", type=int, help="the job's number")
     rerun.add_argument(
-        "--rule", default="", help="by this rule, its template and destinations, whatever rules match"
+        "--rule", default="", help="use this rule, its template and destinations, whichever rules match"
     )
-    rerun.add_argument("--model", default="", help="with this model in place of the rule's")
+    rerun.add_argument("--model", default="", help="use this model instead of the rule's")
     rerun.add_argument(
-        "--model-version", type=int, metavar="N", help="of --model (default: its default version)"
+        "--model-version", type=int, metavar="N", help="version of --model (default: its default version)"
     )
-    priority.add_argument("priority", type=int, help="0 to 100; the highest first")
-    resend.add_argument("destination", help="its name in the settings")
+    priority.add_argument("priority", type=int, help="0 to 100; the highest runs first")
+    resend.add_argument("destination", help="the destination's name in the settings")
 
 
 def retention(retention: argparse.ArgumentParser, verify: argparse.ArgumentParser) -> None:
     """Add the arguments of the verbs `retention` and `verify`."""
     retention.add_argument(
-        "--dry-run", action="store_true", help="say what would be removed now and why; remove nothing"
+        "--dry-run", action="store_true", help="list what would be removed now and why; remove nothing"
     )
-    sure = "say so where the node doubts it; then the role removes again"
+    sure = "confirm the clock when the node doubts it; the role then goes on removing files"
     retention.add_argument("--clock-is-right", action="store_true", help=sure)
     what = verify.add_mutually_exclusive_group()
-    what.add_argument("--all", action="store_true", help="every stored file, also those verified lately")
+    what.add_argument("--all", action="store_true", help="every stored file, even those verified recently")
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
 
 
@@ -52,30 +52,28 @@ def research(out: argparse.ArgumentParser, back: argparse.ArgumentParser) -> Non
     what = out.add_mutually_exclusive_group(required=True)
     what.add_argument("--job", type=int, metavar="N", help="the images of this job and what was made for it")
     what.add_argument("--series", metavar="UID", help="everything stored of this series")
-    what.add_argument(
-        "--audit", type=Path, metavar="FOLDER", help="look through copies for identifiers that are left"
-    )
+    what.add_argument("--audit", type=Path, metavar="FOLDER", help="search copies for remaining identifiers")
     out.add_argument(
         "--original",
         action="append",
         default=[],
         type=Path,
         metavar="PATH",
-        help="with --audit: a file or folder whose identifiers are looked for",
+        help="with --audit: a file or folder with the identifiers to search for",
     )
     out.add_argument(
         "--identifiers",
         type=Path,
         metavar="FILE",
-        help="with --audit: a list of names (Family^Given), numbers and UIDs, one a line",
+        help="with --audit: a list of names (Family^Given), numbers and UIDs, one per line",
     )
     out.add_argument(
         "--basic", action="store_true", help="the Basic Profile without any option: no dates, no ages"
     )
     out.add_argument(
-        "--keep-name", action="append", default=[], metavar="NAME", help="an ROI name that names nobody"
+        "--keep-name", action="append", default=[], metavar="NAME", help="an ROI name without a person's name"
     )
-    out.add_argument("--allow-burned-in", action="store_true", help="somebody has looked at the pixels")
+    out.add_argument("--allow-burned-in", action="store_true", help="a person has checked the pixels")
     back.add_argument("files", nargs="+", type=Path, help="structure sets drawn on research copies")
     for verb in (out, back):
         verb.add_argument("--out", type=Path, required=verb is back, help="folder to write to")
@@ -87,16 +85,16 @@ def audit(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--since", type=_time, help="from this time on (ISO 8601; UTC where no zone is given)")
     verb.add_argument("--until", type=_time, help="before this time")
     verb.add_argument("--study", help="only this Study Instance UID")
-    verb.add_argument("--limit", type=int, default=200, help="most entries, the newest (default: 200)")
-    verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one a line")
-    verb.add_argument("--verify", action="store_true", help="prove that every entry is what was written")
+    verb.add_argument("--limit", type=int, default=200, help="at most this many, the newest (default: 200)")
+    verb.add_argument("--xml", action="store_true", help="print DICOM audit messages, one per line")
+    verb.add_argument("--verify", action="store_true", help="prove that no entry was changed")
     verb.add_argument(
         "--expect",
         action="append",
         default=[],
         type=_trail_head,
         metavar="ID:HASH",
-        help="with --verify: an entry that was noted elsewhere must be there; may be repeated",
+        help="with --verify: an entry noted elsewhere that must exist; may be repeated",
     )
 
 
@@ -109,9 +107,7 @@ def validate(parser: argparse.ArgumentParser) -> None:
         default="standard",
         help="the destination's profile (default: standard)",
     )
-    parser.add_argument(
-        "--ct", type=Path, help="folder with the CT: planes and references are checked against it"
-    )
+    parser.add_argument("--ct", type=Path, help="folder with the CT, to check planes and references against")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -122,7 +118,7 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
         "found", type=Path, help=f"the contours under evaluation: {what}; or the word 'cohort'"
     )
     parser.add_argument(
-        "reference", type=Path, help="the contours they are compared with: the same; or the cohort's folder"
+        "reference", type=Path, help="the contours to compare with, given likewise; or the cohort's folder"
     )
     parser.add_argument("--ct", type=Path, help="folder of the CT (default: the CT in the RTSTRUCT's folder)")
     parser.add_argument(
@@ -130,14 +126,14 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         nargs="+",
         default=[1.0, 2.0, 3.0],
-        help="for surface Dice, surface overlap and what is redrawn (default: 1 2 3)",
+        help="tolerances for surface Dice, surface overlap and the length to redraw (default: 1 2 3)",
     )
     parser.add_argument(
         "--same",
         action="append",
         default=[],
         metavar="NAME=NAME",
-        help="these two names mean one structure: its name in the first set, in the reference; may be repeated",
+        help="two names of one structure: its name in the first set and in the reference; may be repeated",
     )
     parser.add_argument(
         "--dose", type=Path, help="an RT Dose file, or an image in Gy: DVH and dose differences"
@@ -145,7 +141,7 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dose-at-gy", type=_positive, nargs="+", default=[], metavar="GY", help="also Vx at these doses"
     )
-    parser.add_argument("--slices", action="store_true", help="with --json: values of each axial slice too")
+    parser.add_argument("--slices", action="store_true", help="with --json: also values of each axial slice")
     parser.add_argument("--json", action="store_true", help="print every metric under its full name")
     _evaluate_cohort(parser.add_argument_group("cohorts and reports"))
 
@@ -156,7 +152,7 @@ def _evaluate_cohort(group: "argparse._ArgumentGroup") -> None:
         "--reference-set", default="reference", metavar="NAME", help="of a cohort folder (default: reference)"
     )
     group.add_argument(
-        "--readers", nargs="+", default=[], metavar="SET", help="sets that are readers: STAPLE"
+        "--readers", nargs="+", default=[], metavar="SET", help="sets of different readers: STAPLE"
     )
     group.add_argument("--study", choices=STUDIES, default="all", help="whose tables to print (default: all)")
     group.add_argument(
@@ -167,8 +163,8 @@ def _evaluate_cohort(group: "argparse._ArgumentGroup") -> None:
         type=Path,
         help="CSV of timed corrections: patient,set,structure,edit_minutes,manual_minutes",
     )
-    group.add_argument("--processes", type=int, default=2, help="patients at a time (default: 2)")
-    group.add_argument("--no-pdf", action="store_true", help="HTML alone: a third of the time")
+    group.add_argument("--processes", type=int, default=2, help="patients evaluated in parallel (default: 2)")
+    group.add_argument("--no-pdf", action="store_true", help="write only HTML: a third of the time")
 
 
 def commission(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +175,7 @@ def commission(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="folder for masks, values and the page to sign"
     )
     parser.add_argument("--reference-set", default="reference", metavar="NAME", help="default: reference")
-    parser.add_argument("--processes", type=int, default=2, help="cases evaluated at a time (default: 2)")
+    parser.add_argument("--processes", type=int, default=2, help="cases evaluated in parallel (default: 2)")
 
 
 def constancy(parser: argparse.ArgumentParser) -> None:
@@ -187,15 +183,15 @@ def constancy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", type=Path, help="folder of frozen cases: <case>/ct each")
     parser.add_argument("--model", required=True, help="the model's name")
     parser.add_argument(
-        "--freeze", action="store_true", help="keep what is contoured now as what must come again"
+        "--freeze", action="store_true", help="keep the present contours as those to reproduce"
     )
-    parser.add_argument("--replace", action="store_true", help="with --freeze: also what is frozen already")
+    parser.add_argument("--replace", action="store_true", help="with --freeze: also replace frozen cases")
 
 
 def settings(parser: argparse.ArgumentParser) -> None:
     """Add the acts of the verb to its parser."""
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    show = acts.add_parser("show", help="print every setting that holds, without passwords")
+    show = acts.add_parser("show", help="print every setting in force, without passwords")
     show.add_argument("--settings", dest="file", type=Path, help="the settings file (TOML)")
     migrate = acts.add_parser("migrate", help="rewrite a file of an earlier version")
     migrate.add_argument("file", type=Path, help="the old file (TOML)")
@@ -205,7 +201,7 @@ def settings(parser: argparse.ArgumentParser) -> None:
 def template(parser: argparse.ArgumentParser) -> None:
     """Add the acts of the verb to its parser."""
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    check = acts.add_parser("check", help="validate a template and show what goes out")
+    check = acts.add_parser("check", help="validate a template and show what would be delivered")
     check.add_argument("file", type=Path, help="the template (TOML)")
     for act, what in (
         ("import-eclipse", "Eclipse's structure template (XML)"),
@@ -214,42 +210,42 @@ def template(parser: argparse.ArgumentParser) -> None:
         importer = acts.add_parser(act, help=f"make a template from {what}")
         importer.add_argument("file", type=Path, help=what)
         importer.add_argument("-o", "--output", type=Path, required=True, help="the template to write (TOML)")
-        importer.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
+        importer.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     for act_parser in acts.choices.values():
         act_parser.add_argument(
-            "--model", help="folder name of a model; without it: all that the catalogue knows"
+            "--model", help="folder name of a model (default: all structures of the catalogue)"
         )
 
 
 def pull(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb `pull`."""
-    parser.add_argument("--peer", required=True, help="name of the archive in peers")
+    parser.add_argument("--peer", required=True, help="the archive's name under [peers]")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--accession", type=_given, help="Accession Number (0008,0050)")
     which.add_argument("--patient-id", type=_given, help="Patient ID (0010,0020)")
     which.add_argument("--study", type=_given, help="Study Instance UID (0020,000D)")
     parser.add_argument(
-        "--series-description", type=_pattern, help="regular expression (case ignored) found in (0008,103E)"
+        "--series-description", type=_pattern, help="regular expression (case ignored) to find in (0008,103E)"
     )
     parser.add_argument("--modality", default="CT", help="only series of this modality (default: CT)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--move-to", help="AE title for C-MOVE (default: this node's own)")
-    how.add_argument("--get", action="store_true", help="C-GET: for an archive that does not know this node")
-    parser.add_argument("--all", action="store_true", help="even where several patients match")
-    parser.add_argument("--dry-run", action="store_true", help="show what would come, and fetch nothing")
-    parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive in s")
+    how.add_argument("--get", action="store_true", help="C-GET, for an archive that does not know this node")
+    parser.add_argument("--all", action="store_true", help="even if several patients match")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be fetched; fetch nothing")
+    parser.add_argument("--timeout-s", type=float, default=300, help="longest silence of the archive, in s")
 
 
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no positive number")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
 
 
 def _given(text: str) -> str:
     if not text.strip(" *?"):
-        raise argparse.ArgumentTypeError("nothing to look for: every study would match")
+        raise argparse.ArgumentTypeError("an empty value would match every study")
     return text
 
 
@@ -275,14 +271,14 @@ def _time(text: str) -> datetime:
 
 
 def web_admin(verb: argparse.ArgumentParser) -> None:
-    """Add what `web-admin` takes."""
-    verb.add_argument("name_of_user", metavar="NAME", nargs="?", help="the user's, or the program's, name")
+    """Add the arguments of the verb `web-admin`."""
+    verb.add_argument("name_of_user", metavar="NAME", nargs="?", help="name of the user or program")
     roles = ("viewer", "operator", "physicist", "admin")
     verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
-    verb.add_argument("--without-patients", action="store_true", help="hide names and IDs of patients")
+    verb.add_argument("--without-patients", action="store_true", help="hide patients' names and IDs")
     scopes = ("read", "read:patients", "operate", "audit")
-    what = "make a token by which the program NAME may do this; may be repeated"
+    what = "make a token that allows the program NAME to do this; may be repeated"
     verb.add_argument("--token", action="append", default=[], choices=scopes, help=what)
-    verb.add_argument("--days", type=int, default=365, help="how long the token holds (default: 365)")
-    verb.add_argument("--revoke-token", action="store_true", help="end the token of the program NAME")
+    verb.add_argument("--days", type=int, default=365, help="how long the token is valid (default: 365)")
+    verb.add_argument("--revoke-token", action="store_true", help="revoke the token of the program NAME")
     verb.add_argument("--tokens", action="store_true", help="list the tokens")

@@ -1,4 +1,4 @@
-"""The audit trail on the command line: the verb that lists it, and the person whom other verbs name in it."""
+"""The audit trail on the command line: the verb that lists it, and the actor whom other verbs record in it."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from service.components import Store, opened_store
 from service.config import Settings, process_environment
 from service.store import AuditEntry, AuditLog, TrailCheck, TrailHead, TrailQuery, read_mark
 
-SIGNED_IN = Path("/proc/self/loginuid")  # who signed in, kept by the kernel through su and sudo
+SIGNED_IN = Path("/proc/self/loginuid")  # the account that signed in; the kernel keeps it across su and sudo
 NOBODY_SIGNED_IN = 2**32 - 1
 
 COLUMNS = (
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the trail, oldest first, or prove that it is what was written."""
+    """List the audit trail, oldest first, or verify that it is unchanged."""
     settings: Settings = arguments.settings_tree
     with opened_store(settings) as store:
         if arguments.verify:
@@ -54,42 +54,39 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _proven(settings: Settings, store: Store, expected: Sequence[TrailHead]) -> TrailCheck:
-    """Go along the trail, which must have what the storage folder notes of it."""
+    """Verify the chain, which must contain the entry noted in the storage folder."""
     mark = read_mark(settings.node.storage_dir)
     noted = [] if mark is None else [mark.trail]
     return prove_trail(store.database, administrator(), [*expected, *noted])
 
 
 def _verify(found: TrailCheck, *, as_json: bool) -> int:
-    """Say what the chain shows; 1 where it is broken, or where the database would let it be changed."""
+    """Print the result; return 1 if the chain is broken or the database would allow changes to it."""
     if as_json:
         say_json({**vars(found), "head": vars(found.head)})
     elif found.broken:
         say(f"NOT WHOLE: {found.broken}")
     else:
-        say(f"{found.entries} entries are what was written; the newest is {found.head.id}:{found.head.chain}")
+        say(f"{found.entries} entries are unchanged; the newest is {found.head.id}:{found.head.chain}")
     if found.unguarded and not as_json:
         say(f"NOT GUARDED: {found.unguarded}; `contour-node migrate` of a restored database sets them again")
     return 1 if found.broken or found.unguarded else 0
 
 
 def administrator() -> Actor:
-    """Give the person at the keyboard: whoever may run this command on the node's machine administers it."""
+    """Return the user at the terminal: whoever may run this command on the node's host is an administrator."""
     return Actor(
         kind=ActorKind.PERSON, name=account(), role=ActorRole.ADMIN, entry="cli", detail=_on_behalf_of()
     )
 
 
 def account() -> str:
-    """Return the account of this process's user, by its number alone.
-
-    The number where it has no name, as in a container.
-    """
+    """Return the name of this process's user, looked up by user ID; the ID if it has no name, as in a container."""
     return _name_of(os.getuid())
 
 
 def _on_behalf_of() -> str:
-    """Return who signed in, where the kernel or sudo names somebody else than the process's user."""
+    """Return who signed in, if the kernel or sudo names someone other than the process's user."""
     try:
         signed_in = int(SIGNED_IN.read_text(encoding="ascii"))
     except (OSError, ValueError):

@@ -15,7 +15,7 @@ from service.store.objects import StoredContent
 
 
 def backup(arguments: argparse.Namespace) -> int:
-    """Make a backup while the node works; 1 where a stored file is missing, which is named."""
+    """Back up the running node; return 1 and name the files if stored files are missing."""
     settings: Settings = arguments.settings_tree
     with opened_store(settings) as store:
         made = back_up(
@@ -30,7 +30,7 @@ def backup(arguments: argparse.Namespace) -> int:
         say_json({**vars(made), "folder": str(made.folder), "missing": [vars(one) for one in made.missing]})
     else:
         images = (
-            f"{made.files_copied} files copied, {made.files_kept} kept from before"
+            f"{made.files_copied} files copied, {made.files_kept} in earlier backups"
             if arguments.images
             else "no images"
         )
@@ -40,11 +40,11 @@ def backup(arguments: argparse.Namespace) -> int:
 
 
 def restore(arguments: argparse.Namespace) -> int:
-    """Make a node from a backup; 1 where stored files are missing, which are named."""
+    """Restore a node from a backup; return 1 and name the files if stored files are missing."""
     settings: Settings = arguments.settings_tree
     found, root = read_backup(arguments.backup), settings.node.storage_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with owned(root, alone=True):  # no node may begin in the middle of it
+    with owned(root, alone=True):  # no node may start while this runs
         content = StoredContent.in_folder(root)
         report = restore_backup(settings.database_url, content, administrator(), found)
     if arguments.json:

@@ -1,4 +1,4 @@
-"""The act `models calibrate`: limits of plausibility from local cases, into the contract of a version."""
+"""The act `models calibrate`: write plausibility limits learned from local cases into a version's contract."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,8 @@ from service.components import opened_store
 from service.errors import Refused
 
 COLUMNS = ("structure", "patients", "volume, cc: median", "5 % to 95 %", "plausible")
-FEW = 30  # patients; with fewer, what the next one has may well lie outside of all of them
-# What of a body a model for each region needs, from the feet up.
+FEW = 30  # patients; with fewer, the next patient may well lie outside the range of all of them
+# The parts of the body that a model for each region needs to see, from the feet up.
 REGIONS: Mapping[str, tuple[str, ...]] = {
     "head": ("head",),
     "head_neck": ("neck", "head"),
@@ -49,7 +49,7 @@ REGIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
-    """Contour every case, measure what was drawn and what agrees with it, and write the limits."""
+    """Contour every case, measure the drawn structures and those found that agree with them, and write the limits."""
     settings = arguments.settings_tree
     try:
         same = same_names(arguments.same, LABELS, may_be_empty=True)
@@ -70,23 +70,25 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
             if arguments.dry_run:
                 return 0
             folder = settings.triton.model_repository / contract.name / str(contract.version)
-            what = f"{contract.name} version {contract.version}: limits of plausibility from {limits.learned_from}"
+            what = (
+                f"{contract.name} version {contract.version}: plausibility limits from {limits.learned_from}"
+            )
             write = partial(write_limits, folder, limits)
             change_models(store.database, administrator(), Operation.MODELS_CALIBRATE, write, what)
     except EvaluationRefused as reason:
         raise Refused(str(reason)) from reason
-    say(f"{folder / 'contract.json'} has them; they hold from the next job on")
+    say(f"written to {folder / 'contract.json'}; in force from the next job on")
     return 0
 
 
 def limits_from(samples: Sequence[Sample], contract: ModelContract) -> Plausibility:
-    """Learn the limits of every structure that was drawn in enough patients; Refused where that is none."""
+    """Learn limits for each structure that was drawn in enough patients; raise Refused if there is none."""
     patients = drawn_in(samples, contract)
     enough = {code for code, count in patients.items() if count >= LEAST_SAMPLES}
     if not enough:
         raise Refused(
             f"no structure of {contract.name} is drawn in {LEAST_SAMPLES} patients: "
-            f"{', '.join(f'{code} in {count}' for code, count in patients.items())}; limits from fewer say nothing"
+            f"{', '.join(f'{code} in {count}' for code, count in patients.items())}; limits from fewer mean nothing"
         )
     regions = REGIONS[contract.body_region]
     short = [sample.name for sample in samples if not length_mm(sample.regions, regions)]
@@ -105,7 +107,7 @@ def limits_from(samples: Sequence[Sample], contract: ModelContract) -> Plausibil
 
 
 def drawn_in(samples: Sequence[Sample], contract: ModelContract) -> dict[str, int]:
-    """In how many patients each of the model's structures was drawn."""
+    """Return in how many patients each of the model's structures was drawn."""
     drawn = [sample for sample in samples if sample.is_drawn]
     return {code: sum(code in sample.placed for sample in drawn) for code in contract.labels}
 
@@ -115,9 +117,7 @@ def _samples(
 ) -> list[Sample]:
     series = DicomFolder.of(case / CT_FOLDER).read_ct()
     if series.modality is Modality.MR:
-        raise Refused(
-            f"{case.name}: MR has no Hounsfield units, so no limit of plausibility is applied to it"
-        )
+        raise Refused(f"{case.name}: MR has no Hounsfield units, so no plausibility limits apply to it")
     volume = canonical(series.volume)
     drawn = _drawn(read_contours(reference, series).on_grid(volume.grid).masks, contract, same)
     found = canonical_masks(segment(series.volume, contract, server).masks)
@@ -141,6 +141,6 @@ def _say(samples: Sequence[Sample], limits: Plausibility, contract: ModelContrac
     few = [count for code, count in patients.items() if LEAST_SAMPLES <= count < FEW]
     if few:
         warn(
-            f"contour-node: with {min(few)} patients, about 2 of {min(few) + 1} more of the same kind lie outside all that "
-            "was seen, before the margin: look at what is left out as implausible, and calibrate again with more"
+            f"contour-node: with {min(few)} patients, about 2 of {min(few) + 1} further ones of the same kind lie outside "
+            "the range seen, before the margin: watch what is left out as implausible, and calibrate again with more"
         )

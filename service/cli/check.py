@@ -1,4 +1,4 @@
-"""The verbs `check` (is every part of the node there and usable?) and `migrate`."""
+"""The verbs `check` (is every part of the node present and usable?) and `migrate`."""
 
 import argparse
 
@@ -20,7 +20,7 @@ from service.tls import check_certificates
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Print for each part of the node whether it is usable; exit code 1 if one is not."""
+    """Print whether each part of the node is usable; exit code 1 if one is not."""
     settings: Settings = arguments.settings_tree
     problems = 0
     contracts = model_library(settings)
@@ -33,7 +33,7 @@ def check(arguments: argparse.Namespace) -> int:
     _line("models", ", ".join(f"{s.name} version {s.version}" for s in contracts.values()))
     expect_own(
         settings.node.storage_dir
-    )  # an embedded server cannot open the memory of another user, root's neither
+    )  # an embedded server cannot open another user's shared memory, not even root's
     try:
         with triton_client(settings) as server:
             server.check()
@@ -64,7 +64,7 @@ def _check_rules(settings: Settings, contracts: ModelLibrary) -> HeldRules:
         if not rule.destinations and not rule.return_to_sender:
             _line(
                 f"rule {rule.name}",
-                f"{rule.purpose}; without destinations: results are kept, and not delivered",
+                f"{rule.purpose}; without destinations: results are kept but not delivered",
             )
     return held
 
@@ -74,7 +74,7 @@ def _line(what: str, how: str) -> None:
 
 
 def migrate(arguments: argparse.Namespace) -> int:
-    """Bring the database's schema to this version."""
+    """Upgrade the database's schema to this version."""
     settings: Settings = arguments.settings_tree
     prepare(settings)
     with opened_for_role(settings) as (store, _), store.database.writing() as connection:

@@ -1,4 +1,4 @@
-"""`contour-node commission`: local cases through the node, held against acceptance criteria, as a page to sign."""
+"""`contour-node commission`: contour local cases, compare with acceptance criteria, write a report to sign."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ NODE = "node"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Contour every case and judge; 0: every criterion is met, 1: not, with the reasons."""
+    """Contour every case and judge; return 0 if every criterion is met, else 1 with the reasons."""
     settings: Settings = arguments.settings_tree
     try:
         criteria = load_criteria(arguments.criteria)
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _contour(settings: Settings, criteria: Criteria, arguments: argparse.Namespace) -> dict[str, str]:
-    """Contour every case into the output folder; the facts of what did it."""
+    """Contour every case into the output folder; return the model and software that did it."""
     with model_server(settings, criteria.model) as (server, contract):
         for case in case_folders(arguments.cases):
             result = contoured_case(case, contract, server)
@@ -73,14 +73,14 @@ def _contour(settings: Settings, criteria: Criteria, arguments: argparse.Namespa
 
 
 def _write_masks(masks: Masks, folder: Path) -> None:
-    """Each structure as an image mask: voxel for voxel what the node found."""
+    """Write each structure as an image mask, voxel for voxel as the node found it."""
     folder.mkdir(parents=True, exist_ok=True)
     for code, mask in masks.by_code.items():
         write_mask(folder / f"{tg263_name(code)}.nii.gz", mask, masks.grid)
 
 
 def _folders(arguments: argparse.Namespace) -> CohortFolders:
-    """Return the clinic's cases, with the node's masks as a further set."""
+    """Return the clinic's cases with the node's masks as another set."""
     every = [
         PatientFolder(
             name=case.name,
@@ -137,4 +137,4 @@ def _say(cohort: CohortResult, judged: list[Judgement], reasons: list[str]) -> N
     for reason in reasons:
         say(f"not accepted: {reason}")
     if not reasons:
-        say(f"every criterion is met by {len(cohort.patients)} cases")
+        say(f"{len(cohort.patients)} cases meet every criterion")

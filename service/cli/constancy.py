@@ -1,4 +1,4 @@
-"""`contour-node constancy`: frozen cases contoured again, on a schedule; any changed voxel is an alarm."""
+"""`contour-node constancy`: contour frozen cases again, on a schedule; any changed voxel is an alarm."""
 
 import argparse
 import json
@@ -17,9 +17,9 @@ from service.work.case import ContouringResult
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Freeze the cases, or compare with what is frozen; 0: constant, 1.
+    """Freeze the cases, or compare with the frozen contours.
 
-    A voxel changed, or a case could not be compared.
+    Return 0 if they are constant, 1 if a voxel changed or a case could not be compared.
     """
     settings: Settings = arguments.settings_tree
     with model_server(settings, arguments.model) as (server, contract):
@@ -51,13 +51,10 @@ def _contoured(case: str, result: ContouringResult) -> Contoured:
 
 
 def _freeze(cases: list[tuple[Path, Contoured]], environment: dict[str, str], *, replace: bool) -> int:
-    """Write what was contoured now as what must come again.
-
-    What is frozen already stays unless it is to be replaced.
-    """
+    """Store the present contours as those to reproduce; Refused if a case is already frozen, unless ``replace``."""
     kept = [folder.name for folder, _ in cases if is_frozen(folder)]
     if kept and not replace:
-        raise Refused(f"{', '.join(kept)}: frozen already; --replace replaces it by the present contours")
+        raise Refused(f"{', '.join(kept)}: already frozen; --replace replaces it with the present contours")
     for folder, contoured in cases:
         freeze(folder, contoured, environment)
     say(f"{len(cases)} cases are frozen")
@@ -65,7 +62,7 @@ def _freeze(cases: list[tuple[Path, Contoured]], environment: dict[str, str], *,
 
 
 def _record(folder: Path, result: ConstancyResult, environment: dict[str, str]) -> None:
-    """Append the result to the history beside the cases."""
+    """Append the result to the history file next to the cases."""
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "constant": result.is_constant,

@@ -1,4 +1,4 @@
-"""`contour-node evaluate`: contours against contours, as a table or as JSON; needs no settings."""
+"""`contour-node evaluate`: compare sets of contours, as a table or as JSON; needs no settings."""
 
 import argparse
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ SHOWN = (
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare two sets of contours; 0: compared, 1: nothing could be compared, with the reason."""
+    """Compare two sets of contours; return 0 if compared, 1 with the reason if nothing could be compared."""
     try:
         folders = _cohort(arguments)
         if folders is not None:
@@ -49,10 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _cohort(arguments: argparse.Namespace) -> tuple[CohortFolders, str] | None:
-    """Return the patients and the reference's label.
-
-    Of a cohort folder, of two folders of patients, or of one pair to report.
-    """
+    """Return the patients and the reference's label: of a cohort folder, two folders of patients, or one pair."""
     found, reference = Path(arguments.found), arguments.reference
     if str(found) == COHORT:
         return cohort_of(reference, arguments.reference_set), arguments.reference_set

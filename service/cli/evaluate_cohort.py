@@ -27,7 +27,7 @@ from service.text import shown
 
 
 def run(folders: CohortFolders, reference: str, arguments: argparse.Namespace) -> int:
-    """Evaluate a cohort; 0: every patient, 1: some could not be evaluated, and the output says which and why."""
+    """Evaluate a cohort; return 0, or 1 if some patients could not be evaluated (the output says which and why)."""
     options = Options(
         reference=reference,
         tolerances_mm=tuple(arguments.tolerance_mm),
@@ -61,13 +61,15 @@ def _margins(words: Sequence[str], options: Options) -> Mapping[str, float]:
     for word in words:
         name, _, value = word.partition("=")
         if not known.get(name):
-            raise EvaluationRefused(f"--margin {word}: {name} is no metric of which more or less is better")
+            raise EvaluationRefused(
+                f"--margin {word}: {name} is not a metric where higher or lower is better"
+            )
         try:
             margins[name] = float(value)
         except ValueError as error:
             raise EvaluationRefused(f"--margin {word}: expected METRIC=NUMBER") from error
         if not margins[name] > 0:
-            raise EvaluationRefused(f"--margin {word}: a margin is positive")
+            raise EvaluationRefused(f"--margin {word}: a margin must be positive")
     return margins
 
 
@@ -123,7 +125,7 @@ def _print(cohort: CohortResult, arguments: argparse.Namespace) -> None:
 
 
 def _progress(what: str) -> Callable[[str], None]:
-    """Count patients on standard error where a person watches."""
+    """Show progress on standard error if it is a terminal."""
     numbers = count(1)
 
     def show(name: str) -> None:

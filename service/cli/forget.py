@@ -1,4 +1,4 @@
-"""The verb `forget`: a series under the wrong patient, or a patient, is removed; what was delivered is named."""
+"""The verb `forget`: remove a series sent under the wrong patient, or a patient; list what was delivered."""
 
 import argparse
 
@@ -13,9 +13,9 @@ COLUMNS = ("job", "destination", "sent", "object")
 
 
 def forget(arguments: argparse.Namespace) -> int:
-    """Remove what is named, or say what would be removed."""
+    """Remove the named series or patient, or list what would be removed."""
     if arguments.reason is None and not arguments.dry_run:
-        raise Refused("give --reason: it stands in the audit trail")
+        raise Refused("give --reason: it is recorded in the audit trail")
     with opened_store(arguments.settings_tree) as store:
         series, keys = find_series(
             store.database, store.files, series_uid=arguments.series, patient_id=arguments.patient
@@ -44,7 +44,7 @@ def _say(one: ForgottenSeries, what: str) -> None:
     jobs = ", ".join(map(str, one.jobs)) or "none"
     say(f"series {one.series.series_uid}: {one.images} images, jobs {jobs}, {one.files} files {what}")
     if one.delivered:
-        say("destinations have of it, and the node cannot take it back:")
+        say("destinations have these objects, and the node cannot take them back:")
         print_table(COLUMNS, [list(row.values()) for row in _delivered(one)])
 
 

@@ -18,7 +18,7 @@ def health(arguments: argparse.Namespace) -> int:
 
 
 def _whole_node(arguments: argparse.Namespace) -> int:
-    """Print every part of the node in a line; exit code 1 if one that is needed is not as it should be."""
+    """Print the health of each part of the node; exit code 1 if a required one is not healthy."""
     from service.monitor.pages import health_report
     from service.wiring import node_status
 
@@ -27,13 +27,13 @@ def _whole_node(arguments: argparse.Namespace) -> int:
         say_json(health_report(status))
     else:
         for check in status.checks:
-            word = "ok" if check.ok else "NOT OK" if check.needed else "not ok, not needed to be ready"
+            word = "ok" if check.ok else "NOT OK" if check.needed else "not ok, but not required to be ready"
             say(f"{check.name}: {word}: {check.reason}")
     return 0 if status.is_ready else 1
 
 
 def _role_here(settings: Settings, role: str) -> int:
-    """Find a recent heartbeat of the role on this machine."""
+    """Print the role's latest heartbeat on this machine; Refused if none is recent."""
     with opened_store(settings) as store:
         heartbeats = role_heartbeats(store)
     here = [beat.at for beat in heartbeats if (beat.role, beat.host) == (role, socket.gethostname())]
@@ -45,7 +45,7 @@ def _role_here(settings: Settings, role: str) -> int:
 
 
 def notify_test(arguments: argparse.Namespace) -> int:
-    """Send a test message over the real channel; raises NotDelivered with the reason if it does not arrive."""
+    """Send a test message over the configured channel; NotDelivered with the reason if it is not accepted."""
     from service.monitor.messages import message_of
     from service.monitor.notifier import send
 
@@ -60,7 +60,7 @@ def notify_test(arguments: argparse.Namespace) -> int:
         job_id=None,
         rule="",
         state="",
-        text="a test by `contour-node notify-test`; nothing is wrong",
+        text="test message from `contour-node notify-test`; nothing is wrong",
         at=utc_now(),
         attempts=0,
     )

@@ -1,4 +1,4 @@
-"""The act `models import`: from a foreign model to a tested version of this node's repository, or nothing."""
+"""The act `models import`: turn a foreign model into a tested version in this node's repository, or do nothing."""
 
 import argparse
 import re
@@ -30,7 +30,7 @@ from service.cli.audit import administrator
 from service.cli.output import print_table, say
 from service.components import opened_store
 
-# Arguments that are no options of a converter.
+# Arguments that are not options of a converter.
 _OURS = frozenset(
     {"act", "format", "source", "name", "body_region", "licence", "data", "citation", "description", "labels"}
     | {"memory_gib", "precision_on", "settings", "settings_tree", "command"}
@@ -38,17 +38,17 @@ _OURS = frozenset(
 _QUESTIONS = {
     "body_region": "the part of the body that the model is for (head, head_neck, thorax, abdomen, pelvis, extremity, "
     "whole_body)",
-    "licence": "the licence of the weights, as their makers state it",
+    "licence": "the licence of the weights, as stated by their authors",
     "data": "what the model was trained on",
-    "citation": "what its makers ask to be cited",
+    "citation": "the citation that its authors ask for",
 }
 
 
 def run_import(arguments: argparse.Namespace) -> int:
-    """Import one model; raises ImportRefused, and leaves the repository as it was, where anything is wrong."""
+    """Import one model; if anything is wrong, raise ImportRefused and leave the repository unchanged."""
     answers = _answers(arguments)
     repository: Path = arguments.settings_tree.triton.model_repository
-    # the store first: minutes of work for a node that is not there would be lost
+    # open the store first: without one, minutes of work would be lost
     with opened_store(arguments.settings_tree) as store, staging(repository) as stage:
         version = next_version(repository, answers.name)
         draft, isolation = _converted(arguments, stage / "weights")
@@ -91,7 +91,7 @@ def _converted(arguments: argparse.Namespace, weights: Path) -> tuple[ImportDraf
 def _tested(
     contract: ModelContract, folder: Path, phantom: Path, draft: ImportDraft, arguments: argparse.Namespace
 ) -> tuple[ModelContract, SelfTest]:
-    """Run the self-test; axes that the user states are not doubted, only reported."""
+    """Run the self-test; axes stated by the user are not questioned, only reported."""
     _save(coarse_phantom(contract.body_region), phantom)
 
     def test() -> SelfTest:
@@ -129,14 +129,14 @@ def _plain(options: Mapping[str, Any]) -> Options:
 
 
 def _answers(arguments: argparse.Namespace) -> Answers:
-    """Ask what is missing where somebody can answer; ImportRefused with the options where nobody can."""
+    """Ask for missing answers on a terminal; otherwise raise ImportRefused naming the options."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", arguments.name):
-        raise ImportRefused(f"--name {arguments.name!r}: must start with a-z and hold a-z, 0-9 and _ alone")
+        raise ImportRefused(f"--name {arguments.name!r}: must start with a-z and contain only a-z, 0-9 and _")
     missing = [key for key in _QUESTIONS if not getattr(arguments, key)]
     if missing and not sys.stdin.isatty():
         options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)
         raise ImportRefused(
-            f"an import also needs {options}: weights have a licence of their own, and a card"
+            f"an import also needs {options}: the model card and the licence of the weights are required"
         )
     given = {key: getattr(arguments, key) for key in _QUESTIONS}
     for key in missing:
@@ -151,7 +151,7 @@ def _answers(arguments: argparse.Namespace) -> Answers:
 
 
 def _rows(table: Path | None, labels: Sequence[str]) -> tuple[LabelRow, ...] | None:
-    """Return the table of structures; None after it was written for somebody to edit."""
+    """Return the table of structures; None after writing it for the user to edit."""
     if table is None:
         return proposed(labels)
     if table.exists():
@@ -159,7 +159,7 @@ def _rows(table: Path | None, labels: Sequence[str]) -> tuple[LabelRow, ...] | N
     rows = proposed(labels)
     write_table(table, rows)
     _print_rows(rows)
-    say(f"{table} written: edit its column code, then run the same command again")
+    say(f"{table} written: edit its column `code`, then run the same command again")
     return None
 
 
@@ -174,7 +174,7 @@ def _show(
     own = sum(1 for row in rows if row.code and row.is_own)
     if own:
         say(
-            f"{own} of {len(contract.structures)} structures are not in the catalogue: they go out under their maker's "
+            f"{own} of {len(contract.structures)} structures are not in the catalogue: they are delivered under their original "
             "names, without codes (--labels CSV to edit)"
         )
     for line in (*draft.warnings, *test.warnings()):
@@ -187,7 +187,7 @@ def _print_rows(rows: Sequence[LabelRow]) -> None:
 
 
 def _next(contract: ModelContract) -> list[str]:
-    test = f"next: contour-node models test {contract.name} --images FOLDER --against FOLDER, with the maker's own output"
+    test = f"next: contour-node models test {contract.name} --images FOLDER --against FOLDER, with the original model's output"
     if contract.version == 1:
         return [
             test,

@@ -1,4 +1,4 @@
-"""The verbs `init` (settings for this host, and a service of it) and `setup` (the embedded model server)."""
+"""The verbs `init` (settings for this host, and a system service) and `setup` (the embedded model server)."""
 
 import argparse
 import os
@@ -24,13 +24,13 @@ _UNITS = {
 
 
 def init(arguments: argparse.Namespace) -> int:
-    """Write a settings file for this host; with --system as root also the service's user, unit and log rotation."""
+    """Write a settings file for this host; with --system, as root, also set up the user, unit and log rotation."""
     root: Path = arguments.root
     folder = _below(root, SYSTEM_SETTINGS) if arguments.system else arguments.into.absolute()
     storage = SYSTEM_STORAGE if arguments.system else folder / "store"
     file = folder / SETTINGS_NAME
     if file.exists():
-        raise Refused(f"{file} exists: it is not written over; edit it, or move it away first")
+        raise Refused(f"{file} exists and is not overwritten; edit it, or move it away first")
     text = settings_file_text(
         storage_dir=storage,
         ae_title=arguments.ae_title,
@@ -38,13 +38,13 @@ def init(arguments: argparse.Namespace) -> int:
         ports={name: _free_port(first) for name, first in PORTS.items()},
     )
     if arguments.system:
-        os.umask(0o022)  # what it makes on the way, such as /etc in an image, is everybody's
+        os.umask(0o022)  # parent folders created here, such as /etc in an image, are readable by everyone
     if arguments.system and root == Path("/"):
         _make_user()
     folder.mkdir(parents=True, exist_ok=True)
     file.touch(0o600, exist_ok=False)
     file.write_text(text, encoding="utf-8")
-    say(f"{file} is written")
+    say(f"{file} written")
     if arguments.system:
         _install_service(root, file)
     else:
@@ -67,7 +67,7 @@ def _install_service(root: Path, file: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         target.chmod(0o644)
-        say(f"{target} is written")
+        say(f"{target} written")
     storage = _below(root, SYSTEM_STORAGE)
     storage.mkdir(parents=True, exist_ok=True, mode=0o700)
     if root == Path("/"):
@@ -82,13 +82,13 @@ def _install_service(root: Path, file: Path) -> None:
 
 
 def _program() -> str:
-    """Return how the unit starts this program."""
+    """Return the command with which the unit starts this program."""
     called = Path(sys.argv[0]).absolute()
     return f"{sys.executable} -m service" if called.name == "__main__.py" else str(called)
 
 
 def _make_user() -> None:
-    """Make the service's user; nothing to do where there is one."""
+    """Create the service's user if it does not exist."""
     if subprocess.run(["id", USER], capture_output=True, check=False).returncode == 0:
         return
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(SYSTEM_STORAGE)]
@@ -96,8 +96,8 @@ def _make_user() -> None:
         [*command, "--shell", "/usr/sbin/nologin", USER], capture_output=True, text=True, check=False
     )
     if made.returncode != 0:
-        raise Refused(f"the user {USER} cannot be made: {made.stderr.strip()} (--system needs root)")
-    say(f"the user {USER} is made")
+        raise Refused(f"the user {USER} cannot be created: {made.stderr.strip()} (--system needs root)")
+    say(f"user {USER} created")
 
 
 def _below(root: Path, path: Path) -> Path:
@@ -105,7 +105,7 @@ def _below(root: Path, path: Path) -> Path:
 
 
 def _free_port(first: int) -> int:
-    """Return the first port from a number on which nobody listens."""
+    """Return the first free port from ``first`` on."""
     for port in range(first, first + PORTS_TRIED):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,7 +119,7 @@ def _free_port(first: int) -> int:
 
 
 def setup(arguments: argparse.Namespace) -> int:
-    """Install the embedded model server, once, and prove that it starts and returns a known tensor."""
+    """Install the embedded model server once, and check that it starts and returns a known tensor unchanged."""
     settings: Settings = arguments.settings_tree
     if not settings.triton.embedded:
         raise Refused(
@@ -128,7 +128,7 @@ def setup(arguments: argparse.Namespace) -> int:
     environment = settings.triton.environment
     requirements = shipped("deploy/triton/requirements.txt")
     is_new = install_server(environment, requirements, python=arguments.python, say=say)
-    say(f"the model server is installed in {environment}" + ("" if is_new else " already"))
+    say(f"the model server is {'' if is_new else 'already '}installed in {environment}")
     prove_server(environment, settings.triton.model_repository)
-    say("it starts, and returns a known tensor unchanged")
+    say("it starts and returns a known tensor unchanged")
     return 0

@@ -1,4 +1,4 @@
-"""Cases in folders of the clinic's own, contoured on the path that jobs take: same reading, same server, same model."""
+"""Contour cases in the clinic's own folders on the path that jobs take: same reading, same server, same model."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,17 +25,17 @@ CT_FOLDER = "ct"
 def model_server(
     settings: Settings, model: str, version: int | None = None, *, may_start: bool = False
 ) -> Iterator[tuple[TritonClient, ModelContract]]:
-    """Open the checked server of these settings and the contract of the model that it runs, by default its default.
+    """Open the self-tested model server of these settings, with the contract of the model (default: default version).
 
-    With ``may_start`` an embedded server that does not run is started, for as long as the context is open.
-    Raises Refused for an unknown model, TryAgain where the server is away, Refused where it or the model fails.
+    With ``may_start``, an embedded server that is not running is started for as long as the context is open.
+    Raises Refused for an unknown model or if server or model fail, TryAgain if the server cannot be reached.
     """
     contract = _contract(settings, model, version)
     try:
         expect_own(settings.node.storage_dir)
         with ExitStack() as stack:
             if may_start and settings.triton.embedded and not _answers(settings):
-                warn("contour-node: no model server runs; one is started for this command")
+                warn("contour-node: no model server is running; starting one for this command")
                 stack.enter_context(embedded_triton(settings))
             server = stack.enter_context(triton_client(settings))
             server.check()
@@ -65,17 +65,17 @@ def _answers(settings: Settings) -> bool:
 
 
 def case_folders(folder: Path) -> list[Path]:
-    """Return the cases of a folder: its subfolders with a `ct`; Refused where there is none."""
+    """Return the cases of a folder: its subfolders that have a `ct`; Refused if there is none."""
     if not folder.is_dir():
-        raise Refused(f"{folder} is no folder")
+        raise Refused(f"{folder} is not a folder")
     found = [path for path in sorted(folder.iterdir()) if (path / CT_FOLDER).is_dir()]
     if not found:
-        raise Refused(f"{folder}: no case; expected <case>/{CT_FOLDER} with a CT series each")
+        raise Refused(f"{folder}: no case; expected one <case>/{CT_FOLDER} with a CT series per case")
     return found
 
 
 def reference_of(case: Path, name: str) -> Path:
-    """Return the set of a case that was drawn; Refused where it has none of this name."""
+    """Return the path of a case's reference set; Refused if it has none of this name."""
     found = [path for path in sorted(case.iterdir()) if path.name.split(".")[0] == name]
     if not found:
         raise Refused(f"{case}: no set '{name}'; expected an RTSTRUCT, a mask or a folder of masks")
@@ -83,18 +83,18 @@ def reference_of(case: Path, name: str) -> Path:
 
 
 def contoured_case(case: Path, contract: ModelContract, server: TritonClient) -> ContouringResult:
-    """Return the case's CT as the node contours it."""
+    """Contour the case's CT as a job would."""
     sources = DicomFolder.of(case / CT_FOLDER).sources()
     return contour(sources, contract, server, lambda _stage: None)
 
 
 def tg263_name(code: str) -> str:
-    """Return the name that the node gives a structure."""
+    """Return the TG-263 name under which the node writes a structure."""
     return CATALOGUE[code].name if code in CATALOGUE else code
 
 
 def fingerprint(settings: Settings, contract: ModelContract) -> dict[str, str]:
-    """Return the versions behind a result: model, node, libraries and machine."""
+    """Return the versions behind a result: model, node, libraries and host."""
     folder = settings.triton.model_repository / contract.name / str(contract.version)
     return {
         "model": f"{contract.name} version {contract.version}",

@@ -1,4 +1,4 @@
-"""The act `models test`: a served model's answers held against its maker's own, image by image."""
+"""The act `models test`: compare a served model's output with the original model's, image by image."""
 
 import argparse
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ COLUMNS = ("image", "structure", "voxels that differ", "percent", "Dice", "cc", 
 
 
 def run_test(arguments: argparse.Namespace) -> int:
-    """Contour every image and compare; 0: no structure differs by more than the tolerance, 1: one does."""
+    """Contour every image and compare; return 1 if a structure differs by more than the tolerance, else 0."""
     try:
         same = same_names(arguments.same, LABELS, may_be_empty=True)
         pairs = maker_pairs(arguments.images, arguments.against)
@@ -57,9 +57,9 @@ def run_test(arguments: argparse.Namespace) -> int:
 def _compared(
     pair: MakerPair, contract: ModelContract, server: Predictor, same: Mapping[str, str]
 ) -> tuple[list[AnswerRow], bool]:
-    """Answer for one image on the path that jobs take, without the checks of plausibility, and compare.
+    """Contour one image on the path that jobs take, without plausibility checks, and compare.
 
-    Also whether its values were rounded.
+    Also return whether its values were rounded.
     """
     image, volume, is_rounded = _read(pair, contract)
     reference = read_answer(pair.reference, image, contract, same)
@@ -76,7 +76,7 @@ def _read(pair: MakerPair, contract: ModelContract) -> tuple[ImageSeries | Grid,
         raise Refused(f"{pair.name}: {reason.message}") from reason
     if not contract.takes(series.modality):
         taken = ", ".join(dict.fromkeys(accepted.modality for accepted in contract.inputs))
-        raise Refused(f"{pair.name}: the series is {series.modality}, and {contract.name} takes {taken}")
+        raise Refused(f"{pair.name}: the series is {series.modality}, but {contract.name} takes {taken}")
     return series, series.volume, False
 
 
@@ -108,7 +108,7 @@ def _say(
         ],
     )
     if missing:
-        say(f"not compared, the maker's answer has no label for it: {', '.join(missing)}")
+        say(f"not compared, no label in the original output: {', '.join(missing)}")
     voxels = sum(row.differing_voxels for row in rows)
     model = f"{contract.name} version {contract.version}"
     say(f"{model}: {voxels} voxels differ in {len(rows)} structures; allowed: {tolerance:g} % of each")

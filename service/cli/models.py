@@ -1,7 +1,4 @@
-"""The verb `models`.
-
-The repository's models and versions, what the model server has loaded, and which is the default.
-"""
+"""The verb `models`: the repository's models and versions, which are loaded, and which is the default."""
 
 import argparse
 from collections.abc import Callable
@@ -34,7 +31,7 @@ COLUMNS = ("model", "version", "default", "loaded", "structures", "runtime", "bo
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out one act; Refused says which file or model is at fault."""
+    """Run one act; Refused says which file or model is at fault."""
     acts: dict[str, Callable[[argparse.Namespace], int]] = {
         "list": _list,
         "show": _show,
@@ -122,12 +119,12 @@ def _default(arguments: argparse.Namespace) -> int:
     with opened_store(arguments.settings_tree) as store:
         set_default = partial(set_default_version, folder, arguments.version)
         change_models(store.database, administrator(), Operation.MODELS_DEFAULT, set_default, what)
-    say(f"{what}; jobs that are queued keep the version they were queued with")
+    say(f"{what}; queued jobs keep the version they were queued with")
     return 0
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    """Take versions away; a model that a rule names, or that is the default, stays."""
+    """Remove versions, but never a model that a rule names or a default version."""
     folder = _folder(arguments)
     versions = [arguments.version] if arguments.version else sorted(model_versions(folder))
     settings = arguments.settings_tree
@@ -135,7 +132,7 @@ def _remove(arguments: argparse.Namespace) -> int:
         held = rule_book(settings, store.database).current().settings.rules
     rules = [rule.name for rule in held if rule.model == arguments.model]
     if rules and len(versions) == len(model_versions(folder)):
-        raise Refused(f"{arguments.model} is the model of the rules {', '.join(rules)}; change these first")
+        raise Refused(f"{arguments.model} is used by the rules {', '.join(rules)}; change them first")
     if not arguments.version:
         set_default_version(folder, versions[-1])
     repository = arguments.settings_tree.triton.model_repository
@@ -145,12 +142,12 @@ def _remove(arguments: argparse.Namespace) -> int:
             what = f"{arguments.model} version {version} removed"
             take = partial(remove_version, repository, arguments.model, version)
             change_models(store.database, administrator(), Operation.MODELS_REMOVE, take, what)
-            say(f"{what}; jobs that ask for it fail with its name")
+            say(f"{what}; jobs that need it will fail and name it")
     return 0
 
 
 def _forget(arguments: argparse.Namespace, version: int) -> None:
-    """Let a server that answers unload a version; without one there is nothing to unload."""
+    """Unload a version if a server answers; without a server there is nothing to unload."""
     try:
         with triton_client(arguments.settings_tree) as server:
             server.models.unload(arguments.model, version)
@@ -167,7 +164,7 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _publish(arguments: argparse.Namespace) -> int:
-    """Let training publish into the repository of the settings; its exit code is ours."""
+    """Have training publish into the configured repository; return its exit code."""
     source = ("--openkbp", arguments.openkbp) if arguments.openkbp else ("--data", arguments.data)
     repository = arguments.settings_tree.triton.model_repository
     words = ("publish", arguments.run, *source, "--repository", repository, "--weights", arguments.weights)

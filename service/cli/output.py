@@ -1,4 +1,4 @@
-"""What verbs print. Foreign text is neither markup nor control: a stranger cannot change what an admin sees."""
+"""Output of the verbs. Text from outside is never markup or control characters: it cannot alter what is shown."""
 
 import json
 import sys
@@ -20,20 +20,22 @@ def warn(*lines: object) -> None:
 
 
 def say_json(value: object, *, indent: int = 1) -> None:
-    """Print a value for programs: ASCII alone, and no NaN, which is no JSON."""
+    """Print a value for programs: ASCII only, and no NaN, which is not valid JSON."""
     say_whole(json.dumps(value, indent=indent, allow_nan=False) + "\n")
 
 
 def say_whole(document: str) -> None:
-    """Print a document as it is: for a format that escapes foreign text itself."""
+    """Print a document unchanged: for a format that escapes foreign text itself."""
     sys.stdout.write(document)
 
 
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", has_lines: bool = True
 ) -> None:
-    """Print a table, as wide as the terminal, and uncut where a file or another program reads it; None is empty."""
-    from rich.console import Console  # here: every process of the node reads this module, few print a table
+    """Print a table, fitted to a terminal but unabridged in a file or pipe; None is shown as empty."""
+    from rich.console import (
+        Console,
+    )  # imported here: every process imports this module, but few print a table
     from rich.table import Table
     from rich.text import Text
 

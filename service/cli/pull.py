@@ -1,4 +1,4 @@
-"""`contour-node pull`: fetch series from an archive by accession number, patient or study; then they are contoured."""
+"""`contour-node pull`: fetch series from an archive by accession number, patient or study, to be contoured."""
 
 import argparse
 import re
@@ -33,21 +33,21 @@ COLUMNS = ("date", "modality", "description", "images", "series_uid", "result")
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """Who is asked for what, and how the images come."""
+    """Which peer is asked for what, and how it sends the images."""
 
     settings: Settings
     peer: Peer
     client: Scu
-    to_aet: str | None  # None: by C-GET
+    to_aet: str | None  # None: use C-GET
 
     def comes_here(self, called_aets: Collection[str]) -> bool:
-        """Tell whether the images are to come to this node, which answers to these AE titles."""
+        """Tell whether the images are sent to this node, which answers to these AE titles."""
         return self.to_aet in (None, *called_aets)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PulledSeries:
-    """A series, and what became of it."""
+    """A series and the outcome of fetching it."""
 
     series: FoundSeries
     date: str
@@ -55,7 +55,7 @@ class PulledSeries:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch what matches; 0: all of it came, 1: not all, or nothing matches."""
+    """Fetch what matches; return 0 if everything came, 1 if not, or if nothing matches."""
     settings: Settings = arguments.settings_tree
     pull = PullRequest(
         settings=settings,
@@ -80,13 +80,13 @@ def _peer(settings: Settings, name: str) -> Peer:
 
 
 def _found(pull: PullRequest, arguments: argparse.Namespace) -> list[PulledSeries]:
-    """Return the series that match, newest study first; Refused where there are none, or too many patients."""
+    """Return the matching series, newest study first; Refused if there are none, or too many patients."""
     keys = {keyword: value for name, keyword in KEYS.items() if (value := vars(arguments)[name]) is not None}
     studies = _answer(find_studies(pull.client, pull.peer, keys))
     patients = len({study.patient for study in studies})
     if patients > 1 and not arguments.all:
         raise Refused(
-            f"{patients} patients in {pull.peer.ae_title} match; ask more exactly, or say --all to fetch them all"
+            f"{patients} patients in {pull.peer.ae_title} match; narrow the query, or give --all to fetch them all"
         )
     rows = [
         PulledSeries(series=series, date=study.date)
@@ -96,7 +96,7 @@ def _found(pull: PullRequest, arguments: argparse.Namespace) -> list[PulledSerie
     ]
     if not rows:
         raise Refused(
-            f"{pull.peer.ae_title} has {len(studies)} studies that match, and no such series in them"
+            f"{pull.peer.ae_title} has {len(studies)} matching studies, but no matching series in them"
         )
     return rows
 
@@ -161,11 +161,11 @@ def _came_of(answer: RetrievalProgress | Failure) -> RetrievalProgress:
 
 
 def _checked(result: RetrievalProgress, kept: int) -> RetrievalProgress:
-    """Compare the archive's report with the images that this node has stored."""
+    """Compare the archive's report with the images stored by this node."""
     if result.reason or kept >= result.completed:
         return result
     reason = (
-        f"{result.completed} images were sent, {kept} are kept here: does the archive send to another node?"
+        f"{result.completed} images were sent, {kept} are stored here: does the archive send to another node?"
     )
     return replace(result, reason=reason)
 
@@ -185,7 +185,7 @@ def _print(rows: Sequence[PulledSeries], *, as_json: bool) -> None:
 
 
 def _line(row: PulledSeries) -> dict[str, object]:
-    """Return a series for people and programs: nothing of the patient in it."""
+    """Return a series as a table row or JSON, without patient data."""
     series, result = row.series, row.result
     return {
         "date": row.date,

@@ -1,4 +1,4 @@
-"""The verb `recover`: what a person decides when database and storage folder do not match."""
+"""The verb `recover`: a person's decision when database and storage folder do not match."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ COLUMNS = ("job", "state", "series", "sender", "images")
 
 
 def recover(arguments: argparse.Namespace) -> int:
-    """Show what is uncertain, or decide; 1 where a decision is still to be made."""
+    """Show what is uncertain, or decide; return 1 while a decision is still needed."""
     with opened_store(arguments.settings_tree) as store:
         identity = node_identity(arguments.settings_tree, store)
         identity.settle()
@@ -36,12 +36,14 @@ def _say_question(arguments: argparse.Namespace, question: RecoveryQuestion | No
         say(f"held since {hold.since:%Y-%m-%d %H:%M:%S} UTC: {hold.reason}")
         if hold.is_recorded:
             _say_jobs("may have been contoured and delivered before", question.uncertain)
-            _say_jobs("came since and will be contoured in any case", question.new)
+            _say_jobs("arrived since and will be contoured in any case", question.new)
             say(
-                "--hold: cancel the former (`retry` brings back each); --deliver: contour and deliver all, again if need be"
+                "--hold: cancel the former (`retry` restarts each); --deliver: contour and deliver all, again if need be"
             )
         else:
-            say("files are not recorded yet: start the node, which receives only, and look again")
+            say(
+                "files are not recorded yet: start the node, which only receives while held, and run this again"
+            )
     return 0 if question is None else 1
 
 
@@ -49,9 +51,9 @@ def _say_decided(arguments: argparse.Namespace, decided: RecoveryQuestion) -> in
     if arguments.json:
         say_json(_plain(decided))
     elif arguments.deliver:
-        say(f"released: {len(decided.uncertain) + len(decided.new)} jobs go on")
+        say(f"released: {len(decided.uncertain) + len(decided.new)} jobs continue")
     else:
-        say(f"released: {len(decided.uncertain)} jobs are cancelled, {len(decided.new)} go on")
+        say(f"released: {len(decided.uncertain)} jobs are cancelled, {len(decided.new)} continue")
         _say_jobs("cancelled", decided.uncertain)
     return 0
 

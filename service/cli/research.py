@@ -1,4 +1,4 @@
-"""The verbs for research copies: de-identify what is stored, and bring back what was drawn on it."""
+"""The verbs for research copies: de-identify stored objects, re-identify structure sets drawn on the copies."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from service.store import AuditEvent, AuditKind, AuditLog, PseudonymRepository, 
 
 
 def deidentify(arguments: argparse.Namespace) -> int:
-    """Write research copies, or look through them; exit code 1 where something was left out, or found."""
+    """Write research copies, or audit them; exit code 1 if something was left out, or found."""
     if arguments.audit is not None:
         return audit(arguments.audit, arguments.original, arguments.identifiers)
     if arguments.out is None:
-        raise Refused("give --out, the folder to write to")
+        raise Refused("give --out FOLDER, the folder to write to")
     retain = not arguments.basic
     options = DeidentificationOptions(
         modified_dates=retain,
@@ -55,15 +55,15 @@ def deidentify(arguments: argparse.Namespace) -> int:
 
 
 def audit(folder: Path, originals: Sequence[Path], listed: Path | None) -> int:
-    """Print every attribute below the folder that holds an identifier of the originals or of the list.
+    """Print every attribute in the folder's files that holds an identifier of the originals or of the list.
 
-    Exit code 1 where one was found, or a file could not be read. The database is not needed.
+    Exit code 1 if one was found or a file could not be read. The database is not needed.
     """
     if not originals and listed is None:
-        raise Refused("give --original or --identifiers: an audit looks for identifiers that are known")
+        raise Refused("give --original or --identifiers: an audit searches for known identifiers")
     copies = _files_below(folder)
     if not copies:
-        raise Refused(f"{folder} has no files")
+        raise Refused(f"{folder} contains no files")
     known = [identifiers_of(path.read_bytes(), str(path)) for one in originals for path in _files_below(one)]
     lines = [] if listed is None else listed.read_text(encoding="utf-8").splitlines()
     whom = together([*known, listed_identities(lines)])
@@ -75,7 +75,7 @@ def audit(folder: Path, originals: Sequence[Path], listed: Path | None) -> int:
                 say(f"{path}: {one.keyword} {one.tag} {one.vr} holds an identifier")
         except DeidentificationRefused as reason:
             unreadable += 1
-            say(f"not looked at: {reason}")
+            say(f"not examined: {reason}")
     say(f"{len(copies)} files, {found} attributes with an identifier, {unreadable} not readable")
     return 1 if found or unreadable else 0
 
@@ -85,7 +85,7 @@ def _files_below(path: Path) -> list[Path]:
 
 
 def reidentify(arguments: argparse.Namespace) -> int:
-    """Write structure sets with their original references, patient and study."""
+    """Write structure sets with their original references, patient and study restored."""
     with opened_store(arguments.settings_tree) as store:
         copies = ResearchCopies(
             pseudonyms=PseudonymRepository(store.database),
@@ -100,7 +100,7 @@ def reidentify(arguments: argparse.Namespace) -> int:
 
 
 def _put_on_record(store: Store, arguments: argparse.Namespace, written: CopyReport) -> None:
-    """Record what was written; that it was ordered stands in the trail already."""
+    """Record what was written; the audit trail already has the order itself."""
     event = AuditEvent(
         kind=AuditKind.LOOKED_AT,
         role="cli",

@@ -1,4 +1,4 @@
-"""The verbs of what is kept: what would go, and whether what stays is whole."""
+"""The verbs `retention` (what would be removed) and `verify` (are stored files intact?)."""
 
 import argparse
 import math
@@ -18,12 +18,12 @@ from service.wiring import retention_sweep
 
 
 def retention(arguments: argparse.Namespace) -> int:
-    """Run the role retention, or say what it would remove."""
+    """Run the role retention, or list what it would remove."""
     settings: Settings = arguments.settings_tree
     if arguments.clock_is_right:
         with opened_store(settings) as store:
             accept_clock(store.database, administrator())
-        say("the clock is taken to be right from now on")
+        say("the clock is accepted as right from now on")
         return 0
     if not arguments.dry_run:
         return run_role("retention", settings)
@@ -42,9 +42,9 @@ def retention(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Read stored files and compare them with their checksums; exit code 1 where one is missing or damaged.
+    """Compare stored files with their checksums; exit code 1 if one is missing or damaged.
 
-    Without --all or --job: those whose time it is, as the role retention does, but at full speed.
+    Without --all or --job, verify the files that are due, as the role retention does, but at full speed.
     """
     settings: Settings = arguments.settings_tree
     with opened_store(settings) as store:
@@ -69,7 +69,7 @@ def _print_damaged(damaged: list[VerifiableFile]) -> None:
     for one in damaged:
         say(f"missing or damaged: {one.name} ({one.file.path})")
     if not damaged:
-        say("every file that was looked at is what was kept")
+        say("every file that was read is intact")
 
 
 def _why(one: RemovalReport, settings: Settings) -> str:
@@ -77,7 +77,7 @@ def _why(one: RemovalReport, settings: Settings) -> str:
     return {
         RetainedKind.IMAGES: f"every job that has them was delivered over {retention.done_images_days} days ago, "
         f"or ended otherwise over {retention.ended_images_days} days ago",
-        RetainedKind.OTHERS: f"came over {retention.other_objects_days} days ago and opened no job",
+        RetainedKind.OTHERS: f"received over {retention.other_objects_days} days ago and opened no job",
         RetainedKind.ARTIFACTS: f"its job was done, or ended otherwise, over {retention.results_days} days ago",
     }[one.kind]
 

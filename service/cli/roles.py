@@ -28,7 +28,7 @@ WITHOUT_DATABASE = frozenset({"triton", "monitor"})  # these also run while the 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the role that is named as the verb."""
+    """Run the role with the name of the verb."""
     return run_role(arguments.name, arguments.settings_tree)
 
 
@@ -91,13 +91,13 @@ def serve(arguments: argparse.Namespace) -> int:
             rule_book(
                 settings, store.database, models
             )  # refuses the settings file's that hold and do not fit
-            identity.begin_recovery()  # before any role starts: the receiver ends it
+            identity.begin_recovery()  # before any role starts; the receiver ends it
         supervise(roles, stop)
     return 0
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Run one phantom through the whole node, on embedded defaults."""
+    """Send a CT through the whole node, with embedded defaults."""
     from service.demo import run_demo
 
     start_log("demo", "WARNING")

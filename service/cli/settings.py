@@ -1,4 +1,4 @@
-"""The verb of the settings file itself: `show` prints what holds, `migrate` rewrites a file of an earlier version."""
+"""The verb `settings`: `show` prints the settings in force, `migrate` rewrites a file of an earlier version."""
 
 import argparse
 from copy import deepcopy
@@ -20,7 +20,7 @@ from service.errors import Refused
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the act that the command line names."""
+    """Run one act."""
     return _show(arguments.file) if arguments.act == "show" else _migrate(arguments.file, arguments.output)
 
 
@@ -28,16 +28,16 @@ def _show(file: Path | None) -> int:
     settings = load_settings(file, process_environment())
     tree = settings.model_dump(mode="json", exclude_none=True)
     if settings.database.url is not None:
-        tree["database"]["url"] = str(settings.database.url)  # the password masked, not the whole
+        tree["database"]["url"] = str(settings.database.url)  # masks only the password
     say_whole(tomlkit.dumps(tree))
     return 0
 
 
 def _migrate(file: Path, output: Path | None) -> int:
-    """Write the file with the keys of this version; on standard error what became of each old key.
+    """Write the file with the keys of this version; report each changed key on standard error.
 
-    Exit code 1 where two entries clash on one name, and nothing is written; and where the new file needs a person's
-    hand: it is written, and what is wrong with it is said.
+    Exit code 1 if two entries clash on one name (nothing is written), or if the new file still needs editing (it is
+    written, and its faults are printed).
     """
     tree = read_tree(file)
     migration = migrate_tree(tree)
@@ -51,8 +51,8 @@ def _migrate(file: Path, output: Path | None) -> int:
             with output.open("x", encoding="utf-8") as written:
                 written.write(text)
         except FileExistsError:
-            raise Refused(f"{output} exists; name a new file") from None
-    for change in migration.changes or ["nothing to change: every key is one of this version"]:
+            raise Refused(f"{output} exists; name another file") from None
+    for change in migration.changes or ["nothing to change: every key is current"]:
         warn(f"{change}")
     try:
         settings_of(tree, str(output or file))
@@ -62,7 +62,7 @@ def _migrate(file: Path, output: Path | None) -> int:
 
 
 def _with_comments(file: Path, tree: Any) -> str:
-    """Give the new file with the old one's comments; without them where they cannot be placed."""
+    """Return the new file with the old one's comments, or without them if they cannot be placed."""
     plain = deepcopy(tree)
     try:
         document = tomlkit.parse(file.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def _with_comments(file: Path, tree: Any) -> str:
         if tomlkit.parse(text).unwrap() == plain:
             return text
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        pass  # tomlkit cannot take a table apart that the file has in several places
+        pass  # tomlkit cannot split a table that is spread over several places of the file
     return (
         f"# Written by `contour-node settings migrate`; the comments are in {file.name}.\n"
         + tomlkit.dumps(plain)

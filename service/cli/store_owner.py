@@ -1,4 +1,4 @@
-"""Verbs that root runs on the store of the service's user: what they write is given back to that user."""
+"""When root runs a verb on another user's store: give what it writes to that user."""
 
 import os
 import time
@@ -9,13 +9,13 @@ from pathlib import Path
 from service.errors import Refused
 
 STEP_S = 2.0
-"""Files get the time of the kernel's last tick: a little older than when the verb began."""
+"""Files get the time of the kernel's last tick, which may be slightly before the verb began."""
 
 
 def expect_own(storage: Path) -> None:
-    """Return where this process may work on the store for long; Refused where root would, on another user's store.
+    """Raise Refused if root would run a long-lived process on another user's store.
 
-    The service could not read what root's role wrote, and its model server could not open root's memory.
+    The service could not read what root's role wrote, and its model server could not open root's shared memory.
     """
     owner = _other_owner(storage)
     if owner is not None:
@@ -27,7 +27,7 @@ def expect_own(storage: Path) -> None:
 
 @contextmanager
 def given_back(storage: Path) -> Iterator[None]:
-    """Give the owner of the storage folder whatever root makes in it meanwhile; nothing to do for other users."""
+    """Give files that root creates in the storage folder to its owner; does nothing for other users."""
     owner = _other_owner(storage)
     if owner is None:
         yield
@@ -40,7 +40,7 @@ def given_back(storage: Path) -> Iterator[None]:
 
 
 def _give(folder: Path, owner: int, group: int, began_ns: int) -> None:
-    """Change the owner of root's files; folders in which nothing was made or renamed meanwhile are passed over."""
+    """Change the owner of root's files; skip folders in which nothing was created or renamed since ``began_ns``."""
     with os.scandir(folder) as entries:
         for entry in entries:
             found = entry.stat(follow_symlinks=False)
@@ -51,7 +51,7 @@ def _give(folder: Path, owner: int, group: int, began_ns: int) -> None:
 
 
 def _other_owner(storage: Path) -> int | None:
-    """Return the user of a storage folder that is there and not root's; None unless this is root."""
+    """Return the owner of an existing storage folder that is not root's; None unless this process is root."""
     if os.geteuid() != 0:
         return None
     try:

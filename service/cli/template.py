@@ -1,4 +1,4 @@
-"""The verb `template`: check a template file, or make one from Eclipse's XML or from a table."""
+"""The verb `template`: check a template file, or make one from Eclipse's XML or a table."""
 
 import argparse
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ from service.template.table import read_table
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out one act; Refused says what is wrong with a file."""
+    """Run one act; Refused says what is wrong with a file."""
     acts: dict[str, Callable[[argparse.Namespace, Collection[str]], int]] = {
         "check": _check,
         "import-eclipse": _import_eclipse,
@@ -30,7 +30,7 @@ def _codes(arguments: argparse.Namespace) -> Collection[str]:
         return tuple(CATALOGUE)
     contracts = load_contracts(arguments.settings_tree.triton.model_repository)
     if arguments.model not in contracts:
-        raise Refused(f"no model '{arguments.model}'; there are {', '.join(contracts) or 'none'}")
+        raise Refused(f"no model '{arguments.model}'; there are: {', '.join(contracts) or 'none'}")
     return contracts[arguments.model].labels
 
 
@@ -39,7 +39,7 @@ def _check(arguments: argparse.Namespace, codes: Collection[str]) -> int:
     rows = _rows(template)
     _print(("number", "name", "type", "colour", "made from"), rows)
     if template.unlisted == "send":
-        say("and every structure of the model that is not listed")
+        say("and every other structure of the model")
     return 0
 
 
@@ -71,7 +71,7 @@ def _import_table(arguments: argparse.Namespace, codes: Collection[str]) -> int:
 
 
 def _write(imported: ImportedTemplate, arguments: argparse.Namespace, codes: Collection[str]) -> int:
-    """Report what was matched, then write the template; nothing is written where it would not be valid."""
+    """Report what was matched, then write the template, unless it would be invalid."""
     _print(
         ("name", "in the template", "meaning"),
         [
@@ -83,7 +83,7 @@ def _write(imported: ImportedTemplate, arguments: argparse.Namespace, codes: Col
         say(f"note: {note}")
     text = imported.toml(codes)
     if arguments.output.exists() and not arguments.overwrite:
-        raise Refused(f"{arguments.output} exists; give another name, or --overwrite")
+        raise Refused(f"{arguments.output} exists; give another name or --overwrite")
     arguments.output.write_text(text, encoding="utf-8")
     used = sum(placed.used for placed in imported.placed)
     say(f"{used} of {len(imported.placed)} structures written to {arguments.output}")

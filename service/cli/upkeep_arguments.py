@@ -1,4 +1,4 @@
-"""What the verbs take by which an admin keeps the node: backups, recovery, what is forgotten, the clock."""
+"""Arguments of the verbs for maintenance: `backup`, `restore`, `recover`, `forget`."""
 
 import argparse
 from pathlib import Path
@@ -6,9 +6,11 @@ from pathlib import Path
 
 def backup(made: argparse.ArgumentParser, back: argparse.ArgumentParser) -> None:
     """Add the arguments of the verbs `backup` and `restore`."""
-    made.add_argument("folder", type=Path, help="folder of all backups; each gets a folder of its own in it")
+    made.add_argument("folder", type=Path, help="folder of all backups; each gets its own subfolder")
     made.add_argument(
-        "--images", action="store_true", help="the stored files too; those of earlier backups are kept"
+        "--images",
+        action="store_true",
+        help="also the stored files; files of earlier backups are not copied again",
     )
     back.add_argument("backup", type=Path, help="the folder of one backup, with its backup.json")
 
@@ -17,10 +19,10 @@ def recover(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb `recover`."""
     which = verb.add_mutually_exclusive_group()
     which.add_argument(
-        "--hold", action="store_true", help="cancel what may have been delivered before, and go on"
+        "--hold", action="store_true", help="cancel jobs that may have been delivered before, and continue"
     )
     which.add_argument(
-        "--deliver", action="store_true", help="contour and deliver all of it, again if need be"
+        "--deliver", action="store_true", help="contour and deliver all jobs, again if need be"
     )
 
 
@@ -32,9 +34,9 @@ def forget(verb: argparse.ArgumentParser) -> None:
         "--patient", metavar="ID", help="every series with an image of this Patient ID (0010,0020)"
     )
     verb.add_argument(
-        "--reason", type=_words, help="why; it stands in the audit trail, so name no patient in it"
+        "--reason", type=_words, help="why; recorded in the audit trail, so do not name a patient"
     )
-    verb.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    verb.add_argument("--dry-run", action="store_true", help="list what would be removed; remove nothing")
 
 
 def _words(text: str) -> str:

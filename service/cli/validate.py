@@ -1,4 +1,4 @@
-"""`contour-node validate`: would this destination take this RTSTRUCT? For files of any system; needs no settings."""
+"""`contour-node validate`: would a destination take this RTSTRUCT? For files of any system; needs no settings."""
 
 import argparse
 from dataclasses import asdict
@@ -16,7 +16,7 @@ CLEAN, FOUND, WRONG_CALL = 0, 1, 2
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is wrong with the file; 0: nothing but warnings, 1: errors, 2: no RTSTRUCT file, or no such CT."""
+    """Print the file's faults; return 0 for at most warnings, 1 for errors, 2 if RTSTRUCT or CT cannot be read."""
     try:
         data = arguments.file.read_bytes()
         images = _images(arguments.ct, series_named(data)) if arguments.ct else None
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     without_grid = images.without_grid if images else ""
     if without_grid:
-        warn(f"--ct: {without_grid} Volumes are not compared on these images; all else is.")
+        warn(f"--ct: {without_grid} Volumes are not compared on these images; everything else is.")
     if arguments.json:
         say_json({**_report(arguments, findings, errors), "ct_without_grid": without_grid or None}, indent=2)
     else:
@@ -41,10 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _images(folder: Path, named: tuple[str, ...]) -> SeriesHeaders:
     """Return the series that the structure set names, or else the only one.
 
-    EvaluationRefused or ImageRefused say why not.
+    Raises EvaluationRefused or ImageRefused with the reason.
     """
     if not folder.is_dir():
-        raise EvaluationRefused(f"{folder} is no folder")
+        raise EvaluationRefused(f"{folder} is not a folder")
     return read_headers(DicomFolder.of(folder).sources(named))
 
 

@@ -1,4 +1,4 @@
-"""The verb of those who run the page: people with their one-time links, and tokens of programs."""
+"""The verb `web-admin`: users with their one-time links, and tokens of programs."""
 
 import argparse
 
@@ -28,10 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.tokens:
             return _list(store)
         if name is None:
-            raise Refused("whose? Name a user, or a program with --token or --revoke-token")
+            raise Refused("name a user, or a program with --token or --revoke-token")
         if arguments.revoke_token:
             revoke_token(store.database, administrator(), name)
-            say(f"the token {name} is revoked")
+            say(f"token {name} revoked")
             return 0
         if arguments.token:
             return _make(store, arguments, name)
@@ -39,13 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _invite(store: Store, arguments: argparse.Namespace, name: str) -> int:
-    """Print the link under which a user sets their password."""
+    """Print the link with which a user sets their password."""
     role, sees_patients = ActorRole(arguments.role), not arguments.without_patients
     secret = invite_person(store.database, administrator(), name, role, sees_patients=sees_patients)
     web = arguments.settings_tree.web
     host = web.names[0] if web.names else web.host
     say(f"{'http' if web.tls is None else 'https'}://{host}:{web.port}/invitation/{secret}")
-    warn(f"{name} sets a password there, once, within {LINK_LASTS.total_seconds() / 60:.0f} minutes.")
+    warn(f"The link lets {name} set a password, once, within {LINK_LASTS.total_seconds() / 60:.0f} minutes.")
     return 0
 
 
@@ -54,7 +54,7 @@ def _make(store: Store, arguments: argparse.Namespace, name: str) -> int:
     scopes = [TokenScope(word) for word in arguments.token]
     made = create_token(store.database, administrator(), name, scopes, days=arguments.days)
     say(made.secret)
-    warn(f"It is shown once. It holds until {made.token.ends_at:%Y-%m-%d}.")
+    warn(f"The token is shown only now. It is valid until {made.token.ends_at:%Y-%m-%d}.")
     return 0
 
 

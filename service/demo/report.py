@@ -1,4 +1,4 @@
-"""What the demo shows at its end: the job's row, where the time went, and the contours on the CT."""
+"""What the demo shows at its end: the job, its timing, and the contours on the CT."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,19 +18,19 @@ from service.store import JobEvent, JobStatus
 
 def print_job(console: Console, job: JobStatus, events: Sequence[JobEvent]) -> None:
     """Print the job's non-empty fields, and the seconds from its last slice to each event."""
-    row = Table("job_status", "", title="the job's row", title_justify="left")
+    row = Table("job_status", "", title="the job (a row of the view job_status)", title_justify="left")
     for name, value in vars(job).items():
         if value not in (None, ""):
             row.add_row(name, str(value))
     console.print(row)
-    times = Table("s after the last slice", "event", "what", title="timings", title_justify="left")
+    times = Table("s after the last slice", "event", "message", title="timing", title_justify="left")
     for event in events:
         after = (event.at - job.last_received_at).total_seconds()
         times.add_row(f"{after:7.2f}", event.kind.value, event.message)
     console.print(times)
     if job.delivered_at is not None:
         total = (job.delivered_at - job.last_received_at).total_seconds()
-        console.print(f"last slice received -> structure set delivered: {total:.1f} s")
+        console.print(f"from the last slice received to the structure set delivered: {total:.1f} s")
 
 
 def write_picture(files: Sequence[SourceFile], structure_set: bytes, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the demo does, in order: start the node, send a CT, watch the job, draw what came back."""
+"""The steps of the demo: start the node, send a CT, watch the job, draw the structure set that comes back."""
 
 from collections import defaultdict
 from contextlib import suppress
@@ -36,9 +36,9 @@ class _Series:
 
 
 def run_demo(ct: Path | None, out: Path, *, keep: bool = False) -> int:
-    """Contour a phantom or the CT series in a folder; 0 when a structure set came back and was drawn.
+    """Contour a phantom or the CT series in a folder; return 0 if a structure set came back and was drawn.
 
-    With ``keep`` the node goes on until Ctrl-C, with its page at the address that is printed.
+    With ``keep`` the node and its web page run on until Ctrl-C; the page's address is printed.
     """
     out.mkdir(parents=True, exist_ok=True)
     series = _phantom() if ct is None else _series_of(ct)
@@ -61,11 +61,11 @@ def run_demo(ct: Path | None, out: Path, *, keep: bool = False) -> int:
 
 
 def _show_page(settings: Settings, database: Database) -> None:
-    """Print a link by which somebody becomes admin of the demo's page, and wait for Ctrl-C."""
+    """Print a link to sign in to the demo's web page as an admin, and wait for Ctrl-C."""
     actor = Actor(kind=ActorKind.PERSON, name="demo", role=ActorRole.ADMIN, entry="cli")
     secret = invite_person(database, actor, "demo", ActorRole.ADMIN, sees_patients=True)
     address = f"http://{settings.web.host}:{settings.web.port}"
-    console.print(f"the node goes on until Ctrl-C; its page: {address}/invitation/{secret}")
+    console.print(f"the node runs until Ctrl-C; open its web page: {address}/invitation/{secret}")
     with suppress(KeyboardInterrupt):
         Event().wait()
 
@@ -79,9 +79,9 @@ def _phantom() -> _Series:
 
 
 def _series_of(folder: Path) -> _Series:
-    """Return the one CT series of a folder; Refused where there is none, or more than one to choose from."""
+    """Return the one CT series of a folder; Refused if there is none or more than one."""
     if not folder.is_dir():
-        raise Refused(f"{folder} is no folder")
+        raise Refused(f"{folder} is not a folder")
     found: dict[str, list[SourceFile]] = defaultdict(list)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         data = path.read_bytes()
@@ -93,7 +93,7 @@ def _series_of(folder: Path) -> _Series:
             found[str(image.SeriesInstanceUID)].append(SourceFile(name=path.name, data=data))
     if len(found) != 1:
         counts = ", ".join(f"{uid}: {len(files)} slices" for uid, files in found.items()) or "none"
-        raise Refused(f"{folder} should hold one CT series; found {counts}")
+        raise Refused(f"{folder} must contain exactly one CT series; found {counts}")
     ((uid, files),) = found.items()
     console.print(f"series {uid}, {len(files)} slices")
     return _Series(uid=uid, files=tuple(files))
@@ -108,7 +108,7 @@ def _send(series: _Series, settings: Settings) -> None:
             settings.receive.ae_title,
             lambda number: progress.update(task, completed=number),
         )
-    console.print(f"sent to {settings.receive.ae_title} at port {settings.receive.port}")
+    console.print(f"CT sent to {settings.receive.ae_title}, port {settings.receive.port}")
 
 
 def _draw(series: _Series, tps: Tps, out: Path) -> int:
@@ -117,5 +117,5 @@ def _draw(series: _Series, tps: Tps, out: Path) -> int:
     console.print(
         f"structure set: {tps.received[-1]}\npicture:       {picture}\nnode's log:    {out / 'node' / 'node.log'}"
     )
-    console.print("For research use only: nobody has approved these contours.")
+    console.print("For research use only: these contours are not approved.")
     return 0

@@ -1,1 +1,1 @@
-"""Watches the node: looks at it, shows what it saw as metrics and health, and tells people what is wrong."""
+"""Monitor the node: poll it, serve metrics and health, and notify staff of problems."""

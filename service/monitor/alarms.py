@@ -1,4 +1,4 @@
-"""What is wrong, as long as it lasts: the conditions that somebody may want to be told of."""
+"""Alarms: conditions that need a person's attention, for as long as they last."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _AT_ONCE = (NotifyEvent.LATE, NotifyEvent.DELIVERY, NotifyEvent.DAMAGED, NotifyE
 
 
 def alarms(settings: Settings, view: NodeStatus, late: Iterable[LateJob]) -> Iterator[Alarm]:
-    """Give everything that is wrong in a view."""
+    """Yield every alarm condition found by a poll."""
     for check in view.checks:
         event = NotifyEvent.ROLE if check.name.startswith("role ") else _EVENTS.get(check.name)
         if event is not None and not check.ok:
@@ -68,9 +68,9 @@ def _held_up(settings: Settings, view: NodeStatus) -> Iterator[Alarm]:
 
 @dataclass(kw_only=True)
 class AlarmDelay:
-    """Lets an alarm through only when it lasted: what comes and goes with a restart is nobody's business.
+    """Passes an alarm on only if it lasts, so that a restart causes none.
 
-    Times are those of a monotonic clock, in seconds: a clock that is set makes no alarm.
+    Times are from a monotonic clock, in seconds: setting the clock causes no alarm.
     """
 
     after_s: float
@@ -78,12 +78,12 @@ class AlarmDelay:
     _began: float | None = None
 
     def knows_enough(self, now_s: float) -> bool:
-        """Tell whether the node was looked at for long enough to say that something is over, or is not."""
+        """Tell whether the node has been polled for long enough to say that an alarm has ended or not."""
         self._began = now_s if self._began is None else self._began
         return now_s - self._began >= self.after_s
 
     def lasting(self, wrong: Iterable[Alarm], now_s: float) -> list[Alarm]:
-        """Give those that were there in every look for ``after_s``, or that have a level of their own."""
+        """Return the alarms present in every poll for ``after_s``, or that have their own threshold."""
         found = {alarm.subject: alarm for alarm in wrong}
         self._since = {subject: self._since.get(subject, now_s) for subject in found}
         return [

@@ -1,4 +1,4 @@
-"""The questions of health, each with its answer and the reason."""
+"""The health checks, each with its result and reason."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,14 +22,14 @@ from service.store import (
 )
 
 ROLES = ("receive", "assemble", "work", "send", "retention")
-"""The roles without which the node does not do its work."""
+"""The roles that the node needs to do its work."""
 RECEIVER_TIMEOUT_S = 5.0
 _MOST_REASONS_SAID = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """One part of the node: whether it is as it should be, and what was seen."""
+    """The health of one part of the node, and what was observed."""
 
     name: str
     ok: bool
@@ -38,7 +38,7 @@ class HealthCheck:
 
 
 def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
-    """Whether the storage folder takes what is written, and how much room it has for more."""
+    """Check that files can be written to the storage folder, and its free space."""
     try:
         check_writable(root)
         yield HealthCheck(name="storage", ok=True, reason="a file can be made durable")
@@ -62,7 +62,7 @@ def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
 def check_roles(
     signs: Sequence[RoleHeartbeat], roles: Iterable[str], now: datetime, silent_s: float
 ) -> tuple[HealthCheck, ...]:
-    """Whether at least one process of each role gave a sign of life of late; one from the future is none."""
+    """Check that each role has a process with a recent heartbeat; one from the future does not count."""
     found = []
     for role in roles:
         of_role = [sign for sign in signs if sign.role == role]
@@ -74,7 +74,7 @@ def check_roles(
             silent = (
                 f"for {(now - last).total_seconds():.0f} s" if last <= now else "since the clock was set back"
             )
-            reason = f"no sign of life {silent}; is `contour-node {role}` running?"
+            reason = f"no heartbeat {silent}; is `contour-node {role}` running?"
         else:
             reason = f"no process; start `contour-node {role}`"
         found.append(HealthCheck(name=f"role {role}", ok=bool(alive), reason=reason))
@@ -82,7 +82,7 @@ def check_roles(
 
 
 def check_receiver(settings: Settings) -> HealthCheck:
-    """Whether the receiver answers a C-ECHO; where it does not let the node itself in, whether it listens."""
+    """Check that the receiver answers a C-ECHO, or only that it listens if it would not admit the node itself."""
     receive = settings.receive
     anywhere = receive.host in ("0.0.0.0", "::")
     host = settings.monitor.receiver_host or ("127.0.0.1" if anywhere else receive.host)
@@ -92,7 +92,9 @@ def check_receiver(settings: Settings) -> HealthCheck:
         return HealthCheck(
             name="receiver", ok=True, reason="not asked: receive.port is 0, so that it has any port"
         )
-    if settings.senders:  # a call from here would be refused, and stand in the audit trail every few seconds
+    if (
+        settings.senders
+    ):  # an association from here would be rejected, and fill the audit trail every few seconds
         return HealthCheck(
             name="receiver", ok=True, reason="not asked: only peers with may_send may call; see its role"
         )
@@ -107,9 +109,9 @@ def check_receiver(settings: Settings) -> HealthCheck:
 
 
 def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
-    """Whether a model server with this node's models answers. Not needed to be ready.
+    """Check that a model server with this node's models answers.
 
-    Images are taken and kept without it.
+    Not needed to be ready: images are received without it.
     """
     live = is_live()
     said = "answers" if live else "does not answer, or is no server of this node; jobs wait in the queue"
@@ -117,7 +119,7 @@ def check_model_server(is_live: Callable[[], bool], url: str) -> HealthCheck:
 
 
 def check_constancy(root: Path) -> Iterator[HealthCheck]:
-    """Whether the frozen cases came out as before when they were contoured last; nothing where none ever were."""
+    """Report the last constancy check; nothing if there was none."""
     last = read_constancy(root)
     if last is not None:
         reason = f"{last.at:%Y-%m-%d %H:%M} UTC: {last.reason}"
@@ -125,7 +127,7 @@ def check_constancy(root: Path) -> Iterator[HealthCheck]:
 
 
 def check_hold(reason: str) -> HealthCheck:
-    """Whether database and storage folder belong together. Not needed to be ready: images are taken meanwhile."""
+    """Report whether the node is held. Not needed to be ready: images are received meanwhile."""
     said = (
         f"{reason}; nothing is contoured or delivered until `contour-node recover` decides" if reason else ""
     )
@@ -133,7 +135,7 @@ def check_hold(reason: str) -> HealthCheck:
 
 
 def check_clock(doubt: str) -> HealthCheck:
-    """Whether the clock can be right. Not needed to be ready: only retention waits."""
+    """Report whether the clock can be right. Not needed to be ready: only retention waits."""
     said = f"{doubt}; retention removes nothing" if doubt else "nothing speaks against it"
     return HealthCheck(name="clock", ok=not doubt, reason=said, needed=False)
 
@@ -155,7 +157,7 @@ def check_rules(held: HeldRules | None, differ: str) -> Iterator[HealthCheck]:
 
 
 def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:
-    """Whether images were refused by the receiver in the last day. Not needed to be ready: others are taken."""
+    """Report images refused by the receiver in the last day. Not needed to be ready: others are accepted."""
     said = "; ".join(refused_in_words(one) for one in refused[:_MOST_REASONS_SAID])
     said += f"; {len(refused) - _MOST_REASONS_SAID} more" if len(refused) > _MOST_REASONS_SAID else ""
     reason = said or "none in the last 24 hours"
@@ -163,7 +165,7 @@ def check_refused_images(refused: Sequence[RefusedImages]) -> HealthCheck:
 
 
 def refused_in_words(images: RefusedImages) -> str:
-    """Describe the objects that a sender was refused."""
+    """Describe the objects refused from one sender."""
     number = "1 image" if images.count == 1 else f"{images.count} images"
     last = f"{images.last_at:%Y-%m-%d %H:%M} UTC"
     return f"{number} of {images.sender} ({images.address}) refused: {images.reason}; the last at {last}"

@@ -1,4 +1,4 @@
-"""Asks every DICOM peer now and then whether it is there."""
+"""Test the connection to every DICOM peer at intervals with a C-ECHO."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class EchoResult:
-    """The last answer of a peer."""
+    """A peer's last answer to a C-ECHO."""
 
     name: str
     ok: bool
@@ -25,7 +25,7 @@ class EchoResult:
 
 
 class PeerEchoes:
-    """The peers' last answers. A peer that is silent holds up nobody but the other peers' next turn."""
+    """The peers' last answers. A silent peer delays only the next round."""
 
     def __init__(self, settings: Settings) -> None:
         self._peers: dict[str, Peer] = dict(settings.dicom_peers)
@@ -34,11 +34,11 @@ class PeerEchoes:
         self._answers: dict[str, EchoResult] = {}
 
     def answers(self) -> tuple[EchoResult, ...]:
-        """Give the last answer of each peer that was asked."""
+        """Return the last answer of each peer that was asked."""
         return tuple(self._answers[name] for name in self._peers if name in self._answers)
 
     def run(self, stop: threading.Event) -> None:
-        """Ask all, wait, and ask again until told to stop; returns at once where nobody is to be asked."""
+        """Ask all peers at intervals until ``stop`` is set; return at once if there is none to ask."""
         while self._every_s > 0 and not stop.is_set():
             for name, peer in self._peers.items():
                 if stop.is_set():

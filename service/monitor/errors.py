@@ -1,7 +1,7 @@
-"""What can go wrong when people are to be told."""
+"""Errors of sending notifications."""
 
 from service.errors import TryAgain
 
 
 class NotDelivered(TryAgain):
-    """The message did not certainly arrive; it is sent again."""
+    """The message may not have arrived; it is sent again."""

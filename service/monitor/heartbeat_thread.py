@@ -1,4 +1,4 @@
-"""A role's sign of life: a small thread that writes a row every few seconds."""
+"""A role's heartbeat: a thread that renews a row every few seconds."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class HeartbeatThread:
     """A context in which this process counts as alive.
 
-    It waits for nothing and a database that is away stops nothing.
+    It waits for nothing, and an unavailable database stops nothing.
     """
 
     def __init__(self, heartbeats: Heartbeats, role: str, *, every_s: float) -> None:
@@ -32,7 +32,7 @@ class HeartbeatThread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End in order; only a role that fails leaves its last sign behind, which then grows old."""
+        """Remove the heartbeat on a clean end; a role that fails leaves its last one to grow old."""
         self._ended.set()
         self._thread.join()
         if error is None:
@@ -48,4 +48,4 @@ class HeartbeatThread:
         try:
             write(self._role)
         except TryAgain as reason:
-            log.warning("no sign of life written: %s", reason)
+            log.warning("heartbeat not written: %s", reason)

@@ -11,7 +11,7 @@ from service.tls import web_context
 
 
 def send_mail(message: NotificationMessage, settings: MailSettings, *, timeout_s: float) -> None:
-    """Return once the mail server has taken the message for every recipient; raises NotTold otherwise."""
+    """Return once the mail server has accepted the message for every recipient; otherwise raise NotDelivered."""
     try:
         with _connected(settings, timeout_s) as server:
             if settings.user is not None and settings.password_file is not None:
@@ -21,7 +21,7 @@ def send_mail(message: NotificationMessage, settings: MailSettings, *, timeout_s
         where = f"mail server {settings.host}:{settings.port}"
         raise NotDelivered(f"{where}: {_said(error)}") from error
     if refused:
-        raise NotDelivered(f"the mail server took the message, but not for {', '.join(sorted(refused))}")
+        raise NotDelivered(f"the mail server accepted the message, but not for {', '.join(sorted(refused))}")
 
 
 def _connected(settings: MailSettings, timeout_s: float) -> smtplib.SMTP:

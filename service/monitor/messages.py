@@ -1,6 +1,6 @@
-"""Several notifications as one message. Job, rule, state and reason.
+"""Combine several notifications into one message with job, rule, state and reason.
 
-A patient only where the recipient's settings ask for it.
+A patient is named only if the recipient's settings ask for it.
 """
 
 import socket
@@ -29,7 +29,7 @@ LONGEST_REASON = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationMessage:
-    """What goes to one recipient at once."""
+    """One message to one recipient."""
 
     node: str
     notifications: tuple[Notification, ...]
@@ -37,22 +37,22 @@ class NotificationMessage:
 
     @property
     def subject(self) -> str:
-        """Give one line: how many, and of what kinds."""
+        """Return the subject line: how many notifications, and of what kinds."""
         kinds = ", ".join(dict.fromkeys(WORDS.get(one.event, one.event) for one in self.notifications))
         count = "" if len(self.notifications) == 1 else f"{len(self.notifications)} notifications: "
         return shown(f"Contour Node {self.node}: {count}{kinds}")
 
     def text(self) -> str:
-        """Give the message for people."""
+        """Return the message as text."""
         blocks = [
             "\n".join(f"{name}: {shown(value)}" for name, value in self._lines(one))
             for one in self.notifications
         ]
-        end = "`contour-node show JOB` and `contour-node events JOB` tell more."
+        end = "For details: `contour-node show JOB` and `contour-node events JOB`."
         return "\n\n".join([*blocks, end]) + "\n"
 
     def fields(self) -> dict[str, object]:
-        """Give the message for programs."""
+        """Return the message as JSON fields."""
         return {
             "node": self.node,
             "subject": self.subject,
@@ -73,7 +73,7 @@ class NotificationMessage:
 
 
 def message_of(notifications: Sequence[Notification], patients: Mapping[int, str]) -> NotificationMessage:
-    """Give the message of these notifications, from this machine."""
+    """Return the message for these notifications, sent from this machine."""
     return NotificationMessage(
         node=socket.gethostname(), notifications=tuple(notifications), patients=patients
     )

@@ -1,4 +1,4 @@
-"""A view as Prometheus metrics. Labels come from the settings and from the program, never from what a sender says."""
+"""The node's status as Prometheus metrics. Labels come from settings and program, never from a sender."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ Samples = Iterable[tuple[Sequence[str], float]]
 
 
 class _Shown(Collector):
-    """Hands one view's metrics to prometheus_client."""
+    """Passes one poll's metrics to prometheus_client."""
 
     def __init__(self, settings: Settings, view: NodeStatus) -> None:
         self._settings = settings
@@ -46,37 +46,37 @@ class _Shown(Collector):
 
 
 def metrics_page(settings: Settings, view: NodeStatus) -> bytes:
-    """Give the view in Prometheus' text format."""
+    """Return the status in Prometheus text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Shown(view.ruled(settings), view))
     return generate_latest(registry)
 
 
 def _node(settings: Settings, view: NodeStatus) -> Iterator[Metric]:
-    """Yield the parts that the node stands on."""
-    yield _gauge("look_timestamp_seconds", "When the node was looked at.", [((), view.at.timestamp())])
-    yield _gauge(
-        "ready", "1 where every part that is needed is as it should be.", [((), float(view.is_ready))]
-    )
+    """Yield the metrics of the node's parts."""
+    yield _gauge("look_timestamp_seconds", "Time of the last poll.", [((), view.at.timestamp())])
+    yield _gauge("ready", "1 if every required check passes.", [((), float(view.is_ready))])
     for name, metric, what in (
-        ("database", "database_up", "1 where the database answers."),
-        ("storage", "storage_writable", "1 where a file can be made durable in the storage folder."),
-        ("receiver", "receiver_up", "1 where the receiver answers."),
-        ("model server", "model_server_up", "1 where the model server answers."),
+        ("database", "database_up", "1 if the database answers."),
+        ("storage", "storage_writable", "1 if a file can be made durable in the storage folder."),
+        ("receiver", "receiver_up", "1 if the receiver answers."),
+        ("model server", "model_server_up", "1 if the model server answers."),
     ):
         yield _gauge(metric, what, [((), float(view.check(name).ok))])
     if view.disk is not None:
         retention, size = settings.retention, view.disk.size_bytes
         warn = retention.warned_below(size)
-        yield _gauge("storage_warn_below_bytes", "Less free than this is an alarm.", [((), warn)])
+        yield _gauge("storage_warn_below_bytes", "Less free space than this is an alarm.", [((), warn)])
         refuse = retention.refused_below(size)
-        yield _gauge("storage_refuse_below_bytes", "Below this nothing new is taken.", [((), float(refuse))])
         yield _gauge(
-            "storage_free_bytes", "Free under the storage folder.", [((), float(view.disk.free_bytes))]
+            "storage_refuse_below_bytes", "New objects are refused below this.", [((), float(refuse))]
+        )
+        yield _gauge(
+            "storage_free_bytes", "Free space at the storage folder.", [((), float(view.disk.free_bytes))]
         )
         yield _gauge("storage_size_bytes", "Size of its file system.", [((), float(view.disk.size_bytes))])
     up = [((echo.name,), float(echo.ok)) for echo in view.echoes]
-    yield _gauge("peer_up", "1 where the peer answered the last C-ECHO (monitor.echo_s).", up, ("peer",))
+    yield _gauge("peer_up", "1 if the peer answered the last C-ECHO (monitor.echo_s).", up, ("peer",))
     took = [((echo.name,), echo.duration_s) for echo in view.echoes]
     yield _gauge("peer_echo_seconds", "How long its last answer took.", took, ("peer",))
 
@@ -93,11 +93,9 @@ def _roles(database_status: DatabaseStatus, now: datetime, silent_s: float) -> I
     alive = [sign.role for sign in database_status.signs if (now - sign.at).total_seconds() <= silent_s]
     roles = sorted({*ROLES, *alive})
     up = [((role,), float(role in alive)) for role in roles]
-    yield _gauge("role_up", "1 where a process of the role gave a sign of life of late.", up, ("role",))
+    yield _gauge("role_up", "1 if a process of the role has a recent heartbeat.", up, ("role",))
     count = [((role,), float(alive.count(role))) for role in roles]
-    yield _gauge(
-        "role_processes", "Processes of the role that gave a sign of life of late.", count, ("role",)
-    )
+    yield _gauge("role_processes", "Processes of the role with a recent heartbeat.", count, ("role",))
 
 
 def _queue(settings: Settings, figures: QueueStatistics, now: datetime) -> Iterator[Metric]:
@@ -105,26 +103,24 @@ def _queue(settings: Settings, figures: QueueStatistics, now: datetime) -> Itera
     jobs = {(state.value, rule): 0.0 for state, rule in product(WAITING_FOR_SOMETHING, rules)}
     jobs |= {(one.state.value, one.rule): float(one.count) for one in figures.jobs}
     by_state = ("state", "rule")
-    yield _gauge(
-        "jobs", "Jobs that have not ended; rule is empty until one was chosen.", jobs.items(), by_state
-    )
+    yield _gauge("jobs", "Unfinished jobs; rule is empty until one is chosen.", jobs.items(), by_state)
     ages = [((one.state.value, one.rule), _age_s(one.oldest_at, now)) for one in figures.jobs]
-    yield _gauge("oldest_job_age_seconds", "Since its last slice, of the oldest job.", ages, by_state)
+    yield _gauge("oldest_job_age_seconds", "Time since the last slice of the oldest job.", ages, by_state)
     undelivered = dict.fromkeys(((rule.name,) for rule in settings.rules), 0.0)
     for one in figures.jobs:
         if one.state in ON_ITS_WAY:
             undelivered[one.rule,] = max(undelivered.get((one.rule,), 0.0), _age_s(one.oldest_at, now))
-    what = "Since the last slice of the oldest job that is queued, running, failed for now or delivering."
+    what = "Time since the last slice of the oldest job that is queued, running, retrying or delivering."
     yield _gauge("undelivered_age_seconds", what, undelivered.items(), ("rule",))
     names = settings.destination_names
     under_way = {(name, state.value): 0.0 for name, state in product(names, UNDER_WAY)}
     under_way |= {(one.destination, one.state.value): float(one.count) for one in figures.deliveries}
-    yield _gauge("deliveries", "Deliveries under way.", under_way.items(), ("destination", "state"))
+    yield _gauge("deliveries", "Unfinished deliveries.", under_way.items(), ("destination", "state"))
     oldest = dict.fromkeys(((name,) for name in names), 0.0)
     for line in (line for line in figures.deliveries if line.state in NOT_TAKEN):
         age_s = _age_s(line.oldest_at, now)
         oldest[line.destination,] = max(oldest.get((line.destination,), 0.0), age_s)
-    what = "Since the oldest delivery that the destination has not taken was made."
+    what = "Age of the oldest delivery that the destination has not taken."
     yield _gauge("oldest_delivery_age_seconds", what, oldest.items(), ("destination",))
     if figures.last_image_at is not None:
         last = figures.last_image_at.timestamp()
@@ -137,37 +133,35 @@ def _counts(settings: Settings, database_status: DatabaseStatus) -> Iterator[Met
     names = settings.destination_names
     events = {(rule, kind.value): 0.0 for rule, kind in product(rules, EventKind)}
     events |= {(rule, kind): count for rule, kind, count in figures.events}
-    yield _counter("job_events", "Lines of all jobs' histories.", events.items(), ("rule", "kind"))
+    yield _counter("job_events", "Events in all jobs' histories.", events.items(), ("rule", "kind"))
     attempts = dict.fromkeys(product(names, OUTCOMES), 0.0)
     attempts |= {(name, outcome): count for name, outcome, count in figures.attempts}
     yield _counter("delivery_attempts", "Ended attempts.", attempts.items(), ("destination", "outcome"))
     kept = {kind: (count, size) for kind, count, size in figures.images}
     images = [((kind,), kept.get(kind, (0.0, 0.0))[0]) for kind in KINDS_OF_IMAGES]
-    yield _counter("images_received", "Objects received and kept.", images, ("kind",))
+    yield _counter("images_received", "Objects received and stored.", images, ("kind",))
     sizes = [((kind,), kept.get(kind, (0.0, 0.0))[1]) for kind in KINDS_OF_IMAGES]
-    yield _counter("received_bytes", "Bytes received and kept.", sizes, ("kind",))
+    yield _counter("received_bytes", "Bytes received and stored.", sizes, ("kind",))
     refused = float(sum(one.count for one in figures.refused))
     yield _gauge("images_refused", "Objects refused by the receiver in the last 24 hours.", [((), refused)])
     damaged = float(len(figures.damaged))
     yield _gauge("damaged_files", "Stored files found missing or damaged.", [((), damaged)])
     unsent = {(one.name,): float(database_status.unsent.get(one.name, 0)) for one in settings.monitor.notify}
-    yield _gauge(
-        "notifications_unsent", "Notifications that wait to be sent.", unsent.items(), ("recipient",)
-    )
+    yield _gauge("notifications_unsent", "Notifications waiting to be sent.", unsent.items(), ("recipient",))
 
 
 def _times(settings: Settings, figures: QueueStatistics) -> Iterator[Metric]:
-    """How long things took. All begin with zeros: else Prometheus would not see the first one as an increase."""
+    """Yield the histograms. All start at zero: otherwise Prometheus would not see the first value as an increase."""
     rules = [rule.name for rule in settings.rules]
     yield _histogram(
         "stage_seconds",
-        "How long each stage took that ended well.",
+        "Duration of each stage that succeeded.",
         _begun_with_zeros(figures.stages, product(rules, STAGES)),
         ("rule", "stage"),
     )
     yield _histogram(
         "last_slice_to_delivered_seconds",
-        "From the last slice (or the order to run again) until every destination had the structure set.",
+        "From the last slice (or the order to rerun) until every destination had the structure set.",
         _begun_with_zeros(figures.latencies, product(rules, [""])),
         ("rule",),
     )

@@ -1,4 +1,4 @@
-"""Looks at the node every few seconds; what pages and messages say comes from the last look."""
+"""Poll the node every few seconds; pages and messages report the last poll."""
 
 import logging
 import threading
@@ -50,14 +50,14 @@ TOLD_OF = {
     EventKind.REFUSED: NotifyEvent.REFUSED,
     EventKind.SEND_REJECTED: NotifyEvent.DELIVERY,
 }
-"""Job events that somebody may want to be told of, and the name under which they ask for them."""
+"""Job events that are notified, with their names in the settings."""
 MOST_BATCHES_IN_A_LOOK = 20
 DATABASE_ANSWERS = HealthCheck(name="database", ok=True, reason="answers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorParts:
-    """What a monitor looks at."""
+    """What a monitor polls."""
 
     settings: Settings
     database: Database
@@ -74,7 +74,7 @@ class MonitorParts:
 
 
 class Monitor:
-    """The look, again and again; ``view`` is the last, for any thread."""
+    """Polls the node; ``view`` is the last result, readable from any thread."""
 
     def __init__(self, parts: MonitorParts) -> None:
         self._parts = parts
@@ -86,13 +86,13 @@ class Monitor:
         self.view: NodeStatus | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Look until told to stop; a database that is away is part of what is seen."""
+        """Poll until ``stop`` is set; an unavailable database is part of the result."""
         while not stop.is_set():
             self.poll_once()
             stop.wait(self._parts.settings.advanced.monitor_poll_s)
 
     def poll_once(self) -> NodeStatus:
-        """Look at everything once, add up what happened since the last look, and note what is to be told."""
+        """Poll everything once, count events since the last poll, and queue notifications."""
         parts, now = self._parts, self._parts.database.clock()
         database_status, database = self._read_database_status()
         checks = (database, *_checks(parts.settings, database_status, now, parts))
@@ -118,12 +118,12 @@ class Monitor:
             self._add_up()
             database_status = read_database_status(self._parts.database, self._parts.rules)
         except TryAgain as reason:
-            log.warning("the node cannot be looked at: %s", reason)
+            log.warning("the node cannot be polled: %s", reason)
             return None, HealthCheck(name="database", ok=False, reason=str(reason))
         return database_status, DATABASE_ANSWERS
 
     def _add_up(self) -> None:
-        """Add what is new; a long history is added in several looks."""
+        """Count new events; a long history is counted over several polls."""
         for add in (self._counters.add_events, self._counters.add_images):
             for _ in range(MOST_BATCHES_IN_A_LOOK):
                 if not add():
@@ -143,7 +143,7 @@ class Monitor:
             self._board.forget_old()
             self._heartbeats.forget_old()
         except TryAgain as reason:
-            log.warning("nothing noted of this look: %s", reason)
+            log.warning("nothing recorded of this poll: %s", reason)
 
     def _late(self, rules: Sequence[Rule], now: datetime) -> list[LateJob]:
         found = []
@@ -154,7 +154,7 @@ class Monitor:
 
 
 def read_node_status(parts: MonitorParts) -> NodeStatus:
-    """Look at a node and change nothing; raises TryAgain where the database is away."""
+    """Poll a node without changing anything; raises TryAgain if the database is unavailable."""
     now = parts.database.clock()
     database_status = read_database_status(parts.database, parts.rules)
     checks = (DATABASE_ANSWERS, *_checks(parts.settings, database_status, now, parts))
@@ -164,7 +164,7 @@ def read_node_status(parts: MonitorParts) -> NodeStatus:
 
 
 def read_database_status(database: Database, rules: RuleBook) -> DatabaseStatus:
-    """Give what the database says of the node."""
+    """Return the node's status according to the database."""
     with database.reading() as connection:
         hold, clock_doubt = read_hold(connection), read_clock_doubt(connection)
     held_reason = "" if hold is None else hold.reason

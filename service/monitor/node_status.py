@@ -1,4 +1,4 @@
-"""What was seen in one look at the node."""
+"""The result of one poll of the node."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from service.store import DiskRoom, QueueStatistics, RoleHeartbeat
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseStatus:
-    """What the database said."""
+    """The part that comes from the database."""
 
     figures: QueueStatistics
     signs: tuple[RoleHeartbeat, ...]
@@ -25,7 +25,7 @@ class DatabaseStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
-    """One look. ``database_status`` and ``disk`` are None where the database or the disk did not answer."""
+    """One poll. ``database_status`` and ``disk`` are None if the database or the disk did not answer."""
 
     at: datetime
     checks: tuple[HealthCheck, ...]
@@ -35,7 +35,7 @@ class NodeStatus:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether everything that the node needs is as it should be."""
+        """Tell whether every required check passes."""
         return all(check.ok for check in self.checks if check.needed)
 
     def ruled(self, settings: Settings) -> Settings:
@@ -44,5 +44,5 @@ class NodeStatus:
         return settings if held is None else held.settings
 
     def check(self, name: str) -> HealthCheck:
-        """Give one of the checks."""
+        """Return one of the checks."""
         return next(check for check in self.checks if check.name == name)

@@ -1,4 +1,4 @@
-"""Sends what is to be told, a recipient in a thread of its own; what cannot be sent stays in the table."""
+"""Send notifications, each recipient in a separate thread; what cannot be sent stays in the table."""
 
 import logging
 import threading
@@ -42,17 +42,17 @@ class Notifier:
         self._poll_s = poll_s
 
     def run(self, stop: threading.Event) -> None:
-        """Tell what is due until told to stop."""
+        """Send what is due until ``stop`` is set."""
         while not stop.is_set():
             try:
                 if self._ready.is_set():
                     self.send_due()
             except TryAgain as reason:
-                log.warning("nothing told: %s", reason, extra={"recipient": self._settings.name})
+                log.warning("no notification sent: %s", reason, extra={"recipient": self._settings.name})
             stop.wait(self._poll_s)
 
     def send_due(self) -> int:
-        """Send what is due as one message; give how many notifications went out."""
+        """Send what is due as one message; return how many notifications were sent."""
         settings = self._settings
         due = self._board.due(settings.name, min_interval_s=settings.min_interval_s, limit=MOST_IN_A_MESSAGE)
         if not due:
@@ -63,7 +63,7 @@ class Notifier:
         except NotDelivered as reason:
             delay_s = min(FIRST_DELAY_S * 2 ** min(due[0].attempts, 10), LONGEST_DELAY_S)
             self._board.not_sent(due, reason=str(reason), delay_s=delay_s)
-            log.warning("not told: %s", reason, extra=about)
+            log.warning("notification not sent: %s", reason, extra=about)
             return 0
         self._board.sent(due)
         log.info("told", extra=about)
@@ -76,7 +76,7 @@ class Notifier:
 
 
 def send(message: NotificationMessage, settings: NotifySettings) -> None:
-    """Send a message the recipient's way; raises NotTold unless it certainly arrived."""
+    """Send a message by the recipient's channel; raises NotDelivered unless it certainly arrived."""
     if settings.mail is not None:
         send_mail(message, settings.mail, timeout_s=TIMEOUT_S)
     if settings.webhook is not None:

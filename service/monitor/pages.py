@@ -1,4 +1,4 @@
-"""The pages: metrics and health, from the last look. They say nothing of patients."""
+"""The pages: metrics and health, from the last poll, without patient data."""
 
 import hmac
 import json
@@ -19,7 +19,7 @@ GRACE_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class PageResponse:
-    """What a page says."""
+    """A page's response."""
 
     status: HTTPStatus
     content_type: str
@@ -28,7 +28,7 @@ class PageResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusPages:
-    """Every page by its path. Safe to use from many threads: it reads the last view and nothing else."""
+    """Every page by its path. Thread-safe: it only reads the last poll."""
 
     settings: Settings
     last_view: Callable[[], NodeStatus | None]
@@ -36,7 +36,7 @@ class StatusPages:
     token: str | None = None
 
     def answer(self, path: str, authorization: str) -> PageResponse:
-        """Give the page; ``authorization`` is the request's header, or empty."""
+        """Return the page; ``authorization`` is the request's header, or empty."""
         if path == "/health/live":
             return _json(HTTPStatus.OK, {"alive": True})
         page = {"/health/ready": self._ready, "/metrics": self._metrics}.get(path)
@@ -44,10 +44,10 @@ class StatusPages:
             paths = ["/health/live", "/health/ready", "/metrics"]
             return _json(HTTPStatus.NOT_FOUND, {"error": "no such page", "pages": paths})
         if not self._lets_in(authorization):
-            return _json(HTTPStatus.UNAUTHORIZED, {"error": "a bearer token is asked for"})
+            return _json(HTTPStatus.UNAUTHORIZED, {"error": "a bearer token is required"})
         view = self.last_view()
         if view is None:
-            reason = "nothing was looked at yet"
+            reason = "the node has not been polled yet"
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "reason": reason})
         return page(view)
 
@@ -66,14 +66,14 @@ class StatusPages:
         age_s = (self.clock() - view.at).total_seconds()
         oldest_s = 3 * self.settings.advanced.monitor_poll_s + GRACE_S
         if age_s > oldest_s:
-            reason = f"the last look was {age_s:.0f} s ago: the monitor hangs"
+            reason = f"the last poll was {age_s:.0f} s ago: the monitor hangs"
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "reason": reason})
         status = HTTPStatus.OK if view.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
         return _json(status, health_report(view))
 
 
 def health_report(view: NodeStatus) -> dict[str, object]:
-    """Give a view's checks for programs."""
+    """Return a poll's checks as JSON fields."""
     return {
         "ready": view.is_ready,
         "at": view.at.isoformat(timespec="seconds"),

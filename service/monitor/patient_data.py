@@ -1,4 +1,4 @@
-"""Whose images a job has: asked only for recipients whose settings say so."""
+"""The patients of a job: read only for recipients whose settings ask for it."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from service.store.errors import FileLost
 
 
 def patient_ids(book: JobRepository, files: FileStore, jobs: Iterable[int]) -> dict[int, str]:
-    """Give the Patient ID (0010,0020) by job: of every image, for they may differ; a job without one is left out."""
+    """Return the Patient ID (0010,0020) by job, from every image, as they may differ; jobs without one are left out."""
     found = {}
     for job_id in jobs:
         ids = dict.fromkeys(_ids_in(files, book.instances_of(job_id)))

@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 
 
 def run_monitor(parts: MonitorParts, stop: threading.Event) -> None:
-    """Monitor the node until ``stop`` is set. It starts, and says what is wrong, also where the database is away.
+    """Monitor the node until ``stop`` is set; it also starts, and reports, while the database is unavailable.
 
     Raises:
         SettingsRefused: a file that the settings name cannot be used.
-        OSError: somebody else has the port.
+        OSError: the port is in use.
     """
     settings, database = parts.settings, parts.database
     token, tls = check_files(settings)
     logging.getLogger("pynetdicom").setLevel(
         logging.CRITICAL
-    )  # that a peer is away is said once, by its check
+    )  # an unreachable peer is reported once, by its check
     monitor = Monitor(parts)
     pages = StatusPages(settings=settings, last_view=lambda: monitor.view, clock=database.clock, token=token)
     runs = [
@@ -50,7 +50,7 @@ def run_monitor(parts: MonitorParts, stop: threading.Event) -> None:
 
 
 def check_files(settings: Settings) -> tuple[str | None, ssl.SSLContext | None]:
-    """Read every file that the section `monitor` names, and give the token and the TLS of the pages."""
+    """Read every file that the section `monitor` names; return the token and the TLS context of the pages."""
     monitor = settings.monitor
     mail_files = [one.mail.password_file for one in monitor.notify if one.mail is not None]
     hooks = [one.webhook for one in monitor.notify if one.webhook is not None]

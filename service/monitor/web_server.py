@@ -1,4 +1,4 @@
-"""A small web server for pages that are read: GET only, few connections, and no time for those that dawdle."""
+"""A small web server for read-only pages: GET only, few connections, strict time limits."""
 
 import io
 import logging
@@ -26,7 +26,7 @@ MOST_REQUEST_BYTES = 16384
 
 
 class WebServer:
-    """Serves pages on a port of its own, in threads of its own, from ``start`` to ``stop``."""
+    """Serves pages on its own port, in its own threads, from ``start`` to ``stop``."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class WebServer:
         tls: ssl.SSLContext | None = None,
         request_timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
-        """Take the port; raises OSError where somebody else has it."""
+        """Bind the port; raises OSError if it is in use."""
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._server = _Server((host, port), family, pages, tls, request_timeout_s)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="web-server")
 
     @property
     def port(self) -> int:
-        """The TCP port, also where the choice was left to the system."""
+        """The TCP port, even if the system chose it."""
         return int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class WebServer:
     ) -> None:
         self._server.shutdown()
         self._thread.join()
-        self._server.server_close()  # waits for the requests in hand, which are bounded in time
+        self._server.server_close()  # waits for current requests, which are limited in time
 
 
 class _Server(ThreadingMixIn, HTTPServer):
@@ -110,11 +110,11 @@ class _Server(ThreadingMixIn, HTTPServer):
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         about = {"peer_host": client_address[0], "reason": type(sys.exception()).__name__}
-        log.info("a web request ended badly", extra=about)
+        log.info("a web request failed", extra=about)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request a connection."""
+    """One request per connection."""
 
     server: _Server
     server_version, sys_version = "contour-node", ""
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is no GET, or no HTTP, without repeating any of it."""
+        """Answer a request that is not GET, or not HTTP, without echoing any of it."""
         self.close_connection = True
         self._send(PageResponse(status=HTTPStatus(code), content_type="text/plain", body=b""))
 
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Bounded(io.RawIOBase):
-    """What a connection sends, up to a moment and a size: a byte now and then does not keep it open."""
+    """A connection's input, limited in time and size: an occasional byte does not keep it open."""
 
     def __init__(self, connection: socket.socket, timeout_s: float) -> None:
         self._connection = connection

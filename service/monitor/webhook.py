@@ -1,4 +1,4 @@
-"""A message as JSON by HTTP POST, signed where there is a key."""
+"""Send a message as JSON by HTTP POST, signed if there is a key."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ TIMESTAMP, SIGNATURE = "X-Contour-Node-Timestamp", "X-Contour-Node-Signature"
 
 
 def post(message: NotificationMessage, settings: WebhookSettings, *, timeout_s: float) -> None:
-    """Return once the server answered 2xx; raises NotTold otherwise. A redirect is not followed."""
+    """Return once the server answered 2xx; otherwise raise NotDelivered. Redirects are not followed."""
     body = json.dumps(message.fields()).encode()
     target = urlsplit(settings.url)
     try:
@@ -35,7 +35,7 @@ def post(message: NotificationMessage, settings: WebhookSettings, *, timeout_s: 
 
 
 def signature(key: str, timestamp: str, body: bytes) -> str:
-    """Give the signature of a body sent at a time: HMAC-SHA256 over timestamp, a dot, and the body, as hex."""
+    """Return the signature of a body sent at a time: HMAC-SHA256 over timestamp, a dot, and the body, as hex."""
     return hmac.new(key.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 

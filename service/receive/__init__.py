@@ -1,4 +1,4 @@
-"""DIMSE in: who may associate, what is accepted, and the answer by name.
+"""Reception by DIMSE: admission of peers, accepted objects, and the responses.
 
 Nothing is acknowledged before it is durable.
 """

@@ -14,7 +14,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, kw_only=True)
 class PeerIdentity:
-    """The peer's identity as the connection proves it: a request cannot forge it."""
+    """The peer's identity as proven by the connection, which an association request cannot forge."""
 
     host: str
     certificate: Certificate | None = None
@@ -49,7 +49,7 @@ class Admission:
 
 
 def _is(sender: Sender, association_request: AssociationRequest, peer: PeerIdentity) -> bool:
-    """Whether title, address and certificate are all the sender's: each alone could be forged or shared."""
+    """Tell whether AE title, address and certificate all match the sender: each alone could be forged or shared."""
     return (
         association_request.calling_aet == sender.ae_title
         and _comes_from(sender, peer_address(peer.host))
@@ -68,7 +68,7 @@ def _shows(sender: Sender, certificate: Certificate | None) -> bool:
 
 
 def peer_address(host: str) -> Address:
-    """Return the address as a network means it: an IPv4 one that came through an IPv6 socket is an IPv4 one."""
+    """Return the address; an IPv4 address that came through an IPv6 socket is returned as IPv4."""
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

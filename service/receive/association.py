@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _REQUEST_BYTES = 128 * 1024
 _CLOSING_S = 1.0
-_TLS_HANDSHAKE = 22  # the first byte of TLS, where DICOM has the type of a PDU
+_TLS_HANDSHAKE = 22  # first byte of a TLS handshake, where DICOM has the PDU type
 
 
 class TlsHandshakeFailed(Exception):
@@ -73,12 +73,12 @@ class Association:
 
     @property
     def host(self) -> str:
-        """The address of the peer."""
+        """The peer's address."""
         return self._accepted.host
 
     @property
     def is_established(self) -> bool:
-        """Whether the association was accepted; it then counts toward the limits."""
+        """Whether the association was accepted and so counts toward the limits."""
         return self._is_established
 
     def serve(self) -> None:
@@ -92,7 +92,7 @@ class Association:
         except ConnectionLost as error:
             level = (
                 logging.INFO if self._is_established else logging.DEBUG
-            )  # monitors only look whether it listens
+            )  # monitoring probes only test whether the port listens
             log.log(level, "association ended without release", extra=self._about(reason=str(error)))
         except ProtocolError as error:
             self._break_off(error)
@@ -100,14 +100,14 @@ class Association:
             self._connection.close()
 
     def stop(self) -> None:
-        """End the association: at once if it is idle, else after the answer to the current request."""
+        """End the association: at once if idle, else after the response to the current request."""
         with self._lock:
             self._is_stopping = True
             if not self._is_busy:
                 self._shut_down(socket.SHUT_RD)
 
     def cut(self) -> None:
-        """End the association now; an object that was not acknowledged is not kept."""
+        """Abort the association now; an object not yet acknowledged is discarded."""
         self._shut_down(socket.SHUT_RDWR)
 
     def _break_off(self, error: ProtocolError) -> None:
@@ -130,7 +130,9 @@ class Association:
             secured.settimeout(self._receiver.request_timeout_s)
             secured.do_handshake()
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError) as error:
-            raise ConnectionLost(f"silent or gone in the TLS handshake: {type(error).__name__}") from error
+            raise ConnectionLost(
+                f"silent or disconnected during the TLS handshake: {type(error).__name__}"
+            ) from error
         except ssl.SSLCertVerificationError as error:
             raise TlsHandshakeFailed(f"its certificate is not accepted: {error.verify_message}") from error
         except ssl.SSLError as error:
@@ -275,9 +277,9 @@ class Association:
 
     def _shut_down(self, how: int) -> None:
         try:
-            socket.socket.shutdown(self._connection, how)  # of the connection below TLS, which has one user
+            socket.socket.shutdown(self._connection, how)  # the TCP connection below TLS
         except OSError as error:
-            log.debug("connection was closed already", extra=self._about(reason=str(error)))
+            log.debug("the connection was already closed", extra=self._about(reason=str(error)))
 
     def _about(self, **more: object) -> dict[str, object]:
         return {"peer_host": self.host, **more}

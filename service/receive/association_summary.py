@@ -1,4 +1,4 @@
-"""Summary of one association: an audit event for each study, not for each slice."""
+"""Summary of one association: one audit event per study, not per slice."""
 
 import re
 from collections import Counter, defaultdict
@@ -30,7 +30,7 @@ class AssociationSummary:
         self._patients[answer.kept.study_uid] = answer.kept.patient_id
 
     def events(self, origin: TransferRoute) -> Iterator[AuditEvent]:
-        """Yield an event for each study, and others for refused instances: PS3.15 A.5.2 forbids mixed results."""
+        """Yield one event per study, and separate ones for refused instances: PS3.15 A.5.2 forbids mixed outcomes."""
         for study_uid, classes in self._kept.items():
             yield AuditEvent(
                 kind=AuditKind.RECEIVED,
@@ -45,7 +45,7 @@ class AssociationSummary:
         yield from self._refused(origin)
 
     def _refused(self, origin: TransferRoute) -> Iterator[AuditEvent]:
-        """Yield an event for each reason, up to some: a sender that makes them up fills no trail."""
+        """Yield one event per reason, up to a limit: a sender with endless reasons cannot flood the audit trail."""
         for (status, reason), count in self._not_kept.most_common(_MOST_REASONS):
             yield AuditEvent(
                 kind=AuditKind.RECEIVED,
@@ -70,8 +70,5 @@ class AssociationSummary:
 
 
 def _kind_of(comment: str) -> str:
-    """Return the comment with its plain numbers left out, so that a length that differs each time is one reason.
-
-    Tags stay.
-    """
+    """Return the comment without plain numbers, so that differing lengths count as one reason; tags are kept."""
     return _NUMBER.sub("N", comment)

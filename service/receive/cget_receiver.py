@@ -15,7 +15,7 @@ from service.scu.retrieve import RetrievedObject, StoreResponse
 
 
 class CGetReceiver:
-    """Takes what one peer brings; leaving the with-block puts into the trail what came. Used by one thread."""
+    """Receives objects from one peer; leaving the with-block records them in the audit trail. For one thread."""
 
     def __init__(self, storage: StoreHandler, trail: AuditWriter, origin: TransferRoute) -> None:
         """``origin`` is the peer asked, and this node's AE title: as if the peer had sent the objects."""
@@ -26,7 +26,7 @@ class CGetReceiver:
         self._rejections: Counter[str] = Counter()
 
     def keep(self, brought: RetrievedObject) -> StoreResponse:
-        """Return what any sender would hear of the object; success once file and row outlast a power cut."""
+        """Store the object and return the response any sender would get; success once file and row are durable."""
         request = DimseRequest(
             field=CommandField.C_STORE_RQ,
             message_id=brought.message_id,
@@ -46,8 +46,8 @@ class CGetReceiver:
         return StoreResponse(status=answer.status, comment=answer.comment)
 
     def refusals(self) -> str:
-        """Return why objects were not kept since the last call, with their numbers; empty where all were."""
-        said = "; ".join(f"{number} not kept here: {why}" for why, number in self._rejections.most_common())
+        """Return why objects were not stored since the last call, with counts; empty if all were."""
+        said = "; ".join(f"{number} not stored here: {why}" for why, number in self._rejections.most_common())
         self._rejections.clear()
         return said
 

@@ -1,7 +1,4 @@
-"""N-EVENT-REPORT of Storage Commitment (PS3.4 J.3.3).
-
-What a destination reports of objects that it was asked to keep.
-"""
+"""Storage commitment reports (N-EVENT-REPORT, PS3.4 J.3.3) from destinations."""
 
 import io
 import logging
@@ -34,7 +31,7 @@ _MALFORMED = (
 
 
 class CommitmentReports:
-    """Records reports. Safe to use from many threads."""
+    """Records reports. Thread-safe."""
 
     def __init__(self, commitments: Commitments) -> None:
         self._commitments = commitments
@@ -42,7 +39,7 @@ class CommitmentReports:
     def take(
         self, request: DimseRequest, context: AcceptedContext, data_set: Iterator[memoryview]
     ) -> Response:
-        """Return the answer to a report; SUCCESS only once it is committed. ``data_set`` may be left unread in part."""
+        """Record a report and return its response; SUCCESS only once committed. ``data_set`` may be left unread."""
         try:
             report = read_report(_decoded(context, data_set))
             is_known = self._commitments.record(
@@ -51,7 +48,7 @@ class CommitmentReports:
         except _MALFORMED as error:
             return _refused(request, f"no report of storage commitment: {type(error).__name__}")
         except DatabaseUnavailable:
-            log.exception("report not recorded: database")
+            log.exception("storage commitment report not recorded: database")
             return _refused(request, "database not available")
         if not is_known:
             return _refused(request, "nothing was asked under this Transaction UID")
@@ -77,5 +74,7 @@ def _decoded(context: AcceptedContext, data_set: Iterator[memoryview]) -> Datase
 
 
 def _refused(request: DimseRequest, comment: str) -> Response:
-    log.warning("report not taken", extra={"reason": comment, "event_type_id": request.event_type_id})
+    log.warning(
+        "storage commitment report refused", extra={"reason": comment, "event_type_id": request.event_type_id}
+    )
     return Response(status=Status.PROCESSING_FAILURE, comment=comment)

@@ -34,4 +34,4 @@ class Connection:
     host: str
     tls: ssl.SSLContext | None = None
     is_over_rate: bool = False
-    """Whether its address has opened too many: the association is rejected as temporary congestion."""
+    """Whether its address has opened too many connections: the association is rejected as temporary congestion."""

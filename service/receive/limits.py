@@ -1,4 +1,4 @@
-"""Limits for each address: open associations, connections a minute, and repeated log lines."""
+"""Limits per address: open associations and connections per minute."""
 
 import ipaddress
 import time
@@ -13,15 +13,15 @@ REMEMBERED = 4096
 """Most addresses, or log reasons, that are remembered; the least recently used is forgotten first."""
 
 KEPT_PART = 4
-"""One in so many places is kept for addresses of peers."""
+"""One in this many places is reserved for addresses of peers."""
 
 MonotonicClock = Callable[[], float]
 
 
 class AssociationLimit:
-    """Counts the associations that are open, up to a limit in all and one for each address.
+    """Counts open associations, up to a total limit and a limit per address.
 
-    Where addresses are known (those of peers), a quarter of all places is kept for them: strangers cannot hold every
+    If addresses of peers are known, a quarter of all places is reserved for them, so that strangers cannot take every
     place.
     """
 
@@ -66,10 +66,7 @@ class _Bucket:
 
 
 class RateLimit:
-    """A token bucket for each address: a minute's worth at once, then so many a minute.
-
-    Safe to use from many threads.
-    """
+    """A token bucket per address: a minute's worth at once, then a fixed number per minute. Thread-safe."""
 
     def __init__(self, per_minute: int, clock: MonotonicClock = time.monotonic) -> None:
         self._per_minute = per_minute

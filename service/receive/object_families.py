@@ -1,4 +1,4 @@
-"""SOP classes accepted beside CT, by family (PS3.4 B.5): a whole study can be sent; they start no job."""
+"""SOP classes accepted besides CT, by family (PS3.4 B.5), so that a whole study can be sent; they open no job."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -209,5 +209,5 @@ def named(families: Iterable[ObjectFamily] = ObjectFamily) -> Iterator[tuple[str
 
 
 def companions(receive: ReceiveSettings) -> list[str]:
-    """Return the SOP classes that are kept beside CT and RT objects."""
+    """Return the SOP classes that are accepted besides CT and RT objects."""
     return [uid for _, uid in named(receive.companions)] + list(receive.additional_sop_classes)

@@ -1,6 +1,6 @@
-"""Startup recovery: files without a row are recorded again, and inconsistencies are logged.
+"""Startup recovery: record files without a row again, and log inconsistencies.
 
-After a power cut the newest rows may be gone while their files are there: the file is what made a slice durable.
+After a power cut the newest rows may be lost while their files exist: a slice is durable by its file.
 """
 
 import hashlib
@@ -32,18 +32,18 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryReport:
-    """What a start found in the storage folder and in the database, by paths in the storage folder."""
+    """What startup recovery found in storage folder and database; paths are relative to the storage folder."""
 
     unfinished: int
     """Parts of objects that were never acknowledged; they are removed."""
     recorded: tuple[str, ...]
-    """Whole files that had no row; they have one now."""
+    """Complete files that had no row and have one now."""
     set_aside: tuple[str, ...]
-    """Files that are not what their names say, or that no row can have: never acknowledged, moved to ``unverified``."""
+    """Files that do not match their names, or that no row can describe: never acknowledged, moved to ``unverified``."""
     undelivered: tuple[str, ...]
-    """Files of this node's making that no job names; they stay."""
+    """Files made by this node that no job refers to; they stay."""
     damaged: tuple[ReceivedFile, ...]
-    """Recorded instances whose file is gone or has another size: something else has been at the folder."""
+    """Recorded instances whose file is missing or has another size: something else has changed the folder."""
 
 
 class _Unverified(Exception):
@@ -51,7 +51,7 @@ class _Unverified(Exception):
 
 
 def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -> RecoveryReport:
-    """Brings files and rows together again, and logs what it found; objects may be received meanwhile.
+    """Reconcile files and rows, and log the findings; objects may be received meanwhile.
 
     Raises:
         StorageUnavailable: the folder cannot be read.
@@ -69,7 +69,7 @@ def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -
         for path in sorted(there.keys() - rows.keys() - made - book.paths_to_remove()):
             try:
                 (recorded if _index(files, path, recorder) else undelivered).append(path)
-            except FileLost:  # whoever wrote it has discarded it since
+            except FileLost:  # its writer has discarded it since
                 continue
             except (_Unverified, Refused) as reason:
                 place = files.set_aside(path)
@@ -100,11 +100,11 @@ def recover(files: FileStore, book: JobRepository, recorder: InstanceRecorder) -
 
 
 def _is_lost(files: FileStore, row: ReceivedFile, listed: os.stat_result | None) -> bool:
-    if row.removed_at is not None or row.damaged_at is not None:  # it is known
+    if row.removed_at is not None or row.damaged_at is not None:  # already known
         return False
     if listed is not None and listed.st_size == row.size_bytes:
         return False
-    try:  # again: `pull` may have kept it since the folder was listed
+    try:  # check again: `pull` may have stored it since the folder was listed
         with files.open(row.path) as stream:
             return os.fstat(stream.fileno()).st_size != row.size_bytes
     except FileLost:
@@ -123,7 +123,7 @@ def _index(files: FileStore, path: str, recorder: InstanceRecorder) -> bool:
 
 
 def _read(files: FileStore, path: str) -> ReceivedInstance | None:
-    """Return what is to be recorded of a file, or None where the node itself made it."""
+    """Return the instance to record for a file, or None if the node itself made the file."""
     with files.open(path) as stream:
         head = stream.read(file_meta.HEADER_BYTES)
         digest = hashlib.sha256()

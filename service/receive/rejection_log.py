@@ -1,4 +1,4 @@
-"""Rejections in the log and the audit trail, throttled so that a flood of them fills neither."""
+"""Rejections in the log and the audit trail, throttled so that a flood fills neither."""
 
 import logging
 import re
@@ -17,15 +17,15 @@ _NUMBERS = re.compile(r"\d+")
 
 
 class RejectionLog:
-    """Logs the same rejection of the same address once a minute, with its count."""
+    """Logs a repeated rejection of one address once a minute, with its count."""
 
     def __init__(self, trail: AuditWriter, throttle: "LogThrottle") -> None:
         self._trail = trail
         self._throttle = throttle
 
     def record(self, what: str, host: str, reason: str, calling_aet: str = "", called_aet: str = "") -> None:
-        """Log one rejection, unless the same was logged a moment ago."""
-        kind = _NUMBERS.sub("", reason)  # a different wrong length each time is the same reason
+        """Log one rejection, unless the same one was logged within the last minute."""
+        kind = _NUMBERS.sub("", reason)  # reasons that differ only in a number are one reason
         times = self._throttle.due((what, host, kind))
         if times is None:
             return
@@ -53,10 +53,7 @@ class LogThrottle:
         self._logged: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def due(self, message: Hashable) -> int | None:
-        """Return how often it happened since it was last logged, this time included.
-
-        None if it is too soon to log again.
-        """
+        """Return how often it happened since it was last logged, including now; None if it is too soon to log."""
         now = self._clock()
         with self._lock:
             logged_at, suppressed = self._logged.get(message, (now - self._every_s, 0))

@@ -1,4 +1,4 @@
-"""The listening sockets: a thread for each connection, and a limit that idle connections cannot exhaust."""
+"""The listening sockets: one thread per connection, and a limit that idle connections cannot exhaust."""
 
 import logging
 import socket
@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 REQUEST_TIMEOUT_S = 5.0
 """Time for a new connection to send its association request."""
 STALLED_TIMEOUT_S = 30.0
-"""Longest pause of a sender inside a message."""
+"""Longest pause of a sender within a message."""
 SPARE_CONNECTIONS = 256
-"""Connections beyond the limit on associations: being rejected, or still without a request."""
+"""Connections allowed beyond the limit on associations: being rejected, or still without a request."""
 _BACKLOG = 256
 MAXIMUM_PDU_BYTES = 262144
 
@@ -108,7 +108,7 @@ class Receiver:
 
     @property
     def port(self) -> int:
-        """The TCP port without TLS, or the one with it where there is no other; also one that the system chose."""
+        """The TCP port without TLS, or the TLS port if there is no other; valid also if the system chose it."""
         return self._listeners[0].port
 
     @property
@@ -130,7 +130,7 @@ class Receiver:
             acceptor.start()
 
     def stop(self, *, grace_s: float = 10.0) -> None:
-        """Stop accepting associations, let running C-STOREs be answered, and abort the rest after ``grace_s``."""
+        """Stop accepting associations, let running C-STOREs finish, and abort the rest after ``grace_s`` seconds."""
         self._is_stopping.set()
         for listener, acceptor in zip(self._listeners, self._acceptors, strict=True):
             if acceptor.is_alive():
@@ -161,14 +161,16 @@ class Receiver:
             try:
                 connection, address = listener.server_socket.accept()
             except OSError as error:
-                if not self._is_stopping.is_set():  # no file handle left, say: what is open must end first
+                if (
+                    not self._is_stopping.is_set()
+                ):  # for example no file handle left: open connections must end first
                     log.error("cannot accept a connection", extra={"reason": str(error)})  # noqa: TRY400
                     time.sleep(0.05)
                 continue
             self._receive(connection, str(address[0]), listener.tls)
 
     def _receive(self, connection: socket.socket, host: str, tls: ssl.SSLContext | None) -> None:
-        """Close connections of unknown addresses, and over-rate TLS ones, unread: no handshake is computed for them."""
+        """Close connections from unknown addresses, and TLS ones over the rate, unread: no handshake is computed."""
         is_over_rate = not self._rate.allows(host)
         if not self._receiver.admission.knows_address(host):
             connection.close()
@@ -190,7 +192,7 @@ class Receiver:
             thread.start()
 
     def _make_room(self) -> None:
-        """At the limit, abort the oldest connection without an association of the address that has most of them."""
+        """At the limit, abort the oldest connection without association, from the address that has most of them."""
         if len(self._open) < self._limit:
             return
         waiting = [association for association in self._open if not association.is_established]

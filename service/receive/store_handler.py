@@ -1,4 +1,4 @@
-"""One C-STORE: write the received bytes, commit the row, and only then answer success."""
+"""One C-STORE: write the received bytes, commit the row, and only then respond with success."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ _REFUSALS = {
 
 
 LARGEST_OBJECT_BYTES = 1 << 32
-"""No image or structure set comes near it; it keeps a broken sender from filling the disk with one object."""
+"""Far above any image or structure set; keeps a broken sender from filling the disk with one object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +82,10 @@ class StoreHandler:
         self._reads_patient_id = reads_patient_id
 
     def keep(self, incoming: StoreRequest, data_set: Iterator[memoryview]) -> Response:
-        """Store one instance and return the answer: SUCCESS only once file and row survive a power failure.
+        """Store one instance and return the response: SUCCESS only once file and row would survive a power failure.
 
-        Errors of ``data_set`` pass through; then, and with every other answer, nothing is recorded. It may be
-        left unread in part.
+        Errors raised by ``data_set`` propagate; then, and with any other response, nothing is recorded. ``data_set``
+        may be left partly unread.
         """
         try:
             answer = self._keep(incoming, data_set)
@@ -146,7 +146,7 @@ class StoreHandler:
 def storage_of(
     settings: Settings, files: FileStore, recorder: InstanceRecorder, has_room: Callable[[], str | None]
 ) -> StoreHandler:
-    """Return what keeps instances as the settings say, wherever they come from."""
+    """Return the store handler that the settings describe, for instances from any source."""
     return StoreHandler(
         files,
         recorder,
@@ -157,7 +157,7 @@ def storage_of(
 
 
 def received_instance(meta: FileMeta, identity: InstanceIdentity, stored: StoredFile) -> ReceivedInstance:
-    """Return what is recorded of a file: all of it stands in the file."""
+    """Return the row for a file, all of it taken from the file."""
     return ReceivedInstance(
         sop_instance_uid=identity.sop_instance_uid,
         sop_class_uid=identity.sop_class_uid,
@@ -173,7 +173,7 @@ def received_instance(meta: FileMeta, identity: InstanceIdentity, stored: Stored
 
 
 class _ValidatingStream:
-    """Passes a dataset on to the disk and looks at it on the way; its end comes only when it is whole and right."""
+    """Validates a dataset while it streams to disk; the stream ends normally only if it is complete and correct."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class _ValidatingStream:
 
     @cached_property
     def identity(self) -> InstanceIdentity:
-        """Who the instance is, once all of it has passed."""
+        """The instance's identity, once the whole dataset has passed."""
         return self._reader.finish()
 
 

@@ -1,4 +1,4 @@
-"""What the receiver does beside receiving: files without a row, marks of the store, and following the rules."""
+"""Background tasks of the receiver: record files without a row, mark the store, follow the rules in force."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ _AGAIN_AFTER_S = 5.0
 
 
 class StoreMarks:
-    """Marks database and storage folder, and looks at the clock, once a minute."""
+    """Marks database and storage folder, and checks the clock, once a minute."""
 
     def __init__(self, identity: NodeIdentity, clock: ClockWatch) -> None:
         self._identity = identity
@@ -30,7 +30,7 @@ class StoreMarks:
         self._due_s = 0.0
 
     def keep(self) -> None:
-        """Do it where a minute has passed; a database that is away is waited for."""
+        """Do so if a minute has passed; an unavailable database is tried again later."""
         if time.monotonic() < self._due_s:
             return
         self._due_s = time.monotonic() + MARK_EVERY_S
@@ -71,7 +71,7 @@ class FollowedRules:
 
 
 class RecoveryThread:
-    """Records files without a row while the receiver listens: no series is judged until it has ended."""
+    """Records files without a row while the receiver listens; no series is judged until it has finished."""
 
     def __init__(
         self, files: FileStore, book: JobRepository, recorder: InstanceRecorder, identity: NodeIdentity
@@ -94,7 +94,7 @@ class RecoveryThread:
         self._thread.join()
 
     def raise_fault(self) -> None:
-        """Raise what ended the recovery before its time; return where nothing did."""
+        """Raise the error that ended the recovery prematurely, if there was one."""
         if self._fault is not None:
             raise self._fault
 
@@ -103,7 +103,7 @@ class RecoveryThread:
             try:
                 self._recover()
                 self._identity.end_recovery()
-            except TryAgain as reason:  # database or disk are away: once more when they are back
+            except TryAgain as reason:  # database or disk unavailable: try again once they are back
                 log.warning("files without a row are not recorded yet: %s", reason)
                 self._is_stopping.wait(_AGAIN_AFTER_S)
             except Exception as fault:  # noqa: BLE001 - the role ends with it, in the thread that asks

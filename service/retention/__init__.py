@@ -1,4 +1,4 @@
-"""Removes files whose time is over, never before delivery, and verifies those that stay."""
+"""Retention: remove expired files, never before delivery, and verify the others."""
 
 from service.retention.sweep import RemovalReport, RetentionSweep, unlink_removed
 

@@ -1,4 +1,4 @@
-"""Research copies of what is stored, and the way back for what researchers made on them."""
+"""Write research copies of stored objects, and re-identify structure sets that researchers made on them."""
 
 import logging
 from collections import Counter
@@ -39,12 +39,12 @@ from service.store.objects import StoredContent
 
 log = logging.getLogger(__name__)
 
-GONE = "its file was removed after its time"
+GONE = "its file has expired and was removed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredItem:
-    """A stored object and the name that people know it by."""
+    """A stored object and the name shown for it."""
 
     name: str
     file: StoredFile
@@ -56,12 +56,12 @@ class OmittedObject:
 
     name: str
     reason: str
-    sort: str  # what such objects are counted as: the name of its SOP class, or what became of its file
+    sort: str  # the kind under which it is counted: the name of its SOP class, or what happened to its file
 
 
 @dataclass(frozen=True, kw_only=True)
 class CopyReport:
-    """What was written, and what was left out, with the reason."""
+    """The files written, and the objects left out with the reason."""
 
     files: tuple[Path, ...]
     left_out: tuple[OmittedObject, ...]
@@ -78,7 +78,7 @@ def removed_of_job(book: JobRepository, job_id: int) -> list[OmittedObject]:
         OmittedObject(
             name=f"job {job_id}, {artifact_words(one.role, one.kind)}",
             reason=GONE,
-            sort="removed after its time",
+            sort="expired and removed",
         )
         for one in book.artifacts(job_id)
         if one.removed_at is not None
@@ -86,20 +86,20 @@ def removed_of_job(book: JobRepository, job_id: int) -> list[OmittedObject]:
 
 
 def of_job(book: JobRepository, keeper: RetentionStore, job_id: int) -> list[StoredItem]:
-    """Return the images of a job and what was made for it and is kept, each object once."""
+    """Return a job's images and its kept artifacts, each object once."""
     job = book.job(job_id)
     found = {
         one.file.path: StoredItem(name=one.name, file=one.file) for one in keeper.to_verify(job_id=job_id)
     }
     if len(book.instances_of(job_id)) < job.slice_count:
         raise Refused(
-            f"images of job {job_id} were removed after their time; a research copy would not be whole"
+            f"images of job {job_id} have expired and were removed; a research copy would be incomplete"
         )
     return list(found.values())
 
 
 def of_series(book: JobRepository, series_uid: str) -> list[StoredItem]:
-    """Everything that is stored of a series."""
+    """Return every stored object of a series."""
     found = [
         StoredItem(name=f"image {one.sop_instance_uid}", file=one.file)
         for one in book.instances_of_series(series_uid)
@@ -125,10 +125,10 @@ class ResearchCopies:
         *,
         gone: Sequence[OmittedObject] = (),
     ) -> CopyReport:
-        """Write a research copy of each object below ``folder``; the way back is recorded before each one leaves.
+        """Write a research copy of each object to ``folder``; the link back is recorded before each copy is written.
 
-        What cannot be de-identified is left out and named, beside what is ``gone`` already; Refused where nothing is
-        left.
+        Objects that cannot be de-identified are left out and named, along with those already ``gone``; Refused if
+        nothing remains.
         """
         key = ProjectKey(self.pseudonyms.secret(self.project))
         written: list[Path] = []
@@ -158,7 +158,7 @@ class ResearchCopies:
         return CopyReport(files=tuple(written), left_out=tuple(left_out))
 
     def bring_back(self, sources: Sequence[Path], folder: Path) -> CopyReport:
-        """Write each structure set below ``folder`` with its original references, patient and study; all or none."""
+        """Write each structure set to ``folder`` with its original references, patient and study; all or none."""
         self.pseudonyms.check(self.project)
         back = list(self._brought_back(sources))
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ class ResearchCopies:
 
     def _brought_back(self, sources: Sequence[Path]) -> Iterator[bytes]:
         if len({path.name for path in sources}) < len(sources):
-            raise Refused("two of the files have the same name; bring them back one by one")
+            raise Refused("two of the files have the same name; re-identify them one by one")
         for path in sources:
             try:
                 data = path.read_bytes()

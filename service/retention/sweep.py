@@ -1,4 +1,4 @@
-"""The role retention: what is over goes, what stays is verified, and neither hurries."""
+"""The role retention: remove expired files and verify the others, at a limited rate."""
 
 import logging
 import threading
@@ -22,17 +22,17 @@ from service.store import (
 from service.store.objects import ListedObject, StoredContent
 
 log = logging.getLogger(__name__)
-SWEEP_S = 600.0  # a removal that comes ten minutes later is no loss
+SWEEP_S = 600.0  # a removal may come ten minutes late
 VERIFY_RATE_BYTES = 20e6  # in a second, so that reception and delivery have the disk to themselves
 AT_ONCE = 200  # rows in a transaction
-VERIFIED_AT_ONCE = 5000  # to find what is due costs a look at every file
+VERIFIED_AT_ONCE = 5000  # finding what is due means scanning the rows of every file
 UNNAMED_FOR = timedelta(days=1)
-"""How old an object is before it is removed because no row names it: far longer than any job between the two."""
+"""Minimum age of an object without a row before it is removed: far longer than a job takes to write the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemovalReport:
-    """What one look removed, or would remove."""
+    """What one sweep removed, or would remove."""
 
     kind: RetainedKind
     belongs_to: str
@@ -43,7 +43,7 @@ class RemovalReport:
 
 @dataclass(kw_only=True)
 class RetentionSweep:
-    """Removes and verifies; one a node."""
+    """Removes and verifies files; one per node."""
 
     keeper: RetentionStore
     content: StoredContent
@@ -57,7 +57,7 @@ class RetentionSweep:
     why_held: Callable[[], str] = lambda: ""  # why the rows may not be the node's; empty: they are
 
     def run(self, stop: threading.Event) -> None:
-        """Look every `every_s`, and verify in between, until told to stop."""
+        """Sweep every `every_s`, and verify in between, until `stop` is set."""
         while not stop.is_set():
             try:
                 self.sweep()
@@ -71,9 +71,9 @@ class RetentionSweep:
         return list(_by_owner(self.keeper.expired(self.policy())))
 
     def sweep(self) -> list[RemovalReport]:
-        """Remove what is over, unless the clock cannot be right.
+        """Remove expired files, unless the clock cannot be right.
 
-        Below the warning level also images of delivered jobs, where the settings say so.
+        Below the warning level, also remove images of delivered jobs if the settings say so.
         """
         doubt = self.clock_doubt()
         if doubt:
@@ -104,7 +104,7 @@ class RetentionSweep:
         return removed
 
     def verify_due(self, stop: threading.Event) -> list[VerifiableFile]:
-        """Verify what was not verified for `verify_days`, at no more than the set rate; return what is damaged."""
+        """Verify files not verified for `verify_days`, at no more than the set rate; return damaged ones."""
         if self.settings.verify_days is None:
             return []
         before = self.clock() - timedelta(days=self.settings.verify_days)
@@ -117,7 +117,7 @@ class RetentionSweep:
         return damaged
 
     def verify(self, checkable: Iterable[VerifiableFile], stop: threading.Event) -> list[VerifiableFile]:
-        """Verify these files now; return those that are missing or not what was kept."""
+        """Verify these files now; return those that are missing or damaged."""
         damaged: list[VerifiableFile] = []
         for one in checkable:
             if stop.is_set():
@@ -130,7 +130,7 @@ class RetentionSweep:
         return damaged
 
     def policy(self) -> RetentionPolicy:
-        """Return the settings' periods."""
+        """Return the retention periods of the settings."""
         keep = self.settings
         return RetentionPolicy(
             done_images=_period(keep.done_images_days),
@@ -150,7 +150,7 @@ class RetentionSweep:
         return gone
 
     def _remove_unnamed(self) -> None:
-        """Remove what was put and never recorded: the process ended in between, and the job made it again."""
+        """Remove objects stored but never recorded: the process died in between, and the job made them again."""
         published = self.content.published
         published.remove_unfinished()
         if self.why_held():
@@ -176,10 +176,10 @@ class RetentionSweep:
 
 
 def unlink_removed(keeper: RetentionStore, content: StoredContent) -> None:
-    """Remove files and objects whose rows are gone or marked as removed; a file that was written since stays.
+    """Delete files and objects whose rows are gone or marked as removed; a file written since then stays.
 
     Raises:
-        StorageUnavailable: one cannot be removed now; the rest is left for another time.
+        StorageUnavailable: one cannot be removed now; the rest is left for the next sweep.
     """
     for path, marked_at in keeper.to_unlink():
         content.remove(path, marked_at=marked_at)

@@ -1,1 +1,1 @@
-"""The node as a client of other DICOM applications: echo, store, and what their answers mean."""
+"""The node as a client of other DICOM applications: echo, store, find, retrieve, storage commitment."""

@@ -1,4 +1,4 @@
-"""How the node opens an association to a peer, and what is said when there is none."""
+"""Open an association to a peer, or explain why it could not be opened."""
 
 import logging
 import socket
@@ -46,7 +46,7 @@ class ClosableEntity(AE):
         self._opened: list[socket.socket | Security] = []
 
     def secured_by(self, security: Security) -> None:
-        """Has the connections below TLS closed with this entity."""
+        """Close the TCP connections below TLS together with this entity."""
         self._opened.append(security)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class ClosableEntity(AE):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextProposal:
-    """What is asked for in an association request, and what answers the requests that the peer makes in turn."""
+    """What an association request proposes, and the handlers of requests that the peer makes on the association."""
 
     contexts: Sequence[PresentationContext]
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = ()
@@ -79,13 +79,13 @@ class ContextProposal:
 def with_association(
     entity: ClosableEntity, peer: Peer, proposal: ContextProposal, request: Callable[[Association], Answer]
 ) -> Answer | Failure:
-    """Return what ``request`` makes of an open association, or why there is none; it is released afterwards."""
+    """Return the result of ``request`` on an open association, which is then released, or why there is none."""
     try:
         return _ask(entity, peer, proposal, request)
-    except SettingsRefused as error:  # of a certificate's file; a person may put it right meanwhile
+    except SettingsRefused as error:  # a certificate file; someone may correct it before the next attempt
         return TransientFailure(reason=str(error))
     except socket.gaierror as error:
-        reason = f"host name {peer.host} has no address: {error.strerror}"
+        reason = f"host name {peer.host} cannot be resolved: {error.strerror}"
         return TransientFailure(reason=reason, is_unreachable=True)
     finally:
         entity.close()
@@ -131,7 +131,7 @@ def _not_established(association: Association, peer: Peer, *, is_connected: bool
     if answer is None or answer.result is None:
         reason = f"{where} did not answer the association request"
         if peer.tls is not None:
-            reason += "; over TLS that can mean that it does not accept this node's certificate"
+            reason += "; over TLS this can mean that it does not accept this node's certificate"
         return TransientFailure(reason=reason, is_unreachable=True)
     if answer.result == 0:
         return PermanentRefusal(reason=f"{where} does not take {_unaccepted(association)}")

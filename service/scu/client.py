@@ -1,4 +1,4 @@
-"""One association to one peer: C-STORE of a file as it lies on the disk, or C-ECHO."""
+"""One association to one peer: C-STORE of a file as stored, or C-ECHO."""
 
 import logging
 from collections.abc import Callable
@@ -25,12 +25,12 @@ _CONVERTIBLE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 class Scu:
-    """The node as a client of other applications. Safe to use from many threads."""
+    """The node as a service class user of other applications. Thread-safe."""
 
     def __init__(self, *, calling_aet: str, timeout_s: float) -> None:
         self._calling_aet = calling_aet
         self._timeout_s = timeout_s
-        _config.STORE_SEND_CHUNKED_DATASET = True  # files go out as they are, without being decoded
+        _config.STORE_SEND_CHUNKED_DATASET = True  # files are sent unchanged, without being decoded
 
     def echo(self, peer: Peer) -> Outcome:
         """Return Sent if the peer accepts the association and answers a C-ECHO."""
@@ -40,10 +40,10 @@ class Scu:
         )
 
     def store(self, path: Path, peer: Peer) -> Outcome:
-        """Return what the peer said to the object in the file.
+        """Send the object in the file; return the outcome.
 
-        The file's own transfer syntax is proposed first and nothing is re-encoded then. Only where the peer refuses
-        it, and the file is not compressed, does the object go out in implicit or explicit VR little endian.
+        The file's own transfer syntax is proposed first, so that nothing is re-encoded. Only if the peer refuses it
+        and the file is not compressed is the object sent in implicit or explicit VR little endian.
         """
         try:
             stored = look_at(path)
@@ -59,7 +59,7 @@ class Scu:
     def ask(
         self, peer: Peer, proposal: ContextProposal, request: Callable[[Association], Answer]
     ) -> Answer | Failure:
-        """Return what ``request`` makes of an association with the peer, or why there is none."""
+        """Return the result of ``request`` on an association with the peer, or why there is none."""
         return with_association(
             ClosableEntity(self._calling_aet, timeout_s=self._timeout_s), peer, proposal, request
         )
@@ -82,6 +82,8 @@ def _store(association: Association, stored: StoredObject) -> Outcome:
 
 def _outcome(response: Dataset) -> Outcome:
     if "Status" not in response:
-        return TransientFailure(reason="no answer to the request: the peer was silent, aborted or went away")
+        return TransientFailure(
+            reason="no answer to the request: the peer was silent, aborted or closed the connection"
+        )
     comment = str(response.ErrorComment) if "ErrorComment" in response else ""
     return outcome_of(int(response.Status), comment=comment)

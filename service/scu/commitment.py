@@ -1,4 +1,4 @@
-"""Storage commitment as SCU (PS3.4 Annex J): asking a peer to keep objects, and reading what it reports."""
+"""Storage commitment as SCU (PS3.4 Annex J): ask a peer to commit to objects, and read its reports."""
 
 import threading
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from service.scu.part10 import StoredObject
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 _REQUEST = 1  # Action Type ID (PS3.4 J.3.2)
-_PERMANENT = {  # statuses of the N-ACTION that another attempt would get again (PS3.7 Annex C)
+_PERMANENT = {  # N-ACTION statuses that would be the same on another attempt (PS3.7 Annex C)
     0x0112: "no such SOP instance",
     0x0118: "no such SOP class",
     0x0122: "SOP class not supported",
@@ -38,7 +38,7 @@ FAILURE_REASONS = {  # PS3.3 C.14.1.1
 
 @dataclass(frozen=True, kw_only=True)
 class CommitmentResult:
-    """What an N-EVENT-REPORT says: objects that are kept, and Failure Reasons (0008,1197) of those that are not."""
+    """Content of an N-EVENT-REPORT: committed objects, and Failure Reasons (0008,1197) of the others."""
 
     transaction_uid: str
     kept: frozenset[str]
@@ -47,7 +47,7 @@ class CommitmentResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitmentAccepted:
-    """The peer took the request; its report came on the same association, or will come on one that it opens."""
+    """The peer accepted the request; its report came on this association, or will come on one that it opens."""
 
     report: CommitmentResult | None
 
@@ -55,7 +55,7 @@ class CommitmentAccepted:
 def ask_commitment(
     scu: Scu, peer: Peer, transaction_uid: str, stored: StoredObject, *, wait_s: float
 ) -> CommitmentAccepted | Failure:
-    """Asks the peer to keep an object, and stays for its report for up to ``wait_s``."""
+    """Ask the peer to commit to an object, and wait up to ``wait_s`` for its report."""
     answered = threading.Event()
     reports: list[CommitmentResult] = []
 
@@ -66,7 +66,7 @@ def ask_commitment(
         return 0x0000, None
 
     def see_off(event: evt.Event) -> None:
-        """Notice that the answer to the report has left; the association must not be released before."""
+        """Note that the response to the report was sent; the association must not be released before that."""
         if reports and isinstance(event.pdu, P_DATA_TF):
             answered.set()
 
@@ -88,7 +88,7 @@ def ask_commitment(
 
 
 def read_report(information: Dataset) -> CommitmentResult:
-    """Return what the Event Information of a storage commitment says; without a Transaction UID it is empty."""
+    """Parse a storage commitment's Event Information; the result is empty without a Transaction UID."""
     return CommitmentResult(
         transaction_uid=str(information.get("TransactionUID", "")),
         kept=frozenset(

@@ -1,4 +1,4 @@
-"""Questions to a peer's archive: C-FIND of PS3.4 C.4.1 in the Study Root model."""
+"""Queries to a peer's archive: C-FIND (PS3.4 C.4.1) in the Study Root model."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class FoundStudy:
     """A study in a peer's archive."""
 
     study_uid: str
-    patient: tuple[str, str]  # Patient ID and its issuer: to tell patients apart, never to be shown
+    patient: tuple[str, str]  # Patient ID and its issuer: to tell patients apart, never shown
     date: str
     description: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundSeries:
-    """A series in a peer's archive; ``images`` is None where the peer does not say how many there are."""
+    """A series in a peer's archive; ``images`` is None if the peer does not report their number."""
 
     study_uid: str
     series_uid: str
@@ -41,7 +41,7 @@ class FoundSeries:
 
 
 def find_studies(scu: Scu, peer: Peer, keys: Mapping[str, str]) -> list[FoundStudy] | Failure:
-    """Return the studies that match every key (keyword and value), or why the peer did not say."""
+    """Return the studies that match every key (keyword and value), or the failure."""
     wanted = _identifier(
         "STUDY", ("StudyInstanceUID", "PatientID", "IssuerOfPatientID", "StudyDate", "StudyDescription")
     )
@@ -52,7 +52,7 @@ def find_studies(scu: Scu, peer: Peer, keys: Mapping[str, str]) -> list[FoundStu
 
 
 def find_series(scu: Scu, peer: Peer, *, study_uid: str, series_uid: str = "") -> list[FoundSeries] | Failure:
-    """Return the series of a study, or only the one that is named; or why the peer did not say."""
+    """Return the series of a study, or only the named one; or the failure."""
     keywords = ("SeriesInstanceUID", "Modality", "SeriesDescription", "NumberOfSeriesRelatedInstances")
     wanted = _identifier("SERIES", keywords)
     wanted.StudyInstanceUID, wanted.SeriesInstanceUID = study_uid, series_uid
@@ -64,7 +64,7 @@ def find_series(scu: Scu, peer: Peer, *, study_uid: str, series_uid: str = "") -
 
 
 def count_images(scu: Scu, peer: Peer, *, study_uid: str, series_uid: str) -> int | Failure:
-    """Return how many images the peer has of a series ((0020,1209)), or why that is not known."""
+    """Return how many images of a series the peer has ((0020,1209)), or why that is not known."""
     found = find_series(scu, peer, study_uid=study_uid, series_uid=series_uid)
     if isinstance(found, Failure):
         return found
@@ -85,7 +85,9 @@ def _identifier(level: str, keywords: tuple[str, ...]) -> Dataset:
 
 
 def _matches(scu: Scu, peer: Peer, wanted: Dataset) -> list[Dataset] | Failure:
-    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # patients stay out of logs
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = (
+        False  # keep patient data out of the logs
+    )
     proposal = ContextProposal(contexts=[build_context(STUDY_ROOT_FIND, UNCOMPRESSED)])
     return scu.ask(
         peer,
@@ -109,7 +111,7 @@ def _gathered(
             found.append(match)
         elif code != _SUCCESS:
             comment = f": {status.ErrorComment}" if "ErrorComment" in status else ""
-            return PermanentRefusal(reason=f"{title} answered the question with 0x{code:04X}{comment}")
+            return PermanentRefusal(reason=f"{title} answered the query with 0x{code:04X}{comment}")
     return found
 
 

@@ -1,27 +1,27 @@
-"""What came of a request to a peer, sorted by what happens next."""
+"""Outcomes of a request to a peer, distinguished by what happens next."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """The peer has it; ``note`` is what it warned of, or empty."""
+    """The peer has the object; ``note`` is its warning, or empty."""
 
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransientFailure:
-    """Not now; another attempt may succeed."""
+    """It failed, but another attempt may succeed."""
 
     reason: str
-    is_unreachable: bool = False  # nobody answered: whatever is sent there meets the same
-    retry_after_s: float | None = None  # what the peer asked for
+    is_unreachable: bool = False  # no answer at all: anything else sent there would fail the same way
+    retry_after_s: float | None = None  # the delay that the peer asked for
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermanentRefusal:
-    """Never, unless somebody changes a setting here or there."""
+    """It will never succeed unless a setting changes, here or at the peer."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""The head of a stored Part 10 file: what a sender has to propose, and where the dataset begins."""
+"""The header of a stored Part 10 file: what an SCU has to propose, and where the dataset begins."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ def look_at(path: Path) -> StoredObject:
     """Return what the file holds, without reading the dataset.
 
     Raises:
-        Refused: it is no Part 10 file, or its File Meta Information does not say what it holds.
+        Refused: it is not a Part 10 file, or its File Meta Information does not identify its content.
         OSError: it cannot be read.
     """
     try:
@@ -36,5 +36,5 @@ def look_at(path: Path) -> StoredObject:
         )
     except OSError:
         raise
-    except (MemoryError, *PARSE_ERRORS) as error:  # the former: of a length that no file has
-        raise Refused(f"{path.name} is no Part 10 file with a SOP class and a transfer syntax") from error
+    except (MemoryError, *PARSE_ERRORS) as error:  # MemoryError: a length that no file has
+        raise Refused(f"{path.name} is not a Part 10 file with a SOP class and a transfer syntax") from error

@@ -1,9 +1,8 @@
-"""Keeps an association's own thread of pynetdicom from taking the answer to a request that this side has sent.
+"""Keep pynetdicom's reactor thread from consuming the answer to a request that this side has sent.
 
-pynetdicom 3.0 stops that thread before it sends, but looks at a flag that is also up for a moment while the thread
-still runs (`Association._run_reactor`); a peer that answers at once, within a few milliseconds, then has its answer
-taken by the wrong thread, and the request waits for its timeout. This checkpoint lets nobody pass before the thread
-truly stands.
+pynetdicom 3.0 pauses that thread before it sends, but tests a flag that is also set briefly while the thread is still
+running (`Association._run_reactor`). If a peer answers within a few milliseconds, the wrong thread takes the answer
+and the request waits until its timeout. This checkpoint makes the caller wait until the thread has really paused.
 """
 
 import threading
@@ -11,11 +10,11 @@ import threading
 from pynetdicom.association import Association
 
 LONGEST_S = 1.0
-"""How long to wait for a thread that does not come by; it has ended, then, and takes no answers."""
+"""How long to wait for the thread to pause; after that it has ended and consumes no answers."""
 
 
 class ReactorPause:
-    """Takes the place of the event that pynetdicom stops its thread with."""
+    """Replaces the event with which pynetdicom pauses its thread."""
 
     def __init__(self, stopped: threading.Thread) -> None:
         self._stopped = stopped
@@ -24,24 +23,24 @@ class ReactorPause:
         self._is_held = False
 
     def is_set(self) -> bool:
-        """Whether the thread may pass."""
+        """Tell whether the thread may run."""
         return self._is_open
 
     def set(self) -> None:
-        """Let the thread pass."""
+        """Let the thread run."""
         with self._changed:
             self._is_open = True
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Return once the thread stands here, unless it asks for itself."""
+        """Pause the thread and return once it has paused (at once if the thread itself calls this)."""
         with self._changed:
             self._is_open = False
             if threading.current_thread() is not self._stopped:
                 self._changed.wait_for(lambda: self._is_held, LONGEST_S)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Stand here until it is open."""
+        """Block the thread while it is paused."""
         with self._changed:
             self._is_held = not self._is_open
             self._changed.notify_all()
@@ -51,5 +50,5 @@ class ReactorPause:
 
 
 def pause_reactor(association: Association) -> None:
-    """Make it safe to send several requests on an association that this side asked for and that is established."""
+    """Make it safe to send several requests on an established association that this side requested."""
     association._reactor_checkpoint = ReactorPause(association)  # type: ignore[assignment]

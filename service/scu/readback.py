@@ -1,4 +1,4 @@
-"""C-FIND at image level as SCU (PS3.4 C.6.2): whether a peer can find an object that it took."""
+"""C-FIND at image level as SCU (PS3.4 C.6.2): can a peer find an object that it took?"""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _PENDING = (0xFF00, 0xFF01)
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceKey:
-    """Where an object stands in its patient's studies."""
+    """The UIDs that identify an object: study, series, instance."""
 
     study_uid: str
     series_uid: str
@@ -28,7 +28,7 @@ class InstanceKey:
 
 
 def place_of(stored: StoredObject) -> InstanceKey:
-    """Return the UIDs of a stored object; OSError where it cannot be read."""
+    """Return the UIDs of a stored object; OSError if it cannot be read."""
     head = dcmread(stored.path, specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
     return InstanceKey(
         study_uid=str(head.StudyInstanceUID),

@@ -1,4 +1,4 @@
-"""Series fetched from a peer's archive: C-MOVE and C-GET of PS3.4 C.4.2 and C.4.3 in the Study Root model."""
+"""Fetch series from a peer's archive: C-MOVE and C-GET (PS3.4 C.4.2, C.4.3) in the Study Root model."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _PENDING, _SUCCESS, _SOME_FAILED = 0xFF00, 0x0000, 0xB000
 _MEANINGS = {  # PS3.4 Table C.4-2 and C.4-3
     0xA701: "it is unable to count the images",
     0xA702: "it is unable to send the images",
-    0xA801: "it does not know the AE title that the images are to go to",
+    0xA801: "it does not know the destination AE title",
     0xA900: "it does not understand the request",
     0xFE00: "it was cancelled",
 }
@@ -30,7 +30,7 @@ _MEANINGS = {  # PS3.4 Table C.4-2 and C.4-3
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProgress:
-    """How far a retrieval is, or came: images that arrived and that did not; the reason is empty where all is well."""
+    """Progress or result of a retrieval: images that arrived and that failed; the reason is empty if all is well."""
 
     completed: int = 0
     failed: int = 0
@@ -40,12 +40,12 @@ class RetrievalProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievedObject:
-    """One object that a C-GET brings, its dataset byte for byte as it came."""
+    """One object received by C-GET, its dataset byte for byte as sent."""
 
     sop_class_uid: str
     sop_instance_uid: str
     context_sop_class_uid: str
-    """That of the presentation context it came in."""
+    """Transfer syntax of its presentation context."""
     transfer_syntax_uid: str
     message_id: int
     data_set: memoryview
@@ -53,7 +53,7 @@ class RetrievedObject:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreResponse:
-    """What the peer hears of it: a status of PS3.4 Table B.2-1, and a comment without a patient in it."""
+    """The answer to the peer: a status of PS3.4 Table B.2-1, and a comment without patient data."""
 
     status: int
     comment: str = ""
@@ -84,7 +84,7 @@ class RequestedSeries:
 def move(
     scu: Scu, peer: Peer, wanted: RequestedSeries, *, to_aet: str, on_progress: OnProgress
 ) -> RetrievalProgress | Failure:
-    """Have the peer send a series to an AE title that it knows; ``on_progress`` is called with each answer."""
+    """Have the peer send a series to an AE title that it knows; ``on_progress`` is called with each response."""
 
     def request(association: Association) -> RetrievalProgress | Failure:
         return _followed(
@@ -103,7 +103,7 @@ def get(
     taken: "AcceptedObjects",
     on_progress: OnProgress,
 ) -> RetrievalProgress | Failure:
-    """Take a series from the peer on the association that asks for it; ``keep`` says what it hears of each object."""
+    """Fetch a series on the requesting association; ``keep`` stores each object and returns the response for it."""
 
     def request(association: Association) -> RetrievalProgress | Failure:
         return _followed(association.send_c_get(wanted.identifier(), STUDY_ROOT_GET), peer, on_progress)
@@ -118,7 +118,7 @@ def get(
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedObjects:
-    """The SOP classes that a C-GET can bring, the likeliest first, and the compressed syntaxes in which CT may come."""
+    """The SOP classes accepted by C-GET, the likeliest first, and the compressed transfer syntaxes accepted for CT."""
 
     sop_classes: Sequence[str]
     compressed: Sequence[str]
@@ -127,12 +127,12 @@ class AcceptedObjects:
     def classes(self) -> Sequence[str]:
         """The first of the SOP classes, each once.
 
-        An association has room for 128 contexts, one asks, and CT has more.
+        An association has at most 128 contexts; one is the C-GET itself, and CT takes several.
         """
         return list(dict.fromkeys(self.sop_classes))[: MOST_CONTEXTS - 1 - len(self.compressed)]
 
     def contexts(self) -> Iterable[PresentationContext]:
-        """Every class uncompressed; CT compressed too, a context each."""
+        """Every class uncompressed; for CT also each compressed syntax, in a context of its own."""
         for uid in self.classes:
             yield build_context(uid, UNCOMPRESSED)
         for syntax in self.compressed:
@@ -142,7 +142,7 @@ class AcceptedObjects:
 def _hand_on(event: evt.Event, keep: Keep) -> Dataset:
     request = event.request
     if not isinstance(request, C_STORE):
-        raise TypeError(f"{type(request).__name__} where pynetdicom should hand on a C-STORE")
+        raise TypeError(f"{type(request).__name__} instead of a C-STORE from pynetdicom")
     reply = keep(
         RetrievedObject(
             sop_class_uid=str(request.AffectedSOPClassUID),
@@ -166,7 +166,9 @@ def _followed(
     last = RetrievalProgress()
     for status, _ in answers:
         if "Status" not in status:
-            return TransientFailure(reason=f"no answer of {peer.ae_title} to the request: silent, or gone")
+            return TransientFailure(
+                reason=f"no answer from {peer.ae_title} to the request: it was silent or closed the connection"
+            )
         code = int(status.Status)
         last = _counted(status, last, _reason(code, status, peer))
         if code == _PENDING:
@@ -175,7 +177,7 @@ def _followed(
 
 
 def _counted(status: Dataset, before: RetrievalProgress, reason: str) -> RetrievalProgress:
-    """Return the counts of a response; those that it leaves out stay as they were."""
+    """Return the counts of a response; counts that it omits stay unchanged."""
 
     def number(keyword: str, otherwise: int) -> int:
         value = status.get(keyword)

@@ -1,4 +1,4 @@
-"""TLS below pynetdicom, which keeps to itself why a handshake failed and leaves its sockets open."""
+"""TLS below pynetdicom, which does not report why a handshake failed and leaves its sockets open."""
 
 import ssl
 from typing import Any
@@ -10,7 +10,7 @@ from service.tls import client_context
 
 
 class _TellingSocket(ssl.SSLSocket):
-    """A TLS connection that can be asked afterwards why it failed, and closed by who ordered it."""
+    """A TLS connection that records why it failed and can be closed by its owner."""
 
     opened: "list[_TellingSocket]"
     failure: ssl.SSLError | None = None
@@ -28,21 +28,21 @@ class _TellingSocket(ssl.SSLSocket):
 class Security:
     """TLS for one association with a peer.
 
-    Its files are read for each association, so that a renewed certificate is used at once.
+    Its files are read for each association, so a renewed certificate is used at once.
     """
 
     def __init__(self, peer: Peer) -> None:
-        """Raise SettingsRefused where a file of the peer's TLS settings is not what it should be."""
+        """Raise SettingsRefused if a file of the peer's TLS settings is unusable."""
         self._opened: list[_TellingSocket] = []
         self.arguments: tuple[ssl.SSLContext, str] | None = None
-        """What pynetdicom takes as tls_args; None where the peer's settings have no TLS."""
+        """The value for pynetdicom's tls_args; None if the peer's settings have no TLS."""
         if peer.tls is not None:
             context = client_context(peer.tls, of=f"tls of {peer.ae_title}")
             context.sslsocket_class = type("Connection", (_TellingSocket,), {"opened": self._opened})
             self.arguments = (context, peer.host)
 
     def problem(self) -> str:
-        """Why the handshake failed, in words; empty where it did not."""
+        """Why the handshake failed, in words; empty if it did not."""
         for connection in self._opened:
             error = connection.failure
             if isinstance(error, ssl.SSLCertVerificationError):

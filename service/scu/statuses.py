@@ -1,4 +1,4 @@
-"""What a peer's C-STORE status means for the next step (PS3.4 Table B.2-1, PS3.7 Annex C)."""
+"""The outcome that a peer's C-STORE status means (PS3.4 Table B.2-1, PS3.7 Annex C)."""
 
 from service.scu.outcome import Outcome, PermanentRefusal, Sent, TransientFailure
 
@@ -35,7 +35,7 @@ _PERMANENT = {
 
 
 def outcome_of(status: int, *, comment: str = "") -> Outcome:
-    """Return what a C-STORE status means; a status that the standard does not define is worth another attempt.
+    """Return the outcome of a C-STORE status; a status that the standard does not define is retried.
 
     Args:
         status: (0000,0900) of the response.
@@ -44,9 +44,7 @@ def outcome_of(status: int, *, comment: str = "") -> Outcome:
     said = f": {comment}" if comment else ""
     if status == _SUCCESS:
         return Sent()
-    if (
-        status == _DUPLICATE_SOP_INSTANCE
-    ):  # our UIDs are derived from the job: what it has is this very object
+    if status == _DUPLICATE_SOP_INSTANCE:  # UIDs are derived from the job: the object it has is this very one
         return Sent(note=f"0x{status:04X} duplicate SOP instance: the destination had it already{said}")
     if status in _WARNINGS or status & 0xF000 == 0xB000:
         return Sent(note=f"0x{status:04X} {_WARNINGS.get(status, 'warning')}{said}")

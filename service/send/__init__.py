@@ -1,1 +1,1 @@
-"""DIMSE out: structure sets to their destinations by C-STORE, again and again until one takes it or says never."""
+"""Delivery: send objects to their destinations by C-STORE or STOW-RS, with retries until taken or refused for good."""

@@ -1,4 +1,4 @@
-"""Whether a destination keeps what it took, in the three words that decide what follows."""
+"""Whether a destination has an object that it accepted: three outcomes, each with its own next step."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from service.scu.outcome import Failure, PermanentRefusal
 
 @dataclass(frozen=True, kw_only=True)
 class Committed:
-    """The destination says that it keeps the object."""
+    """The destination confirms that it has the object."""
 
     how: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unconfirmed:
-    """The destination was asked and has not said so."""
+    """The destination was asked and has not confirmed it."""
 
     reason: str
 
@@ -30,18 +30,18 @@ Confirmation = Committed | Unconfirmed | NotStored | Failure
 
 
 def confirmed_by_search(found: bool | Failure) -> Confirmation:  # noqa: FBT001 - what a search found
-    """Return what a search for the object says: C-FIND or QIDO-RS."""
+    """Return the confirmation that a search for the object (C-FIND or QIDO-RS) amounts to."""
     if not isinstance(found, bool):
         return not_confirmable(found)
     if found:
         return Committed(how="it finds the object")
-    return Unconfirmed(reason="it took the object and does not find it")
+    return Unconfirmed(reason="it took the object but does not find it")
 
 
 def not_confirmable(failure: Failure) -> Failure:
-    """Return a failed question; where it can never be asked, with the reason that the object was taken."""
+    """Return a failed confirmation request; if it can never succeed, the reason says that the object was taken."""
     if isinstance(failure, PermanentRefusal):
         return PermanentRefusal(
-            reason=f"it took the object and cannot be asked whether it keeps it: {failure.reason}"
+            reason=f"it took the object but cannot be asked to confirm it: {failure.reason}"
         )
     return failure

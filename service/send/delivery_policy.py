@@ -1,4 +1,4 @@
-"""What follows each attempt at one destination: how often it is tried, after which delays, and when it has failed."""
+"""What follows each attempt at one destination: the number of attempts, the delays between them, and giving up."""
 
 import random
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ MOST_ASKS = 12  # of a peer that has not confirmed
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryPolicy:
-    """What the settings say of one destination, and of all."""
+    """The settings of one destination, and those of all destinations."""
 
     destination: Destination
     times: AdvancedSettings
 
     @classmethod
     def of(cls, destination: Destination | None, times: AdvancedSettings) -> Self:
-        """Return the policy of a destination; of one that left the settings, that of one without keys of its own."""
+        """Return the policy of a destination; for one no longer in the settings, the defaults."""
         return cls(destination=Destination() if destination is None else destination, times=times)
 
     def delay_s(self, attempt: int, rng: random.Random) -> float:
         """Return the delay after the failed ``attempt`` (1 for the first).
 
-        Up to a quarter is taken off at random, so that many deliveries do not come back in one moment.
+        A random part of up to a quarter is subtracted, so that many deliveries are not all retried at once.
         """
         return self.times.delivery_delay_s(attempt) * rng.uniform(0.75, 1.0)
 
     def record(
         self, outbox: Outbox, claim: ClaimedDelivery, result: Outcome | Confirmation, rng: random.Random
     ) -> bool:
-        """Write what an attempt came to and what follows; False where the delivery is no longer this sender's."""
+        """Record an attempt's outcome and the next step; return False if this process no longer holds the lease."""
         match result:
             case Sent(note=note):
                 awaits_confirmation = self.destination.confirm is not Confirm.NONE

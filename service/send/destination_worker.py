@@ -1,4 +1,4 @@
-"""One destination's deliveries, in order, in a thread of their own, so that no destination waits for another."""
+"""One destination's deliveries, in order, in a separate thread, so that no destination waits for another."""
 
 import logging
 import random
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class WorkerContext:
     """What all destination workers share.
 
-    ``mark`` notes in the storage folder that something is about to be sent, so that a database which does not know of
-    it does not match the folder; False where the node is held.
+    ``mark`` records in the storage folder that something is about to be sent, so that a database restored from before
+    no longer matches the folder; it returns False if the node is held.
     """
 
     outbox: Outbox
@@ -48,11 +48,11 @@ class DestinationWorker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its thread is running."""
+        """Tell whether its thread is running."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Start sending; once a worker."""
+        """Start sending; call once per worker."""
         self._thread.start()
 
     def add(self, claim: ClaimedDelivery) -> None:
@@ -63,18 +63,18 @@ class DestinationWorker:
             self._lock.notify()
 
     def held(self) -> list[ClaimedDelivery]:
-        """Return the deliveries whose lease must be kept: the one under way and those that wait."""
+        """Return the deliveries whose leases must be renewed: the one being sent and those waiting."""
         with self._lock:
             return [*([self._current] if self._current is not None else []), *self._waiting]
 
     def drop(self, claim: ClaimedDelivery) -> None:
-        """Drop a waiting delivery that another sender holds now."""
+        """Drop a waiting delivery whose lease another process now holds."""
         with self._lock:
             if claim in self._waiting:
                 self._waiting.remove(claim)
 
     def join(self) -> None:
-        """Wait, once stop is set, until the delivery under way is recorded and the waiting ones are given back."""
+        """After stop is set: wait until the current delivery is recorded and the waiting ones are released."""
         with self._lock:
             self._lock.notify()
         self._thread.join()
@@ -96,7 +96,7 @@ class DestinationWorker:
             return self._current
 
     def _deliver(self, claim: ClaimedDelivery) -> None:
-        """Send one delivery and record the result, if this sender still holds its lease when its turn comes."""
+        """Send one delivery and record the result, if this process still holds the lease."""
         context = self._context
         about = {"job_id": claim.job_id, "attempt": claim.attempt}
         if not self._write(lambda: context.outbox.begin(claim, lease_s=context.advanced.silent_s)):
@@ -104,18 +104,18 @@ class DestinationWorker:
             return
         if not self._write(context.mark):
             self._give_back(claim)
-            log.info("delivery not begun: the node is held, or stops", extra=self._about(**about))
+            log.info("delivery not started: the node is held or stopping", extra=self._about(**about))
             return
         result = self._attempt(claim)
         about_it = self._about(**about, reason=_reason(result))
         log.info("delivery: %s", type(result).__name__, extra=about_it)
         if not self._write(lambda: self._record(claim, result)):
-            log.warning("the result of a delivery was not written", extra=self._about(**about))
+            log.warning("the result of a delivery was not recorded", extra=self._about(**about))
 
     def _attempt(self, claim: ClaimedDelivery) -> Outcome | Confirmation:
         destination = self._context.destination_of(self._destination)
         if destination is None:
-            return PermanentRefusal(reason=f"no peer named {self._destination} stands in the settings")
+            return PermanentRefusal(reason=f"the settings have no peer named {self._destination}")
         return attempt(claim, destination, self._context.transport_of(destination), self._context.objects)
 
     def _record(self, claim: ClaimedDelivery, result: Outcome | Confirmation) -> bool:
@@ -124,7 +124,7 @@ class DestinationWorker:
         return policy.record(context.outbox, claim, result, context.rng)
 
     def _write(self, write: Callable[[], bool]) -> bool:
-        """Retry ``write`` while database or storage are away; False where the node stops before it succeeds."""
+        """Retry ``write`` while database or storage is unavailable; return False if the node stops first."""
         while True:
             try:
                 return write()
@@ -138,7 +138,7 @@ class DestinationWorker:
         try:
             self._context.outbox.give_back(claim)
         except DatabaseUnavailable as error:
-            log.warning("not given back; its lease will end", extra=self._about(reason=str(error)))
+            log.warning("delivery not released; its lease will expire", extra=self._about(reason=str(error)))
 
     def _about(self, **more: object) -> dict[str, object]:
         return {"destination": self._destination, **more}

@@ -1,4 +1,4 @@
-"""Delivery by DIMSE: C-STORE, then storage commitment or C-FIND where the destination is to confirm."""
+"""Delivery by DIMSE: C-STORE, then storage commitment or C-FIND if the destination is to confirm."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,15 @@ from service.send.transport import Transport
 from service.store import ClaimedDelivery, Outbox
 
 REPORT_WAIT_S = 5.0
-"""How long the association of a request stays open for a report; later ones come on an association of the peer's."""
-_SEND_AGAIN = frozenset({0x0110, 0x0112, 0x0131, 0x0213})  # PS3.3 C.14.1.1: it does not have it, or not yet
+"""How long a request's association stays open for the report; a later one comes on an association by the peer."""
+_SEND_AGAIN = frozenset(
+    {0x0110, 0x0112, 0x0131, 0x0213}
+)  # PS3.3 C.14.1.1: the peer does not have the object, or not yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class DimseTransport(Transport):
-    """The way to one DICOM application. Safe to use from many threads."""
+    """Delivery to one DICOM application. Thread-safe."""
 
     peer: Peer
     scu: Scu
@@ -53,13 +55,11 @@ class DimseTransport(Transport):
         if reported is not None:
             return _verdict(reported.failure_reason)
         stored = look_at(path)
-        transaction_uid = derived_uid(
-            "storage commitment", str(uuid4())
-        )  # each request is another transaction
+        transaction_uid = derived_uid("storage commitment", str(uuid4()))  # each request is a new transaction
         if not self.outbox.asking(
             claim, transaction_uid=transaction_uid, sop_instance_uid=stored.sop_instance_uid
         ):
-            return Unconfirmed(reason="another sender has the delivery")
+            return Unconfirmed(reason="another process holds the delivery")
         wait_s = min(REPORT_WAIT_S, self.timeout_s)
         answer = ask_commitment(self.scu, self.peer, transaction_uid, stored, wait_s=wait_s)
         if isinstance(answer, TransientFailure | PermanentRefusal):
@@ -69,13 +69,13 @@ class DimseTransport(Transport):
 
 def _read(report: CommitmentResult | None, sop_instance_uid: str) -> Confirmation:
     if report is None:
-        return Unconfirmed(reason="it was asked to keep the object and has not reported")
+        return Unconfirmed(reason="it was asked for storage commitment and has not reported")
     is_kept = sop_instance_uid in report.kept
     return _verdict(None if is_kept else report.failed.get(sop_instance_uid, 0x0110))
 
 
 def _verdict(failure_reason: int | None) -> Confirmation:
     if failure_reason is None:
-        return Committed(how="it commits itself to keep the object")
-    words = f"it took the object and does not keep it: {failure_words(failure_reason)}"
+        return Committed(how="it commits to keeping the object")
+    words = f"it took the object but does not commit to keeping it: {failure_words(failure_reason)}"
     return NotStored(reason=words) if failure_reason in _SEND_AGAIN else PermanentRefusal(reason=words)

@@ -1,4 +1,4 @@
-"""The sender: takes deliveries from the store, hands each to the worker of its destination, and prolongs the leases."""
+"""Claim deliveries from the store, hand each to its destination's worker, and renew the leases."""
 
 import logging
 import random
@@ -28,15 +28,15 @@ def run_sender(
     stop: threading.Event,
     identity: NodeIdentity,
 ) -> None:
-    """Deliver what is pending until ``stop`` is set; what is under way then is finished and recorded.
+    """Deliver pending objects until ``stop`` is set; deliveries under way are then finished and recorded.
 
     Args:
-        settings: where the destinations are and how often they are tried.
+        settings: the destinations and their retry policies.
         outbox: the deliveries.
-        objects: what is delivered.
-        sender: this process's name in the leases; no two processes share one.
+        objects: the object store with the artifacts.
+        sender: this process's name in the leases, unique among processes.
         stop: set to end.
-        identity: tells why nothing may be delivered at the moment, and notes what is about to be sent.
+        identity: says why nothing may be delivered at the moment, and records what is about to be sent.
     """
     context = WorkerContext(
         outbox=outbox,
@@ -52,7 +52,7 @@ def run_sender(
 
 
 class Dispatcher:
-    """Claims deliveries for all destinations and keeps their leases while they wait or are sent."""
+    """Claims deliveries for all destinations and renews their leases while they wait or are being sent."""
 
     def __init__(self, context: WorkerContext, sender: str, why_held: Callable[[], str] = lambda: "") -> None:
         self._context = context
@@ -70,7 +70,7 @@ class Dispatcher:
                     self._renew()
                     claim = self._claim()
                 except TryAgain as error:
-                    log.warning("no delivery claimed", extra={"reason": str(error)})
+                    log.warning("no delivery can be claimed", extra={"reason": str(error)})
                     claim = None
                 if claim is None:
                     self._context.stop.wait(self._context.advanced.poll_s)
@@ -99,7 +99,7 @@ class Dispatcher:
         return worker
 
     def _renew(self) -> None:
-        """Prolong every lease after a third of it; drop what another sender holds by now."""
+        """Renew each lease after a third of its time; drop deliveries that another process now holds."""
         lease_s = self._context.advanced.silent_s
         if time.monotonic() - self._renewed_at < lease_s / 3:
             return
@@ -111,7 +111,7 @@ class Dispatcher:
 
 
 def transport_of(destination: Destination, settings: Settings, outbox: Outbox) -> Transport:
-    """Return the way to a destination: DIMSE to a peer, STOW-RS to a DICOMweb server."""
+    """Return a destination's transport: DIMSE for a peer, STOW-RS for a DICOMweb server."""
     timeout_s = destination.timeout_s
     if isinstance(destination, WebDestination):
         return StowTransport(destination=destination, timeout_s=timeout_s)

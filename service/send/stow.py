@@ -1,6 +1,6 @@
 """STOW-RS (PS3.18 10.5).
 
-One object to a DICOMweb server, what its answer means, and asking by QIDO-RS whether it is there.
+Send one object to a DICOMweb server, interpret the answer, and ask by QIDO-RS whether the object is there.
 """
 
 import json
@@ -33,7 +33,7 @@ _STORED_ALREADY, _BEING_STORED = 0xB00E, 0xB00F
 
 @dataclass(frozen=True, kw_only=True)
 class StowTransport(Transport):
-    """The way to one DICOMweb server. Safe to use from many threads."""
+    """Delivery to one DICOMweb server. Thread-safe."""
 
     destination: WebDestination
     timeout_s: float
@@ -49,7 +49,7 @@ class StowTransport(Transport):
 
 
 def stow(destination: WebDestination, path: Path, *, timeout_s: float) -> Outcome:
-    """Return what the server said to the object in the file; the file's bytes go out as they are."""
+    """Send the object in the file, its bytes unchanged; return the outcome."""
     try:
         stored = look_at(path)
         size_bytes = path.stat().st_size
@@ -78,13 +78,13 @@ def stow(destination: WebDestination, path: Path, *, timeout_s: float) -> Outcom
 
 
 def outcome_of_reply(reply: HttpResponse, stored: StoredObject) -> Outcome:
-    """Return what a Store Instances Response means for the one object that was sent (PS3.18 10.5.3, Annex I.2)."""
+    """Return the outcome that a Store Instances Response means for the object sent (PS3.18 10.5.3, Annex I.2)."""
     answer = _dicom_json(reply.body)
     failed = _reason(answer, _FAILED, _FAILURE_REASON, stored)
     if failed is not None and reply.status in (200, 202, 409):
         return _failure(failed)
     if reply.status == 409:
-        return PermanentRefusal(reason="HTTP 409: the server stored nothing and does not say why")
+        return PermanentRefusal(reason="HTTP 409: the server stored nothing and gave no reason")
     if reply.status not in (200, 202, 204):
         return failure_of(reply)
     warning = _reason(answer, _STORED, _WARNING_REASON, stored)
@@ -102,18 +102,18 @@ def is_listed(destination: WebDestination, place: InstanceKey, *, timeout_s: flo
     )
     if not isinstance(reply, HttpResponse):
         return reply
-    if reply.status in (204, 404):  # 404: of a series that the server does not have
+    if reply.status in (204, 404):  # 404: the server does not have the series
         return False
     if reply.status != 200:
         return failure_of(reply)
     try:
         return bool(json.loads(reply.body))
     except ValueError:
-        return TransientFailure(reason="the server's answer to the search is no JSON")
+        return TransientFailure(reason="the server's answer to the search is not JSON")
 
 
 def probe(destination: WebDestination, *, timeout_s: float) -> Outcome:
-    """Return Sent when the server lets the node in and answers a search for one study."""
+    """Return Sent if the server admits the node and answers a search for one study."""
     reply = exchange(
         destination,
         HttpRequest(method="GET", path="/studies?limit=1", headers={"Accept": _JSON}),
@@ -138,13 +138,13 @@ def _failure(reason: int) -> Outcome:
     if reason == _BEING_STORED:
         return TransientFailure(reason=f"0x{reason:04X} the server is storing it in another request")
     outcome = outcome_of(reason)
-    if isinstance(outcome, Sent) and reason != 0x0111:  # a warning's number where failures stand
+    if isinstance(outcome, Sent) and reason != 0x0111:  # a warning's code in the list of failures
         return PermanentRefusal(reason=f"0x{reason:04X} among the failed objects")
     return outcome
 
 
 def _dicom_json(body: bytes) -> dict[str, Any]:
-    """Return the answer's dataset; empty where it is none in JSON: the HTTP status then says it all."""
+    """Return the answer's dataset; empty if it is not DICOM JSON: the HTTP status then has to suffice."""
     try:
         answer = json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One HTTP request to a DICOMweb server: credentials from their files, TLS verified, nothing followed or guessed."""
+"""One HTTP request to a DICOMweb server: credentials from files, TLS verified, no redirects followed."""
 
 import base64
 import http.client
@@ -21,7 +21,7 @@ _TRANSIENT = frozenset({401, 408, 423, 425, 429, 500, 502, 503, 504, 507, 509}) 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpRequest:
-    """A request to be made: path below the service's URL, headers, and the pieces of its body."""
+    """A request: path below the service's URL, headers, and the parts of its body."""
 
     method: str
     path: str
@@ -42,12 +42,12 @@ class HttpResponse:
 def exchange(
     destination: WebDestination, request: HttpRequest, *, timeout_s: float
 ) -> HttpResponse | Failure:
-    """Return the server's answer, or why there is none."""
+    """Return the server's answer, or the failure."""
     parts = urlsplit(destination.url)
     try:
         connection = _connection(destination, timeout_s)
         headers = {**request.headers, **_authorization(destination)}
-    except (OSError, ValueError, SettingsRefused) as error:  # ValueError: a file that holds no text
+    except (OSError, ValueError, SettingsRefused) as error:  # ValueError: the file does not contain text
         return TransientFailure(reason=f"credentials of {parts.netloc} cannot be read: {error}")
     try:
         connection.putrequest(request.method, parts.path.rstrip("/") + request.path)
@@ -66,12 +66,12 @@ def exchange(
 
 
 def failure_of(reply: HttpResponse) -> Failure:
-    """Return what an HTTP status that is no success means for the next step."""
+    """Return the kind of failure that an HTTP status other than success means."""
     said = f"HTTP {reply.status} {reply.reason}".strip()
     if reply.status in _TRANSIENT:
         return TransientFailure(reason=said, retry_after_s=reply.retry_after_s)
     if 300 <= reply.status < 400:
-        return PermanentRefusal(reason=f"{said}: redirects are not followed; set url to where it leads")
+        return PermanentRefusal(reason=f"{said}: redirects are not followed; set url to the final address")
     return PermanentRefusal(reason=said)
 
 
@@ -105,7 +105,7 @@ def _answered(connection: http.client.HTTPConnection, request: HttpRequest) -> H
         for piece in request.body:
             connection.send(piece)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # a server may answer before it has read everything: the answer says why
+        pass  # a server may answer before it has read the whole body: its answer says why
     answer = connection.getresponse()
     return HttpResponse(
         status=answer.status,
@@ -116,10 +116,7 @@ def _answered(connection: http.client.HTTPConnection, request: HttpRequest) -> H
 
 
 def _retry_after_s(value: str | None) -> float | None:
-    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a day at most.
-
-    None where it says nothing usable.
-    """
+    """Return the seconds of Retry-After (RFC 9110 10.2.3), at most a day; None if it cannot be used."""
     if value is None:
         return None
     if value.strip().isdigit():

@@ -1,4 +1,4 @@
-"""The only room with SQL, and the only one that writes files."""
+"""The only package with SQL, and the only one that writes files."""
 
 from service.store.audit.chain import TrailCheck, TrailHead, check_trail, guard_trail
 from service.store.audit.log import (

@@ -1,7 +1,7 @@
 """Leases and waits on a clock that may be set in either direction.
 
-The times in the rows are those of the wall clock, for people and for another process to read. What a process sees for
-itself it measures by its monotonic clock, and that decides where the two disagree.
+Times in rows are from the wall clock, for people and other processes to read. Each process also measures with its
+monotonic clock, which decides if the two disagree.
 """
 
 import logging
@@ -24,12 +24,12 @@ TOLERANCE = timedelta(minutes=5)
 
 
 class LeaseWatch:
-    """Tells which leases their holders let go of; safe to use from many threads.
+    """Tells which leases have been abandoned by their holders. Thread-safe.
 
-    A holder prolongs its lease after a third of it at most. So a lease that did not change for half of its length, and
-    is over by the wall clock, is nobody's; so is one that did not change for its whole length, whatever the clock
-    says. A clock set ahead ends no lease of a holder that lives, one set back keeps none of a dead one. Only at the
-    first look of a process is the clock believed.
+    A holder renews its lease after at most a third of its length. So a lease is abandoned if it was unchanged for half
+    of its length and has expired by the wall clock, or if it has not changed for its whole length, whatever the clock
+    says. Setting the clock ahead ends no lease of a live holder; setting it back keeps none of a dead one. Only at a
+    process's first poll is the wall clock trusted.
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,12 +39,12 @@ class LeaseWatch:
         self._lock = threading.Lock()
 
     def wrote(self, row_id: int, lease_number: int, until: datetime) -> None:
-        """Note a lease that this process has just taken or prolonged itself."""
+        """Record a lease that this process has just taken or renewed itself."""
         with self._lock:
             self._seen[row_id] = (lease_number, until), self._database.monotonic()
 
     def abandoned(self, leased: Iterable[Row[Any]], lease_s: float) -> list[int]:
-        """Give the ids of those that are nobody's any more.
+        """Return the ids of abandoned leases.
 
         Args:
             leased: every row under a lease now: id, lease_number, lease_expires_at.
@@ -67,16 +67,16 @@ class LeaseWatch:
 
 
 class SetBackWatch:
-    """Notices that the clock was set back, so that what waits for a time of the old clock does not wait longer."""
+    """Detects that the clock was set back, so that waits for a time of the old clock do not become longer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last: tuple[datetime, float] | None = None
 
     def look(self, table: Table, *waiting: ColumnElement[bool]) -> None:
-        """Make due what waits in a table, where the clock was set back; for how long it still should nobody can tell.
+        """If the clock was set back, make the waiting rows of a table due, since their remaining wait cannot be known.
 
-        Nothing is written where it was not.
+        Otherwise nothing is written.
         """
         with self._database.reading() as connection:
             set_back = self._was_set_back(connection)

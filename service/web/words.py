@@ -1,4 +1,4 @@
-"""States, reasons and times in the words of the page. Every state has a word, a sign and a colour."""
+"""How the web page words states, reasons and times. Every state has a word, a sign and a colour."""
 
 import re
 from collections.abc import Mapping
@@ -58,13 +58,13 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     (
         JobState.FAILED,
         r"out of resources",
-        marked("The destination had no room. Make room there, then retry."),
+        marked("The destination had no space. Free some there, then retry."),
     ),
     (
         JobState.FAILED,
-        r"no connection to|no answer|did not answer|has no address",
+        r"no connection to|no answer|did not answer|has no address|cannot be resolved",
         marked(
-            "The destination could not be reached. See under Destinations whether it answers, then retry."
+            "The destination could not be reached. Check under Destinations whether it answers, then retry."
         ),
     ),
     (
@@ -94,17 +94,17 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     ),
 )
 _OTHERWISE: Mapping[JobState, str] = {
-    JobState.FAILED: marked("Correct what the reason names, then retry. What was contoured is kept."),
+    JobState.FAILED: marked("Correct what the reason names, then retry. The contours are kept."),
     JobState.REFUSED: marked(
-        "This series is not contoured as it is. Correct what the reason names at its source and send it again."
+        "The series cannot be contoured as it is. Correct what the reason names at its source and send it again."
     ),
-    JobState.WAITING: marked("Nothing to do now: the node goes on when what it waits for comes."),
+    JobState.WAITING: marked("Nothing to do now: the node continues when what it waits for arrives."),
     JobState.RETRYING: marked("Nothing to do now: the node tries again."),
 }
 
 
 def advice_for(status: JobStatus) -> str | None:
-    """Return what a person can do about a job; None where nothing is wrong.
+    """Return what a person can do about a job; None if nothing is wrong.
 
     A failed job is judged by what its destinations said, every other one by its own reason.
     """
@@ -146,7 +146,7 @@ def duration(seconds: float) -> str:
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    """Return how long ago a time was; one in the future is said as such."""
+    """Return how long ago a time was, or how far it is in the future."""
     if at is None:
         return ""
     seconds = (now - at).total_seconds()

@@ -1,4 +1,4 @@
-"""Jobs to structure sets: claim, heartbeat, the pipeline, and what happens when a step fails."""
+"""Turn jobs into structure sets: claim, heartbeat, the pipeline, and handling of failures."""
 
 from service.work.failure_report import FailureReports
 from service.work.worker import Worker

@@ -1,4 +1,4 @@
-"""The values that the pipeline's steps hand on for one job."""
+"""The values passed between the pipeline's steps for one job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class CaseChecks:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRequest:
-    """What to make of a job's series: the rule, its model and template, and the settings around them."""
+    """What to make from a job's series: the rule, its model and template, and the settings that apply."""
 
     rule: Rule
     contract: ModelContract

@@ -1,4 +1,4 @@
-"""The companion objects that a rule asks for beside the structure set: segmentation, report, capture."""
+"""The companion objects that a rule asks for along with the structure set: segmentation, report, capture."""
 
 from collections.abc import Iterator, Sequence
 

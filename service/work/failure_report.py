@@ -33,7 +33,7 @@ class FailureReports:
     settings: Settings
     rules: Callable[
         [int | None], HeldRules
-    ]  # the version by which a job was queued, also where it does not fit
+    ]  # the version of the rules by which a job was queued, even if it does not fit the models
     models: Mapping[str, ModelContract]
 
     def report_one(self) -> bool:
@@ -64,7 +64,7 @@ class FailureReports:
         return True
 
     def _untold(self, failure: FailedJob, rule: Rule) -> list[str]:
-        """Name the rule's destinations that are still there and do not have the result."""
+        """Return the rule's destinations that still exist and do not have the result."""
         names = self.settings.destinations_for(rule, failure.calling_aet)
         return [name for name in names if name in self.settings.peers and name not in failure.served]
 
@@ -118,7 +118,7 @@ class FailureReports:
         profile: ExportProfile | None,
         names: Sequence[str],
     ) -> NewArtifact:
-        """Make and store one report: a structure set in the profile, or a page where there is none."""
+        """Make and store one report: a structure set in the profile, or a page if there is no profile."""
         data = failure_page(report) if profile is None else failure_structure_set(report, profile)
         return NewArtifact(
             kind=ArtifactKind.CAPTURE if profile is None else ArtifactKind.STRUCTURE_SET,

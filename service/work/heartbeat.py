@@ -1,4 +1,4 @@
-"""A thread that prolongs a claimed job's lease while its worker is busy."""
+"""A thread that renews a claimed job's lease while its worker is busy."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ class LeaseLost(Exception):
 
 
 class Heartbeat:
-    """A context in which the lease is prolonged every ``every_s`` seconds."""
+    """A context in which the lease is renewed every ``every_s`` seconds."""
 
     def __init__(self, queue: WorkQueue, claim: ClaimedJob, *, lease_s: float, every_s: float) -> None:
         self._queue = queue

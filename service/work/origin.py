@@ -1,4 +1,4 @@
-"""The origin of a result: the producer, the number of images and whether they are all, the set that it replaces."""
+"""The origin of a result: producer, number of images and whether that is all of them, the set that it replaces."""
 
 from importlib.metadata import version
 
@@ -24,7 +24,7 @@ def producer(algorithm_name: str, algorithm_version: str) -> Producer:
 def label(job: ClaimedJob, model: str) -> str:
     """Return the Structure Set Label.
 
-    "CN hn_oar", of a later set "CN hn_oar v2", of a doubtful one "CN hn_oar PART?".
+    "CN hn_oar"; "CN hn_oar v2" for a later set; "CN hn_oar PART?" for a doubtful one.
     """
     suffix = f" v{job.set_version}" if job.set_version > 1 else ""
     ending = suffix + (f" {IN_DOUBT}" if job.doubt else "")
@@ -32,7 +32,7 @@ def label(job: ClaimedJob, model: str) -> str:
 
 
 def origin_notes(job: ClaimedJob) -> list[str]:
-    """Return sentences on the origin for readers of the result alone; no patient data."""
+    """Return sentences on the origin for readers who only see the result; no patient data."""
     if job.expected_images is None:
         whole = "; whether the series has more is not known"
     else:
@@ -51,7 +51,7 @@ def origin_notes(job: ClaimedJob) -> list[str]:
 def predecessor_uid(job: ClaimedJob, profile: str) -> str:
     """Return the SOP Instance UID of the set in this profile that this job's set replaces.
 
-    Empty where there was none.
+    Empty if there was none.
     """
     replaced = job.replaces
     if replaced is None:

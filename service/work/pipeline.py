@@ -1,6 +1,6 @@
 """The pipeline of one job: read -> predict -> derive -> export -> write -> validate.
 
-This page shows the whole chain, a line a step; the job's history shows the same names as stages.
+This module shows the whole chain, one line per step; the job's history uses the same names for its stages.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,7 @@ def run_pipeline(
         ModelUnavailable, ModelFailed: from the model server.
     """
     contoured = contour(sources, request.contract, server, set_stage, request.checks)
-    del sources  # the images' bytes, beside their volume
+    del sources  # frees the images' bytes; the volume holds their values
     set_stage(Stage.DERIVE)
     case = derive_structures(job, contoured, request.template)
     measured = measured_structures(contoured, case.applied.structures, request.template)

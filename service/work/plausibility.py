@@ -1,4 +1,4 @@
-"""Plausibility: the model's limits applied to one case, as the rule asks, so that no implausible contour is sent."""
+"""Plausibility: apply the model's limits to one case, as the rule says, so that no implausible contour is sent."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from service.errors import Refused
 _NO_LIMITS_ON_MR = (
     "region and structures were not checked for plausibility: the limits rest on Hounsfield units"
 )
-MOST_REASONS = 3  # a structure; the findings have all
+MOST_REASONS = 3  # per structure; the findings have all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Body:
     profile: BodyProfile
     regions: RegionEstimate
     limits: Plausibility
-    doubt: str = ""  # why the model is not for this CT, where the rule has it contoured all the same
+    doubt: str = ""  # why the model is not for this CT, if the rule has it contoured anyway
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +61,7 @@ class Judged:
 
 
 def modality_notes(modality: Modality, contract: ModelContract) -> list[str]:
-    """Return what to know of a model's answer on this kind of series; Refused where the model does not take it."""
+    """Return caveats on a model's result for this kind of series; Refused if the model does not accept it."""
     if contract.takes(modality):
         return [f"MR: {_NO_LIMITS_ON_MR}"] if modality is Modality.MR and contract.plausibility else []
     if modality is Modality.CBCT and contract.takes(Modality.CT):
@@ -94,10 +94,10 @@ def body_of_case(series: ImageSeries, contract: ModelContract, rule: Plausibilit
 
 
 def judged(segmentation: Segmentation, body: Body | None, rule: PlausibilityRule) -> Judged:
-    """Judge every structure found, and leave out what is implausible, where the rule says so.
+    """Judge every structure found, and leave out implausible ones if the rule says so.
 
-    Raises Refused where the rule wants that, and where most structures are implausible: the others are then not to be
-    trusted, as in a CT that is turned round.
+    Raises Refused if the rule says so, and if most structures are implausible: the others cannot be trusted then, as in
+    a CT that is turned round.
     """
     if body is None:
         return Judged(segmentation=segmentation)
@@ -138,7 +138,7 @@ def unjudged(contract: ModelContract) -> tuple[str, ...]:
 
 
 def _reasons(findings: Sequence[PlausibilityFinding]) -> dict[str, str]:
-    """Why each implausible structure is that, by its code."""
+    """Return why each implausible structure is implausible, by its code."""
     by_code: dict[str, list[str]] = {}
     for finding in findings:
         if finding.is_implausible:
@@ -169,6 +169,6 @@ def _notes(
 
 
 def _is_news(finding: PlausibilityFinding) -> bool:
-    """Whether the model's own notes, which tell of the first and last slice, have not said it."""
+    """Tell whether the model's own notes, which cover the first and last slice, do not already say it."""
     sides = ("anterior", "posterior", "right", "left")
     return finding.check != "edge" or any(side in str(finding.measured) for side in sides)

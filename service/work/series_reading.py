@@ -1,4 +1,4 @@
-"""Step "read": the job's stored slices to a CT (in Hounsfield units) or MR series with trusted geometry."""
+"""Step "read": turn the job's stored slices into a CT (in Hounsfield units) or MR series with verified geometry."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,4 @@
-"""What the job's rows say of each structure.
-
-Measured on its mask, found by the plausibility checks, and whether it is sent.
-"""
+"""The job's row for each structure: measurements on its mask, plausibility findings, and whether it is sent."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,9 +31,9 @@ class MeasuredStructure:
 def measured_structures(
     contoured: ContouringResult, structures: Sequence[OutputStructure], template: Template
 ) -> tuple[MeasuredStructure, ...]:
-    """Measure the structures to send, then those of the model that are not among them, left out or not found.
+    """Measure the structures to send, then the model's other structures, which were left out or not found.
 
-    A structure left out that the template sends empty is one of the others: what was found of it is not sent.
+    A structure that was left out but that the template sends empty counts among the others: its mask is not sent.
     """
     scores = _trust(contoured)
     sent = [
@@ -72,7 +69,7 @@ def as_sent(measured: Sequence[MeasuredStructure], names: Mapping[int, str]) -> 
 def merged(
     first: Sequence[StructureResult], second: Sequence[StructureResult]
 ) -> tuple[StructureResult, ...]:
-    """Return the rows of two structure sets of one job: sent where either has it, named as in the first that has."""
+    """Merge the rows of two structure sets of one job: sent if either has it, named as in the first that has it."""
     if not first or not second:
         return tuple(first or second)
     return tuple(a if a.is_sent else b for a, b in zip(first, second, strict=True))
@@ -83,7 +80,7 @@ def _found(contoured: ContouringResult) -> Mapping[str, Mask]:
 
 
 def _names(contoured: ContouringResult, template: Template) -> dict[str, str]:
-    """Return the template's name of each of the model's structures; the catalogue's where it has none."""
+    """Return the template's name for each of the model's structures, or else the catalogue's."""
     known = {**CATALOGUE, **own_structures(contoured.contract)}
     names = {code: known[code].name if code in known else code for code in contoured.contract.labels}
     return names | {
@@ -126,14 +123,14 @@ def _findings(findings: Collection[PlausibilityFinding], code: str) -> Iterator[
 
 
 def _plain(value: float | str) -> float | str:
-    """Return a value that JSON has: NaN and infinity in words."""
+    """Return a value that JSON can hold: NaN and infinity as text."""
     if isinstance(value, str):
         return value
     return float(value) if isfinite(value) else str(value)
 
 
 def _trust(contoured: ContouringResult) -> dict[str, float | None]:
-    """Score each structure that was placed; none where the model has no weights."""
+    """Return the trust score of each structure that was placed; none if the model has no weights."""
     weights = contoured.contract.trust
     if weights is None:
         return {}

@@ -1,4 +1,4 @@
-"""The worker: takes queued jobs one after another, and sorts failures into refused, postponed and failed."""
+"""The worker: process queued jobs one by one, and classify failures as refused, postponed or failed."""
 
 import logging
 import threading
@@ -29,14 +29,14 @@ from service.work.structure_results import merged
 log = logging.getLogger(__name__)
 
 READING = 3
-"""Memory that a series takes while it is read: its files, its volume, and one of them once more."""
+"""Memory to read a series, as a multiple of its files: the files, the volume, and one more copy of either."""
 
 
 class Contracts(Protocol):
     """The contracts that a job may name, every version of every model; a ModelLibrary is one."""
 
     def version(self, name: str, version: int) -> ModelContract | None:
-        """Return the contract of one version; None where there is none."""
+        """Return the contract of one version; None if there is none."""
         ...
 
 
@@ -65,7 +65,7 @@ class Worker:
     settings: Settings
     failure_reports: FailureReports | None = None
     has_room: Callable[[], str | None] = lambda: None
-    why_held: Callable[[], str] = lambda: ""  # why no job may be taken at the moment; empty: one may
+    why_held: Callable[[], str] = lambda: ""  # why no job may be claimed at the moment; empty if one may
     memory: Callable[[], Memory] = host_memory
     at_rest: Callable[[], None] = lambda: None
     _server_checked: bool = False
@@ -80,7 +80,7 @@ class Worker:
                 may_work = not self._is_held() and self.has_room() is None
                 busy = may_work and (self._report_one_failure() or self.work_one())
             except TryAgain as reason:
-                log.warning("no job taken: %s", reason)
+                log.warning("no job can be claimed: %s", reason)
                 busy = False
             if not busy:
                 self.at_rest()
@@ -89,7 +89,7 @@ class Worker:
     def _is_held(self) -> bool:
         reason = self.why_held()
         if reason and reason != self._held_for:
-            log.warning("no job is taken: %s", reason)
+            log.warning("no job is claimed: %s", reason)
         self._held_for = reason
         return bool(reason)
 
@@ -135,7 +135,7 @@ class Worker:
             self._fail(claim, f"{type(error).__name__} in this program; the worker's log has the details")
 
     def _lost(self, claim: ClaimedJob, reason: AnswerLost) -> None:
-        """Count the loss of the server while it had this job; not one that came with the order to stop."""
+        """Count an attempt if the server was lost while it had this job, unless the node is stopping."""
         self._server_checked = False
         log.warning("job %d: the model server was lost with it: %s", claim.id, reason)
         if self._stop.is_set():
@@ -217,7 +217,7 @@ class Worker:
 
 @dataclass(frozen=True, kw_only=True)
 class _Result:
-    """What a job's attempt made: artifacts, notes, and the structures' rows."""
+    """The result of an attempt at a job: artifacts, notes, and the structures' rows."""
 
     made: list[NewArtifact]
     notes: list[str]
@@ -228,11 +228,11 @@ def _rule(claim: ClaimedJob, held: HeldRules) -> Rule:
     for rule in held.settings.rules:
         if rule.name == claim.rule:
             return rule
-    raise Refused(f"the rule {claim.rule} is not in the settings any more; restore it and retry the job")
+    raise Refused(f"the rule {claim.rule} no longer exists; restore it and retry the job")
 
 
 def _template(rule: Rule, contract: ModelContract, held: HeldRules) -> Template:
-    """Give the rule's template, read again for a model that a person ordered in place of the rule's own.
+    """Return the rule's template, read again for a model that a person ordered instead of the rule's own.
 
     Raises:
         TemplateRefused: it names structures that this model does not make.

@@ -1,1 +1,1 @@
-"""The audit trail's rows, and the pseudonyms of research copies."""
+"""The rows of the audit trail, and the pseudonyms of research copies."""

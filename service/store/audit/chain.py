@@ -1,4 +1,4 @@
-"""The trail as a chain: each entry holds a hash of itself and of the entry before it, so that a change shows.
+"""The audit trail as a hash chain: each entry holds a hash of itself and the previous entry, so changes are detected.
 
 Writers take turns: on SQLite by its write lock, on Postgres by an advisory lock that ends with the transaction.
 """
@@ -34,7 +34,7 @@ LINKED = (
     "patient_id",
     "detail",
 )
-"""The columns that an entry's hash covers, in this order; what is added later goes behind them."""
+"""The columns that an entry's hash covers, in this order; columns added later are appended."""
 POSTGRES_RIGHTS = (
     "REVOKE UPDATE, DELETE, TRUNCATE ON audit_event FROM PUBLIC, CURRENT_USER",
     "GRANT UPDATE (id) ON audit_event TO CURRENT_USER",  # a foreign key locks the row that it refers to
@@ -51,12 +51,12 @@ GUARDS = {
         2,
     ),
 }
-"""How many triggers keep the trail, and the query that counts those that are in force."""
+"""How many triggers protect the audit trail, and the query that counts those in force."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrailHead:
-    """The newest entry: its number, 0 where there is none, and its hash."""
+    """The newest entry: its number (0 if there is none) and its hash."""
 
     id: int
     chain: str
@@ -64,12 +64,12 @@ class TrailHead:
 
 @dataclass(frozen=True, kw_only=True)
 class TrailCheck:
-    """What a look along the whole chain found."""
+    """The result of verifying the whole chain."""
 
     entries: int
     head: TrailHead
-    broken: str  # the first entry that is not what was written, and why; empty: the trail is whole
-    unguarded: str  # why the database would let the trail be changed; empty: it refuses
+    broken: str  # the first entry that was changed, and how; empty: the chain is intact
+    unguarded: str  # why the database would allow changes to the trail; empty: it refuses them
 
 
 def append_entries(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -92,14 +92,14 @@ def append_entries(connection: Connection, entries: Sequence[Mapping[str, Any]])
 
 
 def guard_trail(connection: Connection) -> None:
-    """Take the rights to change the trail from the database's owner, after a restore that brings no rights along."""
+    """Revoke the database owner's rights to change the trail, after a restore, which does not include rights."""
     if connection.dialect.name == "postgresql":
         for statement in POSTGRES_RIGHTS:
             connection.execute(text(statement))
 
 
 def newest_entry(connection: Connection) -> TrailHead:
-    """Give the end of the chain."""
+    """Return the end of the chain."""
     columns = (audit_event.c.id, audit_event.c.chain)
     row = connection.execute(select(*columns).order_by(audit_event.c.id.desc()).limit(1)).one_or_none()
     return TrailHead(id=0, chain="") if row is None else TrailHead(id=row.id, chain=row.chain)
@@ -113,7 +113,7 @@ def link(before: str, row: Mapping[str, Any]) -> str:
 
 
 def check_trail(connection: Connection, known: Sequence[TrailHead] = ()) -> TrailCheck:
-    """Go along the whole chain.
+    """Verify the whole chain.
 
     Args:
         connection: reads one state of the database.

@@ -1,4 +1,4 @@
-"""The audit trail: rows that are added and never changed, and what of them still has to be forwarded."""
+"""The audit trail: rows that are added but never changed, and which of them have yet to be forwarded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from service.store.tables.schema import job
 
 
 class AuditKind(StrEnum):
-    """What happened, in the words of the trail."""
+    """Kinds of events, as named in the audit trail."""
 
     STARTED = "started"
     STOPPED = "stopped"
@@ -34,7 +34,7 @@ class AuditKind(StrEnum):
 
 
 class AuditOutcome(StrEnum):
-    """How it went (EventOutcomeIndicator of PS3.15 A.5.1)."""
+    """The outcome of an event (EventOutcomeIndicator, PS3.15 A.5.1)."""
 
     SUCCESS = "0"
     MINOR_FAILURE = "4"
@@ -47,20 +47,20 @@ FAILURE_REPORT = "failure report"  # the detail of an event about one
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent:
-    """One thing that happened; empty where it does not apply."""
+    """One event; fields that do not apply are empty."""
 
     kind: AuditKind
     outcome: AuditOutcome = AuditOutcome.SUCCESS
-    role: str = ""  # the part of the node that saw it
+    role: str = ""  # the part of the node that recorded it
     actor: str = ""  # who did it: the AE title of a sender, the account of a person
-    address: str = ""  # where from
+    address: str = ""  # the address it came from
     target: str = ""  # to whom or what: the called AE title, the destination, the order given
     job_id: int | None = None
     study_uid: str = ""
     sop_classes: str = ""  # "<UID>=<count>", separated by spaces
     instance_count: int = 0
-    patient_id: str = ""  # only where the settings want it
-    detail: str = ""  # in plain words; no patient
+    patient_id: str = ""  # only if the settings ask for it
+    detail: str = ""  # in plain words, without patient data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class TrailQuery:
 
 
 class AuditLog:
-    """Adds to the trail and reads it. Nothing here changes or removes a row; the database refuses it too."""
+    """Adds to the audit trail and reads it. Nothing here changes or removes a row; the database refuses that too."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -120,7 +120,7 @@ class AuditLog:
             return newest_entry(connection)
 
     def to_forward(self, limit: int) -> list[AuditEntry]:
-        """Give the oldest entries that the repository has not got yet."""
+        """Return the oldest entries that have not been forwarded."""
         query = (
             select(audit_event)
             .join(audit_forwarding, audit_forwarding.c.event_id == audit_event.c.id)
@@ -132,7 +132,7 @@ class AuditLog:
             return [_entry(row._asdict()) for row in connection.execute(query)]
 
     def forwarded(self, ids: Sequence[int]) -> None:
-        """Note that the repository has these entries."""
+        """Record that these entries have been forwarded."""
         with self._database.writing() as connection:
             connection.execute(
                 update(audit_forwarding)
@@ -153,10 +153,7 @@ class AuditLog:
 
 
 def append_events(connection: Connection, events: Sequence[tuple[datetime, AuditEvent]]) -> None:
-    """Add events in the caller's transaction.
-
-    The last thing it does, for other writers of the trail wait for its end.
-    """
+    """Add events in the caller's transaction, as its last step: other writers of the trail wait for its end."""
     append_entries(connection, [{"at": at, **vars(event)} for at, event in events])
 
 
@@ -179,9 +176,9 @@ def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
 
 
 def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEvent) -> bool:
-    """Add an event about a job in the caller's transaction: the trail has it exactly when the change is kept.
+    """Add an event about a job in the caller's transaction: it is recorded exactly if the change is committed.
 
-    False, and nothing is added, where there is no such job.
+    Return False, and add nothing, if there is no such job.
     """
     study_uid = connection.execute(select(job.c.study_uid).where(job.c.id == job_id)).scalar_one_or_none()
     if study_uid is None:
@@ -210,7 +207,7 @@ def removal_event(why: str, belongs_to: str, study_uid: str, files: int) -> Audi
 
 
 def audit_beginning(connection: Connection, claim: ClaimedDelivery, at: datetime) -> None:
-    """Add that an object is about to go to a destination: before its first attempt, not before every other."""
+    """Record that an object is about to be sent to a destination: before its first attempt only."""
     if claim.attempt == 1 and not claim.is_sent:
         _audit_transfer(connection, claim, AuditKind.SENDING, AuditOutcome.SUCCESS, at)
 
@@ -218,9 +215,9 @@ def audit_beginning(connection: Connection, claim: ClaimedDelivery, at: datetime
 def audit_delivery(
     connection: Connection, claim: ClaimedDelivery, kind: EventKind, at: datetime, *, is_last: bool
 ) -> None:
-    """Add that a destination took an object, refused it for good, or did not take it at the last attempt.
+    """Record that a destination took an object, refused it for good, or did not take it at the last attempt.
 
-    What is tried again is no event yet.
+    An attempt that will be repeated is not an event yet.
     """
     failed = kind is EventKind.SEND_REJECTED or (kind is EventKind.SEND_FAILED and is_last)
     if failed or kind is EventKind.SENT:

@@ -1,4 +1,4 @@
-"""The way back from research copies: whoever reads these tables can name the patients of a project."""
+"""The link back from research copies: whoever can read these tables can identify a project's patients."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ MOST_IN_A_QUERY = 500
 
 @dataclass(frozen=True, kw_only=True)
 class PseudonymLink:
-    """What leads back from the research copies of one study."""
+    """The link back from the research copies of one study."""
 
     patient_key: str
     pseudonym: str
@@ -26,13 +26,13 @@ class PseudonymLink:
 
 
 class PseudonymRepository:
-    """Projects, each with its secret, and what was replaced in them."""
+    """Projects, each with its secret and its replaced values."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def secret(self, name: str) -> bytes:
-        """Give the secret of a project; one that is new gets its own, once and for all."""
+        """Return the secret of a project; a new project gets one that never changes."""
         values = {"name": name, "secret": secrets.token_hex(32), "created_at": self._database.clock()}
         with self._database.writing() as connection:
             connection.execute(self._database.insert(project).values(**values).on_conflict_do_nothing())
@@ -47,7 +47,7 @@ class PseudonymRepository:
             raise NotAllowed(f"there is no project {name}; there are: {', '.join(names) or 'none'}")
 
     def remember(self, name: str, link: PseudonymLink) -> None:
-        """Record the way back in one transaction; to be done before a copy leaves. What is known stays."""
+        """Record the link back in one transaction, before a copy is written. Existing links stay."""
         now = self._database.clock()
         with self._database.writing() as connection:
             self._keep(

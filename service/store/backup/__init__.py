@@ -1,1 +1,1 @@
-"""Copies of the database and the storage folder, and the way back from them."""
+"""Backup and restore of the database and the storage folder."""

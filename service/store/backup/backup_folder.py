@@ -36,7 +36,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class NamedFile:
-    """A stored file that a row names, and what people know it by."""
+    """A stored file that a row names, and the name shown for it."""
 
     path: str
     size_bytes: int
@@ -45,7 +45,7 @@ class NamedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class BackupReport:
-    """What was written, and what could not be."""
+    """What was copied, and what was missing."""
 
     folder: Path
     files_copied: int
@@ -55,7 +55,7 @@ class BackupReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """A whole backup, as its backup.json has it."""
+    """A complete backup, as described by its backup.json."""
 
     folder: Path
     made_at: str
@@ -75,7 +75,7 @@ def make_backup(
     """Copy the database, and with ``with_images`` every stored file that it names, into a new folder below ``target``.
 
     The database comes first: a file is durable before its row, so that every row of the copy has its file, unless
-    retention removed it since. A backup that was interrupted has no backup.json and is none.
+    retention removed it since. An interrupted backup has no backup.json and is not valid.
 
     Raises:
         Refused, DatabaseUnavailable, StorageUnavailable: there is no backup.
@@ -111,10 +111,10 @@ def make_backup(
 
 
 def read_backup(folder: Path) -> Backup:
-    """Give a whole backup.
+    """Return a complete backup.
 
     Raises:
-        Refused: it is none, it is not whole, or a newer version of the program made it.
+        Refused: it is not a backup, it is incomplete, or a newer version of the program made it.
     """
     file = folder / MANIFEST
     try:
@@ -163,7 +163,7 @@ def named_files(connection: Connection) -> list[NamedFile]:
 def copy_files(
     content: StoredContent, target: Path, files: Iterable[NamedFile]
 ) -> tuple[int, int, list[NamedFile]]:
-    """Copy what the target has not got; give how many were copied, how many were there, and which are missing."""
+    """Copy what the target lacks; return how many were copied, how many existed, and which are missing."""
     copied = kept = 0
     missing: list[NamedFile] = []
     for one in files:

@@ -1,4 +1,4 @@
-"""A consistent copy of the database while the node works, and the database of a copy."""
+"""Make a consistent copy of the database while the node runs, and a database from such a copy."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ def copy_name(url: str) -> str:
 def copy_database(url: str, target: Path) -> None:
     """Write a copy of one moment of the database to a new file, durably; others read and write meanwhile.
 
-    SQLite's own backup takes what stands in the log along, which a copy of the file alone would lose.
+    SQLite's own backup includes the write-ahead log, which a copy of the file alone would lose.
 
     Raises:
         Refused: the copy cannot be made, or is not whole; pg_dump says why.
@@ -57,7 +57,7 @@ def copy_database(url: str, target: Path) -> None:
 
 
 def load_database(url: str, source: Path) -> None:
-    """Make a database from a copy, in an empty place; whole or not at all.
+    """Create a database from a copy where there is none; completely or not at all.
 
     Raises:
         NotAllowed: there is a database already.

@@ -1,4 +1,4 @@
-"""A node from a backup: the database as it was then, the stored files that can be had, and what is missing by name."""
+"""Restore a node from a backup: the database, the stored files that are available, and a list of missing ones."""
 
 import os
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from service.store.objects.stored_content import StoredContent
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreReport:
-    """What a restore brought back, and what not."""
+    """What was restored, and what is missing."""
 
     files_there: int  # in the storage folder already
     files_copied: int  # from the backup
     missing: Sequence[NamedFile]  # a row names them, and neither storage folder nor backup has them
-    unknown: int  # stored files that no row names: they came, or were made, after the backup
+    unknown: int  # stored files without a row: received or made after the backup
 
 
 def restore(url: str, content: StoredContent, backup: Backup) -> RestoreReport:
-    """Make the database and the storage folder of a backup in an empty place; the node is held afterwards.
+    """Restore a backup's database where there is none, and its stored files; the node is held afterwards.
 
     The storage folder may have files: those stay. The database is there as a whole and held, or not at all. Until every
     file was copied nobody can release it; called again with the same backup, the rest is copied.

@@ -1,4 +1,4 @@
-"""The store as the receiver of storage commitment reports sees it."""
+"""Recording of storage commitment reports."""
 
 from collections.abc import Collection, Mapping
 
@@ -12,17 +12,17 @@ NOT_IN_THE_REPORT = 0x0110  # processing failure (PS3.3 C.14.1.1)
 
 
 class Commitments:
-    """What destinations report of the objects that they were asked to keep."""
+    """Reports of destinations on objects that they were asked to commit to."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, transaction_uid: str, *, kept: Collection[str], failed: Mapping[str, int]) -> bool:
-        """Record a report, and have the sender look at it at once; False where nobody asked under this UID.
+        """Record a report, and make its deliveries due at once; False if no request has this UID.
 
         Args:
             transaction_uid: (0008,1195) of the report.
-            kept: SOP Instance UIDs that the destination commits itself to.
+            kept: SOP Instance UIDs that the destination commits to.
             failed: Failure Reason (0008,1197) by SOP Instance UID. An object in neither counts as failed.
         """
         now = self._database.clock()

@@ -1,4 +1,4 @@
-"""What the end of a delivery means for its job: fallbacks called, the job done, or failed with the reasons."""
+"""What the end of a delivery means for its job: fallbacks released, the job done, or failed with the reasons."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ BETWEEN = ", "  # of the names in fallback_for; no name has it
 
 
 def complete_job_if_delivered(connection: Connection, row: Row[Any], now: datetime) -> None:
-    """Call the fallbacks of a job whose row is locked, and move it once none of its deliveries is under way."""
+    """Release the fallbacks of a job whose row is locked, and end the job once all its deliveries have ended."""
     if row.state is not JobState.DELIVERING:
         return
     results = _results(connection, row.id)
@@ -46,7 +46,7 @@ def complete_job_if_delivered(connection: Connection, row: Row[Any], now: dateti
 
 
 def stood_in_for(one: Row[Any]) -> list[str]:
-    """Give the destinations for which a delivery is the fallback."""
+    """Return the destinations for which a delivery is the fallback."""
     return str(one.fallback_for).split(BETWEEN) if one.fallback_for else []
 
 
@@ -94,7 +94,7 @@ def _told(one: Row[Any]) -> str:
 
 
 def _withdraw_what_is_not_needed(connection: Connection, job_id: int) -> None:
-    """End what still stands by for a fallback, and reports of a failure that is over."""
+    """Withdraw deliveries still on standby, and reports of a failure that no longer applies."""
     connection.execute(
         update(delivery)
         .where(

@@ -14,17 +14,17 @@ from service.store.tables.schema import delivery, job
 
 
 class FailureReportQueue:
-    """Failures to be told, each once a job version.
+    """Failures to report, each once per job version.
 
-    A job that a person tries again meanwhile, or that a newer version replaced, is not told of. Several may look at
-    the same time: of two decisions about one job the second changes nothing.
+    A job that was retried or superseded meanwhile is not reported. Several processes may use the queue at once:
+    of two decisions about one job the second changes nothing.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def next_failure(self) -> FailedJob | None:
-        """Give the job that has waited longest to be told of; decide about it with send() or skip()."""
+        """Return the job that has waited longest for its report; decide about it with send() or skip()."""
         oldest = select(job).where(*_undecided()).order_by(job.c.failure_report_due_at, job.c.id).limit(1)
         with self._database.reading() as connection:
             row = connection.execute(oldest).one_or_none()

@@ -1,4 +1,4 @@
-"""Which deliveries are due, and whose they are meanwhile."""
+"""Which deliveries are due, and their leases."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ def is_under_way() -> ColumnElement[bool]:
 
 
 def is_due(now: datetime, abandoned: Collection[int]) -> ColumnElement[bool]:
-    """Tell, in SQL, what waits and may be tried, and what a sender took and let go of."""
+    """Select waiting deliveries that may be tried, and deliveries abandoned by a process."""
     waits = and_(
         delivery.c.state.in_(WAITING),
         or_(
@@ -53,7 +53,7 @@ def is_due(now: datetime, abandoned: Collection[int]) -> ColumnElement[bool]:
 
 
 def is_abandoned(abandoned: Collection[int]) -> ColumnElement[bool]:
-    """Tell, in SQL, what a sender took and gave no sign of for longer than its lease."""
+    """Select deliveries whose holder has not renewed the lease for longer than its length."""
     return and_(delivery.c.state.in_(LEASED), delivery.c.id.in_(abandoned))
 
 
@@ -64,7 +64,7 @@ def leased(connection: Connection) -> Result[Any]:
 
 
 def withdraw_abandoned(connection: Connection, abandoned: Collection[int]) -> None:
-    """End the deliveries that nobody sends any more and nobody needs: their job was cancelled or superseded."""
+    """Withdraw abandoned deliveries that are no longer needed: their job was cancelled or superseded."""
     ended = select(job.c.id).where(job.c.id == delivery.c.job_id, ~is_wanted_now())
     connection.execute(
         update(delivery)
@@ -74,7 +74,7 @@ def withdraw_abandoned(connection: Connection, abandoned: Collection[int]) -> No
 
 
 def wake(connection: Connection, destination: str) -> None:
-    """Make due what could not reach a destination that has just taken something."""
+    """Make due the deliveries that could not reach a destination which has just taken an object."""
     connection.execute(
         update(delivery)
         .where(
@@ -97,7 +97,7 @@ def has_report(connection: Connection, claim: ClaimedDelivery) -> bool:
 def take(
     connection: Connection, row: Row[Any], sender: str, now: datetime, lease_s: float
 ) -> ClaimedDelivery | None:
-    """Give the delivery to a sender until its lease ends; None where another was faster."""
+    """Lease the delivery to a process; None if another was faster."""
     is_sent = row.state in (_S.UNCONFIRMED, _S.CONFIRMING)
     attempt, requests = (row.attempts, row.confirmation_requests + 1) if is_sent else (row.attempts + 1, 0)
     changed = connection.execute(

@@ -1,4 +1,4 @@
-"""The store as the room `send` sees it: deliveries."""
+"""The store's interface for the role `send`: deliveries."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,7 +33,7 @@ _S = DeliveryState
 
 
 class Outbox:
-    """Objects to be sent. Every write returns False, and changes nothing, when the lease is lost."""
+    """Deliveries to send. Every write returns False, and changes nothing, if the lease is lost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class Outbox:
         self._set_back = SetBackWatch(database)
 
     def claim_delivery(self, sender: str, *, lease_s: float) -> ClaimedDelivery | None:
-        """Take the delivery that is due longest, of the most urgent job; or one whose sender went away."""
+        """Claim the delivery of the most urgent job that has been due longest, or one that was abandoned."""
         if not self._anything_due(lease_s):
             return None
         now = self._database.clock()
@@ -70,7 +70,7 @@ class Outbox:
             return take(connection, row, sender, now, lease_s)
 
     def begin(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
-        """Prolong the lease because the object is about to go out; False as in heartbeat(): do not begin."""
+        """Renew the lease because the object is about to be sent; False as in heartbeat(): do not start."""
         with self._database.writing() as connection:
             is_ours = self._prolong(connection, claim, lease_s)
             if is_ours:
@@ -78,7 +78,7 @@ class Outbox:
             return is_ours
 
     def heartbeat(self, claim: ClaimedDelivery, *, lease_s: float) -> bool:
-        """Prolong the lease; False: do not begin to send, it is somebody else's or its job was ended.
+        """Renew the lease; False: do not start to send, another process holds it or its job has ended.
 
         One that is being sent already may go on: sent() records it even if the job was ended meanwhile.
         """
@@ -86,10 +86,10 @@ class Outbox:
             return self._prolong(connection, claim, lease_s)
 
     def sent(self, claim: ClaimedDelivery, *, note: str = "", is_confirmed_later: bool = False) -> bool:
-        """Record the destination's success and what it said; the job is done when it was the last one.
+        """Record the destination's success and what it said; the job is done if this was its last delivery.
 
-        With ``is_confirmed_later`` it is not: the delivery is claimed again to ask whether the object is kept. What
-        could not reach the same destination is due at once, for it is back.
+        With ``is_confirmed_later`` it is not yet: the delivery is claimed again to ask for confirmation. Deliveries
+        that could not reach the same destination become due at once.
         """
         now = self._database.clock()
         state = _S.UNCONFIRMED if is_confirmed_later else _S.SENT
@@ -133,14 +133,14 @@ class Outbox:
             return self._close(connection, claim, EventKind.SEND_FAILED, message, values)
 
     def rejected(self, claim: ClaimedDelivery, *, reason: str) -> bool:
-        """Never try again: the destination refused for good. The job fails once no other is under way."""
+        """Record that the destination refused for good. The job fails once its other deliveries have ended."""
         message = f"{claim.destination}: {reason}"
         values = {"state": _S.REJECTED, "reason": reason}
         with self._database.writing() as connection:
             return self._close(connection, claim, EventKind.SEND_REJECTED, message, values)
 
     def give_back(self, claim: ClaimedDelivery) -> bool:
-        """Let another sender have at once what was claimed and not begun; no attempt is counted."""
+        """Release a delivery that was claimed but not started; no attempt is counted."""
         counted = (
             {"confirmation_requests": claim.confirmation_requests - 1}
             if claim.is_sent
@@ -174,7 +174,7 @@ class Outbox:
             return True
 
     def report(self, claim: ClaimedDelivery) -> CommitmentReport | None:
-        """Give what the destination reported of the delivery since it was sent, a promise first; None: nothing yet."""
+        """Return the destination's report on the delivery since it was sent, a commitment first; None: none yet."""
         with self._database.reading() as connection:
             row = connection.execute(
                 select(commitment.c.failure_reason)
@@ -185,13 +185,13 @@ class Outbox:
         return None if row is None else CommitmentReport(failure_reason=row.failure_reason)
 
     def confirmed(self, claim: ClaimedDelivery, *, how: str) -> bool:
-        """Record that the destination keeps the object; the job is done when it was the last one."""
+        """Record that the destination has the object; the job is done if this was its last delivery."""
         values = {"state": _S.SENT, "confirmed_at": self._database.clock(), "reason": ""}
         with self._database.writing() as connection:
             return self._close(connection, claim, EventKind.CONFIRMED, f"{claim.destination}: {how}", values)
 
     def unconfirmed(self, claim: ClaimedDelivery, *, reason: str, max_asks: int, delay_s: float) -> bool:
-        """Ask again after delay_s, or at once when a report came meanwhile; the delivery fails after the last time."""
+        """Ask again after delay_s, or at once if a report came meanwhile; the delivery fails after the last request."""
         later = self._database.clock() + timedelta(seconds=delay_s)
         state = _S.UNCONFIRMED if claim.confirmation_requests < max_asks else _S.FAILED
         message = f"{claim.destination}, asked {claim.confirmation_requests} of {max_asks} times: {reason}"
@@ -203,7 +203,7 @@ class Outbox:
             return self._close(connection, claim, EventKind.UNCONFIRMED, message, values)
 
     def not_asked(self, claim: ClaimedDelivery, *, reason: str, max_attempts: int, delay_s: float) -> bool:
-        """Ask later a destination that could not be asked: it counts as an attempt, not as an answer."""
+        """Ask later, because the destination could not be asked: this counts as an attempt, not as an answer."""
         later = self._database.clock() + timedelta(seconds=delay_s)
         attempt = claim.attempt + 1
         values = {
@@ -230,7 +230,7 @@ class Outbox:
         return held and connection.execute(wanted).first() is not None
 
     def _anything_due(self, lease_s: float) -> bool:
-        """Look without taking SQLite's write lock, which an idle sender would take at every poll."""
+        """Check without taking SQLite's write lock, which an idle process would otherwise take at every poll."""
         self._set_back.look(delivery, delivery.c.state.in_(WAITING))
         with self._database.reading() as connection:
             now, abandoned = self._database.clock(), self._leases.abandoned(leased(connection), lease_s)
@@ -250,7 +250,7 @@ class Outbox:
         message: str,
         values: dict[str, Any],
     ) -> bool:
-        """End the sender's hold on its delivery, tell the job, and move the job if this was its last one."""
+        """Release the delivery, record the result in the job's history, and end the job if it was the last."""
         now = self._database.clock()
         row = lock(connection, claim.job_id)  # first, so that two last deliveries do not miss each other
         if row is None:

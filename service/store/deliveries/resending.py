@@ -1,4 +1,4 @@
-"""What was made for a job goes out once more, as a part of the caller's transaction, which adds the audit entry."""
+"""Send a job's objects once more, in the caller's transaction, which adds the audit entry."""
 
 from collections.abc import Sequence
 
@@ -18,15 +18,15 @@ UNSENT = (DeliveryState.PENDING, DeliveryState.SENDING)
 def resend(
     database: Database, connection: Connection, job_id: int, destination: str, like: Sequence[str] = ()
 ) -> int:
-    """Let a destination get what was made for a job once more; return the number of objects.
+    """Send a job's objects to a destination once more; return the number of objects.
 
-    The job keeps its state: one that is done stays done, whatever becomes of the copy.
+    The job keeps its state: one that is done stays done, whatever happens to these deliveries.
 
     Args:
         database: the node's.
         connection: of the transaction.
         job_id: the job's number; it is delivering or done.
-        destination: who gets them, under the same UIDs and with the same bytes.
+        destination: the destination, which gets the same bytes with the same UIDs.
         like: destinations that take the same bytes: where the job has nothing for `destination`, it gets what was made
             for the first of them.
 

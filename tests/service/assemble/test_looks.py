@@ -48,7 +48,7 @@ def test_most_slices_choose_the_rule_and_a_note_says_where_they_differ(
     assert (job.state, job.rule) == (JobState.QUEUED, "neck")
     closed = small_node.book.events(job.id)[-1].message
     differ = f"Body Part Examined (0018,0015) differs between the images: 'NECK' in {COUNT - 2}, 'HEAD' in 2"
-    assert f"{differ}; {COUNT - 2} of {COUNT} images ask for rule neck; most decide" in closed
+    assert f"{differ}; {COUNT - 2} of {COUNT} images match rule neck; the majority decides" in closed
 
 
 def test_of_equally_many_slices_the_first_rule_of_the_settings_decides(small_node: SmallNode) -> None:

@@ -115,7 +115,7 @@ def test_a_half_that_was_contoured_before_the_other_came_says_so_in_its_history(
     assert small_node.job().state is JobState.WAITING
     notes = [e.message for e in small_node.book.events(first) if e.kind is EventKind.NOTE]
     assert notes == [
-        "other images of this series came from SCANNER to CN_B (job 2): this one may have a part of the series alone"
+        "other images of this series came from SCANNER to CN_B (job 2): this one may have only a part of the series"
     ]
 
 

@@ -197,7 +197,7 @@ def test_the_verb_proves_the_trail_and_says_what_is_broken(
     call = ["audit", "--verify", "--settings", str(settings)]
     assert main(call) == 0
     said = capsys.readouterr().out
-    assert said.startswith("3 entries are what was written; the newest is 3:")
+    assert said.startswith("3 entries are unchanged; the newest is 3:")
     head = said.split()[-1]
     assert main([*call, "--expect", head]) == 0
     assert main([*call, "--expect", "3:" + "0" * 64]) == 1

@@ -58,7 +58,7 @@ def test_frozen_cases(settings: Path, cases: Path, capsys: pytest.CaptureFixture
     assert record is not None
     assert not record.ok
     assert said(capsys, *words, "--freeze")[:2] == (0, "1 cases are frozen\n")
-    assert "frozen already" in said(capsys, *words, "--freeze")[2]
+    assert "already frozen" in said(capsys, *words, "--freeze")[2]
     code, out, _ = said(capsys, *words)
     assert (code, out) == (0, "1 frozen cases are contoured as before, voxel by voxel\n")
     record = read_constancy(storage)

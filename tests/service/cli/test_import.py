@@ -70,7 +70,7 @@ def test_a_table_is_written_first_and_used_when_it_was_edited(
     zipped = shutil.make_archive(str(tmp_path / "exported"), "zip", tmp_path / "source")
     table = tmp_path / "labels.csv"
     words = ("import", "nnunet", zipped, "--name", "tiny", "--axes", "RAS", "--labels", str(table), *ANSWERS)
-    assert "edit its column code" in run(capsys, settings_file, *words)
+    assert "edit its column `code`" in run(capsys, settings_file, *words)
     assert not (tmp_path / "models" / "tiny").exists()
     table.write_text(table.read_text().replace("Parotid_L,Parotid_L", "Parotid_L,"))
     run(capsys, settings_file, *words)

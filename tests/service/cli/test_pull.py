@@ -149,7 +149,7 @@ def test_what_c_get_brings_is_refused_as_what_is_sent_is(
     settings = elsewhere(site, tmp_path, "[retention]\nrefuse_below_free_bytes = 1_000_000_000_000_000\n")
     code, rows = get(settings, "ANNA-4711", capsys)
     assert (code, rows[0]["failed"]) == (1, SLICES)
-    assert f"{SLICES} not kept here: disk nearly full" in str(rows[0]["result"])
+    assert f"{SLICES} not stored here: disk nearly full" in str(rows[0]["result"])
     with opened_store(load_settings(settings, {}), may_create=True) as store:
         assert store.book.list_jobs() == []
         (event,) = [entry.event for entry in AuditLog(store.database).entries()]
@@ -202,9 +202,9 @@ def test_several_patients_are_fetched_only_on_purpose(pull) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--accession", "no such"], "has 0 studies that match"),
-        (["--patient-id", "ANNA-4711", "--modality", "MR"], "has 1 studies that match, and no such series"),
-        (["--patient-id", "ANNA-4711", "--series-description", "spine"], "no such series"),
+        (["--accession", "no such"], "has 0 matching studies"),
+        (["--patient-id", "ANNA-4711", "--modality", "MR"], "has 1 matching studies, but no matching series"),
+        (["--patient-id", "ANNA-4711", "--series-description", "spine"], "no matching series"),
     ],
 )
 def test_nothing_that_matches_is_a_failure(pull, arguments, words) -> None:

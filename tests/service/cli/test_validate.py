@@ -120,7 +120,7 @@ def test_a_folder_without_the_images(
     file: Path, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = said(capsys, str(file), "--ct", str(tmp_path / "nowhere"))
-    assert (code, "is no folder" in err) == (2, True)
+    assert (code, "is not a folder" in err) == (2, True)
     (tmp_path / "empty").mkdir()
     code, _, err = said(capsys, str(file), "--ct", str(tmp_path / "empty"))
     assert (code, "has 0 CT series" in err) == (2, True)

@@ -246,7 +246,7 @@ def test_the_pages_give_the_last_look_and_say_when_it_is_old(watched: Watched) -
     watched.clock.tick(91)
     old = pages.answer("/health/ready", "")
     assert old.status is HTTPStatus.SERVICE_UNAVAILABLE
-    assert json.loads(old.body)["reason"] == "the last look was 91 s ago: the monitor hangs"
+    assert json.loads(old.body)["reason"] == "the last poll was 91 s ago: the monitor hangs"
 
 
 @pytest.mark.parametrize(

@@ -174,5 +174,5 @@ def test_a_result_that_retention_removed_is_told_as_left_out(
     call = ["deidentify", "--job", "1", "--project", "lung", "--out", str(tmp_path / "out")]
     assert main([*call, "--settings", str(settings_file)]) == 1
     said = capsys.readouterr().out
-    assert "left out: job 1, structure set: its file was removed after its time" in said
-    assert "1 objects left out: 1 removed after its time" in said
+    assert "left out: job 1, structure set: its file has expired and was removed" in said
+    assert "1 objects left out: 1 expired and removed" in said

@@ -130,7 +130,7 @@ def test_the_job_is_done_when_the_archive_commits_itself_on_the_same_association
         eventually(lambda: office.state(job) is JobState.DONE)
     (one,) = office.book.deliveries(job)
     assert (one.confirmation_requests, one.confirmed_at is not None) == (1, True)
-    assert "confirmed: archive: it commits itself" in office.told(job)
+    assert "confirmed: archive: it commits to keeping the object" in office.told(job)
 
 
 def test_a_report_on_an_association_of_the_archive_s_own_is_taken(office, start_archive):
@@ -162,7 +162,7 @@ def test_an_object_that_the_archive_does_not_have_is_sent_again(office, start_ar
     with sender(office, settings({"archive": start_archive(archive)})):
         eventually(lambda: office.state(job) is JobState.DONE)
     assert archive.stored == ["1.2.3.1.9"] * 2
-    assert "does not keep it: 0x0112 no such object instance" in office.told(job)
+    assert "does not commit to keeping it: 0x0112 no such object instance" in office.told(job)
 
 
 def test_an_object_that_the_archive_will_never_keep_fails_the_job(office, start_archive):
@@ -178,7 +178,7 @@ def test_an_archive_that_commits_itself_to_nothing_says_so_at_once(office, start
     job = office.delivering(1, "archive")
     with sender(office, settings({"archive": start_archive(archive)})):
         eventually(lambda: office.state(job) is JobState.FAILED)
-    assert "cannot be asked whether it keeps it: 0x0122" in office.book.job(job).reason
+    assert "cannot be asked to confirm it: 0x0122" in office.book.job(job).reason
 
 
 def test_a_destination_without_the_service_is_told_apart(office, start_destination):
@@ -238,5 +238,5 @@ def test_orthanc_commits_itself_and_finds_what_it_took(office, tmp_path):
         with sender(office, settings(dict(peers), timeout_s=20)):
             eventually(lambda: all(office.state(job) is JobState.DONE for job in jobs), within_s=60)
         assert sorted(archive.instances()) == ["1.2.3.1.9", "1.2.3.2.9"]
-    assert "confirmed: commitment: it commits itself to keep the object" in office.told(jobs[0])
+    assert "confirmed: commitment: it commits to keeping the object" in office.told(jobs[0])
     assert "confirmed: query: it finds the object" in office.told(jobs[1])

@@ -53,7 +53,7 @@ def test_without_a_database_the_others_are_given_back_all_the_same(office, caplo
         worker.start()
         worker.join()
     assert outbox.asked == [claim.id for claim in claims]
-    assert "not given back; its lease will end" in caplog.text
+    assert "delivery not released; its lease will expire" in caplog.text
     again = outbox.claim_delivery("s2", lease_s=60)
     assert again is not None
     assert again.id == claims[1].id

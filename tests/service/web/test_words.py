@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
     ("said", "advised"),
     [
         ("TPS at tps:104 does not take RT Structure Set Storage", "import settings"),
-        ("0xA700 out of resources", "Make room"),
+        ("0xA700 out of resources", "Free some"),
         ("no connection to TPS at tps:104", "could not be reached"),
         ("TPS at tps:104 did not answer the association request", "could not be reached"),
         ("TPS at tps:104 rejected the association: it does not know this node", "does not know this node"),
