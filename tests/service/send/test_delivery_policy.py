@@ -94,7 +94,7 @@ def test_without_confirmation_what_is_sent_is_the_end_of_it():
 
 def test_a_search_confirms_what_it_finds_and_says_why_it_cannot_ask():
     assert isinstance(confirmed_by_search(True), Committed)
-    assert confirmed_by_search(False) == Unconfirmed(reason="it took the object and does not find it")
+    assert confirmed_by_search(False) == Unconfirmed(reason="it took the object but does not find it")
     later = TransientFailure(reason="busy")
     assert confirmed_by_search(later) is later
     never = confirmed_by_search(PermanentRefusal(reason="no search"))

@@ -300,7 +300,7 @@ def test_a_probe_asks_for_one_study(start_server, status, kind):
         (200, b"[]", False),
         (204, b"", False),
         (404, b"", False),
-        (200, b"<html>", TransientFailure(reason="the server's answer to the search is no JSON")),
+        (200, b"<html>", TransientFailure(reason="the server's answer to the search is not JSON")),
         (403, b"", PermanentRefusal(reason="HTTP 403 Forbidden")),
         (503, b"", TransientFailure(reason="HTTP 503 Service Unavailable")),
     ],
@@ -330,5 +330,5 @@ def test_a_file_that_is_away_is_tried_again_and_one_that_is_no_object_is_not(sta
     none.write_bytes(b"no object")
     refused = stow(plain(server), none, timeout_s=5)
     assert isinstance(refused, PermanentRefusal)
-    assert "none.dcm is no Part 10 file" in refused.reason
+    assert "none.dcm is not a Part 10 file" in refused.reason
     assert server.got == []
