@@ -208,10 +208,8 @@ def monitor() -> RunRole:
 
 def web() -> RunRole:
     """Build the role that serves the page."""
-    from service.audit import AuditWriter
-    from service.receive.store_handler import storage_of
-    from service.store import AuditLog, InstanceRecorder, JobLists
-    from service.web.dicomweb.store import StoreDoor
+    from service.store import JobLists
+    from service.web.dicomweb.store import opened_intake
     from service.web.live import LiveJobs
     from service.web.parts import WebParts
     from service.web.role import run_web
@@ -220,24 +218,18 @@ def web() -> RunRole:
         with (
             opened_for_role(settings) as (store, _),
             role_heartbeat(store, settings, "web"),
-            InstanceRecorder(store.database) as recorder,
-            AuditWriter(AuditLog(store.database), role="web") as trail,
+            opened_intake(settings, store.database, store.files, disk_gauge(settings)) as intake,
         ):
-            live = LiveJobs(JobLists(store.database))
             parts = WebParts(
                 settings=settings,
                 database=store.database,
                 content=store.content,
                 models=model_library(settings),
-                live=live,
+                live=LiveJobs(JobLists(store.database)),
                 look_at_node=lambda: node_status(settings),
-                store_door=StoreDoor(
-                    storage=storage_of(settings, store.files, recorder, disk_gauge(settings)),
-                    recorder=recorder,
-                    trail=trail,
-                ),
+                object_intake=intake,
             )
-            run_web(parts, live, stop)
+            run_web(parts, parts.live, stop)
 
     return run
 

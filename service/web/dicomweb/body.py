@@ -44,7 +44,7 @@ class Blocks:
         return b"".join(pieces)
 
 
-class Parts:
+class BodyParts:
     """The parts of a multipart message, each as an iterator of its bytes that is used before the next part."""
 
     def __init__(self, boundary: bytes, next_block: Callable[[], bytes]) -> None:

@@ -1,7 +1,8 @@
-"""STOW-RS (PS3.18 10.5): what is posted ends at the same door as what comes by C-STORE."""
+"""STOW-RS (PS3.18 10.5): posted objects take the same durable path as those sent by C-STORE."""
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from service.application import ActorKind, Operation
 from service.application.tokens import TRAIL_PREFIX
 from service.audit import AuditWriter
+from service.config import Settings
 from service.dimse import sop_classes
 from service.dimse.commands import CommandField, DimseRequest
 from service.dimse.file_meta import TransferRoute
@@ -27,11 +29,11 @@ from service.errors import TryAgain
 from service.receive import object_families
 from service.receive.association_summary import AssociationSummary
 from service.receive.store_handler import Response as Answer
-from service.receive.store_handler import StoreHandler, StoreRequest
+from service.receive.store_handler import StoreHandler, StoreRequest, storage_of
 from service.rules import opening_sop_classes
-from service.store import InstanceRecorder
+from service.store import AuditLog, Database, DiskGauge, FileStore, InstanceRecorder
 from service.web.access import Visitor, address_of, parts_of, permits
-from service.web.dicomweb.body import Blocks, BrokenBody, Parts
+from service.web.dicomweb.body import Blocks, BodyParts, BrokenBody
 from service.web.dicomweb.kept import DICOM_JSON, PREFIX
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
@@ -45,8 +47,8 @@ class NoPart10(Exception):
     """A part is no DICOM file (PS3.10 7.1)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoreDoor:
+@dataclass(frozen=True)
+class ObjectIntake:
     """What keeps the objects: the receiver's handler, its recorder, the trail, and how many may store at once."""
 
     storage: StoreHandler
@@ -55,8 +57,20 @@ class StoreDoor:
     places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST_AT_ONCE))
 
 
+@contextmanager
+def opened_intake(
+    settings: Settings, database: Database, files: FileStore, gauge: DiskGauge
+) -> Iterator[ObjectIntake]:
+    """Open what keeps posted objects; at the end everything is recorded."""
+    with (
+        InstanceRecorder(database) as recorder,
+        AuditWriter(AuditLog(database), role="web") as trail,
+    ):
+        yield ObjectIntake(storage_of(settings, files, recorder, gauge), recorder, trail)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class StoredPart:
     """What became of one part."""
 
     sop_class_uid: str
@@ -68,23 +82,23 @@ class Outcome:
 @router.post("/studies/{study}")
 async def store(request: Request, visitor: Storing, study: str = "") -> Response:
     """Keep the objects of the body, all of the study where one is named; the calling AE title is the token's name."""
-    door = parts_of(request).store_door
-    if door is None:
+    intake = parts_of(request).object_intake
+    if intake is None:
         raise TryAgain("this role keeps nothing")
     if visitor.actor.kind is not ActorKind.SERVICE:
         raise HTTPException(
             403, "Objects are stored by a program with a token: its name is the calling AE title."
         )
     boundary = _boundary(request.headers.get("content-type", ""))
-    if not door.places.acquire(blocking=False):
+    if not intake.places.acquire(blocking=False):
         raise TryAgain(f"{MOST_AT_ONCE} requests store objects already")
     blocks = Blocks(request)
     try:
         outcomes = await anyio.to_thread.run_sync(
-            partial(_store, request, visitor, study, Parts(boundary, blocks.next))
+            partial(_store, request, visitor, study, BodyParts(boundary, blocks.next))
         )
     finally:
-        door.places.release()
+        intake.places.release()
     return _answer(request, outcomes)
 
 
@@ -100,25 +114,25 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-def _store(request: Request, visitor: Visitor, study: str, body: Parts) -> list[Outcome]:
+def _store(request: Request, visitor: Visitor, study: str, body: BodyParts) -> list[StoredPart]:
     """Keep one part after the other; what is in the trail is in it whatever happens."""
     parts = parts_of(request)
-    door = parts.store_door
-    if door is None:
-        raise AssertionError("asked for only with a door")
+    intake = parts.object_intake
+    if intake is None:
+        raise AssertionError("asked for only with an intake")
     settings = parts.ruled
-    door.recorder.open_jobs_for(opening_sop_classes(settings))
+    intake.recorder.open_jobs_for(opening_sop_classes(settings))
     supported = sop_classes.supported(object_families.companions(settings.receive))
     route = TransferRoute(
         calling_aet=visitor.actor.name.removeprefix(TRAIL_PREFIX),
         called_aet=settings.receive.ae_title,
         peer_host=address_of(request),
     )
-    tally, outcomes = AssociationSummary(), []
+    summary, outcomes = AssociationSummary(), []
     try:
         for part in body:
-            outcome = _store_part(door.storage, supported, route, study, part)
-            tally.count(outcome.answer)
+            outcome = _store_part(intake.storage, supported, route, study, part)
+            summary.count(outcome.answer)
             outcomes.append(outcome)
     except (BrokenBody, ClientDisconnect) as reason:
         kept = sum(one.answer.status is Status.SUCCESS for one in outcomes)
@@ -126,8 +140,8 @@ def _store(request: Request, visitor: Visitor, study: str, body: Parts) -> list[
             400, f"{str(reason) or 'the connection ended'}; {kept} objects before that are kept."
         ) from reason
     finally:
-        for event in tally.events(route):
-            door.trail.record(event)
+        for event in summary.events(route):
+            intake.trail.record(event)
     return outcomes
 
 
@@ -137,11 +151,11 @@ def _store_part(
     route: TransferRoute,
     study: str,
     part: Iterator[memoryview],
-) -> Outcome:
+) -> StoredPart:
     try:
         named, rest = _head(part)
     except NoPart10 as reason:
-        return Outcome(
+        return StoredPart(
             sop_class_uid="",
             sop_instance_uid="",
             answer=Answer(status=Status.CANNOT_UNDERSTAND, comment=str(reason)),
@@ -165,7 +179,7 @@ def _store_part(
         study_uid=study,
     )
     answer = refusal or storage.keep(asked, rest)
-    return Outcome(sop_class_uid=sop_class, sop_instance_uid=sop_instance, answer=answer)
+    return StoredPart(sop_class_uid=sop_class, sop_instance_uid=sop_instance, answer=answer)
 
 
 def _head(part: Iterator[memoryview]) -> tuple[tuple[str, str, str], Iterator[memoryview]]:
@@ -209,7 +223,7 @@ def _named_in(meta: bytes) -> tuple[str, str, str]:
         raise NoPart10("the File Meta Information of a part cannot be read") from reason
 
 
-def _answer(request: Request, outcomes: list[Outcome]) -> Response:
+def _answer(request: Request, outcomes: list[StoredPart]) -> Response:
     if not outcomes:
         raise HTTPException(400, "The body has no part.")
     failed = [one for one in outcomes if one.answer.status is not Status.SUCCESS]
@@ -228,18 +242,18 @@ def _answer(request: Request, outcomes: list[Outcome]) -> Response:
     return JSONResponse(body, status, headers, media_type=DICOM_JSON)
 
 
-def _named(one: Outcome) -> dict[str, object]:
+def _named(one: StoredPart) -> dict[str, object]:
     return {
         tag: {"vr": "UI", "Value": [uid]} if uid else {"vr": "UI"}
         for tag, uid in (("00081150", one.sop_class_uid), ("00081155", one.sop_instance_uid))
     }
 
 
-def _failed(one: Outcome) -> dict[str, object]:
+def _failed(one: StoredPart) -> dict[str, object]:
     return {**_named(one), "00081197": {"vr": "US", "Value": [int(one.answer.status)]}}
 
 
-def _kept(one: Outcome, base: str) -> dict[str, object]:
+def _kept(one: StoredPart, base: str) -> dict[str, object]:
     identity = one.answer.kept
     if identity is None:
         raise AssertionError("a kept object has an identity")

@@ -14,7 +14,7 @@ from service.audit import AuditWriter
 from service.errors import Refused
 from service.receive.store_handler import storage_of
 from service.store import AuditLog, JobState
-from service.web.dicomweb.store import StoreDoor
+from service.web.dicomweb.store import ObjectIntake
 from tests.service.web.conftest import ADMIN, Page
 from tests.support.small_node import small_volume
 
@@ -29,9 +29,9 @@ def sender(page: Page) -> Iterator[TestClient]:
     """A program whose token may store."""
     with AuditWriter(AuditLog(page.parts.database), role="web") as trail:
         storage = storage_of(page.parts.settings, page.node.files, page.node.recorder, lambda: None)
-        door = StoreDoor(storage=storage, recorder=page.node.recorder, trail=trail)
-        with_door = replace(page, parts=replace(page.parts, store_door=door))
-        client = with_door.browser()
+        intake = ObjectIntake(storage=storage, recorder=page.node.recorder, trail=trail)
+        with_intake = replace(page, parts=replace(page.parts, object_intake=intake))
+        client = with_intake.browser()
         made = create_token(page.parts.database, ADMIN, "PLANNING", [TokenScope.DICOMWEB_STORE], days=1)
         client.headers["Authorization"] = f"Bearer {made.secret}"
         yield client
@@ -149,7 +149,7 @@ def test_only_a_token_with_the_scope_stores_and_its_name_is_an_ae_title(
 
 def test_a_full_disk_is_said_and_the_sender_may_try_again(page: Page, sender: TestClient) -> None:
     storage = storage_of(page.parts.settings, page.node.files, page.node.recorder, lambda: "disk is full")
-    object.__setattr__(sender.app.state.parts.store_door, "storage", storage)  # type: ignore[attr-defined]
+    object.__setattr__(sender.app.state.parts.object_intake, "storage", storage)  # type: ignore[attr-defined]
     answer = sender.post(ADDRESS, content=body(files()[0]), headers=RELATED)
     assert (answer.status_code, "disk is full" in answer.json()["detail"]) == (503, True)
     assert "retry-after" in answer.headers
