@@ -5,7 +5,7 @@ TRITON_VENV := .venv-triton
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: web web-packages docs demo peers test check mutants soak lint format types contracts clean node triton dev
+.PHONY: web web-packages texts docs demo peers test check mutants soak lint format types contracts clean node triton dev
 .DELETE_ON_ERROR:
 
 # The node's own environment: no torch.
@@ -49,6 +49,10 @@ web: web-packages
 	cd web && npm run build
 web-packages:
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
+
+# The texts of the page into its catalogues, service/web/locale (docs/page.md).
+texts: dev
+	$(BIN)/python web/texts.py
 
 # The documentation as a site, build/site/index.html; a warning is an error (tests/test_docs_site.py builds it too).
 docs: dev

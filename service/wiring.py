@@ -208,24 +208,28 @@ def monitor() -> RunRole:
 
 def web() -> RunRole:
     """Build the role that serves the page."""
+    from service.store import JobLists
+    from service.web.dicomweb.store import opened_intake
     from service.web.live import LiveJobs
     from service.web.parts import WebParts
     from service.web.role import run_web
 
     def run(settings: Settings, stop: threading.Event) -> None:
-        from service.store import JobLists
-
-        with opened_for_role(settings) as (store, _), role_heartbeat(store, settings, "web"):
-            live = LiveJobs(JobLists(store.database))
+        with (
+            opened_for_role(settings) as (store, _),
+            role_heartbeat(store, settings, "web"),
+            opened_intake(settings, store.database, store.files, disk_gauge(settings)) as intake,
+        ):
             parts = WebParts(
                 settings=settings,
                 database=store.database,
                 content=store.content,
                 models=model_library(settings),
-                live=live,
+                live=LiveJobs(JobLists(store.database)),
                 look_at_node=lambda: node_status(settings),
+                object_intake=intake,
             )
-            run_web(parts, live, stop)
+            run_web(parts, parts.live, stop)
 
     return run
 

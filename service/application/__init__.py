@@ -11,6 +11,7 @@ from service.application.actors import (
     require_permission,
 )
 from service.application.backups import back_up, restore_backup
+from service.application.dicom_objects import search_studies, study_objects
 from service.application.job_changes import (
     HIGHEST_PRIORITY,
     Copies,
@@ -105,10 +106,12 @@ __all__ = [
     "retry_job",
     "revoke_token",
     "search_jobs",
+    "search_studies",
     "secret_sha256",
     "set_password",
     "show_events",
     "show_job",
+    "study_objects",
     "unlock_person",
     "would_forget",
 ]

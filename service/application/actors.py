@@ -61,6 +61,8 @@ class Operation(StrEnum):
     RULES_DISCARD = "rules discard"
     RULES_ACTIVATE = "rules activate"
     RULES_ROLLBACK = "rules rollback"
+    DICOMWEB_READ = "dicomweb read"
+    DICOMWEB_STORE = "dicomweb store"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,8 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.RULES_DISCARD: _PHYSICIST_AND_ADMIN,
     Operation.RULES_ACTIVATE: _PHYSICIST_AND_ADMIN,
     Operation.RULES_ROLLBACK: _PHYSICIST_AND_ADMIN,
+    Operation.DICOMWEB_READ: _EVERY_ROLE,
+    Operation.DICOMWEB_STORE: _MAY_CHANGE_JOBS,
 }
 
 

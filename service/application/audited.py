@@ -21,12 +21,13 @@ LOOKS = frozenset(
         Operation.VIEW_IMAGES,
         Operation.PEOPLE,
         Operation.RULES,
+        Operation.DICOMWEB_READ,
     }
 )
 """Operations that change nothing; the audit trail records that something was viewed."""
 
 
-def perform(
+def perform(  # noqa: PLR0913 # who, what, of what, and how it is recorded
     database: Database,
     actor: Actor,
     action: Operation,
@@ -34,6 +35,7 @@ def perform(
     act: Callable[[Transaction], Result],
     *,
     detail: str = "",
+    study_uid: str = "",
 ) -> Result:
     """Check the permission, act, and record the action, in one transaction.
 
@@ -47,6 +49,7 @@ def perform(
         job_id: the job that is viewed or changed, which need not exist; None if no job is concerned.
         act: makes the change in the transaction that it is given.
         detail: recorded with the action; without patient data.
+        study_uid: of the study that it is about; that of a job is known.
 
     Raises:
         NotPermitted: the actor's role does not permit the action.
@@ -60,15 +63,17 @@ def perform(
         except Refused as error:
             refused = error
             reason = "; ".join(filter(None, (detail, str(error))))
-            event = _event(actor, action, AuditOutcome.MINOR_FAILURE, reason)
+            event = _event(actor, action, AuditOutcome.MINOR_FAILURE, reason, study_uid)
         else:
-            audit_action(database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, detail))
+            audit_action(
+                database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, detail, study_uid)
+            )
             return result
         audit_action(database, transaction, job_id, event)
     raise refused
 
 
-def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str = "") -> AuditEvent:
+def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str, study_uid: str) -> AuditEvent:
     return AuditEvent(
         kind=AuditKind.LOOKED_AT if action in LOOKS else AuditKind.ORDERED,
         outcome=outcome,
@@ -76,5 +81,6 @@ def _event(actor: Actor, action: Operation, outcome: AuditOutcome, detail: str =
         actor=actor.name,
         address=actor.address,
         target=action.value,
+        study_uid=study_uid,
         detail="; ".join(filter(None, (detail, actor.detail))),
     )

@@ -14,6 +14,8 @@ from service.store import Database, Transaction
 from service.store.web.tokens import ApiToken, NewToken, all_tokens, end_token, find_token, make_token
 
 BEGINS_WITH = "cn_"
+TRAIL_PREFIX = "token "
+"""What stands before the name of a token in the audit trail."""
 LONGEST_DAYS = 730
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -26,8 +28,13 @@ class TokenScope(StrEnum):
     OPERATE = "operate"
     RULES = "rules"
     AUDIT = "audit"
+    DICOMWEB_READ = "dicomweb:read"
+    DICOMWEB_STORE = "dicomweb:store"
 
 
+NAMES_PATIENTS = frozenset({TokenScope.READ_PATIENTS, TokenScope.DICOMWEB_READ})
+"""Scopes that let a program see patients: every DICOM object names one."""
+LONGEST_AE_TITLE = 16
 SCOPE_OPERATIONS: Mapping[TokenScope, frozenset[Operation]] = {
     TokenScope.READ: frozenset({Operation.SHOW, Operation.EVENTS, Operation.JOBS, Operation.VIEW_IMAGES}),
     TokenScope.READ_PATIENTS: frozenset(),  # names, IDs, and files that contain them
@@ -51,11 +58,14 @@ SCOPE_OPERATIONS: Mapping[TokenScope, frozenset[Operation]] = {
         }
     ),
     TokenScope.AUDIT: frozenset({Operation.AUDIT}),
+    TokenScope.DICOMWEB_READ: frozenset({Operation.DICOMWEB_READ}),
+    TokenScope.DICOMWEB_STORE: frozenset({Operation.DICOMWEB_STORE}),
 }
 _ROLES = (
     (TokenScope.RULES, ActorRole.PHYSICIST),
     (TokenScope.AUDIT, ActorRole.PHYSICIST),
     (TokenScope.OPERATE, ActorRole.OPERATOR),
+    (TokenScope.DICOMWEB_STORE, ActorRole.OPERATOR),
 )
 
 
@@ -94,7 +104,12 @@ def create_token(
             raise Refused(f"a token needs a scope; there are: {', '.join(TokenScope)}")
         if not 1 <= days <= LONGEST_DAYS:
             raise Refused(f"a token is valid for 1 to {LONGEST_DAYS} days, not {days}")
-        if TokenScope.READ_PATIENTS in wanted and not actor.sees_patients:
+        if TokenScope.DICOMWEB_STORE in wanted and len(name) > LONGEST_AE_TITLE:
+            raise Refused(
+                f"the name is the calling AE title of what comes by DICOMweb: at most {LONGEST_AE_TITLE} characters, "
+                f"not {len(name)}"
+            )
+        if not NAMES_PATIENTS.isdisjoint(wanted) and not actor.sees_patients:
             raise Refused(f"{actor.name} may not see patients, and cannot let a program see them")
         new = NewToken(
             name=name,
@@ -153,10 +168,10 @@ def actor_of(database: Database, secret: str, *, entry: str, address: str) -> Ac
     scopes = {TokenScope(word) for word in token.scopes if word in set(TokenScope)}
     return Actor(
         kind=ActorKind.SERVICE,
-        name=f"token {token.name}",
+        name=f"{TRAIL_PREFIX}{token.name}",
         role=next((role for scope, role in _ROLES if scope in scopes), ActorRole.VIEWER),
         entry=entry,
         address=address,
-        sees_patients=TokenScope.READ_PATIENTS in scopes,
+        sees_patients=not NAMES_PATIENTS.isdisjoint(scopes),
         operations=frozenset().union(*(SCOPE_OPERATIONS[scope] for scope in scopes)),
     )

@@ -276,7 +276,7 @@ def web_admin(verb: argparse.ArgumentParser) -> None:
     roles = ("viewer", "operator", "physicist", "admin")
     verb.add_argument("--role", choices=roles, default="admin", help="what the user may do (default: admin)")
     verb.add_argument("--without-patients", action="store_true", help="hide patients' names and IDs")
-    scopes = ("read", "read:patients", "operate", "audit")
+    scopes = ("read", "read:patients", "operate", "rules", "audit", "dicomweb:read", "dicomweb:store")
     what = "make a token that allows the program NAME to do this; may be repeated"
     verb.add_argument("--token", action="append", default=[], choices=scopes, help=what)
     verb.add_argument("--days", type=int, default=365, help="how long the token is valid (default: 365)")

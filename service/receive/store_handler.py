@@ -42,6 +42,8 @@ class StoreRequest:
     request: DimseRequest
     context: AcceptedContext
     origin: TransferRoute
+    study_uid: str = ""
+    """The study that it must be of; empty: any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +185,7 @@ class _ValidatingStream:
         maximum_bytes: int,
     ) -> None:
         self._request = incoming.request
+        self._study_uid = incoming.study_uid
         self._data_set = data_set
         self._reader = reader
         self._maximum_bytes = maximum_bytes
@@ -202,6 +205,9 @@ class _ValidatingStream:
             )
         if identity.sop_instance_uid != self._request.sop_instance_uid:
             comment = "SOP Instance UID differs from the request's"
+            raise _Unwanted(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, comment)
+        if self._study_uid not in ("", identity.study_uid):
+            comment = "Study Instance UID differs from the request's"
             raise _Unwanted(Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, comment)
 
     @cached_property

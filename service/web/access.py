@@ -25,7 +25,7 @@ from service.store import WebSession, WebUser
 from service.web.parts import WebParts
 
 ENTRY = "web"
-API = "/api/"
+API = ("/api/", "/dicom-web/")
 """Where the paths begin that programs use."""
 REFRESHES = "X-Refresh"
 """Header of requests that a page makes without its reader: they do not hold a session open."""

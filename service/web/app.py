@@ -29,11 +29,14 @@ from service.web import (
 from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
 from service.web.api import jobs, node, orders, stream
 from service.web.api import rules as rules_api
+from service.web.dicomweb import retrieve, search, store
+from service.web.dicomweb.kept import ObjectGone
 from service.web.images import NoStructureSet
 from service.web.parts import WebParts
 from service.web.rendering import STATIC, page
 from service.web.rules import rule_changes, rules_page
 from service.web.security import Shield
+from service.web.translation import Languages, _, marked
 
 log = logging.getLogger(__name__)
 ROUTERS = (
@@ -53,18 +56,35 @@ ROUTERS = (
     orders.router,
     stream.router,
     node.router,
+    search.router,
+    retrieve.router,
+    store.router,
     sign_in.router,
 )
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
     (NoSuchJob, HTTPStatus.NOT_FOUND),
     (NoStructureSet, HTTPStatus.NOT_FOUND),
+    (ObjectGone, HTTPStatus.GONE),
     (NoSuchRuleSet, HTTPStatus.NOT_FOUND),
     (JobChanged, HTTPStatus.PRECONDITION_FAILED),
     (RulesChanged, HTTPStatus.PRECONDITION_FAILED),
     (NotAllowed, HTTPStatus.CONFLICT),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+TITLES = (  # of pages that say why there is nothing else to see
+    marked("Bad Request"),
+    marked("Forbidden"),
+    marked("Not Found"),
+    marked("Method Not Allowed"),
+    marked("Conflict"),
+    marked("Precondition Failed"),
+    marked("Unprocessable Content"),
+    marked("Unprocessable Entity"),
+    marked("Internal Server Error"),
+    marked("Service Unavailable"),
 )
 
 
@@ -85,6 +105,7 @@ def build_app(parts: WebParts) -> FastAPI:
     app.add_exception_handler(SignInNeeded, _sign_in)
     for kind in (Refused, TryAgain, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _explain)
+    app.add_middleware(Languages, own=parts.settings.node.storage_dir / "translations")
     app.add_middleware(Shield, settings=parts.settings.web)
     return app
 
@@ -109,7 +130,7 @@ def _explain(request: Request, error: Exception) -> Response:
     status = _status(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request %s failed", number, exc_info=error)
-        detail = "This is a fault of the node. Its log has the details under this number."
+        detail = _("This is a fault of the node. Its log has the details under this number.")
     else:
         detail = _detail(error)
         log.info("request %s: %d", number, status, extra={"path": request.url.path})
@@ -154,7 +175,7 @@ def _status(error: Exception) -> HTTPStatus:
 def _detail(error: Exception) -> str:
     if isinstance(error, HTTPException):
         is_bare = error.detail == HTTPStatus.NOT_FOUND.phrase
-        return "There is no such page." if is_bare else str(error.detail)
+        return _("There is no such page.") if is_bare else str(error.detail)
     if isinstance(error, RequestValidationError):
         return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
     return str(error)

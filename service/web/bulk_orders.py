@@ -1,6 +1,6 @@
 """Orders about many jobs of the work list at once, each job for itself, and what undoes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
@@ -21,6 +21,7 @@ from service.errors import Refused
 from service.store import read_deliveries
 from service.web.access import Visitor, parts_of, permits
 from service.web.parts import WebParts
+from service.web.translation import _, ngettext
 from service.web.work_page import WorkQuery, show_work
 
 router = APIRouter(prefix="/work", include_in_schema=False)
@@ -50,13 +51,26 @@ NEEDS = {
     BulkOrder.RETRY_CANCELLED: Operation.RETRY,
     BulkOrder.USUAL: Operation.PRIORITY,
 }
-DONE = {
-    BulkOrder.RETRY: "retried",
-    BulkOrder.CANCEL: "cancelled",
-    BulkOrder.RESEND: "to be sent again",
-    BulkOrder.URGENT: f"first now: priority {URGENT}",
-    BulkOrder.RETRY_CANCELLED: "going on",
-    BulkOrder.USUAL: "with the priority of before",
+
+
+DONE: Mapping[BulkOrder, Callable[[int], str]] = {
+    BulkOrder.RETRY: lambda count: ngettext("%(count)s job retried", "%(count)s jobs retried", count),
+    BulkOrder.CANCEL: lambda count: ngettext("%(count)s job cancelled", "%(count)s jobs cancelled", count),
+    BulkOrder.RESEND: lambda count: ngettext(
+        "%(count)s job to be sent again", "%(count)s jobs to be sent again", count
+    ),
+    BulkOrder.URGENT: lambda count: ngettext(
+        "%(count)s job first now: priority %(priority)s",
+        "%(count)s jobs first now: priority %(priority)s",
+        count,
+        priority=URGENT,
+    ),
+    BulkOrder.RETRY_CANCELLED: lambda count: ngettext(
+        "%(count)s job going on", "%(count)s jobs going on", count
+    ),
+    BulkOrder.USUAL: lambda count: ngettext(
+        "%(count)s job with the priority of before", "%(count)s jobs with the priority of before", count
+    ),
 }
 UNDONE_BY = {BulkOrder.CANCEL: BulkOrder.RETRY_CANCELLED, BulkOrder.URGENT: BulkOrder.USUAL}
 
@@ -77,11 +91,13 @@ class BulkOutcome:
     @property
     def words(self) -> str:
         """What was done, and the first reasons why some was not."""
-        parts = [f"{len(self.done)} {'job' if len(self.done) == 1 else 'jobs'} {DONE[self.order]}"]
+        parts = [DONE[self.order](len(self.done))]
         if self.refused:
             more = len(self.refused) - MOST_REASONS
-            reasons = "; ".join(self.refused[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")
-            parts.append(f"{len(self.refused)} not: {reasons}")
+            reasons = "; ".join(self.refused[:MOST_REASONS]) + (
+                _("; and %(count)s more", count=more) if more > 0 else ""
+            )
+            parts.append(_("%(count)s not: %(reasons)s", count=len(self.refused), reasons=reasons))
         return ". ".join(parts)
 
     @property

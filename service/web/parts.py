@@ -17,6 +17,7 @@ from service.web.throttles import AddressWaits, Recent
 if TYPE_CHECKING:
     from inference.contract import ModelContract
     from service.monitor.node_status import NodeStatus
+    from service.web.dicomweb.store import ObjectIntake
     from service.web.live import LiveJobs
 
 STATUS_KEPT_S = 5.0
@@ -33,9 +34,11 @@ class WebParts:
     models: "Mapping[str, ModelContract]"
     live: "LiveJobs"
     look_at_node: "Callable[[], NodeStatus]"
+    object_intake: "ObjectIntake | None" = None
     status_shelf: Shelf = field(default_factory=lambda: Shelf(1, STATUS_KEPT_S))
     address_waits: AddressWaits = field(default_factory=AddressWaits)
     recent_looks: Recent = field(default_factory=Recent)
+    header_shelf: Shelf = field(default_factory=lambda: Shelf(10_000, 3600.0))
     accounts: Accounts = field(init=False)
     sessions: Sessions = field(init=False)
     lists: JobLists = field(init=False)

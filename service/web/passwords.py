@@ -6,6 +6,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from service.errors import Refused
+from service.web.translation import _
 
 SHORTEST, LONGEST = 12, 256
 MOST_AT_ONCE = 2  # 64 MiB each
@@ -34,10 +35,10 @@ def hash_password(password: str, user: str) -> str:
         Refused: the password is too short, too long, or easily guessed.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Refused(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise Refused(_("a password has %(least)s to %(most)s characters", least=SHORTEST, most=LONGEST))
     letters = "".join(sign for sign in password.casefold() if sign.isalpha())
     if letters in TOO_COMMON or len(set(password)) < 5 or user.casefold() in password.casefold():
-        raise Refused("this password is among the first that anybody would try; choose another one")
+        raise Refused(_("this password is among the first that anybody would try; choose another one"))
     with _PLACES:
         return _HASHER.hash(password)
 

@@ -1,16 +1,18 @@
 """Templates, with what every one of them can use."""
 
+import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from service.text import shown
-from service.web import words
+from service.web import translation, words
 from service.web.access import Visitor, parts_of
 
 FOLDER = Path(__file__).parent
@@ -30,11 +32,37 @@ def environment() -> Environment:
     found.filters |= {
         "ago": words.ago,
         "duration": words.duration,
-        "clock_time": words.clock_time,
+        "clock_time": translation.clock_time,
+        "number": translation.number,
+        "short": _short,
         "visible": shown,
+        "code": Markup("<code>{}</code>").format,
+        "strong": Markup("<strong>{}</strong>").format,
     }
-    found.globals |= {"job_words": words.JOB_STATES, "delivery_words": words.DELIVERY_STATES}
+    found.globals |= {
+        "job_words": words.JOB_STATES,
+        "delivery_words": words.DELIVERY_STATES,
+        "_": translation._,
+        "ngettext": translation.ngettext,
+        "language": translation.language,
+    }
     return found
+
+
+def _short(value: float) -> str:
+    return f"{value:g}".replace(".", translation.number(0.5, 1)[1])
+
+
+def _here(request: Request) -> str:
+    """Return the address of a page that can be shown again; an order's answer cannot."""
+    if request.method != "GET":
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _script_texts() -> str:
+    found = translation.script_texts(translation.SCRIPT_TEXTS, translation.SCRIPT_PLURALS)
+    return json.dumps(found, ensure_ascii=False) if found else ""
 
 
 def page(
@@ -56,9 +84,12 @@ def page(
         .render(
             visitor=visitor,
             path=request.url.path,
+            here=_here(request),
             now=datetime.now(UTC),
             node_title=parts.settings.receive.ae_title,
             is_database_there=parts.live.is_database_there,
+            languages=list(request.scope.get("languages", {}).values()),
+            texts=_script_texts(),
             **values,
         )
     )

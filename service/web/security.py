@@ -1,6 +1,7 @@
 """What holds for every request: host names, sizes, foreign pages, and the headers of every answer."""
 
 import ipaddress
+import sys
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ MOST_BODY_BYTES = 1 << 16
 """Of a form or an order; uploads of images come by DICOM."""
 MOST_DROPPED_BYTES = 64 << 20
 """Of a DICOM file that somebody drops to see which rule takes it; it is never stored."""
+STORES = "/dicom-web/studies"
+"""Where the paths begin that objects are posted to: the receiver's limits hold for each, and none for all."""
 DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/draft", "/rules/activate"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
@@ -46,7 +49,7 @@ class Shield:
             return
         answer = self._with_headers(scope, send)
         headers = Headers(scope=scope)
-        most = MOST_DROPPED_BYTES if scope["path"] in DROPS else MOST_BODY_BYTES
+        most = _most_bytes(scope["path"])
         refusal = self._refusal(scope["method"], headers, most)
         if refusal is not None:
             await refusal(scope, receive, answer)
@@ -77,6 +80,12 @@ class Shield:
             await send(message)
 
         return answer
+
+
+def _most_bytes(path: str) -> int:
+    if path.startswith(STORES):
+        return sys.maxsize
+    return MOST_DROPPED_BYTES if path in DROPS else MOST_BODY_BYTES
 
 
 def is_foreign(headers: Headers) -> bool:

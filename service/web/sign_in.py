@@ -24,9 +24,10 @@ from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, 
 from service.web.parts import WebParts
 from service.web.passwords import hash_password, is_password
 from service.web.rendering import page
+from service.web.translation import COOKIE, _, marked
 
 router = APIRouter(include_in_schema=False)
-WRONG = "The name or the password is wrong."
+WRONG = marked("The name or the password is wrong.")
 Signed = Annotated[Visitor, Depends(permits(Operation.SHOW))]
 
 
@@ -55,9 +56,8 @@ def sign_in(
     wait_until = max((one for one in waits if one is not None and is_waiting(one, now)), default=None)
     if wait_until is not None:
         _record(parts, AuditKind.SIGNED_IN, name, address, "refused: has to wait")
-        message = (
-            f"Too many wrong passwords. Try again in {words.duration((wait_until - now).total_seconds())}."
-        )
+        wait = words.duration((wait_until - now).total_seconds())
+        message = _("Too many wrong passwords. Try again in %(time)s.", time=wait)
         return page(request, "sign_in.html", None, http_status=429, next=_local(next), message=message)
     is_right = is_password(password, user.password_hash if user and user.ended_at is None else "")
     if user is None or not is_right:
@@ -80,10 +80,10 @@ def _wrong(request: Request, user: WebUser | None, name: str, next: str) -> Resp
     parts.address_waits.failed(address, parts.database.clock())
     until = parts.accounts.failed(user) if user is not None else None
     _record(parts, AuditKind.SIGNED_IN, name, address, "refused: wrong name or password")
-    message = WRONG
+    message = _(WRONG)
     if until is not None:
         wait_s = (until - parts.database.clock()).total_seconds()
-        message += f" The next try is possible in {words.duration(wait_s)}."
+        message += " " + _("The next try is possible in %(time)s.", time=words.duration(wait_s))
     return page(request, "sign_in.html", None, http_status=401, next=_local(next), message=message)
 
 
@@ -96,6 +96,17 @@ def sign_out(request: Request, visitor: Signed) -> Response:
     _record(parts, AuditKind.SIGNED_OUT, visitor.actor.name, visitor.actor.address)
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(cookie_name(parts.settings), path="/")
+    return answer
+
+
+@router.post("/language", dependencies=[PUBLIC])
+def choose_language(
+    code: Annotated[str, Form(max_length=35, pattern="^[A-Za-z-]+$")],
+    next: Annotated[str, Form(max_length=2048)] = "/",
+) -> Response:
+    """Show pages in another language, in this browser, for a year."""
+    answer = RedirectResponse(_local(next), 303)
+    answer.set_cookie(COOKIE, code, max_age=365 * 86400, path="/", httponly=True, samesite="lax")
     return answer
 
 
@@ -121,7 +132,7 @@ def accept(
         user = invited(parts.database, connection, secret_sha256(secret))
     try:
         if password != again:
-            raise Refused("the two passwords are not the same")
+            raise Refused(_("the two passwords are not the same"))
         password_hash = hash_password(password, user.name)
     except NotAllowed:
         raise

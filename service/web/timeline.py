@@ -5,22 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.store import EventKind, JobEvent, JobState
+from service.web.translation import marked
 
 STAGES = {
-    JobState.RECEIVING: "received",
-    JobState.WAITING: "waited",
-    JobState.QUEUED: "queued",
-    JobState.RUNNING: "contoured",
-    JobState.DELIVERING: "delivered",
-    JobState.RETRYING: "waited for the next attempt",
+    JobState.RECEIVING: marked("received"),
+    JobState.WAITING: marked("waited"),
+    JobState.QUEUED: marked("queued"),
+    JobState.RUNNING: marked("contoured"),
+    JobState.DELIVERING: marked("delivered"),
+    JobState.RETRYING: marked("waited for the next attempt"),
 }
 UNDER_WAY = {
-    JobState.RECEIVING: "receiving",
-    JobState.WAITING: "waiting",
-    JobState.QUEUED: "queued",
-    JobState.RUNNING: "contouring",
-    JobState.DELIVERING: "delivering",
-    JobState.RETRYING: "waiting for the next attempt",
+    JobState.RECEIVING: marked("receiving"),
+    JobState.WAITING: marked("waiting"),
+    JobState.QUEUED: marked("queued"),
+    JobState.RUNNING: marked("contouring"),
+    JobState.DELIVERING: marked("delivering"),
+    JobState.RETRYING: marked("waiting for the next attempt"),
 }
 
 

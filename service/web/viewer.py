@@ -13,6 +13,7 @@ from service.web.access import Visitor, parts_of, permits
 from service.web.api.shapes import PROBLEMS, JobNumber
 from service.web.images import content_tag
 from service.web.rendering import page
+from service.web.translation import marked
 from service.web.words import patient_label
 
 router = APIRouter(include_in_schema=False)
@@ -33,7 +34,12 @@ def _given_as(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 VOXELS, DICOM = _given_as("application/octet-stream"), _given_as("application/dicom")
 PRIVATE = {"Cache-Control": "private, no-store"}
-WINDOWS = (("Soft tissue", 40, 400), ("Lung", -500, 1500), ("Bone", 400, 1800), ("Brain", 40, 80))
+WINDOWS = (
+    (marked("Soft tissue"), 40, 400),
+    (marked("Lung"), -500, 1500),
+    (marked("Bone"), 400, 1800),
+    (marked("Brain"), 40, 80),
+)
 
 
 @router.get("/jobs/{number}/viewer")

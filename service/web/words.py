@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from service.store import DeliveryState, JobState, JobStatus, SeriesHeader
+from service.web.translation import _, marked, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,80 +19,87 @@ class StateWords:
 
 
 JOB_STATES: Mapping[JobState, StateWords] = {
-    JobState.RECEIVING: StateWords(word="receiving", sign="↓", tone="moving"),
-    JobState.WAITING: StateWords(word="waiting", sign="◷", tone="waiting"),
-    JobState.QUEUED: StateWords(word="queued", sign="≡", tone="moving"),
-    JobState.RUNNING: StateWords(word="contouring", sign="▶", tone="moving"),
-    JobState.DELIVERING: StateWords(word="delivering", sign="↑", tone="moving"),
-    JobState.DONE: StateWords(word="done", sign="✓", tone="good"),
-    JobState.RETRYING: StateWords(word="trying again", sign="↻", tone="waiting"),
-    JobState.FAILED: StateWords(word="failed", sign="!", tone="bad"),
-    JobState.REFUSED: StateWords(word="refused", sign="✕", tone="bad"),
-    JobState.NOTHING_TO_CONTOUR: StateWords(word="nothing to contour", sign="-", tone="quiet"),
-    JobState.CANCELLED: StateWords(word="cancelled", sign="⊘", tone="quiet"),
-    JobState.SUPERSEDED: StateWords(word="superseded", sign="»", tone="quiet"),
+    JobState.RECEIVING: StateWords(word=marked("receiving"), sign="↓", tone="moving"),
+    JobState.WAITING: StateWords(word=marked("waiting"), sign="◷", tone="waiting"),
+    JobState.QUEUED: StateWords(word=marked("queued"), sign="≡", tone="moving"),
+    JobState.RUNNING: StateWords(word=marked("contouring"), sign="▶", tone="moving"),
+    JobState.DELIVERING: StateWords(word=marked("delivering"), sign="↑", tone="moving"),
+    JobState.DONE: StateWords(word=marked("done"), sign="✓", tone="good"),
+    JobState.RETRYING: StateWords(word=marked("trying again"), sign="↻", tone="waiting"),
+    JobState.FAILED: StateWords(word=marked("failed"), sign="!", tone="bad"),
+    JobState.REFUSED: StateWords(word=marked("refused"), sign="✕", tone="bad"),
+    JobState.NOTHING_TO_CONTOUR: StateWords(word=marked("nothing to contour"), sign="-", tone="quiet"),
+    JobState.CANCELLED: StateWords(word=marked("cancelled"), sign="⊘", tone="quiet"),
+    JobState.SUPERSEDED: StateWords(word=marked("superseded"), sign="»", tone="quiet"),
 }
 DELIVERY_STATES: Mapping[DeliveryState, StateWords] = {
-    DeliveryState.STANDBY: StateWords(word="standing by", sign="·", tone="quiet"),
-    DeliveryState.PENDING: StateWords(word="to be sent", sign="◷", tone="waiting"),
-    DeliveryState.SENDING: StateWords(word="being sent", sign="↑", tone="moving"),
-    DeliveryState.UNCONFIRMED: StateWords(word="sent, not confirmed yet", sign="?", tone="waiting"),
-    DeliveryState.CONFIRMING: StateWords(word="being confirmed", sign="?", tone="moving"),
-    DeliveryState.SENT: StateWords(word="sent", sign="✓", tone="good"),
-    DeliveryState.REJECTED: StateWords(word="rejected", sign="✕", tone="bad"),
-    DeliveryState.FAILED: StateWords(word="failed", sign="!", tone="bad"),
-    DeliveryState.WITHDRAWN: StateWords(word="not needed", sign="-", tone="quiet"),
+    DeliveryState.STANDBY: StateWords(word=marked("standing by"), sign="·", tone="quiet"),
+    DeliveryState.PENDING: StateWords(word=marked("to be sent"), sign="◷", tone="waiting"),
+    DeliveryState.SENDING: StateWords(word=marked("being sent"), sign="↑", tone="moving"),
+    DeliveryState.UNCONFIRMED: StateWords(word=marked("sent, not confirmed yet"), sign="?", tone="waiting"),
+    DeliveryState.CONFIRMING: StateWords(word=marked("being confirmed"), sign="?", tone="moving"),
+    DeliveryState.SENT: StateWords(word=marked("sent"), sign="✓", tone="good"),
+    DeliveryState.REJECTED: StateWords(word=marked("rejected"), sign="✕", tone="bad"),
+    DeliveryState.FAILED: StateWords(word=marked("failed"), sign="!", tone="bad"),
+    DeliveryState.WITHDRAWN: StateWords(word=marked("not needed"), sign="-", tone="quiet"),
 }
 
+ROLES = (marked("viewer"), marked("operator"), marked("physicist"), marked("admin"))
 
 _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     (
         JobState.FAILED,
         r"does not take|0x0122",
-        "The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
-        "import settings, then retry.",
+        marked(
+            "The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
+            "import settings, then retry."
+        ),
     ),
     (
         JobState.FAILED,
         r"out of resources",
-        "The destination had no space. Free some there, then retry.",
+        marked("The destination had no space. Free some there, then retry."),
     ),
     (
         JobState.FAILED,
         r"no connection to|no answer|did not answer|has no address|cannot be resolved",
-        "The destination could not be reached. Check under Destinations whether it answers, then retry.",
+        marked(
+            "The destination could not be reached. Check under Destinations whether it answers, then retry."
+        ),
     ),
     (
         JobState.FAILED,
         r"rejected the association",
-        "The destination does not know this node. Enter its AE title and address there, then retry.",
+        marked("The destination does not know this node. Enter its AE title and address there, then retry."),
     ),
     (
         JobState.REFUSED,
         r"incomplete|missing|positions",
-        "Send the series again; the node adds the slices that it lacks.",
+        marked("Send the series again; the node adds the slices that it lacks."),
     ),
     (
         JobState.REFUSED,
         r"damaged",
-        "Send the series again; the damaged image is replaced.",
+        marked("Send the series again; the damaged image is replaced."),
     ),
     (
         JobState.REFUSED,
         r"no peer with host and port",
-        "Add the sender to the peers in the settings, then retry.",
+        marked("Add the sender to the peers in the settings, then retry."),
     ),
     (
         JobState.NOTHING_TO_CONTOUR,
         r"no rule matches",
-        "If it should be contoured, add a rule for it, then retry.",
+        marked("If it should be contoured, add a rule for it, then retry."),
     ),
 )
 _OTHERWISE: Mapping[JobState, str] = {
-    JobState.FAILED: "Correct what the reason names, then retry. The contours are kept.",
-    JobState.REFUSED: "The series cannot be contoured as it is. Correct what the reason names at its source and send it again.",
-    JobState.WAITING: "Nothing to do now: the node continues when what it waits for arrives.",
-    JobState.RETRYING: "Nothing to do now: the node tries again.",
+    JobState.FAILED: marked("Correct what the reason names, then retry. The contours are kept."),
+    JobState.REFUSED: marked(
+        "The series cannot be contoured as it is. Correct what the reason names at its source and send it again."
+    ),
+    JobState.WAITING: marked("Nothing to do now: the node continues when what it waits for arrives."),
+    JobState.RETRYING: marked("Nothing to do now: the node tries again."),
 }
 
 
@@ -103,8 +111,9 @@ def advice_for(status: JobStatus) -> str | None:
     about = status.destinations if status.state is JobState.FAILED else status.reason
     for state, pattern, advice in _ADVICE:
         if status.state is state and re.search(pattern, about, re.IGNORECASE):
-            return advice
-    return _OTHERWISE.get(status.state)
+            return _(advice)
+    otherwise = _OTHERWISE.get(status.state)
+    return None if otherwise is None else _(otherwise)
 
 
 def patient_label(series: SeriesHeader | None, *, sees_patients: bool) -> str:
@@ -114,24 +123,26 @@ def patient_label(series: SeriesHeader | None, *, sees_patients: bool) -> str:
     name = " ".join(series.patient_name.split("=", 1)[0].replace("^", " ").split())
     end = f"..{series.patient_id[-3:]}" if len(series.patient_id) > 3 else ""
     if sees_patients:
-        return " ".join(filter(None, (name or "(no name)", series.patient_id)))
+        return " ".join(filter(None, (name or _("(no name)"), series.patient_id)))
     initials = "".join(part[0] for part in name.split()[:2])
-    return " ".join(filter(None, (f"{initials}." if initials else "", end))) or "(hidden)"
+    return " ".join(filter(None, (f"{initials}." if initials else "", end))) or _("(hidden)")
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in words of two units at most."""
+    """Return a time span in words of one unit."""
     if seconds < 0:
         return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return _("%(number)s s", number=number(seconds, 1 if seconds < 10 else 0))
     minutes = seconds / 60
     if minutes < 100:
-        return f"{minutes:.0f} min"
+        return _("%(number)s min", number=number(minutes))
     hours = minutes / 60
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"
+    return (
+        _("%(number)s h", number=number(hours))
+        if hours < 48
+        else _("%(number)s d", number=number(hours / 24))
+    )
 
 
 def ago(at: datetime | None, now: datetime) -> str:
@@ -139,13 +150,8 @@ def ago(at: datetime | None, now: datetime) -> str:
     if at is None:
         return ""
     seconds = (now - at).total_seconds()
-    return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
-
-
-def clock_time(at: datetime | None) -> str:
-    """Return a time in the zone of the node's machine, without the date if it is today."""
-    if at is None:
-        return ""
-    local = at.astimezone()
-    is_today = local.date() == datetime.now(UTC).astimezone().date()
-    return local.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
+    return (
+        _("%(time)s ago", time=duration(seconds))
+        if seconds >= 0
+        else _("in %(time)s", time=duration(-seconds))
+    )

@@ -1,4 +1,6 @@
 // Marks of the work list: how many jobs are marked, and the orders about them; marks outlast the list's updates.
+import { plural, text } from "./texts";
+
 const MARK = "input.mark";
 const marked = new Set<string>();
 
@@ -46,11 +48,11 @@ function restore(): void {
 function show(): void {
   const form = document.getElementById("many");
   if (form === null) return;
-  const words = marked.size === 1 ? "1 job" : `${marked.size} jobs`;
+  const words = plural("%(count)s job", "%(count)s jobs", marked.size);
   form.hidden = marked.size === 0;
   for (const place of form.querySelectorAll(".count")) place.textContent = words;
   const said = document.getElementById("marked");
-  if (said !== null) said.textContent = `${words} marked`;
+  if (said !== null) said.textContent = text("%(count)s marked", { count: words });
   const all = document.getElementById("mark-all");
   if (all instanceof HTMLInputElement) {
     all.checked = marked.size > 0 && marked.size === boxes().length;

@@ -5,6 +5,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import { listenForKeys } from "./keys";
 import { leadToFaults } from "./faults";
 import { watchMarks } from "./marks";
+import { text } from "./texts";
 
 listenForKeys();
 watchMarks();
@@ -16,7 +17,7 @@ document.addEventListener("database", (event) => {
   const said = (event as CustomEvent<{ data?: string }>).detail;
   if (light === null) return;
   const isThere = said?.data !== "away";
-  light.textContent = isThere ? "● live" : "○ database away, trying again";
+  light.textContent = isThere ? text("● live") : text("○ database away, trying again");
   light.className = `light ${isThere ? "good" : "bad"}`;
 });
 

@@ -1,4 +1,5 @@
 // The three planes through a volume, turned so that right and left, front and back, head and feet stand where they are expected.
+import { text } from "./texts";
 import type { Grid } from "./volume";
 
 export type PlaneName = "axial" | "coronal" | "sagittal";
@@ -22,12 +23,12 @@ const AXES: Record<PlaneName, [0 | 1 | 2, 0 | 1 | 2, 0 | 1 | 2]> = {
 const POSITIVE = ["L", "P", "H"];
 const NEGATIVE = ["R", "A", "F"];
 const TITLES: Record<string, string> = {
-  H: "axial",
-  F: "axial",
-  A: "coronal",
-  P: "coronal",
-  L: "sagittal",
-  R: "sagittal",
+  H: text("axial"),
+  F: text("axial"),
+  A: text("coronal"),
+  P: text("coronal"),
+  L: text("sagittal"),
+  R: text("sagittal"),
 };
 const OPPOSITE: Record<string, string> = { L: "R", R: "L", P: "A", A: "P", H: "F", F: "H" };
 

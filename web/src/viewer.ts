@@ -4,6 +4,7 @@ import { Outlines, type Structure } from "./contours";
 import { isTyping, listenForKeys } from "./keys";
 import { PlanePainter, type Placement, type Window, greyTable, toScreen } from "./painter";
 import { type Plane, type PlaneName, mainAxis, planeOf } from "./planes";
+import { decimal, text } from "./texts";
 import { type Grid, Volume, reasonOf } from "./volume";
 
 interface Measured {
@@ -175,7 +176,7 @@ class Viewer {
     const hu = view.plane.name === "axial" ? ` · ${(value ?? 0) / factor} ${unit}` : "";
     const letter = "xyz"[along];
     view.figure.querySelector("figcaption")!.textContent =
-      `${view.plane.title} ${letter} ${point[along]!.toFixed(1)} mm · ${this.index[axis] + 1}/${this.size(axis)}${hu}`;
+      `${view.plane.title} ${letter} ${decimal(point[along]!, 1)} mm · ${this.index[axis] + 1}/${this.size(axis)}${hu}`;
   }
 
   private size(axis: 0 | 1 | 2): number {
@@ -308,9 +309,9 @@ class Viewer {
       ...this.outlines.map((outlines, number) => this.item(outlines.structure, number, said.get(outlines.structure.name))),
     );
     document.getElementById("filter")!.addEventListener("input", (event) => {
-      const text = (event.target as HTMLInputElement).value.toLowerCase();
+      const wanted = (event.target as HTMLInputElement).value.toLowerCase();
       for (const item of place.querySelectorAll<HTMLElement>("li")) {
-        item.hidden = !(item.dataset["name"] ?? "").toLowerCase().includes(text);
+        item.hidden = !(item.dataset["name"] ?? "").toLowerCase().includes(wanted);
       }
     });
     document.getElementById("fill")!.addEventListener("input", (event) => {
@@ -325,7 +326,7 @@ class Viewer {
     const box = document.createElement("input");
     box.type = "checkbox";
     box.checked = true;
-    box.ariaLabel = `Show ${structure.name}`;
+    box.ariaLabel = text("Show %(name)s", { name: structure.name });
     box.addEventListener("click", (event) => {
       if (event.altKey) this.showOnly(structure.number);
     });
@@ -348,12 +349,12 @@ class Viewer {
     name.addEventListener("click", () => this.select(number));
     const volume = document.createElement("span");
     volume.className = "cc";
-    volume.textContent = measured === undefined ? "" : `${measured.volume_cc.toFixed(1)} cc`;
+    volume.textContent = measured === undefined ? "" : text("%(volume)s cc", { volume: decimal(measured.volume_cc, 1) });
     item.append(box, swatch, name, volume);
     const remarks = [
-      ...(structure.contours.length === 0 ? ["empty in the file"] : []),
+      ...(structure.contours.length === 0 ? [text("empty in the file")] : []),
       ...(measured?.findings ?? []).map((one) => one.words),
-      ...(measured?.edges.length && !measured.findings.length ? [`touches the edge: ${measured.edges.join(", ")}`] : []),
+      ...(measured?.edges.length && !measured.findings.length ? [text("touches the edge: %(edges)s", { edges: measured.edges.join(", ") })] : []),
     ];
     if (remarks.length > 0) {
       item.classList.add("flagged");
@@ -417,20 +418,20 @@ async function main(): Promise<void> {
   }
   const choice = document.getElementById("destination") as HTMLSelectElement | null;
   const contours = () =>
-    contoursInto(viewer, choice?.value ?? "").catch((error: unknown) => say(`No contours: ${String(error)}`));
+    contoursInto(viewer, choice?.value ?? "").catch((error: unknown) => say(text("No contours: %(reason)s", { reason: String(error) })));
   choice?.addEventListener("change", () => void contours());
   let asked = false;
   await volume.load((fraction) => {
     viewer.draw();
     root.dataset["loaded"] = fraction.toFixed(3);
-    progress.textContent = fraction < 1 ? `Images: ${Math.round(100 * fraction)} %` : "";
+    progress.textContent = fraction < 1 ? text("Images: %(share)s %%", { share: Math.round(100 * fraction) }) : "";
     if (!asked) void contours();
     asked = true;
   });
 }
 
-function say(text: string): void {
-  progress.textContent = text.replace("Error: ", "");
+function say(words: string): void {
+  progress.textContent = words.replace("Error: ", "");
   progress.className = "message bad";
 }
 

@@ -1,4 +1,5 @@
 // The volume of a job: its grid, its voxels as they arrive, and the directions of its axes in the patient.
+import { text } from "./texts";
 export interface Grid {
   shape_zyx: [number, number, number];
   spacing_zyx_mm: [number, number, number];
@@ -86,5 +87,5 @@ export function unfolded(planes: Uint8Array, nx: number): Int16Array {
 
 export async function reasonOf(answer: Response): Promise<string> {
   const problem = (await answer.json().catch(() => null)) as { detail?: string } | null;
-  return problem?.detail ?? `the node answered ${answer.status}`;
+  return problem?.detail ?? text("the node answered %(status)s", { status: answer.status });
 }

@@ -1,0 +1,1 @@
+"""DICOMweb (PS3.18): studies searched, objects retrieved and stored, under /dicom-web."""
