@@ -58,7 +58,7 @@ def test_a_role_that_is_silent_is_down_and_the_node_not_ready(watched: Watched) 
     beat(watched, ("receive", "assemble", "work", "retention"))
     view = watched.monitor().poll_once()
     assert not view.is_ready
-    assert view.check("role send").reason == "no sign of life for 61 s; is `contour-node send` running?"
+    assert view.check("role send").reason == "no heartbeat for 61 s; is `contour-node send` running?"
     assert [check.name for check in view.checks if not check.ok] == ["role send"]
 
 
