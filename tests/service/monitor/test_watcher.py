@@ -3,6 +3,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_a_node_is_ready_when_everything_that_it_needs_is_there(watched: Watched
         "images refused": True,
         "recovery": True,
         "clock": True,
+        "rules": True,
         **{f"role {role}": True for role in ROLES},
     }
     assert view.is_ready
@@ -126,7 +128,7 @@ def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tm
         monotonic=watched.clock.monotonic,
     )
     parts = watched.parts(watched.settings())
-    monitor = Monitor(type(parts)(**{**vars(parts), "database": missing}))
+    monitor = Monitor(replace(parts, database=missing))
     view = monitor.poll_once()
     missing.close()
     assert not view.is_ready
@@ -198,7 +200,7 @@ def test_a_role_that_comes_back_at_once_is_nobodys_business_and_one_that_does_no
         beat(watched, tuple(role for role in ROLES if role != "work"))
         monitor.poll_once()
     ((event, text),) = told(watched)
-    assert (event, text[:27]) == ("role", "role work: no sign of life ")
+    assert (event, text[:27]) == ("role", "role work: no heartbeat for")
 
 
 def test_a_restart_of_the_watch_neither_repeats_nor_ends_an_alarm(watched: Watched) -> None:
