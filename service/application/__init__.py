@@ -33,6 +33,7 @@ from service.application.jobs import (
 )
 from service.application.people import (
     Person,
+    admit_person,
     change_person,
     invite_person,
     list_people,
@@ -77,6 +78,7 @@ __all__ = [
     "TokenScope",
     "accept_clock",
     "actor_of",
+    "admit_person",
     "back_up",
     "cancel_job",
     "change_models",

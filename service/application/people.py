@@ -17,6 +17,7 @@ from service.store import (
     Transaction,
     WebUser,
     accept_invitation,
+    admit_user,
     change_user,
     invite,
     unlock_user,
@@ -82,6 +83,16 @@ def invite_person(
 
     perform(database, actor, Operation.INVITE, None, act, detail=f"{name} as {role}")
     return secret
+
+
+def admit_person(database: Database, name: str, role: ActorRole, *, sees_patients: bool) -> WebUser:
+    """Return the person whom a provider signed in, with the rights of their groups; they are made if need be.
+
+    Raises:
+        NotAllowed: an admin ended this person.
+    """
+    with database.writing() as transaction:
+        return admit_user(database, transaction, name, role=role.value, sees_patients=sees_patients)
 
 
 def set_password(database: Database, secret: str, password_hash: str) -> WebUser:

@@ -44,6 +44,7 @@ from service.config.study_requirements import AfterWaiting, WaitFor
 from service.config.tls import TlsProfile, TlsSettings
 from service.config.triton import TritonSettings
 from service.config.values import ObjectFamily
+from service.config.web import OidcSettings
 from service.config.web import ProxySettings as ProxySettings
 from service.config.web import WebSettings as WebSettings
 
@@ -72,6 +73,7 @@ __all__ = [
     "NotifyEvent",
     "NotifySettings",
     "ObjectFamily",
+    "OidcSettings",
     "OnFailure",
     "OtherRegion",
     "Peer",

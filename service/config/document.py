@@ -121,7 +121,12 @@ def _kind(annotation: Any) -> tuple[str, Sections]:
     if isinstance(bare, type) and issubclass(bare, SettingsSection):
         return "section", (bare,)
     if get_origin(bare) is dict:
-        return "table", tuple(_alternatives(get_args(bare)[1]))
+        element, inner = _kind(get_args(bare)[1])
+        return (
+            ("table", tuple(_alternatives(get_args(bare)[1])))
+            if inner
+            else (f"table of names, each {element}", ())
+        )
     if get_origin(bare) is tuple:
         element, inner = _kind(get_args(bare)[0])
         several = "any" + element.removeprefix("one") if element.startswith(ONE_OF) else f"list of {element}s"

@@ -1,8 +1,10 @@
 """The page: where it is served, and to whom."""
 
 import ipaddress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -17,6 +19,16 @@ def _network(value: str) -> str:
     return value
 
 
+def _issuer(value: str) -> str:
+    """Give an address back if tokens and secrets travel protected to it."""
+    parts = urlsplit(value)
+    is_here = parts.hostname is not None and _is_loopback(parts.hostname)
+    if not parts.hostname or parts.query or parts.fragment or not (parts.scheme == "https" or is_here):
+        raise ValueError("it must be https://..., without ? and #")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=255)]
 Network = Annotated[str, AfterValidator(_network)]
 
 
@@ -42,6 +54,30 @@ class ProxySettings(SettingsSection):
         return self
 
 
+class GroupRight(StrEnum):
+    """What the web page lets the members of a provider's group do."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    PHYSICIST = "physicist"
+    PATIENTS = "patients"
+
+
+class OidcSettings(SettingsSection):
+    """An OpenID provider at which people sign in."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        description="Address of the provider, exactly as its tokens name it (`iss`); https, or this machine."
+    )
+    client_id: Text = Field(description="Name under which the provider knows the node.")
+    secret_file: Path = Field(description="File with the secret that belongs to client_id.")
+    groups_claim: Text = Field(default="groups", description="Claim of the ID token with a person's groups.")
+    roles: dict[str, tuple[GroupRight, ...]] = Field(
+        min_length=1,
+        description="What each group may do: viewer, operator or physicist, and patients to see who they are.",
+    )
+
+
 class WebSettings(SettingsSection):
     """The page and its programming interface."""
 
@@ -60,6 +96,9 @@ class WebSettings(SettingsSection):
         default=None, description="The reverse proxy that people come through; absent: none."
     )
 
+    oidc: OidcSettings | None = Field(
+        default=None, description="An OpenID provider at which people sign in; absent: none."
+    )
     rules_need_two: bool = Field(
         default=False,
         description="Rules that one person wrote become active only when another person activates them; see docs/rules.md.",

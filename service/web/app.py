@@ -20,6 +20,7 @@ from service.web import (
     job_orders,
     job_page,
     node_pages,
+    oidc,
     people_page,
     sign_in,
     tokens_page,
@@ -60,6 +61,7 @@ ROUTERS = (
     retrieve.router,
     store.router,
     sign_in.router,
+    oidc.router,
 )
 STATUS_OF = (
     (NotPermitted, HTTPStatus.FORBIDDEN),

@@ -12,7 +12,7 @@ from service.store import Accounts, Database, JobLists, JobRepository, Sessions
 from service.store.objects import StoredContent
 from service.web.images import JobImages, Shelf
 from service.web.rules.checking import checked
-from service.web.throttles import AddressWaits, Recent
+from service.web.throttles import AddressWaits, BegunSignIns, Recent
 
 if TYPE_CHECKING:
     from inference.contract import ModelContract
@@ -37,6 +37,7 @@ class WebParts:
     object_intake: "ObjectIntake | None" = None
     status_shelf: Shelf = field(default_factory=lambda: Shelf(1, STATUS_KEPT_S))
     address_waits: AddressWaits = field(default_factory=AddressWaits)
+    begun_sign_ins: BegunSignIns = field(default_factory=BegunSignIns)
     recent_looks: Recent = field(default_factory=Recent)
     header_shelf: Shelf = field(default_factory=lambda: Shelf(10_000, 3600.0))
     accounts: Accounts = field(init=False)

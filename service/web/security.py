@@ -23,8 +23,9 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "font-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+POLICY = "Content-Security-Policy"
 HEADERS = {
-    "Content-Security-Policy": CONTENT_POLICY,
+    POLICY: CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -41,6 +42,11 @@ class Shield:
         self._app = app
         self._names = host_names(settings)
         self._is_https = settings.tls is not None
+        self._headers = dict(HEADERS)
+        if settings.oidc is not None:  # where a sign-out leads to
+            parts = urlsplit(settings.oidc.issuer)
+            allowed = f"form-action 'self' {parts.scheme}://{parts.netloc}"
+            self._headers[POLICY] = CONTENT_POLICY.replace("form-action 'self'", allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a refusal; each answer gets its headers."""
@@ -72,7 +78,7 @@ class Shield:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
                 if self._is_https:
                     headers["Strict-Transport-Security"] = "max-age=31536000"

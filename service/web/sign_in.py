@@ -23,6 +23,7 @@ from service.web import words
 from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, parts_of, permits, visitor_of
 from service.web.parts import WebParts
 from service.web.passwords import hash_password, is_password
+from service.web.provider import PREFIX, sign_out_address
 from service.web.rendering import page
 from service.web.translation import COOKIE, _, marked
 
@@ -37,8 +38,10 @@ def sign_in_form(request: Request, next: str = "/") -> Response:
     if not parts_of(request).accounts.has_admin():
         return page(request, "first_run.html", None)
     if visitor_of(request) is not None:
-        return RedirectResponse(_local(next), 303)
-    return page(request, "sign_in.html", None, next=_local(next), message="")
+        return RedirectResponse(local_address(next), 303)
+    return page(
+        request, "sign_in.html", None, next=local_address(next), message="", has_oidc=_has_oidc(request)
+    )
 
 
 @router.post("/sign-in", dependencies=[PUBLIC])
@@ -55,19 +58,33 @@ def sign_in(
     waits = (parts.address_waits.until(address, now), user.locked_until if user else None)
     wait_until = max((one for one in waits if one is not None and is_waiting(one, now)), default=None)
     if wait_until is not None:
-        _record(parts, AuditKind.SIGNED_IN, name, address, "refused: has to wait")
+        record_sign_in(parts, AuditKind.SIGNED_IN, name, address, "refused: has to wait")
         wait = words.duration((wait_until - now).total_seconds())
         message = _("Too many wrong passwords. Try again in %(time)s.", time=wait)
-        return page(request, "sign_in.html", None, http_status=429, next=_local(next), message=message)
+        return page(
+            request,
+            "sign_in.html",
+            None,
+            http_status=429,
+            next=local_address(next),
+            message=message,
+            has_oidc=_has_oidc(request),
+        )
     is_right = is_password(password, user.password_hash if user and user.ended_at is None else "")
     if user is None or not is_right:
         return _wrong(request, user, name, next)
+    parts.address_waits.succeeded(address)
+    return open_session(request, user, next)
+
+
+def open_session(request: Request, user: WebUser, next: str) -> Response:
+    """Sign a person in who has shown who they are; the session that the browser had ends."""
+    parts, address = parts_of(request), address_of(request)
     secret = new_secret()
     earlier = request.cookies.get(cookie_name(parts.settings), "")
     parts.sessions.open(user, secret_sha256(secret), address, replaces=secret_sha256(earlier))
-    parts.address_waits.succeeded(address)
-    _record(parts, AuditKind.SIGNED_IN, name, address)
-    answer = RedirectResponse(_local(next), 303)
+    record_sign_in(parts, AuditKind.SIGNED_IN, user.name, address)
+    answer = RedirectResponse(local_address(next), 303)
     is_https = cookie_name(parts.settings).startswith("__Host-")
     answer.set_cookie(
         cookie_name(parts.settings), secret, path="/", httponly=True, samesite="lax", secure=is_https
@@ -79,12 +96,20 @@ def _wrong(request: Request, user: WebUser | None, name: str, next: str) -> Resp
     parts, address = parts_of(request), address_of(request)
     parts.address_waits.failed(address, parts.database.clock())
     until = parts.accounts.failed(user) if user is not None else None
-    _record(parts, AuditKind.SIGNED_IN, name, address, "refused: wrong name or password")
+    record_sign_in(parts, AuditKind.SIGNED_IN, name, address, "refused: wrong name or password")
     message = _(WRONG)
     if until is not None:
         wait_s = (until - parts.database.clock()).total_seconds()
         message += " " + _("The next try is possible in %(time)s.", time=words.duration(wait_s))
-    return page(request, "sign_in.html", None, http_status=401, next=_local(next), message=message)
+    return page(
+        request,
+        "sign_in.html",
+        None,
+        http_status=401,
+        next=local_address(next),
+        message=message,
+        has_oidc=_has_oidc(request),
+    )
 
 
 @router.post("/sign-out")
@@ -93,8 +118,11 @@ def sign_out(request: Request, visitor: Signed) -> Response:
     parts = parts_of(request)
     if visitor.session is not None:
         parts.sessions.end(visitor.session.secret_sha256)
-    _record(parts, AuditKind.SIGNED_OUT, visitor.actor.name, visitor.actor.address)
-    answer = RedirectResponse("/sign-in", 303)
+    record_sign_in(parts, AuditKind.SIGNED_OUT, visitor.actor.name, visitor.actor.address)
+    leads_to = None
+    if visitor.actor.name.startswith(PREFIX):
+        leads_to = sign_out_address(parts.settings)
+    answer = RedirectResponse(leads_to or "/sign-in", 303)
     answer.delete_cookie(cookie_name(parts.settings), path="/")
     return answer
 
@@ -105,7 +133,7 @@ def choose_language(
     next: Annotated[str, Form(max_length=2048)] = "/",
 ) -> Response:
     """Show pages in another language, in this browser, for a year."""
-    answer = RedirectResponse(_local(next), 303)
+    answer = RedirectResponse(local_address(next), 303)
     answer.set_cookie(COOKIE, code, max_age=365 * 86400, path="/", httponly=True, samesite="lax")
     return answer
 
@@ -139,20 +167,25 @@ def accept(
     except Refused as reason:
         return page(request, "invitation.html", None, http_status=422, user=user, message=str(reason))
     set_password(parts.database, secret, password_hash)
-    _record(parts, AuditKind.ORDERED, user.name, address_of(request), target="set password")
+    record_sign_in(parts, AuditKind.ORDERED, user.name, address_of(request), target="set password")
     return RedirectResponse("/sign-in", 303)
 
 
-def _local(address: str) -> str:
+def _has_oidc(request: Request) -> bool:
+    return parts_of(request).settings.web.oidc is not None
+
+
+def local_address(address: str) -> str:
     """Return an address of this page; "/" for one that leads elsewhere."""
     parsed = urlsplit(address)
     is_local = not parsed.scheme and not parsed.netloc and address.startswith("/")
     return address if is_local and not address.startswith(("//", "/\\")) else "/"
 
 
-def _record(
+def record_sign_in(
     parts: WebParts, kind: AuditKind, name: str, address: str, refusal: str = "", *, target: str = ""
 ) -> None:
+    """Write who signed in or out, from where, and why it was refused, into the audit trail."""
     event = AuditEvent(
         kind=kind,
         outcome=AuditOutcome.MINOR_FAILURE if refusal else AuditOutcome.SUCCESS,

@@ -4,11 +4,15 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from datetime import datetime
+from typing import Any
 
+from service.errors import Refused
 from service.store.web.accounts import is_waiting, wait_after
+from service.web.translation import _
 
 MOST = 10_000
 LOOK_LASTS_S = 60.0
+BEGUN_LASTS_S = 600.0
 
 
 class AddressWaits:
@@ -66,3 +70,26 @@ class Recent:
                 self._until = {one: until for one, until in self._until.items() if until > now}
             self._until[key] = now + LOOK_LASTS_S
             return True
+
+
+class BegunSignIns:
+    """What a sign-in that has begun must come back with; each can be used once, and for ten minutes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def put(self, secret: str, session: dict[str, Any]) -> None:
+        """Keep what belongs to a browser's secret."""
+        now = time.monotonic()
+        with self._lock:
+            self._kept = {key: one for key, one in self._kept.items() if one[0] > now}
+            if len(self._kept) >= MOST:
+                raise Refused(_("too many sign-ins have begun; try again in some minutes"))
+            self._kept[secret] = (now + BEGUN_LASTS_S, session)
+
+    def take(self, secret: str) -> dict[str, Any]:
+        """Return what belongs to a secret, once; empty where there is nothing, or its time is over."""
+        with self._lock:
+            ends, session = self._kept.pop(secret, (0.0, {}))
+        return session if ends > time.monotonic() else {}

@@ -195,6 +195,28 @@ def change_user(
     end_sessions(connection, row.id)
 
 
+def admit_user(
+    database: Database, connection: Connection, name: str, *, role: str, sees_patients: bool
+) -> WebUser:
+    """Give the person whom a provider signed in, with the rights that their groups have now; make them if need be.
+
+    Where the rights differ from those of before, sessions that are open end.
+
+    Raises:
+        NotAllowed: an admin ended this person here, or the name belongs to somebody with a password.
+    """
+    row = connection.execute(select(web_user).where(web_user.c.name == name)).one_or_none()
+    if row is None:
+        rights = {"role": role, "sees_patients": sees_patients}
+        values = {"name": name, "password_hash": "", "made_at": database.clock(), **rights}
+        connection.execute(insert(web_user).values(values))
+    elif row.ended_at is not None or row.password_hash:
+        raise NotAllowed(f"{name} may not sign in on this node any more; an admin can say why")
+    else:
+        change_user(database, connection, name, role=role, sees_patients=sees_patients)
+    return _user(connection.execute(select(web_user).where(web_user.c.name == name)).one())
+
+
 def unlock_user(connection: Connection, name: str) -> None:
     """Let a person who has to wait after wrong passwords try again."""
     connection.execute(

@@ -14,7 +14,7 @@ from tests.service.web.conftest import Page, make_page
 from tests.support.small_node import SmallNode
 
 UIDS = {"study": "1.2", "series": "1.3", "series_uid": "1.3", "instance": "1.4", "numbers": "1"}
-PUBLIC = {"/language", "/sign-in", "/invitation/{secret}"}
+PUBLIC = {"/oidc/sign-in", "/oidc/callback", "/language", "/sign-in", "/invitation/{secret}"}
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 ORDERS = ("retry", "rerun", "cancel", "priority", "resend")
 FORMS = {"priority": {"priority": "90"}, "resend": {"destination": "tps"}}
