@@ -17,7 +17,6 @@ from service.store import (
     Transaction,
     WebUser,
     accept_invitation,
-    admit_user,
     change_user,
     invite,
     unlock_user,
