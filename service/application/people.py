@@ -21,7 +21,7 @@ from service.store import (
     invite,
     unlock_user,
 )
-from service.store.web.accounts import LINK_LASTS
+from service.store.web.accounts import LINK_LASTS, admit_user
 
 SECRET_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
