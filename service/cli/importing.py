@@ -33,7 +33,7 @@ from service.components import opened_store
 # Arguments that are not options of a converter.
 _OURS = frozenset(
     {"act", "format", "source", "name", "body_region", "licence", "data", "citation", "description", "labels"}
-    | {"memory_gib", "precision_on", "settings", "settings_tree", "command"}
+    | {"memory_gib", "precision_on", "settings", "settings_tree", "command", "words"}
 )
 _QUESTIONS = {
     "body_region": "the part of the body that the model is for (head, head_neck, thorax, abdomen, pelvis, extremity, "

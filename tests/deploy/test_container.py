@@ -73,7 +73,6 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     environment = {
         "CONTOUR_NODE_DATABASE__URL": url,
         "CONTOUR_NODE_ASSEMBLE__QUIET_S": "1",
-        "CONTOUR_NODE_ADVANCED__MONITOR_POLL_S": "1",
     }
     with running_pod(tmp_path_factory.mktemp("pod"), environment) as pod:
         yield pod

@@ -87,7 +87,7 @@ def test_a_rerun_with_another_model_is_contoured_by_it(small_node: SmallNode) ->
 
 @SQLITE
 @pytest.mark.parametrize(
-    ("what", "words"), [("rule", "rule gone, which is not"), ("model", "model gone, which")]
+    ("what", "words"), [("rule", "rule gone, which is no longer"), ("model", "model gone, which")]
 )
 def test_what_is_not_there_any_more_refuses_the_job_with_the_reason(
     small_node: SmallNode, what: str, words: str

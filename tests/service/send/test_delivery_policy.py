@@ -98,5 +98,5 @@ def test_a_search_confirms_what_it_finds_and_says_why_it_cannot_ask():
     later = TransientFailure(reason="busy")
     assert confirmed_by_search(later) is later
     never = confirmed_by_search(PermanentRefusal(reason="no search"))
-    words = "it took the object and cannot be asked whether it keeps it: no search"
+    words = "it took the object but cannot be asked to confirm it: no search"
     assert never == PermanentRefusal(reason=words)
