@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from service.application import decide_recovery, recovery_question
-from service.config import Destination
+from service.config import Peer
 from service.store import NodeIdentity, Outbox
 from service.store.files.sqlite_copy import copy_sqlite
 from tests.service.receive.samples import SERIES
@@ -15,7 +15,7 @@ from tests.service.store.test_lost_database import StoreAndFolder
 from tests.support.actors import ADMINISTRATOR
 from tests.support.office import Office, eventually, sender, settings
 
-AWAY = Destination(ae_title="TPS", host="127.0.0.1", port=1)
+AWAY = Peer(ae_title="TPS", host="127.0.0.1", port=1)
 
 
 def test_a_copy_from_before_a_delivery_is_held_though_it_is_of_the_same_minute(tmp_path: Path) -> None:
