@@ -161,7 +161,7 @@ def test_limits_are_learned_from_local_cases(
     capsys.readouterr()
     assert main([*words, "bundle", *cases, "--dry-run"]) == 0
     assert load_contract(contract).plausibility is None
-    assert "with 10 patients, about 2 of 11 more" in capsys.readouterr().err
+    assert "with 10 patients, about 2 of 11 further ones" in capsys.readouterr().err
     assert main([*words, "bundle", *cases]) == 0
     limits = load_contract(contract).plausibility
     assert limits is not None

@@ -94,7 +94,9 @@ def test_what_may_go_is_found_without_judging_everything_first(long_history: Dat
 def test_the_check_sees_a_query_that_goes_through_everything(long_history: Database) -> None:
     def count() -> None:
         with long_history.reading() as connection:
-            connection.execute(select(job.c.reason, func.count()).group_by(job.c.reason)).all()  # no index has it
+            connection.execute(
+                select(job.c.reason, func.count()).group_by(job.c.reason)
+            ).all()  # no index has it
 
     assert scans_of(long_history, count)
 
