@@ -16,10 +16,11 @@ import pytest
 from inference.shared_region import FOLDER, PREFIX
 
 MARK = "PYTEST_SESSION_MARK"
-# Python's helpers for multiprocessing end with the process that started them; they still run when a session finishes.
-_OF_PYTHON = (
+# Helpers of multiprocessing and processes of pytest-xdist end with their parent, and still run when its session finishes.
+_END_WITH_THEIR_PARENT = (
     "from multiprocessing.forkserver import main",
     "from multiprocessing.resource_tracker import main",
+    "exec(eval(sys.stdin.readline()))",
 )
 PATIENCE_S = 10.0  # what was told to end may take a moment on a busy machine
 _BELOW = [tempfile.gettempdir()]
@@ -101,4 +102,4 @@ def _processes(mark: str) -> Iterator[str]:
 
 def _ends_with_us(process: psutil.Process) -> bool:
     command = " ".join(process.cmdline())
-    return process.ppid() == os.getpid() and any(start in command for start in _OF_PYTHON)
+    return process.ppid() == os.getpid() and any(one in command for one in _END_WITH_THEIR_PARENT)

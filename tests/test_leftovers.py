@@ -59,10 +59,15 @@ def test_the_fork_server_of_multiprocessing_is_no_leftover_but_what_it_started_i
 
 
 @pytest.mark.parametrize(
-    ("processes", "wanted", "code"), [([], [], 0), (["-n", "1"], ["--require-clean"], 1)]
+    ("left", "processes", "wanted", "code"),
+    [
+        ("pass", ["-n", "1"], ["--require-clean"], 0),
+        ("subprocess.Popen(['sleep', '8'])", ["-n", "1"], ["--require-clean"], 1),
+        ("subprocess.Popen(['sleep', '8'])", [], [], 0),
+    ],
 )
-def test_a_run_that_must_be_clean_fails_by_what_was_left(
-    tmp_path: Path, processes: list[str], wanted: list[str], code: int
+def test_a_run_that_must_be_clean_fails_by_what_was_left_and_by_nothing_else(
+    tmp_path: Path, left: str, processes: list[str], wanted: list[str], code: int
 ) -> None:
     (tmp_path / "conftest.py").write_text(
         "from tests import plugin_leftovers\n"
@@ -70,9 +75,7 @@ def test_a_run_that_must_be_clean_fails_by_what_was_left(
         "pytest_plugins = ['tests.plugin_leftovers']\n",
         encoding="utf-8",
     )
-    (tmp_path / "test_it.py").write_text(
-        "import subprocess\ndef test_it():\n    subprocess.Popen(['sleep', '8'])\n", encoding="utf-8"
-    )
+    (tmp_path / "test_it.py").write_text(f"import subprocess\ndef test_it():\n    {left}\n", encoding="utf-8")
     options = ["-q", "-c", os.devnull, "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *processes, *wanted, str(tmp_path)],
@@ -82,7 +85,7 @@ def test_a_run_that_must_be_clean_fails_by_what_was_left(
         check=False,
     )
     assert run.returncode == code, run.stdout + run.stderr
-    assert "sleep 8" in run.stdout
+    assert ("sleep 8" in run.stdout, "left behind" in run.stdout) == (left != "pass", left != "pass")
 
 
 def test_a_listening_socket_and_a_region_of_shared_memory_are_found() -> None:
