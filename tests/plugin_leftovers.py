@@ -16,7 +16,7 @@ import pytest
 from inference.shared_region import FOLDER, PREFIX
 
 MARK = "PYTEST_SESSION_MARK"
-# Helpers of multiprocessing and processes of pytest-xdist end with their parent, and still run when its session finishes.
+# Helpers of multiprocessing and workers of pytest-xdist end with their parent: they still run when its session ends.
 _END_WITH_THEIR_PARENT = (
     "from multiprocessing.forkserver import main",
     "from multiprocessing.resource_tracker import main",
