@@ -58,10 +58,14 @@ def parts_of(request: Request) -> WebParts:
     return parts
 
 
+def is_https(settings: Settings) -> bool:
+    """Tell whether browsers reach the page by https: by TLS of its own, or behind a proxy that has it."""
+    return settings.web.tls is not None or settings.web.proxy is not None
+
+
 def cookie_name(settings: Settings) -> str:
-    """Return the session cookie's name: with TLS, or behind a proxy that has it, one that no other host can set."""
-    web = settings.web
-    return "contour-node" if web.tls is None and web.proxy is None else "__Host-contour-node"
+    """Return the session cookie's name: with https, one that no other host can set."""
+    return "__Host-contour-node" if is_https(settings) else "contour-node"
 
 
 def permits(action: Operation) -> Callable[[Request], Visitor]:

@@ -13,7 +13,7 @@ from service.errors import Refused
 from service.store import AuditKind, NotAllowed
 from service.store.web.accounts import is_waiting
 from service.web import words
-from service.web.access import PUBLIC, address_of, cookie_name, parts_of
+from service.web.access import PUBLIC, address_of, cookie_name, is_https, parts_of
 from service.web.parts import WebParts
 from service.web.provider import PREFIX, claims_of, reason_of, role_of, to_provider
 from service.web.rendering import page
@@ -45,7 +45,7 @@ def begin(request: Request, next: Annotated[str, Query(max_length=2048)] = "/") 
         path="/",
         httponly=True,
         samesite="lax",
-        secure=_is_https(parts),
+        secure=is_https(parts.settings),
     )
     return answer
 
@@ -104,14 +104,10 @@ def _settings(parts: WebParts) -> OidcSettings:
     return parts.settings.web.oidc
 
 
-def _is_https(parts: WebParts) -> bool:
-    return cookie_name(parts.settings).startswith("__Host-")
-
-
 def _cookie(parts: WebParts) -> str:
     return f"{cookie_name(parts.settings)}-oidc"
 
 
 def _callback(request: Request) -> str:
-    scheme = "https" if _is_https(parts_of(request)) else "http"
+    scheme = "https" if is_https(parts_of(request).settings) else "http"
     return f"{scheme}://{request.headers['host']}/oidc/callback"

@@ -20,7 +20,17 @@ from service.store import (
 from service.store.web.accounts import is_waiting
 from service.text import shown
 from service.web import words
-from service.web.access import ENTRY, PUBLIC, Visitor, address_of, cookie_name, parts_of, permits, visitor_of
+from service.web.access import (
+    ENTRY,
+    PUBLIC,
+    Visitor,
+    address_of,
+    cookie_name,
+    is_https,
+    parts_of,
+    permits,
+    visitor_of,
+)
 from service.web.parts import WebParts
 from service.web.passwords import hash_password, is_password
 from service.web.provider import PREFIX, sign_out_address
@@ -85,9 +95,13 @@ def open_session(request: Request, user: WebUser, next: str) -> Response:
     parts.sessions.open(user, secret_sha256(secret), address, replaces=secret_sha256(earlier))
     record_sign_in(parts, AuditKind.SIGNED_IN, user.name, address)
     answer = RedirectResponse(local_address(next), 303)
-    is_https = cookie_name(parts.settings).startswith("__Host-")
     answer.set_cookie(
-        cookie_name(parts.settings), secret, path="/", httponly=True, samesite="lax", secure=is_https
+        cookie_name(parts.settings),
+        secret,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=is_https(parts.settings),
     )
     return answer
 

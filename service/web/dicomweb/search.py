@@ -9,6 +9,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.tag import Tag
 from starlette.responses import JSONResponse, Response
 
+from imaging.dicom.patient_study import ALWAYS as PATIENT_AND_STUDY
 from service.application import search_studies
 from service.store.jobs.kept_objects import KeptObject, StudyQuery
 from service.web.access import parts_of
@@ -42,20 +43,7 @@ STUDY_KEYS = frozenset(
 )
 SERIES_KEYS = frozenset({"SeriesInstanceUID", "Modality"})
 INSTANCE_KEYS = frozenset({"SOPInstanceUID", "SOPClassUID"})
-OF_STUDY = (
-    "SpecificCharacterSet",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyInstanceUID",
-    "StudyID",
-    "StudyDescription",
-)
+OF_STUDY = ("SpecificCharacterSet", *PATIENT_AND_STUDY, "StudyInstanceUID", "StudyDescription")
 OF_SERIES = (
     "SpecificCharacterSet",
     "Modality",
