@@ -92,6 +92,7 @@ CUTS ?= 100
 MINUTES ?= 60
 soak: dev triton
 	$(BIN)/python -m reliability.kills --kills $(KILLS) --seed $(SEED) --out runs/soak/kills
+	$(BIN)/python -m reliability.kills --by stow --kills $(KILLS) --seed $(SEED) --out runs/soak/stow-kills
 	$(BIN)/python -m reliability.backup_kills --kills $(CUTS) --seed $(SEED) --out runs/soak/backup-kills
 	for fs in ext4 xfs btrfs; do $(BIN)/python -m reliability.power --fs $$fs --rounds $(CUTS) --seed $(SEED) \
 		--out runs/soak/power-$$fs || [ $$? -eq 2 ] || exit 1; done

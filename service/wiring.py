@@ -21,7 +21,6 @@ from service.components import (
     triton_client,
 )
 from service.config import Settings
-from service.errors import TryAgain
 
 if TYPE_CHECKING:
     from inference.client import TritonClient
@@ -67,8 +66,7 @@ def receive() -> RunRole:
                 RecoveryThread(store.files, store.book, recorder, identity) as recovery,
             ):
                 while not stop.wait(_POLL_S):  # polled: a signal during the call does not end the wait
-                    if not recorder.is_alive:
-                        raise TryAgain("the instance recorder has ended: the role ends, and is restarted")
+                    recorder.require_alive()
                     recovery.raise_fault()
                     marks.keep()
                     rules.follow(receiver)
@@ -208,6 +206,8 @@ def monitor() -> RunRole:
 
 def web() -> RunRole:
     """Build the role that serves the page."""
+    from service.receive.upkeep import RecoveryThread
+    from service.rules import opening_sop_classes
     from service.store import JobLists
     from service.web.dicomweb.store import opened_intake
     from service.web.live import LiveJobs
@@ -229,7 +229,14 @@ def web() -> RunRole:
                 look_at_node=lambda: node_status(settings),
                 object_intake=intake,
             )
-            run_web(parts, parts.live, stop)
+            intake.recorder.open_jobs_for(opening_sop_classes(parts.ruled))
+            with RecoveryThread(store.files, store.book, intake.recorder) as recovery:
+
+                def check() -> None:
+                    intake.recorder.require_alive()
+                    recovery.raise_fault()
+
+                run_web(parts, parts.live, stop, check=check)
 
     return run
 

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 MARK_EVERY_S = 60.0
 """How much an older database may be behind its storage folder without being noticed."""
 _AGAIN_AFTER_S = 5.0
+_TURN_AFTER_S = 0.5
 
 
 class StoreMarks:
@@ -71,11 +72,17 @@ class FollowedRules:
 
 
 class RecoveryThread:
-    """Records files without a row while the receiver listens; no series is judged until it has finished."""
+    """Records files without a row, and removes torn ones, while its role takes objects in already."""
 
     def __init__(
-        self, files: FileStore, book: JobRepository, recorder: InstanceRecorder, identity: NodeIdentity
+        self,
+        files: FileStore,
+        book: JobRepository,
+        recorder: InstanceRecorder,
+        identity: NodeIdentity | None = None,
     ) -> None:
+        """With an identity, no series is judged until it has finished: a power cut takes acknowledged rows."""
+        self._files = files
         self._recover = partial(recover, files, book, recorder)
         self._identity = identity
         self._is_stopping = threading.Event()
@@ -83,7 +90,8 @@ class RecoveryThread:
         self._thread = threading.Thread(target=self._run, name="recovery")
 
     def __enter__(self) -> Self:
-        self._identity.begin_recovery()
+        if self._identity is not None:
+            self._identity.begin_recovery()
         self._thread.start()
         return self
 
@@ -101,13 +109,16 @@ class RecoveryThread:
     def _run(self) -> None:
         while not self._is_stopping.is_set():
             try:
-                self._recover()
-                self._identity.end_recovery()
+                with self._files.recovering() as is_alone:
+                    if is_alone:
+                        self._recover()
+                        if self._identity is not None:
+                            self._identity.end_recovery()
+                        return
+                self._is_stopping.wait(_TURN_AFTER_S)
             except TryAgain as reason:  # database or disk unavailable: try again once they are back
                 log.warning("files without a row are not recorded yet: %s", reason)
                 self._is_stopping.wait(_AGAIN_AFTER_S)
             except Exception as fault:  # noqa: BLE001 - the role ends with it, in the thread that asks
                 self._fault = fault
-                return
-            else:
                 return

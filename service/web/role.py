@@ -3,6 +3,7 @@
 import logging
 import ssl
 import threading
+from collections.abc import Callable
 
 import uvicorn
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MOST_REQUESTS = 200
 STOP_GRACE_S = 3
-DROP_EVERY_S = 30.0
+LOOK_EVERY_S = 1.0
 
 
 class WebServerThread:
@@ -76,8 +77,10 @@ class WebServerThread:
         self._thread.join()
 
 
-def run_web(parts: WebParts, live: LiveJobs, stop: threading.Event) -> None:
-    """Serve the page until ``stop`` is set."""
+def run_web(
+    parts: WebParts, live: LiveJobs, stop: threading.Event, *, check: Callable[[], None] = lambda: None
+) -> None:
+    """Serve the page until ``stop`` is set, or ``check`` raises: it is asked every second."""
     settings: Settings = parts.settings
     server = WebServerThread(parts)
     live.start()
@@ -85,8 +88,9 @@ def run_web(parts: WebParts, live: LiveJobs, stop: threading.Event) -> None:
         server.start()
         scheme = "http" if settings.web.tls is None else "https"
         log.info("the page is at %s://%s:%d/", scheme, settings.web.host, server.port)
-        while not stop.wait(DROP_EVERY_S if server.is_alive else 0.1):
+        while not stop.wait(LOOK_EVERY_S):
             parts.images.drop_old()
+            check()
             if not server.is_alive:
                 raise RuntimeError("the web server ended unexpectedly")
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reliability.kept import missing_slices
-from reliability.kills import kill_receiver
+from reliability.kills import Intake, kill_intake
 from reliability.series import Slice
 from service.config import load_settings
 from service.store import Database, FileStore, JobRepository
@@ -13,6 +13,7 @@ from service.store import Database, FileStore, JobRepository
 pytestmark = pytest.mark.network
 
 KILLS = 200
+STOW_KILLS = 5
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def acknowledged(folder: Path) -> list[Slice]:
     """What a receiver that was killed two hundred times said yes to."""
-    report = kill_receiver(folder, KILLS, seed=1)
+    report = kill_intake(folder, KILLS, seed=1)
     assert report.faults == []
     assert report.kills == KILLS
     assert report.lives_with_success > KILLS / 2
@@ -36,6 +37,13 @@ def test_what_was_acknowledged_is_there_after_two_hundred_kills(
 ) -> None:
     assert len(acknowledged) > KILLS
     assert found_missing(folder, acknowledged) == []
+
+
+@pytest.mark.timeout(300)
+def test_what_was_acknowledged_by_stow_is_there_once_and_torn_uploads_leave_nothing(tmp_path: Path) -> None:
+    report = kill_intake(tmp_path, STOW_KILLS, seed=1, by=Intake.STOW)
+    assert report.faults == []
+    assert report.lives_with_success > 1
 
 
 def test_a_lost_file_a_changed_byte_and_a_lost_row_are_seen(folder: Path, acknowledged: list[Slice]) -> None:

@@ -3,12 +3,13 @@
 Paths are made from hashes, never from what a sender says.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -190,6 +191,21 @@ class FileStore:
             return tuple(
                 part.name for part in sorted((self._root / PARTS).iterdir()) if remove_if_orphan(part)
             )
+
+    @contextmanager
+    def recovering(self) -> Iterator[bool]:
+        """Give whether no other process looks for files without rows now; until the end none begins to."""
+        with translated(f"the storage folder {self._root} cannot be locked"):
+            descriptor = os.open(self._root / UNVERIFIED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)
 
     def folders(self) -> Iterator[tuple[str, dict[str, os.stat_result]]]:
         """Give each folder of files with what is in it, by path."""

@@ -84,10 +84,10 @@ class InstanceRecorder:
             raise mine.result
         return mine.result
 
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether anything can still be recorded; once false, only a new process helps."""
-        return self._settler.is_alive() and not self._closed.is_set()
+    def require_alive(self) -> None:
+        """Raise DatabaseUnavailable where nothing can be recorded any more: only a new process helps."""
+        if self._closed.is_set() or not self._settler.is_alive():
+            raise DatabaseUnavailable("the instance recorder has ended: the role ends, and is restarted")
 
     def close(self) -> None:
         """Make everything durable that is committed, then end the thread; who still waits is turned away."""

@@ -177,11 +177,11 @@ def test_a_settling_that_finds_postgres_gone_does_not_end_the_recording(
             ["stop", "-m", "immediate"], pgdata=own_postgres.pgdata, user=own_postgres.system_user
         )
         deadline = time.monotonic() + 30
-        while "not settled" not in caplog.text and recorder.is_alive and time.monotonic() < deadline:
+        while "not settled" not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "not settled" in caplog.text
         own_postgres.ensure_postgres_running()
-        assert recorder.is_alive
+        recorder.require_alive()
         assert recorder.record(received(2)) is RecordOutcome.NEW
         assert _recorded(database, 2)
     database.close()

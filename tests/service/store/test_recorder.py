@@ -154,9 +154,10 @@ def test_a_record_that_the_database_refuses_does_not_take_its_neighbours_with_it
 
 
 def test_a_closed_recorder_says_so(node: Node) -> None:
-    assert node.recorder.is_alive
+    node.recorder.require_alive()
     node.recorder.close()
-    assert not node.recorder.is_alive
+    with pytest.raises(DatabaseUnavailable, match="has ended"):
+        node.recorder.require_alive()
     with pytest.raises(DatabaseUnavailable, match="closed"):
         node.recorder.record(received(1))
 
