@@ -206,8 +206,6 @@ def monitor() -> RunRole:
 
 def web() -> RunRole:
     """Build the role that serves the page."""
-    from service.receive.upkeep import RecoveryThread
-    from service.rules import opening_sop_classes
     from service.store import JobLists
     from service.web.dicomweb.store import opened_intake
     from service.web.live import LiveJobs
@@ -229,14 +227,7 @@ def web() -> RunRole:
                 look_at_node=lambda: node_status(settings),
                 object_intake=intake,
             )
-            intake.recorder.open_jobs_for(opening_sop_classes(parts.ruled))
-            with RecoveryThread(store.files, store.book, intake.recorder) as recovery:
-
-                def check() -> None:
-                    intake.recorder.require_alive()
-                    recovery.raise_fault()
-
-                run_web(parts, parts.live, stop, check=check)
+            run_web(parts, parts.live, stop, check=intake.check)
 
     return run
 

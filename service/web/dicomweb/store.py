@@ -30,8 +30,9 @@ from service.receive import object_families
 from service.receive.association_summary import AssociationSummary
 from service.receive.store_handler import Response as Answer
 from service.receive.store_handler import StoreHandler, StoreRequest, storage_of
-from service.rules import opening_sop_classes
-from service.store import AuditLog, Database, DiskGauge, FileStore, InstanceRecorder
+from service.receive.upkeep import RecoveryThread
+from service.rules import RuleBook, opening_sop_classes
+from service.store import AuditLog, Database, DiskGauge, FileStore, InstanceRecorder, JobRepository
 from service.web.access import Visitor, address_of, parts_of, permits
 from service.web.dicomweb.body import Blocks, BodyParts, BrokenBody
 from service.web.dicomweb.kept import DICOM_JSON, PREFIX
@@ -54,19 +55,28 @@ class ObjectIntake:
     storage: StoreHandler
     recorder: InstanceRecorder
     trail: AuditWriter
+    recovery: RecoveryThread | None = None
     places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST_AT_ONCE))
+
+    def check(self) -> None:
+        """Raise what ended the recorder or the recovery: only a new process helps."""
+        self.recorder.require_alive()
+        if self.recovery is not None:
+            self.recovery.raise_fault()
 
 
 @contextmanager
 def opened_intake(
     settings: Settings, database: Database, files: FileStore, gauge: DiskGauge
 ) -> Iterator[ObjectIntake]:
-    """Open what keeps posted objects; at the end everything is recorded."""
+    """Open what keeps posted objects, and record what a killed predecessor left; at the end all is recorded."""
+    ruled = RuleBook(settings, database).current().settings
     with (
-        InstanceRecorder(database) as recorder,
+        InstanceRecorder(database, opening=opening_sop_classes(ruled)) as recorder,
         AuditWriter(AuditLog(database), role="web") as trail,
+        RecoveryThread(files, JobRepository(database), recorder) as recovery,
     ):
-        yield ObjectIntake(storage_of(settings, files, recorder, gauge), recorder, trail)
+        yield ObjectIntake(storage_of(settings, files, recorder, gauge), recorder, trail, recovery)
 
 
 @dataclass(frozen=True, kw_only=True)
