@@ -10,8 +10,10 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 STALLED_S = 30.0
+SLOWEST_BYTES_S = 1 << 14
+"""A body that comes slower takes one of the few places from those who send."""
 
 
 class BrokenBody(Exception):
@@ -31,16 +33,20 @@ class Blocks:
 
     async def _gather(self) -> bytes:
         pieces, size = [], 0
+        slowest = STALLED_S + BLOCK_BYTES / SLOWEST_BYTES_S
         try:
-            with anyio.fail_after(STALLED_S):
+            with anyio.fail_after(slowest):
                 while size < BLOCK_BYTES:
-                    piece = await anext(self._stream, None)
+                    with anyio.move_on_after(STALLED_S) as wait:
+                        piece = await anext(self._stream, None)
+                    if wait.cancelled_caught:
+                        raise BrokenBody(f"nothing came for {STALLED_S:.0f} s")
                     if piece is None:
                         break
                     pieces.append(piece)
                     size += len(piece)
         except TimeoutError as reason:
-            raise BrokenBody(f"nothing came for {STALLED_S:.0f} s") from reason
+            raise BrokenBody(f"{size} bytes came within {slowest:.0f} s, which is too slow") from reason
         return b"".join(pieces)
 
 

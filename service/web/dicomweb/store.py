@@ -1,5 +1,6 @@
 """STOW-RS (PS3.18 10.5): posted objects take the same durable path as those sent by C-STORE."""
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +11,12 @@ from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info as read_file_meta
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from imaging.errors import PARSE_ERRORS
 from service.application import ActorKind, Operation
 from service.application.tokens import TRAIL_PREFIX
 from service.audit import AuditWriter
@@ -35,13 +36,19 @@ from service.rules import RuleBook, opening_sop_classes
 from service.store import AuditLog, Database, DiskGauge, FileStore, InstanceRecorder, JobRepository
 from service.web.access import Visitor, address_of, parts_of, permits
 from service.web.dicomweb.body import Blocks, BodyParts, BrokenBody
-from service.web.dicomweb.kept import DICOM_JSON, PREFIX
+from service.web.dicomweb.kept import PREFIX
+from service.web.dicomweb.store_answer import StoredPart, nameless, stored_answer
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 Storing = Annotated[Visitor, Depends(permits(Operation.DICOMWEB_STORE))]
 MOST_AT_ONCE = 8
 LARGEST_HEAD_BYTES = 1 << 16
 PREAMBLE_BYTES, GROUP_LENGTH_BYTES = 132, 12
+MOST_PARTS = 20_000
+"""Of a request: what became of each is kept until the answer."""
+SYNTAX_NOT_SUPPORTED = 0xC122
+"""PS3.18 Table I.2-2."""
+UID = re.compile(r"[0-9][0-9.]{0,63}")
 
 
 class NoPart10(Exception):
@@ -79,13 +86,12 @@ def opened_intake(
         yield ObjectIntake(storage_of(settings, files, recorder, gauge), recorder, trail, recovery)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredPart:
-    """What became of one part."""
+class CutShort(Exception):
+    """The body is broken, or ended, within this part."""
 
-    sop_class_uid: str
-    sop_instance_uid: str
-    answer: Answer
+    def __init__(self, part: StoredPart) -> None:
+        super().__init__(part.answer.comment)
+        self.part = part
 
 
 @router.post("/studies")
@@ -109,7 +115,7 @@ async def store(request: Request, visitor: Storing, study: str = "") -> Response
         )
     finally:
         intake.places.release()
-    return _answer(request, outcomes)
+    return stored_answer(outcomes, str(request.base_url).rstrip("/") + PREFIX)
 
 
 def _boundary(content_type: str) -> bytes:
@@ -141,14 +147,16 @@ def _store(request: Request, visitor: Visitor, study: str, body: BodyParts) -> l
     summary, outcomes = AssociationSummary(), []
     try:
         for part in body:
+            if len(outcomes) == MOST_PARTS:
+                raise BrokenBody(f"a request has at most {MOST_PARTS} objects")
             outcome = _store_part(intake.storage, supported, route, study, part)
             summary.count(outcome.answer)
             outcomes.append(outcome)
-    except (BrokenBody, ClientDisconnect) as reason:
-        kept = sum(one.answer.status is Status.SUCCESS for one in outcomes)
-        raise HTTPException(
-            400, f"{str(reason) or 'the connection ended'}; {kept} objects before that are kept."
-        ) from reason
+    except (BrokenBody, ClientDisconnect, CutShort) as reason:
+        if all(one.answer.status is not Status.SUCCESS for one in outcomes):
+            raise HTTPException(400, f"{_said(reason)}; no object is kept.") from reason
+        cut = reason.part if isinstance(reason, CutShort) else nameless(_said(reason))
+        outcomes.append(cut)
     finally:
         for event in summary.events(route):
             intake.trail.record(event)
@@ -165,17 +173,14 @@ def _store_part(
     try:
         named, rest = _head(part)
     except NoPart10 as reason:
-        return StoredPart(
-            sop_class_uid="",
-            sop_instance_uid="",
-            answer=Answer(status=Status.CANNOT_UNDERSTAND, comment=str(reason)),
-        )
+        return nameless(str(reason))
     sop_class, sop_instance, syntax = named
-    refusal = None
+    refusal, failure_reason = None, 0
     if sop_class not in supported or sop_class in (sop_classes.VERIFICATION, sop_classes.STORAGE_COMMITMENT):
         refusal = Answer(status=Status.SOP_CLASS_NOT_SUPPORTED, comment="SOP class is not accepted")
     elif syntax not in supported[sop_class]:
         refusal = Answer(status=Status.CANNOT_UNDERSTAND, comment="transfer syntax is not accepted")
+        failure_reason = SYNTAX_NOT_SUPPORTED
     asked = StoreRequest(
         request=DimseRequest(
             field=CommandField.C_STORE_RQ,
@@ -188,8 +193,17 @@ def _store_part(
         origin=route,
         study_uid=study,
     )
-    answer = refusal or storage.keep(asked, rest)
-    return StoredPart(sop_class_uid=sop_class, sop_instance_uid=sop_instance, answer=answer)
+    stored = partial(StoredPart, sop_class_uid=sop_class, sop_instance_uid=sop_instance)
+    try:
+        answer = refusal or storage.keep(asked, rest)
+    except (BrokenBody, ClientDisconnect) as reason:
+        answer = Answer(status=Status.CANNOT_UNDERSTAND, comment=_said(reason))
+        raise CutShort(stored(answer=answer)) from reason
+    return stored(answer=answer, failure_reason=failure_reason)
+
+
+def _said(reason: Exception) -> str:
+    return str(reason) or "the connection ended"
 
 
 def _head(part: Iterator[memoryview]) -> tuple[tuple[str, str, str], Iterator[memoryview]]:
@@ -211,7 +225,7 @@ def _head(part: Iterator[memoryview]) -> tuple[tuple[str, str, str], Iterator[me
     if end > LARGEST_HEAD_BYTES:
         raise NoPart10("the File Meta Information of a part is too long")
     filled(end)
-    named = _named_in(bytes(head[PREAMBLE_BYTES:end]))
+    named = named_in(bytes(head[PREAMBLE_BYTES:end]))
 
     def rest() -> Iterator[memoryview]:
         if len(head) > end:
@@ -221,51 +235,19 @@ def _head(part: Iterator[memoryview]) -> tuple[tuple[str, str, str], Iterator[me
     return named, rest()
 
 
-def _named_in(meta: bytes) -> tuple[str, str, str]:
+def named_in(meta: bytes) -> tuple[str, str, str]:
+    """Return SOP class, SOP instance and transfer syntax of File Meta Information with its prefix; raises NoPart10."""
     try:
         said = read_file_meta(BytesIO(meta))
-        return (
+        named = (
             str(said.MediaStorageSOPClassUID),
             str(said.MediaStorageSOPInstanceUID),
             str(said.TransferSyntaxUID),
         )
-    except (InvalidDicomError, ValueError, AttributeError, KeyError, EOFError, NotImplementedError) as reason:
+    except PARSE_ERRORS as reason:
         raise NoPart10("the File Meta Information of a part cannot be read") from reason
-
-
-def _answer(request: Request, outcomes: list[StoredPart]) -> Response:
-    if not outcomes:
-        raise HTTPException(400, "The body has no part.")
-    failed = [one for one in outcomes if one.answer.status is not Status.SUCCESS]
-    reasons = dict.fromkeys(one.answer.comment for one in failed)
-    if len(failed) == len(outcomes) and all(one.answer.status is Status.OUT_OF_RESOURCES for one in failed):
-        raise TryAgain("; ".join(reasons))
-    body: dict[str, object] = {}
-    if failed:
-        body["00081198"] = {"vr": "SQ", "Value": [_failed(one) for one in failed]}
-    kept = [one for one in outcomes if one.answer.status is Status.SUCCESS]
-    if kept:
-        base = str(request.base_url).rstrip("/") + PREFIX
-        body["00081199"] = {"vr": "SQ", "Value": [_kept(one, base) for one in kept]}
-    status = 200 if not failed else 202 if kept else 409
-    headers = {"Warning": f'299 contour-node "{"; ".join(reasons)}"'} if failed else {}
-    return JSONResponse(body, status, headers, media_type=DICOM_JSON)
-
-
-def _named(one: StoredPart) -> dict[str, object]:
-    return {
-        tag: {"vr": "UI", "Value": [uid]} if uid else {"vr": "UI"}
-        for tag, uid in (("00081150", one.sop_class_uid), ("00081155", one.sop_instance_uid))
-    }
-
-
-def _failed(one: StoredPart) -> dict[str, object]:
-    return {**_named(one), "00081197": {"vr": "US", "Value": [int(one.answer.status)]}}
-
-
-def _kept(one: StoredPart, base: str) -> dict[str, object]:
-    identity = one.answer.kept
-    if identity is None:
-        raise AssertionError("a kept object has an identity")
-    address = f"{base}/studies/{identity.study_uid}/series/{identity.series_uid}/instances/{identity.sop_instance_uid}"
-    return {**_named(one), "00081190": {"vr": "UR", "Value": [address]}}
+    if not all(map(UID.fullmatch, named)):
+        raise NoPart10(
+            "the File Meta Information of a part names no SOP class, SOP instance and transfer syntax"
+        )
+    return named
