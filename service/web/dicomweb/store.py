@@ -144,7 +144,8 @@ def _store(request: Request, visitor: Visitor, study: str, body: BodyParts) -> l
         called_aet=settings.receive.ae_title,
         peer_host=address_of(request),
     )
-    summary, outcomes = AssociationSummary(), []
+    summary = AssociationSummary()
+    outcomes: list[StoredPart] = []
     try:
         for part in body:
             if len(outcomes) == MOST_PARTS:
