@@ -11,7 +11,7 @@ from service.application.actors import (
     require_permission,
 )
 from service.application.backups import back_up, restore_backup
-from service.application.dicom_objects import search_studies, study_objects
+from service.application.dicom_objects import search_studies, series_of_listed, study_objects
 from service.application.job_changes import (
     HIGHEST_PRIORITY,
     Copies,
@@ -110,6 +110,7 @@ __all__ = [
     "search_jobs",
     "search_studies",
     "secret_sha256",
+    "series_of_listed",
     "set_password",
     "show_events",
     "show_job",

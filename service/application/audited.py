@@ -36,6 +36,7 @@ def perform(  # noqa: PLR0913 # who, what, of what, and how it is recorded
     *,
     detail: str = "",
     study_uid: str = "",
+    describe: Callable[[Result], str] = lambda _: "",
 ) -> Result:
     """Check the permission, act, and record the action, in one transaction.
 
@@ -50,6 +51,7 @@ def perform(  # noqa: PLR0913 # who, what, of what, and how it is recorded
         act: makes the change in the transaction that it is given.
         detail: recorded with the action; without patient data.
         study_uid: of the study that it is about; that of a job is known.
+        describe: says what came of it, recorded after `detail`; without patient data.
 
     Raises:
         NotPermitted: the actor's role does not permit the action.
@@ -65,8 +67,9 @@ def perform(  # noqa: PLR0913 # who, what, of what, and how it is recorded
             reason = "; ".join(filter(None, (detail, str(error))))
             event = _event(actor, action, AuditOutcome.MINOR_FAILURE, reason, study_uid)
         else:
+            said = "; ".join(filter(None, (detail, describe(result))))
             audit_action(
-                database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, detail, study_uid)
+                database, transaction, job_id, _event(actor, action, AuditOutcome.SUCCESS, said, study_uid)
             )
             return result
         audit_action(database, transaction, job_id, event)

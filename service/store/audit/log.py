@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from service.store.audit.chain import TrailCheck, TrailHead, append_entries, check_trail, newest_entry
 from service.store.database import Database
@@ -165,7 +165,7 @@ def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
     if which.until is not None:
         query = query.where(audit_event.c.at < which.until)
     if which.study_uid is not None:
-        query = query.where(audit_event.c.study_uid == which.study_uid)
+        query = query.where(or_(audit_event.c.study_uid == which.study_uid, _lists(which.study_uid)))
     if which.actor is not None:
         query = query.where(audit_event.c.actor == which.actor)
     if which.job_id is not None:
@@ -173,6 +173,17 @@ def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
     if which.before_id is not None:
         query = query.where(audit_event.c.id < which.before_id)
     return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
+
+
+def listed_studies(study_uids: Sequence[str]) -> str:
+    """Say, for an event of no one study, which were shown: it is found by each of them."""
+    return "; ".join((f"listed {len(study_uids)} studies", *(f"study {uid}" for uid in study_uids)))
+
+
+def _lists(study_uid: str) -> ColumnElement[bool]:
+    text, name = audit_event.c.detail, f"; study {study_uid}"
+    is_named = or_(text.contains(f"{name};", autoescape=True), text.endswith(name, autoescape=True))
+    return and_(audit_event.c.study_uid == "", text.startswith("listed "), is_named)
 
 
 def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEvent) -> bool:

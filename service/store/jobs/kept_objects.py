@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Row, exists, func, select
 
 from service.config import JobPurpose
 from service.store.jobs.artifacts import file_of
@@ -15,6 +16,7 @@ from service.store.tables.schema import instance, job
 from service.store.tables.structure_schema import series_fact
 
 ESCAPE = "\\"
+IS_THERE = instance.c.removed_at.is_(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,70 +59,141 @@ class StudyObjects:
     removed: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptSeries:
+    """A series by one of its objects, and how many there are."""
+
+    first: KeptObject
+    instance_count: int
+
+
 def find_studies(connection: Connection, wanted: StudyQuery) -> list[str]:
-    """Give the UIDs of studies of which a received object is there, the newest first."""
-    query = (
-        select(instance.c.study_uid)
-        .where(instance.c.removed_at.is_(None))
-        .group_by(instance.c.study_uid)
-        .order_by(func.max(instance.c.id).desc())
-        .limit(wanted.limit)
-        .offset(wanted.offset)
-    )
-    if wanted.study_uids:
-        query = query.where(instance.c.study_uid.in_(wanted.study_uids))
+    """Give the UIDs of studies of which a received object is there, the newest first.
+
+    Looks into an index twice for each study that fits the texts, however many objects it has.
+    """
     said = _said(wanted)
-    if said:
-        query = query.where(instance.c.study_uid.in_(select(series_fact.c.study_uid).where(*said)))
+    if wanted.study_uids:
+        of_name = select(instance.c.study_uid).where(instance.c.study_uid.in_(wanted.study_uids), IS_THERE)
+        if said:
+            of_name = of_name.where(instance.c.study_uid.in_(select(series_fact.c.study_uid).where(*said)))
+        study = of_name.distinct().cte("study")
+    elif said:
+        study = select(series_fact.c.study_uid).where(*said).distinct().cte("study")
+    else:
+        study = _every_study()
+    uid = study.c.study_uid
+    newest = select(func.max(instance.c.id)).where(instance.c.study_uid == uid, IS_THERE).scalar_subquery()
+    query = select(uid).where(newest.is_not(None)).order_by(newest.desc())
     if wanted.modalities:
-        received = select(instance.c.study_uid).where(instance.c.modality.in_(wanted.modalities))
-        of_modality: ColumnElement[bool] = instance.c.study_uid.in_(received)
+        received = instance.c.study_uid == uid, IS_THERE, instance.c.modality.in_(wanted.modalities)
+        of_modality: ColumnElement[bool] = exists().where(*received)
         if "RTSTRUCT" in wanted.modalities:
-            made = select(job.c.study_uid).where(job.c.has_result, job.c.purpose == JobPurpose.CLINICAL)
-            of_modality |= instance.c.study_uid.in_(made)
+            made = job.c.study_uid == uid, job.c.has_result, job.c.purpose == JobPurpose.CLINICAL
+            of_modality |= exists().where(*made)
         query = query.where(of_modality)
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(query.limit(wanted.limit).offset(wanted.offset)).scalars())
 
 
-def read_study(connection: Connection, study_uid: str) -> StudyObjects:
+def read_study(
+    connection: Connection,
+    study_uid: str,
+    *,
+    series_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+) -> StudyObjects:
     """Give what is kept of a study: received objects, and results and reports of clinical jobs; one for each UID.
 
     What was made for evaluation or beside another job is never delivered, and is not given here.
+
+    Args:
+        connection: to the node's database.
+        study_uid: the Study Instance UID.
+        series_uid: received objects of this series alone; those that the node made are of any, for their series stands
+            in their files.
+        sop_instance_uid: this object alone.
     """
-    found = connection.execute(
-        select(instance).where(instance.c.study_uid == study_uid).order_by(instance.c.id)
-    ).all()
-    received = [instance_of(row) for row in found if row.removed_at is None]
-    objects = {
-        one.sop_instance_uid: KeptObject(
-            study_uid=study_uid,
-            sop_instance_uid=one.sop_instance_uid,
-            file=one.file,
-            series_uid=one.series_uid,
-            sop_class_uid=one.sop_class_uid,
-            modality=one.modality,
-            transfer_syntax_uid=one.transfer_syntax_uid,
-        )
-        for one in received
-    }
-    made = connection.execute(
+    query = select(instance).where(instance.c.study_uid == study_uid).order_by(instance.c.id)
+    if series_uid is not None:
+        query = query.where(instance.c.series_uid == series_uid)
+    if sop_instance_uid is not None:
+        query = query.where(instance.c.sop_instance_uid == sop_instance_uid)
+    found = connection.execute(query).all()
+    received = [_received(row) for row in found if row.removed_at is None]
+    objects = {one.sop_instance_uid: one for one in received}
+    if sop_instance_uid is None or not received:
+        for one in _made(connection, study_uid, sop_instance_uid):
+            objects.setdefault(one.sop_instance_uid, one)
+    return StudyObjects(objects=list(objects.values()), removed=len(found) - len(received))
+
+
+def read_series(connection: Connection, study_uid: str) -> list[KeptSeries]:
+    """Give the series of a study by their first object; each object that the node made as a series of its own."""
+    of_study = instance.c.study_uid == study_uid, IS_THERE
+    counted = (
+        select(func.min(instance.c.id).label("first"), func.count().label("number"))
+        .where(*of_study)
+        .group_by(instance.c.series_uid)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(instance, counted.c.number)
+        .join(counted, counted.c.first == instance.c.id)
+        .order_by(instance.c.id)
+    )
+    found = [KeptSeries(first=_received(row), instance_count=row.number) for row in rows]
+    made = {one.sop_instance_uid: one for one in _made(connection, study_uid)[::-1]}
+    came = select(instance.c.sop_instance_uid).where(*of_study, instance.c.sop_instance_uid.in_(made))
+    for uid in connection.execute(came).scalars() if made else ():
+        del made[uid]
+    return found + [KeptSeries(first=one, instance_count=1) for one in made.values()]
+
+
+def _every_study() -> CTE:
+    """Step from one study of the index to the next, past all the objects between."""
+    first = (
+        select(func.min(instance.c.study_uid).label("study_uid")).where(IS_THERE).cte("study", recursive=True)
+    )
+    after = select(func.min(instance.c.study_uid)).where(instance.c.study_uid > first.c.study_uid, IS_THERE)
+    return first.union_all(select(after.scalar_subquery()).where(first.c.study_uid.is_not(None)))
+
+
+def _received(row: Row[Any]) -> KeptObject:
+    one = instance_of(row)
+    return KeptObject(
+        study_uid=row.study_uid,
+        sop_instance_uid=one.sop_instance_uid,
+        file=one.file,
+        series_uid=one.series_uid,
+        sop_class_uid=one.sop_class_uid,
+        modality=one.modality,
+        transfer_syntax_uid=one.transfer_syntax_uid,
+    )
+
+
+def _made(connection: Connection, study_uid: str, sop_instance_uid: str | None = None) -> list[KeptObject]:
+    """Give what clinical jobs made of a study, the newest first: those that profiles made have one UID.
+
+    One that a planning system changed and sent back under the same UID is among what was received.
+    """
+    query = (
         select(artifact)
         .join(job, job.c.id == artifact.c.job_id)
         .where(
             job.c.study_uid == study_uid,
             job.c.purpose == JobPurpose.CLINICAL,
-            artifact.c.role != ArtifactRole.RETURNED,  # which is among what was received
+            artifact.c.role != ArtifactRole.RETURNED,
             artifact.c.sop_instance_uid != "",
             artifact.c.removed_at.is_(None),
         )
-        .order_by(artifact.c.id.desc())  # of those that profiles made differ the newest
+        .order_by(artifact.c.id.desc())
     )
-    for row in made:  # one that a planning system changed and sent back under the same UID stays what it is
-        objects.setdefault(
-            row.sop_instance_uid,
-            KeptObject(study_uid=study_uid, sop_instance_uid=row.sop_instance_uid, file=file_of(row)),
-        )
-    return StudyObjects(objects=list(objects.values()), removed=len(found) - len(received))
+    if sop_instance_uid is not None:
+        query = query.where(artifact.c.sop_instance_uid == sop_instance_uid)
+    return [
+        KeptObject(study_uid=study_uid, sop_instance_uid=row.sop_instance_uid, file=file_of(row))
+        for row in connection.execute(query)
+    ]
 
 
 def _said(wanted: StudyQuery) -> list[ColumnElement[bool]]:

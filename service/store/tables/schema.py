@@ -86,6 +86,15 @@ instance = Table(
     UniqueConstraint("sop_instance_uid", "study_uid", name="instance_once"),
 )
 
+# Studies of which something is there, and the newest object of each.
+Index(
+    "instance_study_there",
+    instance.c.study_uid,
+    instance.c.id,
+    sqlite_where=instance.c.removed_at.is_(None),
+    postgresql_where=instance.c.removed_at.is_(None),
+)
+
 job = Table(
     "job",
     METADATA,
@@ -188,6 +197,7 @@ Index(
     postgresql_where=text("content_hash IS NOT NULL AND state NOT IN ('superseded', 'cancelled', 'refused')"),
 )
 Index("job_state_id", job.c.state, job.c.id)
+Index("job_study", job.c.study_uid)
 
 # The AE titles that an instance came from and to, and for which job version: version n of a series has every slice of
 # the versions up to n.

@@ -1,6 +1,7 @@
 """What routes read of a study: its objects with their headers, in the trail before the answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from typing import Annotated, BinaryIO
 
@@ -11,7 +12,7 @@ from pydicom.errors import InvalidDicomError
 from service.application import Operation, study_objects
 from service.errors import Refused
 from service.store import FileDamaged, FileLost
-from service.store.jobs.kept_objects import KeptObject
+from service.store.jobs.kept_objects import KeptObject, KeptSeries
 from service.web.access import Visitor, parts_of, permits
 from service.web.parts import WebParts
 
@@ -27,8 +28,16 @@ class ObjectGone(Refused):
     """An object's file was removed after its time, or is damaged."""
 
 
-def objects_of(request: Request, visitor: Visitor, study_uid: str) -> Sequence[KeptObject]:
-    """Give the objects of a study; the look stands in the trail, once a minute.
+def objects_of(
+    request: Request,
+    visitor: Visitor,
+    study_uid: str,
+    series_uid: str | None = None,
+    instance: str | None = None,
+) -> Sequence[KeptObject]:
+    """Give the objects of a study, or of a series or one of them; the look stands in the trail, once a minute.
+
+    Of a series, those that the node made are of any.
 
     Raises:
         HTTPException: 404, nothing was ever received of it; 410, all of it was removed after its time.
@@ -36,12 +45,19 @@ def objects_of(request: Request, visitor: Visitor, study_uid: str) -> Sequence[K
     """
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "dicomweb", study_uid))
-    found = study_objects(parts.database, visitor.actor, study_uid, is_recorded=is_recorded)
+    found = study_objects(
+        parts.database,
+        visitor.actor,
+        study_uid,
+        series_uid=series_uid,
+        sop_instance_uid=instance,
+        is_recorded=is_recorded,
+    )
     if found.objects:
         return found.objects
     if found.removed:
-        raise HTTPException(410, f"The {found.removed} objects of this study were removed after their time.")
-    raise HTTPException(404, "The node has no such study.")
+        raise HTTPException(410, f"Removed after their time: {found.removed} objects that were asked for.")
+    raise HTTPException(404, "The node has no such object.")
 
 
 def read_header(parts: WebParts, kept: KeptObject) -> FileDataset:
@@ -59,26 +75,40 @@ def read_header(parts: WebParts, kept: KeptObject) -> FileDataset:
 
 def series_uid_of(parts: WebParts, kept: KeptObject) -> str:
     """Return an object's Series Instance UID; of one that the node made, it stands in the file."""
-    if kept.series_uid:
-        return kept.series_uid
-    return parts.header_shelf.get(kept.file.sha256, lambda: str(read_header(parts, kept).SeriesInstanceUID))
+    return kept.series_uid or _shelved(parts, kept)[0]
 
 
-def by_series(parts: WebParts, objects: Sequence[KeptObject]) -> Mapping[str, list[KeptObject]]:
-    """Return a study's objects by their series."""
-    found: dict[str, list[KeptObject]] = {}
-    for one in objects:
-        found.setdefault(series_uid_of(parts, one), []).append(one)
-    return found
+def modality_of(parts: WebParts, kept: KeptObject) -> str:
+    """Return an object's Modality; of one that the node made, it stands in the file."""
+    return kept.modality or _shelved(parts, kept)[1]
+
+
+def _shelved(parts: WebParts, kept: KeptObject) -> tuple[str, str]:
+    """Return the series and the modality that a file names; it never changes."""
+
+    def read() -> tuple[str, str]:
+        header = read_header(parts, kept)
+        return str(header.SeriesInstanceUID), str(header.get("Modality", ""))
+
+    return parts.header_shelf.get(kept.file.sha256, read)
+
+
+def by_uid(parts: WebParts, found: Sequence[KeptSeries]) -> Mapping[str, KeptSeries]:
+    """Return the series of a study by their UIDs, with what the node made of it."""
+    merged: dict[str, KeptSeries] = {}
+    for one in found:
+        uid = series_uid_of(parts, one.first)
+        before = merged.setdefault(uid, one)
+        if before is not one:
+            merged[uid] = replace(before, instance_count=before.instance_count + one.instance_count)
+    return merged
 
 
 def chosen(
     request: Request, visitor: Visitor, study: str, series: str | None, instance: str | None
 ) -> Sequence[KeptObject]:
     """Give a study's objects, or those of a series, or one of them; raises as objects_of()."""
-    objects = objects_of(request, visitor, study)
-    if instance is not None:
-        objects = [one for one in objects if one.sop_instance_uid == instance]
+    objects = objects_of(request, visitor, study, series, instance)
     if series is not None:
         parts = parts_of(request)
         objects = [one for one in objects if series_uid_of(parts, one) == series]

@@ -1,6 +1,6 @@
 """QIDO-RS (PS3.18 10.6): studies, the series of one, the instances of a series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -10,8 +10,8 @@ from pydicom.tag import Tag
 from starlette.responses import JSONResponse, Response
 
 from imaging.dicom.patient_study import ALWAYS as PATIENT_AND_STUDY
-from service.application import search_studies
-from service.store.jobs.kept_objects import KeptObject, StudyQuery
+from service.application import search_studies, series_of_listed
+from service.store.jobs.kept_objects import KeptSeries, StudyQuery
 from service.web.access import parts_of
 from service.web.dicomweb.kept import (
     DICOM_JSON,
@@ -19,8 +19,9 @@ from service.web.dicomweb.kept import (
     Reading,
     Uid,
     as_json,
-    by_series,
+    by_uid,
     chosen,
+    modality_of,
     objects_of,
     read_header,
 )
@@ -90,7 +91,9 @@ def studies(request: Request, visitor: Reading, limit: Limit = 100, offset: Offs
     )
     parts = parts_of(request)
     found = search_studies(parts.database, visitor.actor, wanted)
-    return _answer([_study(request, visitor, parts, uid) for uid in found], ignored)
+    listed = zip(found, series_of_listed(parts.database, visitor.actor, found), strict=True)
+    rows = [_study(request, parts, uid, kept) for uid, kept in listed if kept]  # all may be removed since
+    return _answer(rows, ignored)
 
 
 @router.get("/studies/{study}/series")
@@ -102,13 +105,14 @@ def series(
     parts = parts_of(request)
     wanted = _list(asked.get("SeriesInstanceUID", ""))
     rows = []
-    for uid, objects in by_series(parts, objects_of(request, visitor, study)).items():
+    objects = objects_of(request, visitor, study)
+    for uid, one in by_uid(parts, [KeptSeries(first=one, instance_count=1) for one in objects]).items():
         if wanted and uid not in wanted:
             continue
-        row = _some(read_header(parts, objects[0]), OF_SERIES)
+        row = _some(read_header(parts, one.first), OF_SERIES)
         if asked.get("Modality", row.Modality) != row.Modality:
             continue
-        row.NumberOfSeriesRelatedInstances = len(objects)
+        row.NumberOfSeriesRelatedInstances = one.instance_count
         row.RetrieveURL = f"{_base(request)}/studies/{study}/series/{uid}"
         rows.append(row)
     return _answer(rows[offset : offset + limit], ignored)
@@ -138,13 +142,12 @@ def instances(
     return _answer(rows, ignored)
 
 
-def _study(request: Request, visitor: Reading, parts: WebParts, uid: str) -> Dataset:
-    grouped: Mapping[str, list[KeptObject]] = by_series(parts, objects_of(request, visitor, uid))
-    samples = [read_header(parts, objects[0]) for objects in grouped.values()]
-    row = _some(samples[0], OF_STUDY)
-    row.ModalitiesInStudy = sorted({str(one.get("Modality", "")) for one in samples})
-    row.NumberOfStudyRelatedSeries = len(grouped)
-    row.NumberOfStudyRelatedInstances = sum(map(len, grouped.values()))
+def _study(request: Request, parts: WebParts, uid: str, kept: Sequence[KeptSeries]) -> Dataset:
+    found = by_uid(parts, kept)
+    row = _some(read_header(parts, kept[0].first), OF_STUDY)
+    row.ModalitiesInStudy = sorted({modality_of(parts, one.first) for one in found.values()})
+    row.NumberOfStudyRelatedSeries = len(found)
+    row.NumberOfStudyRelatedInstances = sum(one.instance_count for one in found.values())
     row.RetrieveURL = f"{_base(request)}/studies/{uid}"
     return row
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from service.application import ActorRole, TokenScope, create_token
 from service.store import AuditLog
+from service.store.tables.schema import instance
 from tests.service.web.conftest import ADMIN, Page
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -190,5 +192,10 @@ def test_what_retention_removed_is_answered_in_words(page: Page, bring: Callable
     (page.node.files.root / row.file.path).unlink()
     answer = client.get(f"{ROOT}/{study}/series/{series}/instances/{uid}")
     assert (answer.status_code, "removed after its time" in answer.json()["detail"]) == (410, True)
+    with page.parts.database.writing() as connection:
+        gone = update(instance).where(instance.c.sop_instance_uid == uid)
+        connection.execute(gone.values(removed_at=page.node.clock()))
+    answer = client.get(f"{ROOT}/{study}/series/{series}/instances/{uid}/frames/1")
+    assert (answer.status_code, "Removed after their time" in answer.json()["detail"]) == (410, True)
     assert client.get(f"{ROOT}/1.2.3/series").status_code == 404
     assert json.loads(client.get(f"{ROOT}/..%2f/series").text)["status"] in (404, 422)
