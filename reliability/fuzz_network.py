@@ -153,7 +153,7 @@ def fuzz_network(
 
 
 def repeat(folder: Path, data: bytes) -> str:
-    """Give a saved stream to a new receiver: ``read`` where it serves others after it, or what went wrong."""
+    """Feed a saved stream to a new receiver: ``read`` where it serves others after it, or what went wrong."""
     report = NetworkReport()
     with running_target(folder) as target:
         one = Conversation(number=0, pdus=(data,))
