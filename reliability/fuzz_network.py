@@ -30,7 +30,7 @@ _MOST_GROWTH_BYTES = 150 << 20
 _WARM_UP_BATCHES = 10
 _LINGER_S = 0.02
 _PAUSES = 10
-_UNFORESEEN = ("Exception in thread", "Exception ignored", "fault of this program")
+_UNFORESEEN = ("Exception in thread", "Exception ignored", "bug in this program")
 
 
 @dataclass
