@@ -69,7 +69,9 @@ DONE: Mapping[BulkOrder, Callable[[int], str]] = {
         "%(count)s job resumed", "%(count)s jobs resumed", count
     ),
     BulkOrder.USUAL: lambda count: ngettext(
-        "%(count)s job back at its previous priority", "%(count)s jobs back at their previous priorities", count
+        "%(count)s job back at its previous priority",
+        "%(count)s jobs back at their previous priorities",
+        count,
     ),
 }
 UNDONE_BY = {BulkOrder.CANCEL: BulkOrder.RETRY_CANCELLED, BulkOrder.URGENT: BulkOrder.USUAL}

@@ -58,9 +58,7 @@ def come_back(request: Request) -> Response:
     until = parts.address_waits.until(address, now)
     if until is not None and is_waiting(until, now):
         wait = words.duration((until - now).total_seconds())
-        return _refused(
-            request, "", _("Too many failed sign-ins. Try again in %(time)s.", time=wait), 429
-        )
+        return _refused(request, "", _("Too many failed sign-ins. Try again in %(time)s.", time=wait), 429)
     session = parts.begun_sign_ins.take(request.cookies.get(_cookie(parts), ""))
     request.scope["session"] = session
     name = ""

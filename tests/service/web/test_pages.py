@@ -54,7 +54,15 @@ def test_text_of_strangers_is_shown_and_never_obeyed(
 
 def test_one_job_says_its_stages_what_to_do_and_each_slice(page: Page, contoured: int) -> None:
     text = page.person("otto", ActorRole.OPERATOR).get(f"/jobs/{contoured}").text
-    for words in ("received", "queued", "contoured", "delivering", "Brainstem", "none missing", "waiting to be sent"):
+    for words in (
+        "received",
+        "queued",
+        "contoured",
+        "delivering",
+        "Brainstem",
+        "none missing",
+        "waiting to be sent",
+    ):
         assert words in text, words
 
 

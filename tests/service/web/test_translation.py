@@ -49,8 +49,6 @@ def bare_texts(source: str) -> list[str]:
     return [text.strip() for text in shown if NOT_WORDS.sub("", text.strip())]
 
 
-
-
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
 def test_no_template_has_a_bare_text(path: Path) -> None:
     assert bare_texts(path.read_text(encoding="utf-8")) == []
