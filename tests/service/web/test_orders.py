@@ -28,7 +28,7 @@ def test_a_done_job_is_sent_again_and_contoured_again_by_a_named_model(
     deliver(page)
     text = operator.get(f"/jobs/{contoured}").text
     assert "Send job 1 again" in text
-    assert "Change the priority" not in text  # nothing is left to be done
+    assert "Change priority" not in text  # nothing is left to be done
     assert operator.post(f"/jobs/{contoured}/resend", data={"destination": "tps"}).status_code == 303
     assert [one.state.value for one in page.node.book.deliveries(contoured)] == ["pending"]
     refused = operator.post(f"/jobs/{contoured}/resend", data={"destination": "x"})
