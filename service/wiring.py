@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RunRole = Callable[[Settings, threading.Event], None]  # until the event is set and its work is recorded
+RunRole = Callable[[Settings, threading.Event], None]  # runs until the event is set and its work is recorded
 _POLL_S = 0.5
 
 
@@ -205,7 +205,7 @@ def monitor() -> RunRole:
 
 
 def web() -> RunRole:
-    """Build the role that serves the page."""
+    """Build the role that serves the web page."""
     from service.store import JobLists
     from service.web.dicomweb.store import opened_intake
     from service.web.live import LiveJobs
@@ -256,7 +256,7 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
 
 
 def forward_audit() -> RunRole:
-    """Build the role that forwards the audit trail to the repository of the settings."""
+    """Build the role that forwards the audit trail to the repository named in the settings."""
     from service.audit import run_forwarder
     from service.store import AuditLog
 

@@ -19,7 +19,7 @@ WHY = "DICOM objects name the patient"
 
 
 def search_studies(database: Database, actor: Actor, wanted: StudyQuery) -> list[str]:
-    """Give the UIDs of studies, newest first; one entry of the trail names them all, not what was asked for.
+    """Return the UIDs of studies, newest first; one entry of the trail names them all, not what was asked for.
 
     Raises:
         NotPermitted: the actor may not read DICOM objects, or not see patients.
@@ -33,7 +33,7 @@ def search_studies(database: Database, actor: Actor, wanted: StudyQuery) -> list
 
 
 def series_of_listed(database: Database, actor: Actor, study_uids: Sequence[str]) -> list[list[KeptSeries]]:
-    """Give the series of each of the studies that a search gave, and recorded.
+    """Return the series of each of the studies that a search gave, and recorded.
 
     Raises:
         NotPermitted: the actor may not read DICOM objects, or not see patients.
@@ -53,7 +53,7 @@ def study_objects(  # who, of what, and whether it is recorded
     sop_instance_uid: str | None = None,
     is_recorded: bool = True,
 ) -> StudyObjects:
-    """Give what is kept of a study, which may be nothing.
+    """Return what is kept of a study, which may be nothing.
 
     Args:
         database: the node's.

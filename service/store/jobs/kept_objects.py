@@ -1,4 +1,4 @@
-"""The DICOM objects that the node keeps, by study: what it received, and what it made of that."""
+"""The DICOM objects that the node keeps, by study: what it received, and what it made from that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ IS_THERE = instance.c.removed_at.is_(None)
 
 @dataclass(frozen=True, kw_only=True)
 class StudyQuery:
-    """Which studies are asked for; an empty text asks for any.
+    """Which studies are asked for; an empty value matches any.
 
-    `patient_name`, `patient_id` and `accession_number` may have the wildcards * and ?, and are compared without regard
-    to case. Dates are DICOM's (YYYYMMDD).
+    `patient_name`, `patient_id` and `accession_number` may contain the wildcards * and ?, and are compared without
+    regard to case. Dates are in DICOM's form (YYYYMMDD).
     """
 
     study_uids: Sequence[str] = ()
@@ -40,7 +40,7 @@ class StudyQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptObject:
-    """An object and its file. Of what the node made, all but the study and the file stand in the file alone."""
+    """An object and its file. For an object that the node made, the other fields are empty: only its file has them."""
 
     study_uid: str
     sop_instance_uid: str
@@ -53,7 +53,7 @@ class KeptObject:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyObjects:
-    """The objects of a study that are there, and how many received ones were removed after their time."""
+    """The objects of a study that are kept, and how many received ones retention has removed."""
 
     objects: Sequence[KeptObject]
     removed: int
@@ -68,7 +68,7 @@ class KeptSeries:
 
 
 def find_studies(connection: Connection, wanted: StudyQuery) -> list[str]:
-    """Give the UIDs of studies of which a received object is there, the newest first.
+    """Return the UIDs of studies of which a received object is there, the newest first.
 
     Looks into an index twice for each study that fits the texts, however many objects it has.
     """
@@ -102,7 +102,7 @@ def read_study(
     series_uid: str | None = None,
     sop_instance_uid: str | None = None,
 ) -> StudyObjects:
-    """Give what is kept of a study: received objects, and results and reports of clinical jobs; one for each UID.
+    """Return what is kept of a study: received objects, and results and reports of clinical jobs; one for each UID.
 
     What was made for evaluation or beside another job is never delivered, and is not given here.
 
@@ -128,7 +128,7 @@ def read_study(
 
 
 def read_series(connection: Connection, study_uid: str) -> list[KeptSeries]:
-    """Give the series of a study by their first object; each object that the node made as a series of its own."""
+    """Return the series of a study by their first object; each object that the node made as a series of its own."""
     of_study = instance.c.study_uid == study_uid, IS_THERE
     counted = (
         select(func.min(instance.c.id).label("first"), func.count().label("number"))
@@ -172,7 +172,7 @@ def _received(row: Row[Any]) -> KeptObject:
 
 
 def _made(connection: Connection, study_uid: str, sop_instance_uid: str | None = None) -> list[KeptObject]:
-    """Give what clinical jobs made of a study, the newest first: those that profiles made have one UID.
+    """Return what clinical jobs made of a study, the newest first: those that profiles made have one UID.
 
     One that a planning system changed and sent back under the same UID is among what was received.
     """
@@ -215,7 +215,7 @@ def _said(wanted: StudyQuery) -> list[ColumnElement[bool]]:
 
 
 def _pattern(text: str) -> str:
-    """Return a LIKE pattern of a text with DICOM's wildcards (PS3.4 C.2.2.2.4)."""
+    """Return the LIKE pattern for a text with DICOM's wildcards (PS3.4 C.2.2.2.4)."""
     for sign in (ESCAPE, "%", "_"):
         text = text.replace(sign, ESCAPE + sign)
     return text.lower().replace("*", "%").replace("?", "_")

@@ -35,7 +35,7 @@ def objects_of(
     series_uid: str | None = None,
     instance: str | None = None,
 ) -> Sequence[KeptObject]:
-    """Give the objects of a study, or of a series or one of them; the look stands in the trail, once a minute.
+    """Return the objects of a study, or of a series or one of them; the look stands in the trail, once a minute.
 
     Of a series, those that the node made are of any.
 
@@ -107,7 +107,7 @@ def by_uid(parts: WebParts, found: Sequence[KeptSeries]) -> Mapping[str, KeptSer
 def chosen(
     request: Request, visitor: Visitor, study: str, series: str | None, instance: str | None
 ) -> Sequence[KeptObject]:
-    """Give a study's objects, or those of a series, or one of them; raises as objects_of()."""
+    """Return a study's objects, or those of a series, or one of them; raises as objects_of()."""
     objects = objects_of(request, visitor, study, series, instance)
     if series is not None:
         parts = parts_of(request)
@@ -138,7 +138,7 @@ def opened(parts: WebParts, kept: KeptObject) -> BinaryIO:
 
 
 def content_of(parts: WebParts, kept: KeptObject) -> Iterator[bytes]:
-    """Give an object's file in pieces; raises as opened()."""
+    """Return an object's file in pieces; raises as opened()."""
     with opened(parts, kept) as stream:
         while piece := stream.read(CHUNK_BYTES):
             yield piece
