@@ -193,7 +193,7 @@ def test_a_patient_who_is_kept_back_in_one_dataset_is_not_learned_from_in_the_ot
     check_patients(clinic(), source())
     check_patients(clinic(), None)
     moved = MemorySource([replace(case, subset=Subset.TRAIN) for case in cases()], CODES)
-    with pytest.raises(NotForTraining, match=r"patients t, v are trained on in one dataset and kept back"):
+    with pytest.raises(NotForTraining, match=r"patients t, v are trained on in one dataset and held out"):
         check_patients(source(), moved)
 
 
@@ -202,7 +202,7 @@ def test_a_patient_who_is_kept_back_in_one_dataset_is_not_learned_from_in_the_ot
     [
         ({"old": None, "ways": ("replay",)}, [None], "give their dataset with --old"),
         ({"ways": ()}, [None], "no way is named"),
-        ({}, [1], "it needs two patients"),
+        ({}, [1], "needs at least two patients"),
         ({}, [3], "has 2 training patients, not 3"),
         ({"new": MemorySource(cases()[:2], CODES)}, [None], "nothing could be accepted"),
         ({"new": MemorySource(cases(), CODES[1:])}, [None], "the dataset has no Parotid_L"),
