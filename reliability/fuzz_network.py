@@ -216,7 +216,7 @@ def _look_after(
 
 
 def _culprit(batch: list[Conversation]) -> Conversation:
-    """Return the conversation after which a new receiver fails by itself; if there is none, the batch as one."""
+    """Return the conversation after which a new receiver fails alone; if there is none, the batch as one."""
     for one in batch:
         with tempfile.TemporaryDirectory() as folder:
             if repeat(Path(folder), one.data) != "read":
