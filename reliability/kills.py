@@ -51,7 +51,7 @@ class KillReport:
 
     @override
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         refused = sum(n for status, n in self.answers.statuses.items() if status)
         return (
             f"{self.kills} kills, {self.lives_with_success} of them after a success: {len(self.answers.acknowledged)} "
@@ -204,7 +204,7 @@ def _kill(trial: _Trial, kills: int, settings_file: Path) -> None:
 
 
 def _live(rng: random.Random, port: int, answers: AnswerLog) -> None:
-    """Wait for the instant of the kill: some while it starts, most a moment after some slices were acknowledged."""
+    """Wait for the instant of the kill: while it starts, or, mostly, a moment after some slices were acknowledged."""
     if rng.random() < _KILLED_AT_START:
         time.sleep(rng.random() * _LONGEST_START_S)
         return
@@ -230,7 +230,7 @@ def _settings(folder: Path, database_url: str | None) -> tuple[Path, dict[Intake
 
 
 def main() -> None:
-    """Print the report; exit with 1 where anything is missing."""
+    """Print the report; exit with 1 if anything is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

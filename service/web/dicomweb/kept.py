@@ -1,4 +1,4 @@
-"""What routes read of a study: its objects with their headers, in the trail before the answer."""
+"""What routes read of a study: its objects and their headers; the audit trail has the look before the answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ IN_MEMORY_BYTES = 16 << 20
 
 
 class ObjectGone(Refused):
-    """An object's file was removed after its time, or is damaged."""
+    """An object's file was removed by retention, or is damaged."""
 
 
 def objects_of(
@@ -40,7 +40,7 @@ def objects_of(
     Of a series, those that the node made are of any.
 
     Raises:
-        HTTPException: 404, nothing was ever received of it; 410, all of it was removed after its time.
+        HTTPException: 404, nothing of it was ever received; 410, retention has removed all of it.
         NotPermitted: the visitor may not see it.
     """
     parts = parts_of(request)
@@ -56,7 +56,7 @@ def objects_of(
     if found.objects:
         return found.objects
     if found.removed:
-        raise HTTPException(410, f"Removed after their time: {found.removed} objects that were asked for.")
+        raise HTTPException(410, f"Removed by retention: {found.removed} objects that were asked for.")
     raise HTTPException(404, "The node has no such object.")
 
 
@@ -64,7 +64,7 @@ def read_header(parts: WebParts, kept: KeptObject) -> FileDataset:
     """Read an object up to its pixels.
 
     Raises:
-        ObjectGone: the file is not there, or is none that can be read.
+        ObjectGone: the file is missing, or cannot be read.
     """
     try:
         with parts.content.open(kept.file.path) as stream:
@@ -113,14 +113,12 @@ def chosen(
         parts = parts_of(request)
         objects = [one for one in objects if series_uid_of(parts, one) == series]
     if not objects:
-        raise HTTPException(
-            404, "The node has no such object of this study, or it was removed after its time."
-        )
+        raise HTTPException(404, "The node has no such object of this study, or retention has removed it.")
     return objects
 
 
 def opened(parts: WebParts, kept: KeptObject) -> BinaryIO:
-    """Open an object that is what was kept: compared with its checksum, in memory where it is small.
+    """Open an object whose checksum has been verified; a small one is in memory.
 
     Raises:
         ObjectGone: the file is missing or damaged.
@@ -132,18 +130,18 @@ def opened(parts: WebParts, kept: KeptObject) -> BinaryIO:
             return parts.content.open(kept.file.path)
     except (FileLost, FileDamaged) as reason:
         raise ObjectGone(
-            f"object {kept.sop_instance_uid} was removed after its time or is damaged: {reason}"
+            f"object {kept.sop_instance_uid} was removed by retention or is damaged: {reason}"
         ) from reason
-    raise ObjectGone(f"object {kept.sop_instance_uid} was removed after its time or is damaged")
+    raise ObjectGone(f"object {kept.sop_instance_uid} was removed by retention or is damaged")
 
 
 def content_of(parts: WebParts, kept: KeptObject) -> Iterator[bytes]:
-    """Return an object's file in pieces; raises as opened()."""
+    """Yield an object's file in pieces; raises as opened()."""
     with opened(parts, kept) as stream:
         while piece := stream.read(CHUNK_BYTES):
             yield piece
 
 
 def as_json(header: Dataset) -> dict[str, object]:
-    """Return a dataset as DICOM JSON (PS3.18 F), without group lengths and what the standard has no form for."""
+    """Return a dataset as DICOM JSON (PS3.18 F), without group lengths and elements that have no form in it."""
     return header.to_json_dict(suppress_invalid_tags=True)

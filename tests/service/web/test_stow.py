@@ -85,7 +85,7 @@ def test_what_is_not_kept_is_named_and_the_rest_is_kept(page: Page, sender: Test
     assert said[FAILED]["Value"][0]["00081155"]["Value"] == [dcmread(BytesIO(two)).SOPInstanceUID]
     assert reasons(said, OTHER) == [0xC000]
     assert said["00081190"]["Value"][0].endswith(f"/studies/{dcmread(BytesIO(one)).StudyInstanceUID}")
-    assert "no DICOM file" in answer.headers["warning"]
+    assert "not a DICOM file" in answer.headers["warning"]
     assert kept(page) == 1
     nothing = sender.post(ADDRESS, content=body(foreign), headers=RELATED)
     assert (nothing.status_code, "00081199" in nothing.json()) == (409, False)

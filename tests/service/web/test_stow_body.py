@@ -43,7 +43,7 @@ def test_a_body_that_stops_or_trickles_gives_its_place_back(monkeypatch: pytest.
 
     monkeypatch.setattr("service.web.dicomweb.body.STALLED_S", 0.05)
     monkeypatch.setattr("service.web.dicomweb.body.SLOWEST_BYTES_S", BLOCK_BYTES / 0.1)
-    for pause_s, pieces, said in ((10.0, 1, "nothing came for"), (0.01, 1000, "bytes came within")):
+    for pause_s, pieces, said in ((10.0, 1, "nothing arrived for"), (0.01, 1000, "bytes came within")):
         blocks = Blocks(SimpleNamespace(stream=partial(came, pause_s, pieces)))  # type: ignore[arg-type]
         with pytest.raises(BrokenBody, match=said):
             anyio.run(anyio.to_thread.run_sync, blocks.next)
