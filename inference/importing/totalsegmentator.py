@@ -68,11 +68,7 @@ def read_totalsegmentator(source: SourceFiles, options: Options, out: Path) -> I
     return ImportDraft(
         runtime={
             "kind": "nnunet",
-            "parts": [
-                # TotalSegmentator runs without mirrored passes, whatever the trainer allowed
-                part.numbers.model_copy(update={"mirror_axes": ()}).model_dump(mode="json")
-                for part in parts
-            ],
+            "parts": [part.numbers.model_dump(mode="json") for part in parts],
             "axes": "RAS",  # of the canonical images that it hands to nnU-Net, whichever reader
             "precision": options.get("precision") or "float32",
             "totalsegmentator": {"voxel_zyx_mm": voxel, "order": options.get("resampling_order") or 1},
@@ -89,7 +85,7 @@ def read_totalsegmentator(source: SourceFiles, options: Options, out: Path) -> I
                 if voxel
                 else ""
             )
-            + "no mirrored passes, labels back to the image by the nearest voxel",
+            + "labels back to the image by the nearest voxel",
             *(fact for part in parts for fact in part.facts),
         ),
         warnings=(*_warnings(row), *renamed),
@@ -117,7 +113,8 @@ def _dataset(source: SourceFiles, number: str, row: Mapping[str, str]) -> Source
 def _part_options(row: Mapping[str, str], options: Options) -> Options:
     step = _TOTAL_STEP if row["task"].startswith("total") else _STEP
     folds: JsonValue = options.get("folds") or [*row["folds"].split()]
-    return {"step": step, "folds": folds, "modality": row["modality"]}
+    # TotalSegmentator runs without mirrored passes, whatever the trainer allowed
+    return {"step": step, "folds": folds, "modality": row["modality"], "mirror": False}
 
 
 def _labels(

@@ -130,6 +130,10 @@ def test_the_number_of_a_label_says_what_it_is_whatever_the_weights_call_it(tmp_
     assert "mandible (number 1, skull)" in warning
     assert "skull (number 3, mandible)" in warning
     assert "4 labels of dataset 115 that the weights lack" in warning
+    assert [part["mirror_axes"] for part in draft.runtime["parts"]] == [[]]
+    assert "no mirrored passes" in draft.facts[-1], (
+        "as TotalSegmentator runs it, whatever the trainer allowed"
+    )
 
 
 def test_labels_that_only_helped_the_training_are_left_out(tmp_path: Path) -> None:
