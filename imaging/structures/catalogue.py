@@ -1,4 +1,4 @@
-"""Reads catalogue.csv, one line a structure.
+"""Reads catalogue.csv, one line per structure.
 
 Columns: ``code`` of contracts and masks; ``name`` that goes out, with ``tg263`` telling whether it stands in TG-263's
 table of primary names or only follows its rules; DICOM ``type``; ``colour_rgb``; ``side`` and ``partner``; ``sct``, the
@@ -47,7 +47,7 @@ def _code(row: Mapping[str, str], scheme: str) -> Code | None:
 
 CATALOGUE: Mapping[str, Structure] = MappingProxyType({row["code"]: _structure(row) for row in _rows()})
 
-# TotalSegmentator's class names -> catalogue codes.
+# Catalogue codes by TotalSegmentator's class names.
 TOTALSEGMENTATOR: Mapping[str, str] = MappingProxyType(
     {name: row["code"] for row in _rows() for name in row["totalsegmentator"].split("|") if name}
 )

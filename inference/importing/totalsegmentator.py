@@ -1,4 +1,4 @@
-"""TotalSegmentator's weights: nnU-Net results by their task, with what TotalSegmentator does round them.
+"""TotalSegmentator's weights: nnU-Net results by task, with the steps that TotalSegmentator adds.
 
 The table totalsegmentator.csv is the part of TotalSegmentator 2.18's own task list (Apache-2.0) that needs nothing
 beyond: datasets, voxels, folds, licence. totalsegmentator_labels.csv names the labels of each dataset, from 1 on, and
@@ -57,7 +57,7 @@ def _table(file: Path) -> list[dict[str, str]]:
 
 
 def read_totalsegmentator(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
-    """Convert the networks of a task; several become one model."""
+    """Convert the networks of a task; several networks become one model."""
     row = task_row(str(options.get("task")), str(options.get("mode") or "default"))
     parts = [
         read_part(_dataset(source, number, row), _part_options(row, options), out, number=index)
