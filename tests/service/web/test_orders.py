@@ -87,6 +87,25 @@ def test_what_was_made_urgent_gets_the_priority_back_that_it_had(
     assert page.node.job().priority == 33
 
 
+def test_what_waits_for_a_destination_is_sent_now_by_who_may(
+    page: Page, operator: TestClient, contoured: int
+) -> None:
+    claim = page.node.outbox.claim_delivery("s", lease_s=60)
+    assert claim is not None
+    assert "Send now" not in operator.get("/destinations").text  # it is being sent
+    page.node.outbox.retry_later(claim, reason="no answer", max_attempts=3, delay_s=900)
+    assert "Send now" in operator.get("/destinations").text
+    assert page.node.outbox.claim_delivery("s", lease_s=60) is None
+    viewer = page.person("vera", ActorRole.VIEWER)
+    assert "Send now" not in viewer.get("/destinations").text
+    assert viewer.post("/destinations/tps/send-now").status_code == 403
+    assert operator.post("/destinations/tps/send-now").headers["location"] == "/destinations"
+    assert page.node.outbox.claim_delivery("s", lease_s=60) is not None
+    last = AuditLog(page.parts.database).entries()[-1].event
+    assert (last.actor, last.target, last.detail) == ("otto", "send now", "tps")
+    assert operator.post("/destinations/x/send-now").status_code == 422
+
+
 def test_jobs_are_sent_again_to_those_who_got_them(page: Page, operator: TestClient, contoured: int) -> None:
     form = {"order": "resend", "jobs": [str(contoured)]}
     assert "nothing of job 1 was sent yet" in operator.post("/work/orders", data=form).text
