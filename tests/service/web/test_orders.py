@@ -75,6 +75,22 @@ def test_an_order_about_many_jobs_says_what_was_not_done_and_is_undone(
     assert done == [("cancel", 1), ("cancel", 3), ("cancel", 4711), ("retry", 1), ("retry", 3)]
 
 
+def test_all_that_a_filter_finds_is_shown_and_ordered_at_once(
+    page: Page, operator: TestClient, bring: Callable[..., int]
+) -> None:
+    numbers = [bring(calling=sender) for sender in ("A", "B", "C")]
+    text = operator.get("/?rows=1&group=under-way").text
+    assert text.count('class="mark"') == 1
+    assert "Show up to 500" in text
+    shown = operator.get("/?rows=500&group=under-way").text
+    assert (shown.count('class="mark"'), "Show up to" in shown) == (3, False)
+    form = {"order": "cancel", "query": "group=other&rows=500", "jobs": [str(one) for one in numbers]}
+    text = operator.post("/work/orders", data=form).text
+    assert "3 jobs cancelled" in text
+    assert text.count('class="mark"') == 3
+    assert operator.get("/?rows=501").status_code == 422
+
+
 def test_what_was_made_urgent_gets_the_priority_back_that_it_had(
     page: Page, operator: TestClient, bring: Callable[..., int]
 ) -> None:
