@@ -43,4 +43,4 @@ def test_every_route_answers_as_it_is_described(served: tuple[Page, str], tmp_pa
         check=False,
     )
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
-    assert "Tested: 30" in run.stdout
+    assert "Tested: 33" in run.stdout
