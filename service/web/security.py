@@ -19,7 +19,7 @@ MOST_DROPPED_BYTES = 64 << 20
 STORES = "/dicom-web/studies"
 """Where the paths begin that objects are posted to: the receiver's limits hold for each, and none for all."""
 DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/draft", "/rules/activate"})
-COMPARES = re.compile(r"/api/v1/jobs/[0-9]+/comparison")
+COMPARES = re.compile(r"/api/v1/jobs/[0-9]+/comparison/file")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "

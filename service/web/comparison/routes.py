@@ -141,7 +141,7 @@ def compare_kept(
     return _answer(request, visitor, wanted, second.replace("-", " "), read)
 
 
-@router.post("", response_model=ShownComparison)
+@router.post("/file", response_model=ShownComparison)
 def compare_file(
     request: Request,
     visitor: Viewing,

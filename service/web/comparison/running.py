@@ -14,6 +14,7 @@ from service.assemble.returned_sets import references_of
 from service.errors import Refused, TryAgain
 from service.store import FileDamaged
 from service.store.jobs.kept_sets import KeptSet, SetOrigin
+from service.store.jobs.returned_sets import RT_STRUCTURE_SET
 from service.store.objects import StoredContent
 from service.web.comparison.task import ComparisonTask
 
@@ -35,6 +36,8 @@ def run_comparison(task: ComparisonTask, a: bytes, b: bytes) -> dict[str, Any]:
         SetsDiffer: they cannot be compared; the message says why.
         TryAgain: too many others are being compared.
     """
+    if RT_STRUCTURE_SET.encode() not in b:  # also of a compressed one, whose file header is not
+        raise SetsDiffer(f"this is no RT Structure Set: it names the class {RT_STRUCTURE_SET} nowhere")
     line = task.as_line(a_bytes=len(a))
     with _place():
         try:

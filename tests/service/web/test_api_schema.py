@@ -38,7 +38,7 @@ def test_every_route_answers_as_it_is_described(served: tuple[Page, str], tmp_pa
         ],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         cwd=tmp_path,  # where it keeps what it found
         check=False,
     )

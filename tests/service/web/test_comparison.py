@@ -119,7 +119,7 @@ def test_a_moved_structure_has_evaluations_figures_and_differs_most_on_its_wides
     assert worker(page.node, Server(one_wide_slice)).work_one()
     viewer = page.person("vera", ActorRole.VIEWER)
     b = edited(page.parts.images.result(number), moved)
-    answer = viewer.post(f"/api/v1/jobs/{number}/comparison", files={"file": ("b.dcm", b)})
+    answer = viewer.post(f"/api/v1/jobs/{number}/comparison/file", files={"file": ("b.dcm", b)})
     assert answer.status_code == 200, answer.text
     found = {one["name"]: one for one in answer.json()["structures"]}
     expected = by_evaluation(page, number, b, tmp_path)
@@ -164,7 +164,9 @@ def test_structures_are_paired_by_name_and_those_without_a_partner_are_told(
 ) -> None:
     viewer = page.person("vera", ActorRole.VIEWER)
     b = edited(page.parts.images.result(drawn), renamed)
-    found = viewer.post(f"/api/v1/jobs/{drawn}/comparison?tolerance_mm=3", files={"file": ("b", b)}).json()
+    found = viewer.post(
+        f"/api/v1/jobs/{drawn}/comparison/file?tolerance_mm=3", files={"file": ("b", b)}
+    ).json()
     told = {one["name"]: (one["state"], one["b_name"]) for one in found["structures"]}
     assert told == {
         "Brainstem": ("compared", "brain stem"),
@@ -187,11 +189,13 @@ def test_an_empty_structure_and_one_that_cannot_be_placed_have_words_and_no_figu
 
     viewer = page.person("vera", ActorRole.VIEWER)
     b = edited(page.parts.images.result(drawn), change)
-    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison", files={"file": ("b", b)})
+    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison/file", files={"file": ("b", b)})
     assert (answer.status_code, "none of its contours lies on the slices" in answer.text) == (422, True)
 
     b = edited(page.parts.images.result(drawn), lambda found: moved(found, "Larynx", 5000.0))
-    found = viewer.post(f"/api/v1/jobs/{drawn}/comparison", files={"file": ("b", b)}).json()["structures"]
+    found = viewer.post(f"/api/v1/jobs/{drawn}/comparison/file", files={"file": ("b", b)}).json()[
+        "structures"
+    ]
     (larynx,) = [one for one in found if one["name"] == "Larynx"]
     assert (larynx["state"], larynx["metrics"]) == ("not comparable", {})
     assert "hold no voxel of the image" in larynx["reason"]
@@ -200,7 +204,9 @@ def test_an_empty_structure_and_one_that_cannot_be_placed_have_words_and_no_figu
         del found.ROIContourSequence[0].ContourSequence
 
     b = edited(page.parts.images.result(drawn), emptied)
-    found = viewer.post(f"/api/v1/jobs/{drawn}/comparison", files={"file": ("b", b)}).json()["structures"]
+    found = viewer.post(f"/api/v1/jobs/{drawn}/comparison/file", files={"file": ("b", b)}).json()[
+        "structures"
+    ]
     (empty,) = [one for one in found if one["state"] == "spurious"]
     assert (empty["metrics"]["dice"], empty["metrics"]["reference_volume_cm3"]) == (None, 0.0)
 
@@ -264,7 +270,9 @@ def test_a_set_of_another_patient_or_of_other_images_is_refused_and_never_drawn(
     own = page.parts.images.result(drawn)
     if change is other_birth:  # the phantom states no birth date
         page.parts.images.series(drawn).series.header.PatientBirthDate = "19500101"
-    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison", files={"file": ("b.dcm", edited(own, change))})
+    answer = viewer.post(
+        f"/api/v1/jobs/{drawn}/comparison/file", files={"file": ("b.dcm", edited(own, change))}
+    )
     assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.text
     assert "structures" not in answer.text
     assert "SOMEBODY-ELSE" not in answer.text
@@ -274,11 +282,9 @@ def test_a_set_of_another_patient_or_of_other_images_is_refused_and_never_drawn(
 
 
 @pytest.mark.parametrize("data", [b"", b"no DICOM at all" * 100])
-def test_what_is_no_structure_set_is_refused(
-    page: Page, drawn: int, data: bytes, in_this_process: None
-) -> None:
+def test_what_is_no_structure_set_is_refused(page: Page, drawn: int, data: bytes) -> None:
     viewer = page.person("vera", ActorRole.VIEWER)
-    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison", files={"file": ("b.dcm", data)})
+    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison/file", files={"file": ("b.dcm", data)})
     assert (answer.status_code, "no RT Structure Set" in answer.json()["detail"]) == (422, True), answer.text
 
 
@@ -288,9 +294,9 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(page: Page, drawn: i
         "Content-Length": str(MOST_DROPPED_BYTES + 1),
         "Content-Type": "multipart/form-data; boundary=x",
     }
-    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison", content=b"", headers=headers)
+    answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison/file", content=b"", headers=headers)
     assert answer.status_code == 413
-    assert viewer.post(f"/api/v1/jobs/{drawn}/comparison").status_code == 422
+    assert viewer.post(f"/api/v1/jobs/{drawn}/comparison/file").status_code == 422
 
 
 def test_a_set_that_came_back_is_compared_and_the_look_is_in_the_trail(page: Page, drawn: int) -> None:
@@ -344,7 +350,7 @@ def test_only_a_few_comparisons_run_at_a_time(
     for _ in range(running.MOST_AT_ONCE):
         running._places.acquire()
     try:
-        answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison", files={"file": ("b", b)})
+        answer = viewer.post(f"/api/v1/jobs/{drawn}/comparison/file", files={"file": ("b", b)})
     finally:
         for _ in range(running.MOST_AT_ONCE):
             running._places.release()
