@@ -57,19 +57,21 @@ DONE: Mapping[BulkOrder, Callable[[int], str]] = {
     BulkOrder.RETRY: lambda count: ngettext("%(count)s job retried", "%(count)s jobs retried", count),
     BulkOrder.CANCEL: lambda count: ngettext("%(count)s job cancelled", "%(count)s jobs cancelled", count),
     BulkOrder.RESEND: lambda count: ngettext(
-        "%(count)s job to be sent again", "%(count)s jobs to be sent again", count
+        "%(count)s job queued to be sent again", "%(count)s jobs queued to be sent again", count
     ),
     BulkOrder.URGENT: lambda count: ngettext(
-        "%(count)s job first now: priority %(priority)s",
-        "%(count)s jobs first now: priority %(priority)s",
+        "%(count)s job will run first (priority %(priority)s)",
+        "%(count)s jobs will run first (priority %(priority)s)",
         count,
         priority=URGENT,
     ),
     BulkOrder.RETRY_CANCELLED: lambda count: ngettext(
-        "%(count)s job going on", "%(count)s jobs going on", count
+        "%(count)s job resumed", "%(count)s jobs resumed", count
     ),
     BulkOrder.USUAL: lambda count: ngettext(
-        "%(count)s job with the priority of before", "%(count)s jobs with the priority of before", count
+        "%(count)s job back at its previous priority",
+        "%(count)s jobs back at their previous priorities",
+        count,
     ),
 }
 UNDONE_BY = {BulkOrder.CANCEL: BulkOrder.RETRY_CANCELLED, BulkOrder.URGENT: BulkOrder.USUAL}
@@ -97,7 +99,7 @@ class BulkOutcome:
             reasons = "; ".join(self.refused[:MOST_REASONS]) + (
                 _("; and %(count)s more", count=more) if more > 0 else ""
             )
-            parts.append(_("%(count)s not: %(reasons)s", count=len(self.refused), reasons=reasons))
+            parts.append(_("%(count)s not done: %(reasons)s", count=len(self.refused), reasons=reasons))
         return ". ".join(parts)
 
     @property

@@ -85,7 +85,7 @@ class BegunSignIns:
         with self._lock:
             self._kept = {key: one for key, one in self._kept.items() if one[0] > now}
             if len(self._kept) >= MOST:
-                raise Refused(_("too many sign-ins have begun; try again in some minutes"))
+                raise Refused(_("too many sign-ins have been started; try again in a few minutes"))
             self._kept[secret] = (now + BEGUN_LASTS_S, session)
 
     def take(self, secret: str) -> dict[str, Any]:

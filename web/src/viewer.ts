@@ -503,6 +503,7 @@ class Viewer {
     });
     document.getElementById("difference")!.addEventListener("click", () => this.showDifference());
     document.getElementById("most")!.addEventListener("click", () => this.showLargest());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw({ overlay: true }));
     const [first, last] = this.lettersOfSlices();
     document.getElementById("first-letter")!.textContent = first;
     document.getElementById("last-letter")!.textContent = last;

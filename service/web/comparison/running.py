@@ -17,11 +17,14 @@ from service.store.jobs.kept_sets import KeptSet, SetOrigin
 from service.store.jobs.returned_sets import RT_STRUCTURE_SET
 from service.store.objects import StoredContent
 from service.web.comparison.task import ComparisonTask
+from service.web.images import Shelf
 
 MOST_AT_ONCE = 2
 PATIENCE_S = 20.0
 """How long a comparison waits for others to end."""
 GIVEN_UP_S = 180.0
+_named_series = Shelf(500, 3600.0)
+"""The series that received sets name, by the SHA-256 of their files: a page asks for them each time it opens."""
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
@@ -80,6 +83,8 @@ def on_series(kept: list[KeptSet], series_uid: str, content: StoredContent) -> l
 
 def _names_series(one: KeptSet, series_uid: str, content: StoredContent) -> bool:
     try:
-        return series_uid in references_of(content.received.read_whole(one.file)).series_uids
+        return series_uid in _named_series.get(
+            one.file.sha256, lambda: references_of(content.received.read_whole(one.file)).series_uids
+        )
     except (FileDamaged, *PARSE_ERRORS):
         return False

@@ -98,7 +98,7 @@ def test_rules_with_faults_are_kept_as_a_draft_and_never_hold(
 def test_rules_that_lose_an_ae_title_say_so_before_they_hold(page: Page, physicist: TestClient) -> None:
     page.parts.office.activate(ADMIN, text_of(page, called_aet="NECK"), "a title of its own", seen=0)
     shown = physicist.post("/rules/try", data={"text": text_of(page), "number": "5"}).text
-    assert "would no longer answer to <strong>NECK</strong>" in shown
+    assert "would no longer accept associations for <strong>NECK</strong>" in shown
 
 
 def test_a_second_person_activates_what_the_first_wrote(small_node: SmallNode) -> None:
