@@ -87,7 +87,7 @@ class BulkOutcome:
 
     @property
     def undone_by(self) -> BulkOrder | None:
-        """The order that undoes this one; None where nothing does."""
+        """The order that undoes this one; None if nothing does."""
         return UNDONE_BY.get(self.order) if self.done else None
 
     @property
@@ -116,7 +116,7 @@ def order_many(
     query: Annotated[str, Form(max_length=1000)] = "",
     jobs: Annotated[list[str] | None, Form(max_length=MOST_JOBS)] = None,
 ) -> Response:
-    """Give an order about the jobs that are marked, and show the list that it came from with what became of it.
+    """Apply an order to the marked jobs, and show the list that it came from with the outcome.
 
     A job is given as its number, or, where its priority is given back, as number and priority: "17:50".
     """

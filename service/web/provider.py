@@ -111,7 +111,7 @@ async def _client(oidc: OidcSettings) -> "StarletteOAuth2App":
 
 
 def sign_out_address(settings: Settings) -> str | None:
-    """Return where the provider ends its own session; None where it says no such place, or does not answer."""
+    """Return where the provider ends its own session; None if it says no such place, or does not answer."""
     oidc = settings.web.oidc
     if oidc is None:
         return None
