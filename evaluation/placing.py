@@ -47,7 +47,7 @@ def place(
 
 
 def _by_name(structure_set: StructureSet) -> tuple[dict[str, Roi], list[str]]:
-    """The ROIs by name; of those that share a name none, with a note: nobody can say which is meant."""
+    """Return the ROIs by name; ROIs that share a name are left out, with a note: either could be meant."""
     by_name: dict[str, list[Roi]] = defaultdict(list)
     for roi in structure_set.rois:
         by_name[roi.name or f"ROI {roi.number}"].append(roi)

@@ -209,6 +209,8 @@ def test_an_empty_structure_and_one_that_cannot_be_placed_have_words_and_no_figu
     ]
     (empty,) = [one for one in found if one["state"] == "spurious"]
     assert (empty["metrics"]["dice"], empty["metrics"]["reference_volume_cm3"]) == (None, 0.0)
+    assert all(only_a > 0 and only_b == 0 for _, only_a, only_b in empty["slices"])
+    assert empty["slices"]
 
 
 def other_patient(found: Dataset) -> None:
