@@ -18,7 +18,7 @@ MOST_DROPPED_BYTES = 64 << 20
 """Of a DICOM file that somebody drops, to see which rule takes it or to compare it; it is never stored."""
 STORES = "/dicom-web/studies"
 """How the paths begin to which objects are posted: the receiver's limits apply to each object, none to the whole."""
-DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/draft", "/rules/activate"})
+DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/back-test.csv", "/rules/draft", "/rules/activate"})
 COMPARES = re.compile(r"/api/v1/jobs/[0-9]+/comparison/file")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
