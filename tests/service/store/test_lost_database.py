@@ -195,7 +195,7 @@ def test_no_decision_before_every_file_has_its_row(node: StoreAndFolder, other_u
     lost = StoreAndFolder(node.root, other_url)
     assert lost.identity.settle() != ""
     for delivers in (False, True):
-        with pytest.raises(NotAllowed, match="not recorded yet"):
+        with pytest.raises(NotAllowed, match="not all recorded yet"):
             decide_recovery(lost.database, lost.files, lost.identity, ADMINISTRATOR, delivers=delivers)
     lost.start()
     decide_recovery(lost.database, lost.files, lost.identity, ADMINISTRATOR, delivers=False)
