@@ -64,7 +64,7 @@ class TestContexts:
 
     @classmethod
     def loaded(cls, file: Path, tree: str) -> "TestContexts | None":
-        """Return what was saved, None where it was measured on another tree."""
+        """Return what was saved, None if it was measured on another tree."""
         kept = json.loads(file.read_text())
         if kept["tree"] != tree:
             return None
@@ -122,7 +122,7 @@ def _measured(copy: Path, files: Sequence[Path], packages: Sequence[str], scratc
 
 
 def run_quietly(command: Sequence[str], folder: Path, log: Path, limit_s: float | None) -> int | None:
-    """Return a command's exit code, None where it ran past `limit_s`; nothing that it started outlives it."""
+    """Return a command's exit code, None if it ran past `limit_s`; nothing that it started outlives it."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
