@@ -1,4 +1,4 @@
-"""Which test functions run which lines: one run of the tests under coverage, with a context a test."""
+"""Which test functions run which lines: one run of the tests under coverage, with one context per test."""
 
 import json
 import os
@@ -29,7 +29,7 @@ _FUNCTION = re.compile(r"(tests/[^|\s]+?\.py::\w+)")
 
 @dataclass(frozen=True, kw_only=True)
 class TestContexts:
-    """For each file of the code the test functions that run each line; seconds each takes; those that fail as it is."""
+    """By file and line of the code, the test functions that run it; their seconds; those that fail without a change."""
 
     __test__ = False
 
@@ -40,7 +40,7 @@ class TestContexts:
     def tests_of(self, file: str, line: int) -> list[str]:
         """Return the tests that run a line, the quickest first.
 
-        For a line that runs at import, those of the whole file.
+        For a line that runs at import, these are the tests of the whole file.
         """
         lines = self.by_line.get(file, {})
         found = lines.get(line, frozenset())
@@ -49,7 +49,7 @@ class TestContexts:
         return sorted(found - self.failing, key=lambda test: (self.seconds.get(test, 0.0), test))
 
     def save(self, file: Path, tree: str) -> None:
-        """Write this down for the tree that it was measured on."""
+        """Save it for the tree on which it was measured."""
         names = {
             test: k for k, test in enumerate(sorted(self.seconds | dict.fromkeys(self._covering(), 0.0)))
         }
@@ -81,9 +81,9 @@ class TestContexts:
 def measured(
     copies: Sequence[Path], packages: Sequence[str], tests: Sequence[str], scratch: Path
 ) -> TestContexts:
-    """Run the test files below `tests`, shared out among the copies, and return what they cover of `packages`.
+    """Run the test files below `tests`, divided among the copies, and return what they cover of `packages`.
 
-    A server that several tests share counts for the test that started it. Raises RuntimeError where pytest cannot run.
+    A server that several tests share counts for the test that started it. Raises RuntimeError if pytest cannot run.
     """
     files = sorted({file.relative_to(copies[0]) for one in tests for file in _test_files(copies[0] / one)})
     with ThreadPoolExecutor(len(copies)) as pool:
@@ -122,7 +122,7 @@ def _measured(copy: Path, files: Sequence[Path], packages: Sequence[str], scratc
 
 
 def run_quietly(command: Sequence[str], folder: Path, log: Path, limit_s: float | None) -> int | None:
-    """Return a command's exit code, None if it ran past `limit_s`; nothing that it started outlives it."""
+    """Run a command; return its exit code, or None if it ran past `limit_s` and was killed with what it had started."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

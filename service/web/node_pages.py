@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from service.application import Operation, record_action
+from service.application import Operation, record_action, send_now_to
 from service.store import TrailQuery, read_entries
 from service.web.access import Visitor, parts_of, permits
 from service.web.backlogs import ask_by_echo, backlogs_of
@@ -14,13 +14,14 @@ from service.web.rendering import page
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Visitor, Depends(permits(Operation.SHOW))]
 Echoing = Annotated[Visitor, Depends(permits(Operation.ECHO))]
+Sending = Annotated[Visitor, Depends(permits(Operation.SEND_NOW))]
 Auditing = Annotated[Visitor, Depends(permits(Operation.AUDIT))]
 AUDIT_ROWS = 100
 
 
 @router.get("/destinations")
 def destinations(request: Request, visitor: Viewing) -> Response:
-    """Show the destinations: what waits for each, and its last words."""
+    """Show the destinations: what is to be delivered to each, and the last reason for not taking something."""
     return page(request, "destinations.html", visitor, backlogs=backlogs_of(parts_of(request)))
 
 
@@ -29,6 +30,14 @@ def echo(request: Request, visitor: Echoing, name: str) -> Response:
     """Ask a destination by C-ECHO whether it answers."""
     answer = ask_by_echo(parts_of(request), visitor.actor, name)
     return page(request, "echo.html", visitor, name=name, answer=answer)
+
+
+@router.post("/destinations/{name}/send-now")
+def send_now(request: Request, visitor: Sending, name: str) -> Response:
+    """Send now what waits for a destination, and show the destinations again."""
+    parts = parts_of(request)
+    send_now_to(parts.database, visitor.actor, name, parts.ruled)
+    return RedirectResponse("/destinations", 303)
 
 
 @router.get("/models")
@@ -58,7 +67,7 @@ def audit(
     actor: Annotated[str, Query(max_length=128)] = "",
     job: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
-    """Show the audit trail, newest first; the look at it is an entry too."""
+    """Show the audit trail, newest first; looking at it adds an entry too."""
     parts = parts_of(request)
     if parts.recent_looks.is_first((visitor.actor.name, "audit")):
         record_action(parts.database, visitor.actor, Operation.AUDIT)

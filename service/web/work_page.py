@@ -1,4 +1,4 @@
-"""The list of all work: who needs a person, what is under way, what is done."""
+"""The list of all jobs: what needs a person, what is under way, what is done."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 router = APIRouter(include_in_schema=False)
 Searcher = Annotated[Visitor, Depends(permits(Operation.JOBS))]
 ROWS = 50
+MOST_ROWS = 500
+"""On a page of somebody who wants to act on all that a filter finds."""
 GROUPS: dict[str, tuple[JobState, ...]] = {
     "attention": (JobState.FAILED, JobState.REFUSED),
     "waiting": (JobState.WAITING, JobState.RETRYING),
@@ -34,29 +36,31 @@ DAYS = {"": None, "today": 1, "week": 7, "month": 31}
 
 
 class WorkQuery(BaseModel):
-    """What the address of a list says; it holds every filter, so that it can be shared."""
+    """What the address of a list says; it contains every filter, so that it can be shared."""
 
     q: str = Field(default="", max_length=200)
     group: str = Field(default="", max_length=20)
     rule: str = Field(default="", max_length=64)
     since: str = Field(default="", max_length=10)
     before: int | None = Field(default=None, ge=1)
+    rows: int = Field(default=ROWS, ge=1, le=MOST_ROWS)
 
     @classmethod
     def of(cls, address: str) -> Self:
-        """Return what the query of an address says; what is no filter is left out."""
+        """Return what the query of an address says; what is not a filter is left out."""
         return cls.model_validate(dict(parse_qsl(address)))
 
     @property
     def filters(self) -> dict[str, str]:
-        """The filters, without the place in the list."""
+        """The filters, without the position in the list."""
         return {"q": self.q, "group": self.group, "rule": self.rule, "since": self.since}
 
     @property
     def address(self) -> str:
         """The query of this page's address."""
         before = {} if self.before is None else {"before": str(self.before)}
-        return urlencode({**self.filters, **before})
+        rows = {} if self.rows == ROWS else {"rows": str(self.rows)}
+        return urlencode({**self.filters, **before, **rows})
 
     @property
     def is_whole(self) -> bool:
@@ -64,7 +68,7 @@ class WorkQuery(BaseModel):
         return self.before is None and not any(self.filters.values())
 
     def wanted(self, now: datetime) -> JobFilter:
-        """Return the filter; it asks for one row more than a page shows, to see whether there is one."""
+        """Return the filter; it asks for one row more than a page shows, to learn whether there are more."""
         days = DAYS.get(self.since)
         return JobFilter(
             states=GROUPS.get(self.group, ()),
@@ -72,7 +76,7 @@ class WorkQuery(BaseModel):
             text=self.q,
             since=None if days is None else now - timedelta(days=days),
             before_id=self.before,
-            limit=ROWS + 1,
+            limit=self.rows + 1,
         )
 
 
@@ -86,14 +90,14 @@ def work(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query(
 
 
 def show_work(request: Request, visitor: Visitor, query: WorkQuery, outcome: "BulkOutcome") -> Response:
-    """Show the list with what became of an order about many of its jobs."""
+    """Show the list with the outcome of an order about many of its jobs."""
     found = _search(request, visitor, query)
     return page(request, "work.html", visitor, outcome=outcome, **_values(request, visitor, query, found))
 
 
 @router.get("/work/list")
 def work_list(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query()]) -> Response:
-    """Show the rows alone, for a page that is open already."""
+    """Show only the rows, for a page that is open already."""
     found = _search(request, visitor, query)
     return page(request, "work_list.html", visitor, **_values(request, visitor, query, found))
 
@@ -110,12 +114,17 @@ def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[Li
     parts = parts_of(request)
     urgent = parts.lists.needing_a_person(limit=ROWS) if query.is_whole else []
     listed = {one.status.id for one in urgent}
-    rows = urgent + [one for one in found[:ROWS] if one.status.id not in listed]
-    older = query.model_copy(update={"before": found[ROWS - 1].status.id}) if len(found) > ROWS else None
+    rows = urgent + [one for one in found[: query.rows] if one.status.id not in listed]
+    older = (
+        query.model_copy(update={"before": found[query.rows - 1].status.id})
+        if len(found) > query.rows
+        else None
+    )
     return {
         "rows": [(one, patient_label(one.series, sees_patients=visitor.actor.sees_patients)) for one in rows],
         "query": query,
         "older": None if older is None else older.address,
+        "most_rows": MOST_ROWS,
         "counts": {
             name: sum(parts.live.counts.get(state, 0) for state in states) for name, states in GROUPS.items()
         },
@@ -127,7 +136,7 @@ def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[Li
 
 @router.get("/stream", dependencies=[Depends(permits(Operation.JOBS))])
 async def stream(request: Request) -> Response:
-    """Send the numbers of jobs that change, as server-sent events, until the browser goes or the node stops."""
+    """Send the numbers of jobs that change, as server-sent events, until the browser leaves or the node stops."""
     changes = parts_of(request).live.changes()
     try:
         first = await anext(changes)
@@ -141,7 +150,7 @@ async def stream(request: Request) -> Response:
                 if await request.is_disconnected():
                     return
                 yield message
-        except asyncio.CancelledError:  # the browser went
+        except asyncio.CancelledError:  # the browser left
             return
         finally:
             await changes.aclose()  # type: ignore[attr-defined] # an asynchronous generator

@@ -81,5 +81,5 @@ def test_records_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(EvaluationRefused, match="column edit_minutes is missing"):
         read_records(path)
     path.write_text("patient,set,structure,edit_minutes\np1,node,Larynx,soon\n")
-    with pytest.raises(EvaluationRefused, match="line 2: 'soon' is no number of minutes"):
+    with pytest.raises(EvaluationRefused, match="line 2: 'soon' is not a number of minutes"):
         read_records(path)
