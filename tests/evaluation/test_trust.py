@@ -83,6 +83,22 @@ def test_the_weights_are_where_the_penalised_likelihood_has_its_maximum() -> Non
     assert given.sum() == pytest.approx(good.sum(), abs=1e-3)
 
 
+def test_a_dice_at_the_limit_is_good_and_what_never_differs_has_no_weight() -> None:
+    rng = np.random.default_rng(2)
+    made = [
+        Instance(
+            patient=f"p{k}", code="Larynx", measured={n: float(rng.normal()) for n in FEATURES if n != "usual"},
+            dice=0.7 if k % 2 else 0.5,
+        )
+        for k in range(10)
+    ]  # fmt: skip
+    found = learn(made, 0.7, "five and five")
+    assert found.scales["usual"] == 1.0
+    assert found.weights["usual"] == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(EvaluationRefused, match="10 patients with 10 structures under and 0 over"):
+        learn(made, 0.71, "none is good")
+
+
 def test_curves_end_where_they_must() -> None:
     quality = assess(instances(0.1), 0.7)
     assert (quality.roc[0][0], quality.roc[1][0]) == (0.0, 0.0)
