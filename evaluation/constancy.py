@@ -12,6 +12,7 @@ import numpy as np
 from evaluation.errors import EvaluationRefused
 from evaluation.fingerprint import differences
 from evaluation.overlap import dice
+from imaging.atomic_files import atomic_file, write_atomically
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask, Volume
 
@@ -82,16 +83,15 @@ def freeze(folder: Path, contoured: Contoured, environment: Mapping[str, str]) -
         arrays[f"{code}/crop"] = np.packbits(mask.crop_zyx)
         arrays[f"{code}/shape"] = np.array(mask.crop_zyx.shape)
         arrays[f"{code}/start"] = np.array(mask.start_zyx)
-    np.savez_compressed(folder / MASKS, **arrays)
+    with atomic_file(folder / MASKS) as part, part.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
     content = {
         "image_sha256": image_sha256(contoured.volume),
         "masks_sha256": hashlib.sha256((folder / MASKS).read_bytes()).hexdigest(),
         "mean_probability": dict(contoured.mean_probability),
         "environment": dict(environment),
     }
-    part = folder / (BASELINE + ".part")
-    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    part.replace(folder / BASELINE)
+    write_atomically(folder / BASELINE, json.dumps(content, indent=1))
 
 
 def is_frozen(folder: Path) -> bool:

@@ -23,6 +23,7 @@ from imaging.anatomy import (
     estimate_regions,
     placements,
 )
+from imaging.atomic_files import write_atomically
 from imaging.volumes.volume import Mask, Volume
 from inference.contract import CONTRACT_FILE, ModelContract
 from inference.contract.plausibility import PairLimits, Plausibility, StructureLimits
@@ -151,6 +152,4 @@ def write_limits(version: Path, limits: Plausibility) -> None:
     document = json.loads(file.read_text(encoding="utf-8"))
     document["plausibility"] = limits.model_dump(mode="json")
     ModelContract.model_validate(document)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(file)
+    write_atomically(file, json.dumps(document, indent=2, ensure_ascii=False) + "\n")

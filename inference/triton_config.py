@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imaging.atomic_files import write_atomically
 from inference.contract import ModelContract, identity, model_versions
 from inference.input_checksum import OUTPUT as SEEN
 from inference.input_checksum import SIZE_BYTES
@@ -56,9 +57,8 @@ def triton_config(versions: Mapping[int, ModelContract]) -> dict[str, Any]:
 def write_triton_config(model_folder: Path) -> Path:
     """Write config.pbtxt of a model's folder from its contracts; raises ContractRefused where one is wrong."""
     text = pbtxt(triton_config(model_versions(model_folder)))
-    part = model_folder / f"{CONFIG_FILE}.part"
-    part.write_text(text, encoding="utf-8")
-    return part.replace(model_folder / CONFIG_FILE)
+    write_atomically(model_folder / CONFIG_FILE, text)
+    return model_folder / CONFIG_FILE
 
 
 def pbtxt(config: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from zipfile import is_zipfile
 
 import torch
 
+from imaging.atomic_files import atomic_file
+
 
 class CheckpointRefused(Exception):
     """A checkpoint that cannot be read or does not fit; the message names the file."""
@@ -14,9 +16,8 @@ class CheckpointRefused(Exception):
 
 def write_checkpoint(content: Mapping[str, object], file: Path) -> None:
     """Write tensors and plain values."""
-    part = file.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(file)
+    with atomic_file(file) as part, part.open("wb") as stream:  # a path's name would stand in the file
+        torch.save(content, stream)
 
 
 def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imaging.atomic_files import atomic_file
+
 _LOSSES_A_ROW = 20
 
 
@@ -78,9 +80,7 @@ def _cut(file: Path, last_step: int) -> None:
     with file.open(newline="", encoding="utf-8") as rows:
         reader = csv.DictReader(rows)
         names, kept = list(reader.fieldnames or ()), [row for row in reader if int(row["step"]) <= last_step]
-    part = file.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as out:
+    with atomic_file(file) as part, part.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, names)
         writer.writeheader()
         writer.writerows(kept)
-    part.replace(file)

@@ -8,6 +8,7 @@ from shutil import rmtree
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from imaging.atomic_files import write_atomically
 from training.cases import Case, Spacing, Subset
 from training.faults import faults_of
 from training.split import load_split
@@ -129,14 +130,10 @@ def write_case(case: Case, record: CaseRecord, structures: tuple[str, ...], data
 
 def write_record(record: CaseRecord, folder: Path) -> None:
     """Write a case's case.json, whole or not at all."""
-    part = folder / f".{_CASE_FILE}.part"
-    part.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / _CASE_FILE)
+    write_atomically(folder / _CASE_FILE, record.model_dump_json(indent=1) + "\n")
 
 
 def write_index(structures: tuple[str, ...], cases: Iterable[tuple[str, str]], dataset: Path) -> None:
     """Write dataset.json from (case, patient) pairs: the last act of a preparation."""
     index = DatasetIndex(structures=structures, cases=dict(cases))
-    part = dataset / f".{DATASET_FILE}.part"
-    part.write_text(json.dumps(index.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-    part.replace(dataset / DATASET_FILE)
+    write_atomically(dataset / DATASET_FILE, json.dumps(index.model_dump(mode="json"), indent=1) + "\n")

@@ -1,13 +1,10 @@
-"""The faults that pydantic found in a file, in one line."""
+"""What is wrong with a file, in one line."""
 
 from pydantic import ValidationError
 
+from inference.contract.repository import field_faults
+
 
 def faults_of(error: Exception) -> str:
-    """Each fault as ``field: reason``; other errors in their own words, on one line."""
-    if isinstance(error, ValidationError):
-        found = error.errors(include_url=False)
-        return "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}" for fault in found
-        )
-    return " ".join(str(error).split())
+    """List each of pydantic's findings as ``field: reason``; give any other error's own text on one line."""
+    return field_faults(error) if isinstance(error, ValidationError) else " ".join(str(error).split())

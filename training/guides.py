@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from imaging.atomic_files import atomic_file
 from inference.server.pipelines.placement import body_placement
 from inference.server.pipelines.stratified import StratifiedPipeline, windowed
 from training.augment import cut_block
@@ -33,9 +34,8 @@ class Guides:
         file = self.folder / f"{case.name}.npy"
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(".part.npy")
-            np.save(part, anchor_maps(self.pipeline_for(case.name), case))
-            part.replace(file)
+            with atomic_file(file) as part, part.open("wb") as stream:
+                np.save(stream, anchor_maps(self.pipeline_for(case.name), case))
         return GuideMaps(planes=np.load(file, mmap_mode="r"), mirror_order=self.mirror_order)
 
 

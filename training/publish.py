@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as safetensors_bytes
 
+from imaging.atomic_files import write_atomically
 from inference.contract import CONTRACT_FILE, ModelContract, model_versions
 from inference.server.pipelines.catalogue import build_pipeline
 from inference.server.runtimes.catalogue import load_predictor
@@ -188,7 +189,7 @@ def _write_card(card: Path, contract: ModelContract, figures: _Figures) -> None:
         ]
     )
     text = card.read_text(encoding="utf-8") if card.exists() else _card(contract)
-    _replace(card, _FIGURES.sub(lambda match: match[1] + table + match[2], text).encode())
+    write_atomically(card, _FIGURES.sub(lambda match: match[1] + table + match[2], text))
 
 
 def _card(contract: ModelContract) -> str:
@@ -208,9 +209,3 @@ For research use. Not a medical device: every contour must be reviewed by a qual
 
 **Limits.** Say here what the data did not hold: positions, contrast, metal, children, other scanners.
 """
-
-
-def _replace(file: Path, content: bytes) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_bytes(content)
-    part.replace(file)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from imaging.atomic_files import write_atomically
 from training.cases import CaseSource, Subset
 from training.faults import faults_of
 from training.loop import TrainingStopped
@@ -54,8 +55,8 @@ def begin(folder: Path, recipe: Recipe, source: CaseSource, data: Path, precisio
         _check_same(load_record(folder), record, folder)
         return record
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / RECIPE_FILE, recipe.model_dump_json(indent=1))
-    _write(folder / _RECORD_FILE, record.model_dump_json(indent=1))
+    write_atomically(folder / RECIPE_FILE, recipe.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / _RECORD_FILE, record.model_dump_json(indent=1) + "\n")
     return record
 
 
@@ -72,7 +73,7 @@ def load_record(folder: Path) -> RunRecord:
 
 def write_thresholds(folder: Path, thresholds: dict[str, float]) -> None:
     """Keep the thresholds that a run's version will have."""
-    _write(folder / THRESHOLDS_FILE, json.dumps(thresholds, indent=1))
+    write_atomically(folder / THRESHOLDS_FILE, json.dumps(thresholds, indent=1) + "\n")
 
 
 def load_thresholds(folder: Path) -> dict[str, float]:
@@ -115,9 +116,3 @@ def _check_same(before: RunRecord, now: RunRecord, folder: Path) -> None:
             raise TrainingStopped(
                 f"{folder} was begun with another {what}: choose another folder for this run"
             )
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(file)

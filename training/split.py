@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imaging.atomic_files import write_atomically
 from training.cases import Subset
 from training.faults import faults_of
 
@@ -89,6 +90,4 @@ def save_split(split: Split, folder: Path) -> None:
     for name, subset in before.patients.items() if before else ():
         if split.patients.get(name) is not subset:
             raise SplitRefused(f"{folder / SPLIT_FILE}: patient {name} is in '{subset}' and stays there")
-    part = folder / f".{SPLIT_FILE}.part"
-    part.write_text(json.dumps(split.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / SPLIT_FILE)
+    write_atomically(folder / SPLIT_FILE, json.dumps(split.model_dump(mode="json"), indent=1) + "\n")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from imaging.atomic_files import write_atomically
 from training.cases import CaseSource, Subset
 from training.distributed import World
 from training.faults import faults_of
@@ -151,7 +152,5 @@ def _one(recipe: Recipe, source: CaseSource, data: Path, folder: Path, show: Sho
 
 
 def _kept(scores: RunScores, folder: Path) -> RunScores:
-    part = folder / f".{_SCORES}.part"
-    part.write_text(scores.model_dump_json(indent=1), encoding="utf-8")
-    part.replace(folder / _SCORES)
+    write_atomically(folder / _SCORES, scores.model_dump_json(indent=1))
     return scores

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from imaging.atomic_files import write_atomically
 from inference.contract.model import ModelContract
 from inference.contract.repository import CONTRACT_FILE, field_faults
 from inference.errors import ContractRefused
@@ -37,9 +38,7 @@ def convert(model_folder: Path, body_region: str) -> ModelContract:
             f"{file}: describes {contract.name} version {contract.version}, for which there is no folder {version}"
         )
     text = json.dumps(contract.model_dump(mode="json", exclude_defaults=True), indent=2, ensure_ascii=False)
-    part = version / f"{CONTRACT_FILE}.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(version / CONTRACT_FILE)
+    write_atomically(version / CONTRACT_FILE, text + "\n")
     file.unlink()
     return contract
 

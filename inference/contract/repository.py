@@ -93,9 +93,9 @@ def set_default_version(model_folder: Path, version: int) -> None:
         raise ContractRefused(
             f"{model_folder}: no version {version}; there are: {', '.join(map(str, versions)) or 'none'}"
         )
-    part = model_folder / f"{_DEFAULT_FILE}.part"
-    part.write_text(f"{version}\n", encoding="ascii")
-    part.replace(model_folder / _DEFAULT_FILE)
+    from imaging.atomic_files import write_atomically  # not at the top: Triton's image has `inference` alone
+
+    write_atomically(model_folder / _DEFAULT_FILE, f"{version}\n")
 
 
 def _default(model_folder: Path, versions: Mapping[int, ModelContract]) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imaging.atomic_files import write_atomically
 from training.cases import CaseSource
 from training.checkpoints import write_checkpoint
 from training.organ_task import OrganTask
@@ -44,11 +45,7 @@ def kept_scores(
         folder.mkdir(parents=True, exist_ok=True)
         state = {"step": made.steps, "spent_s": made.spent_s}
         write_checkpoint({"averaged": made.network.state_dict(), "state": state}, folder / NETWORK_FILE)
-        part = file.with_suffix(".part")
-        part.write_text(
-            json.dumps({name: one.model_dump() for name, one in found.items()}, indent=1), "utf-8"
-        )
-        part.replace(file)
+        write_atomically(file, json.dumps({name: one.model_dump() for name, one in found.items()}, indent=1))
     document = json.loads(file.read_text(encoding="utf-8"))
     scores = {name: RunScores.model_validate(one) for name, one in document.items()}
     return Scored(new=scores["new"], old=scores.get("old"))

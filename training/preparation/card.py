@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imaging.atomic_files import write_atomically
 from training.cases import Subset
 from training.dataset import Dataset, load_record
 from training.preparation.checks import FINDINGS_FILE
@@ -35,9 +36,7 @@ def write_card(dataset: Path, split: Split, names: NameTable, unused: Sequence[t
             *_unused(unused),
         ]
     )
-    part = dataset / ".CARD.md.part"
-    part.write_text(text.rstrip() + "\n", encoding="utf-8")
-    part.replace(dataset / "CARD.md")
+    write_atomically(dataset / "CARD.md", text.rstrip() + "\n")
 
 
 def _subsets(found: Dataset, split: Split) -> list[str]:

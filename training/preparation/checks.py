@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.atomic_files import atomic_file
 from imaging.masks.body import body_of
 from imaging.sides import Side, sides_of
 from imaging.structures import CATALOGUE, InterpretedType
@@ -121,12 +122,10 @@ def decided(findings: Iterable[PreparationFinding], dataset: Path) -> dict[tuple
     earlier = _earlier(file)
     rows = sorted(findings, key=lambda finding: (finding.key, finding.words))
     decisions = {row.key: earlier.get(row.key, row.proposed) for row in rows}
-    part = file.with_name(f".{file.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as out:
+    with atomic_file(file) as part, part.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(_FIELDS)
         writer.writerows((r.case, r.structure, r.kind, decisions[r.key], r.words) for r in rows)
-    part.replace(file)
     return decisions
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imaging.atomic_files import atomic_file
 from imaging.structure_matching import How, match
 from imaging.structures import CATALOGUE
 from training.preparation.errors import PreparationRefused
@@ -133,9 +134,7 @@ def _read(file: Path) -> list[NameRow]:
 
 
 def _write(file: Path, rows: Iterable[NameRow]) -> None:
-    part = file.with_name(f".{file.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as out:
+    with atomic_file(file) as part, part.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(_FIELDS)
         writer.writerows((row.roi_name, row.structure, row.rule, row.seen) for row in rows)
-    part.replace(file)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from imaging.atomic_files import write_atomically
 from inference.server.networks.soars_unet import OPERATIONS
 from training.faults import faults_of
 
@@ -34,9 +35,7 @@ class FoundArchitecture(BaseModel):
 
 def write_architecture(found: FoundArchitecture, file: Path) -> None:
     """Write the file: whole, or not at all under its name."""
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(found.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
+    write_atomically(file, json.dumps(found.model_dump(mode="json"), indent=1) + "\n")
 
 
 def load_architecture(file: Path) -> FoundArchitecture:
