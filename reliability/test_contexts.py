@@ -162,14 +162,14 @@ def contexts_of(
 def measured(
     copies: Sequence[Path], packages: Sequence[str], files: Sequence[str], scratch: Path
 ) -> TestContexts:
-    """Run test files, shared out among the copies, and return what they cover of `packages`.
+    """Run one test file or more, shared out among the copies, and return what they cover of `packages`.
 
     A server that several tests share counts for the test that started it. Raises RuntimeError where pytest cannot run.
     """
-    shares = [files[k :: len(copies)] for k in range(len(copies))]
-    used = [(copy, share) for copy, share in zip(copies, shares, strict=True) if share]
-    with ThreadPoolExecutor(len(copies)) as pool:
-        found = pool.map(lambda one: _measured(*one, packages, scratch), used)
+    used = copies[: len(files)]
+    shares = [files[k :: len(used)] for k in range(len(used))]
+    with ThreadPoolExecutor(len(used)) as pool:
+        found = pool.map(lambda copy, share: _measured(copy, share, packages, scratch), used, shares)
         return reduce(TestContexts.joined, found, NOTHING)
 
 
