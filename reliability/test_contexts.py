@@ -82,7 +82,7 @@ class TestContexts:
             by_line=by_line, seconds=self.seconds | other.seconds, failing=self.failing | other.failing
         )
 
-    def save(self, file: Path, marks: "Marks") -> None:
+    def save(self, file: Path, marks: "Checksums") -> None:
         """Write this down, with what it was measured on."""
         names = {
             test: k for k, test in enumerate(sorted(self.seconds | dict.fromkeys(self._covering(), 0.0)))
@@ -97,7 +97,7 @@ class TestContexts:
         file.write_text(json.dumps(kept))
 
     @classmethod
-    def loaded(cls, file: Path, marks: "Marks") -> "tuple[TestContexts, frozenset[str]]":
+    def loaded(cls, file: Path, marks: "Checksums") -> "tuple[TestContexts, frozenset[str]]":
         """Return what holds still of what was saved, and of which test files: none where the code is another."""
         kept = json.loads(file.read_text())
         was = kept["test_files"] if kept.get("code") == marks.code else {}
@@ -119,14 +119,14 @@ NOTHING = TestContexts(by_line={}, seconds={}, failing=frozenset())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marks:
+class Checksums:
     """Checksums of what contexts are measured on: the code, and each test file with what it imports below `tests`."""
 
     code: str
     test_files: dict[str, str]
 
     @classmethod
-    def of(cls, root: Path, packages: Sequence[str], tests: Sequence[str]) -> "Marks":
+    def of(cls, root: Path, packages: Sequence[str], tests: Sequence[str]) -> "Checksums":
         """Return those of a checkout, for some packages and for the test files below `tests`.
 
         The code is every Python file outside `tests`, and the settings of pytest, but not the driver of mistakes.
@@ -147,7 +147,7 @@ def contexts_of(
 
     Raises RuntimeError where pytest cannot run.
     """
-    marks = Marks.of(copies[0], packages, tests)
+    marks = Checksums.of(copies[0], packages, tests)
     known, same = TestContexts.loaded(kept, marks) if kept and kept.is_file() else (NOTHING, frozenset[str]())
     missing = [name for name in marks.test_files if name not in same]
     if not missing:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reliability.code_mutations import draw, mutations
-from reliability.test_contexts import NOTHING, Marks, TestContexts
+from reliability.test_contexts import NOTHING, Checksums, TestContexts
 
 SOURCE = b'''"""Text."""
 
@@ -61,7 +61,7 @@ def test_the_quickest_tests_of_a_line_come_first_and_failing_ones_never() -> Non
 
 def test_contexts_are_kept_for_the_code_and_the_test_files_that_are_the_same(tmp_path: Path) -> None:
     file = tmp_path / "kept" / "contexts.json"
-    marks = Marks(code="code", test_files={"t.py": "1", "u.py": "1"})
+    marks = Checksums(code="code", test_files={"t.py": "1", "u.py": "1"})
     CONTEXTS.save(file, marks)
     assert TestContexts.loaded(file, marks) == (CONTEXTS, {"t.py", "u.py"})
     assert TestContexts.loaded(file, replace(marks, code="other code")) == (NOTHING, frozenset())
@@ -93,9 +93,9 @@ def test_a_test_file_counts_with_all_that_it_imports_below_tests(tmp_path: Path)
         (tmp_path / name).write_text(text)
 
     def changed(name: str, tests: str = "tests") -> set[str]:
-        before = Marks.of(tmp_path, ["shop"], ["tests"])
+        before = Checksums.of(tmp_path, ["shop"], ["tests"])
         (tmp_path / name).write_text(texts[name] + "  # changed")
-        after = Marks.of(tmp_path, ["shop"], [tests])
+        after = Checksums.of(tmp_path, ["shop"], [tests])
         (tmp_path / name).write_text(texts[name])
         other = {one for one, mark in after.test_files.items() if before.test_files[one] != mark}
         return other | ({"code"} if before.code != after.code else set())
@@ -114,7 +114,8 @@ def test_a_test_file_counts_with_all_that_it_imports_below_tests(tmp_path: Path)
     assert changed("shop/price.py") == changed("pyproject.toml") == {"code"}
     assert changed("reliability/mutants.py") == set(), "the driver changes no test"
     assert (
-        Marks.of(tmp_path, ["shop", "till"], ["tests"]).code != Marks.of(tmp_path, ["shop"], ["tests"]).code
+        Checksums.of(tmp_path, ["shop", "till"], ["tests"]).code
+        != Checksums.of(tmp_path, ["shop"], ["tests"]).code
     )
 
 
