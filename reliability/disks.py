@@ -33,7 +33,7 @@ class Disk:
 
     @contextmanager
     def read_only(self, within_s: float = 5.0) -> Iterator[bool]:
-        """Nothing can be written; False where files were open for writing all the time."""
+        """Nothing can be written; False if files were open for writing all the time."""
         done = False
         deadline = time.monotonic() + within_s
         while not done and time.monotonic() < deadline:

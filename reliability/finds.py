@@ -25,7 +25,7 @@ class Find:
 
 
 def save(finds: list[Find], folder: Path) -> list[str]:
-    """Write each find's input as TARGET-SEED-NUMBER.bin, and all lines to finds.txt; give the lines."""
+    """Write each find's input as TARGET-SEED-NUMBER.bin, and all lines to finds.txt; return the lines."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for find in finds:

@@ -30,7 +30,7 @@ _MOST_GROWTH_BYTES = 150 << 20
 _WARM_UP_BATCHES = 10
 _LINGER_S = 0.02
 _PAUSES = 10
-_UNFORESEEN = ("Exception in thread", "Exception ignored", "fault of this program")
+_UNFORESEEN = ("Exception in thread", "Exception ignored", "bug in this program")
 
 
 @dataclass
@@ -153,7 +153,7 @@ def fuzz_network(
 
 
 def repeat(folder: Path, data: bytes) -> str:
-    """Give a saved stream to a new receiver: ``read`` where it serves others after it, or what went wrong."""
+    """Feed a saved stream to a new receiver: ``read`` where it serves others after it, or what went wrong."""
     report = NetworkReport()
     with running_target(folder) as target:
         one = Conversation(number=0, pdus=(data,))

@@ -61,7 +61,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Draw, run, print; 0 where enough was noticed."""
+    """Draw, run, print; 0 if enough was noticed."""
     arguments = _arguments()
     root = Path(__file__).parents[1]
     packages = arguments.package or list(PACKAGES)
@@ -161,7 +161,7 @@ class _Trial:
 
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
-    """Give a folder beside the checkout, where `../shared` and the other environments are found.
+    """Return a folder beside the checkout, where `../shared` and the other environments are found.
 
     Everything goes at the end.
     """

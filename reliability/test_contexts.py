@@ -233,7 +233,7 @@ def _measured(copy: Path, files: Sequence[str], packages: Sequence[str], scratch
 
 
 def run_quietly(command: Sequence[str], folder: Path, log: Path, limit_s: float | None) -> int | None:
-    """Return a command's exit code, None where it ran past `limit_s`; nothing that it started outlives it."""
+    """Return a command's exit code, None if it ran past `limit_s`; nothing that it started outlives it."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

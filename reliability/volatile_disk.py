@@ -177,7 +177,7 @@ class _Server:
 
 
 def can_serve() -> str:
-    """Why this machine cannot have such a disk; empty where it can."""
+    """Why this machine cannot have such a disk; empty if it can."""
     if os.geteuid() != 0:
         return "only root may mount a loop device"
     for needed in ("/dev/fuse", "/dev/loop-control"):

@@ -1,4 +1,4 @@
-"""``python -m service`` is ``contour-node``."""
+"""``python -m service`` is the same as ``contour-node``."""
 
 import sys
 

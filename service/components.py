@@ -1,6 +1,6 @@
 """The parts that roles and commands share, built from the settings: store, models, model server, audit trail.
 
-Each function imports its own libraries: a process imports none that it does not use.
+Each function imports its own libraries, so that a process imports none that it does not use.
 """
 
 import logging
@@ -48,7 +48,7 @@ class Store:
 
 @contextmanager
 def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[Store]:
-    """Open the node's store as it is: nothing is migrated, and nothing is made unless it may be.
+    """Open the node's store as it is: nothing is migrated, and nothing is created unless ``may_create``.
 
     Raises:
         Refused: there is no database or storage folder here, or the database has the schema of another version.
@@ -75,7 +75,7 @@ def opened_store(settings: Settings, *, may_create: bool = False) -> Iterator[St
 
 @contextmanager
 def opened_for_role(settings: Settings) -> "Iterator[tuple[Store, NodeIdentity]]":
-    """Open the store for a role's work: a new node is made, and its identity is settled.
+    """Open the store for a role's work: a new node's store is created, and its identity is checked or set.
 
     Raises:
         Refused: the database has the schema of another version.
@@ -87,7 +87,7 @@ def opened_for_role(settings: Settings) -> "Iterator[tuple[Store, NodeIdentity]]
 
 
 def make_if_new(settings: Settings) -> None:
-    """Make database and storage folder where there is no database yet; what is there is not migrated.
+    """Create database and storage folder if there is no database yet; an existing one is not migrated.
 
     Raises:
         Refused: the database has the schema of another version.
@@ -108,18 +108,18 @@ def node_identity(settings: Settings, store: Store) -> "NodeIdentity":
 
 
 def _expect_store(settings: Settings) -> None:
-    """Raise Refused where there is no store: a verb that only reads must not leave an empty one behind."""
+    """Raise Refused if there is no store: a command that only reads must not create an empty one."""
     folder, file = settings.node.storage_dir, settings.sqlite_file
     missing = next((path for path in (folder, file) if path is not None and not path.exists()), None)
     if missing is not None:
         raise Refused(
             f"there is no node's store at {missing.absolute()} (node.storage_dir, database.url): are these the right settings "
-            "(--settings)? `contour-node serve` makes a store where there is none"
+            "(--settings)? `contour-node serve` creates a store if there is none"
         )
 
 
 def prepare(settings: Settings) -> None:
-    """Make the storage folder, and bring the database to this version's schema; a copy of a SQLite file is kept."""
+    """Create the storage folder, and bring the database to this version's schema; a copy of a SQLite file is kept."""
     from service.store import upgrade
 
     storage_folder(settings)
@@ -127,27 +127,27 @@ def prepare(settings: Settings) -> None:
 
 
 def storage_folder(settings: Settings) -> None:
-    """Make the storage folder, for this user alone."""
+    """Create the storage folder, for this user only."""
     from service.store.files.part_files import translated
 
     folder = settings.node.storage_dir
     if not folder.is_absolute():
         raise SettingsRefused(
             f"node.storage_dir = {str(folder)!r} is relative to the settings file, and there is none: name one with "
-            "--settings (`contour-node init` writes one), or give the whole path"
+            "--settings (`contour-node init` writes one), or give the absolute path"
         )
-    with translated(f"the storage folder {folder} cannot be made"):
+    with translated(f"the storage folder {folder} cannot be created"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _close_to_others(folder)
 
 
 def _close_to_others(folder: Path) -> None:
-    """Take a storage folder of an earlier version from other users' eyes; everything under it is then closed too."""
+    """Close a storage folder of an earlier version to other users, and with it everything in it."""
     status = folder.stat()
     if status.st_uid == os.geteuid() and status.st_mode & 0o077:
         folder.chmod(0o700)
         log.warning(
-            "the storage folder %s was open to other users (mode %04o); closed",
+            "the storage folder %s was open to other users (mode %04o); it is closed now",
             folder,
             status.st_mode & 0o777,
         )
@@ -209,10 +209,10 @@ def rule_book(
     *,
     loads_templates: bool = False,
 ) -> "RuleBook":
-    """Return the rules of the node, whichever version holds; without models: for what contours nothing.
+    """Return the node's rule book; without models, for a process that contours nothing.
 
     Raises:
-        SettingsRefused: the settings file's rules hold and do not fit this node.
+        SettingsRefused: the settings file's rules are in force and do not fit this node.
         TryAgain: the database does not answer.
     """
     from service.rules import RuleBook
@@ -223,7 +223,9 @@ def rule_book(
     if held.faults and held.number == 0:
         raise SettingsRefused("\n".join(held.faults))
     if held.faults:
-        log.error("%s; nothing is contoured until that is mended, or another version activated", held.why_not)
+        log.error(
+            "%s; nothing is contoured until this is fixed or another version is activated", held.why_not
+        )
     return book
 
 

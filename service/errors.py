@@ -2,7 +2,7 @@
 
 
 class TryAgain(Exception):
-    """Something the step needs is not there now; the message says what to wait for."""
+    """Something that the step needs is not available now; the message says what to wait for."""
 
 
 class Refused(Exception):

@@ -1,4 +1,4 @@
-"""The log of a process: one line an event, as text for people or as a JSON object for programs; time in UTC."""
+"""The log of a process: one line per event, as text for people or as a JSON object for programs; times in UTC."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ _subject: ContextVar[Mapping[str, object]] = ContextVar("subject", default=_NOTH
 
 @contextmanager
 def log_context(**subject: object) -> Iterator[None]:
-    """Everything that this thread logs in the block is about ``subject``: it stands in each line, as `extra` does."""
+    """Add ``subject`` to every line that this thread logs in the block, as `extra` would."""
     token = _subject.set({**_subject.get(), **subject})
     try:
         yield
@@ -32,16 +32,16 @@ def log_context(**subject: object) -> Iterator[None]:
 
 
 class LineFormatter(logging.Formatter):
-    """Puts the `extra` of a record behind its message; line breaks in foreign text cannot forge a second record."""
+    """Appends the `extra` of a record to its message; line breaks in foreign text cannot forge a second record."""
 
     def __init__(self, role: str) -> None:
-        """``role`` stands in every line."""
+        """``role`` is part of every line."""
         super().__init__(f"%(asctime)sZ %(levelname)s {role} %(message)s", "%Y-%m-%dT%H:%M:%S")
         self.converter = time.gmtime
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the message with what it is about behind it."""
+        """Return the message, followed by its `extra` and the context."""
         record.message = shown(record.message)
         extra = [f"{key}={_shown(value)}" for key, value in _extra(record).items()]
         return " ".join([super().formatMessage(record), *extra])
@@ -51,25 +51,25 @@ class LineFormatter(logging.Formatter):
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
-        """Return the traceback, each line behind a bar: what an exception says cannot look like a record."""
+        """Return the traceback, each line prefixed by a bar, so that an exception's text cannot look like a record."""
         lines = super().formatException(ei).splitlines()
         return "\n".join(f"  | {shown(line)}" for line in lines)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time, level, role, logger, message, what it is about, and its exception as one text.
+    """One JSON object per record: time, level, role, logger, message, `extra`, context, and the exception as a text.
 
-    Only ASCII is written: whatever foreign text holds, a record is one line.
+    Only ASCII is written: whatever foreign text contains, a record is one line.
     """
 
     def __init__(self, role: str) -> None:
-        """``role`` stands in every object."""
+        """``role`` is part of every object."""
         super().__init__()
         self._role = role
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON; what it is about cannot take the place of its own fields."""
+        """Return the record as JSON; `extra` and context cannot overwrite the record's own fields."""
         own: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -84,11 +84,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def start_log(role: str, level: str, form: str = "text") -> None:
-    """Log to standard error from here on, as ``text`` or ``json``; what ends a thread or the process is logged too."""
+    """Log to standard error from now on, as ``text`` or ``json``, including errors that end a thread or the process."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter(role) if form == "json" else LineFormatter(role))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("pynetdicom", "alembic"):  # their own chatter stays out below warnings
+    for noisy in ("pynetdicom", "alembic"):  # of these libraries, only warnings and errors
         logging.getLogger(noisy).setLevel(logging.WARNING)
     _leave_out_foreign_values()
     logging.captureWarnings(capture=True)
@@ -99,24 +99,22 @@ def start_log(role: str, level: str, form: str = "text") -> None:
 def _leave_out_foreign_values() -> None:
     """Cut the values that pydicom quotes in its warnings: a birth date, or any text sent as a UID.
 
-    None of that belongs into a log. And Python remembers each different warning that it has shown: strangers
-    could fill the memory with them.
+    None of that belongs in a log. Besides, Python remembers every distinct warning that it has shown: strangers could
+    fill the memory with them.
     """
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)\b")
 
 
 def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    logging.getLogger(__name__).critical("ended by a fault of this program", exc_info=(kind, error, trace))
+    logging.getLogger(__name__).critical("ended by a bug in this program", exc_info=(kind, error, trace))
 
 
 def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
     if ended.exc_value is not None and ended.exc_type is not SystemExit:
         name = "" if ended.thread is None else ended.thread.name
         fault = (ended.exc_type, ended.exc_value, ended.exc_traceback)
-        logging.getLogger(__name__).critical(
-            "thread %s ended by a fault of this program", name, exc_info=fault
-        )
+        logging.getLogger(__name__).critical("thread %s ended by a bug in this program", name, exc_info=fault)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A TCP port that somebody else has: said with its setting and, where /proc tells, with its holder."""
+"""A TCP port that is in use: reported with its setting and, if /proc tells, the process that has it."""
 
 import errno
 import socket
@@ -14,7 +14,7 @@ _CANNOT = {errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL}
 
 @contextmanager
 def port_named(host: str, port: int, setting: str) -> Iterator[None]:
-    """Turn the failure to listen on a port into Refused, with the port, its setting and its holder."""
+    """Turn the failure to listen on a port into Refused, naming the port, its setting and the process that has it."""
     try:
         yield
     except OSError as error:
@@ -26,7 +26,7 @@ def port_named(host: str, port: int, setting: str) -> Iterator[None]:
 
 
 def expect_free(host: str, port: int, setting: str) -> None:
-    """Return if somebody can listen on the port now; Refused otherwise."""
+    """Return if it is possible to listen on the port now; raise Refused otherwise."""
     with port_named(host, port, setting):
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -38,8 +38,8 @@ def expect_free(host: str, port: int, setting: str) -> None:
 def _why(error: OSError, port: int, setting: str) -> str:
     if error.errno == errno.EACCES:
         return (
-            "ports below 1024 need a right: in the systemd unit AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a higher "
-            f"{setting}"
+            "ports below 1024 need a privilege: set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or choose "
+            f"a higher {setting}"
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine has no such address"
@@ -48,7 +48,7 @@ def _why(error: OSError, port: int, setting: str) -> str:
 
 
 def holder_of(port: int) -> str | None:
-    """Name the process that listens on a port; None where /proc does not tell (another user's process, say)."""
+    """Name the process that listens on a port; None if /proc does not tell, as for another user's process."""
     inodes = {f"socket:[{inode}]" for inode in _listening(port)}
     for process in Path("/proc").iterdir() if inodes else ():
         if process.name.isdigit() and not inodes.isdisjoint(_open_files(process)):
@@ -60,10 +60,10 @@ def holder_of(port: int) -> str | None:
 
 
 def _open_files(process: Path) -> Iterator[str]:
-    """Yield what a process has open; nothing where it is another user's or has ended."""
+    """Yield the open files of a process; nothing if it belongs to another user or has ended."""
     with suppress(OSError):
         for link in (process / "fd").iterdir():
-            with suppress(OSError):  # closed meanwhile
+            with suppress(OSError):  # it was closed meanwhile
                 yield str(link.readlink())
 
 

@@ -1,4 +1,4 @@
-"""Runs every role of the node as a child process and starts again what dies."""
+"""Runs every role of the node as a child process and restarts those that end."""
 
 import logging
 import signal
@@ -21,7 +21,7 @@ STOP_GRACE_S = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """One process of the node: the words after ``contour-node``."""
+    """One process of the node: its name and its command line."""
 
     name: str
     arguments: tuple[str, ...]
@@ -37,10 +37,10 @@ class _Child:
 
 
 def supervise(roles: Sequence[Role], stop: threading.Event, poll_s: float = 0.2) -> None:
-    """Keep one process a role until ``stop`` is set, then end them in order, the receiver first.
+    """Keep one process per role running until ``stop`` is set, then stop them all.
 
-    A role that exits unexpectedly is restarted after 1, 2, 5, 15, then 30 s; a minute of life resets the delay.
-    The children end with this process, even when it is killed, so that a restart finds ports and leases free.
+    A role that exits unexpectedly is restarted after 1, 2, 5, 15, then 30 s; running for a minute resets the delay.
+    The children end with this process, even if it is killed, so that a restart finds ports and leases free.
     """
     children = [_start(role) for role in roles]
     try:

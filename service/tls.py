@@ -1,4 +1,4 @@
-"""TLS by BCP 195 (RFC 9325) and PS3.15 B.12: the contexts of both directions, and the names in a certificate."""
+"""TLS by BCP 195 (RFC 9325) and PS3.15 B.12: the contexts for both directions, and the names in a certificate."""
 
 import hashlib
 import ssl
@@ -17,7 +17,7 @@ _TLS12_SUITES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """The certificate that a peer proved to hold: its names as the settings write them."""
+    """The certificate that a peer proved to own, with its names in the form that the settings use."""
 
     names: frozenset[str]
     """sha256:<fingerprint>, DNS:<name> for each name in it, CN:<common name>."""
@@ -27,12 +27,12 @@ class Certificate:
 def server_context(
     settings: TlsSettings, *, of: str = "receive.tls", require_client_certificate: bool = False
 ) -> ssl.SSLContext:
-    """Return the context of a listener; with ``ca`` it asks for a client certificate.
+    """Return the context of a listener; with ``ca``, it asks for a client certificate.
 
     Args:
         settings: the block of the listener.
         of: the block's place in the settings, for the message of a refusal.
-        require_client_certificate: let nobody in who shows none.
+        require_client_certificate: whether to refuse clients that have none.
 
     Raises:
         SettingsRefused: a file is missing or is not what it should be; the message names the setting.
@@ -70,9 +70,9 @@ def client_context(settings: TlsSettings, *, of: str) -> ssl.SSLContext:
 
 
 def web_context(settings: TlsSettings | None, *, of: str) -> ssl.SSLContext:
-    """Return the context of a connection to a web or mail server, which must end in order.
+    """Return the context of a connection to a web or mail server, which must be closed properly.
 
-    A cut answer is no whole one.
+    Otherwise, a truncated answer could pass for a complete one.
     """
     if settings is None:
         context = ssl.create_default_context()
@@ -84,7 +84,7 @@ def web_context(settings: TlsSettings | None, *, of: str) -> ssl.SSLContext:
 
 
 def check_certificates(settings: Settings) -> None:
-    """Read every file of the TLS settings; SettingsRefused where one is missing or is not what it should be."""
+    """Read every file in the TLS settings; raise SettingsRefused if one is missing or not what it should be."""
     if settings.receive.tls is not None:
         server_context(settings.receive.tls)
     for name, peer in settings.peers.items():
@@ -96,7 +96,7 @@ def check_certificates(settings: Settings) -> None:
 
 
 def certificate_of(connection: ssl.SSLSocket) -> Certificate | None:
-    """Who the peer proved to be in the handshake, or None where it showed no certificate."""
+    """Return who the peer proved to be in the handshake, or None if it presented no certificate."""
     der = connection.getpeercert(binary_form=True)
     told = connection.getpeercert()
     if der is None or not told:
@@ -122,7 +122,7 @@ def _harden(context: ssl.SSLContext, profile: TlsProfile) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls13_only else ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_SUITES)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # DICOM ends its associations itself; a peer that closes without a TLS farewell has cut nothing off unseen.
+    # DICOM ends its associations itself: nothing can be cut off unnoticed by a peer that closes without a TLS alert.
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RunRole = Callable[[Settings, threading.Event], None]  # until the event is set and its work is recorded
+RunRole = Callable[[Settings, threading.Event], None]  # runs until the event is set and its work is recorded
 _POLL_S = 0.5
 
 
@@ -66,7 +66,9 @@ def receive() -> RunRole:
                 ) as receiver,
                 RecoveryThread(store.files, store.book, recorder, identity) as recovery,
             ):
-                while not stop.wait(_POLL_S):  # polled: a signal during the call does not end the wait
+                while not stop.wait(
+                    _POLL_S
+                ):  # polled, because a signal during the call does not end the wait
                     if not recorder.is_alive:
                         raise TryAgain("the instance recorder has ended: the role ends, and is restarted")
                     recovery.raise_fault()
@@ -207,7 +209,7 @@ def monitor() -> RunRole:
 
 
 def web() -> RunRole:
-    """Build the role that serves the page."""
+    """Build the role that serves the web page."""
     from service.store import JobLists
     from service.web.dicomweb.store import opened_intake
     from service.web.live import LiveJobs
@@ -258,7 +260,7 @@ def _monitor_parts(settings: Settings, database: "Database", server: "TritonClie
 
 
 def forward_audit() -> RunRole:
-    """Build the role that forwards the audit trail to the repository of the settings."""
+    """Build the role that forwards the audit trail to the repository named in the settings."""
     from service.audit import run_forwarder
     from service.store import AuditLog
 

@@ -104,7 +104,6 @@ SHORT_MODULES = {
     "service/store/files/disk_room.py": FUNCTION,
     "service/store/files/sqlite_copy.py": FUNCTION,
     "service/application/backups.py": "two use cases",
-    "service/store/jobs/outputs.py": FUNCTION,
     "service/store/jobs/wanted.py": VALUES,
     "service/store/migrations/env.py": LIBRARY,
     "service/store/migrations/schema_history.py": VALUES,

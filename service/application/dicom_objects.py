@@ -9,7 +9,7 @@ WHY = "DICOM objects name the patient"
 
 
 def search_studies(database: Database, actor: Actor, wanted: StudyQuery) -> list[str]:
-    """Give the UIDs of studies, newest first; the look is in the trail, without what was asked for.
+    """Return the UIDs of studies, newest first; the look is in the trail, without what was asked for.
 
     Raises:
         NotPermitted: the actor may not read DICOM objects, or not see patients.
@@ -25,7 +25,7 @@ def search_studies(database: Database, actor: Actor, wanted: StudyQuery) -> list
 def study_objects(
     database: Database, actor: Actor, study_uid: str, *, is_recorded: bool = True
 ) -> StudyObjects:
-    """Give what is kept of a study, which may be nothing.
+    """Return what is kept of a study, which may be nothing.
 
     Args:
         database: the node's.

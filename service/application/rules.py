@@ -1,4 +1,4 @@
-"""The use cases of the rules: list versions, write a draft, discard one, let one hold, roll back."""
+"""The use cases of the rules: list versions, write or discard a draft, activate a version, roll back."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ from service.text import shown
 LONGEST_REASON = 500
 _UNKEPT = frozenset("\x00") | {chr(code) for code in range(0xD800, 0xE000)}  # no database holds them as text
 FindFaults = Callable[[str], Sequence[RuleFault]]
-"""Says what is wrong with a text of rules on this node; nothing: it may hold."""
+"""Returns what is wrong with a text of rules on this node; if nothing is, it can be activated."""
 
 
 class FaultyRules(Refused):
-    """The text of rules cannot hold; `faults` says where and why."""
+    """The text of rules cannot be activated; `faults` says where and why."""
 
     def __init__(self, faults: Sequence[RuleFault]) -> None:
         lines = [f"line {one.line}, column {one.column}: {one.message}" for one in faults]
@@ -40,9 +40,9 @@ class FaultyRules(Refused):
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOffice:
-    """Changes which rules of a node hold: each act is one transaction with its audit entry.
+    """Changes which rules of a node are active: each change is one transaction with its audit entry.
 
-    `settings` are those of the file and the environment; `find_faults` judges a text before it may hold.
+    `settings` are those of the file and the environment; `find_faults` checks a text before it can be activated.
     """
 
     database: Database
@@ -50,7 +50,7 @@ class RuleOffice:
     find_faults: FindFaults
 
     def versions(self, actor: Actor, *, before: int | None = None, limit: int = 50) -> Sequence[RuleSet]:
-        """Give versions and drafts, newest first; `before`: only lower numbers."""
+        """Return versions and drafts, newest first; `before`: only lower numbers."""
         return perform(
             self.database,
             actor,
@@ -61,7 +61,7 @@ class RuleOffice:
         )
 
     def version(self, actor: Actor, number: int) -> RuleSet:
-        """Give one version or draft; raises NoSuchRuleSet."""
+        """Return one version or draft; raises NoSuchRuleSet."""
         return perform(
             self.database,
             actor,
@@ -72,7 +72,7 @@ class RuleOffice:
         )
 
     def write_draft(self, actor: Actor, text: str, reason: str = "") -> RuleSet:
-        """Keep a text as a draft, with its faults if it has any; it holds for nobody."""
+        """Keep a text as a draft, with its faults if it has any; no job uses it."""
 
         def act(transaction: Transaction) -> RuleSet:
             if len(text) > LONGEST_TEXT or not _UNKEPT.isdisjoint(text):
@@ -83,7 +83,7 @@ class RuleOffice:
         return perform(self.database, actor, Operation.RULES_DRAFT, None, act, detail=_shortened(reason))
 
     def discard(self, actor: Actor, number: int) -> None:
-        """End a draft; raises NotAllowed where it is none."""
+        """Discard a draft; raises NotAllowed if it is not one."""
         perform(
             self.database,
             actor,
@@ -94,34 +94,34 @@ class RuleOffice:
         )
 
     def activate(self, actor: Actor, text: str, reason: str, *, seen: int) -> RuleSet:
-        """Let a text hold from the next job on.
+        """Activate a text from the next job on.
 
         Args:
             actor: becomes its author.
             text: TOML with `[[rules]]` and nothing else.
             reason: why, in a sentence.
-            seen: number of the version that held when the text was written, 0: that of the settings file.
+            seen: number of the version that was active when the text was written; 0: the settings file's rules.
 
         Raises:
-            FaultyRules: the text cannot hold; nothing is changed.
-            RulesChanged: another version holds by now.
-            Refused: no reason, the rules are locked, or a second person has to activate them.
+            FaultyRules: the text cannot be activated; nothing is changed.
+            RulesChanged: another version has become active since.
+            Refused: the reason is missing, the rules are locked, or a second person has to activate them.
         """
 
         def act(transaction: Transaction) -> RuleSet:
             if self.settings.web.rules_need_two:
                 raise Refused(
-                    "rules need two people here (web.rules_need_two): save a draft, and another person activates it"
+                    "rules need two people here (web.rules_need_two): save a draft for another person to activate"
                 )
             return activate_rule_set(self.database, transaction, text, self._act(actor, reason, seen))
 
         return self._hold(actor, Operation.RULES_ACTIVATE, text, act, f"after version {seen}: {reason}")
 
     def activate_draft(self, actor: Actor, number: int, reason: str, *, seen: int) -> RuleSet:
-        """Let a draft hold from the next job on; arguments and errors as in activate().
+        """Activate a draft from the next job on; arguments and errors as in activate().
 
         Raises:
-            Refused: also, its own author activates it where rules need two persons.
+            Refused: also if rules need two people and the draft's author, or a program, tries to activate it.
         """
         draft = self._find(number)
 
@@ -130,8 +130,8 @@ class RuleOffice:
                 draft.author == actor.name or actor.kind is not ActorKind.PERSON
             ):
                 raise Refused(
-                    f"rules need two people here (web.rules_need_two): {draft.author} wrote draft {number}, another "
-                    "person activates it"
+                    f"rules need two people here (web.rules_need_two): {draft.author} wrote draft {number}, so "
+                    "another person must activate it"
                 )
             return activate_rule_draft(self.database, transaction, number, self._act(actor, reason, seen))
 
@@ -139,7 +139,7 @@ class RuleOffice:
         return self._hold(actor, Operation.RULES_ACTIVATE, draft.text, act, what)
 
     def roll_back(self, actor: Actor, number: int, reason: str, *, seen: int) -> RuleSet:
-        """Let the text of an earlier version hold again, as a new version; one person suffices: it held before.
+        """Activate the text of an earlier version again, as a new version; one person suffices: it was active before.
 
         Arguments and errors as in activate().
         """
@@ -157,7 +157,7 @@ class RuleOffice:
         return self._hold(actor, Operation.RULES_ROLLBACK, earlier.text, restore, what)
 
     def adopt_file(self, actor: Actor, reason: str, *, seen: int) -> RuleSet:
-        """Let the settings file's rules hold, as they are now, as a new version; arguments as in activate()."""
+        """Activate the settings file's rules, as they are now, as a new version; arguments as in activate()."""
 
         def adopt(transaction: Transaction) -> RuleSet:
             act = self._act(actor, reason, seen)
@@ -185,7 +185,7 @@ class RuleOffice:
         act: Callable[[Transaction], RuleSet],
         detail: str,
     ) -> RuleSet:
-        """Judge the text first: that takes longer than a transaction may, and a text never changes."""
+        """Check the text before the transaction: that takes longer than a transaction may, and a text never changes."""
         faults = self.find_faults(text)
 
         def checked(transaction: Transaction) -> RuleSet:
@@ -199,14 +199,14 @@ class RuleOffice:
 
 
 def _shortened(detail: str) -> str:
-    """Return what the trail may hold of a text that is perhaps refused."""
+    """Return as much of a text, which may yet be refused, as the audit trail holds."""
     return shown(detail)[: 2 * LONGEST_REASON]
 
 
 def _said(reason: str, *, is_needed: bool = True) -> str:
     said = " ".join(reason.split())
     if is_needed and not said:
-        raise Refused("say why, in a sentence: the history and the audit trail keep it")
+        raise Refused("give a reason, in one sentence: it is kept in the history and the audit trail")
     if len(said) > LONGEST_REASON or not said.isprintable():
         raise Refused(f"a reason is printable text of at most {LONGEST_REASON} characters")
     return said

@@ -57,7 +57,7 @@ class ReturnedSets:
             provenance={"linked_by": how.value},
         )
         if self.repository.keep(job_id, returned, how):
-            log.info("job %d: a structure set came back, known by %s", job_id, how.value)
+            log.info("job %d: a structure set was sent back, recognised by %s", job_id, how.value)
             return True
         self.content.published.delete(returned.file.path)  # already kept
         return False

@@ -1,4 +1,4 @@
-"""Times that no clinic should need to touch; tests and load experiments do. Every other time follows from them."""
+"""Times that no clinic should need to change; tests and load experiments do. Other times are derived from them."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ class AdvancedSettings(SettingsSection):
 
     @property
     def heartbeat_s(self) -> float:
-        """Time between two heartbeats of a role or of a running job, in seconds."""
+        """Time between two heartbeats of a role or a running job, in seconds."""
         return self.silent_s / 4
 
     @property

@@ -1,4 +1,4 @@
-"""What a clinic may decide about the checks before a contour is drawn."""
+"""What a clinic may decide about the checks before inference."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -11,16 +11,16 @@ RescaleType = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ ]{1,16}$")]
 
 
 class Doubted(StrEnum):
-    """What becomes of a series whose values raise a doubt."""
+    """What happens to a series whose values are doubtful."""
 
     REFUSE = "refuse"
     NOTE = "note"
 
 
 class ChecksSettings(SettingsSection):
-    """What images may say of themselves and be contoured all the same."""
+    """What images may say of themselves and still be contoured."""
 
     rescale_types: tuple[RescaleType, ...] = Field(
         default=("US",),
-        description="Values of Rescale Type (0028,1054) beside HU that are taken for Hounsfield units; the history then says so.",
+        description="Values of Rescale Type (0028,1054) besides HU that are taken as Hounsfield units; the history then says so.",
     )

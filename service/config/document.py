@@ -30,9 +30,9 @@ KINDS: dict[Any, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SettingLine:
-    """One setting as the documentation shows it."""
+    """One setting as it appears in the documentation."""
 
-    key: str  # "work.lease_s"; "*" stands for a name, "N" for a place in a list
+    key: str  # "work.lease_s"; "*" stands for a name, "N" for an index in a list
     kind: str
     unit: str
     allowed: str
@@ -40,13 +40,13 @@ class SettingLine:
     description: str
 
     def markdown(self) -> str:
-        """Give the row of the table in docs/settings.md."""
+        """Return the row of the table in docs/settings.md."""
         cells = (f"`{self.key}`", self.kind, self.unit, self.allowed, self.default, self.description)
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def setting_lines() -> Iterator[SettingLine]:
-    """Give a line for each setting, in the order of the tree; the keys of the block ``tls`` once, at the end."""
+    """Yield a line for each setting, in the order of the tree; the keys of the block ``tls`` once, at the end."""
     yield from _lines((Settings,), "")
     yield from _lines((TlsSettings,), "tls.")
 
@@ -65,7 +65,7 @@ def _lines(sections: Sections, prefix: str) -> Iterator[SettingLine]:
 
 
 def _fields(sections: Sections) -> dict[str, FieldInfo]:
-    """Give the fields of a section, or of all kinds of section that can stand in one place."""
+    """Return the fields of a section, or of all kinds of section that can stand in one place."""
     found: dict[str, FieldInfo] = {}
     for section in sections:
         found |= {name: field for name, field in section.model_fields.items() if name not in found}
@@ -73,11 +73,11 @@ def _fields(sections: Sections) -> dict[str, FieldInfo]:
 
 
 def allowed(location: tuple[str, ...]) -> str:
-    """Say what may stand at a place in the tree (for an error message)."""
+    """Say what is allowed at a place in the tree, for an error message."""
     sections: Sections = (Settings,)
     for place, part in enumerate(location):
         field = _fields(sections).get(part)
-        if field is None:  # the name in a table or the place in a list
+        if field is None:  # a name in a table or an index in a list
             continue
         kind, inner = _kind(field.annotation)
         if not inner:
@@ -116,7 +116,7 @@ def _default(value: object) -> str:
 
 
 def _kind(annotation: Any) -> tuple[str, Sections]:
-    """Give the kind in words and, where the setting holds sections, their types."""
+    """Return the kind in words and, if the setting contains sections, their types."""
     bare = _bare(annotation)
     if isinstance(bare, type) and issubclass(bare, SettingsSection):
         return "section", (bare,)
@@ -147,7 +147,7 @@ def _alternatives(annotation: Any) -> Iterator[type[SettingsSection]]:
 
 
 def _bare(annotation: Any) -> Any:
-    """Take Annotated[] and '| None' off a type."""
+    """Strip Annotated[] and '| None' from a type."""
     if get_origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""The first settings file of a host, from the template in deploy/, commented for who edits it next."""
+"""The first settings file of a host, from the template in deploy/, with comments for whoever edits it."""
 
 import re
 import string
@@ -27,9 +27,9 @@ destinations = ["tps"]
 
 
 def settings_file_text(*, storage_dir: Path, ae_title: str, tps: str | None, ports: Mapping[str, int]) -> str:
-    """Write the file's text; ``tps`` is AETITLE@host:port of the planning system, or None: left as a comment.
+    """Return the file's text; ``tps`` is AETITLE@host:port of the planning system, or None: an example in comments.
 
-    Raises SettingsRefused where a value is wrong.
+    Raises SettingsRefused if a value is wrong.
     """
     peer, rule = _PEER, _RULE
     if tps is None:

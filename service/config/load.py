@@ -1,4 +1,4 @@
-"""Reads the settings file and the environment into one frozen tree, or says in full what is wrong with them."""
+"""Reads the settings file and the environment into one frozen tree, or reports everything that is wrong with them."""
 
 import json
 import os
@@ -28,18 +28,18 @@ _LONGEST_LINE = 10_000  # the parser takes minutes for a name of a hundred thous
 
 
 class SettingsRefused(Exception):
-    """The settings cannot be used; the message names each key, its value and what is allowed, one a line."""
+    """The settings cannot be used; the message names each key, its value and what is allowed, one per line."""
 
 
 def process_environment() -> dict[str, str]:
-    """Give a copy of the environment of this process."""
-    return dict(os.environ)  # noqa: TID251 - the one place that reads it
+    """Return a copy of the environment of this process."""
+    return dict(os.environ)  # noqa: TID251 - the only place that reads it
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:
-    """Give the settings in the file, overridden by CONTOUR_NODE_<SECTION>__<KEY> in the environment.
+    """Return the settings in the file, overridden by CONTOUR_NODE_<SECTION>__<KEY> in the environment.
 
-    Lists and tables in the environment are JSON. Variables without the prefix are not looked at.
+    Lists and tables in the environment are JSON. Variables without the prefix are ignored.
 
     Raises:
         SettingsRefused: with every problem found, not only the first.
@@ -53,16 +53,16 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     found = settings_of(tree, "the environment" if path is None else f"{path} and the environment", folder)
     locking = next((name for name in environment if name.upper() == RULES_VARIABLE), None)
     if locking is not None:
-        found._locked_rules = f"the environment sets {locking}; without it, versions can be activated"
+        found._locked_rules = f"the environment sets {locking}; versions can be activated once it does not"
     return found
 
 
 def settings_of(tree: Tree, origin: str, folder: Path | None = None) -> Settings:
-    """Give the settings of a tree, with relative paths read from ``folder``.
+    """Return the settings of a tree, with paths relative to ``folder``.
 
-    SettingsRefused, with every problem, names the tree's origin.
+    Raises SettingsRefused, with every problem; the message names the tree's origin.
     """
-    whole = {**_SECTIONS, **tree}  # a section that is absent has paths too
+    whole = {**_SECTIONS, **tree}  # an absent section has paths too
     try:
         return Settings.model_validate(whole, context={SETTINGS_FOLDER: folder})
     except ValidationError as error:
@@ -73,7 +73,7 @@ def settings_of(tree: Tree, origin: str, folder: Path | None = None) -> Settings
 
 
 def _refuse_old_keys(tree: Tree, path: Path | None) -> None:
-    """Raise SettingsRefused where keys of an earlier version stand in the tree, with what became of each."""
+    """Raise SettingsRefused if the tree has keys of an earlier version, with what became of each."""
     migration = migrate(deepcopy(tree))
     changes = (*migration.changes, *migration.clashes)
     if changes:
@@ -83,7 +83,7 @@ def _refuse_old_keys(tree: Tree, path: Path | None) -> None:
 
 
 def read_tree(path: Path) -> Tree:
-    """Give the file's content; SettingsRefused where it cannot be read or is not TOML."""
+    """Return the file's content; raise SettingsRefused if it cannot be read or is not TOML."""
     try:
         text = path.read_text(encoding="utf-8")
         if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
@@ -101,7 +101,7 @@ def read_tree(path: Path) -> Tree:
 
 
 def _put(tree: Tree, variable: str, text: str) -> None:
-    """Put the value of one variable at its place in the tree; case of the variable does not matter."""
+    """Put the value of one variable in its place in the tree; the variable's case does not matter."""
     *sections, key = variable.removeprefix(PREFIX).lower().split(SEPARATOR)
     for section in sections:
         tree = tree.setdefault(section, {})
@@ -137,7 +137,7 @@ def _explain(detail: ErrorDetails) -> list[str]:
 
 
 def _shown(location: tuple[str, ...], value: object) -> str:
-    """Show a value, but no password: one can stand anywhere in what was meant for the database's section."""
+    """Show a value, but no password: it could be anywhere in a value of the section database."""
     if location[0] == "database" and not isinstance(value, int | float):
         return repr(str(DatabaseUrl(value))) if isinstance(value, str) else "(not shown)"
     return repr(value)

@@ -1,4 +1,4 @@
-"""Files that the node believes and that somebody else could change, and secrets that somebody else could read."""
+"""Files that the node trusts but that somebody else could change, and secrets that somebody else could read."""
 
 import os
 import stat
@@ -9,15 +9,15 @@ from pydantic import BaseModel
 
 from service.config.settings import Settings
 
-_SECRETS = ("_file", "key")  # how the names of settings end that name a secret's file
+_SECRETS = ("_file", "key")  # endings of settings that name a secret's file
 
 
 def loose_files(settings_file: Path | None, settings: Settings) -> list[str]:
-    """Say for each file and folder of the settings what another user could do to it, and the remedy."""
+    """Say for each file and folder in the settings what another user could do to it, and the remedy."""
     storage = settings.node.storage_dir
     trusted = {0, os.geteuid()}
     if os.geteuid() == 0 and storage.exists():
-        trusted.add(storage.stat().st_uid)  # root asks: the node's user may change what is the node's
+        trusted.add(storage.stat().st_uid)  # run by root: the node's own user may change the node's files
     found = (
         [] if settings_file is None else list(_loose(settings_file.absolute(), "the settings file", trusted))
     )
@@ -47,7 +47,7 @@ def _loose(path: Path, setting: str, trusted: Collection[int], *, is_secret: boo
     try:
         status, folder = path.stat(), path.parent.stat()
     except OSError:
-        return  # whoever reads it says that it is missing
+        return  # the part that reads it reports that it is missing
     mode = stat.S_IMODE(status.st_mode)
     name = f"{path} ({setting}, mode {mode:04o})"
     if status.st_uid not in trusted:
@@ -57,4 +57,4 @@ def _loose(path: Path, setting: str, trusted: Collection[int], *, is_secret: boo
     if is_secret and mode & 0o007:
         yield f"{name} is open to every user: chmod o= {path}"
     if folder.st_uid not in trusted or (folder.st_mode & 0o002 and not folder.st_mode & stat.S_ISVTX):
-        yield f"{name} stands in a folder in which another user can put something in its place: {path.parent}"
+        yield f"{name} is in a folder in which another user can replace it: {path.parent}"

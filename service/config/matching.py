@@ -1,4 +1,4 @@
-"""Matching rules within a time limit: a regular expression can run for years, and holds the interpreter meanwhile."""
+"""Match rules within a time limit: a regular expression can run for years and blocks the interpreter meanwhile."""
 
 import signal
 import threading
@@ -9,27 +9,27 @@ from service.config.rules import Rule, SeriesFacts
 from service.errors import Refused
 
 TIME_LIMIT_S = 2.0
-"""Of the processor, for all rules and one series."""
+"""Processor time for all rules and one series."""
 
 
 class RuleTooSlow(Refused):
-    """A regular expression of a rule takes longer than anybody waits."""
+    """A regular expression of a rule takes longer than the time limit."""
 
     def __init__(self, rule: str, limit_s: float = TIME_LIMIT_S) -> None:
-        """Say so of the rule of this name; empty: it is not known which one."""
+        """Name the rule; empty: it is not known which one."""
         super().__init__(
-            f"{f'rule {rule}' if rule else 'the rules'}: a regular expression takes more than {limit_s:g} s; repeats "
-            "inside repeats, as in (a+)+, do that: write it without them"
+            f"{f'rule {rule}' if rule else 'the rules'}: a regular expression takes more than {limit_s:g} s; nested "
+            "repeats, as in (a+)+, cause that: write it without them"
         )
         self.rule = rule
 
 
 @contextmanager
 def limited(rules: Sequence[Rule], facts: SeriesFacts, limit_s: float = TIME_LIMIT_S) -> Iterator[None]:
-    """Stop what is done inside where it takes longer than the limit; in the main thread only.
+    """Stop the block if it takes longer than the limit; this works only in the main thread.
 
     Raises:
-        RuleTooSlow: it does; the rule that cannot be matched with these facts is named.
+        RuleTooSlow: it took longer; the rule that cannot be matched with these facts is named.
     """
     try:
         with _alarm(limit_s):

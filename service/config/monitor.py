@@ -11,7 +11,7 @@ from service.config.values import Host, ListeningPort, Name, Port, SettingsSecti
 
 
 class NotifyEvent(StrEnum):
-    """What somebody can be told of."""
+    """What people can be notified of."""
 
     FAILED = "failed"
     REFUSED = "refused"
@@ -38,7 +38,7 @@ class MailSecurity(StrEnum):
 
 
 def _address(value: str) -> str:
-    """Give the address back if it cannot carry anything else into a message's header."""
+    """Return the address if it cannot carry anything else into a message's header."""
     name, at, host = value.rpartition("@")
     if not (name and at and host) or not value.isprintable() or any(c in value for c in ' <>,;:"\\'):
         raise ValueError("an address is name@host, without spaces, brackets or quotes")
@@ -46,7 +46,7 @@ def _address(value: str) -> str:
 
 
 def _web_address(value: str) -> str:
-    """Give the URL back if it is one of a web server."""
+    """Return the URL if it is that of a web server."""
     if not value.startswith(("https://", "http://")) or not value.isprintable() or " " in value:
         raise ValueError("a URL begins with https:// or http:// and has no spaces")
     return value
@@ -78,7 +78,7 @@ class MailSettings(SettingsSection):
             raise ValueError("user and password_file: give both or none")
         if self.user is not None and self.security is MailSecurity.NONE:
             raise ValueError(
-                "a login needs security = 'starttls' or 'tls': the password would travel unprotected"
+                "a login needs security = 'starttls' or 'tls': without it, the password would be sent unencrypted"
             )
         return self
 
@@ -88,7 +88,8 @@ class WebhookSettings(SettingsSection):
 
     url: WebAddress = Field(description="Address of the web server, https://... or http://...")
     headers_file: Path | None = Field(
-        default=None, description="File with further headers, one 'Name: value' a line; for example a token."
+        default=None,
+        description="File with additional headers, one 'Name: value' per line; for example a token.",
     )
     secret_file: Path | None = Field(
         default=None,
@@ -108,10 +109,10 @@ class NotifySettings(SettingsSection):
     )
     min_interval_s: Annotated[float, Field(ge=0, le=86400)] = Field(
         default=300,
-        description="Shortest time between two messages; what comes meanwhile goes into the next.",
+        description="Shortest time between two messages; events in between go into the next message.",
     )
     with_patient: bool = Field(
-        default=False, description="Add the Patient ID (0010,0020) to what is said of a job."
+        default=False, description="Add the Patient ID (0010,0020) to notifications about a job."
     )
     mail: MailSettings | None = Field(default=None, description="By e-mail.")
     webhook: WebhookSettings | None = Field(default=None, description="By HTTP POST.")
@@ -128,7 +129,9 @@ class NotifySettings(SettingsSection):
         open_mail = self.mail is not None and self.mail.security is MailSecurity.NONE
         open_web = self.webhook is not None and self.webhook.url.startswith("http://")
         if self.with_patient and (open_mail or open_web):
-            raise ValueError(f"{self.name}: with_patient needs a protected way: https, starttls or tls")
+            raise ValueError(
+                f"{self.name}: with_patient needs an encrypted connection: https, starttls or tls"
+            )
         return self
 
 
@@ -141,7 +144,7 @@ class MonitorSettings(SettingsSection):
     )
     token_file: Path | None = Field(
         default=None,
-        description="File with the bearer token that /metrics and /health/ready ask for; absent: they ask for none.",
+        description="File with the bearer token that /metrics and /health/ready require; absent: they require none.",
     )
     tls: TlsSettings | None = Field(default=None, description="TLS on the pages; absent: HTTP without TLS.")
     echo_s: Annotated[float, Field(ge=0, le=86400)] = Field(
@@ -149,7 +152,7 @@ class MonitorSettings(SettingsSection):
     )
     receiver_host: Host | None = Field(
         default=None,
-        description="Where the monitor finds the receiver; absent: receive.host, or this machine where that is 0.0.0.0.",
+        description="Where the monitor finds the receiver; absent: receive.host, or this machine if that is 0.0.0.0.",
     )
     delivery_alarm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
         default=1800, description="A destination that has not taken a delivery for this long is an alarm."
@@ -159,7 +162,7 @@ class MonitorSettings(SettingsSection):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         if self.tls is not None and self.tls.for_listener().ca is not None:
-            raise ValueError("tls.ca is not used here: the pages ask for a token, not for a certificate")
+            raise ValueError("tls.ca is not used here: clients are asked for a token, not for a certificate")
         names = [one.name for one in self.notify]
         if len(set(names)) < len(names):
             raise ValueError("notify.name: allowed: a different name for each recipient")

@@ -22,7 +22,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How the node writes its log."""
+    """The format of the node's log."""
 
     TEXT = "text"
     JSON = "json"
@@ -41,7 +41,7 @@ class DatabaseUrl(SecretStr):
 
 
 class NodeSettings(SettingsSection):
-    """Where the node keeps things and how much it says."""
+    """Where the node keeps things, and how much it logs."""
 
     storage_dir: Path = Field(
         default=Path("contour-node-data"),
@@ -49,7 +49,7 @@ class NodeSettings(SettingsSection):
     )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
     log_format: LogFormat = Field(
-        default=LogFormat.TEXT, description="One line an event, for people or as a JSON object."
+        default=LogFormat.TEXT, description="One line per event: text for people, or a JSON object."
     )
 
 
@@ -71,5 +71,7 @@ class DatabaseSettings(SettingsSection):
         if not text.startswith(DATABASE_SCHEMES):
             raise ValueError(f"a database URL starts with {' or '.join(DATABASE_SCHEMES)}")
         if text.startswith(SQLITE) and not text.removeprefix(SQLITE).startswith("/"):
-            raise ValueError(f"a SQLite file needs its whole path: {SQLITE}/var/lib/contour-node/node.sqlite")
+            raise ValueError(
+                f"a SQLite file needs its absolute path: {SQLITE}/var/lib/contour-node/node.sqlite"
+            )
         return url

@@ -15,7 +15,7 @@ from service.config.values import AeTitle, Host, Name, Port
 
 
 def _network(value: str) -> str:
-    """Give the network back in its usual spelling; a single address is a network of one."""
+    """Return the network in its usual notation; a single address is a network with one address."""
     try:
         return str(ipaddress.ip_network(value, strict=True))
     except ValueError as error:
@@ -23,7 +23,7 @@ def _network(value: str) -> str:
 
 
 def _certificate_name(value: str) -> str:
-    """Give the name of a certificate back: sha256:<64 hex digits>, DNS:<name> or CN:<common name>."""
+    """Return the name of a certificate: sha256:<64 hex digits>, DNS:<name> or CN:<common name>."""
     kind, colon, text = value.partition(":")
     if kind == "sha256" and colon:
         fingerprint = text.replace(":", "").lower()
@@ -44,7 +44,7 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s@?#]{1,500}$")]
 
 
 class Sender(SettingsSection):
-    """A DICOM application that sends to the node; without host and port it does nothing else."""
+    """A DICOM application that sends to the node; without host and port it can do nothing else."""
 
     ae_title: AeTitle = Field(description="AE title of the peer.")
     may_send: bool = Field(
@@ -66,7 +66,7 @@ class Sender(SettingsSection):
 
 
 class ProfileName(StrEnum):
-    """What a destination's planning system takes; docs/profiles.md gives each value and its reason."""
+    """What a destination's planning system accepts; docs/profiles.md gives each value and its reason."""
 
     STANDARD = "standard"
     ECLIPSE = "eclipse"
@@ -76,7 +76,7 @@ class ProfileName(StrEnum):
 
 
 class Confirm(StrEnum):
-    """How the node makes sure that a destination keeps what it took."""
+    """How the node makes sure that a destination has what it took."""
 
     NONE = "none"
     COMMITMENT = "commitment"
@@ -84,7 +84,7 @@ class Confirm(StrEnum):
 
 
 class Destination(SettingsSection):
-    """What holds for every kind of destination: how objects for it are written, and what happens when it fails."""
+    """Settings of every kind of destination: how objects for it are written, and what happens when it fails."""
 
     profile: ProfileName = Field(
         default=ProfileName.STANDARD,
@@ -92,7 +92,7 @@ class Destination(SettingsSection):
     )
     boundary: Boundary | None = Field(
         default=None,
-        description="Where its polygons run: along the voxels, or near them as docs/profiles.md bounds it; absent: the profile's.",
+        description="Where its polygons run: along the voxels, or near them within the bounds of docs/profiles.md; absent: the profile's.",
     )
     boundary_tolerance_mm: Annotated[float, Field(ge=0.01, le=5)] | None = Field(
         default=None,
@@ -100,15 +100,15 @@ class Destination(SettingsSection):
     )
     fallback: Name | None = Field(
         default=None,
-        description="Destination that gets the objects instead, once this one refused them or its attempts are used up.",
+        description="Destination that gets the objects instead once this one has refused them or its attempts are used up.",
     )
     confirm: Confirm = Field(
         default=Confirm.NONE,
-        description="Ask it whether it keeps what it took: by storage commitment, or by a query; see docs/delivery.md.",
+        description="Ask it to confirm that it has what it took: by storage commitment, or by a query; see docs/delivery.md.",
     )
     confirm_s: Annotated[float, Field(ge=1, le=604800)] = Field(
         default=600,
-        description="Time after which it is asked again, when it has not confirmed; the twelfth time the delivery fails for good.",
+        description="Time after which it is asked again if it has not confirmed; after the twelfth request the delivery fails for good.",
     )
     max_attempts: Annotated[int, Field(ge=1, le=10000)] = Field(
         default=400,
@@ -125,7 +125,7 @@ class Peer(Destination, Sender):
     host: Host = Field(description="Host name or address of the peer.")
     port: Port = Field(description="TCP port of the peer.")
     answers_queries: bool = Field(
-        default=False, description="As a sender it is asked by C-FIND how many images a series has."
+        default=False, description="As a sender, it is asked by C-FIND how many images a series has."
     )
     tls: TlsSettings | None = Field(
         default=None, description="TLS to the peer; absent: none, or for https the system's authorities."
@@ -166,16 +166,16 @@ class WebDestination(Destination):
         if is_plain and self.tls is not None:
             raise ValueError("tls is for https://, url is http://")
         if self.token_file and self.user:
-            raise ValueError("token_file and user: allowed is one of the two")
+            raise ValueError("token_file and user: give only one of the two")
         if (self.user is None) != (self.password_file is None):
-            raise ValueError("user and password_file go together")
+            raise ValueError("user and password_file: give both or none")
         if self.confirm is Confirm.COMMITMENT:
-            raise ValueError("confirm = commitment is DIMSE's; allowed for DICOMweb: none, query")
+            raise ValueError("confirm = commitment is for DIMSE only; allowed for DICOMweb: none, query")
         return self
 
 
 def _kind_of_peer(value: Any) -> str:
-    """Give the kind of an entry by its keys: a URL, nothing but a sender's keys, or a DICOM application's."""
+    """Tell the kind of an entry by its keys: a URL, only those of a sender, or those of a DICOM application."""
     if not isinstance(value, dict):
         return (
             "web" if isinstance(value, WebDestination) else "dicom" if isinstance(value, Peer) else "sender"
@@ -190,4 +190,4 @@ AnyPeer = Annotated[
     Discriminator(_kind_of_peer),
 ]
 PEER_KINDS = frozenset({"dicom", "web", "sender"})
-"""The tags that pydantic puts into the place of an error; no part of a key."""
+"""The tags that pydantic puts into an error's location; they are not part of a key."""

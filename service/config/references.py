@@ -1,4 +1,4 @@
-"""What one part of the settings says of another: names that must exist, rules that must differ."""
+"""Consistency between parts of the settings: names that must exist, rules that must differ."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from service.config.rules import JobPurpose, OnFailure, Rule
 
 
 def problems(rules: Sequence[Rule], peers: Mapping[str, AnyPeer], *, admits_peers_only: bool) -> list[str]:
-    """Give every contradiction as 'key = value: what is allowed'; empty when there is none."""
+    """Return every contradiction as 'key = value: what is allowed'; empty if there is none."""
     known = {name: peer for name, peer in peers.items() if isinstance(peer, Destination)}
     return [
         *_same_names(rules),
@@ -23,11 +23,11 @@ def problems(rules: Sequence[Rule], peers: Mapping[str, AnyPeer], *, admits_peer
 def _same_names(rules: Sequence[Rule]) -> Iterator[str]:
     for name, count in Counter(rule.name for rule in rules).items():
         if count > 1:
-            yield f"rules.name = {name!r} stands {count} times; allowed: a different name for each rule"
+            yield f"rules.name = {name!r} occurs {count} times; allowed: a different name for each rule"
 
 
 def _admitted(peers: Mapping[str, AnyPeer], *, admits_peers_only: bool) -> Iterator[str]:
-    """Give what contradicts receive.admit: a limit that would not hold, or a node that nobody can send to."""
+    """Yield what contradicts receive.admit: a limit without effect, or a node that nobody can send to."""
     senders = [name for name, peer in peers.items() if isinstance(peer, Sender) and peer.may_send]
     if admits_peers_only and not senders:
         yield "receive.admit = 'peers', but no entry of peers has may_send = true; allowed: with at least one"
@@ -42,22 +42,22 @@ def _admitted(peers: Mapping[str, AnyPeer], *, admits_peers_only: bool) -> Itera
 
 
 def _same_titles(rules: Sequence[Rule], peers: Mapping[str, AnyPeer]) -> Iterator[str]:
-    """Give the AE titles that do not say which peer a result returns to, or which one answers for a sender."""
+    """Yield the AE titles that leave open which peer a result returns to, or which one answers for a sender."""
     addressed = [peer for peer in peers.values() if isinstance(peer, Peer)]
     if not any(rule.return_to_sender for rule in rules):
         addressed = [peer for peer in addressed if peer.answers_queries]
     for title, count in Counter(peer.ae_title for peer in addressed).items():
         if count > 1:
             yield (
-                f"peers.*.ae_title = {title!r} stands {count} times; allowed: one peer with host and port for each "
-                "AE title where a rule has return_to_sender or the peers have answers_queries"
+                f"peers.*.ae_title = {title!r} occurs {count} times; allowed: one peer with host and port for each "
+                "AE title if a rule has return_to_sender or the peers have answers_queries"
             )
 
 
 def _same_conditions(rules: Sequence[Rule]) -> Iterator[str]:
     first_with: dict[tuple[object, ...], str] = {}
     for number, rule in enumerate(rules):
-        if rule.purpose is JobPurpose.SHADOW:  # every one that matches runs
+        if rule.purpose is JobPurpose.SHADOW:  # every matching one runs
             continue
         first = first_with.setdefault(rule.conditions(), rule.name)
         if first != rule.name:
@@ -68,7 +68,7 @@ def _same_conditions(rules: Sequence[Rule]) -> Iterator[str]:
 
 
 def _wrong_fallback(name: str, known: Mapping[str, Destination]) -> Iterator[str]:
-    """Give what is wrong with the fallback of one destination, and with the chain that begins there."""
+    """Yield what is wrong with the fallback of one destination, and with the chain that begins there."""
     chain = [name]
     while (fallback := known[chain[-1]].fallback) is not None:
         if fallback not in known:
@@ -78,7 +78,7 @@ def _wrong_fallback(name: str, known: Mapping[str, Destination]) -> Iterator[str
             return
         if fallback in chain:
             if fallback == name:
-                yield f"the fallbacks {' -> '.join([*chain, name])} go round in a circle; allowed: chains that end"
+                yield f"the fallbacks {' -> '.join([*chain, name])} form a circle; allowed: chains that end"
             return
         chain.append(fallback)
 
@@ -89,7 +89,7 @@ def _lost_results(number: int, rule: Rule, destinations: Mapping[str, Destinatio
         if name not in destinations:
             known = ", ".join(sorted(destinations)) or "none is defined"
             yield f"{key}.destinations = {name!r} is not a destination; allowed: {known}"
-    if rule.purpose is not JobPurpose.CLINICAL and _is_told(rule):
+    if rule.purpose is not JobPurpose.CLINICAL and _delivers(rule):
         yield (
             f"{key}.purpose = '{rule.purpose}' delivers nothing; allowed: without destinations, return_to_sender and "
             "on_failure"
@@ -102,6 +102,6 @@ def _lost_results(number: int, rule: Rule, destinations: Mapping[str, Destinatio
             yield f"{key}.return_to_sender = true, but no peer with host and port has the AE title {title!r} of its calling_aets"
 
 
-def _is_told(rule: Rule) -> bool:
-    """Tell whether anybody is to get anything of the rule's jobs."""
+def _delivers(rule: Rule) -> bool:
+    """Tell whether anything of the rule's jobs is to be delivered."""
     return bool(rule.destinations) or rule.return_to_sender or rule.on_failure is not OnFailure.NONE

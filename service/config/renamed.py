@@ -1,4 +1,4 @@
-"""Keys of earlier versions and what became of them: refuses an old file by name, and rewrites it."""
+"""Keys of earlier versions and what became of them: an old file is refused, naming each key, or rewritten."""
 
 import re
 from collections.abc import Iterator, MutableMapping
@@ -25,13 +25,13 @@ RENAMED = {
     "send.backoff_s": "advanced.backoff_s",
     "advanced.delivery_backoff_s": "advanced.backoff_s",
 }
-"""Old key -> new key, in this order. Where several old keys become one, the shortest time holds."""
+"""Old key -> new key, in this order. If several old keys become one, the shortest time is used."""
 
-FREE_PERCENT = "retention.refuse_below_free_bytes alone decides; without it 1 GiB, or 1 % where that is more"
+FREE_PERCENT = "only retention.refuse_below_free_bytes decides; without it 1 GiB, or 1 % if that is more"
 
 _BUSY = "always half of advanced.silent_s"
 _MONITOR_POLL = "always ten times advanced.poll_s"
-_LEASE = "advanced.silent_s holds for deliveries too"
+_LEASE = "advanced.silent_s applies to deliveries too"
 _JOB_BACKOFF = "always twice advanced.backoff_s"
 _LONGEST_DELAY = "always 120 times the first delay"
 _UNAVAILABLE = "always advanced.backoff_s"
@@ -53,8 +53,8 @@ REMOVED = {
     "advanced.delivery_lease_s": _LEASE,
     "send.backoff_max_s": _LONGEST_DELAY,
     "advanced.delivery_backoff_max_s": _LONGEST_DELAY,
-    "triton.embedded": "the server is embedded where triton.url is absent",
-    "triton.start_timeout_s": "triton.timeout_s holds for the start too",
+    "triton.embedded": "the server is embedded if triton.url is absent",
+    "triton.start_timeout_s": "triton.timeout_s applies to the start too",
     "receive.max_associations_per_address": "always half of receive.max_associations",
     "keep.verify_rate_bytes": _VERIFY_RATE,
     "retention.verify_rate_bytes": _VERIFY_RATE,
@@ -64,7 +64,7 @@ REMOVED = {
     "assemble.count_timeout_s": "always 5 s",
     "assemble.count_every_s": "always 60 s",
     "work.heartbeat_s": "a heartbeat comes every quarter of advanced.silent_s",
-    "audit.syslog.poll_s": "advanced.poll_s holds for every role",
+    "audit.syslog.poll_s": "advanced.poll_s applies to every role",
     "audit.syslog.timeout_s": "always 10 s",
     "database.connect_timeout_s": "always 10 s",
     "advanced.database_connect_timeout_s": "always 10 s",
@@ -74,7 +74,7 @@ REMOVED = {
     "retention.refuse_below_free_percent": FREE_PERCENT,
     "receive.max_object_bytes": "always 4 GiB",
 }
-"""Old key -> what holds now."""
+"""Old key -> what applies now."""
 
 ENTRIES = {
     "watch.notify": {
@@ -108,16 +108,16 @@ RENAMED_VALUES = {"events": {"parked": "failed"}}
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """What became of the old keys of a tree, a line each; `clashes` are entries that only a person can place."""
+    """What became of the old keys of a tree, one line each; `clashes` are entries that only a person can rename."""
 
     changes: tuple[str, ...]
     clashes: tuple[str, ...]
 
 
 def migrate(tree: Tree) -> Migration:
-    """Rewrite the old keys of a tree in place. With a clash the tree is not whole: an entry has no place in it.
+    """Rewrite the old keys of a tree in place. After a clash, the tree lacks the entry that could not be moved.
 
-    Values that have the wrong type are left where they are: reading the settings refuses them.
+    Values of the wrong type are left where they are: reading the settings refuses them.
     """
     changes = [*_in_entries(tree), *_embedded_server(tree)]
     for old, why in REMOVED.items():
@@ -134,7 +134,7 @@ def migrate(tree: Tree) -> Migration:
 
 
 def _in_entries(tree: Tree) -> Iterator[str]:
-    """Rewrite what stands in the entries of lists and tables."""
+    """Rewrite the old keys in the entries of lists and tables."""
     for place, keys in ENTRIES.items():
         for name, entry in _entries(_find(tree, place)):
             _key_in_its_certificate(place, entry)
@@ -165,19 +165,19 @@ def _entries(found: Any) -> Iterator[tuple[str, Tree]]:
 
 
 def _key_in_its_certificate(place: str, entry: Tree) -> None:
-    """Name the key file that the old default implied: the file of the certificate."""
+    """Name the key file that the old default implied: the certificate's file."""
     if place == "dicomweb" and "certificate_file" in entry:
         entry.setdefault("key_file", entry["certificate_file"])
 
 
 def _move(tree: Tree, old: str, new: str, prefix: str) -> list[str]:
-    """Move the value of a key; drop it where the new key begins with 'removed: '."""
+    """Move the value of a key; drop it if the new key begins with 'removed: '."""
     *sections, key = old.split(".")
     parent = _find(tree, ".".join(sections)) if sections else tree
     if not isinstance(parent, MutableMapping) or key not in parent:
         return []
     value = parent.pop(key)
-    if sections and not parent:  # a section that held nothing else
+    if sections and not parent:  # a section that had no other key
         _move(tree, ".".join(sections), "removed: ", "")
     if new.startswith("removed: "):
         return [f"{prefix}{old}: {new}"]
@@ -210,7 +210,7 @@ def _rename_values(entry: Tree, prefix: str) -> Iterator[str]:
 
 
 def _joined(there: Any, value: Any) -> Any:
-    """Give the value of a key that two old ones became: the shorter time, or all keys of two sections."""
+    """Return the value of a key that replaces two old ones: the shorter time, or all keys of two sections."""
     if there is None:
         return value
     if isinstance(there, MutableMapping) and isinstance(value, MutableMapping):
@@ -220,9 +220,9 @@ def _joined(there: Any, value: Any) -> Any:
 
 
 def _into_peers(tree: Tree, table: str, clashes: list[str]) -> list[str]:
-    """Move the entries of a table to ``peers``; one with the AE title and address of another joins it.
+    """Move the entries of a table to ``peers``; one with the AE title and address of another is merged with it.
 
-    One whose name another application has is added to ``clashes``.
+    An entry whose name another application has is added to ``clashes``.
     """
     if not isinstance(tree.get(table), MutableMapping):
         return []
@@ -240,7 +240,7 @@ def _into_peers(tree: Tree, table: str, clashes: list[str]) -> list[str]:
 
 
 def _address(entry: Any) -> tuple[object, ...] | object:
-    """Give what makes two entries the same DICOM application; every other entry is equal to itself alone."""
+    """Return what makes two entries the same DICOM application; any other entry is equal only to itself."""
     known = isinstance(entry, MutableMapping) and {"ae_title", "host", "port"} <= entry.keys()
     return (entry["ae_title"], entry["host"], entry["port"]) if known else object()
 
@@ -268,7 +268,7 @@ def _senders_into_peers(tree: Tree) -> list[str]:
 
 
 def _into_every_destination(tree: Tree, key: str) -> list[str]:
-    """Move a key of ``send``, which held for all, to every peer that has none of its own."""
+    """Move a key of ``send``, which applied to all peers, to every peer that does not have its own."""
     send = tree.get("send")
     if not isinstance(send, MutableMapping) or key not in send:
         return []
@@ -283,7 +283,7 @@ def _into_every_destination(tree: Tree, key: str) -> list[str]:
 
 
 def _free_name(title: object, peers: Tree) -> str:
-    """Give a name made from an AE title that no peer has."""
+    """Return a name that is made from an AE title and that no peer has."""
     stem = re.sub(r"[^a-z0-9]+", "-", str(title).lower()).strip("-") or "sender"
     names = [stem, *(f"{stem}-{number}" for number in range(2, len(peers) + 3))]
     return next(name for name in names if name not in peers)

@@ -11,33 +11,34 @@ Percent = Annotated[float, Field(ge=0, le=99)]
 
 
 REFUSE_BYTES, REFUSE_PERCENT = 1 << 30, 1.0
-"""Free space below which nothing new is taken, where the settings name no other; the larger of the two counts."""
+"""Free space below which nothing new is accepted if the settings do not say; the larger of the two counts."""
 
 
 class RetentionSettings(SettingsSection):
-    """What may be removed and when; nothing goes before its job came to an end and its results were delivered."""
+    """What may be removed and when; nothing is before its job has ended and its results have been delivered."""
 
     done_images_days: Days | None = Field(
-        default=30, description="Images of delivered jobs go after this long; absent: never."
+        default=30, description="Images of delivered jobs are removed after this long; absent: never."
     )
     ended_images_days: Days | None = Field(
         default=30,
-        description="Images of refused, cancelled and superseded jobs go after this long; absent: never.",
+        description="Images of refused, cancelled and superseded jobs are removed after this long; absent: never.",
     )
     other_objects_days: Days | None = Field(
         default=30,
-        description="Objects that open no job (RT Dose, MR, ...) go after this long; absent: never.",
+        description="Objects that open no job (RT Dose, MR, ...) are removed after this long; absent: never.",
     )
     results_days: Days | None = Field(
-        default=90, description="What was made for a job goes this long after its delivery; absent: never."
+        default=90,
+        description="What was made for a job is removed this long after its delivery; absent: never.",
     )
     refuse_below_free_bytes: Annotated[int, Field(ge=0, le=1 << 50)] | None = Field(
         default=None,
-        description="With less free space than this new objects are refused (0xA700) and no job is begun; absent: 1 GiB, or "
-        "1 percent of the file system where that is more.",
+        description="With less free space than this, new objects are refused (0xA700) and no job is started; absent: 1 GiB, "
+        "or 1 percent of the file system if that is more.",
     )
     warn_below_free_percent: Percent = Field(
-        default=10, description="With less free space than this part of the file system the log warns."
+        default=10, description="With less free space than this part of the file system, the log warns."
     )
     make_room: bool = Field(
         default=False,
@@ -49,7 +50,7 @@ class RetentionSettings(SettingsSection):
     )
 
     def refused_below(self, size_bytes: float) -> float:
-        """Return the free space, in bytes, below which a file system of this size takes nothing new."""
+        """Return the free space, in bytes, below which nothing new is accepted on a file system of this size."""
         if self.refuse_below_free_bytes is not None:
             return self.refuse_below_free_bytes
         return max(REFUSE_BYTES, REFUSE_PERCENT / 100 * size_bytes)

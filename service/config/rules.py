@@ -19,7 +19,7 @@ from service.config.values import AeTitle, Name, Regex
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesFacts:
-    """What a rule can ask about a CT or MR series; an absent attribute is an empty string."""
+    """What a rule can test of a CT or MR series; an absent attribute is an empty string."""
 
     called_aet: str
     calling_aet: str
@@ -29,7 +29,7 @@ class SeriesFacts:
 
 
 class CompanionObject(StrEnum):
-    """An object that goes out with the structure set."""
+    """An object that is sent along with the structure set."""
 
     SEGMENTATION = "segmentation"
     REPORT = "report"
@@ -40,12 +40,12 @@ class JobPurpose(StrEnum):
     """What the results of a rule's jobs are for; only clinical ones are delivered."""
 
     CLINICAL = "clinical"
-    SHADOW = "shadow"  # contoured beside another job of the same series
+    SHADOW = "shadow"  # contoured alongside another job of the same series
     EVALUATION = "evaluation"
 
 
 class SplitSeries(StrEnum):
-    """What becomes of a series of which other images came under another AE title."""
+    """What happens to a series of which other images came under another AE title."""
 
     HOLD = "hold"
     MERGE = "merge"
@@ -53,7 +53,7 @@ class SplitSeries(StrEnum):
 
 
 class OnFailure(StrEnum):
-    """What tells the destinations that a job failed for good."""
+    """The failure report that destinations get when a job has failed for good."""
 
     NONE = "none"
     STRUCTURE_SET = "structure_set"
@@ -61,7 +61,7 @@ class OnFailure(StrEnum):
 
 
 class Implausible(StrEnum):
-    """What becomes of a structure that the model's limits call implausible."""
+    """What happens to a structure that is implausible by the model's limits."""
 
     LEAVE_OUT = "leave_out"
     REFUSE = "refuse"
@@ -69,7 +69,7 @@ class Implausible(StrEnum):
 
 
 class OtherRegion(StrEnum):
-    """What becomes of a CT that does not show the part of the body that the model is for."""
+    """What happens to a CT that does not show the part of the body that the model is for."""
 
     REFUSE = "refuse"
     FLAG = "flag"
@@ -100,11 +100,11 @@ class Rule(SettingsSection):
     )
     doubtful_values: Doubted = Field(
         default=Doubted.REFUSE,
-        description="What becomes of a series whose values do not look like Hounsfield units of one scan; see docs/checks.md.",
+        description="What happens to a series whose values do not look like Hounsfield units of one scan; see docs/checks.md.",
     )
     purpose: JobPurpose = Field(
         default=JobPurpose.CLINICAL,
-        description="Clinical results are delivered; those of a shadow run beside the series' own job, or of an evaluation, are only kept.",
+        description="Clinical results are delivered; those of a shadow job, run alongside the series' own job, or of an evaluation are only kept.",
     )
     model: Name = Field(description="Folder name of the model in the model repository.")
     model_version: Annotated[int, Field(ge=1, le=999999)] | None = Field(
@@ -116,15 +116,15 @@ class Rule(SettingsSection):
     )
     destinations: tuple[Name, ...] = Field(
         default=(),
-        description="Names of the peers that get the structure set; empty: results are kept and not delivered.",
+        description="Names of the peers that get the structure set; empty: results are kept but not delivered.",
     )
     return_to_sender: bool = Field(
         default=False,
-        description="Send the structure set to the sender too; its address stands in `peers`, by its AE title.",
+        description="Send the structure set to the sender too; its address is found in `peers`, by its AE title.",
     )
     companions: tuple[CompanionObject, ...] = Field(
         default=(),
-        description="Objects that go out with the structure set: a DICOM SEG, a TID 1500 report, a picture.",
+        description="Objects that are sent along with the structure set: a DICOM SEG, a TID 1500 report, a picture.",
     )
     on_failure: OnFailure = Field(
         default=OnFailure.NONE,
@@ -139,20 +139,20 @@ class Rule(SettingsSection):
         description="A CT of another part of the body: refused before inference, or contoured and flagged.",
     )
     priority: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=50, description="Jobs with the higher number run first; jobs of equal priority by age."
+        default=50, description="Jobs with a higher number run first; jobs of equal priority by age."
     )
     quiet_s: Annotated[float, Field(ge=0, le=86400)] | None = Field(
         default=None,
-        description="Seconds without a new slice after which a series is taken as sent; absent: assemble.quiet_s.",
+        description="Seconds without a new slice after which a series counts as quiet; absent: assemble.quiet_s.",
     )
     alarm_s: Annotated[float, Field(ge=1, le=604800)] | None = Field(
         default=None,
-        description="A structure set that takes longer than this, in seconds from the last slice on, is an alarm.",
+        description="A structure set that takes longer than this, in seconds from the last slice, raises an alarm.",
     )
 
     split_series: SplitSeries = Field(
         default=SplitSeries.HOLD,
-        description="A series of which other images came to or from another AE title: hold it, merge them, or contour each part, with a doubt.",
+        description="A series of which other images came to or from another AE title: hold it, merge them, or contour each part and mark it as doubtful.",
     )
     wait_for: tuple[WaitFor, ...] = Field(
         default=(), description="Series of the same study that must be complete before this one is contoured."
@@ -161,11 +161,11 @@ class Rule(SettingsSection):
         default=1800, description="How long after the study's last image a series waits for the others."
     )
     wait_for_then: AfterWaiting = Field(
-        default=AfterWaiting.REFUSE, description="What becomes of the series after wait_for_timeout_s."
+        default=AfterWaiting.REFUSE, description="What happens to the series after wait_for_timeout_s."
     )
 
     def matches(self, facts: SeriesFacts) -> bool:
-        """Tell whether every condition of the rule holds for the series."""
+        """Tell whether the series meets every condition of the rule."""
         return next(self.unmet(facts), None) is None
 
     def unmet(self, facts: SeriesFacts) -> Iterator[str]:
@@ -183,11 +183,11 @@ class Rule(SettingsSection):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The regular expressions that the rule asks by."""
+        """The regular expressions of the rule."""
         return tuple(one for one in (self.body_part, self.series_description) if one is not None)
 
     def conditions(self) -> tuple[object, ...]:
-        """Give what the rule asks for, so that two rules that ask the same can be told."""
+        """Return the rule's conditions in a form in which those of two rules can be compared."""
         return (
             self.called_aet,
             frozenset(self.calling_aets),
@@ -197,7 +197,7 @@ class Rule(SettingsSection):
         )
 
     def template_sha256(self) -> str:
-        """Return the SHA-256 of the template's file as it is now, in hex; empty where the rule has none."""
+        """Return the SHA-256 of the template's file as it is now, in hex; empty if the rule has none."""
         return "" if self.template is None else sha256(self.template.read_bytes()).hexdigest()
 
 

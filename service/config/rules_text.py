@@ -1,4 +1,4 @@
-"""Rules as a text by themselves: a draft is judged with the node's other settings, its faults at line and column."""
+"""Rules as a text of their own: a draft is checked with the node's other settings, and faults have line and column."""
 
 import re
 import tomllib
@@ -19,7 +19,7 @@ _TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 @dataclass(frozen=True, kw_only=True)
 class RuleFault:
-    """What is wrong with a draft of rules, and where: line and column from 1."""
+    """A fault in a draft of rules, and where it is: line and column from 1."""
 
     line: int
     column: int
@@ -28,14 +28,14 @@ class RuleFault:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleDraft:
-    """A draft of rules: the settings that it makes, or what is wrong with it."""
+    """A draft of rules: the settings that it results in, or what is wrong with it."""
 
     settings: Settings | None
     faults: tuple[RuleFault, ...] = ()
 
 
 def rules_text(rules: Sequence[Rule]) -> str:
-    """Return rules as they stand in a settings file, without what is as by default."""
+    """Return rules as a settings file has them, without the values that are the defaults."""
     document = tomlkit.document()
     tables = tomlkit.aot()
     for rule in rules:
@@ -46,7 +46,7 @@ def rules_text(rules: Sequence[Rule]) -> str:
 
 
 def draft_of(text: str, settings: Settings) -> RuleDraft:
-    """Return what a text of rules makes of the settings, everything else in them as it is.
+    """Return the settings with their rules replaced by those of a text, or the text's faults.
 
     Args:
         text: TOML with `[[rules]]` and nothing else.
@@ -64,7 +64,7 @@ def draft_of(text: str, settings: Settings) -> RuleDraft:
         return _wrong(line, column, _TOML_PLACE.sub("", str(error)))
     other = next((key for key in tree if key != "rules"), None)
     if other is not None:
-        return _wrong(*_place_of(text, other), f"{other} is no rule; only [[rules]] may stand here")
+        return _wrong(*_place_of(text, other), f"{other} is not allowed here; only [[rules]] is")
     rest = {name: getattr(settings, name) for name in Settings.model_fields if name != "rules"}
     try:
         found = Settings.model_validate({**rest, "rules": tree.get("rules", [])})
@@ -72,7 +72,9 @@ def draft_of(text: str, settings: Settings) -> RuleDraft:
         faults = [fault for detail in error.errors() for fault in _faults(text, detail["loc"], detail["msg"])]
         return RuleDraft(settings=None, faults=tuple(dict.fromkeys(faults)))
     relative = [
-        fault_at(text, number, "template", f"{rule.template} is no whole path; give it from the root on")
+        fault_at(
+            text, number, "template", f"{rule.template} is not an absolute path; give the whole path, from /"
+        )
         for number, rule in enumerate(found.rules)
         if rule.template is not None and not rule.template.is_absolute()
     ]
@@ -80,7 +82,7 @@ def draft_of(text: str, settings: Settings) -> RuleDraft:
 
 
 def fault_at(text: str, number: int, key: str, message: str) -> RuleFault:
-    """Return a fault of one key of a rule, by the rule's number in the text from 0."""
+    """Return a fault of one key of a rule; ``number`` is the rule's place in the text, from 0."""
     line, column = _rule_place(text, number, key)
     return RuleFault(line=line, column=column, message=message)
 
@@ -98,7 +100,7 @@ def _faults(text: str, location: tuple[int | str, ...], message: str) -> list[Ru
 
 
 def _of_whole(text: str, message: str) -> RuleFault:
-    """Place what is wrong between rules at the first name that the message quotes."""
+    """Locate a fault that concerns several rules at the first name that the message quotes."""
     for name in re.findall(r"'([^']+)'", message):
         for number, line in enumerate(text.splitlines(), 1):
             column = line.find(f'"{name}"')

@@ -1,4 +1,4 @@
-"""Secrets stand in files of their own, which their users can keep from other eyes and change while the node runs."""
+"""Secrets are in files of their own, which can be protected, and changed while the node runs."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ LONGEST_BYTES = 65536
 
 
 class SecretMissing(Exception):
-    """The file of a secret cannot be read, or holds none; the message names the file, never what stands in it."""
+    """The file of a secret cannot be read, or is empty; the message names the file, never its content."""
 
 
 def read_secret(path: Path) -> str:
-    """Give the text of the file without white space round it; raises SecretMissing where there is none."""
+    """Return the text of the file without surrounding white space; raises SecretMissing if there is none."""
     try:
         with path.open("rb") as file:
             text = file.read(LONGEST_BYTES).decode("utf-8").strip()

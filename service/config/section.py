@@ -1,4 +1,4 @@
-"""What every part of the settings tree is."""
+"""The base class of every part of the settings tree."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 SETTINGS_FOLDER = "settings_folder"
-"""The key of the validation context that holds the folder of the settings file."""
+"""The key of the validation context under which the folder of the settings file is passed."""
 
 
 class SettingsSection(BaseModel):
@@ -17,6 +17,6 @@ class SettingsSection(BaseModel):
     @field_validator("*")
     @classmethod
     def _beside_the_settings_file(cls, value: Any, info: ValidationInfo) -> Any:
-        """Read a relative path from the folder of the settings file, never from the working directory."""
+        """Resolve a relative path against the folder of the settings file, never against the working directory."""
         folder = (info.context or {}).get(SETTINGS_FOLDER)
         return folder / value if folder is not None and isinstance(value, Path) else value

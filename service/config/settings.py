@@ -1,4 +1,4 @@
-"""The settings tree. Every field has a description, a range where it is a number, and its unit in its name."""
+"""The settings tree. Every field has a description, a range if it is a number, and its unit in its name."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -46,11 +46,12 @@ class ReceiveSettings(SettingsSection):
     tls: TlsSettings | None = Field(default=None, description="TLS on a port of its own; absent: none.")
     tls_port: ListeningPort = Field(default=2762, description="TCP port for DICOM over TLS; 0: any free one.")
     require_client_certificate: bool = Field(
-        default=True, description="With tls: let nobody in without a certificate signed by receive.tls.ca."
+        default=True,
+        description="With tls: admit nobody without a certificate that receive.tls.ca has signed.",
     )
     also_plaintext: bool = Field(
         default=False,
-        description="With tls: go on listening on receive.port without it, while senders are moved over.",
+        description="With tls: also listen on receive.port without TLS, while senders are moved over.",
     )
     max_associations: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64,
@@ -58,7 +59,7 @@ class ReceiveSettings(SettingsSection):
     )
     max_connections_per_minute: Annotated[int, Field(ge=1, le=1000000)] = Field(
         default=3000,
-        description="Connections that one address may open in a minute; more are refused for now.",
+        description="Connections that one address may open in a minute; further ones are refused for the time being.",
     )
     companions: tuple[ObjectFamily, ...] = Field(
         default=tuple(ObjectFamily),
@@ -86,7 +87,7 @@ class ReceiveSettings(SettingsSection):
     def _client_certificates_can_be_checked(self) -> Self:
         if self.tls is not None and self.tls.for_listener().ca is None and self.require_client_certificate:
             raise ValueError(
-                "client certificates are required (mutual authentication): name the ca that signs them in tls.ca"
+                "client certificates are required (mutual authentication): name the authority that signs them in tls.ca"
             )
         return self
 
@@ -95,7 +96,7 @@ class AssembleSettings(SettingsSection):
     """When a series is complete."""
 
     quiet_s: Annotated[float, Field(ge=0, le=86400)] = Field(
-        default=10, description="Seconds without a new slice after which a series is taken as sent."
+        default=10, description="Seconds without a new slice after which a series counts as quiet."
     )
     incomplete_timeout_s: Annotated[float, Field(ge=0, le=604800)] = Field(
         default=900, description="How long a series with missing slices waits for them before it is refused."
@@ -103,7 +104,7 @@ class AssembleSettings(SettingsSection):
 
 
 class WorkSettings(SettingsSection):
-    """How jobs are worked off."""
+    """How jobs are processed."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="Failed attempts after which a job fails for good."
@@ -117,7 +118,7 @@ class SendSettings(SettingsSection):
 
 
 class Settings(SettingsSection):
-    """Everything the node can be told; valid as a whole once constructed."""
+    """All settings of the node; valid as a whole once constructed."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="Where the node keeps things.")
     receive: ReceiveSettings = Field(default=ReceiveSettings(), description="The DICOM listener.")
@@ -125,15 +126,15 @@ class Settings(SettingsSection):
     triton: TritonSettings = Field(default=TritonSettings(), description="The inference server.")
     assemble: AssembleSettings = Field(default=AssembleSettings(), description="When a series is complete.")
     checks: ChecksSettings = Field(
-        default=ChecksSettings(), description="What images may say and be contoured all the same."
+        default=ChecksSettings(), description="What images may say of themselves and still be contoured."
     )
-    work: WorkSettings = Field(default=WorkSettings(), description="How jobs are worked off.")
+    work: WorkSettings = Field(default=WorkSettings(), description="How jobs are processed.")
     send: SendSettings = Field(default=SendSettings(), description="Outgoing associations.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="How long things are kept.")
     monitor: MonitorSettings = Field(
         default=MonitorSettings(), description="Metrics, health and notifications."
     )
-    web: WebSettings = Field(default=WebSettings(), description="The page.")
+    web: WebSettings = Field(default=WebSettings(), description="The web page.")
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail.")
     peers: dict[Name, AnyPeer] = Field(
         default={},
@@ -141,7 +142,7 @@ class Settings(SettingsSection):
     )
     rules: tuple[Rule, ...] = Field(default=(), description="The first rule that matches a series decides.")
     advanced: AdvancedSettings = Field(
-        default=AdvancedSettings(), description="Times that no clinic should need to touch."
+        default=AdvancedSettings(), description="Times that no clinic should need to change."
     )
     _locked_rules: str = PrivateAttr(default="")
 
@@ -154,7 +155,7 @@ class Settings(SettingsSection):
 
     @property
     def locked_rules(self) -> str:
-        """Say why no version of the rules can take the place of these; empty: one can."""
+        """Say why no version of the rules can replace these; empty if one can."""
         return self._locked_rules
 
     def with_rules(self, rules: Sequence[Rule]) -> "Settings":
@@ -177,7 +178,7 @@ class Settings(SettingsSection):
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The database's file; None where the database is a server."""
+        """The database's file; None if the database is a server."""
         scheme, _, path = self.database_url.partition(":///")
         return Path(path) if scheme == "sqlite" else None
 
@@ -195,7 +196,7 @@ class Settings(SettingsSection):
     def called_aets(self) -> frozenset[str]:
         """The AE titles this node answers to.
 
-        Its own, those of its rules, and where it asks for commitment its caller's.
+        Its own, those that its rules name, and, if it asks for storage commitment, the one it calls peers with.
         """
         named = {rule.called_aet for rule in self.rules if rule.called_aet is not None}
         asks = any(peer.confirm is Confirm.COMMITMENT for peer in self.dicom_peers.values())
@@ -203,48 +204,48 @@ class Settings(SettingsSection):
 
     @property
     def deciding_rules(self) -> tuple[Rule, ...]:
-        """The rules in their order, without those of shadow jobs, which decide nothing."""
+        """The rules in their order, without shadow rules, which decide nothing."""
         return tuple(rule for rule in self.rules if rule.purpose is not JobPurpose.SHADOW)
 
     def rule_for(self, facts: SeriesFacts) -> Rule | None:
-        """Give the first rule that matches the series; a shadow rule decides nothing."""
+        """Return the first rule that matches the series; a shadow rule decides nothing."""
         return next((rule for rule in self.deciding_rules if rule.matches(facts)), None)
 
     def rule_named(self, name: str) -> Rule | None:
-        """Give the rule of this name that can decide; None where there is none."""
+        """Return the rule with this name; None if there is none or it is a shadow rule."""
         return next((rule for rule in self.deciding_rules if rule.name == name), None)
 
     def shadow_rules_for(self, facts: SeriesFacts) -> tuple[Rule, ...]:
-        """Give every shadow rule that matches the series."""
+        """Return every shadow rule that matches the series."""
         shadows = (rule for rule in self.rules if rule.purpose is JobPurpose.SHADOW)
         return tuple(rule for rule in shadows if rule.matches(facts))
 
     def destinations_for(self, rule: Rule, calling_aet: str) -> tuple[str, ...]:
-        """Give the names of all who get the structure set; empty where the only one, the sender, is not in `peers`."""
+        """Return the names of the peers that get the structure set; empty if that is only a sender not in `peers`."""
         names = list(rule.destinations)
         if rule.return_to_sender:
             names += [name for name, peer in self.dicom_peers.items() if peer.ae_title == calling_aet]
         return tuple(dict.fromkeys(names))
 
     def fallbacks_for(self, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """Give the destinations that stand by for these or for each other, and for whom.
+        """Return the fallbacks of these destinations and of each other, each with the destinations it is for.
 
-        Those of ``names`` are not among them.
+        Destinations in ``names`` are left out.
         """
-        stand_ins: dict[str, list[str]] = {}
+        found: dict[str, list[str]] = {}
         open_names = list(names)
         for name in open_names:
             destination = self.destination(name)
             fallback = None if destination is None else destination.fallback
             if fallback is None or fallback in names:
                 continue
-            if fallback not in stand_ins:
+            if fallback not in found:
                 open_names.append(fallback)
-            stand_ins.setdefault(fallback, []).append(name)
-        return {name: tuple(dict.fromkeys(instead_of)) for name, instead_of in stand_ins.items()}
+            found.setdefault(fallback, []).append(name)
+        return {name: tuple(dict.fromkeys(instead_of)) for name, instead_of in found.items()}
 
     def destination(self, name: str) -> Destination | None:
-        """Give the peer of this name if objects can be sent to it, by DIMSE or STOW-RS."""
+        """Return the peer with this name if objects can be sent to it, by DIMSE or STOW-RS."""
         peer = self.peers.get(name)
         return peer if isinstance(peer, Destination) else None
 
@@ -255,7 +256,7 @@ class Settings(SettingsSection):
 
     @property
     def known_networks(self) -> tuple[str, ...]:
-        """The networks that peers send from, and the addresses at which they are called, where these are numbers."""
+        """The networks that peers send from, and the addresses at which they are called, if these are IP addresses."""
         networks = [
             network for peer in self.peers.values() if isinstance(peer, Sender) for network in peer.networks
         ]
@@ -264,7 +265,7 @@ class Settings(SettingsSection):
 
     @property
     def senders(self) -> tuple[Sender, ...]:
-        """The applications that alone may open an association; empty: anyone may."""
+        """The only applications that may open an association; empty: anyone may."""
         if self.receive.admit is Admit.ANYONE:
             return ()
         return tuple(peer for peer in self.peers.values() if isinstance(peer, Sender) and peer.may_send)

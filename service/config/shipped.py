@@ -1,6 +1,6 @@
-"""What comes with the program: the models, the files of deploy/, and where the model server's environment belongs.
+"""What comes with the program: the models and the files of deploy/; and where the model server's environment belongs.
 
-A wheel carries them inside the package; in a checkout they lie where developers edit them.
+A wheel has them inside the package; in a checkout they are where developers edit them.
 """
 
 import sys
@@ -23,7 +23,7 @@ def shipped_models() -> Path:
 def triton_environment() -> Path:
     """Return the folder in which `contour-node setup` makes the Python environment of the embedded model server.
 
-    It belongs to this installation of the program, whoever runs it and wherever: an upgrade keeps it.
+    It belongs to this installation of the program, whoever runs it and from wherever; an upgrade keeps it.
     """
     if _CARRIED.is_dir():
         return Path(sys.prefix) / "share" / "contour-node" / "triton"

@@ -9,7 +9,7 @@ from service.config.values import Regex, SettingsSection
 
 
 class AfterWaiting(StrEnum):
-    """What becomes of a complete series whose study stays without the series it waits for."""
+    """What happens to a complete series if the series that it waits for do not come."""
 
     CONTOUR = "contour"
     REFUSE = "refuse"
@@ -18,7 +18,7 @@ class AfterWaiting(StrEnum):
 class WaitFor(SettingsSection):
     """Series that must be complete in the same study before a series is contoured.
 
-    It counts itself where it matches.
+    The series itself counts if it matches.
     """
 
     series_description: Regex | None = Field(
@@ -30,7 +30,7 @@ class WaitFor(SettingsSection):
     )
     count: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=1,
-        description="How many such series must be complete; the series itself counts where it matches.",
+        description="How many such series must be complete; the series itself counts if it matches.",
     )
 
     @property

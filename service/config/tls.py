@@ -10,7 +10,7 @@ from service.config.section import SettingsSection
 
 
 class TlsProfile(StrEnum):
-    """Which protocol versions and cipher suites are agreed to (PS3.15 Annex B; docs/security.md has the suites)."""
+    """Which protocol versions and cipher suites are accepted (PS3.15 Annex B; docs/security.md has the suites)."""
 
     BCP195 = "bcp195"
     TLS13 = "tls13"
@@ -21,7 +21,7 @@ class TlsSettings(SettingsSection):
 
     ca: Path | None = Field(
         default=None,
-        description="PEM file of the authorities that sign the other side's certificate; absent: the system's, where allowed.",
+        description="PEM file of the authorities that sign the other side's certificate; absent: the system's, if allowed here.",
     )
     certificate: Path | None = Field(
         default=None,
@@ -45,7 +45,7 @@ class TlsSettings(SettingsSection):
         return self
 
     def for_listener(self) -> Self:
-        """Give the block back if a server can use it: with a certificate, without ``check_host``."""
+        """Return the block if a server can use it: with a certificate, without ``check_host``."""
         if self.certificate is None:
             raise ValueError("tls needs certificate and key here")
         if "check_host" in self.model_fields_set:
@@ -53,7 +53,7 @@ class TlsSettings(SettingsSection):
         return self
 
     def with_ca(self) -> Self:
-        """Give the block back if it names the authorities that the other side's certificate is checked against."""
+        """Return the block if it names the authorities that the other side's certificate is checked against."""
         if self.ca is None:
             raise ValueError("tls needs ca here: the authorities that sign the other side's certificate")
         return self

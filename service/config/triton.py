@@ -27,19 +27,19 @@ class TritonSettings(SettingsSection):
     )
     shared_memory: bool = Field(
         default=True,
-        description="Hand volumes over by system shared memory; needs node and Triton on one host.",
+        description="Pass volumes in system shared memory; the node and Triton must be on one host.",
     )
     timeout_s: Annotated[float, Field(ge=1, le=7200)] = Field(
         default=900,
-        description="Longest inference of one case, start of the embedded server, or load of a model.",
+        description="Longest time for the inference of a case, the start of the embedded server or the loading of a model.",
     )
     models_at_once: Annotated[int, Field(ge=0, le=100)] = Field(
         default=2,
-        description="Model versions that stay loaded; for another, the least used is unloaded. 0: no limit.",
+        description="Model versions that stay loaded; to load another, the least recently used is unloaded. 0: no limit.",
     )
     unload_idle_s: Annotated[float, Field(ge=0, le=604800)] = Field(
         default=600,
-        description="Seconds without a use after which a model leaves memory; its next job waits seconds longer. 0: never.",
+        description="Seconds without use after which a model is unloaded; its next job waits some seconds longer. 0: never.",
     )
 
     @property

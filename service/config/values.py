@@ -11,7 +11,7 @@ from service.config.section import SettingsSection as SettingsSection
 
 
 def _ae_title(value: str) -> str:
-    """Give the AE title back if PS3.5 6.2 (VR AE) allows it, without the padding spaces."""
+    """Return the AE title if PS3.5 6.2 (VR AE) allows it, without the padding spaces."""
     title = value.strip(" ")
     printable = all(" " <= character <= "~" and character != "\\" for character in title)
     if not 1 <= len(title) <= 16 or not printable:
@@ -20,21 +20,21 @@ def _ae_title(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    """Give the name back if it can stand in a TOML key, an environment variable and a table cell."""
+    """Return the name if it can be a TOML key, part of an environment variable and a table cell."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", value):
         raise ValueError("a name has 1 to 64 characters: a-z, 0-9, '-' and '_', no '_' or '-' at the start")
     return value
 
 
 def _host(value: str) -> str:
-    """Give the host name or address back if it has only characters that one can have."""
+    """Return the host name or address if it has only characters that are allowed in one."""
     if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", value):
         raise ValueError("a host is a name or an IP address, without scheme, port or spaces")
     return value
 
 
 def is_address(host: str) -> bool:
-    """Tell whether a host is given by its number."""
+    """Tell whether a host is given as an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -43,7 +43,7 @@ def is_address(host: str) -> bool:
 
 
 def _regex(value: str) -> str:
-    """Give the regular expression back if Python can compile it."""
+    """Return the regular expression if Python can compile it."""
     try:
         re.compile(value)
     except re.error as error:

@@ -1,4 +1,4 @@
-"""The page: where it is served, and to whom."""
+"""The web page: where it is served, and to whom."""
 
 import ipaddress
 from enum import StrEnum
@@ -14,13 +14,13 @@ from service.config.values import Host, ListeningPort
 
 
 def _network(value: str) -> str:
-    """Give an address or a network back if it is one."""
+    """Return the value if it is an address or a network."""
     ipaddress.ip_network(value)
     return value
 
 
 def _issuer(value: str) -> str:
-    """Give an address back if tokens and secrets travel protected to it."""
+    """Return the address if tokens and secrets are protected on the way to it."""
     parts = urlsplit(value)
     is_here = parts.hostname is not None and _is_loopback(parts.hostname)
     if not parts.hostname or parts.query or parts.fragment or not (parts.scheme == "https" or is_here):
@@ -79,9 +79,9 @@ class OidcSettings(SettingsSection):
 
 
 class WebSettings(SettingsSection):
-    """The page and its programming interface."""
+    """The web page and its API."""
 
-    enabled: bool = Field(default=True, description="Run the role web as a part of `serve`.")
+    enabled: bool = Field(default=True, description="Run the role web as part of `serve`.")
     host: Host = Field(default="127.0.0.1", description="Address on which the page is served.")
     port: ListeningPort = Field(
         default=9181, description="TCP port on which the page is served; 0: any free one."

@@ -1,4 +1,4 @@
-"""The main job once, on embedded defaults: a scanner and a TPS played round the real node."""
+"""The main job once, on embedded defaults: the real node between a simulated scanner and TPS."""
 
 from service.demo.story import run_demo
 

@@ -35,8 +35,8 @@ ENDED = frozenset(
 def running_node(folder: Path, tps_port: int) -> Iterator[Settings]:
     """Open a node that keeps everything in ``folder``, delivers to a TPS on loopback, and is ready.
 
-    Its log is ``node.log`` in the folder. Raises TryAgain where it is not ready in time, Refused where its model
-    server corrupts tensors.
+    Its log is ``node.log`` in the folder. Raises TryAgain if it is not ready in time, Refused if its model server
+    corrupts tensors.
     """
     settings_file = _write_settings(folder, tps_port)
     settings = load_settings(settings_file, {})

@@ -23,7 +23,7 @@ TPS_AET = "DEMO_TPS"
 
 @dataclass(kw_only=True)
 class Tps:
-    """A storage SCP on a free loopback port that keeps what it is sent in a folder."""
+    """A storage SCP on a free loopback port that writes what it receives to a folder."""
 
     folder: Path
     port: int = 0
@@ -31,11 +31,11 @@ class Tps:
     _arrived: threading.Event = field(default_factory=threading.Event)
 
     def wait(self, seconds: float) -> bool:
-        """Whether a structure set has come, waiting at most so long."""
+        """Tell whether a structure set has arrived, waiting at most this long."""
         return self._arrived.wait(seconds)
 
     def keep(self, event: evt.Event) -> int:
-        """Handle one C-STORE: write the file as it came."""
+        """Handle one C-STORE: write the file as it arrived."""
         path = self.folder / "structure_set.dcm"
         path.write_bytes(event.encoded_dataset())
         self.received.append(path)
@@ -51,7 +51,7 @@ def running_tps(folder: Path) -> Iterator[Tps]:
     entity.add_supported_context(RTStructureSetStorage)
     entity.add_supported_context(VERIFICATION)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, tps.keep)])
-    assert server is not None  # start_server returns one where it does not block
+    assert server is not None  # start_server returns one if it does not block
     tps.port = int(server.server_address[1])
     try:
         yield tps
@@ -62,7 +62,7 @@ def running_tps(folder: Path) -> Iterator[Tps]:
 def send_series(
     files: Sequence[SourceFile], port: int, called_aet: str, progress: Callable[[int], None]
 ) -> None:
-    """Send every file on one association, as a scanner does; raises at the first that is not kept."""
+    """Send every file on one association, as a scanner does; raises at the first one that the node does not accept."""
     datasets = [dcmread(BytesIO(file.data)) for file in files]
     entity = AE(SCANNER_AET)
     wanted = {(d.SOPClassUID, d.file_meta.TransferSyntaxUID) for d in datasets}
@@ -76,7 +76,7 @@ def send_series(
         for number, (file, dataset) in enumerate(zip(files, datasets, strict=True), 1):
             answer = association.send_c_store(dataset)
             if "Status" not in answer or answer.Status != SUCCESS:
-                raise Refused(f"{file.name} was not kept by the node: {answer}")
+                raise Refused(f"the node did not accept {file.name}: {answer}")
             progress(number)
     finally:
         association.release()

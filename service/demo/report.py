@@ -1,4 +1,4 @@
-"""What the demo shows at its end: the job, its timing, and the contours on the CT."""
+"""What the demo shows at the end: the job, its timing, and the contours on the CT."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -38,7 +38,7 @@ class _Series:
 def run_demo(ct: Path | None, out: Path, *, keep: bool = False) -> int:
     """Contour a phantom or the CT series in a folder; return 0 if a structure set came back and was drawn.
 
-    With ``keep`` the node and its web page run on until Ctrl-C; the page's address is printed.
+    With ``keep``, the node and its web page keep running until Ctrl-C; the page's address is printed.
     """
     out.mkdir(parents=True, exist_ok=True)
     series = _phantom() if ct is None else _series_of(ct)
@@ -79,7 +79,7 @@ def _phantom() -> _Series:
 
 
 def _series_of(folder: Path) -> _Series:
-    """Return the one CT series of a folder; Refused if there is none or more than one."""
+    """Return the only CT series in a folder; raise Refused if there is none or more than one."""
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder")
     found: dict[str, list[SourceFile]] = defaultdict(list)
@@ -111,11 +111,10 @@ def _send(series: _Series, settings: Settings) -> None:
     console.print(f"CT sent to {settings.receive.ae_title}, port {settings.receive.port}")
 
 
-def _draw(series: _Series, tps: Tps, out: Path) -> int:
+def _draw(series: _Series, tps: Tps, out: Path) -> None:
     picture = out / "contours.png"
     write_picture(series.files, tps.received[-1].read_bytes(), picture)
     console.print(
         f"structure set: {tps.received[-1]}\npicture:       {picture}\nnode's log:    {out / 'node' / 'node.log'}"
     )
     console.print("For research use only: these contours are not approved.")
-    return 0

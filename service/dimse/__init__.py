@@ -1,1 +1,1 @@
-"""The DICOM upper layer and DIMSE messages as a library: it knows neither database nor settings."""
+"""The DICOM upper layer and DIMSE messages as a library that uses neither the database nor the settings."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
-_FIRST_ITEM = 74  # PS3.8 Table 9-11: behind the header, the versions, both titles and what is reserved
+_FIRST_ITEM = 74  # PS3.8 Table 9-11: after the header, the version, both titles and the reserved bytes
 _APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX, _ROLE_SELECTION = 0x30, 0x40, 0x54
 _ITEM = struct.Struct(">BBH")
-_NOT_IN_A_TITLE = "?"  # instead of what no title may hold: it is written to rows, files and logs
+_NOT_IN_A_TITLE = "?"  # replaces characters not allowed in a title, which is written to rows, files and logs
 
 
 class MalformedRequest(Exception):
@@ -54,7 +54,7 @@ class AssociationProposals:
 
     contexts: tuple[ProposedContext, ...]
     roles: tuple[RoleSelection, ...]
-    echoed: bytes  # titles and reserved bytes, which the answer repeats (PS3.8 Table 9-17)
+    echoed: bytes  # titles and reserved bytes, which the reply repeats (PS3.8 Table 9-17)
 
 
 def read_association_request(pdu: bytes) -> AssociationRequest:
@@ -116,7 +116,7 @@ def _role(value: bytes) -> RoleSelection:
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each item; zeros behind the last are padding."""
+    """Yield the type and value of each item; zeros after the last one are padding."""
     position = 0
     while position + _ITEM.size <= len(data):
         kind, _, length = _ITEM.unpack_from(data, position)
@@ -129,7 +129,7 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _title(value: bytes) -> str:
-    """Return the title up to a NUL, without spaces around it."""
+    """Return the title up to a NUL, without surrounding spaces."""
     text = value.partition(b"\0")[0].decode("ascii", "replace").strip(" ")
     return "".join(letter if " " <= letter <= "~" and letter != "\\" else _NOT_IN_A_TITLE for letter in text)
 

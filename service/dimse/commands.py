@@ -10,7 +10,7 @@ _NUMBER = struct.Struct("<HHLH")
 
 
 class CommandField(IntEnum):
-    """Command Field values (PS3.7 Table E.1-1) that the node tells apart."""
+    """Command Field values (PS3.7 Table E.1-1) that the node distinguishes."""
 
     C_STORE_RQ = 0x0001
     C_ECHO_RQ = 0x0030
@@ -24,7 +24,7 @@ class MalformedCommand(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class DimseRequest:
-    """One DIMSE request, as far as an answer needs it."""
+    """One DIMSE request, as far as the response needs it."""
 
     field: int
     message_id: int
@@ -35,7 +35,7 @@ class DimseRequest:
 
 
 def decode(data: bytes) -> DimseRequest:
-    """Return the request that a whole command set holds; elements of other groups are ignored.
+    """Return the request in a complete command set; elements of other groups are ignored.
 
     A C-CANCEL has no Message ID (PS3.7 Table 9.3-4) and is never answered: its ``message_id`` is 0.
 
@@ -59,7 +59,7 @@ def decode(data: bytes) -> DimseRequest:
 
 
 def _elements(data: bytes) -> dict[int, bytes]:
-    """Return the values of group 0000; zeros behind the last element are padding."""
+    """Return the values of group 0000; zeros after the last element are padding."""
     elements: dict[int, bytes] = {}
     position = 0
     while position < len(data):
@@ -98,7 +98,7 @@ def _number(elements: dict[int, bytes], element: int) -> int:
     value = elements.get(element, b"")
     if len(value) < 2:
         raise MalformedCommand(f"(0000,{element:04X}) is missing or not a US of two bytes")
-    return int.from_bytes(value[:2], "little")  # some write four
+    return int.from_bytes(value[:2], "little")  # some senders write four
 
 
 def _uid(elements: dict[int, bytes], element: int) -> str:

@@ -20,7 +20,7 @@ _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _SHORTEST_HEADER = 8
 _LONGEST_UID, _LONGEST_MODALITY = 64, 16
-# What some private elements have instead of a VR; as DCMTK does, a length of two bytes is read behind it.
+# What some private elements have instead of a VR; like DCMTK, the node then reads a length of two bytes.
 _NO_VR = re.compile(rb"  |\0\0|\?\?|[a-z]{2}")
 
 
@@ -37,7 +37,7 @@ class InstanceIdentity:
     modality: str
     study_uid: str
     series_uid: str
-    patient_id: str = ""  # for the audit trail, and only where the settings want it there
+    patient_id: str = ""  # for the audit trail, and only if the settings ask for it
 
 
 class _Level(Enum):
@@ -75,10 +75,10 @@ class DatasetReader:
         self._in_padding = False
 
     def feed(self, fragment: bytes | memoryview) -> None:
-        """Take the next bytes of the dataset.
+        """Process the next bytes of the dataset.
 
         Raises:
-            MalformedDataset: they cannot be what the transfer syntax promises.
+            MalformedDataset: they are not a dataset in the transfer syntax.
         """
         if self._inflate is None:
             self._walk(memoryview(fragment))
@@ -96,15 +96,15 @@ class DatasetReader:
             self._walk(memoryview(plain))
 
     def finish(self) -> InstanceIdentity:
-        """Return the instance's identity, after its last byte.
+        """Return the instance's identity, after its last byte has been processed.
 
         Raises:
             MalformedDataset: the dataset ended too early, or lacks what every instance has.
         """
         if any(self._carried) and len(self._carried) < _SHORTEST_HEADER:
-            raise MalformedDataset(f"{len(self._carried)} bytes behind {self._last()} are no element")
+            raise MalformedDataset(f"{len(self._carried)} bytes after {self._last()} are not an element")
         if self._to_skip or any(self._carried) or len(self._levels) > 1:
-            raise MalformedDataset(f"the dataset is cut short, in {self._last()} or behind it")
+            raise MalformedDataset(f"the dataset is cut short, in {self._last()} or after it")
         if self._inflate is not None and not self._inflate.eof:
             raise MalformedDataset("the deflated dataset is cut short")
         return InstanceIdentity(
@@ -129,7 +129,7 @@ class DatasetReader:
         return value
 
     def _modality(self) -> str:
-        """As it is stated; "" where it is missing or no short text: whether an image is a CT is judged later."""
+        """Return it as stated, or "" if it is missing or not a short text: whether it is a CT is checked later."""
         value = self._values.get(elements.MODALITY, "")
         return value if len(value) <= _LONGEST_MODALITY and value.isprintable() else ""
 
@@ -162,15 +162,15 @@ class DatasetReader:
         self._carried = bytes(data[position:])
 
     def _pass_padding(self, data: memoryview) -> None:
-        """Zeros behind the last element are the sender's padding; nothing may follow them."""
+        """Skip zeros after the last element, which are the sender's padding; nothing may follow them."""
         self._carried = b""
         if any(data):
             what = (
-                "a file's preamble is no dataset"
+                "a file's preamble is not a dataset"
                 if self._tag_seen is None
-                else "an element should stand there"
+                else "an element should be there"
             )
-            raise MalformedDataset(f"zeros behind {self._last()}: {what}")
+            raise MalformedDataset(f"zeros after {self._last()}: {what}")
 
     def _last(self) -> str:
         return "its beginning" if self._tag_seen is None else elements.text(self._tag_seen)
@@ -202,7 +202,7 @@ class DatasetReader:
         return None if header is None else self._value(data, tag, *header)
 
     def _header(self, data: memoryview, at: int, tag: int) -> tuple[int, int, bytes] | None:
-        """Return where the value begins, its length and its VR (empty where implicit), or None while incomplete."""
+        """Return where the value begins, its length and its VR (empty if implicit), or None while incomplete."""
         if self._levels[-1][1]:
             return at + 8, self._u32.unpack_from(data, at + 4)[0], b""
         vr = bytes(data[at + 4 : at + 6])
@@ -238,7 +238,7 @@ class DatasetReader:
         return at + 8
 
     def _unknown_item(self, data: memoryview, at: int) -> int | None:
-        """Return an item of a sequence that came as UN: implicit (PS3.5 6.2.2), unless its first element shows a VR."""
+        """Open an item of a sequence with VR UN: implicit VR (PS3.5 6.2.2), unless its first element has a VR."""
         if len(data) - at < 16:
             return None
         vr = bytes(data[at + 12 : at + 14])
@@ -254,11 +254,11 @@ class DatasetReader:
         elif vr == b"UN":  # PS3.5 6.2.2: its items are in implicit VR little endian
             self._open(_Level.UNKNOWN, True)
         else:
-            raise MalformedDataset(f"{elements.text(tag)} has no length and is no sequence")
+            raise MalformedDataset(f"{elements.text(tag)} has undefined length but is not a sequence")
 
     def _open(self, level: _Level, implicit: bool) -> None:  # noqa: FBT001
         if len(self._levels) >= MAX_DEPTH:
-            raise MalformedDataset(f"sequences lie more than {MAX_DEPTH} deep")
+            raise MalformedDataset(f"sequences are nested more than {MAX_DEPTH} deep")
         self._levels.append((level, implicit))
 
     def _close(self, tag: int, expected: int) -> None:
@@ -266,7 +266,7 @@ class DatasetReader:
             if len(self._levels) == 1:
                 raise MalformedDataset(f"{elements.text(tag)} outside of any sequence")
             where = f"{elements.text(expected)} or {'an item' if expected == _SEQUENCE_END else 'an element'}"
-            raise MalformedDataset(f"{elements.text(tag)} where {where} should stand")
+            raise MalformedDataset(f"{elements.text(tag)} where {where} should be")
         self._levels.pop()
 
     def _keep(self, data: memoryview, tag: int, value_at: int, length: int) -> int | None:
@@ -281,11 +281,11 @@ class DatasetReader:
         except UnicodeDecodeError as error:
             raise MalformedDataset(f"{elements.text(tag)} is not ASCII") from error
         if self._values.setdefault(tag, text) != text:
-            raise MalformedDataset(f"{elements.text(tag)} is there twice, with two values")
+            raise MalformedDataset(f"{elements.text(tag)} occurs twice, with two values")
         return value_at + length
 
     def _keep_patient_id(self, data: memoryview, value_at: int, length: int) -> int | None:
-        """Return an identifier that is too long, or in another character set, is no reason to refuse the image."""
+        """Keep a Patient ID; one that is too long or in another character set is no reason to refuse the image."""
         if length <= 64 and value_at + length > len(data):
             return None
         if length <= 64:

@@ -1,4 +1,4 @@
-"""The elements of a dataset that nothing is unusual about, which is nearly all of them: passed in one tight loop."""
+"""The ordinary elements of a dataset, which are nearly all of them: skipped in one tight loop."""
 
 import struct
 
@@ -14,9 +14,9 @@ _EXPLICIT_HEADER, _IMPLICIT_HEADER = struct.Struct("<HH2sH"), struct.Struct("<HH
 
 
 def past_explicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
-    """Step over little endian elements with a short explicit VR, keeping the wanted ones.
+    """Skip little endian elements with a short explicit VR, keeping the wanted ones.
 
-    Returns where one is that is in any way unusual; the last may end beyond ``data``.
+    Return the position of the first element that is in any way unusual; the last may end beyond ``data``.
     """
     last = len(data) - 8
     read, short, wanted = _EXPLICIT_HEADER.unpack_from, SHORT_VRS, _NOT_SKIMMED
@@ -32,7 +32,7 @@ def past_explicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int
 
 
 def past_implicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int:
-    """Return the same with elements of known length in implicit VR."""
+    """Do the same for elements of known length in implicit VR."""
     last = len(data) - 8
     read, wanted = _IMPLICIT_HEADER.unpack_from, _NOT_SKIMMED
     while at <= last:
@@ -47,7 +47,7 @@ def past_implicit(data: memoryview, at: int, kept: dict[int, str] | None) -> int
 
 
 def _is_kept(data: memoryview, at: int, tag: int, length: int, kept: dict[int, str] | None) -> bool:
-    """Keep the value of a wanted element; False where it is to be looked at more closely."""
+    """Keep the value of a wanted element; False if it needs a closer look."""
     if kept is None or tag == PATIENT_ID or length > 64 or at + 8 + length > len(data):
         return False
     value = bytes(data[at + 8 : at + 8 + length])

@@ -1,6 +1,6 @@
-"""The head of a Part 10 file (PS3.10 7.1), written by the node before the bytes that the sender sent, and read back.
+"""The header of a Part 10 file (PS3.10 7.1), written by the node before the bytes that the sender sent, and read back.
 
-It holds what the database knows of an instance beyond its dataset: who sent it, to whom, from where.
+It contains what the database knows of an instance beyond its dataset: who sent it, to whom, and from where.
 """
 
 import struct
@@ -11,7 +11,7 @@ IMPLEMENTATION_VERSION = "CONTOUR_NODE_1"
 IMPLEMENTATION_UID = "2.25.164856190174363369849805981638367353174"
 
 HEADER_BYTES = 1024
-"""Length of every head, so that two of one instance differ in nothing but who sent it."""
+"""Length of every header: two headers of one instance differ only in who sent it."""
 
 _PREFIX = bytes(128) + b"DICM"
 _SHORT = struct.Struct("<HH2sH")
@@ -31,7 +31,7 @@ class TransferRoute:
 
 @dataclass(frozen=True, kw_only=True)
 class FileMeta:
-    """What the head of a received file says."""
+    """What the header of a received file says."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -40,7 +40,7 @@ class FileMeta:
 
 
 class ForeignFileMeta(Exception):
-    """The bytes are no head that this node has written."""
+    """The bytes are not a header that this node has written."""
 
 
 def encode(meta: FileMeta) -> bytes:
@@ -48,12 +48,12 @@ def encode(meta: FileMeta) -> bytes:
     before, after, address = _around(meta.sop_class_uid, meta.transfer_syntax_uid, meta.origin)
     elements = before + _short(0x0003, b"UI", meta.sop_instance_uid) + after
     room = HEADER_BYTES - len(_PREFIX) - len(_GROUP_LENGTH) - 4 - len(elements) - _LONG.size
-    address = address.ljust(room)  # spaces at its end mean nothing
+    address = address.ljust(room)  # trailing spaces have no meaning
     elements += _LONG.pack(2, 0x0026, b"UR", 0, len(address)) + address
     return b"".join((_PREFIX, _GROUP_LENGTH, len(elements).to_bytes(4, "little"), elements))
 
 
-@lru_cache(maxsize=256)  # one association after another sends hundreds that differ in the instance alone
+@lru_cache(maxsize=256)  # an association sends hundreds that differ only in the instance
 def _around(
     sop_class_uid: str, transfer_syntax_uid: str, origin: TransferRoute
 ) -> tuple[bytes, bytes, bytes]:
@@ -71,10 +71,10 @@ def _around(
 
 
 def decode(head: bytes) -> FileMeta:
-    """Return what a head says that ``encode`` has made, to the last byte.
+    """Return the content of a header that ``encode`` made; every byte must match.
 
     Raises:
-        NotOurs: it is another one, or damaged.
+        ForeignFileMeta: it is another one, or damaged.
     """
     try:
         values = dict(_elements(head, len(_PREFIX) + _SHORT.size + 4))
@@ -89,9 +89,9 @@ def decode(head: bytes) -> FileMeta:
             ),
         )
     except (KeyError, struct.error, UnicodeDecodeError) as error:
-        raise ForeignFileMeta(f"no head of a received file: {error}") from error
+        raise ForeignFileMeta(f"not the header of a received file: {error}") from error
     if encode(meta) != head:
-        raise ForeignFileMeta("no head of a received file: it is not as this node writes it")
+        raise ForeignFileMeta("not the header of a received file: this node would write it differently")
     return meta
 
 

@@ -1,4 +1,4 @@
-"""P-DATA in and out (PS3.8 9.3.5): whole commands, and datasets as a stream of fragments."""
+"""P-DATA in both directions (PS3.8 9.3.5): complete commands, and datasets as a stream of fragments."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ from service.dimse.wire import ConnectionLost, SocketReader
 
 _PDU_HEADER, _PDV_HEADER = struct.Struct(">BBL"), struct.Struct(">LBB")
 _COMMAND_BYTES = 16 * 1024
-_PIECE_BYTES = 1 << 20  # of a dataset; an ordinary CT slice fits
+_PIECE_BYTES = 1 << 20  # of a dataset; an ordinary CT slice fits in one
 
 
 class Pdu(IntEnum):
@@ -57,7 +57,7 @@ def encode_abort(reason: AbortReason) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """The longest silence of a peer between messages, and inside one."""
+    """The longest silence of a peer between messages and within one."""
 
     idle_s: float
     stalled_s: float
@@ -100,8 +100,8 @@ class Messages:
     def data_set(self, context_id: int) -> Iterator[memoryview]:
         """Yield the dataset that follows a command, in large pieces; each is valid until the next is asked for.
 
-        The fragments of an ordinary slice are joined to one piece: its write, checksum and validation cost one
-        thread switch each, whatever the size.
+        The fragments of an ordinary slice are joined into one piece: writing, checksum and validation cost one thread
+        switch each, whatever the size.
 
         Raises:
             ConnectionLost: as in next_request.
@@ -122,7 +122,7 @@ class Messages:
             yield piece[:filled]
 
     def _piece(self) -> memoryview:
-        """Return the buffer for datasets; one that sends none needs none."""
+        """Return the buffer for datasets, allocated only when one is sent."""
         if self._buffer is None:
             self._buffer = memoryview(bytearray(_PIECE_BYTES))
         return self._buffer
@@ -137,16 +137,15 @@ class Messages:
         self.send(_PDU_HEADER.pack(Pdu.DATA, 0, len(pdv)) + pdv)
 
     def send(self, pdu: bytes) -> None:
-        """Send the bytes of a whole PDU.
+        """Send the bytes of a complete PDU.
 
         Raises:
             ConnectionLost: the peer is gone.
         """
         try:
             self._connection.sendall(pdu)
-            # A sender that leaves Nagle's algorithm on (DCMTK as shipped) holds the last bytes of each message back
-            # until
-            # the earlier ones are acknowledged, and the kernel would take 40 ms for that; what we send ends this wish.
+            # A sender with Nagle's algorithm on (DCMTK as shipped) holds the last bytes of each message back until the
+            # earlier ones are acknowledged, and the kernel would delay that by 40 ms. Sending ends this option.
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except OSError as error:
             raise ConnectionLost(f"connection lost while answering: {error}") from error
@@ -155,7 +154,7 @@ class Messages:
         try:
             size, found_id, is_last = self._next_pdv(is_command=is_command, within_s=self._timeouts.stalled_s)
         except ReleaseRequested as error:
-            raise ProtocolError(AbortReason.UNEXPECTED_PDU, "release inside a message") from error
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, "release in the middle of a message") from error
         if found_id != context_id:
             raise ProtocolError(AbortReason.INVALID_PDU_PARAMETER, "one message in two presentation contexts")
         return size, found_id, is_last

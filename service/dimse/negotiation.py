@@ -1,4 +1,4 @@
-"""Negotiation: which of the proposed contexts are accepted, and the answers as bytes (PS3.8 9.3.3, 9.3.4).
+"""Negotiation: which of the proposed contexts are accepted, and the replies as bytes (PS3.8 9.3.3, 9.3.4).
 
 PDUs are encoded here and not by pynetdicom, which raises on requests that DCMTK accepts (docs/decisions/0005).
 """
@@ -59,15 +59,15 @@ class NegotiationResult:
 def negotiate(
     pdu: bytes, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int
 ) -> NegotiationResult:
-    """Return the answer to an A-ASSOCIATE-RQ PDU.
+    """Return the reply to an A-ASSOCIATE-RQ PDU.
 
     Of the transfer syntaxes that both support, the sender's first is chosen, so that it need not re-encode. Big
-    endian, which the standard has retired, comes last.
+    endian, which the standard has retired, is chosen last.
 
     Args:
         pdu: the sender's request.
         supported: transfer syntaxes by SOP class.
-        maximum_pdu_bytes: the longest P-DATA-TF PDU that the node takes; 0 for any.
+        maximum_pdu_bytes: the longest P-DATA-TF PDU that the node accepts; 0 for any.
 
     Raises:
         MalformedRequest: the PDU is not a request.
@@ -85,7 +85,7 @@ def negotiate(
 
 
 def _result(proposal: ProposedContext, supported: Mapping[str, frozenset[str]]) -> tuple[Result, str]:
-    """Return the result and the transfer syntax, which has a meaning only for an acceptance."""
+    """Return the result and the transfer syntax, which is significant only for an acceptance."""
     known = supported.get(proposal.abstract_syntax)
     if known is None:
         return Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN
@@ -114,9 +114,9 @@ def _accept_pdu(
 
 
 def _roles(request: AssociationProposals) -> Iterator[bytes]:
-    """Yield the answer to a peer that will report commitments as SCP (PS3.7 D.3.3.4).
+    """Yield the reply to a peer that will report commitments as SCP (PS3.7 D.3.3.4).
 
-    Other proposals of roles get none.
+    Other role proposals get no reply.
     """
     for role in request.roles:
         if role.sop_class_uid == STORAGE_COMMITMENT:

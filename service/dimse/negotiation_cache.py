@@ -14,7 +14,7 @@ LONGEST_REMEMBERED_BYTES = 16 * 1024  # storescu's 128 contexts take 9.6
 class NegotiationCache:
     """Negotiates each different request once. Thread-safe.
 
-    To decode and answer a request with 128 contexts, as DCMTK's storescu makes it, takes 0.6 ms of processor time.
+    Decoding and answering a request with 128 contexts, as DCMTK's storescu sends it, takes 0.6 ms of processor time.
     """
 
     def __init__(self, supported: Mapping[str, frozenset[str]], *, maximum_pdu_bytes: int) -> None:
@@ -25,9 +25,9 @@ class NegotiationCache:
         self._lock = Lock()
 
     def answer_to(self, pdu: bytes) -> NegotiationResult:
-        """Return the answer to the whole A-ASSOCIATE-RQ PDU of an admitted peer.
+        """Return the reply to the complete A-ASSOCIATE-RQ PDU of an admitted peer.
 
-        Equal requests wait for the first one's answer; different requests never wait for each other.
+        Equal requests wait for the first one's reply; different requests never wait for each other.
 
         Raises:
             MalformedRequest: the request cannot be answered.

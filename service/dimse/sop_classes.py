@@ -39,9 +39,9 @@ COMPRESSED = {
 
 
 def supported(additional_sop_classes: Iterable[str] = ()) -> Mapping[str, frozenset[str]]:
-    """Return the accepted transfer syntaxes of each SOP class.
+    """Return the accepted transfer syntaxes by SOP class.
 
-    Verification, commitment, STORAGE and the settings' own.
+    The classes are verification, storage commitment, STORAGE and the additional ones.
     """
     plain = frozenset(UNCOMPRESSED.values())
     every = plain | frozenset(COMPRESSED.values())

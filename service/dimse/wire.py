@@ -1,4 +1,4 @@
-"""Bytes from a socket in bounded memory: whatever length a PDU claims, no more is held than was asked for."""
+"""Bytes from a socket in bounded memory: whatever length a PDU claims, no more is buffered than was asked for."""
 
 import socket
 import ssl
@@ -7,10 +7,9 @@ import time
 from typing import Any
 
 LONGEST_BYTES = 512 * 1024
-_MOST_WAITS = (
-    4  # one after another instead of setting another limit: messages and pauses between them take turns
-)
-_BUFFER_BYTES = 4096  # all that a peer gets that never sends more than a request
+_MOST_WAITS = 4
+"""Waits in a row with the same limit instead of setting another: messages and the pauses between them alternate."""
+_BUFFER_BYTES = 4096  # all that is allocated for a peer that never sends more than a request
 
 
 class ConnectionLost(Exception):
@@ -18,7 +17,7 @@ class ConnectionLost(Exception):
 
 
 class SocketReader:
-    """Reads one connection: headers through one small buffer, what is large into its peer's."""
+    """Reads one connection: headers through one small buffer, large data into the caller's buffer."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -26,28 +25,28 @@ class SocketReader:
         self._start = 0
         self._end = 0
         self._timeout_s = 0.0
-        # The kernel keeps the time and waits for all that is asked for: one system call a read instead of several.
-        # TLS has a layer of its own in between and cannot.
+        # The kernel keeps the time and waits for everything that is asked for: one system call per read, not several.
+        # With TLS, which has its own layer in between, that is not possible.
         self._waits_in_kernel = not isinstance(connection, ssl.SSLSocket)
         if self._waits_in_kernel:
             connection.settimeout(None)
 
     def exactly(self, size: int, *, within_s: float) -> bytes:
-        """Return the next ``size`` bytes; they must have come within ``within_s`` seconds altogether.
+        """Return the next ``size`` bytes; they must all arrive within ``within_s`` seconds.
 
         Raises:
-            PeerGone: the connection ended, or the time was up.
-            ValueError: more was asked for than is ever held.
+            ConnectionLost: the connection ended, or the time was up.
+            ValueError: more was asked for than is ever buffered.
         """
         start = self._at_hand(size, within_s)
         return bytes(self._view[start : start + size])
 
     def fields(self, layout: struct.Struct, *, within_s: float) -> tuple[Any, ...]:
-        """Return the fields of a header that comes next; otherwise as ``exactly``."""
+        """Return the fields of the header that comes next; otherwise like ``exactly``."""
         return layout.unpack_from(self._view, self._at_hand(layout.size, within_s))
 
     def _at_hand(self, size: int, within_s: float) -> int:
-        """Take the next bytes and return their place in the buffer."""
+        """Consume the next bytes and return their position in the buffer."""
         if self._end - self._start < size:
             if size > LONGEST_BYTES:
                 raise ValueError(f"{size} bytes asked for, of {LONGEST_BYTES} at most")
@@ -59,10 +58,10 @@ class SocketReader:
     def into(self, target: memoryview, *, within_s: float) -> int:
         """Fill the target with the next bytes and return their number: all, unless the connection is slow.
 
-        What is large goes by here: the bytes are copied once, by the kernel.
+        This is for large data: the bytes are copied only once, by the kernel.
 
         Raises:
-            PeerGone: the connection ended, or nothing came for ``within_s`` seconds.
+            ConnectionLost: the connection ended, or nothing arrived for ``within_s`` seconds.
         """
         held = min(self._end - self._start, len(target))
         if not held:
@@ -88,9 +87,9 @@ class SocketReader:
             remaining_s = deadline - time.monotonic()
 
     def _receive(self, target: memoryview, within_s: float, *, waits: bool) -> int:
-        """Read once: what is there, or where it ``waits`` all that the target takes."""
+        """Read once: what is there or, with ``waits``, as much as fits into the target."""
         if within_s <= 0:
-            raise ConnectionLost("nothing more came in time")
+            raise ConnectionLost("nothing more arrived in time")
         if not self._timeout_s <= within_s <= _MOST_WAITS * self._timeout_s:
             self._allow(within_s)
         flags = socket.MSG_WAITALL if waits and self._waits_in_kernel else 0
@@ -105,7 +104,7 @@ class SocketReader:
         return got
 
     def _read(self, target: memoryview, flags: int) -> int | None:
-        """Return how many bytes came, or None where none did in the time that is allowed."""
+        """Return how many bytes arrived, or None if none did within the time limit."""
         try:
             return self._connection.recv_into(target, len(target), flags)
         except (TimeoutError, BlockingIOError):
@@ -118,7 +117,7 @@ class SocketReader:
             whole_s, rest_s = divmod(max(within_s, 1e-3), 1)
             time_value = struct.pack("ll", int(whole_s), int(rest_s * 1e6))
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time_value)
-            if not self._timeout_s:  # an answer that nobody takes: any limit will do
+            if not self._timeout_s:  # a response that nobody reads: any limit will do
                 self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_value)
         else:
             self._connection.settimeout(within_s)

@@ -1,4 +1,4 @@
-"""The rules that hold: which version, whether it fits this node, and what a job that is queued goes by."""
+"""The rules in force: which version is active, whether it fits this node, and which version a queued job follows."""
 
 from service.rules.book import HeldRules, RuleBook, opening_sop_classes
 from service.rules.fitness import faults_of, load_templates, misfits, require_fit, rule_contract

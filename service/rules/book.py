@@ -1,4 +1,4 @@
-"""The rule book: each role asks it which rules hold, and follows another version without a restart."""
+"""The rule book: each role asks it which rules are active, and follows a new version without a restart."""
 
 import tomllib
 from collections.abc import Callable, Mapping
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldRules:
-    """One version of the rules as this node can go by it.
+    """One version of the rules as this node can apply it.
 
-    `settings` are the node's with these rules. Where there are faults, those rules that could be read stand there: the
-    node still answers to their AE titles, and contours by none of them.
+    `settings` are the node's with these rules. If there are faults, they have only the rules that could be read: the
+    node still answers to their AE titles, but contours by none of them.
     """
 
     number: int  # of the version; 0: those of the settings file or the environment
     settings: Settings
-    faults: tuple[str, ...] = ()  # why nothing can be contoured by it
+    faults: tuple[str, ...] = ()  # why nothing can be contoured by this version
     templates: "Mapping[str, Template]" = field(default_factory=dict)
 
     @property
@@ -40,7 +40,7 @@ class HeldRules:
 
     @property
     def why_not(self) -> str:
-        """Why no series may be judged by these rules; empty: they may."""
+        """Say why these rules cannot be applied to any series; empty if they can."""
         if not self.faults:
             return ""
         which = f"version {self.number} of the rules does" if self.number else "the rules of the settings do"
@@ -48,14 +48,15 @@ class HeldRules:
 
 
 class RuleBook:
-    """The versions of the rules, each read once a process; for any thread.
+    """The versions of the rules, each read once per process; thread-safe.
 
     Args:
-        settings: of the file and the environment. Their rules hold until a version is activated, and where the
-            environment sets them.
+        settings: of the file and the environment. Their rules are in force until a version is activated, and always
+            if the environment sets them.
         database: the node's.
-        contracts: gives the models that rules are compared with; None: they are not, as where nothing is contoured.
-        loads_templates: whether jobs are contoured by these rules here.
+        contracts: returns the models that rules are checked against; None: they are not checked, for roles that
+            contour nothing.
+        loads_templates: whether this process contours by the rules and so needs their templates.
     """
 
     def __init__(
@@ -73,15 +74,15 @@ class RuleBook:
         self._known: dict[int, HeldRules] = {}
 
     def current(self) -> HeldRules:
-        """Give the rules that hold now.
+        """Return the active rules.
 
         Raises:
-            TryAgain: the database does not answer; those that were given last hold on.
+            TryAgain: the database does not answer; the rules that were returned last stay in force.
         """
         return self.of(self._current_number())
 
     def of(self, number: int | None) -> HeldRules:
-        """Give one version as a job recorded it; None: what held before there were versions.
+        """Return the version that a job recorded; None: the rules that were in force before there were versions.
 
         Raises:
             NoSuchRuleSet: the database has no such version.
@@ -91,16 +92,16 @@ class RuleBook:
             before = self._versions.before_versions()
             number = before.number if before is not None else None
         known = self._known.get(number or 0)
-        if known is None or known.faults:  # what was lacking may be there by now
+        if known is None or known.faults:  # what was missing may be there by now
             known = self._known[number or 0] = self._read(number or 0)
         return known
 
     def for_job(self, number: int | None) -> HeldRules:
-        """Give the version that a queued job is contoured by.
+        """Return the version that a queued job is contoured by.
 
         Raises:
-            TryAgain: it holds and does not fit this node at the moment, or the database does not answer.
-            Refused: it does not hold any more, and does not fit this node.
+            TryAgain: it is active but does not fit this node at present, or the database does not answer.
+            Refused: it is no longer active, and does not fit this node.
         """
         found = self.of(number)
         if found.faults and found.number == self._current_number():
@@ -110,7 +111,7 @@ class RuleBook:
         return found
 
     def file_differs(self) -> str:
-        """Say how the settings file's rules differ from what holds, where somebody may think they hold; else empty."""
+        """Say that the settings file's rules were changed but are not active; empty if that is not so."""
         number = self._versions.active_number()
         if not number:
             return ""
@@ -138,7 +139,7 @@ class RuleBook:
         return self._fitted(number, draft.settings)
 
     def _fitted(self, number: int, settings: Settings) -> HeldRules:
-        """Compare rules with the models and templates of this node."""
+        """Check rules against the models and templates of this node."""
         if self._contracts is None:
             return HeldRules(number=number, settings=settings)
         try:
@@ -154,13 +155,13 @@ class RuleBook:
 
 
 def opening_sop_classes(settings: Settings) -> frozenset[str]:
-    """Return the SOP classes of images that open a job: CT, and MR where a rule is for it."""
+    """Return the SOP classes of images that open a job: CT, and MR if a rule accepts it."""
     wants_mr = any(rule.modality is Modality.MR for rule in settings.rules)
     return CONTOURED_SOP_CLASSES if wants_mr else CT_SOP_CLASSES
 
 
 def _readable(text: str, settings: Settings) -> Settings:
-    """Return the settings with those rules of a faulty text that can be read by themselves."""
+    """Return the settings with those rules of a faulty text that are valid by themselves."""
     try:
         entries: Any = tomllib.loads(text).get("rules", [])
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Whether rules fit the models and templates of this node: what the settings alone cannot say."""
+"""Whether rules fit the models and templates of this node, which the settings alone cannot tell."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Contracts = Mapping[str, "ModelContract"]
 
 @dataclass(frozen=True, kw_only=True)
 class Misfit:
-    """What one key of a rule asks for and this node does not have."""
+    """Something that a key of a rule asks for and this node does not have."""
 
     number: int  # of the rule, from 0
     rule: str
@@ -27,7 +27,7 @@ class Misfit:
 
 
 def misfits(rules: Sequence[Rule], contracts: Contracts) -> Iterator[Misfit]:
-    """Give everything that rules ask for and that this node does not have: models, their versions, templates."""
+    """Yield everything that rules ask for and that this node does not have: models, their versions, templates."""
     for number, rule in enumerate(rules):
         for key, message in _lacking(rule, contracts):
             yield Misfit(number=number, rule=rule.name, key=key, message=message)
@@ -37,7 +37,7 @@ def require_fit(rules: Sequence[Rule], contracts: Contracts) -> None:
     """Return if rules fit this node.
 
     Raises:
-        SettingsRefused: they do not; the message names each rule and what it lacks.
+        SettingsRefused: they do not; the message names each rule and what is missing.
     """
     lines = [f"rule {one.rule}: {one.message}" for one in misfits(rules, contracts)]
     if lines:
@@ -45,7 +45,7 @@ def require_fit(rules: Sequence[Rule], contracts: Contracts) -> None:
 
 
 def faults_of(text: str, settings: Settings, contracts: Contracts) -> RuleDraft:
-    """Return the draft of a text, with every fault at its place: also models and templates that this node lacks."""
+    """Return the draft of a text, or every fault and where it is, models and templates that are missing included."""
     draft = draft_of(text, settings)
     if draft.settings is None:
         return draft
@@ -56,7 +56,7 @@ def faults_of(text: str, settings: Settings, contracts: Contracts) -> RuleDraft:
 
 
 def rule_contract(rule: Rule, contracts: Contracts) -> "ModelContract":
-    """Return the contract of a rule's model in the rule's version; SettingsRefused if there is no such version."""
+    """Return the contract of the model version that a rule names; SettingsRefused if there is no such version."""
     found = _contract(rule, contracts)
     if found is None:
         raise SettingsRefused(f"rule {rule.name}: {_no_model(rule, contracts)}")
@@ -80,7 +80,7 @@ def load_templates(rules: Sequence[Rule], contracts: Contracts) -> "Mapping[str,
 
 
 def _lacking(rule: Rule, contracts: Contracts) -> Iterator[tuple[str, str]]:
-    """Give each key of a rule that asks for what is not there, and what is wrong with it."""
+    """Yield each key of a rule that asks for something that is missing, and what is wrong with it."""
     contract = _contract(rule, contracts)
     is_missing = rule.template is not None and not rule.template.is_file()
     if is_missing:
@@ -102,7 +102,7 @@ def _lacking(rule: Rule, contracts: Contracts) -> Iterator[tuple[str, str]]:
 
 
 def _template_fault(rule: Rule, contract: "ModelContract") -> str:
-    """Say what is wrong with a rule's template; empty where nothing is."""
+    """Say what is wrong with a rule's template; empty if nothing is."""
     from service.template import NO_EXTERNAL_ON_MR, TemplateRefused, load_template
 
     if rule.template is None:
@@ -135,5 +135,5 @@ def _no_model(rule: Rule, contracts: Contracts) -> str:
 
 
 def _takes(contract: "ModelContract", modality: Modality) -> bool:
-    """Whether a model takes a kind of series; cone-beam CT may go to a model for CT."""
+    """Tell whether a model accepts a kind of series; cone-beam CT may go to a model for CT."""
     return contract.takes(modality) or (modality is Modality.CBCT and contract.takes(Modality.CT))

@@ -22,7 +22,7 @@ Clock = Callable[[], datetime]
 Transaction = Connection
 """An open transaction, for the functions of the store that take part in it."""
 
-# Result codes that will pass or that an administrator can cure; every other one is a bug.
+# Result codes of conditions that pass or that an administrator can remedy; every other one is a bug.
 SQLITE_TRANSIENT = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -40,12 +40,12 @@ POSTGRES_TRANSIENT = ("08", "40", "53", "57", "58", "25006")
 
 
 def utc_now() -> datetime:
-    """Give the time of the machine, aware and in UTC."""
+    """Return the machine's time, aware and in UTC."""
     return datetime.now(UTC)
 
 
 class Database:
-    """An engine and the clocks; built once a process, after `upgrade`."""
+    """An engine and the clocks; built once per process, after `upgrade`."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Database:
         pool_size: int = 5,
     ) -> None:
         self.clock = clock
-        self.monotonic = monotonic  # in seconds: for waits that a set clock must not change
+        self.monotonic = monotonic  # in seconds: for waits that setting the clock must not change
         self._url = url
         self._busy_timeout_s = busy_timeout_s
         self._connect_timeout_s = connect_timeout_s
@@ -69,22 +69,22 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection whose statements only read; on SQLite it waits for no writer."""
+        """Open a connection for reading only; on SQLite it does not wait for a writer."""
         with translated(), self._engine.connect() as connection:
             yield connection.execution_options(read_only_transaction=True)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection whose statements are committed together when the block ends well."""
+        """Open a connection whose statements are committed together when the block ends without an error."""
         with translated(), self._engine.begin() as connection:
             yield connection
 
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
-        """Give an INSERT of this database's dialect, for ON CONFLICT."""
+        """Return an INSERT in this database's dialect, for ON CONFLICT."""
         return self._insert(table)
 
     def single_engine(self) -> Engine:
-        """Give an engine without a pool; on SQLite the caller begins each transaction."""
+        """Return an engine without a pool; on SQLite the caller begins each transaction."""
         if self._url.startswith("sqlite"):
             engine = create_engine(
                 self._url, poolclass=NullPool, connect_args={"timeout": self._busy_timeout_s}
@@ -97,15 +97,15 @@ class Database:
 
     @property
     def dialect(self) -> Dialect:
-        """The words of this database."""
+        """The SQL dialect of this database."""
         return self._engine.dialect
 
     def check(self) -> None:
-        """Return if the database answers and has this program's schema; raise DatabaseUnavailable otherwise."""
+        """Return if the database answers and has the node's tables; raise DatabaseUnavailable otherwise."""
         with self.reading() as connection:
             if not inspect(connection).has_table(job.name):
                 raise DatabaseUnavailable(
-                    "the database has no tables of this node yet; they come with `upgrade`"
+                    "the database has no tables of this node yet: `contour-node serve`, or `migrate`, makes them"
                 )
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Database:
 def make_engine(
     url: str, *, busy_timeout_s: float = 30, connect_timeout_s: int = 10, pool_size: int = 5
 ) -> Engine:
-    """Give an engine whose commits are durable and whose write transactions on SQLite take their lock at once."""
+    """Return an engine whose commits are durable and whose write transactions on SQLite take their lock at once."""
     if not url.startswith("sqlite"):
         return create_engine(
             url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": connect_timeout_s}
@@ -133,7 +133,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     cursor.execute("PRAGMA journal_mode")
     if cursor.fetchone() != ("wal",):
         cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # with WAL the default may lose commits at a power cut
+    cursor.execute("PRAGMA synchronous = FULL")  # with WAL, the default may lose commits in a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
@@ -145,7 +145,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what a missing, locked, full or damaged database raises into DatabaseUnavailable; let bugs through."""
+    """Turn the errors of a missing, locked, full or damaged database into DatabaseUnavailable; let bugs through."""
     try:
         yield
     except PoolTimeout as error:
@@ -153,9 +153,9 @@ def translated() -> Iterator[None]:
     except DBAPIError as error:
         if _sqlite_code(error.orig) in SQLITE_DAMAGED:
             raise DatabaseDamaged(
-                f"the node's database file is damaged ({_first_line(error.orig)}). Stop the node, set the file aside with its "
-                "-wal and -shm beside it, and restore the last backup: docs/operations.md, disaster. The images in "
-                "node.storage_dir are not touched by this"
+                f"the node's database file is damaged ({_first_line(error.orig)}). Stop the node, move the file away together with "
+                "its -wal and -shm files, and restore the last backup: docs/operations.md, disaster. The images in "
+                "node.storage_dir are not affected"
             ) from error
         if not _passes(error):
             raise

@@ -12,11 +12,11 @@ class StorageFull(StorageUnavailable):
 
 
 class FileLost(Refused):
-    """A row names a file that is not in the storage folder."""
+    """A file that a row names is not in the storage folder."""
 
 
 class FileDamaged(FileLost):
-    """A stored file is missing or has other bytes than were kept."""
+    """A stored file is missing, or its bytes have changed."""
 
     def __init__(self, message: str, path: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class FileDamaged(FileLost):
 
 
 class DatabaseUnavailable(TryAgain):
-    """The database is gone, locked or full; whether the last change was kept is not known."""
+    """The database is gone, locked or full; it is not known whether the last change was kept."""
 
 
 class NotRecorded(Refused):
@@ -40,7 +40,7 @@ class NoSuchJob(NotAllowed):
 
 
 class JobChanged(NotAllowed):
-    """Something happened to the job since the person or program that orders looked at it."""
+    """The job changed after the person or program that gives the order looked at it."""
 
 
 class NoSuchRuleSet(NotAllowed):
@@ -48,8 +48,8 @@ class NoSuchRuleSet(NotAllowed):
 
 
 class RulesChanged(NotAllowed):
-    """Another version of the rules holds than the one that the person or program had seen."""
+    """The active version of the rules is no longer the one that the person or program had seen."""
 
 
 class DatabaseDamaged(DatabaseUnavailable):
-    """The SQLite file is no database any more, or contradicts itself: a person has to bring back a copy."""
+    """The SQLite file is not a database, or is inconsistent: a person has to restore a copy."""

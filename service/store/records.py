@@ -1,4 +1,4 @@
-"""What the store takes and hands out: values, never database rows."""
+"""What the store takes and returns: values, never database rows."""
 
 import re
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ MR_SOP_CLASSES = frozenset(
     }
 )
 CONTOURED_SOP_CLASSES = CT_SOP_CLASSES | MR_SOP_CLASSES
-"""Of images that open a job: CT always, MR where a rule is for it. Everything else is kept, not contoured."""
+"""Images that open a job: CT always, MR if a rule accepts it. Everything else is kept, but not contoured."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _UIDS = ("sop_instance_uid", "sop_class_uid", "series_uid", "study_uid", "transfer_syntax_uid")
@@ -35,18 +35,20 @@ _TEXTS = (("modality", 16), ("calling_aet", 16), ("called_aet", 16), ("peer_host
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
-    """A durable file: its path relative to the storage folder, and what stands in it."""
+    """A durable file: its path relative to the storage folder, its size and its checksum."""
 
     path: str
     size_bytes: int  # of the whole file, header included
     sha256: str  # of the bytes after the header: for an instance, of the dataset as received
-    header_bytes: int = 0  # length of what the node itself wrote in front (preamble and file meta)
-    is_new: bool = field(default=True, compare=False)  # False: an earlier file with the same data was there
+    header_bytes: int = (
+        0  # length of what the node itself wrote before it (preamble and file meta information)
+    )
+    is_new: bool = field(default=True, compare=False)  # False: a file with the same data was there already
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedInstance:
-    """An instance whose file is durable and which is to be recorded; refused when an identifier is none."""
+    """An instance whose file is durable and which is to be recorded; refused if an identifier is not valid."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -87,17 +89,17 @@ class StoredInstance:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenJob:
-    """A job whose series may still be growing (received or waiting)."""
+    """A job whose series may still be growing (state receiving or waiting)."""
 
     id: int
     version: int
     state: JobState
-    reason: str  # why it waits; empty while it is only received
+    reason: str  # why it waits; empty while slices are still arriving
     series_uid: str
     study_uid: str
     called_aet: str
     calling_aet: str
-    slice_count: int  # as seen: close_series() and refuse() do nothing if a slice came meanwhile
+    slice_count: int  # when it was read: close_series() and refuse() do nothing if a slice has come since
     expected_images: int | None
     received_at: datetime
     last_received_at: datetime
@@ -106,7 +108,7 @@ class OpenJob:
 
 @dataclass(frozen=True, kw_only=True)
 class ContouringOrder:
-    """What a complete series is contoured by, and what its history should say of how it was found complete."""
+    """What a complete series is contoured by, and what its history should say about its completeness."""
 
     rule: str
     model: str
@@ -127,14 +129,14 @@ class Elsewhere:
     calling_aet: str
     images: int
     last_received_at: datetime
-    job_id: int  # the latest version of theirs
+    job_id: int  # of the latest version of their job
     job_state: JobState
-    has_all: bool  # theirs has every image of this one, and was or will be contoured
+    has_all: bool  # their job has every image of this one, and was or will be contoured
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:
-    """The structure set that a job's own replaces: whose it is, and the objects it went out as."""
+    """The structure set that a job's own replaces: whose it is, and the objects that it was sent as."""
 
     job_id: int
     uid: UUID
@@ -144,7 +146,7 @@ class Replaced:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySeries:
-    """A series of a study, as far as it came."""
+    """A series of a study, as far as it has been received."""
 
     series_uid: str
     modality: str
@@ -159,7 +161,7 @@ class ClaimedJob:
     """A job that belongs to a worker until its lease ends; the token for every write of that worker."""
 
     id: int
-    uid: UUID  # of what is contoured, the same for every attempt, and after a loss of the database: derive UIDs from it
+    uid: UUID  # of what is contoured; the same for every attempt and after a loss of the database: UIDs are derived from it
     version: int
     series_uid: str
     study_uid: str
@@ -178,7 +180,7 @@ class ClaimedJob:
     slice_count: int = 0
     expected_images: int | None = None  # what the sender says the series has
     doubt: str = ""  # why the series may not be whole
-    set_version: int = 1  # of the structure set, counted over those of this series that were sent
+    set_version: int = 1  # of the structure set, counting those of this series that were sent
     replaces: Replaced | None = None
     purpose: JobPurpose = JobPurpose.CLINICAL
     rule_set: int | None = None  # the version of the rules that it was queued by
@@ -186,7 +188,7 @@ class ClaimedJob:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimedDelivery:
-    """A delivery that belongs to a sender until its lease ends; the token for every write of that sender."""
+    """A delivery that a process of the role `send` holds until its lease ends; the token for its writes."""
 
     id: int
     job_id: int
@@ -195,7 +197,7 @@ class ClaimedDelivery:
     kind: DeliveryKind
     priority: int  # of the job
     created_at: datetime
-    is_sent: bool  # the destination took it, and is to be asked whether it keeps it
+    is_sent: bool  # the destination took it and is to be asked for confirmation
     attempt: int  # 1 for the first
     confirmation_requests: int  # how often it was asked, this time included
     result: StoredFile
@@ -205,14 +207,14 @@ class ClaimedDelivery:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitmentReport:
-    """What a destination reported of an object: that it keeps it, or why not ((0008,1197) Failure Reason)."""
+    """A destination's report on an object: that it keeps it, or why not ((0008,1197) Failure Reason)."""
 
     failure_reason: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailedJob:
-    """A job that failed for good and that is not reported to a destination yet."""
+    """A job that failed for good and has not been reported to a destination yet."""
 
     id: int
     uid: UUID
@@ -222,8 +224,8 @@ class FailedJob:
     study_uid: str
     series_uid: str
     calling_aet: str
-    rule: str  # empty where none had matched
-    was_contoured: bool  # what failed is the delivery
+    rule: str  # empty if none had matched
+    was_contoured: bool  # it was the delivery that failed
     served: frozenset[str]  # destinations that have the result
     failed_at: datetime
     rule_set: int | None = None  # the version of the rules
@@ -244,14 +246,14 @@ class DeliveryStatus:
     attempts: int
     not_before: datetime | None
     sent_at: datetime | None
-    confirmation_requests: int  # how often it was asked whether it keeps the object
+    confirmation_requests: int  # how often it was asked to confirm that it has the object
     confirmed_at: datetime | None
     removed_at: datetime | None  # of the artifact, by retention: the file is gone
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobStatus:
-    """A job as an administrator sees it: a row of the view job_status. No patient in it."""
+    """A job as an administrator sees it: a row of the view job_status. It names no patient."""
 
     id: int
     uid: UUID
@@ -265,7 +267,7 @@ class JobStatus:
     called_aet: str
     slice_count: int
     expected_images: int | None  # what the sender says the series has; None: nobody said
-    completeness: str  # "receiving", "waiting", "incomplete", "complete"; empty once that matters no more
+    completeness: str  # "receiving", "waiting", "incomplete", "complete"; empty once it no longer matters
     rule: str
     model: str
     model_version: int | None
@@ -281,7 +283,7 @@ class JobStatus:
     not_before: datetime | None
     superseded_by: int | None
     purpose: JobPurpose
-    shadow_of: int | None  # of a shadow job: the job beside which it runs
+    shadow_of: int | None  # of a shadow job: the job alongside which it runs
     destinations: str  # "pacs: 4 sent; tps: 3 sent, 1 pending (reason)"
 
 

@@ -1,4 +1,4 @@
-"""The states of a job and of a delivery, and which may follow which."""
+"""The states of jobs, deliveries and rule versions, and which state of a job may follow which."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,9 +14,11 @@ class JobState(StrEnum):
     DELIVERING = "delivering"
     DONE = "done"
     REFUSED = "refused"
-    NOTHING_TO_CONTOUR = "nothing_to_contour"  # scouts, screens, what no rule is for: no failure
+    NOTHING_TO_CONTOUR = (
+        "nothing_to_contour"  # only localizers or screenshots, or no rule matches: not a failure
+    )
     RETRYING = "retrying"  # an attempt failed; the next comes at not_before
-    FAILED = "failed"  # for good; a person decides
+    FAILED = "failed"  # for good, until a person decides
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
 
@@ -47,7 +49,7 @@ class ArtifactRole(StrEnum):
 
     RESULT = "result"
     FAILURE_REPORT = "failure_report"
-    RETURNED = "returned"  # sent back by a planning system, of the series that a job contoured
+    RETURNED = "returned"  # sent back by a planning system, drawn on the series that a job contoured
 
 
 class ArtifactKind(StrEnum):
@@ -118,19 +120,23 @@ class EventKind(StrEnum):
 
 _J = JobState
 OPEN = frozenset({_J.RECEIVING, _J.WAITING})
-# Where a job stays until a person acts: what a failure report says.
+# Where a job stays until a person acts; these are reported by failure reports.
 FAILED_FOR_GOOD = frozenset({_J.REFUSED, _J.FAILED})
 CLAIMABLE = frozenset({_J.QUEUED, _J.RETRYING})
-# What a newer version of the same series ends. Done, refused and cancelled jobs keep their state.
+# The states that a newer version of the same series ends. Done, refused and cancelled jobs keep their state.
 ENDED_BY_A_NEWER_VERSION = frozenset({_J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELIVERING, _J.FAILED})
-# Whose images may be contoured again for the same sender; stands in the index job_content too.
+# Jobs whose images may be contoured again for the same sender; the index job_content lists the same states.
 FORGOTTEN = frozenset({_J.SUPERSEDED, _J.CANCELLED, _J.REFUSED})
 CANCELLABLE = ENDED_BY_A_NEWER_VERSION | OPEN
 RETRYABLE = frozenset({_J.RETRYING, _J.FAILED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED})
 RERUNNABLE = RETRYABLE | {_J.DONE}
-# Of what is left to be done of these, priority decides the order.
+# Jobs with work left, whose order priority decides.
 PRIORITISABLE = frozenset({_J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELIVERING, _J.FAILED})
-# What was made for these can go out once more.
+# Deliveries that a destination has yet to take or to confirm.
+UNDER_WAY = frozenset(
+    {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
+)
+# Jobs whose results can be sent once more.
 RESENDABLE = frozenset({_J.DELIVERING, _J.DONE})
 
 _AFTER_LOOKING = (_J.QUEUED, _J.REFUSED, _J.NOTHING_TO_CONTOUR, _J.CANCELLED, _J.SUPERSEDED)
@@ -164,9 +170,9 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 
 
 class RuleSetState(StrEnum):
-    """What a version of the rules is."""
+    """Where a version of the rules stands."""
 
     DRAFT = "draft"
-    ACTIVE = "active"  # it holds; one at most
-    REPLACED = "replaced"  # it held
+    ACTIVE = "active"  # in force; one at most
+    REPLACED = "replaced"  # was in force
     DISCARDED = "discarded"  # a draft that nobody wants any more

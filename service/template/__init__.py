@@ -1,4 +1,4 @@
-"""Templates: which structures go out, with which names, colours, numbers, types and codes, and how they are derived."""
+"""Templates: which structures are sent, with which names, colours, numbers, types and codes; how they are derived."""
 
 from service.template.apply import NO_EXTERNAL_ON_MR
 from service.template.load import TemplateRefused, default_template, load_template

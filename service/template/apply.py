@@ -1,4 +1,4 @@
-"""A template carried out on one case: the model's masks in, the structures to send out."""
+"""Apply a template to one case: the model's masks in, the structures to send out."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,19 +16,17 @@ from service.template.model import Entry, Template
 from service.template.references import colour_of, in_order, made_from, sources_of, type_of
 
 EXTERNAL_COLOUR = (0, 200, 0)
-NO_EXTERNAL_ON_MR = (
-    "an external is found by Hounsfield units, which MR has not; leave it out, or take it from the model"
-)
+NO_EXTERNAL_ON_MR = "an external is found by Hounsfield units, which MR does not have; leave it out, or take it from the model"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OutputStructure:
     """One structure to send.
 
-    `structure` has its type, colour and code, and the TG-263 name where it is one of the model's and no other structure
-    goes out under it; `name` is what it is called in the file, `model_code` what the model calls it ("" where it is
-    derived); `remark` is what makes it doubtful. `description` is for ROI Description (3006,0028): the template's text,
-    the TG-263 name where `name` is another, and `provenance`, the derivation in words.
+    `structure` has its type, colour and code, and the TG-263 name if it is one of the model's and no other structure is
+    sent under that name; `name` is its name in the file, `model_code` the model's code for it ("" if it is derived);
+    `remark` says what makes it doubtful. `description` is for ROI Description (3006,0028): the template's text, the
+    TG-263 name if `name` differs from it, and `provenance`, the derivation in words.
     """
 
     structure: Structure
@@ -43,7 +41,7 @@ class OutputStructure:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AppliedTemplate:
-    """The structures to send, in the template's order, and what a reader of the job should know."""
+    """The structures to send, in the template's order, and notes for the job's history."""
 
     structures: tuple[OutputStructure, ...]
     notes: tuple[str, ...]
@@ -54,7 +52,7 @@ def apply(
 ) -> AppliedTemplate:
     """Return the template's structures made from the model's masks on the CT's grid; `own` are those the model defines.
 
-    A structure made from an empty one is left out, or sent empty where the template says so, and a note says which.
+    A structure made from an empty one is left out, or sent empty if the template says so, and a note says which.
     Raises Refused where the model gave no mask for a code that the template names, ValueError for masks of another
     grid.
     """
@@ -70,7 +68,7 @@ def apply(
 
 
 def with_remarks(applied: AppliedTemplate, template: Template, remarks: Mapping[str, str]) -> AppliedTemplate:
-    """Return the structures with what is remarked on them by the model's code, and on those that they are made from."""
+    """Return the structures with the remarks, by model code, on them and on the structures they are made from."""
     sources = sources_of(template)
 
     def remark(item: OutputStructure) -> str:
@@ -104,7 +102,7 @@ def _unlisted(template: Template, masks: Masks, known: Mapping[str, Structure]) 
 def _entry(structure: Structure) -> Entry:
     """Return an entry for a structure that the template does not list.
 
-    The catalogue's own needs nothing but its name.
+    A structure of the catalogue needs only its name and code.
     """
     entry: dict[str, object] = {"name": structure.name, "from": structure.code}
     if structure.code not in CATALOGUE:
@@ -115,7 +113,7 @@ def _entry(structure: Structure) -> Entry:
 
 
 class _Case:
-    """The masks of one case by the template's names, while they are made."""
+    """The masks of one case, by the template's names, while they are being made."""
 
     def __init__(self, template: Template, masks: Masks, volume: Volume) -> None:
         self._template, self._masks, self._volume = template, masks, volume
@@ -125,7 +123,7 @@ class _Case:
         self._notes: dict[str, list[str]] = {entry.name: [] for entry in template.structure}
 
     def make(self, entry: Entry) -> None:
-        """Make one structure; those it is made from are there."""
+        """Make one structure; those that it is made from have been made."""
         try:
             made = derive(entry, self._start(entry), lambda word: self._look(entry, word), self._volume.grid)
         except SourceEmpty as empty:
@@ -188,11 +186,11 @@ class _Case:
         )
 
     def _is_made_here(self, entry: Entry) -> bool:
-        """Whether it is more than a structure of the model under another name."""
+        """Tell whether it is more than a structure of the model under another name."""
         return entry.is_derived or made_from(entry, entry.source or "", self._names) is not None
 
     def _is_alone(self, entry: Entry, known: Structure) -> bool:
-        """Whether no other structure sent has the catalogue's code or name, and none before it is the same one."""
+        """Tell whether no other sent structure has the catalogue's code or name, and no earlier one is the same."""
         taken = {other.name.casefold() for other in self._template.sent() if other is not entry}
         same = [e for e in self._template.sent() if e.source == entry.source and not self._is_made_here(e)]
         return same[0] is entry and not taken & {known.code.casefold(), known.name.casefold()}

@@ -1,4 +1,4 @@
-"""Carries out a derivation: one structure's steps on masks, with a note for each thing a reader should know."""
+"""Carries out a derivation: applies one structure's steps to masks, with notes on what a reader should know."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,17 +28,17 @@ class SourceEmpty(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Derivation:
-    """One structure's mask, and notes about how it came out."""
+    """One structure's mask, and notes on how it was made."""
 
     mask: Mask
     notes: tuple[str, ...]
 
 
 def derive(entry: Entry, start: Mask, look: Look, grid: Grid) -> Derivation:
-    """Return the steps of `entry` carried out on `start`; `look` gives the masks that the steps name.
+    """Return the result of the steps of `entry` on `start`; `look` returns the masks that the steps name.
 
     Raises:
-        SourceEmpty: where `start`, or a mask that a step needs and does not call optional, is empty.
+        SourceEmpty: `start`, or a mask that a step needs and does not call optional, is empty.
     """
     if entry.steps and not start.crop_zyx.any():
         raise SourceEmpty(entry.source or entry.name)
@@ -61,7 +61,7 @@ def _others(step: Step, look: Look, notes: list[str]) -> list[Mask]:
         if mask.crop_zyx.any():
             found.append(mask)
         elif step.optional:
-            notes.append(f"{name} is empty: '{step.words()}' went on without it")
+            notes.append(f"{name} is empty: '{step.words()}' was carried out without it")
         else:
             raise SourceEmpty(name)
     return found

@@ -1,8 +1,8 @@
 """Reads Varian Eclipse structure templates and the structures of its clinical protocols, as XML exported from Eclipse.
 
-What is read was seen in exported files of the versions 1.1 and 1.2: `StructureTemplate/Structures/Structure` with the
+What is read was found in exported files of the versions 1.1 and 1.2: `StructureTemplate/Structures/Structure` with the
 attributes ID and Name, and in it `Identification/VolumeType`, `Identification/StructureCode` (Code, CodeScheme,
-CodeSchemeVersion) and `ColorAndStyle`. Search ranges and DVH line styles have no place in a structure set.
+CodeSchemeVersion) and `ColorAndStyle`. Search ranges and DVH line styles do not belong in a structure set.
 """
 
 import re
@@ -52,13 +52,13 @@ def read_eclipse(data: bytes, codes: Collection[str]) -> ImportedTemplate:
 def _root(data: bytes) -> ET.Element:
     if len(data) > LARGEST_BYTES:
         raise TemplateRefused(
-            f"{len(data)} bytes are too many for a structure template (most: {LARGEST_BYTES})"
+            f"{len(data)} bytes are too many for a structure template (at most {LARGEST_BYTES})"
         )
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise TemplateRefused("the file declares a document type; an exported template does not")
     try:
         root = ET.fromstring(data)
-    except (ET.ParseError, LookupError, ValueError) as error:  # the latter two: an encoding that is none here
+    except (ET.ParseError, LookupError, ValueError) as error:  # the last two: an unknown encoding
         raise TemplateRefused(f"the file is not XML: {error}") from error
     if root.tag not in _ROOTS:
         raise TemplateRefused(f"the file's root is <{root.tag}>, expected <{'> or <'.join(_ROOTS)}>")
@@ -72,11 +72,11 @@ def _row(number: int, element: ET.Element, notes: dict[str, None]) -> Iterator[I
         notes[f"structure {number} has neither ID nor Name and was left out"] = None
         return
     for tag in sorted({child.tag for child in element} - _READ - _LEFT_OUT):
-        notes[f"<{tag}> is not known here and was left out"] = None
+        notes[f"<{tag}> is not understood and was left out"] = None
     identification = element.find("Identification")
     inner = [] if identification is None else list(identification)
     for tag in sorted({child.tag for child in inner} - _IDENTIFIES):
-        notes[f"<Identification>/<{tag}> is not known here and was left out"] = None
+        notes[f"<Identification>/<{tag}> is not understood and was left out"] = None
     volume_type = (element.findtext("Identification/VolumeType") or "").strip().upper()
     yield ImportedRow(
         name=name[:64],
@@ -93,19 +93,19 @@ def _type(name: str, volume_type: str, notes: dict[str, None]) -> InterpretedTyp
     if volume_type in InterpretedType.__members__:
         return InterpretedType(volume_type)
     notes[
-        f"{name}: volume type '{volume_type}' is not one that is written here; the catalogue's is taken"
+        f"{name}: volume type '{volume_type}' is not one that the node writes; the catalogue's type is used"
     ] = None
     return None
 
 
 def _concept(element: ET.Element | None, name: str, notes: dict[str, None]) -> Code | None:
-    """Return the structure's code; the file holds no meaning, so the catalogue's is taken where it knows the code."""
+    """Return the structure's code; the file has no meaning, so the catalogue's is used if it has the code."""
     value, scheme = ("", "") if element is None else (element.get("Code", ""), element.get("CodeScheme", ""))
     if not value or not scheme:
         return None
     if len(value) > _LONGEST_CODE or len(scheme) > _LONGEST_CODE:
         found = f"code '{value}' of scheme '{scheme}' has more than {_LONGEST_CODE} characters"
-        notes[f"{name}: {found} and was left out; the catalogue's is taken"] = None
+        notes[f"{name}: {found} and was left out; the catalogue's is used"] = None
         return None
     known = (structure.concept for structure in CATALOGUE.values())
     meaning = next(
@@ -115,7 +115,7 @@ def _concept(element: ET.Element | None, name: str, notes: dict[str, None]) -> C
 
 
 def _colour(name: str, text: str | None, notes: dict[str, None]) -> tuple[int, int, int] | None:
-    """RGB in fields of three characters, or a style's name, which each site can define otherwise."""
+    """Read RGB in fields of three characters, or the name of a style, which each site can define in its own way."""
     style = (text or "").strip()
     found = _RGB.fullmatch(style)
     if found is not None:
@@ -132,5 +132,5 @@ def _colour(name: str, text: str | None, notes: dict[str, None]) -> tuple[int, i
         notes[f"{name}: colour style '{style}' is taken as {near[0]}; Eclipse's styles differ by site"] = None
         return near[0]
     if style:
-        notes[f"{name}: colour style '{style}' is not known; the catalogue's colour is taken"] = None
+        notes[f"{name}: colour style '{style}' is not known; the catalogue's colour is used"] = None
     return None

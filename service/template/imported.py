@@ -1,4 +1,4 @@
-"""What an importer found: rows matched to the model's structures, and the template file written from them."""
+"""What an importer found: rows matched to the model's structures, and the template file made from them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _PRV = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedRow:
-    """One structure of a foreign file, as far as it says something; `source` where the file names the model's code."""
+    """One structure of a foreign file, with what the file says of it; `source` if it names the model's code."""
 
     name: str
     external: bool = False
@@ -32,7 +32,7 @@ class ImportedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class MatchedRow:
-    """A row, what it was matched to, and why it is only a proposal where it is one."""
+    """A row, what it was matched to, and, if the match is only a proposal, why."""
 
     row: ImportedRow
     match: Match
@@ -42,11 +42,11 @@ class MatchedRow:
 
     @property
     def used(self) -> bool:
-        """Whether the template has it as a structure; otherwise as a comment."""
+        """Whether the template has it as a structure, rather than as a comment."""
         return not self.reason
 
     def words(self) -> str:
-        """Return the row of the report."""
+        """Return the text for the report."""
         if self.row.external:
             return "outline of the patient" if self.used else self.reason
         return f"{self.match.code} ({self.match.how})" if self.used else self.reason
@@ -54,16 +54,16 @@ class MatchedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedTemplate:
-    """A foreign template: its name, its rows, and what of it was not carried over."""
+    """A foreign template: its name, its rows, and notes on what was not carried over."""
 
     name: str
     placed: tuple[MatchedRow, ...]
     notes: tuple[str, ...] = field(default=())
 
     def toml(self, codes: Collection[str]) -> str:
-        """Return the template file; what was not matched stands in it as comments.
+        """Return the template file; rows that were not matched are comments in it.
 
-        TemplateRefused where nothing was.
+        Raises TemplateRefused if none was matched.
         """
         text = "\n".join([*_head(self), *(line for placed in self.placed for line in _table(placed))]) + "\n"
         parse_template(text, f"made from '{self.name}'", codes)
@@ -71,7 +71,7 @@ class ImportedTemplate:
 
 
 def place(rows: Sequence[ImportedRow], codes: Collection[str]) -> tuple[MatchedRow, ...]:
-    """Each row with the model's structure that it means; a second row of the same name or structure is a proposal."""
+    """Match each row to the model's structure; a second row with the same name or structure is only a proposal."""
     placed: list[MatchedRow] = []
     for row in rows:
         found = match(row.name, row.concept, codes)
@@ -87,7 +87,7 @@ def _reason(row: ImportedRow, found: Match, prv: tuple[str, int] | None, codes: 
     if row.external:
         return ""
     if found.code is None:
-        return f"looks like {prv[0]} with {prv[1]} mm: proposed" if prv else "nothing in the model is like it"
+        return f"looks like {prv[0]} with {prv[1]} mm: proposed" if prv else "the model has nothing like it"
     if row.source is not None and row.source not in codes:
         return f"the model has no '{row.source}'"
     return "" if found.is_certain else f"perhaps {found.code} ({found.how}): a person decides"
@@ -96,7 +96,7 @@ def _reason(row: ImportedRow, found: Match, prv: tuple[str, int] | None, codes: 
 def _repeated(row: ImportedRow, found: Match, earlier: Sequence[MatchedRow]) -> str:
     for other in earlier:
         if other.row.name.casefold() == row.name.casefold():
-            return "its name stands above already"
+            return "an earlier structure has its name"
         if row.external and other.row.external:
             return f"'{other.row.name}' is the outline already"
         if not row.external and other.match.code == found.code:

@@ -1,4 +1,4 @@
-"""Reads a template file, or says in full what is wrong with it."""
+"""Reads a template file, or reports everything that is wrong with it."""
 
 import tomllib
 from collections.abc import Collection
@@ -23,7 +23,7 @@ _TABLES: dict[str, type[TemplateSection]] = {
 
 
 class TemplateRefused(Refused):
-    """The template cannot be used; the message names each structure and key, one problem a line."""
+    """The template cannot be used; the message names each structure and key, one problem per line."""
 
 
 def load_template(path: Path, codes: Collection[str] = tuple(CATALOGUE)) -> Template:
@@ -74,12 +74,12 @@ def _refused(origin: str, lines: list[str]) -> TemplateRefused:
 
 
 def _is_other_form(detail: ErrorDetails) -> bool:
-    """Whether pydantic only says that a value has not the form that another of a key's forms has."""
+    """Tell whether pydantic only reports that a value does not have another of the forms that its key allows."""
     return detail["type"] in ("float_type", "string_type") and isinstance(detail["input"], dict | list)
 
 
 def _explain(detail: ErrorDetails, tree: dict[str, object]) -> str:
-    """One line: the structure by its name, the key, what was found and what is allowed."""
+    """Return one line: the structure by its name, the key, what was found and what is allowed."""
     where = _place(detail["loc"], tree)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
@@ -95,7 +95,7 @@ def _explain(detail: ErrorDetails, tree: dict[str, object]) -> str:
 
 
 def _place(location: tuple[int | str, ...], tree: dict[str, object]) -> str:
-    """`structure 3 'PTV', steps 2, margin_mm` for a place in the tree; the parts that pydantic invents are left out."""
+    """Name a place in the tree, as `structure 3 'PTV', steps 2, margin_mm`, without the parts that pydantic adds."""
     words: list[str] = []
     here: object = tree
     for part in location:

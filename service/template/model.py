@@ -1,4 +1,4 @@
-"""A template as a whole: its structures, in the order in which they go out, and what they are made from."""
+"""A template as a whole: its structures, in the order in which they are sent, and what they are made from."""
 
 import re
 from typing import Annotated, Self
@@ -23,12 +23,12 @@ class Concept(TemplateSection):
     meaning: Annotated[str, Field(min_length=1, max_length=64)]
 
     def code(self) -> Code:
-        """Return the concept as imaging takes it."""
+        """Return the concept as `imaging` uses it."""
         return Code(value=self.value, scheme=self.scheme, meaning=self.meaning)
 
 
 class Entry(TemplateSection):
-    """One structure: what it is called and looks like, and from what it is made by which steps."""
+    """One structure: its name and look, and what it is made from, by which steps."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     source: Word | None = Field(default=None, alias="from")
@@ -78,18 +78,18 @@ class Entry(TemplateSection):
         return bool(self.steps)
 
     def references(self) -> tuple[str, ...]:
-        """Every structure that it is made from, as written."""
+        """Return every structure that it is made from, as written."""
         own = () if self.source is None else (self.source,)
         return own + tuple(other for step in self.steps for other in step.others())
 
     def added(self) -> tuple[str, ...]:
-        """Return the structures whose voxels it can have."""
+        """Return the structures whose voxels can be part of it."""
         own = () if self.source is None else (self.source,)
         return own + tuple(other for step in self.steps if step.add is not None for other in step.others())
 
 
 class Template(TemplateSection):
-    """Which structures go out, in this order; valid as a whole once `service.template.load` has given it."""
+    """Which structures are sent, in this order; valid as a whole once `service.template.load` has returned it."""
 
     template: Annotated[int, Field(ge=FORMAT, le=FORMAT, description="Version of this format.")]
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -98,10 +98,10 @@ class Template(TemplateSection):
     structure: tuple[Entry, ...] = ()
 
     def sent(self) -> tuple[Entry, ...]:
-        """Return the structures that go out."""
+        """Return the structures that are sent."""
         return tuple(entry for entry in self.structure if entry.send)
 
     def numbers(self) -> dict[str, int]:
-        """Return the ROI number of each structure sent: its own, or the lowest that none has, in order."""
+        """Return the ROI number of each sent structure, by name: its own, or the lowest free one, in order."""
         numbers = roi_numbers([entry.number for entry in self.sent()])
         return {entry.name: number for entry, number in zip(self.sent(), numbers, strict=True)}

@@ -1,4 +1,4 @@
-"""What the structures of a template say of each other and of the model: names, sides, cycles."""
+"""What the structures of a template refer to, in the template and in the model: names, sides, cycles."""
 
 import difflib
 from collections import Counter
@@ -11,20 +11,20 @@ from service.template.model import Entry, Template
 
 
 def problems(template: Template, codes: Collection[str]) -> list[str]:
-    """Every contradiction in plain words, with the structure it stands in; empty when there is none."""
+    """Return every contradiction in plain words, with the structure that has it; empty if there is none."""
     found = [*_alike(template), *_unknown(template, codes)]
     return found or _cycles(template) or [*_undescribed(template), *_sides(template)]
 
 
 def in_order(template: Template) -> tuple[Entry, ...]:
-    """Return the structures so that each comes after those it is made from; CycleError where that cannot be."""
+    """Return the structures so that each comes after those it is made from; CycleError if that is impossible."""
     entries = {entry.name: entry for entry in template.structure}
     sorter = TopologicalSorter({name: _others(entry, entries) for name, entry in entries.items()})
     return tuple(entries[name] for name in sorter.static_order())
 
 
 def sources_of(template: Template) -> dict[str, set[str]]:
-    """Return the model's codes that each structure is made from, in the end."""
+    """Return the model's codes that each structure is ultimately made from."""
     names = {entry.name for entry in template.structure}
     found: dict[str, set[str]] = {}
     for entry in in_order(template):
@@ -35,10 +35,10 @@ def sources_of(template: Template) -> dict[str, set[str]]:
 
 
 def made_from(entry: Entry, word: str, names: Collection[str]) -> str | None:
-    """Return the structure of the template that a word means; None where it means the model's code.
+    """Return the structure of the template that a word means; None if it means the model's code.
 
-    A word means the template's structure of that name; within that structure itself, and where the template has
-    none, it means the model's.
+    A word means the template's structure with that name; within that structure itself, or if the template has none,
+    it means the model's.
     """
     return word if word in names and word != entry.name else None
 
@@ -53,17 +53,17 @@ def _alike(template: Template) -> Iterator[str]:
         yield "no structure is sent"
     for name, count in Counter(entry.name.casefold() for entry in template.structure).items():
         if count > 1:
-            yield f"the name '{name}' stands {count} times (case does not tell names apart)"
+            yield f"the name '{name}' occurs {count} times (upper and lower case count as the same)"
     for number, count in Counter(e.number for e in template.sent() if e.number is not None).items():
         if count > 1:
-            yield f"the number {number} stands {count} times"
+            yield f"the number {number} occurs {count} times"
     outlines = [e.name for e in template.sent() if type_of(e) is InterpretedType.EXTERNAL]
     if len(outlines) > 1:
         yield f"only one structure can have the type EXTERNAL, not {', '.join(outlines)}"
 
 
 def type_of(entry: Entry) -> InterpretedType | None:
-    """Return the type that the structure goes out with; None where neither the file nor the catalogue says one."""
+    """Return the type with which the structure is sent; None if neither the file nor the catalogue has one."""
     if entry.type is not None:
         return entry.type
     if entry.external:
@@ -73,7 +73,7 @@ def type_of(entry: Entry) -> InterpretedType | None:
 
 
 def colour_of(entry: Entry) -> tuple[int, int, int] | None:
-    """Return the colour that the file or the catalogue gives the structure, if either does."""
+    """Return the structure's colour in the file or in the catalogue; None if neither has one."""
     known = CATALOGUE.get(entry.source or "")
     return entry.colour or (known.colour_rgb if known else None)
 
@@ -128,7 +128,7 @@ def _contradictions(entry: Entry, made: frozenset[Side]) -> Iterator[str]:
         if made and stated and stated != made:
             yield f"{entry.name}: {what} says {_both(stated)}, but it is made from the {_both(made)}"
         elif len(made) == 1 and not stated and what == "the name":
-            yield f"{entry.name}: it is made from the {_both(made)} side only, and the name does not say so"
+            yield f"{entry.name}: it is made from the {_both(made)} side only, but its name does not say so"
 
 
 def _both(sides: frozenset[Side]) -> str:

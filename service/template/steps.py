@@ -1,4 +1,4 @@
-"""The steps of a derivation as the file writes them: one verb a step, in mm and cc."""
+"""The steps of a derivation as a template file has them: one verb per step, in mm and cc."""
 
 from typing import Annotated, Self
 
@@ -28,7 +28,7 @@ class Directions(TemplateSection):
     inferior: Distance = 0.0
 
     def margin(self) -> Margin:
-        """Return the margin as imaging takes it."""
+        """Return the margin as `imaging` uses it."""
         return Margin(**{f"{name}_mm": float(value) for name, value in self})
 
     def words(self) -> str:
@@ -57,7 +57,7 @@ VERBS = (
 
 
 class Step(TemplateSection):
-    """One step: exactly one verb, and what belongs to it."""
+    """One step: exactly one verb, with its arguments."""
 
     margin_mm: Distance | Directions | None = None
     shrink_mm: Distance | Directions | None = None

@@ -1,4 +1,4 @@
-"""Reads a table of structures: CSV with a header line, comma, semicolon or tab, UTF-8, as Excel saves it too."""
+"""Reads a table of structures: CSV with a header line, separated by comma, semicolon or tab, in UTF-8."""
 
 import csv
 import io
@@ -20,10 +20,10 @@ _NUMBERS = re.compile(r"[0-9]+")
 
 
 def read_table(data: bytes, name: str, codes: Collection[str]) -> ImportedTemplate:
-    """Return the rows of a CSV, matched to the model's structures where `from` is empty.
+    """Return the rows of a CSV, matched to the model's structures if `from` is empty.
 
     Raises:
-        TemplateRefused: for a file that is not such a table, with the line and the column.
+        TemplateRefused: the file is not such a table; the message names the line, and the column if one is wrong.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -61,7 +61,7 @@ def _columns(header: Collection[str]) -> list[str]:
 
 
 def _delimited(text: str) -> tuple[str, str, int]:
-    """Return the delimiter, the text from its header on, and how many lines were before: Excel's `sep=;` names it."""
+    """Return the delimiter, the text from its header on, and how many lines precede it: Excel may write `sep=;`."""
     first, _, rest = text.partition("\n")
     stated = _SEPARATOR.fullmatch(first.rstrip("\r"))
     if stated is not None:
@@ -73,13 +73,13 @@ def _delimited(text: str) -> tuple[str, str, int]:
 def _row(line: int, cells: Mapping[str, str | None]) -> ImportedRow:
     extra: object = (
         cells.pop(None, None) if isinstance(cells, dict) else None
-    )  # cells behind the header's last
+    )  # cells beyond the header's last
     if isinstance(extra, list) and any(str(cell).strip() for cell in extra):
         raise TemplateRefused(f"line {line}: more cells than the header has columns")
     values = {key: (value or "").strip() for key, value in cells.items()}
     loose = next((value for key, value in values.items() if key.startswith(_NO_NAME) and value), None)
     if loose is not None:
-        raise TemplateRefused(f"line {line}: '{loose}' stands in a column without a name in the header")
+        raise TemplateRefused(f"line {line}: '{loose}' is in a column that has no name in the header")
     if not values["name"]:
         raise TemplateRefused(f"line {line}: no name")
     kind = values.get("type", "").upper()
@@ -107,7 +107,7 @@ def _number(line: int, text: str) -> int | None:
 
 
 def _colour(line: int, text: str) -> tuple[int, int, int] | None:
-    """`#rrggbb`, or three numbers however parted."""
+    """Read `#rrggbb`, or three numbers, whatever separates them."""
     if not text:
         return None
     if re.fullmatch(r"#[0-9a-fA-F]{6}", text):

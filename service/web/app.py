@@ -132,7 +132,7 @@ def _explain(request: Request, error: Exception) -> Response:
     status = _status(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request %s failed", number, exc_info=error)
-        detail = _("This is a fault of the node. Its log has the details under this number.")
+        detail = _("Something went wrong in the node. Its log has the details under this number.")
     else:
         detail = _detail(error)
         log.info("request %s: %d", number, status, extra={"path": request.url.path})
@@ -177,7 +177,7 @@ def _status(error: Exception) -> HTTPStatus:
 def _detail(error: Exception) -> str:
     if isinstance(error, HTTPException):
         is_bare = error.detail == HTTPStatus.NOT_FOUND.phrase
-        return _("There is no such page.") if is_bare else str(error.detail)
+        return _("This page does not exist.") if is_bare else str(error.detail)
     if isinstance(error, RequestValidationError):
         return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
     return str(error)

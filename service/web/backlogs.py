@@ -25,7 +25,7 @@ class Backlog:
 
     @property
     def address(self) -> str | None:
-        """Where it is, in words; None where the settings do not have it any more."""
+        """Where it is, in words; None if the settings do not have it any more."""
         if isinstance(self.peer, Peer):
             tls = " TLS" if self.peer.tls else ""
             return f"{self.peer.ae_title} at {self.peer.host}:{self.peer.port}{tls}"

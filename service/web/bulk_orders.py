@@ -57,19 +57,21 @@ DONE: Mapping[BulkOrder, Callable[[int], str]] = {
     BulkOrder.RETRY: lambda count: ngettext("%(count)s job retried", "%(count)s jobs retried", count),
     BulkOrder.CANCEL: lambda count: ngettext("%(count)s job cancelled", "%(count)s jobs cancelled", count),
     BulkOrder.RESEND: lambda count: ngettext(
-        "%(count)s job to be sent again", "%(count)s jobs to be sent again", count
+        "%(count)s job queued to be sent again", "%(count)s jobs queued to be sent again", count
     ),
     BulkOrder.URGENT: lambda count: ngettext(
-        "%(count)s job first now: priority %(priority)s",
-        "%(count)s jobs first now: priority %(priority)s",
+        "%(count)s job will run first (priority %(priority)s)",
+        "%(count)s jobs will run first (priority %(priority)s)",
         count,
         priority=URGENT,
     ),
     BulkOrder.RETRY_CANCELLED: lambda count: ngettext(
-        "%(count)s job going on", "%(count)s jobs going on", count
+        "%(count)s job resumed", "%(count)s jobs resumed", count
     ),
     BulkOrder.USUAL: lambda count: ngettext(
-        "%(count)s job with the priority of before", "%(count)s jobs with the priority of before", count
+        "%(count)s job back at its previous priority",
+        "%(count)s jobs back at their previous priorities",
+        count,
     ),
 }
 UNDONE_BY = {BulkOrder.CANCEL: BulkOrder.RETRY_CANCELLED, BulkOrder.URGENT: BulkOrder.USUAL}
@@ -85,7 +87,7 @@ class BulkOutcome:
 
     @property
     def undone_by(self) -> BulkOrder | None:
-        """The order that undoes this one; None where nothing does."""
+        """The order that undoes this one; None if nothing does."""
         return UNDONE_BY.get(self.order) if self.done else None
 
     @property
@@ -97,7 +99,7 @@ class BulkOutcome:
             reasons = "; ".join(self.refused[:MOST_REASONS]) + (
                 _("; and %(count)s more", count=more) if more > 0 else ""
             )
-            parts.append(_("%(count)s not: %(reasons)s", count=len(self.refused), reasons=reasons))
+            parts.append(_("%(count)s not done: %(reasons)s", count=len(self.refused), reasons=reasons))
         return ". ".join(parts)
 
     @property
@@ -114,7 +116,7 @@ def order_many(
     query: Annotated[str, Form(max_length=1000)] = "",
     jobs: Annotated[list[str] | None, Form(max_length=MOST_JOBS)] = None,
 ) -> Response:
-    """Give an order about the jobs that are marked, and show the list that it came from with what became of it.
+    """Apply an order to the marked jobs, and show the list that it came from with the outcome.
 
     A job is given as its number, or, where its priority is given back, as number and priority: "17:50".
     """

@@ -49,7 +49,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Give the value of a key, made if it is not there."""
+        """Return the value of a key, made if it is not there."""
         with self._lock:
             self._drop()
             kept = self._values.pop(key, None)
@@ -100,7 +100,7 @@ class JobImages:
         self._contours.drop_old()
 
     def series(self, job_id: int) -> ViewedSeries:
-        """Give the series of a job, with its volume.
+        """Return the series of a job, with its volume.
 
         Raises:
             ImagesGone: images were removed or are damaged.
@@ -118,7 +118,7 @@ class JobImages:
         return self._series.get(paths, read)
 
     def strip(self, job_id: int) -> SliceStrip | None:
-        """Give the places of a job's slices; None where it has fewer than two.
+        """Return the places of a job's slices; None if it has fewer than two.
 
         Raises:
             ImagesGone: images were removed or are damaged.
@@ -127,7 +127,7 @@ class JobImages:
         return self._strips.get(paths, lambda: strip_of([data for _, data in self._read(paths)]))
 
     def contours(self, job_id: int, destination: str = "") -> dict[str, Any]:
-        """Give the contours of the structure set that was made for a job, in index coordinates of its volume.
+        """Return the contours of the structure set that was made for a job, in index coordinates of its volume.
 
         Args:
             job_id: the job's number.
@@ -146,7 +146,7 @@ class JobImages:
         return self._contours.get(file.sha256, lambda: self._read_contours(file, series))
 
     def result(self, job_id: int, destination: str = "") -> bytes:
-        """Give the structure set that was made for a job, byte for byte; raises as contours()."""
+        """Return the structure set that was made for a job, byte for byte; raises as contours()."""
         return self._whole(self._result(job_id, destination))
 
     def _read_contours(self, file: StoredFile, series: ImageSeries) -> dict[str, Any]:

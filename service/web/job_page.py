@@ -67,7 +67,7 @@ def _values(request: Request, visitor: Visitor, number: int) -> dict[str, Any]:
 
 
 def _strip(parts: WebParts, found: JobDetails) -> SliceStrip | None:
-    """Return the places of the job's slices; None where its images are gone or cannot be read."""
+    """Return the places of the job's slices; None if its images are gone or cannot be read."""
     try:
         return parts.images.strip(found.status.id)
     except ImagesGone:

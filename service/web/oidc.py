@@ -16,8 +16,7 @@ from service.web import words
 from service.web.access import PUBLIC, address_of, cookie_name, is_https, parts_of
 from service.web.parts import WebParts
 from service.web.provider import PREFIX, claims_of, reason_of, role_of, to_provider
-from service.web.rendering import page
-from service.web.sign_in import local_address, open_session, record_sign_in
+from service.web.sign_in import local_address, open_session, record_sign_in, sign_in_page
 from service.web.throttles import BEGUN_LASTS_S
 from service.web.translation import _
 
@@ -59,15 +58,13 @@ def come_back(request: Request) -> Response:
     until = parts.address_waits.until(address, now)
     if until is not None and is_waiting(until, now):
         wait = words.duration((until - now).total_seconds())
-        return _refused(
-            request, "", _("Too many sign-ins were refused. Try again in %(time)s.", time=wait), 429
-        )
+        return _refused(request, "", _("Too many failed sign-ins. Try again in %(time)s.", time=wait), 429)
     session = parts.begun_sign_ins.take(request.cookies.get(_cookie(parts), ""))
     request.scope["session"] = session
     name = ""
     try:
         if not session:
-            raise Refused(_("this sign-in was used, or its time is over; begin again"))
+            raise Refused(_("this sign-in was already used or has expired; start again"))
         claims = asyncio.run(claims_of(oidc, request))
         name = PREFIX + str(claims.get("preferred_username") or claims.get("email") or claims["sub"])[:100]
         role, sees_patients = role_of(claims, oidc)
@@ -88,7 +85,7 @@ def _refused(request: Request, name: str, reason: str, status: int = 401) -> Res
     parts = parts_of(request)
     record_sign_in(parts, AuditKind.SIGNED_IN, name, address_of(request), f"refused: {reason}"[:200])
     message = _("Not signed in: %(reason)s.", reason=reason.rstrip("."))
-    return page(request, "sign_in.html", None, http_status=status, next="/", message=message, has_oidc=True)
+    return sign_in_page(request, message=message, status=status)
 
 
 def _unreachable(error: Exception) -> str:

@@ -35,10 +35,12 @@ def hash_password(password: str, user: str) -> str:
         Refused: the password is too short, too long, or easily guessed.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Refused(_("a password has %(least)s to %(most)s characters", least=SHORTEST, most=LONGEST))
+        raise Refused(
+            _("a password must have %(least)s to %(most)s characters", least=SHORTEST, most=LONGEST)
+        )
     letters = "".join(sign for sign in password.casefold() if sign.isalpha())
     if letters in TOO_COMMON or len(set(password)) < 5 or user.casefold() in password.casefold():
-        raise Refused(_("this password is among the first that anybody would try; choose another one"))
+        raise Refused(_("this password is too easy to guess; choose another one"))
     with _PLACES:
         return _HASHER.hash(password)
 

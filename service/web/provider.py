@@ -37,7 +37,7 @@ def role_of(claims: Mapping[str, Any], oidc: OidcSettings) -> tuple[ActorRole, b
     if not roles:
         raise Refused(
             _(
-                "no group of yours has a role on this node (claim %(claim)s; web.oidc.roles in its settings)",
+                "none of your groups has a role on this node (claim %(claim)s; web.oidc.roles in its settings)",
                 claim=oidc.groups_claim,
             )
         )
@@ -49,9 +49,9 @@ def reason_of(error: Exception) -> str:
     log.warning("a sign-in at the OpenID provider was refused: %s: %s", type(error).__name__, error)
     kind, said = type(error).__name__, str(error)
     if kind == "MismatchingStateError":
-        return _("the answer belongs to another sign-in (state); begin again")
+        return _("the answer belongs to another sign-in (state); start again")
     if kind == "ExpiredTokenError":
-        return _("the provider's token has expired; are the clocks of both right?")
+        return _("the provider's token has expired; check the clocks of the node and the provider")
     for claim in ("iss", "aud", "nonce", "azp", "iat", "exp", "sub"):
         if f"'{claim}'" in said or f'"{claim}"' in said:
             return _("the provider's token is not for this sign-in (claim %(claim)s)", claim=claim)
@@ -111,7 +111,7 @@ async def _client(oidc: OidcSettings) -> "StarletteOAuth2App":
 
 
 def sign_out_address(settings: Settings) -> str | None:
-    """Return where the provider ends its own session; None where it says no such place, or does not answer."""
+    """Return where the provider ends its own session; None if it says no such place, or does not answer."""
     oidc = settings.web.oidc
     if oidc is None:
         return None

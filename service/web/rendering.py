@@ -42,6 +42,7 @@ def environment() -> Environment:
     found.globals |= {
         "job_words": words.JOB_STATES,
         "delivery_words": words.DELIVERY_STATES,
+        "rule_states": words.RULE_STATES,
         "_": translation._,
         "ngettext": translation.ngettext,
         "language": translation.language,

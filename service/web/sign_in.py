@@ -38,7 +38,7 @@ from service.web.rendering import page
 from service.web.translation import COOKIE, _, marked
 
 router = APIRouter(include_in_schema=False)
-WRONG = marked("The name or the password is wrong.")
+WRONG = marked("Wrong name or password.")
 Signed = Annotated[Visitor, Depends(permits(Operation.SHOW))]
 
 
@@ -49,9 +49,7 @@ def sign_in_form(request: Request, next: str = "/") -> Response:
         return page(request, "first_run.html", None)
     if visitor_of(request) is not None:
         return RedirectResponse(local_address(next), 303)
-    return page(
-        request, "sign_in.html", None, next=local_address(next), message="", has_oidc=_has_oidc(request)
-    )
+    return sign_in_page(request, next)
 
 
 @router.post("/sign-in", dependencies=[PUBLIC])
@@ -71,20 +69,19 @@ def sign_in(
         record_sign_in(parts, AuditKind.SIGNED_IN, name, address, "refused: has to wait")
         wait = words.duration((wait_until - now).total_seconds())
         message = _("Too many wrong passwords. Try again in %(time)s.", time=wait)
-        return page(
-            request,
-            "sign_in.html",
-            None,
-            http_status=429,
-            next=local_address(next),
-            message=message,
-            has_oidc=_has_oidc(request),
-        )
+        return sign_in_page(request, next, message, status=429)
     is_right = is_password(password, user.password_hash if user and user.ended_at is None else "")
     if user is None or not is_right:
         return _wrong(request, user, name, next)
     parts.address_waits.succeeded(address)
     return open_session(request, user, next)
+
+
+def sign_in_page(request: Request, next: str = "/", message: str = "", *, status: int = 200) -> Response:
+    """Return the form, with why the last sign-in was refused; `next` is where a sign-in leads to."""
+    has_oidc = parts_of(request).settings.web.oidc is not None
+    values = {"next": local_address(next), "message": message, "has_oidc": has_oidc}
+    return page(request, "sign_in.html", None, http_status=status, **values)
 
 
 def open_session(request: Request, user: WebUser, next: str) -> Response:
@@ -114,16 +111,8 @@ def _wrong(request: Request, user: WebUser | None, name: str, next: str) -> Resp
     message = _(WRONG)
     if until is not None:
         wait_s = (until - parts.database.clock()).total_seconds()
-        message += " " + _("The next try is possible in %(time)s.", time=words.duration(wait_s))
-    return page(
-        request,
-        "sign_in.html",
-        None,
-        http_status=401,
-        next=local_address(next),
-        message=message,
-        has_oidc=_has_oidc(request),
-    )
+        message += " " + _("You can try again in %(time)s.", time=words.duration(wait_s))
+    return sign_in_page(request, next, message, status=401)
 
 
 @router.post("/sign-out")
@@ -174,7 +163,7 @@ def accept(
         user = invited(parts.database, connection, secret_sha256(secret))
     try:
         if password != again:
-            raise Refused(_("the two passwords are not the same"))
+            raise Refused(_("the two passwords do not match"))
         password_hash = hash_password(password, user.name)
     except NotAllowed:
         raise
@@ -183,10 +172,6 @@ def accept(
     set_password(parts.database, secret, password_hash)
     record_sign_in(parts, AuditKind.ORDERED, user.name, address_of(request), target="set password")
     return RedirectResponse("/sign-in", 303)
-
-
-def _has_oidc(request: Request) -> bool:
-    return parts_of(request).settings.web.oidc is not None
 
 
 def local_address(address: str) -> str:

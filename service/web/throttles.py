@@ -38,7 +38,7 @@ class AddressWaits:
             self._failures[address] = (count + 1, now + wait_after((count + 1) // self.TRIES_OF_A_USER))
 
     def until(self, address: str, now: datetime) -> datetime | None:
-        """Give the time until which an address must wait; None: it need not."""
+        """Return the time until which an address must wait; None: it need not."""
         with self._lock:
             _, until = self._failures.get(address, (0, now))
         return until if is_waiting(until, now) else None
@@ -85,11 +85,11 @@ class BegunSignIns:
         with self._lock:
             self._kept = {key: one for key, one in self._kept.items() if one[0] > now}
             if len(self._kept) >= MOST:
-                raise Refused(_("too many sign-ins have begun; try again in some minutes"))
+                raise Refused(_("too many sign-ins have been started; try again in a few minutes"))
             self._kept[secret] = (now + BEGUN_LASTS_S, session)
 
     def take(self, secret: str) -> dict[str, Any]:
-        """Return what belongs to a secret, once; empty where there is nothing, or its time is over."""
+        """Return what belongs to a secret, once; empty if there is nothing, or its time is over."""
         with self._lock:
             ends, session = self._kept.pop(secret, (0.0, {}))
         return session if ends > time.monotonic() else {}

@@ -50,11 +50,11 @@ def marked_plural(one: str, many: str) -> tuple[str, str]:
 
 SCRIPT_TEXTS = (
     marked("● live"),
-    marked("○ database away, trying again"),
+    marked("○ database unreachable, retrying"),
     marked("axial"),
     marked("coronal"),
     marked("sagittal"),
-    marked("%(count)s marked"),
+    marked("%(count)s selected"),
     marked("Show %(name)s"),
     marked("%(volume)s cc"),
     marked("empty in the file"),

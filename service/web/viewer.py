@@ -64,7 +64,7 @@ def viewer(request: Request, visitor: Viewing, number: JobNumber) -> Response:
 
 @data.get("/ct")
 def ct(request: Request, number: JobNumber) -> Response:
-    """Give the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, patient position.
+    """Return the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, patient position.
 
     Voxels are int16, little endian, index order z, y, x: Hounsfield units of CT, values of MR times `factor`. `window`
     is a level and a width to begin with.
@@ -87,7 +87,7 @@ def ct(request: Request, number: JobNumber) -> Response:
 
 @data.get("/ct/slices/{index}", response_class=Response, responses=VOXELS)
 def ct_slice(request: Request, number: JobNumber, index: int) -> Response:
-    """Give one slice as int16, little endian, row by row (see /ct)."""
+    """Return one slice as int16, little endian, row by row (see /ct)."""
     viewed = parts_of(request).images.series(number)
     if not 0 <= index < len(viewed.voxels_zyx):
         raise HTTPException(404, f"job {number} has no slice {index}")
@@ -102,7 +102,7 @@ def ct_voxels(
     count: Annotated[int, Query(ge=1, le=4096)] = 4096,
     encoding: Annotated[str, Query(pattern="^(|planes)$")] = "",
 ) -> Response:
-    """Give some slices, or all.
+    """Return some slices, or all.
 
     With `encoding=planes`, for slow networks: the differences along x (modulo 65536), folded so that small ones of
     either sign are small numbers, their low bytes first and then their high bytes, compressed by zstd. The header
@@ -116,7 +116,7 @@ def ct_voxels(
 
 @data.get("/structures")
 def structures(request: Request, visitor: Viewing, number: JobNumber) -> Response:
-    """Give what was measured and found of each structure.
+    """Return what was measured and found of each structure.
 
     Volume in cc of the mask, slices, pieces, probability, findings.
     """
@@ -130,7 +130,7 @@ def contours(
     number: JobNumber,
     destination: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
-    """Give the contours of the file that was sent, in index coordinates of the volume (see /ct)."""
+    """Return the contours of the file that was sent, in index coordinates of the volume (see /ct)."""
     return JSONResponse(parts_of(request).images.contours(number, destination), headers=PRIVATE)
 
 
@@ -141,7 +141,7 @@ def structure_set(
     number: JobNumber,
     destination: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
-    """Give the RT Structure Set file that was made for a destination; it names the patient."""
+    """Return the RT Structure Set file that was made for a destination; it names the patient."""
     require_patients(visitor.actor, "the file names the patient")
     body = parts_of(request).images.result(number, destination)
     name = f"job-{number}{f'-{destination}' if destination else ''}.dcm"

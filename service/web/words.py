@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.store import DeliveryState, JobState, JobStatus, SeriesHeader
+from service.store.states import RuleSetState
 from service.web.translation import _, marked, number
 
 
@@ -25,7 +26,7 @@ JOB_STATES: Mapping[JobState, StateWords] = {
     JobState.RUNNING: StateWords(word=marked("contouring"), sign="▶", tone="moving"),
     JobState.DELIVERING: StateWords(word=marked("delivering"), sign="↑", tone="moving"),
     JobState.DONE: StateWords(word=marked("done"), sign="✓", tone="good"),
-    JobState.RETRYING: StateWords(word=marked("trying again"), sign="↻", tone="waiting"),
+    JobState.RETRYING: StateWords(word=marked("retrying"), sign="↻", tone="waiting"),
     JobState.FAILED: StateWords(word=marked("failed"), sign="!", tone="bad"),
     JobState.REFUSED: StateWords(word=marked("refused"), sign="✕", tone="bad"),
     JobState.NOTHING_TO_CONTOUR: StateWords(word=marked("nothing to contour"), sign="-", tone="quiet"),
@@ -33,15 +34,22 @@ JOB_STATES: Mapping[JobState, StateWords] = {
     JobState.SUPERSEDED: StateWords(word=marked("superseded"), sign="»", tone="quiet"),
 }
 DELIVERY_STATES: Mapping[DeliveryState, StateWords] = {
-    DeliveryState.STANDBY: StateWords(word=marked("standing by"), sign="·", tone="quiet"),
-    DeliveryState.PENDING: StateWords(word=marked("to be sent"), sign="◷", tone="waiting"),
-    DeliveryState.SENDING: StateWords(word=marked("being sent"), sign="↑", tone="moving"),
+    DeliveryState.STANDBY: StateWords(word=marked("on standby"), sign="·", tone="quiet"),
+    DeliveryState.PENDING: StateWords(word=marked("waiting to be sent"), sign="◷", tone="waiting"),
+    DeliveryState.SENDING: StateWords(word=marked("sending"), sign="↑", tone="moving"),
     DeliveryState.UNCONFIRMED: StateWords(word=marked("sent, not confirmed yet"), sign="?", tone="waiting"),
-    DeliveryState.CONFIRMING: StateWords(word=marked("being confirmed"), sign="?", tone="moving"),
+    DeliveryState.CONFIRMING: StateWords(word=marked("awaiting confirmation"), sign="?", tone="moving"),
     DeliveryState.SENT: StateWords(word=marked("sent"), sign="✓", tone="good"),
     DeliveryState.REJECTED: StateWords(word=marked("rejected"), sign="✕", tone="bad"),
     DeliveryState.FAILED: StateWords(word=marked("failed"), sign="!", tone="bad"),
-    DeliveryState.WITHDRAWN: StateWords(word=marked("not needed"), sign="-", tone="quiet"),
+    DeliveryState.WITHDRAWN: StateWords(word=marked("no longer needed"), sign="-", tone="quiet"),
+}
+
+RULE_STATES: Mapping[RuleSetState, str] = {
+    RuleSetState.DRAFT: marked("draft"),
+    RuleSetState.ACTIVE: marked("active"),
+    RuleSetState.REPLACED: marked("replaced"),
+    RuleSetState.DISCARDED: marked("discarded"),
 }
 
 ROLES = (marked("viewer"), marked("operator"), marked("physicist"), marked("admin"))
@@ -51,14 +59,14 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
         JobState.FAILED,
         r"does not take|0x0122",
         marked(
-            "The destination does not take this kind of object. Allow RT Structure Sets from this node in its "
+            "The destination does not accept this kind of object. Allow RT Structure Sets from this node in its "
             "import settings, then retry."
         ),
     ),
     (
         JobState.FAILED,
         r"out of resources",
-        marked("The destination had no space. Free some there, then retry."),
+        marked("The destination is out of space. Free some there, then retry."),
     ),
     (
         JobState.FAILED,
@@ -75,7 +83,7 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     (
         JobState.REFUSED,
         r"incomplete|missing|positions",
-        marked("Send the series again; the node adds the slices that it lacks."),
+        marked("Send the series again; the node adds the missing slices."),
     ),
     (
         JobState.REFUSED,
@@ -94,12 +102,12 @@ _ADVICE: tuple[tuple[JobState, str, str], ...] = (
     ),
 )
 _OTHERWISE: Mapping[JobState, str] = {
-    JobState.FAILED: marked("Correct what the reason names, then retry. The contours are kept."),
+    JobState.FAILED: marked("Fix the cause given in the reason, then retry. The contours are kept."),
     JobState.REFUSED: marked(
-        "The series cannot be contoured as it is. Correct what the reason names at its source and send it again."
+        "The series cannot be contoured as it is. Fix the cause given in the reason at the scanner or sender, then send it again."
     ),
-    JobState.WAITING: marked("Nothing to do now: the node continues when what it waits for arrives."),
-    JobState.RETRYING: marked("Nothing to do now: the node tries again."),
+    JobState.WAITING: marked("No action needed: the node continues as soon as what is missing arrives."),
+    JobState.RETRYING: marked("No action needed: the node will try again."),
 }
 
 

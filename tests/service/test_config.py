@@ -84,11 +84,11 @@ def test_settings_do_not_change() -> None:
         ),
         (
             {"CONTOUR_NODE_RECEIVE__TLS": '{"certificate": "c", "key": "k"}'},
-            r"receive = .*client certificates are required.*: name the ca",
+            r"receive = .*client certificates are required.*: name the authority",
         ),
         (
             {"CONTOUR_NODE_AUDIT__SYSLOG": '{"host": "arr"}'},
-            r"audit\.syslog = .*transport tls needs a tls section",
+            r"audit\.syslog = .*transport = 'tls' needs a section tls",
         ),
         ({"CONTOUR_NODE_RECEIVE__HOST": "http://x"}, r"receive\.host = 'http://x': .*without scheme"),
         ({"CONTOUR_NODE_NODE__LOG_LEVEL": "LOUD"}, r"log_level = 'LOUD': .* one of DEBUG, INFO"),
@@ -119,7 +119,7 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(environment: Mapping[st
         ),
         ([{"purpose": "shadow"}], r"rules\.0\.purpose = 'shadow' delivers nothing"),
         ([{"purpose": "evaluation", "destinations": [], "on_failure": "capture"}], r"delivers nothing"),
-        ([{"name": "a"}, {"name": "a", "called_aet": "X"}], r"rules\.name = 'a' stands 2 times"),
+        ([{"name": "a"}, {"name": "a", "called_aet": "X"}], r"rules\.name = 'a' occurs 2 times"),
         ([{"name": "a"}, {"name": "b"}], r"rules\.1 = 'b' has the conditions of rule 'a'"),
         (
             [{"return_to_sender": True, "calling_aets": ["CT"]}],

@@ -18,8 +18,8 @@ def tree(destinations: dict[str, object], **more: object) -> Settings:
     ("peers", "told"),
     [
         ({"a": peer(fallback="b")}, "the fallback of a, 'b', is not a destination; allowed: a"),
-        ({"a": peer(fallback="a")}, "the fallbacks a -> a go round in a circle"),
-        ({"a": peer(fallback="b"), "b": peer(fallback="a")}, "a -> b -> a go round"),
+        ({"a": peer(fallback="a")}, "the fallbacks a -> a form a circle"),
+        ({"a": peer(fallback="b"), "b": peer(fallback="a")}, "a -> b -> a form"),
         ({"a": peer(), "w": {**WEB, "ae_title": "W"}}, "ae_title"),
         ({"a": peer(), "w": {"url": "http://pacs"}}, "allow_http"),
         ({"a": peer(), "w": {**WEB, "confirm": "commitment"}}, "none, query"),

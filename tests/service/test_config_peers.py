@@ -45,9 +45,9 @@ def test_results_return_to_one_address_for_each_title() -> None:
     twice = {"one": TPS, "two": {**TPS, "port": 105}}
     rule = {"name": "r", "model": "m", "destinations": ["one"]}
     assert settings(twice, rules=[rule]).destination_names == ("one",)
-    with pytest.raises(ValueError, match=r"peers\.\*\.ae_title = 'TPS' stands 2 times"):
+    with pytest.raises(ValueError, match=r"peers\.\*\.ae_title = 'TPS' occurs 2 times"):
         settings(twice, rules=[{**rule, "return_to_sender": True}])
-    with pytest.raises(ValueError, match=r"stands 2 times"):
+    with pytest.raises(ValueError, match=r"occurs 2 times"):
         settings({name: {**one, "answers_queries": True} for name, one in twice.items()})
 
 

@@ -108,9 +108,9 @@ def test_an_outline_of_the_patient_is_refused_on_mr(tmp_path: Path) -> None:
     file = tmp_path / "external.toml"
     file.write_text(EXTERNAL)
     chosen = settings(rules=[{**MR_RULE, "template": str(file)}])
-    with pytest.raises(SettingsRefused, match="Hounsfield units, which MR has not"):
+    with pytest.raises(SettingsRefused, match="Hounsfield units, which MR does not have"):
         fit(chosen)
     grid = uneven_grid()
     signal = Volume(array_zyx=np.zeros(grid.shape_zyx, np.float32), grid=grid)
-    with pytest.raises(Refused, match="Hounsfield units, which MR has not"):
+    with pytest.raises(Refused, match="Hounsfield units, which MR does not have"):
         apply(load_template(file, ()), Masks(grid=grid, by_code={}), signal)

@@ -71,7 +71,7 @@ def test_check_warns_of_each_file_that_another_could_change_or_read(
     file.chmod(0o600)
     token.chmod(0o600)
     tmp_path.chmod(0o777)
-    assert all("put something in its place" in line for line in loose_files(file, settings))
+    assert all("can replace it" in line for line in loose_files(file, settings))
     assert len(loose_files(file, settings)) == 2
     tmp_path.chmod(0o700)
     if os.geteuid() == 0:

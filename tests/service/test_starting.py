@@ -75,7 +75,7 @@ def test_without_a_settings_file_a_relative_store_is_refused(elsewhere: Path) ->
 
 
 def test_a_relative_sqlite_file_is_refused() -> None:
-    with pytest.raises(SettingsRefused, match="needs its whole path"):
+    with pytest.raises(SettingsRefused, match="needs its absolute path"):
         load_settings(None, {"CONTOUR_NODE_DATABASE__URL": "sqlite:///node.sqlite"})
 
 

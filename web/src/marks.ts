@@ -52,7 +52,7 @@ function show(): void {
   form.hidden = marked.size === 0;
   for (const place of form.querySelectorAll(".count")) place.textContent = words;
   const said = document.getElementById("marked");
-  if (said !== null) said.textContent = text("%(count)s marked", { count: words });
+  if (said !== null) said.textContent = text("%(count)s selected", { count: words });
   const all = document.getElementById("mark-all");
   if (all instanceof HTMLInputElement) {
     all.checked = marked.size > 0 && marked.size === boxes().length;

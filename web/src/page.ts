@@ -17,7 +17,7 @@ document.addEventListener("database", (event) => {
   const said = (event as CustomEvent<{ data?: string }>).detail;
   if (light === null) return;
   const isThere = said?.data !== "away";
-  light.textContent = isThere ? text("● live") : text("○ database away, trying again");
+  light.textContent = isThere ? text("● live") : text("○ database unreachable, retrying");
   light.className = `light ${isThere ? "good" : "bad"}`;
 });
 

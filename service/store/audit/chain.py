@@ -129,7 +129,7 @@ def check_trail(connection: Connection, known: Sequence[TrailHead] = ()) -> Trai
         head = TrailHead(id=row["id"], chain=row["chain"])
     if not broken and wanted:
         broken = (
-            f"entry {min(wanted)} is not there, which was noted elsewhere: the newest entries were removed"
+            f"entry {min(wanted)}, which was noted elsewhere, is not there: the newest entries were removed"
         )
     return TrailCheck(entries=entries, head=head, broken=broken, unguarded=_unguarded(connection))
 

@@ -74,7 +74,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class TrailQuery:
-    """Which entries are asked for; None: of any time, study, actor or job. `before_id`: only those before that one."""
+    """Which entries are asked for; None: of any time, study, actor or job. `before_id`: entries before that one."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -92,7 +92,7 @@ class AuditLog:
         self._database = database
 
     def append(self, events: Sequence[tuple[datetime, AuditEvent]]) -> None:
-        """Add events, each with the time at which it happened; all of them or, where it raises, none."""
+        """Add events, each with the time at which it happened: all of them or, if it raises, none."""
         with self._database.writing() as connection:
             append_events(connection, events)
 
@@ -104,18 +104,18 @@ class AuditLog:
         study_uid: str | None = None,
         limit: int = 1000,
     ) -> list[AuditEntry]:
-        """Give the newest entries of a period, oldest first."""
+        """Return the newest entries of a period, oldest first."""
         which = TrailQuery(since=since, until=until, study_uid=study_uid, limit=limit)
         with self._database.reading() as connection:
             return read_entries(connection, which)
 
     def check(self, known: Sequence[TrailHead] = ()) -> TrailCheck:
-        """Go along the whole chain; ``known``: ends of it that were noted elsewhere."""
+        """Verify the whole chain; ``known``: ends of it that were noted elsewhere."""
         with self._database.reading() as connection:
             return check_trail(connection, known)
 
     def head(self) -> TrailHead:
-        """Give the newest entry's number and hash, to be noted elsewhere."""
+        """Return the newest entry's number and hash, to be noted elsewhere."""
         with self._database.reading() as connection:
             return newest_entry(connection)
 
@@ -141,7 +141,7 @@ class AuditLog:
             )
 
     def patient_of(self, study_uid: str) -> str:
-        """Give the Patient ID that was recorded when the study came; empty where none was."""
+        """Return the Patient ID that was recorded when the study came; empty if none was."""
         query = (
             select(audit_event.c.patient_id)
             .where(audit_event.c.study_uid == study_uid, audit_event.c.patient_id != "")
@@ -158,7 +158,7 @@ def append_events(connection: Connection, events: Sequence[tuple[datetime, Audit
 
 
 def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
-    """Give the newest entries of those that are asked for, oldest first."""
+    """Return the newest of the entries that are asked for, oldest first."""
     query = select(audit_event).order_by(audit_event.c.id.desc()).limit(which.limit)
     if which.since is not None:
         query = query.where(audit_event.c.at >= which.since)
@@ -176,7 +176,7 @@ def read_entries(connection: Connection, which: TrailQuery) -> list[AuditEntry]:
 
 
 def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEvent) -> bool:
-    """Add an event about a job in the caller's transaction: it is recorded exactly if the change is committed.
+    """Add an event about a job in the caller's transaction: it is recorded if and only if the change is committed.
 
     Return False, and add nothing, if there is no such job.
     """
@@ -188,14 +188,14 @@ def audit_job(connection: Connection, job_id: int, at: datetime, event: AuditEve
 
 
 def audit_action(database: Database, connection: Connection, job_id: int | None, event: AuditEvent) -> None:
-    """Add that somebody looked or ordered, in the caller's transaction; of a job that is not there, without a study."""
+    """Record, in the caller's transaction, that somebody looked or ordered; without a study if there is no such job."""
     at = database.clock()
     if job_id is None or not audit_job(connection, job_id, at, event):
         append_events(connection, [(at, replace(event, job_id=job_id))])
 
 
 def removal_event(why: str, belongs_to: str, study_uid: str, files: int) -> AuditEvent:
-    """Return the event of files of one series or job that retention removes."""
+    """Return the event that records that retention removes files of one series or job."""
     return AuditEvent(
         kind=AuditKind.DELETED,
         role="retention",

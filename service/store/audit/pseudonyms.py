@@ -40,7 +40,7 @@ class PseudonymRepository:
         return bytes.fromhex(found)
 
     def check(self, name: str) -> None:
-        """Return where the project exists; NotAllowed, with those that do, where not."""
+        """Return if the project exists; raise NotAllowed, naming those that do, if not."""
         with self._database.reading() as connection:
             names = connection.execute(select(project.c.name).order_by(project.c.name)).scalars().all()
         if name not in names:
@@ -71,7 +71,7 @@ class PseudonymRepository:
             self._keep(connection, uid_pair, pairs)
 
     def originals(self, name: str, replacements: Collection[str]) -> dict[str, str]:
-        """Give the original UID of each of the replacements that the project made."""
+        """Return the original UIDs by replacement, of those replacements that the project made."""
         asked, found = sorted(replacements), dict[str, str]()
         with self._database.reading() as connection:
             for start in range(0, len(asked), MOST_IN_A_QUERY):
@@ -85,7 +85,7 @@ class PseudonymRepository:
         return found
 
     def studies(self, name: str, study_uids: Collection[str]) -> dict[str, str]:
-        """Give patient and study, as DICOM JSON, of those of the original studies that the project has."""
+        """Return patient and study, as DICOM JSON, by UID of those original studies that the project has."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(original_study).where(

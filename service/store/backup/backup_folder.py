@@ -129,7 +129,7 @@ def read_backup(folder: Path) -> Backup:
         is_known = int(tree["format"]) == FORMAT and backup.schema <= newest()
         sha256 = str(tree["database_sha256"])
     except FileNotFoundError as error:
-        raise Refused(f"{folder} is no whole backup: it has no {MANIFEST}") from error
+        raise Refused(f"{folder} is not a complete backup: it has no {MANIFEST}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(f"{file} cannot be read as a backup: {error}") from error
     if not is_known:
@@ -142,7 +142,7 @@ def read_backup(folder: Path) -> Backup:
 
 
 def named_files(connection: Connection) -> list[NamedFile]:
-    """Give every stored file that a row names and that was not removed, once."""
+    """Return every stored file that a row names and that was not removed, each once."""
     found: dict[str, NamedFile] = {}
     received = select(instance.c.path, instance.c.size_bytes, instance.c.series_uid).where(
         instance.c.removed_at.is_(None)
@@ -188,7 +188,7 @@ def _copied(content: StoredContent, one: NamedFile, place: Path) -> bool:
 
 
 def copy_stream(source: BinaryIO, place: Path, size_bytes: int) -> bool:
-    """Copy a stored file with its time, which says when an image came; False where the stream has another size."""
+    """Copy a stored file with its time, which says when an image arrived; False if the stream has another size."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     with part.open("wb") as target:
@@ -197,7 +197,7 @@ def copy_stream(source: BinaryIO, place: Path, size_bytes: int) -> bool:
     if part.stat().st_size != size_bytes:
         part.unlink()
         return False
-    with suppress(UnsupportedOperation):  # of a stream that is no file, which has no time
+    with suppress(UnsupportedOperation):  # a stream that is not a file has no time
         status = os.fstat(source.fileno())
         os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
     part.replace(place)

@@ -32,7 +32,7 @@ def copy_database(url: str, target: Path) -> None:
     SQLite's own backup includes the write-ahead log, which a copy of the file alone would lose.
 
     Raises:
-        Refused: the copy cannot be made, or is not whole; pg_dump says why.
+        Refused: the copy cannot be made, or is damaged; for Postgres, pg_dump says why.
         StorageUnavailable: the target cannot be written.
     """
     parts = make_url(url)
@@ -61,7 +61,7 @@ def load_database(url: str, source: Path) -> None:
 
     Raises:
         NotAllowed: there is a database already.
-        Refused: the copy cannot be read; pg_restore says why.
+        Refused: the copy cannot be read; for Postgres, pg_restore says why.
     """
     require_empty(url)
     parts = make_url(url)
@@ -89,7 +89,7 @@ def load_database(url: str, source: Path) -> None:
 
 
 def require_empty(url: str) -> None:
-    """Return where there is no database yet; NotAllowed where there is one."""
+    """Return if there is no database yet; raise NotAllowed if there is one."""
     parts = make_url(url)
     if parts.get_backend_name() == "sqlite":
         file = sqlite_file(url)
@@ -123,7 +123,7 @@ def file_sha256(file: Path) -> str:
 
 
 def _conninfo(parts: URL) -> str:
-    """Return the connection for libpq's programs, without the password, which other users could see."""
+    """Return the connection string for libpq's programs, without the password, which other users could see."""
     query = {key: value for key, value in parts.query.items() if isinstance(value, str)}
     named = {"host": parts.host, "port": parts.port, "user": parts.username, "dbname": parts.database}
     return make_conninfo("", **{key: value for key, value in named.items() if value is not None}, **query)

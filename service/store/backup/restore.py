@@ -29,10 +29,10 @@ class RestoreReport:
 
 
 def restore(url: str, content: StoredContent, backup: Backup) -> RestoreReport:
-    """Restore a backup's database where there is none, and its stored files; the node is held afterwards.
+    """Restore a backup's database, where there is none yet, and its stored files; the node is held afterwards.
 
-    The storage folder may have files: those stay. The database is there as a whole and held, or not at all. Until every
-    file was copied nobody can release it; called again with the same backup, the rest is copied.
+    Files that are in the storage folder stay. The database is either there, complete and held, or not there at all.
+    Until every file has been copied, nobody can release the node; a second call with the same backup copies the rest.
 
     Raises:
         NotAllowed: there is a database already.
@@ -65,7 +65,7 @@ def restore(url: str, content: StoredContent, backup: Backup) -> RestoreReport:
 
 
 def _held_for(url: str) -> str:
-    """Return why the node of a database is held; empty where it is not, or where there is no database."""
+    """Return why the node of a database is held; empty if it is not, or if there is no database."""
     if not has_schema(url):
         return ""
     database = Database(url)
@@ -101,7 +101,7 @@ def _logs(file: Path) -> tuple[Path, Path]:
 def _copy_back(
     source: Path, content: StoredContent, files: Sequence[NamedFile]
 ) -> tuple[int, int, list[NamedFile]]:
-    """Bring back what is not there; give how many were copied, how many were there, and which are missing."""
+    """Copy the files that are not there; return how many were copied, how many were there, and which are missing."""
     copied = there = 0
     missing: list[NamedFile] = []
     for one in files:
@@ -148,10 +148,10 @@ def _hold(url: str, root: Path, why: str) -> None:
 
 def _put_in_place(part: Path, target: Path) -> None:
     with translated(f"{target} cannot be written"):
-        for leftover in _logs(target):  # of a database that is not there any more
+        for leftover in _logs(target):  # of a database that is no longer there
             leftover.unlink(missing_ok=True)
         if any(log.exists() for log in _logs(part)):
-            raise AssertionError(f"{part} is closed, and its log is still there")
+            raise AssertionError(f"{part} is closed, but its log is still there")
         part.replace(target)
         Path(f"{part}.lock").unlink(missing_ok=True)
         sync(target.parent)

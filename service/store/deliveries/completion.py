@@ -7,20 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from service.store.jobs.transitions import HistoryLine, Transition, add_history_line, move
-from service.store.states import DeliveryKind, DeliveryState, EventKind, JobState
+from service.store.states import UNDER_WAY, DeliveryKind, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery
 
 DELIVERING = frozenset({JobState.DELIVERING})
-UNDER_WAY = frozenset(
-    {
-        DeliveryState.PENDING,
-        DeliveryState.SENDING,
-        DeliveryState.UNCONFIRMED,
-        DeliveryState.CONFIRMING,
-    }
-)
 ENDED_BADLY = frozenset({DeliveryState.REJECTED, DeliveryState.FAILED})
-BETWEEN = ", "  # of the names in fallback_for; no name has it
+BETWEEN = ", "  # separates the names in fallback_for; no name contains it
 
 
 def complete_job_if_delivered(connection: Connection, row: Row[Any], now: datetime) -> None:
@@ -45,7 +37,7 @@ def complete_job_if_delivered(connection: Connection, row: Row[Any], now: dateti
         _withdraw_what_is_not_needed(connection, row.id)
 
 
-def stood_in_for(one: Row[Any]) -> list[str]:
+def _replaced_by(one: Row[Any]) -> list[str]:
     """Return the destinations for which a delivery is the fallback."""
     return str(one.fallback_for).split(BETWEEN) if one.fallback_for else []
 
@@ -61,11 +53,11 @@ def _results(connection: Connection, job_id: int) -> Sequence[Row[Any]]:
 def _call_fallbacks(
     connection: Connection, row: Row[Any], results: Sequence[Row[Any]], now: datetime
 ) -> bool:
-    """Release what stands by for the destinations that failed; True when there was something."""
+    """Release the fallbacks of the destinations that failed; True if there were any."""
     failed = {one.destination: one for one in results if one.state in ENDED_BADLY}
     called: dict[str, str] = {}
     for one in results:
-        instead_of = [name for name in stood_in_for(one) if name in failed]
+        instead_of = [name for name in _replaced_by(one) if name in failed]
         if one.state is DeliveryState.STANDBY and instead_of:
             connection.execute(
                 update(delivery).where(delivery.c.id == one.id).values(state=DeliveryState.PENDING)
@@ -83,9 +75,9 @@ def _call_fallbacks(
 
 def _is_covered(destination: str, results: Sequence[Row[Any]]) -> bool:
     """Tell whether a fallback of the destination, or one of its fallback's, has everything; chains have no loops."""
-    stand_ins = [one for one in results if destination in stood_in_for(one)]
-    return bool(stand_ins) and all(
-        one.state is DeliveryState.SENT or _is_covered(one.destination, results) for one in stand_ins
+    fallbacks = [one for one in results if destination in _replaced_by(one)]
+    return bool(fallbacks) and all(
+        one.state is DeliveryState.SENT or _is_covered(one.destination, results) for one in fallbacks
     )
 
 

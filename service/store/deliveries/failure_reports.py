@@ -1,4 +1,4 @@
-"""The queue of failure reports: jobs that failed for good and are not reported yet."""
+"""The queue of failure reports: jobs that failed for good and have not been reported yet."""
 
 from collections.abc import Collection, Sequence
 
@@ -31,12 +31,12 @@ class FailureReportQueue:
             return None if row is None else _failed(connection, row)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
-        """Give the instances of the job, by SOP Instance UID."""
+        """Return the instances of the job, by SOP Instance UID."""
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
     def send(self, failure: FailedJob, made: Sequence[NewArtifact], note: str) -> bool:
-        """Record the reports with their deliveries; False when it was decided already, or the job goes on."""
+        """Record the reports with their deliveries; False if it was decided already, or the job goes on."""
         now = self._database.clock()
         with self._database.writing() as connection:
             if not self._decide(connection, failure, note):
@@ -93,7 +93,7 @@ def _failed(connection: Connection, row: Row[tuple[object, ...]]) -> FailedJob:
 
 
 def _served(connection: Connection, job_id: int) -> frozenset[str]:
-    """Give the destinations that have every object of the result."""
+    """Return the destinations that have every object of the result."""
     states: dict[str, set[DeliveryState]] = {}
     query = select(delivery.c.destination, delivery.c.state).where(
         delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT

@@ -28,7 +28,7 @@ def is_wanted_now() -> ColumnElement[bool]:
 
 
 def is_wanted(row: Row[Any], kind: DeliveryKind) -> bool:
-    """Say the same of a locked job."""
+    """Tell the same of a locked job."""
     if kind is DeliveryKind.RESULT:
         return row.state in RESENDABLE
     return row.state in FAILED_FOR_GOOD and row.superseded_by is None
@@ -58,7 +58,7 @@ def is_abandoned(abandoned: Collection[int]) -> ColumnElement[bool]:
 
 
 def leased(connection: Connection) -> Result[Any]:
-    """Give what is being sent or asked about now: id, lease_number, lease_expires_at."""
+    """Return what is being sent or asked about now: id, lease_number, lease_expires_at."""
     columns = (delivery.c.id, delivery.c.lease_number, delivery.c.lease_expires_at)
     return connection.execute(select(*columns).where(delivery.c.state.in_(LEASED)))
 
@@ -133,7 +133,7 @@ def take(
 
 
 def write_leased(connection: Connection, claim: ClaimedDelivery, **values: Any) -> bool:
-    """Change a delivery that the claim still holds; False, and nothing is changed, where it does not."""
+    """Change a delivery if the claim still holds it; False, and nothing is changed, if it does not."""
     changed = connection.execute(
         update(delivery)
         .where(

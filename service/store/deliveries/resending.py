@@ -27,16 +27,16 @@ def resend(
         connection: of the transaction.
         job_id: the job's number; it is delivering or done.
         destination: the destination, which gets the same bytes with the same UIDs.
-        like: destinations that take the same bytes: where the job has nothing for `destination`, it gets what was made
+        like: destinations that take the same bytes: if the job has nothing for `destination`, it gets what was made
             for the first of them.
 
     Raises:
-        NotAllowed: there is no such job, its state does not allow it, nothing that this destination takes was made for
-            it, the objects were removed, or they are on their way already.
+        NotAllowed: there is no such job, its state does not allow it, nothing was made for it that this destination
+            takes, the objects were removed, or they are on their way already.
     """
     row = locked(connection, job_id, "sent again", RESENDABLE)
     if row.superseded_by is not None:
-        raise NotAllowed(f"job {job_id} is not sent again: job {row.superseded_by} took its place")
+        raise NotAllowed(f"job {job_id} cannot be sent again: job {row.superseded_by} took its place")
     of_the_result = (delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT)
     query = (
         select(delivery, artifact.c.removed_at)
@@ -55,7 +55,7 @@ def resend(
             f"names {destination}"
         )
     if any(one.removed_at is not None for one in found):
-        raise NotAllowed(f"the objects made for job {job_id} were removed after their time; run it again")
+        raise NotAllowed(f"retention has removed the objects made for job {job_id}; run it again")
     if source == destination and any(one.state in UNSENT for one in found):
         raise NotAllowed(f"job {job_id} is on its way to {destination} already")
     if source == destination:

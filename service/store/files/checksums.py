@@ -1,4 +1,4 @@
-"""Whether the bytes of a stored file are those that were kept."""
+"""Whether the bytes of a stored file are those that were stored."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def is_whole(stream: BinaryIO, file: StoredFile, pace: Callable[[int], None] = lambda _: None) -> bool:
-    """Tell whether a stream has the size and checksum of its row, as the disk has it rather than the page cache.
+    """Tell whether a stream has the size and checksum of its row, read from the disk rather than the page cache.
 
     Args:
         stream: from its beginning.
@@ -33,8 +33,10 @@ def is_whole(stream: BinaryIO, file: StoredFile, pace: Callable[[int], None] = l
 
 
 def require_whole(data: bytes, file: StoredFile) -> bytes:
-    """Return the bytes of a stored file; FileDamaged where they are not those that were kept."""
+    """Return the bytes of a stored file; raise FileDamaged if they are not those that were stored."""
     digest = hashlib.sha256(memoryview(data)[file.header_bytes :])
     if len(data) != file.size_bytes or digest.hexdigest() != file.sha256:
-        raise FileDamaged(f"the file {file.path} is not what was kept: its checksum differs", file.path)
+        raise FileDamaged(
+            f"the file {file.path} is not what was stored: its size or checksum differs", file.path
+        )
     return data

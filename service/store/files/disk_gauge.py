@@ -1,4 +1,4 @@
-"""How much room the storage folder has left, said once when it changes."""
+"""How much room the storage folder has left, logged when it changes."""
 
 import logging
 import os
@@ -44,11 +44,11 @@ class DiskGauge:
         self._free_bytes = 0
 
     def __call__(self) -> str | None:
-        """Why nothing new may be written now; None while there is room."""
+        """Say why nothing new may be written now; None while there is room."""
         return "disk nearly full" if self.room() is DiskLevel.NONE else None
 
     def room(self) -> DiskLevel:
-        """How full the file system is, as of at most a second ago; StorageUnavailable where it does not say."""
+        """Return how full the file system was at most a second ago; raises StorageUnavailable if it does not tell."""
         with self._lock:
             now = self._clock()
             if self._looked_at is None or now - self._looked_at >= LOOK_EVERY_S:
@@ -74,7 +74,7 @@ class DiskGauge:
     def _say(self, total_bytes: int) -> None:
         left = f"{self._free_bytes / 1e9:.1f} of {total_bytes / 1e9:.1f} GB are free in {self._folder}"
         if self._room is DiskLevel.NONE:
-            log.error("the disk is nearly full: %s; new objects are refused and no job is begun", left)
+            log.error("the disk is nearly full: %s; new objects are refused and no job is started", left)
         elif self._room is DiskLevel.LITTLE:
             log.warning("the disk is getting full: %s", left)
         else:

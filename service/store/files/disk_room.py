@@ -1,4 +1,4 @@
-"""The room on the disk under the storage folder, and whether a file can still be made durable there."""
+"""The free space of the storage folder's disk, and whether a file can still be made durable there."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ class DiskRoom:
 
 
 def disk_room(root: Path) -> DiskRoom:
-    """Give the room under a storage folder; raises StorageUnavailable where it cannot be read."""
+    """Return the size and free space of a storage folder's disk; raises StorageUnavailable if they cannot be read."""
     with translated(f"the storage folder {root} cannot be read"):
         usage = shutil.disk_usage(root)
     return DiskRoom(size_bytes=usage.total, free_bytes=usage.free)
 
 
 def check_writable(root: Path) -> None:
-    """Write a byte, make it durable and remove it again; raises StorageFull or StorageUnavailable otherwise."""
+    """Write a byte, make it durable and remove it; raises StorageFull or StorageUnavailable if that fails."""
     probe = root / PROBE
     with translated(f"nothing can be written to the storage folder {root}"):
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)

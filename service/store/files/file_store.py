@@ -31,8 +31,8 @@ from service.store.records import StoredFile
 OBJECTS = "objects"
 PARTS = "parts"
 UNVERIFIED = "unverified"
-# Their journal takes a file's name to the disk together with the file (docs/decisions/0009); others need the folder
-# synced.
+# File systems whose journal makes a file's name durable together with the file (docs/decisions/0009); on others, the
+# folder must be synced.
 NAMES_WITH_FILES = frozenset({"ext4", "xfs"})
 PATH = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{40}-[0-9a-f]{40}\.dcm")
 
@@ -44,16 +44,18 @@ class FileStore:
         """``sync`` brings an open file or folder to the disk."""
         self._root = root.absolute()
         self._sync = sync
-        self._writer = secrets.token_hex(16)  # which no other process has
+        self._writer = secrets.token_hex(16)  # unique to this process
         self._parts = count()
-        with translated(f"the storage folder {root} cannot be made"):
+        with translated(f"the storage folder {root} cannot be created"):
             is_first = not (self._root / OBJECTS).exists()
             for folder in (PARTS, UNVERIFIED, *(f"{OBJECTS}/{number:02x}" for number in range(256))):
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
             for folder in (OBJECTS, "", ".."):
                 self._sync_folder(self._root / folder)
             self._syncs_folders = file_system(self._root) not in NAMES_WITH_FILES
-            if is_first and self._syncs_folders:  # the folders above too, and a database made a moment ago
+            if (
+                is_first and self._syncs_folders
+            ):  # also the folders above, and a database created a moment ago
                 os.sync()
 
     @property
@@ -62,11 +64,11 @@ class FileStore:
         return self._root
 
     def put(self, uid: str, data: bytes | Iterable[bytes | memoryview], *, header: bytes = b"") -> StoredFile:
-        """Write header and data as they are and return once both outlast a power cut.
+        """Write header and data as they are and return once both would survive a power cut.
 
-        The same uid with the same data has one path, whatever the header: what came first stays (is_new is False
-        then). Headers of one uid must be of one length. A file must not be removed because the database failed
-        afterwards: the row may have been kept.
+        The same uid with the same data has one path, whatever the header: the first file stays (is_new is then
+        False). All headers of one uid must have the same length. Do not remove a file because the database failed
+        afterwards: its row may have been kept.
 
         Raises:
             StorageFull: no space, over quota, or a read-only file system.
@@ -98,24 +100,24 @@ class FileStore:
         try:
             return place.open("rb")
         except FileNotFoundError as error:
-            raise FileLost(f"the file {path} is not in the storage folder any more") from error
+            raise FileLost(f"the file {path} is no longer in the storage folder") from error
         except OSError as error:
             raise StorageUnavailable(f"the file {path} cannot be read: {error.strerror}") from error
 
     def read(self, path: str) -> bytes:
-        """Give the bytes of a stored file."""
+        """Return the bytes of a stored file."""
         with self.open(path) as file, translated(f"the file {path} cannot be read"):
             return file.read()
 
     def discard(self, file: StoredFile) -> None:
-        """Remove a file that no row names (the answer to Outcome.CONFLICT)."""
+        """Remove a file that no row names, after RecordOutcome.CONFLICT or OTHER_SYNTAX."""
         with translated(f"the file {file.path} cannot be removed"):
             self._place(file.path).unlink(missing_ok=True)
 
     def remove(self, path: str, *, marked_at: datetime) -> bool:
-        """Unlink a file whose row is marked as removed since then; False, and it stays, where it was written later.
+        """Unlink a file whose row was marked as removed at that time; False, and it stays, if it was written later.
 
-        The same image sent again lands on the same path, perhaps at this moment: it is put aside first and looked at.
+        The same image sent again has the same path, perhaps at this moment: so the file is moved aside and checked.
         """
         place, aside = self._place(path), self._root / PARTS / f"{secrets.token_hex(16)}.part"
         with translated(f"the file {path} cannot be removed"):
@@ -134,7 +136,7 @@ class FileStore:
         return True
 
     def verify(self, file: StoredFile, *, pace: Callable[[int], None] = lambda _: None) -> bool:
-        """Tell whether the file is there with its size and checksum, as the disk has it rather than the page cache.
+        """Tell whether the file is there with its size and checksum, read from the disk rather than the page cache.
 
         ``pace`` is called with the size in bytes of each piece read; it may wait.
         """
@@ -145,7 +147,7 @@ class FileStore:
             return False
 
     def read_whole(self, file: StoredFile) -> bytes:
-        """Give the bytes of a stored file that are what was kept; FileDamaged where they are not."""
+        """Return the bytes of a stored file; raise FileDamaged if it is missing or not what was stored."""
         try:
             data = self.read(file.path)
         except FileLost as error:
@@ -153,25 +155,25 @@ class FileStore:
         return require_whole(data, file)
 
     def written_at(self, path: str) -> datetime | None:
-        """Tell when a stored file was written last, or sent again; None where it is gone."""
+        """Tell when a stored file was last written or sent again; None if it is gone."""
         try:
             return datetime.fromtimestamp(self._place(path).stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
 
     def secure(self, path: str) -> None:
-        """Return once a file that was found outlasts a power cut."""
+        """Return once a file that was found would survive a power cut."""
         with translated(f"the file {path} cannot be made durable"):
             self._sync_path(self._place(path))
             self._sync_folder(self._place(path).parent)
 
     def touch(self, path: str) -> None:
-        """Keep a file from being removed for what was said of it before; StorageUnavailable where it is gone."""
+        """Keep a file that was marked as removed before from being unlinked; StorageUnavailable if it is gone."""
         with translated(f"the file {path} cannot be kept"):
             os.utime(self._place(path))
 
     def set_aside(self, path: str) -> Path:
-        """Move a file that cannot be what its name says out of the way, for people; give where it is now."""
+        """Move a file that does not match its name to where a person can examine it; return its new path."""
         place = self._root / UNVERIFIED / Path(path).name
         with translated(f"the file {path} cannot be moved"):
             self._place(path).replace(place)
@@ -180,19 +182,19 @@ class FileStore:
         return place
 
     def take_out(self, path: str) -> None:
-        """Move a damaged file out of the way, so that what is sent again finds its place free; it may be gone."""
+        """Move a damaged file, which may be gone, out of the way of the same image sent again."""
         if self._place(path).exists():
             self.set_aside(path)
 
     def remove_parts(self) -> tuple[str, ...]:
-        """Remove part files that no process writes any more; give their names."""
+        """Remove part files that no process writes any more; return their names."""
         with translated(f"the storage folder {self._root} cannot be read"):
             return tuple(
                 part.name for part in sorted((self._root / PARTS).iterdir()) if remove_if_orphan(part)
             )
 
     def folders(self) -> Iterator[tuple[str, dict[str, os.stat_result]]]:
-        """Give each folder of files with what is in it, by path."""
+        """Yield each folder of files with its contents, by path."""
         with translated(f"the storage folder {self._root} cannot be read"):
             for folder in sorted((self._root / OBJECTS).iterdir()):
                 prefix = f"{OBJECTS}/{folder.name}"
@@ -200,7 +202,7 @@ class FileStore:
                     yield prefix, {f"{prefix}/{entry.name}": entry.stat() for entry in entries}
 
     def _publish(self, part: str, path: str, descriptor: int, size_bytes: int) -> bool:
-        """Give a complete part its name, durably; tell whether it is new, or an earlier file stays."""
+        """Give a complete part file its name, durably; True if it is new, False if an earlier file stays."""
         place = f"{self._root}/{path}"
         is_new = True
         try:
@@ -208,7 +210,7 @@ class FileStore:
             unlink(part)
             if is_new:
                 self._sync(descriptor)
-            else:  # it may be another sender's, which is not durable yet
+            else:  # it may have just been written for another sender and not be durable yet
                 self._sync_path(place)
             if self._syncs_folders or not is_new:
                 self._sync_folder(place.rpartition("/")[0])
@@ -235,6 +237,6 @@ class FileStore:
 
 
 def path_of(uid: str, sha256: str) -> str:
-    """Name a file by its uid and its data, whoever sent it."""
+    """Return the path of a file, which depends on its uid and its data, but not on who sent it."""
     who = hashlib.sha256(uid.encode()).hexdigest()[:40]
     return f"{OBJECTS}/{who[:2]}/{who}-{sha256[:40]}.dcm"

@@ -1,4 +1,4 @@
-"""One node a storage folder: who serves from it holds a lock on it."""
+"""One node per storage folder: a node that uses it holds a lock on it."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ LOCK = "owner.lock"
 def owned(root: Path, *, alone: bool) -> Iterator[None]:
     """Hold the storage folder: ``alone`` for a whole node, shared for a role that runs as a process of its own.
 
-    A role that the owner itself started is part of the owner. Raises Refused where another node has the folder.
+    A role that the owner itself started belongs to the owner. Raises Refused if another node has the folder.
     """
     with translated(f"the storage folder {root} cannot be locked"):
         lock = (root / LOCK).open("a+", encoding="ascii")
@@ -29,7 +29,7 @@ def owned(root: Path, *, alone: bool) -> Iterator[None]:
             if alone or owner != str(os.getppid()):
                 raise Refused(_taken(root, owner, alone=alone)) from error
         else:
-            lock.truncate(0)  # the name of an owner that was killed
+            lock.truncate(0)  # the process id of an owner that was killed
             if alone:
                 lock.write(str(os.getpid()))
                 lock.flush()
@@ -44,11 +44,11 @@ def _owner(lock: IO[str]) -> str:
 def _taken(root: Path, owner: str, *, alone: bool) -> str:
     if alone and not owner:
         return (
-            f"roles of a node run on the storage folder {root} as processes of their own: end them, or start the rest of the "
-            "roles one by one instead of `serve`"
+            f"roles of a node already use the storage folder {root} as separate processes: end them, or start the "
+            "remaining roles one by one instead of with `serve`"
         )
     who = f"process {owner} on this machine, or a node on another one" if owner else "another process"
     return (
-        f"another node uses the storage folder {root} ({who}): two would contour and send everything twice. End it, or "
+        f"another node uses the storage folder {root} ({who}): two nodes would contour and send everything twice. End it, or "
         "give this one its own node.storage_dir"
     )

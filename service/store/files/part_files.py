@@ -1,4 +1,4 @@
-"""Files before they are whole: written under a name of their own, under a lock, and named when nothing is missing."""
+"""Files before they are complete: written under a temporary name and a lock, and renamed once nothing is missing."""
 
 import ctypes
 import errno
@@ -21,7 +21,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def write_json(file: Path, tree: Mapping[str, object]) -> None:
-    """Return once the file outlasts a power cut; a reader sees the old one or the new one, whole. For this user alone.
+    """Write JSON that only this user can read, durably; a reader sees either the old file or the new one, complete.
 
     Raises:
         StorageUnavailable: it cannot be written.
@@ -38,7 +38,7 @@ def write_json(file: Path, tree: Mapping[str, object]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return once a file's bytes, or a folder's names, outlast a power cut; OSError where the disk refuses it."""
+    """Make a file's bytes, or a folder's names, durable; OSError if the disk refuses."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -47,7 +47,7 @@ def sync(path: Path) -> None:
 
 
 def open_locked(part: str) -> int:
-    """Make a part file whose lock tells a starting process that somebody is writing it."""
+    """Create a part file whose lock shows a starting process that somebody is writing it."""
     try:
         while True:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -72,14 +72,14 @@ def fill(descriptor: int, header: bytes, chunks: Iterable[bytes | memoryview]) -
 
 
 def linked(part: str, place: str, size_bytes: int) -> bool:
-    """Give the part a second name unless a file has it; one of another size cannot be what its name says."""
+    """Give the part file its second name, unless a file of the same size has it; one of another size is replaced."""
     while True:
         try:
             os.link(part, place)
         except FileExistsError:
-            with suppress(FileNotFoundError):  # it was removed this moment: there is room for ours
+            with suppress(FileNotFoundError):  # it was removed just now: ours can have the name
                 if Path(place).stat().st_size == size_bytes:
-                    os.utime(place)  # it is wanted again: who is about to remove it looks at this (remove)
+                    os.utime(place)  # it is wanted again: FileStore.remove() looks at this time
                     return False
                 Path(part).replace(place)
                 return True
@@ -98,7 +98,7 @@ def unlink(file: str) -> None:
 
 
 def _write_all(descriptor: int, data: bytes | memoryview, header: bytes = b"") -> int:
-    """Write the header and the data, in one call where the disk takes them so."""
+    """Write the header and the data, in one call if the system accepts all of it."""
     size_bytes = len(header) + len(data)
     try:
         written = os.writev(descriptor, (header, data)) if header else os.write(descriptor, data)
@@ -111,18 +111,15 @@ def _write_all(descriptor: int, data: bytes | memoryview, header: bytes = b"") -
 
 
 def _begin_writeback(descriptor: int, offset: int, size_bytes: int) -> None:
-    """Let the disk begin while the checksum is computed and the name given.
-
-    What waits for it is the sync that follows.
-    """
+    """Let the disk begin writing while the checksum is computed; the sync that follows waits for it."""
     if size_bytes >= _WORTH_BEGINNING_BYTES:
         _sync_file_range(
             descriptor, offset, size_bytes, _SYNC_FILE_RANGE_WRITE
-        )  # a wish: whether it fails is no matter
+        )  # a hint: it does not matter if it fails
 
 
 def file_system(folder: Path) -> str:
-    """Name the kind of file system that a folder is on; empty where the system does not tell."""
+    """Return the type of the file system that a folder is on; empty if the system does not tell."""
     place, found = folder.resolve(), (-1, "")
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
@@ -149,7 +146,7 @@ def remove_if_orphan(part: Path) -> bool:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn what a full or broken disk raises into the store's errors."""
+    """Turn the errors of a full or broken disk into the store's errors."""
     try:
         yield
     except OSError as error:
@@ -157,6 +154,6 @@ def translated(what: str) -> Iterator[None]:
 
 
 def translation(what: str, error: OSError) -> StorageUnavailable:
-    """Give the store's error for what a full or broken disk raised."""
+    """Return the store's error for an error of a full or broken disk."""
     kind = StorageFull if error.errno in FULL else StorageUnavailable
     return kind(f"{what}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""A whole copy of a SQLite database that others write to meanwhile."""
+"""A complete copy of a SQLite database while others write to it."""
 
 import sqlite3
 from contextlib import closing
@@ -14,7 +14,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
     """Copy a SQLite database, its log included, into one file.
 
     Raises:
-        Refused: the source is no whole database.
+        Refused: the source is not a database, or is damaged.
         StorageUnavailable: the target cannot be written.
     """
     try:

@@ -1,1 +1,1 @@
-"""Received instances become rows: group commit, one transaction a batch."""
+"""Received instances become rows: group commit, one transaction per batch."""

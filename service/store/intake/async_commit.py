@@ -1,7 +1,7 @@
-"""The recorder's own connection: its commits outlast every process at once, and a power cut from settle() on.
+"""The recorder's own connection: its commits survive the end of any process at once, a power cut only after settle().
 
-Waiting for the disk once more for each row would be waiting twice: the file of a received instance is durable before
-its row is written, and holds all that the row holds (service/receive/recovery.py makes it again).
+Waiting for the disk again for each row would be waiting twice: the file of a received instance is durable before its
+row is written, and contains all that the row does (service/receive/recovery.py can write the row again).
 """
 
 import os
@@ -23,10 +23,10 @@ Result = TypeVar("Result")
 
 
 class AsyncCommitConnection:
-    """One connection, opened when it is needed and given up after any error; for one thread."""
+    """One connection, opened when it is needed and closed after any error; for one thread."""
 
     def __init__(self, database: Database, *, sync: Callable[[int], None] = os.fsync) -> None:
-        """``sync`` brings an open file to the disk."""
+        """``sync`` writes an open file to the disk."""
         self._engine = _engine(database)
         self._sync = sync
         self._is_sqlite = _is_sqlite(self._engine)
@@ -34,11 +34,11 @@ class AsyncCommitConnection:
         self._cursor: DBAPICursor
 
     def write(self, work: Callable[[Connection, DBAPICursor], Result]) -> Result:
-        """Do something in a transaction, with a connection and a cursor of its driver; committed when it returns.
+        """Call `work` in a transaction, with a connection and a cursor of its driver; commit when it returns.
 
         Raises:
-            DatabaseUnavailable: nothing is known to be kept, this time and since the last settle().
-            DBAPIError: the database refuses it; nothing of it is kept.
+            DatabaseUnavailable: nothing since the last settle() is known to be kept, this transaction included.
+            DBAPIError: the database refuses the transaction; nothing of it is kept.
         """
         try:
             return self._written(work)
@@ -48,7 +48,7 @@ class AsyncCommitConnection:
                 raise
 
     def settle(self) -> None:
-        """Return once every commit so far outlasts a power cut.
+        """Return once every commit so far would survive a power cut.
 
         Raises:
             DatabaseUnavailable: it is not known which of them are kept.
@@ -60,20 +60,20 @@ class AsyncCommitConnection:
                 self.close()
                 raise DatabaseUnavailable(f"the database cannot be made durable: {error.strerror}") from error
             return
-        self.write(_commit_durably)  # one takes all earlier ones with it
+        self.write(_commit_durably)  # one durable commit makes all earlier ones durable
 
     def tidy(self) -> None:
-        """Bring what stands in SQLite's log into its file, beside those who write; on Postgres there is nothing to do.
+        """Move SQLite's log into the database file without blocking writers; on Postgres there is nothing to do.
 
         Raises:
-            DatabaseUnavailable: it has to wait for another time.
+            DatabaseUnavailable: try again another time.
         """
         if self._is_sqlite:
             with translated(), self._engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Give the connection up; what was not committed is undone."""
+        """Close the connection; what was not committed is rolled back."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -97,7 +97,7 @@ class AsyncCommitConnection:
     def _sync_log(self) -> None:
         try:
             descriptor = os.open(f"{self._engine.url.database}-wal", os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:  # whoever removed it has synced what stood in it
+        except FileNotFoundError:  # whoever removed it has synced its contents
             return
         try:
             self._sync(descriptor)
@@ -122,8 +122,8 @@ def _is_sqlite(engine: Engine) -> bool:
 
 def _without_sync(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    # The log is synced before a checkpoint, not at every commit; and a commit makes a checkpoint only where tidy() has
-    # not kept up: two syncs, for which every sender would wait.
+    # The log is synced before a checkpoint, not at every commit; and a commit makes a checkpoint (two syncs, for which
+    # every sender would wait) only if tidy() has not kept up.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_LOG_PAGES}")
     cursor.close()

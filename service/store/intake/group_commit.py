@@ -1,4 +1,4 @@
-"""Records received instances: whoever comes first commits for all who wait."""
+"""Records received instances: the first thread to come commits for all that are waiting."""
 
 import logging
 from collections import deque
@@ -28,7 +28,7 @@ SETTLE_AFTER_S = 1.0
 
 @dataclass
 class _Waiting:
-    """An instance to be recorded, and what came of it."""
+    """An instance to be recorded, and the outcome."""
 
     instance: ReceivedInstance
     result: RecordOutcome | Exception | None = None
@@ -37,9 +37,9 @@ class _Waiting:
 class InstanceRecorder:
     """Group commit. Safe to use from many threads; close() or leaving the with-block ends its thread.
 
-    A commit does not wait for the disk where the instance's own file, durable already, can restore it. Such records
-    are settled within seconds. Should the database server die before that, it may have forgotten them, and they are
-    recorded again once it is back; should the machine die, the next start reads them from their files.
+    A commit does not wait for the disk if the instance's own file, durable already, can restore it. Such records are
+    settled within seconds. If the database server dies before that, it may have forgotten them, and they are recorded
+    again once it is back; if the machine dies, the next start reads them from their files.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class InstanceRecorder:
     ) -> None:
         """Take the SOP classes of images that open a job: ``opening``."""
         self._connection = connection or AsyncCommitConnection(database)
-        self._scribe = InstanceWriter(database, opening)
+        self._writer = InstanceWriter(database, opening)
         self._waiting: deque[_Waiting] = deque()
         self._turn = Lock()  # to commit; held for everything below
         self._unsettled: list[ReceivedInstance] = []
@@ -63,17 +63,17 @@ class InstanceRecorder:
 
     def open_jobs_for(self, opening: Collection[str]) -> None:
         """Let images of these SOP classes open a job from the next commit on."""
-        self._scribe.opening = frozenset(opening)
+        self._writer.opening = frozenset(opening)
 
     def record(self, instance: ReceivedInstance) -> RecordOutcome:
         """Return only when the row is committed and cannot be lost: it, or the file that restores it, is durable.
 
-        NEW and DUPLICATE may be acknowledged. CONFLICT and OTHER_SYNTAX: another instance with this UID but different
-        content, or in another transfer syntax, is kept; answer a failure and discard the file.
+        NEW and DUPLICATE may be acknowledged. CONFLICT and OTHER_SYNTAX: an instance with this UID but other content,
+        or in another transfer syntax, is kept already; answer with a failure and discard the file.
 
         Raises:
-            DatabaseUnavailable: nothing is known to be kept; answer a failure and leave the file.
-            NotRecorded: the database refused this record; answer a failure.
+            DatabaseUnavailable: it is not known whether it was kept; answer with a failure and leave the file.
+            NotRecorded: the database refused this record; answer with a failure.
         """
         mine = _Waiting(instance)
         self._waiting.append(mine)
@@ -86,11 +86,11 @@ class InstanceRecorder:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether anything can still be recorded; once false, only a new process helps."""
+        """Tell whether anything can still be recorded; once it is False, only a new process helps."""
         return self._settler.is_alive() and not self._closed.is_set()
 
     def close(self) -> None:
-        """Make everything durable that is committed, then end the thread; who still waits is turned away."""
+        """Make everything that is committed durable, then end the thread; records still waiting are refused."""
         with self._turn:
             self._closed.set()
         self._settler.join()
@@ -111,7 +111,7 @@ class InstanceRecorder:
             if self._closed.is_set():
                 raise DatabaseUnavailable("the recorder is closed")
             self._commit(batch)
-        finally:  # also after a bug: no thread may wait endlessly or be answered with success
+        finally:  # even after a bug: no thread may wait endlessly or report success
             for waiting in batch:
                 if waiting.result is None:
                     waiting.result = DatabaseUnavailable("the recorder has ended")
@@ -132,7 +132,7 @@ class InstanceRecorder:
 
     def _write(self, instances: list[ReceivedInstance]) -> list[RecordOutcome]:
         self._restore()
-        recorded = self._connection.write(partial(self._scribe.record, batch=instances))
+        recorded = self._connection.write(partial(self._writer.record, batch=instances))
         if not self._unsettled:
             self._settle_at = monotonic() + SETTLE_AFTER_S
         self._unsettled += instances
@@ -143,7 +143,7 @@ class InstanceRecorder:
         return recorded.outcomes
 
     def _commit_alone(self, batch: Sequence[_Waiting], error: DBAPIError) -> None:
-        """Find the record that the database refuses, so that its neighbours are not lost with it."""
+        """Commit each record alone, so that one that the database refuses does not take the others with it."""
         if len(batch) > 1:
             for waiting in batch:
                 self._commit([waiting])
@@ -175,17 +175,17 @@ class InstanceRecorder:
     def _tidy(self) -> None:
         try:
             self._connection.tidy()
-        except DatabaseUnavailable as error:  # the log grows on; the next time may do
-            log.warning("the database's log is not tidied", extra={"reason": str(error)})
+        except DatabaseUnavailable as error:  # the log keeps growing; the next attempt may succeed
+            log.warning("the database's write-ahead log cannot be merged yet", extra={"reason": str(error)})
 
     def _settle(self) -> None:
-        """Make durable what is not yet; where that fails, it stays to be tried again."""
+        """Make durable what is not durable yet; if that fails, it remains to be tried again."""
         try:
             self._restore()
             self._connection.settle()
         except DatabaseUnavailable:
             self._doubt()
-            log.exception("%d records are not settled yet", len(self._unsettled))
+            log.exception("%d records are not durable in the database yet", len(self._unsettled))
         else:
             self._unsettled.clear()
 
@@ -199,6 +199,8 @@ class InstanceRecorder:
             return
         for start in range(0, len(self._unsettled), MOST_IN_A_BATCH):
             some = self._unsettled[start : start + MOST_IN_A_BATCH]
-            self._connection.write(partial(self._scribe.record, batch=some, is_quiet=True))
-        log.warning("the database is back: %d records were made sure of", len(self._unsettled))
+            self._connection.write(partial(self._writer.record, batch=some, is_quiet=True))
+        log.warning(
+            "the database is back: %d records were written again or found there", len(self._unsettled)
+        )
         self._is_doubtful = False

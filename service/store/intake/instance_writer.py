@@ -1,7 +1,7 @@
-"""What one transaction makes of a batch of received instances: rows, sources, and jobs opened or touched.
+"""What one transaction writes for a batch of received instances: rows, sources, and jobs opened or updated.
 
-What a slice of an ordinary series needs is prepared: three statements. What is rare (a slice that is kept already, a
-job to be opened) goes the longer way.
+The three statements that a slice of an ordinary series needs are prepared. Rare cases (a slice that is kept already, a
+job to be opened) take the slower path.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from service.store.database import Database
 from service.store.intake.prepared import PreparedStatement, Values
 from service.store.intake.reingest import Identity, restore_removed_instances
 from service.store.jobs.cancelled_series import open_if_sent_whole
-from service.store.jobs.versions import SeriesKey, open_version, tell_latest
+from service.store.jobs.versions import SeriesKey, note_in_latest, open_version
 from service.store.records import CT_SOP_CLASSES, ReceivedInstance
 from service.store.states import OPEN, EventKind, JobState, RecordOutcome
 from service.store.tables.schema import instance, instance_source, job
@@ -49,12 +49,12 @@ class BatchResult:
 
 @dataclass(frozen=True, kw_only=True)
 class InsertResult:
-    """What became of the instances of a batch, before anybody is noted as their sender."""
+    """What became of the instances of a batch, before their senders are recorded."""
 
     outcomes: list[RecordOutcome]
     ids: Mapping[Identity, int]  # of their rows
-    inserted: frozenset[int]  # the rows that nobody can have arrived for yet
-    revived: bool  # a row whose file was gone was given this one
+    inserted: frozenset[int]  # the rows that cannot have a source yet
+    revived: bool  # a row whose file was gone or damaged got a new file
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class WriteTransaction:
     connection: Connection
     cursor: DBAPICursor
     now: datetime
-    is_quiet: bool  # what was known already is no event
+    is_quiet: bool  # what was known already is not an event
 
 
 class InstanceWriter:
-    """Writes batches; one for a database, for any transaction of it."""
+    """Writes batches; one per database, for any of its transactions."""
 
     def __init__(self, database: Database, opening: Collection[str] = CT_SOP_CLASSES) -> None:
         """Take the SOP classes of images that open a job: ``opening``."""
@@ -109,9 +109,9 @@ class InstanceWriter:
         *,
         is_quiet: bool = False,
     ) -> BatchResult:
-        """Record the batch in the caller's transaction; quietly: what is known already leaves no event."""
-        page = WriteTransaction(connection, cursor, self._database.clock(), is_quiet)
-        kept = self._keep_instances(page, batch)
+        """Record the batch in the caller's transaction; ``is_quiet``: what is known already makes no event."""
+        transaction = WriteTransaction(connection, cursor, self._database.clock(), is_quiet)
+        kept = self._keep_instances(transaction, batch)
         by_requester: dict[SeriesKey, list[ReceivedInstance]] = defaultdict(list)
         conflicts: dict[SeriesKey, list[str]] = defaultdict(list)
         for received, outcome in zip(batch, kept.outcomes, strict=True):
@@ -120,20 +120,24 @@ class InstanceWriter:
             elif received.sop_class_uid in self.opening:
                 by_requester[_requester(received)].append(received)
         needs_disk = kept.revived or any(not received.file.is_new for received in batch)
-        for requester in sorted(by_requester):  # one order everywhere: two recorders cannot block each other
-            needs_disk |= self._note(page, requester, by_requester[requester], kept)
+        for requester in sorted(
+            by_requester
+        ):  # always in the same order, so that two recorders cannot deadlock
+            needs_disk |= self._note(transaction, requester, by_requester[requester], kept)
         for requester in sorted(conflicts) if not is_quiet else ():
             uid = conflicts[requester][0]
             message = f"refused: another image with the SOP Instance UID {uid} is already kept"
-            tell_latest(connection, requester, EventKind.CONFLICT, message, page.now)
+            note_in_latest(connection, requester, EventKind.CONFLICT, message, transaction.now)
         return BatchResult(outcomes=kept.outcomes, needs_disk=needs_disk)
 
-    def _keep_instances(self, page: WriteTransaction, batch: Sequence[ReceivedInstance]) -> InsertResult:
-        """Insert the instances that are not there yet, or are gone."""
+    def _keep_instances(
+        self, transaction: WriteTransaction, batch: Sequence[ReceivedInstance]
+    ) -> InsertResult:
+        """Insert the instances that are not recorded yet, and restore those whose files are gone."""
         first = {_identity(received): received for received in reversed(batch)}
         ids: dict[Identity, int] = {}
         for identity in sorted(first):
-            row = self._keep.one(page.cursor, _instance_values(first[identity], page.now))
+            row = self._keep.one(transaction.cursor, _instance_values(first[identity], transaction.now))
             if row is not None:
                 ids[identity] = row[0]
         inserted = frozenset(ids.values())
@@ -141,9 +145,13 @@ class InstanceWriter:
             return InsertResult(
                 outcomes=[RecordOutcome.NEW] * len(batch), ids=ids, inserted=inserted, revived=False
             )
-        known = {key: _instance_values(one, page.now) for key, one in first.items() if key not in ids}
-        revived = restore_removed_instances(page.connection, known, page.now) if known else frozenset()
-        rows = _rows(page.connection, first)
+        known = {key: _instance_values(one, transaction.now) for key, one in first.items() if key not in ids}
+        revived = (
+            restore_removed_instances(transaction.connection, known, transaction.now)
+            if known
+            else frozenset()
+        )
+        rows = _rows(transaction.connection, first)
         outcomes = []
         for received in batch:
             identity = _identity(received)
@@ -162,64 +170,66 @@ class InstanceWriter:
 
     def _note(
         self,
-        page: WriteTransaction,
+        transaction: WriteTransaction,
         requester: SeriesKey,
         slices: Sequence[ReceivedInstance],
         kept: InsertResult,
     ) -> bool:
-        """Note which slices came for this requester; new ones open or touch its job, known ones change nothing.
+        """Record which slices this requester sent; new ones open or update its job, known ones change nothing.
 
-        Tells whether one came that is kept from somebody else: the file does not say that this requester sent it.
+        Return True if something was recorded that the files do not say: a slice kept from another sender came, say.
         """
         came = {kept.ids[_identity(received)] for received in slices}
         new = came & kept.inserted
         known = came - new
-        from_others = known - _known_sources(page.connection, requester, known) if known else known
+        from_others = known - _known_sources(transaction.connection, requester, known) if known else known
         if new or from_others:
-            self._add(page, requester, new, from_others)
-        elif not page.is_quiet:
+            self._add(transaction, requester, new, from_others)
+        elif not transaction.is_quiet:
             message = "images of this series were sent again; they are already kept and change nothing"
-            latest = tell_latest(page.connection, requester, EventKind.SENT_AGAIN, message, page.now)
+            latest = note_in_latest(
+                transaction.connection, requester, EventKind.SENT_AGAIN, message, transaction.now
+            )
             if latest is not None and latest.state is JobState.CANCELLED:
-                open_if_sent_whole(self._database, page.connection, latest, known, page.now)
+                open_if_sent_whole(self._database, transaction.connection, latest, known, transaction.now)
                 return True
         return bool(from_others)
 
     def _add(
-        self, page: WriteTransaction, requester: SeriesKey, new: set[int], from_others: set[int]
+        self, transaction: WriteTransaction, requester: SeriesKey, new: set[int], from_others: set[int]
     ) -> None:
-        """Add slices to the job that takes them, which is locked from the first statement on."""
+        """Add slices to the job that takes them; the first statement locks it."""
         values = {
             "of_series": requester.series_uid,
             "of_study": requester.study_uid,
             "of_called": requester.called_aet,
             "of_calling": requester.calling_aet,
             "added": len(new),
-            "now": page.now,
+            "now": transaction.now,
         }
-        row = self._touch.one(page.cursor, values)
+        row = self._touch.one(transaction.cursor, values)
         cancelled = None
         if row is None:
-            row = open_version(self._database, page.connection, requester)
-            _count(page, row.id, len(new))
+            row = open_version(self._database, transaction.connection, requester)
+            _count(transaction, row.id, len(new))
             cancelled = row if row.state is JobState.CANCELLED else None
             row = (row.id, row.version)
         job_id, version = row
-        if from_others:  # asked again under the lock: another process may have noted the same
-            from_others = from_others - _known_sources(page.connection, requester, from_others)
-            _count(page, job_id, len(from_others))
+        if from_others:  # checked again under the lock: another process may have recorded the same
+            from_others = from_others - _known_sources(transaction.connection, requester, from_others)
+            _count(transaction, job_id, len(from_others))
         who = {"called_aet": requester.called_aet, "calling_aet": requester.calling_aet, "version": version}
         ids = sorted(new | from_others)
-        self._add_source.each(page.cursor, [{**who, "instance_id": number} for number in ids])
+        self._add_source.each(transaction.cursor, [{**who, "instance_id": number} for number in ids])
         if cancelled is not None:
-            open_if_sent_whole(self._database, page.connection, cancelled, ids, page.now)
+            open_if_sent_whole(self._database, transaction.connection, cancelled, ids, transaction.now)
 
 
-def _count(page: WriteTransaction, job_id: int, added: int) -> None:
-    page.connection.execute(
+def _count(transaction: WriteTransaction, job_id: int, added: int) -> None:
+    transaction.connection.execute(
         update(job)
         .where(job.c.id == job_id)
-        .values(slice_count=job.c.slice_count + added, last_received_at=page.now)
+        .values(slice_count=job.c.slice_count + added, last_received_at=transaction.now)
     )
 
 

@@ -1,7 +1,4 @@
-"""Statements that are compiled once and run by the driver's own cursor.
-
-Building one each time costs more than running it.
-"""
+"""Statements that are compiled once and run by the driver's own cursor: compiling one costs more than running it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +14,10 @@ Values = Mapping[str, Any]
 
 
 class PreparedStatement:
-    """One statement in the words of one database; its values go by the names of its columns and bind parameters."""
+    """One statement in one database's dialect; its values are named after its columns and bind parameters."""
 
     def __init__(self, statement: Executable, dialect: Dialect, *, columns: Iterable[str] = ()) -> None:
-        """``columns``: those that an INSERT fills."""
+        """``columns``: those that an INSERT sets."""
         if not isinstance(statement, ClauseElement):
             raise TypeError(f"{statement!r} has no text")
         if isinstance(dialect, SQLiteDialect_pysqlite):
@@ -32,20 +29,20 @@ class PreparedStatement:
         self._into_driver: dict[str, Any] = {}
         for name, bind in compiled.binds.items():  # type: ignore[attr-defined]
             into_driver = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            if not bind.required:  # its value stands in the statement
+            if not bind.required:  # its value is part of the statement
                 self._fixed[name] = into_driver(bind.value) if into_driver else bind.value
             elif into_driver:
                 self._into_driver[name] = into_driver
 
     def one(self, cursor: DBAPICursor, values: Values) -> Any:
-        """Run it and give the row that it returns, or None."""
+        """Run it and return its row, or None."""
         cursor.execute(self._text, self._bound(values))
         row = cursor.fetchone()
         cursor.fetchall()  # SQLite ends a statement that returns rows only after its last one
         return row
 
     def each(self, cursor: DBAPICursor, many: Iterable[Values]) -> None:
-        """Run it once for each of the values; it returns nothing."""
+        """Run it once for each set of values; nothing is returned."""
         cursor.executemany(self._text, [self._bound(values) for values in many])
 
     def _bound(self, values: Values) -> dict[str, Any]:
@@ -57,7 +54,7 @@ class PreparedStatement:
 
 @contextmanager
 def driver_errors(dialect: Dialect) -> Iterator[None]:
-    """Raise what the driver raises as SQLAlchemy would, so that there is one way to tell what it means."""
+    """Raise the driver's errors as SQLAlchemy would, so that there is one way to interpret them."""
     raised: Any = dialect.loaded_dbapi.Error
     try:
         yield

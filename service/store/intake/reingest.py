@@ -18,14 +18,14 @@ Identity = tuple[str, str]
 def restore_removed_instances(
     connection: Connection, received: Mapping[Identity, Mapping[str, Any]], marked_at: datetime
 ) -> frozenset[Identity]:
-    """Give gone instances the file that came now; return which they are.
+    """Give instances whose files are gone or damaged the files that have just arrived; return which they are.
 
-    An image that retention removed begins a new version for everybody who sends it. One whose file was damaged begins
-    one only where the job was refused, for the refusal asked the sender to cure it.
+    An image that retention removed begins a new version for everybody who sends it again. One whose file was damaged
+    does so only if the job was refused, because the refusal asked the sender to send it again.
 
     Args:
-        connection: with the transaction that records the batch.
-        received: the columns of each instance that came.
+        connection: in the transaction that records the batch.
+        received: the columns of each instance that arrived.
         marked_at: now, in the clock of the rows.
     """
     gone = connection.execute(
@@ -49,7 +49,9 @@ def restore_removed_instances(
             .values(**values, removed_at=None, damaged_at=None, verified_at=None)
         )
         connection.execute(delete(removal).where(removal.c.path == values["path"]))
-        if row.removed_at is None and row.path != values["path"]:  # the damaged file, which no row names now
+        if (
+            row.removed_at is None and row.path != values["path"]
+        ):  # the damaged file, which no row names any more
             connection.execute(removal.insert().values(path=row.path, marked_at=marked_at))
     return frozenset((row.sop_instance_uid, row.study_uid) for row in gone)
 

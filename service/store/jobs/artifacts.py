@@ -1,4 +1,4 @@
-"""Artifacts of a job: objects that were made for it, with their deliveries, and those that came back to it."""
+"""Artifacts of a job: objects that were made for it, with their deliveries, and those that were sent back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -23,7 +23,7 @@ DELIVERED_AS = {
 class NewArtifact:
     """A durable object made for a job, and the destinations that get it; none where it is only kept.
 
-    `standby` maps each fallback destination to the destinations for which it stands in.
+    `standby` maps each fallback destination to the destinations that it is the fallback for.
     """
 
     kind: ArtifactKind
@@ -37,7 +37,7 @@ class NewArtifact:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactStatus:
-    """An artifact of a job, for people. No patient in it. Empty texts: not known."""
+    """An artifact of a job, for people; it names no patient. An empty text means not known."""
 
     id: int
     role: ArtifactRole
@@ -58,7 +58,7 @@ class ArtifactStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The job that artifacts are of, their role, and the model that made them; empty where none did."""
+    """The job that artifacts belong to, their role, and the model that made them; empty if none did."""
 
     job_id: int
     role: ArtifactRole
@@ -69,18 +69,18 @@ class Origin:
 def add_artifacts(
     connection: Connection, origin: Origin, made: Sequence[NewArtifact], now: datetime
 ) -> list[int]:
-    """Record artifacts, each with a delivery for each of its destinations; give their numbers."""
+    """Record artifacts, each with a delivery for each of its destinations; return their numbers."""
     return [_add(connection, origin, one, now) for one in made]
 
 
 def read_artifacts(connection: Connection, job_id: int) -> list[ArtifactStatus]:
-    """Give the artifacts of a job, in the order in which they were recorded."""
+    """Return the artifacts of a job, in the order in which they were recorded."""
     query = select(artifact).where(artifact.c.job_id == job_id).order_by(artifact.c.id)
     return [_status(row) for row in connection.execute(query)]
 
 
 def file_of(row: Row[Any]) -> StoredFile:
-    """Give the file of a row that has an artifact's columns."""
+    """Return the file of a row that has an artifact's columns."""
     return StoredFile(path=row.path, size_bytes=row.size_bytes, sha256=row.sha256)
 
 

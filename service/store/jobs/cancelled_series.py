@@ -1,4 +1,4 @@
-"""A cancelled series: it keeps what still comes and stays cancelled, unless the sender sends the whole of it again."""
+"""A cancelled series: later images are kept, but it stays cancelled unless the sender sends all of it again."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,14 +13,14 @@ from service.store.tables.schema import instance, instance_source, job
 
 
 def count_resent(connection: Connection, row: Row[Any]) -> None:
-    """Count from now on which images of the series, whose job is cancelled in this transaction, come again."""
+    """Start recording which images of the series, whose job is cancelled in this transaction, are sent again."""
     connection.execute(update(instance_source).where(_of_the_series(row)).values(resent_at=None))
 
 
 def open_if_sent_whole(
     database: Database, connection: Connection, row: Row[Any], ids: Collection[int], now: datetime
 ) -> None:
-    """Note that these instances of a cancelled, locked job came (again); open a version once all of them did."""
+    """Record that these instances of a cancelled, locked job were sent (again); open a version once all were."""
     connection.execute(
         update(instance_source)
         .where(_of_the_series(row), instance_source.c.instance_id.in_(ids))
@@ -29,7 +29,7 @@ def open_if_sent_whole(
     missing = select(func.count()).where(_of_the_series(row), instance_source.c.resent_at.is_(None))
     if connection.execute(missing).scalar_one():
         return
-    counted = lock(connection, row.id)  # its images were counted since the row was read
+    counted = lock(connection, row.id)  # its images have been counted since the row was read
     if counted is None:
         return
     reason = f"the sender sent the whole series again after version {row.version} was cancelled"

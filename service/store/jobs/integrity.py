@@ -1,6 +1,6 @@
-"""Stored files that are found missing or damaged, and what heals them: each find a line in the history of the jobs.
+"""Stored files that are found missing or damaged, or whole again: each finding is a line in the jobs' histories.
 
-Told are the newest versions alone, ended or not: `rerun` and `retry` read the images once more.
+Only the newest version of a job gets it, ended or not: `rerun` and `retry` read the images once more.
 """
 
 from collections import defaultdict
@@ -19,13 +19,13 @@ from service.store.tables.schema import instance, instance_source, job
 
 CURES = {
     ArtifactRole.RETURNED: "send it again from where it was drawn",
-    ArtifactRole.FAILURE_REPORT: "it is not made again",
+    ArtifactRole.FAILURE_REPORT: "it will not be made again",
 }
-MOST_NAMED = 10  # of the images of one find
+MOST_NAMED = 10  # images of one finding
 
 
 def mark_damaged(database: Database, paths: Sequence[str]) -> None:
-    """Note that the stored files of received instances are missing or not what came: sent again, they are replaced."""
+    """Mark stored files of received instances as missing or changed: an image sent again replaces its file."""
     with database.writing() as connection:
         images_damaged(
             connection, database.clock(), instance.c.path.in_(paths), instance.c.removed_at.is_(None)
@@ -39,7 +39,7 @@ def images_damaged(connection: Connection, now: datetime, *found: ColumnElement[
         what = f"{_files_of(uids)} missing or damaged"
         cure = "send the series again"
         if each.state is JobState.DONE:
-            cure += "; what was made of it stays as it is"
+            cure += "; what was made from it stays as it is"
         _note(connection, each, now, f"{what}; {cure}")
 
 
@@ -59,19 +59,19 @@ def artifacts_damaged(connection: Connection, now: datetime, *found: ColumnEleme
 
 
 def images_whole(connection: Connection, now: datetime, ids: Collection[int], why: str) -> None:
-    """Tell the jobs of images that were marked as damaged that their files are whole; ``why``: "were sent again"."""
+    """Note in the jobs of images that were marked as damaged that their files are whole; ``why``: "sent again"."""
     for each, uids in _by_job(connection, ids).items():
         _note(connection, each, now, f"{_files_of(uids)} whole again: {why}")
 
 
 def _marked(connection: Connection, table: Any, now: datetime, *found: ColumnElement[bool]) -> list[int]:
-    """Mark the rows that are not yet; give their numbers."""
+    """Mark the rows that are not marked yet; return their numbers."""
     newly = update(table).where(*found, table.c.damaged_at.is_(None)).values(damaged_at=now)
     return list(connection.execute(newly.returning(table.c.id)).scalars())
 
 
 def _by_job(connection: Connection, ids: Collection[int]) -> dict[Any, list[str]]:
-    """Give the newest jobs that have these images, each with its images by SOP Instance UID."""
+    """Return the newest jobs that have these images, each with the SOP Instance UIDs of its images, sorted."""
     came_for_it = and_(
         instance_source.c.instance_id == instance.c.id,
         instance_source.c.called_aet == job.c.called_aet,

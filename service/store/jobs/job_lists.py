@@ -1,4 +1,4 @@
-"""Lists of jobs for the page: filters, search, and pages by the number of the job that ends one."""
+"""Lists of jobs for the web page: filters, search, and pages, each of which begins below a job's number."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +25,7 @@ NOT_TAKEN = (
 )
 _UID = re.compile(r"[0-2](\.\d+){2,}")
 MOST_SEARCHED = 100_000
-"""Only the newest jobs are searched by parts of words."""
+"""Only so many of the newest jobs are searched for parts of words."""
 MOST_ASKED = 1000
 """Of the deliveries that were not taken, the newest tell what destinations say."""
 
@@ -37,14 +37,14 @@ class JobFilter:
     states: tuple[JobState, ...] = ()
     rule: str = ""
     text: str = ""  # a job's number, a UID, or a part of name, ID, accession number or description
-    since: datetime | None = None  # of the last image
+    since: datetime | None = None  # the last image arrived then or later
     before_id: int | None = None
     limit: int = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedJob:
-    """A job with what its series says; None where it was not inspected yet."""
+    """A job with what its series says; None if it has not been inspected yet."""
 
     status: JobStatus
     series: SeriesHeader | None
@@ -57,15 +57,12 @@ class JobLists:
         self._database = database
 
     def page(self, wanted: JobFilter) -> list[ListedJob]:
-        """Give one page of a list."""
+        """Return one page of a list."""
         with self._database.reading() as connection:
             return read_page(connection, wanted)
 
     def needing_a_person(self, *, limit: int = 50) -> list[ListedJob]:
-        """Give the jobs that stay as they are until a person acts, newest first.
-
-        Failed or refused, and not replaced.
-        """
+        """Return the jobs that need a person, newest first: failed or refused, and not superseded."""
         query = (
             select(job.c.id)
             .where(job.c.state.in_(FAILED_FOR_GOOD), job.c.superseded_by.is_(None))
@@ -76,12 +73,12 @@ class JobLists:
             return _listed(connection, connection.execute(query).scalars().all())
 
     def of(self, job_ids: Collection[int]) -> list[ListedJob]:
-        """Give jobs by their numbers, highest first."""
+        """Return jobs by their numbers, highest first."""
         with self._database.reading() as connection:
             return _listed(connection, sorted(job_ids, reverse=True))
 
     def versions(self, status: JobStatus) -> list[JobStatus]:
-        """Give every version of a job, newest first."""
+        """Return every version of a job, newest first."""
         same = (
             job.c.series_uid == status.series_uid,
             job.c.study_uid == status.study_uid,
@@ -93,13 +90,13 @@ class JobLists:
             return statuses_of(connection, ids)
 
     def counts(self) -> Mapping[JobState, int]:
-        """Give the number of jobs in each state that has any."""
+        """Return the number of jobs in each state that has any."""
         with self._database.reading() as connection:
             rows = connection.execute(select(job.c.state, func.count()).group_by(job.c.state))
             return {row[0]: row[1] for row in rows}
 
     def by_rule(self, *, days: int = 7) -> Mapping[str, int]:
-        """Give the number of jobs by the rule that took them, of the last days; empty: none."""
+        """Return the number of jobs of the last days by the rule that took them; the empty name: no rule did."""
         since = self._database.clock() - timedelta(days=days)
         query = (
             select(job.c.rule, func.count())
@@ -110,7 +107,7 @@ class JobLists:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def last_words(self) -> Mapping[str, str]:
-        """Give what each destination said last of a delivery that it has not taken."""
+        """Return the last reason for which each destination has not taken a delivery."""
         query = (
             select(delivery.c.destination, delivery.c.reason)
             .where(delivery.c.reason != "", delivery.c.state.in_(NOT_TAKEN))
@@ -122,12 +119,12 @@ class JobLists:
         return {row.destination: row.reason for row in reversed(newest)}
 
     def newest_event(self) -> int:
-        """Give the number of the newest event of any job; 0: there is none."""
+        """Return the number of the newest event of any job; 0: there is none."""
         with self._database.reading() as connection:
             return int(connection.execute(select(func.max(job_event.c.id))).scalar_one() or 0)
 
     def changed_since(self, event_id: int, *, limit: int = 1000) -> tuple[int, frozenset[int]]:
-        """Give the number of the newest event after one, and the jobs of the events between."""
+        """Return the number of the newest event after the given one, and the jobs of the events up to it."""
         query = (
             select(job_event.c.id, job_event.c.job_id)
             .where(job_event.c.id > event_id)
@@ -139,14 +136,14 @@ class JobLists:
         return (rows[-1].id if rows else event_id), frozenset(row.job_id for row in rows)
 
     def events_after(self, event_id: int, limit: int) -> list[JobEvent]:
-        """Give the events of all jobs after one, oldest first."""
+        """Return the events of all jobs after the given one, oldest first."""
         query = select(job_event).where(job_event.c.id > event_id).order_by(job_event.c.id).limit(limit)
         with self._database.reading() as connection:
             return [JobEvent(**row._asdict()) for row in connection.execute(query)]
 
 
 def read_page(connection: Connection, wanted: JobFilter) -> list[ListedJob]:
-    """Give one page of a list in the caller's transaction."""
+    """Return one page of a list in the caller's transaction."""
     query = _ids(wanted)
     if wanted.text:
         query = query.where(_found(connection, wanted.text))
@@ -169,14 +166,14 @@ def _ids(wanted: JobFilter) -> Select[Any]:
 
 
 def _found(connection: Connection, text: str) -> ColumnElement[bool]:
-    """Tell, in SQL, whether a job is one that a text asks for."""
+    """Tell, in SQL, whether a job matches a search text."""
     bare = text.strip()
     if _UID.fullmatch(bare):
         return or_(job.c.series_uid == bare, job.c.study_uid == bare)
     words = folded(text).split()
     parts = [series_fact.c.search_text.contains(word, autoescape=True) for word in words]
     newest = int(connection.execute(select(func.max(job.c.id))).scalar_one() or 0)
-    # All series that fit, once: asked for each job, the database would look up 100,000 rows one by one.
+    # All series that match, in one query: asked job by job, the database would look up 100,000 rows one by one.
     fitting = select(series_fact.c.series_uid, series_fact.c.study_uid).where(*parts)
     in_series = and_(
         job.c.id > newest - MOST_SEARCHED, tuple_(job.c.series_uid, job.c.study_uid).in_(fitting)

@@ -25,14 +25,14 @@ IN_ORDER = (delivery.c.destination, delivery.c.kind, delivery.c.id)
 
 
 class ReceivedFile(NamedTuple):
-    """What a start must know of a recorded instance, a hundred thousand times."""
+    """What a starting node needs to know about each of, say, a hundred thousand recorded instances."""
 
     path: str
     size_bytes: int
     sop_instance_uid: str
     series_uid: str
     removed_at: datetime | None  # by retention
-    damaged_at: datetime | None  # known to be gone or changed
+    damaged_at: datetime | None  # known to be missing or changed
 
 
 class JobRepository:
@@ -49,42 +49,42 @@ class JobRepository:
         series_uid: str | None = None,
         limit: int = 100,
     ) -> list[JobStatus]:
-        """Give the newest jobs first; no states, no purposes: every one."""
+        """Return the newest jobs first; no states, no purposes: every one."""
         with self._database.reading() as connection:
             return read_jobs(connection, states=states, purposes=purposes, series_uid=series_uid, limit=limit)
 
     def job(self, job_id: int) -> JobStatus:
-        """Give one job; raises NotAllowed when there is none with this number."""
+        """Return one job; raises NoSuchJob if there is none with this number."""
         with self._database.reading() as connection:
             return read_job(connection, job_id)
 
     def events(self, job_id: int) -> list[JobEvent]:
-        """Give the job's history, oldest first."""
+        """Return the job's history, oldest first."""
         with self._database.reading() as connection:
             return _events(connection, job_id)
 
     def deliveries(self, job_id: int) -> list[DeliveryStatus]:
-        """Give the job's destinations and how they stand."""
+        """Return the job's deliveries, by destination."""
         with self._database.reading() as connection:
             return read_deliveries(connection, job_id)
 
     def artifacts(self, job_id: int) -> list[ArtifactStatus]:
-        """Give what was made for the job and what came back to it."""
+        """Return what was made for the job and what came back to it."""
         with self._database.reading() as connection:
             return read_artifacts(connection, job_id)
 
     def structures(self, job_id: int) -> list[StructureResult]:
-        """Give what was measured and found of each structure of the job's result."""
+        """Return what was measured and found for each structure of the job's result."""
         with self._database.reading() as connection:
             return read_structure_results(connection, job_id)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
-        """Give the instances of the job, by SOP Instance UID."""
+        """Return the instances of the job, by SOP Instance UID."""
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
     def instances_of_series(self, series_uid: str, *, study_uid: str = "") -> list[StoredInstance]:
-        """Give everything recorded of a series, CT or not, by SOP Instance UID; of one study where it is named."""
+        """Return all recorded instances of a series, CT or not, by SOP Instance UID; of one study if it is named."""
         query = select(instance).where(instance.c.series_uid == series_uid)
         if study_uid:
             query = query.where(instance.c.study_uid == study_uid)
@@ -93,7 +93,7 @@ class JobRepository:
             return [instance_of(row) for row in connection.execute(query)]
 
     def result(self, job_id: int) -> StoredFile | None:
-        """Give the job's structure set, if it has been written."""
+        """Return the job's structure set, if it has been written."""
         with self._database.reading() as connection:
             of_the_job = (artifact.c.job_id == job_id, artifact.c.role == ArtifactRole.RESULT)
             row = connection.execute(
@@ -102,9 +102,9 @@ class JobRepository:
         return None if row is None else file_of(row)
 
     def structure_set(self, job_id: int, destination: str = "") -> StoredFile | None:
-        """Give the structure set that was made for a job and a destination; no name: the job's own. None.
+        """Return the structure set that was made for a job and a destination; without a destination, the job's own.
 
-        There is none.
+        None if there is none.
         """
         if not destination:
             return self.result(job_id)
@@ -122,7 +122,7 @@ class JobRepository:
         return None if row is None else file_of(row)
 
     def received_in(self, folder: str) -> dict[str, ReceivedFile]:
-        """Give what is recorded of the files in a folder of the storage folder, by their paths."""
+        """Return what is recorded about the files in a folder of the storage folder, by their paths."""
         columns = (
             instance.c.path,
             instance.c.size_bytes,
@@ -137,17 +137,17 @@ class JobRepository:
             return {row[0]: ReceivedFile(*row) for row in rows}
 
     def paths_to_remove(self) -> frozenset[str]:
-        """Give the paths of files that are marked as removed and still to be unlinked."""
+        """Return the paths of files that are marked as removed and still to be unlinked."""
         with self._database.reading() as connection:
             return frozenset(connection.execute(select(removal.c.path)).scalars())
 
     def mark_damaged(self, paths: Sequence[str]) -> None:
-        """Note that files of received instances are gone or cut: sent again, they are replaced."""
+        """Mark files of received instances as missing or truncated: an image sent again replaces its file."""
         for start in range(0, len(paths), MOST_IN_A_QUERY):
             mark_damaged(self._database, paths[start : start + MOST_IN_A_QUERY])
 
     def artifact_paths(self) -> frozenset[str]:
-        """Give the paths of all artifacts."""
+        """Return the paths of all artifacts."""
         with self._database.reading() as connection:
             return frozenset(connection.execute(select(artifact.c.path)).scalars())
 
@@ -160,7 +160,7 @@ def read_jobs(
     series_uid: str | None = None,
     limit: int = 100,
 ) -> list[JobStatus]:
-    """Give the newest jobs first; no states, no purposes: every one."""
+    """Return the newest jobs first; no states, no purposes: every one."""
     query = select(job_status).order_by(job_status.c.job_id.desc()).limit(limit)
     if series_uid is not None:
         query = query.where(job_status.c.series_uid == series_uid)
@@ -174,7 +174,7 @@ def read_jobs(
 
 
 def read_job(connection: Connection, job_id: int) -> JobStatus:
-    """Give one job; raises NotAllowed when there is none with this number."""
+    """Return one job; raises NoSuchJob if there is none with this number."""
     row = connection.execute(select(job_status).where(job_status.c.job_id == job_id)).one_or_none()
     if row is None:
         raise NoSuchJob(f"there is no job {job_id}")
@@ -182,13 +182,13 @@ def read_job(connection: Connection, job_id: int) -> JobStatus:
 
 
 def read_events(connection: Connection, job_id: int) -> list[JobEvent]:
-    """Give the history of a job that there is, oldest first; raises NotAllowed when there is none with this number."""
+    """Return the history of a job, oldest first; raises NoSuchJob if there is none with this number."""
     read_job(connection, job_id)
     return _events(connection, job_id)
 
 
 def read_deliveries(connection: Connection, job_id: int) -> list[DeliveryStatus]:
-    """Give the job's deliveries, by destination."""
+    """Return the job's deliveries, by destination."""
     query = (
         select(delivery, artifact.c.removed_at)
         .join(artifact, artifact.c.id == delivery.c.artifact_id)
@@ -204,9 +204,9 @@ def _events(connection: Connection, job_id: int) -> list[JobEvent]:
 
 
 def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> list[int]:
-    """Give the numbers of the newest jobs in these states.
+    """Return the numbers of the newest jobs in these states.
 
-    Each state's from its index, not all jobs there ever were.
+    Each state is looked up in its index, so that the query does not go through every job there ever was.
     """
     found: set[int] = set()
     for state in states:
@@ -216,7 +216,7 @@ def _newest(connection: Connection, states: Sequence[JobState], limit: int) -> l
 
 
 def statuses_of(connection: Connection, ids: Sequence[int]) -> list[JobStatus]:
-    """Give jobs by their numbers, highest first."""
+    """Return jobs by their numbers, highest first."""
     found: list[JobStatus] = []
     for start in range(0, len(ids), MOST_IN_A_QUERY):
         some = job_status.c.job_id.in_(ids[start : start + MOST_IN_A_QUERY])

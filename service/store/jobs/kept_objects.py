@@ -1,4 +1,4 @@
-"""The DICOM objects that the node keeps, by study: what it received, and what it made of that."""
+"""The DICOM objects that the node keeps, by study: what it received, and what it made from that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ ESCAPE = "\\"
 
 @dataclass(frozen=True, kw_only=True)
 class StudyQuery:
-    """Which studies are asked for; an empty text asks for any.
+    """Which studies are asked for; an empty value matches any.
 
-    `patient_name`, `patient_id` and `accession_number` may have the wildcards * and ?, and are compared without regard
-    to case. Dates are DICOM's (YYYYMMDD).
+    `patient_name`, `patient_id` and `accession_number` may contain the wildcards * and ?, and are compared without
+    regard to case. Dates are in DICOM's form (YYYYMMDD).
     """
 
     study_uids: Sequence[str] = ()
@@ -38,7 +38,7 @@ class StudyQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptObject:
-    """An object and its file. Of what the node made, all but the study and the file stand in the file alone."""
+    """An object and its file. For an object that the node made, the other fields are empty: only its file has them."""
 
     study_uid: str
     sop_instance_uid: str
@@ -51,14 +51,14 @@ class KeptObject:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyObjects:
-    """The objects of a study that are there, and how many received ones were removed after their time."""
+    """The objects of a study that are kept, and how many received ones retention has removed."""
 
     objects: Sequence[KeptObject]
     removed: int
 
 
 def find_studies(connection: Connection, wanted: StudyQuery) -> list[str]:
-    """Give the UIDs of studies of which a received object is there, the newest first."""
+    """Return the UIDs of the studies of which a received object is kept, newest first."""
     query = (
         select(instance.c.study_uid)
         .where(instance.c.removed_at.is_(None))
@@ -83,9 +83,9 @@ def find_studies(connection: Connection, wanted: StudyQuery) -> list[str]:
 
 
 def read_study(connection: Connection, study_uid: str) -> StudyObjects:
-    """Give what is kept of a study: received objects, and results and reports of clinical jobs; one for each UID.
+    """Return what is kept of a study: received objects, and results and reports of clinical jobs; one for each UID.
 
-    What was made for evaluation or beside another job is never delivered, and is not given here.
+    Results of evaluation and shadow jobs are never delivered, and are left out here too.
     """
     found = connection.execute(
         select(instance).where(instance.c.study_uid == study_uid).order_by(instance.c.id)
@@ -109,13 +109,15 @@ def read_study(connection: Connection, study_uid: str) -> StudyObjects:
         .where(
             job.c.study_uid == study_uid,
             job.c.purpose == JobPurpose.CLINICAL,
-            artifact.c.role != ArtifactRole.RETURNED,  # which is among what was received
+            artifact.c.role != ArtifactRole.RETURNED,  # those are among the received instances
             artifact.c.sop_instance_uid != "",
             artifact.c.removed_at.is_(None),
         )
-        .order_by(artifact.c.id.desc())  # of those that profiles made differ the newest
+        .order_by(artifact.c.id.desc())  # newest first: profiles may have made several with one UID
     )
-    for row in made:  # one that a planning system changed and sent back under the same UID stays what it is
+    for (
+        row
+    ) in made:  # a received object wins: a planning system may send one back under the same UID, changed
         objects.setdefault(
             row.sop_instance_uid,
             KeptObject(study_uid=study_uid, sop_instance_uid=row.sop_instance_uid, file=file_of(row)),
@@ -142,7 +144,7 @@ def _said(wanted: StudyQuery) -> list[ColumnElement[bool]]:
 
 
 def _pattern(text: str) -> str:
-    """Return a LIKE pattern of a text with DICOM's wildcards (PS3.4 C.2.2.2.4)."""
+    """Return the LIKE pattern for a text with DICOM's wildcards (PS3.4 C.2.2.2.4)."""
     for sign in (ESCAPE, "%", "_"):
         text = text.replace(sign, ESCAPE + sign)
     return text.lower().replace("*", "%").replace("?", "_")

@@ -1,4 +1,4 @@
-"""What a person changes about a job, each as a part of the caller's transaction, which adds the audit entry."""
+"""Changes that a person makes to a job, each in the caller's transaction, which also adds the audit entry."""
 
 from collections.abc import Collection
 from typing import Any
@@ -42,14 +42,14 @@ AGAIN: dict[str, Any] = {
     "not_before": None,
     "unreachable": False,
     "lease_owner": None,
-    "lease_number": delivery.c.lease_number + 1,  # a sender that still works on it has lost it
+    "lease_number": delivery.c.lease_number + 1,  # a process that is still sending it loses its lease
     "lease_expires_at": None,
 }
-"""Columns of a delivery that begins again."""
+"""The columns of a delivery that starts again."""
 
 
 def cancel(database: Database, connection: Connection, job_id: int, reason: str) -> None:
-    """Stop the job; its worker learns by its next heartbeat, deliveries not begun are withdrawn.
+    """Stop the job; its worker learns it at its next heartbeat, and deliveries that have not begun are withdrawn.
 
     Raises:
         NotAllowed: there is no such job, or its state does not allow it.
@@ -65,7 +65,7 @@ def cancel(database: Database, connection: Connection, job_id: int, reason: str)
 def retry(database: Database, connection: Connection, job_id: int) -> JobState:
     """Give a retrying, failed, refused or cancelled job another chance, with all its attempts.
 
-    It goes on where it stood: delivering when the structure set is written, queued when its series was closed,
+    It continues where it stopped: delivering if the structure set was written, queued if its series was closed,
     otherwise receiving.
 
     Raises:
@@ -84,18 +84,18 @@ def retry(database: Database, connection: Connection, job_id: int) -> JobState:
 
 
 def rerun(database: Database, connection: Connection, job_id: int, wanted: Wanted = AS_THE_RULES_SAY) -> int:
-    """Open a new version of a job that came to an end, with the same slices; return its number.
+    """Open a new version of a job that has ended, with the same slices; return its number.
 
     `wanted` takes the place of what the rules say.
 
     Raises:
-        NotAllowed: there is no such job, its state does not allow it, a newer version is there, images were removed, or
+        NotAllowed: there is no such job, its state does not allow it, there is a newer version, images were removed, or
             it is a shadow job.
     """
     row = locked(connection, job_id, "run again", RERUNNABLE)
     if row.purpose is JobPurpose.SHADOW:
         raise NotAllowed(
-            f"job {job_id} runs beside job {row.shadow_of}; run that one again, and its shadow jobs follow"
+            f"job {job_id} is a shadow job of job {row.shadow_of}: run that one again, and its shadow jobs follow"
         )
     _check_files(connection, row, JobState.RECEIVING)
     by = f" by {wanted.words}" if wanted.words else ""
@@ -107,10 +107,10 @@ def rerun(database: Database, connection: Connection, job_id: int, wanted: Wante
 
 
 def change_priority(database: Database, connection: Connection, job_id: int, priority: int) -> int:
-    """Let a job run and be delivered before others, or after them; return the priority that it had.
+    """Change a job's priority, which decides what is run and delivered first; return the priority that it had.
 
     Raises:
-        NotAllowed: there is no such job, or nothing of it is left to be done.
+        NotAllowed: there is no such job, or it has no work left.
     """
     row = locked(connection, job_id, "given another priority", PRIORITISABLE)
     before = int(row.priority or 0)
@@ -133,12 +133,12 @@ def require_unchanged(connection: Connection, job_id: int, seen: int) -> None:
     if row is None or connection.execute(newest).scalar_one() != seen:
         state = "gone" if row is None else row.state.value
         raise JobChanged(
-            f"job {job_id} changed since you looked at it: it is {state} now. Look again, then decide."
+            f"job {job_id} has changed since you looked at it: it is {state} now. Look again, then decide."
         )
 
 
 def locked(connection: Connection, job_id: int, done_to_it: str, sources: Collection[JobState]) -> Row[Any]:
-    """Give the row of a job, locked.
+    """Return the row of a job, locked.
 
     Raises:
         NotAllowed: there is no such job, or its state does not allow what is to be done to it.
@@ -162,11 +162,11 @@ def _check_files(connection: Connection, row: Row[Any], target: JobState) -> Non
             artifact.c.removed_at.is_not(None),
         )
         if connection.execute(gone.limit(1)).first() is not None:
-            raise NotAllowed(f"the objects made for job {row.id} were removed after their time; run it again")
+            raise NotAllowed(f"retention has removed the objects made for job {row.id}; run it again")
     elif (left := kept(connection, row)) < row.slice_count:
         raise NotAllowed(
-            f"{row.slice_count - left} of the {row.slice_count} images of job {row.id} were removed after their "
-            "time; send the series again"
+            f"{row.slice_count - left} of the {row.slice_count} images of job {row.id} were removed by "
+            "retention; send the series again"
         )
 
 
@@ -177,7 +177,7 @@ def _goes_on_as(row: Row[Any]) -> JobState:
 
 
 def _deliver_again(connection: Connection, job_id: int) -> None:
-    """Make the deliveries that did not succeed pending again; fallbacks stand by again."""
+    """Make the deliveries that did not succeed pending again, or standby for a fallback."""
     of_the_result = [delivery.c.job_id == job_id, delivery.c.kind == DeliveryKind.RESULT]
     for state, standing_by in ((DeliveryState.PENDING, False), (DeliveryState.STANDBY, True)):
         connection.execute(

@@ -1,4 +1,4 @@
-"""Series of the past as rules would see them: each once, by its newest job that is for patients."""
+"""Past series as rules would see them: each by its newest job that is not a shadow job."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from service.store.tables.structure_schema import series_fact
 
 @dataclass(frozen=True, kw_only=True)
 class PastSeries:
-    """A series that came, what rules may ask of it, and the rule that took it; empty where none did."""
+    """A series that was received, the facts that rules may test, and the rule that took it; empty if none did."""
 
     job_id: int
     rule: str
@@ -22,7 +22,7 @@ class PastSeries:
 
 @dataclass(frozen=True)
 class _Attributes:
-    """The attributes of a series' first image, as the reader of images gives them."""
+    """The attributes of a series' first image, in the form in which `imaging` reads them."""
 
     values: dict[str, str]
 
@@ -31,11 +31,11 @@ class _Attributes:
 
 
 def read_past_series(connection: Connection, limit: int) -> list[PastSeries]:
-    """Give the newest series that were inspected, the newest first; their facts outlast the images.
+    """Return the newest series that were inspected, newest first; their facts outlast the images.
 
     Args:
         connection: of the transaction.
-        limit: how many jobs are looked at.
+        limit: how many jobs are considered.
     """
     newest = (
         select(job)

@@ -1,4 +1,4 @@
-"""Which structure set of the same series a new one replaces: the last that a destination got, or is getting."""
+"""Which structure set of the same series a new one replaces: the last that a destination has, or is being sent."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ OUT = (DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMIN
 
 
 def replacement(connection: Connection, row: Row[Any], rule: str) -> dict[str, int | None]:
-    """Give the columns of a job about to be queued that say whose structure set its own replaces.
+    """Return the columns of a job about to be queued that say which job's structure set its own replaces.
 
-    That of an earlier version of the job; or, by the same rule, of a job that had only a part of these images because
-    the others came under another AE title.
+    That job is an earlier version of it, or one with the same rule that had only some of these images because the
+    others came under another AE title.
     """
     went_out = select(delivery.c.id).where(
         delivery.c.job_id == job.c.id, delivery.c.kind == DeliveryKind.RESULT, delivery.c.state.in_(OUT)
@@ -40,7 +40,7 @@ def replacement(connection: Connection, row: Row[Any], rule: str) -> dict[str, i
 
 
 def replaced_by(connection: Connection, row: Row[Any]) -> Replaced | None:
-    """Give what a queued job's structure set replaces."""
+    """Return what a queued job's structure set replaces."""
     if row.replaces is None:
         return None
     made = select(artifact.c.sop_instance_uid, artifact.c.path, artifact.c.sha256).where(

@@ -1,4 +1,4 @@
-"""Structure sets that come back: which received ones are new, whose result they revise, and their artifacts."""
+"""Structure sets that are sent back: which received ones are new, whose result they revise, and their artifacts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class LinkedBy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SetReferences:
-    """What a received structure set names: itself, its predecessors, and the series it is drawn on."""
+    """What a received structure set refers to: itself, its predecessors, and the series it is drawn on."""
 
     sop_instance_uid: str
     predecessor_uids: Collection[str]
@@ -41,20 +41,20 @@ class SetReferences:
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedSets:
-    """Received structure sets that were not looked at yet, up to a row of the table instance."""
+    """Received structure sets that have not been examined yet, up to a row of the table instance."""
 
     sets: Sequence[StoredInstance]
     up_to: int
 
 
 class ReturnedSetRepository:
-    """Finds and records returned sets; several processes may do it at once, each set is recorded once a job."""
+    """Finds and records returned sets; several processes may do so at once: each set is recorded once per job."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def unseen(self) -> ReceivedSets | None:
-        """Give the structure sets among the next received instances; None where nothing new came."""
+        """Return the structure sets among the next received instances; None if there are no new instances."""
         with self._database.reading() as connection:
             last = event_position.position(connection, POSITION) or 0
             if not event_position.is_behind(connection, POSITION, instance):
@@ -69,7 +69,7 @@ class ReturnedSetRepository:
         return ReceivedSets(sets=[instance_of(row) for row in found], up_to=ready[-1].id)
 
     def job_of(self, received: StoredInstance, references: SetReferences) -> tuple[int, LinkedBy] | None:
-        """Give the job whose result a set revises, and how that is known; None where it cannot be told."""
+        """Return the job whose result a set revises, and how that is known; None if it cannot be told."""
         with self._database.reading() as connection:
             for uids, how in (
                 ([references.sop_instance_uid], LinkedBy.SAME_OBJECT),
@@ -94,7 +94,7 @@ class ReturnedSetRepository:
             return None if number is None else (number, LinkedBy.SERIES)
 
     def keep(self, job_id: int, returned: NewArtifact, how: LinkedBy) -> bool:
-        """Record a returned set as the job's artifact; False where it is recorded already."""
+        """Record a returned set as the job's artifact; False if it is recorded already."""
         now = self._database.clock()
         with self._database.writing() as connection:
             same = select(artifact.c.id).where(
@@ -108,12 +108,15 @@ class ReturnedSetRepository:
             origin = Origin(job_id=job_id, role=ArtifactRole.RETURNED)
             (number,) = add_artifacts(connection, origin, [returned], now)
             note_once(
-                connection, job_id, f"a structure set came back, known by {how}: artifact {number}", now
+                connection,
+                job_id,
+                f"a structure set was sent back, recognised by {how}: artifact {number}",
+                now,
             )
             return True
 
     def seen(self, up_to: int) -> None:
-        """Note how far the received instances were looked at."""
+        """Record how far the received instances have been examined."""
         with self._database.writing() as connection:
             event_position.begin(self._database, connection, POSITION, 0)
             if (event_position.position(connection, POSITION) or 0) < up_to:

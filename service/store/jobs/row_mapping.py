@@ -1,4 +1,4 @@
-"""Turns rows into the values that leave the room."""
+"""Turns rows into the values that the store returns."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from service.store.tables.schema import instance, instance_source, job
 
 
 def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
-    """Give the instances of a job that are kept: what came for its requester up to its version, by SOP Instance UID."""
+    """Return the kept instances of a job: those sent for it up to its version, by SOP Instance UID."""
     came_for_it = and_(
         instance_source.c.called_aet == job.c.called_aet,
         instance_source.c.calling_aet == job.c.calling_aet,
@@ -28,12 +28,12 @@ def instances_of(connection: Connection, job_id: int) -> list[StoredInstance]:
 
 
 def of_its_series() -> ColumnElement[bool]:
-    """Tell, in SQL, whether an instance is of the series of a job."""
+    """Tell, in SQL, whether an instance belongs to the series of a job."""
     return and_(instance.c.series_uid == job.c.series_uid, instance.c.study_uid == job.c.study_uid)
 
 
 def instance_of(row: Row[Any]) -> StoredInstance:
-    """Give the value of a row of the table instance."""
+    """Return a row of the table instance as a value."""
     return StoredInstance(
         sop_instance_uid=row.sop_instance_uid,
         sop_class_uid=row.sop_class_uid,
@@ -49,7 +49,7 @@ def instance_of(row: Row[Any]) -> StoredInstance:
 
 
 def open_job_of(row: Row[Any]) -> OpenJob:
-    """Give the value of a row of the table job that is open."""
+    """Return a row of the table job, which is open, as a value."""
     return OpenJob(
         id=row.id,
         version=row.version,

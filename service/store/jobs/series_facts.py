@@ -1,4 +1,4 @@
-"""What the images of a series say of it: written when the series is first inspected, searched by people."""
+"""What the images of a series say about it: recorded when the series is inspected, searched by people."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class SeriesHeader:
     """What the first image of a series says; an absent attribute is an empty text.
 
     `patient_name` is in DICOM's form, with its component groups ("Yamada^Tarou=山田^太郎"). `attributes` are the
-    values, by keyword, that rules may ask about. None of them is checked: they are the sender's.
+    values, by keyword, that rules may test. None of them is checked: they are as the sender sent them.
     """
 
     series_uid: str
@@ -36,14 +36,14 @@ class SeriesHeader:
 
 
 def folded(text: str) -> str:
-    """Fold a text for searching: lower case, without accents, separators of names as spaces."""
+    """Fold a text for searching: lower case, no accents, the separators of names as spaces."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(sign for sign in plain if not unicodedata.combining(sign))
     return " ".join(bare.replace("^", " ").replace("=", " ").split())
 
 
 def record_series(database: Database, header: SeriesHeader) -> None:
-    """Write what a series says of itself, in place of what it said before."""
+    """Record what a series says of itself, in place of what it said before."""
     said = (header.patient_name, header.patient_id, header.accession_number, header.description)
     values: dict[str, Any] = {
         **asdict(header),
@@ -61,7 +61,7 @@ def record_series(database: Database, header: SeriesHeader) -> None:
 
 
 def read_series(connection: Connection, series_uid: str, study_uid: str) -> SeriesHeader | None:
-    """Give what a series says of itself; None where it was never inspected."""
+    """Return what a series says of itself; None if it was never inspected."""
     query = select(series_fact).where(
         series_fact.c.series_uid == series_uid, series_fact.c.study_uid == study_uid
     )
@@ -72,7 +72,7 @@ def read_series(connection: Connection, series_uid: str, study_uid: str) -> Seri
 def find_series_headers(
     connection: Connection, wanted: Mapping[str, str], *, limit: int
 ) -> list[SeriesHeader]:
-    """Give what series say of themselves, the newest first, by the exact values of some columns."""
+    """Return what the series with these exact values of columns say of themselves, newest first."""
     query = (
         select(series_fact).order_by(series_fact.c.recorded_at.desc(), series_fact.c.series_uid).limit(limit)
     )
@@ -82,12 +82,12 @@ def find_series_headers(
 
 
 def header_of(row: Row[Any]) -> SeriesHeader:
-    """Give the value of a row of the table series_fact."""
+    """Return a row of the table series_fact as a value."""
     return SeriesHeader(**{name: row._mapping[name] for name in SeriesHeader.__dataclass_fields__})
 
 
 def forget_patients(database: Database) -> int:
-    """Empty what names the patient of each series of which no file is left; give the number of series."""
+    """Empty the columns that name the patient of every series of which no file is left; return their number."""
     same = (instance.c.series_uid == series_fact.c.series_uid) & (
         instance.c.study_uid == series_fact.c.study_uid
     )

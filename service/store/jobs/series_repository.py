@@ -1,4 +1,4 @@
-"""The store as the room `assemble` sees it: series that grow into jobs."""
+"""The store's interface for the role `assemble`: series that grow into jobs."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -37,19 +37,19 @@ class SeriesRepository:
         self._database = database
 
     def open_jobs(self) -> list[OpenJob]:
-        """Give the jobs in state receiving or waiting, oldest first."""
+        """Return the jobs in state receiving or waiting, oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(select(job).where(job.c.state.in_(OPEN)))
-            # Sorted here: asked for in order, SQLite goes through all jobs there ever were.
+            # Sorted here: if asked for an order, SQLite goes through every job there ever was.
             return sorted((open_job_of(row) for row in rows), key=lambda one: one.id)
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
-        """Give the instances of this version of the job, by SOP Instance UID; always the same once it is closed."""
+        """Return the instances of this version of the job, by SOP Instance UID; always the same once it is closed."""
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
     def set_waiting(self, job_id: int, reason: str) -> bool:
-        """Say what the job waits for (state waiting); an event only when the reason is another."""
+        """Record what the job waits for (state waiting); it is an event only if the reason has changed."""
         with self._database.writing() as connection:
             row = lock(connection, job_id)
             if row is None or row.state not in OPEN:
@@ -60,7 +60,7 @@ class SeriesRepository:
             return move(connection, row, step, self._database.clock(), reason=reason)
 
     def others_in_series(self, study_uid: str, series_uid: str) -> int:
-        """Give the number of recorded objects of a series that are no CT or MR images."""
+        """Return the number of recorded objects of a series that are not CT or MR images."""
         query = select(func.count()).where(
             instance.c.series_uid == series_uid,
             instance.c.study_uid == study_uid,
@@ -71,22 +71,22 @@ class SeriesRepository:
             return int(connection.execute(query).scalar_one())
 
     def series_of_study(self, study_uid: str) -> list[StudySeries]:
-        """Give every series of a study that anything was received of, CT or not, by its UID."""
+        """Return every series of a study of which anything was received, CT or not, by its UID."""
         with self._database.reading() as connection:
             return series_of(connection, study_uid)
 
     def expect(self, job_id: int, images: int) -> None:
-        """Note how many images the sender says the series has."""
+        """Record how many images the series has, according to the sender."""
         with self._database.writing() as connection:
             connection.execute(update(job).where(job.c.id == job_id).values(expected_images=images))
 
     def close_series(
         self, seen: OpenJob, order: ContouringOrder, shadows: Sequence[ContouringOrder] = ()
     ) -> CloseOutcome:
-        """Queue the job with exactly the slices it was seen with, and a shadow job beside it for each of `shadows`.
+        """Queue the job with exactly the slices it was seen with, and a shadow job for each of `shadows`.
 
-        CHANGED: a slice came or the state moved meanwhile, look again. ALREADY_CONTOURED: the same images were
-        contoured for the same sender by the same rule and model; the job is now superseded by that one.
+        CHANGED: a slice arrived or the state changed meanwhile; look again. ALREADY_CONTOURED: another job contours
+        the same images for the same sender by the same rule and model; this job is now superseded by that one.
         """
         with self._database.writing() as connection:
             row = lock(connection, seen.id)
@@ -99,39 +99,39 @@ class SeriesRepository:
             return outcome
 
     def refuse(self, seen: OpenJob, reason: str, *, rule: str = "", rule_set: int | None = None) -> bool:
-        """End an open job with the reason in plain words; ``rule``, of a version of the rules, says who is to be told.
+        """End an open job with the reason in plain words; ``rule`` and its version name who gets the failure report.
 
-        False, and nothing is done: a slice came or the state moved meanwhile, look again.
+        False, and nothing is done: a slice arrived or the state changed meanwhile; look again.
         """
         step = Transition(to=JobState.REFUSED, kind=EventKind.REFUSED, sources=OPEN, message=reason)
         return self._end(seen, step, reason=reason, rule=rule, rule_set=rule_set)
 
     def nothing_to_contour(self, seen: OpenJob, reason: str) -> bool:
-        """End an open job that needs no contours; it is no failure and is not reported. False as in refuse()."""
+        """End an open job that needs no contours; this is not a failure and not reported. False as in refuse()."""
         kind, state = EventKind.NOTHING_TO_CONTOUR, JobState.NOTHING_TO_CONTOUR
         return self._end(seen, Transition(to=state, kind=kind, sources=OPEN, message=reason), reason=reason)
 
     def give_way(self, seen: OpenJob, to: int, reason: str) -> bool:
-        """End an open job for another one that has all of its images. False as in refuse()."""
+        """End an open job in favour of another one that has all of its images. False as in refuse()."""
         step = Transition(to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=OPEN, message=reason)
         return self._end(seen, step, reason=reason, superseded_by=to)
 
     def elsewhere(self, seen: OpenJob) -> list[Elsewhere]:
-        """Give the images of the job's series that came from or to another AE title and that the job lacks."""
+        """Return the images of the job's series that came from or to another AE title and that the job lacks."""
         with self._database.reading() as connection:
             return elsewhere(connection, seen)
 
     def merge(self, seen: OpenJob) -> int:
-        """Let the job have every image of its series that came from or to another AE title; give their number."""
+        """Add to the job every image of its series that came from or to another AE title; return their number."""
         with self._database.writing() as connection:
             return merge(self._database, connection, seen)
 
     def record_series(self, header: SeriesHeader) -> None:
-        """Write what a series says of itself, in place of what it said before."""
+        """Record what a series says of itself, in place of what it said before."""
         record_series(self._database, header)
 
     def note(self, job_id: int, message: str) -> None:
-        """Add a note to a job's history that is not there yet."""
+        """Add a note to a job's history, unless it is there already."""
         with self._database.writing() as connection:
             note_once(connection, job_id, message, self._database.clock())
 
@@ -143,7 +143,7 @@ class SeriesRepository:
             return move(connection, row, step, self._database.clock(), **values)
 
     def damaged(self, path: str) -> None:
-        """Note that an image's stored file is damaged: sent again, it is replaced."""
+        """Mark an image's stored file as damaged: an image sent again replaces it."""
         mark_damaged(self._database, [path])
 
     def _queue(
@@ -206,6 +206,6 @@ class SeriesRepository:
 
 
 def _content_hash(instances: Sequence[StoredInstance]) -> str:
-    """Name the images of a job by their UIDs and bytes, whatever their order."""
+    """Return a hash of the images of a job, by their UIDs and bytes, whatever their order."""
     lines = sorted(f"{instance.sop_instance_uid} {instance.file.sha256}\n" for instance in instances)
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()

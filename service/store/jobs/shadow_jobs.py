@@ -21,7 +21,7 @@ def open_shadow_jobs(
     content_hash: str,
     orders: Sequence[ContouringOrder],
 ) -> None:
-    """Queue one job for each order beside a job that is queued in this transaction, with the same images."""
+    """Queue one job for each order, with the same images as a job that is queued in this transaction."""
     now = database.clock()
     for order in orders:
         opened = connection.execute(
@@ -53,14 +53,14 @@ def open_shadow_jobs(
             .on_conflict_do_nothing()
             .returning(job.c.id)
         ).scalar_one_or_none()
-        if opened is not None:  # otherwise the same images went through the same rule before
+        if opened is not None:  # None: the same images went through the same rule before
             message = f"beside job {beside.id}: rule {order.rule}, model {order.model} {order.model_version}"
             line = HistoryLine(kind=EventKind.OPENED, source=None, to=JobState.QUEUED, message=message)
             add_history_line(connection, opened, now, line)
 
 
 def end_shadow_jobs(connection: Connection, old: Row[Any], reason: str, now: datetime) -> None:
-    """End the shadow jobs of a superseded job that are not done: a newer version has its own."""
+    """End the unfinished shadow jobs of a superseded job: the newer version has its own."""
     beside = select(job).where(job.c.shadow_of == old.id).order_by(job.c.id).with_for_update()
     step = Transition(
         to=JobState.SUPERSEDED,

@@ -1,4 +1,4 @@
-"""One series under several AE titles: what came of it for others, and how a job comes to have that too."""
+"""One series sent under several AE titles: what came from or to others, and how a job gets that too."""
 
 from typing import Any
 
@@ -31,9 +31,9 @@ def elsewhere(connection: Connection, seen: OpenJob) -> list[Elsewhere]:
 
 
 def merge(database: Database, connection: Connection, seen: OpenJob) -> int:
-    """Note every image of an open job's series as come for the job too; give the number of those that it lacked.
+    """Add to an open job every image of its series that it lacks; return the number of those images.
 
-    0, and nothing is done, where a slice came or the state moved since the job was seen.
+    0, and nothing is done, if a slice arrived or the state changed since the job was seen.
     """
     row = lock(connection, seen.id)
     if row is None or row.state not in OPEN or row.slice_count != seen.slice_count:
@@ -87,7 +87,7 @@ def _found(connection: Connection, seen: OpenJob, group: Row[Any]) -> Elsewhere 
         .order_by(job.c.version.desc())
         .limit(1)
     ).one_or_none()
-    if theirs is None or theirs.state is JobState.CANCELLED:  # a person wants nothing of it
+    if theirs is None or theirs.state is JobState.CANCELLED:  # a person does not want it contoured
         return None
     lacks = select(instance.c.id).where(
         _of_series(seen),
@@ -120,7 +120,7 @@ def _came() -> ColumnElement[bool]:
 
 
 def _came_for(called_aet: str, calling_aet: str) -> ColumnElement[bool]:
-    """Tell, in SQL, whether an instance came from one AE title to another."""
+    """Tell, in SQL, whether an instance came to this called AE title from this calling one."""
     came = instance_source.alias()
     return (
         select(came.c.instance_id)

@@ -1,4 +1,4 @@
-"""What was measured and found of each structure of a job: written with the job's result, read for people."""
+"""What was measured and found for each structure of a job: written with the job's result, read for people."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,9 +10,9 @@ from service.store.tables.structure_schema import structure_result
 
 @dataclass(frozen=True, kw_only=True)
 class StructureFinding:
-    """A plausibility check that a structure did not pass: what was measured, and what is expected (two numbers.
+    """A plausibility check that a structure did not pass: what was measured, and what is expected.
 
-    A range).
+    Two numbers in `expected` are a range.
     """
 
     check: str
@@ -25,12 +25,12 @@ class StructureFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class StructureResult:
-    """One structure of a job. No patient in it.
+    """One structure of a job; it names no patient.
 
-    `code` is the model's, empty for a derived structure; `name` is as sent, or would have been. Volume, slices and
-    pieces are those of the mask before an export profile changes it. `mean_probability` is the model's inside the
-    structure, None for a derived one. `edges` are the sides of the field that it touches. `trust` is the score of
-    `inference.trust`, 0..1; None where the model has no weights for it.
+    `code` is the model's, empty for a derived structure; `name` is the name under which it was or would be sent.
+    Volume, slices and pieces are those of the mask before an export profile changes it. `mean_probability` is the
+    model's inside the structure, None for a derived one. `edges` are the sides of the field that it touches.
+    `trust` is the score of `inference.trust`, 0..1; None if the model has no weights for it.
     """
 
     code: str
@@ -48,7 +48,7 @@ class StructureResult:
 def replace_structure_results(
     connection: Connection, job_id: int, structures: Sequence[StructureResult]
 ) -> None:
-    """Write the job's structures in place of those of an earlier attempt."""
+    """Record the job's structures in place of those of an earlier attempt."""
     connection.execute(delete(structure_result).where(structure_result.c.job_id == job_id))
     rows = [
         {
@@ -65,7 +65,7 @@ def replace_structure_results(
 
 
 def read_structure_results(connection: Connection, job_id: int) -> list[StructureResult]:
-    """Give the job's structures: those sent in the order of the structure set, then the others."""
+    """Return the job's structures: those sent in the order of the structure set, then the others."""
     query = (
         select(structure_result)
         .where(structure_result.c.job_id == job_id)

@@ -1,4 +1,4 @@
-"""What the store has of one study, series by series: for rules that wait for other series."""
+"""What the store has of one study, series by series, for rules that wait for other series."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from service.store.tables.schema import instance, job
 
 
 def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
-    """Give every series of a study that anything was received of, CT or not, by its UID."""
+    """Return every series of a study of which anything was received, CT or not, by its UID."""
     rows = connection.execute(
         select(
             instance.c.series_uid,
@@ -36,7 +36,7 @@ def series_of(connection: Connection, study_uid: str) -> list[StudySeries]:
         line.series_uid for line in jobs if line.content_hash is not None and line.state not in FORGOTTEN
     }
     growing = {line.series_uid for line in jobs if line.state in OPEN}
-    # an MR series may be here for another one's sake: a job that found nothing in it, or refused it, waits for nothing
+    # an MR series may be here only for the sake of another one: it counts as having a job only while that job is open
     with_job -= {row.series_uid for row in rows if row.modality == "MR"} - growing
     return [_series(row, with_job, closed - growing) for row in rows]
 

@@ -1,4 +1,4 @@
-"""The one way a job changes its state: a guarded UPDATE and its event row, in the caller's transaction."""
+"""The only way a job changes its state: a guarded UPDATE and its event row, in the caller's transaction."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from service.config import JobPurpose
 from service.store.states import FAILED_FOR_GOOD, TRANSITIONS, DeliveryState, EventKind, JobState
 from service.store.tables.schema import delivery, job, job_event
 
-# What waits for longer than any setting allows was written while the clock was ahead: it is due.
+# A wait longer than any setting allows was written while the clock was ahead: it is over.
 LONGEST_WAIT = timedelta(days=1)
 NOT_BEGUN = (DeliveryState.STANDBY, DeliveryState.PENDING)
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stage": ""}
@@ -19,7 +19,7 @@ NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "stag
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """A transition to be made: where to, from where, and its history line."""
+    """A transition to be made: to which state, from which states, and its history line."""
 
     to: JobState
     kind: EventKind
@@ -38,12 +38,12 @@ class HistoryLine:
 
 
 def is_over(until: ColumnElement[datetime | None], now: datetime, longest: timedelta) -> ColumnElement[bool]:
-    """Tell, in SQL, whether a wait has ended, or cannot be meant: it would last longer than any does."""
+    """Tell, in SQL, whether a wait has ended, or would last longer than the longest one and so cannot be meant."""
     return or_(until <= now, until > now + longest)
 
 
 def lock(connection: Connection, job_id: int) -> Row[Any] | None:
-    """Give the job's row, which nobody else can change until the transaction ends; None when there is none."""
+    """Return the job's row, which nobody else can change until the transaction ends; None if there is none."""
     return connection.execute(select(job).where(job.c.id == job_id).with_for_update()).one_or_none()
 
 
@@ -55,7 +55,7 @@ def move(
     *guards: ColumnElement[bool],
     **values: Any,
 ) -> bool:
-    """Move a job whose row is locked; False, and nothing is changed, when its state or a guard says no."""
+    """Move a job whose row is locked; False, and nothing is changed, if its state or a guard does not allow it."""
     source = JobState(row.state)
     if source not in step.sources:
         return False
@@ -90,7 +90,7 @@ def add_history_line(connection: Connection, job_id: int, at: datetime, line: Hi
 
 
 def note_once(connection: Connection, job_id: int, message: str, at: datetime) -> None:
-    """Add a note to a job's history, unless it is there."""
+    """Add a note to a job's history, unless it is there already."""
     row = lock(connection, job_id)
     if row is None:
         return
@@ -103,13 +103,13 @@ def note_once(connection: Connection, job_id: int, message: str, at: datetime) -
 
 
 def withdraw_deliveries(connection: Connection, job_id: int, reason: str) -> None:
-    """Stop the deliveries of a job that have not begun; one that is being sent runs to its end."""
+    """Withdraw the deliveries of a job that have not begun; one that is being sent is completed."""
     connection.execute(
         update(delivery)
         .where(delivery.c.job_id == job_id, delivery.c.state.in_(NOT_BEGUN))
         .values(state=DeliveryState.WITHDRAWN, reason=reason)
     )
-    connection.execute(  # the destination has it; nobody asks any more whether it keeps it
+    connection.execute(  # the destination took it; confirmation is no longer asked for
         update(delivery)
         .where(delivery.c.job_id == job_id, delivery.c.state == DeliveryState.UNCONFIRMED)
         .values(state=DeliveryState.SENT, reason=f"not confirmed: {reason}")

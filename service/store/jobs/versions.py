@@ -1,4 +1,4 @@
-"""Versions of a job: one series of one sender is open in one version at a time; a newer one ends the older."""
+"""Versions of a job: a series of one sender has at most one open version; a newer version ends the older."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from service.store.states import ENDED_BY_A_NEWER_VERSION, OPEN, EventKind, JobS
 from service.store.tables.schema import job, job_event
 
 _NAMESPACE = UUID("d5a1c1de-3f0e-5c55-9d0a-0e6c0c1b7d42")
-ONE_EVENT_EVERY = timedelta(seconds=60)  # a series that is sent again is one event, not one a slice
+ONE_EVENT_EVERY = timedelta(seconds=60)  # a series that is sent again is one event, not one per slice
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -39,7 +39,7 @@ class SeriesKey:
 
 
 def open_version(database: Database, connection: Connection, requester: SeriesKey) -> Row[Any]:
-    """Give the job that takes the requester's new images, locked; a new version where the latest is closed or ended.
+    """Return the job that takes the requester's new images, locked; a new version if the latest is closed or ended.
 
     The version after a cancelled one is cancelled too: its images are kept, and `retry` contours them.
     """
@@ -65,11 +65,11 @@ def open_next_version(
     state: JobState = JobState.RECEIVING,
     wanted: Wanted | None = None,
 ) -> Row[Any] | None:
-    """Open the version after a locked one, with its slices, and end that one; None when there already is one.
+    """Open the version after a locked one, with its slices, and end that one; None if there already is one.
 
-    `wanted`: what a person who orders it asks; None: nobody orders it, and what was asked of the locked one holds. One
-    that is ordered is another pass; so is one of which images were removed since, for what was made of them may be gone
-    too.
+    `wanted`: what the person who orders it asks for; None: nobody orders it, and what was asked of the locked one still
+    applies. An ordered version counts as another pass; so does one whose images were removed in part, because what was
+    made from them may be gone too.
     """
     now = database.clock()
     asked = wanted_of(old) if wanted is None else wanted
@@ -106,14 +106,14 @@ def open_next_version(
 
 
 def job_uid(requester: SeriesKey, version: int) -> UUID:
-    """Return the UID of a version of a job: the same again after a loss of the database."""
+    """Return the UID of a version of a job; it is the same after a loss of the database."""
     return _named("job", *vars(requester).values(), version)
 
 
 def result_uid(row: Row[Any], content_hash: str, order: ContouringOrder) -> UUID:
-    """Return the UID of what a job contours, from which its results' UIDs come: a repeat makes duplicates, no twins.
+    """Return the UID of what a job contours; UIDs of results are derived from it, so that a repeat has the same ones.
 
-    It names the images, who asked for them, rule, model and template, and which pass ordered by a person it is.
+    It depends on the images, their requester, rule, model and template, and the number of the pass.
     """
     contoured_by = (order.rule, order.model, order.model_version, order.template_sha256)
     return _named("result", *vars(_key(row)).values(), content_hash, *contoured_by, row.pass_number)
@@ -134,23 +134,25 @@ def _key(row: Row[Any]) -> SeriesKey:
 
 
 def supersede(connection: Connection, old: Row[Any], by: int, reason: str, now: datetime) -> None:
-    """Point from a locked job to the one that takes its place, and end it if it was still under way."""
+    """Record which job takes a locked job's place, and end the locked one if it was still under way."""
     connection.execute(update(job).where(job.c.id == old.id).values(superseded_by=by))
     message = f"job {by} takes its place: {reason}"
     step = Transition(
         to=JobState.SUPERSEDED, kind=EventKind.SUPERSEDED, sources=ENDED_BY_A_NEWER_VERSION, message=message
     )
     move(connection, old, step, now, reason=message, not_before=None, **NO_LEASE)
-    withdraw_deliveries(connection, old.id, message)  # of a refused job, that stays so: its failure reports
+    withdraw_deliveries(
+        connection, old.id, message
+    )  # a refused job stays refused: these are its failure reports
     end_shadow_jobs(connection, old, message, now)
 
 
-def tell_latest(
+def note_in_latest(
     connection: Connection, requester: SeriesKey, kind: EventKind, message: str, now: datetime
 ) -> Row[Any] | None:
-    """Add a line to the history of the requester's latest job that is closed, unless the same was just said.
+    """Add a line to the history of the requester's latest job, unless it has one of this kind from the last minute.
 
-    Gives that job's row, locked; None where there is no job.
+    That an open job was sent again is not noted. Return that job's row, locked; None if there is no job.
     """
     latest = _latest(connection, requester)
     if latest is None or (kind is EventKind.SENT_AGAIN and latest.state in OPEN):
@@ -173,7 +175,7 @@ def tell_latest(
 
 
 def _next(database: Database, connection: Connection, latest: Row[Any]) -> Row[Any] | None:
-    """Open the version after a closed or ended one; after a cancelled one it is cancelled."""
+    """Open the version after a closed or ended one; after a cancelled one, it is cancelled too."""
     if latest.state is not JobState.CANCELLED:
         return open_next_version(
             database, connection, latest, f"more images came after version {latest.version} was closed"
@@ -208,7 +210,7 @@ def _first(database: Database, connection: Connection, requester: SeriesKey) -> 
 
 
 def _other_study(connection: Connection, requester: SeriesKey) -> str:
-    """Say that the Series Instance UID is known from another study: an archive moved it, or two series share it."""
+    """Say so if another study has the Series Instance UID too: an archive moved it, or two series share it."""
     latest = select(func.max(job.c.id)).where(
         job.c.series_uid == requester.series_uid, job.c.study_uid != requester.study_uid
     )

@@ -1,6 +1,6 @@
-"""What a person asks of a rerun in place of what the rules say: another rule, another model.
+"""What a person asks for in a rerun instead of what the rules say: another rule, another model.
 
-The columns of a job are empty where nobody asked. A version that a late slice opens keeps them; the next plain rerun
+The columns of a job are empty if nobody asked. A version that a late slice opens keeps them; the next plain rerun
 does not.
 """
 
@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a person asks of a rerun in place of what the rules say; empty: as the rules say."""
+    """What a person asks for in a rerun instead of what the rules say; empty: as the rules say."""
 
     rule: str = ""  # its template and destinations come with it
     model: str = ""
@@ -20,7 +20,7 @@ class Wanted:
 
     @property
     def words(self) -> str:
-        """What is asked, for the job's history; empty where nothing is."""
+        """What is asked for, for the job's history; empty if nothing is."""
         version = "" if self.model_version is None else f" version {self.model_version}"
         return ", ".join(
             filter(None, (self.rule and f"rule {self.rule}", self.model and f"model {self.model}{version}"))
@@ -28,9 +28,9 @@ class Wanted:
 
 
 AS_THE_RULES_SAY = Wanted()
-"""A rerun of which nothing else is asked."""
+"""A rerun for which nothing else is asked."""
 
 
 def wanted_of(row: Row[Any]) -> Wanted:
-    """Give what a person asked of a job, from its row."""
+    """Return what a person asked for in a job, from its row."""
     return Wanted(rule=row.wanted_rule, model=row.wanted_model, model_version=row.wanted_model_version)

@@ -1,4 +1,4 @@
-"""The store as the room `work` sees it: queued jobs, leases and results."""
+"""The store's interface for the role `work`: queued jobs, leases and results."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ RUNNING = frozenset({JobState.RUNNING})
 
 
 class WorkQueue:
-    """Jobs to be contoured. Every write returns False, and changes nothing, when the lease is lost."""
+    """Jobs to be contoured. Every write returns False, and changes nothing, if the lease is lost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,10 +41,10 @@ class WorkQueue:
         self._set_back = SetBackWatch(database)
 
     def claim(self, worker: str, *, lease_s: float, max_attempts: int) -> ClaimedJob | None:
-        """Take the most urgent job that is due, or one whose worker gave no sign of life: clinical, priority, age.
+        """Claim the most urgent job that is due or abandoned: clinical ones first, then by priority and age.
 
-        A job whose workers vanished max_attempts times fails for good instead. One that was tried before runs alone: if
-        it takes the model server with it again, it takes no other job along.
+        A job that its workers abandoned max_attempts times fails for good instead. A job that was tried before runs
+        alone, so that it fails no other job if it brings the model server down again.
         """
         while self._anything_due(lease_s):
             now = self._database.clock()
@@ -66,12 +66,12 @@ class WorkQueue:
         return None
 
     def instances_of(self, job_id: int) -> list[StoredInstance]:
-        """Give the instances of the job, by SOP Instance UID."""
+        """Return the instances of the job, by SOP Instance UID."""
         with self._database.reading() as connection:
             return instances_of(connection, job_id)
 
     def heartbeat(self, claim: ClaimedJob, *, lease_s: float) -> bool:
-        """Prolong the lease; False: stop, the job is somebody else's, cancelled or superseded."""
+        """Prolong the lease; False: stop, another worker has the job, or it was cancelled or superseded."""
         until = self._database.clock() + timedelta(seconds=lease_s)
         with self._database.writing() as connection:
             changed = connection.execute(
@@ -81,7 +81,7 @@ class WorkQueue:
             return changed.rowcount == 1
 
     def stage(self, claim: ClaimedJob, stage: str) -> bool:
-        """Say what the worker does now."""
+        """Record the stage that the worker has reached."""
         with self._database.writing() as connection:
             changed = connection.execute(
                 update(job).where(job.c.id == claim.id, *_held(claim)).values(stage=stage)
@@ -108,7 +108,7 @@ class WorkQueue:
     ) -> bool:
         """Record the job's artifacts with their deliveries, the notes on the result and its structures.
 
-        The job is then delivering, or done where nothing is to be delivered. The first artifact is the job's result.
+        The job is then delivering, or done if nothing is to be delivered. The first artifact is the job's result.
 
         Raises:
             ValueError: there is no artifact, or a destination for the result of a job that is not clinical.
@@ -118,7 +118,7 @@ class WorkQueue:
             raise ValueError(f"job {claim.id}, {claim.purpose}: {len(made)} artifacts for {destinations}")
         now = self._database.clock()
         state = JobState.DELIVERING if destinations else JobState.DONE
-        message = f"for {', '.join(destinations)}" if destinations else "kept, and not delivered"
+        message = f"for {', '.join(destinations)}" if destinations else "kept, not delivered"
         step = Transition(to=state, kind=EventKind.FINISHED, sources=RUNNING, message=message)
         origin = Origin(
             job_id=claim.id,
@@ -147,7 +147,7 @@ class WorkQueue:
             )
 
     def fail(self, claim: ClaimedJob, *, reason: str, max_attempts: int, delay_s: float) -> bool:
-        """Count the attempt: state retrying, claimable after delay_s, or failed after the last."""
+        """Count the attempt: the job is due again after delay_s (retrying), or has failed after the last one."""
         last_one = claim.attempt >= max_attempts
         step = Transition(
             to=JobState.FAILED if last_one else JobState.RETRYING,
@@ -166,7 +166,7 @@ class WorkQueue:
             return self._leave(connection, claim, step, reason=reason)
 
     def damaged(self, path: str) -> None:
-        """Note that an image's stored file is damaged: sent again, it is replaced."""
+        """Mark an image's stored file as damaged: an image sent again replaces it."""
         mark_damaged(self._database, [path])
 
     def _anything_due(self, lease_s: float) -> bool:
@@ -177,7 +177,7 @@ class WorkQueue:
             return connection.execute(select(job.c.id).where(due).limit(1)).first() is not None
 
     def _abandoned(self, connection: Connection, lease_s: float) -> list[int]:
-        """Give the jobs that run and whose workers gave no sign of life."""
+        """Return the running jobs whose workers no longer renew their leases."""
         running = select(job.c.id, job.c.lease_number, job.c.lease_expires_at).where(
             job.c.state == JobState.RUNNING
         )
@@ -204,7 +204,7 @@ def _due(now: datetime, abandoned: Collection[int]) -> ColumnElement[bool]:
         job.c.state.in_(CLAIMABLE),
         or_(job.c.not_before.is_(None), is_over(job.c.not_before, now, LONGEST_WAIT)),
     )
-    # The first condition follows from the second; it says where to look: not at every job there ever was.
+    # The first condition follows from the second; it keeps the query from going through every job there ever was.
     return and_(job.c.state.in_(CLAIMABLE | RUNNING), or_(waits, job.c.id.in_(abandoned)))
 
 
@@ -213,7 +213,7 @@ def _clinical_first() -> ColumnElement[int]:
 
 
 def _must_wait(connection: Connection, row: Row[Any], abandoned: Collection[int]) -> bool:
-    """Whether a job has to wait for others that run: it was tried before, or one of them was."""
+    """Tell whether a job has to wait for running ones, because it was tried before or one of them was."""
     running = select(job.c.attempts).where(
         job.c.state == JobState.RUNNING, job.c.id.not_in(abandoned), job.c.id != row.id
     )

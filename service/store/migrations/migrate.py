@@ -24,11 +24,11 @@ LOCK = 7261936  # any number; the same in every process of this node, and in not
 def upgrade(url: str) -> None:
     """Create or migrate the schema; several processes may call it at once, one does it and the others wait.
 
-    Beside a SQLite file that is migrated, a copy of it as it was stays: <file>.schema-<version>.
+    A copy of a SQLite file is kept as it was before the migration: <file>.schema-<version>.
 
     Raises:
         DatabaseUnavailable: it does not answer.
-        StorageUnavailable: the folder of a SQLite file cannot be made.
+        StorageUnavailable: the folder of a SQLite file cannot be created.
         Refused: the database was made by a newer version of this program, or a restore of it was interrupted.
     """
     _refuse_half_restored(url)
@@ -52,16 +52,16 @@ def upgrade(url: str) -> None:
 
 
 def restored_part(file: Path) -> Path:
-    """Return where a SQLite file is made by a restore before it is put in its place."""
+    """Return the file that a restore writes before it is moved to where the SQLite file belongs."""
     return file.with_name(f"{file.name}.restored")
 
 
 def _refuse_half_restored(url: str) -> None:
-    """Raise Refused where a new database would be made beside what an interrupted restore left."""
+    """Raise Refused if a new database would be created next to what an interrupted restore left."""
     file = _sqlite_file(url)
     if file is not None and not file.exists() and restored_part(file).exists():
         raise Refused(
-            f"a restore of {file} was interrupted: `contour-node restore` again, or remove {restored_part(file)}"
+            f"a restore of {file} was interrupted: run `contour-node restore` again, or remove {restored_part(file)}"
         )
 
 
@@ -110,7 +110,7 @@ def _schema_of(url: str) -> str | None:
 
 
 def _version(connection: Connection) -> str | None:
-    """Return the version of the database; None where it is new."""
+    """Return the version of the database; None if it is new."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -126,7 +126,7 @@ def _refuse_newer(found: str) -> None:
 
 
 def _keep_copy(url: str, version: str) -> None:
-    """Copy a SQLite database before it is migrated; what was copied before by this name is an older attempt."""
+    """Copy a SQLite database before it is migrated; a copy of this name from an earlier attempt is replaced."""
     file = _sqlite_file(url)
     if file is None:
         return
@@ -147,7 +147,9 @@ def _sqlite_file(url: str) -> Path | None:
 
 
 def _migrate(connection: Connection) -> None:
-    from service.store.migrations.schema_history import migrate  # with alembic, that most starts do without
+    from service.store.migrations.schema_history import (
+        migrate,  # imports alembic, which most starts do not need
+    )
 
     migrate(connection, MIGRATIONS)
 
@@ -170,12 +172,12 @@ def _check_foreign_keys(connection: Connection) -> None:
 
 @contextmanager
 def _one_at_a_time(url: str) -> Iterator[None]:
-    """Make the folder of a SQLite file and lock it out for others: a new file's switch to WAL waits for nobody."""
+    """Create the folder of a SQLite file and keep others out: switching a new file to WAL does not wait for a lock."""
     file = _sqlite_file(url)
     if file is None:
         yield
         return
-    with disk_translated(f"the database {file} cannot be made"):
+    with disk_translated(f"the database {file} cannot be created"):
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = file.with_name(f"{file.name}.lock").open("a")
     with lock:

@@ -1,4 +1,4 @@
-"""The migrations, run by alembic. Imported only where there is one to run: alembic is large."""
+"""The migrations, run by alembic. Imported only if there is one to run: alembic is large."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from service.errors import Refused
 
 
 def migrate(connection: Connection, migrations: Path) -> None:
-    """Run what is missing, in the connection's transaction.
+    """Run the missing migrations in the connection's transaction.
 
-    Raises Refused where the database was made by a newer version of this program.
+    Raises Refused if alembic cannot, say because a newer version of this program made the database.
     """
     config = Config()
     config.set_main_option("script_location", str(migrations))

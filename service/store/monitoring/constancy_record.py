@@ -1,4 +1,4 @@
-"""The last constancy check's result, in the storage folder: the monitor tells people of one that failed."""
+"""The last constancy check's result, in the storage folder: the role `monitor` notifies people if it failed."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FILE = "constancy.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ConstancyRecord:
-    """When the frozen cases were contoured last, whether every voxel was as before, and the result in words."""
+    """When the frozen cases were last contoured, whether every voxel was as before, and the result in words."""
 
     at: datetime
     ok: bool
@@ -20,7 +20,7 @@ class ConstancyRecord:
 
 
 def write_constancy(root: Path, *, ok: bool, reason: str) -> None:
-    """Keep a result in place of the last one."""
+    """Record a result in place of the last one."""
     content = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "ok": ok, "reason": reason}
     part = root / (FILE + ".part")
     with translated(f"the result of the constancy check cannot be written to {root}"):
@@ -30,7 +30,7 @@ def write_constancy(root: Path, *, ok: bool, reason: str) -> None:
 
 
 def read_constancy(root: Path) -> ConstancyRecord | None:
-    """Give the last result; None where no check was ever made. A damaged record is a failed check."""
+    """Return the last result; None if no check was ever made. A damaged record is a failed check."""
     try:
         content = json.loads((root / FILE).read_text(encoding="utf-8"))
         at = datetime.fromisoformat(content["at"])
@@ -38,5 +38,5 @@ def read_constancy(root: Path) -> ConstancyRecord | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"the record {root / FILE} cannot be read ({error}); run contour-node constancy"
+        reason = f"the record {root / FILE} cannot be read ({error}); run `contour-node constancy`"
         return ConstancyRecord(at=datetime.now(UTC), ok=False, reason=reason)

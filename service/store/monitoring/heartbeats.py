@@ -15,7 +15,7 @@ FORGOTTEN_AFTER = timedelta(days=7)
 
 @dataclass(frozen=True, kw_only=True)
 class RoleHeartbeat:
-    """The last that was heard of one process."""
+    """The last heartbeat of one process."""
 
     role: str
     host: str
@@ -25,13 +25,13 @@ class RoleHeartbeat:
 
 
 class Heartbeats:
-    """One row a process; a role that ends in order takes its row away, one that is killed leaves it to grow old."""
+    """One row per process; a role that ends properly removes its row, one that is killed leaves it to grow old."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def beat(self, role: str) -> None:
-        """Say that this process lives, as this role."""
+        """Record that this process is alive, as this role."""
         now = self._database.clock()
         me = {"role": role, "host": socket.gethostname(), "pid": os.getpid()}
         same = [role_heartbeat.c[name] == value for name, value in me.items()]
@@ -45,19 +45,19 @@ class Heartbeats:
                 )
 
     def retire(self, role: str) -> None:
-        """Say that this process ends in order."""
+        """Remove the row of this process, which is ending properly."""
         mine = (role_heartbeat.c.host == socket.gethostname(), role_heartbeat.c.pid == os.getpid())
         with self._database.writing() as connection:
             connection.execute(delete(role_heartbeat).where(role_heartbeat.c.role == role, *mine))
 
     def all(self) -> list[RoleHeartbeat]:
-        """Give every process that was heard of, the latest sign first."""
+        """Return every process that has a row, the latest heartbeat first."""
         query = select(role_heartbeat).order_by(role_heartbeat.c.at.desc())
         with self._database.reading() as connection:
             return [RoleHeartbeat(**row._asdict()) for row in connection.execute(query)]
 
     def forget_old(self) -> None:
-        """Remove what processes left that died days ago; a look first, for it is rarely needed."""
+        """Remove the rows of processes that died days ago; look first, because it is rarely needed."""
         old = role_heartbeat.c.at < self._database.clock() - FORGOTTEN_AFTER
         with self._database.reading() as connection:
             if connection.execute(select(role_heartbeat.c.pid).where(old).limit(1)).first() is None:

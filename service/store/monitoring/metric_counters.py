@@ -1,4 +1,4 @@
-"""Counts and durations of everything that happened, added up once, so that they only grow and outlive their jobs."""
+"""Counts and durations of all that happened, each added once, so that they only grow and outlive their jobs."""
 
 import re
 from collections import defaultdict
@@ -31,23 +31,23 @@ EVENTS, STAGES, LATENCY, DELIVERIES, IMAGES, IMAGE_BYTES = (
 Count = tuple[str, str, str, str]  # family, rule or destination, detail, bucket
 
 _K = EventKind
-_ASIDE = (_K.SENT_AGAIN, _K.CONFLICT, _K.NOTE)  # told to a job whatever it does; they end no stage
+_ASIDE = (_K.SENT_AGAIN, _K.CONFLICT, _K.NOTE)  # added in any state of a job; they do not end a stage
 _BEFORE_THE_RULE = frozenset({_K.OPENED, _K.WAITING})
 _OUTCOMES = {_K.SENT: "sent", _K.SEND_FAILED: "failed", _K.SEND_REJECTED: "rejected"}
 
 
 class MetricCounters:
-    """Adds up job events and received images behind a cursor; two processes that do it at once do it once."""
+    """Adds up job events and received images from a stored position; two processes at once count nothing twice."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add_events(self) -> bool:
-        """Add the next job events; True where more may be waiting."""
+        """Add the next job events; True if more may be waiting."""
         return self._add("metric events", job_event, EVENTS_AT_ONCE)
 
     def add_images(self) -> bool:
-        """Add the next received instances; True where more may be waiting."""
+        """Add the next received instances; True if more may be waiting."""
         return self._add("metric images", instance, IMAGES_AT_ONCE)
 
     def _add(self, name: str, table: Table, at_once: int) -> bool:
@@ -83,7 +83,7 @@ class MetricCounters:
 
 
 def bucket_of(seconds: float) -> str:
-    """Give the upper bound under which a duration is counted."""
+    """Return the upper bound under which a duration is counted."""
     return next((f"{bound:g}" for bound in BOUNDS_S if seconds <= bound), "+Inf")
 
 

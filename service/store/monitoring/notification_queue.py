@@ -1,4 +1,4 @@
-"""What people are to be told: written down in the transaction that found it, and kept until it was sent."""
+"""What people are to be notified of: recorded in the transaction that found it, and kept until it has been sent."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,12 +18,12 @@ POSITION = "notifications"
 EVENTS_AT_ONCE = 500
 SENT_ARE_KEPT = timedelta(days=30)
 LONGEST_DELAY_S = 900.0
-"""Between two tries to tell; what waits for longer was put off before the clock was set back."""
+"""Between two attempts to notify; what waits for longer was put off before the clock was set back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """Something that is wrong as long as it lasts; ``subject`` is the same as long as it is the same thing."""
+    """A condition that needs a person for as long as it lasts; ``subject`` identifies it and stays the same."""
 
     subject: str
     event: str
@@ -34,7 +34,7 @@ class Alarm:
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """One thing to tell one recipient. No patient in it."""
+    """One notification of one recipient; it names no patient."""
 
     id: int
     event: str
@@ -46,12 +46,12 @@ class Notification:
     attempts: int
 
 
-Wanted = Mapping[str, Collection[str]]  # what each recipient wants to be told of
+Wanted = Mapping[str, Collection[str]]  # the events that each recipient wants to be notified of
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Message:
-    """A notification before anybody gets it."""
+    """A notification without a recipient yet."""
 
     event: str
     text: str
@@ -62,19 +62,19 @@ class _Message:
 
 
 class NotificationQueue:
-    """Notifications by recipient. Delivery is at least once: one that was not certainly sent is sent again."""
+    """Notifications by recipient. Each is sent at least once: again, if it is not certain that it was sent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self) -> None:
-        """Tell of what happens from now on; a node that was watched before goes on where it stopped."""
+        """Notify of what happens from now on; a node that was watched before continues where it stopped."""
         with self._database.writing() as connection:
             newest = event_position.newest_id(connection, job_event)
             event_position.begin(self._database, connection, POSITION, newest)
 
     def note_events(self, events: Mapping[EventKind, str], wanted: Wanted) -> bool:
-        """Write a notification for every new job event that somebody wants; True where more events may be waiting.
+        """Record a notification for every new job event that somebody wants; True if more events may be waiting.
 
         Args:
             events: the name under which recipients ask for a kind of job event.
@@ -101,7 +101,7 @@ class NotificationQueue:
         return len(ready) == EVENTS_AT_ONCE
 
     def note_alarms(self, now_wrong: Sequence[Alarm], wanted: Wanted) -> None:
-        """Write a notification for each alarm that began since the last time, and for each that is over."""
+        """Record a notification for each alarm that began since the last time, and for each that is over."""
         current = {one.subject[:200]: one for one in now_wrong}
         with self._database.reading() as connection:
             if set(connection.execute(select(alarm.c.subject)).scalars()) == current.keys():
@@ -122,9 +122,9 @@ class NotificationQueue:
                 _write(connection, over, wanted)
 
     def due(self, target: str, *, min_interval_s: float, limit: int) -> list[Notification]:
-        """Give the recipient's unsent notifications, oldest first.
+        """Return the recipient's unsent notifications, oldest first.
 
-        None while the last message is too young or a failure's wait lasts.
+        Empty while the last message was sent too recently, or the wait after a failure lasts.
         """
         now = self._database.clock()
         unsent = (notification.c.target == target, notification.c.sent_at.is_(None))
@@ -155,7 +155,7 @@ class NotificationQueue:
         ]
 
     def unsent(self) -> dict[str, int]:
-        """Give the number of notifications that wait, by recipient."""
+        """Return the number of unsent notifications by recipient."""
         query = (
             select(notification.c.target, func.count())
             .where(notification.c.sent_at.is_(None))
@@ -169,7 +169,7 @@ class NotificationQueue:
         self._update(notifications, {"sent_at": self._database.clock(), "reason": "", "not_before": None})
 
     def not_sent(self, notifications: Sequence[Notification], *, reason: str, delay_s: float) -> None:
-        """Record why not; they are due again after ``delay_s``, as often as it takes."""
+        """Record why they were not sent; they are due again after ``delay_s``, as often as it takes."""
         later = self._database.clock() + timedelta(seconds=delay_s)
         self._update(notifications, {"reason": reason, "not_before": later})
 
@@ -199,7 +199,7 @@ def _of_event(row: Row[Any], event: str) -> _Message:
 
 
 def _write(connection: Connection, message: _Message, wanted: Wanted) -> None:
-    """Write the message down for everybody who asks for its event."""
+    """Record the message for everybody who asks for its event."""
     rows = [
         {"target": target, **asdict(message)} for target, events in wanted.items() if message.event in events
     ]

@@ -1,4 +1,4 @@
-"""What the package `monitor` shows: the queue as it stands, and what was added up."""
+"""What the package `monitor` shows: the queue as it is now, and the counters."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ WAITING_FOR_SOMETHING = (
     JobState.RETRYING,
     JobState.FAILED,
 )
-"""States that a job is to leave again: what has ended is counted by its events, never by going through all jobs."""
+"""States that a job is still to leave: ended jobs are counted by their events, never by going through all jobs."""
 ON_ITS_WAY = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.RETRYING)
 NOT_TAKEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 UNDER_WAY = (*NOT_TAKEN, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING)
@@ -34,7 +34,7 @@ MOST_DAMAGED_FILES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class JobsIn:
-    """The jobs of a rule in a state, and when the last slice of the one that waits longest came."""
+    """The jobs of a rule in a state, and when the last slice of the one that has waited longest came."""
 
     state: JobState
     rule: str
@@ -54,7 +54,7 @@ class DeliveriesIn:
 
 @dataclass(frozen=True, kw_only=True)
 class Histogram:
-    """Durations by their upper bounds; ``buckets`` are not cumulative, the last is without bound."""
+    """Durations by their upper bounds; ``buckets`` are not cumulative, and the last has no bound."""
 
     label: str  # the rule
     detail: str  # the stage
@@ -69,7 +69,7 @@ class QueueStatistics:
     jobs: tuple[JobsIn, ...]
     deliveries: tuple[DeliveriesIn, ...]
     last_image_at: datetime | None
-    damaged: tuple[str, ...]  # paths of stored files that are missing or not what was kept; the first hundred
+    damaged: tuple[str, ...]  # paths of stored files that are missing or changed; the first hundred
     events: tuple[tuple[str, str, float], ...]  # rule, kind, how many
     attempts: tuple[tuple[str, str, float], ...]  # destination, outcome, how many
     images: tuple[tuple[str, float, float], ...]  # ct or other, how many, bytes
@@ -80,7 +80,7 @@ class QueueStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class LateJob:
-    """A job that is not delivered although its last slice came long ago."""
+    """A job that has not been delivered although its last slice came long ago."""
 
     id: int
     rule: str
@@ -89,7 +89,7 @@ class LateJob:
 
 
 def read_queue_statistics(database: Database) -> QueueStatistics:
-    """Look at the queue and at what was added up; the cost grows with what is unfinished, not with what was done."""
+    """Read the queue and the counters; the cost grows with the unfinished jobs, not with the finished ones."""
     with database.reading() as connection:
         counters = _counters(connection)
         return QueueStatistics(
@@ -107,7 +107,7 @@ def read_queue_statistics(database: Database) -> QueueStatistics:
 
 
 def late_jobs(database: Database, rule: str, before: datetime) -> list[LateJob]:
-    """Give the jobs of a rule that are on their way and were asked for before a time, the oldest first."""
+    """Return the unfinished jobs of a rule that were asked for before a time, the oldest first."""
     query = (
         select(job.c.id, job.c.rule, job.c.state, _asked_at().label("asked_at"))
         .where(job.c.state.in_(ON_ITS_WAY), job.c.rule == rule, _asked_at() < before)
@@ -119,7 +119,7 @@ def late_jobs(database: Database, rule: str, before: datetime) -> list[LateJob]:
 
 
 def _asked_at() -> ColumnElement[datetime]:
-    """When the last slice came; for a rerun, when it was ordered."""
+    """Return when the last slice came; for a rerun, when it was ordered."""
     return case((job.c.last_received_at > job.c.received_at, job.c.last_received_at), else_=job.c.received_at)
 
 

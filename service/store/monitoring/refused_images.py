@@ -1,4 +1,4 @@
-"""Images that the receiver refused, from the audit trail: one row an association."""
+"""Images that the receiver refused, from the audit trail: one row per association."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ MOST_SHOWN = 50
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedImages:
-    """What one sender was refused for one reason of late."""
+    """Recent images of one sender that were refused for one reason."""
 
     sender: str  # AE title
     address: str
@@ -24,7 +24,7 @@ class RefusedImages:
 
 
 def refused_images(connection: Connection, now: datetime) -> tuple[RefusedImages, ...]:
-    """Give what was refused in the last day by sender and reason, the latest first; the rest is in the trail."""
+    """Return what was refused in the last day by sender and reason, latest first; the rest is in the audit trail."""
     count, last_at = func.sum(audit_event.c.instance_count), func.max(audit_event.c.at)
     query = (
         select(

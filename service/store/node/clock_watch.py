@@ -1,4 +1,4 @@
-"""Whether the clock can be believed: against the rows, and against the machine's uptime since it was last right."""
+"""Whether the clock can be trusted: checked against the rows, and against the uptime since it was last right."""
 
 import time
 from collections.abc import Callable
@@ -16,20 +16,20 @@ from service.store.tables.node_schema import node
 from service.store.tables.schema import instance, job_event
 
 LONGEST_GAP = timedelta(days=7)
-"""A node that was off for longer is asked whether its clock is right: nothing else could tell."""
-ACCEPT = "set the clock, or say that it is right with `contour-node retention --clock-is-right`"
+"""After a longer time off, a person has to confirm that the clock is right: nothing else could tell."""
+ACCEPT = "set the clock, or confirm that it is right with `contour-node retention --clock-is-right`"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineUptime:
-    """How long the machine runs, sleep included, and which start of it this is; setting the clock changes neither."""
+    """How long the machine has run, sleep included, and since which boot; setting the clock changes neither."""
 
     boot_id: str
     seconds: float
 
 
 def machine_uptime() -> MachineUptime:
-    """Read them from the kernel; where there is no /proc, from the process's monotonic clock."""
+    """Read the uptime from the kernel or, if there is no /proc, from the process's monotonic clock."""
     try:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return MachineUptime(
@@ -40,14 +40,14 @@ def machine_uptime() -> MachineUptime:
 
 
 class ClockWatch:
-    """The clock of a node's database, and its last time that is known to be right."""
+    """The clock of a node's database, and the last time at which it is known to have been right."""
 
     def __init__(self, database: Database, uptime: Callable[[], MachineUptime] = machine_uptime) -> None:
         self._database = database
         self._uptime = uptime
 
     def doubt(self) -> str:
-        """Look at the clock and say why it cannot be right; empty, and noted as right, where nothing speaks against it.
+        """Check the clock and say why it cannot be right; empty, and recorded as right, if nothing speaks against it.
 
         Raises:
             DatabaseUnavailable: it is not known.
@@ -70,7 +70,7 @@ class ClockWatch:
         return bool(self.doubt())
 
     def accept(self, connection: Connection) -> None:
-        """Note in the caller's transaction that a person says that the clock is right now."""
+        """Record in the caller's transaction that a person confirms that the clock is right now."""
         now = self._database.clock()
         newest = _newest(connection, *_EVERY_TIME)
         _note(connection, now, self._uptime())
@@ -78,7 +78,7 @@ class ClockWatch:
 
 
 def read_clock_doubt(connection: Connection) -> str:
-    """Give what the last look at the clock found."""
+    """Return why the last check doubted the clock; empty if it did not."""
     return connection.execute(select(node.c.clock_doubt)).scalar_one_or_none() or ""
 
 
@@ -86,15 +86,18 @@ def _doubt(connection: Connection, row: Row[Any], now: datetime, uptime: Machine
     newest = _newest(connection, *_EVERY_TIME)
     accepted = row.clock_accepted_at
     if newest is not None and newest - now > TOLERANCE and (accepted is None or newest > accepted):
-        return f"the clock says {_words(now)}, and rows were written at {_words(newest)}"
+        return f"the clock says {_words(now)}, but rows were written at {_words(newest)}"
     if row.clock_at is not None and row.clock_boot_id == uptime.boot_id and row.clock_boot_id:
         expected = row.clock_at + timedelta(seconds=uptime.seconds - row.clock_uptime_s)
         if abs(now - expected) > TOLERANCE:
-            return f"the clock says {_words(now)}; by the machine's uptime since it was right it is {_words(expected)}"
+            return (
+                f"the clock says {_words(now)}; by the machine's uptime since it was last right, it should say "
+                f"{_words(expected)}"
+            )
         return ""
     last = row.clock_at or _newest(connection, instance.c.received_at, job_event.c.at)
     if last is not None and not -TOLERANCE <= now - last <= LONGEST_GAP:
-        return f"the clock says {_words(now)}, and was right for the last time at {_words(last)}"
+        return f"the clock says {_words(now)}, and was last known to be right at {_words(last)}"
     return ""
 
 
@@ -112,7 +115,7 @@ _EVERY_TIME = (audit_event.c.at, instance.c.received_at, job_event.c.at)
 
 
 def _newest(connection: Connection, *columns: Any) -> datetime | None:
-    """Return the latest time in these columns: by an index, or else of the newest row."""
+    """Return the latest time in these columns; in a column without an index, that of the newest row."""
     found: list[datetime] = []
     for column in columns:
         table = column.table

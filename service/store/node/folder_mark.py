@@ -1,4 +1,4 @@
-"""node.json: what the storage folder says of the database that belongs to it."""
+"""node.json: what the storage folder records about the database that belongs to it."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ NAME = "node.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FolderMark:
-    """Which node the folder is of, and how far its database had come when the mark was written."""
+    """Which node the folder belongs to, and how far its database had come when the mark was written."""
 
     identity: str
     generation: int
@@ -21,10 +21,10 @@ class FolderMark:
 
 
 def read_mark(root: Path) -> FolderMark | None:
-    """Give the mark of a storage folder; None where it has none that can be read.
+    """Return the mark of a storage folder; None if it has none, or one that cannot be understood.
 
     Raises:
-        StorageUnavailable: the disk does not give it.
+        StorageUnavailable: the disk cannot be read.
     """
     file = root / NAME
     with translated(f"{file} cannot be read"):
@@ -40,12 +40,12 @@ def read_mark(root: Path) -> FolderMark | None:
             trail=TrailHead(id=int(tree["trail"]["id"]), chain=str(tree["trail"]["chain"])),
             has_jobs=bool(tree["has_jobs"]),
         )
-    except (ValueError, KeyError, TypeError):  # cut or changed by hand: as good as none
+    except (ValueError, KeyError, TypeError):  # truncated, or changed by hand: as good as none
         return None
 
 
 def write_mark(root: Path, mark: FolderMark) -> None:
-    """Return once the mark outlasts a power cut; a reader sees the old one or the new one, whole.
+    """Return once the mark would survive a power cut; a reader sees either the old one or the new one, complete.
 
     Raises:
         StorageUnavailable: it cannot be written.

@@ -1,4 +1,4 @@
-"""A series as if it had never come: its rows in every table, and its files; what was delivered of it is named."""
+"""Remove every row and file of a series, as if it had never come, and name what was delivered of it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -44,14 +44,14 @@ class DeliveredObject:
 
     job_id: int
     destination: str
-    sop_instance_uid: str  # empty: made before these were recorded
+    sop_instance_uid: str  # empty: made before UIDs were recorded
     sent_at: datetime | None
-    is_certain: bool  # False: it was being sent when its sender ended
+    is_certain: bool  # False: it was being sent when the sending process ended
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForgottenSeries:
-    """What was removed of one series, and what destinations have of it."""
+    """What was removed, or would be, of one series, and which of its objects destinations have."""
 
     series: SeriesIdentity
     images: int
@@ -61,7 +61,7 @@ class ForgottenSeries:
 
 
 def series_named(connection: Connection, series_uid: str) -> list[SeriesIdentity]:
-    """Give the series with this UID, in every study that has it."""
+    """Return the series with this UID, in every study that has it."""
     found = set()
     for table in (instance, job):
         query = (
@@ -72,7 +72,7 @@ def series_named(connection: Connection, series_uid: str) -> list[SeriesIdentity
 
 
 def all_series(connection: Connection) -> Mapping[SeriesIdentity, list[str]]:
-    """Give every series with the paths of its stored files."""
+    """Return every series with the paths of its stored files."""
     found: dict[SeriesIdentity, list[str]] = {}
     query = select(instance.c.series_uid, instance.c.study_uid, instance.c.path).where(
         instance.c.removed_at.is_(None)
@@ -83,17 +83,17 @@ def all_series(connection: Connection) -> Mapping[SeriesIdentity, list[str]]:
 
 
 def look_at_series(connection: Connection, series: SeriesIdentity) -> ForgottenSeries:
-    """Give what would be removed of a series; locks its jobs.
+    """Return what would be removed of a series; its jobs are locked.
 
     Raises:
-        NotAllowed: a job of it is running, or an object of it is being sent; cancel it, or wait.
+        NotAllowed: one of its jobs is running, or one of its objects is being sent; cancel it, or wait.
     """
     jobs = connection.execute(select(job).where(_of(job, series)).order_by(job.c.id).with_for_update()).all()
     ids = [row.id for row in jobs]
     running = [row.id for row in jobs if row.state is JobState.RUNNING]
     if running:
         raise NotAllowed(
-            f"job {running[0]} of series {series.series_uid} is running: `cancel` it, or wait for its end"
+            f"job {running[0]} of series {series.series_uid} is running: `cancel` it, or wait until it has ended"
         )
     sent = connection.execute(
         select(delivery, artifact.c.sop_instance_uid)
@@ -104,7 +104,7 @@ def look_at_series(connection: Connection, series: SeriesIdentity) -> ForgottenS
     under_way = [row for row in sent if row.state in ON_ITS_WAY and row.lease_owner is not None]
     if under_way:
         raise NotAllowed(
-            f"an object of job {under_way[0].job_id} is being sent to {under_way[0].destination}: wait for its end"
+            f"an object of job {under_way[0].job_id} is being sent to {under_way[0].destination}: wait until that has ended"
         )
     images = connection.execute(
         select(func.count()).select_from(instance).where(_of(instance, series))
@@ -134,8 +134,8 @@ def forget_series(
 ) -> ForgottenSeries:
     """Remove a series in the caller's transaction; its files are to be unlinked after the commit.
 
-    Removed are its images, jobs, histories, deliveries, results, notifications, and the ways back from research copies
-    of it. The audit trail stays, and gets an entry for the series with the reason and what destinations have.
+    Its images, jobs, histories, deliveries, results, notifications and the links back from its research copies are
+    removed. The audit trail stays, and gets an entry with the reason and with what destinations have.
 
     Raises:
         NotAllowed: as in look_at_series().
@@ -172,12 +172,12 @@ def forget_patient_keys(connection: Connection, keys: Collection[str]) -> None:
 
 
 def in_words(found: ForgottenSeries) -> str:
-    """Say what destinations have of a series."""
+    """Say how many objects of a series each destination has."""
     counts: dict[str, int] = {}
     for one in found.delivered:
         counts[one.destination] = counts.get(one.destination, 0) + 1
     has = ", ".join(f"{name} has {number} objects" for name, number in sorted(counts.items()))
-    return has or "nothing of it was delivered"
+    return has or "nothing was delivered"
 
 
 def _forget_jobs(connection: Connection, ids: Collection[int]) -> None:
@@ -203,7 +203,7 @@ def _forget_ways_back(connection: Connection, series: SeriesIdentity) -> None:
 
 
 def _paths(connection: Connection, series: SeriesIdentity, ids: Collection[int]) -> list[str]:
-    """Return the files that this series alone names: its images, and what was made of it."""
+    """Return the paths of the files of this series: its images, and what was made from them."""
     queries = [
         select(instance.c.path).where(_of(instance, series), instance.c.removed_at.is_(None)),
         *(

@@ -1,10 +1,10 @@
-"""Whether database and storage folder belong together, and to the same moment.
+"""Whether database and storage folder belong together, and are from the same moment.
 
-Both carry one identity, and a generation that goes up every minute, and before anything is sent to a destination:
-first in the database, then in node.json. So one that does not know of a delivery is behind the folder. A database
-that was lost, emptied or replaced by an older one is behind the folder; a folder from another disk has another
-identity. Then the node receives, and neither contours nor delivers until a person has decided (`contour-node
-recover`).
+Both carry one identity, and a generation that goes up every minute and before anything is sent to a destination:
+first in the database, then in node.json. So a database that does not know of a delivery has a lower generation than
+the folder, and so has one that was lost, emptied or replaced by an older one; a folder from another disk has another
+identity. If they do not match, the node receives, but neither contours nor delivers until a person has decided
+(`contour-node recover`).
 """
 
 import fcntl
@@ -30,9 +30,9 @@ from service.store.tables.node_schema import node
 from service.store.tables.schema import instance, job
 
 log = logging.getLogger(__name__)
-LOCK = 7261938  # any number; the same in every process of this node, and in nothing else
+LOCK = 7261938  # any number; every process of this node uses it, and nothing else does
 TICK = timedelta(milliseconds=1)
-NOT_STARTED = "the node's identity is not settled yet: its roles do that when they start"
+NOT_STARTED = "the node has no identity yet: it gets one when its roles start"
 STORED_IN = ("objects", ARTIFACTS)
 DECIDE = "decide with `contour-node recover`"
 
@@ -45,16 +45,16 @@ class NodeIdentity:
         self._root = root
 
     def settle(self) -> str:
-        """Give a new node its identity, or hold one whose database and folder do not match; return why, or nothing.
+        """Give a new node its identity, or hold one whose database and folder do not match; return why, or "".
 
-        To be called by every role before its work; several may call it at once.
+        Every role calls it before it starts its work; several may call it at once.
 
         Raises:
-            DatabaseUnavailable, StorageUnavailable: it is not known.
+            DatabaseUnavailable, StorageUnavailable: it is not known whether they match.
         """
         with self._marking(), self._database.writing() as connection:
             _lock(connection)
-            mark = read_mark(self._root)  # under the locks: another role may just have made both
+            mark = read_mark(self._root)  # under the locks: another role may just have created both
             row = _row(connection)
             if row is None:
                 reason = _strangers(connection, mark, has_files=self._has_files())
@@ -68,10 +68,10 @@ class NodeIdentity:
         return str(row.held_reason) or reason
 
     def why_held(self) -> str:
-        """Say why the node may neither contour nor deliver now; empty where it may.
+        """Say why the node may neither contour nor deliver now; empty if it may.
 
         Raises:
-            DatabaseUnavailable, StorageUnavailable: it is not known.
+            DatabaseUnavailable, StorageUnavailable: it is not known whether it may.
         """
         mark = read_mark(self._root)
         while True:
@@ -79,7 +79,7 @@ class NodeIdentity:
             again = read_mark(self._root)
             if not reason or again == mark:
                 return reason
-            mark = again  # others marked between the two looks, so that database and folder were not of one moment
+            mark = again  # another process wrote a mark between the two reads
 
     def _why_held(self, mark: FolderMark | None) -> str:
         with self._database.reading() as connection:
@@ -89,20 +89,21 @@ class NodeIdentity:
             return str(row.held_reason) or _mismatch(connection, row, mark)
 
     def why_not_assembling(self) -> str:
-        """Say why no series may be judged now: the node is held, or files are still being recorded."""
+        """Say why no series may be closed now: the node is held, or files are still being recorded; else empty."""
         with self._database.reading() as connection:
             row = _row(connection)
         if row is not None and row.recovering_since is not None:
-            return "files without a row are being recorded; series are judged afterwards"
+            return "stored files without a row are being recorded; series are examined after that"
         return self.why_held()
 
     def mark(self) -> bool:
-        """Let the generation go up by one, in the database and then in the folder; False where the node is held.
+        """Increase the generation by one, in the database and then in the folder; False if the node is held.
 
-        Once it returns True, a database of an earlier moment is behind the folder. Safe to call from many processes.
+        Once it returns True, a database from an earlier moment no longer matches the folder. Safe to call from many
+        processes.
 
         Raises:
-            DatabaseUnavailable, StorageUnavailable: it is not certain.
+            DatabaseUnavailable, StorageUnavailable: it is not certain that both have it.
         """
         with self._marking():
             mark = read_mark(self._root)
@@ -111,7 +112,7 @@ class NodeIdentity:
             with self._database.reading() as connection:
                 row = connection.execute(select(node)).one()
                 now = _mark_of(connection, row)
-            if row.generation > mark.generation:  # somebody was killed between the two
+            if row.generation > mark.generation:  # a process was killed between the two writes
                 write_mark(self._root, now)
             with self._database.writing() as connection:
                 row = connection.execute(
@@ -123,7 +124,7 @@ class NodeIdentity:
 
     @contextmanager
     def _marking(self) -> Iterator[None]:
-        """Hold off everybody else who compares and changes both."""
+        """Keep out every other process that compares or changes the two."""
         with translated(f"the storage folder {self._root} cannot be locked"):
             folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -133,7 +134,7 @@ class NodeIdentity:
             os.close(folder)
 
     def begin_recovery(self) -> None:
-        """Note that files without a row are about to be recorded: no series is judged until the end."""
+        """Note that files without a row are about to be recorded: no series is closed until end_recovery()."""
         with self._database.writing() as connection:
             connection.execute(update(node).values(recovering_since=self._database.clock()))
 
@@ -149,7 +150,7 @@ class NodeIdentity:
         self._hold(connection, reason)
 
     def release(self, connection: Connection) -> FolderMark:
-        """End the hold in the caller's transaction; the mark that it gives is to be written after the commit."""
+        """End the hold in the caller's transaction; return the mark, which is to be written after the commit."""
         old = read_mark(self._root)
         ahead = 0 if old is None else old.generation
         row = connection.execute(
@@ -168,7 +169,7 @@ class NodeIdentity:
         write_mark(self._root, mark)
 
     def _begin(self, connection: Connection, mark: FolderMark | None, reason: str) -> Row[Any]:
-        """Make the node's row; the folder keeps its identity, and gets one where nothing is to be decided."""
+        """Insert the node's row; the folder keeps its identity, or gets one if nothing has to be decided."""
         identity, generation = (str(uuid4()), 0) if mark is None else (mark.identity, mark.generation)
         if mark is None and not reason:
             first = FolderMark(
@@ -180,7 +181,7 @@ class NodeIdentity:
         ).one()
 
     def _hold(self, connection: Connection, reason: str) -> None:
-        """Hold the node since now; no file that is there is taken for one that comes later, whatever its time says."""
+        """Hold the node from now on; no file that is there is taken for a later one, whatever its time says."""
         since = max([self._database.clock(), *map(_just_after, self._files())])
         connection.execute(update(node).values(held_since=since, held_reason=reason, recovered_at=None))
 
@@ -214,13 +215,10 @@ def _mark_of(connection: Connection, row: Row[Any]) -> FolderMark:
 
 
 def _strangers(connection: Connection, mark: FolderMark | None, *, has_files: bool) -> str:
-    """Say why a database without an identity does not belong to the folder.
-
-    One of them is new, and the other is not.
-    """
+    """Say why a database without an identity does not belong to the folder: only one of them is new; else empty."""
     has_rows = _has_any(connection, instance.c.id) or _has_any(connection, job.c.id)
     if has_files and not has_rows:
-        return "the database knows nothing of the files in the storage folder: it is new, or was emptied"
+        return "the database has no record of the files in the storage folder: it is new, or was emptied"
     if mark is not None and mark.generation > 0:
         return f"the database is new, or older than the storage folder: {NAME} there has an identity, the database has none"
     names_files = select(instance.c.id).where(instance.c.removed_at.is_(None)).limit(1)
@@ -233,7 +231,7 @@ def _mismatch(connection: Connection, row: Row[Any], mark: FolderMark | None) ->
     if mark is None:
         return f"the storage folder has no readable {NAME}: it is not the one that belongs to this database"
     if mark.identity != row.identity:
-        return "database and storage folder are of two nodes: their identities differ"
+        return "the database and the storage folder belong to two nodes: their identities differ"
     return _other_time(row, mark) or _emptied(connection, mark)
 
 
@@ -241,23 +239,23 @@ def _other_time(row: Row[Any], mark: FolderMark) -> str:
     if row.generation < mark.generation:
         return (
             f"the database is older than the storage folder (generation {row.generation}, the folder's is "
-            f"{mark.generation}): it does not know what was received and sent since"
+            f"{mark.generation}): it has no record of what was received and sent since"
         )
     if row.generation > mark.generation + 1:
         return (
             f"the storage folder is older than the database (generation {mark.generation}, the database's is "
-            f"{row.generation}): files that came since are missing"
+            f"{row.generation}): files that were stored since are missing"
         )
     return ""
 
 
 def _emptied(connection: Connection, mark: FolderMark) -> str:
     if mark.has_jobs and not _has_any(connection, job.c.id):
-        return "the database has no job any more: it was emptied"
+        return "the database no longer has any job: it was emptied"
     return (
         ""
         if _has_entry(connection, mark.trail)
-        else "the database has not the audit trail that the folder notes"
+        else "the database lacks the audit trail entry that is recorded in the storage folder"
     )
 
 
@@ -267,7 +265,7 @@ def _has_entry(connection: Connection, head: TrailHead) -> bool:
 
 
 def _just_after(file: Path) -> datetime:
-    """Return the first time at which a file is newer than this one."""
+    """Return the earliest time at which another file would be newer than this one."""
     try:
         return datetime.fromtimestamp(file.stat().st_mtime, UTC) + TICK
     except FileNotFoundError:

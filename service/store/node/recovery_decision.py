@@ -1,4 +1,4 @@
-"""What a person decides of after a mismatch: everything unfinished that may have been delivered already."""
+"""What a person decides about after a mismatch: everything unfinished that may have been delivered already."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -29,9 +29,8 @@ class UnfinishedJob:
     series_uid: str
     calling_aet: str
     slice_count: int
-    paths: tuple[
-        str, ...
-    ]  # of its images, where its series is still open: when they were written tells how old it is
+    paths: tuple[str, ...]
+    """Of its images, if its series is still open: the times of these files tell how old it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class NodeHold:
 
 
 def read_hold(connection: Connection) -> NodeHold | None:
-    """Give the hold of the node; None where there is none."""
+    """Return why and since when the node is held; None if it is not."""
     row = connection.execute(select(node)).one_or_none()
     if row is None or row.held_since is None:
         return None
@@ -53,7 +52,7 @@ def read_hold(connection: Connection) -> NodeHold | None:
 
 
 def unfinished_jobs(connection: Connection) -> list[UnfinishedJob]:
-    """Give the jobs that wait to be contoured or delivered, by number."""
+    """Return the jobs that wait to be contoured or delivered, by number."""
     rows = connection.execute(select(job).where(job.c.state.in_(UNFINISHED)).order_by(job.c.id))
     return [
         UnfinishedJob(
@@ -71,7 +70,7 @@ def unfinished_jobs(connection: Connection) -> list[UnfinishedJob]:
 
 
 def require_recorded(connection: Connection) -> None:
-    """Return where a decision can be made; NotAllowed with the reason where it cannot."""
+    """Return if a decision can be made; raise NotAllowed, with the reason, if it cannot."""
     held = read_hold(connection)
     if held is None:
         raise NotAllowed("the node is not held: there is nothing to decide")
@@ -79,8 +78,8 @@ def require_recorded(connection: Connection) -> None:
         raise NotAllowed(held.reason)
     if not held.is_recorded:
         raise NotAllowed(
-            "files of the storage folder are not recorded yet: start the node (it receives, and neither contours nor "
-            "delivers) and wait until `contour-node recover` lists them"
+            "the files in the storage folder are not all recorded yet: start the node (it receives, but neither "
+            "contours nor delivers) and wait until `contour-node recover` lists them"
         )
 
 

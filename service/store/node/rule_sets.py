@@ -1,4 +1,4 @@
-"""Versions of the rules: drafts, the one that holds, those that held before; one transaction changes which holds."""
+"""Versions of the rules: drafts, the active one and earlier ones; one transaction changes which is active."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class RuleSet:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRuleSet:
-    """A version that is to be written."""
+    """A version that is to be recorded."""
 
     text: str
     author: str
@@ -44,10 +44,10 @@ class NewRuleSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """That a version is to hold: who says so and why, and what holds as far as they know.
+    """An order to activate a version: by whom and why, and which version they believe to be active.
 
-    `seen` is the number of the version that held when it was written, 0: the settings file's rules. `file` is the text
-    of those; it becomes the first version where there is none.
+    `seen` is the number of the version that was active when the text was written; 0: the settings file's rules. `file`
+    is the text of those; it becomes the first version if there is none.
     """
 
     by: str
@@ -57,16 +57,16 @@ class Activation:
 
 
 def active_rule_set(connection: Connection) -> RuleSet | None:
-    """Give the version that holds; None where none was ever activated: the settings file's rules hold."""
+    """Return the active version; None if none was ever activated: the settings file's rules are in force."""
     row = connection.execute(select(rule_set).where(rule_set.c.state == RuleSetState.ACTIVE)).one_or_none()
     return None if row is None else _rule_set(row)
 
 
 def find_rule_set(connection: Connection, number: int) -> RuleSet:
-    """Give one version or draft.
+    """Return one version or draft.
 
     Raises:
-        NoSuchRuleSet: there is none of this number.
+        NoSuchRuleSet: there is none with this number.
     """
     row = connection.execute(select(rule_set).where(rule_set.c.number == number)).one_or_none()
     if row is None:
@@ -75,21 +75,21 @@ def find_rule_set(connection: Connection, number: int) -> RuleSet:
 
 
 def rules_before_versions(connection: Connection) -> RuleSet | None:
-    """Give the settings file's rules as they were when the first version took their place; None where none did."""
+    """Return the settings file's rules as they were when the first version took their place; None if none did."""
     query = select(rule_set).where(rule_set.c.author == "").order_by(rule_set.c.number.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else _rule_set(row)
 
 
 def newest_from_file(connection: Connection) -> RuleSet | None:
-    """Give the last version that was taken from the settings file; None where there is none."""
+    """Return the last version that was taken from the settings file; None if there is none."""
     query = select(rule_set).where(rule_set.c.is_from_file).order_by(rule_set.c.number.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else _rule_set(row)
 
 
 def list_rule_sets(connection: Connection, *, before: int | None = None, limit: int = 50) -> list[RuleSet]:
-    """Give versions and drafts, newest first; `before`: only lower numbers."""
+    """Return versions and drafts, newest first; `before`: only lower numbers."""
     query = select(rule_set).order_by(rule_set.c.number.desc()).limit(limit)
     if before is not None:
         query = query.where(rule_set.c.number < before)
@@ -97,7 +97,7 @@ def list_rule_sets(connection: Connection, *, before: int | None = None, limit: 
 
 
 def add_rule_draft(database: Database, connection: Connection, new: NewRuleSet, *, file: str) -> RuleSet:
-    """Write a draft, which holds for nobody; `file`: the settings file's rules."""
+    """Record a draft, which no job uses; `file`: the settings file's rules."""
     _record_file(database, connection, file)
     holds = active_rule_set(connection)
     based_on = None if holds is None else holds.number
@@ -105,11 +105,11 @@ def add_rule_draft(database: Database, connection: Connection, new: NewRuleSet, 
 
 
 def discard_rule_draft(connection: Connection, number: int) -> None:
-    """End a draft; it stays to be read.
+    """Discard a draft; it can still be read.
 
     Raises:
-        NoSuchRuleSet: there is none of this number.
-        NotAllowed: it is no draft.
+        NoSuchRuleSet: there is none with this number.
+        NotAllowed: it is not a draft.
     """
     _take_draft(connection, number, state=RuleSetState.DISCARDED)
 
@@ -123,10 +123,10 @@ def activate_rule_set(
     is_from_file: bool = False,
     restores: int | None = None,
 ) -> RuleSet:
-    """Let a text hold in place of the version that does.
+    """Activate a text in place of the active version.
 
     Raises:
-        RulesChanged: another version holds by now.
+        RulesChanged: another version has become active since.
     """
     new = NewRuleSet(
         text=text, author=act.by, reason=act.reason, is_from_file=is_from_file, restores=restores
@@ -143,16 +143,18 @@ def activate_rule_set(
                 activated_by=act.by,
                 activated_at=database.clock(),
             )
-    except IntegrityError as error:  # of rule_set_active: two at once made the first version
+    except (
+        IntegrityError
+    ) as error:  # of the index rule_set_active: two processes made the first version at once
         raise _changed(connection) from error
 
 
 def activate_rule_draft(database: Database, connection: Connection, number: int, act: Activation) -> RuleSet:
-    """Let a draft hold, under its number.
+    """Activate a draft, which keeps its number.
 
     Raises:
         NoSuchRuleSet, NotAllowed: there is no such draft.
-        RulesChanged: another version holds by now.
+        RulesChanged: another version has become active since.
     """
     try:
         with connection.begin_nested():
@@ -171,41 +173,41 @@ def activate_rule_draft(database: Database, connection: Connection, number: int,
 
 
 class RuleVersions:
-    """The versions as the roles read them: which holds, and the text of each."""
+    """The versions as the roles read them: which is active, and the text of each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def active_number(self) -> int:
-        """Give the number of the version that holds; 0: the settings file's rules do."""
+        """Return the number of the active version; 0: the settings file's rules are in force."""
         query = select(rule_set.c.number).where(rule_set.c.state == RuleSetState.ACTIVE)
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one_or_none() or 0
 
     def version(self, number: int) -> RuleSet:
-        """Give one version; raises NoSuchRuleSet."""
+        """Return one version; raises NoSuchRuleSet."""
         with self._database.reading() as connection:
             return find_rule_set(connection, number)
 
     def before_versions(self) -> RuleSet | None:
-        """Give the settings file's rules as they were before the first version; None where there is none."""
+        """Return the settings file's rules as they were before the first version; None if there is none."""
         with self._database.reading() as connection:
             return rules_before_versions(connection)
 
     def newest_from_file(self) -> RuleSet | None:
-        """Give the last version that was taken from the settings file; None where there is none."""
+        """Return the last version that was taken from the settings file; None if there is none."""
         with self._database.reading() as connection:
             return newest_from_file(connection)
 
     def drafts(self) -> Sequence[RuleSet]:
-        """Give the drafts, newest first."""
+        """Return the drafts, newest first."""
         query = select(rule_set).where(rule_set.c.state == RuleSetState.DRAFT)
         with self._database.reading() as connection:
             return [_rule_set(row) for row in connection.execute(query.order_by(rule_set.c.number.desc()))]
 
 
 def _replace(database: Database, connection: Connection, act: Activation) -> None:
-    """End the version that was seen to hold; where none did, write down the settings file's rules."""
+    """End the version that was seen as active; if none was, record the settings file's rules."""
     if not act.seen and active_rule_set(connection) is None:
         _record_file(database, connection, act.file)
         return
@@ -219,7 +221,7 @@ def _replace(database: Database, connection: Connection, act: Activation) -> Non
 
 
 def _record_file(database: Database, connection: Connection, text: str) -> None:
-    """Keep the settings file's rules as a version while they hold: without an author, the node wrote it."""
+    """Record the settings file's rules as a version while they are in force; no author: the node recorded it."""
     written = rules_before_versions(connection)
     if active_rule_set(connection) is None and (written is None or written.text != text):
         new = NewRuleSet(text=text, author="", reason="as in the settings file", is_from_file=True)
@@ -239,14 +241,14 @@ def _take_draft(connection: Connection, number: int, **values: Any) -> None:
     )
     if changed.rowcount == 0:
         state = find_rule_set(connection, number).state
-        raise NotAllowed(f"version {number} of the rules is {state} and no draft any more")
+        raise NotAllowed(f"version {number} of the rules is {state}, not a draft")
 
 
 def _changed(connection: Connection) -> RulesChanged:
     holds = active_rule_set(connection)
     now = "the settings file's are" if holds is None else f"version {holds.number} by {holds.activated_by} is"
     return RulesChanged(
-        f"the rules changed since you looked at them: {now} active now. Look at what changed, then decide."
+        f"the rules have changed since you looked at them: {now} active now. Look at what changed, then decide."
     )
 
 

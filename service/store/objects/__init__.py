@@ -1,4 +1,4 @@
-"""Objects that the node made, or that came back to it: published under keys, wherever they are kept."""
+"""Objects that the node made, or that were sent back to it: published under keys, wherever they are kept."""
 
 from service.store.objects.artifact_content import (
     file_in_memory,

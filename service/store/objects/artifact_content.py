@@ -1,4 +1,4 @@
-"""The content of artifacts: kept under a new key, and never given out where it is not what was kept."""
+"""The content of artifacts: kept under a new key, and never returned if it is no longer what was stored."""
 
 import hashlib
 import os
@@ -14,14 +14,14 @@ from service.store.records import StoredFile
 
 
 def keep_artifact(objects: ObjectStore, data: bytes) -> StoredFile:
-    """Put an object durably, and give what its row has to say; retention removes it again where no row ever does."""
+    """Store an object durably and return what its row must record; without a row, retention removes it again."""
     file = StoredFile(path=new_key(), size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     objects.put(file.path, data)
     return file
 
 
 def read_artifact(objects: ObjectStore, file: StoredFile) -> bytes:
-    """Give the bytes of an artifact; FileDamaged where they are missing or not what was kept."""
+    """Return the bytes of an artifact; raise FileDamaged if they are missing or not what was stored."""
     try:
         return require_whole(objects.get(file.path), file)
     except FileDamaged:
@@ -43,7 +43,7 @@ def is_artifact_whole(
 
 @contextmanager
 def file_in_memory(data: bytes) -> Iterator[Path]:
-    """Give a path with these bytes, for libraries that read from paths alone; nothing is written to any disk."""
+    """Yield a path to these bytes, for libraries that read only from paths; nothing is written to any disk."""
     descriptor = os.memfd_create("artifact")
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as stream:

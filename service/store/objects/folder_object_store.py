@@ -21,8 +21,8 @@ UNFINISHED = ".unfinished"
 class FolderObjectStore(ObjectStore):
     """A folder of objects; a key is the object's path relative to the storage folder.
 
-    Earlier versions kept artifacts among the received files. Those keep their path as their
-    key: they can be read and deleted, and no new one is put there.
+    Earlier versions kept artifacts among the received files. Those have their path as their key: they can be read and
+    deleted, but no new one is put there.
     """
 
     def __init__(self, root: Path) -> None:
@@ -30,7 +30,7 @@ class FolderObjectStore(ObjectStore):
         self._root = root.absolute()
         self._folder = self._root / ARTIFACTS
         self._unfinished = self._folder / UNFINISHED
-        with translated(f"the folder {self._folder} cannot be made"):
+        with translated(f"the folder {self._folder} cannot be created"):
             if not self._unfinished.is_dir():
                 self._unfinished.mkdir(mode=0o700, parents=True, exist_ok=True)
                 sync(self._folder)
@@ -69,7 +69,7 @@ class FolderObjectStore(ObjectStore):
             try:
                 return place.open("rb")
             except FileNotFoundError as error:
-                raise FileLost(f"the object {key} is not in the storage folder any more") from error
+                raise FileLost(f"the object {key} is no longer in the storage folder") from error
 
     @override
     def exists(self, key: str) -> bool:

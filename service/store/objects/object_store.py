@@ -1,4 +1,4 @@
-"""What any object store of the node can do, and the keys under which objects are kept (docs/decisions/0042)."""
+"""What every object store of the node can do, and the keys under which objects are kept (docs/decisions/0042)."""
 
 import re
 import secrets
@@ -21,22 +21,22 @@ class ListedObject:
 
 
 class ObjectStore(Protocol):
-    """Whole, durable objects under keys; safe to use from many threads and processes.
+    """Complete, durable objects under keys; safe to use from many threads and processes.
 
-    Every method raises StorageUnavailable where the store does not answer (StorageFull where it has no room), and
-    ValueError for a key that is none. Objects do not change: the node makes a new key for each.
+    Every method raises StorageUnavailable if the store does not answer (StorageFull if it has no room), and
+    ValueError for a key that is not valid. Objects do not change: the node makes a new key for each.
     """
 
     def put(self, key: str, data: bytes) -> None:
-        """Return once the object outlasts a power cut; no reader sees a part of it. An earlier one is replaced."""
+        """Store an object and return once it is durable; no reader sees part of it. An earlier one is replaced."""
         ...
 
     def get(self, key: str) -> bytes:
-        """Give the bytes of an object; raises FileLost where there is none."""
+        """Return the bytes of an object; raises FileLost if there is none."""
         ...
 
     def open(self, key: str) -> BinaryIO:
-        """Open an object as a stream that can seek; raises FileLost where there is none."""
+        """Open an object as a seekable stream; raises FileLost if there is none."""
         ...
 
     def exists(self, key: str) -> bool:
@@ -44,24 +44,24 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is gone already is no error."""
+        """Remove an object; it is not an error if it is gone already."""
         ...
 
     def list_objects(self) -> Iterator[ListedObject]:
-        """Give every object under `artifacts/`, by key; one that is put or deleted meanwhile may be there or not."""
+        """Yield every object under `artifacts/`, by key; one put or deleted meanwhile may be included or not."""
         ...
 
     def remove_unfinished(self) -> int:
-        """Remove what interrupted puts left, and give the number; what is being put now stays."""
+        """Remove what interrupted calls of put() left behind, and return the number; what is being put now stays."""
         ...
 
 
 def new_key() -> str:
-    """Return a key that no other object has, or ever had: a deletion never meets a new object."""
+    """Return a key that no other object has or ever had, so that a deletion never removes a new object."""
     name = secrets.token_hex(20)
     return f"{ARTIFACTS}/{name[:2]}/{name}.dcm"
 
 
 def is_published(path: str) -> bool:
-    """Tell whether a row's path is the key of a published object, and not a file among the received ones."""
+    """Tell whether a row's path is the key of a published object rather than the path of a received file."""
     return _KEY.fullmatch(path) is not None

@@ -26,11 +26,11 @@ class StoredContent:
         return cls(received=FileStore(root), published=FolderObjectStore(root))
 
     def open(self, path: str) -> BinaryIO:
-        """Open as a stream that can seek; raises FileLost where it is gone."""
+        """Open as a seekable stream; raises FileLost if it is gone."""
         return (self.published if is_published(path) else self.received).open(path)
 
     def read_whole(self, file: StoredFile) -> bytes:
-        """Give the bytes that were kept; FileDamaged where they are missing or others."""
+        """Return the bytes that were stored; raises FileDamaged if they are missing or changed."""
         if is_published(file.path):
             return read_artifact(self.published, file)
         return self.received.read_whole(file)
@@ -42,12 +42,12 @@ class StoredContent:
         return self.received.verify(file, pace=pace)
 
     def take_out(self, path: str) -> None:
-        """Move a damaged file out of the way of the same file sent again; nothing is ever put in an object's place."""
+        """Move a damaged received file out of the way of the same image sent again; objects are never replaced."""
         if not is_published(path):
             self.received.take_out(path)
 
     def remove(self, path: str, *, marked_at: datetime) -> None:
-        """Remove what is marked as removed since then; a received file that was written later stays."""
+        """Remove what was marked as removed at that time; a received file that was written later stays."""
         if is_published(path):
             self.published.delete(path)
         else:

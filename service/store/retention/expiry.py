@@ -1,4 +1,4 @@
-"""Which files may go: conditions on their rows, by the state of their jobs and the age that the settings allow."""
+"""Which files may be removed: conditions on their rows, by the states of their jobs and the settings' periods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,17 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 
 from service.store.jobs.row_mapping import of_its_series
-from service.store.states import ArtifactRole, DeliveryState, JobState
+from service.store.states import UNDER_WAY, ArtifactRole, JobState
 from service.store.tables.artifact_schema import artifact
 from service.store.tables.schema import delivery, instance, instance_source, job, job_event
 
-# Whose files nobody needs any more once their time is over; every other state is under way or waits for a person.
+# Jobs whose files nobody needs once their time is over; the other states, except done, are under way or need a person.
 ENDED = frozenset({JobState.REFUSED, JobState.NOTHING_TO_CONTOUR, JobState.CANCELLED, JobState.SUPERSEDED})
-# What a destination is still to get, or to confirm. Rejected and failed ones stand in a job that failed, or that a
-# fallback served.
-AWAITED = frozenset(
-    {DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCONFIRMED, DeliveryState.CONFIRMING}
-)
 Condition = ColumnElement[bool]
 
 
 class RetainedKind(StrEnum):
-    """What sort of file may go."""
+    """The kinds of files that retention removes."""
 
     IMAGES = "images"
     OTHERS = "other objects"
@@ -32,7 +27,7 @@ class RetainedKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionPolicy:
-    """How long each sort of file is kept; None: without limit."""
+    """How long each kind of file is kept; None: without limit."""
 
     done_images: timedelta | None
     ended_images: timedelta | None
@@ -58,7 +53,7 @@ def expiry_conditions(policy: RetentionPolicy, now: datetime) -> Mapping[Retaine
 
 
 def _needed(keeps: Condition) -> Condition:
-    """Return a job that has the image keeps it."""
+    """Tell, in SQL, whether a job that has the image still keeps it."""
     return exists().where(has_the_image(), keeps)
 
 
@@ -67,7 +62,7 @@ def _has_job() -> Condition:
 
 
 def has_the_image() -> Condition:
-    """Tell, in SQL, whether a job has an image: it came for its AE titles, in its version or before."""
+    """Tell, in SQL, whether a job has an image: it came for the job's AE titles, in its version or an earlier one."""
     return and_(
         instance_source.c.instance_id == instance.c.id,
         of_its_series(),
@@ -78,7 +73,7 @@ def has_the_image() -> Condition:
 
 
 def _older(policy: RetentionPolicy, now: datetime) -> Condition:
-    """Nothing goes that came a moment ago: a cheap condition before the dear ones."""
+    """Tell, in SQL, whether an image is old enough for any period: a cheap condition before the expensive ones."""
     periods = [period for period in (policy.done_images, policy.ended_images) if period is not None]
     return instance.c.received_at <= now - min(periods) if periods else false()
 
@@ -89,12 +84,12 @@ def _keeps_images(policy: RetentionPolicy, now: datetime) -> Condition:
         and_(~done, ~ended),
         done if policy.done_images is None else and_(done, _done_at() > now - policy.done_images),
         ended if policy.ended_images is None else and_(ended, _ended_at() > now - policy.ended_images),
-        exists().where(delivery.c.job_id == job.c.id, delivery.c.state.in_(AWAITED)),
+        exists().where(delivery.c.job_id == job.c.id, delivery.c.state.in_(UNDER_WAY)),
     )
 
 
 def _done_at() -> ColumnElement[datetime]:
-    """When the last destination had it; of a job without destinations, when its result was kept."""
+    """Return when the last destination got the result; of a job without destinations, when the result was kept."""
     return func.coalesce(job.c.delivered_at, job.c.finished_at, type_=job.c.delivered_at.type)
 
 
@@ -108,7 +103,7 @@ def _ended_at() -> ColumnElement[datetime]:
 
 
 def _spent(before: datetime) -> Condition:
-    """Whether the job had ended before then, nobody is still to get this object, and it did not come back later."""
+    """Tell, in SQL, whether the job ended before then, nobody has yet to get this object, and it is that old."""
     other = artifact.alias()
     over = exists().where(
         job.c.id == artifact.c.job_id,
@@ -120,7 +115,7 @@ def _spent(before: datetime) -> Condition:
     awaited = exists().where(
         other.c.path == artifact.c.path,
         delivery.c.artifact_id == other.c.id,
-        delivery.c.state.in_(AWAITED),
+        delivery.c.state.in_(UNDER_WAY),
     )
     came_before = or_(artifact.c.role != ArtifactRole.RETURNED, artifact.c.created_at <= before)
     return and_(over, ~awaited, came_before)

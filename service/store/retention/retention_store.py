@@ -1,4 +1,4 @@
-"""The store as the package `retention` sees it: what may go, what is marked as gone, and what is to be verified."""
+"""The store's interface for the role `retention`: what may be removed, what is marked, and what is to be verified."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -27,45 +27,45 @@ from service.store.tables.schema import instance, job, removal
 
 @dataclass(frozen=True, kw_only=True)
 class ExpiredFile:
-    """A file whose time is over: the row that names it, and what people know it by."""
+    """A file whose time is over: the row that names it, and how people know it."""
 
     kind: RetainedKind
     row_id: int
     belongs_to: str  # "series <uid>" or "job <number>"
-    study_uid: str  # of what was received; empty for what was made
+    study_uid: str  # of a received file; empty for an artifact
     size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiableFile:
-    """A stored file with the row that knows its checksum."""
+    """A stored file and the row that has its checksum."""
 
     table: str
     row_id: int
-    name: str  # SOP Instance UID of what was received; job and kind of an artifact
+    name: str  # SOP Instance UID of a received file; job and kind of an artifact
     file: StoredFile
 
 
 class RetentionStore:
-    """What may go and what is damaged. Only what is marked here first is ever removed."""
+    """What may be removed and what is damaged. Only what is marked here first is ever removed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def expired(self, policy: RetentionPolicy, *, limit: int | None = None) -> list[ExpiredFile]:
-        """Give what may go now, within each kind in the order of their rows: what came first, first."""
+        """Return the files that may be removed now; within each kind, those that came first are first."""
         now = self._database.clock()
         found: list[ExpiredFile] = []
         with self._database.reading() as connection:
             for kind, condition in expiry_conditions(policy, now).items():
                 table = _table_of(kind)
-                # By number, not by time: the database stops at the limit, and need not judge every row first.
+                # By number, not by time: the database stops at the limit and need not examine every row first.
                 rows = connection.execute(select(table).where(condition).order_by(table.c.id).limit(limit))
                 found += [_expired(kind, row) for row in rows]
         return found
 
     def mark(self, policy: RetentionPolicy, expired: Collection[ExpiredFile]) -> list[ExpiredFile]:
-        """Mark files as removed in one transaction, those alone that may still go; they are unlinked afterwards."""
+        """Mark, in one transaction, those of the files that may still be removed; they are unlinked afterwards."""
         now = self._database.clock()
         conditions = expiry_conditions(policy, now)
         marked: list[ExpiredFile] = []
@@ -96,7 +96,7 @@ class RetentionStore:
         return marked
 
     def to_unlink(self) -> list[tuple[str, datetime]]:
-        """Give the paths whose rows are marked, and since when.
+        """Return the paths whose rows are marked, and when they were.
 
         A mark from the future waits: the clock was set back, and a file written since would look older than the mark.
         """
@@ -112,7 +112,7 @@ class RetentionStore:
             )
 
     def unnamed(self, keys: Collection[str]) -> frozenset[str]:
-        """Give those of these objects' keys that no artifact has, or none that is kept."""
+        """Return those of the given keys that no artifact, or only removed ones, have."""
         query = select(artifact.c.path).where(artifact.c.path.in_(keys), artifact.c.removed_at.is_(None))
         with self._database.reading() as connection:
             return frozenset(keys) - frozenset(connection.execute(query).scalars())
@@ -120,10 +120,10 @@ class RetentionStore:
     def to_verify(
         self, not_since: datetime | None = None, *, job_id: int | None = None, limit: int | None = None
     ) -> list[VerifiableFile]:
-        """Give kept files, those first that were verified, or came, longest ago.
+        """Return kept files; first those that were verified, or stored, longest ago.
 
         Args:
-            not_since: leaves out what was verified or came after it, but not what claims to come from the future.
+            not_since: leaves out what is damaged, and what was verified or stored later (but not in the future).
             job_id: only the images of this job and what was made for it.
             limit: at most so many.
         """
@@ -143,7 +143,7 @@ class RetentionStore:
         return [one for _, one in found[:limit]]
 
     def checked(self, one: VerifiableFile, *, whole: bool) -> bool:
-        """Record what a verification found; False where the row has another file by now, or none."""
+        """Record the result of a verification; False if the row now has another file, or none."""
         now = self._database.clock()
         table = instance if one.table == instance.name else artifact
         same = (
@@ -165,7 +165,7 @@ class RetentionStore:
             return True
 
     def _hold_the_jobs(self, connection: Any, expired: Collection[ExpiredFile]) -> None:
-        """Lock every job that could come to need the images again, so that nobody orders a rerun meanwhile."""
+        """Lock every job that might need the files again, so that nobody can order a rerun meanwhile."""
         ids = [one.row_id for one in expired if one.kind is RetainedKind.IMAGES]
         series = select(instance.c.series_uid).where(instance.c.id.in_(ids))
         artifacts = [one.row_id for one in expired if one.kind is RetainedKind.ARTIFACTS]

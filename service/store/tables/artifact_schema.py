@@ -16,7 +16,7 @@ from sqlalchemy import (
 from service.store.states import ArtifactKind, ArtifactRole
 from service.store.tables.schema import JOB_ID, METADATA, ROW_ID, UtcTime, checked_text
 
-# An object that the node made for a job, or that came back to it. Deliveries point here.
+# An object that the node made for a job, or that was sent back. Deliveries refer to it.
 artifact = Table(
     "artifact",
     METADATA,
@@ -27,7 +27,7 @@ artifact = Table(
     Column("path", String(255), nullable=False, index=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
-    # Empty, as model, weights and provenance: not known, it was made before artifacts were recorded.
+    # Empty, like model, weights and provenance: not known, because it was made before artifacts were recorded.
     Column("sop_instance_uid", String(64), nullable=False, server_default="", index=True),
     Column("model", String(64), nullable=False, server_default=""),
     Column("model_version", Integer),

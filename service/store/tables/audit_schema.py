@@ -1,11 +1,11 @@
-"""The tables of the audit trail, for queries; the migrations create them, and the triggers that keep them."""
+"""The tables of the audit trail, for queries; the migrations create them and the triggers that protect them."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from service.store.tables.schema import JOB_ID, METADATA, ROW_ID, UtcTime
 
-# The audit trail. Triggers refuse all but the INSERT of a new row; nothing refers to job, so that the trail outlives
-# what it tells of.
+# The audit trail. Triggers refuse everything except the INSERT of a new row; there is no foreign key to job, so that
+# the trail outlives the jobs.
 audit_event = Table(
     "audit_event",
     METADATA,
@@ -27,7 +27,7 @@ audit_event = Table(
     sqlite_autoincrement=True,
 )
 
-# Which events the audit record repository has; a trigger adds the row of each event.
+# Which events the audit record repository has; a trigger adds a row for each event.
 audit_forwarding = Table(
     "audit_forwarding",
     METADATA,

@@ -34,7 +34,7 @@ metric_counter = Table(
     Column("value", Double, nullable=False),
 )
 
-# What is wrong now, so that its beginning and its end are reported once each, also across restarts.
+# The alarms that last now, so that the beginning and the end of each are reported once, even across restarts.
 alarm = Table(
     "alarm",
     METADATA,
@@ -43,7 +43,7 @@ alarm = Table(
     Column("began_at", UtcTime, nullable=False),
 )
 
-# One message to one recipient. No foreign key to job: a job that is removed must not take its notification along.
+# One message to one recipient. No foreign key to job: a job can be removed before its notification is sent.
 notification = Table(
     "notification",
     METADATA,

@@ -18,14 +18,16 @@ from sqlalchemy import (
 from service.store.states import RuleSetState
 from service.store.tables.schema import METADATA, ROW_ID, UtcTime, checked_text
 
-# One row: whether the node is held, and its clock.
+# One row: the node's identity, whether it is held, and its clock.
 node = Table(
     "node",
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("identity", String(36), nullable=False),  # the same in node.json of the storage folder
-    Column("generation", BigInteger, nullable=False),  # goes up every minute, here first and then there
-    Column("held_since", UtcTime),  # a person is asked: nothing is contoured or delivered meanwhile
+    Column(
+        "generation", BigInteger, nullable=False
+    ),  # increases every minute, first here and then in node.json
+    Column("held_since", UtcTime),  # a person has to decide: nothing is contoured or delivered until then
     Column("held_reason", Text, nullable=False, server_default=""),
     Column("recovering_since", UtcTime),  # files without a row are being recorded
     Column("recovered_at", UtcTime),
@@ -34,7 +36,9 @@ node = Table(
     ),  # the last time at which the clock looked right, and the machine's uptime then
     Column("clock_boot_id", String(36), nullable=False, server_default=""),
     Column("clock_uptime_s", Double),
-    Column("clock_accepted_at", UtcTime),  # a person said so: rows up to this time are no reason to doubt
+    Column(
+        "clock_accepted_at", UtcTime
+    ),  # a person confirmed the clock: rows up to this time are no reason to doubt it
     Column("clock_doubt", Text, nullable=False, server_default=""),
 )
 
@@ -48,7 +52,7 @@ rule_set = Table(
     Column("author", String(128), nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("is_from_file", Boolean, nullable=False, server_default=false()),  # the settings file's rules
-    Column("based_on", ROW_ID),  # the version that held when it was written; NULL: the settings file's
+    Column("based_on", ROW_ID),  # the version that was active when it was written; NULL: the settings file's
     Column("restores", ROW_ID, ForeignKey("rule_set.number", name="rule_set_restores")),
     Column("made_at", UtcTime, nullable=False),
     Column("activated_by", String(128), nullable=False, server_default=""),

@@ -4,7 +4,7 @@ from sqlalchemy import Column, ForeignKey, String, Table, Text, UniqueConstraint
 
 from service.store.tables.schema import METADATA, UtcTime
 
-# Research copies: a project's secret, and the way back from its pseudonyms and UIDs.
+# Research copies: a project's secret, and the links back from its pseudonyms and UIDs.
 project = Table(
     "project",
     METADATA,

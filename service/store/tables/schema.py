@@ -60,8 +60,8 @@ def checked_text(states: type[StrEnum], name: str) -> Enum:
 
 
 METADATA = MetaData()
-JOB_ID = Integer()  # short numbers for people
-ROW_ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up INTEGER keys only
+JOB_ID = Integer()  # short numbers, because people use them
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")  # SQLite increments only INTEGER keys
 
 instance = Table(
     "instance",
@@ -82,7 +82,7 @@ instance = Table(
     Column("removed_at", UtcTime),  # by retention: the row stays, the file goes
     Column("verified_at", UtcTime),
     Column("damaged_at", UtcTime),  # the file was found missing or with another checksum
-    # An archive that moves a series to another study keeps its UIDs: the study is a part of the identity.
+    # An archive that moves a series to another study keeps its UIDs: the study is part of the identity.
     UniqueConstraint("sop_instance_uid", "study_uid", name="instance_once"),
 )
 
@@ -91,7 +91,7 @@ job = Table(
     METADATA,
     Column("id", JOB_ID, primary_key=True),
     Column("uid", Uuid, nullable=False, unique=True),
-    Column("result_uid", Uuid),  # of what is contoured: the UIDs of its results come from it
+    Column("result_uid", Uuid),  # of what is contoured: the UIDs of its results are derived from it
     Column("version", Integer, nullable=False),
     Column("state", checked_text(JobState, "job_state"), nullable=False),
     Column("stage", String(32), nullable=False, server_default=""),
@@ -123,15 +123,17 @@ job = Table(
     Column("finished_at", UtcTime),
     Column("delivered_at", UtcTime),
     Column("superseded_by", JOB_ID, ForeignKey("job.id")),
-    Column("set_version", Integer, nullable=False, server_default="1"),  # counts the sets sent of a series
-    # The job whose structure set this one's replaces.
+    Column(
+        "set_version", Integer, nullable=False, server_default="1"
+    ),  # counts the structure sets of the series that were sent
+    # The job whose structure set is replaced by this one's.
     Column("replaces", JOB_ID, ForeignKey("job.id", name="job_replaces")),
     Column("doubt", Text, nullable=False, server_default=""),  # why the series may not be whole
     Column("has_result", Boolean, nullable=False, server_default=false()),
     Column("purpose", checked_text(JobPurpose, "job_purpose"), nullable=False, server_default="clinical"),
-    # Of a shadow job: the job of the same images beside which it runs.
+    # Of a shadow job: the job with the same images alongside which it runs.
     Column("shadow_of", JOB_ID, ForeignKey("job.id", name="job_shadow_of")),
-    # What a person asked of this version in place of what the rules say; empty: nothing.
+    # What a person asked for in this version instead of what the rules say; empty: nothing.
     Column("wanted_rule", String(64), nullable=False, server_default=""),
     Column("wanted_model", String(64), nullable=False, server_default=""),
     Column("wanted_model_version", Integer),
@@ -146,9 +148,9 @@ job = Table(
     ),
     CheckConstraint("state NOT IN ('delivering', 'done') OR has_result", name="job_delivering_has_result"),
     CheckConstraint("(purpose = 'shadow') = (shadow_of IS NOT NULL)", name="job_shadow_has_its_job"),
-    sqlite_autoincrement=True,  # a number once told to a person never means another job
+    sqlite_autoincrement=True,  # the number of a removed job is never used again
 )
-# One job a version of a series; shadow jobs run beside it, one a rule.
+# One job per version of a series; shadow jobs run alongside it, one per rule.
 Index(
     "job_version",
     job.c.series_uid,
@@ -189,8 +191,8 @@ Index(
 )
 Index("job_state_id", job.c.state, job.c.id)
 
-# The AE titles that an instance came from and to, and for which job version: version n of a series has every slice of
-# the versions up to n.
+# The AE titles that an instance came from and to, and the job version it came for: version n of a series has every
+# slice of the versions up to n.
 instance_source = Table(
     "instance_source",
     METADATA,

@@ -1,16 +1,16 @@
-"""The tables of what a series says and of what was measured in it, for queries; part of the same METADATA."""
+"""The tables of what a series says of itself and of what was measured in it, for queries; part of the same METADATA."""
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, Text
 
 from service.store.tables.schema import JOB_ID, METADATA, UtcTime
 
-# A row a structure: those of the structure set in its order, then those of the model that are not in it.
+# A row per structure: those of the structure set in its order, then those of the model that are not in it.
 structure_result = Table(
     "structure_result",
     METADATA,
     Column("job_id", JOB_ID, ForeignKey("job.id"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),  # from 1
-    Column("code", String(64), nullable=False),  # the model's; empty where the structure is derived
+    Column("code", String(64), nullable=False),  # the model's; empty if the structure is derived
     Column("name", String(64), nullable=False),  # as sent
     Column("is_sent", Boolean, nullable=False),
     Column("volume_cc", Double, nullable=False),
@@ -22,9 +22,8 @@ structure_result = Table(
     Column("trust", Double),
 )
 
-# A row a series of a study. The columns up to `search_text` name the patient: they are emptied when the last file of
-# the
-# series is gone; the rest stays, so that a rule can be tried on series of the past.
+# A row per series of a study. The columns up to `search_text` name the patient: they are emptied when the last file of
+# the series is gone; the rest stays, so that a rule can be tried on past series.
 series_fact = Table(
     "series_fact",
     METADATA,
@@ -38,7 +37,7 @@ series_fact = Table(
     Column("body_part", Text, nullable=False),
     Column("modality", String(16), nullable=False),
     Column("study_date", String(8), nullable=False),
-    Column("attributes", JSON, nullable=False),  # keyword: text, of what rules may ask
+    Column("attributes", JSON, nullable=False),  # keyword: text, of the attributes that rules may test
     Column("recorded_at", UtcTime, nullable=False),
     Column("patient_removed_at", UtcTime),
     Index("series_fact_patient_id", "patient_id"),

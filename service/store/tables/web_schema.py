@@ -1,4 +1,4 @@
-"""The tables of the page's people and sessions, for queries; part of the same METADATA."""
+"""The tables of the web page's people, sessions and tokens, for queries; part of the same METADATA."""
 
 from sqlalchemy import (
     Boolean,
@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from service.store.tables.schema import METADATA, ROW_ID, UtcTime
 
-# People of the page. A row is never removed: the audit trail names it.
+# People of the web page. A row is never removed: the audit trail names the person.
 web_user = Table(
     "web_user",
     METADATA,
@@ -24,7 +24,7 @@ web_user = Table(
     Column("role", String(16), nullable=False),
     Column("sees_patients", Boolean, nullable=False, server_default=false()),
     Column("password_hash", String(255), nullable=False),  # argon2id; empty: none set yet
-    Column("failed_sign_ins", Integer, nullable=False, server_default="0"),  # since the last good one
+    Column("failed_sign_ins", Integer, nullable=False, server_default="0"),  # since the last successful one
     Column("locked_until", UtcTime),
     Column("made_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime),
@@ -54,7 +54,7 @@ web_invitation = Table(
     Column("used_at", UtcTime),
 )
 
-# Programs that use the interface. The row holds the SHA-256 of the token, never the token.
+# Programs that use the API. The row holds the SHA-256 of the token, never the token.
 api_token = Table(
     "api_token",
     METADATA,

@@ -1,4 +1,4 @@
-"""The people of the page: invitations, sign-ins, and what ends them."""
+"""The people of the web page: invitations, rights, and waits after wrong passwords."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ ADMIN = "admin"
 
 @dataclass(frozen=True, kw_only=True)
 class WebUser:
-    """A person who may use the page."""
+    """A person who may use the web page, or was allowed to."""
 
     id: int
     name: str
     role: str
     sees_patients: bool
-    password_hash: str  # empty: no password was set yet
+    password_hash: str  # empty: no password has been set
     failed_sign_ins: int
     locked_until: datetime | None
     made_at: datetime
@@ -58,18 +58,18 @@ class Accounts:
             return _admins(connection) > 0
 
     def find(self, name: str) -> WebUser | None:
-        """Give the person of this name, who may have ended."""
+        """Return the person with this name, who may no longer be allowed to sign in; None if there is none."""
         with self._database.reading() as connection:
             row = connection.execute(select(web_user).where(web_user.c.name == name)).one_or_none()
             return None if row is None else _user(row)
 
     def all(self) -> Sequence[WebUser]:
-        """Give everybody, by name."""
+        """Return everybody, by name."""
         with self._database.reading() as connection:
             return [_user(row) for row in connection.execute(select(web_user).order_by(web_user.c.name))]
 
     def failed(self, user: WebUser) -> datetime | None:
-        """Count a wrong password; give the time until which the user must wait, if any."""
+        """Count a wrong password; return the time until which the person has to wait, if any."""
         now = self._database.clock()
         with self._database.writing() as connection:
             count = connection.execute(
@@ -86,12 +86,12 @@ class Accounts:
 
 
 def is_waiting(until: datetime | None, now: datetime) -> bool:
-    """Tell whether somebody has to wait; a wait longer than any is one that began before the clock was set back."""
+    """Tell whether somebody has to wait; a wait longer than the longest began before the clock was set back."""
     return until is not None and now < until <= now + LONGEST_WAIT
 
 
 def wait_after(failures: int) -> timedelta:
-    """Give how long somebody waits after so many wrong passwords in a row: doubled each time, up to an hour."""
+    """Return how long somebody waits after so many wrong passwords in a row: doubled each time, up to an hour."""
     if failures < FREE_TRIES:
         return timedelta(0)
     doublings = min(failures - FREE_TRIES, 20)
@@ -99,7 +99,7 @@ def wait_after(failures: int) -> timedelta:
 
 
 def invite(database: Database, connection: Connection, invitation: Invitation) -> None:
-    """Make a user, or give an existing one a new link; earlier links of theirs end.
+    """Add a user, or give an existing one a new link; their earlier links end.
 
     An existing user keeps their password until the link is used; their role becomes the invitation's at once.
 
@@ -124,7 +124,7 @@ def invite(database: Database, connection: Connection, invitation: Invitation) -
 
 
 def invited(database: Database, connection: Connection, secret_sha256: str) -> WebUser:
-    """Give the person of a link that can still be used.
+    """Return the person of a link that can still be used.
 
     Raises:
         NotAllowed: there is no such link, it was used, or its time is over.
@@ -143,7 +143,7 @@ def invited(database: Database, connection: Connection, secret_sha256: str) -> W
 def accept_invitation(
     database: Database, connection: Connection, secret_sha256: str, password_hash: str
 ) -> WebUser:
-    """Set the password of a link's person and end the link and every session of theirs.
+    """Set the password of a link's person; the link and every session of theirs end.
 
     Raises:
         NotAllowed: as in invited().
@@ -172,7 +172,7 @@ def change_user(
     sees_patients: bool | None = None,
     ends: bool = False,
 ) -> None:
-    """Change a person's role or rights, or end them; their sessions end, so that what they may do changes at once.
+    """Change a person's role or rights, or end their access; their sessions end, so that the change holds at once.
 
     Raises:
         NotAllowed: there is no such person, or nobody would be admin any more.
@@ -198,12 +198,12 @@ def change_user(
 def admit_user(
     database: Database, connection: Connection, name: str, *, role: str, sees_patients: bool
 ) -> WebUser:
-    """Give the person whom a provider signed in, with the rights that their groups have now; make them if need be.
+    """Return the person whom a provider signed in, with the rights of their groups; add them if they are new.
 
-    Where the rights differ from those of before, sessions that are open end.
+    If the rights have changed, the person's open sessions end.
 
     Raises:
-        NotAllowed: an admin ended this person here, or the name belongs to somebody with a password.
+        NotAllowed: an admin ended this person's access here, or the name belongs to somebody with a password.
     """
     row = connection.execute(select(web_user).where(web_user.c.name == name)).one_or_none()
     if row is None:

@@ -1,4 +1,4 @@
-"""Answers to orders of programs, by the key that the program gave: the same order twice is done once."""
+"""Answers to orders of programs, by the key that the program gave: an order that is sent twice is carried out once."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ KEPT = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class KeptAnswer:
-    """What was answered to an order; no status: the order is being done, or was cut off."""
+    """The answer to an order; no status: the order is being carried out, or was interrupted."""
 
     request_sha256: str
     status: int | None
@@ -21,13 +21,13 @@ class KeptAnswer:
 
 
 class KeptAnswers:
-    """Reserve a key, keep its answer. Each is one transaction of its own, beside that of the order."""
+    """Reserves a key and keeps its answer, each in a transaction of its own, apart from that of the order."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, actor: str, key: str, request_sha256: str) -> KeptAnswer | None:
-        """Reserve an actor's key for an order; where it was used before, give what is kept of that."""
+        """Reserve an actor's key for an order and return None; if it was used before, return what is kept of that."""
         now = self._database.clock()
         with self._database.writing() as connection:
             connection.execute(delete(api_answer).where(api_answer.c.made_at <= now - KEPT))
@@ -45,7 +45,7 @@ class KeptAnswers:
         return KeptAnswer(request_sha256=row.request_sha256, status=row.status, body=row.body)
 
     def keep(self, actor: str, key: str, *, status: int, body: str) -> None:
-        """Keep the answer to the order of a reserved key."""
+        """Keep the answer to the order with a reserved key."""
         with self._database.writing() as connection:
             connection.execute(
                 update(api_answer)

@@ -1,10 +1,10 @@
 """Browsers that are signed in. The database knows the SHA-256 of a session's secret, never the secret."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 
 from service.store.clock_steps import TOLERANCE
 from service.store.database import Database
@@ -14,7 +14,7 @@ from service.store.web.accounts import WebUser
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
 SEEN_EVERY = timedelta(minutes=1)
-"""How exactly the time of the last request is kept: a write a request would cost too much."""
+"""How precisely the time of the last request is kept: a write per request would cost too much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class WebSession:
 
 
 class Sessions:
-    """Open, find and end sessions."""
+    """Opens, finds and ends sessions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def open(self, user: WebUser, secret_sha256: str, address: str, *, replaces: str = "") -> None:
-        """Open a session for a person who gave the right password; the session that the browser had ends."""
+        """Open a session for a person who has just signed in; the session that the browser had before ends."""
         now = self._database.clock()
         with self._database.writing() as connection:
             connection.execute(
@@ -59,7 +59,7 @@ class Sessions:
             )
 
     def find(self, secret_sha256: str, *, is_used: bool = True) -> WebSession | None:
-        """Give the session of a secret if it still holds.
+        """Return the session of a secret; None if it has ended.
 
         Args:
             secret_sha256: of the cookie's value.
@@ -95,15 +95,11 @@ class Sessions:
             connection.execute(delete(web_session).where(web_session.c.secret_sha256 == secret_sha256))
 
     def numbers(self) -> Mapping[int, int]:
-        """Give how many sessions each user has that still hold."""
-        now = self._database.clock()
-        query = select(web_session.c.user_id).where(_holds(now))
-        found: dict[int, int] = {}
+        """Return the number of open sessions by user id."""
+        holds = _holds(self._database.clock())
+        query = select(web_session.c.user_id, func.count()).where(holds).group_by(web_session.c.user_id)
         with self._database.reading() as connection:
-            ids: Sequence[int] = connection.execute(query).scalars().all()
-        for user_id in ids:
-            found[user_id] = found.get(user_id, 0) + 1
-        return found
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def _seen(self, secret_sha256: str, now: datetime) -> None:
         with self._database.writing() as connection:
@@ -115,7 +111,7 @@ class Sessions:
 def _holds(now: datetime) -> ColumnElement[bool]:
     """Tell, in SQL, whether a session has not ended.
 
-    One from the future was used before the clock was set back: it would last for longer than it may.
+    One that was last used in the future was used before the clock was set back: it would last longer than it may.
     """
     seen = web_session.c.seen_at
     return and_(web_session.c.ends_at > now, seen > now - IDLE, seen <= now + TOLERANCE)

@@ -11,7 +11,7 @@ from service.store.errors import NotAllowed
 from service.store.tables.web_schema import api_token
 
 SEEN_EVERY = timedelta(minutes=1)
-"""How exactly the time of the last request is kept: a write a request would cost too much."""
+"""How precisely the time of the last request is kept: a write per request would cost too much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class NewToken:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiToken:
-    """A token that there is or was; `ended_at`: revoked before its time."""
+    """A token, valid or not; `ended_at`: when it was revoked before its time."""
 
     id: int
     name: str
@@ -39,7 +39,7 @@ class ApiToken:
     ended_at: datetime | None
 
     def holds(self, now: datetime) -> bool:
-        """Tell whether a request with it is answered."""
+        """Tell whether it is valid."""
         return self.ended_at is None and now < self.ends_at
 
 
@@ -47,23 +47,23 @@ def make_token(database: Database, connection: Connection, new: NewToken) -> Api
     """Record a token.
 
     Raises:
-        NotAllowed: one of this name holds.
+        NotAllowed: a token with this name is valid.
     """
     now = database.clock()
     holding = select(api_token.c.id).where(
         api_token.c.name == new.name, api_token.c.ended_at.is_(None), api_token.c.ends_at > now
     )
     if connection.execute(holding).first() is not None:
-        raise NotAllowed(f"there is a token {new.name} that holds; revoke it first")
+        raise NotAllowed(f"there is a valid token {new.name} already; revoke it first")
     values = {**vars(new), "scopes": " ".join(new.scopes), "made_at": now}
     return _token(connection.execute(insert(api_token).values(values).returning(api_token)).one())
 
 
 def end_token(database: Database, connection: Connection, name: str) -> None:
-    """End the token of this name.
+    """Revoke the token with this name.
 
     Raises:
-        NotAllowed: none of this name holds.
+        NotAllowed: no token with this name is valid.
     """
     now = database.clock()
     ended = connection.execute(
@@ -72,16 +72,16 @@ def end_token(database: Database, connection: Connection, name: str) -> None:
         .values(ended_at=now)
     )
     if ended.rowcount == 0:
-        raise NotAllowed(f"there is no token {name} that holds")
+        raise NotAllowed(f"there is no valid token {name}")
 
 
 def all_tokens(connection: Connection) -> list[ApiToken]:
-    """Give every token, newest first."""
+    """Return every token, newest first."""
     return [_token(row) for row in connection.execute(select(api_token).order_by(api_token.c.id.desc()))]
 
 
 def find_token(database: Database, secret_sha256: str) -> ApiToken | None:
-    """Give the token of a secret if it holds, and note that it was used."""
+    """Return the token of a secret, and record that it was used; None if it is not valid."""
     now = database.clock()
     with database.reading() as connection:
         row = connection.execute(

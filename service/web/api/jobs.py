@@ -28,7 +28,7 @@ Reading = Annotated[Visitor, Depends(permits(Operation.EVENTS))]
 def jobs(
     request: Request, response: Response, visitor: Listing, query: Annotated[JobQuery, Query()]
 ) -> list[ShownJob]:
-    """Give jobs, newest first; the header Link names the next page where there is one."""
+    """Return jobs, newest first; the header Link names the next page where there is one."""
     parts = parts_of(request)
     limit = query.limit
     wanted = JobFilter(
@@ -43,7 +43,7 @@ def jobs(
 
 @router.get("/{number}", responses={304: {"description": "It is as the ETag of If-None-Match says."}})
 def job(request: Request, response: Response, visitor: Showing, number: JobNumber) -> ShownJob:
-    """Give one job; its ETag names its state and newest event, for If-Match of an order."""
+    """Return one job; its ETag names its state and newest event, for If-Match of an order."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
     found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
@@ -63,7 +63,7 @@ def events(
     after_id: Annotated[int, Query(ge=0, le=LARGEST, description="Only events with a higher number.")] = 0,
     limit: Limit = 200,
 ) -> list[JobEvent]:
-    """Give a job's history, oldest first."""
+    """Return a job's history, oldest first."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "events", number))
     found = show_events(parts.database, visitor.actor, number, is_recorded=is_recorded)
@@ -72,7 +72,7 @@ def events(
 
 @router.get("/{number}/deliveries")
 def deliveries(request: Request, visitor: Showing, number: JobNumber) -> list[DeliveryStatus]:
-    """Give what of a job went, or goes, to which destination."""
+    """Return what of a job went, or goes, to which destination."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
     return list(show_job(parts.database, visitor.actor, number, is_recorded=is_recorded).deliveries)

@@ -128,7 +128,7 @@ class ReasonOrder(BaseModel):
 
 @router.get("")
 def rules(request: Request, response: Response, visitor: Looking) -> HoldingRules:
-    """Give the rules that hold; the ETag names their version."""
+    """Return the rules that hold; the ETag names their version."""
     parts = parts_of(request)
     held = parts.rules.current()
     text = (
@@ -155,7 +155,7 @@ def versions(
     before_id: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only lower numbers.")] = None,
     limit: Limit = 50,
 ) -> list[ShownVersion]:
-    """Give versions and drafts, newest first; the header Link names the next page where there is one."""
+    """Return versions and drafts, newest first; the header Link names the next page where there is one."""
     found = parts_of(request).office.versions(visitor.actor, before=before_id, limit=limit + 1)
     if len(found) > limit:
         name_next_page(request, response, found[limit - 1].number)
@@ -164,7 +164,7 @@ def versions(
 
 @router.get("/versions/{version}")
 def version(request: Request, visitor: Looking, version: Number) -> ShownVersion:
-    """Give one version or draft."""
+    """Return one version or draft."""
     return ShownVersion.of(parts_of(request).office.version(visitor.actor, version))
 
 

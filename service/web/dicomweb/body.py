@@ -60,7 +60,7 @@ class BodyParts:
         self._parser = MultipartParser(boundary, callbacks)
 
     def __iter__(self) -> Iterator[Iterator[memoryview]]:
-        """Give the parts; raises BrokenBody."""
+        """Return the parts; raises BrokenBody."""
         while (event := self._next_event()) is not False:
             if event is True:
                 part = self._part()

@@ -33,7 +33,7 @@ PIXEL_DATA = 0x7FE00010
 def read_frames(
     parts: WebParts, kept: KeptObject, numbers: Sequence[int], accept: str
 ) -> tuple[str, Iterator[bytes]]:
-    """Give frames by their numbers from 1, with the media type of each.
+    """Return frames by their numbers from 1, with the media type of each.
 
     Raises:
         HTTPException: 404, the object has no such frame.

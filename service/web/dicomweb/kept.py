@@ -28,7 +28,7 @@ class ObjectGone(Refused):
 
 
 def objects_of(request: Request, visitor: Visitor, study_uid: str) -> Sequence[KeptObject]:
-    """Give the objects of a study; the look stands in the trail, once a minute.
+    """Return the objects of a study; the look stands in the trail, once a minute.
 
     Raises:
         HTTPException: 404, nothing was ever received of it; 410, all of it was removed after its time.
@@ -75,7 +75,7 @@ def by_series(parts: WebParts, objects: Sequence[KeptObject]) -> Mapping[str, li
 def chosen(
     request: Request, visitor: Visitor, study: str, series: str | None, instance: str | None
 ) -> Sequence[KeptObject]:
-    """Give a study's objects, or those of a series, or one of them; raises as objects_of()."""
+    """Return a study's objects, or those of a series, or one of them; raises as objects_of()."""
     objects = objects_of(request, visitor, study)
     if instance is not None:
         objects = [one for one in objects if one.sop_instance_uid == instance]
@@ -108,7 +108,7 @@ def opened(parts: WebParts, kept: KeptObject) -> BinaryIO:
 
 
 def content_of(parts: WebParts, kept: KeptObject) -> Iterator[bytes]:
-    """Give an object's file in pieces; raises as opened()."""
+    """Return an object's file in pieces; raises as opened()."""
     with opened(parts, kept) as stream:
         while piece := stream.read(CHUNK_BYTES):
             yield piece

@@ -34,7 +34,7 @@ Part = tuple[str, Iterable[bytes]]
 def metadata(
     request: Request, visitor: Reading, study: Uid, series: str | None = None, instance: str | None = None
 ) -> Response:
-    """Give the headers of objects as DICOM JSON."""
+    """Return the headers of objects as DICOM JSON."""
     parts = parts_of(request)
     found = chosen(request, visitor, study, series, instance)
     pieces = _started(_json_list(parts, found))
@@ -47,7 +47,7 @@ def metadata(
 def objects(
     request: Request, visitor: Reading, study: Uid, series: str | None = None, instance: str | None = None
 ) -> Response:
-    """Give objects as files, each in the transfer syntax that it is stored in."""
+    """Return objects as files, each in the transfer syntax that it is stored in."""
     parts = parts_of(request)
     found = chosen(request, visitor, study, series, instance)
     if len(found) == 1 and request.headers.get("accept", "").startswith("application/dicom"):
@@ -65,7 +65,7 @@ def frames(
     instance: Uid,
     numbers: Annotated[str, Path(pattern=r"^[0-9]{1,6}(,[0-9]{1,6}){0,999}$")],
 ) -> Response:
-    """Give frames of an image, counted from 1."""
+    """Return frames of an image, counted from 1."""
     parts = parts_of(request)
     (found,) = chosen(request, visitor, study, series, instance)
     accept = request.headers.get("accept", "*/*")

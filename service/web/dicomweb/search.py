@@ -73,7 +73,7 @@ OF_INSTANCE = (
 
 @router.get("/studies")
 def studies(request: Request, visitor: Reading, limit: Limit = 100, offset: Offset = 0) -> Response:
-    """Give the studies that fit the keys, the newest first."""
+    """Return the studies that fit the keys, the newest first."""
     asked, ignored = _keys(request, STUDY_KEYS)
     first, last = _dates(asked.get("StudyDate", ""))
     modalities = _list(asked.get("ModalitiesInStudy", "")) or _list(asked.get("Modality", ""))
@@ -97,7 +97,7 @@ def studies(request: Request, visitor: Reading, limit: Limit = 100, offset: Offs
 def series(
     request: Request, visitor: Reading, study: Uid, limit: Limit = 1000, offset: Offset = 0
 ) -> Response:
-    """Give the series of a study."""
+    """Return the series of a study."""
     asked, ignored = _keys(request, SERIES_KEYS)
     parts = parts_of(request)
     wanted = _list(asked.get("SeriesInstanceUID", ""))
@@ -118,7 +118,7 @@ def series(
 def instances(
     request: Request, visitor: Reading, study: Uid, series_uid: Uid, limit: Limit = 1000, offset: Offset = 0
 ) -> Response:
-    """Give the instances of a series."""
+    """Return the instances of a series."""
     asked, ignored = _keys(request, INSTANCE_KEYS)
     parts = parts_of(request)
     uids, classes = _list(asked.get("SOPInstanceUID", "")), _list(asked.get("SOPClassUID", ""))

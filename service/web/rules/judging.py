@@ -23,7 +23,7 @@ GIVEN_UP_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class RuleView:
-    """What one rule says of a series: why it does not match; empty where it does."""
+    """What one rule says of a series: why it does not match; empty if it does."""
 
     name: str
     unmet: tuple[str, ...]
@@ -31,7 +31,7 @@ class RuleView:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleJudgement:
-    """The rule that takes a series, empty where none does; and what each rule says, where that was asked."""
+    """The rule that takes a series, empty if none does; and what each rule says, where that was asked."""
 
     rule: str
     views: tuple[RuleView, ...] = ()

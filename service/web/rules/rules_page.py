@@ -21,6 +21,7 @@ from service.web.api.shapes import LARGEST
 from service.web.rendering import page
 from service.web.rules.checking import TRIED_SERIES, BackTest, back_test, lost_titles
 from service.web.rules.judging import RuleJudgement, judge
+from service.web.translation import _
 
 router = APIRouter(prefix="/rules", include_in_schema=False)
 Looking = Annotated[Visitor, Depends(permits(Operation.RULES))]
@@ -108,7 +109,7 @@ def difference(before: str, after: str) -> list[str]:
     """Return what changes between two texts: lines that begin with "+", "-" or a space; "@" and the place of each."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
     shown = [line for line in lines if not line.startswith(("---", "+++"))]
-    return [_PLACE.sub(r"@ line \1", line) for line in shown]
+    return [_PLACE.sub(lambda found: "@ " + _("line %(line)s", line=found[1]), line) for line in shown]
 
 
 @router.get("")
@@ -140,7 +141,7 @@ def drop(
         return rules_view(request, visitor, typed.view(draft=draft))
     look = look_at(SourceFile(name=image.filename or "the file", data=image.file.read()))
     if look.kind is None:
-        raise Refused("the file is no CT or MR image that the node can read")
+        raise Refused(_("the file is not a CT or MR image that the node can read"))
     facts = SeriesFacts(
         called_aet=called or parts.settings.receive.ae_title,
         calling_aet=calling,
@@ -172,10 +173,13 @@ def try_draft(
 
 def conditions_of(rule: Rule) -> list[str]:
     """Return what a rule asks of a series, in words."""
+    senders = _(" or ").join(rule.calling_aets)
     asked = [
-        ("called as", rule.called_aet),
-        ("body part", rule.body_part),
-        ("description", rule.series_description),
+        _("from %(sender)s", sender=senders) if senders else None,
+        None if rule.called_aet is None else _("called AE title %(title)s", title=rule.called_aet),
+        None if rule.body_part is None else _("body part %(pattern)s", pattern=rule.body_part),
+        None
+        if rule.series_description is None
+        else _("description %(pattern)s", pattern=rule.series_description),
     ]
-    senders = [f"from {' or '.join(rule.calling_aets)}"] if rule.calling_aets else []
-    return [rule.modality.value, *senders, *(f"{word} {value}" for word, value in asked if value is not None)]
+    return [rule.modality.value, *(words for words in asked if words is not None)]

@@ -99,7 +99,7 @@ def test_a_set_that_came_back_is_linked_by_what_it_names(delivered: SmallNode, h
     assert kept.provenance == {"linked_by": how}
     assert delivered.objects.get(kept.path) == delivered.files.read(received.file.path)
     notes = [e.message for e in delivered.book.events(delivered.job().id) if e.kind is EventKind.NOTE]
-    assert notes[-1] == f"a structure set came back, known by {how}: artifact {kept.id}"
+    assert notes[-1] == f"a structure set was sent back, recognised by {how}: artifact {kept.id}"
     assert delivered.job().state is JobState.DONE
     assert poll(delivered) == 0
 

@@ -92,7 +92,7 @@ def test_a_shadow_job_that_fails_tells_nobody_and_can_be_retried(small_node: Sma
     assert shadow.state is JobState.FAILED
     assert FailureReportQueue(small_node.database).next_failure() is None
     assert small_node.changes.retry(shadow.id) is JobState.QUEUED
-    with pytest.raises(NotAllowed, match="runs beside job"):
+    with pytest.raises(NotAllowed, match="is a shadow job of job"):
         small_node.changes.rerun(by_rule(small_node)["third-model"].id)
 
 

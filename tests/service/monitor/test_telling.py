@@ -296,12 +296,12 @@ def test_the_patient_is_named_only_where_the_settings_ask_for_it(
 
 
 def test_a_patient_goes_no_open_way() -> None:
-    with pytest.raises(ValidationError, match="with_patient needs a protected way"):
+    with pytest.raises(ValidationError, match="with_patient needs an encrypted connection"):
         NotifySettings(name="x", with_patient=True, webhook=WebhookSettings(url="http://h/"))
 
 
 def test_a_login_goes_no_open_way() -> None:
-    with pytest.raises(ValidationError, match="would travel unprotected"):
+    with pytest.raises(ValidationError, match="would be sent unencrypted"):
         Mailbox(port=25).settings(user="a", password_file="b")
 
 

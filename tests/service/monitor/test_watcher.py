@@ -118,7 +118,7 @@ def test_a_constancy_record_that_cannot_be_read_is_a_failed_check(watched: Watch
     (watched.folder / "constancy.json").write_text("{")
     check = watched.monitor().poll_once().check("constancy")
     assert not check.ok
-    assert "run contour-node constancy" in check.reason
+    assert "run `contour-node constancy`" in check.reason
 
 
 def test_a_database_that_is_away_is_seen_and_is_not_the_end(watched: Watched, tmp_path: Path) -> None:

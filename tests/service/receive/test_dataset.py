@@ -97,13 +97,16 @@ def test_identifiers_inside_a_sequence_do_not_count():
     ("data", "message"),
     [
         (b"", "SOP Class UID"),
-        (b"\x08\x00", "2 bytes behind its beginning are no element"),
+        (b"\x08\x00", "2 bytes after its beginning are not an element"),
         (struct.pack("<HH2sH", 0x0008, 0x0016, b"UI", 10) + b"1.2", "cut short"),
         (struct.pack("<HH2sH", 0x0008, 0x0016, b"\x04\0", 0), "no value representation"),
         (struct.pack("<HH2sH", 0x0008, 0x0016, b"UI", 300), "300 bytes long"),
         (struct.pack("<HHL", 0xFFFE, 0xE0DD, 0), "outside of any sequence"),
-        (struct.pack("<HH2sHL", 0x0008, 0x0005, b"OB", 0, 0xFFFFFFFF), "no length and is no sequence"),
-        (struct.pack("<HH2sHLHHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF, 0x0008, 0x0016, 0), "should stand"),
+        (
+            struct.pack("<HH2sHL", 0x0008, 0x0005, b"OB", 0, 0xFFFFFFFF),
+            "undefined length but is not a sequence",
+        ),
+        (struct.pack("<HH2sHLHHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF, 0x0008, 0x0016, 0), "should be"),
         (
             struct.pack("<HH2sHLHHL", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF),
             "fragment",

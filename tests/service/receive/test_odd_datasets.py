@@ -90,10 +90,10 @@ KEPT_BY_BOTH = {
     "a VR of a later standard": lambda d: in_front_of(
         STUDY, PRIVATE + explicit(0x00191010, b"ZZ", b"abcd"), d
     ),
-    "two zeros behind": lambda d: d + bytes(2),
-    "four zeros behind": lambda d: d + bytes(4),
-    "eight zeros behind": lambda d: d + bytes(8),
-    "a thousand zeros behind": lambda d: d + bytes(1000),
+    "two zeros after": lambda d: d + bytes(2),
+    "four zeros after": lambda d: d + bytes(4),
+    "eight zeros after": lambda d: d + bytes(8),
+    "a thousand zeros after": lambda d: d + bytes(1000),
     "trailing padding": lambda d: d + explicit(0xFFFCFFFC, b"OB", bytes(10)),
     "group 0002 in front": lambda d: explicit(0x00020010, b"UI", b"1.2.840.10008.1.2.2\0") + d,
     "group 0002 with its length": lambda d: (
@@ -173,14 +173,14 @@ def without(tag: int, data: bytes) -> bytes:
 REFUSED = {
     "zeros with something behind": (
         lambda d: d + bytes(20) + b"x",
-        "zeros behind (7FE0,0010): an element should stand there",
+        "zeros after (7FE0,0010): an element should be there",
     ),
     "a whole file": (
         lambda d: bytes(128) + b"DICM" + d,
-        "zeros behind its beginning: a file's preamble is no dataset",
+        "zeros after its beginning: a file's preamble is not a dataset",
     ),
-    "three bytes behind": (lambda d: d + b"abc", "3 bytes behind (7FE0,0010) are no element"),
-    "cut pixels": (lambda d: d[:-6], "the dataset is cut short, in (7FE0,0010) or behind it"),
+    "three bytes behind": (lambda d: d + b"abc", "3 bytes after (7FE0,0010) are not an element"),
+    "cut pixels": (lambda d: d[:-6], "the dataset is cut short, in (7FE0,0010) or after it"),
     "an item's end outside of a sequence": (
         lambda d: in_front_of(STUDY, ITEM_END, d),
         "(FFFE,E00D) outside of any sequence",
@@ -191,7 +191,7 @@ REFUSED = {
     ),
     "two studies": (
         lambda d: in_front_of(STUDY, explicit(STUDY, b"UI", b"1.2.3.77"), d),
-        "(0020,000D) is there twice, with two values",
+        "(0020,000D) occurs twice, with two values",
     ),
     "no series": (lambda d: without(0x0020000E, d), "Series Instance UID (0020,000E) is missing"),
     "a long series UID": (

@@ -173,7 +173,7 @@ def test_an_object_that_is_not_what_was_kept_is_never_sent(office, start_destina
     with sender(office, settings({"tps": tps.peer})):
         eventually(lambda: office.state(job) is JobState.FAILED)
     assert tps.got == []
-    assert "its checksum differs" in office.told(job)
+    assert "its size or checksum differs" in office.told(job)
 
 
 def test_a_destination_has_its_own_number_of_attempts(office, start_destination):

@@ -151,7 +151,7 @@ def test_a_backup_under_load_is_one_moment_and_one_that_is_killed_is_none(
     assert AuditLog(again.database).check().broken == ""
     again.database.close()
     (made.folder / "backup.json").unlink()  # what kill -9 leaves: it is written last
-    with pytest.raises(Refused, match="no whole backup"):
+    with pytest.raises(Refused, match="is not a complete backup"):
         read_backup(made.folder)
 
 

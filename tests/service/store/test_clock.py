@@ -93,7 +93,7 @@ def test_31_days_that_passed_remove_what_is_over(machine: Machine) -> None:
 def test_a_clock_that_is_ahead_at_a_start_of_the_machine_is_asked_about(machine: Machine) -> None:
     machine.boot_id = "second"
     machine.clock.step(31 * DAY_S)
-    assert "right for the last time" in machine.watch.doubt()
+    assert "last known to be right" in machine.watch.doubt()
     assert machine.removed() == 0
     accept_clock(machine.database, ADMINISTRATOR)  # on this machine's own uptime
     with machine.database.reading() as connection:

@@ -59,7 +59,7 @@ def test_a_job_that_is_done_is_told_that_it_stays_so(node: Node) -> None:
     job = node.job_in(JobState.DONE)
     node.book.mark_damaged([of_image(1, node)])
     (said,) = notes(node, job)
-    assert said.endswith("is missing or damaged; send the series again; what was made of it stays as it is")
+    assert said.endswith("is missing or damaged; send the series again; what was made from it stays as it is")
 
 
 def test_a_refused_job_is_told_of_the_cure_before_the_next_version_begins(node: Node) -> None:

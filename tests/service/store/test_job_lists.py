@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def lists(node: Node) -> JobLists:
     return JobLists(node.database)
 
 
-def numbers(lists: JobLists, **wanted: object) -> list[int]:
+def numbers(lists: JobLists, **wanted: Any) -> list[int]:
     return [one.status.id for one in lists.page(replace(JobFilter(), **wanted))]
 
 

@@ -166,7 +166,7 @@ def test_a_result_without_destinations_is_kept_and_the_job_done(node: Node) -> N
     finished, note = node.book.events(claim.id)[-2:]
     assert (finished.kind, finished.message, note.to_state) == (
         EventKind.FINISHED,
-        "kept, and not delivered",
+        "kept, not delivered",
         JobState.DONE,
     )
 

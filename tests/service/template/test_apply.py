@@ -162,7 +162,7 @@ def test_an_optional_part_may_be_missing_and_that_is_said() -> None:
         'steps = [{ subtract = "Larynx", distance_mm = 2, optional = true }]\n'
     )
     assert voxels(result.structures[0].mask) == CORD
-    assert result.notes == ("Larynx is empty: 'subtract Larynx with 2 mm' went on without it",)
+    assert result.notes == ("Larynx is empty: 'subtract Larynx with 2 mm' was carried out without it",)
 
 
 def test_an_empty_structure_is_sent_where_the_template_says_so() -> None:

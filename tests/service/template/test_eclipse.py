@@ -67,8 +67,8 @@ def test_what_was_not_recognised_stands_there_as_a_comment() -> None:
 
 def test_what_is_unknown_or_a_guess_is_noted_once() -> None:
     notes = imported().notes
-    assert "<Resolution> is not known here and was left out" in notes
-    assert "Carotid_L: colour style 'LemonGreen' is not known; the catalogue's colour is taken" in notes
+    assert "<Resolution> is not understood and was left out" in notes
+    assert "Carotid_L: colour style 'LemonGreen' is not known; the catalogue's colour is used" in notes
     assert len(set(notes)) == len(notes)
     assert not any("DVH" in note or "Search" in note for note in notes)
 
@@ -157,5 +157,5 @@ def test_a_code_that_does_not_fit_is_left_out_and_said_so() -> None:
     assert found.placed[0].match.code == "Larynx"
     assert found.notes == (
         "Larynx: code '12345678901234567' of scheme '99VMS_STRUCTCODE' has more than 16 characters "
-        "and was left out; the catalogue's is taken",
+        "and was left out; the catalogue's is used",
     )

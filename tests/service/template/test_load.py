@@ -92,7 +92,7 @@ def test_structures_of_another_model_are_refused() -> None:
     ("table", "says"),
     [
         (structure("Parotid_L", 'from = "Parotid_R"'), "the name says left, but it is made from the right"),
-        (structure("Parotis", 'from = "Parotid_L"'), "the name does not say so"),
+        (structure("Parotis", 'from = "Parotid_L"'), "its name does not say so"),
         (
             structure(
                 "Parotids_L", 'from = "Parotid_L"', 'type = "ORGAN"', 'steps = [{ add = "Parotid_R" }]'
@@ -138,7 +138,7 @@ def test_what_is_subtracted_does_not_give_a_side() -> None:
         (structure("A", 'from = "Larynx"', 'steps = [{ inside = "SpinalCord", optional = true }]'), "add or subtract"),
         (structure("A", 'from = "Larynx"', "steps = [{ add = [] }]"), "names at least one"),
         (structure(" A", 'from = "Larynx"'), "no space at either end"),
-        (structure("spinalcord", 'from = "SpinalCord"'), "stands 2 times"),
+        (structure("spinalcord", 'from = "SpinalCord"'), "occurs 2 times"),
         (structure("BODY", "external = true") + structure("Skin", "external = true"), "only one structure"),
     ],
 )  # fmt: skip

@@ -119,7 +119,7 @@ def test_tables_as_excel_saves_them(data: str) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ("sep=;\nname;;number\nKehlkopf;note;7\n", "line 3: 'note' stands in a column without a name"),
+        ("sep=;\nname;;number\nKehlkopf;note;7\n", "line 3: 'note' is in a column that has no name"),
         ("sep=;\nname;number\nKehlkopf;x\n", "line 3, number: 'x'"),
         ("name;number\nKehlkopf;7;note\n", "line 2: more cells than the header has columns"),
     ],

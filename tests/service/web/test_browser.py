@@ -56,7 +56,7 @@ def test_a_job_appears_and_moves_on_without_reloading(
 ) -> None:
     page, address = served
     tab = signed_in(browser, page, address)
-    tab.get_by_text("Nothing has come yet").wait_for()
+    tab.get_by_text("No series received yet").wait_for()
     page.node.receive()
     tab.get_by_text("receiving").wait_for()
     tab.locator("#job-1 a").focus()
@@ -80,16 +80,16 @@ def test_marks_outlast_updates_and_what_was_ordered_about_them_is_undone(
     for sender in ("A", "B"):
         page.node.receive(calling=sender, only=slice(0, 2))
     tab = signed_in(browser, page, address)
-    tab.get_by_label("Mark job 1").check()
+    tab.get_by_label("Select job 1").check()
     page.node.receive(calling="C", only=slice(0, 2))
     tab.locator("#job-3").wait_for()
-    tab.get_by_text("1 job marked").wait_for()
-    assert tab.get_by_label("Mark job 1").is_checked()
+    tab.get_by_text("1 job selected").wait_for()
+    assert tab.get_by_label("Select job 1").is_checked()
     tab.get_by_text("Cancel…").click()
     tab.get_by_role("button", name="Cancel 1 job").click()
     tab.get_by_text("1 job cancelled").wait_for()
     tab.get_by_role("button", name="Undo").click()
-    tab.get_by_text("1 job going on").wait_for()
+    tab.get_by_text("1 job resumed").wait_for()
     assert page.node.book.job(1).state.value == "receiving"
     assert tab.faults == []
 
@@ -193,7 +193,7 @@ def test_a_rule_is_changed_with_its_faults_shown_and_taken_back(
     tab.get_by_text("Changes").first.click()
     tab.get_by_text("Roll back…").click()
     tab.screenshot(path=tmp_path / "history.png", full_page=True)
-    tab.get_by_label("Why").fill("as it was")
+    tab.get_by_label("Reason").fill("as it was")
     tab.get_by_role("button", name="Activate version 1 again").click()
     tab.get_by_text("Version 3").wait_for()
     tab.screenshot(path=tmp_path / "held.png", full_page=True)

@@ -37,7 +37,7 @@ def test_other_texts_find_nothing_and_say_so(page: Page, bring: Callable[..., in
     bring(change=named("Kowalski^Anna", "ID"))
     assert page.parts.lists.page(JobFilter(text=text)) == []
     answer = page.person("anna", ActorRole.VIEWER).get("/", params={"q": text})
-    assert "No job is like that" in answer.text
+    assert "No matching jobs" in answer.text
 
 
 def test_pages_go_back_by_the_number_of_the_last_row_and_nothing_is_shown_twice(page: Page) -> None:

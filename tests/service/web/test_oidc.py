@@ -173,9 +173,9 @@ def test_a_person_of_a_group_gets_its_role_a_session_and_an_entry(page: Page, pr
         ({"aud": "another"}, "claim aud"),
         ({"nonce": "of another sign-in"}, "claim nonce"),
         ({"exp": 1_000_000}, "has expired"),
-        ({"groups": ["nurses"]}, "no group of yours"),
-        ({"groups": None}, "no group of yours"),
-        ({"groups": {"physics": 1}}, "no group of yours"),
+        ({"groups": ["nurses"]}, "none of your groups"),
+        ({"groups": None}, "none of your groups"),
+        ({"groups": {"physics": 1}}, "none of your groups"),
     ],
     ids=["issuer", "audience", "nonce", "expired", "group", "no groups", "odd groups"],
 )
@@ -196,9 +196,9 @@ def test_a_token_that_is_not_for_this_sign_in_is_refused_in_words(
 def test_a_state_works_once_and_in_its_own_browser_only(page: Page, provider: Provider) -> None:
     browser, thief = page.browser(), page.browser()
     back = begin(browser, provider)
-    assert "begin again" in thief.get(back).text
+    assert "start again" in thief.get(back).text
     assert browser.get(back).status_code == 303
-    assert "begin again" in page.browser().get(back).text
+    assert "start again" in page.browser().get(back).text
     begin(browser, provider)
     assert "state" in browser.get("/oidc/callback?code=abc&state=wrong").text
     assert len(provider.tokens) == 1
@@ -222,7 +222,7 @@ def test_an_address_with_too_many_refusals_waits(page: Page, provider: Provider)
     for _ in range(24):
         answer = browser.get("/oidc/callback?code=a&state=b")
     assert answer.status_code == 429
-    assert "Too many sign-ins were refused" in answer.text
+    assert "Too many failed sign-ins" in answer.text
 
 
 def test_somebody_whom_an_admin_ended_stays_out_and_a_new_role_ends_sessions(

@@ -28,7 +28,7 @@ def test_a_done_job_is_sent_again_and_contoured_again_by_a_named_model(
     deliver(page)
     text = operator.get(f"/jobs/{contoured}").text
     assert "Send job 1 again" in text
-    assert "Change the priority" not in text  # nothing is left to be done
+    assert "Change priority" not in text  # nothing is left to be done
     assert operator.post(f"/jobs/{contoured}/resend", data={"destination": "tps"}).status_code == 303
     assert [one.state.value for one in page.node.book.deliveries(contoured)] == ["pending"]
     refused = operator.post(f"/jobs/{contoured}/resend", data={"destination": "x"})
@@ -64,11 +64,11 @@ def test_an_order_about_many_jobs_says_what_was_not_done_and_is_undone(
     text = operator.post(
         "/work/orders", data={"order": "cancel", "jobs": ["1", "3", "4711"], "query": "group=other"}
     ).text
-    assert "2 jobs cancelled. 1 not: there is no job 4711." in text
+    assert "2 jobs cancelled. 1 not done: there is no job 4711." in text
     assert text.count('class="mark"') == 2  # the list it came from, with its filter
     assert 'value="retry cancelled"' in text
     undo = {"order": "retry cancelled", "jobs": ["1", "3"]}
-    assert "2 jobs going on" in operator.post("/work/orders", data=undo).text
+    assert "2 jobs resumed" in operator.post("/work/orders", data=undo).text
     assert {one.state for one in page.node.book.list_jobs()} == {JobState.RECEIVING}
     orders = [entry.event for entry in AuditLog(page.parts.database).entries() if entry.event.actor == "otto"]
     done = [(one.target, one.job_id) for one in orders if one.target in ("cancel", "retry")]
@@ -91,7 +91,7 @@ def test_jobs_are_sent_again_to_those_who_got_them(page: Page, operator: TestCli
     form = {"order": "resend", "jobs": [str(contoured)]}
     assert "nothing of job 1 was sent yet" in operator.post("/work/orders", data=form).text
     deliver(page)
-    assert "1 job to be sent again" in operator.post("/work/orders", data=form).text
+    assert "1 job queued to be sent again" in operator.post("/work/orders", data=form).text
     assert page.node.outbox.claim_delivery("s", lease_s=60) is not None
 
 

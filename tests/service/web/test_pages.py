@@ -20,7 +20,7 @@ HOSTILE = "<script>alert(1)</script>[/q]\u202e"
 
 def test_an_empty_node_says_where_to_send(page: Page) -> None:
     text = page.person("anna", ActorRole.VIEWER).get("/").text
-    assert "Nothing has come yet" in text
+    assert "No series received yet" in text
     assert "CONTOURNODE" in text
     assert "11112" in text
 
@@ -54,7 +54,15 @@ def test_text_of_strangers_is_shown_and_never_obeyed(
 
 def test_one_job_says_its_stages_what_to_do_and_each_slice(page: Page, contoured: int) -> None:
     text = page.person("otto", ActorRole.OPERATOR).get(f"/jobs/{contoured}").text
-    for words in ("received", "queued", "contoured", "delivering", "Brainstem", "none missing", "to be sent"):
+    for words in (
+        "received",
+        "queued",
+        "contoured",
+        "delivering",
+        "Brainstem",
+        "none missing",
+        "waiting to be sent",
+    ):
         assert words in text, words
 
 
@@ -64,7 +72,7 @@ def test_a_series_with_a_hole_shows_where(page: Page, bring: Callable[..., int])
     text = page.person("otto", ActorRole.OPERATOR).get(f"/jobs/{number}").text
     assert "1 missing" in text
     assert 'class="hole"' in text
-    assert "Nothing to do now" in text
+    assert "No action needed" in text
 
 
 def test_a_failed_job_is_first_and_says_what_to_do_and_retrying_it_helps(
@@ -128,11 +136,11 @@ def test_a_database_that_is_away_is_said_and_asked_for_again(
 def test_the_other_pages_stand(page: Page, contoured: int) -> None:
     admin = page.person("anna", ActorRole.ADMIN)
     words = {
-        "/destinations": "1 to be sent",
+        "/destinations": "1 waiting to be sent",
         "/models": "hn_oar",
-        "/node": "Looked at",
+        "/node": "Checked",
         "/audit": "signed in",
-        "/people": "may sign in",
+        "/people": "can sign in",
         f"/audit?job={contoured}": "Audit trail",
     }
     for path, word in words.items():

@@ -46,7 +46,7 @@ def test_a_text_is_activated_with_a_reason_and_the_next_series_follows_it(
     assert "\r" not in RuleVersions(page.parts.database).version(2).text
     stale = physicist.post("/rules/activate", data={**form, "text": text_of(page, name="lung")})
     assert stale.status_code == 412
-    assert "the rules changed since you looked at them" in stale.text
+    assert "the rules have changed since you looked at them" in stale.text
     assert "lung" in stale.text  # what was typed is still there
     history = physicist.get("/rules/history").text
     assert "-name = &#34;head-neck&#34;" in history
@@ -70,7 +70,7 @@ def test_a_text_is_activated_with_a_reason_and_the_next_series_follows_it(
         ({"model": "lung_gtv"}, "line 3, column 9", "there are: hn_oar"),
         ({"body_part": "(a+)+$"}, "line 3, column 13", "takes more than 2 s"),
         ({"template": Path("/none.toml")}, "line 4, column 12", "none.toml"),
-        ({"template": Path("none.toml")}, "line 4, column 12", "no whole path"),
+        ({"template": Path("none.toml")}, "line 4, column 12", "is not an absolute path"),
         ({"model_version": 77}, "line 4, column 17", "no version 77"),
         ({"modality": Modality.MR}, "line 3, column 12", "takes CT"),
     ],
@@ -98,7 +98,7 @@ def test_rules_with_faults_are_kept_as_a_draft_and_never_hold(
 def test_rules_that_lose_an_ae_title_say_so_before_they_hold(page: Page, physicist: TestClient) -> None:
     page.parts.office.activate(ADMIN, text_of(page, called_aet="NECK"), "a title of its own", seen=0)
     shown = physicist.post("/rules/try", data={"text": text_of(page), "number": "5"}).text
-    assert "would no longer answer to <strong>NECK</strong>" in shown
+    assert "would no longer accept associations for <strong>NECK</strong>" in shown
 
 
 def test_a_second_person_activates_what_the_first_wrote(small_node: SmallNode) -> None:

@@ -101,13 +101,13 @@ def test_a_dropped_image_goes_to_the_rule_that_the_assembler_takes(
     form = {"text": rules_text(page.parts.settings.rules), "calling": "CT1"}
     text = physicist.post("/rules/drop", data=form, files={"image": ("x.dcm", image)}).text
     assert page.node.job().rule == "head-neck"
-    assert "Rule head-neck takes it" in text
+    assert "Rule head-neck applies" in text
     other = form["text"].replace("model =", 'body_part = "CHEST"\nmodel =')
     text = physicist.post("/rules/drop", data={**form, "text": other}, files={"image": ("x.dcm", image)}).text
-    assert "No rule takes it" in text
+    assert "No rule applies" in text
     assert "does not match CHEST" in text
     junk = physicist.post("/rules/drop", data=form, files={"image": ("x.dcm", b"junk")})
-    assert (junk.status_code, "no CT or MR image" in junk.text) == (422, True)
+    assert (junk.status_code, "not a CT or MR image" in junk.text) == (422, True)
 
 
 @SQLITE

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
         ("no connection to TPS at tps:104", "could not be reached"),
         ("TPS at tps:104 did not answer the association request", "could not be reached"),
         ("TPS at tps:104 rejected the association: it does not know this node", "does not know this node"),
-        ("0xA900 dataset does not match its SOP class: refused", "Correct what the reason names"),
-        ("", "Correct what the reason names"),
+        ("0xA900 dataset does not match its SOP class: refused", "Fix the cause"),
+        ("", "Fix the cause"),
     ],
 )
 def test_a_failed_job_is_judged_by_its_destinations(
@@ -41,7 +41,7 @@ def test_a_model_server_that_did_not_answer_is_no_fault_of_a_destination(
     reason = "the model server did not answer"
     advice = advice_for(replace(page.node.job(), state=JobState.FAILED, reason=reason, destinations=""))
     assert advice is not None
-    assert "Correct what the reason names" in advice
+    assert "Fix the cause" in advice
 
 
 def test_a_job_that_is_done_needs_no_advice(page: Page, bring: Callable[..., int]) -> None:
