@@ -1,1 +1,1 @@
-"""Speed and memory, side by side with the peers."""
+"""Benchmarks of speed and memory, side by side with other programs."""

@@ -1,9 +1,9 @@
-"""Memory of one case at its peak, measured over node and model server, beside the estimate that admits cases.
+"""Peak memory of one case, measured over node and model server, beside the estimate by which cases are admitted.
 
     .venv/bin/python -m bench.case_memory [--models hn_oar ...] [--shapes 100x512x512 ...]
 
-Measured: anonymous memory of the client's, the server's and its models' processes above what they have before the case,
-and the size of the shared memory. The body fills four fifths of each slice, which is the worst that a scanner sends.
+Measured is the anonymous memory of the client's, the server's and its models' processes above its level before the
+case, and the size of the shared memory. The body fills four fifths of each slice: no scanner sends a worse case.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def whole_body(shape_zyx: tuple[int, int, int]) -> Volume:
-    """Make a block of soft tissue with noise and bone in air."""
+    """Make a block of soft tissue with noise and bone, in air (HU)."""
     rng = np.random.default_rng(0)
     array = np.full(shape_zyx, -1000, np.int16)
     _, y, x = shape_zyx
@@ -73,7 +73,7 @@ def whole_body(shape_zyx: tuple[int, int, int]) -> Volume:
 
 
 class Peak:
-    """The most memory above the start, while the context is open."""
+    """The peak of memory above its level at the start, while the context is open."""
 
     def __init__(self, server: int) -> None:
         self._pids = [psutil.Process().pid, server, *children_of(server)]

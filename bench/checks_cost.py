@@ -1,4 +1,4 @@
-"""What the checks before the model cost on a 512 x 512 x 200 CT: headers compared, one look at the values.
+"""The cost of the checks before inference on a 512 x 512 x 200 CT: headers compared, values examined.
 
 python -m bench.checks_cost [--repeat 5]
 """

@@ -1,10 +1,10 @@
-"""The node's contours against the clinicians' on OpenKBP patients: from CT as DICOM to the report, by one command.
+"""The node's contours against the clinicians' on OpenKBP patients: from DICOM CT to the report, by one command.
 
     .venv/bin/python -m bench.clinicians --data ../shared/data/openkbp --out runs/clinicians
 
-Starts a node on embedded defaults, sends each patient's CT (the slices with whole cross sections), keeps the structure
-set that comes back beside the clinicians' contours and the dose in a cohort folder, and runs `contour-node evaluate
-cohort` on it.
+Starts a node on embedded defaults, sends each patient's CT (the slices with complete cross-sections), keeps the
+structure set that is delivered beside the clinicians' contours and the dose in a cohort folder, and runs `contour-node
+evaluate cohort` on it.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the node, the cohort and the report"
     )
-    parser.add_argument("--limit", type=int, help="only the first so many patients")
+    parser.add_argument("--limit", type=int, help="only the first LIMIT patients")
     arguments = parser.parse_args()
     cohort = arguments.out / "cohort"
     rmtree(arguments.out, ignore_errors=True)
@@ -60,9 +60,9 @@ def main() -> None:
 
 
 def _write_patient(source: Path, row: dict[str, str], folder: Path) -> None:
-    """CT as DICOM, the clinicians' contours and the dose, all on the slices with whole cross sections.
+    """Write the CT as DICOM, the clinicians' contours and the dose, all on the slices with complete cross-sections.
 
-    Beyond them the source blanked the CT but for stubs round the contours.
+    Beyond these slices, the source blanked the CT except for stubs round the contours.
     """
     whole = slice(int(row["body_k0"]), int(row["body_k1"]))
     ct = sitk.ReadImage(str(source / "ct.nii.gz"))[:, :, whole]

@@ -1,8 +1,8 @@
-"""A cohort of 60 patients with 10 structures from contours to printed pages: seconds and processor seconds.
+"""A cohort of 60 patients with 10 structures, from contours to printed pages: seconds and processor seconds.
 
     .venv/bin/python -m bench.cohort --data ../shared/data/openkbp --out runs/cohort
 
-The patients are OpenKBP's with their 10 clinical structures; the second set is each mask moved by a voxel and partly
+The patients are OpenKBP's with their 10 clinical structures; the second set is each mask shifted by a voxel and partly
 eroded.
 """
 
@@ -24,7 +24,7 @@ PATIENTS, STRUCTURES = 60, 10
 
 
 def main() -> None:
-    """Write the cohort, evaluate it, and print what it took."""
+    """Write the cohort, evaluate it, and print the time it took."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

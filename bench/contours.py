@@ -2,9 +2,9 @@
 
     python bench/contours.py DATA OUT.dcm
 
-DATA holds a CT series in ct0/ and bit-packed masks in labels.npz (names, shape, one array a name). Reading them is not
-timed, nor is reading the CT; extract_s is the whole arrays to polygons (the crop included), write_s polygons to file.
-The last line on stdout is JSON: total_s, extract_s, write_s, load_s, contours, points, mb, rss_mib, cpu.
+DATA holds a CT series in ct0/ and bit-packed masks in labels.npz (names, shape, one array per name). Reading them is
+not timed, nor is reading the CT; extract_s is from whole arrays to polygons (cropping included), write_s from polygons
+to the file. The last line on stdout is JSON: total_s, extract_s, write_s, load_s, contours, points, mb, rss_mib, cpu.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PRODUCER = Producer(
 
 
 def masks(file: Path) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Each structure's name and whole-volume mask, one at a time."""
+    """Yield each structure's name and whole-volume mask, one at a time."""
     packed = np.load(file)
     shape = tuple(int(n) for n in packed["shape"])
     for name in map(str, packed["names"]):

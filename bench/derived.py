@@ -27,7 +27,7 @@ GRID = Grid(
 
 
 def ball(centre_mm: tuple[float, float, float], radii_mm: tuple[float, float, float]) -> Mask:
-    """Return an ellipsoid at a place in mm from voxel (0, 0, 0), z, y, x."""
+    """Return an ellipsoid, with centre (from voxel (0, 0, 0)) and radii in mm, z, y, x."""
     z, y, x = (
         ((np.arange(n) * s - c) / r) ** 2
         for n, s, c, r in zip(SHAPE, SPACING, centre_mm, radii_mm, strict=True)
@@ -50,7 +50,7 @@ def patient() -> Volume:
 
 
 def main() -> None:
-    """Print one line a task."""
+    """Print one line per task."""
     ctv = union(ball((250, 240, 250), (45, 40, 45)), ball((270, 260, 290), (30, 30, 30)))
     forty = [ball((60 + 9 * k, 200 + 2 * k, 150 + 5 * k), (20, 15, 18)) for k in range(40)]
     volume = patient()

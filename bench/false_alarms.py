@@ -1,9 +1,9 @@
-"""False alarms of the checks before a contour: what they say of real CTs that are right as they are.
+"""False alarms of the checks before inference: what they report on real CTs that have no fault.
 
 python -m bench.false_alarms [--data ../shared/data/openkbp] FOLDER...
 
-Every CT series under the folders (DICOM, unpacked) passes the checks of headers, of pixels and of values; every patient
-of OpenKBP those of values. Printed are the numbers looked at and, for each check that refused or noted, which and what.
+Every CT series under the folders (DICOM, unpacked) is put through the checks of headers, pixels and values; every
+patient of OpenKBP through those of values. Printed are the numbers examined and each refusal or note with its series.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _VALUES = (check_hounsfield, check_neighbours)
 
 
 def main() -> None:
-    """Print what every check said."""
+    """Print what every check reported."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -50,7 +50,7 @@ def report(title: str, said: Sequence[tuple[str, list[str]]]) -> None:
 
 
 def _series(folder: Path) -> Iterator[list[Path]]:
-    """Give the files of each CT series that has more than one image."""
+    """Yield the files of each CT series that has more than one image."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
@@ -69,7 +69,7 @@ def _name(files: Sequence[Path]) -> str:
 
 
 def _of_series(files: Sequence[Path]) -> list[str]:
-    """Return what the checks say of one series; the first refusal ends it, as in the node."""
+    """Return what the checks report on one series; the first refusal ends it, as in the node."""
     sources = [SourceFile(name=file.name, data=file.read_bytes()) for file in files]
     try:
         notes = check_series(sources).notes

@@ -1,4 +1,4 @@
-"""A database with a long history, made at once: what years of work leave behind, and a day's work in hand."""
+"""A database with a long history, made in one go: what years of work leave behind, and a day's work in progress."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from service.store.tables.structure_schema import series_fact
 
 _J, _E = JobState, EventKind
 IN_HAND = (_J.RECEIVING, _J.WAITING, _J.QUEUED, _J.RUNNING, _J.RETRYING, _J.DELIVERING)
-"""States of the newest jobs, 60 of them in turn, however long the history is."""
+"""States of the 60 newest jobs, in turn, however long the history is."""
 JOBS_IN_HAND = 60
 ENDED_OTHERWISE = {0: _J.REFUSED, 1: _J.CANCELLED, 2: _J.FAILED, 3: _J.SUPERSEDED, 4: _J.SUPERSEDED}
 """States of some of a hundred ended jobs; the others are done."""
@@ -35,7 +35,7 @@ FAMILIES = ("Kowalski", "Müller", "Rossi", "Kim", "Novák", "Garcia", "Yamada",
 GIVEN = ("Anna", "Jan", "Maria", "Ali", "Chen", "Eva", "Ivo", "Lucia", "Omar", "Petra",
          "Sara", "Tom", "Uma", "Vera", "Wei", "Xenia", "Yusuf", "Zoe", "Bela", "Dora")  # fmt: skip
 SLICES = 2
-"""A job. A real one has a hundred times as many; nothing here goes through them but by their series."""
+"""Per job. A real job has a hundred times as many; nothing here reads them except by series."""
 DESTINATIONS = ("tps", "archive")
 HISTORY = (
     _E.OPENED, _E.CLOSED, _E.CLAIMED, _E.STAGE, _E.STAGE, _E.STAGE, _E.FINISHED, _E.SENT, _E.SENT, _E.DONE
@@ -47,7 +47,7 @@ Rows = Iterator[dict[str, Any]]
 
 
 def long_history(url: str, jobs: int) -> Database:
-    """Open a database with a long history: an empty one is filled first, one that has jobs stays as it is."""
+    """Open a database with a long history: an empty one is filled first, one with jobs is left as it is."""
     upgrade(url)
     database = Database(url)
     if not JobRepository(database).list_jobs(limit=1):
@@ -147,7 +147,7 @@ def _arrivals(number: int) -> Rows:
 
 
 def _events(number: int, jobs: int, now: datetime) -> Rows:
-    """Yield a whole history of a job that is done; of every other its beginning and its last line."""
+    """Yield the whole history of a done job; of any other job, the beginning and the last event."""
     state, at = _state(number, jobs), _at(number, jobs, now)
     for place, kind in enumerate(HISTORY if state is _J.DONE else (_E.OPENED, _E.NOTE)):
         yield {
@@ -192,7 +192,7 @@ def _path(uid: str) -> str:
 
 
 def _facts(number: int, jobs: int, now: datetime) -> dict[str, Any]:
-    """Give what a series says of itself: one of 400 names, its own ID and accession number."""
+    """Return the series facts: one of 400 names, and an ID and accession number of its own."""
     family, given = FAMILIES[number % len(FAMILIES)], GIVEN[number // len(FAMILIES) % len(GIVEN)]
     name, patient_id, accession = f"{family}^{given}", f"PID-{number:07d}", f"ACC.{number * 7}"
     description = f"Head Neck 2.0 B30f {number % 9}"

@@ -1,9 +1,9 @@
-"""A structure set of 104 structures beside one of 7: masks to a checked file for a profile, 512 x 512 x 200.
+"""A structure set of 104 structures compared with one of 7: masks to a validated file for a profile, 512 x 512 x 200.
 
     python -m bench.many_structures [--profile eclipse] [--rounds 3]
 
-Structures are names of TotalSegmentator's task total with blobs of 3 to 40 cc, each at a place of its own. Timed are
-the steps of a job behind the model: the cut of each mask from a bit plane, export, write, and the gate.
+Structures are names of TotalSegmentator's task total with blobs of 3 to 40 cc, each in a different place. Timed are
+the steps of a job after inference: extracting each mask from a bit plane, export, write, and validation.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def bit_planes(count: int) -> NDArray[np.uint8]:
-    """Draw ellipsoids on a lattice of places, a bit each."""
+    """Draw ellipsoids on a lattice, one bit each, as bit planes."""
     planes = np.zeros((-(-count // 8), *SHAPE), np.uint8)
     rng = np.random.default_rng(1)
     for index in range(count):
@@ -65,7 +65,7 @@ def bit_planes(count: int) -> NDArray[np.uint8]:
 def timed(
     series: ImageSeries, codes: list[str], planes: NDArray[np.uint8], profile: str
 ) -> list[tuple[str, float]]:
-    """Carry the steps out and return the seconds of each; SystemExit where the gate refuses the file."""
+    """Run the steps and return the seconds of each; SystemExit where validation fails."""
     ticks = [time.perf_counter()]
     masks = masks_of(planes[: -(-len(codes) // 8)], len(codes))
     ticks.append(time.perf_counter())
@@ -91,7 +91,7 @@ def timed(
     ticks.append(time.perf_counter())
     wrong = [finding.message for finding in findings if finding.severity is Severity.ERROR]
     if wrong:
-        raise SystemExit(f"the gate refuses the file: {wrong[0]}")
+        raise SystemExit(f"the file is not valid: {wrong[0]}")
     steps = ("cut", "export", "write", "gate")
     return [*zip(steps, np.diff(ticks).tolist(), strict=True), ("whole", ticks[-1] - ticks[0])]
 

@@ -1,9 +1,9 @@
-"""Surface distances of 40 structures on 512 x 512 x 200 voxels: seconds, memory and values, in the peers' format.
+"""Surface distances of 40 structures on 512 x 512 x 200 voxels: seconds, memory, and values as other programs give.
 
     python bench/metrics.py border|area DATA [LIMIT]
 
-DATA holds `labels.npz` and `spec.json`; each mask is compared with a shifted, partly eroded copy of it, whole volumes
-in. Prints one line of JSON: seconds, the four values of each structure, peak memory.
+DATA holds `labels.npz` and `spec.json`; each mask is compared with a shifted, partly eroded copy of it, on whole
+volumes. Prints one line of JSON: seconds, the four values of each structure, peak memory.
 """
 
 import json
@@ -28,7 +28,7 @@ TOLERANCE_MM = 2.0
 
 
 def main() -> None:
-    """Measure one of the two definitions."""
+    """Measure by one of the two definitions."""
     kind, data = sys.argv[1], Path(sys.argv[2])
     limit = int(sys.argv[3]) if len(sys.argv) > 3 else 99
     spacing = json.loads((data / "spec.json").read_text())["spacing"][::-1]
@@ -88,7 +88,7 @@ def _masks(path: Path, limit: int) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 
 def _prediction(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the peers' changed copy: moved by (1, 2, -3) voxels, its front half eroded by one."""
+    """Return the changed copy that other programs get: shifted by (1, 2, -3) voxels, its front half eroded by one."""
     moved = np.roll(mask, (1, 2, -3), (0, 1, 2))
     box = bounding_box(moved)
     assert box is not None

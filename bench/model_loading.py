@@ -2,9 +2,8 @@
 
     .venv/bin/python -m bench.model_loading --out runs/model_loading
 
-Memory is the proportional set size of the server and its models' processes; processor seconds are those of the
-model's process until it was ready. A cold model is loaded, measured, and
-unloaded again before the next.
+Memory is the proportional set size of the server and its models' processes; processor seconds are those of the model's
+process until it was ready. Each model is loaded cold, measured, and unloaded again before the next.
 """
 
 import argparse
@@ -25,7 +24,7 @@ MIB = 2**20
 
 
 def main() -> None:
-    """Print one JSON row for the start and one for each model of the repository."""
+    """Print one JSON row for the start and one per model of the repository."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,7 +69,7 @@ def _mib(server: EmbeddedTriton) -> dict[str, int]:
 
 
 def _cpu_s(server: EmbeddedTriton) -> float:
-    """Processor seconds of the newest model's process since it began."""
+    """Return the processor seconds of the newest model's process since it started."""
     newest = max(children_of(server.process_id), key=lambda pid: psutil.Process(pid).create_time())
     times = psutil.Process(newest).cpu_times()
     return round(float(times.user + times.system), 1)

@@ -1,4 +1,4 @@
-"""What a look of the role monitor, and the verbs that people wait for, cost on a node with a long history.
+"""The cost of a round of the role monitor, and of the commands that people wait for, on a node with a long history.
 
     python -m bench.monitor_cost --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
 
@@ -40,7 +40,7 @@ TREE = {name: {"ae_title": name.upper(), "host": "127.0.0.1", "port": 104} for n
 
 
 def main() -> None:
-    """Fill where there is nothing, then measure; medians in milliseconds."""
+    """Fill an empty database, then measure; print medians in milliseconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--jobs", type=int, default=100_000)

@@ -1,10 +1,10 @@
-"""Write a full-size nnU-Net 3d_fullres folder, untrained, for `bench.nnunet_speed`; run by nnU-Net's interpreter.
+"""Write an untrained full-size nnU-Net 3d_fullres folder for `bench.nnunet_speed`; run by nnU-Net's interpreter.
 
     PYTHON bench/nnunet_folder.py IMAGE.nii FOLDER --voxel-mm 3.0 3.0 3.0 --patch 128 128 128
 
 The architecture is what nnU-Net plans for large CTs: PlainConvUNet, six stages of 32 to 320 features. Its weights are
 random; the last layer is fitted by least squares to classes of smoothed HU in one patch, so that its label maps have
-borders as a trained network's have.
+borders like a trained network's.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def numbers() -> dict[str, Any]:
 
 
 def patch_of(image: Path, patch: list[int]) -> torch.Tensor:
-    """Return the image's middle, HU, one voxel a voxel."""
+    """Return the middle of the image, in HU, without resampling."""
     array = sitk.GetArrayFromImage(sitk.ReadImage(str(image))).astype(np.float32)
     starts = [max(0, (n - size) // 2) for n, size in zip(array.shape, patch, strict=True)]
     cut = array[tuple(slice(b, b + size) for b, size in zip(starts, patch, strict=True))]

@@ -1,9 +1,9 @@
-"""An imported full-size nnU-Net beside `nnUNetv2_predict`, in turn: seconds, memory, voxels that differ; import time.
+"""An imported full-size nnU-Net and `nnUNetv2_predict` in turn: seconds, memory, differing voxels, and import time.
 
     python -m bench.nnunet_speed --nnunet PYTHON --out runs/nnunet_speed [--slices 200] [--voxel-mm 3 3 3] [--rounds 2]
 
-PYTHON is an interpreter with nnunetv2 2.8.1 and this project's torch. Each answer is a process of its own that reads
-the same NIfTI file and ends; both take two threads and no mirrored passes. CPU seconds are those of the process and its
+PYTHON is an interpreter with nnunetv2 2.8.1 and this project's torch. Each answer comes from a fresh process that reads
+the same NIfTI file and ends; both take two threads and no mirrored passes. CPU seconds are of the process and its
 children; memory is the most that they held together (proportional set size). The weights are not trained
 (`bench/nnunet_folder.py`).
 """
@@ -34,11 +34,11 @@ url = "127.0.0.1:1"
 model_repository = "{0}/models"
 """
 THREADS = 2
-EVERY_S = 2.0  # a look at a large process costs
+EVERY_S = 2.0  # measuring a large process is expensive
 
 
 def main() -> None:
-    """Print one line of JSON an answer, and the summary."""
+    """Print one line of JSON per answer, and the summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,7 +85,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def answer(version: Path, precision: str, out: Path) -> None:
-    """Answer for the image with the predictor that serves the version, and write the label map."""
+    """Predict the image with the predictor that serves the version, and write the label map."""
     import torch
 
     from evaluation.nifti import read_array
@@ -107,7 +107,7 @@ def answer(version: Path, precision: str, out: Path) -> None:
 
 
 def measured(command: Sequence[str]) -> dict[str, float]:
-    """Run a command: wall and CPU seconds of it and its children, and the most memory that they held together."""
+    """Run a command; return wall and CPU seconds of it and its children, and the most memory that all held together."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started, peak = time.monotonic(), 0
     with (Path(os.devnull)).open("w") as nowhere:
@@ -131,7 +131,7 @@ def _held(process: psutil.Process) -> int:
     try:
         for one in (process, *process.children(recursive=True)):
             total += one.memory_full_info().pss
-    except psutil.NoSuchProcess:  # ended between two looks
+    except psutil.NoSuchProcess:  # ended between two measurements
         pass
     return total
 

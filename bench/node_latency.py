@@ -1,8 +1,8 @@
-"""Last slice received -> structure set delivered for a 512x512x200 CT, stage by stage, and the memory of all processes.
+"""From the last slice received to the structure set delivered, for a 512x512x200 CT: stage by stage, and memory.
 
     .venv/bin/python -m bench.node_latency --out runs/node_latency --repeat 3
 
-Each run sends another phantom patient to one node on embedded defaults (quiet time 3 s, no GPU). Memory is the
+Each run sends a different phantom patient to one node on embedded defaults (quiet time 3 s, no GPU). Memory is the
 proportional set size of the node's processes together, sampled ten times a second, and the shared memory through
 which the volume travels.
 """
@@ -33,7 +33,7 @@ MIB = 2**20
 
 
 def main() -> None:
-    """Run and print one JSON row a run, then the medians."""
+    """Print one JSON row per run, then the medians."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
-    """Seconds spent in each stage after the last slice, in order; their sum is the total."""
+    """Return the seconds spent in each stage after the last slice, in order; their sum is the total."""
     marks: list[tuple[str, float]] = [("quiet and checks", 0.0)]
     for event in book.events(job.id):
         after = (event.at - job.last_received_at).total_seconds()
@@ -88,7 +88,7 @@ def _seconds(book: JobRepository, job: JobStatus) -> dict[str, float]:
 
 @contextmanager
 def _memory_watched() -> Iterator[list[int]]:
-    """Open the largest sum of the children's memory while the context lasts, in bytes, as a list of one."""
+    """Yield a list of one value: the peak of the children's summed memory in bytes while the context is open."""
     peak, ended = [0], threading.Event()
 
     def watch() -> None:

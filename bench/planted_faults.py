@@ -3,8 +3,8 @@
     python -m bench.planted_faults --data ../shared/data
 
 The faults are the tables of tests/imaging/test_validation.py and test_validation_faults.py, each planted alone in a
-good set. A false alarm is a finding on a planning system's set that is not among the faults that the set really has;
-those were looked at one by one and stand in KNOWN below. Exit code 1 where a fault is missed or an alarm is false.
+valid set. A false alarm is a finding on a planning system's set that is not among the set's real faults;
+those were examined one by one and are listed in KNOWN below. The exit code is 1 for a missed fault or false alarm.
 """
 
 import argparse
@@ -37,7 +37,7 @@ KNOWN = {
 
 
 def main() -> int:
-    """Print both counts; 0 where nothing is missed and no alarm is false."""
+    """Print both counts; return 0 where nothing is missed and no alarm is false, else 1."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with dicom/")
     dicom = parser.parse_args().data / "dicom"
@@ -74,7 +74,7 @@ def _missed() -> Iterator[str]:
 
 
 def _of_planning_systems(dicom: Path) -> int:
-    """Print a line a system and return the number of false alarms, over all profiles."""
+    """Print a line per system and return the number of false alarms over all profiles."""
     total = 0
     for system, sets in _sets(dicom).items():
         found: Counter[str] = Counter()
@@ -111,9 +111,9 @@ def _sets(dicom: Path) -> dict[str, list[tuple[bytes, SeriesHeaders | None]]]:
 
 
 def _archived(archive: Path, pattern: str, *, ct: bool) -> list[tuple[bytes, SeriesHeaders | None]]:
-    """Return the sets of an archive, with the CT that each names where `ct`.
+    """Return the sets of an archive, each with the CT that it refers to if `ct`.
 
-    Those of Eclipse and MIM lie beside a copy of the CT with UIDs of its own.
+    Those of Eclipse and MIM come with a copy of the CT that has other UIDs.
     """
     with tarfile.open(archive) as opened:
         files = {m.name: h.read() for m in opened if m.isfile() and (h := opened.extractfile(m)) is not None}

@@ -1,4 +1,4 @@
-"""What the plausibility checks cost on a 512x512x200 CT: python -m bench.plausibility."""
+"""The cost of the plausibility checks on a 512x512x200 CT: python -m bench.plausibility."""
 
 import statistics
 import time

@@ -1,8 +1,8 @@
-"""The served predictor in float32 and bfloat16 on the same patients, in turn: CPU seconds, Dice, voxels that differ.
+"""The served predictor in float32 and bfloat16 on the same patients, in turn: CPU seconds, Dice, differing voxels.
 
     .venv/bin/python -m bench.precision --data ../shared/data/openkbp --out runs/precision
 
-CPU seconds are the process's, all threads together: a busy machine changes them little. Dice is over the patients in
+CPU seconds are those of all threads of the process: a busy machine changes them little. Dice is over the patients in
 whom the structure was contoured. Each patient is measured in both precisions, one after the other.
 """
 
@@ -27,7 +27,7 @@ MODEL = Path(__file__).resolve().parents[1] / "model_repository" / "hn_oar" / "1
 
 
 def main() -> None:
-    """Print a row a patient, then means over patients."""
+    """Print one row per patient, then the means over patients."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -3,8 +3,8 @@
     python -m bench.processes [--tmp DIR]
 
 Starts a whole node on an empty SQLite database in a temporary folder (its model server too, where .venv-triton is
-installed), waits until no process grows any more, and prints a line for each: resident memory, the part of it that the
-process shares with nobody (USS), and the processor seconds of a fresh Python that imports what it runs. The model
+installed), waits until no process grows any more, and prints one line per process: resident memory, the part that it
+shares with no other (USS), and the processor seconds of a fresh Python that imports what it runs. The model
 server itself, a child of the role triton, is left out.
 """
 
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def node_memory(folder: Path) -> dict[str, tuple[int, int]]:
-    """Resident memory and USS in MiB of each process of a node that is idle."""
+    """Return resident memory and USS in MiB of each process of an idle node."""
     receive, syslog = free_ports(2)
     file = folder / "node.toml"
     file.write_text(
@@ -105,7 +105,7 @@ def node_memory(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def import_s(name: str) -> float:
-    """Processor seconds until Python has imported what a process runs, its own start included; median of three."""
+    """Return processor seconds until Python has imported what a process runs, its start included; median of three."""
     command = [sys.executable, "-c", IMPORTS, name]
     runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(3)]
     return statistics.median(float(run.stdout) for run in runs)

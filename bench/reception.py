@@ -1,14 +1,14 @@
-"""How fast images come in: the node beside DCMTK's storescp, Orthanc and a bare Python receiver, sent to by storescu.
+"""How fast images are received: the node, DCMTK's storescp, Orthanc and a bare Python receiver, sent to by storescu.
 
     python -m bench.reception [--reps 3] [--slices 200] [--associations 1,4] [--peers ours,storescp,orthanc,bare]
         [--bare bare_scp.py] [--data DIR] [--peer 'NAME=COMMAND {port} {out}']
         [--ours NAME=HOST:PORT:AET[:PID]] [--tmp DIR]
 
 Every run of ours, of storescp, of Orthanc and of the bare receiver starts a fresh process on an empty folder; passes
-are interleaved and medians given, with the ratio of ours to each. Ours answers once the file outlasts a power cut and
+are interleaved; medians are given, with the ratio of ours to each. Ours answers once the file outlasts a power cut and
 its row is committed; Orthanc syncs its file (SyncStorageArea, its default); the bare receiver (a few lines of Python
-that check nothing) syncs its file and has no database; storescp syncs nothing. TCP_NODELAY=1 stands in their
-environment: without it Nagle's algorithm holds each of their answers back for 40 ms and there is nothing to compare. A
+that check nothing) syncs its file and has no database; storescp syncs nothing. TCP_NODELAY=1 is set in their
+environment: without it, Nagle's algorithm delays each of their answers by 40 ms and there is nothing to compare. A
 run counts only if every image got success.
 """
 
@@ -63,7 +63,7 @@ class Watch:
         self._thread.start()
 
     def end(self) -> float:
-        """Return the CPU seconds since the beginning."""
+        """Return the CPU seconds since the start."""
         cpu_s = self._cpu_s() - self._before
         self._done.set()
         self._thread.join()
@@ -142,7 +142,7 @@ def command_of(name: str, port: int, out: Path, extra: dict[str, str]) -> tuple[
 
 @contextmanager
 def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Yield port and process number of a fresh receiver on an empty folder."""
+    """Yield port and process id of a fresh receiver on an empty folder."""
     out, port = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tmp)), free_port()
     command, environment = command_of(name, port, out, extra)
     with (tmp / "peer.log").open("w") as log:
@@ -157,19 +157,19 @@ def receiver(name: str, tmp: Path, extra: dict[str, str]) -> Iterator[tuple[int,
 
 
 def level_the_ground(folders: list[Path]) -> None:
-    """Return every run the same start.
+    """Give every run the same start.
 
-    Nothing left to be written, no memory to be reclaimed, the images in the page cache.
+    Nothing is left to be written, no memory to be reclaimed, and the images are in the page cache.
     """
     os.sync()
-    with suppress(PermissionError):  # only root may
+    with suppress(PermissionError):  # only root can
         Path("/proc/sys/vm/drop_caches").write_text("3")
     for file in (file for folder in folders for file in folder.iterdir()):
         file.read_bytes()
 
 
 def wait_for(port: int) -> None:
-    """Return once somebody listens."""
+    """Return once the port accepts connections; TimeoutError where it never does."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
@@ -183,7 +183,7 @@ def wait_for(port: int) -> None:
 
 
 def send(host: str, port: int, aet: str, folders: list[Path], pid: int | None, tmp: Path) -> ReceptionRun:
-    """Send every folder over an association of its own, all at once."""
+    """Send every folder over its own association, all at once."""
     files = [file for folder in folders for file in folder.iterdir()]
     size_bytes = sum(file.stat().st_size for file in files)
     watch = Watch(pid) if pid is not None else None
@@ -232,19 +232,19 @@ def print_table(runs: dict[tuple[str, int], list[ReceptionRun]], slices: int) ->
 
 
 def print_ratios(mb_s: dict[str, float]) -> None:
-    """Print how ours compares with each of the others."""
+    """Print the ratio of ours to each of the others."""
     others = [f"{mb_s['ours'] / speed:.2f}x {name}" for name, speed in mb_s.items() if name != "ours"]
     print("ours: " + ", ".join(others))
 
 
 def in_turn(names: list[str], turn: int) -> list[str]:
-    """Return everybody another place each time."""
+    """Return the names rotated, so that each comes first in turn."""
     first = turn % max(1, len(names))
     return names[first:] + names[:first]
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--slices", type=int, default=200)

@@ -1,4 +1,4 @@
-"""What a research copy of a 512 x 512 CT slice costs, beside reading and writing the same file with pydicom alone.
+"""The cost of a research copy of a 512 x 512 CT slice, compared with reading and writing it with pydicom alone.
 
 python -m bench.research_copy [--slices 60] [--repeat 7]
 """
@@ -22,7 +22,7 @@ OPTIONS = DeidentificationOptions()
 
 
 def main() -> None:
-    """Print the medians of interleaved rounds, in milliseconds of processor time a slice."""
+    """Print the medians of interleaved rounds, in milliseconds of processor time per slice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slices", type=int, default=60)
     parser.add_argument("--repeat", type=int, default=7)
@@ -51,7 +51,7 @@ def _ms_a_file(act: Callable[[bytes], object], files: Sequence[bytes]) -> float:
 
 def _read_and_write(data: bytes) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(data))
-    for element in dataset:  # decoded, as whoever looks for names must
+    for element in dataset:  # decoded, which a search for names requires
         _ = element.value
     stream = io.BytesIO()
     pydicom.dcmwrite(stream, dataset, enforce_file_format=True)

@@ -1,11 +1,10 @@
-"""An RT Structure Set to one mask a ROI on the CT's grid, both files' reading included.
+"""From an RT Structure Set to one mask per ROI on the CT's grid, reading both included.
 
     python bench/rtstruct_read.py CT_FOLDER RS.dcm [DATA]
 
-Of the CT only headers are read, as its pixels say nothing here. Each mask is unfolded to the whole volume inside the
-time (full_s of secs). With DATA (labels.npz: names, shape, a bit-packed array a name) the masks are compared, outside
-the time. The last line on stdout is JSON: secs, rois, voxels, rss_mib, cpu, and with DATA dice_median, dice_worst,
-dice_hollow.
+Of the CT only the headers are read. Each mask is unpacked to the whole volume within the measured time (full_s of
+secs). With DATA (labels.npz: names, shape, one bit-packed array per name), the masks are compared, outside the time.
+The last line on stdout is JSON: secs, rois, voxels, rss_mib, cpu, and with DATA dice_median, dice_worst, dice_hollow.
 """
 
 import argparse
@@ -41,9 +40,9 @@ def main() -> None:
     )
     del structure_set
     read_s, full_s, packed, full = time.perf_counter() - start, 0.0, {}, None
-    for number in masks:  # an ROI that cannot be read has none
+    for number in masks:  # an ROI that cannot be read has no mask
         start = time.perf_counter()
-        del full  # its pages go back inside the time, before the next one's come
+        del full  # its pages are freed within the measured time, before the next mask's are taken
         full = masks[number].full(grid.shape_zyx)
         full_s += time.perf_counter() - start
         packed[names[number]] = np.packbits(full)
@@ -62,7 +61,7 @@ def main() -> None:
 
 
 def _agreement(packed: dict[str, np.ndarray], file: Path) -> dict[str, float]:
-    """Dice with the masks that the structure set was made from: median, worst, and median of the hollow ones."""
+    """Return the Dice with the masks that the set was made from: median, worst, and median of the hollow ones."""
     truth, dice = np.load(file), {}
     for name, bits in packed.items():
         if name in truth.files:

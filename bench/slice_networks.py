@@ -1,10 +1,10 @@
-"""Each 2-D network in the engines that could serve it: milliseconds of one slice, all engines taking turns.
+"""Each 2-D network in the engines that could serve it: milliseconds per slice, all engines in turn.
 
     .venv/bin/python -m bench.slice_networks --out runs/slice_networks
 
-The published widths, one slice of 256 x 256 pixels a structure, random weights, one thread. PyTorch is measured as it
+The published widths, one slice of 256 x 256 pixels per structure, random weights, one thread. PyTorch is measured as it
 is served (`serving_form` in float32, and in bfloat16 by autocast) and eager; ONNX Runtime and OpenVINO where they are
-installed: in an environment of their own that finds torch, never in the node's. Seconds are the process's own (CPU),
+installed: in a separate environment that finds torch, never in the node's. Seconds are the process's own (CPU),
 the least of the rounds: a busy machine changes them little.
 """
 
@@ -39,7 +39,7 @@ NETWORKS: Mapping[str, tuple[str, dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Print a row a network, and write them all as JSON."""
+    """Print one row per network, and write all of them as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,7 +64,7 @@ def _measured(name: str, folder: Path, rounds: int) -> dict[str, object]:
     inputs = torch.randn((1, int(parameters["in_channels"]), *SIZE_YX))
     engines = dict(_engines(network, inputs, folder / f"{architecture}.onnx"))
     seconds = dict.fromkeys(engines, float("inf"))
-    for _ in range(rounds + 1):  # the first round is slow: it plans
+    for _ in range(rounds + 1):  # the first round is slow: engines plan in it
         for engine, call in engines.items():
             started = time.process_time()
             call()

@@ -1,9 +1,10 @@
-"""Dice a structure on OpenKBP patients through the whole node: DICOM in, RT Structure Set out.
+"""Dice per structure on OpenKBP patients through the whole node: DICOM in, RT Structure Set out.
 
     .venv/bin/python -m bench.through_node --data ../shared/data/openkbp --subset val --out runs/through_node
 
-Starts a node on embedded defaults, sends each patient as a DICOM CT series, rasterises the structure set that comes
-back with our reader, and scores it on the slices with whole cross sections, each structure where it was contoured.
+Starts a node on embedded defaults, sends each patient as a DICOM CT series, rasterises the structure set that is
+delivered with our reader, and scores it on the slices with complete cross-sections, each structure where it was
+contoured.
 """
 
 import argparse
@@ -39,14 +40,14 @@ UP_BACK_LEFT = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
 
 def main() -> None:
-    """Send every patient, print a row each, then the means."""
+    """Send every patient; print one row each, then the means."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
     parser.add_argument("--subset", choices=("train", "val"), default="val")
     parser.add_argument("--out", type=Path, required=True, help="folder for the node and the results")
-    parser.add_argument("--limit", type=int, help="only the first so many patients")
+    parser.add_argument("--limit", type=int, help="only the first LIMIT patients")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     rmtree(arguments.out / "node", ignore_errors=True)
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def _patients(data: Path, subset: str) -> Iterable[tuple[Case, slice]]:
-    """Each patient, with the slices that count."""
+    """Yield each patient with the slices that count (those with complete cross-sections)."""
 
     with (data / "patients.csv").open(newline="") as table:
         whole = {row["id"]: slice(int(row["body_k0"]), int(row["body_k1"])) for row in csv.DictReader(table)}

@@ -1,9 +1,9 @@
-"""The score of trust against the real Dice on held-back patients: ROC, calibration, weights, a page.
+"""The trust score against the real Dice on patients left out: ROC, calibration, weights, a page.
 
     .venv/bin/python -m bench.trust --cohort runs/clinicians/cohort --report runs/clinicians/report --out runs/trust
 
-Takes the cohort and the values that `bench.clinicians` left, measures every structure without looking at the truth,
-learns the score on all patients but one and scores that one, for each patient in turn.
+Takes the cohort and the values that `bench.clinicians` left, measures every structure without the reference,
+and, for each patient in turn, learns the score on all others and scores that patient.
 """
 
 import argparse

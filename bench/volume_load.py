@@ -1,4 +1,4 @@
-"""200 CT files to one HU volume in memory, reading included, imports and the first call's set-up not.
+"""From 200 CT files to one HU volume in memory: reading included, imports and the first call's set-up excluded.
 
     python bench/volume_load.py FOLDER
 

@@ -1,9 +1,9 @@
-"""What the work list, the search and a back-test cost on a node with a long history.
+"""The cost of the work list, the search and a back-test on a node with a long history.
 
     python -m bench.work_list --jobs 100000 --url sqlite:////tmp/long.sqlite      # or a Postgres URL
 
-An empty database is filled first (a minute); one that has jobs is measured as it is. Every figure is of the queries
-that the page makes, with the rows turned into values; the template takes 1 ms more.
+An empty database is filled first (a minute); one that has jobs is measured as it is. Every figure covers the queries
+that the page makes and turning rows into values; the template takes 1 ms more.
 """
 
 import argparse
@@ -19,7 +19,7 @@ PAGE = 51
 
 
 def main() -> None:
-    """Fill where there is nothing, then measure; medians in milliseconds."""
+    """Fill an empty database, then measure; print medians in milliseconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--jobs", type=int, default=100_000)
@@ -68,7 +68,7 @@ def _asked(database: Database, lists: JobLists, jobs: int) -> dict[str, Callable
 
 
 def _times_ms(what: Callable[[], object]) -> tuple[float, float]:
-    """Return the medians of the time and of the processor time of this process, which has SQLite's share in it."""
+    """Return the medians, in ms, of wall time and of this process's processor time, which includes SQLite's."""
     times, processor = [], []
     for _ in range(REPEATS):
         began, busy = time.monotonic(), time.process_time()

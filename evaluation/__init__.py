@@ -1,1 +1,1 @@
-"""Metrics, statistics and reports."""
+"""Evaluation of contours: metrics, statistics and reports."""

@@ -10,7 +10,7 @@ from evaluation.slices import slice_values
 
 
 def comparison_json(compared: SetComparison, *, slices: bool = False) -> dict[str, Any]:
-    """One pair of sets: structures by common name, and everything that was not compared."""
+    """Return the comparison of one pair of sets: structures by common name, and everything that was not compared."""
     structures: dict[str, Any] = {}
     for name, comparison in compared.by_structure.items():
         ours, theirs = compared.names[name]
@@ -34,7 +34,7 @@ def comparison_json(compared: SetComparison, *, slices: bool = False) -> dict[st
 
 
 def dose_json(compared: DoseComparison) -> dict[str, Any]:
-    """A structure's dose by both sets; what has no value has a reason instead."""
+    """Return a structure's dose values by both sets; where a value is undefined, a reason stands instead."""
     parts = {
         "dose": compared.values,
         "reference_dose": compared.reference_values,
@@ -44,7 +44,7 @@ def dose_json(compared: DoseComparison) -> dict[str, Any]:
 
 
 def definitions_json(tolerances_mm: tuple[float, ...]) -> Mapping[str, Mapping[str, str]]:
-    """Unit, definition and source of each metric by name."""
+    """Return unit, definition and source of each metric by name."""
     return {
         definition.name: {
             "unit": definition.unit,

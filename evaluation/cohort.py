@@ -1,4 +1,4 @@
-"""A cohort: every patient's sets of contours against a reference, one row a structure; nothing is left out silently."""
+"""A cohort: every patient's sets of contours against a reference, a row per structure; nothing is left out silently."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortRow:
-    """One structure of one patient in one set against the reference: state, metrics, doses, reasons for what lacks."""
+    """A structure of a patient in a set against the reference: state, metrics, doses, reasons for missing values."""
 
     patient: str
     set_label: str
@@ -63,7 +63,7 @@ class PatientResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortResult:
-    """Every patient's result, in order, and the names of patients that lack a side."""
+    """Every patient's result, in order, and the names of patients who lack a set or the reference."""
 
     options: Options
     set_labels: tuple[str, ...]
@@ -100,7 +100,7 @@ def evaluate_cohort(
     processes: int = 2,
     progress: Callable[[str], None] = lambda _name: None,
 ) -> CohortResult:
-    """Evaluate every patient in processes of their own; a patient who cannot be evaluated keeps a row of words."""
+    """Evaluate every patient in separate processes; a patient who cannot be evaluated gets a result with the reason."""
     one = partial(evaluate_patient, options=options)
     results: list[PatientResult] = []
     with ProcessPoolExecutor(max_workers=processes) as pool:
@@ -117,7 +117,7 @@ def evaluate_cohort(
 
 
 def evaluate_patient(patient: PatientFolder, options: Options) -> PatientResult:
-    """One patient's sets against the reference, with doses where a dose lies in the folder."""
+    """Compare one patient's sets with the reference, with dose values where the folder has a dose."""
     rows: list[CohortRow] = []
     remarks: list[str] = []
     try:
@@ -142,14 +142,14 @@ def evaluate_patient(patient: PatientFolder, options: Options) -> PatientResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatientSets:
-    """A patient's sets by label, all on one grid, and the CT on that grid where there is one."""
+    """A patient's sets by label, all on one grid, and the CT on that grid, if there is one."""
 
     sets: Mapping[str, ContourSet]
     volume: Volume | None
 
 
 def read_patient(patient: PatientFolder, reference: str) -> PatientSets:
-    """Every set of a patient on the CT's grid, or on the reference's where the folder has no CT."""
+    """Return every set of a patient on the CT's grid, or on the reference's where the folder has no CT."""
     if patient.ct is not None:
         series = None if is_image(patient.ct) else DicomFolder.of(patient.ct).read_ct()
         volume = canonical(series.volume) if series else read_volume(patient.ct)
@@ -172,7 +172,7 @@ def read_patient(patient: PatientFolder, reference: str) -> PatientSets:
 def _doses(
     patient: PatientFolder, compared: SetComparison, options: Options
 ) -> tuple[Mapping[str, DoseComparison], list[str]]:
-    """The doses of one set, or why there are none: a dose that cannot be used does not take the geometry with it."""
+    """Return the doses of one set, or why there are none: a dose that cannot be used does not affect the geometry."""
     if patient.dose is None:
         return {}, []
     try:

@@ -1,4 +1,4 @@
-"""Frozen cases contoured again: every changed voxel, and what changed in model, node, library or machine since."""
+"""Constancy: frozen cases contoured again, every changed voxel, and what changed in model, node, library or machine."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class ConstancyResult:
-    """Changed structures, and what changed beside them; only changed voxels or lost cases are an alarm."""
+    """Changed structures, and what changed in the environment; only changed voxels or lost cases are an alarm."""
 
     changes: tuple[Change, ...]
     environment: tuple[str, ...]
@@ -66,7 +66,7 @@ class ConstancyResult:
 
     @property
     def line(self) -> str:
-        """The result in one line, with what may have caused it."""
+        """The result in one line, with the possible cause."""
         if self.is_constant:
             other = f"; changed without an effect: {'; '.join(self.environment)}" if self.environment else ""
             return f"{self.cases} frozen cases are contoured as before, voxel by voxel{other}"
@@ -77,7 +77,7 @@ class ConstancyResult:
 
 
 def freeze(folder: Path, contoured: Contoured, environment: Mapping[str, str]) -> None:
-    """Write a case's masks and the environment into the case's folder; the masks first, so that a half is none."""
+    """Write a case's masks and the environment into its folder; masks first: a half-written one does not count."""
     arrays: dict[str, Any] = {}
     for code, mask in contoured.masks.items():
         arrays[f"{code}/crop"] = np.packbits(mask.crop_zyx)
@@ -95,14 +95,15 @@ def freeze(folder: Path, contoured: Contoured, environment: Mapping[str, str]) -
 
 
 def is_frozen(folder: Path) -> bool:
-    """Whether a case's folder holds what was frozen."""
+    """Tell whether a case's folder holds what was frozen."""
     return (folder / BASELINE).is_file()
 
 
 def compare(cases: Sequence[tuple[Path, Contoured]], environment: Mapping[str, str]) -> ConstancyResult:
     """Compare cases as contoured now with what their folders hold.
 
-    Raises EvaluationRefused where a case was not frozen, where its CT is another, or where what was frozen is damaged.
+    Raises EvaluationRefused where a case was not frozen, where its CT has changed, or where the frozen files are
+    damaged.
     """
     changes: list[Change] = []
     moved: dict[str, None] = {}
@@ -118,7 +119,7 @@ def compare(cases: Sequence[tuple[Path, Contoured]], environment: Mapping[str, s
 
 
 def image_sha256(volume: Volume) -> str:
-    """A checksum of the voxels and of where they lie."""
+    """Return the checksum of a volume's voxels and of its grid."""
     digest = hashlib.sha256(np.ascontiguousarray(volume.array_zyx).tobytes())
     grid: Grid = volume.grid
     digest.update(repr((grid.shape_zyx, grid.origin_lps, grid.spacing_zyx_mm, grid.axes_lps)).encode())

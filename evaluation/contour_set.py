@@ -1,4 +1,4 @@
-"""One set of contours of one patient, wherever it came from: masks by name on a grid, and what to know of them."""
+"""One set of contours of one patient, wherever it came from: masks by name on a grid, and remarks on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,8 +19,8 @@ _LATTICE_TOLERANCE = 0.01  # of a voxel
 class ContourSet:
     """Masks by structure name on one grid (index z, y, x to Superior, Posterior, Left), with remarks.
 
-    `refused` are structures whose contours cannot be placed on the grid, with the reason: they are not empty.
-    `structure_set` holds the polygons where the set came from an RTSTRUCT: volumes and doses use those.
+    `refused` are structures whose contours cannot be placed on the grid, with the reason: that does not make them
+    empty. `structure_set` holds the polygons where the set came from an RTSTRUCT: volumes and doses use those.
     """
 
     label: str
@@ -33,11 +33,11 @@ class ContourSet:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def labelled(self, label: str) -> "ContourSet":
-        """The same set under another label."""
+        """Return the same set under another label."""
         return replace(self, label=label)
 
     def on_grid(self, grid: Grid) -> "ContourSet":
-        """The same voxels numbered on another grid of the same lattice.
+        """Return the same voxels numbered on another grid of the same lattice.
 
         Raises EvaluationRefused where the voxels of the two grids do not coincide, or a mask reaches beyond the grid.
         """
@@ -58,21 +58,21 @@ class ContourSet:
 
 
 def upright(grid: Grid, masks: Mapping[str, Mask]) -> tuple[Grid, dict[str, Mask]]:
-    """Masks on any axial grid as the same voxels on a grid to Superior, Posterior and Left.
+    """Return masks on any axial grid as the same voxels on a grid towards Superior, Posterior and Left.
 
-    EvaluationRefused for others.
+    Raises EvaluationRefused for oblique grids.
     """
     try:
         turned = canonical_masks(Masks(grid=grid, by_code=masks))
     except ValueError as reason:
         raise EvaluationRefused(
-            f"an image lies oblique in the patient: {reason}; resample it first"
+            f"an image lies obliquely in the patient: {reason}; resample it first"
         ) from reason
     return turned.grid, dict(turned.by_code)
 
 
 def _lattice_shift(found: ContourSet, grid: Grid) -> tuple[int, int, int]:
-    """By how many voxels indices change from one grid to the other."""
+    """Return by how many voxels indices (z, y, x) change from one grid to the other."""
     same_spacing = np.allclose(found.grid.spacing_zyx_mm, grid.spacing_zyx_mm, rtol=1e-3)
     same_axes = np.allclose(found.grid.axes_lps, grid.axes_lps, atol=1e-3)
     start = grid.index_zyx(found.grid.origin_lps)

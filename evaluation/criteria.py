@@ -19,7 +19,7 @@ from evaluation.pair import PairState
 
 
 class Statistic(StrEnum):
-    """What of the cases' values is held against the limit."""
+    """Which statistic of the cases' values is compared with the limit."""
 
     MEAN = "mean"
     MEDIAN = "median"
@@ -30,7 +30,7 @@ class Statistic(StrEnum):
 
 
 class Criterion(BaseModel):
-    """One limit. `structure` is a TG-263 name, or "*" for each that the cases have."""
+    """One limit. `structure` is a TG-263 name, or "*" for every structure that the cases have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,13 +68,13 @@ class Criteria(BaseModel):
         known = {d.name for d in definitions(self.tolerances_mm)} | set(DIFFERENCES)
         unknown = [c.metric for c in self.criterion if c.metric not in known]
         if unknown:
-            raise ValueError(f"{unknown[0]} is no metric at these tolerances; see docs/evaluation.md")
+            raise ValueError(f"{unknown[0]} is not a metric at these tolerances; see docs/evaluation.md")
         return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A criterion held against one structure.
+    """A criterion applied to one structure.
 
     The value, the cases behind it, and whether it is met, with the reason.
     """
@@ -88,7 +88,7 @@ class Judgement:
 
 
 def load_criteria(path: Path) -> Criteria:
-    """Read the file; EvaluationRefused names the field that is wrong."""
+    """Read the file; EvaluationRefused names the wrong field."""
     try:
         return Criteria.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -98,14 +98,14 @@ def load_criteria(path: Path) -> Criteria:
         where = ".".join(str(part) for part in first["loc"])
         raise EvaluationRefused(f"{path}: {where}: {first['msg']}") from error
     except tomllib.TOMLDecodeError as error:
-        raise EvaluationRefused(f"{path}: no valid TOML: {error}") from error
+        raise EvaluationRefused(f"{path}: not valid TOML: {error}") from error
 
 
 def judge(criteria: Criteria, cohort: CohortResult) -> list[Judgement]:
-    """Hold every criterion against every structure it names.
+    """Apply every criterion to every structure that it names.
 
     A missing or spurious structure beyond what a criterion allows fails it, whatever the others' values; so does a
-    structure that no case has, and every case that could not be evaluated fails them all.
+    structure that no case has. A case that could not be evaluated fails every criterion.
     """
     judged: list[Judgement] = []
     for criterion in criteria.criterion:
@@ -117,7 +117,7 @@ def judge(criteria: Criteria, cohort: CohortResult) -> list[Judgement]:
 
 
 def accepted(criteria: Criteria, cohort: CohortResult, judged: Sequence[Judgement]) -> list[str]:
-    """Why the model is not accepted, a line each; none where it is."""
+    """Return why the model is not accepted, one line per reason; none where it is accepted."""
     evaluated = [p for p in cohort.patients if not p.failure]
     reasons = [f"case {p.name} could not be evaluated: {p.failure}" for p in cohort.patients if p.failure]
     if len(evaluated) < criteria.cases_at_least:

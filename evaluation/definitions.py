@@ -1,7 +1,7 @@
 """What each metric's name means: unit, definition, whether more is better, source. `{t}` stands for a tolerance in mm.
 
-Spacing is (z, y, x) in mm, from the grid. Percentiles interpolate linearly (numpy), but for the area-weighted ones.
-Everything but volumes and what must be redrawn is undefined unless both masks have voxels: the state says which has
+Spacing is (z, y, x) in mm, from the grid. Percentiles interpolate linearly (numpy), except for the area-weighted ones.
+Everything except volumes and what must be redrawn is undefined unless both masks have voxels; the state says which has
 none.
 """
 
@@ -22,7 +22,7 @@ class Definition:
     source: str = ""
 
     def at(self, tolerance_mm: float) -> "Definition":
-        """The definition at one tolerance."""
+        """Return the definition at one tolerance."""
         name, text = (part.replace("{t}", f"{tolerance_mm:g}") for part in (self.name, self.text))
         return Definition(name=name, unit=self.unit, better=self.better, text=text, source=self.source)
 
@@ -79,7 +79,7 @@ _ALL = (
 
 
 def definitions(tolerances_mm: tuple[float, ...]) -> tuple[Definition, ...]:
-    """Every metric that `evaluation.geometry.compare` gives at these tolerances, in order."""
+    """Return the definitions of all metrics that `evaluation.geometry.compare` gives at these tolerances, in order."""
     found: list[Definition] = []
     for definition in _ALL:
         if "{t}" in definition.name:

@@ -1,6 +1,6 @@
-"""A folder of DICOM files, looked through once.
+"""A folder of DICOM files, searched once.
 
-CT or MR series, structure sets and doses by what the files say they are.
+It yields CT or MR series, structure sets and doses, by what the files state.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from imaging.errors import ImageRefused
 
 @dataclass(frozen=True, kw_only=True)
 class DicomFolder:
-    """What of radiotherapy lies in a folder and below: CT slices by Series Instance UID, structure sets, doses.
+    """The radiotherapy objects in a folder and below: CT slices by Series Instance UID, structure sets, doses.
 
     Where there is no CT, `ct` are the MR slices.
     """
@@ -29,7 +29,7 @@ class DicomFolder:
 
     @classmethod
     def of(cls, path: Path) -> "DicomFolder":
-        """Look through a folder; files that are no DICOM, or of other kinds, are left out."""
+        """Search a folder; files that are not DICOM, or of other kinds, are ignored."""
         by_modality: dict[str, dict[str, list[Path]]] = {
             uid: defaultdict(list) for uid in (CTImageStorage, MRImageStorage)
         }
@@ -50,9 +50,9 @@ class DicomFolder:
         )
 
     def sources(self, named: tuple[str, ...] = ()) -> list[SourceFile]:
-        """The files of the CT series that `named` refers to, or else of the only one.
+        """Return the files of the CT series that `named` (Series Instance UIDs) refers to, or else of the only one.
 
-        EvaluationRefused says why not.
+        Raises EvaluationRefused where that is not exactly one series.
         """
         chosen = next((uid for uid in named if uid in self.ct), None)
         if chosen is None and len(self.ct) != 1:
@@ -63,7 +63,7 @@ class DicomFolder:
         return [SourceFile(name=path.name, data=path.read_bytes()) for path in paths]
 
     def read_ct(self, named: tuple[str, ...] = ()) -> ImageSeries:
-        """The series of `sources`; EvaluationRefused says why it is none."""
+        """Return the series of `sources`; EvaluationRefused says why it cannot be read."""
         try:
             return read_images(self.sources(named))
         except ImageRefused as reason:

@@ -1,7 +1,7 @@
-"""From each border voxel of a mask to the nearest border voxel of another, in mm.
+"""Distances from each border voxel of a mask to the nearest border voxel of another, in mm.
 
-A border voxel is a voxel of the mask with one of its six face neighbours outside it; what lies beyond the grid is
-outside. Distances run between voxel centres, exact (no distance map in voxels, no single precision).
+A border voxel is a voxel of the mask with one of its six face neighbours outside it; everything beyond the grid is
+outside. Distances are exact, between voxel centres (no distance map in voxels, no single precision).
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ class SurfaceDistances:
 
     @cached_property
     def pooled(self) -> Distances:
-        """Both ways in one array."""
+        """The distances of both directions in one array."""
         return np.concatenate([self.from_found, self.from_reference])
 
 
 def border_distances(pair: MaskPair) -> SurfaceDistances:
-    """Distances between the borders of two masks; ValueError where one is empty."""
+    """Return distances between the borders of two masks; ValueError where one is empty."""
     if not (pair.found_voxels and pair.reference_voxels):
         raise ValueError("distances need voxels in both masks")
     found, reference = border(pair.found_zyx), border(pair.reference_zyx)
@@ -43,7 +43,7 @@ def border_distances(pair: MaskPair) -> SurfaceDistances:
 
 
 def border(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The voxels of a mask with a face neighbour outside it; the array's outermost voxels are not set."""
+    """Return the voxels of a mask with a face neighbour outside it; the array's outermost voxels must not be set."""
     inner = mask_zyx[1:-1, 1:-1, 1:-1].copy()
     for axis in range(3):
         for shift in (0, 2):
@@ -58,10 +58,10 @@ def border(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def nearest_mm(
     here_zyx: NDArray[np.bool_], there_zyx: NDArray[np.bool_], spacing_zyx_mm: Spacing
 ) -> Distances:
-    """For each point set in one (z, y, x) array the distance in mm to the nearest one set in the other, which has some.
+    """Return, for each point set in one (z, y, x) array, the distance in mm to the nearest one in the other, not empty.
 
-    In the array's order. Points near the other set are found by looking at the places round them, the nearest first;
-    those further than about 200 voxels' room by a k-d tree.
+    In the array's order. Points near the other set are found by searching their surroundings, the nearest first; those
+    farther than a ball of about 200 voxels by a k-d tree.
     """
     here = np.argwhere(here_zyx)
     distances = np.zeros(len(here))
@@ -76,7 +76,7 @@ def nearest_mm(
 def _look_around(
     here: NDArray[np.intp], there_zyx: NDArray[np.bool_], spacing_zyx_mm: Spacing, distances: Distances
 ) -> NDArray[np.intp]:
-    """Fill in the distances of points (n, 3) with a point of the other set near by; give the places of the others."""
+    """Fill in the distances of points (n, 3) near a point of the other set; return the positions of the others."""
     dz, dy, dx = spacing_zyx_mm
     steps, lengths = _steps((dz, dy, dx))
     reach = np.abs(steps).max(axis=0)
@@ -96,7 +96,7 @@ def _look_around(
 
 @lru_cache(maxsize=32)
 def _steps(spacing_zyx_mm: Spacing) -> tuple[NDArray[np.intp], Distances]:
-    """The steps (n, 3) in voxels within a ball of about `_NEAR_VOXELS` voxels, the shortest first, and their mm."""
+    """Return the steps (n, 3) in voxels within a ball of about `_NEAR_VOXELS` voxels, shortest first, and their mm."""
     radius = float(np.cbrt(_NEAR_VOXELS * np.prod(spacing_zyx_mm) * 3 / (4 * np.pi)))
     reach = [int(radius / size) for size in spacing_zyx_mm]
     steps = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1).reshape(

@@ -1,6 +1,6 @@
-"""What other contours would have made of one plan's dose (SOARS, eqs. 6 and 7).
+"""How the dose of one plan differs between two sets of contours (SOARS, eqs. 6 and 7).
 
-Differences of mean and maximum dose.
+Compared are mean and maximum dose.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ DIFFERENCES = tuple(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DoseComparison:
-    """A structure's DVH by both sets, the values read from each, the differences, and why one is lacking."""
+    """A structure's DVH by both sets, the values read from each, the differences, and why any is lacking."""
 
     found: Dvh
     reference: Dvh
@@ -37,7 +37,7 @@ class DoseComparison:
 def compare_doses(
     compared: SetComparison, dose: Dose, at_gy: tuple[float, ...] = ()
 ) -> Mapping[str, DoseComparison]:
-    """Every structure that two sets share, under one dose.
+    """Compare every structure that two sets share, under one dose.
 
     Raises EvaluationRefused where a set lies in another frame of reference than the dose.
     """
@@ -65,7 +65,7 @@ def compare_doses(
 
 
 def structure_dvh(contour_set: ContourSet, name: str, dose: Dose) -> Dvh:
-    """The DVH of a structure; refused in words where its contours enclose no volume that is defined."""
+    """Return the DVH of a structure, with a refusal where its contours enclose no defined volume."""
     try:
         samples = structure_samples(contour_set, name)
     except EvaluationRefused as reason:
@@ -74,12 +74,12 @@ def structure_dvh(contour_set: ContourSet, name: str, dose: Dose) -> Dvh:
 
 
 def structure_samples(contour_set: ContourSet, name: str) -> Samples:
-    """The samples of a structure: from its polygons where the set has them, else from its voxels' outlines."""
+    """Return the samples of a structure: from its polygons where the set has them, else from its voxels' outlines."""
     return sample(name, _polygons(contour_set, name), contour_set.grid)
 
 
 def differences(found: DoseValues, reference: DoseValues) -> DoseValues:
-    """Mean and maximum dose minus the reference's, in Gy and in % of the reference's, signed and absolute."""
+    """Return the differences of mean and maximum dose from the reference's, in Gy and % of it, signed and absolute."""
     values: dict[str, float | None] = dict.fromkeys(DIFFERENCES)
     reasons: dict[str, str] = {}
     for what in ("mean", "max"):

@@ -1,4 +1,4 @@
-"""Dose-volume histograms and what is read from them, in Gy and cm3; words instead of a number where there is none."""
+"""Dose-volume histograms and values read from them, in Gy and cm3; a reason where there is no value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DEFAULT_CM3 = (0.03, 0.1, 1.0, 2.0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dvh:
-    """The dose to equal parts of a structure. `refusal` says why there is none; then `doses_gy` is empty."""
+    """The dose to equal parts of a structure. `refusal` says why there is no histogram; `doses_gy` is then empty."""
 
     doses_gy: NDArray[np.float64]
     volume_cm3: float
@@ -28,31 +28,31 @@ class Dvh:
         return np.sort(self.doses_gy)
 
     def dose_to_share(self, share: float) -> float:
-        """The dose in Gy that this share (0..1) of the volume receives at least."""
+        """Return the dose in Gy that this share (0..1) of the volume receives at least."""
         return float(np.quantile(self._ascending, 1.0 - share, method="hazen"))
 
     def share_at(self, dose_gy: float) -> float:
-        """The share (0..1) of the volume that receives this dose or more."""
+        """Return the share (0..1) of the volume that receives this dose or more."""
         return 1.0 - float(np.searchsorted(self._ascending, dose_gy, side="left")) / len(self._ascending)
 
     def curve(self, doses_gy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`share_at` for each of several doses."""
+        """Return `share_at` for each of several doses."""
         below = np.searchsorted(self._ascending, doses_gy, side="left")
         return np.asarray(1.0 - below / len(self._ascending), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoseValues:
-    """Values by name (`mean_gy`, `d95_percent_gy`, `d0.1_cm3_gy`, `v20_gy_percent`), and why one is lacking."""
+    """Values by name (`mean_gy`, `d95_percent_gy`, `d0.1_cm3_gy`, `v20_gy_percent`), and why any is lacking."""
 
     values: Mapping[str, float | None]
     reasons: Mapping[str, str]
 
 
 def dose_volume(samples: Samples, dose: Dose) -> Dvh:
-    """The dose to a structure, linear between dose points on the dose's own grid, whatever its axes.
+    """Return the dose to a structure, interpolated linearly on the dose's own grid, whatever its axes.
 
-    A dose voxel reaches half a step beyond its point; there the outermost points' values hold. Refused where the
+    A dose voxel reaches half a step beyond its point; there, the outermost points' values apply. Refused where the
     structure is empty or any part of it lies beyond that.
     """
     nothing = np.zeros(0)
@@ -75,9 +75,9 @@ def dose_values(
     cm3: tuple[float, ...] = DEFAULT_CM3,
     at_gy: tuple[float, ...] = (),
 ) -> DoseValues:
-    """Mean, minimum, maximum, Dx%, Dx cm3 and Vx Gy (in % and cm3) of a structure.
+    """Return mean, minimum, maximum, Dx%, Dx cm3 and Vx Gy (in % and cm3) of a structure.
 
-    Everything but the volume is None with a reason where the DVH is refused; Dx cm3 where the structure is smaller.
+    Where the DVH is refused, all but the volume is None, with a reason; so is Dx cm3 where the structure is smaller.
     """
     there = not dvh.refusal
     values: dict[str, float | None] = {

@@ -1,7 +1,7 @@
-"""What contours cost to correct: revision classes as recorded or estimated from added path length, and time saved.
+"""The effort of correcting contours: revision classes, recorded or estimated from added path length, and time saved.
 
 Classes are those of SOARS: none, minor (under 1 minute), moderate (1 to 3), major (over 3). The estimate is a straight
-line through recorded minutes, and says how far off it is on patients that it has not seen.
+line through recorded minutes, and its error is stated for patients that it was not fitted to.
 """
 
 import csv
@@ -33,7 +33,7 @@ class Revision(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EffortRecord:
-    """What somebody's clock said: minutes to correct a structure, and to draw it from nothing where that was timed."""
+    """Recorded times: minutes to correct a structure, and to draw it from scratch where that was timed."""
 
     patient: str
     set_label: str
@@ -44,7 +44,7 @@ class EffortRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class EffortEstimate:
-    """Minutes = start + slope x added path length (0 for no path), with its error by leaving one patient out."""
+    """Minutes = start + slope x added path length (0 for no path), with its leave-one-patient-out error."""
 
     start_minutes: float
     minutes_per_cm: float
@@ -54,19 +54,19 @@ class EffortEstimate:
     same_class_share: float
 
     def minutes(self, added_path_length_mm: float) -> float:
-        """The estimated minutes of correction."""
+        """Return the estimated minutes of correction."""
         if added_path_length_mm <= 0:
             return 0.0
         return self.start_minutes + self.minutes_per_cm * added_path_length_mm / 10.0
 
     def revision(self, added_path_length_mm: float) -> Revision:
-        """The class of the estimated minutes."""
+        """Return the class of the estimated minutes."""
         return revision_of(self.minutes(added_path_length_mm))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeSaved:
-    """The share of a patient's contouring time that correcting saves: mean over patients and its bootstrap interval."""
+    """The share of a patient's contouring time that correcting saves: mean over patients, and bootstrap interval."""
 
     patients: int
     manual_minutes: float
@@ -77,7 +77,7 @@ class TimeSaved:
 
 
 def revision_of(minutes: float) -> Revision:
-    """The class of a time of correction in minutes; ValueError for a negative one."""
+    """Return the class of a correction time in minutes; ValueError for a negative one."""
     if not minutes >= 0:
         raise ValueError(f"a correction takes 0 minutes or more, not {minutes}")
     if minutes == 0:
@@ -88,7 +88,7 @@ def revision_of(minutes: float) -> Revision:
 
 
 def read_records(path: Path) -> tuple[EffortRecord, ...]:
-    """The records of a CSV file with the columns patient, set, structure, edit_minutes and, perhaps, manual_minutes."""
+    """Read a CSV file with the columns patient, set, structure, edit_minutes and, optionally, manual_minutes."""
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         lacking = sorted({*COLUMNS[:4]} - {*(reader.fieldnames or ())})
@@ -98,9 +98,9 @@ def read_records(path: Path) -> tuple[EffortRecord, ...]:
 
 
 def fit(records: Sequence[EffortRecord], added_path_length_mm: Sequence[float]) -> EffortEstimate:
-    """The straight line through recorded minutes, neither part negative, and its error on patients left out.
+    """Fit a straight line to recorded minutes, without negative coefficients, and its error on patients left out.
 
-    Raises EvaluationRefused for fewer than 10 records or 3 patients: an estimate from so few is none.
+    Raises EvaluationRefused for fewer than 10 records or 3 patients: an estimate from so few is worthless.
     """
     patients = sorted({record.patient for record in records})
     if len(records) < FEWEST_RECORDS or len(patients) < FEWEST_PATIENTS:
@@ -128,7 +128,7 @@ def fit(records: Sequence[EffortRecord], added_path_length_mm: Sequence[float]) 
 
 
 def time_saved(records: Sequence[EffortRecord]) -> TimeSaved | None:
-    """What correcting saves against drawing from nothing, over structures timed both ways; None where none was."""
+    """Return the time saved over drawing from scratch, over structures timed both ways; None where there are none."""
     by_patient: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         if record.manual_minutes:
@@ -173,5 +173,5 @@ def _minutes(path: Path, number: int, text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise EvaluationRefused(f"{path}, line {number}: '{text}' is no number of minutes")
+        raise EvaluationRefused(f"{path}, line {number}: '{text}' is not a number of minutes")
     return value

@@ -2,4 +2,4 @@
 
 
 class EvaluationRefused(Exception):
-    """Input that gives no value that could be trusted; the message names the file or structure and what to do."""
+    """Input from which no trustworthy value follows; the message names the file or structure and what to do."""

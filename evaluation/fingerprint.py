@@ -1,4 +1,4 @@
-"""What contoured: model, node, libraries and machine, as texts that differ where something differs."""
+"""What made the contours (model, node, libraries and machine) as texts that differ where any of it differs."""
 
 import hashlib
 import platform
@@ -13,7 +13,7 @@ _SERVER_LIBRARIES = ("torch", "numpy", "nvidia_triton", "tritonserver", "safeten
 
 
 def node_fingerprint() -> dict[str, str]:
-    """The node's version, the checksum of its source, its libraries and the machine."""
+    """Return the node's version, its source's checksum, its libraries and the machine, by name."""
     return {
         "node version": version("contour-node"),
         "node source SHA-256": _digest(_sources()),
@@ -26,7 +26,7 @@ def node_fingerprint() -> dict[str, str]:
 
 
 def model_fingerprint(version_folder: Path, environment: Path | None = None) -> dict[str, str]:
-    """The checksum of a model version's files, and the libraries of the environment that its server runs in."""
+    """Return the checksum of a model version's files, and the libraries in its server's environment, by name."""
     files = (
         path
         for path in sorted(version_folder.rglob("*"))
@@ -41,7 +41,7 @@ def model_fingerprint(version_folder: Path, environment: Path | None = None) -> 
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What is not as it was, a line each."""
+    """Return what has changed, one line each."""
     return [
         f"{name}: was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
         for name in sorted(before.keys() | now.keys())
@@ -50,7 +50,7 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def file_sha256(path: Path) -> str:
-    """The checksum of a file."""
+    """Return the SHA-256 of a file in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -77,7 +77,7 @@ def _version(name: str) -> str:
 
 
 def _processor() -> str:
-    """The processor's model and the checksum of what it can do: other instructions round otherwise."""
+    """Return the processor's model and the checksum of its features: other instructions round differently."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor()
@@ -88,7 +88,7 @@ def _processor() -> str:
 
 
 def _graphics() -> list[str]:
-    """NVIDIA cards by the driver's own account."""
+    """Return the NVIDIA cards that the driver reports."""
     found = []
     for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         lines = dict(line.partition(":")[::2] for line in card.read_text().splitlines())

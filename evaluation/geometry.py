@@ -1,4 +1,4 @@
-"""Every geometric metric of two masks under its full name; `evaluation.definitions` says what each name means."""
+"""All geometric metrics of two masks under their full names; `evaluation.definitions` says what each name means."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Values = dict[str, float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two masks of one structure: what there was to compare, and each metric by name.
+    """Two masks of one structure: which of them have voxels, and each metric by name.
 
     A metric that the state does not define is None: a missing structure has no Dice of 0 and no distance of 0.
     """
@@ -48,7 +48,7 @@ def compare(pair: MaskPair, tolerances_mm: tuple[float, ...] = DEFAULT_TOLERANCE
 
 
 def centre_values(pair: MaskPair) -> Values:
-    """How far the centre of mass lies from the reference's, in mm, and along LPS x, y and z."""
+    """Return the distance between the centres of mass in mm, and its components along LPS x, y and z."""
     centres = [_centre_lps(mask, pair) for mask in (pair.found_zyx, pair.reference_zyx)]
     shift = centres[0] - centres[1]
     return {
@@ -60,7 +60,7 @@ def centre_values(pair: MaskPair) -> Values:
 
 
 def border_values(surface: SurfaceDistances, tolerances_mm: tuple[float, ...]) -> Values:
-    """Distances that count each border voxel once."""
+    """Return the distance metrics that count each border voxel once."""
     found, reference, pooled = surface.from_found, surface.from_reference, surface.pooled
     directed = [_percentile95(found), _percentile95(reference)]
     furthest = [float(found.max()), float(reference.max())]
@@ -83,7 +83,7 @@ def border_values(surface: SurfaceDistances, tolerances_mm: tuple[float, ...]) -
 
 
 def area_values(surface: WeightedDistances, tolerances_mm: tuple[float, ...]) -> Values:
-    """Distances that weight each surface element by its area."""
+    """Return the distance metrics that weight each surface element by its area."""
     found = (surface.from_found, surface.found_areas)
     reference = (surface.from_reference, surface.reference_areas)
     means = [float(np.average(distances, weights=areas)) for distances, areas in (found, reference)]

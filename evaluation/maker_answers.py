@@ -1,4 +1,4 @@
-"""A served model's masks held against its maker's own: voxels that differ, structure by structure."""
+"""A served model's masks compared with its maker's own: voxels that differ, structure by structure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class AnswerRow:
 
     @property
     def differing_percent(self) -> float:
-        """Voxels that differ, in percent of the maker's; infinite where the maker has none and the model some."""
+        """Voxels that differ, in percent of the maker's; infinite where only the model has voxels."""
         if not self.differing_voxels:
             return 0.0
         return (
@@ -43,18 +43,18 @@ class AnswerRow:
 
 
 def read_image(path: Path, *, is_hu: bool) -> tuple[Volume, bool]:
-    """Read an image file as the model takes it, int16 HU or float32 as it is; and whether HU had to be rounded.
+    """Read an image file as the model needs it (int16 HU, or float32 unchanged), and say whether HU had to be rounded.
 
-    EvaluationRefused where its values are no HU.
+    Raises EvaluationRefused where its values are not HU.
     """
     grid, values = read_array(path)
     if not np.isfinite(values).all():
-        raise EvaluationRefused(f"{path}: some values are no numbers")
+        raise EvaluationRefused(f"{path}: some values are not numbers")
     if not is_hu:
         return Volume(array_zyx=values.astype(np.float32), grid=grid), False
     hu = np.rint(values)
     if hu.min() < -32768 or hu.max() > 32767:
-        raise EvaluationRefused(f"{path}: values from {hu.min():g} to {hu.max():g} are no HU")
+        raise EvaluationRefused(f"{path}: values from {hu.min():g} to {hu.max():g} are not HU")
     return Volume(array_zyx=hu.astype(np.int16), grid=grid), bool((hu != values).any())
 
 
@@ -63,7 +63,7 @@ def read_answer(
 ) -> ContourSet:
     """Read a maker's answer with the model's codes as names.
 
-    A label map's values are named by a file beside it (`evaluation.nifti`), or else are those that the model itself
+    A label map's values are named by a file beside it (`evaluation.nifti`), or else are those that the model's maker
     writes. ``same`` names the code of a label; an empty one leaves it out. EvaluationRefused where a label that has
     voxels is none of the model's structures.
     """
@@ -110,7 +110,7 @@ def answer_rows(name: str, found: Masks, reference: ContourSet) -> list[AnswerRo
 
 
 def own_values(contract: ModelContract) -> LabelNames | None:
-    """The values that the model's maker writes for each structure; None where there is no one label map."""
+    """Return the values that the model's maker writes for each structure; None without one label map."""
     runtime = contract.runtime
     if isinstance(runtime, NnunetRuntime) and len(runtime.parts) == 1 and not runtime.parts[0].regions:
         return dict(zip(contract.labels, (one.values for one in runtime.structures), strict=True))
@@ -128,7 +128,7 @@ def _as_written(path: Path, image: ImageSeries | Grid, contract: ModelContract) 
 
 
 def codes_of(names: Sequence[str], contract: ModelContract, same: Mapping[str, str]) -> dict[str, str]:
-    """The code of each name that means one of the model's structures; empty where it is to be left out."""
+    """Return the code of each name that means one of the model's structures; "" where it is to be left out."""
     own = {
         structure.definition.name: structure.code
         for structure in contract.structures

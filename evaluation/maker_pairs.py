@@ -1,4 +1,4 @@
-"""Images beside their maker's answers: which file or series belongs to which answer."""
+"""Images and a model maker's answers: which file or series belongs to which answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class MakerPair:
     series_uid: str = ""
 
     def sources(self) -> list[SourceFile]:
-        """The bytes of a DICOM series."""
+        """Return the bytes of a DICOM series."""
         return [SourceFile(name=file.name, data=file.read_bytes()) for file in self.files]
 
 
@@ -35,11 +35,11 @@ class _Image:
 
 
 def maker_pairs(images: Path, against: Path) -> list[MakerPair]:
-    """Pair what lies in two folders; EvaluationRefused names what has no partner, or more than one.
+    """Pair the images and answers in two folders; EvaluationRefused names any without exactly one partner.
 
-    Images are NIfTI files (nnU-Net's `_0000` is no part of the name) or DICOM series. An answer belongs to an image as
-    a structure set that refers to its series, or as a file or folder of its name, with more words behind a `_` where
-    no other fits (`case1_trans.nii.gz`); a series is named by its folder, or by its UID. One image alone takes the
+    Images are NIfTI files (nnU-Net's `_0000` is not part of the name) or DICOM series. An answer belongs to an image as
+    a structure set that refers to its series, or as a file or folder of its name, followed by `_` and more where
+    no other fits (`case1_trans.nii.gz`); a series is named by its folder, or by its UID. A single image takes the
     whole folder of answers where nothing in it has its name.
     """
     found = _images(images)
@@ -79,7 +79,7 @@ def _images(folder: Path) -> dict[str, _Image]:
 
 
 def _named_series(folder: Path, series: Mapping[str, Sequence[Path]]) -> dict[str, _Image]:
-    """Name a series by its folder where it lies alone in one, otherwise by its UID."""
+    """Name a series by its folder if it is the only one there, otherwise by its UID."""
     homes = {uid: {file.relative_to(folder).parts[0] for file in files} for uid, files in series.items()}
     found = {}
     for uid, files in series.items():
@@ -92,7 +92,7 @@ def _named_series(folder: Path, series: Mapping[str, Sequence[Path]]) -> dict[st
 
 
 def _by_series(against: Path) -> dict[str, Path]:
-    """Structure sets by the series that they refer to."""
+    """Return structure sets by the UID of the series that they refer to."""
     found: dict[str, Path] = {}
     for file in DicomFolder.of(against).structure_sets:
         try:

@@ -11,7 +11,7 @@ from imaging.structures import CATALOGUE
 
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
-    """Names of two sets that mean one structure, by its common name, and names that found no partner."""
+    """Names of two sets that mean one structure, by its common name, and names without a partner."""
 
     pairs: Mapping[str, tuple[str, str]]
     unmatched: tuple[str, ...]
@@ -20,7 +20,7 @@ class Pairing:
 
 
 def common_name(name: str) -> str:
-    """The TG-263 name of a structure that the catalogue knows; otherwise the name as it stands."""
+    """Return the TG-263 name of a structure that the catalogue knows; otherwise the name unchanged."""
     found = match(name, None, tuple(CATALOGUE))
     return CATALOGUE[found.code].name if found.code is not None and found.is_certain else name
 
@@ -30,8 +30,8 @@ def pair_names(
 ) -> Pairing:
     """Pair the names of a set under evaluation with those of its reference.
 
-    `given` pairs names beforehand (found: reference). Names that differ in case, separators or in how they say the
-    side are one name. Where two names of a set mean one structure, the one spelt like the other set's is taken; else
+    `given` pairs names in advance (found: reference). Names that differ only in case, separators or how they state the
+    side are one name. Where two names of a set mean one structure, the one spelt like the other set's is used; else
     neither is, with a note.
     """
     given = given or {}
@@ -62,7 +62,7 @@ def pair_names(
 
 
 def shared_names(names: Mapping[str, Iterable[str]]) -> dict[str, dict[str, str]]:
-    """Structures that every set names once: the common name, and each set's own name by the set's label."""
+    """Return structures that every set names once: the common name, and each set's own name by the set's label."""
     keyed = {
         label: {key: own[0] for key, own in _by_key(own_names).items() if len(own) == 1}
         for label, own_names in names.items()
@@ -83,7 +83,7 @@ def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _key(name: str) -> str:
-    """What a name comes down to: catalogue code, or its words and side."""
+    """Return the key by which names are compared: the catalogue code, or the name's words and side."""
     known = match(name, None, tuple(CATALOGUE))
     if known.code is not None and known.is_certain:
         return known.code

@@ -1,4 +1,4 @@
-"""NIfTI masks: one file a structure, a label map with its names, or a bit field with its bits."""
+"""NIfTI masks: one file per structure, a label map with names, or a bit field with the names of its bits."""
 
 import json
 from collections.abc import Mapping
@@ -20,32 +20,32 @@ LabelNames = Mapping[str, tuple[int, ...]]  # a structure's values in a label ma
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is named as an image that this module reads."""
+    """Tell whether a file is named as an image that this module reads."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def stem(path: Path) -> str:
-    """The file's name without what says that it is an image."""
+    """Return the file's name without an image's suffixes."""
     return next(
         path.name[: -len(s)] for s in sorted(SUFFIXES, key=len)[::-1] if path.name.lower().endswith(s)
     )
 
 
 def read_masks(path: Path, names: LabelNames | None = None) -> tuple[Grid, dict[str, Mask]]:
-    """The structures of one image file by name, on the file's own grid.
+    """Return the structures of one image file by name, on the file's own grid.
 
-    A file of 0 and one other value is one structure, named as the file. More values need names: `labels.json` or
+    A file of 0 and one other value is one structure, named after the file. More values need names: `labels.json` or
     nnU-Net's `dataset.json` beside it ({"labels": {"Larynx": 3}}; a list of values is a region), or `structures.json`
     ({"bit": {"Larynx": 5}}). `names` are those of a label map that has no such file.
-    Raises EvaluationRefused for an image that is no mask or whose values have no names.
+    Raises EvaluationRefused for an image that is not a mask or whose values have no names.
     """
     grid, array = read_array(path)
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
-            raise EvaluationRefused(f"{path}: some values are no numbers; a mask has whole ones")
+            raise EvaluationRefused(f"{path}: some values are not numbers; a mask has whole numbers")
         if not np.array_equal(array, np.rint(array)):
             raise EvaluationRefused(
-                f"{path}: values such as {array.ravel()[np.argmax(array % 1 > 0)]:g} are no mask's"
+                f"{path}: values such as {array.ravel()[np.argmax(array % 1 > 0)]:g} are not a mask's"
             )
         array = array.astype(np.int64)
     values = [int(v) for v in np.unique(array) if v]
@@ -69,14 +69,14 @@ def read_masks(path: Path, names: LabelNames | None = None) -> tuple[Grid, dict[
 
 
 def read_array(path: Path) -> tuple[Grid, NDArray[Any]]:
-    """An image file's values (z, y, x) and grid; EvaluationRefused where it is no three-dimensional image."""
+    """Return an image file's values (z, y, x) and grid; EvaluationRefused where it is not a three-dimensional image."""
     try:
         image: Any = sitk.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise EvaluationRefused(f"{path}: cannot be read as an image: {reason}") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise EvaluationRefused(f"{path}: not one three-dimensional image of one value a voxel")
+        raise EvaluationRefused(f"{path}: not a three-dimensional image with one value per voxel")
     along = np.array(image.GetDirection()).reshape(3, 3).T
     x, y, z = (_vector(axis) for axis in along)
     dx, dy, dz = image.GetSpacing()
@@ -89,7 +89,7 @@ def read_array(path: Path) -> tuple[Grid, NDArray[Any]]:
             axes_lps=(z, y, x),
         )
     except ValueError as reason:
-        raise EvaluationRefused(f"{path}: its geometry is no grid: {reason}") from reason
+        raise EvaluationRefused(f"{path}: its geometry is not a grid: {reason}") from reason
     return grid, array
 
 
@@ -108,7 +108,7 @@ def _vector(values: NDArray[np.float64]) -> Vector:
 
 
 def _names(path: Path) -> tuple[LabelNames | None, bool]:
-    """The values' names, and whether the values are bits; None where no file beside the image says."""
+    """Return the values' names, and whether the values are bits; None where no file beside the image states them."""
     folders = (path.parent, path.parent.parent, path.parent.parent.parent)
     own = path.with_name(stem(path) + ".json")
     for file in (own, *(folder / name for folder in folders for name in _LABEL_FILES)):
@@ -124,7 +124,7 @@ def _content(file: Path) -> dict[str, object]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise EvaluationRefused(f"{file}: no valid JSON: {error}") from error
+        raise EvaluationRefused(f"{file}: not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise EvaluationRefused(f"{file}: expected an object with the names of the values")
     return content
@@ -135,7 +135,9 @@ def _numbers(file: Path, labels: object, *, is_bits: bool) -> LabelNames:
     for name, value in labels.items() if isinstance(labels, dict) else ():
         values = value if isinstance(value, list) and not is_bits else [value]
         if not values or any(type(one) is not int for one in values):
-            raise EvaluationRefused(f"{file}: {name}: expected a whole number, or several of a region")
+            raise EvaluationRefused(
+                f"{file}: {name}: expected a whole number, or a list of them for a region"
+            )
         found[str(name)] = tuple(values)
     if not found:
         raise EvaluationRefused(f"{file}: expected a name and a whole number for each structure")

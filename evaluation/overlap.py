@@ -7,9 +7,9 @@ from evaluation.pair import MaskPair
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Twice the shared voxels over the sum of both (Dice 1945), 0..1.
+    """Return the Dice coefficient, 0..1: twice the shared voxels over the sum of both (Dice 1945).
 
-    Arrays of one shape; ValueError otherwise, and where both are empty: nothing was there to agree on.
+    Raises ValueError for arrays of different shapes, and where both are empty: there is nothing to agree on.
     """
     if found.shape != truth.shape:
         raise ValueError(f"masks of shapes {found.shape} and {truth.shape} do not lie on one grid")
@@ -20,10 +20,10 @@ def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def overlap_values(pair: MaskPair) -> dict[str, float | None]:
-    """Overlap by voxels, fractions 0..1, of two masks that both have voxels.
+    """Return the overlap metrics by voxels, fractions 0..1, of two masks that both have voxels.
 
-    Rates that need voxels outside both masks come twice: over the whole grid, where they depend on the size of the
-    image, and over the tight box round both masks. None where the box has no voxel outside the reference.
+    Rates that depend on voxels outside both masks are given twice: over the whole grid, where they depend on the size
+    of the image, and over the tight box round both masks. None where the box has no voxel outside the reference.
     """
     found, reference, shared = pair.found_voxels, pair.reference_voxels, pair.shared_voxels
     joint = int(np.prod([n - 2 for n in pair.box.shape]))
@@ -46,7 +46,7 @@ def overlap_values(pair: MaskPair) -> dict[str, float | None]:
 
 
 def volume_values(pair: MaskPair) -> dict[str, float | None]:
-    """Volumes by voxels in cm3, defined for empty masks too; the relative error in per cent of the reference.
+    """Return volumes by voxels in cm3, also for empty masks, and the relative error in percent of the reference.
 
     The relative error is signed: positive where the mask under evaluation is larger. None for an empty reference.
     """

@@ -1,4 +1,4 @@
-"""Two masks of one structure on one grid, cut to the box round both, and what can be compared about them."""
+"""Two masks of one structure on one grid, cropped to the box round both, and what can be compared."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,9 +25,9 @@ class PairState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MaskPair:
-    """A mask under evaluation and its reference, as boolean (z, y, x) arrays of the joint box and a voxel round it.
+    """A mask under evaluation and its reference, as boolean (z, y, x) arrays of the joint box and one voxel round it.
 
-    `box` is where the arrays lie in `grid`; it may reach one voxel beyond it. Axis 0 counts axial slices.
+    `box` is the arrays' place in `grid`; it may reach one voxel beyond it. Axis 0 runs over axial slices.
     """
 
     found_zyx: NDArray[np.bool_]
@@ -37,7 +37,7 @@ class MaskPair:
 
     @classmethod
     def of(cls, found: Mask, reference: Mask, grid: Grid) -> "MaskPair":
-        """Cut both masks to their joint box. Without any voxel the arrays are empty."""
+        """Crop both masks to their joint box. Where neither has a voxel, the arrays are empty."""
         boxes = [box_of(mask) for mask in map(tightened, (found, reference)) if mask.crop_zyx.size]
         if not boxes:
             nothing = np.zeros((0, 0, 0), np.bool_)
@@ -55,7 +55,7 @@ class MaskPair:
     def of_arrays(
         cls, found_zyx: NDArray[np.bool_], reference_zyx: NDArray[np.bool_], grid: Grid
     ) -> "MaskPair":
-        """Cut two whole-grid arrays; ValueError where a shape is not the grid's."""
+        """Crop two whole-grid arrays; ValueError where a shape is not the grid's."""
         for array in (found_zyx, reference_zyx):
             if array.shape != grid.shape_zyx:
                 raise ValueError(
@@ -65,22 +65,22 @@ class MaskPair:
 
     @cached_property
     def found_voxels(self) -> int:
-        """How many voxels the mask under evaluation has."""
+        """The number of voxels of the mask under evaluation."""
         return int(np.count_nonzero(self.found_zyx))
 
     @cached_property
     def reference_voxels(self) -> int:
-        """How many voxels the reference has."""
+        """The number of voxels of the reference."""
         return int(np.count_nonzero(self.reference_zyx))
 
     @cached_property
     def shared_voxels(self) -> int:
-        """How many voxels both have."""
+        """The number of voxels that both have."""
         return int(np.count_nonzero(self.found_zyx & self.reference_zyx))
 
     @property
     def state(self) -> PairState:
-        """What is there to compare: both masks, one of them, or none."""
+        """Which of the masks have voxels: both, one of them, or neither."""
         states = {
             (True, True): PairState.COMPARED,
             (False, True): PairState.MISSING,

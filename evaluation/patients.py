@@ -12,7 +12,7 @@ CT_NAME, DOSE_NAME = "ct", "dose"
 
 @dataclass(frozen=True, kw_only=True)
 class PatientFolder:
-    """One patient: each set's path by label, and where CT and dose lie (None: beside a set, or nowhere)."""
+    """One patient: each set's path by label, and the paths of CT and dose (None: in a set's folder, or nowhere)."""
 
     name: str
     sets: Mapping[str, Path]
@@ -22,18 +22,18 @@ class PatientFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortFolders:
-    """The patients that have both sides, and the names of those that have one."""
+    """The patients who have both sets, and the names of those who have only one."""
 
     patients: tuple[PatientFolder, ...]
     incomplete: tuple[str, ...]
 
 
 def cohort_of(folder: Path, reference: str) -> CohortFolders:
-    """The cohort in `folder`: `<patient>/<set>` for each set of contours, `<patient>/ct`, `<patient>/dose`.
+    """Return the cohort in `folder`: `<patient>/<set>` for each set of contours, `<patient>/ct`, `<patient>/dose`.
 
     CT and dose may be folders, or images (ct.nii.gz). A set is an RTSTRUCT file, an image mask, or a folder of one
     RTSTRUCT or of masks; its label is its name without suffix. Patients without the set `reference`, or with no other,
-    are incomplete. EvaluationRefused where no patient is complete.
+    are incomplete. Raises EvaluationRefused where no patient is complete.
     """
     if not folder.is_dir():
         raise EvaluationRefused(f"{folder} is no folder")
@@ -49,9 +49,9 @@ def cohort_of(folder: Path, reference: str) -> CohortFolders:
 
 
 def paired_folders(found: Path, reference: Path) -> CohortFolders | None:
-    """The patients of two folders whose subfolders or masks have the same names.
+    """Return the patients of two folders whose subfolders or masks have the same names.
 
-    None where these are two single sets.
+    Returns None where the folders are two single sets.
     """
     if not (found.is_dir() and reference.is_dir()):
         return None
@@ -75,7 +75,7 @@ def paired_folders(found: Path, reference: Path) -> CohortFolders | None:
 def one_patient(
     found: Path, reference: Path, ct: Path | None = None, dose: Path | None = None
 ) -> CohortFolders:
-    """Two sets of one patient as a cohort of one."""
+    """Return two sets of one patient as a cohort of one."""
     labels = _labels(found, reference)
     sets = dict(zip(labels, (found, reference), strict=True))
     name = stem(found) if is_image(found) else found.stem
@@ -101,7 +101,7 @@ def _patient(folder: Path) -> PatientFolder:
 
 
 def _called(folder: Path, name: str) -> Path | None:
-    """The folder, DICOM file or image of this name in a folder."""
+    """Return the folder, DICOM file or image of this name in a folder."""
     found = (
         path
         for path in sorted(folder.iterdir())

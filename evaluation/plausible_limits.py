@@ -1,8 +1,8 @@
 """Limits of plausibility, learned from measured structures, and written into a model's contract.
 
-A limit is the outermost of the values' inner 99 %, and beyond it a margin: a share of the distance from the median,
-wider for places than for sizes. Sizes are compared as logarithms. What the scan's edge cuts does not count for the
-lower limits of sizes, nor for distances that it changes.
+A limit is the outermost of the inner 99 % of the values, plus a margin: a share of its distance from the median, wider
+for positions than for sizes. Sizes are compared as logarithms. Structures cut off by the edge of the scan do not count
+for the lower limits of sizes, nor for distances that the cut changes.
 """
 
 import json
@@ -31,17 +31,19 @@ from inference.judgement import LIMITED, OUTLINES, anchor, is_anchored
 
 OUTER = 0.005
 MARGIN_OF_SIZES, MARGIN_OF_PLACES = 0.8, 1.2
-LEAST_INSIDE = 0.75  # the outline is coarse, and training CTs are blanked close to what was drawn
-RIGHT_DICE = 0.6  # from this on a model's own answer counts as one of its right ones
+LEAST_INSIDE = 0.75  # the outline is coarse, and training CTs are blanked close to the contours
+RIGHT_DICE = 0.6  # from this value on, a model's answer counts as right
 LEAST_SAMPLES = 10
 REGION_SHARE = 0.5  # of the shortest scan of the training set
 LOGARITHMIC = ("volume_cc", "height_mm", "depth_mm", "width_mm", "body_cm2")
-ELONGATED_SHARE = 0.3  # of the cases end at the scan's lower edge: distances are measured from the top
+ELONGATED_SHARE = (
+    0.3  # where this share of cases ends at the scan's lower edge, distances are measured from the top
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One CT with structures that are right, measured; ``is_drawn``: by a person, otherwise found by the model."""
+    """Measurements of correct structures on one CT; ``is_drawn``: by a person, otherwise found by the model."""
 
     name: str
     is_drawn: bool = True
@@ -69,7 +71,7 @@ def measured_samples(
 def learn(
     samples: Sequence[Sample], labels: Sequence[str], regions: Sequence[str], learned_from: str
 ) -> Plausibility:
-    """The limits that the samples show; a structure in fewer than ten of them gets none."""
+    """Return the limits that follow from the samples; a structure in fewer than ten of them gets none."""
     known = [code for code in labels if sum(code in s.placed for s in samples) >= LEAST_SAMPLES]
     limits = tuple(_structure(code, [s.placed[code] for s in samples if code in s.placed]) for code in known)
     anchors = {one.code: one for one in limits}
@@ -85,7 +87,7 @@ def learn(
 
 
 def length_mm(estimate: RegionEstimate, wanted: Sequence[str]) -> float:
-    """How much of the wanted regions a scan shows along z."""
+    """Return the length along z, in mm, that a scan shows of the wanted regions."""
     return estimate.length_mm(*(region for region in Region if region in wanted))
 
 
@@ -102,7 +104,7 @@ def _structure(code: str, placed: Sequence[StructurePlacement]) -> StructureLimi
 
 
 def _regions(found: Sequence[str]) -> tuple[str, ...]:
-    """Where the structure was, with the neighbours that the estimate cannot tell from it for sure."""
+    """Return the regions in which the structure was, and neighbours that the estimate cannot reliably distinguish."""
     common = {region for region in found if found.count(region) >= 0.01 * len(found)}
     for region, neighbours in (("head", {"neck"}), ("neck", {"head"}), ("thorax", {"neck"})):
         common |= neighbours if region in common else set()
@@ -120,7 +122,7 @@ def _range(check: str, placed: Sequence[StructurePlacement]) -> tuple[float, flo
 
 
 def limits_of(values: NDArray[np.float64], *, logarithmic: bool) -> tuple[float, float]:
-    """Lowest and highest plausible value, with the margin, in three significant digits."""
+    """Return the lowest and the highest plausible value, margin included, to three significant digits."""
     scale = np.log(np.maximum(values, 1e-6)) if logarithmic else values
     low, middle, high = np.quantile(scale, (OUTER, 0.5, 1 - OUTER))
     margin = MARGIN_OF_SIZES if logarithmic else MARGIN_OF_PLACES
@@ -147,7 +149,7 @@ def _pair(first: StructureLimits, second: StructureLimits, samples: Sequence[Sam
 
 
 def write_limits(version: Path, limits: Plausibility) -> None:
-    """Put the limits into a version's contract.json, whole or not at all."""
+    """Write the limits into a version's contract.json, which is replaced as a whole."""
     file = version / CONTRACT_FILE
     document = json.loads(file.read_text(encoding="utf-8"))
     document["plausibility"] = limits.model_dump(mode="json")

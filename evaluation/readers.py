@@ -25,7 +25,7 @@ STAPLE = "STAPLE"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Consensus:
-    """The voxels of probability over 0.5, and how sensitive and specific STAPLE found each reader (within its box)."""
+    """The voxels with a probability over 0.5, and each reader's sensitivity and specificity by STAPLE (in its box)."""
 
     mask: Mask
     sensitivity: Mapping[str, float]
@@ -47,7 +47,7 @@ class ReaderRow:
 def reader_rows(
     patient: str, sets: Mapping[str, ContourSet], tolerances_mm: tuple[float, ...]
 ) -> tuple[list[ReaderRow], list[str]]:
-    """Each reader against each and against the consensus, for structures that all of them named; and remarks.
+    """Compare readers with each other and with the consensus, for structures that all of them named; with remarks.
 
     The sets lie on one grid. Fewer than two readers give no rows.
     """
@@ -76,7 +76,7 @@ def reader_rows(
 def pairwise(
     masks: Mapping[str, Mask], grid: Grid, tolerances_mm: tuple[float, ...]
 ) -> dict[tuple[str, str], Comparison]:
-    """Each pair of readers once, the second of the pair as the reference."""
+    """Compare each pair of readers once, with the second of the pair as the reference."""
     return {
         (one, other): compare(MaskPair.of(masks[one], masks[other], grid), tolerances_mm)
         for one, other in combinations(masks, 2)
@@ -86,7 +86,7 @@ def pairwise(
 def against_consensus(
     masks: Mapping[str, Mask], grid: Grid, tolerances_mm: tuple[float, ...]
 ) -> dict[str, Comparison]:
-    """Each reader against the consensus of all, that reader included."""
+    """Compare each reader with the consensus of all, that reader included."""
     consensus = staple(masks)
     return {
         reader: compare(MaskPair.of(mask, consensus.mask, grid), tolerances_mm)
@@ -95,10 +95,10 @@ def against_consensus(
 
 
 def staple(masks: Mapping[str, Mask]) -> Consensus:
-    """The consensus of two readers or more, by SimpleITK's STAPLE in the joint box and 2 voxels round it.
+    """Return the consensus of two or more readers, by SimpleITK's STAPLE in the joint box plus 2 voxels.
 
     The box matters: the more background it holds, the higher every specificity. Raises EvaluationRefused where a
-    reader drew nothing: STAPLE would take that for a reader who misses everything.
+    reader drew nothing: to STAPLE, that is a reader who misses everything.
     """
     if len(masks) < 2:
         raise EvaluationRefused(f"a consensus needs two readers or more, not {len(masks)}")

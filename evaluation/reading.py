@@ -1,4 +1,4 @@
-"""A set of contours from a path: an RTSTRUCT with its CT, a folder of either, or image masks."""
+"""A set of contours read from a path: an RTSTRUCT with its CT, a folder of either, or image masks."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ from imaging.volumes.volume import Mask, Volume
 
 
 def read_both(found: Path, reference: Path, ct: Path | None = None) -> tuple[ContourSet, ContourSet]:
-    """The set under evaluation and its reference, on one image where one of them is an RTSTRUCT.
+    """Read the set under evaluation and its reference, both on one image where one of them is an RTSTRUCT.
 
-    The image is the CT of the folder `ct`, or else of the reference's folder, or else of the other's; where no CT
-    lies there, the image masks of the other side. EvaluationRefused says what is missing.
+    The image is the CT of the folder `ct`, else of the reference's folder, else of the other's; where there is no CT,
+    the image masks of the other set. EvaluationRefused says what is missing.
     """
     if ct is not None:
         series = DicomFolder.of(ct).read_ct(_named(found) or _named(reference))
@@ -44,7 +44,7 @@ def read_both(found: Path, reference: Path, ct: Path | None = None) -> tuple[Con
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a path stands for an RTSTRUCT rather than for image masks; EvaluationRefused where it is absent."""
+    """Tell whether a path holds an RTSTRUCT rather than image masks; EvaluationRefused where it does not exist."""
     if path.is_dir():
         return not any(is_image(file) for file in path.iterdir())
     if not path.is_file():
@@ -53,7 +53,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_contours(path: Path, image: ImageSeries | Grid | None = None, label: str = "") -> ContourSet:
-    """The set of contours at a path: an RTSTRUCT file, an image mask, or a folder with one RTSTRUCT or with masks.
+    """Read the set of contours at a path: an RTSTRUCT file, an image mask, or a folder with one RTSTRUCT or with masks.
 
     An RTSTRUCT is placed on `image`, or else on the CT in its own folder. Raises EvaluationRefused where there is no
     set, or more than one, or where it lies in another frame of reference than the CT.
@@ -67,7 +67,7 @@ def read_contours(path: Path, image: ImageSeries | Grid | None = None, label: st
 
 
 def read_dose_file(path: Path) -> Dose:
-    """The dose at a path: an RT Dose file, a folder with one, or an image (NIfTI) whose values are Gy."""
+    """Read the dose at a path: an RT Dose file, a folder with one, or an image (NIfTI) whose values are Gy."""
     if path.is_dir():
         doses = DicomFolder.of(path).doses
         if len(doses) != 1:
@@ -82,21 +82,21 @@ def read_dose_file(path: Path) -> Dose:
             raise EvaluationRefused(str(reason)) from reason
     grid, values = read_array(path)
     if not np.isfinite(values).all() or values.min() < 0:
-        raise EvaluationRefused(f"{path}: values below 0 or no numbers; expected a dose in Gy")
+        raise EvaluationRefused(f"{path}: values below 0 or not numbers; expected a dose in Gy")
     return Dose(array_zyx=np.asarray(values, np.float32), grid=grid, frame_of_reference_uid="")
 
 
 def read_volume(path: Path) -> Volume:
-    """A CT from an image file (NIfTI) in HU, upright; EvaluationRefused where its values are no HU."""
+    """Read a CT from an image file (NIfTI) in HU, upright; EvaluationRefused where its values are not HU."""
     grid, values = read_array(path)
     hu = np.rint(values)
     if not np.isfinite(values).all() or hu.min() < -32768 or hu.max() > 32767:
-        raise EvaluationRefused(f"{path}: values from {values.min():g} to {values.max():g} are no CT's")
+        raise EvaluationRefused(f"{path}: values from {values.min():g} to {values.max():g} are not a CT's")
     return canonical(Volume(array_zyx=hu.astype(np.int16), grid=grid))
 
 
 def structure_set_file(path: Path) -> Path:
-    """The RTSTRUCT that a path stands for: the file itself, or the only one of a folder."""
+    """Return the RTSTRUCT at a path: the file itself, or the only one in a folder."""
     if path.is_file():
         return path
     sets = DicomFolder.of(path).structure_sets
@@ -159,7 +159,7 @@ def _folder(path: Path) -> DicomFolder:
 
 
 def _named(path: Path) -> tuple[str, ...]:
-    """The series that the RTSTRUCT at a path refers to; none for image masks."""
+    """Return the series that the RTSTRUCT at a path refers to; none for image masks."""
     if not is_dicom(path):
         return ()
     file = structure_set_file(path)
@@ -170,7 +170,7 @@ def _named(path: Path) -> tuple[str, ...]:
 
 
 def _by_name(structure_set: StructureSet) -> tuple[dict[str, Roi], list[str]]:
-    """The ROIs by name; of those that share a name none, with a note: nobody can say which is meant."""
+    """Return the ROIs by name; ROIs that share a name are left out, with a note: either could be meant."""
     by_name: dict[str, list[Roi]] = defaultdict(list)
     for roi in structure_set.rois:
         by_name[roi.name or f"ROI {roi.number}"].append(roi)

@@ -1,9 +1,9 @@
-"""Points that stand for equal parts of a structure's volume, taken from its contours and not from dose voxels.
+"""Points that each represent an equal part of a structure's volume, taken from its contours, not from dose voxels.
 
-Each plane of contours is a slab as thick as the distance between planes, with the even-odd interior of its polygons.
-A slab is cut into layers and each layer into cells; a cell counts where its centre lies inside. Cells are small
-beside the structure and the dose grid (`_SAMPLES` in all, at least `_CELLS` across), so that partly covered voxels
-count by the share that is covered.
+Each plane of contours is a slab as thick as the distance between planes, with the even-odd interior of its polygons. A
+slab is cut into layers and each layer into cells; a cell counts if its centre lies inside. Cells are small compared
+with the structure and the dose grid (`_SAMPLES` in all, at least `_CELLS` across), so that partly covered voxels count
+by the share that is covered.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ Polygons = Sequence[NDArray[np.float64]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Samples:
-    """Points (n, 3) in LPS mm, each for the same volume."""
+    """Points (n, 3) in LPS mm, each representing the same volume."""
 
     points_lps: NDArray[np.float64]
     volume_cm3: float
@@ -36,7 +36,7 @@ class Samples:
 def sample(name: str, polygons: Polygons, grid: Grid) -> Samples:
     """Sample a structure from its closed polygons (n, 3) in LPS mm, drawn on slices of `grid`.
 
-    Slabs are as thick as the smallest distance between two planes of the structure, or as a slice of the grid where
+    Slabs are as thick as the smallest distance between two planes of the structure, or as a slice of the grid if
     there is one plane. No polygons give no samples. Raises EvaluationRefused for a polygon that crosses slices.
     """
     if not polygons:
@@ -65,7 +65,7 @@ def _depth(name: str, along_normal: NDArray[np.float64]) -> float:
 
 
 def _planes(depths: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """The planes' places along the normal, ascending, and the plane of each polygon."""
+    """Return the planes' positions along the normal in mm, ascending, and the index of each polygon's plane."""
     order = np.argsort(depths)
     begins = np.concatenate([[True], np.diff(depths[order]) > _ONE_PLANE_MM])
     number = np.cumsum(begins) - 1
@@ -75,7 +75,7 @@ def _planes(depths: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def _cells(flat: Polygons, planes: int) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[int, int]]:
-    """The lower corner of the box round all polygons, a cell's sides, and how many cells there are each way."""
+    """Return the lower corner of the box round all polygons, a cell's sides, and the number of cells each way."""
     points = np.concatenate(flat)
     corner, extent = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-6)
     side = float(np.sqrt(extent.prod() * planes * _LAYERS / _SAMPLES))
@@ -86,7 +86,7 @@ def _cells(flat: Polygons, planes: int) -> tuple[NDArray[np.float64], NDArray[np
 def _inside(
     index: Polygons, plane_of: NDArray[np.intp], shape_zyx: tuple[int, int, int]
 ) -> NDArray[np.bool_]:
-    """Which cells' centres lie inside an odd number of their plane's polygons."""
+    """Tell which cells' centres lie inside an odd number of their plane's polygons, as (z, y, x)."""
     unit = Grid(
         shape_zyx=shape_zyx,
         origin_lps=(0.0, 0.0, 0.0),

@@ -12,7 +12,7 @@ from evaluation.pair import MaskPair
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SetComparison:
-    """Each structure that both sets name, compared; and everything that could not be."""
+    """The comparison of each structure that both sets name; and everything that could not be compared."""
 
     found: ContourSet
     reference: ContourSet
@@ -24,7 +24,7 @@ class SetComparison:
     notes: tuple[str, ...]
 
     def pair(self, structure: str) -> MaskPair:
-        """The masks of a structure that was compared."""
+        """Return the masks of a structure that was compared."""
         ours, theirs = self.names[structure]
         return MaskPair.of(self.found.masks[ours], self.reference.masks[theirs], self.reference.grid)
 

@@ -14,11 +14,11 @@ _OTHER_SLICES_MM = 1e6  # further apart than any two points of one slice
 
 
 def edit_values(pair: MaskPair, tolerances_mm: tuple[float, ...]) -> dict[str, float | None]:
-    """What a person would redraw to make the reference of the mask under evaluation; 0 where nothing differs.
+    """Return how much a person would redraw to turn the mask under evaluation into the reference; 0 where none differs.
 
     Added path length (Vaassen 2020): outline pixels of the reference, slice by slice, that are further than the
     tolerance from the other's outline on that slice; in mm each pixel counts as the mean of its two sides. Slices to
-    edit: slices on which one outline has such pixels, or only one mask has voxels. The plain names have tolerance 0.
+    edit: slices on which an outline has such pixels, or only one mask has voxels. Names without a tolerance mean 0 mm.
     Either mask may be empty: then every outline pixel of the reference is added, every slice of the other is edited.
     """
     found, reference = (outline(mask) for mask in (pair.found_zyx, pair.reference_zyx))
@@ -40,9 +40,10 @@ def edit_values(pair: MaskPair, tolerances_mm: tuple[float, ...]) -> dict[str, f
 
 
 def slice_values(pair: MaskPair) -> list[Mapping[str, float | str | None]]:
-    """One row for each axial slice on which a mask has voxels: its index, state, Dice, distances in the slice.
+    """Return one row for each axial slice on which a mask has voxels: index, state, Dice, distances within the slice.
 
-    Distances are those of `evaluation.distances` in two dimensions (outline pixels with a neighbour of four outside).
+    Distances are those of `evaluation.distances` in two dimensions (outline pixels have one of four neighbours
+    outside).
     """
     masks = (pair.found_zyx, pair.reference_zyx)
     if not pair.found_zyx.size:
@@ -70,7 +71,7 @@ def slice_values(pair: MaskPair) -> list[Mapping[str, float | str | None]]:
 
 
 def outline(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of each slice of a padded (z, y, x) mask with one of four neighbours outside it."""
+    """Return, slice by slice, the pixels of a padded (z, y, x) mask that have one of four neighbours outside it."""
     if not mask_zyx.size:
         return mask_zyx
     result = mask_zyx.copy()
@@ -85,7 +86,7 @@ def outline(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _in_slice_mm(
     here_zyx: NDArray[np.bool_], there_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float]
 ) -> Distances:
-    """For each outline pixel the distance to the other's nearest on its slice; inf where that slice has none."""
+    """Return, for each outline pixel, the distance in mm to the other's nearest on its slice; inf where it has none."""
     scale = np.array([_OTHER_SLICES_MM, *spacing_zyx_mm[1:]])
     distances = np.zeros(int(np.count_nonzero(here_zyx)))
     apart = ~there_zyx[here_zyx]

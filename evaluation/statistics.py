@@ -1,7 +1,7 @@
 """Tests, effect sizes and intervals for metrics of many patients, by scipy and statsmodels.
 
-Two samples are either paired (the same patients or instances in the same order) or independent. Nothing is dropped:
-values that are not numbers are refused, whoever calls says what a missing structure means. Small samples carry a note.
+Two samples are either paired (the same patients or instances in the same order) or independent. No value is dropped:
+values that are not numbers are refused, and callers decide what a missing structure means. Small samples get a note.
 """
 
 import warnings
@@ -23,7 +23,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A sample in the numbers of a table; spread and interval are None for one value."""
+    """A sample's summary statistics; spread and interval are None for a single value."""
 
     n: int
     mean: float
@@ -39,7 +39,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleTest:
-    """A test of two samples: its statistic, two-sided p, effect size by name, and what to know of it."""
+    """A test of two samples: its statistic, two-sided p, named effect size, and a note."""
 
     name: str
     n: int
@@ -76,7 +76,7 @@ class NonInferiority:
 
 
 def summary(values: Sequence[float], seed: int = 0) -> Summary:
-    """Mean, sample SD, quartiles, range and bootstrap interval of the mean; ValueError for no values."""
+    """Return mean, sample SD, quartiles, range and bootstrap interval of the mean; ValueError for no values."""
     array = _numbers(values)
     low, high = bootstrap_mean(array, seed) if len(array) > 1 else (None, None)
     q1, median, q3 = (float(v) for v in np.percentile(array, (25, 50, 75)))
@@ -95,9 +95,9 @@ def summary(values: Sequence[float], seed: int = 0) -> Summary:
 
 
 def bootstrap_mean(values: Sequence[float] | Array, seed: int = 0) -> tuple[float, float]:
-    """The bias-corrected, accelerated 95 % interval of the mean (Efron 1987), 2000 resamples.
+    """Return the bias-corrected and accelerated (BCa) 95 % interval of the mean (Efron 1987), from 2000 resamples.
 
-    Both ends the value where all are equal.
+    Where all values are equal, both ends are that value.
     """
     array = _numbers(values)
     if len(array) < 2:
@@ -119,9 +119,9 @@ def bootstrap_mean(values: Sequence[float] | Array, seed: int = 0) -> tuple[floa
 
 
 def paired_wilcoxon(first: Sequence[float], second: Sequence[float]) -> SampleTest:
-    """Wilcoxon's signed-rank test, two-sided; effect: rank-biserial correlation, 1 where first is always larger.
+    """Do Wilcoxon's signed-rank test, two-sided; effect: rank-biserial correlation, 1 where first is always larger.
 
-    Exact for up to 50 pairs without ties or zeros, else normal. Pairs without a difference count neither way
+    Exact for up to 50 pairs without ties or zeros, else a normal approximation. Pairs without a difference are dropped
     (Wilcoxon).
     """
     one, two = _pairs(first, second)
@@ -148,7 +148,7 @@ def paired_wilcoxon(first: Sequence[float], second: Sequence[float]) -> SampleTe
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> SampleTest:
-    """Student's t of the paired differences, two-sided; effect: Cohen's d of the differences (mean over SD)."""
+    """Do Student's t test of the paired differences, two-sided; effect: Cohen's d of the differences (mean over SD)."""
     one, two = _pairs(first, second)
     difference = one - two
     name, effect_name = "paired t", "Cohen's d of differences"
@@ -170,7 +170,7 @@ def paired_t(first: Sequence[float], second: Sequence[float]) -> SampleTest:
 
 
 def mann_whitney(first: Sequence[float], second: Sequence[float]) -> SampleTest:
-    """Mann and Whitney's U of independent samples, two-sided; effect: Cliff's delta, 1 where first is always larger."""
+    """Do the Mann-Whitney U test of independent samples, two-sided; effect: Cliff's delta, 1 where first is larger."""
     one, two = _numbers(first), _numbers(second)
     found = stats.mannwhitneyu(one, two)
     return SampleTest(
@@ -185,7 +185,7 @@ def mann_whitney(first: Sequence[float], second: Sequence[float]) -> SampleTest:
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p values in the order given; None stays None and is not counted as a test."""
+    """Return Holm's adjusted p values in the given order; None stays None and does not count as a test."""
     known = [p for p in ps if p is not None]
     if not known:
         return list(ps)
@@ -194,9 +194,9 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def bland_altman(first: Sequence[float], second: Sequence[float]) -> Agreement:
-    """Agreement of two measurements of the same things (Bland and Altman 1986): first minus second.
+    """Return the agreement of two measurements of the same things (Bland and Altman 1986), first minus second.
 
-    Two pairs or more.
+    Raises ValueError for fewer than two pairs.
     """
     one, two = _pairs(first, second)
     if len(one) < 2:
@@ -219,10 +219,11 @@ def bland_altman(first: Sequence[float], second: Sequence[float]) -> Agreement:
 def non_inferiority(
     first: Sequence[float], second: Sequence[float], margin: float, better: int
 ) -> NonInferiority:
-    """Whether `first` is worse than `second` by less than `margin` on average, at a one-sided level of 2.5 %.
+    """Test whether `first` is worse than `second` by less than `margin` on average, at a one-sided level of 2.5 %.
 
     `better` is +1 where more is better, -1 where less is. The bound is that of the t interval of the paired
-    differences, turned so that positive is better; shown where it lies above -margin. Two pairs or more.
+    differences, signed so that positive is better; shown where it lies above -margin. ValueError for fewer than two
+    pairs.
     """
     one, two = _pairs(first, second)
     if margin <= 0 or better not in (1, -1):
@@ -243,7 +244,7 @@ def non_inferiority(
 
 
 def small_note(n: int) -> str:
-    """What a reader should know of a test of so few values ("" for enough); `SMALL_SAMPLES` is the explanation."""
+    """Return a note for a test of so few values ("" for enough); `SMALL_SAMPLES` explains it."""
     if n < SMALL:
         return f"n = {n}: too few"
     return f"n = {n}: small sample" if n < FEW else ""
@@ -261,5 +262,5 @@ def _numbers(values: Sequence[float] | Array) -> Array:
     if array.ndim != 1 or not len(array):
         raise ValueError("a sample needs at least one value")
     if not np.isfinite(array).all():
-        raise ValueError("a sample holds a value that is no number; say what it stands for first")
+        raise ValueError("a sample has a value that is not a number; decide first what it means")
     return array

@@ -11,7 +11,7 @@ TwoSampleTest = Callable[[Sequence[float], Sequence[float]], SampleTest]
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedStudy:
-    """What a study's tables show. `{t}` in a name stands for the first tolerance asked for."""
+    """What a study's tables show. `{t}` in a name stands for the first requested tolerance."""
 
     title: str
     metrics: tuple[str, ...]
@@ -22,7 +22,7 @@ class PublishedStudy:
     )
 
     def names(self, tolerances_mm: tuple[float, ...]) -> tuple[str, ...]:
-        """The metrics' names at the first tolerance."""
+        """Return the metrics' names at the first tolerance."""
         first = f"{tolerances_mm[0]:g}" if tolerances_mm else ""
         return tuple(name.replace("{t}", first) for name in self.metrics if first or "{t}" not in name)
 

@@ -1,6 +1,6 @@
 """Distances between surfaces weighted by area: surface elements at voxel corners (Nikolov 2018, surface-distance).
 
-Each corner between eight voxels of which some, not all, are in the mask is a surface element; its area comes from the
+Each corner between eight voxels of which some but not all are in the mask is a surface element; its area is that of the
 marching-cubes triangles of that neighbourhood. Values are those of the Python package surface-distance 0.1.
 """
 
@@ -20,7 +20,7 @@ _FULL = 255
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightedDistances:
-    """Distances in mm from the elements of one surface to the nearest of the other, and the elements' areas in mm2."""
+    """Distances in mm from each element of one surface to the nearest of the other, both ways, and areas in mm2."""
 
     from_found: Distances
     found_areas: Distances
@@ -29,7 +29,7 @@ class WeightedDistances:
 
 
 def surfel_distances(pair: MaskPair) -> WeightedDistances:
-    """Area-weighted distances between the surfaces of two masks; ValueError where one is empty."""
+    """Return area-weighted distances between the surfaces of two masks; ValueError where one is empty."""
     if not (pair.found_voxels and pair.reference_voxels):
         raise ValueError("distances need voxels in both masks")
     area_of = surfel_areas(pair.grid.spacing_zyx_mm)
@@ -44,14 +44,14 @@ def surfel_distances(pair: MaskPair) -> WeightedDistances:
 
 
 def weighted_percentile(distances: Distances, areas: Distances, percent: float) -> float:
-    """The distance below which that share of the area lies: the first element that reaches it, no interpolation."""
+    """Return the distance below which that share of the area lies: the first element to reach it, not interpolated."""
     order = np.lexsort((areas, distances))
     reached = np.cumsum(areas[order]) / areas.sum()
     return float(distances[order][min(int(np.searchsorted(reached, percent / 100.0)), len(order) - 1)])
 
 
 def surfel_areas(spacing_zyx_mm: tuple[float, float, float]) -> Distances:
-    """The area in mm2 of the surface element of each of the 256 neighbourhoods at this voxel spacing."""
+    """Return the area in mm2 of the surface element of each of the 256 neighbourhoods at this voxel spacing."""
     dz, dy, dx = spacing_zyx_mm
     stretched = _normals() * np.array([dy * dx, dz * dx, dz * dy])
     return np.asarray(np.linalg.norm(stretched, axis=2).sum(axis=1), np.float64)
@@ -59,7 +59,7 @@ def surfel_areas(spacing_zyx_mm: tuple[float, float, float]) -> Distances:
 
 @cache
 def _normals() -> NDArray[np.float64]:
-    """The normals (256, 4, 3) of each neighbourhood's triangles; unused ones are 0."""
+    """Return the normals (256, 4, 3) of each neighbourhood's triangles; unused ones are 0."""
     lines = files("evaluation").joinpath("surfels.txt").read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if not line.startswith("#")]
     if len(rows) != _NEIGHBOURHOODS:
@@ -72,7 +72,7 @@ def _normals() -> NDArray[np.float64]:
 
 
 def _neighbourhoods(mask_zyx: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """For each inner corner of a padded array the bits of the eight voxels round it, the first voxel highest."""
+    """Return, for each inner corner of a padded array, the bits of the eight voxels round it, the first highest."""
     voxels = mask_zyx.view(np.uint8)
     along_x = voxels[:, :, :-1] << 1
     along_x |= voxels[:, :, 1:]

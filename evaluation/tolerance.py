@@ -7,5 +7,5 @@ EPSILON = 1e-6
 
 
 def within(distances_mm: NDArray[np.float64], tolerance_mm: float) -> NDArray[np.bool_]:
-    """Which distances are at most the tolerance, with a millionth of it (of 1 mm where it is smaller) for rounding."""
+    """Tell which distances are at most the tolerance, plus a millionth of it (or of 1 mm if smaller) for rounding."""
     return np.asarray(distances_mm <= tolerance_mm + EPSILON * max(1.0, tolerance_mm), np.bool_)

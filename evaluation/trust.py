@@ -1,6 +1,6 @@
-"""Learn the score of trust from patients with a truth, and say how well it tells good structures from bad on others.
+"""The trust score: learned from patients with reference contours, and how well it separates good and bad structures.
 
-Every figure comes from patients left out: the score of a patient is learned without that patient, also what is usual
+Every figure comes from patients left out: a patient's score is learned without that patient, including what is usual
 for a structure. With few patients and few bad structures the intervals are wide; they are part of the result.
 """
 
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """One structure of one patient: what was measured without the truth, and the Dice with it."""
+    """One structure of one patient: what was measured without the reference, and the Dice with it."""
 
     patient: str
     code: str
@@ -35,9 +35,9 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class TrustQuality:
-    """How the score did on patients left out.
+    """How the score performed on patients left out.
 
-    Each instance's score, ROC, calibration, and what it adds to the structure alone.
+    It holds each instance's score, ROC, calibration, and the AUC of knowing the structure alone.
     """
 
     instances: tuple[Instance, ...]
@@ -55,9 +55,9 @@ class TrustQuality:
 
 
 def learn(instances: Sequence[Instance], good_dice: float, learned_from: str) -> TrustWeights:
-    """Fit the logistic with a ridge on standardised measurements.
+    """Fit a ridge-regularised logistic regression on standardised measurements.
 
-    EvaluationRefused for too few patients or bad structures.
+    Raises EvaluationRefused for too few patients, or too few good or bad structures.
     """
     good = np.array([instance.dice >= good_dice for instance in instances], bool)
     patients = {instance.patient for instance in instances}
@@ -86,7 +86,7 @@ def learn(instances: Sequence[Instance], good_dice: float, learned_from: str) ->
 
 
 def assess(instances: Sequence[Instance], good_dice: float) -> TrustQuality:
-    """Score every patient with what the others taught, and measure; EvaluationRefused as `learn`."""
+    """Score every patient with what was learned from the others, and assess that; EvaluationRefused as in `learn`."""
     kept: list[Instance] = []
     scores: list[float] = []
     alone: list[float] = []
@@ -120,7 +120,7 @@ def assess(instances: Sequence[Instance], good_dice: float) -> TrustQuality:
 
 
 def auc(scores: Array, good: NDArray[np.bool_]) -> float:
-    """The probability that a good structure scores above a bad one, ties half (the area under the ROC curve)."""
+    """Return the area under the ROC curve: the probability that a good structure scores above a bad one, ties half."""
     above = scores[good][:, None] - scores[~good][None]
     return float(np.mean((above > 0) + 0.5 * (above == 0)))
 
@@ -141,7 +141,7 @@ def _named(values: Array) -> dict[str, float]:
 
 
 def _auc_interval(scores: Array, good: NDArray[np.bool_], patients: Sequence[str]) -> tuple[float, float]:
-    """95 % by resampling patients, not instances: structures of one patient go wrong together."""
+    """Return the 95 % interval by resampling patients, not instances: structures of one patient go wrong together."""
     rng = np.random.default_rng(0)
     names = sorted(set(patients))
     places = {name: np.flatnonzero(np.array(patients) == name) for name in names}
@@ -155,7 +155,7 @@ def _auc_interval(scores: Array, good: NDArray[np.bool_], patients: Sequence[str
 
 
 def _roc(scores: Array, good: NDArray[np.bool_]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Share of bad structures flagged against share of good ones flagged, the score's threshold rising."""
+    """Return the shares of good and of bad structures that are flagged as the score's threshold rises."""
     levels = np.concatenate([[-np.inf], np.unique(scores), [np.inf]])
     false_alarms = tuple(float((scores[good] < level).mean()) for level in levels)
     caught = tuple(float((scores[~good] < level).mean()) for level in levels)
@@ -163,6 +163,6 @@ def _roc(scores: Array, good: NDArray[np.bool_]) -> tuple[tuple[float, ...], tup
 
 
 def _calibration(scores: Array, good: NDArray[np.bool_]) -> tuple[tuple[float, float, int], ...]:
-    """Mean score, share that was good, and number, in groups of equal size by score."""
+    """Return mean score, share of good structures, and number, in groups of equal size by score."""
     groups = np.array_split(np.argsort(scores, kind="stable"), min(BINS, len(scores)))
     return tuple((float(scores[g].mean()), float(good[g].mean()), len(g)) for g in groups)

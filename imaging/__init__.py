@@ -1,1 +1,1 @@
-"""DICOM objects to arrays and geometry and back: pure, no disk, network, database or torch."""
+"""DICOM objects to arrays and geometry and back; no network, database or torch, and no files but `atomic_files`."""

@@ -1,4 +1,4 @@
-"""RT Dose objects: the dose in Gy on its own grid, in any axial position or turned, read or refused."""
+"""RT Dose objects: the dose in Gy on its own grid, axial or oblique, read or refused."""
 
 import io
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _REGULAR_MM = 0.01
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dose:
-    """Dose in Gy, float32, index order z, y, x, on `grid`, whose axes may point anywhere; `notes` are for a reader."""
+    """Dose in Gy, float32, index order z, y, x, on `grid`, whose axes may point anywhere; `notes` are for people."""
 
     array_zyx: NDArray[np.float32]
     grid: Grid
@@ -34,7 +34,8 @@ class Dose:
 def read_dose(data: bytes, name: str = "") -> Dose:
     """Return the dose of an RT Dose file (PS3.3 C.8.8.3), in absolute units; DoseRefused names the tag and the fault.
 
-    Grid Frame Offset Vector may be relative to the first plane or hold positions along z, and may run either way.
+    Grid Frame Offset Vector may be relative to the first plane or hold positions along z, and may run in either
+    direction.
     """
     called = name or "the dose"
     try:
@@ -106,7 +107,7 @@ def _grid(dataset: Dataset, shape: tuple[int, ...], called: str) -> Grid:
 def _from_positions(
     offsets: NDArray[np.float64], origin: NDArray[np.float64], normal: NDArray[np.float64], called: str
 ) -> NDArray[np.float64]:
-    """Offsets along the normal, from positions along the patient's z: possible for axial planes only."""
+    """Return offsets along the normal from positions along the patient's z, which only axial planes allow."""
     if abs(abs(normal[2]) - 1) > 1e-3 or abs(offsets[0] - origin[2]) > _REGULAR_MM:
         raise DoseRefused(
             f"{called}: Grid Frame Offset Vector (3004,000C) begins with {offsets[0]:g}, which is neither 0 nor the "

@@ -1,4 +1,4 @@
-"""Why an input cannot be contoured, in words for the clinic and as a code for machines."""
+"""Why an input cannot be contoured, in words for the clinic and as a code for programs."""
 
 import struct
 import zlib
@@ -26,7 +26,7 @@ PARSE_ERRORS = (
 
 
 class RefusalCode(StrEnum):
-    """What is wrong with an image series or a structure set; one code, one thing to do."""
+    """What is wrong with an image series or a structure set; each code calls for one action."""
 
     UNREADABLE = "unreadable"
     NOT_CT = "not_ct"
@@ -56,9 +56,9 @@ class RefusalCode(StrEnum):
 
 
 class ImageRefused(Exception):
-    """An image series that is never contoured as it is: the message names tag, object and what to do.
+    """An image series that cannot be contoured as it is: the message names the tag, the object and what to do.
 
-    `images` are the SOP Instance UIDs of two images that exclude each other, where there are two.
+    `images` are the SOP Instance UIDs of two images that contradict each other, where there are two.
     """
 
     def __init__(self, code: RefusalCode, message: str, *, images: tuple[str, ...] = ()) -> None:
@@ -73,11 +73,11 @@ class StructureSetUnreadable(Exception):
 
 
 class StructureSetNotWritable(Exception):
-    """A request that no valid structure set can hold; the message names the ROI or attribute."""
+    """A request that cannot be written as a valid structure set; the message names the ROI or attribute."""
 
 
 class DoseRefused(Exception):
-    """An RT Dose object from which no dose can be taken.
+    """An RT Dose object from which no dose can be read.
 
     The message names the file, the attribute and what was found.
     """

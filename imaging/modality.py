@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Modality(StrEnum):
-    """What a series is of: CT, cone-beam CT (which calls itself CT in Modality (0008,0060)), or MR."""
+    """The kind of a series: CT, cone-beam CT (which calls itself CT in Modality (0008,0060)), or MR."""
 
     CT = "CT"
     CBCT = "CBCT"

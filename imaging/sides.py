@@ -10,7 +10,7 @@ from imaging.structures import CATALOGUE
 
 
 class Side(StrEnum):
-    """The patient's side that a name states."""
+    """The side of the patient that a name states."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -27,29 +27,29 @@ _WORDS = {
                  "δεξιά", "δεξί", "δεξιός", "δεξιό", "오른쪽", "우", "우측"},
 }  # fmt: skip
 _AMBIGUOUS = {"l", "lt", "li", "sin", "sx", "r", "rt", "re", "dex", "dx", "der"}
-_LETTERS = {"左": Side.LEFT, "右": Side.RIGHT}  # a side wherever it stands: there are no spaces between words
+_LETTERS = {"左": Side.LEFT, "右": Side.RIGHT}  # a side in any position: there are no spaces between words
 _LAST = {"g": Side.LEFT, "d": Side.RIGHT}  # gauche and droite, as in "Parotide G"
 _LATIN = "A-Za-zÀ-ɏ"
 _PART = re.compile(rf"[A-Z]?[a-zÀ-ɏ]+|[A-Z]+(?![a-z])|[0-9]+|[左右]|[^\W\d_{_LATIN}左右]+")
 
 
 def parts(name: str) -> tuple[str, ...]:
-    """Return the words of a name in lower case: split at spaces, underlines, digits and changes of case."""
+    """Return the words of a name in lower case: split at spaces, underscores, digits and changes of case."""
     return tuple(part.casefold() for part in _PART.findall(unicodedata.normalize("NFC", name)))
 
 
 def sides_of(name: str) -> frozenset[Side]:
-    """Return the sides that a name states as words of their own (`Parotid_L`, `Parotis links`), or none.
+    """Return the sides that a name states as separate words (`Parotid_L`, `Parotis links`), or none.
 
-    A last G or D is French for a side only behind a structure's name: `Parotide D` is, `Dose_D` is not.
+    A final G or D is French for a side only after a structure's name: `Parotide D` is, `Dose_D` is not.
     """
     return _stated(set(parts(name))) | _side_of_last_letter(name)
 
 
 def unambiguous_sides_of(name: str) -> frozenset[Side]:
-    """Return the sides of `sides_of` that words state which mean nothing else wherever they stand.
+    """Return those sides of `sides_of` that are stated by words that never mean anything else.
 
-    Not L of vertebra L5, RT, re.
+    Not by L as in vertebra L5, RT or re.
     """
     return _stated(set(parts(name)) - _AMBIGUOUS) | _side_of_last_letter(name)
 
@@ -77,6 +77,6 @@ def _without_sides(words: Iterable[str]) -> str:
 
 @cache
 def _known() -> frozenset[str]:
-    """Return the names of all structures of the catalogue, in every language that it has, without side."""
+    """Return the names of all structures of the catalogue, in all of its languages, without sides."""
     names = (text for one in CATALOGUE.values() for text in (one.code, one.name, *one.aliases))
     return frozenset(_without_sides(parts(name)) for name in names)

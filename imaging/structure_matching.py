@@ -1,4 +1,4 @@
-"""Finds the model's structure that a clinic's name means, and never one of the other side."""
+"""Which of a model's structures a clinic's name means; never one of the other side."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ _SHORTEST_SIMILAR = 6
 
 
 class How(StrEnum):
-    """By what a name was recognised; `SIMILAR` and `DISPUTED` are for a person to decide."""
+    """How a name was recognised; `SIMILAR` and `DISPUTED` are for a person to decide."""
 
     NAME = "TG-263 name"
     ALIAS = "alias"
@@ -26,14 +26,14 @@ class How(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """The model's structure that a name means, if any, and by what it was recognised."""
+    """The model's structure that a name means, if any, and how it was recognised."""
 
     code: str | None
     how: How
 
     @property
     def is_certain(self) -> bool:
-        """Whether it can be used without a person's look."""
+        """Whether it can be used without review by a person."""
         return self.how in (How.NAME, How.ALIAS, How.CODE)
 
 
@@ -73,7 +73,7 @@ def _by_name(name: str, codes: Collection[str]) -> Match | None:
 
 
 def _by_concept(name: str, concept: Code | None, codes: Collection[str]) -> Match | None:
-    """Return the structure of the coded concept; not for names with a PRV or a number in them, which are derived."""
+    """Return the structure of the coded concept; None for derived structures, whose names have a PRV or a number."""
     if concept is None or _is_derived(name):
         return None
     for code in codes:
@@ -93,9 +93,9 @@ def _is_derived(name: str) -> bool:
 
 
 def _similar(name: str, codes: Collection[str]) -> Match:
-    """Return a structure whose name differs by a slip of the pen.
+    """Return the structure whose name differs only by a typing error.
 
-    Same first letter (parotid is not carotid), as many words.
+    It must have the same first letter (parotid is not carotid) and as many words.
     """
     text = bare(name)
     if len(text) < _SHORTEST_SIMILAR or _is_derived(name):

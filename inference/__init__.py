@@ -1,1 +1,1 @@
-"""Volume in, masks out: knows models, not patients, jobs or DICOM."""
+"""Inference: a volume in, masks out. It knows models, but no patients, jobs or DICOM."""

@@ -1,7 +1,7 @@
-"""How much memory a case takes at its peak, from its grid and its model's contract, before anything is sent.
+"""The peak memory of a case, estimated from its grid and its model's contract before anything is sent.
 
-The figures are those of the code that moves the volume (`client`, `server/triton_backend`, the pipelines); `python -m
-bench.case_memory` compares them with what is measured. They are meant to be a little too high.
+The figures follow from the code that moves the volume (`client`, `server/triton_backend`, the pipelines); `python -m
+bench.case_memory` compares them with measurements. They are meant to be a little too high.
 """
 
 import math
@@ -13,7 +13,7 @@ from inference.errors import ModelUnavailable
 from inference.host_memory import Memory
 
 _FLOAT = 4
-_IMAGE = 2  # bytes a voxel: int16
+_IMAGE = 2  # bytes per voxel: int16
 _ACTIVATIONS_BYTES = 200_000_000  # of a few tiles or slices in a network
 _WORK_FLOATS = (
     4  # the image on the model's voxels, a structure's logits above the threshold, its mask and weights
@@ -21,29 +21,27 @@ _WORK_FLOATS = (
 
 
 def memory_need_bytes(contract: ModelContract, grid: Grid, *, is_server_here: bool = True) -> int:
-    """Return the bytes that node and model server take for a case, beside the volume itself (grid: z, y, x).
+    """Return the bytes that node and model server need for a case, besides the volume itself (grid: z, y, x).
 
-    With ``is_server_here`` false, those of the node alone: the server has a memory of its own.
+    With ``is_server_here`` false, only the node's: the server has memory of its own.
     """
     voxels = math.prod(grid.shape_zyx)
     image = _IMAGE if contract.in_hounsfield_units else _FLOAT
-    exchange = image + contract.planes  # one copy of what goes there and what comes back
-    node = voxels * (
-        image + exchange + contract.planes + 1
-    )  # turned upright, on the way, the answer, one mask
+    exchange = image + contract.planes  # one copy of what is sent and what is returned
+    node = voxels * (image + exchange + contract.planes + 1)  # reoriented, in transfer, the answer, one mask
     if not is_server_here:
         return node
-    server = voxels * (exchange + contract.planes)  # Triton's own copy, the answer as the model writes it
+    server = voxels * (exchange + contract.planes)  # Triton's own copy, and the answer that the model writes
     return node + server + _network_bytes(contract, grid) + _ACTIVATIONS_BYTES
 
 
 def make_room_for(
     need_bytes: int, model: str, grid: Grid, memory: Callable[[], Memory], free: Callable[[], None]
 ) -> None:
-    """Return where a case fits, if need be after what ``free`` gives back; raises as ``Memory.admit``.
+    """Make sure that a case fits, if need be after calling ``free``; raises like ``Memory.admit``.
 
-    A model's process keeps the room of its largest case until it is unloaded, so a second large case would wait for
-    ever.
+    A model's process keeps the memory of its largest case until it is unloaded, so without ``free`` a second large case
+    would wait forever.
     """
     z, y, x = grid.shape_zyx
     what = f"a volume of {z} slices of {y} x {x} voxels with model {model}"
@@ -55,7 +53,7 @@ def make_room_for(
 
 
 def _network_bytes(contract: ModelContract, grid: Grid) -> int:
-    """Return the bytes of the arrays on the model's voxels; an unknown program is taken to use two float volumes."""
+    """Return the bytes of the arrays on the model's voxels; own code is assumed to use two float volumes."""
     runtime = contract.runtime
     if not isinstance(runtime, NativeRuntime):
         return 2 * _FLOAT * math.prod(grid.shape_zyx)

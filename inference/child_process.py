@@ -1,4 +1,4 @@
-"""Processes and their children: that none outlives its parent, and which there are."""
+"""Child processes: none outlives its parent, and the parent can list them."""
 
 import ctypes
 import signal
@@ -9,15 +9,15 @@ _LIBC = ctypes.CDLL(None)  # loaded before any fork: between fork and exec only 
 
 
 def die_with_parent() -> None:
-    """As a Popen's ``preexec_fn``: Linux sends the child SIGTERM when its parent ends, kill -9 included.
+    """Let Linux send this process SIGTERM when its parent ends, even by kill -9; for a Popen's ``preexec_fn``.
 
-    'Parent' is the thread that started the child: start children from a thread that lives as long as they should.
+    'Parent' means the thread that started the child: start children from a thread that lives as long as they should.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def children_of(process_id: int) -> frozenset[int]:
-    """Return the ids of the processes that a process started and that run; Linux only."""
+    """Return the ids of the running processes that a process started; Linux only."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _parent(int(entry.name)) == process_id:
@@ -26,12 +26,12 @@ def children_of(process_id: int) -> frozenset[int]:
 
 
 def is_running(process_id: int) -> bool:
-    """Whether such a process exists and has not ended, with the last of its threads: it may hold files until then."""
+    """Tell whether a process exists and any of its threads still runs: until then it may hold files."""
     return _parent(process_id) is not None
 
 
 def _parent(process_id: int) -> int | None:
-    """Return the id of the parent of a process that runs; None for one that ended, waited for or not."""
+    """Return the id of a running process's parent; None for a process that has ended, waited for or not."""
     try:
         stat = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -42,7 +42,7 @@ def _parent(process_id: int) -> int | None:
 
 
 def _other_threads(process_id: int) -> bool:
-    """Whether a process whose first thread has ended still has others."""
+    """Tell whether a process whose first thread has ended still has others."""
     try:
         threads = [int(task.name) for task in Path(f"/proc/{process_id}/task").iterdir()]
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The door to a Triton server: tensors there and back, by system shared memory or gRPC."""
+"""The client of a Triton server: sends and receives tensors by system shared memory or gRPC."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,7 +19,7 @@ from inference.errors import AnswerLost, ModelFailed, ModelUnavailable
 from inference.host_memory import Memory, host_memory
 from inference.input_checksum import OUTPUT as SEEN
 from inference.input_checksum import SIZE_BYTES, ChecksumBeside
-from inference.local_socket import SCHEME, Door
+from inference.local_socket import SCHEME, ChannelTarget
 from inference.model_control import ModelControl
 from inference.request_tensors import Output, decoded, triton_input
 from inference.self_test import MODEL as KNOWN_TENSOR
@@ -40,7 +40,7 @@ _LATER_WORDS = ("is not ready", "has no available versions", "unknown model", *_
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
-    """A model's answer: bit planes (plane, z, y, x) on the CT's grid, and a mean probability a structure."""
+    """A model's answer: bit planes (plane, z, y, x) on the CT's grid, and a mean probability per structure."""
 
     planes: NDArray[np.uint8]
     mean_probability: NDArray[np.float32]
@@ -62,17 +62,17 @@ class TritonClient:
         load_timeout_s: float = 180.0,
         memory: Callable[[], Memory] = host_memory,
     ) -> None:
-        """``url`` is host:port of gRPC, or ``unix:<absolute path>``; ``shared_memory`` only where both share /dev/shm.
+        """Connect to ``url``, host:port of gRPC or ``unix:<absolute path>``; ``shared_memory``: both share /dev/shm.
 
-        ``models_at_once`` model versions stay loaded at most; 0: nothing is unloaded for another.
+        At most ``models_at_once`` model versions stay loaded; 0: none is unloaded to make room for another.
         """
         self.url = url
         self._shared_memory = shared_memory
         self._timeout_s = timeout_s
         self._memory = memory
         self._is_here = shared_memory or url.startswith(SCHEME)
-        self._door = Door(url)
-        self._server = triton.InferenceServerClient(self._door.target)
+        self._target = ChannelTarget(url)
+        self._server = triton.InferenceServerClient(self._target.target)
         self.models = ModelControl(self._server, url, at_once=models_at_once, load_timeout_s=load_timeout_s)
 
     def __enter__(self) -> Self:
@@ -88,32 +88,32 @@ class TritonClient:
     def close(self) -> None:
         """Close the connection."""
         self._server.close()
-        self._door.close()
+        self._target.close()
 
     def live(self) -> bool:
-        """Whether the server answers."""
+        """Tell whether the server answers."""
         try:
             return bool(self._server.is_server_live(client_timeout=_QUICK_S))
         except InferenceServerException:
             return False
 
     def serves(self) -> bool:
-        """Whether a server of this node answers: one with its self-test, which a foreign Triton has not."""
+        """Tell whether a server of this node answers: one with the self-test, which any other Triton lacks."""
         with suppress(ModelUnavailable, ModelFailed):
             self.ready(KNOWN_TENSOR)
             return True
         return False
 
     def ready(self, model: str) -> None:
-        """Return if the server can run the model now; raises ModelUnavailable otherwise."""
+        """Check that the server can run the model now; raises ModelUnavailable otherwise."""
         with self._translated(model):
             if not self._server.is_model_ready(model, client_timeout=_QUICK_S):
                 raise ModelUnavailable(f"model {model} is not ready on the Triton server at {self.url}")
 
     def check(self) -> None:
-        """Send a known tensor there and back, by each transport in use, and remove what dead clients left.
+        """Have a known tensor returned, by each transport in use, and remove what dead clients left.
 
-        Raises ModelFailed where anything comes back changed: the server must then not be used.
+        Raises ModelFailed where anything is returned changed: the server must then not be used.
         """
         self.ready(KNOWN_TENSOR)
         sent = known_tensors()
@@ -127,10 +127,10 @@ class TritonClient:
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
         """Contour a volume in canonical orientation (see imaging.volumes.orientation) with the contract's version.
 
-        It is loaded first where it is not. The arrays of the answer are the caller's own. Raises, before anything is
-        sent, ModelUnavailable or CaseTooLarge where the case does not fit into this host's memory now, or ever;
-        AnswerLost where the server ended or fell silent with the volume; ModelFailed where it has other labels or
-        another package than the contract, or where the model saw another volume.
+        The version is loaded first where it is not. The arrays of the answer belong to the caller. Raises, before
+        anything is sent, ModelUnavailable or CaseTooLarge where the case does not fit into this host's memory now, or
+        ever; AnswerLost where the server ended or fell silent while it had the volume; ModelFailed where it has other
+        labels or another package than the contract, or where the model saw a different volume.
         """
         need = memory_need_bytes(contract, volume.grid, is_server_here=self._is_here)
         make_room_for(need, contract.name, volume.grid, self._memory, self.models.unload_all)
@@ -189,9 +189,9 @@ class TritonClient:
     ) -> None:
         if not np.array_equal(seen, expected):
             raise ModelFailed(
-                f"model {contract.name} at {self.url} contoured another volume than the one that was sent (its checksum is "
+                f"model {contract.name} at {self.url} contoured a volume other than the one that was sent (its checksum is "
                 f"{seen.tobytes().hex() or 'missing'}, expected {expected.tobytes().hex()}): the answer is discarded. "
-                "Somebody or something wrote to the volume on its way"
+                "Something wrote to the volume in transfer"
             )
 
     def _over_grpc(self, model: str, version: str, sent: Tensors, outputs: Mapping[str, Output]) -> Tensors:
@@ -256,7 +256,7 @@ class TritonClient:
                 self._unregister(region.name)
 
     def _unregister(self, name: str) -> None:
-        # A server that is gone has forgotten it; one still busy with it keeps its mapping until the next check().
+        # A server that is gone has no registration; one that is still busy keeps its mapping until the next check().
         with suppress(InferenceServerException):
             self._server.unregister_system_shared_memory(name, client_timeout=_QUICK_S)
 

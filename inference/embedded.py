@@ -1,4 +1,4 @@
-"""A real Triton server as a child process: the binary, libraries and python backend of the nvidia-pytriton wheel."""
+"""A Triton server as a child process: the binary, libraries and python backend of the nvidia-pytriton wheel."""
 
 import fcntl
 import os
@@ -36,10 +36,10 @@ class _Running:
 
 
 class EmbeddedTriton:
-    """One server with one model repository, for as long as this process lives; for this process's user alone.
+    """One server with one model repository, for as long as this process lives, and for this process's user alone.
 
-    It listens on a Unix socket in the working directory, which nobody else may enter, and its shared memory opens for
-    nobody else. The server gets SIGTERM from the kernel when its parent ends, kill -9 included. Its log is
+    It listens on a Unix socket in the working directory, which no other user may enter, and no other user can open its
+    shared memory. The kernel sends the server SIGTERM when its parent ends, even by kill -9. Its log is
     ``triton.log`` in the working directory, which belongs to one server at a time.
     """
 
@@ -52,7 +52,7 @@ class EmbeddedTriton:
         start_timeout_s: float = 120.0,
         extra_arguments: tuple[str, ...] = (),
     ) -> None:
-        """``python_environment`` is a virtual environment with nvidia-pytriton and numpy<2."""
+        """Prepare a server; ``python_environment`` is a virtual environment with nvidia-pytriton and numpy<2."""
         self._environment = python_environment
         self._repository = model_repository
         self._directory = working_directory
@@ -73,14 +73,14 @@ class EmbeddedTriton:
 
     @property
     def process_id(self) -> int:
-        """The server's own; its models run in children of it."""
+        """The id of the server's process; its models run in children of it."""
         return self._started().process.pid
 
     def alive(self) -> bool:
-        """Whether the server runs and, once it was ready, the self-test's process does.
+        """Tell whether the server runs and, once it has been ready, the self-test's process too.
 
-        The server does not start a model's process again that was killed. A contouring model's is loaded again by
-        the client that finds it dead; for the self-test's, stop() and start() do it.
+        The server does not restart a model's process that was killed. A contouring model is loaded again by
+        the client that finds it dead; the self-test needs stop() and start().
         """
         if self._running is None or self._running.process.poll() is not None:
             return False
@@ -103,16 +103,16 @@ class EmbeddedTriton:
         self.stop()
 
     def start(self) -> None:
-        """Start the process; call from the main thread, because Linux ends the child with the thread that started it.
+        """Start the process; call it in the main thread, because Linux ends the child with the thread that started it.
 
-        Raises ServerNotStarted where the environment is incomplete or another server has the working directory.
+        Raises ServerNotStarted where the environment is incomplete or another server uses the working directory.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError("EmbeddedTriton.start() belongs into the main thread")
+            raise RuntimeError("EmbeddedTriton.start() must be called in the main thread")
         if self._running is not None:
             raise RuntimeError("this EmbeddedTriton was started before; stop() it first")
         if not self._repository.is_dir():
-            raise ServerNotStarted(f"the model repository {self._repository} is no folder")
+            raise ServerNotStarted(f"the model repository {self._repository} is not a folder")
         _make_private(self._directory)
         lock = self._locked()
         try:
@@ -139,16 +139,16 @@ class EmbeddedTriton:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._directory,
-                # held until the last process of the server is gone
+                # held until the server's last process has ended
                 pass_fds=(lock.fileno(), memory.descriptor),
                 start_new_session=True,
                 preexec_fn=keep_private,
             )
 
     def wait_ready(self) -> None:
-        """Return when the server answers and the self-test's model is loaded; others are loaded when they are needed.
+        """Wait until the server answers and the self-test's model is loaded; other models are loaded when needed.
 
-        Raises ServerNotStarted, with the last lines of the log, where the process ends or the time is over.
+        Raises ServerNotStarted, with the last lines of the log, where the process ends or the time runs out.
         """
         running = self._started()
         process = running.process
@@ -165,13 +165,13 @@ class EmbeddedTriton:
         exposed = running.memory.open_to_others()
         if exposed:
             raise ServerNotStarted(
-                f"other users could open the server's shared memory: {', '.join(exposed)}; this system takes no seccomp "
+                f"other users could open the server's shared memory: {', '.join(exposed)}; this system accepts no seccomp "
                 "filter, so run Triton in a container of its own (triton.url; docs/security.md)"
             )
         running.models = children_of(process.pid)
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """End the server and its models: SIGTERM, then SIGKILL; nothing to do where none runs."""
+        """End the server and its models: SIGTERM, then SIGKILL; do nothing where none runs."""
         if self._running is None:
             return
         running, self._running = self._running, None
@@ -190,7 +190,7 @@ class EmbeddedTriton:
         return self._running
 
     def _locked(self) -> IO[str]:
-        """Return the lock of the working directory; a predecessor whose parent was killed needs a moment to end."""
+        """Lock the working directory, return the lock; a predecessor whose parent was killed needs a moment to end."""
         lock = (self._directory / "lock").open("a+", encoding="ascii")
         deadline = time.monotonic() + min(_HANDOVER_S, self._start_timeout_s)
         while True:
@@ -224,17 +224,19 @@ class EmbeddedTriton:
         ]
 
     def _loaded_at_start(self) -> list[str]:
-        """Load the self-test's model at once; a contouring model is loaded when a client first needs it."""
+        """Return arguments that load the self-test's model at once; contouring models are loaded when first needed."""
         return [f"--load-model={SELF_TEST}"] if (self._repository / SELF_TEST).is_dir() else []
 
     def _with_log(self, what: str) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        lines = [line for line in lines if line.strip() and line[0] not in "|+"]  # the tables of its settings
+        lines = [
+            line for line in lines if line.strip() and line[0] not in "|+"
+        ]  # not the tables of its settings
         return "\n".join([f"{what}; the end of {self.log_file}:", *lines[-_LOG_LINES:]])
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that this user alone may enter; ServerNotStarted where it is another user's."""
+    """Create a folder that only this user may enter; ServerNotStarted where it is another user's."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     owner = folder.stat().st_uid
     if owner != os.geteuid():
@@ -246,7 +248,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _end_orphans(lock: IO[str]) -> None:
-    """End models that go on computing although the server that the lock names is gone."""
+    """End model processes that still run although the server named in the lock is gone."""
     lock.seek(0)
     server = lock.read()
     if server.isdigit() and not is_running(int(server)):

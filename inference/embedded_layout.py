@@ -1,4 +1,4 @@
-"""Where the pieces of the nvidia-pytriton wheel lie, and the folders and environment its server needs."""
+"""Where the parts of the nvidia-pytriton wheel are, and the folders and environment that its server needs."""
 
 import json
 import os
@@ -29,19 +29,19 @@ print(json.dumps({"version": version, "packages": sysconfig.get_path("purelib"),
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How to call the server: the command with its environment, and its backends."""
+    """How to start the server: the command with its environment, and the backends' folder."""
 
     command: tuple[str, ...]
     backends: Path
 
 
 def lay_out(python_environment: Path, working_directory: Path) -> Layout:
-    """Make the backend folder in the working directory (again, if need be).
+    """Create the backend folder in the working directory, again if need be.
 
     The backend's interpreter ignores PYTHONPATH; it takes its packages from the environment whose ``python3`` is
-    first in PATH, and it has the backend's own folder on its import path. Models import ``inference`` and nothing
-    else of the project: a link to that package alone is put there, not the folder it lies in, where the node's own
-    numpy may lie too. Raises ServerNotStarted where the environment lacks something.
+    first in PATH, and it has the backend's own folder on its import path. Models import only ``inference`` of the
+    project: a link to that package alone is put there, not to the folder that contains it, where the node's own
+    numpy may be too. Raises ServerNotStarted where the environment lacks something.
     """
     python = python_environment / "bin" / "python"
     if not python.exists():
@@ -62,7 +62,7 @@ def lay_out(python_environment: Path, working_directory: Path) -> Layout:
         "/usr/bin/env",
         f"LD_LIBRARY_PATH={':'.join(libraries)}",
         f"PATH={python.parent.absolute()}:{os.defpath}",
-        "OMP_WAIT_POLICY=passive",  # threads that wait leave the processor to the node
+        "OMP_WAIT_POLICY=passive",  # waiting threads leave the processor to the node
         str(server / "bin" / "tritonserver"),
     )
     return Layout(command=command, backends=backends)
@@ -82,7 +82,7 @@ def _probe(python: Path) -> dict[str, str]:
 
 
 def expect_shared_library(python: Path) -> None:
-    """Return if an interpreter can serve models; ServerNotStarted where its shared library is missing."""
+    """Check that an interpreter can serve models; ServerNotStarted where its shared library is missing."""
     _probe(python)
 
 

@@ -6,15 +6,15 @@ class ModelUnavailable(Exception):
 
 
 class AnswerLost(ModelUnavailable):
-    """The server, or the model's process in it, ended or fell silent while it had a volume: perhaps because of it."""
+    """The server, or the model's process in it, ended or fell silent while it had a volume, perhaps because of it."""
 
 
 class ModelFailed(Exception):
-    """The model answered with an error or with nonsense: trying again gives the same."""
+    """The model answered with an error or an invalid answer: trying again gives the same."""
 
 
 class CaseTooLarge(ModelFailed):
-    """A case needs more memory than this host will ever have for it; the message has the figures."""
+    """A case needs more memory than this host can ever provide; the message gives the figures."""
 
 
 class ContractRefused(Exception):
@@ -22,7 +22,7 @@ class ContractRefused(Exception):
 
 
 class ServerNotStarted(Exception):
-    """The embedded server did not come up; the message holds the reason and the last lines of its log."""
+    """The embedded server did not start; the message gives the reason and the last lines of its log."""
 
 
 class ImportRefused(Exception):

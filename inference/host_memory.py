@@ -1,4 +1,4 @@
-"""The memory that this host, or the control group that this process runs in, still has for a case."""
+"""The memory that this host, or this process's control group, still has available for a case."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from pathlib import Path
 from inference.errors import CaseTooLarge, ModelUnavailable
 
 _GB = 1e9
-_NO_LIMIT = 1 << 60  # version 1 writes a number near 2^63 for none
+_NO_LIMIT = 1 << 60  # version 1 writes a number near 2^63 for no limit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What there is at most, what is left now, and whose limit that is."""
+    """The total memory, what is available now, and whose limit it is."""
 
     total_bytes: int
     available_bytes: int
     whose: str
 
     def admit(self, need_bytes: int, what: str) -> None:
-        """Return where a case fits. Raises ModelUnavailable where it has to wait, CaseTooLarge where it never fits."""
+        """Admit a case that fits. Raises ModelUnavailable where it has to wait, CaseTooLarge where it can never fit."""
         need = f"{what} needs about {need_bytes / _GB:.1f} GB of memory"
         if need_bytes > self.total_bytes:
             raise CaseTooLarge(
@@ -51,7 +51,7 @@ def _host(root: Path) -> Memory:
 
 
 def _groups(root: Path) -> Iterator[Memory]:
-    """Yield the limits of the process's group and of every group around it; in a container all are at the top."""
+    """Yield the limits of the process's group and of all groups that contain it; in a container, all are at the top."""
     for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -74,7 +74,7 @@ def _limits(top: Path, path: str, limit_file: str, used_file: str) -> Iterator[M
 
 
 def _number(file: Path) -> int | None:
-    """Return the number in a file; None where there is no such file, or it says max."""
+    """Return the number in a file; None where the file does not exist or says "max"."""
     try:
         text = file.read_text(encoding="ascii").strip()
     except OSError:
@@ -83,7 +83,7 @@ def _number(file: Path) -> int | None:
 
 
 def _reclaimable(folder: Path) -> int:
-    """Return the bytes of cached files, which the kernel gives up before it ends a process."""
+    """Return the bytes of cached files, which the kernel reclaims before it ends a process."""
     try:
         lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
     except OSError:

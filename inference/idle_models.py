@@ -1,4 +1,4 @@
-"""Models that nobody has used for a while leave the server: an idle node keeps its memory free."""
+"""Models that have not been used for a while are unloaded, so that an idle node keeps its memory free."""
 
 import logging
 import time
@@ -16,9 +16,9 @@ Version = tuple[str, int]
 
 @dataclass(kw_only=True)
 class IdleModels:
-    """Unloads versions that ran nothing for ``after_s`` seconds; whoever needs one again loads it as any other.
+    """Unloads versions that have not run for ``after_s`` seconds; the next request loads a version again.
 
-    Only versions of this node's repository: what others put on a shared server stays. Time is this process's own: a
+    It considers only versions of this node's repository: other models on a shared server stay. Time is measured here: a
     version is idle as long as the server's time of its last inference does not change.
     """
 
@@ -30,7 +30,7 @@ class IdleModels:
     _seen: dict[Version, tuple[int, float]] = field(default_factory=dict)
 
     def unload(self) -> None:
-        """Look now and then; a server that does not answer or cannot unload is left alone, never an error."""
+        """Unload idle versions, at most every ``look_every_s``; a server that does not answer or unload is no error."""
         now = time.monotonic()
         if not self.after_s or now < self._next_look:
             return

@@ -1,4 +1,4 @@
-"""Installs the Python environment of the embedded server, and proves that a server runs from it."""
+"""Installs the Python environment of the embedded server, and verifies that a server runs from it."""
 
 import os
 import stat
@@ -15,16 +15,16 @@ from inference.errors import ServerNotStarted
 from inference.self_test import MODEL as SELF_TEST
 
 INSTALLED = ".installed"
-"""The file that says that an environment is complete; `make triton` leaves the same."""
+"""The file that marks an environment as complete; `make triton` writes the same one."""
 TORCH = "torch==2.13.0"
 
 
 def install_server(environment: Path, requirements: Path, *, python: str, say: Callable[[str], None]) -> bool:
-    """Make the environment where it is not complete; return whether it was made.
+    """Create the environment if it is not complete; return whether it was created.
 
-    Every user may read it: root installs it, and the service runs as another user.
+    Every user may read it, because root installs it and the service runs as another user.
 
-    Raises ServerNotStarted with what is missing, or the last lines of pip.
+    Raises ServerNotStarted with what is missing, or the last lines of pip's output.
     """
     if (environment / INSTALLED).exists():
         let_everybody_read(environment)
@@ -47,9 +47,9 @@ def install_server(environment: Path, requirements: Path, *, python: str, say: C
 
 
 def let_everybody_read(environment: Path) -> None:
-    """Open a folder of programs, and those above it up to the installation's, to readers, whatever the umask was.
+    """Make a folder of programs, and its parents up to the installation's, readable for all, whatever the umask.
 
-    There is no patient's data in it. What belongs to another user stays as it is.
+    It contains no patient data. Files of other users stay as they are.
     """
     above = [one for one in environment.absolute().parents if one.is_relative_to(sys.prefix)]
     for path in (*above, environment, *environment.rglob("*")):
@@ -61,7 +61,7 @@ def let_everybody_read(environment: Path) -> None:
 
 
 def prove_server(environment: Path, model_repository: Path) -> None:
-    """Start a server from an environment and compare a known tensor; raises as its start and its check do."""
+    """Start a server from an environment and check a known tensor; raises ServerNotStarted or ModelFailed."""
     with (
         tempfile.TemporaryDirectory(prefix="contour-node-") as folder,
         EmbeddedTriton(

@@ -1,9 +1,9 @@
-"""Structures of one case against the limits of their model: what is implausible, and what the scan cuts.
+"""Structures of one case judged by the limits of their model: what is implausible, and what the scan cuts off.
 
-A structure that lies at the CT's edge may be smaller than the limits say and is measured against others only where the
-edge does not matter; that it is cut is said. Where two structures do not fit each other, the one that fits fewer of the
-others is at fault; both, where that cannot be told. It is implausible where it does not fit `MISFIT_SHARE` of the
-others; with fewer the distance is only said: a patient can be long-necked without a parotid in the wrong place.
+A structure at the edge of the CT may be smaller than the limits allow, and is compared with others only where the edge
+does not matter; a finding says that it is cut off. Where two structures do not fit each other, the one that fits fewer
+of the others is at fault; both, if that cannot be told. It is implausible if it does not fit `MISFIT_SHARE` of the
+others; with fewer, the distance is only reported: a patient may have a long neck without a misplaced parotid.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,9 +45,10 @@ LIMITED = (
 
 @dataclass(frozen=True, kw_only=True)
 class PlausibilityFinding:
-    """One look at one structure that did not pass: what was measured, and what is expected (for a number, a range).
+    """One check that one structure did not pass: what was measured, and what was expected (for a number, a range).
 
-    `is_implausible` is False for what is only said: contact with the edge of the field, a distance to few others.
+    `is_implausible` is False for what is only reported: contact with the edge of the field, a distance to only a few
+    others.
     """
 
     structure: str
@@ -80,7 +81,7 @@ class _Offset(NamedTuple):
 
 
 def region_finding(limits: Plausibility, regions: RegionEstimate) -> str | None:
-    """Say why a model is not for what a CT shows; None where it is."""
+    """Say why a model is not suited to what a CT shows; None where it is."""
     shown = sum(mm for region, mm in _lengths(regions).items() if region in limits.regions)
     wanted = " or ".join(limits.regions)
     if regions.upside_down:
@@ -94,7 +95,7 @@ def region_finding(limits: Plausibility, regions: RegionEstimate) -> str | None:
 
 
 def judge(limits: Plausibility, placed: Mapping[str, StructurePlacement]) -> tuple[PlausibilityFinding, ...]:
-    """Give the findings of a case, structure by structure in the order of `placed`."""
+    """Return the findings of a case, structure by structure in the order of `placed`."""
     findings = {code: list(_own(code, where, limits.of(code))) for code, where in placed.items()}
     doubtful = {code for code, found in findings.items() if any(f.is_implausible for f in found)}
     fitted = [
@@ -111,13 +112,13 @@ def judge(limits: Plausibility, placed: Mapping[str, StructurePlacement]) -> tup
 
 
 def anchor(where: StructurePlacement, limits: StructureLimits) -> tuple[float, float, float]:
-    """Give the point of a structure that distances are measured from."""
+    """Return the point of a structure, x, y, z in mm, from which distances are measured."""
     points = {"middle": where.middle_mm, "top": where.top_mm, "bottom": where.bottom_mm}
     return points[limits.anchor]
 
 
 def is_anchored(where: StructurePlacement, how: str, check: str) -> bool:
-    """Tell whether the scan leaves a distance along one axis between anchors as it is in the patient."""
+    """Tell whether an anchor along one axis is the patient's, not a place where the scan ends."""
     sides = {"left_mm": ("right", "left"), "back_mm": ("anterior", "posterior")}
     ends = {"middle": ("inferior", "superior"), "top": ("superior",), "bottom": ("inferior",)}
     relevant = sides.get(check, ends[how])
@@ -156,7 +157,7 @@ def _own(
 
 
 def _may_be_less(check: str, where: StructurePlacement) -> bool:
-    """Whether the scan's edge can have made a size smaller."""
+    """Tell whether the edge of the scan may have reduced a measure."""
     if check == "volume_cc":
         return bool(where.edges)
     return any(side in where.edges for side in OUTLINES.get(check, ()))
@@ -181,7 +182,7 @@ def _offsets(
 
 
 def _blamed(offsets: Sequence[_Offset]) -> Iterator[tuple[str, _Offset, int]]:
-    """Each structure at fault, a distance that shows it, and how many others it does not fit; the worst first."""
+    """Yield each structure at fault, a distance that shows it, and how many others it does not fit; worst first."""
     left = list(offsets)
     while left:
         partners: dict[str, set[str]] = {}

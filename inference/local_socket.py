@@ -1,4 +1,4 @@
-"""Addresses of a Triton server that are Unix sockets: who may open one is decided by the folder it lies in."""
+"""Addresses of a Triton server that are Unix sockets: access to the folder decides who may open one."""
 
 import os
 from pathlib import Path
@@ -15,14 +15,14 @@ def embedded_url(working_directory: Path) -> str:
     return f"{SCHEME}{working_directory.absolute() / _NAME}"
 
 
-class Door:
-    """What a gRPC channel is opened with, for any address; close it after the channel.
+class ChannelTarget:
+    """The target of a gRPC channel for any address; close it after the channel.
 
-    A path that is too long for a socket's address is reached through its folder, which stays open as long as the door.
+    A path that is too long for a socket address is reached through its folder, which is open until ``close``.
     """
 
     def __init__(self, url: str) -> None:
-        """``url`` is host:port or ``unix:<absolute path>``."""
+        """Make the target of ``url``, which is host:port or ``unix:<absolute path>``."""
         self.target = url
         self._folder: int | None = None
         path = Path(url.removeprefix(SCHEME))
@@ -32,7 +32,7 @@ class Door:
         self.target = f"{SCHEME}/proc/self/fd/{self._folder}/{path.name}"
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None

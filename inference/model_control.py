@@ -1,4 +1,4 @@
-"""Which model versions a Triton server holds in memory: loaded when first needed, unloaded by least use."""
+"""Which model versions a Triton server holds in memory: loaded when first needed, least recently used unloaded."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _QUICK_S = 10.0
 _READY = "READY"
 _NO_CONTROL = "explicit model load / unload is not allowed"
-_ABSENT = "failed to poll from model repository"  # the server has no such model: its repository is another
+_ABSENT = "failed to poll from model repository"  # the server has no such model: it uses another repository
 _LATER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED"})
 
 
@@ -37,14 +37,14 @@ class LoadedVersion:
 class ModelControl:
     """Explicit model control of one server, over a connection that its owner closes.
 
-    The server must run with ``--model-control-mode=explicit``; one that loads everything at its start works as
-    well, as long as nothing has to be loaded. Several nodes may share a server: each request is the server's own.
+    The server must run with ``--model-control-mode=explicit``; one that loads everything at its start works
+    too, as long as nothing has to be loaded. Several nodes may share a server.
     """
 
     def __init__(
         self, server: triton.InferenceServerClient, url: str, *, at_once: int, load_timeout_s: float
     ) -> None:
-        """``at_once`` versions stay loaded at most; 0: nothing is unloaded for another."""
+        """Control ``server``; at most ``at_once`` versions stay loaded, 0: none is unloaded for another."""
         self._server = server
         self._url = url
         self._at_once = at_once
@@ -53,7 +53,7 @@ class ModelControl:
     def loaded(self) -> tuple[LoadedVersion, ...]:
         """List the loaded versions of contouring models, least recently used first.
 
-        One that never ran was loaded lately, perhaps for a request that is on its way: it comes last.
+        A version that never ran was loaded recently, perhaps for a request that is on its way: it comes last.
         """
         with self._translated("its models"):
             index = self._server.get_model_repository_index(client_timeout=_QUICK_S)
@@ -69,9 +69,9 @@ class ModelControl:
         return tuple(sorted(found, key=lambda one: (one.last_used_ms or math.inf, one.name, one.version)))
 
     def make_ready(self, contract: ModelContract) -> None:
-        """Return when the server can run this version: load it if need be, after the least used made room.
+        """Make sure that the server can run this version: load it if need be, unloading the least recently used.
 
-        Raises ModelUnavailable (later), ModelFailed where its package cannot be loaded.
+        Raises ModelUnavailable (try again later), or ModelFailed where its package cannot be loaded.
         """
         loaded = self.loaded()
         if (contract.name, contract.version) in {(one.name, one.version) for one in loaded}:
@@ -83,10 +83,10 @@ class ModelControl:
         self.load(contract)
 
     def load(self, contract: ModelContract) -> None:
-        """Load one version beside those of the same model that are loaded; nothing to do where it is.
+        """Load one version in addition to the loaded ones of the same model; do nothing where it is loaded.
 
-        What is told to the server of the version is compared with the package there by the model itself. A model of
-        the runtime own_code cannot do that: the server's own config.pbtxt says which versions it loads, and what
+        The model itself compares the configuration that the server receives with the package there. A model of the
+        runtime own_code cannot do that: for it, the server's own config.pbtxt says which versions it loads, and what
         they are.
         """
         others = self._versions_of(contract.name)
@@ -102,7 +102,7 @@ class ModelControl:
         self._load(contract.name, _only(config, [*others, contract.version]))
 
     def unload(self, name: str, version: int) -> None:
-        """Take one version out of memory after the requests that run; nothing to do where it is not loaded."""
+        """Unload one version once its running requests have ended; do nothing where it is not loaded."""
         others = self._versions_of(name)
         if version not in others:
             return
@@ -114,7 +114,7 @@ class ModelControl:
             self._server.unload_model(name, client_timeout=self._load_timeout_s)
 
     def unload_all(self) -> None:
-        """Take every contouring model out of memory after the requests that run; the next request loads its own."""
+        """Unload every contouring model once its running requests have ended; the next request loads what it needs."""
         for name in sorted({one.name for one in self.loaded()}):
             log.info("model %s leaves the server: its memory is needed", name)
             with self._translated(f"model {name}"):

@@ -1,11 +1,11 @@
-"""Ports for servers that this program starts on its own machine."""
+"""Free ports for servers that this program starts on its own machine."""
 
 import socket
 from contextlib import ExitStack
 
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports of the loopback address, each another, on which nobody listens at this moment."""
+    """Return different TCP ports of the loopback address on which nothing listens at this moment."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -14,5 +14,5 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port() -> int:
-    """One of them."""
+    """Return one such port."""
     return free_ports(1)[0]

@@ -1,4 +1,4 @@
-"""From a raw mask to a plausible one: pieces, specks and holes; and what a reader should be told."""
+"""Post-processing of masks: pieces, specks and holes; and notes for people."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a corner belong to one
 def kept_pieces(
     mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: float
 ) -> NDArray[np.bool_]:
-    """Return the mask without specks; of a single-piece structure the largest piece alone, however small it is."""
+    """Return the mask without specks; of a single-piece structure, only the largest piece, however small."""
     pieces, count = ndimage.label(mask_zyx, _TOUCHING)
     if count == 0:
         return mask_zyx
@@ -27,7 +27,7 @@ def kept_pieces(
 
 
 def without_holes(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask with every background region filled that its axial slice encloses."""
+    """Return the mask with every background region filled that is enclosed within its axial slice."""
     filled = np.empty_like(mask_zyx)
     for z, plane in enumerate(mask_zyx):
         ndimage.binary_fill_holes(plane, output=filled[z])
@@ -35,7 +35,7 @@ def without_holes(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def finished(mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: float) -> NDArray[np.bool_]:
-    """Pieces, then holes, as the structure's contract says."""
+    """Return the mask with pieces, then holes, treated as the structure's contract says."""
     kept = kept_pieces(mask_zyx, structure, voxel_mm3)
     return without_holes(kept) if structure.fill_holes else kept
 
@@ -43,7 +43,7 @@ def finished(mask_zyx: NDArray[np.bool_], structure: ModelStructure, voxel_mm3: 
 def remarks(
     structure: ModelStructure, *, volume_cc: float, touches_first: bool, touches_last: bool
 ) -> tuple[str, ...]:
-    """Return notes on one structure of a case: empty, cut by the end of the scan, or of an unusual size."""
+    """Return notes on one structure of a case: empty, cut off by the end of the scan, or of an unusual size."""
     if volume_cc == 0.0:
         return (f"{structure.code}: not found",)
     notes = []

@@ -1,8 +1,8 @@
-"""A child process whose files no other user may open, whatever modes its own code asks for.
+"""A child process whose files no other user may open, whatever modes its own code sets.
 
-The shared memory of Triton's python backend holds the volumes of patients. It is made by Boost, which sets the mode
-0644 with fchmod after shm_open, against any umask. A seccomp filter, which the kernel hands on to every child and which
-needs no rights, answers fchmod with success and does nothing: what the umask gave stays.
+The shared memory of Triton's python backend holds patients' volumes. It is created by Boost, which sets the mode
+0644 with fchmod after shm_open, despite any umask. A seccomp filter, which the kernel passes on to every child and
+which needs no privileges, answers fchmod with success and does nothing: the mode that the umask gave stays.
 """
 
 import ctypes
@@ -52,14 +52,14 @@ def _program() -> _Program | None:
 
 _LIBC = ctypes.CDLL(
     None
-)  # loaded, and the program made, before any fork: between fork and exec only calls are safe
+)  # loaded, and the program built, before any fork: between fork and exec only plain calls are safe
 _PROGRAM = _program()
 
 
 def keep_private() -> None:
-    """As a Popen's ``preexec_fn``: the child ends with its parent, and what it creates is its user's alone.
+    """Let this process end with its parent, and its files be its user's alone; for a Popen's ``preexec_fn``.
 
-    Where the kernel takes no filter the call has no effect beyond the umask: look at what was made
+    Where the kernel accepts no filter, the call only sets the umask: check what was created
     (``open_to_others``).
     """
     die_with_parent()
@@ -70,6 +70,6 @@ def keep_private() -> None:
 
 
 def open_to_others(folder: Path, pattern: str) -> list[str]:
-    """Name the files of a pattern that another user could read or write, with their modes."""
+    """List the files matching a pattern that another user could read or write, with their modes."""
     modes = {path: path.stat().st_mode & 0o777 for path in sorted(folder.glob(pattern))}
     return [f"{path} (mode {mode:04o})" for path, mode in modes.items() if mode & 0o077]

@@ -1,4 +1,4 @@
-"""Tensors of one request: what is given to Triton, what an answer may be, and the arrays that it describes."""
+"""Tensors of one request: inputs for Triton, the largest possible outputs, and the arrays of an answer."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,19 @@ from inference.errors import ModelFailed
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What an answer may be at most: shared memory has to be reserved for it."""
+    """The largest possible output, for which shared memory is reserved."""
 
     shape: tuple[int, ...]
     dtype: DTypeLike
 
     @property
     def size_bytes(self) -> int:
-        """Its size at most."""
+        """The largest size in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 def triton_input(name: str, tensor: NDArray[np.generic]) -> triton.InferInput:
-    """Announce an input tensor; its values are given separately."""
+    """Describe an input tensor for Triton; its values are passed separately."""
     return triton.InferInput(name, list(tensor.shape), np_to_triton_dtype(tensor.dtype))
 
 
@@ -35,9 +35,9 @@ def decoded(
     dtype: DTypeLike,
     what: str,
 ) -> NDArray[np.generic]:
-    """Return the array that an answer describes.
+    """Return the array that an answer describes; raises ModelFailed where it is missing or does not fit.
 
-    ``raw`` may be longer than it (memory reserved for the largest answer).
+    ``raw`` may be longer than the array (memory reserved for the largest answer).
     """
     if tensor is None:
         raise ModelFailed(f"model {what}: missing in the answer")

@@ -1,4 +1,4 @@
-"""A CT volume in, one mask a structure on the CT's own grid out."""
+"""From a volume to one mask per structure on the volume's own grid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from inference.postprocess import remarks
 
 
 class Predictor(Protocol):
-    """What answers for a model: a TritonClient, or in tests something simpler."""
+    """What runs a model: a TritonClient or, in tests, something simpler."""
 
     def infer(self, contract: ModelContract, volume: Volume) -> Prediction:
-        """Bit planes and probabilities for a volume in canonical orientation."""
+        """Return the model's prediction for a volume in canonical orientation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Segmentation:
-    """Masks on the CT's own grid, one for every label of the model, some perhaps empty, and what to know of them."""
+    """Masks on the CT's own grid, one per label of the model (perhaps empty), with mean probabilities and notes."""
 
     masks: Masks
     mean_probability: Mapping[str, float]
@@ -34,7 +34,8 @@ class Segmentation:
 def segment(volume: Volume, contract: ModelContract, client: Predictor) -> Segmentation:
     """Contour a CT of any axial patient position with one model.
 
-    Raises ModelUnavailable (later) or ModelFailed, also where the answer does not fit the CT or the contract.
+    Raises ModelUnavailable (try again later), or ModelFailed, also where the answer does not fit the CT or the
+    contract.
     """
     upright = canonical(volume)
     prediction = client.infer(contract, upright)
@@ -52,9 +53,9 @@ def segment(volume: Volume, contract: ModelContract, client: Predictor) -> Segme
 
 
 def masks_of(planes: NDArray[np.uint8], count: int) -> list[Mask]:
-    """Cut the first ``count`` structures out of bit planes (plane, z, y, x), each to its own box.
+    """Extract the first ``count`` structures from bit planes (plane, z, y, x), each cropped to its own box.
 
-    A plane is looked through once for its eight boxes: a whole-body model has a hundred structures.
+    A plane is scanned once for its eight boxes: a whole-body model has a hundred structures.
     """
     found: list[Mask] = []
     for first, plane in zip(range(0, count, 8), planes, strict=True):

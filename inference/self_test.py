@@ -1,6 +1,6 @@
-"""A tensor whose every byte is known, to prove that server and model see what was sent.
+"""Tensors whose every byte is known, to prove that server and model see what was sent.
 
-The server of the nvidia-pytriton wheel hands models garbage, without an error, when numpy 2 or newer is installed
+The server of the nvidia-pytriton wheel passes garbage to models, without an error, if numpy 2 or newer is installed
 in its environment. The model ``known_tensor`` returns what it was given and the checksums of what it saw.
 """
 
@@ -17,7 +17,7 @@ _SHAPES: Mapping[str, tuple[int, ...]] = {"int16": (5, 129, 211), "fp32": (40009
 
 
 def known_tensors() -> dict[str, NDArray[np.generic]]:
-    """One tensor a type that crosses to models, each over 64 KiB, no axis a power of two, no period of bytes."""
+    """Return one tensor per type sent to models, each over 64 KiB, without power-of-two axes or periodic bytes."""
     counts = {name: np.arange(np.prod(shape), dtype=np.uint32) for name, shape in _SHAPES.items()}
     mixed = {name: (n * np.uint32(2654435761)) >> np.uint32(15) for name, n in counts.items()}
     return {
@@ -28,12 +28,12 @@ def known_tensors() -> dict[str, NDArray[np.generic]]:
 
 
 def checksums(tensors: Tensors) -> NDArray[np.int64]:
-    """CRC-32 of the bytes of each tensor, in the order int16, fp32, uint8."""
+    """Return the CRC-32 of each tensor's bytes, in the order int16, fp32, uint8."""
     return np.array([zlib.crc32(np.ascontiguousarray(tensors[name]).tobytes()) for name in _SHAPES], np.int64)
 
 
 def difference(sent: Tensors, answered: Tensors) -> str | None:
-    """Describe the difference between the tensors sent and the answer of ``known_tensor``; None if there is none."""
+    """Describe how the answer of ``known_tensor`` differs from the tensors sent; None where it does not."""
     for name, tensor in sent.items():
         back = answered[name]
         if back.shape != tensor.shape:

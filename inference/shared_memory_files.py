@@ -1,7 +1,7 @@
-"""Files in /dev/shm that belong to a living process: its lock on them ends with it, however it ends.
+"""Files in /dev/shm that belong to a live process: its lock on them ends with it, however it ends.
 
-So a file without a lock is a leftover that its user may remove at any time: no process ids, which mean nothing across
-containers, and no ages, which keep a patient's volume for a while.
+So a file without a lock is a leftover that its user may remove at any time: without process ids, which mean nothing
+across containers, and without age limits, which would keep a patient's volume for a while.
 """
 
 import fcntl
@@ -14,9 +14,9 @@ FOLDER = Path("/dev/shm")
 
 
 def create_locked(name: str) -> int:
-    """Create a file that only this user may open, with a lock; return its descriptor. Raises OSError.
+    """Create and lock a file that only this user may open; return its descriptor. Raises OSError.
 
-    Somebody who removes leftovers may find it before it has its lock, and remove it: then it is created again.
+    Another process that removes leftovers may remove it before it is locked: then it is created again.
     """
     path = FOLDER / name
     while True:
@@ -28,9 +28,9 @@ def create_locked(name: str) -> int:
 
 
 def remove_unlocked(pattern: str) -> Iterator[str]:
-    """Remove this user's files of a name pattern that nobody has locked, and yield the name of each."""
+    """Remove this user's unlocked files that match a name pattern, and yield the name of each."""
     for path in FOLDER.glob(pattern):
-        with suppress(OSError):  # somebody else removed it meanwhile, or it is another user's
+        with suppress(OSError):  # it has been removed meanwhile, or it is another user's
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

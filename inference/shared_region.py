@@ -1,4 +1,4 @@
-"""System shared memory that Triton can map, readable by this user alone, that never outlives its owner for long."""
+"""System shared memory that Triton can map, readable by this user alone, and removed soon after its owner ends."""
 
 import mmap
 import os
@@ -18,10 +18,10 @@ _ALIGNMENT = 64
 
 
 class SharedRegion:
-    """One file of shared memory with a unique name; gone when the context is left."""
+    """One file of shared memory with a unique name; removed when the context ends."""
 
     def __init__(self, size_bytes: int) -> None:
-        """Reserve the memory, zeroed. Raises OSError (ENOSPC) where the host has not that much left."""
+        """Reserve the memory, zeroed. Raises OSError (ENOSPC) where the host does not have that much left."""
         self.name = f"{PREFIX}{uuid.uuid4().hex}"
         self.size_bytes = size_bytes
         self._path = FOLDER / self.name
@@ -37,7 +37,7 @@ class SharedRegion:
 
     @property
     def key(self) -> str:
-        """The name under which shm_open finds it."""
+        """The name by which shm_open finds it."""
         return f"/{self.name}"
 
     def view(self, offset: int, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.generic]:
@@ -55,12 +55,12 @@ class SharedRegion:
         """Remove the name, drop the lock, and free the memory once the last view is gone."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
-        with suppress(BufferError):  # a view that is still referenced frees the memory when it goes
+        with suppress(BufferError):  # a view that is still referenced frees the memory later
             self._map.close()
 
 
 def offsets(sizes_bytes: Mapping[str, int]) -> tuple[dict[str, int], int]:
-    """Aligned places for named pieces in one region, and the region's size (never 0)."""
+    """Return aligned offsets in bytes for named pieces of one region, and the region's size (never 0)."""
     places, end = {}, 0
     for name, size in sizes_bytes.items():
         places[name] = end
@@ -69,10 +69,10 @@ def offsets(sizes_bytes: Mapping[str, int]) -> tuple[dict[str, int], int]:
 
 
 def remove_leftovers() -> tuple[str, ...]:
-    """Remove the regions whose owner is gone, and return their names; regions in use stay."""
+    """Remove the regions whose owner is gone, and return their names; regions in use are kept."""
     return tuple(remove_unlocked(f"{PREFIX}*"))
 
 
 def is_gone(name: str) -> bool:
-    """Whether the name is one of ours and no such region exists any more."""
+    """Tell whether the name is one of ours and no such region exists any more."""
     return name.startswith(PREFIX) and not (FOLDER / name).exists()

@@ -1,4 +1,4 @@
-"""The structures of a contract as imaging draws them: the catalogue's, and those that the model defines itself."""
+"""The structures of a contract as `imaging` uses them: the catalogue's, and those that the model defines itself."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from inference.errors import ContractRefused
 def own_structures(contract: ModelContract) -> Mapping[str, Structure]:
     """Build the structures that the catalogue lacks, by code.
 
-    Raises ContractRefused where a structure is neither in the catalogue nor defined, is both, or is paired with
-    another one than the catalogue's partner.
+    Raises ContractRefused where a structure is neither in the catalogue nor defined, is both, or is paired with a
+    partner other than the catalogue's.
     """
     own = {}
     for index, structure in enumerate(contract.structures):
@@ -54,7 +54,7 @@ def _structure(structure: ModelStructure, where: str) -> Structure:
 
 
 def _check_pairs(contract: ModelContract) -> None:
-    """Refuse a mirrored pass that swaps the wrong structures: it would exchange left and right without an error."""
+    """Refuse a mirrored pass that swaps the wrong structures: it would swap left and right without an error."""
     stated = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
     labels = set(contract.labels)
     for code in contract.labels:

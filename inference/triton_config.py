@@ -1,4 +1,4 @@
-"""Triton's config.pbtxt, made from the contracts of a model's versions."""
+"""Triton's config.pbtxt, generated from the contracts of a model's versions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ _HEAD = """\
 
 
 def triton_config(versions: Mapping[int, ModelContract]) -> dict[str, Any]:
-    """Make the configuration of one model as Triton's JSON; ``versions`` holds at least one contract."""
+    """Return the configuration of one model as Triton's JSON; ``versions`` holds at least one contract."""
     newest = versions[max(versions)]
     parameters = {"threads": "0"}
     for _, contract in sorted(versions.items()):
@@ -55,14 +55,14 @@ def triton_config(versions: Mapping[int, ModelContract]) -> dict[str, Any]:
 
 
 def write_triton_config(model_folder: Path) -> Path:
-    """Write config.pbtxt of a model's folder from its contracts; raises ContractRefused where one is wrong."""
+    """Write config.pbtxt of a model's folder from its contracts and return its path; raises ContractRefused."""
     text = pbtxt(triton_config(model_versions(model_folder)))
     write_atomically(model_folder / CONFIG_FILE, text)
     return model_folder / CONFIG_FILE
 
 
 def pbtxt(config: Mapping[str, Any]) -> str:
-    """Write a configuration of ``triton_config`` as the text of config.pbtxt."""
+    """Return a configuration of ``triton_config`` as the text of config.pbtxt."""
     lines = [_HEAD.format(name=config["name"])]
     lines += [f"{key}: {_scalar(key, config[key])}\n" for key in ("name", "backend", "max_batch_size")]
     for key in ("input", "output", "instance_group"):

@@ -1,9 +1,9 @@
-"""How far a structure can be trusted without a truth to compare with: a score 0..1 from what is measured of it anyway.
+"""The trust score, 0..1: how far a structure can be trusted without a reference, from measurements made in any case.
 
-The score estimates the probability that the structure's Dice with a clinician's contour would reach `good_dice`. It is
-a logistic of a few measurements, learned from patients that the model never saw (`evaluation.trust`), and it knows no
-more than those: a wrong contour of usual size in a usual place passes it. It orders what a person looks at first; it
-never replaces the look.
+The score estimates the probability that the structure's Dice with a clinician's contour would reach `good_dice`. It
+is a logistic function of a few measurements, learned from patients that the model never saw (`evaluation.trust`), and
+it knows no more than those: a wrong contour of usual size in a usual place passes it. It orders what a person reviews
+first; it never replaces the review.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ from inference.judgement import PlausibilityFinding
 
 EXTENT = ("height_mm", "width_mm", "depth_mm")
 PLACE = ("across", "deep", "body_cm2")
-_FURTHEST = 3.0  # beyond three times the limits' half range nothing more is learned
+_FURTHEST = 3.0  # beyond three half ranges of the limits, more distance means nothing more
 _LEAST_VOLUME_CC = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrustCase:
-    """What is known of a case's structures: masks and placements by code, findings, mean probabilities."""
+    """What is known about a case's structures: masks and placements by code, findings, mean probabilities."""
 
     masks: Mapping[str, Mask]
     placed: Mapping[str, StructurePlacement]
@@ -37,13 +37,13 @@ class TrustCase:
 
 
 def measurements(contract: ModelContract, case: TrustCase) -> dict[str, dict[str, float]]:
-    """Measure every structure that has voxels; all but the last of `FEATURES`.
+    """Measure every structure that has voxels: all of `FEATURES` but the last, by code.
 
-    Volume: log of its ratio to the geometric middle of the model's limits, within ±log 10, signed. Extent and place:
-    the largest distance from the middle of the limits, in half ranges, at most 3. Density: the same of the median HU.
-    Improbability: 1 minus the mean probability inside. Cut: 1 where it touches the field's edge. Findings: how many
-    plausibility checks did not pass. Asymmetry: |log| of the volume's ratio to the other side's; 0 without another
-    side, and at most log 10. Pieces: connected pieces beyond the first, at most 3.
+    Volume: signed log of its ratio to the geometric middle of the model's limits, within ±log 10. Extent and place: the
+    largest distance from the middle of the limits, in half ranges, at most 3. Density: the same of the median HU.
+    Improbability: 1 minus the mean probability inside. Cut: 1 where it touches the edge of the field. Findings: how
+    many plausibility checks did not pass. Asymmetry: |log| of the volume's ratio to the other side's; 0 without a
+    structure on the other side, and at most log 10. Pieces: connected pieces beyond the first, at most 3.
     """
     other_side = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
     found: dict[str, dict[str, float]] = {}
@@ -65,7 +65,7 @@ def measurements(contract: ModelContract, case: TrustCase) -> dict[str, dict[str
 
 
 def trust(weights: TrustWeights, code: str, measured: Mapping[str, float]) -> float | None:
-    """Give the score of a structure, 0..1; None for one that nothing was learned of."""
+    """Return the score of a structure, 0..1; None for a structure that the score was not learned for."""
     if code not in weights.usual_dice:
         return None
     values = {**measured, "usual": weights.usual_dice[code]}
@@ -85,9 +85,9 @@ def _log_volume(where: StructurePlacement, limits: StructureLimits | None) -> fl
 
 
 def _strain(where: StructurePlacement, limits: StructureLimits | None, names: Sequence[str]) -> float:
-    """How far the worst of some values lies from the middle of its limits.
+    """Return the distance of the worst of some values from the middle of its limits, in half ranges.
 
-    What the scan's edge makes smaller counts too.
+    Values reduced by the edge of the scan count too.
     """
     if limits is None:
         return _FURTHEST

@@ -1,1 +1,1 @@
-"""Parametric patients as DICOM CT with known masks."""
+"""Phantoms: parametric patients as DICOM CT or MR, with exactly known masks."""

@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="phantoms", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the CT files")
     parser.add_argument("--region", choices=sorted(REGIONS), default="head_neck")
-    parser.add_argument("--seed", type=int, default=0, help="which patient; 0 is the middle-sized one")
+    parser.add_argument("--seed", type=int, default=0, help="which patient; 0 is the average one")
     parser.add_argument("--position", choices=[str(p) for p in PatientPosition], default="HFS")
     arguments = parser.parse_args()
     phantom = REGIONS[arguments.region](arguments.seed)

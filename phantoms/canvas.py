@@ -1,4 +1,4 @@
-"""Paints layers of shapes onto a grid, finer than the grid where voxels are large, and averages down."""
+"""Paints layers of shapes onto a grid, sampled more finely where voxels are large, and averaged down."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _SLAB_VOXELS = 5_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Painting:
-    """HU (z, y, x) as float32, which voxels hold some of the patient, and the structures' masks."""
+    """HU (z, y, x) as float32, the voxels that contain part of the patient, and the structures' masks."""
 
     hu_zyx: NDArray[np.float32]
     body_zyx: NDArray[np.bool_]
@@ -28,7 +28,7 @@ class Painting:
 
 
 def fineness(grid: Grid) -> tuple[int, int, int]:
-    """How many points a voxel is sampled at along z, y, x: some 1.5 mm apart, but never more than three."""
+    """Return at how many points a voxel is sampled along z, y, x: about 1.5 mm apart, but never more than three."""
     dz, dy, dx = grid.spacing_zyx_mm
     z, y, x = (min(3, max(1, round(mm))) for mm in (dz / 1.6, dy / 1.4, dx / 1.4))
     return z, y, x
@@ -39,7 +39,7 @@ def paint(
 ) -> Painting:
     """Paint ``layers`` in order; the first is the body, and nothing is painted outside it.
 
-    A structure's mask is its voxel centres inside its shape. ``grid`` has the patient's axes +z, +y, +x.
+    A structure's mask has the voxels whose centres lie inside its shape. ``grid`` has the patient's axes +z, +y, +x.
     """
     if not np.allclose(grid.axes_lps, np.eye(3)[::-1]):
         raise ValueError(f"A phantom is painted on axes z, y, x of the patient, not on {grid.axes_lps}.")
@@ -62,7 +62,7 @@ def paint(
 
 
 class _Points:
-    """Points of the straight patient over (z, y, x), and where among them a box can lie."""
+    """The sample points in the straight patient's frame, over (z, y, x), and the search for those in a box."""
 
     def __init__(self, xyz: tuple[Field, Field, Field]) -> None:
         self.xyz = xyz
@@ -75,7 +75,7 @@ class _Points:
         return x, y, z
 
     def where(self, box: BoundingBox) -> tuple[slice, slice, slice] | None:
-        """Return the index box in which points can lie inside ``box``, found on every few points."""
+        """Return the index box outside which no point lies in ``box``, searched on a subset of the points."""
         near = np.ones(self._few[0].shape, bool)
         for few, reach, low, high in zip(self._few, self._reach, box.low, box.high, strict=True):
             near &= (few > low - reach) & (few < high + reach)
@@ -96,7 +96,7 @@ def _slab(
     layers: Sequence[Layer],
     texture: Texture,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """HU and body of one slab, averaged down from its fine points."""
+    """Return HU and body of one slab, averaged down from its fine points."""
     points = _Points(pose.straightened(*mesh))
     grain = texture.on(*mesh)
     hu = np.full(grain.shape, AIR_HU, np.float32)
@@ -135,7 +135,7 @@ def _averaged(values: Field, fine: tuple[int, int, int]) -> Field:
 
 
 def _window(grid: Grid, pose: Pose, skin: Shape, slab: slice) -> tuple[slice, slice, slice] | None:
-    """Return the part of a slab of slices that can hold the patient."""
+    """Return the part of a slab of slices that can contain the patient; None where there is none."""
     _, rows, columns = grid.shape_zyx
     stride = max(1, round(8 / grid.spacing_zyx_mm[2]))
     x, y, z = _mesh(grid, (slab, slice(0, rows), slice(0, columns)), (1, 1, 1))
@@ -153,7 +153,7 @@ def _window(grid: Grid, pose: Pose, skin: Shape, slab: slice) -> tuple[slice, sl
 def _mesh(
     grid: Grid, window: tuple[slice, slice, slice], fine: tuple[int, int, int]
 ) -> tuple[Field, Field, Field]:
-    """x, y, z in patient mm of the sample points of a window, as an open mesh over (z, y, x)."""
+    """Return x, y, z in patient mm of the sample points of a window, as an open mesh over (z, y, x)."""
     axes = []
     for axis in range(3):
         part, count = window[axis], fine[axis]

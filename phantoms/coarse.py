@@ -1,4 +1,4 @@
-"""A phantom of a part of the body on coarse voxels: quick to make and to look at, for tests of whole models."""
+"""Phantoms on coarse voxels: quick to make and to contour, for tests of whole models."""
 
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Volume
@@ -20,7 +20,7 @@ def coarse_phantom(body_region: str) -> Volume:
 
 
 def _thinned(volume: Volume) -> Volume:
-    """Return every fourth voxel in plane, where it lies."""
+    """Return every fourth voxel in plane, each in its place."""
     grid = volume.grid
     array = volume.array_zyx[:, ::_EVERY, ::_EVERY].copy()
     dz, dy, dx = grid.spacing_zyx_mm

@@ -1,4 +1,4 @@
-"""Shapes made of shapes."""
+"""Shapes composed of other shapes."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _BEYOND_MM = 45.0
 
 @dataclass(frozen=True, kw_only=True)
 class Union(Shape):
-    """Inside any part; ``blend_mm`` fills the grooves between them. Farther off than 45 mm: at least that."""
+    """Inside any part; ``blend_mm`` fills the grooves between them. Beyond 45 mm the distance is only a lower bound."""
 
     parts: tuple[Shape, ...]
     blend_mm: float = 0.0
@@ -112,7 +112,7 @@ def pair(shape: Shape) -> tuple[Shape, Shape]:
 
 
 def _far_from(box: BoundingBox, *points: Field) -> bool:
-    """Whether every point lies well away from the box, on one side of it."""
+    """Tell whether every point lies well away from the box, on one side of it."""
     for axis, at in enumerate(points):
         if at.min() > box.high[axis] + _BEYOND_MM or at.max() < box.low[axis] - _BEYOND_MM:
             return True

@@ -1,4 +1,4 @@
-"""Phantoms as DICOM CT series: regular ones for demos, and on request each of the things that go wrong in clinics."""
+"""Phantoms as DICOM CT series: regular ones for demos and, on request, with any of the faults seen in clinics."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from phantoms.positions import PatientPosition, as_stored, directions, first_pix
 
 
 class SliceOrder(StrEnum):
-    """In which order the files come; instance numbers follow the table, not this."""
+    """The order of the files; Instance Numbers follow the table's direction, not this order."""
 
     ASCENDING = "ascending"
     DESCENDING = "descending"
@@ -58,7 +58,7 @@ def ct_files(volume: Volume, how: CtExport | None = None) -> tuple[SourceFile, .
 
 
 def write_ct(volume: Volume, folder: Path, how: CtExport | None = None) -> list[Path]:
-    """Write the series into ``folder`` (made where absent) and return the files."""
+    """Write the series into ``folder`` (created where absent) and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for file in ct_files(volume, how):
@@ -136,7 +136,7 @@ def _pixels(dataset: Dataset, hu: NDArray[np.int16], index: int, how: CtExport) 
 
 
 def _localizer(volume: Volume, how: CtExport, series: str) -> Dataset:
-    """Return a coronal projection, as scanners put it into or beside the series."""
+    """Return a coronal projection, as scanners add it to a series."""
     dataset = ct_slice(how.identity, series, 0)
     _place(dataset, volume, volume.grid.shape_zyx[0] - 1, CtExport(), 0.0)
     dz, _, dx = volume.grid.spacing_zyx_mm
@@ -145,12 +145,12 @@ def _localizer(volume: Volume, how: CtExport, series: str) -> Dataset:
     dataset.PixelSpacing = [_ds(dz), _ds(dx)]
     dataset.PatientPosition = str(how.position)
     _pixels(dataset, volume.array_zyx.mean(axis=1).astype(np.int16)[::-1], 0, CtExport(signed=how.signed))
-    del dataset.RescaleType  # HU is not for localizers
+    del dataset.RescaleType  # localizers have no HU
     return dataset
 
 
 def _sheared(array: NDArray[np.int16], volume: Volume, tilt: float) -> NDArray[np.int16]:
-    """Return the array as image planes show it that rise by ``tilt`` mm a mm backwards."""
+    """Return the array as seen in image planes that rise by ``tilt`` mm per mm towards posterior."""
     dz, dy, _ = volume.grid.spacing_zyx_mm
     result = np.empty_like(array)
     for row in range(array.shape[1]):

@@ -12,7 +12,7 @@ _DATE, _TIME = "20250102", "101500"
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whose series it is: a phantom, and its name says so."""
+    """Patient, study and series identification of a phantom, whose name says that it is one."""
 
     patient_name: str = "PHANTOM^HEAD NECK"
     patient_id: str = "PHANTOM-0000"
@@ -22,7 +22,7 @@ class Identity:
 
 
 def ct_slice(who: Identity, series_key: str, instance_number: int) -> Dataset:
-    """Return a CT image without place and pixels: PS3.3 A.3, the modules that the IOD demands and what scanners add."""
+    """Return a CT image without position and pixels: the modules that PS3.3 A.3 requires, and what scanners add."""
     dataset = Dataset()
     _patient_and_study(dataset, who)
     _series(dataset, who, series_key)

@@ -1,4 +1,4 @@
-"""Small phantoms of boxes, balls, rings and corner marks, whose voxels can be worked out by hand."""
+"""Small phantoms of boxes, balls, rings and corner marks, whose voxels can be computed by hand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ INSIDE_HU = 100
 
 
 class Solid(Protocol):
-    """A body that says which points it holds."""
+    """A body that can tell which points it contains."""
 
     def holds(self, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points (..., 3) in LPS mm lie inside; the surface counts as inside."""
+        """Tell whether points (..., 3) in LPS mm lie inside; the surface counts as inside."""
         ...
 
 
@@ -30,7 +30,7 @@ class Cuboid:
     high: Vector
 
     def holds(self, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points lie between the corners."""
+        """Tell whether points lie between the corners."""
         return np.asarray(((points_lps >= self.low) & (points_lps <= self.high)).all(axis=-1))
 
 
@@ -42,7 +42,7 @@ class Ball:
     radius_mm: float
 
     def holds(self, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points lie within the radius."""
+        """Tell whether points lie within the radius."""
         return np.asarray(((points_lps - np.array(self.centre)) ** 2).sum(axis=-1) <= self.radius_mm**2)
 
 
@@ -56,7 +56,7 @@ class TubeWall:
     half_height_mm: float
 
     def holds(self, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points lie in the wall."""
+        """Tell whether points lie in the wall."""
         offset = points_lps - np.array(self.centre)
         radius = np.hypot(offset[..., 0], offset[..., 1])
         wall = (radius >= self.inner_mm) & (radius <= self.outer_mm)
@@ -65,14 +65,14 @@ class TubeWall:
 
 @dataclass(frozen=True, kw_only=True)
 class CornerMark:
-    """Three bars from one corner, along +x, +y and +z with different lengths: tells every flip and swap of axes."""
+    """Three bars from one corner, along +x, +y and +z with different lengths: reveals every flip and swap of axes."""
 
     corner: Vector
     lengths_xyz_mm: Vector
     width_mm: float
 
     def holds(self, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points lie in a bar."""
+        """Tell whether points lie in a bar."""
         found = np.zeros(points_lps.shape[:-1], bool)
         for axis, length in enumerate(self.lengths_xyz_mm):
             high = np.array(self.corner) + self.width_mm
@@ -91,7 +91,7 @@ class GeometryPhantom:
 
 
 def uneven_grid(shape_zyx: tuple[int, int, int] = (14, 32, 40)) -> Grid:
-    """Return a small grid with three different spacings and an origin off every round number."""
+    """Return a small grid with three different spacings and an origin without round numbers."""
     return Grid(
         shape_zyx=shape_zyx,
         origin_lps=(-31.25, 12.5, -103.0),
@@ -101,7 +101,7 @@ def uneven_grid(shape_zyx: tuple[int, int, int] = (14, 32, 40)) -> Grid:
 
 
 def marked_solids() -> dict[str, Solid]:
-    """Solids for ``uneven_grid``: asymmetric, apart from each other, and inside by some voxels."""
+    """Return solids for ``uneven_grid``: asymmetric, apart from each other, and some voxels inside the grid."""
     return {
         "CornerMark": CornerMark(
             corner=(-27.6, 17.1, -98.0), lengths_xyz_mm=(20.5, 13.0, 30.0), width_mm=5.0
@@ -112,7 +112,7 @@ def marked_solids() -> dict[str, Solid]:
 
 
 def geometry_phantom(grid: Grid, solids: Mapping[str, Solid]) -> GeometryPhantom:
-    """Solids on any grid: a voxel belongs to a solid if its centre does. 100 HU inside the first, then 200, ..."""
+    """Put solids on any grid: a voxel belongs to a solid if its centre does; 100 HU inside the first, then 200, ..."""
     index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape_zyx), indexing="ij"), axis=-1)
     points = grid.points_lps(index)
     hu = np.full(grid.shape_zyx, OUTSIDE_HU, np.int16)

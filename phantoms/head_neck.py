@@ -27,9 +27,9 @@ def head_neck_grid(
     shape_zyx: tuple[int, int, int] = (112, 512, 512),
     top_mm: float = 95.0,
 ) -> Grid:
-    """Return a grid about the phantom's middle.
+    """Return a grid round the middle of the phantom.
 
-    The brainstem's lower end lies at (0, 0, 0), ``top_mm`` below the top.
+    The brainstem's lower end lies at (0, 0, 0), ``top_mm`` below the top of the grid.
     """
     dz, dy, dx = spacing_zyx_mm
     nz, ny, nx = shape_zyx
@@ -56,12 +56,12 @@ def make_head_neck(parameters: HeadNeckParameters | None = None, grid: Grid | No
 
 
 def anatomy(how: HeadNeckParameters) -> list[Layer]:
-    """Every layer of the patient, in the order in which they are painted."""
+    """Return every layer of the patient, in the order in which they are painted."""
     return [*outline(how), *chest(how), *neck_core(how), *skull(how), *upper_face(how), *jaw(how)]
 
 
 def neck_core(how: HeadNeckParameters) -> list[Layer]:
-    """Spine over muscles, then what lies in front of it."""
+    """Return the spine, painted over muscles, and then what lies in front of it."""
     return [*neck(how), *spine(how)]
 
 

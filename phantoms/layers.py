@@ -1,4 +1,4 @@
-"""Layers: shapes with what fills them, painted one over the other."""
+"""Layers: shapes with their fillings, painted one over the other."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from phantoms.shapes import Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Fill:
-    """What lies deeper than ``depth_mm`` under the surface (and inside ``within``): HU, and its texture's swing."""
+    """What lies deeper than ``depth_mm`` under the surface (and inside ``within``): HU, and its texture's amplitude."""
 
     hu: float
     depth_mm: float = 0.0
@@ -31,7 +31,7 @@ def solid(shape: Shape, hu: float, texture_hu: float = 0.0) -> Layer:
 
 
 def shell(shape: Shape, rind_hu: float, rind_mm: float, core_hu: float, texture_hu: float = 0.0) -> Layer:
-    """Return a rind of one tissue round a core of another (cortical bone round marrow)."""
+    """Return a shape with a rind of one tissue round a core of another (cortical bone round marrow)."""
     return Layer(
         shape=shape,
         fills=(Fill(hu=rind_hu), Fill(hu=core_hu, depth_mm=rind_mm, texture_hu=texture_hu)),

@@ -1,6 +1,6 @@
 """Phantoms as MR series.
 
-T2-like signal from a phantom's CT, on planes of any direction, and what goes wrong in MR series.
+T2-like signal from a phantom's CT, on planes of any orientation, and the faults that occur in MR series.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from phantoms.phantom import Phantom
 
 _HU = (-1000.0, -500.0, -150.0, -100.0, -30.0, 5.0, 25.0, 55.0, 150.0, 400.0, 3071.0)
 _SIGNAL = (0.0, 10.0, 520.0, 620.0, 560.0, 900.0, 480.0, 260.0, 200.0, 70.0, 30.0)
-_BIAS = 0.25  # the coil's share: the signal falls off by so much from the middle to the rim
+_BIAS = 0.25  # of the coil: by this share the signal falls off from the middle to the rim
 _NOISE = 12.0
 
 
@@ -31,7 +31,7 @@ _NOISE = 12.0
 class MrExport:
     """How a volume is written; the defaults give one ordinary volume.
 
-    With several `echo_times_ms` or `b_values` the series has a volume of each, as scanners store them.
+    With several `echo_times_ms` or `b_values` the series has one volume for each, as scanners store them.
     """
 
     identity: Identity = field(default_factory=Identity)
@@ -44,7 +44,7 @@ class MrExport:
 
 
 def mr_phantom(phantom: Phantom, grid: Grid | None = None) -> Phantom:
-    """Return a phantom as T2-like MR signal (float32, arbitrary units) with its masks, on a grid of any direction.
+    """Return a phantom as T2-like MR signal (float32, arbitrary units) with its masks, on a grid of any orientation.
 
     Water is bright, fat less, muscle dark, bone and air black; the coil's sensitivity falls off towards the rim, and
     noise is Rician. The same arguments give the same values.
@@ -75,7 +75,7 @@ def mr_phantom(phantom: Phantom, grid: Grid | None = None) -> Phantom:
 
 
 def turned_grid(grid: Grid, *, degrees: float, about: int = 2) -> Grid:
-    """Return a grid turned about its middle and a patient axis (0, 1, 2 for x, y, z), with the same voxels."""
+    """Return a grid turned about its middle and a patient axis (0, 1, 2 for x, y, z), of the same shape and spacing."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     one, other = [axis for axis in range(3) if axis != about]
     turn = np.eye(3)
@@ -121,7 +121,7 @@ def _datasets(volume: Volume, how: MrExport, series: str) -> Iterator[Dataset]:
 
 
 def _as_mr(dataset: Dataset, how: MrExport) -> None:
-    """Make an MR image of the CT image's patient, study and series: PS3.3 A.4."""
+    """Turn a CT image into an MR image (PS3.3 A.4) of the same patient and study."""
     for keyword in ("KVP", "WindowCenter", "WindowWidth"):
         delattr(dataset, keyword)
     dataset.SOPClassUID, dataset.Modality = MRImageStorage, "MR"

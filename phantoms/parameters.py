@@ -1,4 +1,4 @@
-"""What makes one head-and-neck phantom differ from another."""
+"""The parameters in which head-and-neck phantoms differ."""
 
 from dataclasses import dataclass, replace
 
@@ -9,9 +9,9 @@ from phantoms.shapes import Point
 
 @dataclass(frozen=True, kw_only=True)
 class HeadNeckParameters:
-    """A patient. The defaults are a middle-sized adult lying straight; sizes are factors of that patient's.
+    """A patient. The defaults are an average adult lying straight; sizes are factors of that patient's.
 
-    Positions and sizes of the default follow the medians of clinical contours of head-and-neck patients.
+    The default positions and sizes follow the medians of clinical contours of head-and-neck patients.
     """
 
     seed: int = 0
@@ -20,7 +20,7 @@ class HeadNeckParameters:
     roll_deg: float = 0.0
     yaw_deg: float = 0.0
     kyphosis: float = 1.0
-    distortion_mm: float = 0.0  # smooth random displacement: nobody is symmetric
+    distortion_mm: float = 0.0  # smooth random displacement: no patient is symmetric
     neck_girth: float = 1.0
     fat_mm: float = 7.0
     fat_hu: float = -105.0
@@ -49,7 +49,7 @@ class HeadNeckParameters:
     couch: bool = True
 
     def vary(self, rng: np.random.Generator) -> "HeadNeckParameters":
-        """Another plausible patient, drawn about this one."""
+        """Return another plausible patient, drawn about this one."""
 
         def near(middle: float, spread: float) -> float:
             return float(middle + spread * np.clip(rng.standard_normal(), -2, 2))

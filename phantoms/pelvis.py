@@ -1,4 +1,4 @@
-"""Pelvis phantoms: targets and organs of rectal and cervical cancer that are known exactly."""
+"""Pelvis phantoms: with exactly known targets and organs of rectal and cervical cancer."""
 
 from imaging.volumes.grid import Grid
 from phantoms.anatomy.pelvis import pelvis, structures
@@ -18,7 +18,7 @@ def make_pelvis(how: PelvisParameters | None = None, grid: Grid | None = None) -
 
 
 def region_of(how: PelvisParameters) -> str:
-    """Return the name of the region: by sex, and whether an applicator makes it a cervical brachytherapy."""
+    """Return the name of the region, by sex, and by whether an applicator makes it a cervical brachytherapy."""
     if how.applicator:
         return "pelvis_cervix"
     return "pelvis_female" if how.sex == "F" else "pelvis_male"

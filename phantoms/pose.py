@@ -1,4 +1,4 @@
-"""From a phantom patient's millimetres back to the straight, middle-sized patient that the shapes describe."""
+"""From a phantom patient's coordinates back to the straight, average patient that the shapes describe."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,27 +17,27 @@ class PosedPatient(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of the smooth distortion."""
+        """The seed of the smooth distortion."""
         ...
 
     @property
     def scale(self) -> Point:
-        """Factors of the middle-sized patient along x, y and z."""
+        """Factors relative to the average patient along x, y and z."""
         ...
 
     @property
     def pitch_deg(self) -> float:
-        """Of the neck; positive: chin up."""
+        """Pitch of the neck; positive: chin up."""
         ...
 
     @property
     def roll_deg(self) -> float:
-        """Of the neck."""
+        """Roll of the neck."""
         ...
 
     @property
     def yaw_deg(self) -> float:
-        """Of the neck."""
+        """Yaw of the neck."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class PosedPatient(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Wave:
-    """One smooth displacement: amplitude (mm, 3), wave number (1/mm) and phase a direction."""
+    """One smooth displacement: amplitude (mm), wave number (1/mm) and phase for each direction."""
 
     amplitude: Point
     wave_number: Point
@@ -90,7 +90,7 @@ class Pose:
         )
 
     def straightened(self, x: Field, y: Field, z: Field) -> tuple[Field, Field, Field]:
-        """Points of the patient (open mesh: x, y, z broadcast) as points of the straight patient, in mm."""
+        """Return points of the patient (open mesh: x, y, z broadcast) as points of the straight patient, in mm."""
         x, y, z = (a / np.float32(s) for a, s in zip((x, y, z), self.scale, strict=True))
         dx, dy, dz = (sum(part) if part else np.float32(0) for part in self._displacements(x, y, z))
         share = np.clip((z - _TURNS_FROM_Z) / (_TURNS_UP_TO_Z - _TURNS_FROM_Z), 0, 1)

@@ -21,7 +21,7 @@ class PatientPosition(StrEnum):
     FFDR = "FFDR"
 
 
-# along a row (column index grows) and down a column (row index grows), in LPS: down is where gravity pulls, and the
+# along a row (column index grows) and down a column (row index grows), in LPS: down is along gravity, and the
 # slices' normal is the patient's superior for head first, inferior for feet first
 _ALONG_ROW_AND_DOWN: dict[PatientPosition, tuple[Vector, Vector]] = {
     PatientPosition.HFS: ((1, 0, 0), (0, 1, 0)),

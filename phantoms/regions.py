@@ -1,4 +1,4 @@
-"""The regions that a phantom can be made of, by name."""
+"""The body regions of which phantoms can be made, by name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from phantoms.trunk import PelvisParameters, ThoraxParameters
 
 
 class MakePhantom(Protocol):
-    """A region's maker: a seed draws the patient (0 is the middle-sized one), the grid says where it is seen."""
+    """The maker of a region's phantoms: a seed draws the patient (0 is the average one), the grid is the scan's."""
 
     def __call__(self, seed: int, grid: Grid | None = None) -> Phantom:
         """Return the phantom of ``seed`` on ``grid``, or on the region's own clinical grid."""
@@ -35,23 +35,23 @@ def head_neck_42_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
 
 
 def thorax_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """Return the patient with a lung tumour of a seed."""
+    """Return the patient of a seed with a lung tumour."""
     how = ThoraxParameters()
     return make_thorax(how.vary(np.random.default_rng(seed)) if seed else how, grid)
 
 
 def pelvis_male_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """Return the man with rectal cancer of a seed."""
+    """Return the man of a seed with rectal cancer."""
     return _pelvis(PelvisParameters(sex="M"), seed, grid)
 
 
 def pelvis_female_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """Return the woman with rectal cancer of a seed."""
+    """Return the woman of a seed with rectal cancer."""
     return _pelvis(PelvisParameters(sex="F"), seed, grid)
 
 
 def pelvis_cervix_of_seed(seed: int, grid: Grid | None = None) -> Phantom:
-    """Return the woman with an applicator for cervical brachytherapy of a seed."""
+    """Return the woman of a seed with an applicator for cervical brachytherapy."""
     return _pelvis(PelvisParameters(sex="F", applicator=True), seed, grid)
 
 

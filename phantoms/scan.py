@@ -17,7 +17,7 @@ class ScannedPatient(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of the noise."""
+        """The seed of the noise."""
         ...
 
     @property
@@ -27,14 +27,14 @@ class ScannedPatient(Protocol):
 
     @property
     def couch(self) -> bool:
-        """Whether a table top is seen."""
+        """Whether the scan shows a couch top."""
         ...
 
 
 def scanned(
     painting: Painting, grid: Grid, how: ScannedPatient, *, head_rest: bool = False
 ) -> NDArray[np.int16]:
-    """Blur, couch and noise; the air stays air. HU int16 (z, y, x)."""
+    """Return the painting as HU int16 (z, y, x) with blur, couch and noise; air stays air."""
     hu = painting.hu_zyx
     blur = tuple(0.55 / s if s < 1.4 else 0.0 for s in grid.spacing_zyx_mm[1:])
     hu = gaussian_filter(hu, (0.0, *blur))
@@ -48,7 +48,7 @@ def scanned(
 
 
 def _lay_on_couch(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: Grid, *, head_rest: bool) -> None:
-    """Paint a table top of carbon fibre and foam under the back and, if asked for, a foam rest under the head."""
+    """Paint a couch top of carbon fibre and foam under the back and, if asked for, a foam rest under the head."""
     if not body.any():
         return
     dy, dx = grid.spacing_zyx_mm[1:]
@@ -69,5 +69,5 @@ def _lay_on_couch(hu: NDArray[np.float32], body: NDArray[np.bool_], grid: Grid, 
 
 
 def _behind(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels with some of the patient in front of them."""
+    """Tell which voxels have part of the patient in front of them, (z, y, x)."""
     return np.logical_or.accumulate(body, axis=1)

@@ -16,7 +16,7 @@ _KNOTS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Loft(Shape):
-    """Superellipse cross sections that change with z: centre, half width (x), front (-y) and back (+y) reach."""
+    """Superellipse cross-sections that change with z: centre, half width (x), front (-y) and back (+y) reach."""
 
     z: tuple[float, ...]
     centre_x: tuple[float, ...]
@@ -43,13 +43,13 @@ class Loft(Shape):
         reach = front if front is back else np.where(v < 0, front, back)
         level = power_mean((u / half_width, v / reach), self.exponent)
         radial = (level - 1) * power_mean((u, v), 2.0) / (level + _TINY)
-        # at the very axis the radial form says 0: there the nearer wall counts
+        # on the axis itself the radial form gives 0: there the nearer wall counts
         radial = np.where(level < np.float32(0.05), -np.minimum(front, back), radial)
         ends = np.maximum(np.float32(self.z[0]) - z, z - np.float32(self.z[-1]))
         return as_field(np.maximum(radial, ends))
 
     def _sections(self, z: Field) -> tuple[Field, Field, Field, Field, Field]:
-        """Centre x and y, half width, front and back reach at the heights ``z``."""
+        """Return centre x and y, half width, front and back reach, in mm, at the heights ``z``."""
         scale = np.float32((_KNOTS - 1) / (self.z[-1] - self.z[0]))
         position = np.clip((z - np.float32(self.z[0])) * scale, 0, np.float32(_KNOTS - 1.001))
         index = position.astype(np.intp)
@@ -69,7 +69,7 @@ class Loft(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class Ribbon(Shape):
-    """A standing band: along a curve in x and y, with thickness and lower and upper edge given along it."""
+    """An upright band along a curve in x and y, with thickness and lower and upper edge given along it."""
 
     points_xy: tuple[tuple[float, float], ...]
     half_thickness: tuple[float, ...]

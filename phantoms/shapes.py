@@ -1,4 +1,4 @@
-"""Implicit shapes in mm: each answers roughly how far a point lies outside it (negative inside)."""
+"""Implicit shapes in mm: each gives the approximate distance of a point outside it (negative inside)."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ _TINY = np.float32(1e-6)
 
 @dataclass(frozen=True, kw_only=True)
 class BoundingBox:
-    """An axis-aligned box that a shape does not leave; corners in mm (x, y, z)."""
+    """An axis-aligned box that encloses a shape; corners in mm (x, y, z)."""
 
     low: Point
     high: Point
@@ -33,7 +33,7 @@ class BoundingBox:
         )
 
     def met(self, other: "BoundingBox") -> "BoundingBox":
-        """Return the part in both (may be inside out, which holds no point)."""
+        """Return the part in both (low may exceed high: then it contains no point)."""
         return BoundingBox(
             low=as_point(np.maximum(self.low, other.low)),
             high=as_point(np.minimum(self.high, other.high)),
@@ -45,11 +45,11 @@ class Shape(Protocol):
 
     @property
     def box(self) -> BoundingBox:
-        """Where the shape can be."""
+        """The box that the shape does not leave."""
         ...
 
     def distance(self, x: Field, y: Field, z: Field) -> Field:
-        """Approximate signed distance in mm, negative inside; exact in sign, first order near the surface."""
+        """Return the approximate signed distance in mm, negative inside; exact in sign, first order near it."""
         ...
 
 
@@ -94,7 +94,7 @@ class Ellipsoid(Shape):
 
 @dataclass(frozen=True, kw_only=True)
 class Tube(Shape):
-    """A chain of rounded cones along points; ``stretch`` flattens the cross section along an axis."""
+    """A chain of rounded cones along points; ``stretch`` flattens the cross-section along an axis."""
 
     points: tuple[Point, ...]
     radii: tuple[float, ...]
@@ -179,7 +179,7 @@ class Stripes(Shape):
 
 
 def power_mean(parts: tuple[Field, ...], exponent: float) -> Field:
-    """(sum of |part|^n)^(1/n), fast where n is 2 or 4."""
+    """Return (sum of |part|^n)^(1/n), fast where n is 2 or 4."""
     if exponent == 2.0:
         return as_field(np.sqrt(sum(part * part for part in parts)))
     if exponent == 4.0:
@@ -195,7 +195,7 @@ def as_field(values: ArrayLike) -> Field:
 
 
 def as_point(values: NDArray[np.float64]) -> Point:
-    """Three numbers as a tuple of floats."""
+    """Return three numbers as a tuple of floats."""
     x, y, z = (float(v) for v in values)
     return x, y, z
 

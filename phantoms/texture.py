@@ -1,4 +1,4 @@
-"""What is not smooth in a CT: the grain of tissue, and the noise of a scanner."""
+"""The texture of a CT: the grain of tissue, and the noise of a scanner."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ _PERIODS_MM = (6.0, 15.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Texture:
-    """Smooth random grain, fixed in patient space by its seed: the same at every spacing; about -1..1."""
+    """Smooth random grain, fixed in patient space by its seed, so the same at every spacing; about -1..1."""
 
     seed: int
 
@@ -39,7 +39,7 @@ class Texture:
 
 
 def _weights(at_mm: Field, low: float, period: float, count: int) -> NDArray[np.float32]:
-    """Linear interpolation from a lattice as a matrix (points, lattice)."""
+    """Return the matrix (points, lattice) that interpolates linearly from a lattice."""
     place = np.clip((at_mm - low) / period, 0, count - 1.001)
     index = place.astype(int)
     rows = np.zeros((len(at_mm), count), np.float32)
@@ -51,7 +51,7 @@ def _weights(at_mm: Field, low: float, period: float, count: int) -> NDArray[np.
 def scanner_noise(
     body_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], noise_hu: float, seed: int
 ) -> NDArray[np.float32]:
-    """Noise with a scanner's look: blobs of a reconstruction filter, stronger and streaky through shoulders.
+    """Return HU noise like a scanner's: blobs of a reconstruction filter, stronger and streaky through the shoulders.
 
     ``noise_hu`` is the standard deviation at 1 x 1 x 2.5 mm in the neck; larger voxels have less.
     """

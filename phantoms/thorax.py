@@ -1,4 +1,4 @@
-"""Thorax phantoms: a chest whose lung tumour is known exactly."""
+"""Thorax phantoms: a chest with an exactly known lung tumour."""
 
 from imaging.volumes.grid import Grid
 from phantoms.anatomy.thorax import structures, thorax

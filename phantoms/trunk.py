@@ -1,4 +1,4 @@
-"""What makes one thorax or pelvis phantom differ from another, and what the two share."""
+"""The parameters in which thorax and pelvis phantoms differ, and what both share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ Sex = Literal["F", "M"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkParameters:
-    """A patient's body; the defaults are a middle-sized adult lying straight, sizes are factors of that patient's."""
+    """A patient's body; the defaults are an average adult lying straight, sizes are factors of that patient's."""
 
     seed: int = 0
     scale: Point = (1.0, 1.0, 1.0)
@@ -37,7 +37,7 @@ class TrunkParameters:
     couch: bool = True
 
     def vary(self, rng: np.random.Generator) -> Self:
-        """Another plausible patient, drawn about this one."""
+        """Return another plausible patient, drawn about this one."""
 
         def near(middle: float, spread: float) -> float:
             return float(middle + spread * np.clip(rng.standard_normal(), -2, 2))
@@ -60,7 +60,7 @@ class TrunkParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ThoraxParameters(TrunkParameters):
-    """A chest with a tumour in one lung; its place, size and shape follow the seed."""
+    """A chest with a tumour in one lung; its position, size and shape follow from the seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class PelvisParameters(TrunkParameters):
     applicator: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an applicator where it cannot be."""
+        """Refuse an applicator in a man."""
         if self.applicator and self.sex != "F":
             raise ValueError("an applicator lies in a uterus: sex is F")
 
@@ -82,7 +82,7 @@ def trunk_grid(
     shape_zyx: tuple[int, int, int] = (56, 512, 512),
     bottom_mm: float = -120.0,
 ) -> Grid:
-    """Return a grid about the middle of a trunk phantom, from ``bottom_mm`` up."""
+    """Return a grid round the middle of a trunk phantom, from ``bottom_mm`` up."""
     _, dy, dx = spacing_zyx_mm
     _, ny, nx = shape_zyx
     return Grid(

@@ -1,4 +1,4 @@
-"""Sections on agreement: volumes (Bland-Altman), doses, and readers among themselves and with STAPLE's consensus."""
+"""Sections on agreement: volumes (Bland-Altman), doses, and readers with each other and with STAPLE's consensus."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _MEAN, _MAX = "mean_dose_difference_percent", "max_dose_difference_percent"
 
 
 def volume_section(values: Values) -> list[Section]:
-    """Agreement of volumes by set: Bland-Altman by structure, and the plot of all."""
+    """Return the section on volumes for each set: Bland-Altman by structure, and a plot of all structures."""
     tables, figures = [], []
     for label in values.cohort.set_labels:
         rows: list[Sequence[Cell | str]] = []
@@ -61,7 +61,7 @@ def volume_section(values: Values) -> list[Section]:
 
 
 def dose_section(values: Values, study: PublishedStudy) -> list[Section]:
-    """Differences of mean and maximum dose, signed and absolute; none where no patient has a dose."""
+    """Return the section on differences of mean and maximum dose, signed and absolute; none without any dose."""
     if not any(_MEAN in row.values for row in values.cohort.rows):
         return []
     names = ("mean_dose_difference_gy", _MEAN, "max_dose_difference_gy", _MAX)
@@ -105,7 +105,7 @@ def dose_section(values: Values, study: PublishedStudy) -> list[Section]:
 
 
 def reader_section(cohort: CohortResult) -> list[Section]:
-    """Readers against each other and against the consensus: Dice and average surface distance, over all instances."""
+    """Return the section on readers, with each other and the consensus: Dice and ASD over all instances."""
     rows = [row for patient in cohort.patients for row in patient.readers]
     if not rows:
         return []
@@ -131,7 +131,7 @@ def reader_section(cohort: CohortResult) -> list[Section]:
 
 
 def _volumes(values: Values, label: str, structure: str) -> list[tuple[float, float]]:
-    """Volumes of the set and of the reference, where both have the structure."""
+    """Return pairs of volumes, of the set and of the reference, where both have the structure."""
     found = values.by_patient(label, structure, "volume_cm3")
     reference = values.by_patient(label, structure, "reference_volume_cm3")
     compared = values.by_patient(label, structure, "dice")

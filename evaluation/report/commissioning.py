@@ -1,4 +1,4 @@
-"""The page that somebody signs before a model is used: criteria, verdict, values, and what exactly was tried."""
+"""The page that somebody signs before a model is used: criteria, verdict, values, and what exactly was tested."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ def commissioning_page(
     facts: Mapping[str, str],
     worst: Sequence[tuple[CohortRow, bytes]],
 ) -> Page:
-    """Verdict first, then every criterion, the values behind them, the worst cases, and what was tried."""
+    """Return the page: the verdict, every criterion, the values behind them, the worst cases, and what was tested."""
     reasons = accepted(criteria, cohort, judged)
     metrics = list(dict.fromkeys(c.metric for c in criteria.criterion))
     values = Values(cohort)

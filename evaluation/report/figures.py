@@ -18,7 +18,7 @@ REFERENCE_COLOUR = "#222222"
 def box_plot(
     values: Mapping[str, Mapping[str, Sequence[float]]], structures: Sequence[str], axis_title: str
 ) -> str:
-    """Boxes (quartiles, whiskers to 1.5 of their distance, outliers) by set for each structure; the dot is the mean."""
+    """Draw boxes by set for each structure: quartiles, whiskers to 1.5 of their distance, outliers; means as dots."""
     width = max(4.5, min(11.0, 1.6 + 0.42 * len(structures) * max(1, len(values))))
     drawing, axes = _axes(width, 3.1)
     step = 0.8 / max(1, len(values))
@@ -42,7 +42,7 @@ def box_plot(
 def dvh_plot(
     doses_gy: NDArray[np.float64], curves: Sequence[tuple[str, Sequence[float], Sequence[float]]]
 ) -> str:
-    """Cumulative DVH of each structure: the reference drawn through, the other set dashed, one colour a structure."""
+    """Draw the cumulative DVH of each structure in a colour of its own, the reference solid, the other set dashed."""
     drawing, axes = _axes(9.0, 3.8)
     for k, (structure, found, reference) in enumerate(curves):
         colour = COLOURS[k % len(COLOURS)]
@@ -61,7 +61,7 @@ def dvh_plot(
 def bland_altman_plot(
     found: Sequence[float], reference: Sequence[float], groups: Sequence[str], unit: str
 ) -> str:
-    """Difference against mean of two measurements, with bias and limits of agreement; coloured by group."""
+    """Draw the difference of two measurements against their mean, bias and limits of agreement; coloured by group."""
     drawing, axes = _axes(6.5, 3.4)
     one, two = np.array(found), np.array(reference)
     for k, group in enumerate(dict.fromkeys(groups)):
@@ -97,7 +97,7 @@ def bland_altman_plot(
 
 
 def scatter_plot(points: Mapping[str, Sequence[tuple[float, float]]], x_title: str, y_title: str) -> str:
-    """Points by group."""
+    """Draw points, coloured by group."""
     drawing, axes = _axes(6.5, 3.4)
     for k, (group, pairs) in enumerate(points.items()):
         if pairs:
@@ -112,7 +112,7 @@ def scatter_plot(points: Mapping[str, Sequence[tuple[float, float]]], x_title: s
 def line_plot(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_title: str, y_title: str
 ) -> str:
-    """Lines within the unit square and its diagonal: ROC and calibration curves."""
+    """Draw lines within the unit square, with its diagonal: ROC and calibration curves."""
     drawing, axes = _axes(4.6, 3.8)
     axes.plot([0, 1], [0, 1], color="#aaaaaa", lw=0.8, ls=":")
     for k, (name, (x, y)) in enumerate(lines.items()):
@@ -136,7 +136,7 @@ def _axes(width_in: float, height_in: float) -> tuple[Drawing, Axes]:
 
 
 def _boxes(axes: Axes, places: Sequence[tuple[float, Sequence[float]]], width: float, colour: str) -> None:
-    """Boxes of five values or more; fewer are shown as what they are, points."""
+    """Draw boxes for five or more values, single points for fewer."""
     many = [(place, v) for place, v in places if len(v) >= 5]
     if many:
         axes.boxplot(

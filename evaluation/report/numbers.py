@@ -1,4 +1,4 @@
-"""How values are written in reports, and how metrics are called in headings."""
+"""How values and the headings of metrics are written in reports."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ NOTHING = "-"
 
 
 def heading(name: str) -> str:
-    """A metric's short name with its unit; the full name stands in the list of definitions."""
+    """Return a metric's short name with its unit; the full name is in the list of definitions."""
     for prefix, words in (
         ("surface_dice_area_weighted_at_", "surface Dice area-weighted, {}"),
         ("surface_dice_border_voxels_at_", "surface Dice border voxels, {}"),
@@ -53,7 +53,7 @@ def heading(name: str) -> str:
 
 
 def digits(name: str) -> int:
-    """After how many decimals a metric is written."""
+    """Return the number of decimals with which a metric is written."""
     if name.endswith(("_pixels", "path_length_mm", "slices_to_edit")) or name.startswith(
         ("added_path", "slices_to_edit")
     ):
@@ -66,12 +66,12 @@ def digits(name: str) -> int:
 
 
 def written(name: str, value: float | None) -> str:
-    """A metric's value, or a dash where it is not defined."""
+    """Return a metric's value, or a dash where it is not defined."""
     return NOTHING if value is None else f"{value:.{digits(name)}f}"
 
 
 def spread(name: str, values: Sequence[float]) -> str:
-    """Mean and sample standard deviation; the value alone where there is one."""
+    """Return mean and sample standard deviation, or a single value alone."""
     if not values:
         return NOTHING
     mean = sum(values) / len(values)
@@ -82,14 +82,14 @@ def spread(name: str, values: Sequence[float]) -> str:
 
 
 def probability(p: float | None) -> str:
-    """A p value as papers write it."""
+    """Return a p value as it is written in papers."""
     if p is None:
         return NOTHING
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def better(name: str, tolerances_mm: tuple[float, ...] = DEFAULT_TOLERANCES_MM) -> int:
-    """+1 where more of a metric is better, -1 where less is, 0 where neither."""
+    """Return +1 where more of a metric is better, -1 where less is, 0 where neither."""
     for definition in definitions(tolerances_mm):
         if definition.name == name:
             return definition.better

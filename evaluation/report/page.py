@@ -12,7 +12,7 @@ from weasyprint import HTML
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A table's cell; `alarm` marks what somebody must look at."""
+    """A table's cell; `alarm` marks what a person must look at."""
 
     text: str
     bold: bool = False
@@ -21,7 +21,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table: headings, rows of cells or plain texts, and a note below it; `prose` holds words rather than numbers."""
+    """A table: headings, rows of cells or plain texts, and a note below it; `prose`: it holds text, not numbers."""
 
     title: str
     columns: Sequence[str]
@@ -32,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawing: SVG text or PNG bytes, with a caption; two stand side by side unless `wide`."""
+    """A drawing: SVG text or PNG bytes, with a caption; two are placed side by side unless `wide`."""
 
     caption: str
     svg: str = ""
@@ -69,7 +69,7 @@ class Page:
 
 
 def html_of(page: Page) -> str:
-    """The page as HTML that needs no other file; every text is escaped."""
+    """Return the page as self-contained HTML; every text is escaped."""
     return _environment().get_template("page.html").render(page=page)
 
 

@@ -24,7 +24,7 @@ LEGEND = "cyan: reference, orange: {label}; each plane where the two differ most
 def patient_page(
     result: PatientResult, reference: str, metrics: Sequence[str], pictures: Mapping[tuple[str, str], bytes]
 ) -> Page:
-    """The page of one patient; `pictures` by set and structure."""
+    """Return the page of one patient; `pictures` by set and structure."""
     labels = list(dict.fromkeys(row.set_label for row in result.rows))
     sections: list[Section] = []
     for label in labels:
@@ -47,7 +47,7 @@ def patient_page(
 
 
 def geometry_table(rows: Sequence[CohortRow], metrics: Sequence[str]) -> Table:
-    """A row a structure: its state and metrics."""
+    """Return a table with one row per structure: its state and metrics."""
     return Table(
         title="Geometry",
         columns=("structure", "state", *(heading(metric) for metric in metrics)),
@@ -63,7 +63,7 @@ def geometry_table(rows: Sequence[CohortRow], metrics: Sequence[str]) -> Table:
 
 
 def dose_table(rows: Sequence[CohortRow]) -> Table:
-    """A row a structure: mean and maximum dose by both sets, and why one is lacking."""
+    """Return a table with one row per structure: mean and maximum dose by both sets, and why any is lacking."""
     names = ("mean, Gy", "mean of reference", "difference, Gy", "difference, %",
              "max, Gy", "max of reference", "difference, Gy", "difference, %")  # fmt: skip
     return Table(

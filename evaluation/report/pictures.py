@@ -1,6 +1,6 @@
 """Pictures of one structure in three planes.
 
-The CT, the reference's outline and the other set's, through the worst place.
+Each shows the CT with the outlines of the reference and the other set where they differ most.
 """
 
 import io
@@ -26,7 +26,7 @@ Mask3 = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class _View:
-    """A plane: the axis it is cut across, its name, whether it is drawn from its lower end, and its edges' letters."""
+    """A plane: the axis across it, its name, whether it is drawn from its lower end, and the letters at its edges."""
 
     axis: int
     name: str
@@ -42,9 +42,10 @@ _VIEWS = (
 
 
 def three_planes(pair: MaskPair, volume: Volume | None) -> bytes:
-    """A PNG of an axial, a coronal and a sagittal cut, each where the masks differ most (or are largest).
+    """Return a PNG of an axial, a coronal and a sagittal cut, where the masks differ most (equal ones: are largest).
 
-    The reference is cyan, the other set orange; without a CT the ground is black. The axial cut is seen from the feet.
+    The reference is cyan, the other set orange; without a CT the background is black. The axial cut is seen from the
+    feet.
     """
     margins = [round(MARGIN_MM / s) for s in pair.grid.spacing_zyx_mm]
     region = pair.box.grown(margins, margins).within(pair.grid.shape_zyx)
@@ -66,7 +67,7 @@ def three_planes(pair: MaskPair, volume: Volume | None) -> bytes:
 
 
 def _with_palette(rgb: Rgb) -> Image.Image:
-    """The picture in 250 greys and the two outlines' colours: a third of the bytes, and no colour fades."""
+    """Return the picture in 250 greys and the two outlines' colours: a third of the bytes, and exact colours."""
     index = np.asarray(rgb[..., 0] * (249 / 255), np.uint8)
     colours = (REFERENCE_RGB, FOUND_RGB)
     for k, colour in enumerate(colours):
@@ -104,7 +105,7 @@ def _panel(
 
 
 def _worst(masks: Sequence[Mask3], axis: int) -> int:
-    """The cut with most voxels of one mask alone; where both are equal, with most voxels."""
+    """Return the cut with most voxels that only one mask has; where both are equal, the one with most voxels."""
     others = tuple(k for k in range(3) if k != axis)
     differing = (masks[0] ^ masks[1]).sum(axis=others)
     if not differing.any():
@@ -113,7 +114,7 @@ def _worst(masks: Sequence[Mask3], axis: int) -> int:
 
 
 def _outline(shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a drawn mask within two of its outside."""
+    """Return the pixels of a drawn mask that lie within two pixels of its outside."""
     inner = np.pad(shown, 2)
     for axis in (0, 1):
         for shift in (-2, 2):

@@ -16,12 +16,12 @@ from evaluation.report.tables import SetTest, Values, metric_table, set_tests, s
 from evaluation.statistics import NonInferiority, non_inferiority
 from evaluation.studies import PublishedStudy
 
-MOST_BOXES = 12  # in a figure of half a page's width
+MOST_BOXES = 12  # in a figure half a page wide
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extras:
-    """What goes beyond the contours: margins of non-inferiority by metric, timed corrections, an estimate from them."""
+    """Data besides the contours: non-inferiority margins by metric, timed corrections, and an estimate from them."""
 
     margins: Mapping[str, float] = field(default_factory=dict)
     records: Sequence[EffortRecord] = ()
@@ -30,7 +30,7 @@ class Extras:
 
 
 def worst_rows(cohort: CohortResult, count: int, metric: str = "dice") -> list[CohortRow]:
-    """The rows to look at first: missing and spurious structures, then the lowest values of the metric."""
+    """Return the rows to look at first: missing and spurious structures, then the lowest values of the metric."""
     absent = [row for row in cohort.rows if row.state in (PairState.MISSING, PairState.SPURIOUS)]
     known = [(value, k) for k, row in enumerate(cohort.rows) if (value := row.values.get(metric)) is not None]
     lowest = [cohort.rows[k] for _, k in sorted(known)]
@@ -44,7 +44,7 @@ def study_page(
     worst: Sequence[tuple[CohortRow, bytes]],
     extras: Extras,
 ) -> Page:
-    """The page of a whole cohort."""
+    """Return the page of a whole cohort."""
     values = Values(cohort)
     metrics = study.names(cohort.options.tolerances_mm)
     tests = set_tests(values, metrics, study.test)

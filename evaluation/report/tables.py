@@ -1,6 +1,6 @@
-"""Tables as the studies print them.
+"""Tables in the form that the studies print.
 
-Mean and SD a structure, bold where a set is significantly better than every other.
+Mean and SD per structure, bold where a set is significantly better than every other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class SetTest:
-    """Two sets' values of one metric on one structure, by the patients whom both have, and how many have not."""
+    """Two sets' values of one metric on one structure, over patients with both values, and how many lack one."""
 
     structure: str
     metric: str
@@ -39,18 +39,18 @@ class Values:
     """A cohort's values by set, structure, metric and patient."""
 
     def __init__(self, cohort: CohortResult) -> None:
-        """Index the rows once."""
+        """Index the cohort's rows."""
         self.cohort = cohort
         self._rows: dict[tuple[str, str], dict[str, CohortRow]] = {}
         for row in cohort.rows:
             self._rows.setdefault((row.set_label, row.structure), {})[row.patient] = row
 
     def rows(self, label: str, structure: str) -> Mapping[str, CohortRow]:
-        """The rows of a set's structure by patient."""
+        """Return the rows of a set's structure by patient."""
         return self._rows.get((label, structure), {})
 
     def by_patient(self, label: str, structure: str, metric: str) -> dict[str, float]:
-        """The defined values of a metric by patient."""
+        """Return the defined values of a metric by patient."""
         return {
             patient: value
             for patient, row in self.rows(label, structure).items()
@@ -58,15 +58,15 @@ class Values:
         }
 
     def states(self, label: str, structure: str) -> Mapping[PairState, int]:
-        """How many patients are in each state."""
+        """Return how many patients are in each state."""
         found = [row.state for row in self.rows(label, structure).values()]
         return {state: found.count(state) for state in PairState}
 
 
 def metric_table(values: Values, metrics: Sequence[str], tests: Sequence[SetTest], title: str) -> Table:
-    """Mean and SD of each metric by structure and set, with both kinds of average.
+    """Return the table of mean and SD of each metric by structure and set, with both kinds of average.
 
-    `n` counts the values of the first metric; structures that are missing or spurious are counted beside.
+    `n` counts the values of the first metric; missing or spurious structures are counted separately.
     """
     labels = values.cohort.set_labels
     several = len(labels) > 1
@@ -125,9 +125,9 @@ def _averages(values: Values, metrics: Sequence[str]) -> list[Sequence[Cell | st
 
 
 def set_tests(values: Values, metrics: Sequence[str], test: TwoSampleTest) -> list[SetTest]:
-    """Each pair of sets on each structure and metric, paired by patient.
+    """Test each pair of sets on each structure and metric, paired by patient.
 
-    Holm over the structures of a pair and metric.
+    Holm's correction is over the structures of a pair and metric.
     """
     found: list[SetTest] = []
     for one, other in combinations(values.cohort.set_labels, 2):
@@ -143,7 +143,7 @@ def set_tests(values: Values, metrics: Sequence[str], test: TwoSampleTest) -> li
 
 
 def table_of_tests(tests: Sequence[SetTest]) -> Table:
-    """Every test with its difference and interval, p before and after Holm, effect size, and the pairs left out."""
+    """Return every test with its difference and interval, p before and after Holm, effect size, and pairs left out."""
     rows: list[Sequence[Cell | str]] = []
     for t in tests:
         interval = (
@@ -179,7 +179,7 @@ def table_of_tests(tests: Sequence[SetTest]) -> Table:
 
 
 def summary_table(values: Values, label: str, metric: str) -> Table:
-    """One metric of one set in full: median, quartiles, range and the mean's interval."""
+    """Return the table of one metric of one set in full: mean with interval, median, quartiles and range."""
     rows: list[Sequence[Cell | str]] = []
     for structure in values.cohort.structures:
         sample = list(values.by_patient(label, structure, metric).values())
@@ -238,7 +238,7 @@ def _with_holm(tested: SetTest, p: float | None) -> SetTest:
 
 
 def _winners(tests: Sequence[SetTest]) -> set[tuple[str, str, str]]:
-    """Structure, metric and set wherever the set is significantly better than every other it was tested against."""
+    """Return structure, metric and set where a set is significantly better than all others it was tested against."""
     wins: dict[tuple[str, str, str], int] = {}
     labels = {label for t in tests for label in (t.one, t.other)}
     for t in tests:

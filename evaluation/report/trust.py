@@ -1,4 +1,4 @@
-"""The page that shows what the score of trust is worth: ROC, calibration, weights, what it missed, its limits."""
+"""The page that shows what the trust score is worth: ROC, calibration, weights, what it missed, its limits."""
 
 from evaluation.report.figures import line_plot, scatter_plot
 from evaluation.report.page import Figure, Page, Section, Table
@@ -15,7 +15,7 @@ LIMITS = (
 
 
 def trust_page(quality: TrustQuality, weights: TrustWeights) -> Page:
-    """The quality on patients left out, and the weights learned on all of them."""
+    """Return the page: the score's quality on patients left out, and the weights learned on all of them."""
     bad = quality.good.count(False)
     summary = [
         f"{len(quality.scores)} structures, {bad} of them under a Dice of {weights.good_dice:g}; every score was learned "

@@ -1,6 +1,6 @@
-"""A cohort from folders to files.
+"""The results of a cohort as files.
 
-Values first (CSV, JSON), then pages (HTML, PDF), one of the study and one a patient.
+Values first (CSV, JSON), then pages (HTML, PDF): one for the study and one per patient.
 """
 
 import csv
@@ -26,7 +26,7 @@ WORST = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is written besides the values: the study's tables, facts for the title, and where."""
+    """What is written besides the values, and where: the study's tables, and facts for the title."""
 
     folder: Path
     study: PublishedStudy
@@ -37,7 +37,7 @@ class Job:
 
 
 def write_values(cohort: CohortResult, folder: Path) -> list[Path]:
-    """Write values.csv (a row an instance) and cohort.json (the same with remarks, readers and definitions)."""
+    """Write values.csv (one row per instance) and cohort.json (the same with remarks, readers and definitions)."""
     folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in cohort.rows for name in row.values))
     table = folder / "values.csv"
@@ -61,7 +61,7 @@ def write_values(cohort: CohortResult, folder: Path) -> list[Path]:
 
 
 def cohort_json(cohort: CohortResult) -> dict[str, object]:
-    """The whole cohort; undefined values are null, reasons stand beside them."""
+    """Return the whole cohort; undefined values are null, with the reasons beside them."""
     patients = [
         {
             "patient": patient.name,
@@ -105,7 +105,7 @@ def write_pages(
     processes: int = 2,
     progress: Callable[[str], None] = lambda _name: None,
 ) -> list[Path]:
-    """Write `study` and, below `patients`, a page a patient; each as HTML and PDF."""
+    """Write `study` and, below `patients`, one page per patient; each as HTML and PDF."""
     by_name = {patient.name: patient for patient in folders.patients}
     worst = worst_rows(cohort, WORST)
     pictures = [draw(by_name[row.patient], cohort.options, [(row.set_label, row.structure)]) for row in worst]
@@ -127,7 +127,7 @@ def write_pages(
 def draw(
     patient: PatientFolder, options: Options, wanted: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], bytes]:
-    """Pictures in three planes of structures of a patient, by set and structure."""
+    """Draw structures of a patient in three planes; return the PNGs by set and structure."""
     read = read_patient(patient, options.reference)
     sets = read.sets
     drawn: dict[tuple[str, str], bytes] = {}
@@ -152,7 +152,7 @@ def _write_patient(pair: tuple[PatientFolder, PatientResult], options: Options, 
 
 
 def _worst_of(rows: Sequence[CohortRow], label: str) -> list[CohortRow]:
-    """A set's structure of the lowest Dice."""
+    """Return the row of a set with the lowest Dice, if any."""
     known = [
         (value, k)
         for k, row in enumerate(rows)

@@ -1,4 +1,4 @@
-"""Where in the body a CT and the structures found in it are: coarse measurements, cheap enough for every job."""
+"""Where a CT and the structures found in it lie in the body: coarse measurements, cheap enough for every job."""
 
 from imaging.anatomy.placement import StructurePlacement, edges_touched, placements
 from imaging.anatomy.profile import BodyProfile, body_profile

@@ -1,6 +1,6 @@
-"""Where in the body a structure lies, how large it is and of what: the numbers that tell a place from another.
+"""Where in the body a structure lies, how large it is and how dense: the numbers that tell one place from another.
 
-Voxels are thinned out to `MOST_VOXELS` a structure, evenly; what is measured is exact to about a cell of the body's
+Voxels are thinned out evenly, to `MOST_VOXELS` per structure; measurements are exact to about a cell of the body's
 profile (4 mm).
 """
 
@@ -24,9 +24,9 @@ EDGES = ("inferior", "superior", "anterior", "posterior", "right", "left")
 class StructurePlacement:
     """One structure of a case; millimetres along the patient's axes (x to the left, y to the back, z to the head).
 
-    `middle_mm`, `top_mm` and `bottom_mm` are x, y, z of the voxels' mean, all of them or those within `NEAR_MM` of the
-    upper or lower end, from the volume's first voxel. `across` is the middle's place in the body's width at its height,
-    from -1 at the right end to 1 at the left, `deep` its place in the depth, from 0 in front to 1 at the back.
+    `middle_mm`, `top_mm` and `bottom_mm` are x, y, z of the mean of all voxels, or of those within `NEAR_MM` of the
+    upper or lower end, relative to the volume's first voxel. `across` is the middle's place in the body's width at its
+    height, from -1 at the right end to 1 at the left; `deep` its place in the depth, from 0 in front to 1 at the back.
     `inside` is the share of the voxels that lie in the body. `edges` names the sides of the CT that it touches.
     """
 
@@ -84,7 +84,7 @@ def _placed(mask: Mask, upright: Volume, profile: BodyProfile, regions: RegionEs
 
 
 def _some_voxels(mask: Mask) -> NDArray[np.intp]:
-    """Index coordinates (n, 3) in z, y, x of some of the mask's voxels, spread evenly; at least one."""
+    """Return index coordinates (n, 3) in z, y, x of some of the mask's voxels, evenly spread; at least one."""
     flat = np.flatnonzero(mask.crop_zyx)
     flat = flat[:: max(1, len(flat) // MOST_VOXELS)]
     voxels = np.stack(np.unravel_index(flat, mask.crop_zyx.shape), axis=1) + np.array(mask.start_zyx)
@@ -92,7 +92,7 @@ def _some_voxels(mask: Mask) -> NDArray[np.intp]:
 
 
 def _box(mask: Mask) -> tuple[list[int], list[int]]:
-    """First index and the one after the last along z, y and x of the voxels set."""
+    """Return the first index, and the index after the last, of the set voxels along z, y and x."""
     low, high = [], []
     for axis, start in enumerate(mask.start_zyx):
         others = tuple(a for a in range(3) if a != axis)
@@ -108,7 +108,7 @@ def _point(zyx: NDArray[np.float64], spacing: NDArray[np.float64]) -> Vector:
 
 
 def _in_body(middle: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[float, float]:
-    """Place in the width, -1 to 1, and in the depth, 0 to 1, of the body at its height; far outside where none is."""
+    """Return the place in the body's width, -1 to 1, and depth, 0 to 1, at its height; far outside where none is."""
     front, back, right, left = edges
     if np.isnan(edges).any():
         return 9.0, 9.0

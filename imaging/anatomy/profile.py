@@ -1,7 +1,7 @@
-"""The body along z: how large each cross-section is, and how much of it is air, bone and the inside of a skull.
+"""The body along z: how large each cross-section is, and how much of it is air, bone and the inside of the skull.
 
-How. A volume is looked at on cells of about `CELL_MM` in slices about `SLAB_MM` apart. In each slice the body is
-what is denser than `BODY_THRESHOLD_HU`, opened by one cell (couch shells and masks are thinner), without pieces of
+Method: the volume is sampled on cells of about `CELL_MM` in slices about `SLAB_MM` apart. In each slice the body is
+everything denser than `BODY_THRESHOLD_HU`, opened by one cell (couch shells and masks are thinner), without pieces of
 less than `SHARE` of the largest, and with its holes filled. A cell counts as bone where one of four voxels spread
 over it is denser than `BONE_HU`. Intracranial is the soft tissue that bone encloses in the slice's plane.
 """
@@ -30,11 +30,11 @@ PerSlab = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BodyProfile:
-    """A body's cross-sections from inferior to superior; all arrays have one entry a slab, areas are in cm2.
+    """A body's cross-sections from inferior to superior; every array has one entry per slab; areas are in cm2.
 
     `body` (slab, row, column) is the filled body on cells of `step_zyx` voxels. `edges_yx` (slab, 4) are the body's
-    front, back, right and left end in voxel indices, NaN where a slab has no body. `cut_share` is the share of the
-    body's outline that lies on the image's edge.
+    front, back, right and left ends in voxel indices, NaN where a slab has no body. `cut_share` is the share of the
+    body's outline that lies on the edge of the image.
     """
 
     step_zyx: tuple[int, int, int]
@@ -96,7 +96,7 @@ def _steps(volume: Volume) -> tuple[int, int, int]:
 
 
 def _cells(hu: NDArray[np.int16], step: tuple[int, int, int]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """One voxel of each cell, and the densest of four of its voxels."""
+    """Return one voxel of each cell, and the densest of four of its voxels (HU, one entry per cell)."""
     kz, ky, kx = step
     slabs = hu[min(kz // 2, len(hu) - 1) :: kz]
     samples = []
@@ -122,12 +122,12 @@ def _body(dense: Stack) -> Stack:
 
 
 def _grown(stack: Stack) -> Stack:
-    """Return the stack grown by the four neighbours in the plane; nothing comes in from beyond the image."""
+    """Return the stack grown by the four neighbours in the plane; nothing grows in from beyond the image."""
     return _spread(stack, 1) | _spread(stack, 2)
 
 
 def _closed(stack: Stack) -> Stack:
-    """Return the stack with gaps of one cell closed, in a square's reach; nothing is taken away at the image's edge."""
+    """Return the stack with gaps of one cell closed, diagonally too; nothing is removed at the edge of the image."""
     grown = _spread(_spread(stack, 1), 2)
     return ~_spread(_spread(~grown, 1), 2) | stack
 
@@ -141,7 +141,7 @@ def _spread(stack: Stack, axis: int) -> Stack:
 
 
 def _filled(stack: Stack) -> Stack:
-    """Return the stack with every hole filled that a slice encloses."""
+    """Return the stack with every hole filled that is enclosed within its slice."""
     outside = np.pad(~stack, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     labels, count = ndimage.label(outside, _IN_PLANE)
     open_air = np.zeros(count + 1, np.bool_)

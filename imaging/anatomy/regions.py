@@ -1,12 +1,12 @@
-"""Which parts of the body a CT shows, from its cross-sections along z.
+"""Which parts of the body a CT shows, judged by its cross-sections along z.
 
-How. Each slab is scored against what cross-sections of each region look like (`LOOKS`: a range a measure, and how fast
-the score falls beyond it). The regions of a patient follow one another: the sequence from the legs upwards with the
-highest sum of scores is found (Viterbi), so that one odd slab decides nothing. The same is done from the other end: a
-series whose order fits far better upside down was sent with the wrong patient orientation.
+Method: each slab is scored against the typical cross-sections of each region (`LOOKS`: a range for each measure, and
+how fast the score falls beyond it). The regions of a patient follow one another, so the sequence from the legs upwards
+with the highest total score is chosen (Viterbi), and a single odd slab decides nothing. The same is done from the other
+end: a series that fits far better upside down was sent with the wrong patient orientation.
 
-Limits: sizes are those of adults. Between abdomen, pelvis and the lower thorax the borders are within a few
-centimetres; a part that is cut out of the body (one arm) gets the region that it looks most like.
+Limits: sizes are those of adults. The borders between abdomen, pelvis and lower thorax are right to within a few
+centimetres; a part of the body shown alone (one arm) gets the region that it resembles most.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from imaging.anatomy.profile import BodyProfile
 
-CUT_SHARE = 0.08  # from here on a cross-section is larger than it looks
+CUT_SHARE = 0.08  # above this, a cross-section is larger than the image shows
 WORST = -9.0
 NEXT, SKIPPED, NEVER = -2.0, -20.0, -1e6
 UPSIDE_DOWN = 40.0
 ENOUGH_SLABS = 4
 CUT_PENALTY = -6.0
-MUCH_CUT_SHARE = 0.3  # heads and necks fit into the image
+MUCH_CUT_SHARE = 0.3  # heads and necks are never cut this much
 
 Scores = NDArray[np.float64]
 
@@ -41,7 +41,9 @@ class Region(StrEnum):
     HEAD = "head"
 
 
-Range = tuple[float, float, float]  # from, to, and the distance beyond at which the score has fallen by 1
+Range = tuple[
+    float, float, float
+]  # lowest, highest, and the distance beyond at which the score has fallen by 1
 LOOKS: Mapping[Region, Mapping[str, Range]] = MappingProxyType(
     {
         Region.LEGS: {
@@ -80,7 +82,7 @@ BRAIN_SHARE, BRAIN_SCORE = 0.25, 8.0
 AIRWAY_CM2, AIRWAY_SHARE = (
     0.3,
     0.35,
-)  # of the slabs of a head and neck show an airway or a brain; a limb has neither
+)  # the share of head and neck slabs that show an airway or brain; a limb shows neither
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ class RegionEstimate:
     upside_down: bool
 
     def length_mm(self, *regions: Region) -> float:
-        """How much of the CT, along z, shows any of these regions."""
+        """Return how much of the CT, along z, shows any of these regions."""
         return self.slab_mm * sum(region in regions for region in self.by_slab)
 
     def words(self) -> str:
@@ -102,7 +104,7 @@ class RegionEstimate:
 
 
 def estimate_regions(profile: BodyProfile) -> RegionEstimate:
-    """Tell which region each slab of a body shows; a volume without a body has none."""
+    """Estimate which region each slab of a body shows; a volume without a body shows none."""
     present = np.flatnonzero(profile.area_cm2 > 5)
     by_slab: list[Region | None] = [None] * profile.slabs
     if not len(present):
@@ -124,13 +126,13 @@ def _at(region: Region) -> int:
 
 
 def _has_head_and_trunk(path: list[int]) -> bool:
-    """Whether the sequence has enough of a patient for its direction to be sure."""
+    """Tell whether the sequence shows enough of a patient to be sure of its direction."""
     head, trunk = (_at(Region.NECK), _at(Region.HEAD)), (_at(Region.ABDOMEN), _at(Region.THORAX))
     return bool(np.isin(path, head).sum() >= ENOUGH_SLABS and np.isin(path, trunk).sum() >= ENOUGH_SLABS)
 
 
 def _is_limb(profile: BodyProfile, present: NDArray[np.intp], path: list[int]) -> bool:
-    """Whether what passes for a head and neck has next to no airway and no brain: a knee or a calf."""
+    """Tell whether what passes for a head and neck has next to no airway and no brain: a knee or a calf."""
     there = present[np.isin(path, (_at(Region.NECK), _at(Region.HEAD)))]
     if not len(there):
         return False
@@ -140,7 +142,7 @@ def _is_limb(profile: BodyProfile, present: NDArray[np.intp], path: list[int]) -
 
 
 def _scores(profile: BodyProfile) -> Scores:
-    """(slab, region): how well a slab fits a region; 0 is a perfect fit."""
+    """Return the scores (slab, region): how well each slab fits each region; 0 is a perfect fit."""
     area = np.maximum(profile.area_cm2, 1e-6)
     measured = {
         "area": profile.area_cm2,

@@ -1,1 +1,1 @@
-"""Masks to polygons and back, exactly; polygons simplified, smoothed and joined within stated bounds."""
+"""Masks to polygons and back, exactly; and polygons simplified, smoothed and joined within stated bounds."""

@@ -1,4 +1,4 @@
-"""Areas of closed polygons, all of a structure at once."""
+"""Areas of closed polygons, computed for all polygons of a structure at once."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ def areas(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def area_vectors(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """For each plane polygon (n, 3) the vector (3,) along its normal that is as long as its area.
+    """Return, for each plane polygon (n, 3), the vector (3,) along its normal whose length is the polygon's area.
 
-    Keyholes are holes.
+    The area inside a keyhole's hole is not part of it.
     """
     if not polygons:
         return np.empty((0, 3))
@@ -29,7 +29,7 @@ def area_vectors(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
 def _edges(
     polygons: Sequence[NDArray[np.float64]],
 ) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
-    """Where each polygon starts, and the coordinates of every edge's start and end, counted from its first point."""
+    """Return where each polygon starts, and both ends of every edge, relative to its polygon's first point."""
     counts = np.array([len(polygon) for polygon in polygons])
     ends = np.cumsum(counts)
     starts = ends - counts

@@ -1,4 +1,4 @@
-"""Outlines with fewer points than the voxels' own, or smoother ones, each with a bound on what it changes.
+"""Outlines with fewer points than the voxels' own, or smoother ones, each with a bound on how far they may differ.
 
 Exact: `imaging.contours.exact`, the edges of the voxels.
 
@@ -7,10 +7,10 @@ other, both ways, so that the area between them is at most 2 * tolerance * perim
 than `AREA_SHARE`. With a tolerance below half the smaller pixel spacing no voxel centre changes sides: for such a
 centre to lie between chain and chord, the chain would have to pass it nearer than the half spacing at which it runs.
 
-Smooth: each edge between two voxels moves across them to where a field has a level: a probability is one half, or the
-mask's own blur has the level that keeps the loop's area. It stays between the same two centres, 5 % of the way off
-either at least, so the mask is the same, and it lies within half a voxel's in-plane diagonal of the voxel outline, both
-ways; no loop's area changes by more than `AREA_SHARE`. Decimated afterwards, the bounds add up.
+Smooth: each edge between two voxels moves across them to where a field reaches a level: where a probability is one
+half, or where the blurred mask reaches the level that keeps the loop's area. It stays between the same two centres, at
+least 5 % of the way from either, so the mask is the same; and it lies within half a voxel's in-plane diagonal of the
+voxel outline, both ways; no loop's area changes by more than `AREA_SHARE`. Decimated afterwards, the bounds add up.
 
 Polygons never touch or cross themselves or each other. Where a loop cannot keep a bound, it is drawn as its voxels.
 """
@@ -38,14 +38,14 @@ _ATTEMPTS = 3
 
 
 def half_voxel_mm(grid: Grid) -> float:
-    """Return the tolerance below which decimation gives the same mask back: half the smaller in-plane spacing."""
+    """Return the tolerance below which decimation yields the same mask: half the smaller in-plane spacing."""
     return min(grid.spacing_zyx_mm[1:]) / 2
 
 
 def decimated_contours(
     mask: Mask, grid: Grid, tolerance_mm: float, holes: HoleEncoding = HoleEncoding.KEYHOLE
 ) -> list[PlanarContour]:
-    """Return the outline of every part with as few points as the tolerance allows; as `contours` in everything else.
+    """Return the outline of every part with as few points as the tolerance allows; otherwise as `contours`.
 
     A tolerance too small to cut a voxel's corner (0.35 of a square one) leaves the outline as it is.
     """
@@ -68,9 +68,9 @@ def smooth_contours(
     tolerance_mm: float = 0.0,
     holes: HoleEncoding = HoleEncoding.KEYHOLE,
 ) -> list[PlanarContour]:
-    """Return the outline of every part where `field` is one half; without one along the mask's own blur, areas kept.
+    """Return the outline of every part where `field` is one half; without a field, along the blurred mask, areas kept.
 
-    Decimated within `tolerance_mm` where that is above 0; as `contours` in everything else.
+    Decimated within `tolerance_mm` where that is above 0; otherwise as `contours`.
     """
     found = _padded_loops(mask)
     if not found:
@@ -102,7 +102,7 @@ def _slice_numbers(found: Sequence[SliceLoops]) -> NDArray[np.int_]:
 
 
 def _midpoint_chains(loops: Sequence[NDArray[np.float64]], plane_mm: NDArray[np.float64]) -> Chains:
-    """For each edge the midpoints of its first and last voxel edge, then its end, which is no candidate."""
+    """Return, for each edge, the midpoints of its first and last voxel edges, then its end, which may not be kept."""
     counts = np.array([len(loop) for loop in loops])
     corners = np.concatenate(loops)
     ends = np.cumsum(counts)
@@ -121,7 +121,7 @@ def _fewer(
     tolerance_mm: float,
     least_mm: float,
 ) -> list[NDArray[np.float64]]:
-    """Each chain decimated; with a smaller tolerance, or in the end its fallback, where a bound would not hold."""
+    """Return the chains decimated; where a bound would not hold, with a smaller tolerance, or else the fallback."""
     result = list(fallback)
     tolerance = np.full(len(result), tolerance_mm)
     pending = np.ones(len(result), np.bool_)
@@ -157,7 +157,7 @@ def _crowded(
     thinner: NDArray[np.bool_],
     pending: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Decimated loops of slices with new ones where any touches another: all of such a slice are redrawn."""
+    """Tell which decimated loops lie whose slice has a new loop touching another: such a slice is redrawn whole."""
     crowded = np.zeros(len(polygons), np.bool_)
     for k in np.unique(slices[pending]).tolist():
         here = np.flatnonzero(slices == k)
@@ -172,7 +172,7 @@ def _untangled(
     slices: NDArray[np.int_],
     thinner: NDArray[np.bool_],
 ) -> list[NDArray[np.float64]]:
-    """Return the polygons, with the fallback for slices where a decimated loop touches one drawn as its voxels."""
+    """Return the polygons, with the fallback in slices where a decimated loop touches one drawn along its voxels."""
     crowded = _crowded(polygons, slices, thinner, thinner)
     return [fallback[k] if crowded[k] else polygon for k, polygon in enumerate(polygons)]
 
@@ -184,7 +184,7 @@ def _placed(
     grid: Grid,
     holes: HoleEncoding,
 ) -> list[PlanarContour]:
-    """Loops in mm of the padded crop's plane as polygons in the patient, holes encoded."""
+    """Return loops given in mm of the padded crop's plane as polygons in the patient, with holes encoded."""
     kind = GeometricType.CLOSED_PLANAR
     if holes is HoleEncoding.XOR and any(here.hollow.any() for here in found):
         kind = GeometricType.CLOSEDPLANAR_XOR

@@ -1,4 +1,4 @@
-"""Keyholes for polygons with points anywhere; for those on the voxels' lattice there is `imaging.contours.keyholes`."""
+"""Keyholes for polygons with points anywhere; `imaging.contours.keyholes` handles points on the voxels' lattice."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Loop = NDArray[np.float64]
-"""Points (n, 2) of a closed loop as (y, x), material always on the same side."""
+"""Points (n, 2) of a closed loop as (y, x), with the material always on the same side."""
 _Guest = tuple[int, float, Loop, Loop]
-"""The edge of the host where a channel arrives, how far along it, the point there, the loop at the channel's end."""
+"""The host's edge that a channel reaches, how far along it, the point there, and the loop at the other end."""
 
 
 def joined_by_channels(loops: Sequence[Loop], hollow: NDArray[np.bool_]) -> list[Loop]:
-    """Return the outer loops of one slice, each with the holes inside it joined by channels without width.
+    """Return the outer loops of one slice, each with the holes inside it joined by channels of no width.
 
-    From its leftmost point each hole goes left to the next edge of another loop. That loop reaches further left, so no
-    ring of channels can close. Loops must not cross or touch, and holes must run against the outlines round them.
+    A channel leads from each hole's leftmost point to the left, to the next edge of another loop. That loop reaches
+    further left, so no ring of channels can close. Loops must not cross or touch, and holes must run opposite to the
+    outlines round them.
     """
     edges = _Edges(loops)
     guests: list[list[_Guest]] = [[] for _ in loops]
@@ -32,7 +33,7 @@ def joined_by_channels(loops: Sequence[Loop], hollow: NDArray[np.bool_]) -> list
 
 
 class _Edges:
-    """All edges of a slice's loops, to be met by horizontal rays."""
+    """All edges of a slice's loops, for intersection with horizontal rays."""
 
     def __init__(self, loops: Sequence[Loop]) -> None:
         """Lay the loops' edges side by side."""
@@ -42,7 +43,7 @@ class _Edges:
         self._number = np.concatenate([np.arange(len(loop)) for loop in loops])
 
     def left_of(self, point: Loop, own: int) -> tuple[int, int, Loop]:
-        """Loop, number and place of the first edge of another loop that a ray to the left meets."""
+        """Return the first edge of another loop that a ray to the left meets: its loop, its number, and the point."""
         y, x = point
         (y0, x0), (y1, x1) = self._start.T, self._end.T
         met = np.flatnonzero((np.minimum(y0, y1) <= y) & (y <= np.maximum(y0, y1)) & (self._loop != own))
@@ -61,7 +62,7 @@ def _starting_at(loop: Loop, point: Loop) -> Loop:
 
 
 def _with_guests(loop: Loop, guests: Sequence[_Guest]) -> Loop:
-    """Return the loop with a way to each guest and back, without points that repeat their neighbour."""
+    """Return the loop with a detour to each guest and back, without points that repeat their neighbour."""
     if not guests:
         return loop
     parts: list[Loop] = []

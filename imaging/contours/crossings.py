@@ -10,7 +10,7 @@ _PAIRS = 1_000_000
 
 
 def in_contact(polygons: Sequence[NDArray[np.float64]], checked: NDArray[np.bool_]) -> bool:
-    """Whether an edge of a checked polygon touches any edge but the two beside it, of its own polygon or another.
+    """Tell whether an edge of a checked polygon touches any edge but the two beside it, of its own polygon or another.
 
     Points (n, 2) of closed polygons, the first not repeated.
     """
@@ -30,7 +30,7 @@ def in_contact(polygons: Sequence[NDArray[np.float64]], checked: NDArray[np.bool
 
 
 def crosses_itself(points: NDArray[np.float64]) -> bool:
-    """Whether two edges of a closed polygon (n, 2) cross inside both; edges that only touch or coincide do not."""
+    """Tell whether two edges of a closed polygon (n, 2) cross inside both; touching or coinciding does not count."""
     end = np.roll(points, -1, axis=0)
     for a, b in _near(np.minimum(points, end), np.maximum(points, end)):
         one = _turn(points[a], end[a], points[b]) * _turn(points[a], end[a], end[b]) < 0
@@ -43,7 +43,7 @@ def crosses_itself(points: NDArray[np.float64]) -> bool:
 def _near(
     low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.int_], NDArray[np.int_]]]:
-    """Every pair of boxes (n, 2) that overlap, a block at a time: sorted by one side, the others follow closely."""
+    """Yield every pair of overlapping boxes (n, 2), in blocks: once sorted by one side, partners follow closely."""
     order = np.argsort(low[:, 0], kind="stable")
     low, high = low[order], high[order]
     reach = np.searchsorted(low[:, 0], high[:, 0], side="right") - np.arange(1, len(low) + 1)
@@ -59,7 +59,7 @@ def _near(
 def _meet(
     a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Whether edges ab and cd, whose boxes overlap, share a point."""
+    """Tell whether edges ab and cd, whose boxes overlap, share a point."""
     apart = _turn(a, b, c) * _turn(a, b, d) > 0
     apart |= _turn(c, d, a) * _turn(c, d, b) > 0
     return np.asarray(~apart, np.bool_)

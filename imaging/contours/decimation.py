@@ -1,4 +1,4 @@
-"""Fewer points for closed chains: Douglas and Peucker's rule, applied to all chains of a structure at once."""
+"""Fewer points for closed chains: the Douglas-Peucker algorithm, applied to all chains of a structure at once."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chains:
-    """Closed chains one behind the other: points (n, 2), which of them may be kept, and how many each chain has."""
+    """Closed chains, concatenated: points (n, 2), which of them may be kept, and how many points each chain has."""
 
     points: NDArray[np.float64]
     candidates: NDArray[np.bool_]
     counts: NDArray[np.int_]
 
     def __post_init__(self) -> None:
-        """Refuse chains that do not add up."""
+        """Refuse counts that do not add up to the number of points."""
         if len(self.points) != len(self.candidates) or len(self.points) != self.counts.sum():
             raise ValueError(f"{len(self.points)} points in chains of {self.counts.sum()}")
 
     def only(self, chosen: NDArray[np.bool_]) -> Self:
-        """Return the chosen chains alone."""
+        """Return only the chosen chains."""
         points = np.repeat(chosen, self.counts)
         return type(self)(
             points=self.points[points], candidates=self.candidates[points], counts=self.counts[chosen]
@@ -33,11 +33,11 @@ class Chains:
 
 
 def decimated(chains: Chains, tolerance: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """For each chain a closed polygon of some of its candidates, no point of the chain further off than `tolerance`.
+    """Return, for each chain, a closed polygon of some of its candidates, no point farther from it than `tolerance`.
 
     The distance is to the edge that replaces the point's stretch of the chain, end points included (Douglas and Peucker
-    1973), so that chain and polygon lie within `tolerance` of each other, both ways. A tolerance for each chain. Where
-    a point is no candidate, its neighbours must be, and they must lie within the tolerance of each other's chord.
+    1973), so that chain and polygon lie within `tolerance` of each other, both ways. There is one tolerance per chain.
+    Where a point may not be kept, its neighbours must be candidates and lie within the tolerance of each other's chord.
     """
     if not len(chains.counts):
         return []
@@ -66,14 +66,14 @@ def decimated(chains: Chains, tolerance: NDArray[np.float64]) -> list[NDArray[np
 
 
 def _closed(chains: Chains) -> Chains:
-    """Each chain with its first point once more at its end."""
+    """Return each chain with its first point repeated at its end."""
     ends = np.cumsum(chains.counts)
     order = np.insert(np.arange(len(chains.points)), ends, ends - chains.counts)
     return Chains(points=chains.points[order], candidates=chains.candidates[order], counts=chains.counts + 1)
 
 
 def _first_anchors(closed: Chains) -> NDArray[np.bool_]:
-    """Of each chain its first point, the same at its end, and the candidate furthest away from them."""
+    """Mark, in each chain, the first point, its repetition at the end, and the candidate farthest from them."""
     ends = np.cumsum(closed.counts)
     starts = ends - closed.counts
     away = np.linalg.norm(closed.points - np.repeat(closed.points[starts], closed.counts, axis=0), axis=1)
@@ -88,7 +88,7 @@ def _first_anchors(closed: Chains) -> NDArray[np.bool_]:
 
 
 def _candidate(closed: Chains, points: NDArray[np.int_], first: NDArray[np.int_]) -> NDArray[np.int_]:
-    """Each point if it may be kept, or else the one before it, or the one behind where that is the anchor."""
+    """Return each point that may be kept; for the others the one before, or the one after where that is the anchor."""
     before = np.where(points - 1 > first, points - 1, points + 1)
     return np.asarray(np.where(closed.candidates[points], points, before), np.int_)
 

@@ -2,8 +2,8 @@
 
 The outline runs along voxel edges. Every edge lies half a voxel from every voxel centre, so any reader that asks which
 centres lie inside gets the same mask back, voxel for voxel, and the polygons' area is the voxels' area. Corners only:
-collinear points are left out. Voxels that touch at a corner are separate parts (4-connected, as CLOSED_PLANAR asks for
-one connected interior). Holes are joined to the outline by a channel without width, a keyhole (PS3.3 C.8.8.6.3), along
+collinear points are left out. Voxels that touch at a corner are separate parts (4-connected, as CLOSED_PLANAR requires
+one connected interior). Holes are joined to the outline by a channel of no width, a keyhole (PS3.3 C.8.8.6.3), along
 a voxel edge between two rows: a reader that takes the union of polygons keeps them hollow too.
 """
 
@@ -48,7 +48,7 @@ def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE)
 
     `rasterise(contours(mask, grid), grid)` is the mask, for any mask. Each polygon has at least four points and an
     area of its voxels' own size. Where `holes` says so, holes are polygons of their own that run the other way
-    round: plain closed ones (nested), or of type CLOSEDPLANAR_XOR, as then are all polygons of that mask.
+    round: plain closed ones (nested), or ones of type CLOSEDPLANAR_XOR, as are then all polygons of that mask.
     """
     if not mask.crop_zyx.any():
         return []
@@ -76,7 +76,7 @@ def contours(mask: Mask, grid: Grid, holes: HoleEncoding = HoleEncoding.KEYHOLE)
 
 
 def slice_loops(inside: NDArray[np.uint8]) -> Iterator[SliceLoops]:
-    """Yield the loops of a mask (z, y, x), padded by a row and a column on each side, for each slice with any.
+    """Yield the loops of a mask (z, y, x), padded by a row and a column on each side, for each slice that has any.
 
     Corner (j, i) of a loop lies between padded rows j and j + 1 and padded columns i and i + 1.
     """
@@ -108,7 +108,7 @@ def _polygons(here: SliceLoops, holes: HoleEncoding) -> Sequence[Outline]:
 def _corners(
     inside: NDArray[np.uint8], beside: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
-    """Every corner (slice, row, column) of the outline in raster order, and which have their upright edge below.
+    """Return every corner (slice, row, column) of the outline in raster order, and whether its upright edge lies below.
 
     Where two parts touch there are two corners: the first belongs to the edge on the left, the second to the one on
     the right, and each turns round the voxel between its edges. "Below" is defined for these alone.
@@ -129,7 +129,7 @@ def _corners(
 
 
 def _partners_along_columns(corners: NDArray[np.int_], lower: NDArray[np.bool_]) -> NDArray[np.int_]:
-    """For each corner the one at the other end of its upright edge: sorted by column, they pair up."""
+    """Return, for each corner, the one at the other end of its upright edge: sorted by column, they pair up."""
     z, row, column = corners.T
     key = ((z * (column.max() + 1) + column) * (row.max() + 1) + row) * 2 + lower
     order = np.argsort(key)
@@ -139,14 +139,14 @@ def _partners_along_columns(corners: NDArray[np.int_], lower: NDArray[np.bool_])
 
 
 class _Loops(NamedTuple):
-    """Closed loops one behind the other: the corners left along a row, and where in them each loop begins."""
+    """Closed loops, concatenated: the corners that are left along a row, and where each loop begins among them."""
 
     walk: NDArray[np.int_]
     firsts: NDArray[np.int_]
 
 
 def _loops(partners: NDArray[np.int_]) -> _Loops:
-    """Every loop once, each from its first corner in raster order.
+    """Return every loop once, each from its first corner in raster order.
 
     In raster order the corners of a row pair up as (2k, 2k + 1): the two ends of one edge along the row.
     """

@@ -1,10 +1,10 @@
-"""The ways to put a hole into a polygon."""
+"""The ways to encode a hole in a polygon."""
 
 from enum import StrEnum
 
 
 class HoleEncoding(StrEnum):
-    """How polygons say that a part has holes; each is read back alike by the even-odd rule."""
+    """How polygons state that a part has holes; the even-odd rule reads each of them the same."""
 
     KEYHOLE = "keyhole"
     XOR = "xor"

@@ -1,4 +1,4 @@
-"""Holes joined to the outline round them by channels without width, so that one polygon holds both."""
+"""Holes joined to the outline round them by channels of no width, so that one polygon holds both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Outline = NDArray[np.int_]
-"""Corners (n, 2) of a closed loop as (row, column), from its topmost left one, the first edge along the row."""
+"""Corners (n, 2) of a closed loop as (row, column), from the topmost, leftmost one; the first edge lies along a row."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Entry:
-    """Where a channel meets a loop: behind which of its corners, how far from there, and the point itself."""
+    """Where a channel meets a loop: after which of its corners, how far from there, and the point itself."""
 
     loop: int
     corner: int
@@ -25,10 +25,10 @@ def join_holes(
 ) -> list[Outline]:
     """Return the outer outlines of one slice, each with the holes inside it joined by channels.
 
-    `outlines` are in raster order of their first corners. From its first corner each hole goes left along a voxel
-    edge to the next outline. That one begins further up, or as far up and further left: so no ring of channels can
-    close, and a hole is complete before the outline that takes it in. `beside_yx` marks the upright edges between a
-    padded row's voxels.
+    `outlines` are in raster order of their first corners. From each hole's first corner a channel runs left along a
+    voxel edge to the next outline. That outline begins further up, or equally far up and further left, so no ring of
+    channels can close, and a hole is complete before the outline that encloses it. `beside_yx` marks the upright edges
+    between a padded row's voxels.
     """
     segments = _Segments.of(outlines)
     guests: list[list[tuple[_Entry, Outline]]] = [[] for _ in outlines]
@@ -59,7 +59,7 @@ class _Segments:
 
     @classmethod
     def of(cls, outlines: Sequence[Outline]) -> "_Segments":
-        """Every second edge, beginning with each loop's second corner."""
+        """Collect every second edge, beginning at each loop's second corner."""
         halves = [len(outline) // 2 for outline in outlines]
         return cls(
             loop=np.repeat(np.arange(len(outlines)), halves),
@@ -72,7 +72,7 @@ class _Segments:
         )
 
     def entry(self, row: int, column: int) -> _Entry:
-        """Return the place on the one upright edge that holds this point."""
+        """Return the place on the one upright edge that contains this point."""
         low, high = np.minimum(self.row, self.end_row), np.maximum(self.row, self.end_row)
         found = int(np.flatnonzero((self.column == column) & (low <= row) & (row <= high))[0])
         return _Entry(
@@ -84,12 +84,12 @@ class _Segments:
 
 
 def _reversed(outline: Outline) -> Outline:
-    """Return the loop the other way round, from the same corner: holes run against the outline that holds them."""
+    """Return the loop in the other direction, from the same corner: holes run opposite to the outline round them."""
     return np.concatenate([outline[:1], outline[:0:-1]])
 
 
 def _with_guests(outline: Outline, guests: Sequence[tuple[_Entry, Outline]]) -> Outline:
-    """Return the loop with a way to each guest and back: corner, entry, round the guest, entry."""
+    """Return the loop with a detour to each guest and back: corner, entry, round the guest, entry."""
     if not guests:
         return outline
     parts: list[Outline] = []
@@ -104,4 +104,4 @@ def _with_guests(outline: Outline, guests: Sequence[tuple[_Entry, Outline]]) -> 
     whole = np.concatenate(parts)
     return whole[
         np.any(whole != np.roll(whole, 1, axis=0), axis=1)
-    ]  # a entry at an edge's far corner is that corner
+    ]  # an entry at an edge's far corner is that corner

@@ -9,8 +9,8 @@ from imaging.contours.exact import PlanarContour
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask, bounding_box
 
-# Points are brought to a lattice of a millionth of a voxel: coordinates that went through decimal text then meet voxel
-# centres exactly or not at all, and a channel's two banks coincide.
+# Points are rounded to a lattice of a millionth of a voxel: coordinates that went through decimal text then meet voxel
+# centres exactly or not at all, and a channel's two edges coincide.
 _LATTICE = 2.0**20
 _LOW_BITS = np.uint64(0x0101010101010101)
 
@@ -19,7 +19,7 @@ def rasterise(polygons: Sequence[PlanarContour], grid: Grid) -> Mask:
     """Return the voxels whose centre lies inside an odd number of the polygons on their slice (even-odd rule).
 
     That reads nested, keyhole and XOR contours alike. A centre on an edge is inside where the edge is a left or upper
-    one. What lies outside the grid is cut off. No polygons make the empty mask.
+    one. Whatever lies outside the grid is cut off. No polygons give the empty mask.
     """
     kept = [polygon for polygon in polygons if 0 <= polygon.slice_index < grid.shape_zyx[0]]
     if not kept:
@@ -40,14 +40,14 @@ def _crossings(
     slices: NDArray[np.int_],
     shape_zyx: tuple[int, int, int],
 ) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
-    """Slice, row and first column to the right of every crossing of an edge with a row of voxel centres."""
+    """Return slice, row and first column to the right of each point where an edge crosses a row of voxel centres."""
     row, column = np.ascontiguousarray(corners[:, 0]), np.ascontiguousarray(corners[:, 1])
     # The first row of centres that is not above each corner.
     level = np.clip(np.ceil(row), 0, shape_zyx[1]).astype(int)
     start = np.flatnonzero(level != level[following])
     end = following[start]
     down = row[start] < row[end]
-    upper, lower = np.where(down, start, end), np.where(down, end, start)  # one direction: twins cross alike
+    upper, lower = np.where(down, start, end), np.where(down, end, start)  # coinciding edges must cross alike
     first, count = level[upper], level[lower] - level[upper]
     edge = np.repeat(np.arange(len(count)), count)
     crossed = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
@@ -66,7 +66,7 @@ def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.
     voxels = depth * height * width
     flips = np.zeros(-(-voxels // 8) * 8, np.uint8)
     np.add.at(flips, ((slices - z) * height + (rows - y)) * width + (columns - x), np.uint8(1))
-    # Each row holds an even number of crossings, so that parity is reset for every row.
+    # Each row holds an even number of crossings, so parity starts again with every row.
     inside = _parity_so_far(flips)[:voxels].view(np.bool_).reshape(depth, height, width)
     box = bounding_box(inside)
     if box is None:
@@ -76,7 +76,7 @@ def _fill(slices: NDArray[np.int_], rows: NDArray[np.int_], columns: NDArray[np.
 
 
 def _parity_so_far(counts: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """For each byte whether the sum up to it is odd, in place; eight bytes at a time, their number a multiple of 8."""
+    """Tell in place, for each byte, whether the sum up to it is odd; takes eight bytes at a time, a multiple of 8."""
     words = counts.view("<u8")
     words &= _LOW_BITS
     for shift in (8, 16, 32):

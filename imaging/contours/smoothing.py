@@ -1,4 +1,4 @@
-"""Voxel outlines moved to where a field has a level: points between voxel centres, in voxels of the slice's plane."""
+"""Voxel outlines moved to where a field reaches a level: points between voxel centres, in in-plane voxels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ProbabilityField:
 
 
 def blurred(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a padded mask, blurred in its plane."""
+    """Return a padded mask (z, y, x) blurred within its slices, 0 to 1."""
     wide = int(4 * SMOOTHING_VOXELS) + 1
     padded = np.pad(inside.astype(np.float64), ((0, 0), (wide, wide), (wide, wide)))
     smooth = gaussian_filter(padded, (0, SMOOTHING_VOXELS, SMOOTHING_VOXELS))
@@ -39,7 +39,7 @@ def blurred(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def around(field: ProbabilityField, mask: Mask) -> NDArray[np.float64]:
-    """Return the field's values on the mask's crop padded by a voxel in rows and columns, 0 where it has none."""
+    """Return the field's values on the mask's crop padded by a voxel in rows and columns, 0 outside the field."""
     depth, rows, columns = mask.crop_zyx.shape
     shape = (depth, rows + 2, columns + 2)
     offset = np.array(field.start_zyx) - np.array(mask.start_zyx) + (0, 1, 1)
@@ -56,9 +56,9 @@ def around(field: ProbabilityField, mask: Mask) -> NDArray[np.float64]:
 def moved_loops(
     here: SliceLoops, inside: NDArray[np.bool_], values: NDArray[np.float64], level: float | None
 ) -> Iterator[NDArray[np.float64]]:
-    """Each loop as the midpoints of its voxel edges, moved across them to where the values have the level.
+    """Yield each loop as the midpoints of its voxel edges, moved across them to where the values reach the level.
 
-    Without a level each loop has the one that keeps its area.
+    Without a level, each loop uses the one that keeps its area.
     """
     for loop in here.loops:
         edges = _Edges.of(loop, inside[here.slice_index], values[here.slice_index])
@@ -90,7 +90,7 @@ class _Edges:
         return cls(middle=middle, outward=outward, inner=values[tuple(inner.T)], outer=values[tuple(outer.T)])
 
     def at(self, level: float) -> NDArray[np.float64]:
-        """Return the midpoints moved to where the values, linear between the centres, have the level."""
+        """Return the midpoints moved to where the values, linear between the centres, reach the level."""
         falls = self.inner > self.outer
         share = np.where(falls, (self.inner - level) / np.where(falls, self.inner - self.outer, 1), 0.5)
         share = np.clip(share, _NEAREST_TO_CENTRE, 1 - _NEAREST_TO_CENTRE)

@@ -1,4 +1,4 @@
-"""A structure set as it was read: ROIs joined by number, every contour with its type, nothing interpreted yet."""
+"""A structure set as it was read: ROIs joined by number, every contour with its type, nothing interpreted."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,9 +34,9 @@ class ReadContour:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Roi:
-    """One ROI: what its three sequences say under its number. An ROI without contours has none.
+    """One ROI: what the three sequences say under its number.
 
-    `fault` is why the ROI cannot be used, "" where it can; it has no contours then, rather than some of them.
+    `fault` says why the ROI cannot be used, "" where it can; it then has no contours rather than some of them.
     `frame_of_reference_uid` is "" where the ROI names none.
     """
 
@@ -58,13 +58,13 @@ class Roi:
 
     @property
     def others(self) -> tuple[ReadContour, ...]:
-        """Points, open contours, and closed ones of fewer than three points: they fill nothing."""
+        """Points, open contours, and closed ones of fewer than three points: none of them encloses an area."""
         return tuple(contour for contour in self.contours if not contour.is_closed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StructureSet:
-    """An RT Structure Set: identity, what it refers to, its ROIs by ascending number, and what could not be read."""
+    """An RT Structure Set: its identity, what it refers to, its ROIs by ascending number, and what was not read."""
 
     sop_instance_uid: str
     study_uid: str

@@ -1,1 +1,1 @@
-"""CT images in: headers, stored values as HU, slices placed in the patient."""
+"""Reading CT images: headers, stored values as HU, slices placed in the patient."""

@@ -1,7 +1,7 @@
-"""Whether the slices of a stack are of one acquisition, phase and reconstruction, as far as they say.
+"""Whether the slices of a stack are of one acquisition, phase and reconstruction, as far as their headers tell.
 
-Blocks of slices one above the other, each of its own acquisition, make one volume. Slices of two that take turns along
-z do not, however regular their distances are: they are two volumes in one series.
+Blocks of slices stacked on each other, each of its own acquisition, make one volume. Slices of two that alternate along
+z do not, however even their spacing: they are two volumes in one series.
 """
 
 import re
@@ -34,12 +34,12 @@ PERIODIC = (
     "ImageComments",
     "DerivationDescription",
 )
-"""What may change from slice to slice for reasons of its own.
+"""Attributes that may change from slice to slice for reasons of their own.
 
-Told only where it takes turns through the whole stack.
+Reported only where they alternate through the whole stack.
 """
 Value = str | int
-"""What an attribute says, as text or as a number for what is alike."""
+"""An attribute's value: its text, or a number that equal values share."""
 OF_MR = (
     "EchoTime",
     "EchoNumbers",
@@ -49,14 +49,14 @@ OF_MR = (
     "RepetitionTime",
     "SequenceName",
 )
-"""What tells one volume of an MR series from another, beside phases and kinds of image."""
+"""Attributes that distinguish one volume of an MR series from another, besides phases and kinds of image."""
 _TOLD = frozenset(
     {*PHASES, *ACQUISITIONS, *OF_MR, "ConvolutionKernel", "FilterType", "KVP", "SliceThickness"}
 )
-"""Attributes whose values are no free text, and may stand in a reason."""
+"""Attributes whose values are not free text and may be quoted in a reason."""
 _TIME = "AcquisitionTime"
 _PAUSE_S = 30.0
-"""Slices of one acquisition follow each other sooner than this."""
+"""Slices of one acquisition are never further apart in time than this."""
 _LONGEST_PERIOD = 12
 _SHORT_RUN = 2
 _NEARLY_ALL = 0.95
@@ -64,7 +64,7 @@ _FEWEST = 6
 
 
 def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
-    """Return where no attribute of acquisition, phase or reconstruction takes turns along z; else ImageRefused.
+    """Refuse (ImageRefused) slices in which an attribute of acquisition, phase or reconstruction alternates along z.
 
     `ordered` are the slices in their order along the stack.
     """
@@ -72,7 +72,7 @@ def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
 
 
 def refuse_turns(ordered: Sequence[SliceHeader], columns: Mapping[str, Sequence[Value]]) -> None:
-    """Return where no attribute takes turns along z; else ImageRefused.
+    """Refuse (ImageRefused) slices in which any of these attributes alternates along z.
 
     `columns` are the values along the stack by keyword.
     """
@@ -91,7 +91,7 @@ def refuse_turns(ordered: Sequence[SliceHeader], columns: Mapping[str, Sequence[
 
 
 def differences(headers: Sequence[SliceHeader], keywords: Sequence[str] | None = None) -> str:
-    """In which attributes of acquisition, phase or reconstruction these slices differ, as words; "" where in none."""
+    """Describe which attributes of acquisition, phase or reconstruction differ between these slices; "" where none."""
     asked = keywords or (*PHASES, *ACQUISITIONS, *OF_MR, *RECONSTRUCTIONS, _TIME, *PERIODIC)
     words = []
     for keyword in asked:
@@ -117,7 +117,7 @@ def _columns(ordered: Sequence[SliceHeader]) -> Mapping[str, Sequence[Value]]:
 
 
 def _takes_turns(keyword: str, values: Sequence[Value]) -> bool:
-    """Whether values come back after others did, in more than one place or for a slice or two, or in a fixed period."""
+    """Tell whether values return after others: in several places, for only a slice or two, or in a fixed period."""
     if len(set(values)) < 2 or len(values) < 3:
         return False
     if _periodic(values):
@@ -135,7 +135,7 @@ def _takes_turns(keyword: str, values: Sequence[Value]) -> bool:
 
 
 def _periodic(values: Sequence[Value]) -> bool:
-    """Whether nearly every value is that of so many slices before, and not that of the slice before."""
+    """Tell whether nearly every value repeats the one a fixed number of slices before, and not its neighbour's."""
     count = len(values)
     for period in range(2, min(_LONGEST_PERIOD, count // 2) + 1):
         again = sum(values[i] == values[i + period] for i in range(count - period))
@@ -146,14 +146,14 @@ def _periodic(values: Sequence[Value]) -> bool:
 
 
 def _sessions(times: Sequence[float]) -> list[Value]:
-    """For each time the number of its acquisition: times between which nothing was acquired for a while part two."""
+    """Return, for each time, the number of its acquisition: a pause without any slice separates two acquisitions."""
     ascending = sorted(set(times))
     parted = [b for a, b in pairwise(ascending) if b - a > _PAUSE_S]
     return [sum(time >= start for start in parted) for time in times]
 
 
 def _zigzag(times: Sequence[float]) -> list[Value]:
-    """0 and 1 in turn where even and odd slices each run one way and their times go to and fro; else empty."""
+    """Return 0, 1, 0, 1, ... where the times of even and odd slices each run one way but together zigzag; else []."""
     steps = [b - a for a, b in pairwise(times)]
     if len(steps) < _FEWEST or 0 in steps:
         return []
@@ -163,13 +163,13 @@ def _zigzag(times: Sequence[float]) -> list[Value]:
 
 
 def _one_way(times: Sequence[float]) -> float:
-    """Return the share of steps that go the way of most."""
+    """Return the share of steps that go in the more frequent direction."""
     rising = [b > a for a, b in pairwise(times)]
     return max(Counter(rising).values()) / len(rising)
 
 
 def _seconds(header: SliceHeader) -> float | None:
-    """When a slice was acquired, in seconds from a fixed moment; None where it does not say."""
+    """Return when a slice was acquired, in seconds from a fixed moment; None where it does not say."""
     text = header.text("AcquisitionDateTime")
     if not text and header.text(_TIME):
         text = (header.text("AcquisitionDate") or "19700101") + header.text(_TIME)

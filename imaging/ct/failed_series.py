@@ -1,4 +1,4 @@
-"""A CT series that could not be contoured, as far as its headers tell: enough for a notice that says so."""
+"""A CT series that could not be contoured, as far as its headers tell: enough for a failure report."""
 
 import io
 from collections.abc import Iterable
@@ -29,10 +29,10 @@ _ONE_VOXEL = Volume(
 def failed_series(files: Iterable[SourceFile]) -> ImageSeries:
     """Return the images of the first one's study, series and frame of reference, in the order given.
 
-    Nobody may look at the volume: it is one voxel that stands for what could not be built. `frame_of_reference_uid` is
-    empty where the images have none. `header` says of patient and study what all images say: where they differ it is
-    empty. ImageRefused where no image can be read, and where the images are of two patients: what is made of them
-    would be filed under one.
+    The volume means nothing: a single voxel stands for what could not be built. `frame_of_reference_uid` is empty where
+    the images have none. `header` has only those attributes of patient and study on which all images agree; the others
+    are empty. Raises ImageRefused where no image can be read, and where the images are of two patients: what is made
+    of them would be filed under one.
     """
     header: Dataset | None = None
     slices: list[SliceReference] = []
@@ -57,7 +57,7 @@ def failed_series(files: Iterable[SourceFile]) -> ImageSeries:
 
 
 def _agree(header: Dataset, other: Dataset) -> None:
-    """Empty what the header says and another image denies; ImageRefused where that is who the patient is."""
+    """Empty what another image contradicts in the header; ImageRefused where that is who the patient is."""
     for keyword in _IDENTITY:
         one, another = (str(image.get(keyword, None) or "").strip() for image in (header, other))
         if one != another and (keyword == _IDENTITY[0] or (one and another)):
@@ -83,5 +83,5 @@ def _reference(header: Dataset) -> SliceReference:
     return SliceReference(
         sop_class_uid=str(header.SOPClassUID),
         sop_instance_uid=str(header.SOPInstanceUID),
-        position=("", "", ""),  # for contours, and there are none
+        position=("", "", ""),  # only contours need it, and there are none
     )

@@ -19,7 +19,7 @@ _MOST_TILES = 65535
 
 
 class FrameHeader(NamedTuple):
-    """Rows, columns, samples a pixel, bits a sample, and whether these are signed (only JPEG 2000 can say so)."""
+    """Rows, columns, samples per pixel, bits per sample, and whether they are signed (only JPEG 2000 can say so)."""
 
     rows: int
     columns: int
@@ -41,7 +41,7 @@ def frame_header(frame: bytes, transfer_syntax_uid: str) -> FrameHeader | None:
 
 
 def fragments(stream: Stream, pixels: Element) -> bytes:
-    """Return the bytes of a single frame: every fragment behind the offset table (PS3.5 A.4)."""
+    """Return the bytes of a single frame: every fragment after the offset table (PS3.5 A.4)."""
     found = [
         stream.data[start:end] for start, end in items(stream.data, pixels, len(stream.data), stream.encoding)
     ]
@@ -56,7 +56,7 @@ def _jpeg(frame: bytes) -> FrameHeader:
 
 
 def _frame_headers(frame: bytes) -> Iterator[FrameHeader]:
-    """Each SOF segment; also those behind the first scan, which decoders differ about."""
+    """Yield each SOF segment; also those after the first scan, which decoders treat differently."""
     position = 2
     while position + 4 <= len(frame):
         if frame[position] != 0xFF or frame[position + 1] in (0x00, 0xFF):
@@ -83,5 +83,5 @@ def _jpeg_2000(frame: bytes) -> FrameHeader:
     tiles = -(-(right - tiles_left) // tile_x) * -(-(bottom - tiles_top) // tile_y)
     if tiles > _MOST_TILES:
         raise ValueError(f"it has {tiles} tiles; JPEG 2000 allows {_MOST_TILES}")
-    depth = frame[start + 4 + 38]  # Ssiz of the first component: sign and bits less one (T.800 A.5.1)
+    depth = frame[start + 4 + 38]  # Ssiz of the first component: sign, and bits minus one (T.800 A.5.1)
     return FrameHeader(bottom - top, right - left, samples, (depth & 0x7F) + 1, signed=bool(depth & 0x80))

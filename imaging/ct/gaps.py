@@ -1,6 +1,6 @@
 """Which slices a stack lacks, in words for the clinic.
 
-Places in mm and, where the numbering tells, Instance Numbers.
+Gaps are given in mm and, where the numbering allows, by Instance Number.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ _NUMBER = "Instance Number"
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """Neighbouring slices that are not there: how many, the places of the lowest and highest, and their numbers.
+    """Adjacent slices that are missing: how many, the positions of the lowest and highest, and their numbers.
 
-    Places are along the patient axis that the stack runs along: `axis` is x, y or z.
+    Positions are along the patient axis that the stack runs along: `axis` is x, y or z.
     """
 
     count: int
@@ -29,7 +29,7 @@ class Gap:
     numbers: tuple[int, int] | None
 
     def words(self, *, counted: bool) -> str:
-        """Return the gap as a part of a sentence, where wanted with its count if that is more than one."""
+        """Return the gap as part of a sentence, with the count if `counted` and more than one slice is missing."""
         low, high = (f"{round(mm, 2) + 0.0:g}" for mm in self.places_mm)
         details = [f"{self.count} slices"] if counted and self.count > 1 else []
         if self.numbers is not None:
@@ -40,15 +40,12 @@ class Gap:
 
 
 def gaps_in(ordered: Sequence[SliceHeader], steps: NDArray[np.int_]) -> list[Gap]:
-    """Return the gaps of slices in their order along the stack, ``steps[k]`` slice distances between k and k + 1."""
+    """Return the gaps of slices in order along the stack; from k to k + 1 there are ``steps[k]`` slice distances."""
     return [_gap(ordered[k], ordered[k + 1], int(steps[k])) for k in np.flatnonzero(steps > 1).tolist()]
 
 
 def missing(gaps: Sequence[Gap]) -> str:
-    """Describe the missing slices, with the first three gaps: '3 slices missing in 2 gaps.
-
-    Z=6 mm, z=15 to 18 mm (2 slices)'.
-    """
+    """Describe the missing slices with the first three gaps: "3 slices missing in 2 gaps: z=6 mm, z=15 to 18 mm"."""
     total = sum(gap.count for gap in gaps)
     what = f"{total} slice{'s' if total > 1 else ''} missing"
     if len(gaps) == 1:
@@ -59,9 +56,9 @@ def missing(gaps: Sequence[Gap]) -> str:
 
 
 def numbering_doubt(headers: Sequence[SliceHeader]) -> str:
-    """Why the numbering lets one doubt that these slices, which make a regular stack, are all; "" where it does not.
+    """Say why the numbering suggests that slices of this regular stack may be missing; "" where it does not.
 
-    A hint, never a reason to refuse: there are scanners that number a series from any number and by any step.
+    A hint, never a reason to refuse: some scanners number a series from any number and in any step.
     """
     numbers = {header.instance_number for header in headers}
     known = [number for number in numbers if number is not None]
@@ -84,7 +81,7 @@ def _gap(before: SliceHeader, after: SliceHeader, step: int) -> Gap:
 
 
 def _numbers(before: SliceHeader, after: SliceHeader, step: int) -> tuple[int, int] | None:
-    """Return the numbers between two neighbours', where there are just as many as slices are missing."""
+    """Return the first and last number between two neighbours', where exactly as many numbers as slices are missing."""
     if before.instance_number is None or after.instance_number is None:
         return None
     low, high = sorted((before.instance_number, after.instance_number))

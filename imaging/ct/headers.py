@@ -1,4 +1,4 @@
-"""What one CT slice says about itself: the few attributes that place it in a series and in the patient."""
+"""The header of one CT or MR slice: the few attributes that place it in a series and in the patient."""
 
 import math
 import re
@@ -21,20 +21,20 @@ from imaging.errors import ImageRefused, RefusalCode
 
 AXIS_LETTERS = "xyz"
 MOST_PIXELS_A_SIDE = 4096
-"""Twice what the finest CT has: memory is taken by what a header says."""
+"""Twice the finest CT: memory is allocated by what a header claims."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageClass:
-    """One kind of single-frame images.
+    """One kind of single-frame image.
 
-    Its Modality (0008,0060), its SOP class, and the multi-frame classes of the same.
+    Its Modality (0008,0060), its SOP class, and the corresponding multi-frame classes.
     """
 
     modality: str
     single_frame: UID
     multi_frame: tuple[UID, ...]
-    refusal: RefusalCode  # of any other object in a series of this kind
+    refusal: RefusalCode  # for any other object in a series of this kind
 
 
 CT_IMAGES = ImageClass(
@@ -75,7 +75,7 @@ class SliceHeader:
     gantry_tilt_deg: float | None
     instance_number: int | None = None
     stated: Mapping[str, bytes] = field(default_factory=dict)
-    """What else the image says of its patient, study and acquisition, by keyword, undecoded."""
+    """Whatever else the image states about its patient, study and acquisition, by keyword, undecoded."""
 
     def text(self, keyword: str) -> str:
         """Return a stated value without padding, or "" where it is absent or empty."""
@@ -83,24 +83,24 @@ class SliceHeader:
 
     @property
     def along(self) -> int:
-        """The patient axis that the normal of the image is nearest to: 0, 1, 2 for x, y, z; z for an axial slice."""
+        """The patient axis nearest to the normal of the image: 0, 1, 2 for x, y, z; 2 for an axial slice."""
         (a, b, c), (d, e, f) = self.orientation[:3], self.orientation[3:]
         normal = (abs(b * f - c * e), abs(c * d - a * f), abs(a * e - b * d))
         return max(2, 1, 0, key=lambda axis: normal[axis])
 
     @property
     def place_mm(self) -> float:
-        """Where the slice lies along that axis."""
+        """The slice's position along that axis, in mm."""
         return self.position_lps[self.along]
 
     @property
     def place(self) -> str:
-        """The same in words, such as "z=12.5"."""
+        """The same as text, such as "z=12.5"."""
         return f"{AXIS_LETTERS[self.along]}={self.place_mm:g}"
 
 
 def image_class(raw: RawSlice) -> ImageClass:
-    """Return the kind of a series that has this object: MR for MR images, CT for everything else."""
+    """Return the kind of series that this object belongs to: MR for MR images, CT for everything else."""
     is_mr = raw.text("SOPClassUID") in (MR_IMAGES.single_frame, *MR_IMAGES.multi_frame)
     return MR_IMAGES if is_mr else CT_IMAGES
 
@@ -108,7 +108,7 @@ def image_class(raw: RawSlice) -> ImageClass:
 def parse_header(data: bytes, name: str = "") -> SliceHeader:
     """Return the header of one CT or MR slice from its Part 10 file, or from the file's first bytes up to the pixels.
 
-    Raises ImageRefused where the object is no slice that could be placed in a patient.
+    Raises ImageRefused where the object is not a slice that can be placed in a patient.
     """
     raw = read_raw(data, name)
     check_kind(raw, image_class(raw))
@@ -116,9 +116,9 @@ def parse_header(data: bytes, name: str = "") -> SliceHeader:
 
 
 def check_kind(raw: RawSlice, wanted: ImageClass = CT_IMAGES) -> None:
-    """Return for a single-frame image of the wanted kind, of the patient's section.
+    """Accept a single-frame image of the wanted kind that shows a section of the patient.
 
-    ImageRefused for every other object.
+    Raises ImageRefused for every other object.
     """
     sop_class, modality = UID(raw.text("SOPClassUID")), raw.text("Modality")
     if not sop_class or not raw.text("SOPInstanceUID"):
@@ -174,12 +174,12 @@ def header_of(raw: RawSlice) -> SliceHeader:
 
 
 def _whole(text: str) -> int | None:
-    """Return the number that a text is, or None: nothing that is contoured depends on it."""
+    """Return a text's whole number, or None: no contour depends on it."""
     return int(text) if re.fullmatch(r"[+-]?[0-9]{1,12}", text) else None
 
 
 def _number(text: str) -> float | None:
-    """Return the finite number that a text is, or None: `N/A` in an optional attribute says nothing."""
+    """Return a text's finite number, or None: `N/A` in an optional attribute states nothing."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether all slices of a series are of one patient and one study, as far as a result copies these from one of them."""
+"""Whether all slices of a series are of one patient and one study, as far as a result copies these."""
 
 import re
 import unicodedata
@@ -17,14 +17,14 @@ from imaging.errors import ImageRefused, RefusalCode
 
 _NAME = "PatientName"
 _LETTERS_A_SLIP = 8
-"""One letter in so many may differ for a name to be the same one, spelt differently."""
+"""One letter in this many may differ before two spellings count as two names."""
 
 
 def check_one_patient(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
-    """Return, as notes, the differences between slices that still leave them one patient's.
+    """Return, as notes, those differences between slices that do not make them two patients.
 
-    ImageRefused where Patient ID differs, or where slices state different birth dates, sexes, issuers or names. Values
-    are compared, never told.
+    Raises ImageRefused where Patient ID differs, or where slices state different birth dates, sexes, issuers or names.
+    Values are compared but never quoted.
     """
     _require_one(headers, _OF_SLICES)
     copied = dict.fromkeys((*ALWAYS, *WHERE_PRESENT, "PositionReferenceIndicator", "PatientPosition"))
@@ -32,9 +32,9 @@ def check_one_patient(headers: Sequence[SliceHeader]) -> tuple[str, ...]:
 
 
 def check_same_patient(of_slices: SliceHeader, beside: Sequence[RawSlice]) -> None:
-    """Return where images beside the slices (localizers, screen pages) state no other patient; else ImageRefused.
+    """Refuse (ImageRefused) images beside the slices (localizers, screen pages) that state another patient.
 
-    What such a page does not state, as its Patient ID, tells nobody apart.
+    An attribute that such a page lacks, such as Patient ID, does not count as a difference.
     """
     pages = [_page(raw, of_slices) for raw in beside]
     for page in pages:
@@ -42,7 +42,7 @@ def check_same_patient(of_slices: SliceHeader, beside: Sequence[RawSlice]) -> No
 
 
 def _page(raw: RawSlice, of_slices: SliceHeader) -> SliceHeader:
-    """Return the patient and place attributes of an image in the form of a slice's header."""
+    """Return the patient and position attributes of an image in the form of a slice's header."""
     place = (*raw.text("ImagePositionPatient").split("\\"), "", "", "")
     return replace(
         of_slices,
@@ -58,7 +58,7 @@ _Same = Callable[[SliceHeader, SliceHeader, str], bool]
 def _pair(
     headers: Sequence[SliceHeader], keyword: str, same: _Same
 ) -> tuple[SliceHeader, SliceHeader] | None:
-    """Return a slice with the value that most have and one that disagrees with it, or None."""
+    """Return a slice with the value that most slices have, and one that disagrees with it; or None."""
     counts = Counter(header.stated.get(keyword, b"") for header in headers)
     if len(counts) < 2:
         return None
@@ -79,7 +79,7 @@ def _compatible(one: SliceHeader, other: SliceHeader, keyword: str) -> bool:
 
 
 def _one_name(one: SliceHeader, other: SliceHeader, keyword: str) -> bool:
-    """Whether two names differ in spelling alone; without a Patient ID only case, accents and punctuation may."""
+    """Tell whether two names differ only in spelling; without a Patient ID, only in case, accents and punctuation."""
     a, b = (_words(_name(header, keyword)) for header in (one, other))
     if not a or not b or a == b:
         return True
@@ -110,7 +110,7 @@ def _words(name: str) -> list[str]:
 
 
 def _distance(one: str, other: str) -> int:
-    """How many letters must be changed, added or left out to make one text the other (Levenshtein)."""
+    """Return how many letters must be changed, inserted or deleted to turn one text into the other (Levenshtein)."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
         before, row[0] = row[0], i
@@ -130,10 +130,7 @@ _OF_SLICES: Mapping[str, _Same] = {**_OF_PAGES, "PatientID": _alike}
 
 
 def _require_one(headers: Sequence[SliceHeader], same: Mapping[str, _Same]) -> None:
-    """Return where nothing tells two patients apart.
-
-    Else ImageRefused with every attribute that does and two images.
-    """
+    """Refuse (ImageRefused) slices of two patients, naming every attribute that differs and two images."""
     pairs = {keyword: pair for keyword in same if (pair := _pair(headers, keyword, same[keyword]))}
     if pairs:
         raise _two_patients(pairs)

@@ -1,6 +1,6 @@
 """What sort of image an object of a CT or MR series is.
 
-A slice of the patient, or something beside it that nobody contours.
+A slice of the patient, or something that accompanies the slices and is never contoured.
 """
 
 import re
@@ -35,7 +35,7 @@ _CONE_BEAM_TEXTS = (
 
 
 class ImageKind(StrEnum):
-    """One word for people, without its plural."""
+    """The kind of an image, in the singular, as messages name it."""
 
     SLICE = "slice"
     LOCALIZER = "localizer"
@@ -47,11 +47,11 @@ BESIDE_THE_SLICES = (ImageKind.LOCALIZER, ImageKind.SCREEN)
 
 
 def kind_of(raw: RawSlice) -> ImageKind:
-    """Return the kind that an image states; a slice where it states none.
+    """Return the kind that an image states; SLICE where it states none.
 
-    A screen page (a dose report, a protocol, a capture) is in colour, says so in Image Type (0008,0008), or lies
-    nowhere in the patient and is secondary or was converted from something else (Conversion Type (0008,0064)). Slices
-    that a program made and that say where they lie are slices.
+    A screen page (a dose report, a protocol, a capture) is in colour, says so in Image Type (0008,0008), or has no
+    position in the patient and is secondary or converted from something else (Conversion Type (0008,0064)). Images that
+    a program made and that have a position are slices.
     """
     many_frames = (*CT_IMAGES.multi_frame, *MR_IMAGES.multi_frame)
     if raw.text("SOPClassUID") in many_frames or raw.text("NumberOfFrames") not in ("", "0", "1"):
@@ -73,15 +73,15 @@ def is_screen(raw: RawSlice) -> bool:
 
 
 def is_beside(raw: RawSlice) -> bool:
-    """Whether an image of a series is none of its slices: a localizer or a screen page."""
+    """Tell whether an image of a series is not one of its slices but a localizer or a screen page."""
     return kind_of(raw) in BESIDE_THE_SLICES
 
 
 def set_aside(beside: Sequence[RawSlice], slices: Sequence[SliceHeader]) -> tuple[str, ...]:
     """Return the SOP Instance UIDs of localizers and screen pages that are left out of a series that has these slices.
 
-    ImageRefused for a localizer that could be one of the slices, for an image of another patient, and where there is
-    no slice at all.
+    Raises ImageRefused for a localizer that could be one of the slices, for an image of another patient, and where
+    there is no slice at all.
     """
     for raw in beside:
         if is_localizer(raw):
@@ -101,14 +101,14 @@ class HeaderTexts(Protocol):
     """The texts of an image's header by keyword; a RawSlice is one."""
 
     def text(self, keyword: str) -> str:
-        """Return a value as text; empty where absent."""
+        """Return a value as text; "" where the attribute is absent."""
         ...
 
 
 def cone_beam_sign(raw: HeaderTexts) -> str:
-    """Return which attribute of a CT image says that it is of a cone-beam scanner, in words; "" where none does.
+    """Say which attribute of a CT image shows that it comes from a cone-beam scanner; "" where none does.
 
-    DICOM has no Modality of its own for a treatment machine's imager, a C-arm or a dental unit. Their values are no
+    DICOM has no separate Modality for a treatment machine's imager, a C-arm or a dental unit. Their values are not
     reliable Hounsfield units. A description is not quoted: it may name a patient.
     """
     model = _CONE_BEAM_MODELS.search(raw.text("ManufacturerModelName"))
@@ -121,7 +121,7 @@ def cone_beam_sign(raw: HeaderTexts) -> str:
 
 
 def modality_of(raw: RawSlice) -> Modality:
-    """Return the kind of series that an image says it is of."""
+    """Return the kind of series that an image states it belongs to."""
     if image_class(raw) is MR_IMAGES:
         return Modality.MR
     return Modality.CBCT if cone_beam_sign(raw) else Modality.CT

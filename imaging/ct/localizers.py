@@ -1,4 +1,4 @@
-"""Scout images inside a series: set aside where they cross the slices, never where they could be one of them."""
+"""Scout images inside a series: set aside where they cross the slices, never where one could itself be a slice."""
 
 import math
 import re
@@ -12,14 +12,14 @@ from imaging.ct.raw_slice import RawSlice
 from imaging.errors import ImageRefused
 
 CROSSING_DEG = 20.0
-"""Scouts lie at 90 degrees to the slices; between slices of one series there are no such angles."""
+"""Scouts lie at 90 degrees to the slices; slices of one series never form such an angle."""
 _MR_LOCALIZER = re.compile(r"(^|[^a-z])(localizer|localiser|scout|survey|loc)([^a-z]|$)", re.IGNORECASE)
 
 
 def is_localizer(raw: RawSlice) -> bool:
-    """Whether a CT or MR image says of itself, in Image Type (0008,0008), that it is a localizer.
+    """Tell whether a CT or MR image states in Image Type (0008,0008) that it is a localizer.
 
-    MR images seldom do: theirs are known by Series Description (0008,103E) or Protocol Name (0018,1030) as well.
+    MR images seldom do: their Series Description (0008,103E) and Protocol Name (0018,1030) are examined too.
     """
     kinds = (value.strip() for value in raw.text("ImageType").split("\\"))
     sop_class = raw.text("SOPClassUID")
@@ -31,10 +31,10 @@ def is_localizer(raw: RawSlice) -> bool:
 
 
 def check_localizer(localizer: RawSlice, slices: Sequence[SliceHeader]) -> None:
-    """Return for a localizer that can be left out of a series that has these slices.
+    """Accept a localizer that can be left out of a series that has these slices.
 
-    ImageRefused for one that lies in the plane of the slices, or does not say how it lies, and where there are no
-    slices at all.
+    Raises ImageRefused for one that lies in the plane of the slices or does not state its orientation, and where there
+    are no slices at all.
     """
     if not slices or not _crosses(localizer, slices[0]):
         check_kind(localizer, image_class(localizer))
@@ -52,7 +52,7 @@ def _crosses(localizer: RawSlice, of_series: SliceHeader) -> bool:
 def _normal(orientation: Sequence[float]) -> NDArray[np.float64]:
     """Return the unit normal of a plane.
 
-    Zeros for directions that are no plane, which cross nothing and are refused later.
+    Zeros where the directions span no plane: it crosses nothing, and the image is refused later.
     """
     normal = np.cross(orientation[:3], orientation[3:])
     length = float(np.linalg.norm(normal))

@@ -12,13 +12,13 @@ from imaging.errors import RefusalCode
 
 AIR_HU = -1000
 HIGHEST_AIR_HU = -900
-"""Padding of no more than this is air by its own value."""
+"""Padding at or below this is air by its own value."""
 BEYOND_METAL_HU = 31744
-"""Padding of no less than this is nothing that a CT can measure, whatever its scale."""
+"""Padding at or above this is beyond anything that a CT can measure, whatever its scale."""
 
 
 class Padded(NamedTuple):
-    """Padding whose value could be tissue's.
+    """Padding whose value could also be tissue.
 
     Pixels at the images' borders, taken as air, and inside, kept as they are.
     """
@@ -34,9 +34,9 @@ NOTHING = Padded(0, 0, 0)
 def blank(
     raw: RawSlice, layout: PixelFormat, stored_yx: NDArray[np.integer], hu_yx: NDArray[np.int16]
 ) -> Padded:
-    """Write air where `stored_yx` is padding; ImageRefused where the padding covers the values of the image itself.
+    """Write air into `hu_yx` where `stored_yx` is padding; ImageRefused where padding covers the image's own values.
 
-    A padding value that tissue could have is padding only where it reaches the border of the image.
+    A padding value that tissue could have counts as padding only in regions that reach the border of the image.
     """
     if layout.padding is None:
         return NOTHING
@@ -59,7 +59,7 @@ def blank(
 
 
 def padding_notes(slices: Iterable[Padded]) -> tuple[str, ...]:
-    """Describe the handling of padding whose value could be tissue's, over all slices; empty where there was none."""
+    """Describe how padding whose value could be tissue was handled, over all slices; empty where there was none."""
     found = [padded for padded in slices if padded != NOTHING]
     if not found:
         return ()
@@ -69,8 +69,8 @@ def padding_notes(slices: Iterable[Padded]) -> tuple[str, ...]:
 
 
 def _reaching_the_border(mask_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the parts of a mask that touch the edge of the image."""
-    from scipy import ndimage  # here: processes that only read headers do without scipy
+    """Return those parts of a mask that touch the edge of the image."""
+    from scipy import ndimage  # not at the top: processes that only read headers do without scipy
 
     parts, _ = ndimage.label(mask_yx)
     at_border = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))

@@ -1,4 +1,4 @@
-"""How a slice's stored values are laid out and become HU or signal, from its header alone."""
+"""How a slice's stored values are laid out and converted to HU or signal, from its header alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Rescale(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PixelFormat:
-    """How a slice's stored values are laid out, and how they become HU or signal."""
+    """How a slice's stored values are laid out, and how they are converted to HU or signal."""
 
     rows: int
     columns: int
@@ -31,13 +31,13 @@ class PixelFormat:
     """Lowest and highest stored value that stand for "outside the image" (PS3.3 C.7.5.1.1.2), or None."""
 
     def holds(self, value: int) -> bool:
-        """Whether Bits Stored suffice for a stored value."""
+        """Tell whether a stored value fits in Bits Stored."""
         lowest = -(1 << (self.bits_stored - 1)) if self.signed else 0
         return lowest <= value < lowest + (1 << self.bits_stored)
 
 
 def require_pixels(raw: RawSlice) -> None:
-    """Return where the object has pixel data; ImageRefused for CT objects that are no images."""
+    """Accept an object with pixel data; ImageRefused for objects that are not images."""
     if raw.pixels is None or raw.pixels.length == 0:
         found = f"{raw.called} has no {named('PixelData')}"
         raise ImageRefused(
@@ -46,7 +46,7 @@ def require_pixels(raw: RawSlice) -> None:
 
 
 def hounsfield_rescale(raw: RawSlice) -> Rescale:
-    """Return slope and intercept to HU; these grow with density, so that a slope of 0 or less is none of theirs."""
+    """Return slope and intercept to HU; HU grow with density, so a slope of 0 or less is refused."""
     for keyword in ("RescaleIntercept", "RescaleSlope"):
         if not raw.text(keyword):
             found = "is missing: without it stored values are no Hounsfield units"
@@ -61,7 +61,7 @@ def hounsfield_rescale(raw: RawSlice) -> Rescale:
 def pixel_format(
     raw: RawSlice, rescale_of: Callable[[RawSlice], Rescale] = hounsfield_rescale
 ) -> PixelFormat:
-    """Return the slice's pixel layout; ImageRefused where it is no 8- to 16-bit greyscale with a rescale (to HU)."""
+    """Return the slice's pixel layout; ImageRefused where it is not 8- to 16-bit greyscale with a rescale (to HU)."""
     photometric = raw.text("PhotometricInterpretation")
     if photometric != "MONOCHROME2" or raw.unsigned("SamplesPerPixel") != 1:
         found = f"is '{photometric}', not MONOCHROME2"
@@ -100,9 +100,9 @@ def _padding(raw: RawSlice, stored: int, *, signed: bool) -> tuple[int, int] | N
 
 
 def _stored_value(word: int, stored: int, *, signed: bool) -> int:
-    """Return the number in a 16-bit word; the whole word's where the bits above Bits Stored are no sign.
+    """Return the number in a 16-bit word: the whole word's where the bits above Bits Stored are not the sign.
 
-    A word that Bits Stored do not hold is no value of this image: cut to them it would be that of other pixels.
+    A word that does not fit in Bits Stored is not a value of this image: cut to them, it would equal other pixels.
     """
     spare, value = word >> stored, word & ((1 << stored) - 1)
     negative = signed and bool(value >> (stored - 1))

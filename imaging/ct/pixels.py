@@ -19,7 +19,7 @@ _INT16 = np.iinfo(np.int16)
 def read_hu(raw: RawSlice, out_yx: NDArray[np.int16]) -> Padded:
     """Write the slice's HU (y, x) into `out_yx`: rescaled, rounded, limited to int16, padding as air.
 
-    Raises ImageRefused where pixel data is cut off, cannot be decoded, has another shape, or contradicts itself.
+    Raises ImageRefused where pixel data is truncated, cannot be decoded, has another shape, or contradicts itself.
     """
     layout = pixel_format(raw)
     if (layout.rows, layout.columns) != out_yx.shape:
@@ -35,7 +35,7 @@ def read_hu(raw: RawSlice, out_yx: NDArray[np.int16]) -> Padded:
 
 
 def _rescale(stored: NDArray[np.integer], layout: PixelFormat, out_yx: NDArray[np.int16]) -> None:
-    """PS3.3 C.11.1: HU = stored x slope + intercept, without wrapping round at the ends of int16."""
+    """Write HU = stored x slope + intercept (PS3.3 C.11.1), limited to int16 without wrapping round."""
     slope, intercept = layout.slope, layout.intercept
     if slope == 1 and intercept == math.trunc(intercept):
         low, high = int(stored.min()) + int(intercept), int(stored.max()) + int(intercept)

@@ -1,7 +1,7 @@
-"""One look at the values of a volume before anything is drawn on it: are these Hounsfield units, and of one scan?
+"""One look at the values of a volume before it is contoured: are these Hounsfield units, and of one scan?
 
-Every body region, a crop round a tumour without any air, a truncated field of view, padding circles, metal, contrast
-and plastic phantoms must pass; so the look asks only what none of them does. It takes a sample of some million voxels.
+Every body region, a crop round a tumour that shows no air, a truncated field of view, padding circles, metal, contrast
+and plastic phantoms must pass, so only what none of them does is refused. A sample of some million voxels is examined.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from imaging.errors import ImageRefused, RefusalCode
 from imaging.volumes.volume import Volume
 
 MOST_SAMPLES = 1_500_000
-_SMALLEST = 4096  # voxels; of fewer no shares can be told
+_SMALLEST = 4096  # voxels; fewer are too few to judge shares by
 _LOWEST = -32768
 _SLOPE, _INTERCEPT = named("RescaleSlope"), named("RescaleIntercept")
 _TYPE, _PADDING, _STORED = named("RescaleType"), named("PixelPaddingValue"), named("BitsStored")
@@ -35,11 +35,11 @@ class Shares:
     """Share of voxels with no more than each value from -32768 on, (65536,)."""
 
     def below(self, hu: int) -> float:
-        """Return the share of voxels with less than `hu`."""
+        """Return the share of voxels below `hu`."""
         return float(self.up_to[hu - _LOWEST - 1])
 
     def between(self, low: int, high: int) -> float:
-        """Return the share of voxels from `low` up to but not with `high`."""
+        """Return the share of voxels from `low` up to but not including `high`."""
         return self.below(high) - self.below(low)
 
     def quantile(self, share: float) -> int:
@@ -48,9 +48,9 @@ class Shares:
 
 
 def check_hounsfield(volume: Volume) -> None:
-    """Return where the values of a volume can be Hounsfield units of one scan.
+    """Accept a volume whose values can be Hounsfield units of one scan.
 
-    ImageRefused says what they are instead.
+    ImageRefused says what speaks against it.
     """
     sample = _sample(volume.hu_zyx)
     if sample.size < _SMALLEST:
@@ -64,9 +64,9 @@ def check_hounsfield(volume: Volume) -> None:
 
 
 def check_neighbours(volume: Volume) -> None:
-    """Return where each slice is liker to its neighbours than these to each other; refuse two scans that take turns.
+    """Refuse two interleaved scans: accept where each slice is more like its neighbours than they are like each other.
 
-    In one scan a slice differs less from the next than from the next but one. In two that lie between each other
+    In one scan a slice differs less from the next than from the next but one. In two interleaved scans
     nearly every slice does the opposite.
     """
     sample = _sample(volume.hu_zyx)
@@ -82,16 +82,16 @@ def check_neighbours(volume: Volume) -> None:
     )
     turns = far < _LIKER * (near[:-1] + near[1:]) / 2
     if turns.mean() >= _NEARLY_ALL:
-        found = f"{int(turns.sum())} of {len(turns)} slices are liker to the slice after the next than to the next"
+        found = f"{int(turns.sum())} of {len(turns)} slices are more like the slice after the next than like the next"
         message = f"two phases or reconstructions take turns along z: {found}. Send one."
         raise ImageRefused(RefusalCode.MIXED_ACQUISITIONS, message)
 
 
 def check_levels(sample: NDArray[np.int16]) -> None:
-    """Return where no slice lies on another scale than the one before; ImageRefused where all values jump alike.
+    """Accept slices of one scale; ImageRefused where from one slice to the next all values jump by the same amount.
 
-    `sample` is (z, y, x) in HU. Anatomy changes some of a slice's values; another Rescale Intercept shifts the air, the
-    body and the bone by the same. Slices without any contrast (padding, air alone) say nothing.
+    `sample` is (z, y, x) in HU. Anatomy changes some of a slice's values; another Rescale Intercept shifts air,
+    body and bone alike. Slices without any contrast (only padding or air) are ignored.
     """
     levels = np.percentile(sample.reshape(len(sample), -1), _LEVELS, axis=1).T  # (slices, levels)
     shifts = np.diff(levels, axis=0)
@@ -107,9 +107,9 @@ def check_levels(sample: NDArray[np.int16]) -> None:
 
 
 def _doubt(shares: Shares) -> tuple[str, str] | None:
-    """Return the first sign that the values are not Hounsfield units, and the tags to look at.
+    """Return the first sign that the values are not Hounsfield units, and the tags to examine.
 
-    None if there is none.
+    None where there is no such sign.
     """
     matter = 1 - shares.below(-500)
     if matter < 0.0005:
@@ -127,7 +127,7 @@ def _doubt(shares: Shares) -> tuple[str, str] | None:
 
 
 def _too_high(shares: Shares) -> tuple[str, str] | None:
-    """No air anywhere, and much as dense as bone, or more near 1000 HU than below it: water lies there."""
+    """Detect no air anywhere, and much as dense as bone, or more near 1000 HU than below it: that peak is water."""
     dense = 1 - shares.below(701)
     shifted = dense > 0.02 and shares.between(850, 1151) > 1.5 * shares.between(300, 701)
     if shares.below(-700) > 0.001 or (dense < 0.12 and not shifted):
@@ -139,7 +139,7 @@ def _too_high(shares: Shares) -> tuple[str, str] | None:
 
 
 def _too_low(shares: Shares) -> tuple[str, str] | None:
-    """Much that is lighter than air, and no padding: padding lies lower still."""
+    """Detect many voxels lighter than air that are not padding: padding lies lower still."""
     light = shares.between(-1900, -1100)
     if light < 0.02:
         return None
@@ -147,7 +147,7 @@ def _too_low(shares: Shares) -> tuple[str, str] | None:
 
 
 def _floor(shares: Shares) -> tuple[str, str] | None:
-    """Nothing below zero and a plateau at the lowest value: a scale that begins there."""
+    """Detect a scale that begins at its lowest value: nothing below zero, and a plateau there."""
     lowest = shares.quantile(1e-4)
     plateau = shares.between(lowest, lowest + 1)
     if shares.below(0) > 0.0001 or not 0.05 < plateau < 0.99:
@@ -156,9 +156,9 @@ def _floor(shares: Shares) -> tuple[str, str] | None:
 
 
 def _air_elsewhere(shares: Shares) -> tuple[str, str] | None:
-    """No air where air should be, and a narrow peak with nothing below it where neither air nor the body is.
+    """Detect misplaced air: none where it should be, and a narrow peak with nothing below it where nothing should be.
 
-    Below -600 HU it could be lung or cork; above -300 HU, where fat is, an empty valley must part it from all else.
+    Below -600 HU it could be lung or cork; above -300 HU, where fat is, an empty valley must separate it from the rest.
     """
     if shares.below(-900) > 0.001:
         return None
@@ -171,6 +171,6 @@ def _air_elsewhere(shares: Shares) -> tuple[str, str] | None:
 
 
 def _sample(array_zyx: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Every slice, of its pixels every n-th a side so that some million remain; all of a small volume."""
+    """Return every slice with every n-th row and column so that some million voxels remain; a small volume whole."""
     step = max(1, int(np.ceil(np.sqrt(array_zyx.size / MOST_SAMPLES))))
     return array_zyx[:, ::step, ::step]

@@ -1,4 +1,4 @@
-"""One image object as it came: where its values lie, and readers that refuse what is missing or no number."""
+"""One image object as it arrived: where its values lie, and readers that refuse what is missing or not a number."""
 
 import math
 import struct
@@ -42,7 +42,7 @@ ACQUISITION = (
     "DiffusionBValue",
     "SequenceName",
 )
-"""What tells one acquisition, phase or reconstruction from another; none of it is needed to place a slice."""
+"""Attributes that tell one acquisition, phase or reconstruction from another; none is needed to place a slice."""
 _KEYWORDS = (
     "ImageType",
     "ConversionType",
@@ -86,12 +86,12 @@ _KEYWORD_BY_TAG = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyw
 _PIXEL_DATA = 0x7FE00010
 _DOUBLES = frozenset(
     {"DiffusionBValue"}
-)  # VR FD: kept as text, like everything else that tells volumes apart
+)  # VR FD: kept as text, like the other attributes that tell volumes apart
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RawSlice:
-    """An image object: its stream, the values of the attributes that matter, and where its pixels lie."""
+    """An image object: its stream, the values of the attributes used here, and where its pixels lie."""
 
     name: str
     stream: Stream
@@ -109,7 +109,7 @@ class RawSlice:
         return self.values.get(keyword, b"").decode("ascii", "replace").strip(" \0")
 
     def texts(self, keyword: str, count: int) -> tuple[str, ...]:
-        """Exactly `count` non-empty values, or ImageRefused."""
+        """Return exactly `count` non-empty values; ImageRefused where there are others."""
         values = tuple(v.strip() for v in self.text(keyword).split("\\"))
         if values == ("",):
             raise self.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, "is missing")
@@ -120,7 +120,7 @@ class RawSlice:
         return values
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...]:
-        """Exactly `count` finite decimal values, or ImageRefused."""
+        """Return exactly `count` finite decimal values; ImageRefused where there are others."""
         texts = self.texts(keyword, count)
         try:
             values = tuple(float(v) for v in texts)
@@ -131,21 +131,21 @@ class RawSlice:
         return values
 
     def unsigned(self, keyword: str) -> int:
-        """Return a 16-bit unsigned binary value, or ImageRefused."""
+        """Return a 16-bit unsigned binary value; ImageRefused where it is absent."""
         value = self.values.get(keyword, b"")
         if len(value) < 2:
             raise self.refusal(RefusalCode.MISSING_ATTRIBUTE, keyword, "is missing")
         return int.from_bytes(value[:2], "little" if self.stream.encoding.little else "big")
 
     def refusal(self, code: RefusalCode, keyword: str, found: str) -> ImageRefused:
-        """Return a refusal because of one attribute of this object: tag, object, what was found, what to do."""
+        """Return a refusal for one attribute of this object: tag, object, what was found, what to do."""
         return ImageRefused(
             code, f"{self.called}: {named(keyword)} {found}. Export the series again from its source."
         )
 
 
 def named(keyword: str) -> str:
-    """Return an attribute as a person looks it up: its name and (gggg,eeee)."""
+    """Return an attribute as people look it up: its name and (gggg,eeee)."""
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise ValueError(f"{keyword} is no DICOM keyword")
@@ -167,9 +167,9 @@ def _decimal(value: bytes, *, little: bool) -> bytes:
 
 
 def read_raw(data: bytes, name: str) -> RawSlice:
-    """Return the attributes of an image file that matter here, undecoded; the bytes may end before the pixels.
+    """Return those attributes of an image file that are used here, undecoded; the bytes may end before the pixels.
 
-    Raises ImageRefused where the bytes are no DICOM object at all.
+    Raises ImageRefused where the bytes are not a DICOM object.
     """
     values: dict[str, bytes] = {}
     pixels: Element | None = None

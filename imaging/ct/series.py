@@ -60,7 +60,7 @@ class SourceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceReference:
-    """What a structure set needs to point at one image: its UIDs and its ImagePositionPatient, verbatim."""
+    """What a structure set needs to refer to one image: its UIDs and its ImagePositionPatient, verbatim."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -71,7 +71,7 @@ class SliceReference:
 class SeriesCheck:
     """A series that can be placed in the patient.
 
-    Its slices, what is set aside, a doubt that the numbering casts, and notes.
+    How many slices it has, what is set aside, what the numbering makes doubtful ("" if nothing), and notes.
     """
 
     slice_count: int
@@ -82,7 +82,7 @@ class SeriesCheck:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSeries:
-    """One CT or MR series: the volume, a reference for each slice in index order, and one slice's header.
+    """One CT or MR series: the volume, a reference to each slice in index order, and one slice's header.
 
     `header` is the dataset of the first slice without pixels. Read it, but do not change it: a structure set
     copies the patient's and study's values from it byte for byte.
@@ -99,12 +99,12 @@ class ImageSeries:
     set_aside: tuple[
         str, ...
     ] = ()  # SOP Instance UIDs of localizers and screen pages, in the series but not in the volume
-    notes: tuple[str, ...] = ()  # what was made of pixels that are padding
+    notes: tuple[str, ...] = ()  # how pixels that are padding were handled
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Reading:
-    """How the images of one kind are read: their scale, what is asked of their units and stack, and their voxels."""
+    """How the images of one kind are read: their scale, the checks of their units and stack, and their voxels."""
 
     images: ImageClass
     rescale_of: Callable[[RawSlice], Rescale]
@@ -117,7 +117,8 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
     """Return the volume of one axial CT series, whatever the order of its files; ImageRefused for anything else.
 
     HU as int16 (z, y, x): each slice with its own rescale, pixel padding as -1000 HU. Slices are sorted along the
-    normal of the images; `imaging.ct.stack` says how exactly they must lie. `rescale_types` are those taken for HU.
+    normal of the images; `imaging.ct.stack` says how exactly they must lie. `rescale_types` are the Rescale Types
+    accepted as HU.
     """
     return _read([read_raw(file.data, file.name) for file in files], _CT, rescale_types)
 
@@ -125,8 +126,8 @@ def read_ct(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPE
 def read_images(files: Sequence[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> ImageSeries:
     """Return the volume of one CT series as `read_ct` does, or of one MR series: float32 signal, in any planes.
 
-    What makes one volume of MR says `imaging.mr.volumes`, its values `imaging.mr.signal`. ImageRefused for anything
-    else.
+    `imaging.mr.volumes` says what makes one volume of MR, `imaging.mr.signal` what its values are. Raises ImageRefused
+    for anything else.
     """
     everything = [read_raw(file.data, file.name) for file in files]
     return _read(everything, _reading(everything), rescale_types)
@@ -189,14 +190,14 @@ _MR = _Reading(
 
 
 def _reading(everything: Sequence[RawSlice]) -> _Reading:
-    """Return how to read a series that begins with these images."""
+    """Return how to read the series that these images belong to."""
     return _MR if everything and image_class(everything[0]) is MR_IMAGES else _CT
 
 
 def check_series(files: Iterable[SourceFile], rescale_types: Collection[str] = (UNSPECIFIED,)) -> SeriesCheck:
-    """Whether files make one axial CT series or one MR series, without decoding a pixel; ImageRefused says why not.
+    """Check that files make one axial CT series or one MR series, without decoding a pixel; ImageRefused if not.
 
-    The files may end before their pixels, and are let go one by one.
+    The files may end before their pixels, and are released one by one.
     """
     headers: list[SliceHeader] = []
     beside: list[RawSlice] = []
@@ -224,7 +225,7 @@ def check_series(files: Iterable[SourceFile], rescale_types: Collection[str] = (
 
 
 def same_pixels(one: bytes, other: bytes) -> bool:
-    """Whether two image files hold the same pixels in the same encoding, bit by bit."""
+    """Tell whether two image files hold the same pixels in the same encoding, bit by bit."""
     pixels = [_stored_pixels(read_raw(data, "")) for data in (one, other)]
     return bool(pixels[0]) and pixels[0] == pixels[1]
 
@@ -236,7 +237,7 @@ def _stored_pixels(raw: RawSlice) -> bytes:
 
 
 def _notes(*found: Iterable[str]) -> tuple[str, ...]:
-    """Every note once."""
+    """Return every note once, in order."""
     return tuple(dict.fromkeys(note for notes in found for note in notes if note))
 
 
@@ -249,8 +250,8 @@ def _image_header(raw: RawSlice, wanted: ImageClass) -> SliceHeader:
 def plain_attributes(raw: RawSlice) -> Dataset:
     """Return the plain attributes of an image, undecoded, without its sequences and pixels.
 
-    The same walk reads them as finds the pixels: other parsers stop at what some systems write (a VR of two spaces,
-    elements behind the pixels).
+    The walk that finds the pixels also reads them: other parsers stop at what some systems write (a VR of two spaces,
+    elements after the pixels).
     """
     stream = raw.stream
     found: MutableMapping[BaseTag, DataElement | RawDataElement] = {}
@@ -267,7 +268,7 @@ def plain_attributes(raw: RawSlice) -> Dataset:
 
 
 def reference_to(header: SliceHeader) -> SliceReference:
-    """Return what a structure set needs to point at an image."""
+    """Return what a structure set needs to refer to an image."""
     return SliceReference(
         sop_class_uid=header.sop_class_uid,
         sop_instance_uid=header.sop_instance_uid,

@@ -17,7 +17,7 @@ from imaging.volumes.grid import Grid, Vector
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesHeaders:
-    """One CT or MR series as its headers tell it, in the order of the positions along the images' normal.
+    """One CT or MR series as its headers describe it, in the order of the positions along the images' normal.
 
     `axes_lps` are unit vectors of slice, row and column index; `grid` is None where the images make no regular stack,
     and `without_grid` then says why. `header` is the first image's dataset without pixels and sequences.
@@ -52,10 +52,10 @@ class SeriesHeaders:
 
 
 def read_headers(files: Sequence[SourceFile]) -> SeriesHeaders:
-    """Return the images of one CT or MR series, however far apart they lie; no pixel is decoded.
+    """Return the images of one CT or MR series, however far apart they are; no pixel is decoded.
 
-    Localizers and screen pages are left out. Raises ImageRefused where a file is no image of the kind, or the images
-    are not of one series, frame of reference, orientation and size.
+    Localizers and screen pages are left out. Raises ImageRefused where a file is not an image of the kind, or the
+    images are not of one series, frame of reference, orientation and size.
     """
     raws = [raw for file in files if not is_beside(raw := read_raw(file.data, file.name))]
     if not raws:

@@ -1,8 +1,8 @@
-"""The distance of a stack's slices; or what is wrong with it: slices that are missing, or distances that vary.
+"""The distance between a stack's slices; or what is wrong with it: missing slices, or distances that vary.
 
 A slice may lie 0.1 mm from its place. Positions are decimal strings, and some systems write one decimal: such a slice
-lies up to 0.05 mm off, and so do the first and last slice that define the stack. It is a tenth of the finest pixel used
-in planning.
+is up to 0.05 mm off, and so are the first and last slices, which define the stack. The tolerance is a tenth of the
+finest pixel used in planning.
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ Steps = NDArray[np.int_]
 def even_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> float:
     """Return the spacing in mm of slices that are evenly spaced; ImageRefused where some are missing or misplaced.
 
-    `along` are the positions (n,) in mm along the stack, ascending. Where Instance Numbers skip just as the positions
-    do, slices are missing; where whole blocks have a distance of their own and nothing speaks of lost slices, it is two
-    distances in one series, and no slice can cure that.
+    `along` are the positions (n,) in mm along the stack, ascending. Where Instance Numbers skip as the positions do,
+    slices are missing; where whole blocks have a spacing of their own and nothing suggests lost slices, the series has
+    two spacings, and no missing slice would make it even.
     """
     gaps = np.diff(along)
     spacing = float(along[-1] - along[0]) / len(gaps)
@@ -50,7 +50,7 @@ def even_spacing(ordered: Sequence[SliceHeader], along: NDArray[np.float64]) -> 
 
 
 def _numbered(ordered: Sequence[SliceHeader]) -> Steps | None:
-    """By how much Instance Number changes from slice to slice, where all have one; else None."""
+    """Return the change of Instance Number from slice to slice, where all slices have one; else None."""
     numbers = [header.instance_number for header in ordered]
     known = [number for number in numbers if number is not None]
     return np.abs(np.diff(known)) if len(known) == len(numbers) else None
@@ -87,16 +87,16 @@ def _tolerance(steps: Steps, unit: float) -> Gaps:
 
 
 def _usual(gaps: Gaps) -> float:
-    """Return the distance that most neighbours have; of several the smallest."""
+    """Return the most frequent distance between neighbours; of several, the smallest."""
     ascending = np.sort(gaps)
     alike = np.abs(ascending[:, None] - ascending) <= POSITION_TOLERANCE_MM + 1e-6
     return float(ascending[alike[alike.sum(axis=1).argmax()]].mean())
 
 
 def _interleaved(ordered: Sequence[SliceHeader], gaps: Gaps) -> ImageRefused | None:
-    """Return the refusal of two even stacks, one between the slices of the other; None where it is something else.
+    """Return the refusal of two interleaved, evenly spaced stacks; None where it is something else.
 
-    Where one distance is twice or three times the other, slices could be missing as well.
+    Where one distance is twice or three times the other, missing slices are as likely an explanation.
     """
     if len(gaps) < _FEWEST_OF_TWO:
         return None
@@ -122,7 +122,7 @@ def _missing(ordered: Sequence[SliceHeader], gaps: Gaps, steps: Steps) -> ImageR
 
 
 def _blocks(ordered: Sequence[SliceHeader], gaps: Gaps) -> ImageRefused | None:
-    """Return the refusal of a stack in blocks, each with its own distance; None where it is something else."""
+    """Return the refusal of a stack in blocks, each with its own spacing; None where it is something else."""
     blocks: list[tuple[int, int]] = []  # first and last slice
     for index, gap in enumerate(gaps.tolist()):
         if blocks and abs(gap - float(gaps[blocks[-1][0] : blocks[-1][1]].mean())) <= POSITION_TOLERANCE_MM:

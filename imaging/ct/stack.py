@@ -2,9 +2,9 @@
 
 Tolerances, and why:
 - 0.1 mm along the stack between a slice and its place at even spacing (`imaging.ct.spacing`).
-- 0.25 mm sideways between a slice and the line of the stack: a quarter of a pixel used in planning, and noise of
-  registration and of rounding is less. Contours keep each slice's own position all the same.
-- 0.1 mm: slices nearer than this along the stack are two images of one position; 0.01 mm: of exactly one.
+- 0.25 mm sideways between a slice and the line of the stack: a quarter of a pixel used in planning, and more than the
+  noise of registration and rounding. Contours keep each slice's own position all the same.
+- 0.1 mm: slices nearer than this along the stack are two images of one position; 0.01 mm: at exactly the same position.
 - 1e-3 between the direction cosines of two slices, and from orthonormal: they are written with 3 digits or more.
 - 20 degrees between the patient's axes and the image's: couch and head rotations are less, reformats are more.
 """
@@ -40,7 +40,7 @@ _POSITION, _ORIENTATION = named("ImagePositionPatient"), named("ImageOrientation
 class Stack:
     """A checked stack.
 
-    The grid of its volume, which of the headers stands at each slice index, and what to know of it.
+    The grid of its volume, which of the headers belongs to each slice index, and notes.
     """
 
     grid: Grid
@@ -54,20 +54,20 @@ Axes = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class StackRules:
-    """What is asked of a stack beside its regular geometry, by its kind of images; each raises ImageRefused."""
+    """What a stack must fulfil besides regular geometry, by its kind of image; each check raises ImageRefused."""
 
     one_volume: Callable[[Sequence[SliceHeader]], None]  # of slices in any order
     one_acquisition: Callable[[Sequence[SliceHeader]], None]  # of slices in their order along the stack
-    planes: Callable[[SliceHeader, Axes], str]  # returns a note, mostly ""
+    planes: Callable[[SliceHeader, Axes], str]  # returns a note, usually ""
 
 
 def check_stack(headers: Sequence[SliceHeader], rules: StackRules | None = None) -> Stack:
-    """Return the grid of the stack these slices make, in any order; ImageRefused says what is missing or contradictory.
+    """Return the grid of the stack that these slices make, in any order; ImageRefused says what is missing or wrong.
 
     Without `rules` it is a CT: axial, of one acquisition.
 
-    Slice index grows along the normal of the images (row direction x column direction). A stack whose end is
-    missing, or of which every second slice is, looks whole: geometry cannot tell.
+    Slice index grows along the normal of the images (row direction x column direction). A stack that lacks
+    its end or every second slice looks complete: geometry cannot tell.
     """
     if len(headers) < 2:
         found = f"the series has {len(headers)} slice(s) and no spacing can be told from them"
@@ -95,7 +95,7 @@ def check_stack(headers: Sequence[SliceHeader], rules: StackRules | None = None)
 
 
 def image_order(headers: Sequence[SliceHeader]) -> tuple[tuple[Vector, Vector, Vector], tuple[int, ...]]:
-    """Return the axes (slice, row, column index in LPS) of one series' images, and which stands where along the first.
+    """Return the axes (slice, row, column index in LPS) of one series' images, and their order along the first.
 
     Their distances do not matter, nor their number (at least one). Raises ImageRefused where they are not of one
     series, frame of reference, orientation and size.
@@ -159,7 +159,7 @@ def _mixed(
 
 
 def image_axes(header: SliceHeader) -> Axes:
-    """Return unit vectors of slice, row and column index in LPS, made exactly orthonormal; rows of a 3x3 array."""
+    """Return unit vectors of slice, row and column index in LPS, made exactly orthonormal, as rows of a 3x3 array."""
     along_row, along_column = np.array(header.orientation[:3]), np.array(header.orientation[3:])
     lengths = [float(np.linalg.norm(v)) for v in (along_row, along_column)]
     if (
@@ -182,7 +182,7 @@ def _check_straight(
     along: NDArray[np.float64],
     axes: Axes,
 ) -> None:
-    """Return where every slice lies on the stack's own line; else ImageRefused with the slice, or the shear."""
+    """Refuse (ImageRefused) a stack in which a slice lies off the stack's line, naming the slice or the shear."""
     sideways = (positions - positions[0]) @ axes[1:].T  # mm along rows and columns
     off = np.linalg.norm(sideways - np.median(sideways, axis=0), axis=1)
     if off.max() <= SIDEWAYS_TOLERANCE_MM:
@@ -198,7 +198,7 @@ def _check_straight(
 
 
 def _shear(depth: NDArray[np.float64], sideways: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many mm along rows and columns a stack runs aside a mm of depth.
+    """Return how many mm a stack shifts along rows and columns per mm of depth.
 
     The median over pairs of slices (Theil, Sen).
     """
@@ -243,12 +243,12 @@ def _sheared(first: SliceHeader, slope: NDArray[np.float64], depth_mm: float) ->
 
 
 def off_axial_deg(axes: Axes) -> float:
-    """Return by how many degrees the planes, or the axes in them, are turned out of the nearest axial ones."""
+    """Return by how many degrees the planes, or the axes in them, deviate from the nearest axial orientation."""
     return max(off_patient_axes_deg(axes), _to_head_deg(axes))
 
 
 def off_patient_axes_deg(axes: Axes) -> float:
-    """Return by how many degrees the axis that is worst off is turned out of the nearest axis of the patient."""
+    """Return by how many degrees the most oblique axis deviates from the nearest axis of the patient."""
     return math.degrees(math.acos(min(1.0, float(np.abs(axes).max(axis=1).min()))))
 
 
@@ -257,7 +257,7 @@ def _to_head_deg(axes: Axes) -> float:
 
 
 def _check_axial(header: SliceHeader, axes: Axes) -> str:
-    """Return a note where a stated tilt is not in the geometry, else ""; refuse planes that are not axial."""
+    """Return a note where the geometry does not show a stated tilt, else ""; refuse planes that are not axial."""
     off = off_axial_deg(axes)
     if off > OBLIQUE_LIMIT_DEG:
         found = f"series {header.series_uid}: {_ORIENTATION} {header.orientation} is {off:.0f} degrees"

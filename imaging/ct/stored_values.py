@@ -1,8 +1,8 @@
-"""Stored pixel values of one CT slice, the same ones in every transfer syntax.
+"""Stored pixel values of one CT slice, identical in every transfer syntax.
 
-Whatever the encoding, the cells that come out of it go one way: the bits that Bits Stored (0028,0101) and High Bit
-(0028,0102) name are cut out, and their sign is extended (PS3.5 8.1.1). Unused bits may hold anything: zeros, the sign,
-an old overlay. A codestream has a precision and a sign of its own (PS3.5 8.2.4), which need not be those of the header.
+Cells of every encoding are treated alike: the bits that Bits Stored (0028,0101) and High Bit (0028,0102) name are
+extracted, and their sign is extended (PS3.5 8.1.1). Unused bits may hold anything: zeros, the sign, an old overlay. A
+codestream has a precision and a sign of its own (PS3.5 8.2.4), which may differ from the header's.
 """
 
 import io
@@ -27,12 +27,12 @@ from imaging.dicom.elements import UNDEFINED
 from imaging.errors import PARSE_ERRORS, ImageRefused, RefusalCode
 
 SLACK_BYTES = 65536
-"""What headers and tables may add to a compressed frame."""
+"""How much headers and tables may add to a compressed frame."""
 _AS_CODED: Any = MappingProxyType(
     {"apply_j2k_sign_correction": False, "apply_jls_sign_correction": False, "correct_unused_bits": False}
 )
 _FEWEST_EDGES = 8
-"""Pixels next to each other that must agree before they prove that values go on beyond Bits Stored."""
+"""How many pairs of adjacent pixels must agree to prove that values extend beyond Bits Stored."""
 
 
 class Cells(NamedTuple):
@@ -45,8 +45,8 @@ class Cells(NamedTuple):
 def stored_values(raw: RawSlice, layout: PixelFormat) -> tuple[NDArray[np.integer], NDArray[np.bool_] | None]:
     """Return stored values (y, x), and where a cell held a padding value that Bits Stored cannot hold (None: nowhere).
 
-    A view of the file's bytes where nothing has to change. Raises ImageRefused where pixel data is cut off, cannot be
-    decoded, has another shape, or goes on beyond Bits Stored.
+    A view of the file's bytes where nothing has to change. Raises ImageRefused where pixel data is truncated, cannot be
+    decoded, has another shape, or extends beyond Bits Stored.
     """
     compressed = raw.pixels is not None and raw.pixels.length == UNDEFINED
     cells = _decoded(raw, layout) if compressed else _plain(raw, layout)
@@ -54,7 +54,7 @@ def stored_values(raw: RawSlice, layout: PixelFormat) -> tuple[NDArray[np.intege
 
 
 def _plain(raw: RawSlice, layout: PixelFormat) -> Cells:
-    """Uncompressed cells; a view of the file's bytes."""
+    """Return uncompressed cells as a view of the file's bytes."""
     require_pixels(raw)
     assert raw.pixels is not None
     stream, count = raw.stream, layout.rows * layout.columns
@@ -71,7 +71,7 @@ def _plain(raw: RawSlice, layout: PixelFormat) -> Cells:
 
 
 def _eight_bits(raw: RawSlice, count: int) -> NDArray[np.unsignedinteger]:
-    """8-bit values; in big endian they may sit in 16-bit words (OW) and are swapped back (PS3.5 A.3)."""
+    """Return 8-bit values; in big endian they may sit in 16-bit words (OW) and are swapped back (PS3.5 A.3)."""
     assert raw.pixels is not None
     start, data = raw.pixels.start, raw.stream.data
     if raw.stream.encoding.little or raw.pixels.vr != b"OW":
@@ -81,7 +81,7 @@ def _eight_bits(raw: RawSlice, count: int) -> NDArray[np.unsignedinteger]:
 
 
 def _decoded(raw: RawSlice, layout: PixelFormat) -> Cells:
-    """Cells of a compressed slice, by pydicom's decoders; what these would make of the sign is left to us."""
+    """Return the cells of a compressed slice from pydicom's decoders; the sign is not left to them."""
     syntax = UID(raw.stream.transfer_syntax_uid)
     try:
         decoder = get_decoder(syntax)
@@ -114,7 +114,7 @@ def _decoded(raw: RawSlice, layout: PixelFormat) -> Cells:
 
 
 def _plugin(syntax: UID) -> str:
-    """One decoder for each family: they differ in what they make of a sign that header and codestream do not share."""
+    """Return the one decoder used for a syntax: decoders differ where header and codestream disagree on the sign."""
     if syntax == RLELossless:
         return "pydicom"
     if syntax in JPEGLSTransferSyntaxes:
@@ -123,7 +123,7 @@ def _plugin(syntax: UID) -> str:
 
 
 def _checked_header(raw: RawSlice, layout: PixelFormat) -> FrameHeader | None:
-    """Refuse a frame that is not what the object says before a decoder believes it and fills the memory."""
+    """Refuse a frame that is not what the object states, before a decoder trusts it and fills the memory."""
     assert raw.pixels is not None
     frame = fragments(raw.stream, raw.pixels)
     plain_bytes = layout.rows * layout.columns * layout.bits_allocated // 8
@@ -149,7 +149,7 @@ def _checked_header(raw: RawSlice, layout: PixelFormat) -> FrameHeader | None:
 def _significant(
     raw: RawSlice, layout: PixelFormat, cells: Cells
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_] | None]:
-    """Return the stored bits alone, as numbers: other bits (old overlays) masked off, the sign extended."""
+    """Return only the stored bits, as numbers: other bits (old overlays) masked off, the sign extended."""
     low_bit = layout.high_bit + 1 - layout.bits_stored
     if cells.bits <= layout.bits_stored or layout.high_bit >= cells.bits:  # a codestream of these bits alone
         return _cut(cells.values, 0, min(cells.bits, layout.bits_stored), signed=layout.signed), None
@@ -179,10 +179,10 @@ def _cut(
 
 
 def goes_on(whole: NDArray[np.integer], cut: NDArray[np.integer]) -> bool:
-    """Whether an image is smooth in all of its bits and torn in those that Bits Stored names.
+    """Tell whether an image is smooth in all of its bits but discontinuous in those that Bits Stored names.
 
-    Looked at are neighbours of which one alone changes by the cut: an overlay in the unused bits tears the whole
-    numbers there, a value that needs more bits than are stored tears those that are cut.
+    Only neighbours of which one alone is changed by the cut are examined: an overlay in the unused bits makes the whole
+    numbers discontinuous there, a value that needs more bits than are stored makes the cut ones so.
     """
     differs = whole != cut
     for_whole = edges = 0

@@ -1,4 +1,4 @@
-"""Whether an image says that its values are Hounsfield units."""
+"""Whether an image states that its values are Hounsfield units."""
 
 from collections.abc import Collection
 
@@ -7,7 +7,7 @@ from imaging.errors import RefusalCode
 
 HOUNSFIELD = "HU"
 UNSPECIFIED = "US"
-"""Rescale Type of output whose unit is not stated (PS3.3 C.11.1.1.2); there are systems that write it on every CT."""
+"""Rescale Type of output of unspecified units (PS3.3 C.11.1.1.2); some systems write it in every CT."""
 _OTHER_QUANTITIES = frozenset(
     {
         "EFF_ATOMIC_NUM",
@@ -17,14 +17,14 @@ _OTHER_QUANTITIES = frozenset(
         "MAT_VALUE_BASED",
     }
 )
-"""Values of Image Type whose pixels are no Hounsfield units (PS3.3 C.8.15.2.1.1.4, Multi-energy CT)."""
+"""Values of Image Type whose pixels are not Hounsfield units (PS3.3 C.8.15.2.1.1.4, Multi-energy CT)."""
 
 
 def check_units(raw: RawSlice, also: Collection[str] = (UNSPECIFIED,)) -> str:
-    """Return a note, mostly "", where values can be Hounsfield units; ImageRefused where the image says they are not.
+    """Return a note, usually "", where values can be Hounsfield units; ImageRefused where the image says they are not.
 
-    Rescale Type (0028,1054) is absent only where it is HU (PS3.3 C.8.2.1, type 1C). `also` are other types that are
-    taken for HU; the note then says so.
+    Rescale Type (0028,1054) is absent only where it is HU (PS3.3 C.8.2.1, type 1C). `also` are other types
+    accepted as HU; the note then says so.
     """
     stated = raw.text("RescaleType")
     taken = {kind.upper() for kind in also}

@@ -1,4 +1,4 @@
-"""De-identification by PS3.15 Annex E, and the way back for what was made on a de-identified copy."""
+"""De-identification by PS3.15 Annex E, and re-identification of what was made on a de-identified copy."""
 
 from imaging.deidentify.audit import (
     FoundIdentifier,

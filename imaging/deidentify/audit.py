@@ -1,4 +1,4 @@
-"""A look through copies for the identifiers of known originals, or of a list: which attributes still hold one."""
+"""A search of copies for the identifiers of known originals, or of a list: which attributes still hold one."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ _SHORTEST_IN_BYTES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class FoundIdentifier:
-    """An attribute that holds an identifier; never the identifier, as findings are passed on."""
+    """An attribute that holds an identifier; never the identifier itself, because findings are passed on."""
 
     tag: str
     keyword: str
@@ -25,7 +25,7 @@ class FoundIdentifier:
 
 
 def identifiers_of(data: bytes, name: str) -> IdentifyingWords:
-    """Return what an original can be known by; DeidentificationRefused where it is no DICOM object."""
+    """Return what can identify an original; DeidentificationRefused where it is not a DICOM object."""
     try:
         return identities(walk(_read(data)))
     except PARSE_ERRORS as error:
@@ -33,7 +33,7 @@ def identifiers_of(data: bytes, name: str) -> IdentifyingWords:
 
 
 def together(many: Iterable[IdentifyingWords]) -> IdentifyingWords:
-    """Return the identifiers of all."""
+    """Return the identifiers of all of them as one."""
     all_of = list(many)
     return IdentifyingWords(
         words=frozenset().union(*(one.words for one in all_of)),
@@ -44,9 +44,9 @@ def together(many: Iterable[IdentifyingWords]) -> IdentifyingWords:
 
 
 def find_identifiers(data: bytes, whom: IdentifyingWords, name: str) -> Iterator[FoundIdentifier]:
-    """Yield every attribute of a file, its header and private ones too, that holds an identifier.
+    """Yield every attribute of a file, those of the header and private ones included, that holds an identifier.
 
-    DeidentificationRefused where it is no DICOM object, or an attribute cannot be read.
+    Raises DeidentificationRefused where it is not a DICOM object, or an attribute cannot be read.
     """
     try:
         dataset = _read(data)
@@ -66,7 +66,7 @@ def _read(data: bytes) -> Dataset:
 def _holds(element: DataElement, whom: IdentifyingWords) -> bool:
     if isinstance(element.value, bytes | bytearray):
         return _in_bytes(bytes(element.value), whom)
-    if element.VR in ("DS", "FL", "FD") and element.VM > 1:  # coordinates, in which any digits can stand
+    if element.VR in ("DS", "FL", "FD") and element.VM > 1:  # coordinates, in which any digits may occur
         return False
     return any(_named(element, text, whom) for text in texts(element))
 

@@ -1,6 +1,6 @@
-"""Compressed frames without what stands beside the image: comments, application data, bytes behind the end.
+"""Compressed frames without anything but the image: no comments, application data, or bytes after the end.
 
-Such bytes become zeros in their place, so that every length and offset stays true (T.81 B.2, T.800 A, PS3.5 A.4 and G).
+Such bytes are overwritten with zeros, so that every length and offset stays true (T.81 B.2, T.800 A, PS3.5 A.4 and G).
 """
 
 import re
@@ -29,9 +29,9 @@ _J2K_COMMENT, _J2K_TILE, _J2K_DATA, _J2K_END = 0xFF64, 0xFF90, 0xFF93, 0xFFD9
 
 
 def clean_encapsulated(value: bytes, syntax: UID, frames: int, pixels: int) -> bytes:
-    """Return encapsulated Pixel Data with images alone in it; `pixels` is rows times columns.
+    """Return encapsulated Pixel Data with nothing in it but images; `pixels` is rows times columns.
 
-    Raises ValueError where the frames cannot be told apart, struct.error where one is cut off.
+    Raises ValueError where the frames cannot be told apart, struct.error where one is truncated.
     """
     table, *pieces = _items(value)
     blank = _blank_for(syntax, pixels)
@@ -56,7 +56,7 @@ def _items(value: bytes) -> Iterator[bytes]:
 
 
 def _one_frame(pieces: list[bytes], blank: Blank) -> list[bytes]:
-    """Return the fragments of the frame that begins here, with zeros for what is no image."""
+    """Return the fragments of the frame that begins here, with zeros for what is not image data."""
     frame = bytearray()
     for count, piece in enumerate(pieces, 1):
         frame += piece
@@ -88,7 +88,7 @@ def _blank_for(syntax: UID, pixels: int) -> Blank:
 
 
 def _jpeg(frame: bytearray, following: re.Pattern[bytes]) -> int | None:
-    """Blank a JPEG or JPEG-LS stream's COM and APPn; return where it ends, None where its end is not there yet."""
+    """Blank a JPEG or JPEG-LS stream's COM and APPn; return where it ends, None where its end is still to come."""
     if frame[:2] != b"\xff\xd8":
         raise ValueError("a frame is no JPEG stream")
     position, in_scan = 2, False
@@ -108,7 +108,7 @@ def _jpeg(frame: bytearray, following: re.Pattern[bytes]) -> int | None:
 
 
 def _jpeg_2000(frame: bytearray) -> int | None:
-    """Blank a JPEG 2000 codestream's COM in its headers; return where it ends."""
+    """Blank the COM segments in a JPEG 2000 codestream's headers; return where it ends."""
     if frame[:2] != b"\xff\x4f":
         raise ValueError("a frame is no JPEG 2000 codestream")
     position, tile_end = 2, 0
@@ -132,7 +132,7 @@ def _jpeg_2000(frame: bytearray) -> int | None:
 
 
 def _rle(frame: bytearray, pixels: int) -> int | None:
-    """Blank what stands behind each segment of an RLE frame; return where the last one ends."""
+    """Blank what follows each segment of an RLE frame; return where the last one ends."""
     count, *starts = struct.unpack_from("<16L", frame)
     starts = starts[:count]
     if not starts or list(starts) != sorted(starts) or starts[0] < 64:

@@ -1,4 +1,4 @@
-"""Why an object is not de-identified, or not brought back."""
+"""Why an object is not de-identified, or not re-identified."""
 
 
 class DeidentificationRefused(Exception):
@@ -6,4 +6,4 @@ class DeidentificationRefused(Exception):
 
 
 class ReidentificationRefused(Exception):
-    """The object cannot be brought back to its patient; the message names what is unknown."""
+    """The object cannot be re-identified; the message names what is unknown."""

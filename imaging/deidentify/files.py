@@ -1,4 +1,4 @@
-"""A dataset as a file that says nothing of the file it came from."""
+"""A dataset as a file that reveals nothing of the file it came from."""
 
 import io
 

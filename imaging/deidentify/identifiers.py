@@ -1,4 +1,4 @@
-"""Whom an object names, to find the names again where nobody expects them."""
+"""The people and places that an object names, so that the names can be found where nobody expects them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -45,15 +45,17 @@ _WALKED = _TEXT | {"DA", "UI", "SQ"}
 
 @dataclass(frozen=True, kw_only=True)
 class IdentifyingWords:
-    """What persons, places and objects can be known by, in every spelling of `words.spellings`."""
+    """What can identify persons, places and objects, in every spelling of `words.spellings`."""
 
     words: frozenset[str]
-    groups: frozenset[tuple[str, ...]] = frozenset()  # family and given name: short ones are found together
+    groups: frozenset[tuple[str, ...]] = (
+        frozenset()
+    )  # family and given name: short ones are searched together
     numbers: frozenset[str] = frozenset()  # identifiers without their separators
     uids: frozenset[str] = frozenset()
 
     def named_in(self, text: str) -> bool:
-        """Tell whether a word, a name of short words, a number or a UID stands in the text."""
+        """Tell whether the text contains one of the words, names of short words, numbers or UIDs."""
         if not self.uids.isdisjoint(uids_in(text)) or not self.words.isdisjoint(runs(text)):
             return True
         return any(self._found(parts(spelling)) for spelling in spellings(text))
@@ -68,14 +70,14 @@ class IdentifyingWords:
 
     @cached_property
     def _embedded(self) -> tuple[str, ...]:
-        """What is found inside a word too."""
+        """The words that are also searched inside other words."""
         uncased = ("".join(order) for order, _ in self._orders)
         words = (word for word in self.words if len(word) >= SHORTEST_EMBEDDED)
         return (*self.numbers, *words, *filter(is_uncased, (*self.words, *uncased)))
 
     @cached_property
     def _orders(self) -> tuple[tuple[tuple[str, ...], str], ...]:
-        """Each group forwards and backwards, apart and as one word."""
+        """Each group in both orders, as separate words and as one word."""
         orders = dict.fromkeys(order for group in self.groups for order in (group, group[::-1]))
         return tuple((order, "".join(order)) for order in orders)
 
@@ -90,7 +92,7 @@ def _stands_in(order: tuple[str, ...], together: str, written: list[str]) -> boo
 
 
 def identities(elements: Iterable[DataElement]) -> IdentifyingWords:
-    """Collect from an object's elements (`walk`) names, identifiers, places and UIDs that the profile takes away."""
+    """Collect from an object's elements (`walk`) the names, identifiers, places and UIDs that the profile removes."""
     words: set[str] = set()
     groups: set[tuple[str, ...]] = set()
     numbers: set[str] = set()
@@ -113,7 +115,7 @@ def identities(elements: Iterable[DataElement]) -> IdentifyingWords:
 
 
 def listed_identities(lines: Iterable[str]) -> IdentifyingWords:
-    """Return the identifiers of a list: one name (Family^Given), number or UID a line."""
+    """Return the identifiers of a list: one name (Family^Given), number or UID per line."""
     words: set[str] = set()
     groups: set[tuple[str, ...]] = set()
     numbers: set[str] = set()
@@ -148,7 +150,7 @@ def _numbers(text: str) -> Iterator[str]:
 
 
 def still_named(elements: Iterable[DataElement], whom: IdentifyingWords) -> Iterator[DataElement]:
-    """Give the text elements in which somebody is still named."""
+    """Yield the text elements in which somebody is still named."""
     return (
         element
         for element in elements
@@ -158,7 +160,7 @@ def still_named(elements: Iterable[DataElement], whom: IdentifyingWords) -> Iter
 
 
 def walk(dataset: Dataset) -> Iterator[DataElement]:
-    """Give every element that holds text, UIDs or items, at any depth, without decoding numbers or pixels."""
+    """Yield every element that holds text, UIDs or items, at any depth, without decoding numbers or pixels."""
     for tag, raw in list(dataset.items()):
         if vr_of(tag, raw.VR) not in _WALKED:
             continue
@@ -170,7 +172,7 @@ def walk(dataset: Dataset) -> Iterator[DataElement]:
 
 
 def texts(element: DataElement) -> Iterable[str]:
-    """Give the values of an element as texts; none for a sequence or bytes."""
+    """Return the values of an element as texts; none for a sequence or bytes."""
     value = element.value
     if value is None or element.VR == "SQ" or isinstance(value, bytes | bytearray):
         return ()

@@ -1,4 +1,4 @@
-"""What researchers need and nobody can be known by: the names of structures (PS3.15 E.3.5, Clean Descriptors)."""
+"""What researchers need and nobody can be identified by: the names of structures (PS3.15 E.3.5, Clean Descriptors)."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from imaging.deidentify.identifiers import IdentifyingWords
 from imaging.deidentify.options import DeidentificationOptions
 from imaging.structures import CATALOGUE
 
-# What stands behind the kind of a target (AAPM TG-263): primary, node, metastasis, surgical bed, vessel, ...; never a
+# What may follow the kind of a target (AAPM TG-263): primary, node, metastasis, surgical bed, vessel, ...; never a
 # name.
 _TARGET = re.compile(
     r"(GTV|CTV|ITV|PTV)(p|n|m|par|sb|v|vas|l|r|tot|opt|ev|eval)?[0-9]{0,2}(_[0-9]{2,5})?", re.IGNORECASE
@@ -24,13 +24,13 @@ _HARMLESS = _OUTLINE | {name.casefold() for s in CATALOGUE.values() for name in 
 
 
 def is_harmless(name: str, options: DeidentificationOptions) -> bool:
-    """Tell whether a structure's name is one that anatomy or the field gave it, or that a person vouched for."""
+    """Tell whether a structure's name comes from anatomy or from the field's terms, or was vouched for by a person."""
     bare = name.strip()
     return bare.casefold() in _HARMLESS or bool(_TARGET.fullmatch(bare)) or bare in options.harmless_names
 
 
 def clean_name(item: Dataset, tag: int, options: DeidentificationOptions, whom: IdentifyingWords) -> None:
-    """Leave a structure's name where it is harmless, and call the structure by its number where it is not."""
+    """Keep a structure's name where it is harmless, else replace it with the structure's number."""
     text = str(item[tag].value or "")
     if not (options.clean_descriptors and is_harmless(text, options) and not whom.named_in(text)):
         word, number = NAMES[tag]

@@ -9,15 +9,17 @@ from pydicom import Dataset
 
 @dataclass(frozen=True, kw_only=True)
 class DeidentificationOptions:
-    """The options of PS3.15 E.3 beside the Basic Profile, and what a person vouches for."""
+    """The options of PS3.15 E.3 applied with the Basic Profile, and what a person vouches for."""
 
-    modified_dates: bool = True  # E.3.6: dates are kept, all of a patient moved by the same number of days
+    modified_dates: bool = (
+        True  # E.3.6: dates are kept, all of a patient's shifted by the same number of days
+    )
     patient_characteristics: bool = True  # E.3.7: age, sex, size, weight, ...; ages over 89 become 90
     clean_descriptors: bool = True  # E.3.5: ROI names are kept where they are known to be harmless
     harmless_names: frozenset[str] = (
         frozenset()
-    )  # ROI names that somebody has looked at, beside the catalogue's
-    allow_burned_in: bool = False  # somebody has looked at the pixels
+    )  # ROI names that a person has checked, besides the catalogue's
+    allow_burned_in: bool = False  # a person has checked the pixels
 
     def codes(self) -> Iterator[Dataset]:
         """Yield the items of De-identification Method Code Sequence (0012,0064)."""

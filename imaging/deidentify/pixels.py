@@ -1,4 +1,4 @@
-"""Pixels in which somebody can be read: burned in, in unused bits, beside the frames and behind the last of them."""
+"""Pixel data that can name somebody: burned-in text, unused bits, bytes beside the frames and after the last one."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _FROM_A_SCREEN = "WSD"
 
 
 def check_pixels(data: bytes, dataset: Dataset, called: str) -> None:
-    """Raise DeidentificationRefused where text may be burned in: the object says so, or is a page of a screen."""
+    """Raise DeidentificationRefused where text may be burned in: the object says so, or is a screen page."""
     burned = str(dataset.get("BurnedInAnnotation", None) or "").strip(" \0")
     if burned.upper() not in ("", "NO"):
         raise DeidentificationRefused(
@@ -46,10 +46,10 @@ def _is_page(data: bytes, dataset: Dataset, called: str) -> bool:
 
 
 def clean_pixels(dataset: Dataset, called: str) -> None:
-    """Leave the stored values of Pixel Data and nothing else; DeidentificationRefused where these cannot be told.
+    """Keep only the stored values of Pixel Data; DeidentificationRefused where they cannot be told apart.
 
-    Cleared are unused bits that are neither zero nor the sign, bytes behind the last pixel, comments and application
-    data of compressed frames, and bytes behind their end.
+    Cleared are: unused bits that are neither zero nor the sign, bytes after the last pixel, comments and application
+    data of compressed frames, and bytes after their end.
     """
     if "PixelData" not in dataset:
         return
@@ -93,7 +93,7 @@ def _has_unused(dataset: Dataset) -> bool:
 def _cleared(cells: NDArray[np.unsignedinteger], dataset: Dataset) -> NDArray[np.unsignedinteger]:
     """Return cells (..., x) with zeros, or the sign, in their unused bits; padding values stay whole.
 
-    The cells themselves where their bits are so already. ValueError where the values go on beyond Bits Stored.
+    Returns the cells themselves where nothing has to change. ValueError where the values extend beyond Bits Stored.
     """
     stored, low = int(dataset.BitsStored), int(dataset.HighBit) + 1 - int(dataset.BitsStored)
     word = cells.dtype.type

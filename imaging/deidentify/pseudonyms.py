@@ -1,6 +1,6 @@
-"""What a project's secret makes of identifiers.
+"""What replaces identifiers, derived from a project's secret.
 
-The same always the same, and nobody without the secret the other way.
+The same identifier always gets the same replacement, and nobody without the secret can invert it.
 """
 
 import base64
@@ -27,17 +27,17 @@ class ProjectKey:
     secret: bytes
 
     def uid(self, original: str) -> UID:
-        """Return the UID that stands for another in this project; one that the standard registers stays."""
+        """Return the UID that replaces another in this project; one that the standard registers is kept."""
         if is_registered(original):
             return UID(original)
         return UID(f"2.25.{int.from_bytes(self._mac('uid', original)) >> (256 - _UID_BITS)}")
 
     def pseudonym(self, patient_key: str) -> str:
-        """Ten letters and digits that stand for a patient in this project."""
+        """Return the ten letters and digits that replace a patient in this project."""
         return "R" + base64.b32encode(self._mac("patient", patient_key))[:10].decode("ascii")
 
     def shift(self, patient_key: str) -> timedelta:
-        """How far all dates of a patient are moved in this project: one month to ten years into the past."""
+        """Return how far all dates of a patient are shifted in this project: one month to ten years into the past."""
         span = _LONGEST_SHIFT_DAYS - _SHORTEST_SHIFT_DAYS + 1
         return timedelta(
             days=-(_SHORTEST_SHIFT_DAYS + int.from_bytes(self._mac("shift", patient_key)) % span)
@@ -54,5 +54,5 @@ def _mac(secret: bytes, purpose: str, value: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def is_registered(uid: str) -> bool:
-    """Tell whether the standard registers a UID: of its root, and of numbers as short as it gives."""
+    """Tell whether the standard registers a UID: by its root, and by numbers as short as registered ones."""
     return bool(_REGISTERED.fullmatch(uid))

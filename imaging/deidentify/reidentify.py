@@ -1,4 +1,4 @@
-"""What was made on a research copy, brought back to its patient: original references, original patient and study."""
+"""Re-identification: an object made on a research copy gets back its original references, patient and study."""
 
 import hashlib
 import io
@@ -24,14 +24,14 @@ _OF_THE_COPY = (
     "DeidentificationMethodCodeSequence",
     "LongitudinalTemporalInformationModified",
 )
-# Attributes of the patient and study that the original had, or that the copy should not keep.
+# Attributes of patient and study: the original's replace the copy's, and those that it lacked are removed.
 _PATIENT_AND_STUDY = (
     *ALWAYS,
     *(keyword for keyword in WHERE_PRESENT if keyword not in _OF_THE_COPY),
     "PatientSize",
     "PatientWeight",
 )
-# UIDs that who makes an object makes up for it: nothing outside the object is found by them.
+# UIDs that the maker of an object creates for it: they refer to nothing outside the object.
 _OWN = frozenset(
     {
         "ConceptualVolumeUID",
@@ -46,7 +46,7 @@ _NAMES_THE_OBJECT = ("SOPInstanceUID", "SeriesInstanceUID")
 
 @dataclass(frozen=True, kw_only=True)
 class OriginalIdentity:
-    """What leads back.
+    """What re-identification needs.
 
     The original UID of each replacement, and patient and study as DICOM JSON by original Study UID.
     """
@@ -68,15 +68,15 @@ def study_attributes(data: bytes) -> str:
 
 
 def replacements_in(data: bytes, name: str = "") -> frozenset[str]:
-    """Every UID in an object that the standard does not register: what its Origin should know."""
+    """Return every UID in an object that the standard does not register: what its `OriginalIdentity` should know."""
     return frozenset(uid for _, uid in _private_uids(_read(data, name)))
 
 
 def reidentify(data: bytes, origin: OriginalIdentity, name: str = "") -> bytes:
-    """Return the object as a Part 10 file with references, patient and study as before de-identification.
+    """Return the object as a Part 10 file with references, patient and study restored.
 
-    It gets a SOP Instance UID and Series Instance UID of its own, the same for the same bytes: the original's names
-    would stand for two contents. Raises ReidentificationRefused, naming what is unknown, where any reference is not of
+    It gets its own SOP Instance UID and Series Instance UID, the same for the same bytes: under the original's, two
+    contents would have one name. Raises ReidentificationRefused, naming what is unknown, where any reference is not of
     the project.
     """
     dataset = _read(data, name)
@@ -122,7 +122,7 @@ def _private_uids(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def _give_back(dataset: Dataset, attributes: str) -> None:
-    dataset.decode()  # its texts may stand in another character set than the patient's name
+    dataset.decode()  # its texts may be in another character set than the patient's name
     for keyword in (*_PATIENT_AND_STUDY, *_OF_THE_COPY):
         if keyword in dataset:
             del dataset[keyword]

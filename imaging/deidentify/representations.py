@@ -1,4 +1,4 @@
-"""Every value under the VR that PS3.6 gives its attribute, so that no other VR hides what it is."""
+"""Every value under the VR that PS3.6 assigns to its attribute, so that no other VR hides its kind."""
 
 import re
 import struct
@@ -23,10 +23,10 @@ _PACKED = {"SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q", "FL
 _SHORTEST_TEXT, _SHORTEST_TEXT_UNKNOWN = (
     8,
     4,
-)  # bytes that are characters all, under a VR of numbers and under UN
+)  # bytes that are all characters, under a numeric VR and under UN
 _BULKY = frozenset({0x7FE00010, 0x00283006})
 _AS_STATED = (_CHARACTERS | _BYTES) - {"DS", "IS"}  # nothing is wrong with a value whose VR is right
-_LONGEST_LOOKED_AT = 64  # bytes: an identifier is one value, not one of a contour's
+_LONGEST_LOOKED_AT = 64  # bytes: an identifier is one value, not part of a contour
 _FORMS = {
     "DS": re.compile(rb"(?:%b)?(?:\\(?:%b)?)*[ \0]*" % (_NUMBER, _NUMBER)),
     "IS": re.compile(rb"(?:[ \0]*[+-]?\d*[ \0]*)(?:\\[ \0]*[+-]?\d*[ \0]*)*"),
@@ -34,9 +34,9 @@ _FORMS = {
 
 
 def restate(dataset: Dataset) -> None:
-    """Give every element of a dataset the VR of PS3.6, at any depth; remove a value that cannot be of it.
+    """Give every element of a dataset the VR of PS3.6, at any depth; remove a value that does not fit it.
 
-    Private and unknown attributes are left as they are. A number written as DS or IS that is none is removed too.
+    Private and unknown attributes are left as they are. A DS or IS that is not a number is removed too.
     """
     for tag, element in list(dataset.items()):
         due = known_vr(tag)
@@ -75,7 +75,7 @@ def _is_written(due: str, value: bytes) -> bool:
 
 
 def _is_text_for_number(tag: BaseTag, due: str, stated: str | None, value: bytes) -> bool:
-    """Tell whether the bytes of a binary number are characters all: a name, a date or a UID in a place for numbers."""
+    """Tell whether all bytes of a binary number are characters: a name, date or UID in the place of a number."""
     if tag in _BULKY or not (_PACKED.keys() | {"AT"}).intersection(due.split(" or ")):
         return False
     shortest = _SHORTEST_TEXT_UNKNOWN if stated in ("UN", None) else _SHORTEST_TEXT
@@ -84,7 +84,7 @@ def _is_text_for_number(tag: BaseTag, due: str, stated: str | None, value: bytes
 
 
 def _convert(dataset: Dataset, element: RawDataElement | DataElement, due: str) -> None:
-    """Read the bytes under the VR that is due; text as text, numbers as numbers, anything else removed."""
+    """Read the bytes under the expected VR: text as text, numbers as numbers; remove anything else."""
     tag, stated = element.tag, str(element.VR)
     if stated == "UN" and due not in _CHARACTERS:
         return  # decoded by PS3.6 when it is read
@@ -99,7 +99,7 @@ def _convert(dataset: Dataset, element: RawDataElement | DataElement, due: str) 
 
 
 def _numbers(value: object, due: str) -> object:
-    """Return numbers as pydicom holds them; ValueError or struct.error where a value is no number of the VR."""
+    """Return numbers as pydicom holds them; ValueError or struct.error where a value is not a number of the VR."""
     if due not in _WHOLE | _REAL:
         raise ValueError(f"no number is {due}")
     many = [value] if not isinstance(value, list | tuple | MultiValue) else list(value)
@@ -111,7 +111,7 @@ def _numbers(value: object, due: str) -> object:
 
 
 def is_number_of(dataset: Dataset, tag: BaseTag, whom: IdentifyingWords) -> bool:
-    """Tell whether a number is an identifier or the birth date of the patient."""
+    """Tell whether a number is an identifier or birth date of the patient."""
     element = dataset.get_item(tag)
     raw = element.value
     if isinstance(raw, bytes) and len(raw) > _LONGEST_LOOKED_AT:

@@ -1,4 +1,4 @@
-"""One stored object becomes one research copy: every attribute by the table, every reference by the project's key."""
+"""One stored object becomes one research copy: attributes follow the table, references the project's key."""
 
 import io
 from dataclasses import dataclass, field
@@ -50,12 +50,12 @@ _TRACKING_ID = 0x00620020
 
 @dataclass(frozen=True, kw_only=True)
 class ResearchCopy:
-    """A de-identified object as a Part 10 file, and what leads back from it."""
+    """A de-identified object as a Part 10 file, and what re-identification needs."""
 
     data: bytes
     modality: str
     pseudonym: str
-    uids: dict[str, str] = field(default_factory=dict)  # original by replacement
+    uids: dict[str, str] = field(default_factory=dict)  # original UID by replacement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,8 @@ def deidentify(
 ) -> ResearchCopy:
     """Return the research copy of a Part 10 file, in its transfer syntax and with its pixels untouched.
 
-    The same object, key and options give the same bytes. Raises DeidentificationRefused for a class whose content the
-    table alone does not clean (reports, captures), for burned-in annotation, and where somebody would still be named.
+    The same object, key and options give the same bytes. Raises DeidentificationRefused for a class that the
+    table alone cannot clean (reports, captures), for burned-in annotation, and where somebody would still be named.
     """
     dataset = _read(data, name)
     try:
@@ -190,7 +190,7 @@ def _apply_to_sequence(action: Action, element: DataElement, rules: _Rules, dept
 
 
 def _make_dummies(item: Dataset, rules: _Rules, depth: int) -> None:
-    """Take everything that an item says and leave its form."""
+    """Replace every value of an item with a dummy, and keep its form."""
     if depth > _DEEPEST:
         raise DeidentificationRefused(f"sequences are nested over {_DEEPEST} deep")
     for tag in list(item.keys()):
@@ -219,10 +219,7 @@ def _replace(action: Action, element: DataElement, rules: _Rules) -> None:
 
 
 def _tells(value: str, element: DataElement, rules: _Rules) -> bool:
-    """Tell whether a text names somebody or something.
-
-    A code and a term of the standard have numbers and names of their own.
-    """
+    """Tell whether a text names somebody or something; codes and terms of the standard do not count."""
     if is_term(element.VR, value):
         return False
     number = element.keyword != "CodeValue" and has_date_or_telephone(value)
@@ -251,7 +248,7 @@ def _say_what_was_done(dataset: Dataset, rules: _Rules) -> None:
 
 
 def _check(dataset: Dataset, rules: _Rules, originals: set[str], called: str) -> None:
-    """Look at the finished copy once more; what the table could not know ends here."""
+    """Search the finished copy once more, and refuse it where an identifier remains that the table did not cover."""
     walked = list(walk(dataset))
     named = next(still_named(walked, rules.whom), None)
     if named is not None:

@@ -1,4 +1,4 @@
-"""PS3.15 Table E.1-1 as a function: what is to be done with an attribute."""
+"""PS3.15 Table E.1-1 as a function: what to do with an attribute."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from imaging.deidentify.options import DeidentificationOptions
 
 
 class Action(Enum):
-    """What PS3.15 Table E.1-1a calls X, Z, D, U, K, and C of dates.
+    """The actions that PS3.15 Table E.1-1a calls X, Z, D, U, K, and C (for dates).
 
-    The others are this program's for what is not listed.
+    The others are this program's own, for attributes that the table does not list.
     """
 
     REMOVE = "X"
@@ -30,7 +30,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ActionRow:
-    """One attribute's actions: of the profile, and of the two options that the node has; "-": the profile's."""
+    """One attribute's actions: the profile's, and those of the two options that the node has; "-": the profile's."""
 
     basic: str
     modified_dates: str
@@ -38,19 +38,19 @@ class ActionRow:
 
 
 _DATES = frozenset({"DA", "TM", "DT"})
-# What any of these holds is prose, a person, a place or unknown; nobody looked at those that the table does not list.
+# Any of these holds prose, a person, a place or something unknown; nobody has examined the unlisted ones.
 _REMOVED_UNLISTED = frozenset({"PN", "LT", "ST", "UT", "UR", "UC", "AE", "UN", "OB or UN"})
 _SEARCHED = frozenset({"CS", "LO", "SH"})
 _BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
-# Pixels, and the tables that they are shown by; any other bytes can hold anything.
+# Pixels, and the tables for displaying them; any other bytes can hold anything.
 _BULK_KEPT = frozenset(
     {0x00283006, 0x7FE00010}
     | {0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222, 0x00281223, 0x00281224}
 )
-# Retired attributes that the table forgot: order numbers (Placer, Filler; Procedure, Imaging Service Request).
+# Retired attributes that the table omits: order numbers (Placer, Filler; Procedure, Imaging Service Request).
 _REMOVED_RETIRED = frozenset({0x00401006, 0x00401007, 0x00402006, 0x00402007})
 _KEPT_TEXT = frozenset({0x00620020})  # Tracking ID: replaced as its Tracking UID is
-# Objects in which an attribute with a choice such as X/Z/D must stand (PS3.3, Type 2 and Type 1).
+# Objects in which an attribute with a choice such as X/Z/D must be present (PS3.3, Type 2 and Type 1).
 _RT = ("1.2.840.10008.5.1.4.1.1.481.",)
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4",)
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -91,10 +91,7 @@ def action_for(tag: BaseTag, vr: str, options: DeidentificationOptions, sop_clas
 
 
 def _chosen(code: str, tag: BaseTag, vr: str, sop_class_uid: str) -> Action:
-    """Return the mildest of a choice that keeps the object valid.
-
-    X unless the class needs the attribute (PS3.15 E.1.1).
-    """
+    """Return the mildest action of a choice that keeps the object valid: X unless the class needs it (PS3.15 E.1.1)."""
     if code == "X/Z/U":
         return Action.LOOK_INSIDE  # the UIDs inside are replaced
     if code == "Z/D":
@@ -118,7 +115,7 @@ def _unlisted(tag: BaseTag, vr: str, options: DeidentificationOptions) -> Action
 
 
 def vr_of(tag: BaseTag, stated: str | None) -> str:
-    """Return the VR that a file states, or PS3.6 where it states none."""
+    """Return the VR that a file states, or PS3.6's where it states none."""
     if stated not in (None, "UN"):
         return str(stated)
     return known_vr(tag) or "UN"
@@ -126,7 +123,7 @@ def vr_of(tag: BaseTag, stated: str | None) -> str:
 
 @lru_cache(maxsize=8192)
 def known_vr(tag: BaseTag) -> str:
-    """Return the VR of an attribute by PS3.6, "" where it has none."""
+    """Return the VR that PS3.6 gives an attribute, "" where it gives none."""
     return dictionary_VR(tag) if dictionary_has_tag(tag) else ""
 
 

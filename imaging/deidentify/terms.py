@@ -1,4 +1,4 @@
-"""Coded strings (CS) that the standard defines: terms, whoever has such a name."""
+"""Coded strings (CS) that the standard defines: such terms are kept even where somebody has the same name."""
 
 _TERMS = frozenset(
     [
@@ -132,5 +132,5 @@ _TERMS = frozenset(
 
 
 def is_term(vr: str, text: str) -> bool:
-    """Tell whether a value is a whole term of the standard in a coded string."""
+    """Tell whether a value is a coded string that is, as a whole, a term of the standard."""
     return vr == "CS" and text.strip() in _TERMS

@@ -1,4 +1,4 @@
-"""Values that stand in for others: dates moved, dummies of every VR."""
+"""Replacement values: shifted dates, and dummies of every VR."""
 
 import re
 from datetime import datetime, timedelta
@@ -38,12 +38,12 @@ _DUMMIES: dict[str, object] = {
 
 
 def dummy(vr: str) -> object:
-    """Return a value of the VR that says nothing; two zero bytes for bulk data and unknown VRs."""
+    """Return a meaningless value of the VR; two zero bytes for bulk data and unknown VRs."""
     return _DUMMIES.get(vr, b"\0\0")
 
 
 def moved(value: str, vr: str, by: timedelta) -> str:
-    """Return a DA or DT value moved by whole days, and a TM value as it is; empty where it is none of its VR."""
+    """Return a DA or DT value shifted by whole days, and a TM value as it is; empty where it is not valid."""
     text = value.strip(" \0")
     if vr == "TM":
         return text if _TIME.fullmatch(text) else ""
@@ -62,7 +62,7 @@ def moved(value: str, vr: str, by: timedelta) -> str:
 
 
 def age(value: str) -> str:
-    """Return an age as it is, but 090Y for everybody over 89, of whom there are few enough to be found."""
+    """Return an age as it is, but 090Y for everybody over 89: so few are that old that the age would identify them."""
     text = value.strip(" \0")
     if not re.fullmatch(r"\d{3}[DWMY]", text):
         return ""

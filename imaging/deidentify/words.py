@@ -1,12 +1,12 @@
-"""Words of any alphabet, so that a name is found however it is written."""
+"""Words of any alphabet, prepared so that a name is found however it is written."""
 
 import re
 import unicodedata
 from functools import lru_cache
 
-SHORTEST_WORD = 4  # shorter ones stand in too many words that mean something else
+SHORTEST_WORD = 4  # shorter ones occur in too many words that mean something else
 SHORTEST_UNCASED = 2  # in scripts without capitals (Chinese, Korean, Arabic, ...) two characters are a name
-SHORTEST_EMBEDDED = 5  # from here on a word is found inside another
+SHORTEST_EMBEDDED = 5  # from this length on, a word is searched inside others
 _SHORTEST_GROUP = 3
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae"})
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -29,45 +29,45 @@ def spellings(text: str) -> frozenset[str]:
 
 
 def parts(text: str) -> list[str]:
-    """Return the words of a spelling, in their order."""
+    """Return the words of a spelling, in order."""
     return [word for word in re.split(r"[\W_]+", text) if word]
 
 
 @lru_cache(maxsize=4096)
 def runs(text: str) -> tuple[str, ...]:
-    """Return the letters and the digits of a text apart, also where a capital begins a word inside another."""
+    """Return a text's runs of letters and of digits, also split where a capital begins a new word."""
     apart = _CAMEL.sub(" ", unicodedata.normalize("NFKC", text))
     return tuple(run for spelling in spellings(apart) for run in _RUNS.findall(spelling))
 
 
 def is_uncased(word: str) -> bool:
-    """Tell whether a word is of letters that have no capitals."""
+    """Tell whether a word is in a script without capitals."""
     return word.isalpha() and not any(letter.lower() != letter.upper() for letter in word)
 
 
 def is_telling(word: str) -> bool:
-    """Tell whether a word is long enough to be searched alone."""
+    """Tell whether a word is long enough to be searched on its own."""
     return len(word) >= (SHORTEST_UNCASED if is_uncased(word) else SHORTEST_WORD)
 
 
 def is_group(words: list[str]) -> bool:
-    """Tell whether short words together are long enough to be searched."""
+    """Tell whether short words are, together, long enough to be searched for."""
     joined = "".join(words)
     return len(joined) >= (SHORTEST_UNCASED if is_uncased(joined) else _SHORTEST_GROUP)
 
 
 def uids_in(text: str) -> list[str]:
-    """Return what is written like a UID in a text."""
+    """Return everything in a text that is written like a UID."""
     return _UID.findall(text)
 
 
 def has_uid(text: str) -> bool:
-    """Tell whether a text has a UID: six numbers or more with points between them."""
+    """Tell whether a text has a UID: six numbers or more with dots between them."""
     return any(uid.count(".") >= _MOST_UID_PARTS for uid in uids_in(text))
 
 
 def has_date_or_telephone(text: str) -> bool:
-    """Tell whether a text has a whole date or a number that can be called."""
+    """Tell whether a text has a complete date or a telephone number."""
     return bool(_DATE.search(text) or _LONG_NUMBER.search(text))
 
 

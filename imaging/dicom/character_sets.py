@@ -1,4 +1,4 @@
-"""The defined terms of Specific Character Set (0008,0005) and the codecs that they stand for (PS3.3 C.12.1.1.2)."""
+"""The defined terms of Specific Character Set (0008,0005) and the codecs for them (PS3.3 C.12.1.1.2)."""
 
 import re
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ _ONE_BYTE = {
     "13": "shift_jis",
     "166": "iso_ir_166",
 }
-"""Tables C.12-2 and C.12-3: the number that stands behind ISO_IR, and behind ISO 2022 IR."""
+"""Tables C.12-2 and C.12-3: the number after ISO_IR, and after ISO 2022 IR."""
 DEFINED_TERMS = MappingProxyType(
     {
-        "ISO_IR 6": "ascii",  # no defined term, and what an absent one means; ISO 2022 IR 6 is one
+        "ISO_IR 6": "ascii",  # not a defined term, but what an absent one means; ISO 2022 IR 6 is a defined term
         "ISO 2022 IR 6": "ascii",
         **{f"ISO_IR {number}": codec for number, codec in _ONE_BYTE.items()},
         **{f"ISO 2022 IR {number}": codec for number, codec in _ONE_BYTE.items()},
@@ -35,7 +35,7 @@ DEFINED_TERMS = MappingProxyType(
         "ISO 2022 IR 159": "iso2022_jp_2",
         "ISO 2022 IR 149": "euc_kr",
         "ISO 2022 IR 58": "iso_ir_58",
-        # Table C.12-5, without
+        # Table C.12-5, without code extensions
         "ISO_IR 192": "utf_8",
         "GB18030": "gb18030",
         "GBK": "gbk",
@@ -46,23 +46,23 @@ DEFINED_TERMS = MappingProxyType(
 def terms_of(value: bytes) -> tuple[str, ...]:
     """Return the terms of a Specific Character Set value.
 
-    An empty first one is the default repertoire, none is none.
+    An empty first term means the default repertoire; an empty value gives no terms.
     """
     terms = tuple(part.decode("ascii", "replace").strip(" \0") for part in value.split(b"\\"))
     return tuple(term or "ISO_IR 6" for term in terms) if any(terms) else ()
 
 
 def codecs_of(terms: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the Python codecs of these terms, ASCII for none; None where one of them is no defined term."""
+    """Return the Python codecs of these terms, ASCII for no terms; None where one of them is not a defined term."""
     if any(term not in DEFINED_TERMS for term in terms):
         return None
     return tuple(dict.fromkeys(DEFINED_TERMS[term] for term in terms)) or ("ascii",)
 
 
 def codecs_for_writing(header: Dataset) -> tuple[str, ...]:
-    """Return the codecs that new text beside the CT's can be written in.
+    """Return the codecs in which new text can be written beside the CT's.
 
-    ASCII alone where its character set is unknown.
+    Only ASCII where its character set is unknown.
     """
     first, *others = codecs_of(terms_of(stated(header, "SpecificCharacterSet"))) or ("ascii",)
     return (first, *(codec for codec in others if codec in ENCODINGS_TO_CODES))  # those pydicom can escape to
@@ -74,7 +74,7 @@ def character_set_of(header: Dataset) -> str:
 
 
 def is_encodable(text: str, header: Dataset) -> bool:
-    """Whether one codec of the CT's character set has every letter of the text."""
+    """Tell whether one codec of the CT's character set can encode every letter of the text."""
     return text.isascii() or any(_has_letters(codec, text) for codec in codecs_for_writing(header))
 
 
@@ -87,9 +87,9 @@ def _has_letters(codec: str, text: str) -> bool:
 
 
 def decoded(value: bytes, codecs: Sequence[str]) -> str | None:
-    """Return the text of a value in these codecs, the first one's where no escape sequence names another.
+    """Return the text of a value in these codecs, in the first one unless an escape sequence selects another.
 
-    None where bytes have no letter in them, or an escape sequence stands for a set that is not declared.
+    None where bytes are not valid in them, or an escape sequence selects a set that is not declared.
     """
     if b"\x1b" not in value:
         return next((text for codec in codecs if (text := _decoded(value, codec)) is not None), None)

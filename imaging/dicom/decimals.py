@@ -1,4 +1,4 @@
-"""Long runs of decimal text (VR DS) to numbers, without a call for each."""
+"""Long runs of decimal text (VR DS) to numbers, without a function call per number."""
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -12,9 +12,9 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def decimal_numbers(text: bytes) -> NDArray[np.float64]:
-    """Return the backslash-separated numbers in `text`, each as `float` would read it; none for no text.
+    """Return the backslash-separated numbers in `text`, each as `float` would read it; an empty array for empty text.
 
-    Raises ValueError where a part is no decimal number.
+    Raises ValueError where a part is not a decimal number.
     """
     if not text:
         return np.empty(0)
@@ -23,9 +23,9 @@ def decimal_numbers(text: bytes) -> NDArray[np.float64]:
 
 
 def _plain_numbers(text: bytes) -> NDArray[np.float64] | None:
-    """Numbers like -12.345 by whole-array arithmetic; None where a part looks in any way different.
+    """Return numbers like -12.345 by whole-array arithmetic; None where any part has another form.
 
-    A number is its digits read as a whole number, exact in a double, over a power of ten, exact too: one rounding, as
+    A number is its digits read as a whole number, over a power of ten, both exact in a double: one rounding, as
     in `float`.
     """
     letters = np.frombuffer(text, np.uint8)
@@ -47,7 +47,7 @@ def _plain_numbers(text: bytes) -> NDArray[np.float64] | None:
 
 
 def _whole_numbers(digits: bytes, counts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the numbers of 1 to 16 digits each that stand one behind the other in `digits`."""
+    """Return the numbers of 1 to 16 digits each that are concatenated in `digits`."""
     padded = b"0" * 16 + digits
     eights = as_strided(np.frombuffer(padded, "<u8", count=1), shape=(len(padded) - 7,), strides=(1,))
     last_eight = np.cumsum(counts) + 8
@@ -72,7 +72,7 @@ def _of_eight(words: NDArray[np.uint64], counts: NDArray[np.intp]) -> NDArray[np
 
 
 def _any_numbers(text: bytes) -> NDArray[np.float64]:
-    """Return the same for every decimal notation, one number at a time."""
+    """Return the numbers in any decimal notation, one at a time."""
     if text.translate(None, delete=_OF_NUMBERS):
         raise ValueError("a character that no decimal number has")
     return np.array([float(part.strip(b" \0")) for part in text.split(b"\\")])

@@ -1,7 +1,8 @@
 """Where the values of a DICOM stream lie: a walk over its elements that decodes none of them.
 
 Ten times faster than a full parse, which matters for 200 slices and for 13 MB of contours. It knows the little and big
-endian, explicit and implicit encodings of PS3.5 chapter 7 and undefined lengths; the meaning of values is the callers'.
+endian, explicit and implicit encodings of PS3.5 chapter 7 and undefined lengths; the meaning of values is left to the
+callers.
 """
 
 import struct
@@ -25,9 +26,9 @@ _DELIMITERS = frozenset({_ITEM_END, _SEQUENCE_END})
 _IMPLICIT, _IMPLICIT_BIG = struct.Struct("<HHL").unpack_from, struct.Struct(">HHL").unpack_from
 _EXPLICIT, _EXPLICIT_BIG = struct.Struct("<HH2sH").unpack_from, struct.Struct(">HH2sH").unpack_from
 _LONG, _LONG_BIG = struct.Struct("<L").unpack_from, struct.Struct(">L").unpack_from
-# Images and contours shrink by 2 to 20; a thousandfold is a stream that was made to fill the memory.
+# Images and contours shrink by 2 to 20; a thousandfold is a stream made to exhaust the memory.
 _LARGEST_EXPANSION = 100
-_ALWAYS_INFLATED_BYTES = 1 << 24  # a slice of nothing but air may shrink further
+_ALWAYS_INFLATED_BYTES = 1 << 24  # a slice of air alone may shrink further
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -35,7 +36,7 @@ _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM U
 
 
 class MalformedStream(ValueError):
-    """Bytes that cannot be a DICOM stream; the message says at which offset."""
+    """Bytes that cannot be a DICOM stream; the message gives the offset."""
 
 
 class Element(NamedTuple):
@@ -63,11 +64,11 @@ class Stream:
     encoding: Encoding
     transfer_syntax_uid: str
     header_end: int
-    """Where preamble and file meta information end in the file as it came."""
+    """Where preamble and file meta information end in the file as it arrived."""
 
 
 def open_stream(data: bytes) -> Stream:
-    """Return the dataset inside a Part 10 file; files without preamble or meta information are read by their looks.
+    """Return the dataset inside a Part 10 file; without meta information, by the bytes' own form.
 
     Raises MalformedStream where the bytes are neither.
     """
@@ -89,10 +90,10 @@ def open_stream(data: bytes) -> Stream:
 
 
 def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[Element]:
-    """Each element between two offsets, in order; nested content and fragments are stepped over.
+    """Yield each element between two offsets, in order; nested content and fragments are skipped.
 
     Stops where the bytes end in the middle of an element's head. An element whose value runs past `end` is still
-    given, with its stated length: the caller sees that it is cut off. Zeros behind the last element are padding.
+    yielded, with its stated length: the caller sees that it is truncated. Zeros after the last element are padding.
     """
     position = start
     while position + 8 <= end:
@@ -105,7 +106,7 @@ def elements(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[
 
 
 def end_of(data: bytes, element: Element, end: int, encoding: Encoding, deepest: int | None = None) -> int:
-    """Return the offset behind an element's value; for an undefined length the one behind its delimiter, at most `end`.
+    """Return the offset after an element's value; for an undefined length, the one after its delimiter, at most `end`.
 
     Raises MalformedStream where sequences of undefined length are nested deeper than `deepest`, if that is given.
     """
@@ -117,7 +118,7 @@ def end_of(data: bytes, element: Element, end: int, encoding: Encoding, deepest:
 
 
 def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterator[tuple[int, int]]:
-    """Start and end of each item of a sequence element that lies before `end`."""
+    """Yield start and end of each item of a sequence element that lies before `end`."""
     position = element.start
     stop = end if element.length == UNDEFINED else min(end, position + element.length)
     while position + 8 <= stop:
@@ -133,9 +134,9 @@ def items(data: bytes, element: Element, end: int, encoding: Encoding) -> Iterat
 
 
 def inside(vr: bytes, encoding: Encoding, data: bytes = b"", start: int = 0) -> Encoding:
-    """How the items of a sequence are laid out: in one that came as UN implicit little endian (PS3.5 6.2.2).
+    """Return the encoding of a sequence's items: implicit little endian in one sent as UN (PS3.5 6.2.2).
 
-    Some systems leave them explicit; that shows in the first element of the first item, where `data` is given.
+    Some systems leave them explicit, which shows in the first element of the first item if `data` is given.
     """
     if vr != b"UN":
         return encoding
@@ -151,7 +152,7 @@ class _Level(NamedTuple):
 
 
 def _skip(data: bytes, position: int, end: int, level: _Level, deepest: int | None = None) -> int:
-    """Return the offset behind the delimiter that closes `level`; `end` where it never comes.
+    """Return the offset after the delimiter that closes `level`; `end` where there is none.
 
     Deep nesting costs no stack.
     """
@@ -197,7 +198,7 @@ def _head(data: bytes, position: int, encoding: Encoding) -> Element:
 
 
 def _is_long(data: bytes, position: int, vr: bytes) -> bool:
-    """Whether an element whose VR is unknown has a 32-bit length.
+    """Tell whether an element whose VR is unknown has a 32-bit length.
 
     Two capital letters may be a VR of a later standard, which has one, as DCMTK reads it; its two reserved bytes are
     zero then (PS3.5 7.1.2). Anything else in their place is a 16-bit length.
@@ -214,10 +215,10 @@ def _item_head(data: bytes, position: int, encoding: Encoding) -> tuple[int, int
 
 
 def _file_meta(data: bytes, position: int) -> tuple[str, int]:
-    """Return the transfer syntax UID ("" where none is stated) and where group 0002 ends."""
+    """Return the transfer syntax UID ("" where none is stated) and the offset at which group 0002 ends."""
     syntax, end, stated_end = "", position, -1
     for element in elements(data, position, len(data), Encoding(True, True)):
-        # Behind the length that it states it is over, where it is right: what follows is the dataset's own group 0002.
+        # It ends after its stated length, where that is right: anything more is the dataset's own group 0002.
         if element.tag >> 16 != 0x0002 or (end == stated_end and syntax):
             break
         if element.length == UNDEFINED:

@@ -41,7 +41,7 @@ _ZONE = re.compile(rb"[+-](0\d|1[0-4])[0-5]\d")  # PS3.3 C.12.1.1.8: -1200 to +1
 def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = False) -> Elements:
     """Return the CT's own values, byte for byte.
 
-    With `even_if_absent` an attribute that the CT lacks is there, empty.
+    With `even_if_absent`, an attribute that the CT lacks is present but empty.
     """
     elements: Elements = {}
     for keyword in keywords:
@@ -54,7 +54,7 @@ def copied(header: Dataset, keywords: Iterable[str], *, even_if_absent: bool = F
 
 
 def wall_clock(created: datetime, header: Dataset) -> datetime:
-    """Return the time in the zone that the CT states, or else as given (PS3.3 C.12.1.1.8)."""
+    """Return the time in the time zone that the CT states, else as given (PS3.3 C.12.1.1.8)."""
     zone = stated(header, "TimezoneOffsetFromUTC").strip(b" \0")
     if not _ZONE.fullmatch(zone):
         return created
@@ -63,7 +63,7 @@ def wall_clock(created: datetime, header: Dataset) -> datetime:
 
 
 def stated(header: Dataset, keyword: str) -> bytes:
-    """Return the value's bytes as they came; empty where it is absent. The header keeps them so: nothing is decoded."""
+    """Return the value's bytes as they arrived, undecoded; empty where the attribute is absent."""
     tag = Tag(keyword)
     if tag not in header:
         return b""
@@ -76,7 +76,7 @@ def stated(header: Dataset, keyword: str) -> bytes:
 
 
 def given_by(header: Dataset) -> dict[int, bytes]:
-    """Return the values that a result copies from this CT, by tag, as they came."""
+    """Return the values that a result copies from this CT, by tag, as they arrived."""
     keywords = (*ALWAYS, *WHERE_PRESENT, "PositionReferenceIndicator")
     return {int(Tag(keyword)): stated(header, keyword) for keyword in keywords}
 
@@ -85,6 +85,6 @@ def _verbatim(header: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
     found = cast(DataElement | RawDataElement, header.get_item(tag))
     if isinstance(found, RawDataElement):
         value = found.value or b""
-        value += b" " * (len(value) % 2)  # a value of odd length is the sender's fault, not to be handed on
+        value += b" " * (len(value) % 2)  # an odd length is the sender's fault and is not passed on
         return found._replace(VR=dictionary_VR(tag), value=value, length=len(value))
     return found

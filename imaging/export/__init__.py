@@ -1,1 +1,1 @@
-"""Structures as one destination takes them: its profile's names, contours and limits."""
+"""Structures as one destination accepts them: the names, contours and limits of its profile."""

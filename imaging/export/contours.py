@@ -1,4 +1,4 @@
-"""One mask to the polygons that a profile asks for, and what had to be changed for that."""
+"""One mask to the polygons that a profile asks for, and what had to be changed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _BELOW_HALF = 0.98
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cleaned:
-    """A mask without what is too small, and how many parts and voxels went and came."""
+    """A mask without parts and holes that are too small, and how many of them, with how many voxels, were changed."""
 
     mask: Mask
     islands: int
@@ -34,7 +34,7 @@ class Cleaned:
 
 @dataclass(frozen=True, kw_only=True)
 class Shortened:
-    """A contour that had too many points: its slice, how many it had, and what it became."""
+    """A contour that had too many points: its slice, its points, and those of each contour that replaced it."""
 
     slice_index: int
     points_before: int
@@ -42,7 +42,7 @@ class Shortened:
 
 
 def cleaned(mask: Mask, grid: Grid, profile: ExportProfile) -> Cleaned:
-    """Return the mask without islands, then without holes, smaller on their slice than the profile's limits."""
+    """Return the mask without islands, then without holes, smaller within their slice than the profile's limits."""
     pixel_mm2 = grid.spacing_zyx_mm[1] * grid.spacing_zyx_mm[2]
     crop = mask.crop_zyx
     islands, island_voxels = _small(crop, _EDGES, profile.smallest_island_mm2 / pixel_mm2)
@@ -64,9 +64,9 @@ def cleaned(mask: Mask, grid: Grid, profile: ExportProfile) -> Cleaned:
 def polygons(
     mask: Mask, grid: Grid, profile: ExportProfile, field: ProbabilityField | None = None
 ) -> tuple[list[PlanarContour], list[Shortened]]:
-    """Return the mask's polygons as the profile draws them, and which were longer than its `most_points`.
+    """Return the mask's polygons as the profile draws them, and which of them had more points than its `most_points`.
 
-    A longer one is drawn again with fewer points, as far as `tolerance_mm` allows (and, for an exact boundary, as far
+    Such a contour is drawn again with fewer points, as far as `tolerance_mm` allows (and, for an exact boundary, as far
     as the mask stays the same); where that is not enough, its part is cut in two along the voxels, which changes no
     mask. Raises StructureSetNotWritable where a smooth contour stays too long.
     """
@@ -110,7 +110,7 @@ def _drawn(
 
 
 def _within(part: Mask, grid: Grid, profile: ExportProfile) -> list[PlanarContour]:
-    """Return the polygons of a part of one slice, none longer than the limit."""
+    """Return the polygons of a part of one slice, none with more points than the limit."""
     drawn = _drawn(part, grid, profile, None)
     if _longest(drawn) <= profile.most_points:
         return drawn
@@ -155,7 +155,7 @@ def _slice_of(mask: Mask, index: int) -> Mask:
 
 
 def _parts(mask: Mask) -> Iterator[Mask]:
-    """Each part of one slice whose voxels share edges."""
+    """Yield each part of one slice whose voxels share edges."""
     labels, count = label(mask.crop_zyx, _EDGES)
     for number in range(1, count + 1):
         yield _tight(labels == number, mask.start_zyx)
@@ -170,7 +170,7 @@ def _tight(crop: NDArray[np.bool_], start_zyx: tuple[int, int, int]) -> Mask:
 def _small(
     crop: NDArray[np.bool_], connected: NDArray[np.bool_], least_voxels: float
 ) -> tuple[int, NDArray[np.bool_]]:
-    """How many in-plane parts have fewer voxels than that, and which voxels they are."""
+    """Return how many in-plane parts have fewer than `least_voxels` voxels, and their voxels."""
     if least_voxels <= 1 or not crop.any():
         return 0, np.zeros(crop.shape, np.bool_)
     labels, _ = label(crop, connected)
@@ -193,7 +193,7 @@ def _small_holes(crop: NDArray[np.bool_], least_voxels: float) -> tuple[int, NDA
 
 
 def _of_one_type(drawn: list[PlanarContour]) -> list[PlanarContour]:
-    """All XOR contours where one is: types are not mixed in an ROI."""
+    """Return all contours as XOR where one of them is: types are not mixed in an ROI."""
     kinds = {contour.geometric_type for contour in drawn}
     if len(kinds) < 2:
         return drawn

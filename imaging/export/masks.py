@@ -1,4 +1,4 @@
-"""Masks and a profile to what the writer writes: every change that the profile makes is listed, none is silent."""
+"""Masks and a profile to a request for the writer: every change that the profile makes is listed, none is silent."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class ChangedProperty(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileChange:
-    """One change: the ROI by its name before (empty for the whole set), what, from what to what, and why."""
+    """One change: the ROI by its earlier name (empty for the whole set), the property, before, after, and why."""
 
     roi: str
     what: ChangedProperty
@@ -60,9 +60,9 @@ class ProfileChange:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoiMask:
-    """One structure to export, its mask on the CT's grid; for a smooth boundary perhaps with a probability.
+    """One structure to export, its mask on the CT's grid; for a smooth boundary, optionally with a probability.
 
-    `number` is the ROI number that it must have; without one it gets the lowest that is free.
+    `number` is the ROI Number that it must have; without one it gets the lowest that is free.
     """
 
     structure: Structure
@@ -74,7 +74,7 @@ class RoiMask:
 
 
 class Exported(NamedTuple):
-    """A request ready for `write_structure_set`, what was changed, and by ROI number the masks it must read as."""
+    """A request for `write_structure_set`, what was changed, and the masks by ROI Number that it must read back as."""
 
     request: StructureSetRequest
     changes: tuple[ProfileChange, ...]
@@ -82,7 +82,7 @@ class Exported(NamedTuple):
 
 
 def export(request: StructureSetRequest, rois: Sequence[RoiMask], profile: ExportProfile) -> Exported:
-    """Return the request with these ROIs as the profile wants them; `request.rois` is replaced.
+    """Return the request with these ROIs as the profile asks for them; `request.rois` is replaced.
 
     Raises StructureSetNotWritable where nothing is left to write, or a name or contour cannot be made to fit.
     """
@@ -143,7 +143,7 @@ def _without_empty(
 
 
 def _typed(rois: Sequence[RoiMask], profile: ExportProfile, changes: list[ProfileChange]) -> list[RoiMask]:
-    """Return the ROIs with one EXTERNAL at most: the largest stays."""
+    """Return the ROIs with at most one EXTERNAL: the largest keeps the type."""
     external = [roi for roi in rois if roi.structure.interpreted_type is InterpretedType.EXTERNAL]
     if not profile.one_external or len(external) < 2:
         return list(rois)
@@ -221,7 +221,7 @@ def _points_changed(roi: RoiMask, note: Shortened, profile: ExportProfile) -> Pr
 
 
 def _volume_mm3(drawn: Sequence[PlanarContour], grid: Grid) -> float:
-    """Return the area of polygons whose holes run the other way round, times the distance of slices."""
+    """Return the area of polygons, holes of the opposite direction subtracted, times the slice distance, in mm3."""
     planes = [grid.index_zyx(contour.points_lps)[:, 1:] for contour in drawn]
     return abs(float(areas(planes).sum())) * grid.voxel_volume_mm3
 
@@ -229,7 +229,7 @@ def _volume_mm3(drawn: Sequence[PlanarContour], grid: Grid) -> float:
 def _roi_description(
     roi: RoiMask, name: str, series: ImageSeries, profile: ExportProfile, changes: list[ProfileChange]
 ) -> str:
-    """Return the description; with the full name in front where the name had to be changed."""
+    """Return the description, preceded by the full name where the name had to be changed."""
     full = f"{roi.name}. {roi.description}".strip() if name != roi.name else roi.description
     text, why = description(full, series, profile)
     if text != full:
@@ -241,7 +241,7 @@ def _roi_description(
 def _described(
     request: StructureSetRequest, profile: ExportProfile, changes: list[ProfileChange]
 ) -> StructureSetRequest:
-    """Return the request with label and descriptions by the profile's patterns, cut where they are too long."""
+    """Return the request with label and descriptions by the profile's patterns, truncated where they are too long."""
     producer = request.producer
     words = {
         "label": request.label,

@@ -1,8 +1,8 @@
-"""ROI names that a destination takes: plain letters, short, unique, and never without their side or margin.
+"""ROI names that a destination accepts: plain letters, short, unique, and never without their side or margin.
 
-A name is a core and a tail of qualifiers: side (L, R, left, right and other languages' words), PRV with its margin,
-numbers. Shortening cuts the core. Every candidate is compared with the original: it must say the same side and the same
-PRV margin, no less and no more ("Lens_Region" is not cut to "Lens_R").
+A name consists of a core and a tail of qualifiers: side (L, R, left, right and other languages' words), PRV with its
+margin, numbers. Shortening cuts the core. Every candidate is compared with the original: it must state the same side
+and the same PRV margin, no less and no more ("Lens_Region" is not cut to "Lens_R").
 """
 
 import re
@@ -22,15 +22,13 @@ _SIDES = {
     **dict.fromkeys(("l", "left", "links"), "L"),
     **dict.fromkeys(("r", "right", "rechts"), "R"),
 }
-# Words that mean a side at the end of a name only: "RT" is radiotherapy too, and "re" begins "re-irradiation".
+# Words that mean a side only at the end of a name: "RT" is radiotherapy too, and "re" begins "re-irradiation".
 _SIDES_AT_THE_END = {
     **dict.fromkeys(("lt", "li", "sin", "sx"), "L"),
     **dict.fromkeys(("rt", "re", "dex", "dx"), "R"),
 }
 _LETTER_OF = {Side.LEFT: "L", Side.RIGHT: "R"}
-_LAST_LETTER = re.compile(
-    r"(?<=[\W_])[GD]$"
-)  # a side in French perhaps: known only where a structure's name precedes it
+_LAST_LETTER = re.compile(r"(?<=[\W_])[GD]$")  # perhaps a side in French: only after a structure's name
 _WORD_END = re.compile(r"[^\W\d_]+$")
 _MARGIN = re.compile(r"(?i:prv)[ _]?\d*(?:mm)?|\d+(?:mm|cm|cGy|Gy)")
 _PRV = re.compile(r"(?i:prv)[ _]?0*(\d*)")
@@ -43,9 +41,9 @@ _LETTERS = str.maketrans(
 
 
 class Marks(NamedTuple):
-    """What a name says that shortening must not lose.
+    """What a name states and shortening must not lose.
 
-    Its sides, its PRV margin (None where it is no PRV), a last G or D.
+    Its sides, its PRV margin (None where it is not a PRV), and a final G or D.
     """
 
     sides: frozenset[str]
@@ -64,15 +62,15 @@ def marks_of(name: str) -> Marks:
 
 
 def is_spelt_plainly(text: str) -> bool:
-    """Whether `plain` keeps every letter and digit of the text, but for accents."""
+    """Tell whether `plain` keeps every letter and digit of the text, except for accents."""
     flat = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     return all(c.isascii() or unicodedata.combining(c) or not c.isalnum() for c in flat)
 
 
 def spelling(name: str, written: str, known: str) -> str:
-    """Return a name as written where that keeps its letters, else its structure's (`known`), or a transliteration.
+    """Return a name as written where that keeps its letters, else its structure's name (`known`), or a transliteration.
 
-    Raises StructureSetNotWritable where neither has the name's side and margin, or `known` says another side.
+    Raises StructureSetNotWritable where neither has the name's side and margin, or `known` states another side.
     """
     if any(c.isalnum() for c in written) and (written == tidy(name) or is_spelt_plainly(name)):
         return written
@@ -90,9 +88,9 @@ def spelling(name: str, written: str, known: str) -> str:
 
 
 def transliterated(name: str) -> str:
-    """Return a name of any alphabet in ASCII letters with the same side and margin (Unicode's, by anyascii).
+    """Return a name of any alphabet in ASCII letters (transliterated by anyascii) with the same side and margin.
 
-    "" where none has.
+    "" where no transliteration keeps them.
     """
     letters, wanted = plain(anyascii(tidy(name))), marks_of(name)
     for text in (letters, letters + "".join(f"_{side}" for side in sorted(wanted.sides))):
@@ -102,22 +100,22 @@ def transliterated(name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the text in printable ASCII: accents dropped, everything else without a counterpart an underscore."""
+    """Return the text in printable ASCII: accents dropped, an underscore for anything else without a counterpart."""
     flat = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     kept = (c for c in flat if not unicodedata.combining(c))
     return "".join(c if " " <= c <= "~" and c != "\\" else "_" for c in kept).strip()
 
 
 def tidy(text: str) -> str:
-    """Return the text on one line, without control characters, backslashes and spaces at its ends."""
+    """Return the text on one line, without control characters and backslashes, and without spaces at its ends."""
     return "".join("_" if c == "\\" or unicodedata.category(c) == "Cc" else c for c in text).strip()
 
 
 def assigned_names(names: Sequence[str], limit: int) -> list[str]:
-    """For each name one of at most `limit` characters, unique without regard to case, with the same marks.
+    """Return for each name one of at most `limit` characters, unique regardless of case, with the same marks.
 
-    Names that fit stay as they are, the first of equal ones too. Raises StructureSetNotWritable where a name's side and
-    margin leave no room for a name.
+    Names that fit stay as they are; of equal ones, the first does. Raises StructureSetNotWritable where a name's side
+    and margin leave no room for a name.
     """
     taken: set[str] = set()
     result = [""] * len(names)
@@ -133,7 +131,7 @@ def assigned_names(names: Sequence[str], limit: int) -> list[str]:
 
 
 def shortened(name: str, limit: int, taken: Collection[str] = ()) -> str:
-    """Return the name in at most `limit` characters with the same marks, its casefold not in `taken`."""
+    """Return the name in at most `limit` characters with the same marks, with a casefold that is not in `taken`."""
     wanted = marks_of(name)
     core, tail = _core_and_tail(name)
     for number in range(1, len(taken) + 2):
@@ -148,7 +146,7 @@ def shortened(name: str, limit: int, taken: Collection[str] = ()) -> str:
 
 
 def _core_and_tail(name: str) -> tuple[str, str]:
-    """Return the name in two: all but the qualifiers at its end, and these with what separates them from the core."""
+    """Split a name into its core and the qualifiers at its end with their separator."""
     start = len(name)
     pieces = list(_PIECE.finditer(name))
     while pieces and _is_qualifier(pieces[-1].group(), at_the_end=start == len(name)):
@@ -168,7 +166,7 @@ def _canonical(marks: Marks) -> str:
 
 
 def _fitted(core: str, ending: str, limit: int, wanted: Marks) -> str:
-    """Return the longest start of the core that fits before the ending and keeps the marks; "" where there is none."""
+    """Return the core's longest beginning, with the ending, that fits and keeps the marks; "" where there is none."""
     for length in range(min(len(core), limit - len(ending)), 0, -1):
         if core[length - 1].isdigit() and core[length : length + 1].isdigit():
             continue  # 7000 is not cut to 700

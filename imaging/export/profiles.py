@@ -1,6 +1,6 @@
-"""What a destination takes: one profile for each kind of planning system, validated once it is made.
+"""What a destination accepts: one profile for each kind of planning system, validated when it is created.
 
-`docs/profiles.md` gives the reason for every value, and says which of them nobody has verified on such a system.
+`docs/profiles.md` gives the reason for every value, and says which of them have not been verified on such a system.
 """
 
 import string
@@ -18,7 +18,7 @@ PLACEHOLDERS = frozenset({"label", "description", "model", "version", "date", "t
 
 
 class Characters(StrEnum):
-    """Which characters names, label and descriptions may have: printable ASCII, or all of the CT's own set."""
+    """The characters that names, label and descriptions may have: printable ASCII, or all of the CT's own set."""
 
     ASCII = "ascii"
     AS_CT = "as_ct"
@@ -40,7 +40,7 @@ class Boundary(StrEnum):
 
 
 class EmptyRois(StrEnum):
-    """What becomes of a structure without voxels."""
+    """What happens to a structure without voxels."""
 
     OMIT = "omit"
     KEEP = "keep"
@@ -48,9 +48,9 @@ class EmptyRois(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportProfile:
-    """How structure sets for one destination are made and what the gate asks of them.
+    """How structure sets for one destination are made, and what validation requires of them.
 
-    Names are always made unique without regard to case; `unique_names` says whether the gate calls it an error.
+    Names are always made unique regardless of case; `unique_names` says whether validation calls duplicates an error.
     `most_points`: a longer contour is decimated within `tolerance_mm`, then split, and this is recorded; 0 is no limit.
     `volume_tolerance` is the share of an ROI's voxels that may differ from its mask when the file is read back.
     """
@@ -76,7 +76,7 @@ class ExportProfile:
     series_description: str = "Contour Node structures"
 
     def __post_init__(self) -> None:
-        """Refuse values that no structure set can be made from; the message names the field and its range."""
+        """Refuse values from which no structure set can be made; the message names the field and its range."""
         self._between("name_length", self.name_length, 12, 64)
         self._between("decimals", self.decimals, 2, 6)
         self._between("tolerance_mm", self.tolerance_mm, 0.01, 5)
@@ -108,7 +108,7 @@ class ExportProfile:
 
 
 def _planning_system(name: str) -> ExportProfile:
-    """Return the profile of Eclipse as far as it is known; also the cautious choice for less known systems."""
+    """Return Eclipse's profile as far as it is known; it is also the cautious choice for less known systems."""
     return ExportProfile(name=name, name_length=16, characters=Characters.ASCII, most_points=1700)
 
 

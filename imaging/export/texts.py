@@ -1,4 +1,4 @@
-"""Texts of a structure set in the letters that a profile and the CT's character set allow."""
+"""Texts of a structure set in the characters that a profile and the CT's character set allow."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _UTF_8 = "ISO_IR 192"
 
 
 def with_letters_of(texts: Iterable[str], series: ImageSeries) -> ImageSeries:
-    """Return the series with UTF-8 declared where its character set lacks letters of these texts that are not Latin.
+    """Return the series with UTF-8 declared where its character set lacks non-Latin letters of these texts.
 
-    Only where nothing that is copied from the CT has another letter than ASCII's: its bytes then mean the same in
-    UTF-8. Otherwise the series comes back as it is.
+    Only where everything that is copied from the CT is ASCII: its bytes then mean the same in UTF-8. Otherwise the
+    series is returned as it is.
     """
     if all(is_spelt_plainly(text) or is_encodable(text, series.header) for text in texts):
         return series
@@ -32,12 +32,12 @@ def with_letters_of(texts: Iterable[str], series: ImageSeries) -> ImageSeries:
 
 
 def _same_in_utf_8(value: bytes) -> bool:
-    """Whether bytes are printable ASCII; escape sequences are not, and ISO_IR 13 has another letter for the tilde."""
+    """Tell whether bytes are printable ASCII without a tilde (another letter in ISO_IR 13) or escape sequences."""
     return all(b" "[0] <= byte < b"~"[0] for byte in value.rstrip(b"\0"))
 
 
 def legible(text: str, series: ImageSeries, profile: ExportProfile) -> str:
-    """Return the text in the profile's characters; in plain ones too where the CT's character set has not got them."""
+    """Return the text in the profile's characters; in plain ones also where the CT's character set lacks them."""
     tidied = tidy(text)
     if profile.characters is Characters.ASCII or not is_encodable(tidied, series.header):
         return plain(text)
@@ -47,8 +47,8 @@ def legible(text: str, series: ImageSeries, profile: ExportProfile) -> str:
 def description(full: str, series: ImageSeries, profile: ExportProfile) -> tuple[str, str]:
     """Return an ROI description and, where it is not `full`, why.
 
-    Of an ASCII profile it is ASCII where that keeps its letters; a name in another alphabet stays whole in the declared
-    character set, or is transliterated where that has not got the letters.
+    For an ASCII profile it is ASCII where that keeps its letters; a name in another alphabet stays whole in the
+    declared character set, or is transliterated where that set lacks the letters.
     """
     text = tidy(full)
     if profile.characters is Characters.ASCII and is_spelt_plainly(full):
@@ -59,5 +59,5 @@ def description(full: str, series: ImageSeries, profile: ExportProfile) -> tuple
 
 
 def letters(profile: ExportProfile) -> str:
-    """Return the profile's kind of characters for a message."""
+    """Return the name of the profile's kind of characters, for a message."""
     return "ASCII" if profile.characters is Characters.ASCII else "legible"

@@ -1,1 +1,1 @@
-"""Acts on masks: morphology, margins, the patient's outline."""
+"""Operations on masks: morphology, margins, the patient's outline."""

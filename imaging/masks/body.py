@@ -1,17 +1,17 @@
-"""The patient's outline in a CT: no couch, no head rest, no mask, and the air inside filled.
+"""The patient's outline in a CT, without couch, head rest and mask, and with the air inside filled.
 
-How. Airways and sinuses, the holes of a slice no longer than `HOLE_MM`, count as dense. What is denser than a threshold
-and survives an opening by `OPENING_MM` in the slice's plane is thick; the shells of couches, head rests and masks are
-thin and go. Of the thick pieces the largest is the patient, with others of at least `SHARE` of its volume (two legs),
-unless they are wide and flat like a board. Thin parts next to it (ears, the nose, the vertex) come back where they are
-no longer than `THIN_PART_MM`; a longer one is a shell. Where the patient lies on a flat board, the board's upper face
-is known from beside the patient, and the patient ends there. Each slice's enclosed air is filled; air that is open to
-the outside in its slice stays out.
+Method: airways and sinuses, the holes of a slice no longer than `HOLE_MM`, count as dense. What is denser than a
+threshold and survives an opening by `OPENING_MM` in the slice's plane is thick; the shells of couches, head rests and
+masks are thin and are removed. Of the thick pieces, the largest is the patient, with others of at least `SHARE` of its
+volume (two legs), unless they are wide and flat like a board. Thin parts next to it (ears, nose, vertex) are restored
+where they are no longer than `THIN_PART_MM`; a longer one is a shell. Where the patient lies on a flat board, the
+board's upper face is known from beside the patient, and the patient ends there. Each slice's enclosed air is filled;
+air that is open to the outside in its slice stays out.
 
-Only the image's own rows and columns are looked at, never anatomical directions, so every patient position gives the
-same. Limits: a solid board thicker than `OPENING_MM` that touches the patient stays; so does the thickness of a curved
-couch, a mask or a head rest where it touches the skin; a thin part that touches a long shell goes with it; lungs that
-the image's edge cuts stay open.
+Only the image's own rows and columns are used, never anatomical directions, so every patient position gives the same
+result. Limits: a solid board thicker than `OPENING_MM` that touches the patient stays; so does the thickness of a
+curved couch, a mask or a head rest where it touches the skin; a thin part that touches a long shell is removed with it;
+lungs cut by the edge of the image stay open.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ HOLE_MM = 90.0
 THIN_PART_MM = 60.0
 BOARD_MM = 100.0
 DEEPEST_MM = 15.0
-FLAT_SHARE = 0.5  # of a board's columns; the patient hides the face of the others
+FLAT_SHARE = 0.5  # of a board's columns: in the others the patient hides its face
 _BLOCK_MM = 4.0
 _AROUND_MM = 80.0
 
@@ -41,7 +41,7 @@ Stack = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class _Pixels:
-    """Lengths of this module in pixels of one image (rows, columns)."""
+    """The lengths used here, in pixels of one image (rows, columns)."""
 
     spacing_mm: tuple[float, float]
     half_opening: tuple[int, int]
@@ -50,7 +50,7 @@ class _Pixels:
 
 @dataclass(frozen=True, kw_only=True)
 class _Face:
-    """The face of a flat board in one slice: below the patient in the image or above, its row, and its columns."""
+    """The face of a flat board in one slice: whether below the patient in the image, its row and its columns."""
 
     below: bool
     row: int
@@ -59,7 +59,7 @@ class _Face:
 
 
 def body_of(volume: Volume, threshold_hu: int = BODY_THRESHOLD_HU) -> Mask:
-    """Return the patient in the CT, filled; empty where nothing in it is like a body."""
+    """Return the patient in the CT, filled; empty where nothing in it looks like a body."""
     pixels = _pixels(volume.grid.spacing_zyx_mm[1:])
     dense, thick = (np.empty(volume.array_zyx.shape, np.bool_) for _ in range(2))
     for z, plane_hu in enumerate(volume.hu_zyx):
@@ -87,7 +87,7 @@ def _pixels(spacing_mm: tuple[float, ...]) -> _Pixels:
 
 
 def _without_small_holes(plane: Plane, pixels: _Pixels) -> Plane:
-    """Return the plane with its short holes filled: airways and sinuses, whose thin walls would not survive alone."""
+    """Return the plane with its short holes filled: airways and sinuses, whose thin walls alone would not survive."""
     labels, count = ndimage.label(~plane)
     short = np.zeros(count + 1, bool)
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
@@ -103,7 +103,7 @@ def _longer_side_mm(rows: slice, columns: slice, pixels: _Pixels) -> float:
 
 
 def _eroded(plane: Plane, pixels: _Pixels) -> Plane:
-    """Pixels whose whole square is set; beyond the image counts as set, so that a cut patient stays whole."""
+    """Return pixels whose whole square is set; beyond the image counts as set, so that a cut patient stays whole."""
     result = plane
     for axis, half in enumerate(pixels.half_opening):
         source, result = result, result.copy()
@@ -115,7 +115,7 @@ def _eroded(plane: Plane, pixels: _Pixels) -> Plane:
 
 
 def _dilated(plane: Plane, pixels: _Pixels) -> Plane:
-    """Pixels in the square of a set one."""
+    """Return pixels that lie in the square of a set one."""
     result = plane
     for axis, half in enumerate(pixels.half_opening):
         source, result = result, result.copy()
@@ -157,7 +157,7 @@ def _spread_out(blocks: Plane, pixels: _Pixels, shape: tuple[int, ...]) -> Plane
 
 
 def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane, Plane]:
-    """Return the patient of one slice, and the short thin parts that nothing in this slice joins to it."""
+    """Return the patient of one slice, and the short thin parts not connected to it within this slice."""
     body = _dilated(core, pixels)
     loose = np.zeros_like(body)
     around = (round(_AROUND_MM / pixels.spacing_mm[0]), round(_AROUND_MM / pixels.spacing_mm[1]))
@@ -180,7 +180,7 @@ def _with_thin_parts(core: Plane, dense: Plane, pixels: _Pixels) -> tuple[Plane,
 
 
 def _face(body: Plane, board: Plane) -> _Face | None:
-    """Return the face of a flat board towards the patient; None where it is not flat, or where there is no patient."""
+    """Return the board's face towards the patient; None where it is not flat, or where there is no patient."""
     rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(board.any(axis=0))
     if not len(rows):
         return None
@@ -194,9 +194,9 @@ def _face(body: Plane, board: Plane) -> _Face | None:
 
 
 def _end_at_boards(body: Plane, faces: list[_Face], pixels: _Pixels) -> None:
-    """Take from the patient, in place, what lies at or beyond the boards: in their columns, and between two.
+    """Remove from the patient, in place, what lies at or beyond the boards: in their columns, and between two of them.
 
-    Never more than `DEEPEST_MM`: what reaches farther beyond lies beside the board, not on it.
+    Never more than `DEEPEST_MM`: what reaches farther lies beside the board, not on it.
     """
     deepest = round(DEEPEST_MM / pixels.spacing_mm[0])
     for one in faces:
@@ -212,7 +212,7 @@ def _end_at_boards(body: Plane, faces: list[_Face], pixels: _Pixels) -> None:
 
 
 def _join_from_neighbours(body: Stack, loose: Stack) -> None:
-    """Add, in place and in order of the slices, loose parts that lie on the patient of the slice before."""
+    """Add, in place and in order of the slices, loose parts that touch the patient in the slice before."""
     for z in range(1, len(body)):
         if not loose[z].any():
             continue
@@ -229,7 +229,7 @@ def _grown_by_one(plane: Plane) -> Plane:
 
 
 def _window(plane: Plane, around: tuple[int, int]) -> tuple[slice, slice] | None:
-    """Return the box round what is set, with so many rows and columns more; None where nothing is."""
+    """Return the box round all set pixels, grown by `around` rows and columns; None where no pixel is set."""
     rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
     if not len(rows):
         return None

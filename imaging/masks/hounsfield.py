@@ -1,4 +1,4 @@
-"""CT values that tell one thing from another."""
+"""CT values that separate one tissue from another."""
 
 BODY_THRESHOLD_HU = -350
-"""What is denser may be the patient, what is not is air or lung."""
+"""Voxels denser than this may be the patient; the others are air or lung."""

@@ -1,12 +1,12 @@
 """Margins in mm round a mask, by patient direction; rings; and distances kept from another structure.
 
-Definition. A voxel belongs to the expansion when its centre lies in the ellipsoid round the centre of some voxel of
+Definition: a voxel belongs to the expansion when its centre lies in the ellipsoid round the centre of some voxel of
 the mask. The ellipsoid has its own semi-axis in each of the six patient directions, so it consists of eight octants:
 (dx/a)^2 + (dy/b)^2 + (dz/c)^2 <= 1 with a, b and c of the directions in which the voxel lies, which is how planning
 systems combine unequal margins. A contraction is the expansion of what is outside, with the directions reversed.
 
 The result is exact, up to `TOLERANCE`, whatever the spacing: the sum has one term for each axis, so its least value
-is found axis after axis. Beyond the grid counts as outside, and an expansion ends at the grid's edge.
+is found axis after axis. Everything beyond the grid counts as outside, and an expansion ends at the grid's edge.
 """
 
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
 
 TOLERANCE = 1e-5
-"""By how much the sum may exceed 1, for spacings that binary fractions do not hold: 5e-6 of the margin."""
+"""By how much the sum may exceed 1, because binary fractions cannot hold every spacing: 5e-6 of the margin."""
 _SLAB_VOXELS = 1_000_000
 _DIRECTIONS = (("right_mm", "left_mm"), ("anterior_mm", "posterior_mm"), ("inferior_mm", "superior_mm"))
 
@@ -38,7 +38,7 @@ class Margin:
     inferior_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no margin; a contraction is a function of its own, not a negative margin."""
+        """Refuse negative margins; a contraction is a function of its own."""
         for field in fields(self):
             value = float(vars(self)[field.name])
             if not (np.isfinite(value) and value >= 0):
@@ -51,7 +51,7 @@ class Margin:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether all six are the same."""
+        """Whether all six margins are equal."""
         return len(set(vars(self).values())) == 1
 
     def reversed(self) -> "Margin":
@@ -77,7 +77,7 @@ class _Reach:
 
 
 def expand(mask: Mask, grid: Grid, margin: Margin) -> Mask:
-    """Return the mask with a margin round it, ended at the grid's edge; empty where the mask is."""
+    """Return the mask with a margin round it, cut off at the grid's edge; empty where the mask is."""
     source = tightened(mask)
     if not source.crop_zyx.size:
         return Mask.empty()
@@ -87,18 +87,15 @@ def expand(mask: Mask, grid: Grid, margin: Margin) -> Mask:
 
 
 def contract(mask: Mask, grid: Grid, margin: Margin) -> Mask:
-    """Return the mask without the voxels that the margin reaches from outside it.
+    """Return the mask without the voxels within the margin of its outside.
 
-    `left_mm` is what its left side loses.
+    `left_mm` is how much the left side loses.
     """
     return _part_inside(mask, mask, grid, margin)
 
 
 def keep_inside(mask: Mask, other: Mask, grid: Grid, distance_mm: float) -> Mask:
-    """Return the part of the mask that lies in the other structure, farther than the distance from its outside (0.
-
-    All).
-    """
+    """Return the part of the mask in the other structure and farther than the distance from its outside (0: all)."""
     return _part_inside(mask, other, grid, Margin.uniform(distance_mm))
 
 
@@ -126,7 +123,7 @@ def ring(mask: Mask, grid: Grid, inner_mm: float, outer_mm: float) -> Mask:
 
 
 def is_cut(mask: Mask, grid: Grid, margin: Margin) -> bool:
-    """Whether the expansion of the mask would leave the grid."""
+    """Tell whether the expansion of the mask would leave the grid."""
     source = tightened(mask)
     if not source.crop_zyx.size:
         return False
@@ -151,7 +148,7 @@ def _part_inside(mask: Mask, other: Mask, grid: Grid, margin: Margin) -> Mask:
 
 
 def _reach(grid: Grid, margin: Margin) -> _Reach:
-    """Return the margin in voxel steps; on an oblique grid a direction is the index axis nearest to it."""
+    """Return the margin in voxel steps; on an oblique grid, each direction is that of the nearest index axis."""
     axes = np.array(grid.axes_lps, float)
     nearest = np.abs(axes).argmax(axis=1)
     if sorted(nearest) != [0, 1, 2]:
@@ -175,9 +172,9 @@ def _terms(semi_axis_mm: float, spacing_mm: float) -> Terms:
 
 
 def _spread(seeds_zyx: NDArray[np.bool_], reach: _Reach) -> NDArray[np.bool_]:
-    """Return the voxels of the array within reach of a seed.
+    """Return the voxels of the array that lie within reach of a seed.
 
-    Slab by slab, so that floats never fill the whole array.
+    Works slab by slab, so that there is never a whole array of floats.
     """
     result = seeds_zyx.copy()
     count = len(seeds_zyx)
@@ -200,7 +197,7 @@ def _spread(seeds_zyx: NDArray[np.bool_], reach: _Reach) -> NDArray[np.bool_]:
 
 
 def _least_in_lines(seeds_zyx: NDArray[np.bool_], reach: _Reach) -> NDArray[np.float32]:
-    """For each voxel the least term to a seed in its line along x: the nearest one on either side."""
+    """Return, for each voxel, the least term to a seed in its line along x: that of the nearest on either side."""
     index = np.arange(seeds_zyx.shape[2], dtype=np.int32)
     far = np.int32(seeds_zyx.shape[2] + max(len(reach.down[2]), len(reach.up[2])) + 1)
     nearest = np.where(seeds_zyx, index, -far)

@@ -1,4 +1,4 @@
-"""Masks combined, cleaned and smoothed: on their crops, in mm and cc, never on a whole grid of floats."""
+"""Masks combined, cleaned and smoothed: on their crops, in mm and cm3, never as floats on a whole grid."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -52,9 +52,9 @@ def subtraction(first: Mask, *others: Mask) -> Mask:
 
 
 def without_holes_in_slices(mask: Mask) -> Mask:
-    """Return the mask with every background region filled that it encloses within one slice.
+    """Return the mask with every background region filled that is enclosed within one slice.
 
-    Background touches along edges of pixels only, so a ring closed by corners encloses what lies in it.
+    Background is connected only across edges of pixels, so a ring closed by corners encloses what lies in it.
     """
     source = tightened(mask)
     filled = np.empty_like(source.crop_zyx)
@@ -64,16 +64,16 @@ def without_holes_in_slices(mask: Mask) -> Mask:
 
 
 def without_holes_in_volume(mask: Mask) -> Mask:
-    """Return the mask with every background region filled that it encloses on all sides.
+    """Return the mask with every background region filled that is enclosed on all sides.
 
-    Closed cavities, no tunnels.
+    Closed cavities are filled, tunnels are not.
     """
     source = tightened(mask)
     return Mask(crop_zyx=source.crop_zyx | enclosed(source.crop_zyx), start_zyx=source.start_zyx)
 
 
 def enclosed(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the background of a 2-D or 3-D array that no path of face neighbours joins to the array's border."""
+    """Return the background of a 2-D or 3-D array that no path of face neighbours connects to the array's border."""
     labels, count = ndimage.label(~array)
     if count == 0:
         return np.zeros_like(array)
@@ -93,7 +93,7 @@ def largest_pieces(mask: Mask, count: int = 1) -> Mask:
 
 
 def without_pieces_below(mask: Mask, grid: Grid, smallest_cc: float) -> Mask:
-    """Return the mask without its pieces of less than `smallest_cc`."""
+    """Return the mask without pieces of less than `smallest_cc` cm3."""
     least = smallest_cc * 1000.0 / grid.voxel_volume_mm3
     return _pieces_where(mask, lambda sizes: np.flatnonzero(sizes >= least * (1 - 1e-9)))
 
@@ -109,10 +109,10 @@ def _pieces_where(mask: Mask, chosen: Callable[[NDArray[np.int64]], NDArray[np.i
 
 
 def smoothed(mask: Mask, grid: Grid, limit_mm: float) -> Mask:
-    """Return the mask with a smoother surface, which lies nowhere farther than `limit_mm` from the old one.
+    """Return the mask with a smoother surface that is nowhere farther than `limit_mm` from the old one.
 
-    A Gaussian of sigma `limit_mm` / 2 over the mask, cut at the level that keeps the number of voxels as nearly as
-    256 levels can; then bounded by the mask contracted and expanded by `limit_mm`. 0 leaves the mask as it is.
+    A Gaussian of sigma `limit_mm` / 2 over the mask, is cut at the level that keeps the number of voxels as nearly as
+    256 levels can; the result is bounded by the mask contracted and expanded by `limit_mm`. 0 leaves the mask as it is.
     Raises ValueError for a negative limit.
     """
     if limit_mm < 0:
@@ -129,7 +129,7 @@ def smoothed(mask: Mask, grid: Grid, limit_mm: float) -> Mask:
 
 
 def _blurred(array_zyx: NDArray[np.bool_], sigma_zyx: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return the Gaussian mean of a mask in 255ths; background beyond the array. Slab by slice slab, with overlap."""
+    """Return the Gaussian mean of a mask in 255ths; background beyond the array. Works in overlapping slabs."""
     halo = int(np.ceil(4 * sigma_zyx[0]))
     slab = max(1, _SLAB_VOXELS // array_zyx[0].size)
     result = np.empty(array_zyx.shape, np.uint8)
@@ -144,7 +144,7 @@ def _blurred(array_zyx: NDArray[np.bool_], sigma_zyx: NDArray[np.float64]) -> ND
 
 
 def _level(blurred: NDArray[np.uint8], voxels: int) -> int:
-    """Return the level at or above which lie as nearly `voxels` voxels as can be; at least 1."""
+    """Return the level, at least 1, at or above which the number of voxels is nearest to `voxels`."""
     counts = np.bincount(blurred.ravel(), minlength=_LEVELS + 1)
     at_or_above = np.cumsum(counts[::-1])[::-1]
     return 1 + int(np.abs(at_or_above[1:] - voxels).argmin())

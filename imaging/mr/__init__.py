@@ -1,4 +1,4 @@
-"""What is particular to MR series.
+"""What is specific to MR series.
 
-Volumes that share a series, signal instead of Hounsfield units, planes of any direction.
+Several volumes in one series, signal instead of Hounsfield units, and planes of any orientation.
 """

@@ -1,8 +1,8 @@
-"""Stored values of one MR slice as signal: no Hounsfield units, and no unit at all unless the images state one.
+"""Stored values of one MR slice as signal, which has no unit unless the images state one.
 
-What the field's converters do: Rescale Slope and Intercept where an image has them (PS3.3 C.11.1), else the linear Real
-World Value Mapping (0040,9096) if there is one (C.7.6.16.2.11), else the stored values. A model of MR normalises what
-it gets, so that one scale for the whole series makes no difference to it; a scale of its own in each slice does.
+As common converters do, we apply Rescale Slope and Intercept where an image has them (PS3.3 C.11.1), else the linear
+Real World Value Mapping (0040,9096) if there is one (C.7.6.16.2.11), else the stored values. A model of MR normalises
+its input, so one scale for the whole series makes no difference to it; a separate scale in each slice does.
 """
 
 import io
@@ -22,7 +22,7 @@ _MAPPING = "RealWorldValueMappingSequence"
 
 
 def signal_rescale(raw: RawSlice) -> Rescale:
-    """Return slope and intercept of an MR slice; ImageRefused where they are no scale."""
+    """Return slope and intercept of an MR slice; ImageRefused where they are not a valid scale."""
     if raw.text("RescaleSlope") or raw.text("RescaleIntercept"):
         slope = raw.numbers("RescaleSlope", 1)[0] if raw.text("RescaleSlope") else 1.0
         intercept = raw.numbers("RescaleIntercept", 1)[0] if raw.text("RescaleIntercept") else 0.0
@@ -33,9 +33,9 @@ def signal_rescale(raw: RawSlice) -> Rescale:
 
 
 def read_signal(raw: RawSlice, out_yx: NDArray[np.float32]) -> NDArray[np.bool_] | None:
-    """Write the slice's signal (y, x) into `out_yx`, float32; return where it is padding, None where nowhere.
+    """Write the slice's signal (y, x) into `out_yx`, float32; return where it is padding (y, x), or None where nowhere.
 
-    Raises ImageRefused where pixel data is cut off, cannot be decoded, has another shape, or contradicts itself.
+    Raises ImageRefused where pixel data is truncated, cannot be decoded, has another shape, or contradicts itself.
     """
     layout = pixel_format(raw, signal_rescale)
     if (layout.rows, layout.columns) != out_yx.shape:
@@ -53,9 +53,9 @@ def read_signal(raw: RawSlice, out_yx: NDArray[np.float32]) -> NDArray[np.bool_]
 def blank_padding(
     array_zyx: NDArray[np.float32], padding: Sequence[NDArray[np.bool_] | None]
 ) -> tuple[str, ...]:
-    """Give the pixels that images call padding the lowest signal of the others, in place.
+    """Set padding pixels, in place, to the lowest signal of the other pixels.
 
-    A note where there were any.
+    Returns a note where there were any.
     """
     count = sum(int(np.count_nonzero(plane)) for plane in padding if plane is not None)
     if not count or count == array_zyx.size:
@@ -71,7 +71,7 @@ def blank_padding(
 
 
 def check_signal(volume: Volume) -> None:
-    """Return where a volume has any contrast; ImageRefused where all of its voxels have one value."""
+    """Accept a volume with any contrast; ImageRefused where all of its voxels have one value."""
     low, high = float(volume.array_zyx.min()), float(volume.array_zyx.max())
     if not low < high:
         raise ImageRefused(
@@ -81,9 +81,9 @@ def check_signal(volume: Volume) -> None:
 
 
 def _real_world(raw: RawSlice) -> Rescale | None:
-    """Return the first mapping that is linear and has a slope, or None.
+    """Return the first Real World Value Mapping that is linear and has a slope, or None.
 
-    It lies in a sequence, which `RawSlice` has not.
+    It lies in a sequence, which `RawSlice` does not hold.
     """
     try:
         found = dcmread(
@@ -98,5 +98,5 @@ def _real_world(raw: RawSlice) -> Rescale | None:
             if slope and intercept is not None and float(slope) > 0 and np.isfinite([slope, intercept]).all():
                 return Rescale(float(slope), float(intercept))
     except PARSE_ERRORS:
-        return None  # the walk that found the slice's own attributes reads on where this one stops
+        return None  # the walk that found the slice's own attributes reads past what stops this one
     return None

@@ -1,8 +1,8 @@
 """Whether the images of an MR series are one volume: MR stores echoes, b-values, phases and time points in one series.
 
-A series is one volume or it is refused, with what tells its volumes apart: which of them a model wants, nobody but the
-clinic can say. Slices of one MR volume are acquired in any order and in several passes, so that acquisition numbers and
-times, which part CT acquisitions, part nothing here.
+A series is one volume or it is refused, with what tells its volumes apart: which of them a model needs, only the
+clinic can say. Slices of one MR volume are acquired in any order and in several passes, so acquisition numbers and
+times, which separate CT acquisitions, are ignored here.
 """
 
 import math
@@ -29,7 +29,7 @@ from imaging.errors import ImageRefused, RefusalCode
 
 _KIND = "ImageType"
 _NO_NEAREST_DEG = 44.5
-"""An axis turned by so much belongs to two axes of the patient alike."""
+"""An axis turned by this much is equally near to two axes of the patient."""
 _TIMES = ("TriggerTime", "AcquisitionTime", "AcquisitionDateTime", *ACQUISITIONS)
 _MOST_NAMED = 4
 _WORDS: Mapping[str, str] = {
@@ -44,18 +44,18 @@ _WORDS: Mapping[str, str] = {
     **dict.fromkeys(PHASES, "phases or time points"),
     **dict.fromkeys(_TIMES, "time points of a dynamic series"),
 }
-"""What the volumes are that an attribute tells apart; the order is the order of asking."""
+"""What the volumes are that an attribute tells apart, in the order in which attributes are examined."""
 
 
 class _Stack(NamedTuple):
-    """The images of one direction."""
+    """The images of one orientation."""
 
     direction: str
     images: int
 
 
 def check_one_volume(headers: Sequence[SliceHeader]) -> None:
-    """Return where no position of a series has several images; else ImageRefused says what volumes lie in it."""
+    """Accept a series with one image per position; otherwise ImageRefused says which volumes it contains."""
     stacks = _stacks(headers)
     if len(stacks) > 1:
         found = ", ".join(f"{stack.images} {stack.direction}" for stack in stacks[:_MOST_NAMED])
@@ -82,7 +82,7 @@ def check_one_volume(headers: Sequence[SliceHeader]) -> None:
 
 
 def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
-    """Return where no echo, b-value, phase or kind of image takes turns along the stack; else ImageRefused."""
+    """Refuse (ImageRefused) a stack along which an echo, b-value, phase or kind of image alternates."""
     refuse_turns(
         ordered,
         {keyword: [h.text(keyword) for h in ordered] for keyword in (*PHASES, *OF_MR, _KIND)},
@@ -90,7 +90,7 @@ def check_one_acquisition(ordered: Sequence[SliceHeader]) -> None:
 
 
 def check_planes(header: SliceHeader, axes: Axes) -> str:
-    """Return a note for planes that are not axial, else ""; refuse an axis with no nearest one in the patient."""
+    """Return a note for planes that are not axial, else ""; refuse an axis without a nearest axis of the patient."""
     nearest = np.abs(axes).argmax(axis=1)
     if len(set(nearest.tolist())) < 3 or off_patient_axes_deg(axes) >= _NO_NEAREST_DEG:
         found = f"series {header.series_uid}: {named('ImageOrientationPatient')} {header.orientation}"
@@ -108,7 +108,7 @@ MR_STACK = StackRules(one_volume=check_one_volume, one_acquisition=check_one_acq
 
 
 def _stacks(headers: Sequence[SliceHeader]) -> list[_Stack]:
-    """Return the directions in which the images lie, the first seen first."""
+    """Return the stacks of images by orientation, in the order seen."""
     seen: list[tuple[SliceHeader, int]] = []
     for header in headers:
         for index, (first, count) in enumerate(seen):
@@ -121,15 +121,15 @@ def _stacks(headers: Sequence[SliceHeader]) -> list[_Stack]:
 
 
 def _direction(axes: Axes) -> str:
-    """Return the plane of the images in a word: axial, coronal or sagittal, oblique where it is far from that."""
+    """Name the plane of the images: axial, coronal or sagittal, preceded by "oblique" where it is far from that."""
     plane = {"x": "sagittal", "y": "coronal", "z": "axial"}[AXIS_LETTERS[int(np.abs(axes[0]).argmax())]]
     return plane if off_patient_axes_deg(axes) <= OBLIQUE_LIMIT_DEG else f"oblique {plane}"
 
 
 def _places(headers: Sequence[SliceHeader]) -> list[int]:
-    """Return a number for the position of each image along the stack.
+    """Return, for each image, the number of its position along the stack.
 
-    Images nearer than the stack's own limit share one.
+    Images nearer to each other than the stack's tolerance share a number.
     """
     along = np.array([h.position_lps for h in headers]) @ image_axes(headers[0])[0]
     order = np.argsort(along, kind="stable")
@@ -140,13 +140,13 @@ def _places(headers: Sequence[SliceHeader]) -> list[int]:
 
 
 def _parts(keyword: str, places: Iterable[Sequence[SliceHeader]]) -> bool:
-    """Whether an attribute has another value in every image of every position."""
+    """Tell whether, at every position, an attribute differs between all images."""
     values = [[header.text(keyword) for header in images] for images in places]
     return all(len(set(found)) == len(found) and "" not in found for found in values)
 
 
 def _in_order(text: str) -> tuple[float, str]:
-    """Sort numbers as numbers, and other texts behind them."""
+    """Return a sort key: numbers as numbers, other texts after them."""
     try:
         return float(text), text
     except ValueError:

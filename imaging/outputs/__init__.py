@@ -1,4 +1,4 @@
-"""Objects that go out beside a structure set: a segmentation, a measurement report and a picture of the contours."""
+"""The companion objects of a structure set: a segmentation, a measurement report and a capture of the contours."""
 
 from imaging.outputs.capture import make_capture
 from imaging.outputs.report import make_report

@@ -1,4 +1,4 @@
-"""A page with a picture of the contours over the CT, as a Secondary Capture image (PS3.3 A.8.1)."""
+"""A page with a picture of the contours on the images, as a Secondary Capture image (PS3.3 A.8.1)."""
 
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
@@ -22,8 +22,8 @@ KIND = OutputKind(
 def make_capture(request: OutputsRequest) -> bytes:
     """Return a Part 10 file of one RGB page: three panels, a legend, and who made it; no text names the patient.
 
-    The page itself says that it is unapproved and for research. The same request makes the same bytes. Raises
-    BesideNotWritable where no valid file can hold the request.
+    The page states that it is unapproved and for research. The same request makes the same bytes. Raises
+    OutputsNotWritable where no valid file can hold the request.
     """
     check_request(request)
     masks = Masks(
@@ -44,7 +44,7 @@ def _comment(request: OutputsRequest) -> str:
 
 
 def title(request: OutputsRequest) -> str:
-    """Return the line above the panels: the warning first, then the model; nothing of the patient."""
+    """Return the line above the panels: first the warning, then the model; nothing about the patient."""
     producer = request.producer
     return f"UNAPPROVED, for research use   {producer.algorithm_name} version {producer.algorithm_version}"
 

@@ -1,6 +1,6 @@
-"""What a structure is called in code: SNOMED CT as DICOM uses it, else the catalogue's own code, else a private one.
+"""The codes for structures: SNOMED CT as DICOM uses it, else the catalogue's own code, else a private one.
 
-The SNOMED codes of structures stand in the catalogue; a test looks each up in pydicom's copy of the standard. No
+The SNOMED codes of structures are in the catalogue; a test looks each up in pydicom's copy of the standard. No
 code is guessed: a structure without one gets a code of this project's private scheme.
 """
 
@@ -60,7 +60,7 @@ _OBJECTS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Property:
-    """A structure as a segmentation and a report name it: the kind of thing, the thing, and its side."""
+    """A structure as a segmentation and a report name it: its category, its type, and its side."""
 
     category: Code
     type: Code
@@ -68,14 +68,14 @@ class Property:
 
     @property
     def is_anatomy(self) -> bool:
-        """Whether it is a part of the body, so that it may be a finding's site."""
+        """Whether it is a part of the body, so that it may be a finding site."""
         return self.category == ANATOMICAL_STRUCTURE
 
 
 def property_of(structure: Structure) -> Property:
     """Return the codes of a structure.
 
-    A private code, with the catalogue's name as its meaning, where there are no others.
+    A private code, with the catalogue's name as its meaning, where the catalogue has none.
     """
     concept = structure.concept
     known = _BY_CONCEPT.get((concept.scheme, concept.value)) if concept else None
@@ -88,14 +88,14 @@ def property_of(structure: Structure) -> Property:
 
 
 def coded(code: Code) -> CodedConcept:
-    """Return a code as highdicom takes it."""
+    """Return a code in highdicom's form."""
     return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
 
 
 def private_scheme() -> CodingSchemeIdentificationItem:
-    """Return the meaning of the private designator.
+    """Return the definition of the private scheme's designator.
 
-    An item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1).
+    It is an item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1).
     """
     return CodingSchemeIdentificationItem(
         designator=PRIVATE_SCHEME,

@@ -1,4 +1,4 @@
-"""What tells a planning system that there are no contours, and why: an empty structure set, or a page of text."""
+"""Objects that tell a planning system that there are no contours, and why: an empty structure set or a page of text."""
 
 import textwrap
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ _PAGE = OutputKind(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FailureReport:
-    """Why there are no contours of a series; the same report makes the same bytes. No patient data in the reason."""
+    """Why there are no contours of a series; the same report makes the same bytes. The reason has no patient data."""
 
     series: ImageSeries
     reason: str
@@ -53,13 +53,13 @@ class FailureReport:
 
     @property
     def text(self) -> str:
-        """The reason in plain ASCII, one line, cut where it is very long."""
+        """The reason in plain ASCII, on one line, truncated where it is very long."""
         plain = " ".join(self.reason.encode("ascii", "replace").decode("ascii").replace("\\", "/").split())
         return plain if len(plain) <= _MOST_OF_A_REASON else f"{plain[:_MOST_OF_A_REASON]}..."
 
 
 def failure_structure_set(report: FailureReport, profile: ExportProfile) -> bytes:
-    """Return a structure set with one ROI that has no contours, labelled as failed, with the reason in its description.
+    """Return a structure set with one ROI without contours, labelled as failed, with the reason in its description.
 
     Raises StructureSetNotWritable where no valid set can refer to the series.
     """

@@ -1,7 +1,7 @@
-"""The frames of a segmentation: which there are, where each lies, and their pixels, a bit each.
+"""The frames of a segmentation: which there are, where each lies, and their pixels, one bit each.
 
 highdicom wants all segments as one array of the whole grid: 2 GB for forty structures on 512 x 512 x 200. Here a frame
-is unpacked from its structure's crop, packed and forgotten.
+is unpacked from its structure's crop, packed and released.
 """
 
 import struct
@@ -28,7 +28,7 @@ class Frame:
 
 
 def frames_of(masks: Sequence[Mask]) -> list[Frame]:
-    """Every slice of every mask that has a voxel, segment by segment, slices in index order."""
+    """Return every slice of every mask that has a voxel, segment by segment, slices in index order."""
     return [
         Frame(segment=number, slice_index=mask.start_zyx[0] + int(z))
         for number, mask in enumerate(masks, 1)
@@ -37,7 +37,7 @@ def frames_of(masks: Sequence[Mask]) -> list[Frame]:
 
 
 def packed(masks: Sequence[Mask], frames: Sequence[Frame], shape_yx: tuple[int, int]) -> Iterator[bytes]:
-    """Pixel Data of these frames in pieces: a bit a pixel, lowest bit first, no gap between frames (PS3.5 8.1.1)."""
+    """Yield these frames' Pixel Data in pieces: a bit per pixel, lowest first, no gap between frames (PS3.5 8.1.1)."""
     rest = np.zeros(0, np.bool_)
     for frame in frames:
         mask = masks[frame.segment - 1]
@@ -56,7 +56,7 @@ def packed(masks: Sequence[Mask], frames: Sequence[Frame], shape_yx: tuple[int, 
 def functional_groups(frames: Sequence[Frame], slices: Sequence[SliceReference]) -> bytes:
     """Return the items of Per-Frame Functional Groups Sequence (5200,9230), Explicit VR Little Endian.
 
-    Each frame names its image, its place, its segment, and its indices: segment, then the place among those used.
+    Each frame names its image, its position, its segment, and its indices: segment, then position among those used.
     """
     rank = {z: place for place, z in enumerate(sorted({frame.slice_index for frame in frames}), 1)}
     derived = {z: _derivation(slices[z]) for z in rank}
@@ -75,7 +75,7 @@ def functional_groups(frames: Sequence[Frame], slices: Sequence[SliceReference])
 
 
 def decimal_text(text: str) -> str:
-    """Return a decimal string as the CT wrote it, shortened where it is longer than the 16 characters of VR DS."""
+    """Return a decimal string as the CT wrote it, shortened where it exceeds the 16 characters of VR DS."""
     text = text.strip()
     if len(text) <= _MAX_DS_CHARACTERS:
         return text

@@ -1,7 +1,7 @@
-"""What every object beside a structure set has in common: patient and study from the CT, series, time, equipment, file.
+"""What all companion objects have in common: patient and study from the CT, series, time, equipment, file.
 
-What describes patient and study comes from the CT as raw bytes, so that names in any alphabet stay as they are. Nothing
-here asks a clock or makes a random UID.
+The patient's and study's attributes are the CT's raw bytes, so that names in any alphabet stay as they are. Nothing
+here reads a clock or makes a random UID.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _IMPLEMENTATION_VERSION = "CONTOUR_NODE"
 
 @dataclass(frozen=True, kw_only=True)
 class OutputKind:
-    """One kind of object: its name in UIDs, SOP class, modality, and how its series is called."""
+    """One kind of object: its name in UIDs, SOP class, modality, and the description of its series."""
 
     name: str
     sop_class_uid: str
@@ -35,7 +35,7 @@ class OutputKind:
 
 
 def begun(request: OutputsRequest, kind: OutputKind, series_number: int) -> Dataset:
-    """Return an object of this kind without patient, study and content: SOP Common, series, equipment and times."""
+    """Return an object of this kind with SOP Common, series, equipment and times, but no patient, study or content."""
     dataset, producer = Dataset(), request.producer
     dataset.SOPClassUID, dataset.SOPInstanceUID = kind.sop_class_uid, request.uid(kind.name)
     dataset.StudyInstanceUID = request.series.study_uid
@@ -55,9 +55,9 @@ def begun(request: OutputsRequest, kind: OutputKind, series_number: int) -> Data
 
 
 def part10(request: OutputsRequest, dataset: Dataset, extra: Elements | None = None) -> DicomBytesIO:
-    """Return a complete Part 10 file, Explicit VR Little Endian, of the dataset and the CT's patient and study.
+    """Return a complete Part 10 file, Explicit VR Little Endian, of the dataset with the CT's patient and study.
 
-    `extra` are elements that replace the dataset's own. The buffer stands at its end, so that pixels can follow.
+    `extra` are elements that replace the dataset's own. The buffer is positioned at its end, so that pixels can follow.
     """
     elements: Elements = {element.tag: element for element in dataset}
     elements.update(copied(request.series.header, ALWAYS, even_if_absent=True))
@@ -74,14 +74,14 @@ def part10(request: OutputsRequest, dataset: Dataset, extra: Elements | None = N
 
 
 def lossiness(header: Dataset) -> Elements:
-    """Lossy Image Compression (0028,2110) of what is derived from the CT, with ratio and method where it was lossy."""
+    """Return Lossy Image Compression (0028,2110) for objects derived from the CT, with ratio and method where lossy."""
     if str(header.get("LossyImageCompression", None) or "").strip() == "01":
         return copied(header, _LOSSY)
     return {Tag("LossyImageCompression"): DataElement(Tag("LossyImageCompression"), "CS", "00")}
 
 
 def reference(image: SliceReference) -> Dataset:
-    """Return an item that points at one image of the CT."""
+    """Return an item that refers to one image of the CT."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
     return item

@@ -1,4 +1,4 @@
-"""What every page is that is drawn for people: a Secondary Capture image in colour (PS3.3 A.8.1, C.8.6.1)."""
+"""Pages drawn for people: Secondary Capture images in colour (PS3.3 A.8.1, C.8.6.1)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,10 @@ from imaging.rtstruct.request import Producer
 
 
 def make_page(dataset: Dataset, pixels: NDArray[np.uint8], producer: Producer, *, comment: str) -> None:
-    """Fill in a begun dataset.
+    """Complete a dataset that `begun` made.
 
     Args:
-        dataset: with its content date and time.
+        dataset: the dataset, with its content date and time.
         pixels: (rows, columns, 3) RGB; no text in them names the patient.
         producer: what drew the page.
         comment: Image Comments (0020,4000).
@@ -22,8 +22,8 @@ def make_page(dataset: Dataset, pixels: NDArray[np.uint8], producer: Producer, *
     dataset.SecondaryCaptureDeviceManufacturer = producer.manufacturer
     dataset.SecondaryCaptureDeviceManufacturerModelName = producer.model_name
     dataset.SecondaryCaptureDeviceSoftwareVersions = producer.software_version
-    dataset.PatientOrientation = ""  # it shows no one direction
-    dataset.Laterality = ""  # nor one of a pair
+    dataset.PatientOrientation = ""  # it shows more than one direction
+    dataset.Laterality = ""  # and not one of a pair
     dataset.BurnedInAnnotation = "NO"
     dataset.ImageComments = comment
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = pixels.shape

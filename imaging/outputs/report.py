@@ -1,6 +1,6 @@
-"""A DICOM SR of what was measured: TID 1500 with a group for every structure looked for (PS3.16, PS3.3 A.35.2).
+"""A DICOM SR of the measurements: TID 1500 with a group for every structure looked for (PS3.16, PS3.3 A.35.2).
 
-Enhanced SR is the smallest class that holds it, and the one that most readers of TID 1500 know.
+Enhanced SR is the smallest class that can hold it, and the one that most readers of TID 1500 support.
 """
 
 from collections.abc import Sequence
@@ -50,8 +50,8 @@ def make_report(request: OutputsRequest, *, cites_segmentation: bool) -> bytes:
     """Return a Part 10 file of an unverified, preliminary Measurement Report; the same request gives the same bytes.
 
     Each structure found has its volume and the model's mean probability, one not found is stated as absent, and the
-    notes are comments. With `cites_segmentation` the groups point at the segments of `make_segmentation`'s file for
-    the same request, else at the images. Raises BesideNotWritable where no valid file can hold the request.
+    notes are comments. With `cites_segmentation`, the groups refer to the segments of `make_segmentation`'s file for
+    the same request, else at the images. Raises OutputsNotWritable where no valid file can hold the request.
     """
     check_request(request)
     cites_segmentation = cites_segmentation and bool(request.found)
@@ -115,7 +115,7 @@ def _device(request: OutputsRequest) -> hd.sr.ObserverContext:
 def _group(
     request: OutputsRequest, item: OutputsStructure, segment: int | None, images: Sequence[SourceImage]
 ) -> Group:
-    """TID 1411 of a segment where there is one, else TID 1501 of the images that the structure meets."""
+    """Return TID 1411 for a segment where there is one, else TID 1501 for the images that the structure meets."""
     named, structure, producer = property_of(item.structure), item.structure, request.producer
     laterality = coded(named.laterality) if named.laterality else None
     tracking = hd.sr.TrackingIdentifier(
@@ -177,7 +177,7 @@ def _segment(request: OutputsRequest, number: int) -> hd.sr.ReferencedSegment:
 
 
 def _images(request: OutputsRequest) -> list[SourceImage]:
-    """Return an item for each slice, which every group that meets it shares: highdicom takes a millisecond for one."""
+    """Return an item for each slice, shared by all groups that meet it: highdicom takes a millisecond to make one."""
     return [SourceImage(image.sop_class_uid, image.sop_instance_uid) for image in request.series.slices]
 
 
@@ -190,7 +190,7 @@ def _comments(texts: Sequence[str]) -> list[TextContentItem]:
 
 
 def _evidence(request: OutputsRequest, *, cites_segmentation: bool) -> Dataset:
-    """Everything that the report speaks of, in its study: the CT, and the segmentation where it is cited."""
+    """Return everything that the report refers to, within its study: the CT, and the segmentation where it is cited."""
     images = Dataset()
     images.SeriesInstanceUID = request.series.series_uid
     images.ReferencedSOPSequence = [reference(image) for image in request.series.slices]

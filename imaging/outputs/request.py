@@ -1,4 +1,4 @@
-"""What goes into the objects beside a structure set, checked as a whole before one of them is made."""
+"""What the companion objects are made of, checked as a whole before any of them is made."""
 
 import math
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ from imaging.volumes.volume import Mask
 
 
 class OutputsNotWritable(Exception):
-    """A request that no valid object can hold; the message names the structure or attribute."""
+    """A request that cannot be written as a valid object; the message names the structure or attribute."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OutputsStructure:
-    """One structure that was looked for: its mask on the CT's grid (empty where not found), and what is known of it.
+    """One structure that was looked for: its mask on the CT's grid (empty where not found), and what is known about it.
 
-    `mean_probability` is the model's mean foreground probability inside the mask, None where it states none.
+    `mean_probability` is the model's mean foreground probability inside the mask, None where the model does not state
+    it.
     """
 
     structure: Structure
@@ -37,10 +38,10 @@ class OutputsStructure:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OutputsRequest:
-    """Everything that the objects of one job are made of; the same request makes the same bytes.
+    """Everything that the companion objects of one job are made of; the same request makes the same bytes.
 
-    All UIDs are derived from `job_uid`. `created` is time-zone aware; the files state it as wall-clock time there, or
-    in the zone that the CT states. `device_serial_number` tells one installation of the node from another.
+    All UIDs are derived from `job_uid`. `created` is time-zone aware; the files state it as wall-clock time in its
+    zone, or in the zone that the CT states. `device_serial_number` tells one installation of the node from another.
     """
 
     series: ImageSeries
@@ -60,7 +61,7 @@ class OutputsRequest:
         return tuple(structure for structure in self.structures if structure.is_found)
 
     def uid(self, *parts: str) -> str:
-        """Return a UID of this job's, the same each time."""
+        """Return a UID of this job, the same each time."""
         return derived_uid("beside", *parts, self.job_uid)
 
     @property
@@ -69,22 +70,22 @@ class OutputsRequest:
         return self.uid("segmentation")
 
     def tracking_uid(self, structure: Structure) -> str:
-        """Return the UID under which segmentation and report speak of the same structure."""
+        """Return the UID by which segmentation and report refer to the same structure."""
         return self.uid("tracking", structure.code)
 
     def tracking_identifier(self, structure: Structure) -> str:
-        """Return the tracking UID's companion in words: unique within the objects of this node."""
+        """Return the text that accompanies the tracking UID: unique among the objects of this node."""
         return f"{structure.name} {self.job_uid}"
 
     @property
     def device_uid(self) -> str:
-        """The UID of the node as a device: of its make, model and serial number."""
+        """The UID of the node as a device: derived from its make, model and serial number."""
         producer = self.producer
         return derived_uid("device", producer.manufacturer, producer.model_name, self.device_serial_number)
 
 
 def check_request(request: OutputsRequest) -> None:
-    """Return for a request that valid objects can hold; BesideNotWritable names what does not fit."""
+    """Accept a request that valid objects can hold; OutputsNotWritable names what does not fit."""
     if not request.structures:
         raise OutputsNotWritable("no structure was given: there is nothing to write beside a structure set")
     if request.created.tzinfo is None:

@@ -1,4 +1,4 @@
-"""A DICOM segmentation of the structures found: one binary segment each, coded, on the CT's own grid (PS3.3 A.51)."""
+"""A DICOM segmentation of the structures found: one coded binary segment each, on the CT's own grid (PS3.3 A.51)."""
 
 import struct
 from itertools import combinations
@@ -39,8 +39,8 @@ _MAX_PIXEL_BYTES = 0xFFFFFFFE
 def make_segmentation(request: OutputsRequest) -> bytes:
     """Return a complete Part 10 file of an unapproved segmentation; byte-identical for the same request.
 
-    Frames have the CT's rows and columns, and there is none for a slice that a structure does not meet. Structures may
-    overlap; one that was not found has no segment. Raises BesideNotWritable where none was found, or where no valid
+    Frames have the CT's rows and columns; a slice that a structure does not meet has no frame. Structures may
+    overlap; one that was not found has no segment. Raises OutputsNotWritable where none was found, or where no valid
     file can hold the request.
     """
     check_request(request)
@@ -131,7 +131,7 @@ def _meet(one: Mask, other: Mask) -> bool:
 
 
 def _shared(request: OutputsRequest) -> Dataset:
-    """Orientation and voxel size in the CT's own words; slices are as thick as the CT says, or as they lie apart."""
+    """Return orientation and voxel size as the CT writes them; slices are as thick as the CT says, or their spacing."""
     header, grid = request.series.header, request.series.volume.grid
     distance = f"{grid.spacing_zyx_mm[0]:.10g}"
     orientation, measures, shared = Dataset(), Dataset(), Dataset()
@@ -145,7 +145,7 @@ def _shared(request: OutputsRequest) -> Dataset:
 
 
 def _add_dimensions(dataset: Dataset, request: OutputsRequest) -> None:
-    """Frames are indexed by segment, then by position: PS3.3 C.7.6.17, as highdicom writes it."""
+    """Index frames by segment, then by position (PS3.3 C.7.6.17), as highdicom does."""
     uid = request.uid("segmentation", "dimensions")
     organisation = Dataset()
     organisation.DimensionOrganizationUID = uid

@@ -1,4 +1,4 @@
-"""ROI Contour Sequence (3006,0039) from bytes, without an object for every coordinate."""
+"""ROI Contour Sequence (3006,0039) read from bytes, without an object for every coordinate."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _IMAGES, _TYPE, _DATA, _IMAGE_UID = 0x30060016, 0x30060042, 0x30060050, 0x000811
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoiItem:
-    """One item of the sequence: the number of its ROI if it has one, its colour if it has one, its contours.
+    """One item of the sequence: the number of its ROI and its colour, if it has them, and its contours.
 
     `fault` says which contour cannot be read; the item has no contours then.
     """
@@ -34,7 +34,7 @@ class _OddContour(ValueError):
 
 
 def split_contours(stream: Stream) -> tuple[bytes, list[RoiItem]]:
-    """Return the dataset's bytes without ROI Contour Sequence, and what that sequence holds; [] where it is absent.
+    """Return the dataset's bytes without ROI Contour Sequence, and the items of that sequence; [] where it is absent.
 
     Raises MalformedStream where bytes are missing.
     """
@@ -89,7 +89,7 @@ def _contours(data: bytes, sequence: Element, end: int, encoding: Encoding) -> t
 
 
 def _points(texts: list[bytes]) -> Iterator[NDArray[np.float64]]:
-    """Yield the points (n, 3) of each contour's text; all texts of an ROI are turned into numbers at once."""
+    """Yield the points (n, 3) of each contour's text; all texts of an ROI are parsed at once."""
     counts = [text.count(b"\\") + 1 if text else 0 for text in texts]
     wrong = next((k for k, count in enumerate(counts) if count % 3), None)
     if wrong is not None:
@@ -106,7 +106,7 @@ def _points(texts: list[bytes]) -> Iterator[NDArray[np.float64]]:
 
 
 def _numbers(text: bytes) -> NDArray[np.float64] | None:
-    """Return the finite numbers of a text; None where one is something else."""
+    """Return a text's numbers; None where any value is not a finite number."""
     try:
         values = decimal_numbers(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""ROI Contour Sequence (3006,0039) as bytes, encoded directly.
+"""ROI Contour Sequence (3006,0039) encoded directly as bytes.
 
-pydicom makes a decimal-string object of every coordinate it writes: seconds and a gigabyte for forty structures. Here
-a coordinate that occurs again (they lie on the CT's lattice) is turned into text once.
+pydicom makes a decimal-string object of every coordinate that it writes: seconds and a gigabyte for forty structures.
+Here a coordinate that recurs (they lie on the CT's lattice) is turned into text only once.
 """
 
 import struct
@@ -19,7 +19,7 @@ MAX_DS_BYTES = 16  # PS3.5 6.2, VR DS
 _LONGEST_SHORT_VALUE = 0xFFFE
 _AXIAL_TOLERANCE = 1e-6
 Encode = Callable[[int, bytes, bytes], bytes]
-"""Tag, VR letters and value to an encoded element."""
+"""Encodes an element from its tag, VR letters and value."""
 
 
 def implicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
@@ -31,7 +31,7 @@ def implicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
 def explicit_element(tag: int, vr: bytes, value: bytes) -> bytes:
     """Return an element in Explicit VR Little Endian.
 
-    StructureSetNotWritable where its 2-byte length cannot hold it.
+    Raises StructureSetNotWritable where the value is too long for a 2-byte length.
     """
     value = _padded(vr, value)
     if vr == b"SQ":
@@ -51,10 +51,10 @@ def item(content: bytes) -> bytes:
 
 
 class ContourEncoder:
-    """Encodes the polygons of one ROI after the other, all on the slices of the same CT."""
+    """Encodes the polygons of one ROI after another, all on the slices of the same CT."""
 
     def __init__(self, slices: Sequence[SliceReference], grid: Grid, encode: Encode, decimals: int) -> None:
-        """Prepare what every contour of a slice shares: its image reference and its z as the image wrote it."""
+        """Prepare what all contours of a slice share: the image reference, and z as the image states it."""
         self._encode, self._decimals, self._grid = encode, decimals, grid
         self._references = [encode(0x30060016, b"SQ", item(_image(encode, image))) for image in slices]
         axial = np.allclose(np.abs(grid.axes_lps[0]), (0, 0, 1), rtol=0, atol=_AXIAL_TOLERANCE)
@@ -62,7 +62,7 @@ class ContourEncoder:
         self._own_z = texts if axial and max(map(len, texts)) <= MAX_DS_BYTES else None
 
     def roi(self, number: int, colour_rgb: tuple[int, int, int], contours: Sequence[PlanarContour]) -> bytes:
-        """One item of the sequence: the display colour, the contours if there are any, and the ROI's number."""
+        """Return one item of the sequence: the display colour, any contours, and the ROI's number."""
         encode, parts = self._encode, [self._encode(0x3006002A, b"IS", b"%d\\%d\\%d" % colour_rgb)]
         if contours:
             parts.append(encode(0x30060040, b"SQ", b"".join(self._contours(contours))))
@@ -98,9 +98,9 @@ class ContourEncoder:
 
 
 def decimal_strings(values: NDArray[np.float64], decimals: int) -> list[bytes]:
-    """Each value as a decimal string of at most `decimals` decimals and 16 bytes, without trailing zeros.
+    """Return each value as a decimal string of at most `decimals` decimals and 16 bytes, without trailing zeros.
 
-    StructureSetNotWritable where a value is not finite or too large for 16 bytes.
+    Raises StructureSetNotWritable where a value is not finite or too large for 16 bytes.
     """
     scaled = np.rint(values * 10.0**decimals)
     if not (np.abs(scaled) < 1e18).all():  # nor is nan

@@ -1,7 +1,7 @@
-"""Every attribute of an RT Structure Set but the contours, as pydicom elements.
+"""All attributes of an RT Structure Set except the contours, as pydicom elements.
 
 The modules of PS3.3 A.19: Patient, General Study, RT Series, Frame of Reference, General Equipment, Structure Set, RT
-ROI Observations, Approval, SOP Common. What describes patient and study comes from the CT as raw bytes, so that names
+ROI Observations, Approval, SOP Common. The patient's and study's attributes are the CT's raw bytes, so that names
 in any alphabet stay as they are.
 """
 
@@ -24,9 +24,9 @@ _AI_FAMILY = Code(value="123110", scheme="DCM", meaning="Artificial Intelligence
 
 
 def elements_of(request: StructureSetRequest) -> Elements:
-    """All elements but ROI Contour Sequence by tag.
+    """Return all elements except ROI Contour Sequence, by tag.
 
-    StructureSetNotWritable where a text has no characters in the CT.
+    Raises StructureSetNotWritable where the CT's character set lacks a text's characters.
     """
     dataset = Dataset()
     _identify(dataset, request)
@@ -41,7 +41,7 @@ def elements_of(request: StructureSetRequest) -> Elements:
 
 
 def check_characters(request: StructureSetRequest) -> None:
-    """Return where every text of the request can be written in the CT's character set."""
+    """Check that every text of the request can be written in the CT's character set; StructureSetNotWritable if not."""
     header, producer = request.series.header, request.producer
     texts = [request.label, request.description, request.series_description, producer.manufacturer]
     texts += [
@@ -94,7 +94,7 @@ def _predecessor(uid: str) -> Dataset:
 
 
 def _frame(request: StructureSetRequest) -> Dataset:
-    """Referenced Frame of Reference Sequence: every slice of the series, in order."""
+    """Return the item of Referenced Frame of Reference Sequence, with every slice of the series in order."""
     images = []
     for image in request.series.slices:
         reference = Dataset()
@@ -141,7 +141,7 @@ def _observation(number: int, roi: RoiContours) -> Dataset:
     item.ObservationNumber = number
     item.ReferencedROINumber = number
     if len(roi.name) <= 16:
-        item.ROIObservationLabel = roi.name  # SH; cut, it could lose its side
+        item.ROIObservationLabel = roi.name  # SH: truncated, it could lose its side
     if roi.structure.concept:
         item.RTROIIdentificationCodeSequence = [_coded(roi.structure.concept)]
     item.RTROIInterpretedType = roi.structure.interpreted_type.value
@@ -150,7 +150,7 @@ def _observation(number: int, roi: RoiContours) -> Dataset:
 
 
 def volume_mm3(contours: Sequence[PlanarContour], spacing_mm: float) -> float:
-    """Return the area inside closed planar contours times the distance of slices; holes by keyholes are not in it.
+    """Return the area inside closed planar contours times the slice distance; holes joined by keyholes are excluded.
 
     Half the length of the sum of cross products of neighbouring points is a polygon's area; 0 for no contours.
     """
@@ -165,6 +165,6 @@ def _coded(code: Code) -> Dataset:
 
 
 def _from_ct(header: Dataset) -> Elements:
-    """Patient, General Study and Frame of Reference as the CT has them."""
+    """Return the attributes of Patient, General Study and Frame of Reference as the CT has them."""
     always = copied(header, (*ALWAYS, "PositionReferenceIndicator"), even_if_absent=True)
     return always | copied(header, WHERE_PRESENT)

@@ -1,4 +1,4 @@
-"""The ROIs of a structure set as masks on a CT's grid, with a note for everything that was not as plain as that."""
+"""The ROIs of a structure set as masks on a CT's grid, with a note for everything that is not straightforward."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from imaging.rtstruct.stated_volume import compare_volume
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
 
-_PLANE_TOLERANCE = 0.25  # of a slice: a contour that is thicker does not lie in a slice
+_PLANE_TOLERANCE = 0.25  # of a slice distance: a contour that extends further does not lie in a slice
 _OFF_CENTRE_MM = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoiMasks:
-    """A mask for every ROI by its number (empty where nothing is closed), and what a reader should know.
+    """A mask for every ROI by its number (empty where no contour is closed), and notes for people.
 
     An ROI that cannot be read, or lies in another frame of reference, has no mask and a note.
     """
@@ -33,16 +33,16 @@ class RoiMasks:
 
 
 def masks_on_grid(structure_set: StructureSet, target: ImageSeries | Grid) -> RoiMasks:
-    """Every ROI as a mask on the grid of a CT.
+    """Return every ROI as a mask on the grid of a CT.
 
     A voxel belongs to an ROI if its centre lies inside an odd number of the closed contours on its slice: nested,
-    keyhole and XOR contours mean the same. A contour belongs to the nearest slice; where contours of several planes
-    fall to one slice, those of the nearest plane count. Slices between contours stay empty: nothing is interpolated.
-    Notes tell of contours outside the grid or across slices, of planes between slices, of gaps and repetitions, of
-    contours that overlap in part and what the even-odd rule leaves out there, of ROIs without a mask, and of a stated
-    ROI Volume that is not what the contours enclose.
+    keyhole and XOR contours give the same mask. A contour belongs to the nearest slice; where contours of several
+    planes fall on one slice, those of the nearest plane count. Slices between contours stay empty: nothing is
+    interpolated. Notes report contours outside the grid or across slices, of planes between slices, of gaps and
+    repetitions, of partially overlapping contours and what the even-odd rule leaves out there, ROIs without a mask, and
+    any stated ROI Volume that disagrees with what the contours enclose.
 
-    Raises StructureSetUnreadable where the structure set belongs to another frame of reference than the given CT.
+    Raises StructureSetUnreadable where the structure set belongs to a frame of reference other than the given CT's.
     """
     if isinstance(target, ImageSeries):
         _check_frame(structure_set, target)
@@ -84,7 +84,7 @@ def _check_frame(structure_set: StructureSet, series: ImageSeries) -> None:
 
 
 def voxels_inside(contours: Sequence[ReadContour], grid: Grid) -> int:
-    """How many voxels the closed ones of one ROI's contours hold, as `masks_on_grid` fills them."""
+    """Count the voxels inside the closed contours of one ROI, filled as `masks_on_grid` does."""
     return _mask("", [contour for contour in contours if contour.is_closed], grid, []).voxels()
 
 
@@ -117,7 +117,7 @@ def _mask(called: str, closed: Sequence[ReadContour], grid: Grid, notes: list[st
 
 
 def _slices(closed: Sequence[ReadContour], grid: Grid) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """For each contour the nearest slice and how far its plane is off it, in slices; -1 where it lies in none."""
+    """Return each contour's nearest slice (-1 where it lies in none), and its plane's distance from it in slices."""
     counts = np.array([len(contour.points_lps) for contour in closed])
     starts = np.cumsum(counts) - counts
     points = np.concatenate([contour.points_lps for contour in closed])
@@ -130,7 +130,7 @@ def _slices(closed: Sequence[ReadContour], grid: Grid) -> tuple[NDArray[np.int_]
 
 
 def _nearest_plane(slices: NDArray[np.int_], off_slices: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which contours lie on the plane nearest to their slice; planes within a hundredth of a slice are one."""
+    """Tell which contours lie on the plane nearest to their slice; planes within 0.01 slices count as one."""
     nearest: dict[int, float] = {}
     distance = np.abs(off_slices)
     for k, away in sorted(
@@ -142,9 +142,9 @@ def _nearest_plane(slices: NDArray[np.int_], off_slices: NDArray[np.float64]) ->
 
 
 def _without_repetitions(closed: Sequence[ReadContour], kept: Sequence[int]) -> list[int]:
-    """Return the contours without those whose outline is that of a plain closed one before; XOR contours stay.
+    """Return the contours without those whose outline repeats that of an earlier plain closed one; XOR contours stay.
 
-    An outline is the same from whatever point it starts, and in either direction.
+    Outlines are equal regardless of starting point and direction.
     """
     seen: set[bytes] = set()
     unique = []
@@ -159,5 +159,5 @@ def _without_repetitions(closed: Sequence[ReadContour], kept: Sequence[int]) -> 
 
 
 def _gaps(slices: NDArray[np.int_]) -> int:
-    """How many slices between the first and the last have no contour."""
+    """Count the slices between the first and the last that have no contour."""
     return int(np.ptp(slices)) + 1 - len(np.unique(slices)) if len(slices) else 0

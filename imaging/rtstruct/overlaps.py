@@ -1,4 +1,4 @@
-"""Contours of one ROI that repeat or overlap each other: what the even-odd rule makes of them."""
+"""Contours of one ROI that repeat or overlap each other: how the even-odd rule reads them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from imaging.volumes.volume import Mask
 
 
 def same_outline(points_lps: NDArray[np.float64]) -> bytes:
-    """Return a key that closed polygons of points (n, 3) share where they differ in start point or direction only.
+    """Return a key shared by closed polygons of points (n, 3) that differ only in starting point or direction.
 
     A first point repeated at the end does not count.
     """
-    points = points_lps + 0.0  # one zero
+    points = points_lps + 0.0  # -0.0 becomes 0.0
     if len(points) > 1 and (points[0] == points[-1]).all():
         points = points[:-1]
     if not len(points):
@@ -33,7 +33,7 @@ def note_overlaps(
 ) -> None:
     """Append a note where polygons overlap in part, with the voxels that the even-odd rule leaves out of their union.
 
-    A polygon inside another is a hole (or an island in one) and no overlap.
+    A polygon inside another is a hole (or an island in one), not an overlap.
     """
     by_slice: dict[int, list[PlanarContour]] = defaultdict(list)
     for polygon in polygons:
@@ -87,7 +87,7 @@ def _part(mask: Mask, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[
 
 
 def _voxels_outside(parts: Sequence[Mask], mask: Mask) -> int:
-    """How many voxels of any of the parts are not in the mask."""
+    """Count the voxels of any of the parts that are not in the mask."""
     outside: set[tuple[int, ...]] = set()
     for part in parts:
         inside = _shared(part, mask)

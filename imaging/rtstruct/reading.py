@@ -1,4 +1,4 @@
-"""Any system's RT Structure Set, read into ROIs joined by number."""
+"""RT Structure Sets of any system, read into ROIs joined by number."""
 
 import io
 import math
@@ -18,9 +18,9 @@ from imaging.rtstruct.roi_numbers import whole_number
 def read_structure_set(data: bytes) -> StructureSet:
     """Return the structure set in a Part 10 file, in any uncompressed or deflated transfer syntax.
 
-    The three ROI sequences are joined by ROI Number, whatever their order. An ROI that only one of them names is kept;
-    one without contours has none. An ROI with a contour that cannot be read, or whose number stands for two, keeps its
-    name and has a fault instead of contours. Raises StructureSetUnreadable where the bytes are no structure set.
+    The three ROI sequences are joined by ROI Number, whatever their order. An ROI that occurs in only one of them is
+    kept; one without contours has none. An ROI with a contour that cannot be read, or whose number is used twice, keeps
+    its name and has a fault instead of contours. Raises StructureSetUnreadable where the bytes are not a structure set.
     """
     try:
         return _structure_set(open_stream(data))
@@ -83,7 +83,7 @@ def _rois(
 
 
 def _fault(rois: list[Dataset], shapes: list[RoiItem]) -> str:
-    """Why an ROI cannot be used; "" where it can. Contours in two items are not joined: nobody says which are meant."""
+    """Return why an ROI cannot be used; "" where it can. Contours in two items are not joined: either may be meant."""
     if len(rois) > 1:
         names = " and ".join(f"'{_text(roi, 'ROIName')}'" for roi in rois)
         return f"Structure Set ROI Sequence (3006,0020) has the ROI Number twice, for {names}"
@@ -93,7 +93,7 @@ def _fault(rois: list[Dataset], shapes: list[RoiItem]) -> str:
 
 
 def _notes(dataset: Dataset, items: list[RoiItem]) -> Iterator[str]:
-    """Yield what was left out because no number says to which ROI it belongs, and volumes that are no numbers."""
+    """Yield notes on what was left out for lack of a number to join it by, and on volumes that are not numbers."""
     for roi in _sequence(dataset, "StructureSetROISequence"):
         if _number(roi, "ROINumber") is None:
             yield f"ROI '{_text(roi, 'ROIName')}' is left out: it has no ROI Number (3006,0022) that is a whole number"
@@ -124,7 +124,7 @@ def _by_number(items: Iterable[Dataset], keyword: str) -> dict[int, list[Dataset
 
 
 def _frames(dataset: Dataset) -> tuple[str, ...]:
-    """Return the frames of reference that the structure set names, each once, in order."""
+    """Return the frames of reference that the structure set names, without repetition, in order."""
     named = [
         _text(item, "FrameOfReferenceUID")
         for item in _sequence(dataset, "ReferencedFrameOfReferenceSequence")

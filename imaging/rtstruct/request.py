@@ -19,7 +19,7 @@ class RoiContours:
     """One ROI to write: its catalogue structure, the name it goes out under, its polygons and a description.
 
     `volume_mm3` is needed where holes are polygons of their own; without it the polygons' areas are added up.
-    `number` is its ROI Number; without one it gets the lowest that no ROI of the set asks for, in order.
+    `number` is its ROI Number; without one it gets, in order, the lowest that no ROI of the set asks for.
     """
 
     structure: Structure
@@ -50,7 +50,7 @@ class Producer:
 class StructureSetRequest:
     """Everything that goes into one structure set; the same request makes the same bytes.
 
-    `created` is time-zone aware; the file states it as wall-clock time there, or in the zone that the CT states.
+    `created` is time-zone aware; the file states it as wall-clock time in its zone, or in the zone that the CT states.
     """
 
     series: ImageSeries
@@ -69,7 +69,7 @@ class StructureSetRequest:
 
 
 def check_request(request: StructureSetRequest) -> None:
-    """Return for a request that makes a valid structure set; StructureSetNotWritable names what does not fit."""
+    """Accept a request that makes a valid structure set; StructureSetNotWritable names what does not fit."""
     if not request.rois:
         raise StructureSetNotWritable("a structure set needs at least one ROI, and there is none")
     if request.created.tzinfo is None:
@@ -93,12 +93,12 @@ def check_request(request: StructureSetRequest) -> None:
 
 
 def numbered(rois: Sequence[RoiContours]) -> list[tuple[int, RoiContours]]:
-    """Each ROI with its number, in order: the one that it asks for, or else the lowest that none asks for."""
+    """Return each ROI with its number, in order: the one that it asks for, or else the lowest that no ROI asks for."""
     return list(zip(roi_numbers([roi.number for roi in rois]), rois, strict=True))
 
 
 def described(request: StructureSetRequest) -> str:
-    """Return the structure set's description, which always says that it is for research and not approved."""
+    """Return the structure set's description, which always states that it is for research and not approved."""
     given = request.description.strip()
     return given if RESEARCH_USE in given else f"{given} {RESEARCH_USE}".strip()
 

@@ -1,10 +1,10 @@
 """ROI Volume (3006,002C) against the volume that the contours enclose.
 
-How systems reckon it is not written down. They agree on the area of each plane, and differ in what lies between planes
-and where a structure ends: half a slice beyond its last plane, at that plane, or on a finer lattice. So what contours
-enclose is a span. Its lower end ends the structure at its outer planes (or leaves planes that were skipped empty), its
-upper end gives each plane a whole slice (or fills what was skipped). On a CT the voxels' own volume belongs to it too:
-some systems count voxels, and a spinal cord in pixels of 4 mm has a tenth more of them than its contours enclose.
+How systems compute it is not documented. They agree on the area of each plane, and differ in what lies between planes
+and in where a structure ends: half a slice beyond its last plane, at that plane, or on a finer lattice. So what
+contours enclose is a range. Its lower end stops the structure at its outer planes (or leaves skipped planes empty), its
+upper end gives each plane a whole slice (or fills skipped planes). On a CT, the volume of the voxels belongs to it too:
+some systems count voxels, and for a spinal cord in 4 mm pixels that is a tenth more than its contours enclose.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from imaging.contours.areas import area_vectors
 from imaging.contours.structure_set import ReadContour
 
 SHARE, LEAST_CM3 = 0.05, 0.1
-"""How far beyond the span a stated volume may lie: a share of it, or this volume where that is more."""
+"""How far beyond the range a stated volume may lie: a share of it, or this volume where that is more."""
 _SAME_PLANE_MM = 0.01
 
 
@@ -31,7 +31,7 @@ class VolumeComparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether the stated volume lies in the span, or beyond it by no more than the tolerance."""
+        """Whether the stated volume lies in the range, or beyond it by no more than the tolerance."""
         low = min(self.least_cm3 * (1 - SHARE), self.least_cm3 - LEAST_CM3)
         high = max(self.most_cm3 * (1 + SHARE), self.most_cm3 + LEAST_CM3)
         return low <= self.stated_cm3 <= high
@@ -43,11 +43,11 @@ def compare_volume(
     slice_spacing_mm: float | None = None,
     voxels_cm3: float | None = None,
 ) -> VolumeComparison | None:
-    """Return an ROI's stated volume beside that of its closed contours; None where there is nothing to compare.
+    """Return an ROI's stated volume and that of its closed contours; None where there is nothing to compare.
 
-    That is so where none is stated, or 0 (Pinnacle states 0 for every ROI), where nothing is closed, and for a single
-    plane whose thickness nobody gives. Without `slice_spacing_mm` a slice is the least distance of two planes.
-    `voxels_cm3` is what the contours fill on a CT.
+    There is nothing to compare where no volume or 0 is stated (Pinnacle states 0 for every ROI), where no contour is
+    closed, and for a single plane of unknown thickness. Without `slice_spacing_mm`, a slice is as thick as the smallest
+    distance between planes. `voxels_cm3` is the volume of the voxels that the contours fill on a CT.
     """
     closed = [contour for contour in contours if contour.is_closed]
     if not stated_cm3 or not closed:
@@ -67,7 +67,7 @@ def compare_volume(
 
 
 def _planes(closed: Sequence[ReadContour]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions in mm along the normal, ascending, and the area in mm2 of each plane by the even-odd rule."""
+    """Return positions in mm along the normal, ascending, and the area in mm2 of each plane by the even-odd rule."""
     vectors = area_vectors([contour.points_lps for contour in closed])
     sizes_mm2 = np.linalg.norm(vectors, axis=1)
     largest = int(sizes_mm2.argmax())
@@ -86,14 +86,14 @@ def _planes(closed: Sequence[ReadContour]) -> tuple[NDArray[np.float64], NDArray
 
 
 def _across(normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Two directions (2, 3) at right angles to the normal and to each other."""
+    """Return two directions (2, 3) at right angles to the normal and to each other."""
     first = np.cross(normal, np.eye(3)[int(np.abs(normal).argmin())])
     first /= max(float(np.linalg.norm(first)), 1e-12)
     return np.array([first, np.cross(normal, first)])
 
 
 def _even_odd_area(polygons: Sequence[NDArray[np.float64]], sizes_mm2: NDArray[np.float64]) -> float:
-    """Return the area of polygons of one plane that do not cross: one inside an odd number of others is a hole."""
+    """Return the area in mm2 of polygons of one plane that do not cross; inside an odd number of others is a hole."""
     low = np.array([polygon.min(axis=0) for polygon in polygons])
     high = np.array([polygon.max(axis=0) for polygon in polygons])
     total = 0.0
@@ -106,7 +106,7 @@ def _even_odd_area(polygons: Sequence[NDArray[np.float64]], sizes_mm2: NDArray[n
 
 
 def _holds(polygon: NDArray[np.float64], point: NDArray[np.float64]) -> bool:
-    """Whether the point lies inside, by the even-odd rule."""
+    """Tell whether the point lies inside, by the even-odd rule."""
     start, end = polygon, np.roll(polygon, -1, axis=0)
     spans = (start[:, 0] > point[0]) != (end[:, 0] > point[0])
     start, end = start[spans], end[spans]

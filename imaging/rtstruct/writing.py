@@ -1,4 +1,4 @@
-"""RT Structure Sets: polygons and CT references to a complete file, and any system's file back to polygons."""
+"""RT Structure Sets written: from polygons and references to the CT to a complete file."""
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
@@ -39,8 +39,8 @@ _ROI_CONTOUR_SEQUENCE = Tag(0x3006, 0x0039)
 def write_structure_set(request: StructureSetRequest) -> bytes:
     """Return a complete Part 10 file of an unapproved RT Structure Set; byte-identical for the same request.
 
-    Implicit VR Little Endian, where contours may be as long as they are, unless `explicit_vr` is set. Each contour
-    names its image, and has that image's own z where the slices are axial. Raises StructureSetNotWritable where no
+    Implicit VR Little Endian, which allows contours of any length, unless `explicit_vr` is set. Each contour
+    refers to its image, and has that image's own z where the slices are axial. Raises StructureSetNotWritable where no
     valid file can hold the request.
     """
     check_request(request)

@@ -1,10 +1,10 @@
-"""Reads catalogue.csv, one line a structure.
+"""Reads catalogue.csv, one line per structure.
 
-Columns: ``code`` of contracts and masks; ``name`` that goes out, with ``tg263`` telling whether it stands in TG-263's
-table of primary names or only follows its rules; DICOM ``type``; ``colour_rgb``; ``side`` and ``partner``; ``sct``, the
-code of PS3.16 (a test looks each up in pydicom's copy); ``fma``, as TG-263's table states it, left out where its sides
-contradict each other; ``aliases`` without sides, in lower case, separated by ``|``; the name in TotalSegmentator's
-tasks. An empty cell means that no code is known for certain: none is invented.
+Columns: ``code``, as in contracts and masks; ``name``, as written to structure sets, with ``tg263`` telling whether it
+is in TG-263's table of primary names or only follows its rules; DICOM ``type``; ``colour_rgb``; ``side`` and
+``partner``; ``sct``, the code of PS3.16 (a test looks each up in pydicom's copy); ``fma``, as TG-263's table states it,
+left out where that table's sides contradict each other; ``aliases`` without sides, in lower case, separated by ``|``;
+the name in TotalSegmentator's tasks. An empty cell means that no code is known for certain: none is invented.
 """
 
 import csv
@@ -47,7 +47,7 @@ def _code(row: Mapping[str, str], scheme: str) -> Code | None:
 
 CATALOGUE: Mapping[str, Structure] = MappingProxyType({row["code"]: _structure(row) for row in _rows()})
 
-# TotalSegmentator's class names -> catalogue codes.
+# Catalogue codes by TotalSegmentator's class names.
 TOTALSEGMENTATOR: Mapping[str, str] = MappingProxyType(
     {row["totalsegmentator"]: row["code"] for row in _rows() if row["totalsegmentator"]}
 )

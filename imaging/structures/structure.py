@@ -1,4 +1,4 @@
-"""What a structure is: its name, its codes, how it is drawn, its side and its partner on the other one."""
+"""What a structure is: its name, its codes, how it is drawn, its side, and its partner on the other side."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,7 +34,7 @@ class InterpretedType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """A coded concept: value, designator of its scheme, and meaning in words."""
+    """A coded concept: its value, its scheme's designator, and its meaning."""
 
     value: str
     scheme: str
@@ -42,7 +42,7 @@ class Code:
 
 
 class Laterality(StrEnum):
-    """The side of a structure of which the patient has one on each."""
+    """The side of a structure that the patient has on both sides."""
 
     LEFT = "L"
     RIGHT = "R"
@@ -52,9 +52,9 @@ class Laterality(StrEnum):
 class Structure:
     """One structure: its catalogue code, its TG-263 name (at most 16 characters), colour and type.
 
-    ``concept`` is the code that a structure set carries: FMA as TG-263's table has it, else SNOMED CT. ``snomed`` is
-    the code of PS3.16, without a side where ``laterality`` states it; ``partner`` is the catalogue code that takes
-    its place in a left-right mirror.
+    ``concept`` is the code that a structure set carries: the FMA code of TG-263's table, else SNOMED CT. ``snomed`` is
+    the code of PS3.16, without a side where ``laterality`` states it; ``partner`` is the catalogue code of the
+    structure that takes its place in a left-right mirror image.
     """
 
     code: str

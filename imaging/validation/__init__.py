@@ -1,4 +1,4 @@
-"""The gate: a structure set is read back from its bytes and checked before anybody receives it."""
+"""Validation: a structure set is read back from its bytes and checked before anybody receives it."""
 
 from imaging.ct.series import ImageSeries
 from imaging.ct.series_headers import SeriesHeaders
@@ -33,11 +33,12 @@ def validate(
     masks: RoiMasks | None = None,
     series: ImageSeries | SeriesHeaders | None = None,
 ) -> tuple[ValidationFinding, ...]:
-    """Everything that a destination with this profile may refuse or misread, errors first; nothing for a clean file.
+    """Return everything that a destination with this profile may refuse or misread, errors first; () for a clean file.
 
-    With `series`, references and planes must be those of the very images; without a grid, volumes are not compared on
-    it. With `masks`, by ROI number, the file is the node's own: it must read as these masks, be UNAPPROVED, and follow
-    the profile in everything; otherwise a departure from one of the profile's merely cautious choices is a warning.
+    With `series`, references and planes must be those of exactly these images; without a grid, volumes are not compared
+    on it. With `masks`, by ROI number, the file is the node's own: it must read back as these masks, be UNAPPROVED, and
+    follow the profile in everything; otherwise a departure from one of the profile's merely cautious choices is a
+    warning.
     """
     log = FindingLog()
     images = SeriesHeaders.of(series) if isinstance(series, ImageSeries) else series
@@ -79,7 +80,7 @@ def series_named(file_bytes: bytes) -> tuple[str, ...]:
 
 
 def refusal(findings: tuple[ValidationFinding, ...]) -> str | None:
-    """Why the set is not sent, on one line naming each attribute; None where nothing is an error."""
+    """Return why the set is not sent, on one line that names each attribute; None where there is no error."""
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     return "; ".join(f"{e.path}: {e.message}" for e in errors) or None
 

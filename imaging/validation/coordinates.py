@@ -1,4 +1,4 @@
-"""Contour Data (3006,0050) as numbers: all of an ROI at once where they are good, one by one to tell the bad ones."""
+"""Contour Data (3006,0050) as numbers: all of an ROI at once where they are valid, one by one to report the others."""
 
 import re
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from imaging.validation.findings import FindingText, Severity
 DATA = 0x30060050
 LONGEST_DS = 16
 Report = Callable[[Severity, str, int, int, FindingText], None]
-"""Severity, code, the contour's index, the attribute's tag, and the words of a finding."""
+"""Takes a finding: severity, code, the contour's index, the attribute's tag, and the text."""
 _DECIMAL = re.compile(rb" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
 
 
 def coordinates(texts: list[bytes], report: Report) -> list[NDArray[np.float64] | None]:
-    """Return the points (n, 3) of each contour; None where they cannot be read, which is reported."""
+    """Return the points (n, 3) of each contour; None, and a finding, where they cannot be read."""
     bare = [text.rstrip(b"\0") for text in texts]
-    bare = [text[:-1] if text.endswith(b" ") else text for text in bare]  # an even length's padding
+    bare = [text[:-1] if text.endswith(b" ") else text for text in bare]  # padding to an even length
     counts = [text.count(b"\\") + 1 if text.strip() else 0 for text in bare]
     joined = b"\\".join(text for text, count in zip(bare, counts, strict=True) if count)
     values = _numbers(joined, sum(counts))
@@ -34,7 +34,7 @@ def coordinates(texts: list[bytes], report: Report) -> list[NDArray[np.float64] 
 
 
 def _one(k: int, text: bytes, report: Report) -> NDArray[np.float64] | None:
-    """One contour's points, value by value, so that each bad one is reported."""
+    """Return one contour's points, value by value, so that each bad one is reported."""
     parts = text.split(b"\\") if text.strip() else []
     good = True
     for part in parts:
@@ -76,7 +76,7 @@ def _in_threes(k: int, values: NDArray[np.float64], report: Report) -> NDArray[n
 
 
 def _numbers(joined: bytes, count: int) -> NDArray[np.float64] | None:
-    """Exactly `count` numbers, or None where the text holds anything else."""
+    """Return exactly `count` numbers, or None where the text holds anything else."""
     try:
         values = decimal_numbers(joined)
     except ValueError:

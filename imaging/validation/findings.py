@@ -8,7 +8,7 @@ from pydicom.datadict import keyword_for_tag
 
 Step = tuple[int, int]
 Path = tuple[Step, ...]
-"""Sequences and items on the way to an element: tag and the item's number from 1, or 0 for the element itself."""
+"""The sequences and items that lead to an element: tag and item number from 1, with 0 for the element itself."""
 
 
 class Severity(StrEnum):
@@ -29,9 +29,9 @@ class FindingText(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationFinding:
-    """One thing that is wrong, told once: at its first place, with how often it occurs in this way.
+    """One thing that is wrong, reported once, at its first place, with how often it occurs.
 
-    `code` is stable and for machines. `path` leads to the attribute, items counted from 1, and ends with its tag.
+    `code` is stable and for programs. `path` leads to the attribute, items counted from 1, and ends with its tag.
     """
 
     severity: Severity
@@ -45,13 +45,13 @@ class ValidationFinding:
 
     @property
     def message(self) -> str:
-        """What is wrong, expected, found, and what to do; without the place."""
+        """What is wrong, what was expected and found, and what to do; without the place."""
         more = f" ({self.count} times, here the first)" if self.count > 1 else ""
         return f"{self.what}{more}: expected {self.expected}, found {self.found}. {self.remedy}."
 
     @property
     def line(self) -> str:
-        """One line for people."""
+        """The finding as one line for people."""
         return f"{self.severity}: {self.path}: {self.message}"
 
 
@@ -59,7 +59,7 @@ class FindingLog:
     """Collects findings; the same code at the same attribute in the same group is one finding."""
 
     def __init__(self) -> None:
-        """Begin without findings."""
+        """Start without findings."""
         self._found: dict[tuple[str, int, str], tuple[ValidationFinding, int]] = {}
 
     def error(self, code: str, path: Path, words: FindingText, group: str = "") -> None:
@@ -71,7 +71,7 @@ class FindingLog:
         self.report(Severity.WARNING, code, path, words, group)
 
     def report(self, severity: Severity, code: str, path: Path, words: FindingText, group: str = "") -> None:
-        """Report at this severity; the words of the first of each kind are kept."""
+        """Report at this severity; the text of the first of each kind is kept."""
         key = (code, path[-1][0] if path else 0, group)
         if key in self._found:
             first, count = self._found[key]
@@ -81,7 +81,7 @@ class FindingLog:
         self._found[key] = (finding, 1)
 
     def findings(self) -> tuple[ValidationFinding, ...]:
-        """Everything reported, errors first, otherwise in the order of reporting."""
+        """Return everything reported, errors first, otherwise in the order of reporting."""
         found = [
             ValidationFinding(**{**vars(first), "count": count}) if count > 1 else first
             for first, count in self._found.values()
@@ -90,7 +90,7 @@ class FindingLog:
 
 
 def path_text(path: Path) -> str:
-    """Return the path as keywords, items in brackets from 1, with the last one's tag."""
+    """Return the path as keywords, with item numbers from 1 in brackets and the last one's tag."""
     if not path:
         return "file"
     steps = [f"{_name(tag)}[{item}]" if item else _name(tag) for tag, item in path]

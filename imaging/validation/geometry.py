@@ -1,4 +1,4 @@
-"""Contours: whole, plane, on the images they name, and numbers that every system can read."""
+"""Whether contours are complete, plane, on the images that they name, and of numbers that every system can read."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -42,9 +42,9 @@ class _Contour(NamedTuple):
 def check_contours(
     document: ParsedFile, places: ImagePositions, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Report what is wrong with the contours; findings of one kind are one for each ROI, about images one for all.
+    """Report what is wrong with the contours: one finding of a kind per ROI, and about images one for all ROIs.
 
-    ROIs in another frame of reference than the CT's are not compared with the CT.
+    ROIs in a frame of reference other than the CT's are not compared with the CT.
     """
     elsewhere = places.rois_elsewhere(document.root)
     for roi in document.root.items(ROI_CONTOURS):

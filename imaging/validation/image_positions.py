@@ -1,4 +1,4 @@
-"""The images that contours name: where they lie, of which class they are, and whether they are the CT's."""
+"""The images that contours name: where they lie, what class they have, and whether they are the CT's."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ IMAGE_CLASS, IMAGE_UID, _NUMBER = 0x00081150, 0x00081155, 0x30060022
 
 
 class NamedImage(NamedTuple):
-    """What a contour says of an image: its SOP Instance UID and SOP Class UID, "" where absent."""
+    """A contour's reference to an image: SOP Instance UID and SOP Class UID, "" where absent."""
 
     uid: str
     sop_class: str
@@ -25,7 +25,7 @@ class NamedImage(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImagePositions:
-    """Where images lie: for each SOP Instance UID its slice, the series; and the listed ones' classes."""
+    """Where images lie: the series, the slice of each SOP Instance UID, and the classes of the listed ones."""
 
     series: SeriesHeaders | None
     listed: Mapping[str, str]
@@ -34,7 +34,7 @@ class ImagePositions:
 
     @classmethod
     def of(cls, series: SeriesHeaders | None, root: Level) -> "ImagePositions":
-        """Return the places of a CT, if there is one, and of the images that the structure set lists."""
+        """Return the positions of a CT's images, if there is a CT, and the images that the structure set lists."""
         slices = series.slices if series else ()
         listed = referenced_images(root)
         return cls(
@@ -49,7 +49,7 @@ class ImagePositions:
         return dataclasses.replace(self, series=None, slice_of={})
 
     def rois_elsewhere(self, root: Level) -> frozenset[str]:
-        """Return the numbers of the ROIs in another frame of reference that the structure set lists with its images."""
+        """Return the numbers of ROIs in another frame of reference for which the structure set lists images."""
         others = other_frames(root, self.series) if self.series else frozenset()
         return frozenset(
             number_text(roi, _NUMBER) for roi in root.items(ROIS) if roi.text(ROI_FRAME) in others

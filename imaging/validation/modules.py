@@ -47,7 +47,7 @@ def check_modules(document: ParsedFile, log: FindingLog) -> None:
 
 
 def is_structure_set(document: ParsedFile) -> bool:
-    """Whether the file says that it is an RT Structure Set."""
+    """Tell whether the file says that it is an RT Structure Set."""
     return document.root.text(SOP_CLASS) == RTStructureSetStorage
 
 

@@ -1,4 +1,4 @@
-"""Single contours: as many points as their type has, and outlines that bound an area without crossing themselves."""
+"""Single contours: as many points as their type allows, and outlines that enclose an area and do not cross."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _LEAST_MM2 = 1e-6
 
 
 def check_point(k: int, points: NDArray[np.float64], report: Report) -> None:
-    """Report a POINT of another number of points than one."""
+    """Report a POINT that does not have exactly one point."""
     if len(points) != 1:
         words = FindingText(
             "a POINT of several points",
@@ -26,7 +26,7 @@ def check_point(k: int, points: NDArray[np.float64], report: Report) -> None:
 def check_closed(k: int, points: NDArray[np.float64], report: Report, *, own: bool) -> None:
     """Report an outline of fewer than three points, without area, or that crosses itself.
 
-    In the node's own file, the first point once more at the end too; others write it, and every reader takes it.
+    In the node's own file, report a repeated first point too; other systems write it, and every reader accepts it.
     """
     if len(points) < 3:
         words = FindingText(
@@ -60,10 +60,10 @@ def check_closed(k: int, points: NDArray[np.float64], report: Report, *, own: bo
 
 
 def _thinnest(points: NDArray[np.float64]) -> int:
-    """Return the axis along which a plane outline extends least; a sight along it shows the outline."""
+    """Return the axis along which a plane outline extends least: seen along it, the outline shows its area."""
     return int(np.ptp(points, axis=0).argmin())
 
 
 def _bounds_something(points: NDArray[np.float64]) -> bool:
-    """Whether points lie off a line: a figure of eight bounds two areas that cancel each other."""
+    """Tell whether points lie off a line: a figure of eight bounds two areas that cancel each other."""
     return bool(np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) > 1)

@@ -11,7 +11,7 @@ from imaging.validation.coordinates import DATA, Report
 from imaging.validation.findings import FindingText, Severity
 
 PLANE_TOLERANCE_MM = 0.01
-_ROUNDED_MM = 0.1  # other systems round positions; the image is named, so that no reader takes another slice
+_ROUNDED_MM = 0.1  # other systems round positions; the image is named, so no reader takes another slice
 
 
 class DrawnContour(NamedTuple):
@@ -25,7 +25,7 @@ class DrawnContour(NamedTuple):
 def check_planes(
     drawn: Sequence[DrawnContour], series: SeriesHeaders | None, report: Report, *, own: bool
 ) -> None:
-    """Report contours that are not plane and, with the CT, those off their image's plane or beside the image."""
+    """Report contours that are not plane and, with the CT, those off their image's plane or outside the image."""
     if not drawn:
         return
     counts = np.array([len(points) for _, points, _ in drawn])
@@ -56,7 +56,7 @@ def _check_slices(
     *,
     own: bool,
 ) -> None:
-    """Every point on the plane of the image that its contour names, or else of the nearest one, and inside it."""
+    """Report points off the plane of the image that their contour names (else of the nearest one), or outside it."""
     counts = np.array([len(own) for _, own, _ in drawn])
     places = np.array([[float(p) for p in image.position] for image in series.slices])
     axes = np.array(series.axes_lps)

@@ -1,4 +1,4 @@
-"""Whether a structure set refers to the very images that were received, and to itself without contradiction."""
+"""Whether a structure set refers to exactly the images that were received, and does not contradict itself."""
 
 from pydicom import config
 from pydicom.uid import UID
@@ -19,7 +19,7 @@ _SEND_FIRST = "Contour the images that the destination has, or send these images
 
 
 def uids_of(series: SeriesHeaders) -> frozenset[bytes]:
-    """Every UID that a structure set copies from its CT."""
+    """Return all UIDs that a structure set copies from its CT."""
     uids = {series.study_uid, series.series_uid, series.frame_of_reference_uid}
     uids |= {uid for image in series.slices for uid in (image.sop_class_uid, image.sop_instance_uid)}
     return frozenset(uid.encode() for uid in uids)
@@ -35,7 +35,7 @@ def referenced_images(root: Level) -> dict[str, str]:
 
 
 def other_frames(root: Level, series: SeriesHeaders) -> frozenset[str]:
-    """Return the frames of reference that are listed with images beside the CT's own, where an ROI lies in the CT's."""
+    """Return the frames of reference listed with images besides the CT's own, if some ROI lies in the CT's."""
     listed = {frame.text(_FRAME_UID) for frame in root.items(FRAMES) if _has_images(frame)}
     drawn = {roi.text(ROI_FRAME) for roi in root.items(ROIS)}
     own = series.frame_of_reference_uid
@@ -80,7 +80,7 @@ def check_references(root: Level, profile: ExportProfile, log: FindingLog) -> No
 
 
 def _check_frames(root: Level, profile: ExportProfile, log: FindingLog) -> None:
-    """Report frames that list no images: nobody can say which images the ROIs in them were drawn on."""
+    """Report frames without images: nobody can tell which images their ROIs were drawn on."""
     empty = [frame for frame in root.items(FRAMES) if not frame.items(STUDIES)]
     is_only = len(empty) == len(root.items(FRAMES))
     for frame in empty:
@@ -101,7 +101,7 @@ def _check_images(root: Level, log: FindingLog) -> None:
 
 
 def _class_name(uid: str) -> str:
-    """Return the standard's name of a class; "" for a UID that it has not."""
+    """Return the standard's name of a class; "" for a UID that it does not have."""
     name = UID(uid, validation_mode=config.IGNORE).name
     return "" if name == uid else name
 
@@ -131,7 +131,7 @@ def _check_study(root: Level, series: SeriesHeaders, log: FindingLog) -> None:
 def check_against_series(
     root: Level, series: SeriesHeaders, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Report what does not refer to exactly these images of this patient."""
+    """Report everything that does not refer to exactly these images of this patient."""
     _same(root, _STUDY_UID, series.study_uid, "study", log)
     if _FRAME_UID in root.elements:
         _same(root, _FRAME_UID, series.frame_of_reference_uid, "frame", log)
@@ -175,7 +175,7 @@ def check_against_series(
 def _check_patient(
     root: Level, series: SeriesHeaders, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Compare Patient ID byte by byte, and else as text: another system may write it in another set."""
+    """Compare Patient ID by bytes, and where these differ as text: other systems may use another character set."""
     raw = root.elements.get(_PATIENT_ID)
     if raw is None or raw.value.strip(b" \0") == stated(series.header, "PatientID").strip(b" \0"):
         return

@@ -21,24 +21,24 @@ _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationRequest:
-    """What is asked of the file: the profile, and whether it is the node's own, which must follow it in everything."""
+    """What the file must fulfil: the profile, and whether it is the node's own, which must follow it in everything."""
 
     profile: ExportProfile
     own: bool
 
     def departure(self) -> Severity:
-        """How grave it is to depart from a cautious choice: nobody has seen another system's file refused for it."""
+        """Return the severity of a departure from a cautious choice: no other system's file was ever refused for it."""
         return Severity.ERROR if self.own else Severity.WARNING
 
     def strict(self) -> Severity:
-        """How grave a name is that only a system with short plain names refuses."""
+        """Return the severity of a name that only systems with short plain names refuse."""
         return Severity.ERROR if self.profile.characters is Letters.ASCII else Severity.WARNING
 
 
 def check_rois(
     document: ParsedFile, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Report what is wrong with the ROIs but for their contours, and with the set's syntax, label and approval."""
+    """Report what is wrong with the ROIs except their contours, and with the set's syntax, label and approval."""
     root = document.root
     _check_syntax(document, asked, log)
     _check_text(root, _LABEL, characters, asked, log)
@@ -146,7 +146,7 @@ def _check_names(root: Level, characters: CharacterSet, asked: ValidationRequest
 def _check_text(
     level: Level, tag: int, characters: CharacterSet, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Report several values where there is one, and letters that the destination does not take."""
+    """Report several values where one is allowed, and letters that the destination does not accept."""
     text = _text(level, tag, characters)
     if text is None:
         return
@@ -222,13 +222,13 @@ def _check_colours(root: Level, log: FindingLog) -> None:
 
 
 def number_text(level: Level, tag: int) -> str:
-    """Return a whole number as it is written plainly, so that 02 and 2 are equal; another text as it is."""
+    """Return a whole number in its plain form, so that 02 and 2 are equal; any other text as it is."""
     text = level.text(tag)
     number = whole_number(text)
     return text if number is None else str(number)
 
 
 def _text(level: Level, tag: int, characters: CharacterSet) -> str | None:
-    """Return the value without padding at its end; None where it is absent or not in the file's characters."""
+    """Return the value without padding at its end; None where it is absent or not in the file's character set."""
     raw = level.elements.get(tag)
     return characters.text(raw.value) if raw else None

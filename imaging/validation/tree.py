@@ -24,14 +24,14 @@ from imaging.validation.findings import FindingLog, FindingText, Path
 CONTOURS = 0x30060040
 _ITEM_END = b"\xfe\xff\x0d\xe0"
 _PADDING = 0xFFFCFFFC
-_DEEPEST = 32  # sequences inside sequences; a structure set has six
+_DEEPEST = 32  # levels of nested sequences; a structure set has six
 _KNOWN_VRS = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
 )
 
 
 class Extent(NamedTuple):
-    """Where a sequence lies that is read later."""
+    """The place of a sequence that is read later."""
 
     element: Element
     end: int
@@ -39,7 +39,7 @@ class Extent(NamedTuple):
 
 
 class RawElement(NamedTuple):
-    """One element: its VR, its value's bytes, or its items; or where it lies, for contours."""
+    """One element: its VR, its value's bytes, or its items; or, for contours, where it lies."""
 
     vr: str
     value: bytes
@@ -49,7 +49,7 @@ class RawElement(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Level:
-    """A dataset or an item: its elements by tag, and the way to it."""
+    """A dataset or an item: its elements by tag, and the path to it."""
 
     path: Path
     elements: Mapping[int, RawElement]
@@ -65,13 +65,13 @@ class Level:
         return raw.items if raw else ()
 
     def at(self, tag: int) -> Path:
-        """Return the way to an element of this level, whether it is there or not."""
+        """Return the path to an element of this level, whether it is present or not."""
         return (*self.path, (tag, 0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ParsedFile:
-    """A file: where its dataset lies, its meta information, and everything in it but the contours."""
+    """A file: where its dataset lies, its meta information, and everything in it except the contours."""
 
     stream: Stream
     meta: Level
@@ -86,7 +86,7 @@ class TreeReader:
         self.stream, self._log = stream, log
 
     def level(self, start: int, end: int, encoding: Encoding, path: Path) -> Level:
-        """Return the elements between two offsets; sequences are read with their items, but for the contours."""
+        """Return the elements between two offsets; sequences are read with their items, except the contours."""
         if len(path) > _DEEPEST:
             raise MalformedStream(f"sequences are nested deeper than {_DEEPEST}, at byte {start}")
         found: dict[int, RawElement] = {}
@@ -95,7 +95,7 @@ class TreeReader:
         return Level(path=path, elements=found)
 
     def walk(self, start: int, end: int, encoding: Encoding, path: Path) -> list[tuple[Element, int]]:
-        """Each whole element between two offsets with the offset behind it; reports what is wrong with the rest."""
+        """Return the complete elements between two offsets, with the offset after each; report faults in the rest."""
         data, position, last, whole = self.stream.data, start, -1, []
         for element in elements(data, start, end, encoding):
             stop = end_of(data, element, end, encoding, _DEEPEST)
@@ -171,7 +171,7 @@ class TreeReader:
 
 
 def read_document(data: bytes, log: FindingLog) -> ParsedFile:
-    """Return the file's values; raises MalformedStream where the bytes are no DICOM."""
+    """Return the file's values; raises MalformedStream where the bytes are not DICOM."""
     stream = open_stream(data)
     reader = TreeReader(stream, log)
     preamble = 132 if data[128:132] == b"DICM" else 0
@@ -195,7 +195,7 @@ def read_document(data: bytes, log: FindingLog) -> ParsedFile:
 
 @cache
 def _dictionary_vr(tag: int) -> str:
-    """Return the VR of a tag in the standard's dictionary, "UN" where it is not in there."""
+    """Return the VR of a tag in the standard's dictionary, "UN" where it is not listed."""
     if not tag & 0xFFFF:
         return "UL"
     try:

@@ -1,4 +1,4 @@
-"""Whether each value is what its value representation allows (PS3.5 6.2), and in characters the file declares."""
+"""Whether each value is allowed by its value representation (PS3.5 6.2) and in characters that the file declares."""
 
 import re
 import unicodedata
@@ -41,10 +41,10 @@ _CHARACTER_SET = 0x00080005
 
 @dataclass(frozen=True, kw_only=True)
 class CharacterSet:
-    """The codecs that a file's Specific Character Set (0008,0005) stands for; none where they are unknown.
+    """The codecs of a file's Specific Character Set (0008,0005); none where they are unknown.
 
-    `given` are the CT's own values by tag. What is wrong with the same text in the file is a warning: nobody but the
-    sender can correct it, and the destination has it from the images already.
+    `given` are the CT's own values by tag. A fault in the same text in the file is only a warning: nobody but the
+    sender can correct it, and the destination already has it from the images.
     """
 
     encodings: tuple[str, ...]
@@ -59,14 +59,14 @@ class CharacterSet:
         return decoded(value, self.encodings)
 
     def severity(self, at: Path, value: bytes) -> Severity:
-        """How bad it is that the text at this place cannot be read."""
+        """Return the severity of the text at this place being unreadable."""
         given = self.given.get(at[0][0]) if len(at) == 1 else None
         is_given = given is not None and given.rstrip(b" \0") == value.rstrip(b" \0")
         return Severity.WARNING if is_given else Severity.ERROR
 
 
 def characters_of(root: Level, log: FindingLog, given: Mapping[int, bytes] | None = None) -> CharacterSet:
-    """Return the file's characters; reports a character set that nobody knows.
+    """Return the file's character set; report an unknown one.
 
     `given` are the CT's own values by tag.
     """
@@ -87,7 +87,8 @@ def check_values(
 ) -> None:
     """Report every value that its value representation does not allow.
 
-    What was copied from the CT is the clinic's own: patient and study texts, and UIDs in `given_uids`, are warnings.
+    What was copied from the CT is the clinic's own: faults in patient and study texts, and in UIDs of `given_uids`, are
+    warnings.
     """
     for path, tag, raw in _elements(root):
         at = (*path, (tag, 0))
@@ -135,7 +136,7 @@ def _check(
 
 
 def _parts(value: bytes, vr: str, characters: CharacterSet) -> tuple[list[bytes], list[int]]:
-    """Return the values and how many characters each has; a backslash inside a letter of two bytes parts nothing."""
+    """Return the values and how many characters each has; a backslash in a two-byte letter separates nothing."""
     text = characters.text(value) if vr in _TEXTS else None
     if text is None:
         bytes_apart = [value] if vr in _ONE_VALUE else value.split(b"\\")
@@ -159,7 +160,7 @@ def _severity(tag: int, vr: str, part: bytes, given_uids: frozenset[bytes]) -> S
 
 
 def _may_be_shown(tag: int, vr: str) -> bool:
-    """Messages hold no patient names or numbers."""
+    """Tell whether a value may be quoted: messages hold no patient names or numbers."""
     return tag >> 16 in (0x3006, 0x300C) or vr in ("UI", "CS")
 
 

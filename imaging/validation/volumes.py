@@ -27,7 +27,7 @@ _NUMBER, _VOLUME, _REFERENCED = 0x30060022, 0x3006002C, 0x30060084
 def check_volumes(
     data: bytes, document: ParsedFile, masks: RoiMasks, profile: ExportProfile, log: FindingLog
 ) -> None:
-    """Report each ROI that reads as other voxels than its mask, beyond the profile's tolerance."""
+    """Report each ROI whose voxels, read back, differ from its mask by more than the profile's tolerance."""
     try:
         read = read_structure_set(data)
         found = masks_on_grid(read, masks.grid)
@@ -66,13 +66,13 @@ def check_volumes(
 def check_stated_volumes(
     document: ParsedFile, series: SeriesHeaders | None, asked: ValidationRequest, log: FindingLog
 ) -> None:
-    """Report each ROI whose ROI Volume (3006,002C) is not what its contours enclose, nor fill on the CT."""
+    """Report ROIs whose ROI Volume (3006,002C) is neither what their contours enclose nor what they fill on the CT."""
     if not any(_cm3(item.text(_VOLUME)) for item in document.root.items(ROIS)):
         return
     try:
         drawn = {str(item.number): item.contours for item in split_contours(document.stream)[1]}
     except MalformedStream:
-        return  # what makes it so has been reported
+        return  # the cause has been reported
     _check_stated(drawn, series.grid if series else None, document, asked, log)
 
 
@@ -109,7 +109,7 @@ def _check_stated(
 
 
 def differing_voxels(one: Mask, other: Mask) -> int:
-    """How many voxels are set in one of two masks of the same grid and not in the other."""
+    """Count the voxels that are set in exactly one of two masks of the same grid."""
     if not one.voxels() or not other.voxels():
         return one.voxels() + other.voxels()
     low = np.minimum(one.start_zyx, other.start_zyx)

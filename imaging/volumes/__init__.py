@@ -1,1 +1,1 @@
-"""Voxel lattices, volumes and masks on them, and how they are turned, cut and drawn."""
+"""Voxel lattices, volumes and masks on them, and how they are reoriented, cropped and drawn."""

@@ -1,4 +1,4 @@
-"""Boxes of voxels: masks cut out, put side by side and put back, without ever unpacking a whole grid."""
+"""Boxes of voxels: masks cut out, combined and put back without ever unpacking a whole grid."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ class IndexBox:
         return nz, ny, nx
 
     def grown(self, low: Sequence[int], high: Sequence[int]) -> "IndexBox":
-        """Return the box with `low` voxels more at its lower ends and `high` more at its upper ends."""
+        """Return the box enlarged by `low` voxels at its lower ends and `high` at its upper ends."""
         return IndexBox(np.subtract(self.start, low).tolist(), np.add(self.stop, high).tolist())
 
     def within(self, shape_zyx: Sequence[int]) -> "IndexBox":
@@ -47,7 +47,7 @@ class IndexBox:
         )
 
     def slices_in(self, outer: "IndexBox") -> tuple[slice, slice, slice]:
-        """Where this box lies in an array that covers `outer`."""
+        """Return the slices of this box in an array that covers `outer`."""
         z, y, x = (
             slice(a - o, max(a, b) - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True)
         )
@@ -70,7 +70,7 @@ def cut_out(mask: Mask, box: IndexBox) -> NDArray[np.bool_]:
 
 
 def put_back(array_zyx: NDArray[np.bool_], box: IndexBox) -> Mask:
-    """Return the tight mask of an array that covers the box; empty where nothing is set."""
+    """Return the tight mask of an array that covers the box; empty where no voxel is set."""
     tight = bounding_box(array_zyx)
     if tight is None:
         return Mask.empty()
@@ -80,5 +80,5 @@ def put_back(array_zyx: NDArray[np.bool_], box: IndexBox) -> Mask:
 
 
 def tightened(mask: Mask) -> Mask:
-    """Return the same voxels in the smallest crop."""
+    """Return the mask with the same voxels in the smallest crop."""
     return put_back(mask.crop_zyx, box_of(mask))

@@ -22,7 +22,7 @@ class Grid:
     axes_lps: tuple[Vector, Vector, Vector]
 
     def __post_init__(self) -> None:
-        """Refuse what is no lattice: empty axes, spacing that is not positive, axes that are not orthonormal."""
+        """Refuse what is not a lattice: empty axes, spacing that is not positive, axes that are not orthonormal."""
         if min(self.shape_zyx) < 1:
             raise ValueError(f"a grid needs at least one voxel along each axis, not {self.shape_zyx}")
         if not all(np.isfinite(s) and s > 0 for s in self.spacing_zyx_mm):
@@ -37,20 +37,20 @@ class Grid:
         return float(np.prod(self.spacing_zyx_mm))
 
     def affine(self) -> NDArray[np.float64]:
-        """Return the 4x4 matrix that takes (z, y, x, 1) index coordinates to (x, y, z, 1) LPS millimetres."""
+        """Return the 4x4 matrix that maps (z, y, x, 1) index coordinates to (x, y, z, 1) in LPS mm."""
         matrix = np.eye(4)
         matrix[:3, :3] = np.array(self.axes_lps, float).T * np.array(self.spacing_zyx_mm, float)
         matrix[:3, 3] = self.origin_lps
         return matrix
 
     def points_lps(self, index_zyx: ArrayLike) -> NDArray[np.float64]:
-        """Index coordinates (..., 3) in z, y, x order, fractions allowed, as points (..., 3) in LPS mm."""
+        """Return index coordinates (..., 3) in z, y, x order, fractions allowed, as points (..., 3) in LPS mm."""
         steps = np.array(self.axes_lps, float) * np.array(self.spacing_zyx_mm, float)[:, None]
         points: NDArray[np.float64] = np.asarray(index_zyx, float) @ steps + np.array(self.origin_lps, float)
         return points
 
     def index_zyx(self, points_lps: ArrayLike) -> NDArray[np.float64]:
-        """Points (..., 3) in LPS mm as fractional index coordinates (..., 3) in z, y, x order."""
+        """Return points (..., 3) in LPS mm as fractional index coordinates (..., 3) in z, y, x order."""
         steps = np.array(self.axes_lps, float) * np.array(self.spacing_zyx_mm, float)[:, None]
         offset = np.asarray(points_lps, float) - np.array(self.origin_lps, float)
         return np.asarray(offset @ np.linalg.inv(steps), float)

@@ -1,4 +1,4 @@
-"""Every axial patient position turned into one, by flips and transposes only, and results turned back."""
+"""Every patient position brought into one orientation by flips and transposes only, and results brought back."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -17,7 +17,7 @@ _CANONICAL = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 
 @dataclass(frozen=True, kw_only=True)
 class _Turn:
-    """Which source axis becomes canonical axis z, y, x, and whether it runs backwards."""
+    """Which source axis becomes canonical axis z, y, x, and whether it is reversed."""
 
     order: tuple[int, int, int]
     flipped: tuple[bool, bool, bool]
@@ -35,8 +35,8 @@ def _turn(grid: Grid) -> _Turn:
 def canonical(volume: Volume) -> Volume:
     """Return the volume with index z growing to Superior, y to Posterior and x to Left, up to small obliquity.
 
-    Only flips and transposes: every value stays, and every voxel keeps its place in the patient. A volume that
-    is canonical already comes back without a copy. `restore` brings masks made on the result back.
+    Only flips and transposes: every value is kept, and every voxel keeps its place in the patient. A volume that
+    is already canonical is returned without a copy. `restore` takes masks made on the result back.
     """
     turn, grid = _turn(volume.grid), canonical_grid(volume.grid)
     array = np.ascontiguousarray(_apply(volume.array_zyx, turn))
@@ -44,7 +44,7 @@ def canonical(volume: Volume) -> Volume:
 
 
 def canonical_grid(grid: Grid) -> Grid:
-    """Return the grid on which `canonical` puts a volume of `grid`: the same voxels, numbered to S, P and L."""
+    """Return the grid onto which `canonical` puts a volume of `grid`: the same voxels, numbered towards S, P and L."""
     turn = _turn(grid)
     first = [
         grid.shape_zyx[axis] - 1 if back else 0 for axis, back in zip(turn.order, turn.flipped, strict=True)
@@ -62,14 +62,14 @@ def canonical_grid(grid: Grid) -> Grid:
 
 
 def canonical_masks(masks: Masks) -> Masks:
-    """Return the same voxels as masks on `canonical_grid(masks.grid)`; `restore` is the way back."""
+    """Return the same voxels as masks on `canonical_grid(masks.grid)`; `restore` is the inverse."""
     turn, shape = _turn(masks.grid), masks.grid.shape_zyx
     by_code = {code: _turn_mask(mask, turn, shape) for code, mask in masks.by_code.items()}
     return replace(masks, grid=canonical_grid(masks.grid), by_code=by_code)
 
 
 def restore(masks: Masks, original: Grid) -> Masks:
-    """Masks made on `canonical_grid(original)` as masks of the same voxels on `original`.
+    """Return masks made on `canonical_grid(original)` as masks with the same voxels on `original`.
 
     Raises ValueError where the masks lie on another grid.
     """

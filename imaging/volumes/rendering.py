@@ -26,7 +26,7 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True, kw_only=True)
 class _View:
-    """A plane through the volume: the axis it is cut across, the axes down and to the right, and its letters."""
+    """A plane through the volume: the axis across it, the axes down and to the right, and its letters."""
 
     across: int
     down: int
@@ -37,7 +37,7 @@ class _View:
 
 
 class _Look(NamedTuple):
-    """What a structure is called and how it is drawn."""
+    """A structure's name and colour in the picture."""
 
     name: str
     colour_rgb: tuple[int, int, int]
@@ -53,12 +53,12 @@ _VIEWS = (
 def picture(
     volume: Volume, masks: Masks, title: str = "", structures: Mapping[str, Structure] = CATALOGUE
 ) -> Rgb:
-    """Axial, coronal and sagittal panels (height, width, 3) through the structures, the axial as seen from the feet.
+    """Return axial, coronal and sagittal panels (height, width, 3) through the structures, axial as seen from the feet.
 
     Each cut is the one that meets most structures. Soft-tissue window for a CT, true proportions in mm, outlines in the
-    colours of `structures` by code (grey where it lacks one), names and volumes below. The panels show the structures
-    and 60 mm round them; without any structure, the whole volume through its middle. Raises ValueError where volume and
-    masks lie on different grids.
+    colours of `structures` by code (grey for a code without one), names and volumes below. The panels show the
+    structures and 60 mm round them; without any structure, the whole volume through its middle. Raises ValueError where
+    volume and masks lie on different grids.
     """
     if volume.grid != masks.grid:
         raise ValueError("volume and masks lie on different grids")
@@ -90,7 +90,7 @@ def _box(first: Sequence[int], last: Sequence[int]) -> Box:
 
 
 def _fullest(masks: Sequence[Mask], axis: int, count: int) -> int:
-    """Return the cut across an axis that meets most structures; of several the one nearest to their common centre."""
+    """Return the cut across an axis that meets most structures; of several, the one nearest to their common centre."""
     met, centres = np.zeros(count, int), []
     for mask in masks:
         here = np.asarray(mask.crop_zyx.any(axis=tuple(k for k in range(3) if k != axis)))
@@ -144,7 +144,7 @@ def grey_levels(volume: Volume, part: tuple[slice | int, ...]) -> NDArray[np.uin
 
 
 def _cut(mask: Mask, grid: Grid, cut: Sequence[slice | int]) -> NDArray[np.bool_]:
-    """Return the plane of a mask: the same cut as through the volume, without unpacking the whole mask."""
+    """Return the plane of a mask: the same cut as through the volume, made without unpacking the whole mask."""
     plane = np.zeros(
         [n for n, part in zip(grid.shape_zyx, cut, strict=True) if isinstance(part, slice)], np.bool_
     )
@@ -163,7 +163,7 @@ def _cut(mask: Mask, grid: Grid, cut: Sequence[slice | int]) -> NDArray[np.bool_
 
 
 def _outline(shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels of a drawn mask within two of its outside."""
+    """Return the pixels of a drawn mask that lie within two pixels of its outside."""
     inner = np.pad(shown, 2)
     for axis in (0, 1):
         for shift in (-2, 2):
@@ -187,7 +187,7 @@ def _letter(panel: Image.Image, letters: tuple[str, str, str, str]) -> None:
 
 
 def _sheet(panels: Sequence[Image.Image], masks: Masks, title: str, looks: Mapping[str, _Look]) -> Rgb:
-    """Title, the panels side by side, and a legend of four columns, on black."""
+    """Return the picture: the title, the panels side by side, and a legend of four columns, on black."""
     width = sum(panel.width for panel in panels) + _GAP_PX * (len(panels) + 1)
     columns = max(1, min(4, width // 260))
     lines = -(-len(masks.by_code) // columns)

@@ -1,4 +1,4 @@
-"""Arrays that never travel without their grid: the volume of an image series, and masks kept as bounding-box crops."""
+"""Arrays always kept with their grid: the volume of an image series, and masks stored as bounding-box crops."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imaging.volumes.grid import Grid
 
 Voxels = NDArray[np.int16] | NDArray[np.float32]
-"""Values of a volume (z, y, x): HU, or MR signal."""
+"""A volume's values (z, y, x): HU, or MR signal."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +29,7 @@ class Volume:
 
     @property
     def hu_zyx(self) -> NDArray[np.int16]:
-        """The voxels of a CT; ValueError for MR signal, which no limit in HU can be held against."""
+        """The voxels of a CT; ValueError for MR signal, to which limits in HU do not apply."""
         if self.array_zyx.dtype != np.int16:
             raise ValueError("the volume is MR signal: it has no Hounsfield units")
         return cast(NDArray[np.int16], self.array_zyx)
@@ -58,7 +58,7 @@ class Mask:
 
     @classmethod
     def from_full(cls, full_zyx: NDArray[np.bool_]) -> "Mask":
-        """Return the tight crop of a whole-grid boolean array, as a copy; empty where nothing is set."""
+        """Return the tight crop of a whole-grid boolean array, as a copy; empty where no voxel is set."""
         box = bounding_box(full_zyx)
         if box is None:
             return cls.empty()
@@ -88,7 +88,7 @@ class Masks:
 
 
 def bounding_box(full_zyx: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """Return the tight box round the voxels set in a (z, y, x) array, or None where there are none."""
+    """Return the tight box round the voxels set in a (z, y, x) array, or None where none is set."""
     if not full_zyx.size:
         return None
     rows = full_zyx.reshape(len(full_zyx), -1) if full_zyx.flags.c_contiguous else full_zyx
@@ -102,7 +102,7 @@ def bounding_box(full_zyx: NDArray[np.bool_]) -> tuple[slice, slice, slice] | No
 
 
 def _any_over_slices(slab_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Like slab.any(axis=0), eight voxels at a time where the memory layout allows it."""
+    """Return slab.any(axis=0), taking eight voxels at a time where the memory layout allows it."""
     if slab_zyx.flags.c_contiguous and slab_zyx.shape[2] % 8 == 0:
         words = np.bitwise_or.reduce(slab_zyx.view(np.uint64), axis=0)
         return np.asarray(words.view(np.bool_), np.bool_)

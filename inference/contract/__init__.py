@@ -1,4 +1,4 @@
-"""A model's contract: its structures, images, origin and package, apart from the runtime that executes it."""
+"""A model's contract: its structures, images, origin and package, separate from the runtime that executes it."""
 
 from inference.contract.bundle import BundleRuntime
 from inference.contract.model import (

@@ -1,6 +1,6 @@
-"""The bundle runtime: a network, and what becomes of an image before and after it, in the steps that MONAI names.
+"""The bundle runtime: a network, and the steps before and after it, as MONAI names them.
 
-Arrays are MONAI's: (x, y, z), in the order of its transforms. A TorchScript or ONNX file takes the place of a network
+Arrays are MONAI's: (x, y, z), in the order of its transforms. A TorchScript or ONNX file may replace a network
 of the catalogue; the steps are the same.
 """
 
@@ -30,7 +30,7 @@ class Orientation(ContractPart):
 
 
 class Spacing(ContractPart):
-    """Spacingd: voxels of so many mm, the centre of the first one where it is; an axis of 0 or less keeps its own."""
+    """Spacingd: voxel sizes in mm, with the first voxel's centre in place; an axis with 0 or less keeps its own."""
 
     kind: Literal["spacing"]
     mm: Three
@@ -38,7 +38,7 @@ class Spacing(ContractPart):
 
 
 class ScaleRange(ContractPart):
-    """ScaleIntensityRanged: a..b to b_min..b_max, clipped where asked; without them to 0..1, not clipped."""
+    """ScaleIntensityRanged: a_min..a_max to b_min..b_max, clipped if asked; without the latter, to 0..1, unclipped."""
 
     kind: Literal["scale_range"]
     a_min: float
@@ -49,7 +49,7 @@ class ScaleRange(ContractPart):
 
 
 class ScaleWhole(ContractPart):
-    """ScaleIntensityd: the image's lowest and highest value to these two."""
+    """ScaleIntensityd: the image's lowest and highest values become these two."""
 
     kind: Literal["scale_whole"]
     lowest: float = 0.0
@@ -68,7 +68,7 @@ class ScalePercentiles(ContractPart):
 
 
 class Normalise(ContractPart):
-    """NormalizeIntensityd: minus a number, over a number; without them the image's own mean and standard deviation."""
+    """NormalizeIntensityd: subtract, then divide; by default the image's own mean and standard deviation."""
 
     kind: Literal["normalise"]
     subtrahend: float | None = None
@@ -77,7 +77,7 @@ class Normalise(ContractPart):
 
 
 class Threshold(ContractPart):
-    """ThresholdIntensityd: what is not above (or below) the threshold becomes another value."""
+    """ThresholdIntensityd: values not above (or not below) the threshold are replaced."""
 
     kind: Literal["threshold"]
     threshold: float
@@ -106,7 +106,7 @@ Step = Annotated[
 
 
 class SlidingWindow(ContractPart):
-    """SlidingWindowInferer: windows of so many voxels (x, y, z; 0 or less: the whole axis) and how they are blended."""
+    """SlidingWindowInferer: window size in voxels (x, y, z; 0 or less: the whole axis) and how windows are blended."""
 
     roi: tuple[int, int, int]
     overlap: tuple[float, float, float] = (0.25, 0.25, 0.25)
@@ -126,23 +126,23 @@ class SlidingWindow(ContractPart):
 
 
 class BundleNetwork(ContractPart):
-    """What computes: a network of the catalogue with safetensors, a TorchScript file or an ONNX file."""
+    """The network: one of the catalogue with safetensors, a TorchScript file or an ONNX file."""
 
     form: Literal["catalogue", "torchscript", "onnx"]
     file: PackageFile
     architecture: str = ""
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    channels: Voxels  # that it answers
+    channels: Voxels  # of the answer
 
 
 class StructureValues(ContractPart):
-    """A structure: the values of the label map that make it or, where channels overlap, the channels."""
+    """A structure: its values in the label map or, where channels may overlap, its channels."""
 
     values: Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 class BundleRuntime(ContractPart):
-    """A network with its steps; ``structures`` in the order of the contract's."""
+    """A network with its steps; ``structures`` are in the order of the contract's."""
 
     kind: Literal["bundle"]
     network: BundleNetwork
@@ -151,9 +151,9 @@ class BundleRuntime(ContractPart):
     activation: Literal["none", "softmax", "sigmoid"] = "none"
     discrete: Literal["argmax", "threshold"] = "argmax"
     threshold: float = 0.5
-    inverse: Literal["linear", "nearest"] = "linear"  # nearest: of the discrete answer
+    inverse: Literal["linear", "nearest"] = "linear"  # nearest: applied to the discrete answer
     largest_of: tuple[int, ...] = ()  # values or channels of which the largest piece is kept
-    largest_last: bool = False  # on the image's own voxels, where the answer is brought back as labels
+    largest_last: bool = False  # on the image's own voxels, if labels are resampled back
     structures: tuple[StructureValues, ...] = Field(min_length=1)
 
     @property
@@ -163,7 +163,7 @@ class BundleRuntime(ContractPart):
 
     @property
     def structure_count(self) -> int:
-        """How many structures the runtime gives."""
+        """The number of structures in the runtime's answer."""
         return len(self.structures)
 
     @model_validator(mode="after")

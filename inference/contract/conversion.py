@@ -1,4 +1,4 @@
-"""The format before contracts, spec.json in the model's folder, written as the contract of its version."""
+"""Converts the format that preceded contracts (spec.json in the model's folder) to the contract of its version."""
 
 import json
 from pathlib import Path

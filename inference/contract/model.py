@@ -1,4 +1,4 @@
-"""What every model states whatever executes it: the content of a version's contract.json."""
+"""What every model states, whichever runtime executes it: the content of a version's contract.json."""
 
 import hashlib
 from typing import Annotated, Literal
@@ -18,8 +18,8 @@ BodyRegion = Literal["head", "head_neck", "thorax", "abdomen", "pelvis", "extrem
 Modality = Literal["CT", "CBCT", "MR"]
 Intensities = Literal["HU", "normalised"]
 
-# One module of this package for each kind of runtime; inference/server/runtimes has what loads it. Every runtime
-# offers ``kind``, ``files`` and ``structure_count``.
+# One module of this package for each kind of runtime; inference/server/runtimes loads it. Every runtime
+# provides ``kind``, ``files`` and ``structure_count``.
 Runtime = Annotated[
     BundleRuntime | NativeRuntime | NnunetRuntime | OwnCodeRuntime, Field(discriminator="kind")
 ]
@@ -55,9 +55,9 @@ class ModelStructure(ContractPart):
     definition: StructureDefinition | None = None  # only where the structure catalogue has no such code
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     single_piece: bool = True  # only the largest connected piece is kept
-    smallest_piece_cc: float = Field(default=0.1, ge=0.0)  # smaller pieces are specks
+    smallest_piece_cc: float = Field(default=0.1, ge=0.0)  # smaller pieces are removed
     fill_holes: bool = True  # in each axial slice
-    usual_cc: tuple[float, float] | None = None  # outside it the result carries a note
+    usual_cc: tuple[float, float] | None = None  # outside this range, the result carries a note
 
 
 class ModelInput(ContractPart):
@@ -74,7 +74,7 @@ class ModelInput(ContractPart):
 
 
 class Provenance(ContractPart):
-    """Where the weights came from and how they scored; figures as measured, never rounded up."""
+    """Where the weights came from and how they scored; figures are as measured, never rounded up."""
 
     data: str
     split: str
@@ -95,11 +95,13 @@ class ModelContract(ContractPart):
     body_region: BodyRegion
     inputs: tuple[ModelInput, ...] = Field(min_length=1)
     structures: tuple[ModelStructure, ...] = Field(min_length=1)
-    left_right_pairs: tuple[tuple[StructureCode, StructureCode], ...] = ()  # change places in a mirror
+    left_right_pairs: tuple[
+        tuple[StructureCode, StructureCode], ...
+    ] = ()  # swapped in a left-right mirror image
     licence: str = Field(min_length=1)
     citation: str
     provenance: Provenance
-    checksums: dict[PackageFile, Sha256] = Field(min_length=1)  # of the files beside contract.json
+    checksums: dict[PackageFile, Sha256] = Field(min_length=1)  # of the files next to contract.json
     runtime: Runtime
     plausibility: Plausibility | None = None  # learned: python -m training.plausibility
     trust: TrustWeights | None = None  # learned: python -m bench.trust
@@ -111,21 +113,21 @@ class ModelContract(ContractPart):
 
     @property
     def planes(self) -> int:
-        """The number of uint8 planes that hold one bit a structure."""
+        """The number of uint8 planes, which hold one bit per structure."""
         return -(-len(self.structures) // 8)
 
     def takes(self, modality: str) -> bool:
-        """Whether the model takes series of this kind."""
+        """Tell whether the model accepts series of this kind."""
         return any(accepted.modality == modality for accepted in self.inputs)
 
     @property
     def in_hounsfield_units(self) -> bool:
-        """Whether every image that the model takes is in Hounsfield units."""
+        """Whether all images that the model accepts are in Hounsfield units."""
         return all(accepted.intensities == "HU" for accepted in self.inputs)
 
     @property
     def native(self) -> NativeRuntime:
-        """The native runtime; ValueError where the model is run by another."""
+        """The native runtime; ValueError where the model has another runtime."""
         if not isinstance(self.runtime, NativeRuntime):
             raise ValueError(
                 f"{self.name} version {self.version} has the runtime {self.runtime.kind}, not native"
@@ -134,7 +136,7 @@ class ModelContract(ContractPart):
 
     @property
     def package_sha256(self) -> str:
-        """One checksum for the package: its only file's own, or that of what ``sha256sum FILES`` prints for several."""
+        """The package's checksum: that of its only file, or of the output of ``sha256sum FILES`` for several."""
         if len(self.checksums) == 1:
             return next(iter(self.checksums.values()))
         listing = "".join(f"{self.checksums[name]}  {name}\n" for name in sorted(self.checksums))
@@ -178,7 +180,7 @@ class ModelContract(ContractPart):
 
 
 def identity(contract: ModelContract) -> dict[str, str]:
-    """Name a version's labels and package as parameters of config.pbtxt: node and server compare them."""
+    """Return a version's labels and package as parameters of config.pbtxt, which node and server compare."""
     return {
         f"version_{contract.version}_labels": ",".join(contract.labels),
         f"version_{contract.version}_package_sha256": contract.package_sha256,

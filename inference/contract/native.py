@@ -1,4 +1,4 @@
-"""The native runtime: the project's own networks and pipelines, by name, with the numbers that define them."""
+"""The native runtime: the project's own networks and pipelines, by name, with their parameters."""
 
 from typing import Annotated, Literal
 
@@ -10,9 +10,9 @@ from inference.contract.values import ContractPart, WeightsFile
 
 
 class NetworkDefinition(ContractPart):
-    """A network architecture by its name in ``networks/catalogue.py``, its numbers, and its weights file.
+    """A network architecture by its name in ``networks/catalogue.py``, its parameters, and its weights file.
 
-    ``kept``: outputs, by their place, that stay those of an earlier version, whose weights lie in the same file.
+    ``kept``: indices of outputs that remain an earlier version's, whose weights are in the same file.
     """
 
     architecture: str
@@ -26,16 +26,16 @@ Pipeline = Annotated[WholeVolumeTiles | SliceStacks | Stratified, Field(discrimi
 
 
 class NativeRuntime(ContractPart):
-    """Networks by the role they play in a pipeline, and the pipeline that takes an image through them."""
+    """Networks by their role in a pipeline, and the pipeline that runs them on an image."""
 
     kind: Literal["native"]
     networks: dict[str, NetworkDefinition] = Field(min_length=1)
     pipeline: Pipeline
-    precision: Precision = "float32"  # bfloat16: the model's figures hold with it, where the processor has it
+    precision: Precision = "float32"  # bfloat16: validated with it, and used where the processor has it
 
     @property
     def structure_count(self) -> int | None:
-        """None: not stated by the runtime; its answer is checked against the contract."""
+        """None: the runtime does not state it, and the answer is checked against the contract."""
         return None
 
     @property

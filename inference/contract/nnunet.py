@@ -1,4 +1,4 @@
-"""The nnU-Net runtime: networks trained by nnU-Net v2, with the numbers of their plans, run by its rules."""
+"""The nnU-Net runtime: networks trained by nnU-Net v2, with the parameters of their plans, run by its rules."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ AxisNumber = Annotated[int, Field(ge=0, le=2)]
 
 
 class Normalisation(ContractPart):
-    """One normalisation scheme of nnU-Net; the numbers are those of its plans."""
+    """One normalisation scheme of nnU-Net; its parameters are those of the plans."""
 
     scheme: Literal["CTNormalization", "ZScoreNormalization", "RescaleTo01Normalization", "NoNormalization"]
     low: float = 0.0  # of CTNormalization: percentiles, mean and standard deviation of the foreground
@@ -24,11 +24,11 @@ class Normalisation(ContractPart):
 
 
 class Resampling(ContractPart):
-    """Numbers of nnU-Net's ``resample_data_or_seg_to_shape``."""
+    """Parameters of nnU-Net's ``resample_data_or_seg_to_shape``."""
 
     order: Order
-    order_z: Literal[0] = 0  # along an axis that is resampled apart: the nearest plane
-    separate_z: bool | None = None  # None: where voxels are anisotropic by more than 3
+    order_z: Literal[0] = 0  # along an axis that is resampled separately: the nearest plane
+    separate_z: bool | None = None  # None: if voxels are anisotropic by a factor above 3
 
 
 class NnunetPart(ContractPart):
@@ -47,16 +47,16 @@ class NnunetPart(ContractPart):
     image: Resampling
     logits: Resampling
     mirror_axes: tuple[AxisNumber, ...] = ()
-    step: float = Field(default=0.5, gt=0.0, le=1.0)  # of tiles, in patches
+    step: float = Field(default=0.5, gt=0.0, le=1.0)  # between tiles, in patches
     heads: tuple[int, ...] = Field(
         min_length=1
-    )  # value in the label map that each head writes; 0: background
-    regions: bool = False  # heads are sigmoids that are written one over the other in their order
+    )  # the value that each head writes into the label map; 0: background
+    regions: bool = False  # heads are sigmoids, written one over the other in order
 
     @model_validator(mode="after")
     def _axes_fit(self) -> Self:
         if sorted(self.transpose) != [0, 1, 2]:
-            raise ValueError(f"transpose {self.transpose} is no order of three axes")
+            raise ValueError(f"transpose {self.transpose} is not an order of three axes")
         if len(self.patch) != len(self.spacing_mm):
             raise ValueError(f"patch {self.patch} and spacing_mm {self.spacing_mm} have different axes")
         if len(set(self.mirror_axes)) != len(self.mirror_axes) or any(
@@ -73,26 +73,26 @@ class NnunetPart(ContractPart):
 
     @property
     def mirrors_left_and_right(self) -> bool:
-        """Whether a pass is mirrored along the patient's left-right axis, which is x before the transpose."""
+        """Whether any pass is mirrored along the patient's left-right axis, which is x before the transpose."""
         offset = 3 - len(self.patch)
         return any(self.transpose[axis + offset] == 2 for axis in self.mirror_axes)
 
 
 class LabelValues(ContractPart):
-    """A structure: the values in the label map of one part that make it; several are joined."""
+    """A structure: its values in the label map of one part; several are merged."""
 
     part: int = Field(default=0, ge=0)
     values: Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 class TotalSegmentatorSteps(ContractPart):
-    """What TotalSegmentator does round nnU-Net: its own voxels, large volumes in thirds, labels back to the CT."""
+    """What TotalSegmentator does before and after nnU-Net: voxels, large volumes in thirds, labels back to the CT."""
 
     voxel_zyx_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None  # None: the CT's own
     order: Literal[1, 3] = 1  # of the interpolation to these voxels
     split_above_voxels: int = Field(
         default=512 * 512 * 900, ge=1
-    )  # of its voxels, where there are several parts
+    )  # counted on the model's voxels, if there are several parts
     split_margin: Voxels = 20
 
 
@@ -117,7 +117,7 @@ class NnunetRuntime(ContractPart):
 
     @property
     def structure_count(self) -> int:
-        """How many structures the runtime gives."""
+        """The number of structures in the runtime's answer."""
         return len(self.structures)
 
     @model_validator(mode="after")

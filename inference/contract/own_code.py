@@ -1,4 +1,4 @@
-"""The runtime of a model that a site programs itself: the version's own model.py computes, inside Triton."""
+"""The runtime of a model that a site programs itself: the version's own model.py runs inside Triton."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from inference.contract.values import ContractPart
 
 
 class OwnCodeRuntime(ContractPart):
-    """A Triton python model that keeps to the interface of config.pbtxt; its code is a file of the package.
+    """A Triton python model that follows the interface of config.pbtxt; its code is a file of the package.
 
     Nothing of the project imports that code, no importer writes it, and the contract names no class: Triton runs
     the file that an administrator put into the version's folder.
@@ -16,7 +16,7 @@ class OwnCodeRuntime(ContractPart):
 
     @property
     def structure_count(self) -> int | None:
-        """None: not stated by the runtime; its answer is checked against the contract."""
+        """None: the runtime does not state it, and the answer is checked against the contract."""
         return None
 
     @property

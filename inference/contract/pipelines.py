@@ -1,4 +1,4 @@
-"""The pipelines of inference/server/pipelines/catalogue.py: how an image goes through networks, in numbers."""
+"""The parameters of the pipelines of inference/server/pipelines/catalogue.py: how an image passes through networks."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Window = tuple[float, float]
 
 
 class VoxelRange(ContractPart):
-    """The voxels that a network was trained on: spacings inside a range are used as they are, others resampled."""
+    """The voxels that a network was trained on: spacings inside a range are used as they are, others are resampled."""
 
     accepted_in_plane_mm: tuple[Millimetres, Millimetres]
     accepted_slice_mm: tuple[Millimetres, Millimetres]
@@ -36,14 +36,14 @@ class WholeVolumeTiles(ContractPart):
     windows_hu: tuple[tuple[float, float], ...] = Field(min_length=1)
     tile_zyx: tuple[Voxels, Voxels, Voxels]
     overlap: float = Field(default=0.4, ge=0.0, lt=0.9)
-    mirror: bool = False  # also contour the left-right mirrored image, and average: twice the time
+    mirror: bool = False  # also contour the mirrored image (left to right) and average: takes twice the time
     voxels: VoxelRange
     body_threshold_hu: float = -500.0
     body_margin_mm: float = Field(default=24.0, ge=0.0)
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The networks that this pipeline runs, by their names in ``NativeRuntime.networks``."""
+        """The roles of the networks that this pipeline runs, as in ``NativeRuntime.networks``."""
         return ("network",)
 
     @model_validator(mode="after")
@@ -54,14 +54,14 @@ class WholeVolumeTiles(ContractPart):
 
 
 class ResizedSlice(ContractPart):
-    """Every whole slice at one size in pixels, whatever its pixels measure."""
+    """Every whole slice resized to one size in pixels, whatever its pixel spacing."""
 
     kind: Literal["resized_slice"]
     size_yx: tuple[Voxels, Voxels]
 
 
 class BodyCrop(ContractPart):
-    """A frame about the middle of the body on the model's own pixels; what lies beyond it is not looked at."""
+    """A frame round the middle of the body on the model's own pixels; everything outside it is ignored."""
 
     kind: Literal["body_crop"]
     size_yx: tuple[Voxels, Voxels]
@@ -71,10 +71,10 @@ class BodyCrop(ContractPart):
 
 
 class SliceStacks(ContractPart):
-    """A 2-D network slice by slice; with 3 or 5 ``slices`` its neighbours are further channels of each.
+    """A 2-D network slice by slice; with 3 or 5 ``slices``, each slice's neighbours are additional channels.
 
     HU become grey levels 0..255 over ``window_hu``, then (grey - mean) / sd. Three means and sds make three equal
-    channels a slice. With ``exclusive`` the network answers background and classes of a softmax.
+    channels per slice. With ``exclusive``, the network answers background and classes of a softmax.
     """
 
     name: Literal["slice_stacks"]
@@ -89,7 +89,7 @@ class SliceStacks(ContractPart):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The networks that this pipeline runs."""
+        """The roles of the networks that this pipeline runs."""
         return ("network",)
 
     @model_validator(mode="after")
@@ -101,23 +101,24 @@ class SliceStacks(ContractPart):
 
 
 class SmallOrgan(ContractPart):
-    """An organ that is detected first: its code, and its largest extent (z, y, x) in the training set."""
+    """An organ that is detected, then contoured: its code, and its largest extent (z, y, x) in the training set."""
 
     code: StructureCode
     largest_extent_mm: tuple[float, float, float]
 
     @property
     def role(self) -> str:
-        """The network that contours it."""
+        """The role of the network that contours it."""
         return f"voi_{self.code}"
 
 
 class Stratified(ContractPart):
-    """Organs in strata: anchors on CT, others beside the anchors' probabilities, small ones in volumes of interest.
+    """Organs in strata: anchors from CT, others with the anchors' probabilities too, small ones in volumes of interest.
 
-    Networks: ``anchor`` and ``mid_level`` answer background and their classes (a softmax); ``detector`` a heat map a
-    small organ; one network a small organ its own logit. Without ``anchors_guide`` mid-level and detector see the CT
-    alone; with ``anchors_in_voi`` the networks of the small organs see the anchors too.
+    Networks: ``anchor`` and ``mid_level`` answer background and their classes (a softmax); ``detector`` answers one
+    heat map per small organ; each small organ has a network that answers its logit. Without ``anchors_guide``,
+    mid-level and detector see the CT alone; with ``anchors_in_voi``, the networks of the small organs see the anchors
+    too.
     """
 
     name: Literal["stratified"]
@@ -138,7 +139,7 @@ class Stratified(ContractPart):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The networks that this pipeline runs."""
+        """The roles of the networks that this pipeline runs."""
         middle = ("mid_level",) if self.mid_level else ()
         small = ("detector", *(organ.role for organ in self.small)) if self.small else ()
         return ("anchor", *middle, *small)
@@ -152,7 +153,7 @@ class Stratified(ContractPart):
     def _numbers_fit(self) -> Self:
         _rising(self.window_hu)
         if len(set(self.codes)) != len(self.codes):
-            raise ValueError(f"a structure stands in two strata: {list(self.codes)}")
+            raise ValueError(f"a structure is in two strata: {list(self.codes)}")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Where a model's structures can be: the limits of its contract, learned from its training set."""
+"""Where a model's structures are plausible: the limits in its contract, learned from its training set."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ class _Limits(ContractPart):
 
 
 class StructureLimits(_Limits):
-    """One structure: its size, what it is made of, and its place in the body (see imaging.anatomy.Placement)."""
+    """The limits of one structure: size, density, and place in the body (see `imaging.anatomy.StructurePlacement`)."""
 
     code: StructureCode
     volume_cc: Range
@@ -40,7 +40,7 @@ class StructureLimits(_Limits):
 
 
 class PairLimits(_Limits):
-    """From the anchor of the first structure to that of the second, in mm to the left, to the back and to the head."""
+    """The limits of the distance between two structures' anchors, in mm to the left, to the back and to the head."""
 
     first: StructureCode
     second: StructureCode
@@ -50,16 +50,16 @@ class PairLimits(_Limits):
 
 
 class Plausibility(_Limits):
-    """The parts of the body that a model is for, and what its structures may look like there."""
+    """The parts of the body that a model is for, and the limits of its structures."""
 
     learned_from: str
     regions: tuple[RegionName, ...] = Field(min_length=1)
-    least_mm: float = Field(gt=0.0)  # of these regions, along z; with less the model is not for the CT
+    least_mm: float = Field(gt=0.0)  # of these regions, along z; with less, the model is not suited to the CT
     structures: tuple[StructureLimits, ...] = ()
     pairs: tuple[PairLimits, ...] = ()
 
     def of(self, code: str) -> StructureLimits | None:
-        """Give the limits of one structure; None where none were learned."""
+        """Return the limits of one structure; None where none were learned."""
         return next((limits for limits in self.structures if limits.code == code), None)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The contracts of a Triton model repository: one folder a model, one folder a version with its contract.json."""
+"""The contracts of a Triton model repository: one folder per model, in it one per version with a contract.json."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def load_contract(folder: Path) -> ModelContract:
     """Read the contract in one version's folder, ``<repository>/<model>/<version>``.
 
-    Raises ContractRefused with the file and, where one is at fault, the field.
+    Raises ContractRefused, which names the file and, if one is at fault, the field.
     """
     file = folder / CONTRACT_FILE
     try:
@@ -31,7 +31,7 @@ def load_contract(folder: Path) -> ModelContract:
     except ValidationError as error:
         raise ContractRefused(f"{file}: {field_faults(error)}") from error
     except ValueError as error:
-        raise ContractRefused(f"{file}: no valid JSON: {error}") from error
+        raise ContractRefused(f"{file}: not valid JSON: {error}") from error
     if contract.name != folder.parent.name:
         raise ContractRefused(
             f"{file}: name is {contract.name!r}, but the model's folder is {folder.parent.name!r}"
@@ -46,7 +46,7 @@ def load_contract(folder: Path) -> ModelContract:
 def model_versions(model_folder: Path) -> dict[int, ModelContract]:
     """Read the contracts of all versions of one model, lowest version first.
 
-    Raises ContractRefused, also for a folder with the format that contracts replaced.
+    Raises ContractRefused, also for a folder in the format that contracts replaced.
     """
     if (model_folder / _OLD_FILE).is_file():
         raise ContractRefused(
@@ -64,8 +64,8 @@ def model_versions(model_folder: Path) -> dict[int, ModelContract]:
 def load_contracts(model_repository: Path) -> dict[str, ModelContract]:
     """Read the default version's contract of every contouring model, by name.
 
-    Folders without a contract, such as the self-test's, are not contouring models. Raises ContractRefused where the
-    repository is missing or one of its contracts is wrong.
+    Folders without a contract, such as the self-test's, are not contouring models. Raises ContractRefused if the
+    repository is missing or one of its contracts is invalid.
     """
     if not model_repository.is_dir():
         raise ContractRefused(f"{model_repository}: no such folder")
@@ -76,7 +76,7 @@ def load_contracts(model_repository: Path) -> dict[str, ModelContract]:
 
 
 def default_version(model_folder: Path) -> int:
-    """Return the version that new jobs take: the one chosen by ``set_default_version``, else the newest.
+    """Return the version that new jobs use: the one chosen by ``set_default_version``, else the newest.
 
     Raises ContractRefused where the folder has no version, or not the chosen one.
     """
@@ -87,7 +87,7 @@ def default_version(model_folder: Path) -> int:
 
 
 def set_default_version(model_folder: Path, version: int) -> None:
-    """Choose the version that new jobs take; jobs that exist keep theirs. Raises ContractRefused where it is absent."""
+    """Choose the version that new jobs use; existing jobs keep theirs. Raises ContractRefused where it is absent."""
     versions = model_versions(model_folder)
     if version not in versions:
         raise ContractRefused(
@@ -105,7 +105,7 @@ def _default(model_folder: Path, versions: Mapping[int, ModelContract]) -> int:
     text = file.read_text(encoding="utf-8", errors="replace").strip()
     if not text.isdecimal() or int(text) not in versions:
         raise ContractRefused(
-            f"{file}: {text!r} is none of the versions {', '.join(map(str, versions))}; choose one with "
+            f"{file}: {text!r} is not one of the versions {', '.join(map(str, versions))}; choose one with "
             f"`contour-node models default {model_folder.name} VERSION`"
         )
     return int(text)
@@ -114,8 +114,8 @@ def _default(model_folder: Path, versions: Mapping[int, ModelContract]) -> int:
 class ModelLibrary(Mapping[str, ModelContract]):
     """The default contract of every model by name, read again when a file of the repository changes.
 
-    A change that cannot be read is logged, and the contracts before it stay in use: the server compares each answer's
-    package with them.
+    A change that cannot be read is logged, and the earlier contracts stay in use: each answer's package is compared
+    with them.
     """
 
     def __init__(self, model_repository: Path) -> None:

@@ -1,4 +1,4 @@
-"""The weights of the score of trust, as a contract holds them; `inference.trust` computes the score."""
+"""The weights of the trust score, as a contract holds them; `inference.trust` computes the score."""
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -28,7 +28,7 @@ class TrustWeights(ContractPart):
     means: dict[str, float]
     scales: dict[str, float]
     weights: dict[str, float]
-    usual_dice: dict[StructureCode, float]  # mean of the patients it was learned from
+    usual_dice: dict[StructureCode, float]  # mean over the patients that it was learned from
 
     @model_validator(mode="after")
     def _names_every_measurement(self) -> Self:

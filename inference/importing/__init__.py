@@ -1,16 +1,16 @@
-"""Foreign models become packages of this node: converters that run once, in a child process that is shut in.
+"""Importing foreign models as packages of this node: converters run once, in an isolated child process.
 
 A new format is a module here with one function that `inference.importing.child` names in ``IMPORTERS``:
 
     def read_FORMAT(source: SourceFiles, options: Options, out: Path) -> ImportDraft
 
 - It runs in the child: without network, with limits on memory, processor time and file size, on files that
-  `sources` has looked through. It may use torch; nothing that `service` imports may (import contracts).
+  `sources` has checked. It may use torch; nothing that `service` imports may (import contracts).
 - It reads data and builds what it knows by name from tables in the code. It never unpickles
   (``torch.load(weights_only=True)``), never imports a class by a path from a file, never evaluates an expression.
-- What it does not know it refuses by name, with what to do: ``raise ImportRefused(...)``.
+- Anything unknown is refused by name, with what to do: ``raise ImportRefused(...)``.
 - It writes weights as safetensors into ``out`` and returns an `ImportDraft`: the runtime of the contract without
-  ``structures``, and one `ImportedLabel` a structure, whose ``selects`` becomes the entry of ``runtime.structures``.
+  ``structures``, and one `ImportedLabel` per structure, whose ``selects`` becomes its entry in ``runtime.structures``.
 
 The runtime is a member of ``Runtime`` in `inference.contract.model`, loaded by a line in
 `inference.server.runtimes.catalogue`. Names of structures, licence, card, version, self-test and the writing of the

@@ -1,4 +1,4 @@
-"""The model card of an imported version: origin, licence, structures, what was tested, what to beware of."""
+"""The model card of an imported version: origin, licence, structures, tests and warnings."""
 
 from collections.abc import Sequence
 
@@ -80,5 +80,5 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text of others on one line, so that it cannot break out of its cell."""
+    """Return foreign text on one line, so that it cannot break out of its table cell."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

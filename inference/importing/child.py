@@ -1,6 +1,6 @@
-"""The child process.
+"""The child process of an import: `python -m inference.importing.child`.
 
-`python -m inference.importing.child`, an order as JSON on standard input, an answer on standard output.
+It reads an order as JSON from standard input and writes an answer to standard output.
 """
 
 import json
@@ -26,10 +26,10 @@ IMPORTERS: Mapping[str, str] = {
 
 
 def main() -> int:
-    """Shut this process in, carry out the order, answer; a refusal is an answer too."""
+    """Isolate this process, carry out the order, and answer; a refusal is an answer too."""
     told = json.loads(sys.stdin.buffer.read())
     answers = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    os.dup2(2, 1)  # anything a library prints must not mix with the answer
     isolation = shut_in(Limits.model_validate(told["limits"]))
     acts: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "convert": _convert,

@@ -1,4 +1,4 @@
-"""Orders a conversion from a child process, and judges what it answers; itself without torch."""
+"""Orders a conversion from a child process and checks its answer; this module itself does not use torch."""
 
 import json
 import os
@@ -24,15 +24,15 @@ _LONGEST_ANSWER = 64 * 2**20
 
 
 def convert(request: ImportRequest, limits: Limits | None = None) -> tuple[ImportDraft, str]:
-    """Convert a foreign model into ``request.out``; returns its draft, and how the child was kept off the network.
+    """Convert a foreign model into ``request.out``; return its draft, and how the child was kept off the network.
 
-    Raises ImportRefused for whatever is wrong with the model, also where it takes more than the limits.
+    Raises ImportRefused for whatever is wrong with the model, and where it exceeds the limits.
     """
     answer, isolation = ordered("convert", request.model_dump(mode="json"), limits or Limits())
     try:
         draft = ImportDraft.model_validate(answer)
     except ValidationError as error:
-        raise ImportRefused(f"the converter answered nonsense: {field_faults(error)}") from error
+        raise ImportRefused(f"the converter's answer is not valid: {field_faults(error)}") from error
     lacking = [name for name in draft.files if not (request.out / name).is_file()]
     if lacking:
         raise ImportRefused(f"the converter names files that it did not write: {lacking}")
@@ -40,7 +40,7 @@ def convert(request: ImportRequest, limits: Limits | None = None) -> tuple[Impor
 
 
 def ordered(act: str, order: Mapping[str, Any], limits: Limits) -> tuple[JsonValue, str]:
-    """Run one act of `inference.importing.child` and return its answer, and how the network was taken away."""
+    """Run one act of `inference.importing.child` and return its answer, and how the network was blocked."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ImportRefused(
@@ -69,7 +69,7 @@ def ordered(act: str, order: Mapping[str, Any], limits: Limits) -> tuple[JsonVal
 
 
 def _environment(scratch: str) -> dict[str, str]:
-    """No variable of the parent's but the search path: it may hold passwords."""
+    """Return an environment with none of the parent's variables but the search path: they may hold passwords."""
     packages = str(Path(inference.__file__).resolve().parent.parent)
     return {
         "PATH": os.defpath,

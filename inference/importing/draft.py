@@ -1,4 +1,4 @@
-"""What a converter is told and what it answers: plain data, checked on the other side."""
+"""A converter's order and answer: plain data, checked by the receiving side."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ Options = dict[str, JsonValue]
 
 
 class ImportRequest(ContractPart):
-    """An order to the child: which converter, what it reads, its options, and the folder that it may write to."""
+    """An order to the child: the converter, its source and options, and the folder that it may write to."""
 
     importer: str
     source: Path
@@ -21,7 +21,7 @@ class ImportRequest(ContractPart):
 
 
 class ImportedLabel(ContractPart):
-    """A structure by its maker's name, and what the runtime needs to give it."""
+    """A structure by its maker's name, and its entry in the runtime's ``structures``."""
 
     name: str = Field(min_length=1, max_length=200)
     selects: JsonValue
@@ -38,4 +38,6 @@ class ImportDraft(ContractPart):
     maker: str = Field(min_length=1)  # the format and its version, for the card
     facts: tuple[str, ...] = ()  # lines of the card
     warnings: tuple[str, ...] = ()  # what a physicist must know, on the card and on the screen
-    needs_axes: bool = False  # which way x and y run is not stated: the self-test or the user must tell
+    needs_axes: bool = (
+        False  # the directions of x and y are not stated: the self-test or the user must settle them
+    )

@@ -1,6 +1,6 @@
-"""Shuts the process of a converter in: no network, and limits on memory, processor time and the size of files.
+"""Isolates the process of a converter: no network, and limits on memory, processor time and the size of files.
 
-The process does it to itself, before it reads a foreign byte. Linux only.
+The process isolates itself before it reads any foreign byte. Linux only.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ _GIB = 2**30
 
 
 class Limits(ContractPart):
-    """What a converter may take."""
+    """The limits of a converter."""
 
     memory_gib: float = 16.0  # address space
     cpu_s: int = 1800
@@ -31,7 +31,7 @@ class Limits(ContractPart):
 
 
 class NetworkWithout:
-    """How the network was taken away, in the words that the user reads."""
+    """How the network was blocked, as the user reads it."""
 
     NAMESPACE = "a network namespace of its own, without devices"
     SECCOMP = "a seccomp filter that refuses sockets"
@@ -42,7 +42,7 @@ class NetworkWithout:
 
 
 def shut_in(limits: Limits) -> str:
-    """Apply the limits and take the network away, for good; returns how. Call once, before threads start."""
+    """Apply the limits and block the network for good; return how. Call once, before any thread starts."""
     cpu = int(limits.cpu_s)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
     for kind, gib in (
@@ -61,7 +61,7 @@ def shut_in(limits: Limits) -> str:
 
 
 def without_sockets(libc: ctypes.CDLL) -> bool:
-    """Install a seccomp filter under which socket() fails with EPERM; False where the system has none."""
+    """Install a seccomp filter under which socket() fails with EPERM; return False where there is no support."""
     if platform.machine() not in _SOCKET_CALLS:
         return False
     architecture, number = _SOCKET_CALLS[platform.machine()]

@@ -1,7 +1,7 @@
 """The maker's names of structures as codes of the catalogue: a table that is proposed, shown, and edited as CSV.
 
-Columns: ``label``, the maker's name; ``code``, of the catalogue or of the model's own; empty: the structure is left
-out; ``name`` that goes out, where the catalogue lacks the code; ``recognised``: by what the proposal was made.
+Columns: ``label``, the maker's name; ``code``, of the catalogue or the model's own; empty: the structure is left out;
+``name``, as written to structure sets, where the catalogue lacks the code; ``recognised``: the basis of the proposal.
 """
 
 import colorsys
@@ -38,7 +38,7 @@ class LabelRow:
 
 
 def proposed(labels: Iterable[str]) -> tuple[LabelRow, ...]:
-    """Propose a row for each of the maker's names; what is only similar is never taken for the same."""
+    """Propose a row for each of the maker's names; a merely similar name is never accepted as a match."""
     rows: list[LabelRow] = []
     for label in labels:
         code, how = _recognised(label)
@@ -50,7 +50,7 @@ def proposed(labels: Iterable[str]) -> tuple[LabelRow, ...]:
 
 
 def read_table(file: Path, labels: Sequence[str]) -> tuple[LabelRow, ...]:
-    """Read an edited table; ImportRefused where it does not give each of the model's labels one sound code."""
+    """Read an edited table; ImportRefused where it does not give each of the model's labels one valid code."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             rows = [
@@ -97,9 +97,9 @@ def structure_entries(rows: Sequence[LabelRow]) -> list[dict[str, object]]:
 
 
 def left_right_pairs(rows: Sequence[LabelRow]) -> list[tuple[str, str]]:
-    """Return the pairs among the table's codes.
+    """Return the left-right pairs among the table's codes.
 
-    The catalogue's partners, and own codes that differ in their side alone.
+    These are the catalogue's partners, and own codes that differ only in their side.
     """
     codes = [row.code for row in rows if row.code]
     return [pair for pair in combinations(codes, 2) if _partners(*pair)]
@@ -122,7 +122,7 @@ def _recognised(label: str) -> tuple[str | None, str]:
 
 
 def _own(label: str, codes: Sequence[str], names: Sequence[str]) -> LabelRow:
-    """Define a structure under its maker's name, cut to what a structure set can hold."""
+    """Define a structure under its maker's name, shortened to what a structure set can hold."""
     code = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:64] or "structure"
     if code in CATALOGUE or code in codes:
         code = next(f"{code[:60]}_{n}" for n in range(2, 10_000) if f"{code[:60]}_{n}" not in codes)
@@ -137,7 +137,7 @@ def _own(label: str, codes: Sequence[str], names: Sequence[str]) -> LabelRow:
 
 
 def shortened(label: str) -> str:
-    """Return a name of at most 16 characters that keeps the side, and digits at its end: they tell structures apart."""
+    """Return a name of at most 16 characters that keeps the side and final digits, which distinguish structures."""
     words = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")
     if len(words) <= _LONGEST_NAME:
         return words or "structure"
@@ -157,7 +157,7 @@ def _expect_sound(file: Path, row: LabelRow) -> None:
     if not row.code:
         return
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", row.code):
-        raise ImportRefused(f"{where}: code {row.code!r} is not made of letters, digits and underlines")
+        raise ImportRefused(f"{where}: code {row.code!r} does not consist of letters, digits and underscores")
     if row.is_own and not 1 <= len(row.name) <= _LONGEST_NAME:
         raise ImportRefused(
             f"{where}: the catalogue has no {row.code}; its name must have 1 to 16 characters"
@@ -168,6 +168,6 @@ def _expect_sound(file: Path, row: LabelRow) -> None:
 
 
 def _colour(number: int) -> tuple[int, int, int]:
-    """Return well separated colours: hues by the golden ratio."""
+    """Return well-separated colours: hues by the golden ratio."""
     red, green, blue = colorsys.hsv_to_rgb(number * 0.61803398875 % 1.0, 0.65, 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,7 +1,7 @@
 """MONAI bundles, a folder or a zip: configs/inference.json and metadata.json as data, models/model.pt as tensors.
 
-Options: ``modality`` (where metadata.json does not tell). ``models/model.ts`` is only compared with the network that
-was built; nothing in configs is imported or evaluated.
+Options: ``modality`` (where metadata.json does not state it). ``models/model.ts`` is only compared with the network
+that was built; nothing in configs is imported or evaluated.
 """
 
 from collections.abc import Mapping
@@ -39,11 +39,11 @@ _ARCHITECTURES = {
 }
 _IN_TRAINING_ALONE = ("dropout", "dropout_prob", "deep_supervision", "deep_supr_num")
 _SECOND_NAMES = ("skip_layers.", "act_mod.", "deep_supervision_heads.", "heads")
-"""Beginnings of names in state dicts: tensors that stand there twice, or that answer in training alone."""
+"""Prefixes of names in state dicts: tensors that occur twice, or that are used only in training."""
 
 
 def read_monai_bundle(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
-    """Convert a bundle; its weights come into ``out``."""
+    """Convert a bundle; its weights are written into ``out``."""
     bundle = _root(source)
     config = BundleConfiguration(bundle.json("configs/inference.json"), bundle.name)
     metadata = bundle.json("configs/metadata.json")
@@ -71,9 +71,9 @@ def read_monai_bundle(source: SourceFiles, options: Options, out: Path) -> Impor
 
 
 def checked(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the fields of a bundle runtime, all but its structures, as the contract takes them.
+    """Return the fields of a bundle runtime, except its structures, as the contract needs them.
 
-    ImportRefused where not.
+    Raises ImportRefused where they do not fit.
     """
     try:
         runtime = BundleRuntime.model_validate(
@@ -130,7 +130,7 @@ def _with_pairs(component: Component) -> dict[str, Any]:
 
 
 def _network(bundle: SourceFiles, definition: NetworkDefinition, out: Path) -> nn.Module:
-    """Build the network with the bundle's weights, and write them."""
+    """Build the network with the bundle's weights, and write these."""
     try:
         network = build_network(definition).eval()
     except (ValueError, TypeError, IndexError) as error:
@@ -152,7 +152,7 @@ def _network(bundle: SourceFiles, definition: NetworkDefinition, out: Path) -> n
         key for key, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()
     ]
     if infinite:
-        raise ImportRefused(f"{bundle.name}: {infinite[0]} has values that are no numbers")
+        raise ImportRefused(f"{bundle.name}: {infinite[0]} has values that are not numbers")
     kept = {key: value.to(expected[key].dtype).contiguous().clone() for key, value in tensors.items()}
     network.load_state_dict(kept)
     save_file(kept, out / WEIGHTS)
@@ -160,7 +160,7 @@ def _network(bundle: SourceFiles, definition: NetworkDefinition, out: Path) -> n
 
 
 def _state(bundle: SourceFiles) -> dict[str, torch.Tensor]:
-    """Return the state dict of models/model.safetensors or model.pt, without the tensors that stand there twice."""
+    """Return the state dict of models/model.safetensors or model.pt, without the tensors that occur twice."""
     if "models/model.safetensors" in bundle.files:
         found: Any = load_file(bundle.path("models/model.safetensors"))
     elif "models/model.pt" in bundle.files:
@@ -246,7 +246,7 @@ def _modality(metadata: Mapping[str, Any], options: Options, name: str) -> Any:
 
 
 def _compared(bundle: SourceFiles, network: nn.Module, runtime: Mapping[str, Any]) -> list[str]:
-    """Compare the network with the bundle's own TorchScript on one window of noise, and say by how much they differ."""
+    """Compare the network with the bundle's own TorchScript on one window of noise, and describe the difference."""
     if "models/model.ts" not in bundle.files:
         return ["no model.ts: the network that was built could not be compared with the maker's"]
     file = bundle.path("models/model.ts")

@@ -1,6 +1,6 @@
 """A MONAI bundle's configuration read as data: components by an allow-list, expressions never evaluated.
 
-MONAI itself imports whatever ``_target_`` names and evaluates whatever begins with ``$``: here both are texts.
+MONAI itself imports whatever ``_target_`` names and evaluates whatever begins with ``$``: here, both are text.
 """
 
 import re
@@ -13,15 +13,15 @@ MOST_DEPTH = 20
 _TARGET = re.compile(r"(?:monai\.(?:transforms|inferers|networks\.nets)\.)?([A-Za-z]+)")
 _REFERENCE = re.compile(r"@([A-Za-z0-9_]+(?:(?:::|#)[A-Za-z0-9_]+)*)")
 _MOVED = re.compile(r"\$(@[A-Za-z0-9_]+)\.(?:to|cuda|eval)\([^()]*\)")
-"""The one kind of expression that says no more than a reference: a network that is moved to a device."""
+"""The one kind of expression that means no more than a reference: a network that is moved to a device."""
 _NEVER_ARGUMENTS = frozenset({"_target_", "_desc_", "_requires_", "_mode_"})
 
 
 class Component:
-    """One ``_target_`` with its arguments, which are taken one by one; what is left over at the end is refused."""
+    """One ``_target_`` with its arguments, which are taken one by one; any that remain at the end are refused."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], where: str) -> None:
-        """Take the class name without its module, and the place in the configuration for messages."""
+        """Take the class name without its module, its arguments, and its place in the configuration for messages."""
         self.name, self.where = name, where
         self._left = dict(arguments)
 
@@ -33,16 +33,16 @@ class Component:
         return value
 
     def ignore(self, *keys: str) -> None:
-        """Leave arguments out that change nothing in the result."""
+        """Discard arguments that do not affect the result."""
         for key in keys:
             self._left.pop(key, None)
 
     def rest(self) -> dict[str, Any]:
-        """Return what was not taken yet; expressions in it are refused."""
+        """Return the arguments not yet taken; expressions in them are refused."""
         return {key: self.take(key) for key in list(self._left)}
 
     def done(self) -> None:
-        """Refuse arguments that nobody understood."""
+        """Refuse arguments that were not taken."""
         if self._left:
             raise ImportRefused(
                 f"{self.where}: {self.name} has arguments that are not known here: {', '.join(sorted(self._left))}; {_CODE}"
@@ -68,20 +68,20 @@ class BundleConfiguration:
         self._document, self._name = document, name
 
     def first(self, *keys: str) -> Any:
-        """Return the first of these entries that is there, references followed; ImportRefused where none is."""
+        """Return the first of these entries that exists, references resolved; ImportRefused where none does."""
         for key in keys:
             if key in self._document:
                 return self.resolved(self._document[key])
         raise ImportRefused(f"{self._name}: inference.json has none of {', '.join(keys)}")
 
     def has(self, key: str) -> bool:
-        """Whether an entry is there."""
+        """Tell whether an entry exists."""
         return key in self._document
 
     def resolved(self, value: Any, depth: int = 0) -> Any:
-        """Return a value with its references replaced by what they name; expressions stay texts."""
+        """Return a value with its references replaced by what they name; expressions stay text."""
         if depth > MOST_DEPTH:
-            raise ImportRefused(f"{self._name}: inference.json: references go round in a circle")
+            raise ImportRefused(f"{self._name}: inference.json: references form a circle")
         if isinstance(value, str):
             moved = _MOVED.fullmatch(value.strip())
             found = _REFERENCE.fullmatch(moved[1] if moved else value)
@@ -93,7 +93,7 @@ class BundleConfiguration:
         return value
 
     def component(self, value: Any, where: str) -> Component:
-        """Return one component; ImportRefused for a text, an expression, and a class path that is none of MONAI's."""
+        """Return one component; ImportRefused for text, an expression, and a class path that is not MONAI's."""
         if not isinstance(value, dict) or not isinstance(value.get("_target_"), str):
             shown = f"the expression {value[:80]!r}" if isinstance(value, str) else type(value).__name__
             raise ImportRefused(
@@ -102,7 +102,7 @@ class BundleConfiguration:
         found = _TARGET.fullmatch(value["_target_"])
         if found is None:
             raise ImportRefused(
-                f"{self._name}: {where}: _target_ {value['_target_'][:80]!r} is none of MONAI's classes; nothing of it was "
+                f"{self._name}: {where}: _target_ {value['_target_'][:80]!r} is not one of MONAI's classes; nothing of it was "
                 f"imported; {_CODE}"
             )
         arguments = {key: item for key, item in value.items() if key not in _NEVER_ARGUMENTS}
@@ -113,14 +113,14 @@ class BundleConfiguration:
         return Component(name, arguments, f"{self._name}: {where}")
 
     def composed(self, value: Any, where: str) -> list[Component]:
-        """Return the components of a Compose, or of a list, in their order, without those that are disabled."""
+        """Return the components of a Compose or of a list, in order, without disabled ones."""
         if isinstance(value, dict):
             whole = self.component(value, where)
             if whole.name != "Compose":
                 return [whole]
             value = whole.take("transforms", [])
         if not isinstance(value, list):
-            raise ImportRefused(f"{self._name}: {where} is no list of transforms; {_CODE}")
+            raise ImportRefused(f"{self._name}: {where} is not a list of transforms; {_CODE}")
         found = [self.component(item, f"{where} {number}") for number, item in enumerate(value)]
         return [component for component in found if component.name != "_disabled_"]
 

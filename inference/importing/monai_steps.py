@@ -1,6 +1,6 @@
 """MONAI's transforms and inferers as steps of the bundle runtime.
 
-What is not in these tables is refused by its name.
+Anything that is not in these tables is refused by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ Fields = dict[str, Any]
 _PLAIN = frozenset(
     {"LoadImage", "EnsureChannelFirst", "EnsureType", "ToTensor", "AddChannel", "ToDevice", "SqueezeDim"}
 )
-"""Transforms that bring a file into memory and change no value; the node has done that."""
+"""Transforms that load a file and change no value; the node has already done that."""
 _WITHOUT_EFFECT = ("keys", "allow_missing_keys", "lazy", "dtype", "output_dtype", "name", "prefix")
 
 
@@ -35,10 +35,7 @@ def before(components: Sequence[Component]) -> list[Fields]:
 
 
 def after(components: Sequence[Component], *, moves: bool) -> Fields:
-    """Return activation, decision and the way back of the steps behind the network; `moves`.
-
-    Steps before changed voxels.
-    """
+    """Return activation, decision and inverse of the steps after the network; ``moves``: earlier ones changed."""
     said: Fields = {}
     order = []
     for component in components:
@@ -65,7 +62,7 @@ def after(components: Sequence[Component], *, moves: bool) -> Fields:
 
 
 def window(component: Component) -> Fields | None:
-    """Return the sliding window of an inferer; None for one that looks at the whole image."""
+    """Return the sliding window of an inferer; None for one that takes the whole image."""
     if component.name == "SimpleInferer":
         return None
     if component.name not in ("SlidingWindowInferer", "SlidingWindowInfererAdapt"):
@@ -87,7 +84,7 @@ def window(component: Component) -> Fields | None:
 
 
 def _plain_name(component: Component) -> str:
-    """Return a transform's name without the ending of its form for dictionaries: d, D or Dict."""
+    """Return a transform's name without the suffix of its dictionary form: d, D or Dict."""
     name = component.name
     for ending in ("Dict", "d", "D"):
         if name.endswith(ending) and name.removesuffix(ending) in _KNOWN:
@@ -231,10 +228,10 @@ _KNOWN = _PLAIN | _BEFORE.keys() | _AFTER.keys() | {"SaveImage"}
 
 
 def _expect_order(components: Sequence[Component], order: Sequence[str], said: Fields) -> None:
-    """Refuse orders whose result the runtime does not give."""
+    """Refuse orders of steps that the runtime cannot reproduce."""
     where = components[0].where if components else "postprocessing"
     if len(set(order)) != len(order):
-        raise ImportRefused(f"{where}: a transform stands twice: {', '.join(order)}")
+        raise ImportRefused(f"{where}: a transform occurs twice: {', '.join(order)}")
     if "AsDiscrete" not in order:
         raise ImportRefused(f"{where}: nothing decides (AsDiscreted): the answer would be no contours")
     places = {name: place for place, name in enumerate(order)}

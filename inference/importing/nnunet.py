@@ -1,8 +1,8 @@
 """nnU-Net v2 result folders, or the zip of ``nnUNetv2_export_model_to_zip``: one configuration with its folds.
 
-Options: ``configuration`` (2d, 3d_lowres, 3d_fullres: where the source holds several), ``folds`` (numbers or "all";
-default: every fold that has a checkpoint), ``axes`` (LPS or RAS: where the reader does not tell), ``modality``,
-``step`` and ``precision``.
+Options: ``configuration`` (2d, 3d_lowres, 3d_fullres: if the source holds several), ``folds`` (numbers or "all";
+default: every fold that has a checkpoint), ``axes`` (LPS or RAS: if the reader does not determine them),
+``modality``, ``step`` and ``precision``.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 
 
 def read_nnunet(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
-    """Convert one trained configuration; its weights come into ``out``."""
+    """Convert one trained configuration; its weights are written into ``out``."""
     trained = find_trained(source, options)
     part = read_part(trained, options, out, number=0)
     axes = options.get("axes") or reader_axes(trained.json("plans.json"))
@@ -51,17 +51,17 @@ def read_nnunet(source: SourceFiles, options: Options, out: Path) -> ImportDraft
 
 
 class TrainedPart:
-    """One configuration as it was read."""
+    """One trained configuration as it was read."""
 
     def __init__(self, numbers: NnunetPart, labels: Mapping[str, tuple[int, ...]], modality: Any) -> None:
-        """``labels``: values of the label map by the structure's name."""
+        """Take its parameters; ``labels``: values of the label map by structure name."""
         self.numbers, self.labels, self.modality = numbers, labels, modality
         self.facts: tuple[str, ...] = ()
         self.warnings: tuple[str, ...] = ()
 
 
 def find_trained(source: SourceFiles, options: Options) -> SourceFiles:
-    """Return the folder with plans.json, dataset.json and folds; ImportRefused where there is none, or a choice."""
+    """Return the folder with plans.json, dataset.json and folds; ImportRefused where there is not exactly one."""
     folders = [path.rpartition("plans.json")[0].rstrip("/") for path in source.ending("plans.json")]
     wanted = options.get("configuration")
     found = [
@@ -130,7 +130,7 @@ def read_part(trained: SourceFiles, options: Options, out: Path, *, number: int)
 
 
 def read_labels(dataset: Mapping[str, Any], name: str) -> tuple[dict[str, tuple[int, ...]], list[int], bool]:
-    """Return the values of each structure, the value that each head writes, and whether heads are regions."""
+    """Return each structure's values in the label map, the value that each head writes, whether heads are regions."""
     stated = dataset.get("labels")
     if not isinstance(stated, dict) or stated.get("background") != 0:
         raise ImportRefused(f"{name}: dataset.json: labels must have background as 0")
@@ -157,7 +157,7 @@ def read_labels(dataset: Mapping[str, Any], name: str) -> tuple[dict[str, tuple[
 
 
 def _folds(trained: SourceFiles, options: Options) -> list[tuple[str, str]]:
-    """Return the folds to average and their checkpoints."""
+    """Return the folds to average, each with its checkpoint's path."""
     present = {
         path.split("/")[0].removeprefix("fold_"): path
         for checkpoint in reversed(CHECKPOINTS)

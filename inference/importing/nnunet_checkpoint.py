@@ -1,4 +1,4 @@
-"""nnU-Net's checkpoints: tensors and a few plain values, read without running anything that stands in the file."""
+"""nnU-Net's checkpoints: tensors and a few plain values, read without running any code in the file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from inference.errors import ImportRefused
 from inference.importing.tensors import load_tensors
 from inference.server.networks.catalogue import build_network
 
-# nnU-Net stores a NumPy scalar (_best_ema); these three names rebuild one and can do nothing else.
+# nnU-Net stores a NumPy scalar (_best_ema); these three names can only rebuild one.
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
 _ALLOWED: list[Any] = [
     _SCALAR,
@@ -27,18 +27,18 @@ _SECOND_ENCODER = "decoder.encoder."
 
 
 def load_checkpoint(file: Path, name: str) -> dict[str, Any]:
-    """Load a checkpoint's values; ImportRefused where it would run code, claims too much, or is none of nnU-Net's."""
+    """Load a checkpoint's values; ImportRefused where it would run code, claims too much, or is not nnU-Net's."""
     with torch.serialization.safe_globals(_ALLOWED):
         checkpoint = load_tensors(file, name)
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("network_weights"), dict):
-        raise ImportRefused(f"{name}: no checkpoint of nnU-Net v2: it has no network_weights")
+        raise ImportRefused(f"{name}: not a checkpoint of nnU-Net v2: it has no network_weights")
     return checkpoint
 
 
 def write_weights(
     weights: Mapping[str, Any], definition: NetworkDefinition, folder: Path, source: str
 ) -> None:
-    """Write the tensors of a state dict under their first names; ImportRefused where they are not the network's."""
+    """Write the tensors of a state dict under their primary names; ImportRefused where they are not the network's."""
     network = build_network(definition)
     expected = {key: value.shape for key, value in network.state_dict().items()}
     found = {_without_prefix(key): value for key, value in weights.items()}
@@ -56,7 +56,7 @@ def write_weights(
                 f"{source}: {key} has the shape {tuple(kept[key].shape)}, the network of plans.json {tuple(shape)}"
             )
         if kept[key].is_floating_point() and not torch.isfinite(kept[key]).all():
-            raise ImportRefused(f"{source}: {key} has values that are no numbers")
+            raise ImportRefused(f"{source}: {key} has values that are not numbers")
     tensors = {
         key: value.detach().to(torch.float32) if value.is_floating_point() else value
         for key, value in kept.items()
@@ -67,7 +67,7 @@ def write_weights(
 
 
 def _expect_second_names(found: Mapping[str, Any], kept: Mapping[str, Any], source: str) -> None:
-    """Every tensor that is left out must be one that is kept, under its second name."""
+    """Refuse any tensor left out that is not one of those kept, under its second name."""
     for key, value in found.items():
         if key in kept:
             continue
@@ -82,9 +82,9 @@ def _expect_second_names(found: Mapping[str, Any], kept: Mapping[str, Any], sour
 
 
 def _first_name(key: str) -> str:
-    """Name a tensor as the module that owns it does.
+    """Return a tensor's primary name: that of the module that owns it.
 
-    Of a block's sequence, 0 is its convolution and a later one its norm.
+    In a block's sequence, 0 is the convolution and a later index the norm.
     """
     key = key.removeprefix("decoder.") if key.startswith(_SECOND_ENCODER) else key
     before, mark, after = key.partition(_SECOND_NAMES[0])

@@ -1,4 +1,4 @@
-"""nnU-Net's plans.json and dataset.json, read as data: one configuration becomes the numbers of a `NnunetPart`."""
+"""nnU-Net's plans.json and dataset.json, read as data: one configuration becomes the fields of a `NnunetPart`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,9 +24,9 @@ _MAX_FEATURES = 4096
 
 
 def configuration(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a configuration with everything that it inherits.
+    """Return a configuration merged with everything that it inherits.
 
-    ImportRefused for an unknown one, a circle, a cascade.
+    Raises ImportRefused for an unknown one, circular inheritance, or a cascade.
     """
     configurations = plans.get("configurations")
     if not isinstance(configurations, dict) or name not in configurations:
@@ -51,12 +51,12 @@ def configuration(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def reader_axes(plans: Mapping[str, Any]) -> str | None:
-    """Return LPS or RAS, by the reader of images that the model was trained with; None where it does not tell."""
+    """Return LPS or RAS, by the image reader that the model was trained with; None where that does not determine it."""
     return _READERS.get(str(plans.get("image_reader_writer")))
 
 
 def part_numbers(plans: Mapping[str, Any], name: str, inputs: int, heads: int) -> dict[str, Any]:
-    """Return the fields of a `NnunetPart` that plans.json states; ImportRefused for what is not known here."""
+    """Return the fields of a `NnunetPart` that plans.json states; ImportRefused for anything unknown here."""
     chosen = configuration(plans, name)
     _expect("label_manager", plans.get("label_manager", "LabelManager"), ("LabelManager",))
     _expect("preprocessor_name", chosen.get("preprocessor_name"), ("DefaultPreprocessor",))
@@ -78,7 +78,7 @@ def part_numbers(plans: Mapping[str, Any], name: str, inputs: int, heads: int) -
 
 
 def network(chosen: Mapping[str, Any], inputs: int, heads: int) -> tuple[str, dict[str, Any]]:
-    """Return the name of the architecture in our catalogue, and its parameters, of new and of old plans."""
+    """Return the architecture's name in our catalogue and its parameters, from plans of either format."""
     stated = chosen["architecture"] if "architecture" in chosen else _old_architecture(chosen)
     path = str(stated["network_class_name"])
     name = path.rpartition(".")[2]
@@ -112,7 +112,7 @@ def network(chosen: Mapping[str, Any], inputs: int, heads: int) -> tuple[str, di
 
 
 def _old_architecture(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the architecture that plans before nnU-Net 2.4 imply by their own fields."""
+    """Return the architecture that plans from before nnU-Net 2.4 imply by other fields."""
     stages = len(chosen["n_conv_per_stage_encoder"])
     dimensions = len(chosen["patch_size"])
     name = str(chosen["UNet_class_name"])
@@ -140,7 +140,7 @@ def _old_architecture(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _layers(numbers: Mapping[str, Any], dimensions: int) -> dict[str, Any]:
-    """Layers by the last word of their names, which is compared and never imported."""
+    """Return the layers' parameters; their names are compared by the last word and never imported."""
     _expect_layer(numbers, "conv_op", (f"Conv{dimensions}d",))
     _expect_layer(numbers, "dropout_op", ("None", f"Dropout{dimensions}d"))
     norm = _expect_layer(

@@ -1,6 +1,6 @@
 """ONNX files with a specification, served by onnxruntime; options: ``spec`` (a TOML file, `inference.importing.spec`).
 
-The file is handed over as bytes: data outside it cannot be referred to, and operators that onnxruntime does not have
+The file is passed as bytes: it cannot refer to data outside itself, and operators that onnxruntime does not have
 are refused.
 """
 
@@ -22,7 +22,7 @@ _ELSEWHERE = (
 
 
 def read_onnx(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
-    """Take an ONNX file over; it must answer for one window as the specification says."""
+    """Import an ONNX file; for one window it must give the answer that the specification describes."""
     spec = read_spec(options)
     (name, file), *others = source.files.items()
     if others:

@@ -1,4 +1,4 @@
-"""Writes a converted model as a version of the model repository, whole or not at all, and takes versions away."""
+"""Writes a converted model as a version of the model repository, whole or not at all, and removes versions."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ class Answers:
 
 @contextmanager
 def staging(repository: Path) -> Iterator[Path]:
-    """Make a folder on the repository's own disk, which is removed whatever happens."""
+    """Yield a temporary folder on the repository's own disk; it is removed in any case."""
     if not repository.is_dir():
         raise ImportRefused(f"triton.model_repository: {repository}: no such folder")
     with tempfile.TemporaryDirectory(dir=repository, prefix=".import-") as folder:
@@ -54,7 +54,7 @@ def staging(repository: Path) -> Iterator[Path]:
 def next_version(repository: Path, name: str) -> int:
     """Return the number of the next version of a model, 1 for a new one.
 
-    ImportRefused for a folder that is no model.
+    Raises ImportRefused for a folder that is not a model.
     """
     folder = repository / name
     if not folder.exists():
@@ -68,9 +68,9 @@ def next_version(repository: Path, name: str) -> int:
 def build_version(
     draft: ImportDraft, rows: Sequence[LabelRow], answers: Answers, folder: Path, weights: Path
 ) -> ModelContract:
-    """Write contract, model.py and weights into ``folder``, named as its version; raises ImportRefused.
+    """Write contract, model.py and weights into ``folder``, named after its version; raises ImportRefused.
 
-    ``folder`` lies in a folder; nothing else in it is touched.
+    Nothing outside ``folder`` is touched.
     """
     selects = {label.name: label.selects for label in draft.labels}
     document: dict[str, Any] = {
@@ -96,7 +96,9 @@ def build_version(
         contract = ModelContract.model_validate(json.loads(json.dumps(document)))
         own_structures(contract)
     except ValidationError as error:
-        raise ImportRefused(f"the converted model fits no contract: {field_faults(error)}") from error
+        raise ImportRefused(
+            f"the converted model does not make a valid contract: {field_faults(error)}"
+        ) from error
     except ContractRefused as error:
         raise ImportRefused(str(error)) from error
     folder.mkdir(parents=True)
@@ -114,7 +116,7 @@ def write_contract(contract: ModelContract, folder: Path) -> None:
 
 
 def publish(contract: ModelContract, version_folder: Path, repository: Path) -> None:
-    """Move a version that was built into the repository; the default of a model that is there stays what it was."""
+    """Move a built version into the repository; an existing model keeps its default version."""
     model = repository / contract.name
     if model.exists():
         set_default_version(model, default_version(model))
@@ -133,14 +135,14 @@ def write_card(
     remarks: Sequence[str],
     version_folder: Path,
 ) -> None:
-    """Write the card of a version beside its contract."""
+    """Write the card of a version next to its contract."""
     (version_folder / CARD_FILE).write_text(card(contract, draft, rows, remarks), encoding="utf-8")
 
 
 def remove_version(repository: Path, name: str, version: int) -> None:
-    """Take one version out of a model, and the model where it was the last.
+    """Remove one version of a model, and the model too if it was the last.
 
-    Raises ImportRefused for the default version while others are there: choose another default first.
+    Raises ImportRefused for the default version while there are others: choose another default first.
     """
     folder = repository / name
     versions = model_versions(folder)

@@ -1,7 +1,7 @@
-"""The self-test of an import: the packaged version looks at a phantom with the predictor that serves it.
+"""The self-test of an import: the packaged version contours a phantom with the predictor that serves it.
 
-Runs in the child. It proves that the package loads and answers, says what it found and what it took, and compares
-sides: a structure of the left that lies to the right of its partner means wrong axes.
+Runs in the child. It proves that the package loads and answers, reports what was found and what it took, and compares
+sides: a left structure to the right of its partner means wrong axes.
 """
 
 import json
@@ -26,7 +26,7 @@ from inference.server.runtimes.nnunet import load_nnunet
 
 
 def run_self_test(version_folder: Path, phantom: Path) -> dict[str, Any]:
-    """Let a version answer for ``phantom`` (npz: image int16 z y x in canonical orientation, spacing_mm)."""
+    """Let a version contour ``phantom`` (npz: image, int16 z, y, x in canonical orientation, and spacing_mm)."""
     contract = _contract(version_folder)
     started = time.monotonic()
     answer = _answered(_single_look(contract), version_folder, phantom, load_predictor)
@@ -46,9 +46,9 @@ def run_self_test(version_folder: Path, phantom: Path) -> dict[str, Any]:
 
 
 def compare_bfloat16(version_folder: Path, phantom: Path) -> dict[str, Any]:
-    """Count the voxels of ``phantom`` that an nnU-Net labels otherwise in bfloat16, and those of its structures.
+    """Count the voxels of ``phantom`` that an nnU-Net labels differently in bfloat16, and those of its structures.
 
-    On any processor: what bfloat16 rounds is rounded (`inference.server.precision`).
+    This works on any processor: the rounding of bfloat16 is imitated (`inference.server.precision`).
     """
     contract = _single_look(_contract(version_folder))
     exact, reduced = (
@@ -65,14 +65,14 @@ def compare_bfloat16(version_folder: Path, phantom: Path) -> dict[str, Any]:
 
 
 def _answered(contract: ModelContract, folder: Path, phantom: Path, load: LoadRuntime) -> StructurePlanes:
-    """Load a version and let it answer for the phantom; ImportRefused where it does not run."""
+    """Load a version and let it contour the phantom; ImportRefused where it does not run."""
     with np.load(phantom) as content:
         image, spacing = content["image"], content["spacing_mm"]
     if not contract.in_hounsfield_units:
         image = image.astype(np.float32)
     torch.set_num_threads(
         max(1, len(os.sched_getaffinity(0)) // 2)
-    )  # an import disturbs the node's work little
+    )  # so that an import hardly disturbs the node's work
     z, y, x = (float(step) for step in spacing)
     try:
         with torch.inference_mode():
@@ -90,7 +90,7 @@ def _in_type(contract: ModelContract, precision: str) -> ModelContract:
 def _single_look(contract: ModelContract) -> ModelContract:
     """Return the contract without overlap of tiles and without mirrored passes.
 
-    What is tested needs one look at each voxel.
+    The test needs each voxel predicted only once.
     """
     runtime = contract.runtime
     if isinstance(runtime, BundleRuntime) and runtime.window is not None:
@@ -103,12 +103,12 @@ def _single_look(contract: ModelContract) -> ModelContract:
 
 
 def swapped_pairs(contract: ModelContract, places: dict[str, float | None]) -> list[str]:
-    """Return pairs whose left structure lies nearer to the right than the right one does; x runs to the left."""
+    """Return pairs whose left structure lies farther to the right than the right one; x runs to the left."""
     return [_words(pair) for pair in _both(contract, places) if _gap(pair, places) < 0]
 
 
 def in_order_pairs(contract: ModelContract, places: dict[str, float | None]) -> list[str]:
-    """Return pairs that lie as they should."""
+    """Return pairs that lie on the correct sides."""
     return [_words(pair) for pair in _both(contract, places) if _gap(pair, places) > 0]
 
 
@@ -119,7 +119,7 @@ def _both(contract: ModelContract, places: dict[str, float | None]) -> list[tupl
 
 def _gap(pair: tuple[str, str], places: dict[str, float | None]) -> float:
     left, right = places[pair[0]], places[pair[1]]
-    assert left is not None  # _both looked
+    assert left is not None  # _both checked
     assert right is not None
     return left - right
 

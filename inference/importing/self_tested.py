@@ -1,4 +1,4 @@
-"""Orders the self-test of a version that was built, and settles by it which way x and y run where nobody told."""
+"""Orders the self-test of a built version, and settles by it the directions of x and y where they are not stated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,24 +14,24 @@ from inference.importing.isolation import Limits
 from inference.importing.package import write_contract
 
 MOST_DIFFER_PERCENT = 0.2
-LEAST_FOREGROUND = 1000  # voxels: a share of fewer says nothing
+LEAST_FOREGROUND = 1000  # voxels: with fewer, a share means nothing
 
 
 class Bfloat16Test(ContractPart):
-    """Voxels of the phantom that differ between bfloat16 and float32, and those that float32 gives a structure."""
+    """Voxels of the phantom that differ between bfloat16 and float32, and those of structures in float32."""
 
     differ: int
     foreground: int
 
     @property
     def passes(self) -> bool:
-        """Whether enough was found, and few of it differ."""
+        """Whether enough voxels were found, and few of them differ."""
         return (
             self.foreground >= LEAST_FOREGROUND and 100 * self.differ <= MOST_DIFFER_PERCENT * self.foreground
         )
 
     def words(self, image: str) -> str:
-        """Return a line for the card and the screen; ``image`` is what was looked at."""
+        """Return a line for the card and the screen; ``image`` says what was contoured."""
         found = f"{self.differ} voxels differ of {self.foreground} in structures of {image}"
         if self.passes:
             return f"bfloat16, where the processor is faster with it: {found}, at most {MOST_DIFFER_PERCENT:g} % may"
@@ -44,9 +44,9 @@ class Bfloat16Test(ContractPart):
 
 
 class SelfTest(ContractPart):
-    """What a version did on the phantom.
+    """The result of a version's self-test on the phantom.
 
-    Pairs of left and right that lie the wrong way round, and those that do not.
+    ``swapped`` are pairs of left and right that lie the wrong way round, ``in_order`` the others.
     """
 
     seconds: float
@@ -59,11 +59,11 @@ class SelfTest(ContractPart):
 
     @property
     def sides_are_right(self) -> bool:
-        """Whether at least one pair was found and every pair lies as it should."""
+        """Whether at least one pair was found and all pairs lie on the correct sides."""
         return bool(self.in_order) and not self.swapped
 
     def words(self) -> list[str]:
-        """Return lines for the card and the screen."""
+        """Return the result as lines for the card and the screen."""
         said = [
             f"self-test on a phantom: loaded and answered in {self.seconds:.1f} s with at most {self.peak_mib:.0f} MiB; "
             f"{len(self.found)} of {self.structures} structures found"
@@ -75,7 +75,7 @@ class SelfTest(ContractPart):
         return said
 
     def warnings(self) -> list[str]:
-        """Return what somebody must look at."""
+        """Return what a person must check."""
         if self.swapped:
             return [
                 f"on the phantom left and right lie the wrong way round: {'; '.join(self.swapped)}. Compare with the "
@@ -90,21 +90,21 @@ class SelfTest(ContractPart):
 
 
 def run_self_test(version_folder: Path, phantom: Path, limits: Limits) -> SelfTest:
-    """Let the version answer for the phantom in a child process; ImportRefused where it does not run."""
+    """Let the version contour the phantom in a child process; ImportRefused where it does not run."""
     order = {"version_folder": str(version_folder), "phantom": str(phantom)}
     answer, _ = ordered("self_test", order, limits)
     try:
         return SelfTest.model_validate(answer)
     except ValidationError as error:
-        raise ImportRefused(f"the self-test answered nonsense: {error}") from error
+        raise ImportRefused(f"the self-test's answer is not valid: {error}") from error
 
 
 def settle_precision(
     contract: ModelContract, version_folder: Path, image: tuple[Path, str], limits: Limits
 ) -> tuple[ModelContract, str | None]:
-    """Leave bfloat16 in an nnU-Net's contract only where it was measured to change little, and say which it is.
+    """Keep bfloat16 in an nnU-Net's contract only if it was measured to change little; return it with a remark.
 
-    ``image``: a file as the self-test reads it, and what it shows.
+    ``image``: a file in the self-test's format, and what it shows.
     """
     runtime = contract.runtime
     if not isinstance(runtime, NnunetRuntime) or runtime.precision != "bfloat16":
@@ -114,7 +114,7 @@ def settle_precision(
     try:
         test = Bfloat16Test.model_validate(answer)
     except ValidationError as error:
-        raise ImportRefused(f"the comparison of bfloat16 answered nonsense: {error}") from error
+        raise ImportRefused(f"the answer of the bfloat16 comparison is not valid: {error}") from error
     if not test.passes:
         kept = runtime.model_copy(update={"precision": "float32"})
         contract = contract.model_copy(update={"runtime": kept})
@@ -125,9 +125,9 @@ def settle_precision(
 def settle_axes(
     contract: ModelContract, version_folder: Path, test: Callable[[], SelfTest], *, needs_axes: bool
 ) -> tuple[ModelContract, SelfTest]:
-    """Test a version as it is; where its axes are unknown, or left and right lie the wrong way round, also turned.
+    """Test a version as it is and, where its axes are unknown or left and right are swapped, with turned axes too.
 
-    ImportRefused where that does not settle it: then somebody must say ``--axes``.
+    Raises ImportRefused where that does not settle the axes: then the user must give ``--axes``.
     """
     as_it_is = test()
     if not isinstance(contract.runtime, NnunetRuntime) or not (needs_axes or as_it_is.swapped):
@@ -159,5 +159,5 @@ def _turned(contract: ModelContract) -> ModelContract:
 
 
 def _axes(contract: ModelContract) -> Any:
-    assert isinstance(contract.runtime, NnunetRuntime)  # the caller looked
+    assert isinstance(contract.runtime, NnunetRuntime)  # the caller checked
     return contract.runtime.axes

@@ -1,4 +1,4 @@
-"""A foreign folder or zip, looked through before anything of it is used: names, kinds and sizes of files."""
+"""A foreign folder or zip, checked before anything of it is used: names, kinds and sizes of files."""
 
 import json
 import stat
@@ -13,26 +13,26 @@ from inference.errors import ImportRefused
 
 MOST_FILES = 20_000
 MOST_BYTES = 16 * 2**30
-MOST_RATIO = 200  # of a zip's entry, unpacked to packed; weights and JSON stay far below
+MOST_RATIO = 200  # of a zip entry, unpacked over packed; weights and JSON are far below
 LONGEST_JSON = 64 * 2**20
 _COPY = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFiles:
-    """The regular files of a source by their path inside it, with forward slashes."""
+    """The regular files of a source, by their path inside it with forward slashes."""
 
     name: str
     files: dict[str, Path]
 
     def path(self, name: str) -> Path:
-        """Return where a file lies; ImportRefused where there is none."""
+        """Return a file's path on disk; ImportRefused where there is none."""
         if name not in self.files:
             raise ImportRefused(f"{self.name}: no file {name}")
         return self.files[name]
 
     def json(self, name: str) -> dict[str, Any]:
-        """Return the object in a JSON file; ImportRefused where it is none, or larger than 64 MiB."""
+        """Return the object in a JSON file; ImportRefused where it is not one, or is larger than 64 MiB."""
         file = self.path(name)
         if file.stat().st_size > LONGEST_JSON:
             raise ImportRefused(
@@ -41,7 +41,7 @@ class SourceFiles:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ImportRefused(f"{self.name}: {name} is no valid JSON: {error}") from error
+            raise ImportRefused(f"{self.name}: {name} is not valid JSON: {error}") from error
         if not isinstance(content, dict):
             raise ImportRefused(f"{self.name}: {name} holds {type(content).__name__}, expected an object")
         return content
@@ -51,7 +51,7 @@ class SourceFiles:
         return sorted(path for path in self.files if PurePosixPath(path).name == name)
 
     def under(self, folder: str) -> "SourceFiles":
-        """Return the files below a folder, by their path there; "" is the whole."""
+        """Return the files below a folder, by their path there; "" means the whole source."""
         if not folder:
             return self
         files = {
@@ -64,9 +64,10 @@ class SourceFiles:
 
 @contextmanager
 def opened(source: Path, scratch: Path) -> Iterator[SourceFiles]:
-    """Look through a folder, a zip (unpacked into ``scratch``) or a single file.
+    """Check a folder, a zip (unpacked into ``scratch``) or a single file, and yield its files.
 
-    Raises ImportRefused, and unpacks nothing, for links, devices, paths out of the source, and sizes beyond the limits.
+    Raises ImportRefused, and unpacks nothing, for links, devices, paths that lead out of the source, and sizes beyond
+    the limits.
     """
     if source.is_symlink() and not source.exists():
         raise ImportRefused(f"{source}: a link to nothing")
@@ -89,7 +90,7 @@ def _folder(folder: Path) -> dict[str, Path]:
         if stat.S_ISDIR(status.st_mode):
             continue
         if not stat.S_ISREG(status.st_mode):
-            kind = "a link" if stat.S_ISLNK(status.st_mode) else "no regular file"
+            kind = "a link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
             raise ImportRefused(
                 f"{folder.name}: {inside} is {kind}; copy the model's own files into a folder"
             )
@@ -110,7 +111,7 @@ def _unpacked(file: Path, target: Path) -> dict[str, Path]:
                 _expect_in_limits(file.name, count, total)
             return {entry.filename: _extracted(archive, entry, target, file.name) for entry in entries}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ImportRefused(f"{file.name}: no zip that can be read: {error}") from error
+        raise ImportRefused(f"{file.name}: not a readable zip: {error}") from error
 
 
 def _expect_harmless(name: str, entry: zipfile.ZipInfo) -> None:
@@ -120,7 +121,7 @@ def _expect_harmless(name: str, entry: zipfile.ZipInfo) -> None:
         raise ImportRefused(f"{where} leads out of the archive")
     mode = entry.external_attr >> 16
     if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
-        raise ImportRefused(f"{where} is no regular file")
+        raise ImportRefused(f"{where} is not a regular file")
     if entry.file_size > MOST_RATIO * max(entry.compress_size, 1) and entry.file_size > _COPY:
         raise ImportRefused(f"{where} would unpack to {entry.file_size} bytes from {entry.compress_size}")
 

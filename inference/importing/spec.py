@@ -1,4 +1,4 @@
-"""What a TorchScript or ONNX file does not state, as TOML: images, steps, windows, answer, names (docs/models.md).
+"""What a TorchScript or ONNX file does not state, as TOML: images, steps, window, answer, names (docs/models.md).
 
 modality = "CT"
 channels = 3
@@ -49,7 +49,7 @@ _LONGEST = 2**20
 
 
 class SpecAnswer(ContractPart):
-    """What the channels of the answer are, and how they become labels; threshold: channels may overlap."""
+    """What the channels of the answer mean and how they become labels; with ``threshold``, channels may overlap."""
 
     activation: Literal["none", "softmax", "sigmoid"] = "none"
     discrete: Literal["argmax", "threshold"] = "argmax"
@@ -59,7 +59,7 @@ class SpecAnswer(ContractPart):
 
 
 class ModelSpec(ContractPart):
-    """A specification."""
+    """The whole specification of one model."""
 
     modality: Modality
     channels: int = Field(ge=1, le=1024)
@@ -73,13 +73,13 @@ class ModelSpec(ContractPart):
 
     @property
     def sample(self) -> tuple[int, int, int]:
-        """The size of an image that the network is tried with."""
+        """The size (x, y, z) in voxels of an image with which the network is tried."""
         x, y, z = self.window.roi if self.window else (32, 32, 32)
         return (x if x > 0 else 32, y if y > 0 else 32, z if z > 0 else 32)
 
 
 def read_spec(options: Options) -> ModelSpec:
-    """Read the file of ``--spec``; ImportRefused with its fields where it is wrong."""
+    """Read the file of ``--spec``; ImportRefused names its wrong fields."""
     stated = options.get("spec")
     if not isinstance(stated, str):
         raise ImportRefused(
@@ -99,9 +99,9 @@ def read_spec(options: Options) -> ModelSpec:
 def draft_of(
     spec: ModelSpec, *, form: str, file: str, answered: tuple[int, ...] | None, name: str, maker: str
 ) -> ImportDraft:
-    """Return the draft of a network that answered ``answered`` for the specification's sample.
+    """Return the draft of a network whose answer for the specification's sample has the shape ``answered``.
 
-    ImportRefused where it does not fit.
+    Raises ImportRefused where the shape does not fit.
     """
     expected = (1, spec.channels, *spec.sample)
     if answered is None or tuple(answered) != expected:

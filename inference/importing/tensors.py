@@ -1,7 +1,4 @@
-"""State dicts of foreign checkpoints.
-
-Tensors and plain values, read without running anything that stands in the file.
-"""
+"""State dicts of foreign checkpoints: tensors and plain values, read without running any code in the file."""
 
 import zipfile
 from pathlib import Path
@@ -15,7 +12,7 @@ _CLAIMED_MOST = 8 * 2**30
 
 
 def load_tensors(file: Path, name: str) -> Any:
-    """Load a checkpoint's values; ImportRefused where it would run code, claims too much, or cannot be read."""
+    """Load a checkpoint's values; ImportRefused where it would run code, claims too much memory, or cannot be read."""
     if zipfile.is_zipfile(file):
         expect_honest_sizes(file, name)
     try:
@@ -27,22 +24,22 @@ def load_tensors(file: Path, name: str) -> Any:
 
 
 def expect_honest_sizes(file: Path, name: str) -> None:
-    """Refuse an archive whose entries would unpack to more than a model has: torch stores them uncompressed."""
+    """Refuse an archive whose entries would unpack to more than its own size: torch stores them uncompressed."""
     try:
         with zipfile.ZipFile(file) as archive:
             claimed = sum(entry.file_size for entry in archive.infolist())
     except zipfile.BadZipFile as error:
-        raise ImportRefused(f"{name}: no archive that can be read: {error}") from error
+        raise ImportRefused(f"{name}: not a readable archive: {error}") from error
     if claimed > min(_CLAIMED_MOST, 2 * file.stat().st_size + 2**20):
         raise ImportRefused(
-            f"{name}: claims {claimed} bytes in a file of {file.stat().st_size}: no file that torch wrote"
+            f"{name}: claims {claimed} bytes in a file of {file.stat().st_size}: torch does not write such a file"
         )
 
 
 def _short(error: Exception) -> str:
-    """Return the sentence of torch's advice that names what is unsafe, or the first line."""
+    """Return the sentence of torch's message that names what is unsafe, else its first line."""
     text = str(error)
     for line in text.splitlines():
         if "GLOBAL" in line or "Unsupported" in line:
-            return f"it would run code when loaded ({line.split('Please use')[0].strip()[:160]}); refused. Ask its maker for a checkpoint of tensors alone"
+            return f"it would run code when loaded ({line.split('Please use')[0].strip()[:160]}); refused. Ask its maker for a checkpoint that holds only tensors"
     return f"cannot be read as a checkpoint: {text.splitlines()[0][:200] if text else type(error).__name__}"

@@ -1,7 +1,7 @@
-"""TorchScript files with a specification: the archive is looked through, then served by torch's own interpreter.
+"""TorchScript files with a specification: the archive is checked, then served by torch's own interpreter.
 
-Options: ``spec`` (a TOML file, `inference.importing.spec`). TorchScript holds code in a language of its own, which
-cannot reach Python; but its archive holds pickles, and an operator that is not torch's could do anything.
+Options: ``spec`` (a TOML file, `inference.importing.spec`). TorchScript contains code in its own language, which
+cannot reach Python; but its archive contains pickles, and an operator that is not torch's could do anything.
 """
 
 import pickletools
@@ -31,7 +31,7 @@ _LONGEST_TEXT = 64 * 2**20
 
 
 def read_torchscript(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
-    """Take a TorchScript file over; it must answer for one window as the specification says."""
+    """Import a TorchScript file; for one window it must give the answer that the specification describes."""
     spec = read_spec(options)
     (name, file), *others = source.files.items()
     if others:
@@ -51,10 +51,10 @@ def read_torchscript(source: SourceFiles, options: Options, out: Path) -> Import
 
 
 def expect_plain_script(file: Path, name: str) -> None:
-    """Refuse an archive with entries beside its folder, pickles that name more than tensors, or foreign operators."""
+    """Refuse an archive with entries outside its folder, pickles that name more than tensors, or foreign operators."""
     if not zipfile.is_zipfile(file):
         raise ImportRefused(
-            f"{name}: no TorchScript archive; a pickled module (torch.save of a model) is never loaded"
+            f"{name}: not a TorchScript archive; a pickled module (torch.save of a model) is never loaded"
         )
     expect_honest_sizes(file, name)
     with zipfile.ZipFile(file) as archive:
@@ -64,7 +64,7 @@ def expect_plain_script(file: Path, name: str) -> None:
         if len(roots) != 1 or any(path.is_absolute() or ".." in path.parts for path in paths):
             raise ImportRefused(f"{name}: entries lead out of the archive's folder")
         if not any(path.parts[1:] == ("constants.pkl",) for path in paths):
-            raise ImportRefused(f"{name}: a checkpoint, no TorchScript (it has no constants.pkl)")
+            raise ImportRefused(f"{name}: a checkpoint, not TorchScript (it has no constants.pkl)")
         for entry, path in zip(entries, paths, strict=True):
             if path.suffix not in _WHOLE_FILES:
                 continue
@@ -78,18 +78,18 @@ def _expect_harmless(content: bytes, path: PurePosixPath, name: str) -> None:
         for named in _globals(content, f"{name}: {path.name}"):
             if not _HARMLESS.fullmatch(named):
                 raise ImportRefused(
-                    f"{name}: {path.name} names {named[:120]!r}, which is no tensor: refused, nothing was loaded"
+                    f"{name}: {path.name} names {named[:120]!r}, which is not a tensor: refused, nothing was loaded"
                 )
     if path.suffix == ".py":
         foreign = _FOREIGN_OPERATOR.search(content.decode("utf-8", "replace"))
         if foreign:
             raise ImportRefused(
-                f"{name}: {path.name} calls operators of {foreign[1]!r}, which torch alone has not: export it without them"
+                f"{name}: {path.name} calls operators of {foreign[1]!r}, which torch itself does not have: export the model without them"
             )
 
 
 def _globals(content: bytes, where: str) -> list[str]:
-    """Return every name that a pickle would look up, without unpickling it."""
+    """Return every name that a pickle would import, without unpickling it."""
     found: list[str] = []
     texts: list[str] = []
     try:
@@ -103,5 +103,5 @@ def _globals(content: bytes, where: str) -> list[str]:
             elif isinstance(argument, str):
                 texts.append(argument)
     except (ValueError, IndexError) as error:
-        raise ImportRefused(f"{where}: no pickle that can be looked through: {error}") from error
+        raise ImportRefused(f"{where}: not a readable pickle: {error}") from error
     return found

@@ -1,7 +1,7 @@
-"""TotalSegmentator's weights: nnU-Net results by their task, with what TotalSegmentator does round them.
+"""TotalSegmentator's weights: nnU-Net results by task, with the steps that TotalSegmentator adds.
 
-The table totalsegmentator.csv is the part of TotalSegmentator 2.18's own task list (Apache-2.0) that needs nothing
-beyond: datasets, voxels, folds, licence. Options: ``task``, ``mode`` (default, fast, fastest), ``resampling_order`` (1,
+The table totalsegmentator.csv is that part of TotalSegmentator 2.18's own task list (Apache-2.0) that needs no further
+steps: datasets, voxels, folds, licence. Options: ``task``, ``mode`` (default, fast, fastest), ``resampling_order`` (1,
 or 3 as before 2.18) and those of nnU-Net.
 """
 
@@ -23,7 +23,7 @@ _STEP = 0.5
 
 
 def task_row(task: str, mode: str) -> dict[str, str]:
-    """Return a task's line of the table; ImportRefused for one that is not in it."""
+    """Return a task's row of the table; ImportRefused for a task that is not in it."""
     with _TABLE.open(encoding="utf-8", newline="") as text:
         rows = list(csv.DictReader(text))
     for row in rows:
@@ -42,7 +42,7 @@ def task_row(task: str, mode: str) -> dict[str, str]:
 
 
 def read_totalsegmentator(source: SourceFiles, options: Options, out: Path) -> ImportDraft:
-    """Convert the networks of a task; several become one model."""
+    """Convert the networks of a task; several networks become one model."""
     row = task_row(str(options.get("task")), str(options.get("mode") or "default"))
     parts = [
         read_part(_dataset(source, number, row), _part_options(row, options), out, number=index)
@@ -57,7 +57,7 @@ def read_totalsegmentator(source: SourceFiles, options: Options, out: Path) -> I
                 part.numbers.model_copy(update={"mirror_axes": ()}).model_dump(mode="json")
                 for part in parts
             ],
-            "axes": "RAS",  # of the canonical images that it hands to nnU-Net, whichever reader
+            "axes": "RAS",  # those of the canonical images that it passes to nnU-Net, whatever the reader
             "precision": options.get("precision") or "float32",
             "totalsegmentator": {"voxel_zyx_mm": voxel, "order": options.get("resampling_order") or 1},
         },
@@ -131,5 +131,5 @@ def _warnings(row: Mapping[str, str], parts: list[TrainedPart]) -> tuple[str, ..
         )
     unknown = [name for part in parts for name in part.labels if name not in TOTALSEGMENTATOR]
     if row["task"] == "total" and unknown:
-        found.append(f"names that are none of the task's 117: {', '.join(unknown)}")
+        found.append(f"names that are not among the task's 117: {', '.join(unknown)}")
     return tuple(found)

@@ -1,1 +1,1 @@
-"""What runs inside Triton; torch is imported only here and in training."""
+"""The code that runs inside Triton; torch is imported only here and in training."""

@@ -1,4 +1,4 @@
-"""Where in a CT the patient is: a box to look for organs in."""
+"""Where the patient is in a CT: the box in which organs are searched."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ _CONSIDERABLE = 0.1
 def body_box(hu: torch.Tensor, *, threshold_hu: float, margin_voxels_zyx: tuple[int, int, int]) -> Box | None:
     """Return the box round the patient in a CT (z, y, x), margin included; None where nothing is denser than air.
 
-    It holds the largest connected thing above the threshold and everything at least a tenth of its size: a couch
+    It contains the largest connected object above the threshold and everything at least a tenth of its size: a couch
     or a mask makes the box larger, never smaller.
     """
     pieces, count = ndimage.label((hu > threshold_hu).numpy())

@@ -1,4 +1,4 @@
-"""Hounsfield units to grey levels of 8 bits, and their normalisation by a population's mean and spread."""
+"""Hounsfield units to 8-bit grey levels, and their normalisation by a population's mean and standard deviation."""
 
 import torch
 
@@ -6,7 +6,7 @@ FULL_RANGE_HU = (-1024.0, 3071.0)  # stored values 0..4095 of a 12-bit CT
 
 
 def grey_levels(hu: torch.Tensor, window_hu: tuple[float, float] = FULL_RANGE_HU) -> torch.Tensor:
-    """HU -> whole grey levels 0..255, float32: linear over the window, clipped beyond it.
+    """Map HU to whole grey levels 0..255, float32: linear over the window, clipped beyond it.
 
     The lung GTV study states "4096-level grayscale images into 255-level ones" and no window: the default is the linear
     map of the whole range.
@@ -16,9 +16,9 @@ def grey_levels(hu: torch.Tensor, window_hu: tuple[float, float] = FULL_RANGE_HU
 
 
 def normalised(grey: torch.Tensor, mean: tuple[float, ...], sd: tuple[float, ...]) -> torch.Tensor:
-    """Grey levels (batch, slice, y, x) -> network input (batch, slice * channel, y, x): (grey - mean) / sd.
+    """Map grey levels (batch, slice, y, x) to network input (batch, slice * channel, y, x): (grey - mean) / sd.
 
-    One mean and sd: a channel a slice. Three: each slice thrice, one after the other, as a colour image of equal
+    One mean and sd: one channel per slice. Three: each slice three times in sequence, as a colour image of equal
     channels.
     """
     means, sds = (grey.new_tensor(values).reshape(1, 1, -1, 1, 1) for values in (mean, sd))

@@ -1,11 +1,11 @@
-"""Heat maps of organs' centres: made for training, read in serving (SOARS's detection of small organs)."""
+"""Heat maps of organs' centres: created for training, interpreted in serving (SOARS's detection of small organs)."""
 
 from dataclasses import dataclass
 
 import torch
 
 SD_MM = 8.0
-LOWEST_HEAT = 0.1  # a lower maximum is no organ; not in the study, which takes every maximum
+LOWEST_HEAT = 0.1  # a lower maximum is not an organ; the study has no such limit and takes every maximum
 
 Spacing = tuple[float, float, float]
 Centre = tuple[float, float, float]
@@ -34,7 +34,7 @@ def heat_map(
 
 
 def heat_maps(labels: torch.Tensor, spacing_zyx_mm: Spacing, *, sd_mm: float = SD_MM) -> torch.Tensor:
-    """Labels (structure, z, y, x) -> heat maps of the same shape about their centres of mass; zero for an empty one."""
+    """Map labels (structure, z, y, x) to heat maps round their centres of mass, same shape; zeros for an empty one."""
     maps = torch.zeros(labels.shape, dtype=torch.float32)
     z, y, x = labels.shape[1:]
     for index, label in enumerate(labels):
@@ -46,7 +46,7 @@ def heat_maps(labels: torch.Tensor, spacing_zyx_mm: Spacing, *, sd_mm: float = S
 
 
 def detections(heat: torch.Tensor, *, lowest: float = LOWEST_HEAT) -> list[Detection | None]:
-    """Return the maximum of each heat map (structure, z, y, x); None where it is lower than ``lowest``."""
+    """Return the maximum of each heat map (structure, z, y, x), None where it is below ``lowest``."""
     found: list[Detection | None] = []
     _, rows, columns = heat.shape[1:]
     for one in heat:

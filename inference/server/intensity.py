@@ -1,4 +1,4 @@
-"""Hounsfield units to network input: one channel a window, the same in training and in serving."""
+"""Hounsfield units to network input: one channel per window, the same in training and serving."""
 
 import torch
 

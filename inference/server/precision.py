@@ -1,6 +1,6 @@
 """bfloat16 where a contract allows it and the processor is measured to be faster with it, else float32.
 
-Autocast computes convolutions in bfloat16 and keeps weights and answers in float32. A processor can claim bfloat16 and
+Autocast computes convolutions in bfloat16 and keeps weights and answers in float32. A processor may claim bfloat16 and
 emulate it more slowly, so the claim is checked by a measurement. What bfloat16 changes in an answer does not depend on
 the processor: `rounded_to_bfloat16` shows it anywhere, at the cost of float32.
 """
@@ -15,19 +15,19 @@ from typing_extensions import override
 
 _ROUNDS = 2
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_GAIN = 0.8  # bfloat16 must cost at most this share: far from what noise can do where it is native
+_GAIN = 0.8  # bfloat16 must cost at most this share: beyond any noise where it is native
 
 
 class MeasuredType:
-    """The type that a model's networks compute in: measured once, at the first input of any of them."""
+    """The type in which a model's networks compute: measured once, on the first input of any of them."""
 
     def __init__(self, least: tuple[int, ...] | None = None) -> None:
-        """``least``: measure on the corner of the input with that many voxels an axis; None: on the whole input."""
+        """Measure on the corner of the input with ``least`` voxels per axis; None: on the whole input."""
         self._corner = (..., *(slice(0, size) for size in least or ()))
         self.dtype: torch.dtype | None = None
 
     def of(self, answer: Callable[[torch.Tensor, torch.dtype], object], image: torch.Tensor) -> torch.dtype:
-        """Return the type, for a network that ``answer`` runs."""
+        """Return the type, measured with ``answer``, which runs a network on an image in a given type."""
         if self.dtype is None:
             corner = image[self._corner].contiguous()  # type: ignore[index]  # slices
             self.dtype = faster_dtype(partial(answer, corner), image.device)
@@ -35,7 +35,7 @@ class MeasuredType:
 
 
 class AutocastNetwork(nn.Module):
-    """A network that answers in float32 and computes in bfloat16 where that is faster."""
+    """A network that returns float32 and computes in bfloat16 where that is faster."""
 
     def __init__(self, network: nn.Module, measured: MeasuredType | None = None) -> None:
         """Wrap a network that is in evaluation mode on its device; networks of a model may share a measurement."""
@@ -45,7 +45,7 @@ class AutocastNetwork(nn.Module):
 
     @override
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """(batch, channel, ...) -> the network's answer for it, float32."""
+        """Return the network's answer to (batch, channel, ...), float32."""
         return self._answer(image, self.measured.of(self._answer, image))
 
     def _answer(self, image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -56,7 +56,7 @@ class AutocastNetwork(nn.Module):
 
 
 def faster_dtype(answer: Callable[[torch.dtype], object], device: torch.device) -> torch.dtype:
-    """Measure one answer in each type on a processor; a GPU is asked whether it computes in bfloat16."""
+    """Measure one answer in each type on a processor, or ask a GPU whether it supports bfloat16."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -72,10 +72,10 @@ def faster_dtype(answer: Callable[[torch.dtype], object], device: torch.device) 
 
 
 def rounded_to_bfloat16(network: nn.Module) -> nn.Module:
-    """Make a network, for evaluation, answer as under autocast to bfloat16, without a processor that has it.
+    """Make a network in evaluation mode answer as under autocast to bfloat16, on a processor without it.
 
-    Weights of convolutions, and what goes into and comes out of every layer, are rounded; sums stay float32, as
-    processors with bfloat16 keep them. The network is changed.
+    Weights of convolutions, and inputs and outputs of every layer, are rounded; sums stay float32, as
+    on processors with bfloat16. The network itself is changed.
     """
     for layer in network.modules():
         if any(layer.children()):

@@ -20,7 +20,7 @@ class StructurePlanes:
 
 
 class ServedPredictor(Protocol):
-    """A model that is loaded: every pipeline and every runtime offers this."""
+    """A loaded model: every pipeline and every runtime provides this."""
 
     def predict(
         self,
@@ -31,8 +31,8 @@ class ServedPredictor(Protocol):
         """Find the contract's structures in an image in canonical orientation.
 
         Index z runs to superior, y to posterior, x to left. Structure i is bit i % 8 of plane i // 8; an image
-        without any gives empty planes. ``stage_done`` is called with the name of each stage that ended.
+        without any gives empty planes. ``stage_done`` is called with the name of each stage when it ends.
         """
 
     def warm_up(self) -> None:
-        """Run once on nothing: the first run is slow, and should not be a patient's."""
+        """Run once on dummy input: the first run is slow and should not be a patient's."""

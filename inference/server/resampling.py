@@ -1,4 +1,4 @@
-"""A CT laid over a model's voxels and back, with voxel centres kept exactly in place.
+"""A CT resampled to a model's voxels and back, with voxel centres exactly in place.
 
 Both grids share the outer edge of their first voxel. With ``ratio`` = model voxel / CT voxel, the centre of model
 voxel j lies at CT index (j + 0.5) * ratio - 0.5. Every axis is a small matrix, so a volume is resampled slice by
@@ -27,17 +27,17 @@ class Axis:
 
     @classmethod
     def fitted(cls, length: int, spacing_mm: float, *, accepted_mm: Range, target_mm: float) -> "Axis":
-        """Spacings inside the accepted range stay as they are; others become the target."""
+        """Lay the model's voxels along an axis: an accepted spacing is kept, any other becomes the target."""
         inside = accepted_mm[0] <= spacing_mm <= accepted_mm[1]
         return cls(length=length, ratio=1.0 if inside else target_mm / spacing_mm)
 
     @property
     def model_length(self) -> int:
-        """How many model voxels cover the axis, to within half a one; at least 1."""
+        """The number of model voxels that cover the axis, to within half a voxel; at least 1."""
         return max(1, round(self.length / self.ratio))
 
     def to_model(self) -> torch.Tensor:
-        """Weights (model_length, length): area means where the model's voxels are larger, else linear."""
+        """Return the weights (model_length, length): area means where the model's voxels are larger, else linear."""
         if self.ratio <= 1.0:
             centres = (torch.arange(self.model_length, dtype=torch.float64) + 0.5) * self.ratio - 0.5
             return _linear(centres, self.length)
@@ -48,7 +48,7 @@ class Axis:
         return (weights / weights.sum(dim=1, keepdim=True)).to(torch.float32)
 
     def reached(self, first: int, stop: int) -> tuple[int, int]:
-        """CT indices [first, stop) whose interpolation touches one of the model voxels [first, stop)."""
+        """Return the CT indices [first, stop) whose interpolation touches one of the model voxels [first, stop)."""
         low = (first - 1 + 0.5) * self.ratio - 0.5
         high = (stop + 0.5) * self.ratio - 0.5
         begin = 0 if first == 0 else max(0, math.floor(low) + 1)
@@ -56,16 +56,16 @@ class Axis:
         return begin, max(begin, end)
 
     def from_model(self, first: int, stop: int, *, model_first: int, model_stop: int) -> torch.Tensor:
-        """Linear weights (stop - first, model_stop - model_first) of CT voxels over a stretch of model voxels.
+        """Return linear weights (stop - first, model_stop - model_first) of CT voxels over a range of model voxels.
 
-        Beyond the centres of the outermost voxels of the stretch their value goes on.
+        Beyond the centres of the range's outermost voxels, their values are repeated.
         """
         centres = (torch.arange(first, stop, dtype=torch.float64) + 0.5) / self.ratio - 0.5
         return _linear(centres - model_first, model_stop - model_first)
 
 
 def to_model_voxels(hu: torch.Tensor, axes: Axes) -> torch.Tensor:
-    """HU int16 (z, y, x) of the CT -> float32 (z, y, x) on the model's voxels, clipped to ``HU_RANGE``."""
+    """Map HU int16 (z, y, x) of the CT to float32 (z, y, x) on the model's voxels, clipped to ``HU_RANGE``."""
     along_z, along_y, along_x = (axis.to_model() for axis in axes)
     if all(axis.ratio == 1.0 for axis in axes):
         return hu.to(torch.float32).clamp_(*HU_RANGE)
@@ -81,7 +81,7 @@ def to_model_voxels(hu: torch.Tensor, axes: Axes) -> torch.Tensor:
 def interpolated_slabs(
     values: torch.Tensor, weights_zyx: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Values (z, y, x) on model voxels at the CT voxels of the weights, a few slices at a time."""
+    """Yield values (z, y, x), given on model voxels, at the CT voxels of the weights, a few slices at a time."""
     along_z, along_y, along_x = weights_zyx
     for slab in _slabs(len(along_z)):
         planes = (along_z[slab] @ values.flatten(1)).reshape(-1, *values.shape[1:])

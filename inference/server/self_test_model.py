@@ -1,4 +1,4 @@
-"""The model that gives back what it was sent, moving data the way every other model here does."""
+"""The self-test's model: it returns what it was sent, and moves data as every other model here does."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from inference.self_test import checksums, known_tensors
 
 
 class KnownTensorModel:
-    """Triton's python backend calls this; one request in, the same tensors and their checksums out."""
+    """The class that Triton's python backend calls: tensors in, the same tensors and their checksums out."""
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request."""

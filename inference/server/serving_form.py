@@ -8,9 +8,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def serving_form(network: nn.Module) -> nn.Module:
-    """Return a copy for evaluation: batch norms are part of the convolutions before them, weights lie channels last.
+    """Return a copy in evaluation mode: batch norms folded into the convolutions before them, channels-last weights.
 
-    Answers differ by rounding. On a processor a slice costs 7 to 27 % less, by architecture (bench/README.md).
+    Answers differ by rounding. On a processor, a slice costs 7 to 27 % less, depending on the architecture
+    (bench/README.md).
     """
     served = copy.deepcopy(network).eval()
     for layers in [module for module in served.modules() if isinstance(module, nn.Sequential)]:

@@ -1,4 +1,4 @@
-"""What Triton's python backend calls for every contouring model: loading, and one image in, bit planes out."""
+"""The class that Triton's python backend calls for every contouring model: load, then one image in, bit planes out."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from inference.server.runtimes.catalogue import load_predictor
 
 
 class ServedModel:
-    """One instance: a model version on a processor or a GPU. Requests are answered one after the other."""
+    """One instance: a model version on a processor or a GPU. Requests are answered one at a time."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the package of this version; Triton reports any refusal as a failed load."""
@@ -40,7 +40,7 @@ class ServedModel:
             self._predictor.warm_up()
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request; a request that fails is answered with its error, the others are not touched."""
+        """Answer each request; a request that fails is answered with its error, the others are not affected."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Any) -> Any:
@@ -75,7 +75,7 @@ class ServedModel:
 
 
 def _expect_same_version(contract: ModelContract, parameters: Mapping[str, str]) -> None:
-    """Whoever loads a version may tell its configuration: it must be that of the package which lies here."""
+    """Refuse a configuration, which the loading client may supply, that is not that of the package here."""
     for key, expected in identity(contract).items():
         if parameters.get(key) != expected:
             raise ValueError(

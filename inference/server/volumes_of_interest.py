@@ -13,14 +13,14 @@ Size = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeOfInterest:
-    """Index boxes: what is cut from a volume, and where in the (padded) volume of interest it lies."""
+    """Index boxes: what is cut from a volume, and its place in the (padded) volume of interest."""
 
     size_zyx: Size
     volume: tuple[slice, slice, slice]
     inside: tuple[slice, slice, slice]
 
     def cut(self, values: torch.Tensor, *, outside: float) -> torch.Tensor:
-        """Values (..., z, y, x) of the volume -> (..., *size_zyx), padded where it is larger than the volume."""
+        """Cut values (..., z, y, x) of the volume to (..., *size_zyx), padded with ``outside`` beyond the volume."""
         z, y, x = self.volume
         part = values[..., z, y, x]
         pads: list[int] = []
@@ -36,7 +36,7 @@ def voi_size(
     multiple: Size,
     factor: float = FACTOR,
 ) -> Size:
-    """Voxels (z, y, x) of the volume of interest: ``factor`` times the largest extent, up to the network's multiple."""
+    """Return the volume's size (z, y, x) in voxels: ``factor`` times the extent, up to the network's multiple."""
     z, y, x = (
         math.ceil(factor * extent / step / unit) * unit
         for extent, step, unit in zip(extent_mm, spacing_mm, multiple, strict=True)
@@ -45,7 +45,7 @@ def voi_size(
 
 
 def volume_of_interest(centre_zyx: Size, size_zyx: Size, shape_zyx: Size) -> VolumeOfInterest:
-    """Lay the volume of interest about a centre; at an edge it is shifted inside, where it is larger it is padded."""
+    """Place the volume of interest round a centre; at an edge it is shifted inside, and padded if it is larger."""
     volume, inside = [], []
     for centre, size, length in zip(centre_zyx, size_zyx, shape_zyx, strict=True):
         if size >= length:

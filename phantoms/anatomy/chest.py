@@ -9,7 +9,7 @@ from phantoms.shapes import Ellipsoid, Shape, Stripes, Tube
 
 
 def chest(how: HeadNeckParameters) -> list[Layer]:
-    """Lungs with ribs, mediastinum, breast bone, collar bones, shoulder blades and arm bones."""
+    """Return lungs with ribs, mediastinum, breast bone, collar bones, shoulder blades and arm bones."""
     dense = how.bone_density
     rise = 0.6 * how.shoulder_rise_mm
     lung = _lung(how)

@@ -1,4 +1,4 @@
-"""The frame of a pelvis: skin and fat, muscles, hip bones, sacrum and thighs."""
+"""The frame of a pelvis: skin, fat, muscles, hip bones, sacrum and thighs."""
 
 from phantoms.composed import Difference, Grown
 from phantoms.layers import Fill, Layer, both_sides, shell, solid
@@ -8,7 +8,7 @@ from phantoms.trunk import PelvisParameters
 
 
 def outline(how: PelvisParameters) -> list[Layer]:
-    """Skin, fat and the muscles under it, with a fatty core."""
+    """Return skin, fat and the muscles under it, with a fatty core."""
     extra = 0.8 * (how.fat_mm - 22.0)
     wide = 6.0 if how.sex == "F" else 0.0
     skin = Grown(
@@ -31,12 +31,12 @@ def outline(how: PelvisParameters) -> list[Layer]:
 
 
 def femoral_head() -> Shape:
-    """Return the left one, with the beginning of the neck."""
+    """Return the left femoral head, with the beginning of the neck."""
     return Ellipsoid(centre=(88, 0, 0), semi=(24, 24, 24))
 
 
 def sacrum() -> Shape:
-    """Sacrum and coccyx."""
+    """Return sacrum and coccyx."""
     return Tube(
         points=((0, 62, 118), (0, 92, 80), (0, 104, 40), (0, 98, 8), (0, 84, -18)),
         radii=(26, 22, 16, 11, 6),
@@ -45,7 +45,7 @@ def sacrum() -> Shape:
 
 
 def muscles(how: PelvisParameters) -> list[Layer]:
-    """Buttocks, hip flexors, the muscles of the pelvic wall and floor, and of the thighs."""
+    """Return buttocks, hip flexors, the muscles of the pelvic wall and floor, and of the thighs."""
     m = how.muscle_hu
     buttock = Ellipsoid(centre=(82, 82, 18), semi=(62, 34, 88))
     flexor = Tube(
@@ -60,7 +60,7 @@ def muscles(how: PelvisParameters) -> list[Layer]:
 
 
 def bones(how: PelvisParameters) -> list[Layer]:
-    """Femora, hip bones, sacrum and the lowest vertebrae."""
+    """Return femora, hip bones, sacrum and the lowest vertebrae."""
     dense = how.bone_density
     hard, marrow = 850 * dense, 240 * dense
     head = femoral_head()

@@ -17,7 +17,7 @@ _ARCH = (
 
 
 def mandible(how: HeadNeckParameters) -> Shape:
-    """Return the whole bone, without teeth."""
+    """Return the whole mandible, without teeth."""
     half = Ribbon(
         points_xy=tuple((x, y - how.chin_mm * max(0.0, (-y - 50) / 56)) for x, y, *_ in _ARCH),
         half_thickness=tuple(how.mandible_thickness * row[2] for row in _ARCH),
@@ -29,7 +29,7 @@ def mandible(how: HeadNeckParameters) -> Shape:
 
 
 def parotid(how: HeadNeckParameters, side: str) -> Shape:
-    """Return the gland of ``side`` (L or R): round the ramus, below the ear, never into bone or skin."""
+    """Return the parotid of ``side`` (L or R): round the ramus, below the ear, never in bone or skin."""
     grow = how.parotid_size_left if side == "L" else how.parotid_size_right
     superficial = Ellipsoid(centre=(59, -24, -8), semi=(11.0 * grow, 19 * grow, 26 * grow), turn_z_deg=14)
     deep = Ellipsoid(centre=(49, -15, -6), semi=(11 * grow, 9 * grow, 18 * grow))
@@ -44,7 +44,7 @@ def parotid(how: HeadNeckParameters, side: str) -> Shape:
 
 
 def jaw(how: HeadNeckParameters) -> list[Layer]:
-    """Muscles and glands first, then bone and teeth, then the air of the mouth."""
+    """Return the layers: muscles and glands first, then bone and teeth, then the air of the mouth."""
     down = how.mouth_open_mm
     muscle = how.muscle_hu + 8
     masseter = Tube(
@@ -117,5 +117,5 @@ def _mouth(down: float) -> list[Layer]:
 
 
 def _opened(y: float, how: HeadNeckParameters) -> float:
-    """How far the jaw sinks at ``y`` when it turns about the condyles."""
+    """Return how far (mm) the jaw drops at ``y`` when it turns about the condyles."""
     return how.mouth_open_mm * max(0.0, min(1.0, (-y - 20) / 86))

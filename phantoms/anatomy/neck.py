@@ -11,7 +11,7 @@ from phantoms.shapes import Ellipsoid, Shape, Tube
 
 
 def larynx(how: HeadNeckParameters) -> Shape:
-    """Return the organ as it is contoured: from the epiglottis' base to the cricoid, airway included."""
+    """Return the larynx as it is contoured: from the base of the epiglottis to the cricoid, airway included."""
     z, y = larynx_centre(how)
     g = how.larynx_size
     return Loft(
@@ -26,7 +26,7 @@ def larynx(how: HeadNeckParameters) -> Shape:
 
 
 def esophagus(how: HeadNeckParameters) -> Shape:
-    """From the cricoid's lower edge down, between trachea and spine, leaning to the left."""
+    """Return the esophagus from the cricoid's lower edge down, between trachea and spine, leaning to the left."""
     top = larynx_centre(how)[0] - 18.0 * how.larynx_size
     z = tuple(float(v) for v in np.linspace(BOTTOM_MM, top, 14))
     g = how.esophagus_size
@@ -42,7 +42,7 @@ def esophagus(how: HeadNeckParameters) -> Shape:
 
 
 def neck(how: HeadNeckParameters) -> list[Layer]:
-    """Painted after the spine: muscles, then vessels and glands, then the air."""
+    """Return the layers painted after the spine: muscles, then vessels and glands, then air."""
     return [*_muscles(how), *_vessels(how), *_visceral(how), *_airway(how)]
 
 
@@ -210,6 +210,6 @@ def _airway(how: HeadNeckParameters) -> list[Layer]:
 
 
 def larynx_centre(how: HeadNeckParameters) -> tuple[float, float]:
-    """Return the height and the depth (z, y) of the larynx's middle."""
+    """Return the height and depth (z, y), in mm, of the middle of the larynx."""
     z = -86.0 + how.larynx_shift_mm
     return z, spine_front_y(how, z) - 18.0

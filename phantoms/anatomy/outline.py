@@ -9,7 +9,7 @@ from phantoms.shapes import Ellipsoid, Shape, Slab, Tube
 
 
 def skin(how: HeadNeckParameters) -> Shape:
-    """Everything that is the patient."""
+    """Return the whole patient as one shape."""
     extra = 0.6 * (how.fat_mm - 7.0)
     head = Union(parts=(Grown(of=brain_cavity(), mm=11.5 + 0.15 * extra), _face(how)), blend_mm=18.0)
     trunk = Grown(of=_neck_and_shoulders(how), mm=extra)
@@ -18,7 +18,7 @@ def skin(how: HeadNeckParameters) -> Shape:
 
 
 def outline(how: HeadNeckParameters) -> list[Layer]:
-    """Return the whole body as skin, fat and muscle, with a fatty core where the neck's own muscles will lie."""
+    """Return the whole body as skin, fat and muscle, with a fatty core for the neck's own muscles, painted later."""
     ring = 2.5 + 0.9 * how.fat_mm
     neck_only, trunk_only = Slab(low_z=-130, high_z=5), Slab(high_z=-130)
     fills = (
@@ -71,7 +71,7 @@ def _ears() -> list[Layer]:
 
 
 def _trunk_fat(how: HeadNeckParameters) -> list[Layer]:
-    """Fat where the neck has it: the posterior triangles, the axillae, under the chin."""
+    """Return the fat of the neck: in the posterior triangles, the axillae, and under the chin."""
     hu = how.fat_hu + 8
     triangle = Tube(
         points=((46, 22, -45), (52, 26, -90), (76, 22, -125)),

@@ -1,4 +1,4 @@
-"""A pelvis of a woman or a man.
+"""A female or male pelvis.
 
 Bones, muscles, bladder, rectum, bowel, and the targets of rectal and cervical cancer.
 """
@@ -18,7 +18,7 @@ from phantoms.trunk import PelvisParameters
 
 @dataclass(frozen=True, kw_only=True)
 class _Filling:
-    """How full the organs are, and how they lie: drawn by the patient's seed."""
+    """How full the organs are, and how they lie, drawn from the patient's seed."""
 
     bladder: float
     bladder_x: float
@@ -61,7 +61,7 @@ def structures(how: PelvisParameters) -> Mapping[str, Shape]:
 
 
 def pelvis(how: PelvisParameters) -> list[Layer]:
-    """Every layer, in the order in which they are painted."""
+    """Return every layer, in the order in which they are painted."""
     return [
         *outline(how),
         *muscles(how),
@@ -77,14 +77,14 @@ def pelvis(how: PelvisParameters) -> list[Layer]:
 
 
 def bladder(how: PelvisParameters) -> Shape:
-    """Behind the pubis; it grows upwards as it fills."""
+    """Return the bladder: behind the pubis, growing upwards as it fills."""
     fill = _Filling.of(how)
     g = fill.bladder
     return Ellipsoid(centre=(fill.bladder_x, -42, 4 + 22 * g), semi=(36 * g, 27 * g, 27 * g), exponent=2.2)
 
 
 def rectal_ctv(how: PelvisParameters) -> Shape:
-    """Mesorectum, presacral and internal iliac spaces, off the bones and the bladder."""
+    """Return the rectal CTV: mesorectum, presacral and internal iliac spaces, without bones and bladder."""
     up = _Filling.of(how).target_up_mm
     space = Loft(
         z=(-34.0, -10.0, 20.0, 50.0, 80.0, 100.0 + up),
@@ -95,7 +95,7 @@ def rectal_ctv(how: PelvisParameters) -> Shape:
 
 
 def cervical_ctv(how: PelvisParameters) -> Shape:
-    """Cervix, the lower part of the uterus and the upper part of the vagina, with the near parametria."""
+    """Return the cervical CTV: cervix, lower part of uterus, upper part of vagina, and the adjacent parametria."""
     g = _Filling.of(how).uterus_size
     cervix = Ellipsoid(centre=(0, 10, 10), semi=(24 * g, 19 * g, 22 * g))
     side = Ellipsoid(centre=(0, 12, 12), semi=(33 * g, 11 * g, 12 * g))
@@ -109,7 +109,7 @@ def cervical_ctv(how: PelvisParameters) -> Shape:
 
 
 def small_bowel(how: PelvisParameters) -> Shape:
-    """Loops above the bladder, a chain of bends."""
+    """Return the small bowel: loops above the bladder, as a chain of bends."""
     rng = np.random.default_rng([how.seed, 8])
     at = np.array([45.0, -35.0, 92.0])
     points: list[Point] = []
@@ -181,7 +181,7 @@ def _male() -> list[Layer]:
 
 
 def _uterus(how: PelvisParameters, share: float = 1.0) -> Shape:
-    """From the cervix up; ``share`` of its length."""
+    """Return the uterus from the cervix up, ``share`` of its length."""
     fill = _Filling.of(how)
     g, top = fill.uterus_size, np.array([2 * fill.bladder_x, -8 + fill.uterus_tilt_mm, 68.0])
     root = np.array([0.0, 9.0, 20.0])

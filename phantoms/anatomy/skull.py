@@ -1,4 +1,4 @@
-"""The skull, what lies in it, and the bones of the upper face."""
+"""The skull, its contents, and the bones of the upper face."""
 
 from phantoms.composed import Difference, Grown, Union, pair
 from phantoms.layers import Fill, Layer, both_sides, shell, solid
@@ -19,7 +19,7 @@ def brain_cavity() -> Shape:
 
 
 def brainstem(how: HeadNeckParameters) -> Shape:
-    """Medulla, pons and midbrain, from the foramen magnum (z = 0) up."""
+    """Return medulla, pons and midbrain, from the foramen magnum (z = 0) up."""
     grow = how.brainstem_size
     return Loft(
         z=(0, 10, 18, 25, 33, 40, 48, 55, 61),
@@ -32,7 +32,7 @@ def brainstem(how: HeadNeckParameters) -> Shape:
 
 
 def skull(how: HeadNeckParameters) -> list[Layer]:
-    """Vault and base with marrow, mastoids and petrous bones, and the brain with its fluid."""
+    """Return vault and base with marrow, mastoids and petrous bones, and the brain with its fluid."""
     dense = CORTICAL_HU * how.bone_density
     vault = Layer(
         shape=Grown(of=brain_cavity(), mm=6.2),
@@ -69,7 +69,7 @@ def skull(how: HeadNeckParameters) -> list[Layer]:
 
 
 def brain(how: HeadNeckParameters) -> list[Layer]:
-    """Brain with a rim of fluid, ventricles, cisterns round the brainstem, cerebellum, falx."""
+    """Return the brain with a rim of fluid, ventricles, cisterns round the brainstem, cerebellum, falx."""
     grey = how.brain_hu
     fluid = 9.0
     cistern = Grown(of=brainstem(how), mm=3.5)
@@ -97,7 +97,7 @@ def brain(how: HeadNeckParameters) -> list[Layer]:
 
 
 def upper_face(how: HeadNeckParameters) -> list[Layer]:
-    """Maxilla, sinuses, nose, palate, cheek bones, orbits."""
+    """Return maxilla, sinuses, nose, palate, cheek bones, orbits."""
     dense = 850 * how.bone_density
     maxilla = Ellipsoid(centre=(0, -80, 20), semi=(41, 27, 18), exponent=2.6)
     sinus = Ellipsoid(centre=(25, -78, 22), semi=(13, 17, 14), exponent=2.4)

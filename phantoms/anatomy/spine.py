@@ -33,12 +33,12 @@ _LEVELS = (
 
 
 def canal_y(how: HeadNeckParameters, z: float) -> float:
-    """Return the centre of the spinal canal, front to back, at a height."""
+    """Return y of the centre of the spinal canal at height ``z``, in mm."""
     return float(how.kyphosis * _curve()(z))
 
 
 def spine_front_y(how: HeadNeckParameters, z: float) -> float:
-    """Return the front face of the vertebral bodies at a height."""
+    """Return y of the front face of the vertebral bodies at height ``z``, in mm."""
     depth = float(np.interp(-z, (20, 50, 120, 300), (13, 16, 18, 29)))
     return canal_y(how, z) - 8.0 - depth
 
@@ -64,7 +64,7 @@ def cord(how: HeadNeckParameters) -> Shape:
 
 
 def spine(how: HeadNeckParameters) -> list[Layer]:
-    """Bones from the atlas down, then discs' places, canal, fluid and cord."""
+    """Return the bones from the atlas down, then discs, canal, fluid and cord."""
     layers = [*_discs(how), *_atlas(how)]
     for i, level in enumerate(_LEVELS):
         layers += _vertebra(how, level, cervical=i < 6)

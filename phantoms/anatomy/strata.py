@@ -31,7 +31,7 @@ ORGANS = (*ANCHORS, *MID_LEVEL, *SMALL_AND_HARD)
 
 @dataclass(frozen=True, kw_only=True)
 class _Organ:
-    """A shape (of the left side where there are two), and its HU where nothing paints it yet."""
+    """A shape (the left one of a pair), and its HU where no other layer paints it."""
 
     shape: Shape
     hu: float | None = None
@@ -46,7 +46,7 @@ def strata(how: HeadNeckParameters) -> Mapping[str, Shape]:
 
 
 def strata_layers(how: HeadNeckParameters) -> list[Layer]:
-    """Return the strata of tissue that the other layers leave unpainted."""
+    """Return layers for the organs' tissue that the other layers do not paint."""
     layers = []
     for shape, organ in _sides(how).values():
         if organ.hu is not None:
@@ -73,7 +73,7 @@ def _sides(how: HeadNeckParameters) -> dict[str, tuple[Shape, _Organ]]:
 
 
 def _varied(shape: Shape, how: HeadNeckParameters, rng: np.random.Generator) -> Shape:
-    """Return an ellipsoid a little larger or smaller and elsewhere; other shapes vary with the patient's parameters."""
+    """Vary size and position of an ellipsoid a little; other shapes vary with the patient's parameters."""
     draw = np.clip(rng.standard_normal(7), -2, 2)
     if how.seed == 0 or not isinstance(shape, Ellipsoid):
         return shape

@@ -30,7 +30,7 @@ def structures(how: ThoraxParameters) -> Mapping[str, Shape]:
 
 
 def thorax(how: ThoraxParameters) -> list[Layer]:
-    """Every layer, in the order in which they are painted."""
+    """Return every layer, in the order in which they are painted."""
     dense, muscle = how.bone_density, how.muscle_hu
     trachea = Tube(points=((0, -5, 130), (0, 5, 60), (0, 8, 0)), radii=(9, 9, 9))
     bronchus = Tube(points=((0, 8, 0), (28, 12, -22), (50, 16, -40)), radii=(7, 6, 4))
@@ -62,9 +62,9 @@ def thorax(how: ThoraxParameters) -> list[Layer]:
 
 
 def gtv(how: ThoraxParameters) -> Shape:
-    """Return the tumour: a lump of balls in one lung, 4 to 30 mm in radius.
+    """Return the tumour: a cluster of balls in one lung, 4 to 30 mm in radius.
 
-    The middle-sized patient's is in the left.
+    The average patient's is in the left lung.
     """
     rng = np.random.default_rng([how.seed, 5])
     radius = 16.0 if how.seed == 0 else float(np.exp(rng.uniform(np.log(5.0), np.log(30.0))))
@@ -84,7 +84,7 @@ def gtv(how: ThoraxParameters) -> Shape:
 
 
 def _place(rng: np.random.Generator, radius: float) -> Point:
-    """In a lung, off its middle line; large ones may touch wall or mediastinum."""
+    """Return a point in a lung, off its middle line; large tumours may touch the wall or mediastinum."""
     side = 1.0 if rng.random() < 0.5 else -1.0
     z = float(rng.uniform(-105.0, 75.0))
     angle, out = float(rng.uniform(0, 2 * np.pi)), float(np.sqrt(rng.uniform(0, 0.55)))
@@ -156,7 +156,7 @@ def _lung() -> Loft:
 
 
 def _middle() -> tuple[Shape, ...]:
-    """Return the mediastinum: what the lungs are cut off by."""
+    """Return the mediastinum, which the lungs are cut off by."""
     return (
         _heart(),
         Ellipsoid(centre=(0, 0, -10), semi=(34, 62, 175)),
@@ -180,7 +180,7 @@ def _great_vessels(how: ThoraxParameters) -> list[Layer]:
 
 
 def _lung_vessels(how: ThoraxParameters) -> list[Layer]:
-    """Branches from the hilum outwards."""
+    """Return the branches from the hilum outwards."""
     rng = np.random.default_rng([how.seed, 7])
     layers = []
     for side in (1.0, -1.0):

@@ -115,7 +115,10 @@ def test_too_few_cases_and_cases_that_failed() -> None:
     [
         ('model = "m"\n', "criterion: Field required"),
         ('model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "dice"\n', "give either at_least or at_most"),
-        ('model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "hd95"\nat_most = 3\n', "hd95 is no metric"),
+        (
+            'model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "hd95"\nat_most = 3\n',
+            "hd95 is not a metric",
+        ),
         ('model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_leats = 3\n', "at_leats"),
         (
             'model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_least = 1\nat_most = 3\n',
@@ -125,7 +128,7 @@ def test_too_few_cases_and_cases_that_failed() -> None:
             'model = "m"\ntolerances_mm = [0]\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_least = 1\n',
             "tolerances_mm.0",
         ),
-        ("model = ", "no valid TOML"),
+        ("model = ", "not valid TOML"),
     ],
 )
 def test_a_wrong_file(tmp_path: Path, text: str, words: str) -> None:

@@ -95,5 +95,5 @@ def test_records_from_a_file(tmp_path: Path) -> None:
         read_records(path)
     for text in ("soon", "-1", "inf", "nan", ""):
         path.write_text(f"patient,set,structure,edit_minutes\np1,node,Larynx,{text}\n")
-        with pytest.raises(EvaluationRefused, match=f"line 2: '{text}' is no number of minutes"):
+        with pytest.raises(EvaluationRefused, match=f"line 2: '{text}' is not a number of minutes"):
             read_records(path)

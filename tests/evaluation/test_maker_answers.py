@@ -185,7 +185,7 @@ def test_images_are_read_as_the_model_takes_them(tmp_path: Path) -> None:
     volume, rounded = read_image(file, is_hu=False)
     assert (volume.array_zyx.max(), rounded) == (np.float32(40.6), False)
     write_nifti(file, np.full(SHAPE, 1e6, np.float32))
-    with pytest.raises(EvaluationRefused, match="are no HU"):
+    with pytest.raises(EvaluationRefused, match="are not HU"):
         read_image(file, is_hu=True)
 
 

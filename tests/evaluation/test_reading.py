@@ -77,7 +77,7 @@ def test_label_maps_and_bit_fields(tmp_path: Path) -> None:
 
 
 def test_images_that_are_no_masks(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationRefused, match=r"values such as 0\.25 are no mask's"):
+    with pytest.raises(EvaluationRefused, match=r"values such as 0\.25 are not a mask's"):
         read_contours(write_nifti(tmp_path / "p.nii.gz", np.full(SHAPE, 0.25, np.float32)))
     (tmp_path / "broken.nii.gz").write_bytes(b"no image")
     with pytest.raises(EvaluationRefused, match=r"broken.nii.gz: cannot be read as an image"):
@@ -189,7 +189,7 @@ def test_a_cohort_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ("[1]", "expected an object"),
         ('{"labels": {"A": "1"}}', "A: expected a whole number"),
     ],
@@ -206,12 +206,12 @@ def test_values_that_are_no_numbers_and_oblique_images(tmp_path: Path) -> None:
 
     values = np.zeros(SHAPE, np.float32)
     values[0, 0, 0] = np.nan
-    with pytest.raises(EvaluationRefused, match="some values are no numbers"):
+    with pytest.raises(EvaluationRefused, match="some values are not numbers"):
         read_contours(write_nifti(tmp_path / "nan.mha", values))
     path = write_nifti(tmp_path / "oblique" / "Larynx.nii.gz", disc().astype(np.uint8))
     image = sitk.ReadImage(str(path))
     half = 0.5**0.5
     image.SetDirection([half, -half, 0, half, half, 0, 0, 0, 1])
     sitk.WriteImage(image, str(path))
-    with pytest.raises(EvaluationRefused, match="lies oblique in the patient"):
+    with pytest.raises(EvaluationRefused, match="lies obliquely in the patient"):
         read_contours(path)

@@ -118,7 +118,7 @@ def test_two_phases_in_turn_are_refused_by_their_pixels_alone() -> None:
     values = trunk()
     check_neighbours(volume(values.astype(np.int16)))
     values[1::2] = np.roll(values[1::2], (6, 5), axis=(1, 2))
-    with pytest.raises(ImageRefused, match="22 of 22 slices are liker to the slice after the next") as found:
+    with pytest.raises(ImageRefused, match="22 of 22 slices are more like the slice after the next") as found:
         check_neighbours(volume(values.astype(np.int16)))
     assert found.value.code is RefusalCode.MIXED_ACQUISITIONS
 

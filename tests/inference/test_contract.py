@@ -151,7 +151,7 @@ OWN = {"name": "Flap", "colour_rgb": [1, 2, 3]}
 @pytest.mark.parametrize(
     ("document", "field", "reason"),
     [
-        ("{", "", "no valid JSON"),
+        ("{", "", "not valid JSON"),
         ("[]", "the whole", "valid dictionary"),
         (change(format=2), "format", "should be 1"),
         (change(colour="red"), "colour", "not permitted"),
@@ -244,7 +244,7 @@ def nnunet(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"transpose": [0, 1, 1]}, "no order of three axes"),
+        ({"transpose": [0, 1, 1]}, "not an order of three axes"),
         ({"spacing_mm": [1.0, 1.0]}, "different axes"),
         ({"patch": [32, 32], "spacing_mm": [1.0, 1.0], "mirror_axes": [2]}, "are not axes of the patch"),
         ({"mirror_axes": [1, 1]}, "are not axes of the patch"),

@@ -1,4 +1,1 @@
-"""A network between the steps of a bundle.
-
-Arrays (x, y, z) turned and resampled, scaled, windowed, and brought back.
-"""
+"""A network between the steps of a bundle: arrays (x, y, z) turned, resampled, scaled, windowed, and brought back."""

@@ -1,6 +1,6 @@
 """Spatial steps of a bundle and their inverses: orientation, spacing, crop; arrays (channel, x, y, z).
 
-The inverses take an answer back step by step, as MONAI's Invertd does, to the image's own voxels.
+The inverses bring an answer back step by step, as MONAI's Invertd does, to the image's own voxels.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Sizes = tuple[float, float, float]
 
 
 class Back(Protocol):
-    """The way back of one step."""
+    """The inverse of one step."""
 
     def __call__(self, answer: torch.Tensor, *, nearest: bool) -> torch.Tensor:
-        """Take an answer (channel, x, y, z) back; by the nearest voxel, or linearly."""
+        """Bring an answer (channel, x, y, z) back, by the nearest voxel or linearly."""
         ...
 
 
@@ -38,7 +38,7 @@ class Placed:
 
 
 def turned(image: Placed, step: Orientation) -> tuple[Placed, Back]:
-    """Flip and transpose an image to the wanted directions; no value changes."""
+    """Flip and transpose an image to the wanted directions, without changing values; return the inverse too."""
     order, flipped = [], []
     for letter in step.axes:
         here = image.axes.find(letter)
@@ -56,9 +56,9 @@ def turned(image: Placed, step: Orientation) -> tuple[Placed, Back]:
 
 
 def resampled(image: Placed, step: Spacing) -> tuple[Placed, Back]:
-    """Bring an image to other voxels.
+    """Resample an image to other voxels; return the inverse too.
 
-    The centre of the first voxel stays, and values go on beyond the outermost centres.
+    The centre of the first voxel stays in place; beyond the outermost centres, values are repeated.
     """
     shape = tuple(int(n) for n in image.values.shape[1:])
     wanted = tuple(
@@ -76,7 +76,7 @@ def resampled(image: Placed, step: Spacing) -> tuple[Placed, Back]:
 
 
 def cropped(image: Placed, step: CropForeground) -> tuple[Placed, Back]:
-    """Cut the box round the values above 0 with its margin, inside the image; the whole where there are none."""
+    """Crop to the box round values above 0 with its margin, inside the image; to the whole where there are none."""
     shape = image.values.shape[1:]
     found = (image.values > 0).any(dim=0)
     box = []
@@ -98,7 +98,7 @@ def cropped(image: Placed, step: CropForeground) -> tuple[Placed, Back]:
 def sampled(
     values: torch.Tensor, shape: tuple[int, ...], ratios: tuple[float, ...], *, nearest: bool
 ) -> torch.Tensor:
-    """Values (channel, x, y, z) at index j * ratio of each axis, in float64 and back to float32.
+    """Return values (channel, x, y, z) at index j * ratio of each axis, in float64 and back to float32.
 
     Nearest keeps the type.
     """

@@ -13,7 +13,7 @@ from inference.contract.bundle import (
 
 IntensityStep = Normalise | ScalePercentiles | ScaleRange | ScaleWhole | Threshold
 _MOST_SAMPLES = 1_000_000
-"""MONAI takes percentiles of so many values exactly, of more by numpy."""
+"""Up to this many values MONAI computes percentiles with torch, for more with numpy."""
 
 
 def scaled(x: torch.Tensor, step: IntensityStep) -> torch.Tensor:

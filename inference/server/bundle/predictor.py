@@ -1,4 +1,4 @@
-"""The bundle runtime's predictor: the steps, the windows, the way back, and a label map read as structures."""
+"""The bundle runtime's predictor: the steps, the windows, the inverses, and a label map read as structures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class BundlePredictor:
         return self._planes(labels, certainty, image_zyx.shape)
 
     def warm_up(self) -> None:
-        """Answer for one window of zeros."""
+        """Run the network on one window of zeros."""
         window = self.runtime.window
         size = [n if n > 0 else 64 for n in window.roi] if window else [64, 64, 64]
         self.answer(torch.zeros((1, 1, *size)))
@@ -82,7 +82,7 @@ class BundlePredictor:
 
 
 def prepared(image: Placed, runtime: BundleRuntime) -> tuple[Placed, list[Back]]:
-    """Carry out the steps before the network, in their order; return the ways back too."""
+    """Apply the steps before the network in order; return their inverses too."""
     way_back: list[Back] = []
     for step in runtime.before:
         if isinstance(step, Orientation):
@@ -102,9 +102,9 @@ def prepared(image: Placed, runtime: BundleRuntime) -> tuple[Placed, list[Back]]
 def decided(
     logits: torch.Tensor, runtime: BundleRuntime, way_back: list[Back]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return labels (1 or channel, x, y, z) and how certain each is, on the image's own voxels.
+    """Return labels (1 or channel, x, y, z) and their certainty, 0 to 1, on the image's own voxels.
 
-    One channel after the other is brought back, so that memory holds one of them at full size, beside the answer.
+    Channels are brought back one at a time, so that memory holds only one of them at full size besides the answer.
     """
     active = _active(logits, runtime)
 
@@ -131,7 +131,7 @@ def _active(logits: torch.Tensor, runtime: BundleRuntime) -> torch.Tensor:
 
 
 def _discrete(channels: Iterator[torch.Tensor], runtime: BundleRuntime) -> tuple[torch.Tensor, torch.Tensor]:
-    """Channels (1, x, y, z) one after the other -> labels and certainty, 0 to 1."""
+    """Turn channels (1, x, y, z), taken one at a time, into labels and certainty, 0 to 1."""
     if runtime.discrete == "threshold":
         whole = torch.cat(list(channels))
         certainty = whole if runtime.activation != "none" else torch.sigmoid(whole)
@@ -149,7 +149,7 @@ def _discrete(channels: Iterator[torch.Tensor], runtime: BundleRuntime) -> tuple
 
 
 def _largest(labels: torch.Tensor, runtime: BundleRuntime) -> torch.Tensor:
-    """Keep the largest piece of each of the named values or channels; pieces touch by faces, edges and corners."""
+    """Keep the largest piece of each of the named values or channels, connected by faces, edges and corners."""
     if not runtime.largest_of:
         return labels
     result = labels.clone()

@@ -8,9 +8,9 @@ import torch
 
 
 def load_script(file: Path, device: torch.device) -> Any:
-    """Load a TorchScript file; RuntimeError where torch cannot. torch calls the format deprecated.
+    """Load a TorchScript file; RuntimeError where torch cannot.
 
-    It is what bundles hold.
+    torch calls the format deprecated, but bundles use it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

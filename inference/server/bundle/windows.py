@@ -14,7 +14,7 @@ Sizes = tuple[int, ...]
 
 
 def windowed(image: torch.Tensor, answer: Answer, how: SlidingWindow) -> torch.Tensor:
-    """Image (channel, x, y, z) -> answer of its size; images smaller than a window are padded on both sides."""
+    """Map an image (channel, x, y, z) to an answer of its size; images below a window's size are padded."""
     shape = image.shape[1:]
     roi = tuple(asked if asked > 0 else size for asked, size in zip(how.roi, shape, strict=True))
     lacking = [max(asked - size, 0) for asked, size in zip(roi, shape, strict=True)]
@@ -61,7 +61,7 @@ def _places(whole: Sizes, roi: Sizes, overlap: tuple[float, ...]) -> Iterator[tu
 
 
 def _starts(length: int, size: int, overlap: float) -> Iterator[int]:
-    """Windows a fixed step apart; the last one is moved back to the edge."""
+    """Yield the starts of windows a fixed step apart; the last one is moved back to the edge."""
     step = size if size == length else max(int(size * (1 - overlap)), 1)
     for number in range(math.ceil(length / step)):
         yield min(number * step, length - size)

@@ -1,1 +1,1 @@
-"""One file a network architecture."""
+"""Network architectures, one file each."""

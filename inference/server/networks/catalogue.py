@@ -1,4 +1,4 @@
-"""The network architectures that a contract may name: the only way from a name to a class."""
+"""The network architectures that a contract may name: the only mapping from a name to a class."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -35,7 +35,7 @@ from inference.server.networks.unet_plus_plus import UnetPlusPlus, UnetPlusPlusC
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A network class and the frozen dataclass of the numbers that its constructor takes."""
+    """A network class and the frozen dataclass of the parameters that its constructor takes."""
 
     config: type[Any]
     network: Callable[[Any], nn.Module]
@@ -67,7 +67,9 @@ def build_network(definition: NetworkDefinition) -> nn.Module:
     """
     name = definition.architecture
     if name not in ARCHITECTURES:
-        raise ValueError(f"no network architecture {name!r}; there are: {', '.join(sorted(ARCHITECTURES))}")
+        raise ValueError(
+            f"there is no network architecture {name!r}; there are: {', '.join(sorted(ARCHITECTURES))}"
+        )
     architecture = ARCHITECTURES[name]
     unknown = sorted(set(definition.parameters) - {field.name for field in fields(architecture.config)})
     if unknown:

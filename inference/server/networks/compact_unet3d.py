@@ -14,7 +14,7 @@ from typing_extensions import override
 
 @dataclass(frozen=True, kw_only=True)
 class CompactUnet3dConfig:
-    """The numbers that define one network; stored in contract.json, beside its weights."""
+    """The parameters that define one network; stored in contract.json, next to its weights."""
 
     in_channels: int = 2
     out_channels: int = 7
@@ -31,10 +31,10 @@ class CompactUnet3dConfig:
 
 
 class CompactUnet3d(nn.Module):
-    """Intensity channels in, one logit a structure and voxel out; structures may overlap."""
+    """Intensity channels in, one logit per structure and voxel out; structures may overlap."""
 
     def __init__(self, config: CompactUnet3dConfig) -> None:
-        """Lay out the levels; weights are random until a state is loaded."""
+        """Build the levels; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         widths, fold = config.channels, config.slices_folded
@@ -54,7 +54,7 @@ class CompactUnet3d(nn.Module):
 
     @override
     def forward(self, intensities: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, z, y, x) -> logits (batch, out_channels, z, y, x).
+        """Map (batch, in_channels, z, y, x) to logits (batch, out_channels, z, y, x).
 
         Every axis must be a multiple of ``config.multiple_zyx``; torch raises RuntimeError otherwise.
         """

@@ -1,4 +1,4 @@
-"""The few layers that several networks share: convolution with norm and activation, and blocks of them."""
+"""Layers that several networks share: convolutions with norm and activation, and blocks of them."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from torch.nn import functional
 def conv_bn_relu(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:
-    """Return a 2-D convolution of equal padding without bias, batch norm and ReLU."""
+    """Return a size-preserving 2-D convolution without bias, batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
@@ -17,29 +17,29 @@ def conv_bn_relu(
 
 
 def conv_relu(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-    """Return a 2-D convolution of equal padding with bias, and ReLU."""
+    """Return a size-preserving 2-D convolution with bias, and ReLU."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True))
 
 
 def two_convolutions(inputs: int, outputs: int, *, batch_norm: bool) -> nn.Sequential:
-    """Return the block of a U-Net: two 3x3 convolutions, each with ReLU, with batch norm where asked for."""
+    """Return the block of a U-Net: two 3x3 convolutions, each with ReLU, with batch norm if asked for."""
     convolution = conv_bn_relu if batch_norm else conv_relu
     return nn.Sequential(convolution(inputs, outputs), convolution(outputs, outputs))
 
 
 def resized(features: torch.Tensor, size_yx: tuple[int, int]) -> torch.Tensor:
-    """Features (batch, channel, y, x) interpolated bilinearly to ``size_yx``, pixel areas kept in place."""
+    """Return features (batch, channel, y, x) interpolated bilinearly to ``size_yx``, pixel areas kept in place."""
     if tuple(features.shape[-2:]) == size_yx:
         return features
     return functional.interpolate(features, size=size_yx, mode="bilinear", align_corners=False)
 
 
 def rise(inputs: int, outputs: int) -> nn.Sequential:
-    """Bilinear up-sampling to twice the size, and a 3x3 convolution with batch norm and ReLU."""
+    """Return bilinear up-sampling to twice the size, and a 3x3 convolution with batch norm and ReLU."""
     up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
     return nn.Sequential(up, conv_bn_relu(inputs, outputs))
 
 
 def doubled(features: torch.Tensor) -> torch.Tensor:
-    """Features (batch, channel, y, x) at twice the size, bilinearly."""
+    """Return features (batch, channel, y, x) at twice the size, bilinearly."""
     return resized(features, (2 * features.shape[-2], 2 * features.shape[-1]))

@@ -1,10 +1,10 @@
 """DeepLabV3+ (Chen et al., ECCV 2018) on the modified Xception-65, on ResNet-50 or on DenseNet-121.
 
 Atrous spatial pyramid pooling at output stride 16 (1x1, three dilated 3x3 at 6, 12 and 18, and the image's mean), 256
-channels each; then the decoder: 4x up, beside 48 channels of the encoder's features at 1/4, two 3x3 convolutions. The
-3x3 convolutions of pyramid and decoder are separable, as in that paper's best network and in mmsegmentation; dropout
-0.1 before the classifier is mmsegmentation's. Resizing keeps pixel areas in place (``align_corners=False``), so that an
-input need not be a multiple of 16: a crop of 200 becomes 13 and comes back as 200.
+channels each; then the decoder: 4x up, joined with 48 channels of the encoder's features at 1/4, two 3x3 convolutions.
+The 3x3 convolutions of pyramid and decoder are separable, as in that paper's best network and in mmsegmentation;
+dropout 0.1 before the classifier is mmsegmentation's. Resizing keeps pixel areas in place (``align_corners=False``), so
+that an input need not be a multiple of 16: a crop of 200 becomes 13 and comes back as 200.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Backbone = Literal["xception65", "resnet50", "densenet121"]
 
 @dataclass(frozen=True, kw_only=True)
 class DeepLabConfig:
-    """The numbers that define one network; ``width`` 32 is every backbone as published, 16 one of half its channels."""
+    """The parameters that define one network; ``width`` 32 is every backbone as published, 16 half of it."""
 
     in_channels: int = 3
     out_channels: int = 1
@@ -38,15 +38,15 @@ class DeepLabConfig:
 
     @property
     def multiple_yx(self) -> int:
-        """Any size goes."""
+        """1: any size is accepted."""
         return 1
 
 
 class DeepLabV3Plus(nn.Module):
-    """Slices in, one logit a structure and pixel out."""
+    """Slices in, one logit per structure and pixel out."""
 
     def __init__(self, config: DeepLabConfig) -> None:
-        """Lay out encoder, pyramid and decoder; weights are random until a state is loaded."""
+        """Build encoder, pyramid and decoder; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         self.encoder = _encoder(config)
@@ -64,7 +64,7 @@ class DeepLabV3Plus(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, y, x) -> logits (batch, out_channels, y, x)."""
+        """Map (batch, in_channels, y, x) to logits (batch, out_channels, y, x)."""
         shallow, deep = self.encoder(slices)
         features = resized(self.pyramid(deep), (shallow.shape[-2], shallow.shape[-1]))
         logits = self.decoder(torch.cat([features, self.reduce(shallow)], dim=1))
@@ -72,10 +72,10 @@ class DeepLabV3Plus(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Atrous spatial pyramid pooling: parallel looks at several distances, joined by a 1x1 convolution."""
+    """Atrous spatial pyramid pooling: parallel convolutions at several dilations, joined by a 1x1 convolution."""
 
     def __init__(self, config: DeepLabConfig, inputs: int) -> None:
-        """``inputs`` channels in, ``config.pyramid_channels`` out."""
+        """Build the branches: ``inputs`` channels in, ``config.pyramid_channels`` out."""
         super().__init__()
         wide = config.pyramid_channels
         convolution = separable if config.separable else conv_bn_relu
@@ -85,13 +85,13 @@ class Pyramid(nn.Module):
                 *(convolution(inputs, wide, dilation=rate) for rate in config.rates),
             ]
         )
-        # a norm over one pixel has no spread to learn from at a batch of one: the mean's branch has none
+        # a norm over one pixel cannot learn a variance from a batch of one: the mean's branch has no norm
         self.mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, wide, 1), nn.ReLU(inplace=True))
         self.join = conv_bn_relu((len(self.looks) + 1) * wide, wide, 1)
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, y, x) -> (batch, pyramid_channels, y, x)."""
+        """Map (batch, inputs, y, x) to (batch, pyramid_channels, y, x)."""
         size = (features.shape[-2], features.shape[-1])
         looks = [look(features) for look in self.looks]
         joined: torch.Tensor = self.join(torch.cat([*looks, resized(self.mean(features), size)], dim=1))
@@ -113,7 +113,7 @@ def _encoder(config: DeepLabConfig) -> "XceptionEncoder | DenseNetEncoder | _Sha
 
 
 class _ShallowAndDeep(nn.Module):
-    """Of an encoder by stages, the features at 1/4 and the last ones."""
+    """An encoder by stages, reduced to its features at 1/4 and its last ones."""
 
     def __init__(self, stages: ResNetEncoder) -> None:
         super().__init__()

@@ -11,10 +11,10 @@ _BLOCKS = (6, 12, 24, 16)
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU, 1x1, norm, ReLU, 3x3; what it finds is appended to what it got."""
+    """Norm, ReLU, 1x1, norm, ReLU, 3x3; its output is appended to its input."""
 
     def __init__(self, inputs: int, growth: int, dilation: int) -> None:
-        """``growth`` channels are appended to ``inputs``."""
+        """Build a layer that appends ``growth`` channels to ``inputs``."""
         super().__init__()
         self.path = nn.Sequential(
             nn.BatchNorm2d(inputs),
@@ -27,7 +27,7 @@ class DenseLayer(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, y, x) -> (batch, inputs + growth, y, x)."""
+        """Map (batch, inputs, y, x) to (batch, inputs + growth, y, x)."""
         return torch.cat([features, self.path(features)], dim=1)
 
 
@@ -35,7 +35,7 @@ class DenseNetEncoder(nn.Module):
     """The convolutions of DenseNet-121; ``channels`` are those of its shallow (1/4) and its deep features (1/16)."""
 
     def __init__(self, in_channels: int, *, growth: int = 32) -> None:
-        """``growth`` a layer, 32 as published; the stem has twice as many channels."""
+        """Build the blocks; ``growth`` is per layer, 32 as published, and the stem has twice as many channels."""
         super().__init__()
         width = 2 * growth
         self.stem = nn.Sequential(
@@ -62,7 +62,7 @@ class DenseNetEncoder(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(batch, in_channels, y, x) -> the first block's features at 1/4, and the last one's at 1/16."""
+        """Map (batch, in_channels, y, x) to the first block's features at 1/4, and the last one's at 1/16."""
         shallow = features = self.blocks[0](self.stem(slices))
         for transition, block in zip(self.transitions, list(self.blocks)[1:], strict=True):
             features = block(transition(features))

@@ -1,9 +1,9 @@
-"""DpnUNet: a dual-path network as the contracting path of a U-Net (rectal CTV and organs at risk).
+"""DpnUNet: a dual-path network as the encoder of a U-Net (rectal CTV and organs at risk).
 
 The study shows its architecture only as a picture ("dual-path-network (DPN) modules into the UNet"). Chosen: DPN-92
 (Chen et al., NeurIPS 2017: a stem of 64, 3 + 4 + 20 + 3 blocks, 32 groups, dense increments 16, 32, 24 and 128,
-bottleneck widths 96 x 2^k, pre-activation), its features as skips at every scale, and a U-Net's expanding path. Five
-slices in, as the same group states elsewhere; ``in_channels`` 1 and 3 are the other readings.
+bottleneck widths 96 x 2^k, pre-activation), its features as skips at every scale, and a U-Net's decoder. Five
+slices in, as the same group states elsewhere; ``in_channels`` 1 and 3 are other interpretations.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from inference.server.networks.convolutions import doubled, two_convolutions
 
 @dataclass(frozen=True, kw_only=True)
 class DpnUnetConfig:
-    """The numbers that define one network; ``stem`` 64 and ``groups`` 32 are DPN-92, half of each a half-width one."""
+    """The parameters that define one network; ``stem`` 64 and ``groups`` 32 are DPN-92, half of each its half width."""
 
     in_channels: int = 5
     out_channels: int = 4
@@ -28,9 +28,9 @@ class DpnUnetConfig:
     decoder_channels: tuple[int, ...] = (256, 128, 64, 64, 32)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Refuse parameters from which no network can be built."""
         if not len(self.blocks) == len(self.increments) == len(self.decoder_channels) - 1:
-            raise ValueError("a DpnUNet has as many increments as blocks, and one decoder width more")
+            raise ValueError("a DpnUNet has as many increments as blocks, and one more decoder width")
 
     @property
     def multiple_yx(self) -> int:
@@ -40,7 +40,7 @@ class DpnUnetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DualPathWidths:
-    """The channels of a stage's blocks: inside, on the residual path, appended by each; and the groups of its 3x3."""
+    """The channels of a stage's blocks: inside, on the residual path, appended by each; and the groups of the 3x3."""
 
     bottleneck: int
     residual: int
@@ -49,10 +49,10 @@ class DualPathWidths:
 
 
 class DualPathBlock(nn.Module):
-    """1x1, grouped 3x3, 1x1; of what comes out, some channels are added and ``increment`` ones appended."""
+    """1x1, grouped 3x3, 1x1; some output channels are added to the residual path, ``increment`` appended."""
 
     def __init__(self, inputs: int, widths: DualPathWidths, *, first: bool, stride: int) -> None:
-        """``first`` of a stage: a projection makes the residual path and two increments of dense path."""
+        """Build a block; in the ``first`` of a stage, a projection makes the residual path and two dense increments."""
         super().__init__()
         self.residual = widths.residual
         inside, grown = widths.bottleneck, widths.residual + widths.increment
@@ -65,7 +65,7 @@ class DualPathBlock(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, residual + dense, y, x) -> (batch, residual + dense + increment, ...)."""
+        """Map (batch, residual + dense, y, x) to (batch, residual + dense + increment, ...)."""
         kept = features if self.project is None else self.project(features)
         found = self.path(features)
         added = kept[:, : self.residual] + found[:, : self.residual]
@@ -76,7 +76,7 @@ class DpnEncoder(nn.Module):
     """The stem and the four stages of a dual-path network, without its classifier."""
 
     def __init__(self, config: DpnUnetConfig) -> None:
-        """Lay out the stages; ``channels`` are those of the stem and of each stage."""
+        """Build the stages; ``channels`` are those of the stem and of each stage."""
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(config.in_channels, config.stem, 7, 2, 3, bias=False),
@@ -106,7 +106,7 @@ class DpnEncoder(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
-        """(batch, in_channels, y, x) -> features at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+        """Map (batch, in_channels, y, x) to features at 1/2, 1/4, 1/8, 1/16 and 1/32."""
         features = self.stem(slices)
         found = [features]
         features = self.pool(features)
@@ -118,10 +118,10 @@ class DpnEncoder(nn.Module):
 
 
 class DpnUnet(nn.Module):
-    """A stack of slices in, one logit a structure and pixel of the middle slice out."""
+    """A stack of slices in, one logit per structure and pixel of the middle slice out."""
 
     def __init__(self, config: DpnUnetConfig) -> None:
-        """Lay out both paths; weights are random until a state is loaded."""
+        """Build both paths; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         self.encoder = DpnEncoder(config)
@@ -135,7 +135,7 @@ class DpnUnet(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, y, x) -> logits (batch, out_channels, y, x)."""
+        """Map (batch, in_channels, y, x) to logits (batch, out_channels, y, x)."""
         *skips, features = self.encoder(slices)
         for block in self.decoder:
             features = doubled(features)

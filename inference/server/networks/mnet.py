@@ -1,8 +1,8 @@
-"""M-Net and what the cervical CTV study (Huang et al., TCRT 2023) makes of it: Mnet_Im and its ablations.
+"""M-Net and the variants of the cervical CTV study (Huang et al., TCRT 2023): Mnet_Im and its ablations.
 
 Widths 32 to 512 and side inputs of 64, 128 and 256 channels are those of M-Net's authors (Fu et al., TMI 2018), whose
-layers carry no norm. Each side input is a convolution of the average-pooled slices, joined with the features of its
-scale. Two ways to end:
+layers have no norm. Each side input is a convolution of the average-pooled slices, joined with the features of its
+scale. There are two endings:
 
 - ``mean`` (M-Net): the outputs at 1/8, 1/4, 1/2 and 1 are brought to full size and their probabilities averaged.
 - ``progressive`` (Mnet_Im, Unet_mo): the output of each scale, one more at 1/16 included, is doubled and added to the
@@ -34,10 +34,10 @@ _EPSILON = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class MnetConfig:
-    """The numbers that define one network; the defaults are Mnet_Im.
+    """The parameters that define one network; the defaults are Mnet_Im.
 
-    ``side_inputs`` are the channels of the side inputs at 1/2, 1/4, ...; fewer than the scales leave the coarsest
-    without, an empty tuple is a U-Net's contracting path.
+    ``side_inputs`` are the channels of the side inputs at 1/2, 1/4, ...; with fewer than the scales, the coarsest have
+    none, and an empty tuple makes a U-Net's encoder.
     """
 
     in_channels: int = 5
@@ -47,10 +47,10 @@ class MnetConfig:
     ending: Ending = "progressive"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Refuse parameters from which no network can be built."""
         if len(self.side_inputs) >= len(self.channels):
             raise ValueError(
-                f"{len(self.channels)} scales take {len(self.channels) - 1} side inputs or fewer"
+                f"{len(self.channels)} scales allow {len(self.channels) - 1} side inputs or fewer"
             )
         if self.ending not in ("mean", "progressive"):
             raise ValueError(f"ending is mean or progressive, not {self.ending!r}")
@@ -72,10 +72,10 @@ MNET_VARIANTS: dict[str, MnetConfig] = {
 
 
 class Mnet(nn.Module):
-    """A stack of slices in, one logit a structure and pixel of the middle slice out."""
+    """A stack of slices in, one logit per structure and pixel of the middle slice out."""
 
     def __init__(self, config: MnetConfig) -> None:
-        """Lay out the levels; weights are random until a state is loaded."""
+        """Build the levels; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         widths = config.channels
@@ -93,10 +93,10 @@ class Mnet(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """(batch, in_channels, y, x) -> logits (batch, out_channels, y, x).
+        """Map (batch, in_channels, y, x) to logits (batch, out_channels, y, x).
 
-        In training a tuple whose first member is that; then, progressive: the fused logits at 1/2, 1/4, 1/8, 1/16, each
-        at its own size; mean: each scale's logits at full size, finest first.
+        In training it returns a tuple that begins with these logits; progressive: then the fused logits at 1/2, 1/4,
+        1/8 and 1/16, each at its own size; mean: then each scale's logits at full size, finest first.
         """
         outputs = [
             head(features) for head, features in zip(self.side_outputs, self._levels(slices), strict=False)

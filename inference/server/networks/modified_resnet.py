@@ -1,10 +1,10 @@
-"""The modified ResNet34 for lung GTV: stages 3, 4 and 5 brought to 1/4, fused, and summed with stage 2.
+"""The modified ResNet34 for lung GTV: stages 3, 4 and 5 are brought to 1/4, fused, and added to stage 2.
 
-As stated: one grey channel of 512 x 512, a ResNet34 in five stages down to 16 x 16, bilinear up-sampling and
-convolution until stages 3 to 5 are at 1/4, concatenation, a stack of convolutions down to the channels of stage 2, the
-sum, bilinear up-sampling and convolution to full size, sigmoid. Left open there, chosen here: 128 channels after each
-up-step (``branch_channels``), 384 -> 256 -> 64 by 3x3 convolutions, dropout 0.5 before the last convolution, and stage
-1 unused ("features from all levels" against a description that names 2 to 5).
+As stated in the study: one grey channel of 512 x 512, a ResNet34 in five stages down to 16 x 16, bilinear up-sampling
+and convolution until stages 3 to 5 are at 1/4, concatenation, a stack of convolutions down to the channels of stage 2,
+the sum, bilinear up-sampling and convolution to full size, sigmoid. Not stated there, chosen here: 128 channels after
+each up-step (``branch_channels``), 384 -> 256 -> 64 by 3x3 convolutions, dropout 0.5 before the last convolution, and
+stage 1 unused ("features from all levels" against a description that names 2 to 5).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from inference.server.networks.resnet import BasicBlock, ResNetEncoder
 
 @dataclass(frozen=True, kw_only=True)
 class ModifiedResNetConfig:
-    """The numbers that define one network."""
+    """The parameters that define one network."""
 
     in_channels: int = 1
     out_channels: int = 1
@@ -35,10 +35,10 @@ class ModifiedResNetConfig:
 
 
 class ModifiedResNet(nn.Module):
-    """Slices in, one logit a structure and pixel out."""
+    """Slices in, one logit per structure and pixel out."""
 
     def __init__(self, config: ModifiedResNetConfig) -> None:
-        """Lay out the encoder and the branches; weights are random until a state is loaded."""
+        """Build the encoder and the branches; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         self.encoder = ResNetEncoder(config.in_channels, BasicBlock, (3, 4, 6, 3), width=config.channels)
@@ -59,7 +59,7 @@ class ModifiedResNet(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, y, x) -> logits (batch, out_channels, y, x)."""
+        """Map (batch, in_channels, y, x) to logits (batch, out_channels, y, x)."""
         _, shallow, *deep = self.encoder(slices)
         quarters = [branch(features) for branch, features in zip(self.branches, deep, strict=True)]
         fused = shallow + self.fuse(torch.cat(quarters, dim=1))

@@ -1,6 +1,6 @@
-"""Building blocks of MONAI's networks with MONAI's names of weights, so that its state dicts load; three dimensions.
+"""Building blocks of MONAI's networks in three dimensions, with MONAI's weight names, so that its state dicts load.
 
-Layers are chosen from short tables; dropout is left out: it does nothing after training.
+Layers are chosen from short tables; dropout is left out, because it has no effect after training.
 """
 
 import math
@@ -39,13 +39,13 @@ _ARGUMENTS = frozenset(
 
 
 def activation(spec: Layer) -> nn.Module:
-    """Return an activation by its name; ValueError for one that is not in the table."""
+    """Return an activation by name; ValueError for one that is not in the table."""
     name, how = _named(spec, _ACTIVATIONS, "activation")
     return _ACTIVATIONS[name](**how)
 
 
 def norm(spec: Layer, channels: int) -> nn.Module:
-    """Return a normalisation of so many channels by its name; ValueError for one that is not in the table."""
+    """Return a normalisation of ``channels`` channels by name; ValueError for one that is not in the table."""
     name, how = _named(spec, _NORMS, "normalisation")
     return _NORMS[name](channels, **how)
 
@@ -53,7 +53,7 @@ def norm(spec: Layer, channels: int) -> nn.Module:
 def _named(spec: Layer, table: Mapping[str, Any], what: str) -> tuple[str, dict[str, Any]]:
     name, how = (spec, {}) if isinstance(spec, str) else spec
     if name.lower() not in table:
-        raise ValueError(f"no {what} {name!r}; there are: {', '.join(sorted(table))}")
+        raise ValueError(f"there is no {what} {name!r}; there are: {', '.join(sorted(table))}")
     unknown = sorted(set(how) - _ARGUMENTS)
     if unknown:
         raise ValueError(f"the {what} {name} has no arguments {unknown}")
@@ -67,7 +67,7 @@ def same(kernel: Size) -> tuple[int, int, int]:
 
 
 def three(size: Size) -> tuple[int, int, int]:
-    """Return one number an axis."""
+    """Return one number per axis."""
     return (size, size, size) if isinstance(size, int) else size
 
 
@@ -84,14 +84,14 @@ class Adn(nn.Sequential):
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """What every convolution of a network has: activation, normalisation, bias."""
+    """What all convolutions of a network have in common: activation, normalisation, bias."""
 
     act: Layer | None = None
     normed: Layer | None = None
     bias: bool = True
 
     def alone(self) -> "Style":
-        """Return the same without activation and normalisation."""
+        """Return the same style without activation and normalisation."""
         return Style(bias=self.bias)
 
 
@@ -127,7 +127,7 @@ class Convolution(nn.Sequential):
 
 
 class ResidualUnit(nn.Module):
-    """MONAI's ResidualUnit: ``conv.unit0`` ... beside ``residual``, a convolution where size or channels change."""
+    """MONAI's ResidualUnit: ``conv.unit0`` ... plus ``residual``, a convolution where size or channels change."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class ResidualUnit(nn.Module):
 
 
 class Skip(nn.Module):
-    """MONAI's SkipConnection: the input beside what ``submodule`` makes of it."""
+    """MONAI's SkipConnection: the input joined with the output of ``submodule``."""
 
     def __init__(self, submodule: nn.Module) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""MONAI's SegResNet and DynUNet with its names of weights.
-
-Heads of deep supervision, which answer in training alone, left out.
-"""
+"""MONAI's SegResNet and DynUNet with its weight names, without the heads that are used only in training."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -37,7 +34,7 @@ class MonaiSegResNetConfig:
 
 
 class MonaiSegResNet(nn.Module):
-    """Residual encoder, light decoder with additions."""
+    """A residual encoder and a light decoder, whose skips are added."""
 
     def __init__(self, config: MonaiSegResNetConfig) -> None:
         super().__init__()
@@ -69,7 +66,7 @@ class MonaiSegResNet(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, channel, x, y, z) to logits of the same size."""
+        """Map (batch, channel, x, y, z) to logits of the same size."""
         found = self.convInit(x)
         levels = []
         for down in self.down_layers:
@@ -91,7 +88,7 @@ class _PreBlock(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise, activate, convolve, twice; add the input."""
+        """Normalise, activate and convolve twice; then add the input."""
         found = self.conv1(self.act(self.norm1(x)))
         result: torch.Tensor = self.conv2(self.act(self.norm2(found))) + x
         return result
@@ -130,7 +127,7 @@ class MonaiDynUnet(nn.Module):
         super().__init__()
         if not 3 <= len(config.strides) == len(config.kernel_size) == len(config.upsample_kernel_size) + 1:
             raise ValueError(
-                "a DynUNet has three kernels or more, as many strides, and one kernel less on the way up"
+                "a DynUNet has three or more kernels, as many strides, and one upsampling kernel fewer"
             )
         widths = config.filters or tuple(min(2 ** (5 + i), 320) for i in range(len(config.strides)))
         widths = widths[: len(config.strides)]
@@ -150,7 +147,7 @@ class MonaiDynUnet(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, channel, x, y, z) to logits of the input's size over the first stride."""
+        """Map (batch, channel, x, y, z) to logits of the input's size over the first stride."""
         levels = [self.input_block(x)]
         for down in self.downsamples:
             levels.append(down(levels[-1]))
@@ -184,7 +181,7 @@ class _Block(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Two convolutions; where it is residual, the input (convolved where it must be) is added."""
+        """Convolve twice; in a residual block, add the input (convolved where its size or channels change)."""
         found = self.norm2(self.conv2(self.lrelu(self.norm1(self.conv1(x)))))
         if self._adds:
             found = found + (self.norm3(self.conv3(x)) if hasattr(self, "conv3") else x)
@@ -203,13 +200,13 @@ class _UpBlock(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor, skipped: torch.Tensor) -> torch.Tensor:
-        """Enlarge ``x`` and convolve it beside the level's own features."""
+        """Enlarge ``x``, join it with the level's own features, and convolve."""
         result: torch.Tensor = self.conv_block(torch.cat([self.transp_conv(x), skipped], dim=1))
         return result
 
 
 def _padded(channels: tuple[int, int], kernel: Size, stride: Size) -> nn.Sequential:
-    """Return a convolution padded as nnU-Net pads it: half of kernel minus stride plus one."""
+    """Return a convolution with nnU-Net's padding: half of (kernel - stride + 1)."""
     sizes, steps = three(kernel), three(stride)
     pads = [(k - s + 1) // 2 for k, s in zip(sizes, steps, strict=True)]
     result = nn.Sequential()

@@ -1,4 +1,4 @@
-"""MONAI's UNet and BasicUNet with its names of weights; the order of axes is that of the input."""
+"""MONAI's UNet and BasicUNet with its weight names; the order of axes is that of the input."""
 
 from dataclasses import dataclass
 
@@ -27,12 +27,12 @@ class MonaiUnetConfig:
 
 
 class MonaiUnet(nn.Module):
-    """Nested from the top down: a layer is down, what lies below beside its input, up."""
+    """Nested from the top down: a level is a down layer, a skip round the levels below, and an up layer."""
 
     def __init__(self, config: MonaiUnetConfig) -> None:
         super().__init__()
         if len(config.channels) < 2 or len(config.strides) < len(config.channels) - 1:
-            raise ValueError("a UNet has two channels or more, and a stride between each two")
+            raise ValueError("a UNet has two or more entries of channels, and a stride between each two")
         self._config = config
         self._style = Style(act=config.act, normed=config.norm, bias=config.bias)
         self.model = self._level(config.in_channels, config.out_channels, 0)
@@ -93,7 +93,7 @@ class MonaiUnet(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, channel, x, y, z) to logits of the same size."""
+        """Map (batch, channel, x, y, z) to logits of the same size."""
         result: torch.Tensor = self.model(x)
         return result
 
@@ -127,7 +127,7 @@ class MonaiBasicUnet(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, channel, x, y, z) to logits of the same size."""
+        """Map (batch, channel, x, y, z) to logits of the same size."""
         levels = [self.conv_0(x)]
         for down in (self.down_1, self.down_2, self.down_3, self.down_4):
             levels.append(down(levels[-1]))
@@ -147,7 +147,7 @@ class _UpCat(nn.Module):
 
     @override
     def forward(self, x: torch.Tensor, skipped: torch.Tensor) -> torch.Tensor:
-        """Double ``x``, pad it to odd sizes, and join it with the level's own features."""
+        """Enlarge ``x`` twofold, pad it to odd sizes, join it with the level's own features, and convolve."""
         found = self.upsample(x)
         lack = [int(n != m) for n, m in zip(skipped.shape[2:], found.shape[2:], strict=True)]
         pads = [pad for one in reversed(lack) for pad in (0, one)]

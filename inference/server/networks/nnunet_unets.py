@@ -1,6 +1,6 @@
-"""The two networks that nnU-Net v2 plans: PlainConvUNet and ResidualEncoderUNet, with the names of their weights.
+"""The two networks that nnU-Net v2 plans: PlainConvUNet and ResidualEncoderUNet, with their weight names.
 
-Built from the numbers of plans.json alone. Names of tensors are those of dynamic_network_architectures 0.4, without the
+Built from plans.json alone. Tensor names are those of dynamic_network_architectures 0.4, without the
 second names that each of its tensors has (``all_modules``, ``decoder.encoder``).
 """
 
@@ -17,7 +17,7 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class NnunetConfig:
-    """The numbers that define one network; ``kernels`` and ``strides`` have an entry a stage, ``blocks`` too."""
+    """The parameters that define one network; ``kernels``, ``strides`` and ``blocks`` have one entry per stage."""
 
     in_channels: int = 1
     out_channels: int = 2
@@ -34,10 +34,10 @@ class NnunetConfig:
     activation_first: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse numbers that do not fit one another."""
+        """Refuse parameters that do not fit each other."""
         stages, dimensions = len(self.features), self.dimensions
         if not len(self.kernels) == len(self.strides) == len(self.blocks) == stages:
-            raise ValueError(f"kernels, strides, blocks and features are not all of {stages} stages")
+            raise ValueError(f"kernels, strides, blocks and features do not all have {stages} stages")
         if len(self.decoder_blocks) != stages - 1:
             raise ValueError(f"decoder_blocks has {len(self.decoder_blocks)} entries, expected {stages - 1}")
         if dimensions not in (2, 3) or any(
@@ -47,7 +47,7 @@ class NnunetConfig:
 
     @property
     def dimensions(self) -> int:
-        """2 or 3."""
+        """The number of spatial axes, 2 or 3."""
         return len(self.kernels[0])
 
 
@@ -64,7 +64,7 @@ class ConvBlock(nn.Module):
         stride: Sizes | None = None,
         plain: bool = False,
     ) -> None:
-        """``plain``: without activation, and where it is a single point, a projection, without bias."""
+        """Build a block; ``plain`` has no activation and, if it is a projection (a kernel of one), no bias."""
         super().__init__()
         convolution = nn.Conv2d if config.dimensions == 2 else nn.Conv3d
         self.conv = convolution(
@@ -100,7 +100,7 @@ class ConvStack(nn.Module):
         count: int,
         stride: Sizes | None = None,
     ) -> None:
-        """``channels``: in and out."""
+        """Build ``count`` blocks; ``channels``: in and out."""
         super().__init__()
         inputs, outputs = channels
         blocks = [ConvBlock(config, inputs, outputs, kernel, stride=stride)]
@@ -114,12 +114,12 @@ class ConvStack(nn.Module):
 
 
 class NnunetResidualBlock(nn.Module):
-    """Two convolutions beside a skip that pools where they stride and projects where channels change (ResNet-D)."""
+    """Two convolutions and a skip that pools where they stride and projects where channels change (ResNet-D)."""
 
     def __init__(
         self, config: NnunetConfig, inputs: int, outputs: int, kernel: Sizes, stride: Sizes | None
     ) -> None:
-        """``stride`` is the first convolution's; None: 1."""
+        """Build a block; ``stride`` is the first convolution's, None for 1."""
         super().__init__()
         self.conv1 = ConvBlock(config, inputs, outputs, kernel, stride=stride)
         self.conv2 = ConvBlock(config, outputs, outputs, kernel, plain=True)
@@ -143,10 +143,10 @@ class NnunetResidualBlock(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """Stacks of convolutions; answers the features of every stage."""
+    """Stacks of convolutions; returns the features of every stage."""
 
     def __init__(self, config: NnunetConfig) -> None:
-        """One stack a stage, in a sequence of one, as its weights are named."""
+        """Build one stack per stage, in a sequence of one, as its weight names require."""
         super().__init__()
         inputs = (config.in_channels, *config.features[:-1])
         self.stages = nn.Sequential(
@@ -169,7 +169,7 @@ class ResidualStage(nn.Module):
     def __init__(
         self, config: NnunetConfig, channels: tuple[int, int], kernel: Sizes, count: int, stride: Sizes
     ) -> None:
-        """``channels``: in and out."""
+        """Build ``count`` blocks; ``channels``: in and out."""
         super().__init__()
         inputs, outputs = channels
         blocks = [NnunetResidualBlock(config, inputs, outputs, kernel, stride)]
@@ -183,10 +183,10 @@ class ResidualStage(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """A stem and stages of residual blocks; answers the features of every stage."""
+    """A stem and stages of residual blocks; returns the features of every stage."""
 
     def __init__(self, config: NnunetConfig) -> None:
-        """The stem has as many channels as the first stage."""
+        """Build the stages and the stem, which has as many channels as the first stage."""
         super().__init__()
         first = config.features[0]
         self.stem = ConvStack(config, (config.in_channels, first), config.kernels[0], 1)
@@ -209,7 +209,7 @@ class UnetDecoder(nn.Module):
     """Transposed convolutions, skips and stacks from the deepest stage up; the last ``seg_layers`` gives the logits."""
 
     def __init__(self, config: NnunetConfig) -> None:
-        """Weights of the other ``seg_layers``, of deep supervision, are kept and not used."""
+        """Build the levels; the weights of the other ``seg_layers``, for deep supervision, are loaded but not used."""
         super().__init__()
         up = nn.ConvTranspose2d if config.dimensions == 2 else nn.ConvTranspose3d
         head = nn.Conv2d if config.dimensions == 2 else nn.Conv3d
@@ -235,10 +235,10 @@ class UnetDecoder(nn.Module):
 
 
 class PlainConvUnet(nn.Module):
-    """nnU-Net's PlainConvUNet: (batch, channel, ...) -> logits (batch, head, ...)."""
+    """nnU-Net's PlainConvUNet: from (batch, channel, ...) to logits (batch, head, ...)."""
 
     def __init__(self, config: NnunetConfig) -> None:
-        """Lay out encoder and decoder; weights are random until a state is loaded."""
+        """Build encoder and decoder; weights are random until a state is loaded."""
         super().__init__()
         self.encoder = PlainEncoder(config)
         self.decoder = UnetDecoder(config)
@@ -250,10 +250,10 @@ class PlainConvUnet(nn.Module):
 
 
 class ResidualEncoderUnet(nn.Module):
-    """nnU-Net's ResidualEncoderUNet: (batch, channel, ...) -> logits (batch, head, ...)."""
+    """nnU-Net's ResidualEncoderUNet: from (batch, channel, ...) to logits (batch, head, ...)."""
 
     def __init__(self, config: NnunetConfig) -> None:
-        """Lay out encoder and decoder; weights are random until a state is loaded."""
+        """Build encoder and decoder; weights are random until a state is loaded."""
         super().__init__()
         self.encoder = ResidualEncoder(config)
         self.decoder = UnetDecoder(config)
@@ -265,7 +265,7 @@ class ResidualEncoderUnet(nn.Module):
 
 
 def activation(config: NnunetConfig) -> nn.Module:
-    """Return the configuration's activation."""
+    """Return the activation that the configuration names."""
     slope = config.negative_slope
     return nn.ReLU(inplace=True) if slope is None else nn.LeakyReLU(slope, inplace=True)
 

@@ -1,4 +1,4 @@
-"""Residual encoders (He et al., CVPR 2016): ResNet34 of basic blocks, ResNet-50 of bottlenecks, by five stages."""
+"""Residual encoders (He et al., CVPR 2016): ResNet34 of basic blocks and ResNet-50 of bottlenecks, in five stages."""
 
 import torch
 from torch import nn
@@ -7,12 +7,12 @@ from typing_extensions import override
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside an identity, which is a convolution where size or width changes."""
+    """Two 3x3 convolutions plus the identity, which is a convolution where size or width changes."""
 
     expansion = 1
 
     def __init__(self, inputs: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
-        """``inputs`` channels in, ``width`` out, at 1 / ``stride`` of the size."""
+        """Build a block: ``inputs`` channels in, ``width`` out, at 1 / ``stride`` of the size."""
         super().__init__()
         self.residual = nn.Sequential(
             nn.Conv2d(inputs, width, 3, stride, dilation, dilation, bias=False),
@@ -25,17 +25,17 @@ class BasicBlock(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, y, x) -> (batch, width, y / stride, x / stride)."""
+        """Map (batch, inputs, y, x) to (batch, width, y / stride, x / stride)."""
         return functional.relu(self.residual(features) + self.shortcut(features))
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions beside an identity; four times ``width`` out."""
+    """1x1, 3x3 and 1x1 convolutions plus the identity; four times ``width`` channels out."""
 
     expansion = 4
 
     def __init__(self, inputs: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
-        """``inputs`` channels in, ``4 * width`` out, at 1 / ``stride`` of the size; the 3x3 carries the stride."""
+        """Build a block: ``inputs`` channels in, ``4 * width`` out, at 1 / ``stride`` of the size; the 3x3 strides."""
         super().__init__()
         self.residual = nn.Sequential(
             nn.Conv2d(inputs, width, 1, bias=False),
@@ -51,7 +51,7 @@ class Bottleneck(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, y, x) -> (batch, 4 * width, y / stride, x / stride)."""
+        """Map (batch, inputs, y, x) to (batch, 4 * width, y / stride, x / stride)."""
         return functional.relu(self.residual(features) + self.shortcut(features))
 
 
@@ -67,7 +67,7 @@ class ResNetEncoder(nn.Module):
         width: int = 64,
         output_stride: int = 32,
     ) -> None:
-        """``blocks`` a stage; ``width`` channels in the first."""
+        """Build the stages, each of ``blocks`` blocks; the first has ``width`` channels."""
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
@@ -89,7 +89,7 @@ class ResNetEncoder(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
-        """(batch, in_channels, y, x) -> the features of stages 1 to 5, at 1/2, 1/4, 1/8, 1/16 and 1/output_stride."""
+        """Map (batch, in_channels, y, x) to the features of stages 1 to 5: 1/2, 1/4, 1/8, 1/16, 1/output_stride."""
         features = self.stem(slices)
         found = [features]
         features = self.pool(features)

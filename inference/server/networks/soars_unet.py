@@ -1,11 +1,11 @@
 """The backbone of SOARS: a residual 3-D U-Net in which each block has its own kind of convolution.
 
-As stated: five encoding blocks, four decoding blocks; in a block convolutions of one kind with instance norm and leaky
-ReLU beside a residual connection, then 2x2x2 max pooling; 2x2x2 up-sampling before each decoding block. The kinds are
-2-D, 3-D and pseudo-3-D (in plane, then along z) with kernels of 3 or 5. Left open there, chosen here: two convolutions
-a block; a 1x1x1 projection where the channels change; pooling after blocks 1 to 4 only (five would leave nothing to
-restore the size); transposed convolutions and 32, 64, 128, 256, 320 channels as in nnU-Net. The Methods' other wording
-(batch norm, ReLU, convolution, in this order) is ``norm="batch", preactivation=True``.
+As stated in the study: five encoding and four decoding blocks; in a block, convolutions of one kind with instance norm
+and leaky ReLU and a residual connection, then 2x2x2 max pooling; 2x2x2 up-sampling before each decoding block. The
+kinds are 2-D, 3-D and pseudo-3-D (in plane, then along z) with kernels of 3 or 5. Not stated there, chosen here: two
+convolutions per block; a 1x1x1 projection where the channels change; pooling after blocks 1 to 4 only (five would leave
+nothing to restore the size); transposed convolutions and 32, 64, 128, 256, 320 channels as in nnU-Net. The different
+wording in its Methods (batch norm, ReLU, convolution, in this order) is ``norm="batch", preactivation=True``.
 
 The same network with linear outputs is the heat-map detector of the small organs; it is not searched.
 """
@@ -22,7 +22,7 @@ from typing_extensions import override
 Norm = Literal["instance", "batch"]
 Kernel = tuple[int, int, int]
 
-# kernels along (z, y, x), one after the other
+# kernels along (z, y, x), applied in sequence
 OPERATIONS: dict[str, tuple[Kernel, ...]] = {
     "2d3": ((1, 3, 3),),
     "2d5": ((1, 5, 5),),
@@ -35,9 +35,9 @@ OPERATIONS: dict[str, tuple[Kernel, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SoarsUnetConfig:
-    """The numbers that define one network: ``operations`` of the encoding blocks, then of the decoding ones.
+    """The parameters that define one network: ``operations`` of the encoding blocks, then of the decoding ones.
 
-    All "3d3" is the plain network before a search.
+    With "3d3" throughout, it is the plain network before a search.
     """
 
     in_channels: int = 1
@@ -48,20 +48,20 @@ class SoarsUnetConfig:
     preactivation: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Refuse parameters from which no network can be built."""
         if len(self.operations) != self.blocks:
             raise ValueError(
-                f"{self.blocks} blocks take {self.blocks} operations, not {len(self.operations)}"
+                f"{self.blocks} blocks need {self.blocks} operations, not {len(self.operations)}"
             )
         unknown = sorted(set(self.operations) - set(OPERATIONS))
         if unknown:
-            raise ValueError(f"no operation {unknown[0]!r}; there are {', '.join(OPERATIONS)}")
+            raise ValueError(f"there is no operation {unknown[0]!r}; there are {', '.join(OPERATIONS)}")
         if self.norm not in ("instance", "batch"):
             raise ValueError(f"norm is instance or batch, not {self.norm!r}")
 
     @property
     def blocks(self) -> int:
-        """Encoding and decoding blocks together."""
+        """The number of encoding and decoding blocks together."""
         return 2 * len(self.channels) - 1
 
     @property
@@ -75,10 +75,10 @@ MakeOperation = Callable[[int, int, int], nn.Module]  # block, channels in, chan
 
 
 class ResidualBlock(nn.Module):
-    """Two operations one after the other, beside an identity or a 1x1x1 projection."""
+    """Two operations in sequence, plus the identity or a 1x1x1 projection."""
 
     def __init__(self, inputs: int, outputs: int, make: Callable[[int, int], nn.Module]) -> None:
-        """``make`` an operation from its channels in and out."""
+        """Build a block; ``make`` makes an operation from its channels in and out."""
         super().__init__()
         self.first = make(inputs, outputs)
         self.second = make(outputs, outputs)
@@ -86,16 +86,16 @@ class ResidualBlock(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, z, y, x) -> (batch, outputs, z, y, x)."""
+        """Map (batch, inputs, z, y, x) to (batch, outputs, z, y, x)."""
         found: torch.Tensor = self.second(self.first(features)) + self.project(features)
         return found
 
 
 class SoarsUnet(nn.Module):
-    """CT, with or without probability maps of other organs, in; one logit or heat an organ and voxel out."""
+    """CT, with or without probability maps of other organs, in; one logit or heat value per organ and voxel out."""
 
     def __init__(self, config: SoarsUnetConfig, make: MakeOperation | None = None) -> None:
-        """Lay out the blocks; ``make`` puts something else in the place of the operations of ``config`` (a search)."""
+        """Build the blocks; ``make`` replaces the operations of ``config`` (in a search)."""
         super().__init__()
         self.config = config
         put = make or self._chosen
@@ -113,7 +113,7 @@ class SoarsUnet(nn.Module):
 
     @override
     def forward(self, channels: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, z, y, x) -> logits (batch, out_channels, z, y, x)."""
+        """Map (batch, in_channels, z, y, x) to logits (batch, out_channels, z, y, x)."""
         skipped = []
         features = channels
         for level, block in enumerate(self.encoder):
@@ -133,7 +133,7 @@ class SoarsUnet(nn.Module):
 
 
 def operation(name: str, inputs: int, outputs: int, *, norm: Norm, preactivation: bool) -> nn.Sequential:
-    """One member of the search space: for each of its kernels convolution, norm and activation, or the reverse."""
+    """Return one operation of the search space: per kernel, convolution, norm and activation, or the reverse."""
     layers: list[nn.Module] = []
     for i, kernel in enumerate(OPERATIONS[name]):
         seen = inputs if i == 0 else outputs

@@ -1,11 +1,12 @@
-"""UaNet (Tang et al., Nature Machine Intelligence 2019), the rival of SOARS: boxes first, a mask inside each.
+"""UaNet (Tang et al., Nature Machine Intelligence 2019), compared with SOARS: boxes first, then a mask inside each.
 
 From its description and its authors' published settings: a first convolution of stride 2 to 24 channels; residual
 blocks of two 3x3x3 convolutions with batch norm (32 channels at 1/2, 64 at 1/4, 1/8 and 1/16), brought back to 1/8 with
 128 channels; proposals there from 12 anchors (7, 15, 30 and 50 voxels times 1:2.5:2.5, 1:2.5:5, 1:5:2.5) by 1x1x1
 convolutions to 64; regions pooled to 6x6x6, two linear layers of 512 and 256, class and box; suppression at 0.5; a mask
 head that rises from 128 channels through joints of 128, 96 and 65 channels with the features at 1/4, 1/2 and the CT
-itself, with instance norm, and one 1x1x1 convolution a class. At most one box a structure is kept: the likeliest.
+itself, with instance norm, and one 1x1x1 convolution per class. At most one box per structure is kept: the most
+probable.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ _POOLED = 6
 
 @dataclass(frozen=True, kw_only=True)
 class UanetConfig:
-    """The numbers that define one network; ``width`` 8 is the published one (24, 32, 64 and 128 channels)."""
+    """The parameters that define one network; ``width`` 8 is the published one (24, 32, 64 and 128 channels)."""
 
     in_channels: int = 1
     out_channels: int = 42
@@ -73,13 +74,13 @@ class Proposals:
 
 
 class Uanet(nn.Module):
-    """CT in, logits a structure and voxel out.
+    """CT in, one logit per structure and voxel out.
 
-    Those of its mask inside its box, -20 outside and where none was found.
+    Inside a structure's box they are its mask's; outside, and where no box was found, they are -20.
     """
 
     def __init__(self, config: UanetConfig) -> None:
-        """Lay out the four parts; weights are random until a state is loaded."""
+        """Build the four parts; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         wide = 16 * config.width
@@ -100,7 +101,7 @@ class Uanet(nn.Module):
 
     @override
     def forward(self, ct: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, z, y, x) -> logits (batch, out_channels, z, y, x)."""
+        """Map (batch, in_channels, z, y, x) to logits (batch, out_channels, z, y, x)."""
         return torch.stack([self._whole(one[None]) for one in ct])
 
     def proposals(self, features: Features) -> Proposals:
@@ -124,14 +125,14 @@ class Uanet(nn.Module):
         return boxes[kept]
 
     def classified(self, eighth: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (channel, z, y, x) at 1/8, boxes (box, 6) -> class logits (box, 1 + class), deltas (box, ..., 6)."""
+        """Map features (channel, z, y, x) at 1/8, boxes (box, 6) to logits (box, 1 + class), deltas (box, ..., 6)."""
         pooled = torch.stack([self._pooled(eighth, box) for box in boxes])
         seen = self.classify(pooled.flatten(1))
         return self.class_logits(seen), self.class_deltas(seen).reshape(len(boxes), -1, 6)
 
     @torch.no_grad()
     def detections(self, features: Features, index: int) -> dict[int, torch.Tensor]:
-        """Return the likeliest box (6,) of each structure that was found in one member of the batch."""
+        """Return the most probable box (6,) of each structure that was found in one member of the batch."""
         boxes = self.chosen(self.proposals(features), index)
         if not len(boxes):
             return {}
@@ -164,7 +165,7 @@ class FeaturePath(nn.Module):
     """Down to 1/16 and back to 1/8."""
 
     def __init__(self, config: UanetConfig) -> None:
-        """``width`` times 3, 4, 8, 8, 8 and 16 channels."""
+        """Build the levels: ``width`` times 3, 4, 8, 8, 8 and 16 channels."""
         super().__init__()
         w = config.width
         self.stem = nn.Sequential(
@@ -182,7 +183,7 @@ class FeaturePath(nn.Module):
 
     @override
     def forward(self, ct: torch.Tensor) -> Features:
-        """(batch, in_channels, z, y, x) -> features."""
+        """Map (batch, in_channels, z, y, x) to features."""
         half = self.at_half(self.stem(ct))
         quarter = self.at_quarter(functional.max_pool3d(half, 2))
         eighth = self.at_eighth(functional.max_pool3d(quarter, 2))
@@ -192,10 +193,10 @@ class FeaturePath(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """From the features of a box to its mask at full size, one last convolution a structure."""
+    """From the features of a box to its mask at full size, with one last convolution per structure."""
 
     def __init__(self, config: UanetConfig) -> None:
-        """Three rises, each joined with finer features."""
+        """Build three upsampling steps, each joined with finer features."""
         super().__init__()
         w = config.width
         self.rises = nn.ModuleList([_conv(16 * w, 8 * w), _conv(8 * w, 8 * w), _conv(8 * w, 8 * w)])
@@ -208,7 +209,7 @@ class MaskHead(nn.Module):
     def forward(
         self, features: Features, corners: tuple[Corner, Corner], structure: int, index: int = 0
     ) -> torch.Tensor:
-        """Logits (z, y, x) of one structure between corners on multiples of 8, in one member of the batch."""
+        """Return logits (z, y, x) of one structure between corners at multiples of 8, in one member of the batch."""
 
         def cut(of: torch.Tensor, by: int) -> torch.Tensor:
             z, y, x = (slice(a // by, b // by) for a, b in zip(*corners, strict=True))

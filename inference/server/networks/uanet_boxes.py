@@ -11,7 +11,7 @@ REGRESSION_WEIGHTS = (10.0, 10.0, 10.0, 5.0, 5.0, 5.0)
 
 
 def anchor_boxes(shape_zyx: tuple[int, ...], stride: int, sizes_zyx: torch.Tensor) -> torch.Tensor:
-    """Every anchor of a feature map (z, y, x): boxes (z * y * x * size, 6), sizes (size, 3) varying fastest."""
+    """Return all anchors of a feature map (z, y, x): boxes (z * y * x * size, 6), sizes (size, 3) varying fastest."""
     axes = [torch.arange(length, dtype=torch.float32) * stride + (stride - 1) / 2 for length in shape_zyx]
     centres = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 1, 3)
     count = len(sizes_zyx)
@@ -20,9 +20,9 @@ def anchor_boxes(shape_zyx: tuple[int, ...], stride: int, sizes_zyx: torch.Tenso
 
 
 def encoded(boxes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Return the regression targets (n, 6) by which anchors become boxes.
+    """Return the regression targets (n, 6) that turn anchors into boxes.
 
-    Offsets by the anchor's size, logarithms of ratios.
+    These are offsets relative to the anchor's size, and logarithms of size ratios.
     """
     offset = (boxes[:, :3] - anchors[:, :3]) / anchors[:, 3:]
     ratio = torch.log(boxes[:, 3:] / anchors[:, 3:])
@@ -30,7 +30,7 @@ def encoded(boxes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
 
 
 def decoded(deltas: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Return the boxes (n, 6) that regression makes of anchors.
+    """Return the boxes (n, 6) that regression makes from anchors.
 
     Sizes grow at most sixfold, so that nothing overflows.
     """
@@ -40,7 +40,7 @@ def decoded(deltas: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
 
 
 def overlaps(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Intersection over union, (n, m)."""
+    """Return the intersection over union (n, m) of all pairs of boxes."""
     low = torch.maximum(_low(boxes)[:, None], _low(others)[None])
     high = torch.minimum(_high(boxes)[:, None], _high(others)[None])
     common = (high - low).clamp(min=0).prod(dim=-1)
@@ -49,7 +49,7 @@ def overlaps(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 
 def suppressed(boxes: torch.Tensor, scores: torch.Tensor, *, overlap: float, at_most: int) -> torch.Tensor:
-    """Indices of the boxes left when each, best first, removes those that overlap it by more than ``overlap``."""
+    """Return the indices of boxes, best first, without those that overlap a better one by more than ``overlap``."""
     left = torch.argsort(scores, descending=True)
     kept: list[int] = []
     while len(left) and len(kept) < at_most:
@@ -62,7 +62,7 @@ def suppressed(boxes: torch.Tensor, scores: torch.Tensor, *, overlap: float, at_
 def snapped(box: torch.Tensor, shape_zyx: tuple[int, ...], *, multiple: int) -> tuple[Corner, Corner]:
     """Return the corners of a box (6,), moved outwards to multiples and into the volume.
 
-    At least one multiple a side.
+    Each side has at least one multiple.
     """
     first, stop = [], []
     for axis, length in enumerate(shape_zyx):

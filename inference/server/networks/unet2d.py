@@ -1,6 +1,6 @@
-"""The 2-D U-Net (Ronneberger et al., MICCAI 2015), as the rival of the slice-wise networks.
+"""The 2-D U-Net (Ronneberger et al., MICCAI 2015), with which the slice-wise networks are compared.
 
-The studies give no widths: 64 to 1024 as first published, with batch norm; half of them for "Unetd2". Convolutions are
+The studies give no widths: 64 to 1024 as first published, with batch norm; half as many for "Unetd2". Convolutions are
 padded, so that the answer has the input's size.
 """
 
@@ -15,7 +15,7 @@ from inference.server.networks.convolutions import two_convolutions
 
 @dataclass(frozen=True, kw_only=True)
 class Unet2dConfig:
-    """The numbers that define one network."""
+    """The parameters that define one network."""
 
     in_channels: int = 1
     out_channels: int = 1
@@ -29,10 +29,10 @@ class Unet2dConfig:
 
 
 class Unet2d(nn.Module):
-    """Slices in, one logit a structure and pixel out."""
+    """Slices in, one logit per structure and pixel out."""
 
     def __init__(self, config: Unet2dConfig) -> None:
-        """Lay out the levels; weights are random until a state is loaded."""
+        """Build the levels; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         widths = config.channels
@@ -50,7 +50,7 @@ class Unet2d(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, y, x) -> logits (batch, out_channels, y, x)."""
+        """Map (batch, in_channels, y, x) to logits (batch, out_channels, y, x)."""
         skipped = []
         features = slices
         for level, block in enumerate(self.encoder):

@@ -1,8 +1,8 @@
 """UNet++ (Zhou et al., DLMIA 2018): a U-Net whose skips pass through nested dense blocks, with deep supervision.
 
-Widths 32 to 512, two convolutions a node and transposed convolutions as first published; there without batch norm (its
-table: 9.04 million parameters). Node (i, j) lies at 1 / 2^i of the input's size and joins all nodes (i, 0..j-1) with
-the doubled node (i + 1, j - 1).
+Widths 32 to 512, two convolutions per node and transposed convolutions as first published, there without batch norm
+(its table: 9.04 million parameters). Node (i, j) lies at 1 / 2^i of the input's size and joins all nodes (i, 0..j-1)
+with the doubled node (i + 1, j - 1).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from inference.server.networks.convolutions import two_convolutions
 
 @dataclass(frozen=True, kw_only=True)
 class UnetPlusPlusConfig:
-    """The numbers that define one network."""
+    """The parameters that define one network."""
 
     in_channels: int = 5
     out_channels: int = 1
@@ -30,10 +30,10 @@ class UnetPlusPlusConfig:
 
 
 class UnetPlusPlus(nn.Module):
-    """Slices in; logits at full size from each of the nested networks, from the deepest alone when evaluated."""
+    """Slices in; logits at full size out, in training from all nested networks, otherwise from the deepest."""
 
     def __init__(self, config: UnetPlusPlusConfig) -> None:
-        """Lay out the nodes; weights are random until a state is loaded."""
+        """Build the nodes; weights are random until a state is loaded."""
         super().__init__()
         self.config = config
         widths = config.channels
@@ -53,7 +53,7 @@ class UnetPlusPlus(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """(batch, in_channels, y, x) -> logits (batch, out_channels, y, x); in training a tuple, deepest first."""
+        """Map (batch, in_channels, y, x) to logits (batch, out_channels, y, x); in training a tuple, deepest first."""
         depth = len(self.config.channels)
         found: dict[tuple[int, int], torch.Tensor] = {}
         features = slices

@@ -1,6 +1,6 @@
-"""The modified aligned Xception-65 (Chen et al., ECCV 2018): deeper, strided separable convolutions for every pooling.
+"""The modified aligned Xception-65 (Chen et al., ECCV 2018): deeper, strided separable convolutions, no pooling.
 
-Batch norm and ReLU follow each depthwise convolution, as that paper's third change says. Output stride 16: the exit
+Batch norm and ReLU follow each depthwise convolution, the third change of that paper. Output stride 16: the exit
 flow keeps its size and its last convolutions are dilated by 2.
 """
 
@@ -26,10 +26,10 @@ def separable(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) 
 
 
 class XceptionBlock(nn.Module):
-    """Three separable convolutions, the last with the stride, beside an identity or a 1x1 convolution."""
+    """Three separable convolutions, the last with the stride, plus the identity or a 1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: tuple[int, int, int], *, stride: int = 1) -> None:
-        """``outputs`` of each convolution."""
+        """Build a block; ``outputs`` are the channels of each convolution."""
         super().__init__()
         self.first = nn.Sequential(separable(inputs, outputs[0]), separable(outputs[0], outputs[1]))
         self.last = separable(outputs[1], outputs[2], stride=stride)
@@ -42,7 +42,7 @@ class XceptionBlock(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, y, x) -> (batch, outputs[2], y / stride, x / stride)."""
+        """Map (batch, inputs, y, x) to (batch, outputs[2], y / stride, x / stride)."""
         found: torch.Tensor = self.last(self.first(features)) + self.shortcut(features)
         return found
 
@@ -51,7 +51,7 @@ class XceptionEncoder(nn.Module):
     """The whole backbone; ``channels`` are those of its shallow (1/4) and its deep features (1/16)."""
 
     def __init__(self, in_channels: int, *, width: int = 32) -> None:
-        """``width`` of the first convolution, 32 as published; all others in proportion."""
+        """Build the backbone; ``width`` is the first convolution's, 32 as published, all others in proportion."""
         super().__init__()
 
         def wide(channels: int) -> int:
@@ -76,7 +76,7 @@ class XceptionEncoder(nn.Module):
 
     @override
     def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(batch, in_channels, y, x) -> features at 1/4 (before the second block's stride) and at 1/16."""
+        """Map (batch, in_channels, y, x) to features at 1/4 (before the second block's stride) and at 1/16."""
         features = self.entry_1(self.stem(slices))
         shallow = self.entry_2.first(features)
         features = self.entry_2.last(shallow) + self.entry_2.shortcut(features)

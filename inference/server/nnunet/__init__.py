@@ -1,1 +1,1 @@
-"""nnU-Net v2's inference, step by step as nnunetv2 2.8 takes them: the labels it gives are the same in every voxel."""
+"""nnU-Net v2's inference, step by step as in nnunetv2 2.8: the resulting labels are the same in every voxel."""

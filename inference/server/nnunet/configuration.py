@@ -38,7 +38,7 @@ class Configuration:
     network: TiledNetwork
 
     def find(self, image_zyx: NDArray[np.float32], spacing_zyx_mm: Spacing) -> Found:
-        """Image as the model's reader gives it (z, y, x) -> its label map; an image of zeros gives none."""
+        """Map an image, as the model's reader gives it (z, y, x), to its label map; an image of zeros has no labels."""
         part = self.part
         turned = image_zyx.transpose(part.transpose)
         spacing = [spacing_zyx_mm[axis] for axis in part.transpose]
@@ -64,7 +64,7 @@ class Configuration:
 def normalised(
     image: NDArray[np.float32], nonzero: NDArray[np.bool_], how: Normalisation
 ) -> NDArray[np.float32]:
-    """Return a normalised copy; float32 throughout, as nnU-Net computes."""
+    """Return a normalised copy; float32 throughout, as in nnU-Net."""
     image = np.array(image, np.float32, order="C")
     if how.scheme == "CTNormalization":
         np.clip(image, how.low, how.high, out=image)

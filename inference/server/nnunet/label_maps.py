@@ -1,4 +1,4 @@
-"""From a network's logits to the label map on the image's voxels, one head at a time where it can win."""
+"""From a network's logits to the label map on the image's voxels, one head at a time, only where it can win."""
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ Logits = NDArray[np.float16]
 
 
 def label_map(logits: Logits, part: NnunetPart, shape: Shape, resampler: LogitResampler) -> Labels:
-    """Logits (head, three axes) on the network's voxels -> values on ``shape`` voxels.
+    """Map logits (head, three axes) on the network's voxels to label values on ``shape`` voxels.
 
-    Of exclusive classes the first head with the highest logit; regions above one half are written in their order.
+    Of exclusive classes, the first head with the highest logit wins; regions above 0.5 are written in order.
     """
     if part.regions:
         return _regions(logits, part, shape, resampler)
@@ -24,7 +24,7 @@ def label_map(logits: Logits, part: NnunetPart, shape: Shape, resampler: LogitRe
 
 
 def mean_probabilities(logits: Logits, part: NnunetPart) -> dict[int, float]:
-    """For each value the mean probability of the network's voxels that it takes there; 0 where it takes none."""
+    """Return, for each value, its mean probability over the network's voxels that have it; 0 where none has."""
     sums, counts = np.zeros(len(part.heads)), np.zeros(len(part.heads))
     for begin in range(0, logits.shape[1], _SLICES_AT_ONCE):
         slab = torch.from_numpy(logits[:, begin : begin + _SLICES_AT_ONCE].astype(np.float32))
@@ -46,9 +46,9 @@ def mean_probabilities(logits: Logits, part: NnunetPart) -> dict[int, float]:
 
 
 def _classes(logits: Logits, part: NnunetPart, shape: Shape, resampler: LogitResampler) -> Labels:
-    """A head below the background at every voxel that an interpolation touches cannot win there.
+    """Return the label map of exclusive classes; each head is interpolated only in the box where it can win.
 
-    Only its box is made.
+    A head below the background at every voxel that an interpolation touches cannot win there.
     """
     background = logits[0]
     best = np.empty(shape, np.float16)

@@ -19,7 +19,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NnunetPredictor:
-    """The configurations of a contract, one a part."""
+    """The configurations of a contract, one per part."""
 
     contract: ModelContract
     runtime: NnunetRuntime
@@ -37,7 +37,7 @@ class NnunetPredictor:
         image = self._turned(image_zyx.astype(np.float32, copy=False))
         taken: NDArray[np.bool_] | None = None
         model_image, spacing = self._on_model_voxels(image, exact(spacing_zyx_mm))
-        # backwards: where TotalSegmentator's parts disagree, the later one has the voxel
+        # backwards: where TotalSegmentator's parts disagree, the later one gets the voxel
         for part, configuration in reversed(list(enumerate(self.configurations))):
             found = self._found(configuration, model_image, spacing)
             labels = found.labels
@@ -61,7 +61,7 @@ class NnunetPredictor:
         return (image, spacing) if steps is None else to_model_voxels(image, spacing, steps)
 
     def _found(self, configuration: Configuration, image: NDArray[np.float32], spacing: Spacing) -> Found:
-        """Look at the whole image, or at its thirds; a value's mean probability is then the highest of them."""
+        """Predict the whole image or its thirds; of thirds, a value's mean probability is the highest."""
         steps = self.runtime.totalsegmentator
         if steps is None or len(self.configurations) == 1:
             return configuration.find(image, spacing)
@@ -77,16 +77,16 @@ class NnunetPredictor:
         return Found(labels=labels, mean_probability=chances)
 
     def warm_up(self) -> None:
-        """Answer for one tile of zeros a part."""
+        """Run each part on one tile of zeros."""
         for configuration in self.configurations:
             configuration.network.warm_up()
 
     def _turned(self, volume: NDArray[_Scalar]) -> NDArray[_Scalar]:
-        """Return a volume along the axes that the model was trained on, or back: twice is the same."""
+        """Turn a volume to the axes that the model was trained on, or back: turning twice changes nothing."""
         return np.ascontiguousarray(volume[:, ::-1, ::-1]) if self.runtime.axes == "RAS" else volume
 
     def _write(self, plane: NDArray[np.uint8], bit: int, labels: Labels, values: tuple[int, ...]) -> bool:
-        """Set a structure's bit where the labels have its values; whether they have any."""
+        """Set a structure's bit where the labels have its values; return whether any do."""
         mask = self._turned(np.isin(labels, values))
         box = box_of(mask)
         if box is None:
@@ -96,6 +96,6 @@ class NnunetPredictor:
 
 
 def exact(spacing_mm: Spacing) -> Spacing:
-    """Spacings that crossed as float32, as the decimal numbers that they were written as."""
+    """Return spacings that were sent as float32 as the decimal numbers that they were written as."""
     z, y, x = (float(str(np.float32(step))) for step in spacing_mm)
     return z, y, x

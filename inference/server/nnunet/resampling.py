@@ -1,8 +1,8 @@
 """nnU-Net's ``resample_data_or_seg_to_shape`` for images and logits, without scikit-image.
 
 scikit-image's ``resize`` with mode "edge" and without anti-aliasing is scipy's ``zoom`` in grid mode, clipped to the
-input's range. Voxels that are much coarser along one axis are resampled plane by plane, and along that axis the nearest
-plane is taken.
+input's range. If voxels are much coarser along one axis, they are resampled plane by plane, and along that axis the
+nearest plane is used.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ _ANISOTROPIC = 3.0
 
 
 def new_shape(shape: Shape, spacing: Spacing, target: Spacing) -> Shape:
-    """Voxels along each axis once they have the target's spacing."""
+    """Return the number of voxels along each axis at the target spacing."""
     return tuple(round(old / new * length) for old, new, length in zip(spacing, target, shape, strict=True))
 
 
 def coarse_axis(how: Resampling, spacing: Spacing, target: Spacing) -> int | None:
-    """Return the axis that is resampled apart; None where all three go together."""
+    """Return the axis that is resampled separately; None where all three are resampled together."""
     if how.separate_z is not None:
         return _coarsest(spacing) if how.separate_z else None
     for candidate in (spacing, target):
@@ -39,7 +39,7 @@ def coarse_axis(how: Resampling, spacing: Spacing, target: Spacing) -> int | Non
 def resampled_image(
     image: NDArray[np.float32], shape: Shape, how: Resampling, apart: int | None
 ) -> NDArray[np.float32]:
-    """Image (three axes) on ``shape`` voxels of the same extent; itself where it has them already."""
+    """Return an image (three axes) on ``shape`` voxels of the same extent; the image itself where it has these."""
     if image.shape == shape:
         return image
     values = image.astype(np.float64)
@@ -54,7 +54,7 @@ def resampled_image(
 
 
 def resized(values: NDArray[np.float64], shape: Shape, order: Order) -> NDArray[np.float64]:
-    """As scikit-image's ``resize(values, shape, order, mode="edge", anti_aliasing=False)``."""
+    """Resize as scikit-image's ``resize(values, shape, order, mode="edge", anti_aliasing=False)`` does."""
     factors = np.divide(values.shape, shape)
     zoom = [float(1 / factor) for factor in factors]
     zoomed: NDArray[np.float64] = ndimage.zoom(values, zoom, order=order, mode="nearest", grid_mode=True)
@@ -62,7 +62,7 @@ def resized(values: NDArray[np.float64], shape: Shape, order: Order) -> NDArray[
 
 
 def linear_weights(length: int, wanted: int, part: slice) -> NDArray[np.float64]:
-    """Weights (part, length) of linear interpolation with half-pixel centres, ends repeated."""
+    """Return the weights (part, length) of linear interpolation with half-pixel centres and repeated ends."""
     places = (np.arange(part.start, part.stop) + 0.5) * (length / wanted) - 0.5
     below = np.floor(places).astype(np.int64)
     share = places - below
@@ -90,21 +90,21 @@ def reached(box: Slices, shape: Shape, wanted: Shape) -> Slices:
 
 
 class LogitResampler:
-    """Linear interpolation of one head's logits at a time, of a box of the result; float16 as nnU-Net keeps them."""
+    """Interpolates one head's logits at a time, linearly, for a box of the result; float16 as in nnU-Net."""
 
     def __init__(self, shape: Shape, wanted: Shape, how: Resampling, apart: int | None) -> None:
-        """From the network's voxels to those of the (cropped) image."""
+        """Interpolate from the network's voxels to those of the (cropped) image."""
         if how.order != 1:
             raise ValueError(f"logits are resampled with order 1, not {how.order}")
         self._shape, self._wanted, self._apart = shape, wanted, apart
 
     @property
     def is_needed(self) -> bool:
-        """Whether the voxels differ."""
+        """Whether the network's voxels differ from the image's."""
         return self._shape != self._wanted
 
     def __call__(self, logits: NDArray[np.float16], box: Slices) -> NDArray[np.float16]:
-        """Logits of one head (three axes) -> those of the wanted voxels in ``box``."""
+        """Map logits of one head (three axes) to those of the wanted voxels in ``box``."""
         if not self.is_needed:
             return logits[box]
         values: NDArray[np.float64] = logits[self._touched(box)].astype(np.float64)
@@ -145,7 +145,7 @@ def box_of(mask: NDArray[np.bool_]) -> Slices | None:
 def tile_starts(length: int, size: int, step: float) -> list[int]:
     """Return where tiles of ``size`` begin, at most ``step`` sizes apart and evenly.
 
-    NnU-Net's rounding, half to even.
+    Numbers are rounded as in nnU-Net, half to even.
     """
     count = int(np.ceil((length - size) / (size * step))) + 1
     if count == 1:

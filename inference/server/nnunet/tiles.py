@@ -1,7 +1,7 @@
 """Tiles through the folds of one configuration: Gaussian weights, mirrored passes, float16 sums, as in nnU-Net.
 
-The order of operations and the type of each sum are nnU-Net's on a processor: another order gives other labels in a few
-voxels of a hundred thousand.
+The order of operations and the type of each sum are nnU-Net's on a processor: another order changes the labels of a few
+voxels in a hundred thousand.
 """
 
 import itertools
@@ -23,13 +23,13 @@ class TiledNetwork:
     """The folds of one part on one device."""
 
     def __init__(self, part: NnunetPart, folds: list[nn.Module], device: torch.device) -> None:
-        """``folds``: networks for evaluation, on the device."""
+        """Take ``folds``, networks in evaluation mode on the device."""
         self._part, self._folds, self._device = part, folds, device
         self._gaussian = gaussian(part.patch)
 
     @torch.inference_mode()
     def logits(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalised image float32 (three axes) -> logits float16 (head, three axes), the mean of the folds."""
+        """Map a normalised float32 image (three axes) to float16 logits (head, three axes), the mean of the folds."""
         patch = self._part.patch
         whole = (1,) * (image.ndim - len(patch)) + patch
         pads = [max(0, size - length) for size, length in zip(whole, image.shape, strict=True)]
@@ -47,7 +47,7 @@ class TiledNetwork:
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Answer for one tile of zeros."""
+        """Run the folds on one tile of zeros."""
         self._answer(torch.zeros((1, 1, *self._part.patch)), self._folds[0])
 
     def _one_fold(self, padded: torch.Tensor, network: nn.Module) -> torch.Tensor:
@@ -91,7 +91,7 @@ class TiledNetwork:
 
 
 def gaussian(patch: tuple[int, ...]) -> torch.Tensor:
-    """Weights of a tile, float16: a Gaussian of an eighth of the patch, 10 at its middle, nowhere 0."""
+    """Return the weights of a tile, float16: a Gaussian of sigma patch / 8, 10 in the middle, never 0."""
     point = np.zeros(patch)
     point[tuple(size // 2 for size in patch)] = 1
     weight = ndimage.gaussian_filter(point, [size / 8 for size in patch], 0, mode="constant", cval=0)

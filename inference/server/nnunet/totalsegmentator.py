@@ -1,7 +1,7 @@
-"""What TotalSegmentator does round nnU-Net, as its version 2.18 does it on a processor.
+"""What TotalSegmentator 2.18 does before and after nnU-Net, as on a processor.
 
-Arrays here are (x, y, z): interpolated values are cut to whole numbers, so the order of axes is part
-of the result.
+Arrays here are (x, y, z): interpolated values are truncated to whole numbers, so the order of axes affects
+the result.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from inference.contract.nnunet import TotalSegmentatorSteps
 from inference.server.nnunet.label_maps import Labels
 from inference.server.predictor import Spacing
 
-_LEAST_SLICES = 200  # a volume of fewer is not split
+_LEAST_SLICES = 200  # a volume with fewer is not split
 
 
 def to_model_voxels(
     image_zyx: NDArray[np.float32], spacing_zyx_mm: Spacing, steps: TotalSegmentatorSteps
 ) -> tuple[NDArray[np.float32], Spacing]:
-    """Return the image on the model's voxels, in whole numbers, and their spacing; itself where it has them already."""
+    """Return the image on the model's voxels, in whole numbers, and their spacing; unchanged where it has them."""
     if steps.voxel_zyx_mm is None or np.array_equal(_zooms(spacing_zyx_mm), steps.voxel_zyx_mm):
         return image_zyx, spacing_zyx_mm
     zoom = [float(factor) for factor in (_zooms(spacing_zyx_mm) / np.array(steps.voxel_zyx_mm))[::-1]]
@@ -32,7 +32,7 @@ def to_model_voxels(
 
 
 def from_model_voxels(labels_zyx: Labels, shape_zyx: tuple[int, ...]) -> Labels:
-    """Return labels on the image's voxels: each takes the nearest one's."""
+    """Return labels on the image's voxels, each from the nearest model voxel."""
     if labels_zyx.shape == shape_zyx:
         return labels_zyx
     zoom = [wanted / length for wanted, length in zip(shape_zyx[::-1], labels_zyx.shape[::-1], strict=True)]

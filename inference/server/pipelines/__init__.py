@@ -1,1 +1,1 @@
-"""How a volume is put before a network: whole, in tiles, slice by slice."""
+"""Pipelines: how a volume is passed through networks, whole, in tiles or slice by slice."""

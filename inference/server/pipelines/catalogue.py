@@ -13,7 +13,7 @@ from inference.server.precision import AutocastNetwork
 from inference.server.predictor import ServedPredictor
 from inference.server.serving_form import serving_form
 
-# A pipeline is built from the contract, its networks by role (for evaluation, on the device) and the device.
+# A pipeline is built from the contract, its networks by role (in evaluation mode, on the device) and the device.
 BuildPipeline = Callable[[ModelContract, Mapping[str, nn.Module], torch.device], ServedPredictor]
 
 PIPELINES: Mapping[str, BuildPipeline] = {
@@ -26,13 +26,13 @@ PIPELINES: Mapping[str, BuildPipeline] = {
 def build_pipeline(
     contract: ModelContract, networks: Mapping[str, nn.Module], device: torch.device
 ) -> ServedPredictor:
-    """Build the pipeline of a native contract round networks by role; the same in serving and in validation.
+    """Build the pipeline of a native contract with its networks by role; the same in serving and validation.
 
     Raises ValueError for a pipeline that is not in the catalogue.
     """
     name = contract.native.pipeline.name
     if name not in PIPELINES:
-        raise ValueError(f"no pipeline {name!r}; there are: {', '.join(sorted(PIPELINES))}")
+        raise ValueError(f"there is no pipeline {name!r}; there are: {', '.join(sorted(PIPELINES))}")
     placed = {role: network.to(device).eval() for role, network in networks.items()}
     if name == "slice_stacks":
         placed = {role: serving_form(network) for role, network in placed.items()}

@@ -1,4 +1,4 @@
-"""Where logits lie over a CT, and their way back: interpolated, post-processed, one bit a structure."""
+"""Where logits lie in a CT, and how they become masks: interpolated, post-processed, one bit per structure."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from inference.server.resampling import Axes, Axis, interpolated_slabs, to_model
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """A box of the model's voxels, and how the CT lies over them."""
+    """A box of the model's voxels, and the relation of the CT's axes to them."""
 
     box: Box
     axes: Axes
@@ -25,7 +25,7 @@ class Placement:
 
     @property
     def voxel_mm3(self) -> float:
-        """The size of the model's voxels."""
+        """The volume of one of the model's voxels."""
         return self.ct_voxel_mm3 * math.prod(axis.ratio for axis in self.axes)
 
     def within(self, inner: Box) -> "Placement":
@@ -39,7 +39,7 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """A contract's structures as they are found; those that are never written stay empty."""
+    """A contract's structures as they are found; any that are not written stay empty."""
 
     contract: ModelContract
     planes: NDArray[np.uint8]
@@ -47,7 +47,7 @@ class Answer:
 
     @classmethod
     def empty(cls, contract: ModelContract, shape_zyx: tuple[int, ...]) -> Self:
-        """Nothing found on a CT's grid."""
+        """Return an answer on a CT's grid in which nothing is found."""
         return cls(
             contract=contract,
             planes=np.zeros((contract.planes, *shape_zyx), np.uint8),
@@ -55,7 +55,7 @@ class Answer:
         )
 
     def write(self, code: str, logits: torch.Tensor, place: Placement) -> None:
-        """Take a structure from its logits (z, y, x) on the placement's voxels; once a structure."""
+        """Write a structure from its logits (z, y, x) on the placement's voxels, once per structure."""
         index = self.contract.labels.index(code)
         structure, plane = self.contract.structures[index], self.planes[index // 8]
         self.means[index] = _write_structure(logits, place, structure, plane, index % 8)
@@ -106,7 +106,7 @@ def _write_structure(
     wanted = torch.from_numpy(kept)
     above = torch.where(
         wanted, above, -above.abs()
-    )  # pieces that are dropped may not come back by interpolation
+    )  # pieces that are dropped must not return by interpolation
     found = [np.flatnonzero(kept.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     spans = [
         axis.reached(box.start + int(at[0]), box.start + int(at[-1]) + 1)

@@ -24,7 +24,7 @@ SLICES_AT_ONCE = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SlicePipeline:
-    """One 2-D network that answers for frames of slices on the model's pixels."""
+    """One 2-D network that is run on frames of slices on the model's pixels."""
 
     contract: ModelContract
     how: SliceStacks
@@ -35,10 +35,10 @@ class SlicePipeline:
     def from_contract(
         cls, contract: ModelContract, networks: Mapping[str, nn.Module], device: torch.device
     ) -> "SlicePipeline":
-        """Build it round the one network of a contract with this pipeline."""
+        """Build it with the single network of a contract that names this pipeline."""
         how = contract.native.pipeline
         if not isinstance(how, SliceStacks):
-            raise ValueError(f"{how.name} is no pipeline of slices")
+            raise ValueError(f"{how.name} is not a pipeline of slices")
         return cls(contract=contract, how=how, network=networks["network"], device=device)
 
     def predict(
@@ -67,12 +67,12 @@ class SlicePipeline:
         return answer.finished()
 
     def warm_up(self) -> None:
-        """Answer for frames of water."""
+        """Run the network on frames of water."""
         self._logits(torch.zeros((SLICES_AT_ONCE, *self.how.frame.size_yx)))
 
     @torch.no_grad()
     def _logits(self, hu: torch.Tensor) -> torch.Tensor:
-        """HU of frames (z, y, x) -> logits (structure, z, y, x), float16."""
+        """Map HU of frames (z, y, x) to logits (structure, z, y, x), float16."""
         stacks = stacked(grey_levels(hu, self.how.window_hu), self.how.slices)
         logits = torch.empty((len(self.contract.structures), *hu.shape), dtype=torch.float16)
         for begin in range(0, len(stacks), SLICES_AT_ONCE):
@@ -106,7 +106,7 @@ def slice_axes(shape_zyx: tuple[int, ...], spacing_zyx_mm: Spacing, how: SliceSt
 
 
 def placed_frame(coarse: torch.Tensor, how: SliceStacks) -> VolumeOfInterest | None:
-    """All slices of HU (z, y, x), and in plane the frame: whole, or about the body's middle; None without a body."""
+    """Return all slices and the frame in plane: whole, or round the body's middle (None: no body); HU (z, y, x)."""
     slices, rows, columns = coarse.shape
     frame = how.frame
     if not isinstance(frame, BodyCrop):
@@ -123,7 +123,7 @@ def placed_frame(coarse: torch.Tensor, how: SliceStacks) -> VolumeOfInterest | N
 
 
 def stacked(slices_zyx: torch.Tensor, count: int) -> torch.Tensor:
-    """Slices (z, y, x) -> each with its neighbours (z, count, y, x); beyond the ends the last slice is repeated."""
+    """Join each of slices (z, y, x) with its neighbours: (z, count, y, x); beyond the ends, end slices are repeated."""
     reach = count // 2
     last = len(slices_zyx) - 1
     places = torch.arange(len(slices_zyx))[:, None] + torch.arange(-reach, reach + 1)[None]

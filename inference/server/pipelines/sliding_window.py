@@ -1,4 +1,4 @@
-"""Tiles of the size the network was trained on, blended where they overlap."""
+"""Tiles of the size that the network was trained on, blended where they overlap."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ def tiled_logits(
     batch: int,
     outside: float = AIR_HU,
 ) -> torch.Tensor:
-    """Values (..., z, y, x), HU or channels -> logits (structure, z, y, x), float32.
+    """Map values (..., z, y, x), HU or channels, to logits (structure, z, y, x), float32.
 
     ``predict`` maps at most ``batch`` tiles (tile, ..., z, y, x) to logits (tile, structure, z, y, x). A volume
     smaller than a tile is padded with ``outside``, air. Neighbouring tiles share at least ``overlap`` of their length

@@ -1,7 +1,4 @@
-"""Organs in strata (SOARS).
-
-Anchors, then others beside them, then small ones detected and contoured in their volumes.
-"""
+"""Organs in strata (SOARS): anchors, then others guided by them, then small ones detected and contoured in volumes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +31,7 @@ class StratifiedPipeline:
     def from_contract(
         cls, contract: ModelContract, networks: Mapping[str, nn.Module], device: torch.device
     ) -> "StratifiedPipeline":
-        """Build it round the networks of a contract with this pipeline.
+        """Build it with the networks of a contract that names this pipeline.
 
         Raises ValueError where the strata are not the contract's structures.
         """
@@ -73,16 +70,16 @@ class StratifiedPipeline:
         return answer.finished()
 
     def warm_up(self) -> None:
-        """Answer for tiles of water."""
+        """Run every network on tiles of water."""
         tiles = torch.zeros((TILES_AT_ONCE, 1, *self.how.tile_zyx))
         self._ask("anchor", tiles)
 
     def anchor_probabilities(self, ct: torch.Tensor) -> torch.Tensor:
-        """Windowed CT (1, z, y, x) -> probabilities of the anchors (anchor, z, y, x), as later strata see them."""
+        """Map windowed CT (1, z, y, x) to the anchors' probabilities (anchor, z, y, x), as later strata see them."""
         return torch.sigmoid(self._tiled("anchor", ct, exclusive=True))
 
     def heat(self, ct: torch.Tensor, guides: torch.Tensor) -> torch.Tensor:
-        """Windowed CT (1, z, y, x) and the anchors' probabilities -> a heat map a small organ (organ, z, y, x)."""
+        """Map windowed CT (1, z, y, x) and the anchors' probabilities to heat maps (small organ, z, y, x)."""
         return self._tiled("detector", self._guided(ct, guides), exclusive=False)
 
     def _anchors(self, ct: torch.Tensor, place: Placement, answer: Answer) -> torch.Tensor:
@@ -124,7 +121,7 @@ class StratifiedPipeline:
         answer: Answer,
         steps_mm: tuple[float, float, float],
     ) -> None:
-        """Write a detected organ: ``seen`` (channel, z, y, x) is what its network sees, on the placement's voxels."""
+        """Write a detected organ: ``seen`` (channel, z, y, x) is its network's input, on the placement's voxels."""
         voi = self.volume_round(organ, detection, (seen.shape[1], seen.shape[2], seen.shape[3]), steps_mm)
         logits = self._ask(organ.role, voi.cut(seen, outside=0.0)[None])[0, 0]
         answer.write(organ.code, logits[voi.inside], place.within(voi.volume))
@@ -136,7 +133,7 @@ class StratifiedPipeline:
         shape_zyx: tuple[int, int, int],
         steps_mm: tuple[float, float, float],
     ) -> VolumeOfInterest:
-        """Lay the volume of interest of an organ about where it was detected."""
+        """Place the volume of interest of an organ round the point where it was detected."""
         multiple = (self.how.voi_multiple,) * 3
         size = voi_size(organ.largest_extent_mm, steps_mm, multiple=multiple, factor=self.how.voi_factor)
         return volume_of_interest(detection.centre_zyx, size, shape_zyx)
@@ -159,6 +156,6 @@ class StratifiedPipeline:
 
 
 def windowed(hu: torch.Tensor, how: Stratified) -> torch.Tensor:
-    """HU (z, y, x) -> one channel (1, z, y, x), the window to 0..1, clipped."""
+    """Map HU (z, y, x) to one channel (1, z, y, x), with the window scaled to 0..1 and clipped."""
     low, high = how.window_hu
     return ((hu.to(torch.float32) - low) / (high - low)).clamp_(0.0, 1.0)[None]

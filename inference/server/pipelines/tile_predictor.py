@@ -1,4 +1,4 @@
-"""A network asked about tiles of HU: windows, the mirrored pass, and no work for air."""
+"""A network run on tiles of HU: windows, the mirrored pass, and no work for air."""
 
 import torch
 from torch import nn
@@ -7,14 +7,14 @@ from inference.contract import WholeVolumeTiles
 from inference.server.intensity import window_channels
 from inference.server.pipelines.sliding_window import Predict
 
-TILES_AT_ONCE = 2  # for one tile alone torch takes a convolution half as fast
+TILES_AT_ONCE = 2  # for a single tile, torch computes a convolution half as fast
 _NOTHING_LOGIT = -20.0
 
 
 def tile_predictor(
     network: nn.Module, how: WholeVolumeTiles, mirror_order: tuple[int, ...], device: torch.device
 ) -> Predict:
-    """HU (tile, z, y, x) -> logits (tile, structure, z, y, x) on the processor; tiles of air are not looked at.
+    """Map HU (tile, z, y, x) to logits (tile, structure, z, y, x) on the processor; tiles of air are skipped.
 
     Structure i of a tile is structure mirror_order[i] of its left-right mirror.
     """
@@ -36,7 +36,7 @@ def tile_predictor(
 
 
 def mirrored_mean(logits: torch.Tensor, mirror: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
-    """Logits (tile, structure, z, y, x) of tiles and of their left-right mirrors -> their mean, as the tiles lie.
+    """Average logits (tile, structure, z, y, x) of tiles and of their mirror images, in the tiles' orientation.
 
     Structure i of a tile is structure order[i] of its mirror.
     """

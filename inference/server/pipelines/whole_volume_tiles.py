@@ -1,4 +1,4 @@
-"""A whole CT to one mask a structure: body, model voxels, tiles, logits back on the CT's grid, post-processing."""
+"""From a whole CT to one mask per structure: body, model voxels, tiles, logits on the CT's grid, post-processing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from inference.server.predictor import Spacing, StageDone, StructurePlanes
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TilePipeline:
-    """One 3-D network that answers for tiles of HU on the model's voxels."""
+    """One 3-D network that is run on tiles of HU on the model's voxels."""
 
     contract: ModelContract
     how: WholeVolumeTiles
@@ -27,10 +27,10 @@ class TilePipeline:
     def from_contract(
         cls, contract: ModelContract, networks: Mapping[str, nn.Module], device: torch.device
     ) -> "TilePipeline":
-        """Build it round the one network of a contract with this pipeline."""
+        """Build it with the single network of a contract that names this pipeline."""
         how = contract.native.pipeline
         if not isinstance(how, WholeVolumeTiles):
-            raise ValueError(f"{how.name} is no pipeline of tiles")
+            raise ValueError(f"{how.name} is not a pipeline of tiles")
         answer_tiles = tile_predictor(networks["network"], how, mirrored_order(contract), device)
         return cls(contract=contract, how=how, answer_tiles=answer_tiles)
 
@@ -60,12 +60,12 @@ class TilePipeline:
         return answer.finished()
 
     def warm_up(self) -> None:
-        """Answer for tiles of water."""
+        """Run the network on tiles of water."""
         self.answer_tiles(torch.zeros((TILES_AT_ONCE, *self.how.tile_zyx)))
 
 
 def mirrored_order(contract: ModelContract) -> tuple[int, ...]:
-    """For each structure the index of the one that takes its place in a left-right mirror."""
+    """Return, for each structure, the index of the one that takes its place in a left-right mirror image."""
     labels = list(contract.labels)
     partner = {a: b for pair in contract.left_right_pairs for a, b in (pair, pair[::-1])}
     return tuple(labels.index(partner.get(label, label)) for label in labels)

@@ -1,1 +1,1 @@
-"""One file a runtime: how a package of each kind is loaded inside Triton."""
+"""Runtimes, one file each: how a package of each kind is loaded inside Triton."""

@@ -14,9 +14,9 @@ from inference.server.runtimes.native import load_network
 
 
 def load_bundle(contract: ModelContract, folder: Path, device: torch.device) -> ServedPredictor:
-    """Load the network of a version's folder.
+    """Load the network in a version's folder.
 
-    ValueError where its file is not that of the checksums, or does not fit.
+    Raises ValueError where its file does not have the contract's checksum, or does not fit.
     """
     runtime = contract.runtime
     if not isinstance(runtime, BundleRuntime):
@@ -52,24 +52,24 @@ def _on(network: torch.nn.Module, device: torch.device) -> Answer:
 
 
 def _scripted(file: Path, device: torch.device) -> Answer:
-    """TorchScript: torch's own interpreter runs it, without Python; the importer looked through the archive."""
+    """Load TorchScript, which torch's own interpreter runs without Python; the importer has checked the archive."""
     try:
         network = load_script(file, device)
     except RuntimeError as error:
-        raise ValueError(f"{file} is no TorchScript that this torch can load: {error}") from error
+        raise ValueError(f"{file} is not TorchScript that this torch can load: {error}") from error
     return _on(network, device)
 
 
 def _onnx(file: Path) -> Answer:
-    """ONNX by onnxruntime on the processor."""
-    import onnxruntime  # here: only models of this form need it
+    """Load ONNX into onnxruntime, on the processor."""
+    import onnxruntime  # not at the top: only models of this form need it
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ValueError(f"{file} is no ONNX that onnxruntime can load: {error}") from error
+        raise ValueError(f"{file} is not ONNX that onnxruntime can load: {error}") from error
     name = session.get_inputs()[0].name
 
     def answer(images: torch.Tensor) -> torch.Tensor:

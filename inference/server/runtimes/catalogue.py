@@ -1,4 +1,4 @@
-"""The runtimes that a contract may name; what loads a package is chosen from this table and from nothing else."""
+"""The runtimes that a contract may name; the loader of a package is chosen only from this table."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,11 +22,11 @@ RUNTIMES: Mapping[str, LoadRuntime] = {
 
 
 def load_predictor(contract: ModelContract, folder: Path, device: torch.device) -> ServedPredictor:
-    """Load a version's package; the predictor that serving and validation share.
+    """Load a version's package; return the predictor that serving and validation share.
 
-    Raises ValueError for a runtime that is not in the table, and whatever its loader refuses.
+    Raises ValueError for a runtime that is not in the table, and where its loader refuses the package.
     """
     kind = contract.runtime.kind
     if kind not in RUNTIMES:
-        raise ValueError(f"no runtime {kind!r}; there are: {', '.join(sorted(RUNTIMES))}")
+        raise ValueError(f"there is no runtime {kind!r}; there are: {', '.join(sorted(RUNTIMES))}")
     return RUNTIMES[kind](contract, folder, device)

@@ -14,9 +14,9 @@ from inference.server.predictor import ServedPredictor
 
 
 def load_native(contract: ModelContract, folder: Path, device: torch.device) -> ServedPredictor:
-    """Load the networks of a version's folder and build their pipeline.
+    """Load the networks in a version's folder and build their pipeline.
 
-    Raises ValueError where a file is not the one of the contract's checksums, or does not fit its network.
+    Raises ValueError where a file does not have the contract's checksum, or does not fit its network.
     """
     networks = {
         role: load_network(definition, folder, contract.checksums[definition.weights])
@@ -26,7 +26,7 @@ def load_native(contract: ModelContract, folder: Path, device: torch.device) -> 
 
 
 def load_network(definition: NetworkDefinition, folder: Path, sha256: str) -> nn.Module:
-    """Build a network for evaluation with the weights of its safetensors file.
+    """Build a network in evaluation mode with the weights of its safetensors file.
 
     Raises ValueError where the file has another checksum or does not fit the network.
     """

@@ -25,10 +25,10 @@ def load_nnunet(
     device: torch.device,
     reduced: Callable[[nn.Module], nn.Module] | None = None,
 ) -> ServedPredictor:
-    """Load the networks of every part and fold of a version's folder.
+    """Load the networks of every part and fold in a version's folder.
 
-    ``reduced`` makes of a network what computes in bfloat16, where the contract says that type; without it the type is
-    measured. Raises ValueError where a file is not the one of the contract's checksums, or does not fit its network.
+    ``reduced`` turns a network into one that computes in bfloat16, if the contract has that type; without it the type
+    is measured. Raises ValueError where a file does not have the contract's checksum, or does not fit its network.
     """
     runtime = contract.runtime
     if not isinstance(runtime, NnunetRuntime):
@@ -48,9 +48,9 @@ def load_nnunet(
 
 
 def corner_voxels(part: NnunetPart) -> tuple[int, ...]:
-    """Return the size of the tile on which types are measured: half a patch an axis, which the strides divide.
+    """Return the size of the tile on which types are measured: half a patch along each axis, which the strides divide.
 
-    It is a patch's where half of one would leave a map of a single voxel, which instance norms refuse.
+    It is a whole patch where half of one would leave a map of a single voxel, which instance norms refuse.
     """
     strides = NnunetConfig(**part.parameters).strides  # type: ignore[arg-type]  # the catalogue validates
     steps = [math.prod(stage[axis] for stage in strides) for axis in range(len(part.patch))]

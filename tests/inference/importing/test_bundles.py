@@ -166,17 +166,17 @@ TRACE = "$__import__('pathlib').Path('{trace}').touch()"
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (target("os.system"), "_target_ 'os.system' is none of MONAI's classes"),
-        (target("monai.networks.nets.os.system"), "is none of MONAI's classes"),
-        (target("monai.networks.nets.UNet.__init__.__globals__"), "is none of MONAI's classes"),
-        (target("scripts.net.MyNet"), "is none of MONAI's classes"),
+        (target("os.system"), "_target_ 'os.system' is not one of MONAI's classes"),
+        (target("monai.networks.nets.os.system"), "is not one of MONAI's classes"),
+        (target("monai.networks.nets.UNet.__init__.__globals__"), "is not one of MONAI's classes"),
+        (target("scripts.net.MyNet"), "is not one of MONAI's classes"),
         (target("SwinUNETR"), "the architecture SwinUNETR is not known here"),
         (target(["UNet"]), "expected a component with _target_"),
         (entry("network_def", TRACE), "is the expression"),
-        (entry("network_def", "@network_def"), "references go round in a circle"),
+        (entry("network_def", "@network_def"), "references form a circle"),
         (entry("network_def", "@nowhere"), "refers to 'nowhere', which is not there"),
         (entry("inferer", TRACE), "is the expression"),
-        (entry("inferer", {"_target_": "os.system", "command": "id"}), "is none of MONAI's classes"),
+        (entry("inferer", {"_target_": "os.system", "command": "id"}), "is not one of MONAI's classes"),
         (
             entry("inferer", {"_target_": "SliceInferer", "roi_size": [8, 8]}),
             "the inferer SliceInferer is not known",
@@ -186,7 +186,7 @@ TRACE = "$__import__('pathlib').Path('{trace}').touch()"
             "the transform Compose is not known",
         ),
         (step(_target_="Lambdad", func=TRACE), "the transform Lambdad is not known here"),
-        (step(_target_="builtins.eval", source="1"), "is none of MONAI's classes"),
+        (step(_target_="builtins.eval", source="1"), "is not one of MONAI's classes"),
         (step(_target_="NormalizeIntensityd", subtrahend=TRACE), "subtrahend is the expression"),
         (step(_target_="Spacingd", pixdim=[1, 1, 1], mode="bilinear", _disabled_=TRACE), "_disabled_ is"),
         (step(_target_="Spacingd", pixdim=[1, 1, 1], mode=3), "mode 3 is not supported"),
@@ -304,10 +304,10 @@ def rewritten(tmp_path: Path, name: str, content: bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("model/data.pkl", pickle.dumps(Evil(Path("it-ran"))), "which is no tensor"),
+        ("model/data.pkl", pickle.dumps(Evil(Path("it-ran"))), "which is not a tensor"),
         ("../elsewhere", b"x", "lead out of the archive"),
         ("model/code/x.py", b"ops.evil.run(x)", "calls operators of 'evil'"),
-        ("model/code/y.py", b"0" * (8 * 2**20), "no file that torch wrote"),
+        ("model/code/y.py", b"0" * (8 * 2**20), "torch does not write such a file"),
     ],
 )
 def test_an_archive_of_a_script_is_looked_through(
@@ -341,12 +341,12 @@ def test_a_pickled_module_and_no_onnx_are_refused(tmp_path: Path, spec: str) -> 
     checkpoint, text = tmp_path / "module.pt", tmp_path / "text.onnx"
     torch.save({"a": torch.zeros(1)}, checkpoint)
     text.write_bytes(b"no protobuf")
-    with pytest.raises(ImportRefused, match="a checkpoint, no TorchScript"):
+    with pytest.raises(ImportRefused, match="a checkpoint, not TorchScript"):
         read(read_torchscript, checkpoint, tmp_path / "out", spec=spec)
     plain = io.BytesIO()
     pickle.dump({}, plain)
     (tmp_path / "old.pt").write_bytes(plain.getvalue())
-    with pytest.raises(ImportRefused, match="no TorchScript archive"):
+    with pytest.raises(ImportRefused, match="not a TorchScript archive"):
         read(read_torchscript, tmp_path / "old.pt", tmp_path / "out", spec=spec)
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     with pytest.raises(ImportRefused, match="onnxruntime cannot run it"):

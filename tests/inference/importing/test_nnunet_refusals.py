@@ -221,7 +221,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     content = torch.load(file, weights_only=False)
     content["network_weights"]["decoder.seg_layers.1.bias"][0] = np.nan
     torch.save(content, file)
-    assert "no numbers" in refusal(folder, tmp_path)
+    assert "not numbers" in refusal(folder, tmp_path)
 
 
 def test_a_name_that_stands_for_two_tensors_is_refused(tmp_path: Path) -> None:
