@@ -1,4 +1,4 @@
-"""kill -9 of `backup` and of `restore` at random instants: what passes for a backup or a node is whole.
+"""kill -9 of `backup` and of `restore` at random instants: whatever is taken for a backup or a node is complete.
 
 .venv/bin/python -m reliability.backup_kills --kills 30 --seed 1 --out runs/backup-kills
 """
@@ -40,14 +40,14 @@ class BackupKillReport:
     """What a run of kills did and found."""
 
     backups_killed: int = 0
-    backups_whole: int = 0  # of those killed: the kill came after the end
+    backups_whole: int = 0  # of those killed: the kill came after they had ended
     restores_killed: int = 0
     found: dict[str, int] = field(default_factory=dict)  # after a killed restore
     faults: list[str] = field(default_factory=list)
 
     @override
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         found = ", ".join(f"{count} {what}" for what, count in sorted(self.found.items()))
         return (
             f"{self.backups_killed} backups killed ({self.backups_whole} were whole already), {self.restores_killed} "
@@ -56,7 +56,7 @@ class BackupKillReport:
 
 
 def kill_backups(folder: Path, kills: int, seed: int, images: int = 60) -> BackupKillReport:
-    """Kill ``kills`` backups of a node with so many images, and as many restores of one, each at a random instant."""
+    """Kill ``kills`` backups of a node with ``images`` images, and as many restores, each at a random instant."""
     rng, report = random.Random(seed), BackupKillReport()
     url, root = f"sqlite:///{folder / 'node.sqlite'}", folder / "storage"
     _fill(url, root, images, seed)
@@ -87,7 +87,7 @@ def kill_backups(folder: Path, kills: int, seed: int, images: int = 60) -> Backu
 
 
 def _state(place: Path, report: BackupKillReport, what: str) -> str:
-    """Start a node on what a killed restore left; return what it is, and note a fault where it is half of one."""
+    """Start a node on what a killed restore left; return what that is, and note a fault if it is half a node."""
     database_file = place / "node.sqlite"
     is_begun = database_file.with_name("node.sqlite.restored").exists()
     if not database_file.exists() and not is_begun:
@@ -97,7 +97,7 @@ def _state(place: Path, report: BackupKillReport, what: str) -> str:
     except Refused:
         return "refused a start"
     if is_begun and not database_file.with_name("node.sqlite.restored").exists():
-        report.faults.append(f"{what}: a start took what was half restored")
+        report.faults.append(f"{what}: a start accepted a half restored database")
     database = Database(f"sqlite:///{database_file}")
     try:
         with database.reading() as connection:
@@ -116,7 +116,7 @@ def _state(place: Path, report: BackupKillReport, what: str) -> str:
 
 
 def _wrong(place: Path, backup: Path, images: int, what: str) -> list[str]:
-    """Restore a backup, perhaps again, and return what is not as it was."""
+    """Restore a backup, perhaps once more, and return what differs from the original."""
     restore(
         f"sqlite:///{place / 'node.sqlite'}", StoredContent.in_folder(place / "storage"), read_backup(backup)
     )
@@ -173,7 +173,7 @@ def _restore(place: Path, backup: Path) -> None:
 
 
 def _killed(after_s: float, run: Callable[..., None], *arguments: Any) -> None:
-    """Run a function in a process of its own, and kill it after a time unless it has ended."""
+    """Run a function in a separate process, and kill it after a time unless it has ended."""
     process = multiprocessing.get_context("fork").Process(target=run, args=arguments)
     process.start()
     process.join(after_s)
@@ -182,14 +182,14 @@ def _killed(after_s: float, run: Callable[..., None], *arguments: Any) -> None:
 
 
 def _timed(run: Callable[..., None], *arguments: Any) -> float:
-    """Return how long a whole run takes, in seconds."""
+    """Return how long a complete run takes, in seconds."""
     began = time.monotonic()
     _killed(600, run, *arguments)
     return time.monotonic() - began
 
 
 def main() -> None:
-    """Print the report; exit with 1 where anything is wrong."""
+    """Print the report; exit with 1 if anything is wrong."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""Small changes of Python source, one at a time, each a mistake that somebody could make."""
+"""Small changes to Python source, one at a time, each a mistake that somebody could make."""
 
 import ast
 import itertools
@@ -47,9 +47,9 @@ class CodeMutation:
 
 
 def draw(root: Path, files: Sequence[str], number: int, seed: int) -> list[CodeMutation]:
-    """Return `number` changes of these files (paths below `root`), every kind as often as the others.
+    """Return `number` changes to these files (paths below `root`), every kind as often as the others.
 
-    A seed draws the same again from the same files.
+    The same seed draws the same changes from the same files.
     """
     by_kind: dict[str, list[CodeMutation]] = defaultdict(list)
     for file in sorted(files):
@@ -63,9 +63,9 @@ def draw(root: Path, files: Sequence[str], number: int, seed: int) -> list[CodeM
 
 
 def mutations(file: str, source: bytes) -> Iterator[CodeMutation]:
-    """Yield every change of one file: comparisons, and/or, not, arithmetic, constants, exceptions, dropped statements.
+    """Yield every change to one file: comparisons, and/or, not, arithmetic, constants, exceptions, dropped statements.
 
-    Not changed: docstrings and other texts, annotations, decorators, and what only type checkers run.
+    Docstrings and other texts, annotations, decorators, and what only type checkers read are not changed.
     """
     lines = _Lines(source)
     for node in _changeable(ast.parse(source)):
@@ -83,7 +83,7 @@ def mutations(file: str, source: bytes) -> Iterator[CodeMutation]:
 
 
 class _Lines:
-    """Where nodes stand in the bytes of a file."""
+    """Finds nodes in the bytes of a file."""
 
     def __init__(self, source: bytes) -> None:
         self.source = source
@@ -96,7 +96,7 @@ class _Lines:
         return self._starts[node.lineno - 1] + node.col_offset, self._starts[end_line - 1] + end_column
 
     def between(self, left: ast.expr, right: ast.expr, token: str) -> tuple[int, int] | None:
-        """Return where a token stands between two expressions."""
+        """Return the position of a token between two expressions."""
         start, end = self.span(left)[1], self.span(right)[0]
         word = rf"\b{token}\b" if token[0].isalpha() else token
         found = re.search(word, self.source[start:end].decode())

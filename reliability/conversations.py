@@ -1,4 +1,4 @@
-"""Conversations with a receiver that are wrong on purpose, at every level from the TCP stream to the dataset."""
+"""Conversations with a receiver that are deliberately wrong, at every level from the TCP stream to the dataset."""
 
 import random
 import struct
@@ -49,18 +49,18 @@ class Conversation:
 
     number: int
     pdus: tuple[bytes, ...]
-    drips: bool = False  # byte by byte at first
+    drips: bool = False  # sends the beginning byte by byte
     pause_s: float = 0.0  # between PDUs
-    is_held: bool = False  # the connection stays open for as long as there is room
+    is_held: bool = False  # the connection stays open until too many are
 
     @property
     def data(self) -> bytes:
-        """All bytes."""
+        """All its bytes."""
         return b"".join(self.pdus)
 
 
 def conversation(seed: int, number: int) -> Conversation:
-    """Return the conversation with this number: always the same."""
+    """Return the conversation with this number, which is always the same."""
     rng = random.Random(f"{seed}:network:{number}")
     pdus = rng.choice(_KINDS)(rng)
     return Conversation(
@@ -73,7 +73,7 @@ def conversation(seed: int, number: int) -> Conversation:
 
 
 def _data_set(rng: random.Random) -> list[bytes]:
-    """Return a good association and command, and a mutated dataset in any transfer syntax."""
+    """Return a correct association and command, and a mutated dataset in any transfer syntax."""
     syntax = rng.choice((EXPLICIT, EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED))
     uid, data = _samples()[syntax]
     if syntax == DEFLATED:
@@ -88,7 +88,7 @@ def _data_set(rng: random.Random) -> list[bytes]:
 
 
 def _command_set(rng: random.Random) -> list[bytes]:
-    """Return a mutated command, with or without a dataset behind it."""
+    """Return a mutated command, with or without a dataset after it."""
     uid, data = _samples()[EXPLICIT]
     command = rng.choice((store_command(CT_IMAGE, uid), echo_command()))
     command = mutations.data_set(command, 0, _COMMANDS, rng)
@@ -98,7 +98,7 @@ def _command_set(rng: random.Random) -> list[bytes]:
 
 
 def _values(rng: random.Random) -> list[bytes]:
-    """Presentation data values with wrong flags, contexts, lengths, sizes and numbers."""
+    """Return presentation data values with wrong flags, contexts, lengths, sizes and numbers."""
     uid, data = _samples()[EXPLICIT]
     sent = [pdv(STORE_CONTEXT, 3, store_command(CT_IMAGE, uid))]
     size = rng.choice((1, 50, 400, 5000))
@@ -151,7 +151,7 @@ def _request_items(rng: random.Random) -> list[bytes]:
 
 
 def _user_items(rng: random.Random) -> bytes:
-    """Maximum length, asynchronous window, role selection, extended negotiation, user identity: all of it odd."""
+    """Return maximum length, asynchronous window, role selection, extended negotiation, user identity, all odd."""
     kinds = (0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0)
     return b"".join(
         item(rng.choice(kinds), rng.randbytes(rng.choice((0, 1, 4, 4, 30, 2000))))
@@ -160,7 +160,7 @@ def _user_items(rng: random.Random) -> bytes:
 
 
 def _pdus(rng: random.Random) -> list[bytes]:
-    """Good PDUs with other types and lengths, in another order, twice, or with pieces of each other."""
+    """Return correct PDUs with other types and lengths, in another order, twice, or with pieces of each other."""
     uid, data = _samples()[EXPLICIT]
     sent = [_request(EXPLICIT), *_command(uid), *_data(data, 400), _release()]
     for _ in range(rng.choice((1, 1, 2, 4))):
@@ -184,14 +184,14 @@ def _pdus(rng: random.Random) -> list[bytes]:
 
 
 def _stream(rng: random.Random) -> list[bytes]:
-    """Return a good conversation as one stream, mutated without any knowledge."""
+    """Return a correct conversation as one stream, mutated blindly."""
     uid, data = _samples()[rng.choice((EXPLICIT, IMPLICIT))]
     sent = b"".join([_request(EXPLICIT), *_command(uid), *_data(data), _release()])
     return [mutations.blindly(sent, rng)]
 
 
 def _noise(rng: random.Random) -> list[bytes]:
-    """No DICOM at all."""
+    """Return bytes that are not DICOM at all."""
     return [
         rng.choice((b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", rng.randbytes(5000), b"\x16\x03\x01\x02\0"))
     ]
@@ -220,7 +220,7 @@ def _release() -> bytes:
 
 
 def _bomb(rng: random.Random) -> bytes:
-    """Return a whole dataset that swells to hundreds of megabytes of pixels."""
+    """Return a complete dataset that inflates to hundreds of megabytes of pixels."""
     head = _samples()[EXPLICIT][1].partition(b"\xe0\x7f\x10\x00")[0]
     size = rng.choice((1 << 24, 1 << 28))
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)

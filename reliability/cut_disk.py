@@ -18,7 +18,7 @@ class NoSuchDisk(Exception):
     """This machine cannot mount such a disk; the message says why."""
 
 
-FILE_SYSTEMS = {  # how it is made, the size it needs, how it is mounted: only a sync brings anything to the disk
+FILE_SYSTEMS = {  # options to make it, the size it needs, options to mount it: only a sync writes anything to the disk
     "ext4": (("-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"), 256 * _MB, "commit=300"),
     "xfs": (("-q", "-f", "-K"), 400 * _MB, "defaults"),
     "btrfs": (("-q", "-f", "-K"), 400 * _MB, "commit=300"),
@@ -33,7 +33,7 @@ class CutDisk:
         self._orders = orders
 
     def cut(self, copy: Path, seed: int, kill: Callable[[], None]) -> PowerCut:
-        """Cut the power, and kill who uses the disk while it stands still; ``copy`` is the disk after the cut."""
+        """Cut the power, and kill the disk's user while it stands still; ``copy`` is the disk after the cut."""
         self._orders.send((copy, seed))
         found = self._orders.recv()
         kill()
@@ -43,7 +43,7 @@ class CutDisk:
 
 
 def make_image(image: Path, kind: str) -> None:
-    """Make an image file with an empty file system; NoSuchDisk where this machine cannot."""
+    """Make an image file with an empty file system; raise NoSuchDisk if this machine cannot."""
     reason = can_serve()
     if not reason and shutil.which(f"mkfs.{kind}") is None:
         reason = f"mkfs.{kind} is not installed"
@@ -56,13 +56,13 @@ def make_image(image: Path, kind: str) -> None:
 
 
 def copy_image(image: Path, copy: Path) -> None:
-    """Copy an image file; what is empty takes no room."""
+    """Copy an image file; its empty parts take no space."""
     _run("cp", "--sparse=always", str(image), str(copy))
 
 
 @contextmanager
 def mounted(image: Path, kind: str, place: Path) -> Iterator[CutDisk]:
-    """Open the image's file system, mounted in a folder under ``place`` until the context ends, however it ends."""
+    """Mount the image's file system in a folder under ``place`` until the context ends, however it ends."""
     below, folder = place / "device", place / "disk"
     below.mkdir(parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
@@ -107,7 +107,7 @@ def _unmount(folder: Path) -> None:
         return
     try:
         _run("umount", str(folder))
-    except subprocess.CalledProcessError:  # somebody has a file open there: gone once he ends
+    except subprocess.CalledProcessError:  # a process has a file open there: it is unmounted once that ends
         _run("umount", "--lazy", str(folder))
 
 

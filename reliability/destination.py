@@ -1,4 +1,4 @@
-"""The planning system of a trial: a storage SCP that remembers every structure set it said yes to."""
+"""The planning system of a trial: a storage SCP that remembers every structure set that it accepted."""
 
 import hashlib
 import threading
@@ -19,7 +19,7 @@ AE_TITLE = "TPS"
 
 @dataclass
 class RecordingDestination:
-    """Objects by SOP Instance UID, with the digests of every form in which each came."""
+    """Objects by SOP Instance UID, with the digests of all forms in which each arrived."""
 
     digests: dict[str, set[str]] = field(default_factory=dict)
     series_of: dict[str, str] = field(default_factory=dict)  # the CT series that the object refers to
@@ -56,7 +56,7 @@ def running_destination() -> Iterator[RecordingDestination]:
     server = entity.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, destination.keep)]
     )
-    assert server is not None  # start_server returns one where it does not block
+    assert server is not None  # start_server returns one if it does not block
     destination.port = int(server.server_address[1])
     try:
         yield destination

@@ -1,4 +1,4 @@
-"""Where the elements of a DICOM stream lie, so that a mutation can hit a length, a VR or a tag on purpose."""
+"""Where the elements of a DICOM stream are, so that a mutation can hit a length, a VR or a tag deliberately."""
 
 import struct
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ _MOST_MARKS = 5000
 
 @dataclass(frozen=True, kw_only=True)
 class ElementEncoding:
-    """How elements are written."""
+    """How elements are encoded."""
 
     explicit: bool
     little: bool
 
     @property
     def order(self) -> str:
-        """For struct."""
+        """The byte order, for struct."""
         return "<" if self.little else ">"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One element, item or delimiter: where it starts, where its length stands, where its value starts and ends."""
+    """One element, item or delimiter: where it starts, where its length is, and where its value starts and ends."""
 
     tag: int
     vr: bytes
@@ -36,10 +36,7 @@ class Mark:
 
 
 def marks(data: bytes, start: int, encoding: ElementEncoding) -> list[Mark]:
-    """Return the elements from ``start`` on, nested ones too, in the order of the stream.
-
-    As far as they can be read.
-    """
+    """Return the elements from ``start`` on, nested ones too, in stream order, as far as they are readable."""
     found: list[Mark] = []
     place = start
     while place + 8 <= len(data) and len(found) < _MOST_MARKS:
@@ -65,7 +62,7 @@ def _mark(data: bytes, place: int, encoding: ElementEncoding) -> Mark | None:
     (length,) = struct.unpack_from(f"{order}{'L' if length_bytes == 4 else 'H'}", data, length_at)
     value_at = length_at + length_bytes
     if not vr and data[value_at : value_at + 4] == struct.pack(f"{order}HH", 0xFFFE, 0xE000):
-        vr = b"SQ"  # implicit: a sequence is known by its first item
+        vr = b"SQ"  # in implicit VR, a sequence is recognised by its first item
     return Mark(
         tag=tag,
         vr=vr,

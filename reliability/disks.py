@@ -1,4 +1,4 @@
-"""A small file system of memory that can be filled and made read-only, where this machine lets us mount one."""
+"""A small file system in memory that can be filled and made read-only, if this machine lets us mount one."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ _SMALL = bytes(512)
 
 
 class Disk:
-    """A folder; a file system of its own where ``is_mounted``."""
+    """A folder; a separate file system if ``is_mounted``."""
 
     def __init__(self, folder: Path, *, is_mounted: bool) -> None:
         self.folder = folder
@@ -21,7 +21,7 @@ class Disk:
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """No byte is free."""
+        """Fill the disk to the last byte until the context ends."""
         ballast = self.folder / "ballast"
         with ballast.open("wb", buffering=0) as file:
             for block in (_BLOCK, _SMALL):
@@ -33,7 +33,7 @@ class Disk:
 
     @contextmanager
     def read_only(self, within_s: float = 5.0) -> Iterator[bool]:
-        """Nothing can be written; False if files were open for writing all the time."""
+        """Make it read-only until the context ends; yield False if files were open for writing all the time."""
         done = False
         deadline = time.monotonic() + within_s
         while not done and time.monotonic() < deadline:
@@ -53,7 +53,7 @@ class Disk:
 def mounted_disk(folder: Path, size: str = "64m") -> Iterator[Disk]:
     """Open a file system of this size in ``folder`` until the context ends.
 
-    An ordinary folder where mounting is not allowed.
+    It is an ordinary folder if mounting is not allowed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]

@@ -1,11 +1,11 @@
-"""A whole node under faults at random instants: nothing acknowledged is lost, no job is lost, none is done twice.
+"""A whole node with faults at random instants: nothing acknowledged is lost, no job is lost, none is done twice.
 
     .venv/bin/python -m reliability.durability --rounds 300 --seed 1 --out runs/durability
     .venv/bin/python -m reliability.durability --rounds 1 --first 17 --seed 1 --out runs/again     # round 17 alone
 
-Each round sends a few small series, strikes once to three times, starts again what died, waits until the node is quiet
-and compares: every slice that got 0x0000 has row and file, every C-STORE got a status or a broken connection, every
-whole series ends as done, and the destination has one structure set a version. Exit code 1 where anything is wrong.
+Each round sends a few small series, strikes one to three times, restarts what died, waits until the node is quiet and
+compares: every slice that got 0x0000 has its row and file, every C-STORE got a status or a broken connection, every
+complete series ends as done, and the destination has one structure set per version. Exit code 1 if anything is wrong.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _BY_COMMAND = 0.1
 
 @dataclass(kw_only=True)
 class DurabilityRound:
-    """One round: what is sent, what strikes, what was found."""
+    """One round: what was sent, which faults struck, what was found."""
 
     number: int
     rng: random.Random
@@ -46,7 +46,7 @@ class DurabilityRound:
 
     @override
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         statuses = ", ".join(f"{n} x 0x{status:04X}" for status, n in sorted(self.answers.statuses.items()))
         return (
             f"round {self.number}: {'; '.join(self.struck)} | {len(self.scanners)} series, {statuses or 'no answer'}, "
@@ -66,7 +66,7 @@ class DurabilityReport:
 
     @property
     def wrong(self) -> list[DurabilityRound]:
-        """The rounds in which something did not hold."""
+        """The rounds in which something was wrong."""
         return [one for one in self.rounds if one.wrong]
 
     @override
@@ -80,14 +80,14 @@ class DurabilityReport:
             f"{len(self.rounds)} rounds, {self.strikes.total()} faults ({strikes}), {self.restarts} restarts of roles\n"
             f"{acknowledged} slices acknowledged, {refused} refused, {cut} stores cut; "
             f"{self.structure_sets} structure sets at the destination in {self.stores_at_destination} stores\n"
-            f"{len(self.wrong)} rounds in which something did not hold"
+            f"{len(self.wrong)} rounds in which something was wrong"
         )
 
 
 def run(
     folder: Path, *, rounds: int, seed: int, first: int = 1, database: str = "sqlite", say: bool = True
 ) -> DurabilityReport:
-    """Run rounds ``first`` and following on one node; the seed and a round's number decide all that is chosen."""
+    """Run rounds from ``first`` on one node; the seed and a round's number determine all random choices."""
     report = DurabilityReport()
     by_command = random.Random(seed)
     with running_trial_node(
@@ -151,7 +151,7 @@ def _restart(node: TestedNode, one: DurabilityRound) -> None:
 
 
 def _settle(node: TestedNode, one: DurabilityRound) -> None:
-    """Return when every scanner has come to its end and nothing more happens to any series."""
+    """Return when every scanner has ended and nothing more happens to any series."""
     deadline = time.monotonic() + _SETTLES_WITHIN_S
     with node.book() as book:
         while time.monotonic() < deadline:
@@ -171,20 +171,20 @@ def _check(node: TestedNode, one: DurabilityRound) -> list[str]:
         found += missing_slices(book, sight.content.received, one.answers.slices())
         for scanner, series in one.scanners.items():
             if not (scanner.has_sent_all or scanner.gives_up.is_set()):
-                found.append(f"series {series.series_uid} was never taken whole")
+                found.append(f"series {series.series_uid} was never accepted completely")
             found += violations(sight, series, is_whole=scanner.has_sent_all)
     return found
 
 
 def _check_all(node: TestedNode, report: DurabilityReport) -> None:
-    """Once more at the end, of every round: what a later fault could have spoiled."""
+    """Check every round once more at the end, because a later fault could have spoiled it."""
     for one in report.rounds:
         again = [f"at the end: {wrong}" for wrong in _check(node, one)]
         one.wrong += again if not one.wrong else []
 
 
 def main() -> None:
-    """Print a line a round and the report."""
+    """Print one line per round and the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""What is done to a node in a trial: each fault strikes once, lasts a moment, and is over when its function returns."""
+"""The faults of a trial: each strikes once, lasts a moment, and is over when its function returns."""
 
 import random
 import sqlite3
@@ -15,16 +15,16 @@ Strike = Callable[[TestedNode, random.Random], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault by name; ``strike`` says in words what it did."""
+    """A fault with its name; ``strike`` returns in words what it did."""
 
     name: str
     strike: Strike
     weight: float = 1.0
-    starves: bool = False  # a role that starts meanwhile finds nothing to start with, and may end
+    starves: bool = False  # a role that starts meanwhile lacks what it needs, and may end
 
 
 def faults_for(node: TestedNode) -> list[Fault]:
-    """Return the faults that this machine lets us make."""
+    """Return the faults that are possible on this machine."""
     found = [
         Fault(name="kill one", strike=kill_one, weight=4),
         Fault(name="kill role", strike=kill_role, weight=3),
@@ -42,39 +42,39 @@ def faults_for(node: TestedNode) -> list[Fault]:
 
 
 def choose(faults: Sequence[Fault], rng: random.Random) -> list[Fault]:
-    """One to three of them."""
+    """Choose one to three of them."""
     return rng.choices(faults, [fault.weight for fault in faults], k=rng.choice((1, 1, 2, 3)))
 
 
 def cuts(rng: random.Random) -> tuple[list[ConnectionCut], list[ConnectionCut]]:
-    """How the next connections on the way in and on the way out are treated."""
+    """Return how the next inward and the next outward connections are treated."""
     inward = [_cut(rng, 30000) for _ in range(rng.choice((0, 0, 1, 2, 4)))]
     outward = [_cut(rng, 6000) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
     return inward, outward
 
 
 def kill_one(node: TestedNode, rng: random.Random) -> str:
-    """`kill -9` of one process."""
+    """Kill one process with `kill -9`."""
     process = rng.choice(node.processes)
     node.kill(process)
     return f"kill {process.role}"
 
 
 def kill_role(node: TestedNode, rng: random.Random) -> str:
-    """`kill -9` of every process of one role."""
+    """Kill every process of one role with `kill -9`."""
     role = rng.choice(sorted(set(ROLES)))
     node.kill(*node.of(role))
     return f"kill every {role}"
 
 
 def kill_all(node: TestedNode, rng: random.Random) -> str:
-    """`kill -9` of every role."""
+    """Kill every role with `kill -9`."""
     node.kill(*rng.sample(node.processes, len(node.processes)))
     return "kill all"
 
 
 def kill_again(node: TestedNode, rng: random.Random) -> str:
-    """`kill -9` of every role, and again while they start."""
+    """Kill every role with `kill -9`, and again while they start."""
     node.kill(*node.processes)
     node.start()
     time.sleep(rng.random() * 0.8)
@@ -83,7 +83,7 @@ def kill_again(node: TestedNode, rng: random.Random) -> str:
 
 
 def freeze(node: TestedNode, rng: random.Random) -> str:
-    """Return a worker or sender that sleeps through its lease, and wakes when another has its work."""
+    """Let a worker or sender sleep, perhaps beyond its lease, so that another has its work when it wakes."""
     process = rng.choice([*node.of("work"), *node.of("send")] or node.processes)
     process.freeze()
     time.sleep(LEASE_S * rng.uniform(0.3, 1.8))
@@ -92,12 +92,12 @@ def freeze(node: TestedNode, rng: random.Random) -> str:
 
 
 def cut_open(node: TestedNode, _chance: random.Random) -> str:
-    """Return a reset of every open connection, as `tcpkill` does it."""
+    """Reset every open connection, as `tcpkill` does."""
     return f"reset {node.inward_proxy.cut_all()} in, {node.outward_proxy.cut_all()} out"
 
 
 def database_away(node: TestedNode, rng: random.Random) -> str:
-    """Postgres stopped without a checkpoint, or the SQLite file locked for longer than a writer waits."""
+    """Stop Postgres without a checkpoint, or lock the SQLite file, perhaps for longer than a writer waits."""
     if node.postgres:
         node.postgres.stop_at_once()
         time.sleep(rng.uniform(0.05, 2.0))
@@ -114,7 +114,7 @@ def database_away(node: TestedNode, rng: random.Random) -> str:
 
 
 def disk_full(node: TestedNode, rng: random.Random) -> str:
-    """No byte left where files, or the SQLite database, or both lie."""
+    """Fill the disk of the files, that of the SQLite database, or both."""
     disks = [node.files_disk, node.database_disk]
     chosen = rng.choice((disks, disks[:1], disks[1:]))
     with ExitStack() as stack:
@@ -125,14 +125,14 @@ def disk_full(node: TestedNode, rng: random.Random) -> str:
 
 
 def read_only(node: TestedNode, rng: random.Random) -> str:
-    """Return the file system of the stored objects read-only."""
+    """Make the file system of the stored objects read-only for a moment."""
     with node.files_disk.read_only() as done:
         time.sleep(rng.uniform(0.05, 1.0) if done else 0.0)
     return "read-only" if done else "read-only was not possible"
 
 
 def kill_model_server(node: TestedNode, _chance: random.Random) -> str:
-    """`kill -9` of the model server."""
+    """Kill the model server with `kill -9`."""
     node.kill_triton()
     return "kill model server"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Find:
-    """One input after which something did not hold."""
+    """One input after which something was wrong."""
 
     target: str
     what: str
@@ -16,11 +16,11 @@ class Find:
 
     @property
     def kind(self) -> str:
-        """The same for finds that are most likely the same fault."""
+        """What finds have in common that are most likely the same fault."""
         return f"{self.target} {self.what.split(':')[0]}{''.join(self.what.split(':')[1:2])}"
 
     def line(self, path: Path) -> str:
-        """How to repeat it."""
+        """Return what was found and how to repeat it."""
         return f"{self.target}: {self.what}\n    repeat: python -m reliability.fuzz --again {path}"
 
 

@@ -4,8 +4,8 @@
     .venv/bin/python -m reliability.fuzz --minutes 10 --only ct,gate --corpus ../shared/data/awkward --out runs/fuzz
     .venv/bin/python -m reliability.fuzz --again runs/fuzz/finds/gate-1-33.bin
 
-Half of the time goes to the network, half to the readers. Each find is made small where that is possible and saved in
-the run's folder with the line that repeats it. Exit code 1 where there is any.
+Half of the time goes to the network, half to the readers. Each find is reduced if possible and saved in the run's
+folder with the line that repeats it. Exit code 1 if there is any.
 """
 
 import argparse
@@ -31,8 +31,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder of the run; emptied first")
     parser.add_argument("--only", help=f"{NETWORK} and names of readers, with commas; without it: everything")
-    parser.add_argument("--corpus", type=Path, help="folder whose DICOM files are samples too")
-    parser.add_argument("--again", type=Path, help="give a saved find once more to what it was found in")
+    parser.add_argument("--corpus", type=Path, help="folder of DICOM files that are additional samples")
+    parser.add_argument(
+        "--again",
+        type=Path,
+        help="feed a saved find once more to the reader or receiver in which it was found",
+    )
     arguments = parser.parse_args()
     if arguments.again:
         raise SystemExit(_again(arguments.again))
@@ -66,7 +70,7 @@ def _run(names: Sequence[str], arguments: argparse.Namespace) -> int:
 
 
 def _again(path: Path) -> int:
-    """Return the name of the file says which reader; the answer is what it makes of it now."""
+    """Repeat a saved find, whose file name names the reader; return the exit code."""
     name, data = path.name.split("-")[0], path.read_bytes()
     if name == NETWORK:
         with tempfile.TemporaryDirectory() as folder:

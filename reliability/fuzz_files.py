@@ -1,4 +1,4 @@
-"""Mutated files against every reader, in child processes with bounded memory, each input within bounded time."""
+"""Mutated files against every reader, in child processes with limited memory and limited time per input."""
 
 import multiprocessing
 import os
@@ -26,12 +26,12 @@ _REPORT_EVERY = 25
 
 
 class TooSlow(BaseException):
-    """An input took longer than it may; no reader catches this."""
+    """An input took longer than allowed; no reader catches this."""
 
 
 @dataclass
 class FilesReport:
-    """How many inputs each reader got, what it made of them, and what was found."""
+    """How many inputs each reader got, the outcomes, and what was found."""
 
     inputs: dict[str, int] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)  # inputs that were read, not refused
@@ -52,16 +52,16 @@ class _Batch:
 
 
 def mutated(reader: FuzzedReader, samples: Sequence[bytes], seed: int, number: int) -> bytes:
-    """Return the input with this number: always the same for the same samples."""
+    """Return the input with this number, which is always the same for the same samples."""
     rng = random.Random(f"{seed}:{reader.name}:{number}")
     return reader.mutate(rng.choice(samples), rng)
 
 
 def outcome(reader: FuzzedReader, data: bytes) -> str:
-    """``read``, ``refused``, or what went wrong: the error with the place it came from."""
+    """Return ``read``, ``refused``, or what went wrong: the error and where it was raised."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of what it tolerates
+            warnings.simplefilter("ignore")  # pydicom warns about what it tolerates
             reader.read(data)
     except reader.errors:
         return "refused"
@@ -98,7 +98,7 @@ def fuzz_files(
 
 
 def _fuzz_one(batch: _Batch, report: FilesReport) -> None:
-    """Run children until the batch is done; a child that dies is a find, and the next goes on behind it."""
+    """Run children until the batch is done; a child that dies is a find, and the next one continues after it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reliability.readers"])
     start = 0
@@ -111,7 +111,7 @@ def _fuzz_one(batch: _Batch, report: FilesReport) -> None:
 
 
 def _child_run(context: ForkServerContext, batch: _Batch, report: FilesReport) -> int:
-    """Return the number of the last input that a child began."""
+    """Run a child; return the number of the last input that it began."""
     ours, theirs = context.Pipe()
     child = context.Process(target=_work, args=(batch, theirs), daemon=True)
     child.start()
@@ -138,7 +138,7 @@ def _child_run(context: ForkServerContext, batch: _Batch, report: FilesReport) -
 
 
 def _note(message: tuple[str, int, object], name: str, report: FilesReport) -> int:
-    """Enter what a child says: it begins an input, has a find, or gives its counts."""
+    """Record a child's message: it begins an input, has a find, or reports its counts."""
     kind, number, value = message
     if kind == "counts" and isinstance(value, tuple):
         inputs, read, slowest_s = value
@@ -151,7 +151,7 @@ def _note(message: tuple[str, int, object], name: str, report: FilesReport) -> i
 
 
 def _work(batch: _Batch, to_parent: Connection) -> None:
-    """In the child: one input after the other; the number goes out before the input is touched."""
+    """Process one input after the other, in the child; each number is sent before its input is read."""
     reader = readers(batch.corpus)[batch.reader]
     samples = reader.samples()
     _limit()
@@ -182,7 +182,7 @@ def _work(batch: _Batch, to_parent: Connection) -> None:
 
 
 def _limit() -> None:
-    """No more memory than what is in use now and a share; an alarm raises TooSlow."""
+    """Limit memory to what is in use now and a share; let the alarm raise TooSlow."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * os.sysconf("SC_PAGE_SIZE") + _MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -208,7 +208,7 @@ def _kind(found: str) -> str:
 
 
 def _minimised(reader: FuzzedReader, data: bytes, found: str) -> bytes:
-    """Return a shorter input that ends the same way; pieces are left out, ever smaller ones."""
+    """Return a shorter input with the same outcome, by leaving out ever smaller pieces."""
     deadline = time.monotonic() + _MINIMISE_S
     size = len(data) // 2
     while size >= 1 and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Malformed conversations against a running receiver, which must go on answering everybody else."""
+"""Malformed conversations against a running receiver, which must continue to answer everybody else."""
 
 import random
 import socket
@@ -25,7 +25,7 @@ from service.store import Database, FileStore, JobRepository
 IN_A_BATCH = 40
 MOST_HELD = 40
 _IDLE_S = 2
-_ANSWERS_WITHIN_S = 20.0  # of a C-ECHO: far more than it takes, on a busy machine too
+_ANSWERS_WITHIN_S = 20.0  # of a C-ECHO: far more than it takes, even on a busy machine
 _MOST_GROWTH_BYTES = 150 << 20
 _WARM_UP_BATCHES = 10
 _LINGER_S = 0.02
@@ -35,7 +35,7 @@ _UNFORESEEN = ("Exception in thread", "Exception ignored", "bug in this program"
 
 @dataclass
 class NetworkReport:
-    """What was sent, how the receiver bore it, and what was found."""
+    """What was sent, how the receiver coped with it, and what was found."""
 
     conversations: int = 0
     bytes_sent: int = 0
@@ -48,7 +48,7 @@ class NetworkReport:
 
     @override
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         return (
             f"network: {self.conversations} conversations, {self.bytes_sent >> 20} MiB; {self.echoes} C-ECHOs, slowest "
             f"{self.slowest_echo_s:.3f} s; {len(self.answers.acknowledged)} good slices kept; memory grew by "
@@ -58,15 +58,15 @@ class NetworkReport:
 
     @property
     def growth_bytes(self) -> int:
-        """Between the end of the warm-up and the end."""
+        """How much memory grew between the end of the warm-up and the end."""
         return self.memory_bytes[-1] - self.memory_bytes[min(_WARM_UP_BATCHES, len(self.memory_bytes) - 1)]
 
 
 class Target:
-    """A receiver in a process of its own."""
+    """A receiver in a separate process."""
 
     def __init__(self, folder: Path, *, by_command: bool = False) -> None:
-        """``by_command``: started as on a command line, so that the environment is this process's."""
+        """``by_command``: start it as a command, so that it has this process's environment."""
         folder.mkdir(parents=True, exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
@@ -86,20 +86,20 @@ class Target:
             time.sleep(0.02)
 
     def complaints(self) -> list[str]:
-        """Errors in the log that nobody foresaw: a thread that ended with one."""
+        """Return the unforeseen errors in the log, such as those that ended a thread."""
         lines = self.log_file.read_text(errors="replace").splitlines()
         return [line for line in lines if any(words in line for words in _UNFORESEEN)]
 
     def threads(self) -> int:
-        """How many threads it has."""
+        """Return how many threads it has."""
         return self._status("Threads")
 
     def memory_bytes(self) -> int:
-        """Resident."""
+        """Return its resident memory."""
         return self._status("VmRSS") * 1024
 
     def _status(self, name: str) -> int:
-        """Return a number that Linux tells of the process; ConnectionBroken where it is gone."""
+        """Return a number that Linux reports of the process; raise ConnectionBroken if it is gone."""
         try:
             lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
             return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
@@ -126,9 +126,9 @@ def fuzz_network(
     most: int = 1 << 60,
     say: Callable[[str], None] = lambda _line: None,
 ) -> NetworkReport:
-    """Send batches of conversations for so long, or ``most`` of them.
+    """Send batches of conversations for this many seconds, or ``most`` conversations.
 
-    After each batch others must be served at once.
+    After each batch, other senders must be served at once.
     """
     report = NetworkReport()
     deadline = time.monotonic() + seconds
@@ -153,7 +153,7 @@ def fuzz_network(
 
 
 def repeat(folder: Path, data: bytes) -> str:
-    """Feed a saved stream to a new receiver: ``read`` where it serves others after it, or what went wrong."""
+    """Feed a saved stream to a new receiver; return ``read`` if it serves others afterwards, or what went wrong."""
     report = NetworkReport()
     with running_target(folder) as target:
         one = Conversation(number=0, pdus=(data,))
@@ -188,7 +188,7 @@ def _talk(port: int, one: Conversation, held: deque[socket.socket]) -> None:
 def _look_after(
     target: Target, report: NetworkReport, good: Slice, batch: list[Conversation], seed: int
 ) -> None:
-    """Send a C-ECHO and a good C-STORE after a batch; an error is a finding of the whole batch."""
+    """Send a C-ECHO and a correct C-STORE after a batch; an error is a find of the whole batch."""
     wrong = ""
     try:
         began = time.monotonic()
@@ -216,7 +216,7 @@ def _look_after(
 
 
 def _culprit(batch: list[Conversation]) -> Conversation:
-    """Return the one of the batch after which a new receiver fails alone; all of them as one where none does."""
+    """Return the conversation after which a new receiver fails alone; if there is none, the batch as one."""
     for one in batch:
         with tempfile.TemporaryDirectory() as folder:
             if repeat(Path(folder), one.data) != "read":
@@ -225,7 +225,7 @@ def _culprit(batch: list[Conversation]) -> Conversation:
 
 
 def _at_the_end(target: Target, report: NetworkReport, threads_at_rest: int, seed: int) -> None:
-    """Every connection's thread ends, memory is what it was, and every good slice is kept."""
+    """Check that every connection's thread has ended, memory has not grown, and every correct slice is kept."""
     wrong = []
     deadline = time.monotonic() + 60
     while target.threads() > threads_at_rest and time.monotonic() < deadline:
@@ -247,7 +247,7 @@ def _at_the_end(target: Target, report: NetworkReport, threads_at_rest: int, see
 
 
 def _good_slices(seed: int) -> Iterator[Slice]:
-    """Slices that nobody sent before."""
+    """Yield slices that nobody has sent before."""
     rng = random.Random(seed)
     while True:
         yield from make_series(f"GOOD-{seed}-{rng.getrandbits(60)}", 10, CALLING).slices

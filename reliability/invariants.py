@@ -1,4 +1,4 @@
-"""What must hold of a series once the node is quiet again, whatever happened to it."""
+"""What must be true of a series once the node is quiet again, whatever happened to it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _EARLIER_VERSIONS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """Where to look."""
+    """What is examined: the node's jobs and content, and the destination."""
 
     book: JobRepository
     content: StoredContent
@@ -35,7 +35,7 @@ class Sight:
 
 
 def is_settled(book: JobRepository, series_uid: str) -> bool:
-    """Whether nothing more will happen to a series; false while the database is away."""
+    """Tell whether nothing more will happen to a series; False while the database is not available."""
     try:
         jobs = book.list_jobs(series_uid=series_uid)
         return all(job.state in ENDED for job in jobs) and all(
@@ -46,9 +46,9 @@ def is_settled(book: JobRepository, series_uid: str) -> bool:
 
 
 def violations(sight: Sight, series: Series, *, is_whole: bool) -> list[str]:
-    """Return the violations in the jobs of a series and in the destination's objects; ``is_whole``.
+    """Return what is wrong with the jobs of a series and with the destination's objects.
 
-    All slices acknowledged.
+    ``is_whole``: all slices were acknowledged.
     """
     jobs = sorted(sight.book.list_jobs(series_uid=series.series_uid), key=lambda job: job.version)
     found = _states(jobs, len(series.slices), is_whole=is_whole)
@@ -96,6 +96,8 @@ def _delivered(sight: Sight, job: JobStatus, results: dict[str, JobStatus]) -> l
     results[uid] = job
     sent = sight.destination.objects_of(job.series_uid).get(uid)
     if sent is None:
-        return [f"job {job.id} is done and the destination has nothing"] if job.state is JobState.DONE else []
+        return (
+            [f"job {job.id} is done, but the destination has nothing"] if job.state is JobState.DONE else []
+        )
     made = hashlib.sha256(data_set_of(data)).hexdigest()
     return [] if sent == {made} else [f"the destination has other bytes of {uid} than job {job.id} made"]

@@ -1,4 +1,4 @@
-"""kill -9 of the receiver, hundreds of times at random instants, while scanners send: what it acknowledged is there.
+"""kill -9 of the receiver, hundreds of times at random instants, while scanners send: nothing acknowledged is lost.
 
 .venv/bin/python -m reliability.kills --kills 1000 --seed 1 --out runs/kills
 """
@@ -42,7 +42,7 @@ class KillReport:
 
     @override
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         refused = sum(n for status, n in self.answers.statuses.items() if status)
         return (
             f"{self.kills} kills, {self.lives_with_success} of them after a success: {len(self.answers.acknowledged)} "
@@ -51,7 +51,7 @@ class KillReport:
 
 
 def kill_receiver(folder: Path, kills: int, seed: int, database_url: str | None = None) -> KillReport:
-    """Start and kill the receiver ``kills`` times: most while slices come, some while it starts."""
+    """Start and kill the receiver ``kills`` times: mostly while slices arrive, sometimes while it starts."""
     folder.mkdir(parents=True, exist_ok=True)
     settings_file, port = _settings(folder, database_url)
     settings = load_settings(settings_file, {})
@@ -88,7 +88,7 @@ def kill_receiver(folder: Path, kills: int, seed: int, database_url: str | None 
 
 
 def _live(rng: random.Random, port: int, answers: AnswerLog) -> None:
-    """Wait for the instant of the kill: some while it starts, most a moment after some slices were acknowledged."""
+    """Wait for the instant of the kill: while it starts, or, mostly, a moment after some slices were acknowledged."""
     if rng.random() < _KILLED_AT_START:
         time.sleep(rng.random() * _LONGEST_START_S)
         return
@@ -100,7 +100,7 @@ def _live(rng: random.Random, port: int, answers: AnswerLog) -> None:
 
 
 def _scan(number: int, seed: int, port: int, answers: AnswerLog, stop: threading.Event) -> None:
-    """One series after the other, until there is no receiver any more."""
+    """Send one series after the other, until told to stop."""
     for which in count():
         series = make_series(f"KILL-{seed}-{number}-{which}", 12, f"SCANNER{number}")
         scanner = Scanner(series, port, answers, persist_s=600)
@@ -131,7 +131,7 @@ def _settings(folder: Path, database_url: str | None) -> tuple[Path, int]:
 
 
 def main() -> None:
-    """Print the report; exit with 1 where anything is missing."""
+    """Print the report; exit with 1 if anything is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""What a receiver is given in very great number: images in order, and conversations that are wrong on purpose."""
+"""What a receiver is sent in very large numbers: correct images, and conversations that are deliberately wrong."""
 
 import random
 import socket
@@ -36,7 +36,7 @@ Load = Callable[[int, range, int], None]
 
 
 def hostile(port: int, numbers: range, seed: int) -> None:
-    """Conversations that are wrong in every way, eight at a time; some connections stay open for a while."""
+    """Hold conversations that are wrong in every way, eight at a time; some connections stay open for a while."""
     with ExitStack() as held, ThreadPoolExecutor(_AT_ONCE) as threads:
         for connection in threads.map(partial(_hostile, port, seed), numbers):
             if connection is not None:
@@ -44,7 +44,7 @@ def hostile(port: int, numbers: range, seed: int) -> None:
 
 
 def _hostile(port: int, seed: int, number: int) -> socket.socket | None:
-    """Return the connection, where it is to stay open."""
+    """Hold one conversation; return the connection if it is to stay open."""
     rng = random.Random(f"{seed}:memory:{number}")
     pdus = rng.choice(_KINDS)(rng) if number % 2 else list(conversation(seed, number).pdus)
     connection = socket.create_connection(("127.0.0.1", port), 60)
@@ -71,7 +71,7 @@ def _half_a_request(rng: random.Random) -> list[bytes]:
 
 
 def _strange_request(rng: random.Random) -> list[bytes]:
-    """Titles, classes and transfer syntaxes that nobody has named before."""
+    """Return a request with titles, classes and transfer syntaxes that nobody has named before."""
     contexts = [
         (number, _uid(rng), [_uid(rng) for _ in range(rng.randrange(1, 5))])
         for number in range(1, 2 * rng.choice((2, 20, 128)), 2)
@@ -81,7 +81,7 @@ def _strange_request(rng: random.Random) -> list[bytes]:
 
 
 def _abort_inside(rng: random.Random) -> list[bytes]:
-    """Return an abort, or only the end of the connection, in the middle of an image."""
+    """Return an image that is cut off by an abort, or only by the end of the connection."""
     uid = _image_uid(rng.randrange(1000), rng.randrange(10**9))
     data = data_pdus(STORE_CONTEXT, _image(uid), is_command=False, size=400)
     cut = data[: rng.randrange(len(data))]
@@ -94,7 +94,7 @@ _KINDS = (_silence, _half_a_request, _strange_request, _abort_inside, _abort_ins
 
 
 def slices(port: int, numbers: range, seed: int) -> None:
-    """Acknowledged images on one association."""
+    """Send images on one association; all must be acknowledged."""
     with WirePeer(port) as peer:
         peer.associate(called=CALLED, calling=CALLING)
         for number in numbers:
@@ -109,13 +109,13 @@ def associations(port: int, numbers: range, seed: int) -> None:
 
 
 def crowd(port: int, numbers: range, seed: int) -> None:
-    """Images on 32 associations at once."""
+    """Send images on 32 associations at once."""
     with ThreadPoolExecutor(_CROWD) as threads:
         list(threads.map(lambda part: slices(port, part, seed), (numbers[n::_CROWD] for n in range(_CROWD))))
 
 
 def large(port: int, numbers: range, seed: int) -> None:
-    """Objects of 1 GB."""
+    """Send objects of 1 GB."""
     zeros = bytes(_PIECE_BYTES)
     for number in numbers:
         uid = _image_uid(seed, number)
@@ -144,13 +144,13 @@ def _check(status: int, uid: str) -> None:
 
 
 def _uid(rng: random.Random) -> str:
-    """One that nobody else uses, and that may be none: a zero leads, or a letter is in it."""
+    """Return a UID that nobody else uses and that may be invalid: with a leading zero, or a letter in it."""
     number = rng.getrandbits(rng.choice((20, 100, 150)))
     return f"2.25.{rng.choice(('', '', '0', 'x'))}{number}"
 
 
 def _image_uid(seed: int, number: int) -> str:
-    """As long as the sample's own, so that only these bytes differ."""
+    """Return a UID as long as the sample's own, so that only these bytes differ."""
     uid, _ = _sample()
     return f"{uid[:-13]}{seed % 1000 + 1000}{number:09d}"
 

@@ -1,4 +1,4 @@
-"""Memory of a receiver over very many conversations, good or hostile: whether it levels off.
+"""Memory of a receiver over very many conversations, correct or hostile: whether it levels off.
 
     .venv/bin/python -m reliability.memory --load hostile --number 20000 --every 1000 --out runs/memory
     .venv/bin/python -m reliability.memory --load slices --number 20000 --every 1000 --out runs/memory
@@ -6,9 +6,9 @@
     .venv/bin/python -m reliability.memory --load crowd --number 6400 --every 640 --out runs/memory
     .venv/bin/python -m reliability.memory --load large --number 4 --every 1 --out runs/memory
 
-Each line is the receiver at rest, every connection closed and its thread ended: resident and private memory, the
-highest resident so far, threads, open descriptors. Exit code 1 where the last three quarters of the run left more than
-32 MiB.
+Each line shows the receiver at rest, with every connection closed and its thread ended: resident and private memory,
+the highest resident memory so far, threads, open descriptors. Exit code 1 if the last three quarters of the run left
+more than 32 MiB.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _MOST_GROWTH_KIB = 32 << 10
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One look at the process."""
+    """The figures of the process at one moment."""
 
     resident_kib: int
     private_kib: int

@@ -1,11 +1,11 @@
-"""Would a test notice? Small changes of the code, drawn at random, each against the tests that run the changed line.
+"""Would a test notice? Small random changes to the code, each against the tests that run the changed line.
 
     .venv/bin/python -m reliability.mutants --number 150 --seed 1
     .venv/bin/python -m reliability.mutants --number 50 --seed 1 2 3 --package imaging --out runs/mutants.json
     .venv/bin/python -m reliability.mutants --seed 4 --contexts runs/contexts.json    # measures what changed since
 
-Works on copies in a folder beside the checkout, which goes at the end with every process that the tests started. What
-no test noticed is printed, for somebody to read. Exit code 1 where fewer than `--least` per cent were noticed.
+Works on copies in a folder beside the checkout, which is removed at the end, with every process that the tests started.
+Changes that no test noticed are printed, for somebody to read. Exit code 1 if fewer than `--least` % were noticed.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """Say it in one line."""
+        """The outcome in one line."""
         one = self.mutation
         change = f"{one.before!r} -> {one.after!r}" if len(one.before) < 60 else f"{one.before[:57]!r}..."
         run = f"{self.tests_run} of {self.tests} tests" if self.tests else "run by no test"
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Draw, run, print; 0 if enough was noticed."""
+    """Draw, run and print; return 0 if enough changes were noticed."""
     arguments = _arguments()
     root = Path(__file__).parents[1]
     packages = arguments.package or list(PACKAGES)
@@ -76,7 +76,7 @@ def main() -> int:
         for copy in copies:
             compileall.compile_dir(copy, quiet=2)  # the runs themselves write no bytecode
         if contexts.failing:
-            print(f"left out, they fail as it is: {', '.join(sorted(contexts.failing))}")
+            print(f"left out, because they fail without a change: {', '.join(sorted(contexts.failing))}")
         trial = _Trial(contexts=contexts, copies=copies, scratch=scratch, limit_s=arguments.limit_s)
         trial.check()
         for seed in arguments.seed:
@@ -92,7 +92,7 @@ def main() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Trial:
-    """Copies of the checkout, one for each change at a time."""
+    """Copies of the checkout, each for one change at a time."""
 
     contexts: TestContexts
     copies: Sequence[Path]
@@ -100,7 +100,7 @@ class _Trial:
     limit_s: float
 
     def check(self) -> None:
-        """Run the quickest tests without a change; RuntimeError where one fails, for then every change is noticed."""
+        """Run the quickest tests without a change; RuntimeError if one fails, since it would notice every change."""
         passing = set(self.contexts.seconds) - self.contexts.failing
         quickest = sorted(passing, key=lambda test: self.contexts.seconds[test])[:_CONTROL_TESTS]
         if self._noticed(self.copies[0], quickest):
@@ -125,7 +125,7 @@ class _Trial:
         whole, written = file.read_bytes(), file.stat().st_mtime_ns
         try:
             file.write_bytes(mutation.applied(whole))
-            os.utime(file, (0, 0))  # as old as no bytecode is, so that it is compiled
+            os.utime(file, (0, 0))  # older than any bytecode, so that it is compiled
             noticed = any(self._noticed(copy, batch) for batch in self._batches(chosen) if batch)
         finally:
             file.write_bytes(whole)
@@ -134,7 +134,7 @@ class _Trial:
         return Outcome(mutation=mutation, noticed=noticed, tests=len(tests), tests_run=len(chosen))
 
     def _within_limit(self, tests: Sequence[str]) -> list[str]:
-        """Return the quickest tests that take the limit together, at least one."""
+        """Return the quickest tests that fit into the limit together, at least one."""
         return list(tests[: max(1, self._number_within(tests, self.limit_s))])
 
     def _batches(self, tests: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -161,12 +161,12 @@ class _Trial:
 
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
-    """Return a folder beside the checkout, where `../shared` and the other environments are found.
+    """Open a folder beside the checkout, where `../shared` and the other environments are found.
 
-    Everything goes at the end.
+    Everything in it is removed at the end, and processes that the tests left running are killed.
     """
     scratch = Path(tempfile.mkdtemp(prefix=".mutants-", dir=root.parent))
-    os.environ[_MARK] = str(scratch)  # noqa: TID251  (children inherit it, and are known by it)
+    os.environ[_MARK] = str(scratch)  # noqa: TID251  (children inherit it and are recognised by it)
     if (root.parent / "shared").exists():
         (scratch / "shared").symlink_to((root.parent / "shared").resolve())
     try:
@@ -180,7 +180,7 @@ def _scratch(root: Path) -> Iterator[Path]:
 
 
 def _marked(mark: str) -> list[psutil.Process]:
-    """Return the processes, but for this one, that the tests left running."""
+    """Return the processes, except this one, that the tests left running."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -221,7 +221,7 @@ def _summary(seed: int, outcomes: Sequence[Outcome]) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--number", type=int, default=150, help="changes a seed")
+    parser.add_argument("--number", type=int, default=150, help="changes per seed")
     parser.add_argument("--seed", type=int, nargs="+", default=[1])
     parser.add_argument(
         "--package", nargs="+", help=f"folders below the checkout; default: {' '.join(PACKAGES)}"

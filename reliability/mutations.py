@@ -1,7 +1,4 @@
-"""Mutations of byte streams: blind ones, ones that know DICOM's elements, and ones that know text.
-
-Chance decides all.
-"""
+"""Random mutations of byte streams: blind ones, and ones that know DICOM's elements."""
 
 import random
 import struct
@@ -57,7 +54,7 @@ _DEPTHS = (3, 60, 900, 3000, 20000)
 
 
 def bits(data: bytes, rng: random.Random) -> bytes:
-    """Return a few bits the other way round."""
+    """Flip a few bits."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 8) if changed else 0):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
@@ -65,26 +62,26 @@ def bits(data: bytes, rng: random.Random) -> bytes:
 
 
 def noise(data: bytes, rng: random.Random) -> bytes:
-    """Random bytes somewhere, over others or between them."""
+    """Put random bytes somewhere, over others or between them."""
     place = rng.randrange(len(data) + 1)
     new = rng.randbytes(rng.choice((1, 2, 4, 16, 300)))
     return data[:place] + new + data[place + (len(new) if rng.random() < 0.5 else 0) :]
 
 
 def cut(data: bytes, rng: random.Random) -> bytes:
-    """Nothing after some byte."""
+    """Cut everything after some byte."""
     return data[: rng.randrange(len(data) + 1)]
 
 
 def repeat(data: bytes, rng: random.Random) -> bytes:
-    """Return a piece twice, or very often."""
+    """Repeat a piece once, or very often."""
     start = rng.randrange(len(data) + 1)
     piece = data[start : start + rng.choice((1, 8, 64, 1000))]
     return data[:start] + piece * rng.choice((2, 2, 3, 200)) + data[start:]
 
 
 def swap(data: bytes, rng: random.Random) -> bytes:
-    """Two pieces in each other's place."""
+    """Swap two pieces."""
     first, second, third = sorted(rng.randrange(len(data) + 1) for _ in range(3))
     return data[:first] + data[second:third] + data[first:second] + data[third:]
 
@@ -93,14 +90,14 @@ BLIND: Sequence[Blind] = (bits, noise, cut, repeat, swap)
 
 
 def blindly(data: bytes, rng: random.Random) -> bytes:
-    """One to three blind mutations."""
+    """Apply one to three blind mutations."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         data = rng.choice(BLIND)(data, rng)
     return data
 
 
 def data_set(data: bytes, start: int, encoding: ElementEncoding, rng: random.Random) -> bytes:
-    """One to four mutations of the elements from ``start`` on; sometimes a blind one on top."""
+    """Apply one to four mutations to the elements from ``start`` on, and sometimes a blind one as well."""
     for _ in range(rng.choice((1, 1, 2, 4))):
         known = marks(data, start, encoding)
         if not known:
@@ -110,7 +107,7 @@ def data_set(data: bytes, start: int, encoding: ElementEncoding, rng: random.Ran
 
 
 def deflated(data: bytes, rng: random.Random) -> bytes:
-    """Return a deflated stream: whole, damaged, with something behind it, or one that swells a thousandfold."""
+    """Return a deflated stream: intact, damaged, or one that inflates a thousandfold."""
     if rng.random() < 0.1:
         data += bytes(rng.choice((1 << 16, 1 << 20, 1 << 24, 20_000_000)))
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
@@ -137,7 +134,7 @@ def _tag(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random)
 
 
 def _value(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
-    """Another value with its right length, as far as the field holds it."""
+    """Put another value, with its correct length as far as the length field can hold it."""
     value = rng.choice((rng.choice(_NUMBERS), rng.choice(_TEXTS), rng.randbytes(6)))
     if rng.random() < 0.3:
         parts = data[mark.value_at : mark.end].split(b"\\")
@@ -164,7 +161,7 @@ def _elsewhere(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.R
 
 
 def _deep(data: bytes, mark: Mark, encoding: ElementEncoding, rng: random.Random) -> bytes:
-    """Sequences in sequences, thousands deep, closed or not."""
+    """Insert sequences in sequences, thousands deep, closed or not."""
     order, depth = encoding.order, rng.choice(_DEPTHS)
     vr = b"SQ\0\0" if encoding.explicit else b""
     opened = struct.pack(f"{order}HH", 0x0008, 0x1140) + vr + struct.pack(f"{order}L", UNDEFINED)

@@ -1,6 +1,6 @@
 """A whole node for tests.
 
-Two processes of most roles, a model server, a planning system, a proxy on the way in and on the way out.
+It has two processes of most roles, a model server, a planning system, and a proxy on the way in and on the way out.
 """
 
 import time
@@ -31,7 +31,7 @@ BUSY_TIMEOUT_S = LEASE_S / 2
 
 @dataclass
 class TestedNode:
-    """The node of one trial, and what may happen to it."""
+    """The node of one trial, and what can be done to it."""
 
     folder: Path
     settings_file: Path
@@ -49,18 +49,18 @@ class TestedNode:
 
     @property
     def log_file(self) -> Path:
-        """Where every role writes."""
+        """The log of all roles."""
         return self.folder / "node.log"
 
     def start(self) -> None:
-        """Every role that does not run."""
+        """Start every role that is not running."""
         for role in set(ROLES):
             for _ in range(ROLES.count(role) - len(self.of(role))):
                 process = RoleProcess(role, self.settings_file, self.log_file, by_command=self.by_command())
                 self.processes.append(process)
 
     def wait_until_listening(self, within_s: float = 60.0) -> None:
-        """Return when the receiver takes connections; RuntimeError where it never does."""
+        """Return when the receiver accepts connections; raise RuntimeError if it never does."""
         deadline = time.monotonic() + within_s
         while not listens(self.inward_proxy.target_port):
             self.restart_dead()
@@ -73,13 +73,13 @@ class TestedNode:
         return [process for process in self.processes if process.role == role]
 
     def kill(self, *processes: RoleProcess) -> None:
-        """`kill -9`, one right after the other."""
+        """Kill processes with `kill -9`, one right after the other."""
         for process in processes:
             process.kill()
             self.processes.remove(process)
 
     def restart_dead(self) -> list[str]:
-        """Start again what has ended, as the supervisor does; says which ended by themselves."""
+        """Restart what has ended, as the supervisor does; return which processes had ended."""
         ended = [process for process in self.processes if not process.is_alive()]
         for process in ended:
             self.processes.remove(process)
@@ -95,7 +95,7 @@ class TestedNode:
         self.processes.clear()
 
     def kill_triton(self) -> None:
-        """`kill -9` of the model server, and another one on the same socket."""
+        """Kill the model server with `kill -9`, and start another one on the same socket."""
         self.triton.stop(timeout_s=0.0)
         self.triton = _triton(self.folder)
         self.triton.start()
@@ -103,7 +103,7 @@ class TestedNode:
 
     @contextmanager
     def book(self) -> Iterator[JobRepository]:
-        """Open the jobs, as an administrator reads them."""
+        """Open the jobs as an administrator reads them."""
         database = Database(self.database_url, busy_timeout_s=10)
         try:
             yield JobRepository(database)
@@ -112,7 +112,7 @@ class TestedNode:
 
     @property
     def content(self) -> StoredContent:
-        """What the node keeps."""
+        """The files and objects that the node keeps."""
         return StoredContent.in_folder(self.files_disk.folder / "store")
 
 
@@ -120,7 +120,7 @@ class TestedNode:
 def running_trial_node(
     folder: Path, *, database: str, by_command: Callable[[], bool]
 ) -> Iterator[TestedNode]:
-    """Open a node in a folder that is empty, ready, on SQLite or Postgres."""
+    """Open a node that is ready, in a new folder, on SQLite or Postgres."""
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         files_disk = stack.enter_context(mounted_disk(folder / "files"))

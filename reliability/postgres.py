@@ -17,7 +17,7 @@ _NAME = "trial"
 
 
 class Postgres:
-    """A server in a folder of its own, reached by a Unix socket."""
+    """A server in its own folder, reached by a Unix socket."""
 
     def __init__(self, server: Any, folder: Path) -> None:
         self._server = server
@@ -25,11 +25,11 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Of the node's database."""
+        """The URL of the node's database."""
         return f"postgresql+psycopg://postgres@/{_NAME}?host={self._folder}"
 
     def stop_at_once(self) -> None:
-        """SIGQUIT: the server ends without a checkpoint and recovers at its next start."""
+        """Send SIGQUIT: the server ends without a checkpoint and recovers at its next start."""
         pid = self._server.get_pid()
         os.kill(pid, signal.SIGQUIT)
         deadline = time.monotonic() + 30
@@ -44,10 +44,10 @@ class Postgres:
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     """Open a server with one empty database, until the context ends."""
-    folder = Path(tempfile.mkdtemp(prefix="trial-pg-"))  # short: the path of a socket is
+    folder = Path(tempfile.mkdtemp(prefix="trial-pg-"))  # short, because the path of a socket must be
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel's own: no XDG_RUNTIME_DIR in a container
-        import pgserver  # a development dependency: only who asks for Postgres needs it
+        warnings.simplefilter("ignore")  # of the wheel: there is no XDG_RUNTIME_DIR in a container
+        import pgserver  # a development dependency, needed only for Postgres
 
         server: Any = pgserver.get_server(folder)  # type: ignore[attr-defined]
     try:

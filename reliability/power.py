@@ -1,13 +1,12 @@
-"""The power is cut while scanners send: what the receiver acknowledged is on the disk of a real, journaled file system.
+"""Power cuts while scanners send: what the receiver acknowledged is on the disk of a real, journaled file system.
 
     .venv/bin/python -m reliability.power --rounds 20 --seed 1 --out runs/power   # --fs ext4 | xfs | btrfs; root only
     .venv/bin/python -m reliability.power --rounds 20 --seed 1 --out runs/broken --break     # without fsync: must fail
 
-Each round starts `receive` on an empty disk, sends one to four series at once, cuts the power at a random instant (a
-third of the rounds a second time, while the node starts again), starts it on what the disk has then, and compares;
-then the rest is sent and the series must be whole. Nothing but fsync takes anything to the disk: a control file
-written without it just before each cut must be gone. Exit code 1 where anything is wrong, 2 where there is no such
-disk.
+Each round starts `receive` on an empty disk, sends one to four series at once, cuts the power at a random instant (in a
+third of the rounds a second time, while the node restarts), starts it on what the disk then has, and compares; then the
+rest is sent and the series must be complete. Only fsync writes anything to the disk: a control file that is written
+without it just before each cut must be gone. Exit code 1 if anything is wrong, 2 if there is no such disk.
 """
 
 import argparse
@@ -49,7 +48,7 @@ _STARTED = re.compile(
 
 @dataclass(kw_only=True)
 class PowerTrial:
-    """Where a run happens, and what of its choices is one for all rounds."""
+    """Where a run happens, and the choices that apply to all of its rounds."""
 
     folder: Path
     kind: str = "ext4"
@@ -63,11 +62,11 @@ class PowerTrial:
 
     @property
     def log_file(self) -> Path:
-        """What the receiver logs, outside of the disk that is cut."""
+        """The receiver's log, which is not on the disk that is cut."""
         return self.folder / "node.log"
 
     def run(self, rounds: int, first: int = 1) -> Iterator[PowerCutRound]:
-        """Give each round once it is over; raises NoSuchDisk where this machine cannot."""
+        """Yield each round once it is over; raises NoSuchDisk if this machine cannot mount one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         empty = self.folder / "empty.img"
         make_image(empty, self.kind)
@@ -118,12 +117,12 @@ class PowerTrial:
             receiver.stop()
         told = _STARTED.search(self.log_file.read_text(encoding="utf-8"))
         if told is None:
-            return ["the start did not tell what it found"]
+            return ["the start did not log what it found"]
         one.unfinished, one.recorded, one.set_aside, damaged = (int(number) for number in told.groups())
         found = [f"{damaged} rows without their file"] if damaged else []
         aside = len(list((disk.folder / "store" / _UNVERIFIED).iterdir()))
         if aside != one.set_aside:
-            found.append(f"{aside} files in unverified/, {one.set_aside} told")
+            found.append(f"{aside} files in unverified/, {one.set_aside} in the log")
         found += self._missing(one)
         with self._receiver() as receiver:
             if not _listens_in_time(port, receiver):
@@ -133,7 +132,7 @@ class PowerTrial:
                 scanner.join()
             receiver.stop()
         found += [
-            f"a series was never taken whole after the cut: {one.answers}"
+            f"a series was never accepted completely after the cut: {one.answers}"
             for it in rest
             if not it.has_sent_all
         ]
@@ -155,7 +154,7 @@ class PowerTrial:
 
     @contextmanager
     def _receiver(self) -> Iterator[RoleProcess]:
-        """Open a receiver, and none left behind: the disk could not be unmounted."""
+        """Open a receiver and leave none behind, because the disk could then not be unmounted."""
         run = receive_without_sync if self.is_broken else None
         receiver = RoleProcess("receive", self.settings_file, self.log_file, run=run)
         try:
@@ -165,7 +164,7 @@ class PowerTrial:
 
 
 def _send(one: PowerCutRound, port: int) -> list[Scanner]:
-    """Start a scanner for what is not acknowledged of each series."""
+    """Start a scanner for the slices of each series that are not acknowledged."""
     known = one.answers.acknowledged
     scanners = []
     for series in one.series:
@@ -176,7 +175,7 @@ def _send(one: PowerCutRound, port: int) -> list[Scanner]:
 
 
 def _wait_for_the_instant(one: PowerCutRound, rng: random.Random) -> None:
-    """Any moment from the first slice on; sometimes one after the recorder had time to settle."""
+    """Wait until any moment after the first slice, sometimes one after the recorder has had time to settle."""
     wanted = rng.randint(1, sum(len(series.slices) for series in one.series))
     deadline = time.monotonic() + _WITHIN_S
     while time.monotonic() < deadline and len(one.answers.acknowledged) < wanted:
@@ -197,7 +196,7 @@ def _look_at_control(one: PowerCutRound, disk: CutDisk) -> None:
     control = _control(disk)
     if control.exists() and control.read_bytes().strip(b"\0"):
         one.controls_kept += 1
-        one.wrong.append("a file that was never synced outlived the cut: the round proves nothing")
+        one.wrong.append("a file that was never synced survived the cut: the round proves nothing")
 
 
 def _control(disk: CutDisk) -> Path:
@@ -216,7 +215,7 @@ def _listens_in_time(port: int, receiver: RoleProcess) -> bool:
 def _padded(series: Series, rng: random.Random) -> Series:
     """Return the series with slices of many sizes.
 
-    Data Set Trailing Padding (PS3.10 7.2) of random bytes behind each.
+    Each gets a Data Set Trailing Padding (PS3.10 7.2) of random bytes.
     """
     slices = []
     for one in series.slices:
@@ -237,7 +236,7 @@ def _settings(file: Path, storage: Path) -> int:
 
 
 def main() -> None:
-    """Print a line a round and the summary."""
+    """Print one line per round and the summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -21,7 +21,7 @@ _LOOK_S = 0.02
 
 
 class Treatment(StrEnum):
-    """What is done to a connection once so many bytes have passed."""
+    """What is done to a connection once a number of bytes has passed."""
 
     NONE = "none"
     RESET = "reset"
@@ -38,17 +38,17 @@ class ConnectionCut:
     treatment: Treatment = Treatment.NONE
     after_bytes: int = 0
     seconds: float = 0.0  # of a stall before it ends in a reset, or of each delay
-    of_answers: bool = False  # counts what the server says, not what the client does
+    of_answers: bool = False  # count what the server sends, not what the client does
 
     @override
     def __str__(self) -> str:
-        """For the line of a round."""
+        """Return its part of a round's line."""
         where = "answers" if self.of_answers else "requests"
         return f"{self.treatment} after {self.after_bytes} bytes of {where}"
 
 
 class CuttingProxy:
-    """Forwards loopback connections to a port; the first connections get the treatments that were ordered."""
+    """Forwards loopback connections to a port; the next connections get the treatments that were ordered."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
@@ -61,11 +61,11 @@ class CuttingProxy:
 
     @property
     def port(self) -> int:
-        """Where clients connect to."""
+        """The port to which clients connect."""
         return int(self._listener.getsockname()[1])
 
     def order(self, *cuts: ConnectionCut) -> None:
-        """Treat the next connections, one after the other, like this."""
+        """Treat the next connections like this, one after the other."""
         self._orders.extend(cuts)
 
     def forget_orders(self) -> None:
@@ -73,7 +73,7 @@ class CuttingProxy:
         self._orders.clear()
 
     def cut_all(self) -> int:
-        """Reset every connection that is open now, and say how many there were."""
+        """Reset every open connection, and return how many there were."""
         with self._lock:
             links = list(self._links)
         for link in links:
@@ -114,7 +114,7 @@ class CuttingProxy:
         reset = True
         try:
             reset = link.run()
-        except OSError:  # one side has reset it: so does the other
+        except OSError:  # one side has reset it: reset the other side too
             pass
         finally:
             for one in (client, server):
@@ -136,7 +136,7 @@ class _Link:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> bool:
-        """Forward until the end; whether that is to be a reset."""
+        """Forward until the end; return whether that is to be a reset."""
         reading = set(self._other)
         while reading:
             ready, _, _ = select.select(reading, [], [], _LOOK_S)
@@ -154,7 +154,7 @@ class _Link:
         return False
 
     def _is_over(self, data: bytes) -> bool:
-        """Whether the connection ends within these bytes; what is before the cut has been forwarded then."""
+        """Tell whether the connection ends within these bytes; if so, those before the cut have been forwarded."""
         if self._cut.treatment not in (Treatment.RESET, Treatment.CLOSE, Treatment.STALL):
             return False
         if len(data) <= self._left:

@@ -1,4 +1,4 @@
-"""Every reader of files that others wrote: what it is called with, and with which errors it may end."""
+"""Every reader of files that others wrote: how it is called, and with which errors it may end."""
 
 import argparse
 import contextlib
@@ -51,12 +51,12 @@ class FuzzedReader:
 
 
 def readers(corpus: Path | None = None) -> Mapping[str, FuzzedReader]:
-    """Every reader by name; the DICOM files of a folder, if one is given, are samples too."""
+    """Return every reader by name; the DICOM files in ``corpus``, if given, are additional samples."""
     return {reader.name: reader for reader in (*_image_readers(corpus), *_text_readers())}
 
 
 def dicom_file(data: bytes, rng: random.Random) -> bytes:
-    """Return a mutation of a Part 10 file: of its dataset mostly, of its File Meta Information sometimes."""
+    """Mutate a Part 10 file: mostly its dataset, sometimes its File Meta Information."""
     meta_bytes = int.from_bytes(data[_META_AT + 8 : _META_AT + 12], "little")
     start = _META_AT + 12 + meta_bytes
     if rng.random() < 0.1 or data[_META_AT - 4 : _META_AT] != b"DICM" or start >= len(data):
@@ -131,7 +131,7 @@ def _text_readers() -> list[FuzzedReader]:
 
 
 def _read_series(data: bytes) -> object:
-    """Return the mutated slice in the place of the first of its series."""
+    """Read a series in which the mutated slice replaces the first one."""
     return read_ct([SourceFile(name="mutated", data=data), *ct_sources()[1:]])
 
 
@@ -144,7 +144,7 @@ def _check(data: bytes) -> object:
 
 
 def _validate(data: bytes) -> object:
-    """Return the verb itself; every file ends in an exit code."""
+    """Run the command itself, which ends with an exit code for every file."""
     parser = argparse.ArgumentParser()
     arguments.validate(parser)
     out, error = io.StringIO(), io.StringIO()
@@ -180,7 +180,7 @@ def _series() -> ImageSeries:
 
 
 def _files_of(corpus: Path | None) -> list[bytes]:
-    """Return the small DICOM files of a folder; of larger ones the head, which is where mutations hit."""
+    """Return the DICOM files in a folder, cut to their beginning if they are large."""
     if corpus is None:
         return []
     paths = sorted(path for path in corpus.rglob("*") if path.is_file())
@@ -198,7 +198,7 @@ def _templates() -> list[bytes]:
 
 
 def _settings() -> list[bytes]:
-    names = ("settings.docker.toml", "settings.example.toml")  # settings.template.toml is none yet
+    names = ("settings.docker.toml", "settings.example.toml")  # settings.template.toml is not valid TOML yet
     return [(_REPOSITORY / "deploy" / name).read_bytes() for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Imports the libraries of every role: preloaded by the parent that role processes are forked from."""
+"""Imports the libraries of every role; preloaded by the parent from which role processes are forked."""
 
 import service.audit
 import service.monitor.heartbeat_thread

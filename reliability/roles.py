@@ -1,4 +1,4 @@
-"""The node's roles as processes of their own: forked from a parent that has imported them, or by the command line."""
+"""The node's roles as separate processes: forked from a parent that has imported them, or started as commands."""
 
 import multiprocessing
 import os
@@ -21,14 +21,14 @@ _STOP_S = 30.0
 
 
 def forking_context() -> ForkServerContext:
-    """Return a context whose processes begin in 20 ms: their parent has already imported the libraries."""
+    """Return a context whose processes start in 20 ms, because their parent has already imported the libraries."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reliability.roles", "reliability.role_libraries"])
     return context
 
 
 class RoleProcess:
-    """One process of one role, in a process group of its own; its log is appended to a file."""
+    """One process of one role, in its own process group; its log is appended to a file."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class RoleProcess:
         by_command: bool = False,
         run: Callable[[Settings], int] | None = None,
     ) -> None:
-        """``by_command``: as `contour-node ROLE` starts it, a second slower. ``run``.
+        """Start it.
 
-        Something else in the role's place.
+        ``by_command``: as `contour-node ROLE`, a second slower. ``run``: what to run in place of the role.
         """
         self.role = role
         self.started_at = time.monotonic()
@@ -68,34 +68,34 @@ class RoleProcess:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Tell whether it is running."""
         if isinstance(self._process, subprocess.Popen):
             return self._process.poll() is None
         return self._process.is_alive()
 
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Return its exit code; None while it is running."""
         if isinstance(self._process, subprocess.Popen):
             return self._process.poll()
         return self._process.exitcode
 
     def kill(self) -> None:
-        """`kill -9`, and wait until it is gone."""
+        """Kill it with `kill -9`, and wait until it is gone."""
         self._process.kill()
         self._wait()
 
     def stop(self) -> int | None:
-        """SIGTERM, and the exit code it ends with."""
+        """Send SIGTERM, and return the exit code that it ends with."""
         self._process.terminate()
         self._wait()
         return self.exit_code()
 
     def freeze(self) -> None:
-        """SIGSTOP: it is there, and does nothing."""
+        """Send SIGSTOP: it exists, but does nothing."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def _wait(self) -> None:
@@ -108,7 +108,7 @@ class RoleProcess:
 
 
 def _run_role(role: str, settings_file: Path, log_file: Path, run: Callable[[Settings], int] | None) -> None:
-    """In the new process: what `contour-node ROLE` does."""
+    """Do what `contour-node ROLE` does, in the new process."""
     os.setpgid(0, 0)
     die_with_parent()
     log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -1,4 +1,4 @@
-"""Valid objects and files, for mutations to start from."""
+"""Valid objects and files, from which mutations start."""
 
 import io
 import zlib
@@ -27,7 +27,7 @@ _SHAPE = (5, 16, 18)
 
 
 def ct_sources(name: str = "FUZZ") -> tuple[SourceFile, ...]:
-    """Five small slices as Part 10 files in explicit VR little endian."""
+    """Return five small slices as Part 10 files in explicit VR little endian."""
     grid = Grid(
         shape_zyx=_SHAPE,
         origin_lps=(-40.0, -40.0, 10.0),
@@ -40,7 +40,7 @@ def ct_sources(name: str = "FUZZ") -> tuple[SourceFile, ...]:
 
 
 def ct_data_sets(name: str) -> Mapping[str, tuple[str, bytes]]:
-    """One slice by transfer syntax: its SOP Instance UID and its dataset, with nested sequences in it."""
+    """Return, by transfer syntax, one slice's SOP Instance UID and its dataset, which has nested sequences."""
     image = dcmread(io.BytesIO(ct_sources(name)[0].data))
     inner = Dataset()
     inner.ReferencedSOPClassUID = image.SOPClassUID
@@ -56,7 +56,7 @@ def ct_data_sets(name: str) -> Mapping[str, tuple[str, bytes]]:
 
 
 def ct_variants() -> list[bytes]:
-    """Return the first slice as a file in each transfer syntax that is written here."""
+    """Return the first slice as a file in each transfer syntax that is tried."""
     first = ct_sources()[0].data
     found = [_in_syntax(first, uid) for uid in (*_PLAIN, DEFLATED)]
     image = dcmread(io.BytesIO(first))
@@ -67,7 +67,7 @@ def ct_variants() -> list[bytes]:
 
 
 def structure_set_variants() -> list[bytes]:
-    """Return a small structure set of the slices as a file in each transfer syntax that is written here."""
+    """Return a small structure set of the slices as a file in each transfer syntax that is tried."""
     series = read_ct(ct_sources())
     full = np.zeros(_SHAPE, bool)
     full[1:4, 4:12, 5:13] = True

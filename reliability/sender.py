@@ -15,7 +15,7 @@ _PAUSE_S = 0.05
 
 
 class Scanner(threading.Thread):
-    """Sends one series in a thread of its own; what is not acknowledged is sent again on another association."""
+    """Sends one series in a separate thread; what is not acknowledged is sent again on another association."""
 
     def __init__(self, series: Series, port: int, answers: AnswerLog, *, persist_s: float = 120.0) -> None:
         super().__init__(name=f"scanner-{series.calling_aet}", daemon=True)
@@ -28,7 +28,7 @@ class Scanner(threading.Thread):
 
     @property
     def has_sent_all(self) -> bool:
-        """Whether every slice is acknowledged."""
+        """Whether every slice has been acknowledged."""
         return not self._left
 
     @override
@@ -45,7 +45,7 @@ class Scanner(threading.Thread):
                 time.sleep(_PAUSE_S)
 
     def _send(self, peer: WirePeer) -> None:
-        """One association: each slice that is left once; what is refused waits for the next."""
+        """Send each remaining slice once on one association; a refused one waits for the next."""
         for _ in range(len(self._left)):
             one = self._left[0]
             if self._store(peer, one) == SUCCESS:
@@ -70,6 +70,6 @@ class Scanner(threading.Thread):
 
 
 def listens(port: int) -> bool:
-    """Whether somebody takes connections on a loopback port."""
+    """Tell whether a process accepts connections on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -30,7 +30,7 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A series of one patient; who sends it is part of the job's identity."""
+    """A series of one patient; its sender is part of the job's identity."""
 
     series_uid: str
     calling_aet: str
@@ -38,7 +38,7 @@ class Series:
 
 
 def make_series(name: str, slice_count: int, calling_aet: str = "SCANNER") -> Series:
-    """Return a box with a dense core; another name makes other UIDs, the same name the same bytes."""
+    """Return a box with a dense core; another name gives other UIDs, the same name the same bytes."""
     grid = Grid(
         shape_zyx=(slice_count, *_PIXELS),
         origin_lps=(-40.0, -40.0, 10.0),
@@ -56,14 +56,14 @@ def make_series(name: str, slice_count: int, calling_aet: str = "SCANNER") -> Se
 
 
 def data_set_of(part10: bytes) -> bytes:
-    """Return the dataset behind the File Meta Information of a Part 10 file."""
+    """Return the dataset after the File Meta Information of a Part 10 file."""
     length = int.from_bytes(part10[_PREAMBLE_BYTES + 8 : _PREAMBLE_BYTES + _GROUP_LENGTH_BYTES], "little")
     return part10[_PREAMBLE_BYTES + _GROUP_LENGTH_BYTES + length :]
 
 
 @dataclass
 class AnswerLog:
-    """Every answer to every C-STORE of a trial, exactly as it came. Safe to use from many threads."""
+    """Every answer to every C-STORE of a trial, exactly as it came. Thread-safe."""
 
     acknowledged: dict[str, Slice] = field(default_factory=dict)  # by SOP Instance UID
     statuses: Counter[int] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ class AnswerLog:
                 self.acknowledged[one.sop_instance_uid] = one
 
     def slices(self) -> list[Slice]:
-        """Those that got 0x0000 so far."""
+        """Return the slices that have got 0x0000 so far."""
         with self._lock:
             return list(self.acknowledged.values())
 
@@ -94,7 +94,7 @@ class AnswerLog:
             self.unanswered.append(one.sop_instance_uid)
 
     def wrong(self) -> list[str]:
-        """Return the node's forbidden answers, and its forbidden silences."""
+        """Return the answers and silences that are not allowed."""
         allowed = {SUCCESS, OUT_OF_RESOURCES}
         found = [f"{n} C-STORE answered 0x{s:04X}" for s, n in self.statuses.items() if s not in allowed]
         return found + [f"no answer to the C-STORE of {uid}" for uid in self.unanswered]

@@ -37,7 +37,7 @@ _DRIVER = ("reliability/code_mutations.py", "reliability/mutants.py", "reliabili
 
 @dataclass(frozen=True, kw_only=True)
 class TestContexts:
-    """For each file of the code the test functions that run each line; seconds each takes; those that fail as it is."""
+    """By file and line of the code, the test functions that run it; their seconds; those that fail without a change."""
 
     __test__ = False
 
@@ -48,7 +48,7 @@ class TestContexts:
     def tests_of(self, file: str, line: int) -> list[str]:
         """Return the tests that run a line, the quickest first.
 
-        For a line that runs at import, those of the whole file.
+        For a line that runs at import, these are the tests of the whole file.
         """
         lines = self.by_line.get(file, {})
         found = lines.get(line, frozenset())
@@ -164,7 +164,7 @@ def measured(
 ) -> TestContexts:
     """Run one test file or more, shared out among the copies, and return what they cover of `packages`.
 
-    A server that several tests share counts for the test that started it. Raises RuntimeError where pytest cannot run.
+    A server that several tests share counts for the test that started it. Raises RuntimeError if pytest cannot run.
     """
     used = copies[: len(files)]
     shares = [files[k :: len(used)] for k in range(len(used))]
@@ -233,7 +233,7 @@ def _measured(copy: Path, files: Sequence[str], packages: Sequence[str], scratch
 
 
 def run_quietly(command: Sequence[str], folder: Path, log: Path, limit_s: float | None) -> int | None:
-    """Return a command's exit code, None if it ran past `limit_s`; nothing that it started outlives it."""
+    """Run a command; return its exit code, or None if it ran past `limit_s` and was killed with what it had started."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

@@ -15,7 +15,7 @@ _DEEP = (5, 300, 2000, 100000)
 
 
 def text(data: bytes, rng: random.Random) -> bytes:
-    """One to three mutations of a text."""
+    """Apply one to three mutations to a text."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         data = rng.choice(_MUTATIONS)(data, rng)
     return data

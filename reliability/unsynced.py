@@ -1,4 +1,4 @@
-"""The role receive on a storage that never syncs a file: what the power trial must find out."""
+"""The role receive on a storage that never syncs a file, which the power trial must detect."""
 
 from service.audit import AuditWriter
 from service.cli.roles import stopped_by_signals
@@ -11,7 +11,7 @@ from service.store import AuditLog, Commitments, FileStore, InstanceRecorder
 
 
 def receive_without_sync(settings: Settings) -> int:
-    """Run the role receive without the sync of files and folders; the database syncs as ever."""
+    """Run the role receive without syncing files and folders; the database syncs as usual."""
     start_log("receive", settings.node.log_level, settings.node.log_format)
     stop = stopped_by_signals()
     with (

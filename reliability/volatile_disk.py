@@ -1,8 +1,8 @@
-"""A disk with a write cache that forgets: what was not flushed is lost at a power cut, all of it or any part.
+"""A disk with a volatile write cache: what was not flushed is lost in a power cut, all of it or any part.
 
-A process of its own serves one file by the kernel's FUSE protocol; a loop device makes a disk of that file. A write
-stays in this process's memory until the kernel's flush of the disk, as in the cache of a real one. It serves one
-request after the other, so that a cut falls between two requests and stops everything at that instant.
+A separate process serves one file by the kernel's FUSE protocol; a loop device makes a disk of that file. A write stays
+in this process's memory until the kernel flushes the disk, as in the cache of a real one. It serves one request after
+the other, so that a cut falls between two requests and stops everything at that instant.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from inference.child_process import die_with_parent
 
-BLOCK_BYTES = 4096  # a disk of today writes so much whole or not at all
+BLOCK_BYTES = 4096  # today's disks write this much completely or not at all
 DEVICE = "disk"
 _MOST_BYTES = 1 << 20
 _LOOKUP, _FORGET, _GETATTR, _SETATTR, _OPEN, _READ, _WRITE = 1, 2, 3, 4, 14, 15, 16
@@ -39,7 +39,7 @@ class PowerCut:
 
     unflushed: int
     kept: int
-    """Those of them that had reached the disk nevertheless."""
+    """Those of them that had reached the disk all the same."""
 
 
 class VolatileImage:
@@ -52,7 +52,7 @@ class VolatileImage:
         self.size_bytes = os.fstat(self._file).st_size
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return the last written content, flushed or not."""
+        """Return what was last written, flushed or not."""
         first, end = offset // BLOCK_BYTES, -(-(offset + size) // BLOCK_BYTES)
         if not any(block in self._cache for block in range(first, end)):
             return os.pread(self._file, size, offset)
@@ -60,7 +60,7 @@ class VolatileImage:
         return b"".join(self._block(block) for block in range(first, end))[start : start + size]
 
     def write(self, offset: int, data: bytes) -> None:
-        """Take bytes into the cache."""
+        """Write bytes to the cache."""
         place = 0
         while place < len(data):
             block, start = divmod(offset + place, BLOCK_BYTES)
@@ -73,13 +73,13 @@ class VolatileImage:
             place += len(piece)
 
     def flush(self) -> None:
-        """Bring the cache to the image."""
+        """Write the cache to the image."""
         for block, data in self._cache.items():
             os.pwrite(self._file, data, block * BLOCK_BYTES)
         self._cache.clear()
 
     def cut(self, copy: Path, rng: random.Random) -> PowerCut:
-        """Make the image that a power cut at this instant leaves: of what is not flushed nothing, or any part."""
+        """Make the image that a power cut at this instant leaves: with none or any part of what is not flushed."""
         command = ["cp", "--sparse=always", str(self._image), str(copy)]
         subprocess.run(command, check=True)
         share = rng.choice((0.0, 0.2, 0.5, 0.9))
@@ -94,15 +94,15 @@ class VolatileImage:
 
 
 def serve(image: Path, folder: Path, orders: Connection) -> None:
-    """Serve the image as a file in ``folder`` until its file system is unmounted; to be run in a process of its own.
+    """Serve the image as a file in ``folder`` until its file system is unmounted; to be run in a separate process.
 
-    Orders: (copy, seed) cuts the power, answers with a Cut, and waits for anything to go on. Answers None once it
-    serves.
+    It sends None once it serves. The order (copy, seed) cuts the power: it sends a PowerCut, and continues when it
+    receives anything.
     """
     die_with_parent()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
-    )  # whoever is interrupted unmounts first, and needs the disk for it
+    )  # the interrupted parent unmounts first, and needs the disk for that
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
     if _LIBC.mount(b"disk", bytes(folder), b"fuse", 0, options):
@@ -177,7 +177,7 @@ class _Server:
 
 
 def can_serve() -> str:
-    """Why this machine cannot have such a disk; empty if it can."""
+    """Say why this machine cannot have such a disk; empty if it can."""
     if os.geteuid() != 0:
         return "only root may mount a loop device"
     for needed in ("/dev/fuse", "/dev/loop-control"):

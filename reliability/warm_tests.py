@@ -1,4 +1,4 @@
-"""Pytest in a fork of a process that has the libraries imported already: a run costs no more than its tests."""
+"""Pytest in a fork of a process that has already imported the libraries: a run costs no more than its tests."""
 
 import multiprocessing
 import os
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-# Nothing of this project, and no plugin of pytest or what imports one (starlette: anyio): pytest would object.
+# Nothing of this project, and no pytest plugin or what imports one (starlette: anyio): pytest would object.
 LIBRARIES = (
     *(
         "pytest",
@@ -27,9 +27,9 @@ KILLED = -signal.SIGKILL
 
 
 def run_warm(arguments: Sequence[str], copy: Path, log: Path, limit_s: float) -> int:
-    """Return the exit code of pytest in a copy of the checkout, KILLED where it ran past `limit_s`.
+    """Run pytest in a copy of the checkout; return its exit code, or KILLED if it ran past `limit_s`.
 
-    What the tests started in their process group ends with them.
+    Whatever the tests started in their process group ends with them.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(LIBRARIES))
@@ -59,4 +59,4 @@ def _run(arguments: list[str], copy: Path, log: Path) -> None:
 
     code = int(pytest.main(arguments))
     sys.stdout.flush()
-    os._exit(code)  # threads that a failed test left do not hold it up
+    os._exit(code)  # threads that a failed test left must not delay it

@@ -1,4 +1,4 @@
-"""DICOM's upper layer by hand (PS3.8 9.3, PS3.7 6.3), so that a trial can send anything and note each answer."""
+"""DICOM's upper layer by hand (PS3.8 9.3, PS3.7 6.3), so that a trial can send anything and record each answer."""
 
 import socket
 import struct
@@ -25,11 +25,11 @@ Context = tuple[int, str, Sequence[str]]
 
 
 class ConnectionBroken(Exception):
-    """The connection ended, or was aborted, before the answer had come whole."""
+    """The connection ended, or was aborted, before the complete answer had arrived."""
 
 
 class NoAnswer(Exception):
-    """The connection stands, but no answer came in time."""
+    """The connection is open, but no answer arrived in time."""
 
 
 def item(kind: int, body: bytes) -> bytes:
@@ -38,12 +38,12 @@ def item(kind: int, body: bytes) -> bytes:
 
 
 def pdu(kind: int, body: bytes) -> bytes:
-    """Return a whole PDU."""
+    """Return a complete PDU."""
     return struct.pack(">BBL", kind, 0, len(body)) + body
 
 
 def presentation_context(context: Context) -> bytes:
-    """Return a presentation context that is proposed."""
+    """Return the item of a proposed presentation context."""
     number, abstract_syntax, transfer_syntaxes = context
     syntaxes = b"".join(item(0x40, uid.encode()) for uid in transfer_syntaxes)
     return item(0x20, bytes([number, 0, 0, 0]) + item(0x30, abstract_syntax.encode()) + syntaxes)
@@ -60,7 +60,7 @@ def associate_request(contexts: Sequence[Context], *, called: str, calling: str)
 
 
 def associate_request_of(contexts: Sequence[bytes], called: str, calling: str) -> bytes:
-    """Return an A-ASSOCIATE-RQ of presentation context items that may be anything."""
+    """Return an A-ASSOCIATE-RQ with any bytes as presentation context items."""
     head = struct.pack(">HH16s16s32x", 1, 0, called.ljust(16).encode(), calling.ljust(16).encode())
     body = [head, item(0x10, APPLICATION_CONTEXT.encode()), *contexts, user_information()]
     return pdu(ASSOCIATE_RQ, b"".join(body))
@@ -72,7 +72,7 @@ def pdv(context_id: int, control: int, data: bytes) -> bytes:
 
 
 def data_pdus(context_id: int, data: bytes, *, is_command: bool, size: int = _PDV_BYTES) -> list[bytes]:
-    """Return a message's part as P-DATA-TF PDUs of one value each."""
+    """Return a command or dataset as P-DATA-TF PDUs of one value each."""
     starts = range(0, max(1, len(data)), size)
     last = starts[-1]
     return [
@@ -82,7 +82,7 @@ def data_pdus(context_id: int, data: bytes, *, is_command: bool, size: int = _PD
 
 
 def command(elements: Sequence[tuple[int, bytes]]) -> bytes:
-    """Return a command set: implicit VR little endian, its group length in front."""
+    """Return a command set in implicit VR little endian, with its group length first."""
     body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
     return struct.pack("<HHLL", 0, 0, 4, len(body)) + body
 
@@ -145,19 +145,19 @@ class WirePeer:
             raise ConnectionBroken(f"PDU {kind} instead of an acceptance: {body[:8].hex()}")
 
     def store(self, sop_instance_uid: str, data_set: bytes) -> int:
-        """Return the status of the answer to one C-STORE."""
+        """Send a C-STORE and return the status of the response."""
         message = data_pdus(STORE_CONTEXT, store_command(CT_IMAGE, sop_instance_uid), is_command=True)
         message += data_pdus(STORE_CONTEXT, data_set, is_command=False)
         self.send(b"".join(message))
         return self.status()
 
     def echo(self) -> int:
-        """Return the status of the answer to one C-ECHO."""
+        """Send a C-ECHO and return the status of the response."""
         self.send(b"".join(data_pdus(ECHO_CONTEXT, echo_command(), is_command=True)))
         return self.status()
 
     def release(self) -> None:
-        """End the association; a peer that is gone already is no matter."""
+        """Release the association; it does not matter if the peer is gone already."""
         with suppress(ConnectionBroken, NoAnswer):
             self.send(pdu(RELEASE_RQ, bytes(4)))
             self.read_pdu()
@@ -167,12 +167,12 @@ class WirePeer:
         try:
             self.socket.sendall(data)
         except TimeoutError as error:
-            raise NoAnswer("the peer takes no more bytes") from error
+            raise NoAnswer("the peer accepts no more bytes") from error
         except OSError as error:
             raise ConnectionBroken(str(error)) from error
 
     def status(self) -> int:
-        """Return the status of the response that comes next."""
+        """Return the status of the next response."""
         kind, body = self.read_pdu()
         if kind != DATA:
             raise ConnectionBroken(f"PDU {kind} instead of an answer: {body[:8].hex()}")
@@ -189,7 +189,7 @@ class WirePeer:
             try:
                 piece = self.socket.recv(size - len(got))
             except TimeoutError as error:
-                raise NoAnswer(f"{len(got)} of {size} bytes came") from error
+                raise NoAnswer(f"{len(got)} of {size} bytes arrived") from error
             except OSError as error:
                 raise ConnectionBroken(str(error)) from error
             if not piece:
@@ -199,7 +199,7 @@ class WirePeer:
 
 
 def status_of(command_set: bytes) -> int:
-    """(0000,0900) of a response's command set."""
+    """Return Status (0000,0900) from a response's command set."""
     place = 0
     while place + 8 <= len(command_set):
         group, element, length = struct.unpack_from("<HHL", command_set, place)

@@ -1,1 +1,1 @@
-"""Recipes, data, augmentation and the loop that make the weights of model_repository/."""
+"""Training: the recipes, data, augmentation and loop that produce the weights of model_repository/."""

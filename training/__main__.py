@@ -1,6 +1,6 @@
 """The commands of training: `contour-node train ...` runs `python -m training ...`.
 
-Exit code 0: done, 1: failed, 2: wrong call, 130: interrupted; a run that was interrupted goes on with the same command.
+Exit code 0: done, 1: failed, 2: usage error, 130: interrupted; the same command resumes an interrupted run.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(
-            "contour-node train: interrupted; the same command goes on from the last checkpoint\n"
+            "contour-node train: interrupted; the same command resumes from the last checkpoint\n"
         )
         return 130
 
@@ -68,7 +68,7 @@ def _prepare(parsed: argparse.Namespace) -> int:
     )
     if made.unknown_names:
         print(
-            f"{len(made.unknown_names)} ROI names mean nothing yet (names.csv): {', '.join(made.unknown_names[:10])}"
+            f"{len(made.unknown_names)} ROI names have no meaning yet (names.csv): {', '.join(made.unknown_names[:10])}"
         )
     return 0
 
@@ -92,7 +92,7 @@ def _tried(task: OrganTask, world: World) -> int:
     for words in found.faults:
         print(f"FAULT: {words}")
     print(
-        f"{precision.name} ({precision.reason}): {found.step_s:.2f} s a step, {found.validation_s:.0f} s a validation, "
+        f"{precision.name} ({precision.reason}): {found.step_s:.2f} s per step, {found.validation_s:.0f} s per validation, "
         f"about {found.hours:.1f} hours for {recipe.schedule.steps} steps"
     )
     return 1 if found.faults else 0
@@ -227,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("source", type=Path, help="the folder; searched with everything below it")
     made.add_argument("--out", type=Path, required=True, help="the dataset's folder, made or extended")
     made.add_argument(
-        "--structures", help="codes of the catalogue, with commas; default: all that the names mean"
+        "--structures", help="codes of the catalogue, separated by commas; default: all that the names mean"
     )
     made.add_argument(
         "--voxels-mm", type=float, nargs=2, metavar=("SLICE", "IN_PLANE"), help="average the CT to these"
@@ -241,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, run_verb, what in (
         ("trial", _trial, "minutes that find the mistakes of a recipe or a dataset"),
-        ("run", _run, "train by a recipe, or go on; a trial comes first"),
+        ("run", _run, "train by a recipe, or resume; begins with a trial"),
     ):
         verb = verbs.add_parser(name, help=what)
         verb.set_defaults(run_verb=run_verb)
@@ -250,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--threads", type=int, default=2)
         if name == "run":
             verb.add_argument("--out", type=Path, required=True, help="the run's folder")
-            verb.add_argument("--no-trial", action="store_true", help="begin at once")
+            verb.add_argument("--no-trial", action="store_true", help="start at once")
     _model_verbs(verbs)
     return parser
 
@@ -269,16 +269,16 @@ def _model_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     compared.set_defaults(run_verb=_study)
     compared.add_argument("study", type=Path, help="a study file (TOML)")
     compared.add_argument(
-        "--recipe", type=Path, help="the recipe of the rows that name none, for the study's own"
+        "--recipe", type=Path, help="the recipe of the rows that name none, instead of the study's"
     )
     compared.add_argument(
-        "--out", type=Path, required=True, help="folder of the runs; what is there is not repeated"
+        "--out", type=Path, required=True, help="folder of the runs; finished runs are not repeated"
     )
     for verb in (chosen, scored, compared):
         verb.add_argument("--threads", type=int, default=2)
         _data(verb)
     add_verb(verbs)
-    published = verbs.add_parser("publish", help="a run as the next version of a Triton model")
+    published = verbs.add_parser("publish", help="publish a run as the next version of a Triton model")
     published.set_defaults(run_verb=_publish)
     published.add_argument("run", type=Path, help="the run's folder")
     published.add_argument(

@@ -1,4 +1,4 @@
-"""Random patches of cases, varied as patients, scanners and tables vary."""
+"""Random patches of cases, varied as patients, scanners and couches vary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ from training.cases import Case
 
 
 class Augmentation(BaseModel):
-    """How far a patch may be varied, and where it is cut."""
+    """How much a patch may be varied, and where it is cut."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    anywhere_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of patches, centred on no structure
+    anywhere_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of patches, not centred on a structure
     ends_share: float = Field(
         default=0.0, ge=0.0, le=1.0
     )  # of the others, centred on a structure's first or last slice
@@ -35,28 +35,28 @@ class Augmentation(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Cutting:
-    """The size of patches, how often each structure is centred on, and where each stands in a mirror."""
+    """The size of patches, how often each structure is centred on, and each one's partner in a mirror image."""
 
     patch_zyx: tuple[int, int, int]
     structure_weights: tuple[float, ...]
-    mirror_order: tuple[int, ...]  # structure i of a patch is structure mirror_order[i] of its mirror
+    mirror_order: tuple[int, ...]  # structure i of a patch is structure mirror_order[i] of its mirror image
     augmentation: Augmentation
 
 
 class Maps(Protocol):
-    """Further maps of a case, which are cut, turned and mirrored with its CT."""
+    """Additional maps of a case, which are cut, rotated and mirrored with its CT."""
 
     @property
     def mirror_order(self) -> tuple[int, ...]:
-        """Map i of a patch is map mirror_order[i] of its mirror."""
+        """The order of maps in the mirror image: map i of a patch is map mirror_order[i] there."""
 
     def cut(self, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
-        """A block (map, z, y, x), float32; 0 beyond the case."""
+        """Return a block (map, z, y, x), float32; 0 beyond the case."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """HU (z, y, x), labels 0..1 (structure, z, y, x), which structures may be trusted, other maps (map, z, y, x)."""
+    """HU (z, y, x), labels 0..1 (structure, z, y, x), which structures were drawn, and other maps (map, z, y, x)."""
 
     hu: torch.Tensor
     labels: torch.Tensor
@@ -64,7 +64,7 @@ class Patch:
     maps: torch.Tensor | None = None
 
     def mirrored(self, order: Sequence[int], map_order: Sequence[int] = ()) -> "Patch":
-        """The left-right mirror; structure i of it is structure order[i] of this one."""
+        """Return the left-right mirror image; its structure i is structure order[i] of this patch."""
         return Patch(
             hu=self.hu.flip(-1),
             labels=self.labels[list(order)].flip(-1),
@@ -82,7 +82,7 @@ def draw_patch(
 ) -> Patch:
     """Cut one patch of ``how.patch_zyx`` voxels, mostly centred on a structure, and vary it.
 
-    ``centre``: an index (z, y, x) to centre on instead.
+    ``centre`` is an index (z, y, x) on which to centre instead.
     """
     at, vary = _centre(case, how, rng) if centre is None else centre, how.augmentation
     if rng.random() < vary.affine_share:
@@ -108,12 +108,12 @@ def _centre(case: Case, how: Cutting, rng: np.random.Generator) -> NDArray[np.fl
             end = places[:, 0].min() if rng.random() < 0.5 else places[:, 0].max()
             places = places[places[:, 0] == end]
         centre = places[rng.integers(len(places))] + (rng.random(3) - 0.5) * half
-    # keep the patch inside where the volume is larger, else keep the volume inside the patch
+    # keep the patch inside a larger volume, or a smaller volume inside the patch
     low, high = np.minimum(half, shape / 2), np.maximum(shape - half, shape / 2)
     return np.asarray(np.clip(centre, low, high), np.float64)
 
 
-_Cut = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # HU, labels, further maps
+_Cut = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # HU, labels, additional maps
 
 
 def _plain_patch(case: Case, centre: NDArray[np.float64], size: tuple[int, ...], maps: Maps | None) -> _Cut:
@@ -125,10 +125,10 @@ def _plain_patch(case: Case, centre: NDArray[np.float64], size: tuple[int, ...],
 def _affine_patch(
     case: Case, centre: NDArray[np.float64], how: Cutting, rng: np.random.Generator, maps: Maps | None
 ) -> _Cut:
-    """Rotate and scale about the centre, in mm, reading from a slightly larger block."""
+    """Cut a patch rotated and scaled about its centre, in mm, from a slightly larger block."""
     size = np.array(how.patch_zyx)
     block = np.ceil(size * 1.35).astype(int)
-    block += (block - size) % 2 * (size % 2)  # the middle slice of an odd number stays a slice
+    block += (block - size) % 2 * (size % 2)  # with an odd number of slices, the middle one stays a slice
     hu, labels, further = _plain_patch(case, centre, tuple(block), maps)
     theta = torch.from_numpy(_index_affine(case, size, block, how.augmentation, rng)[None]).to(torch.float32)
     grid = F.affine_grid(theta, [1, 1, *size.tolist()], align_corners=False)
@@ -178,7 +178,7 @@ def _vary_intensity(hu: torch.Tensor, how: Augmentation, rng: np.random.Generato
 
 
 def _with_couch(hu: torch.Tensor, air: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Lay a table or headrest behind the patient: the training CTs were blanked there, a clinic's are not."""
+    """Put a couch or head rest behind the patient: the training CTs were blanked there, a clinic's are not."""
     rows = torch.nonzero((~air).any(dim=2).any(dim=0))
     if len(rows) == 0:
         return hu
@@ -192,7 +192,7 @@ def _with_couch(hu: torch.Tensor, air: torch.Tensor, rng: np.random.Generator) -
 def cut_block(
     array: NDArray[np.generic], start: NDArray[np.int_], size: tuple[int, ...], outside: int
 ) -> NDArray[np.generic]:
-    """A block (z, y, x) of an array from ``start``, which may lie outside; ``outside`` beyond the array."""
+    """Return a block (z, y, x) of an array from ``start``; voxels beyond the array are ``outside``."""
     out = np.full(size, outside, array.dtype)
     low = np.maximum(start, 0)
     high = np.minimum(start + np.array(size), array.shape)

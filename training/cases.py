@@ -1,4 +1,4 @@
-"""Training cases: a CT, the contours that somebody drew, and which structures nobody drew."""
+"""Training cases: a CT, its drawn contours, and which structures were not drawn."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ PLACES_A_STRUCTURE = 4096
 
 
 class Subset(StrEnum):
-    """What a patient may be used for."""
+    """The subsets of patients: what each may be used for."""
 
     TRAIN = "train"
     VAL = "val"
@@ -22,16 +22,16 @@ class Subset(StrEnum):
 
 
 class NotForTraining(Exception):
-    """A patient of another subset was about to be trained on, or a test patient about to be looked at."""
+    """A patient of another subset was about to be used for training, or a test patient was about to be read."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """One patient on one grid; axes run to the patient's head, back and left.
+    """One patient on one grid; axes z, y, x run to the patient's head, back and left.
 
     ``planes``: uint8 (plane, z, y, x), structure i is bit i % 8 of plane i // 8, as the served model answers.
-    ``drawn`` is False where a structure was not contoured, which is not 'absent'. ``places``: for each structure some
-    of its voxels as index (n, 3), to centre patches on; none where there are none. Arrays may be memory maps.
+    ``drawn`` is False where a structure was not contoured, which does not mean that it is absent. ``places`` are some
+    voxels of each structure, as indices (n, 3), on which patches are centred. Arrays may be memory maps.
     """
 
     name: str
@@ -56,16 +56,16 @@ class Case:
             )
 
     def mask(self, structure: int) -> NDArray[np.bool_]:
-        """The voxels of one structure, by its index."""
+        """Return the voxels of one structure, by its index."""
         bit = self.bit(structure)
         return np.asarray((self.planes[bit // 8] >> np.uint8(bit % 8)) & np.uint8(1), np.bool_)
 
     def bit(self, structure: int) -> int:
-        """The bit of one structure in the planes, by its index."""
+        """Return the bit of one structure in the planes, by its index."""
         return self.bits[structure] if self.bits else structure
 
     def with_structures(self, order: Sequence[int]) -> "Case":
-        """The case with only these structures, in this order; its arrays are not copied."""
+        """Return the case with only these structures, in this order, without copying its arrays."""
         return replace(
             self,
             bits=tuple(self.bit(index) for index in order),
@@ -75,21 +75,21 @@ class Case:
 
 
 class CaseSource(Protocol):
-    """Patients of a fixed split; a case is read when it is asked for, and not kept."""
+    """Patients of a fixed split; a case is read on request and not kept."""
 
     @property
     def structures(self) -> tuple[str, ...]:
         """The structure codes in the order of bits."""
 
     def names(self, subset: Subset) -> tuple[str, ...]:
-        """The patients of a subset, in a fixed order."""
+        """Return the patients of a subset, in a fixed order."""
 
     def case(self, name: str) -> Case:
         """Read one patient."""
 
 
 class TrainingCases:
-    """The patients of a source that may be trained on: no other can be read through it."""
+    """The training patients of a source: no others can be read through it."""
 
     def __init__(self, source: CaseSource) -> None:
         """Take the source's training patients. Raises NotForTraining where there are none."""
@@ -115,16 +115,16 @@ class TrainingCases:
 
 
 def validation_cases(source: CaseSource) -> list[str]:
-    """The names of the patients that a run may be chosen on; NotForTraining where one is also trained on."""
+    """Return the names of the validation cases; NotForTraining where one is also trained on."""
     names = list(source.names(Subset.VAL))
     both = sorted(set(names) & set(source.names(Subset.TRAIN)))
     if both:
-        raise NotForTraining(f"patients {both} stand in 'train' and in 'val' of split.json")
+        raise NotForTraining(f"patients {both} are in 'train' and in 'val' of split.json")
     return names
 
 
 def bit_planes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Masks (z, y, x), one a structure -> planes (plane, z, y, x); ValueError for none."""
+    """Pack masks (z, y, x), one per structure, into bit planes (plane, z, y, x); ValueError for none."""
     if not masks:
         raise ValueError("no masks: a case has at least one structure")
     planes = np.zeros((-(-len(masks) // 8), *masks[0].shape), np.uint8)
@@ -134,7 +134,7 @@ def bit_planes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
 
 
 def places_of(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int_]:
-    """At most ``PLACES_A_STRUCTURE`` voxels of a mask (z, y, x), drawn without repetition, as index (n, 3)."""
+    """Draw at most ``PLACES_A_STRUCTURE`` voxels of a mask (z, y, x) without repetition; return indices (n, 3)."""
     voxels = np.flatnonzero(mask)
     if len(voxels) > PLACES_A_STRUCTURE:
         voxels = np.sort(rng.choice(voxels, PLACES_A_STRUCTURE, replace=False))

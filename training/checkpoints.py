@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running anything that they hold."""
+"""Checkpoints: written as a whole or not at all, and read without running any code in them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +15,18 @@ class CheckpointRefused(Exception):
 
 
 def write_checkpoint(content: Mapping[str, object], file: Path) -> None:
-    """Write tensors and plain values."""
-    with atomic_file(file) as part, part.open("wb") as stream:  # a path's name would stand in the file
+    """Write tensors and plain values, replacing the file as a whole."""
+    with (
+        atomic_file(file) as part,
+        part.open("wb") as stream,
+    ):  # torch would write a path's name into the file
         torch.save(content, stream)
 
 
 def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
     """Read what `write_checkpoint` wrote. Raises CheckpointRefused for a file that is absent or damaged."""
     if not file.exists():
-        raise CheckpointRefused(f"{file}: there is none; did the run reach a validation?")
+        raise CheckpointRefused(f"{file}: there is no such checkpoint; did the run reach a validation?")
     damaged = f"{file} is damaged: restore it from a copy, or begin again in another folder"
     if not is_zipfile(file):
         raise CheckpointRefused(damaged)

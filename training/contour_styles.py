@@ -1,7 +1,7 @@
-"""Styles of contours: stated habits of drawing, by which phantoms' structures are changed.
+"""Contour styles: stated habits of drawing, applied to the structures of phantoms.
 
 Clinics draw the same organ differently. A phantom's contours are exact; a style changes them by margins in mm, so that
-what a fine-tuned network should learn is known. The CT stays as it is.
+what a fine-tuned network should learn is known. The CT is not changed.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from imaging.volumes.volume import Mask, Masks
 
 @dataclass(frozen=True, kw_only=True)
 class ContourStyle:
-    """For each structure that is drawn otherwise: by how much wider, or by how much narrower."""
+    """How much wider or narrower each structure is drawn that the style changes."""
 
     wider: Mapping[str, Margin] = field(default_factory=dict)
     narrower: Mapping[str, Margin] = field(default_factory=dict)
 
     def drawn(self, masks: Masks) -> Masks:
-        """The structures in this style, on their grid; those that it does not name, and empty ones, as they are."""
+        """Return structures in this style, on their grid; those that it does not name, and empty ones, unchanged."""
         changed = {code: self._drawn(code, mask, masks) for code, mask in masks.by_code.items()}
         return Masks(grid=masks.grid, by_code=changed)
 
@@ -38,7 +38,7 @@ def _in_plane(margin_mm: float, *, superior_mm: float = 0.0) -> Margin:
 
 CONTOUR_STYLES: Mapping[str, ContourStyle] = {
     "exact": ContourStyle(),
-    # targets 7 mm wider in plane and two slices of 5 mm longer towards the head, small bowel with 5 mm round its loops
+    # targets 7 mm wider in plane and two 5 mm slices longer towards the head, small bowel with 5 mm round its loops
     "wide": ContourStyle(
         wider={
             "CTV": _in_plane(7.0, superior_mm=10.0),

@@ -1,4 +1,4 @@
-"""A run's curves: losses.csv, validation.csv, a picture a validation, TensorBoard's events where it is installed."""
+"""A run's curves: losses.csv, validation.csv, a picture per validation, TensorBoard events where installed."""
 
 import csv
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _LOSSES_A_ROW = 20
 
 
 class Curves:
-    """Append what a run measures; a resumed run replaces what an interrupted one wrote beyond its checkpoint."""
+    """Appends what a run measures; a resumed run replaces what an interrupted one wrote after its checkpoint."""
 
     def __init__(self, folder: Path, *, first_step: int, active: bool) -> None:
-        """``active`` is False in the processes of a distributed run that only compute."""
+        """Open the curves; ``active`` is False in those processes of a distributed run that only compute."""
         self._folder, self._active = folder, active
         self._losses: list[float] = []
         self._board = _board(folder) if active else None
@@ -27,7 +27,7 @@ class Curves:
             _cut(folder / name, first_step)
 
     def loss(self, step: int, loss: float, rate: float) -> None:
-        """Keep a step's loss; every 20th step writes the mean since the last row."""
+        """Add a step's loss; every 20th step writes the mean since the last row."""
         if not self._active:
             return
         self._losses.append(loss)
@@ -56,10 +56,10 @@ class Curves:
 
 
 def _board(folder: Path) -> Any:
-    """TensorBoard's writer, or None where the package is not installed: the CSV files hold the same."""
+    """Return TensorBoard's writer, or None where it is not installed: the CSV files have the same content."""
     if find_spec("tensorboard") is None:
         return None
-    from torch.utils.tensorboard import SummaryWriter  # only here: an optional package
+    from torch.utils.tensorboard import SummaryWriter  # not at the top: an optional package
 
     return SummaryWriter(str(folder / "tensorboard"))
 
@@ -74,7 +74,7 @@ def _append(file: Path, row: Mapping[str, object]) -> None:
 
 
 def _cut(file: Path, last_step: int) -> None:
-    """Remove the rows of later steps than ``last_step``."""
+    """Remove the rows of steps after ``last_step``."""
     if not file.exists():
         return
     with file.open(newline="", encoding="utf-8") as rows:

@@ -1,4 +1,4 @@
-"""A prepared dataset: one folder a case, read patch by patch from the disk."""
+"""A prepared dataset: one folder per case, read patch by patch from disk."""
 
 import json
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ _CASE_FILE = "case.json"
 
 
 class DatasetRefused(Exception):
-    """A folder that is no prepared dataset, or one that is damaged; the message names the file."""
+    """A folder that is not a prepared dataset, or a damaged one; the message names the file."""
 
 
 class CaseRecord(BaseModel):
-    """A case's description beside its arrays: case.json."""
+    """A case's description next to its arrays: case.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,13 +31,13 @@ class CaseRecord(BaseModel):
     shape_zyx: tuple[int, int, int]
     drawn: dict[str, bool]
     volume_cc: dict[str, float]
-    source_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")  # of what it was made from
+    source_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")  # of the files that it was made from
     findings: tuple[tuple[str, str, str], ...] = ()  # structure, kind and words, from when it was made
     synthetic: bool = False
 
 
 class DatasetIndex(BaseModel):
-    """A dataset's content: dataset.json. Cases by name; a patient may have several."""
+    """A dataset's content: dataset.json. Cases are listed by name; a patient may have several."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +47,7 @@ class DatasetIndex(BaseModel):
 
 
 class Dataset:
-    """A CaseSource over a prepared folder. Arrays are memory maps: what is not looked at is not read."""
+    """A CaseSource over a prepared folder. Arrays are memory maps: only what is used is read."""
 
     def __init__(self, folder: Path) -> None:
         """Read the index and the split. Raises DatasetRefused, SplitRefused."""
@@ -78,7 +78,7 @@ class Dataset:
         return self.index.structures
 
     def names(self, subset: Subset) -> tuple[str, ...]:
-        """The cases of a subset's patients, by name."""
+        """Return the cases of a subset's patients, by name."""
         return tuple(
             name
             for name, patient in sorted(self.index.cases.items())
@@ -114,7 +114,7 @@ def load_record(folder: Path) -> CaseRecord:
 
 
 def write_case(case: Case, record: CaseRecord, structures: tuple[str, ...], dataset: Path) -> Path:
-    """Write a case's folder: whole, or not at all under its name."""
+    """Write a case's folder, under its name only once it is complete; return the folder."""
     final = dataset / "cases" / case.name
     part = final.with_name(f".{case.name}.part")
     rmtree(part, ignore_errors=True)
@@ -129,11 +129,11 @@ def write_case(case: Case, record: CaseRecord, structures: tuple[str, ...], data
 
 
 def write_record(record: CaseRecord, folder: Path) -> None:
-    """Write a case's case.json, whole or not at all."""
+    """Write a case's case.json, which is replaced as a whole."""
     write_atomically(folder / _CASE_FILE, record.model_dump_json(indent=1) + "\n")
 
 
 def write_index(structures: tuple[str, ...], cases: Iterable[tuple[str, str]], dataset: Path) -> None:
-    """Write dataset.json from (case, patient) pairs: the last act of a preparation."""
+    """Write dataset.json from (case, patient) pairs: the last step of a preparation."""
     index = DatasetIndex(structures=structures, cases=dict(cases))
     write_atomically(dataset / DATASET_FILE, json.dumps(index.model_dump(mode="json"), indent=1) + "\n")

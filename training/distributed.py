@@ -1,6 +1,6 @@
-"""One process or many.
+"""Training in one process or several.
 
-`torchrun --nproc-per-node 2 -m training run ...` makes a run's batch fall to several processes.
+`torchrun --nproc-per-node 2 -m training run ...` spreads a run's batch over two processes.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _LONGEST_VALIDATION = timedelta(hours=12)  # the others wait while the first pro
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The processes of a run: this one's rank, their number, and its device."""
+    """The processes of a run: this process's rank, their number, and its device."""
 
     rank: int = 0
     size: int = 1
@@ -26,18 +26,18 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process validates, writes and shows progress."""
+        """Whether this process is the one that validates, writes and shows progress."""
         return self.rank == 0
 
     def wrapped(self, network: nn.Module) -> nn.Module:
-        """The network whose gradients are means over the processes; its weights are the first process's."""
+        """Return the network whose gradients are means over the processes; its weights are the first process's."""
         if self.size == 1:
             return network
         devices = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices)
 
     def mean(self, value: float) -> float:
-        """The mean of a number over the processes."""
+        """Return the mean of a number over the processes."""
         if self.size == 1:
             return value
         total = torch.tensor(value, dtype=torch.float64, device=self.device)
@@ -54,7 +54,7 @@ class World:
 
 @contextmanager
 def joined_world() -> Iterator[World]:
-    """The world that torchrun made, left in order at the end; one process where it was not used."""
+    """Yield the processes that torchrun started, and leave their group in the end; one process without torchrun."""
     cuda = torch.cuda.is_available()
     if not dist.is_torchelastic_launched():
         yield World(device=torch.device("cuda", 0) if cuda else torch.device("cpu"))

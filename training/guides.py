@@ -1,4 +1,4 @@
-"""What later strata see beside the CT: the anchors' probabilities, predicted once a case and kept in files."""
+"""Guides, the anchors' probabilities that later strata get with the CT: predicted once per case, kept in files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ _FULL = 255  # probability 1
 
 @dataclass(frozen=True, kw_only=True)
 class Guides:
-    """Anchor maps of cases in a folder, made when they are first asked for; uint8, 255 is probability 1.
+    """Anchor maps of cases in a folder, made on first request; uint8, 255 means probability 1.
 
-    ``pipeline_for``: the frozen anchor network for a case by its name: of several, the one that was not trained on it.
+    ``pipeline_for`` gives the frozen anchor network for a case's name: of several, the one not trained on it.
     """
 
     folder: Path
@@ -30,7 +30,7 @@ class Guides:
     mirror_order: tuple[int, ...]
 
     def of(self, case: Case) -> "GuideMaps":
-        """The maps of one case. Raises RecipeRefused where its voxels are not the network's."""
+        """Return the maps of one case. Raises RecipeRefused where its voxels differ from the network's."""
         file = self.folder / f"{case.name}.npy"
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -41,13 +41,13 @@ class Guides:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GuideMaps:
-    """The anchor maps of one case, uint8 (anchor, z, y, x): maps of a patch."""
+    """The anchor maps of one case, uint8 (anchor, z, y, x), to be cut with a patch."""
 
     planes: NDArray[np.uint8]
     mirror_order: tuple[int, ...]
 
     def cut(self, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
-        """A block (anchor, z, y, x) of probabilities; 0 beyond the case."""
+        """Return a block (anchor, z, y, x) of probabilities; 0 beyond the case."""
         blocks = [torch.from_numpy(cut_block(plane, start, size, 0)) for plane in self.planes]
         return torch.stack(blocks).to(torch.float32) / _FULL
 

@@ -1,4 +1,4 @@
-"""The loop: steps of samples that depend on seed and step alone, averaged weights, checkpoints that resume exactly."""
+"""The loop: steps whose samples depend only on seed and step, averaged weights, checkpoints that resume exactly."""
 
 import time
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Output = torch.Tensor | tuple[torch.Tensor, ...]  # of a network with several sc
 
 
 class Schedule(BaseModel):
-    """How long, how fast to learn, how often to look. An epoch is ``validate_every`` steps."""
+    """How long and how fast to learn, and how often to validate. An epoch is ``validate_every`` steps."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,12 +33,14 @@ class Schedule(BaseModel):
     optimiser: OptimiserName = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0.0)
     warmup_steps: int = Field(default=100, ge=0)
-    momentum: float = Field(default=0.99, ge=0.0, lt=1.0)  # of sgd, Nesterov's unless told otherwise
+    momentum: float = Field(default=0.99, ge=0.0, lt=1.0)  # of sgd, Nesterov's by default
     nesterov: bool = True
     decay_power: float = Field(default=0.9, ge=0.0)  # rate x (1 - step / steps) ** power; 0 keeps it
-    least_share: float = Field(default=0.003, ge=0.0, le=1.0)  # of the rate, below which that does not fall
+    least_share: float = Field(default=0.003, ge=0.0, le=1.0)  # of the rate: the lowest that it falls to
     epoch_factor: float = Field(default=1.0, gt=0.0, le=1.0)  # rate x factor after each epoch
-    falling_epochs: int | None = Field(default=None, ge=1)  # of the first so many; None: of all
+    falling_epochs: int | None = Field(
+        default=None, ge=1
+    )  # only for the first epochs, this many; None: for all
     weight_decay: float = Field(default=1e-4, ge=0.0)
     gradient_norm: float = Field(default=5.0, gt=0.0)
     averaging: float = Field(default=0.998, ge=0.0, lt=1.0)
@@ -46,7 +48,7 @@ class Schedule(BaseModel):
     checkpoint_every: int = Field(default=250, ge=1)
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step (0, 1, ...)."""
+        """Return the learning rate of a step (0, 1, ...)."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         left = float((1 - step / self.steps) ** self.decay_power)
         epochs = step // self.validate_every
@@ -63,36 +65,36 @@ class Batch:
     drawn: torch.Tensor
 
     def on(self, device: torch.device) -> "Batch":
-        """The same on a device."""
+        """Return the same batch on a device."""
         return Batch(
             inputs=self.inputs.to(device), labels=self.labels.to(device), drawn=self.drawn.to(device)
         )
 
 
 class Task(Protocol):
-    """What is learned: a network, samples, a loss, and what a good network is."""
+    """What is learned: a network, samples, a loss, and a measure of quality."""
 
     def network(self) -> nn.Module:
-        """Build the network with its starting weights; the loop seeded torch before."""
+        """Build the network with its starting weights; the loop has seeded torch."""
 
     def sample(self, index: int) -> Batch:
-        """Draw one sample (a batch of 1) that depends on the index alone."""
+        """Draw one sample (a batch of 1) that depends only on the index."""
 
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
-        """Ask the network and give a mean over the batch's samples; ``progress`` runs from 0 to 1 with the run.
+        """Run the network and return the mean loss over the batch; ``progress`` goes from 0 to 1 during the run.
 
-        The loop may compute the network's convolutions in bfloat16: what it answers is to be taken in float32.
+        The loop may compute the network's convolutions in bfloat16: its answer must be converted to float32.
         """
 
     def validate(self, network: nn.Module) -> Figures:
-        """Score a network; 'mean' is what the best checkpoint is chosen by."""
+        """Score a network; 'mean' is the figure by which the best checkpoint is chosen."""
 
     def picture(self, network: nn.Module) -> NDArray | None:  # type: ignore[type-arg] # an RGB image
-        """Show a prediction (height, width, 3), uint8; None where there is nothing to show."""
+        """Draw a prediction (height, width, 3), uint8; None where there is nothing to show."""
 
 
 class _Learning(nn.Module):
-    """Network and loss as one module, for processes share the gradients of a module's own forward pass."""
+    """Network and loss as one module, because processes share the gradients of a module's own forward pass."""
 
     def __init__(self, network: nn.Module, task: Task) -> None:
         super().__init__()
@@ -104,7 +106,7 @@ class _Learning(nn.Module):
 
 
 class TrainingStopped(Exception):
-    """A run that cannot go on: the loss is no number, or the folder belongs to another run."""
+    """A run that cannot go on: the loss is not a number, or the folder belongs to another run."""
 
 
 @dataclass(kw_only=True)
@@ -130,8 +132,8 @@ class TrainingRun:
     ) -> None:
         """Build the network, or resume from the folder's checkpoint if there is one.
 
-        Raises CheckpointRefused, and TrainingStopped where the checkpoint does not fit the network, or the batch does
-        not divide by processes.
+        Raises CheckpointRefused, and TrainingStopped where the checkpoint does not fit the network, or the batch size
+        is not a multiple of the number of processes.
         """
         self.task, self.schedule, self.folder = task, schedule, folder
         self.world = world or World()
@@ -165,7 +167,7 @@ class TrainingRun:
         return self.folder / "checkpoint.pt"
 
     def train(self, progress: ShowProgress = silent) -> State:
-        """Go on to the last step; returns where the run ended."""
+        """Train to the last step; return where the run ended."""
         curves = Curves(self.folder, first_step=self.state.step, active=self.world.leads)
         with progress(total=self.schedule.steps, done=self.state.step) as bar:
             losses: list[float] = []
@@ -189,21 +191,21 @@ class TrainingRun:
         loss = self._step()
         if not loss == loss or loss in (float("inf"), float("-inf")):
             raise TrainingStopped(
-                f"the loss is {loss} at step {self.state.step + 1}: lower learning_rate, or look at the data of "
-                f"sample {self._indices()[0]}. The last checkpoint in {self.folder} is whole."
+                f"the loss is {loss} at step {self.state.step + 1}: lower learning_rate, or check the data of "
+                f"sample {self._indices()[0]}. The last checkpoint in {self.folder} is intact."
             )
         self.state.step += 1
         self.state.spent_s += time.monotonic() - started
         return loss
 
     def _indices(self) -> range:
-        """The samples of this step that fall to this process."""
+        """Return the samples of this step that fall to this process."""
         share = self.schedule.batch // self.world.size
         first = self.state.step * self.schedule.batch + self.world.rank * share
         return range(first, first + share)
 
     def _step(self) -> float:
-        torch.manual_seed(self.schedule.seed + self.state.step)  # dropout, the same after a resumption
+        torch.manual_seed(self.schedule.seed + self.state.step)  # so that dropout is the same after resuming
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.state.step)
         batch = _joined([self.task.sample(index) for index in self._indices()]).on(self.world.device)
@@ -264,7 +266,7 @@ class TrainingRun:
 
 
 def in_float32(output: Output) -> Output:
-    """A network's answer for a loss."""
+    """Return a network's answer in float32, as losses need it."""
     if isinstance(output, tuple):
         return tuple(scale.to(torch.float32) for scale in output)
     return output.to(torch.float32)

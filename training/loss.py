@@ -1,19 +1,21 @@
-"""The loss: cross entropy and Dice a structure, silent where nobody drew the structure."""
+"""The default loss: cross entropy and Dice per structure, ignoring structures that were not drawn."""
 
 import torch
 import torch.nn.functional as F
 
-_CROSS_ENTROPY = 20.0  # a mean over voxels of which few are a structure: about the size of the Dice term
+_CROSS_ENTROPY = (
+    20.0  # the mean over mostly background voxels is small: this brings it to the size of the Dice term
+)
 
 
 def masked_bce_dice(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, positive_weights: torch.Tensor
 ) -> torch.Tensor:
-    """Mean over samples of the mean over their drawn structures: 20 x cross entropy plus, where present, 1 - soft Dice.
+    """Return 20 x cross entropy plus, where present, 1 - soft Dice: the mean over samples of drawn structures' means.
 
     logits, labels: (batch, structure, ...), float32; drawn: (batch, structure), bool; positive_weights: (structure,),
-    how much a structure's own voxels count in its cross entropy (a thin, rarely drawn one vanishes at 1). A sample
-    in which nothing was drawn counts 0. Samples weigh the same, so that the mean over the processes of a
+    the weight of a structure's own voxels in its cross entropy (a thin, rarely drawn one vanishes at 1). A sample
+    in which nothing was drawn counts 0. All samples have equal weight, so that the mean over the processes of a
     distributed run is the loss of the whole batch.
     """
     axes = tuple(range(2, labels.dim()))

@@ -1,4 +1,4 @@
-"""What a recipe leaves to the training patients: largest extents of small organs, mean and sd of grey levels."""
+"""What a recipe takes from the training patients: largest extents of small organs, mean and sd of grey levels."""
 
 import json
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from training.recipe import Recipe, RecipeRefused
 
 
 def measured(recipe: Recipe, source: CaseSource) -> Recipe:
-    """Give a recipe what it leaves to the training patients; validation and test patients are not looked at.
+    """Return the recipe completed by measurements of the training patients; no other patients are read.
 
-    The largest extent (z, y, x; mm) of each small organ for which none is stated; with ``grey_levels = "measured"``
-    mean and sd of the slices' grey levels. Raises RecipeRefused for an organ that no training case has.
+    Measured are the largest extent (z, y, x; mm) of each small organ without a stated one and, with ``grey_levels =
+    "measured"``, mean and sd of the slices' grey levels. Raises RecipeRefused for an organ that no training case has.
     """
     how = recipe.draft().native.pipeline
     if isinstance(how, Stratified):
@@ -28,7 +28,7 @@ def measured(recipe: Recipe, source: CaseSource) -> Recipe:
 
 
 def population_grey_levels(cases: Iterable[Case], how: SliceStacks) -> tuple[float, float]:
-    """Mean and standard deviation of the grey levels (0..255 over the window) of all voxels of some cases."""
+    """Return mean and standard deviation of the grey levels (0..255 over the window) over all voxels of cases."""
     count, total, squares = 0, 0.0, 0.0
     for case in cases:
         grey = grey_levels(torch.from_numpy(np.array(case.hu_zyx)).to(torch.float32), how.window_hu).double()

@@ -1,4 +1,4 @@
-"""The OpenKBP developer set as training cases: the source's own split, whole cross sections only."""
+"""The OpenKBP developer set as training cases: the source's own split, complete cross-sections only."""
 
 import csv
 import json
@@ -23,17 +23,17 @@ _KEPT_IN_MEMORY = 110
 
 
 class OpenKbp:
-    """A CaseSource over the OpenKBP folder; patients, once read, stay in memory (all are 0.2 GiB).
+    """A CaseSource over the OpenKBP folder; patients stay in memory once read (0.2 GiB for all).
 
-    The split is the source's own, written down in ``splits/openkbp.json``; a patient that it does not name cannot be
-    read. Outside ``body_k0 <= z < body_k1`` the source blanked the CT but for stubs round the contours, which would
-    give the labels away (see the data's README): those slices are cut off.
+    The split is the source's own, recorded in ``splits/openkbp.json``; a patient that it does not list cannot be
+    read. Outside ``body_k0 <= z < body_k1`` the source blanked the CT except for stubs round the contours, which would
+    give the labels away (see the data's README): those slices are removed.
     """
 
     structures = STRUCTURES
 
     def __init__(self, root: Path) -> None:
-        """Read the table of patients. FileNotFoundError, KeyError where the split's patients are not there."""
+        """Read the table of patients. Raises FileNotFoundError, or KeyError where patients of the split are missing."""
         with (root / "patients.csv").open(newline="") as rows:
             self._rows = {row["id"]: row for row in csv.DictReader(rows)}
         self._root = root
@@ -44,7 +44,7 @@ class OpenKbp:
         self.case = lru_cache(_KEPT_IN_MEMORY)(self._read)
 
     def names(self, subset: Subset) -> tuple[str, ...]:
-        """The patients of a subset in the order of the split file."""
+        """Return the patients of a subset in the order of the split file."""
         return tuple(name for name, belongs in self._subsets.items() if belongs is subset)
 
     def _read(self, name: str) -> Case:
@@ -68,12 +68,12 @@ class OpenKbp:
 
 
 def openkbp_split() -> dict[str, list[str]]:
-    """The patients' names by subset: ``val`` is never trained on."""
+    """Return the patients' names by subset: ``val`` is never trained on."""
     split: dict[str, list[str]] = json.loads(_SPLIT.read_text())
     return {subset: split[subset] for subset in ("train", "val")}
 
 
 def openkbp_cases(root: Path, subset: str) -> Iterator[Case]:
-    """Every patient of ``train`` or ``val``, one after the other."""
+    """Return an iterator over the patients of ``train`` or ``val``."""
     patients = OpenKbp(root)
     return (patients.case(name) for name in patients.names(Subset(subset)))

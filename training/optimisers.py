@@ -11,7 +11,7 @@ OptimiserName = Literal["adamw", "adam", "radam", "sgd"]
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserWish:
-    """An optimiser by name, and its numbers; momentum is that of SGD."""
+    """An optimiser by name, and its parameters; momentum is SGD's."""
 
     name: OptimiserName
     learning_rate: float
@@ -21,7 +21,7 @@ class OptimiserWish:
 
 
 def make_optimiser(how: OptimiserWish, network: nn.Module) -> torch.optim.Optimizer:
-    """Build the optimiser of a network's parameters; Adam's decay rates are 0.9 and 0.999."""
+    """Build the optimiser for a network's parameters; Adam's decay rates are 0.9 and 0.999."""
     parameters = network.parameters()
     match how.name:
         case "adamw":

@@ -1,4 +1,4 @@
-"""Organs in a CT by patches: samples from cases, the masked loss, and the served predictor as the validator."""
+"""Organs in a CT by patches: samples from cases, the masked loss, and validation with the served predictor."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,14 +30,14 @@ from training.validation import grid_of
 Pair = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]  # structure, found, drawn
 Predicted = tuple[Case, list[Pair]]
 
-_HEAD_BIAS = -4.0  # a structure fills about a fiftieth of a patch: sigmoid(-4)
+_HEAD_BIAS = -4.0  # sigmoid(-4): a structure fills about a fiftieth of a patch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """Of a pipeline of several networks.
+    """The place of a network in a pipeline of several.
 
-    The one that learns, its structures, those that stand, what it sees of them.
+    The role that learns, its structures, the frozen networks, and the guides that it gets from them.
     """
 
     role: str
@@ -62,7 +62,7 @@ class OrganTask:
         self.how = self.contract.native.pipeline
         if beside is None and len(self.how.roles) > 1:
             raise RecipeRefused(
-                f"one network is asked for, but the pipeline {self.how.name} has {', '.join(self.how.roles)}"
+                f"this task trains one network, but the pipeline {self.how.name} has {', '.join(self.how.roles)}"
             )
         self.beside = beside or Beside(role=self.how.roles[0], codes=self.contract.labels)
         self.role, self.codes = self.beside.role, self.beside.codes
@@ -87,7 +87,7 @@ class OrganTask:
         self._chance = self._case_chances()
 
     def _check_network(self) -> None:
-        """Refuse a network that cannot be built, or cannot take the samples' size in pixels."""
+        """Refuse a network that cannot be built, or cannot process samples of this size in pixels."""
         definition = self.contract.native.networks[self.role]
         try:
             with torch.device("meta"):
@@ -100,14 +100,14 @@ class OrganTask:
         for size in (*served, *(self.recipe.patches.resized_yx or self.cutting.patch_zyx[1:])):
             if size % multiple:
                 raise RecipeRefused(
-                    f"{definition.architecture} takes slices whose rows and columns are multiples of {multiple}, not {size}: "
+                    f"{definition.architecture} needs slices whose rows and columns are multiples of {multiple}, not {size}: "
                     "change the pipeline's frame or patches.size_zyx"
                 )
 
     def network(self) -> nn.Module:
-        """Build the network: from the recipe's starting weights, or random with a head that expects little."""
+        """Build the network: from the recipe's starting weights, or random, with a head biased towards background."""
         network = build_network(self.contract.native.networks[self.role])
-        if isinstance(self.how, SliceStacks):  # a step of a 2-D network costs a fifth to two fifths less so
+        if isinstance(self.how, SliceStacks):  # a step of a 2-D network then costs 20 to 40 % less
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch types it without
         if self.recipe.start is not None:
             network.load_state_dict(load_file(self.recipe.start.weights))
@@ -115,7 +115,7 @@ class OrganTask:
         last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)][-1]
         if last.bias is not None and not isinstance(
             network, Uanet
-        ):  # there it is one structure's, inside its box
+        ):  # its logits are one structure's, inside its box
             nn.init.constant_(last.bias, _HEAD_BIAS)
         return network
 
@@ -128,13 +128,13 @@ class OrganTask:
         return network_sample(self.how, patch, self.recipe.patches.resized_yx)
 
     def random_case(self, rng: np.random.Generator) -> Case:
-        """A training case, with the learned structures in their order."""
+        """Return a training case, with the learned structures in their order."""
         return self._ordered(
             self.training.case(self.training.names[rng.choice(len(self._chance), p=self._chance)])
         )
 
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
-        """The recipe's loss where somebody drew, positive weights as far as the run has come."""
+        """Return the recipe's loss over drawn structures, with the positive weights due at this progress."""
         weights = 1 + self._positive.to(batch.labels.device) * self.recipe.loss.strength(progress)
         try:
             return LOSSES[self.recipe.loss.name](network, batch, weights, progress)
@@ -142,7 +142,7 @@ class OrganTask:
             raise RecipeRefused(f"loss.name {self.recipe.loss.name}: {error}") from error
 
     def validate(self, network: nn.Module) -> Figures:
-        """Mean Dice a structure of the served predictor's masks, over the cases where it was drawn; and their mean."""
+        """Return each structure's mean Dice with the served predictor, over cases where it was drawn; and the mean."""
         by_case = self.scores(network)
         found = {
             label: float(np.mean([row[label] for row in by_case.values() if label in row]))
@@ -152,26 +152,26 @@ class OrganTask:
         return {**found, "mean": float(np.mean(list(found.values())))} if found else {}
 
     def scores(self, network: nn.Module) -> dict[str, dict[str, float]]:
-        """Dice by case and learned structure, where it was drawn."""
+        """Return Dice by case and learned structure, where it was drawn."""
         return dice_by_case(self.predicted(network))
 
     def predicted(self, network: nn.Module) -> Iterator[Predicted]:
-        """Each validation case with (structure, found, drawn) of the learned structures that were drawn in it."""
+        """Return validation cases, each with (structure, found, drawn) of the learned structures drawn in it."""
         return predicted(self._predictor(network), self.contract, self.validation_cases(), self.codes)
 
     def validation_cases(self) -> Iterator[Case]:
-        """Every validation case, with the learned structures in their order."""
+        """Return every validation case, with the learned structures in their order."""
         return (self._ordered(self._source.case(name)) for name in self.validation)
 
     def _predictor(self, network: nn.Module) -> ServedPredictor:
         return build_pipeline(self.contract, {**self.beside.frozen, self.role: network}, self.device)
 
     def training_cases(self) -> Iterator[Case]:
-        """Every training case, with the learned structures in their order."""
+        """Return every training case, with the learned structures in their order."""
         return (self._ordered(case) for case in self.training)
 
     def picture(self, network: nn.Module) -> NDArray[np.uint8] | None:
-        """The first validation case with what the network finds."""
+        """Draw the first validation case with what the network finds."""
         if not self.validation:
             return None
         case = self._source.case(self.validation[0])
@@ -182,7 +182,7 @@ class OrganTask:
         return picture(volume, Masks(grid=grid, by_code=masks), f"{case.name}, predicted")
 
     def _ordered(self, case: Case) -> Case:
-        """The case with the learned structures in their order."""
+        """Return the case with the learned structures in their order."""
         if self._order == list(range(len(case.drawn))):
             return case
         return case.with_structures(self._order)
@@ -202,7 +202,7 @@ class OrganTask:
 
 
 def mirror_order(codes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tuple[int, ...]:
-    """For each structure the index of the one that takes its place in a left-right mirror."""
+    """Return, for each structure, the index of the one that takes its place in a left-right mirror image."""
     partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
     return tuple(codes.index(partner.get(code, code)) for code in codes)
 
@@ -210,9 +210,9 @@ def mirror_order(codes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tupl
 def predicted(
     predictor: ServedPredictor, contract: ModelContract, cases: Iterable[Case], codes: Sequence[str]
 ) -> Iterator[Predicted]:
-    """Each case with (structure, found by a served predictor, drawn) where it was drawn.
+    """Yield each case with (structure, found by a served predictor, drawn) for the structures drawn in it.
 
-    Cases have ``codes`` in this order.
+    The cases' structures are ``codes``, in this order.
     """
     places = [contract.labels.index(code) for code in codes]
     for case in cases:
@@ -228,7 +228,7 @@ def predicted(
 
 
 def dice_by_case(found: Iterable[Predicted]) -> dict[str, dict[str, float]]:
-    """Dice by case and structure."""
+    """Return Dice by case and structure."""
     return {case.name: {code: dice(mask, truth) for code, mask, truth in pairs} for case, pairs in found}
 
 

@@ -1,4 +1,4 @@
-"""Training cases from phantoms: other patients each, at the spacing and crop of the real ones."""
+"""Training cases from phantoms: a different patient each, with the spacing and crop of real ones."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _MARGIN = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The structures of a site's patients, and how one is drawn from its seed on voxels like those of clinical data."""
+    """The structures of a site's patients, and how one is made from its seed, on voxels like those of clinical data."""
 
     structures: tuple[str, ...]
     draw: Callable[[int, np.random.Generator], Phantom]
@@ -48,7 +48,7 @@ def _head_neck_grid(rng: np.random.Generator) -> Grid:
 
 
 def _trunk(regions: tuple[str, ...]) -> Callable[[int, np.random.Generator], Phantom]:
-    """Patients of the regions in turn, at 5 mm and about 3.5 mm in plane."""
+    """Return a maker of patients of the regions in turn, with 5 mm slices and about 3.5 mm pixels."""
 
     def draw(seed: int, rng: np.random.Generator) -> Phantom:
         pixel = float(rng.choice([3.3, 3.5, 3.5, 3.7]))
@@ -65,7 +65,7 @@ def _trunk(regions: tuple[str, ...]) -> Callable[[int, np.random.Generator], Pha
 def _strata(
     spacing_zyx_mm: tuple[float, float, float], shape_zyx: tuple[int, int, int]
 ) -> Callable[[int, np.random.Generator], Phantom]:
-    """Patients with the 42 organs, on one grid but for its place."""
+    """Return a maker of patients with the 42 organs, on one grid apart from its position."""
 
     def draw(_seed: int, rng: np.random.Generator) -> Phantom:
         top_mm = float(rng.uniform(85, 100))
@@ -87,7 +87,7 @@ SITES: Mapping[str, Site] = {
 
 
 def phantom_case(seed: int, site: str = "head_neck", style: str = "exact") -> Case:
-    """One random phantom of a site, cropped to the body, with every structure drawn in a style of contours."""
+    """Return one random phantom of a site, cropped to the body, with every structure drawn in a style of contours."""
     rng = np.random.default_rng([20261121, seed])
     phantom = SITES[site].draw(seed, rng)
     hu = phantom.volume.array_zyx
@@ -106,7 +106,7 @@ def phantom_case(seed: int, site: str = "head_neck", style: str = "exact") -> Ca
 
 
 def write_dataset(seeds: range, folder: Path, site: str = "head_neck", style: str = "exact") -> None:
-    """Write a prepared dataset of phantoms: a patient a seed, split once and for all, cases that exist are kept."""
+    """Write a prepared dataset of phantoms: one patient per seed, with a permanent split; existing cases are kept."""
     structures = SITES[site].structures
     folder.mkdir(parents=True, exist_ok=True)
     names = [_name(seed) for seed in seeds]
@@ -137,7 +137,7 @@ def _record(case: Case, structures: tuple[str, ...]) -> CaseRecord:
 
 
 def _crop(hu: np.ndarray) -> tuple[slice, slice, slice]:
-    """All slices, and the rows and columns with anything but air, with a margin."""
+    """Return a crop to all slices and to the rows and columns with anything but air, plus a margin."""
     box = [slice(0, hu.shape[0])]
     for axis in (1, 2):
         filled = np.flatnonzero((hu > -900).any(axis=(0, 3 - axis)))

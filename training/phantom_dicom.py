@@ -2,7 +2,7 @@
 
     python -m training.phantom_dicom --site rectum --out data/export --count 12
 
-Other patients than `training.phantom_cases` draws. Whatever is trained on them contours no person.
+The patients differ from those of `training.phantom_cases`. Nothing trained on them may contour a person.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _PRODUCER = Producer(
 def export_patient(phantom: Phantom, folder: Path, patient_id: str) -> None:
     """Write one patient's CT images and structure set into a folder.
 
-    Structures of fewer voxels than one are left out.
+    Structures without any voxel are left out.
     """
     files = write_ct(
         phantom.volume,
@@ -66,7 +66,7 @@ def export_patient(phantom: Phantom, folder: Path, patient_id: str) -> None:
 
 
 def main() -> None:
-    """Export a site's phantoms, a folder a patient."""
+    """Export a site's phantoms, one folder per patient."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,7 +1,7 @@
-"""Learn where a model's structures can be, and write it into the contract: python -m training.plausibility --data ...
+"""Learn where a model's structures are plausible, for its contract: python -m training.plausibility --data ...
 
-The training patients' drawn structures and the model's own answers on them, where these are right, are measured, and
-phantoms likewise (`evaluation.plausible_limits` makes the limits).
+Measured are the training patients' drawn structures, the model's own answers on them where these are right, and
+phantoms in the same way (`evaluation.plausible_limits` computes the limits).
 """
 
 import argparse
@@ -26,7 +26,7 @@ FIRST_PHANTOM = 9000  # seeds that no training run used
 
 
 def volume_of(case: Case) -> Volume:
-    """The case's CT in canonical orientation, from an origin of its own."""
+    """Return the case's CT in canonical orientation, from an origin that differs between cases."""
     z, y, x = case.hu_zyx.shape
     grid = Grid(
         shape_zyx=(z, y, x),
@@ -38,13 +38,13 @@ def volume_of(case: Case) -> Volume:
 
 
 def samples_of(case: Case, labels: Sequence[str], found: Mapping[str, Mask]) -> Iterator[Sample]:
-    """What was drawn in a case, and what of the model's answer agrees with it."""
+    """Yield samples of what was drawn in a case, and of what agrees with it in the model's answer."""
     drawn = {code: Mask.from_full(case.mask(index)) for index, code in enumerate(labels) if case.drawn[index]}
     yield from measured_samples(case.name, volume_of(case), drawn, found)
 
 
 def predictor(version: Path) -> tuple[ModelContract, ServedPredictor]:
-    """A published version's contract and predictor, as it is served but for the mirrored second look."""
+    """Return a published version's contract and predictor, as it is served except for the mirrored second pass."""
     contract = load_contract(version)
     runtime = contract.native
     once = runtime.model_copy(update={"pipeline": runtime.pipeline.model_copy(update={"mirror": False})})
@@ -53,7 +53,7 @@ def predictor(version: Path) -> tuple[ModelContract, ServedPredictor]:
 
 
 def found_in(volume: Volume, contract: ModelContract, model: ServedPredictor) -> dict[str, Mask]:
-    """The model's answer for a volume in canonical orientation."""
+    """Return the model's answer for a volume in canonical orientation."""
     with torch.inference_mode():
         answer = model.predict(volume.array_zyx, volume.grid.spacing_zyx_mm)
     return {
@@ -63,7 +63,7 @@ def found_in(volume: Volume, contract: ModelContract, model: ServedPredictor) ->
 
 
 def collected(cases: Iterable[Case], contract: ModelContract, model: ServedPredictor) -> Iterator[Sample]:
-    """The samples of cases, as they come."""
+    """Yield the samples of cases, and print progress."""
     for case in cases:
         found = found_in(volume_of(case), contract, model)
         yield from samples_of(case, contract.labels, found)

@@ -1,8 +1,8 @@
-"""How often a model's limits cry wolf, and what they catch: python -m training.plausibility_rates --data ...
+"""How often a model's limits give false alarms, and what they catch: python -m training.plausibility_rates --data ...
 
 False alarms are counted on the validation patients, and on the training patients in five folds, each judged by limits
-that were learned without it. Catches are counted on what the validation patients' structures become when they are made
-wrong on purpose, and on the model's answers for CTs turned upside down or back to front and for other parts of the
+learned without it. Catches are counted on the validation patients' structures, made
+wrong on purpose, and on the model's answers for CTs turned upside down or back to front, and for other parts of the
 body.
 """
 
@@ -54,7 +54,7 @@ class Answered:
     found: Masks
 
     def right(self, labels: Sequence[str]) -> dict[str, Mask]:
-        """The structures found that agree with what was drawn."""
+        """Return the structures found that agree with the drawn ones."""
         shape = volume_of(self.case).grid.shape_zyx
         drawn = {code: self.case.mask(i) for i, code in enumerate(labels) if self.case.drawn[i]}
         return {
@@ -66,7 +66,7 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeasuredCt:
-    """A CT and what it shows of the body."""
+    """A CT, and the profile and regions of the body in it."""
 
     volume: Volume
     profile: BodyProfile
@@ -80,15 +80,15 @@ class MeasuredCt:
 
 
 class Wrong(NamedTuple):
-    """What happened, all masks of the case, and those of them that are wrong."""
+    """A planted fault: its kind, all masks of the case, and the codes of the wrong ones."""
 
     kind: str
     masks: Masks
     codes: tuple[str, ...]
 
 
-class Tally:
-    """Left out of how many, a row a kind."""
+class Rates:
+    """Counts of what was left out, out of how many, by kind."""
 
     def __init__(self) -> None:
         self._all, self._out = Counter[str](), Counter[str]()
@@ -96,44 +96,44 @@ class Tally:
     def add(
         self, kind: str, limits: Plausibility, look: MeasuredCt, masks: Masks, only: Sequence[str]
     ) -> None:
-        """Judge a case and count those of its structures that a row is about."""
+        """Judge a case and count those of its structures that the row covers."""
         placed = placements(masks, look.volume, look.profile, look.regions)
         out = {finding.structure for finding in judge(limits, placed) if finding.is_implausible}
         self._all[f"{kind}: structures"] += len(only)
         self._out[f"{kind}: structures"] += len(out & set(only))
 
     def add_series(self, kind: str, limits: Plausibility, look: MeasuredCt) -> None:
-        """Count a series, and whether it shows what the model is for."""
+        """Count a series, and whether the model is found unsuited to it."""
         self._all[f"{kind}: series"] += 1
         self._out[f"{kind}: series"] += region_finding(limits, look.regions) is not None
 
     def rows(self) -> Iterator[str]:
-        """The table's lines."""
+        """Yield the table's lines."""
         for kind, count in self._all.items():
             if count:
                 yield f"| {kind} | {self._out[kind]} of {count} |"
 
 
 def answered(cases: Iterator[Case], contract: ModelContract, model: ServedPredictor) -> list[Answered]:
-    """The model's answers for cases."""
+    """Return the model's answers for cases."""
     return [Answered(case=case, found=found_in(volume_of(case), contract, model)) for case in cases]
 
 
 def false_alarms(
-    tally: Tally, limits: Plausibility, cases: Sequence[Answered], labels: Sequence[str]
+    rates: Rates, limits: Plausibility, cases: Sequence[Answered], labels: Sequence[str]
 ) -> None:
-    """Structures that are right, among all that the model found in the case."""
+    """Count the correct structures, among all that the model found in each case."""
     for one in cases:
         look = MeasuredCt.at(volume_of(one.case))
-        tally.add("right", limits, look, one.found, tuple(one.right(labels)))
-        tally.add_series("right", limits, look)
+        rates.add("right", limits, look, one.found, tuple(one.right(labels)))
+        rates.add_series("right", limits, look)
 
 
 def folds(
     cases: Sequence[Answered], phantoms: Sequence[Answered], contract: ModelContract, like: Plausibility
-) -> Tally:
-    """False alarms on patients that the limits were not learned from."""
-    tally = Tally()
+) -> Rates:
+    """Count false alarms on patients that the limits were not learned from."""
+    rates = Rates()
     always = [s for one in phantoms for s in samples_of(one.case, contract.labels, one.found)]
     for fold in range(FOLDS):
         held_out = cases[fold::FOLDS]
@@ -142,12 +142,12 @@ def folds(
             s for one in others for s in samples_of(one.case, contract.labels, one.found)
         ]
         limits = learn([*samples, *always], contract.labels, like.regions, "folds")
-        false_alarms(tally, limits, held_out, contract.labels)
-    return tally
+        false_alarms(rates, limits, held_out, contract.labels)
+    return rates
 
 
 def made_wrong(right: Masks, contract: ModelContract, look: MeasuredCt) -> Iterator[Wrong]:
-    """What happens to the structures that are right, one at a time, the others as they are."""
+    """Yield faults planted in the correct structures, one at a time, the others unchanged."""
     pairs = contract.left_right_pairs
     for a, b in pairs:
         if a in right and b in right:
@@ -185,7 +185,7 @@ def _fragment(mask: Mask) -> Mask:
 
 
 def turned(volume: Volume) -> Iterator[tuple[str, Volume]]:
-    """The CT in orientations that its headers do not state."""
+    """Yield the CT in orientations that its headers do not state."""
     for kind, axes in (("upside down", 0), ("back to front", 1), ("turned end over end", (0, 1))):
         flipped = np.ascontiguousarray(np.flip(volume.hu_zyx, axes))
         yield f"CT {kind}", Volume(array_zyx=flipped, grid=volume.grid)
@@ -193,37 +193,37 @@ def turned(volume: Volume) -> Iterator[tuple[str, Volume]]:
 
 def catches(
     limits: Plausibility, cases: Sequence[Answered], contract: ModelContract, model: ServedPredictor
-) -> Tally:
-    """What is left out of structures that are wrong."""
-    tally = Tally()
+) -> Rates:
+    """Count how many wrong structures are left out."""
+    rates = Rates()
     for one in cases:
         look = MeasuredCt.at(volume_of(one.case))
         for wrong in made_wrong(one.right(contract.labels), contract, look):
-            tally.add(wrong.kind, limits, look, wrong.masks, wrong.codes)
+            rates.add(wrong.kind, limits, look, wrong.masks, wrong.codes)
         for kind, other in turned(look.volume):
-            _add_answer(tally, kind, limits, MeasuredCt.at(other), found_in(other, contract, model))
-    return tally
+            _add_answer(rates, kind, limits, MeasuredCt.at(other), found_in(other, contract, model))
+    return rates
 
 
 def other_parts(
-    tally: Tally,
+    rates: Rates,
     folders: Sequence[Path],
     limits: Plausibility,
     contract: ModelContract,
     model: ServedPredictor,
 ) -> None:
-    """The model's answers for CTs that do not show what it is for."""
+    """Count the model's answers for CTs to which it is not suited."""
     for folder in folders:
         files = [SourceFile(name=p.name, data=p.read_bytes()) for p in sorted(folder.glob("*.dcm"))]
         volume = canonical(read_ct(files).volume)
         found = found_in(volume, contract, model)
-        _add_answer(tally, "another part of the body", limits, MeasuredCt.at(volume), found)
+        _add_answer(rates, "another part of the body", limits, MeasuredCt.at(volume), found)
 
 
-def _add_answer(tally: Tally, kind: str, limits: Plausibility, look: MeasuredCt, found: Masks) -> None:
+def _add_answer(rates: Rates, kind: str, limits: Plausibility, look: MeasuredCt, found: Masks) -> None:
     codes = tuple(code for code, mask in found.items() if mask.voxels())
-    tally.add(kind, limits, look, found, codes)
-    tally.add_series(kind, limits, look)
+    rates.add(kind, limits, look, found, codes)
+    rates.add_series(kind, limits, look)
 
 
 def main() -> None:
@@ -247,7 +247,7 @@ def main() -> None:
     if limits is None:
         parser.error(f"{arguments.version} has no limits yet: python -m training.plausibility")
     validation = answered(openkbp_cases(arguments.data, "val"), contract, model)
-    on_validation = Tally()
+    on_validation = Rates()
     false_alarms(on_validation, limits, validation, contract.labels)
     _print("validation patients", on_validation)
     if arguments.validation_only:
@@ -260,9 +260,9 @@ def main() -> None:
     _print("made wrong", caught)
 
 
-def _print(title: str, tally: Tally) -> None:
+def _print(title: str, rates: Rates) -> None:
     print(f"\n{title}\n\n| what | left out or refused |\n|---|---|")
-    print("\n".join(tally.rows()))
+    print("\n".join(rates.rows()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether the network runs in bfloat16: only where the processor computes in it."""
+"""Whether the network runs in bfloat16: by default, only where the processor computes in it."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ class Precision:
 
     @property
     def name(self) -> str:
-        """How logs and cards call it."""
+        """The precision's name in logs and cards."""
         return "bf16" if self.bf16 else "fp32"
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
-        """The context in which the network is called."""
+        """Return the context in which the network is called."""
         return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
 
 def chosen_precision(wish: PrecisionWish, device: torch.device) -> Precision:
-    """bf16 where it is asked for, or on 'auto' where the device computes in it; the reason is kept for the record.
+    """Choose bf16 where it is asked for or, on 'auto', where the device computes in it; keep the reason for the record.
 
-    Without such instructions a processor emulates bf16, many times slower than float32.
+    A processor without such instructions emulates bf16, many times slower than float32.
     """
     if wish == "fp32":
         return Precision()
@@ -50,10 +50,10 @@ def chosen_precision(wish: PrecisionWish, device: torch.device) -> Precision:
 
 
 def keep_small_maps_in_float32(network: nn.Module) -> None:
-    """Let a network's 3-D convolutions leave bfloat16 for maps with a side shorter than the kernel.
+    """Let a network's 3-D convolutions use float32 for maps with a side shorter than the kernel.
 
-    There torch 2.13 (oneDNN on a processor) gives a weights' gradient that is wrong, often memory that nobody wrote:
-    decision 0048 has the shapes. Sides as long as the kernel are right to 0.3 %.
+    There, torch 2.13 (oneDNN on a processor) gives a wrong gradient of the weights, often uninitialised memory:
+    decision 0048 lists the shapes. With sides as long as the kernel, the error is below 0.3 %.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv3d) and max(module.kernel_size) > 1:

@@ -1,4 +1,4 @@
-"""Progress for a person who watches: a bar with the time left on a terminal, lines elsewhere."""
+"""Progress for people: a bar with the time left on a terminal, lines elsewhere."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ _LOSS_MEMORY = 0.95
 
 
 class Progress(Protocol):
-    """What the loop tells."""
+    """What the loop reports."""
 
     def advance(self, loss: float) -> None:
         """Count one step."""
@@ -23,10 +23,10 @@ class Progress(Protocol):
 
 
 class ShowProgress(Protocol):
-    """Opens what shows a run's progress."""
+    """Opens a display of a run's progress."""
 
     def __call__(self, *, total: int, done: int) -> AbstractContextManager[Progress]:
-        """Begin at ``done`` of ``total`` steps."""
+        """Start at ``done`` of ``total`` steps."""
 
 
 class _Silent:
@@ -39,7 +39,7 @@ class _Silent:
 
 @contextmanager
 def silent(*, total: int, done: int) -> Iterator[Progress]:  # noqa: ARG001 # the signature is that of `shown`
-    """No progress."""
+    """Show no progress."""
     yield _Silent()
 
 
@@ -63,7 +63,7 @@ class _Shown:
 
 @contextmanager
 def shown(*, total: int, done: int) -> Iterator[Progress]:
-    """A bar on standard error with steps, time spent and time left; every validation is a line of its own."""
+    """Show a bar on standard error with steps, time spent and time left; every validation is a separate line."""
     console = Console(file=sys.stderr)
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),

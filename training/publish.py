@@ -1,4 +1,4 @@
-"""Publish a run as a version of a Triton model, if it predicts there what it predicted in training."""
+"""Publish a run as a version of a Triton model, if it predicts there exactly what it predicted in training."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ Image = tuple[np.ndarray, Spacing]  # HU int16 (z, y, x)
 
 
 class NotPublished(Exception):
-    """A run that is no version of a model; nothing was written, and the message says why."""
+    """A run that cannot become a version of a model; nothing was written, and the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,9 @@ class _Figures:
 def publish(run: Path, repository: Path, images: list[Image], weights: Weights = "best") -> ModelContract:
     """Write the next version of the recipe's model: weights, contract, Triton's files, a card if there is none.
 
-    ``images``: on each of them the version's predictor, loaded from its files as the server loads it, must give the
-    same bit planes as the run's networks in memory. Raises NotPublished, CheckpointRefused, before anything stands
-    under its name.
+    On each of ``images``, the version's predictor, loaded from its files as the server loads it, must give the
+    same bit planes as the run's networks in memory. Raises NotPublished, CheckpointRefused, before anything exists
+    under the version's name.
     """
     if not images:
         raise NotPublished("no image to compare training's prediction with the version's")
@@ -93,8 +93,8 @@ def publish(run: Path, repository: Path, images: list[Image], weights: Weights =
 def with_limits(contract: ModelContract, known: Mapping[int, ModelContract]) -> ModelContract:
     """Give a new version the plausibility limits of the newest known version that has the same structures.
 
-    Limits describe the organs of the training set more than a network; without any, a new version would send what the
-    one before left out. They are to be learned again all the same (python -m training.plausibility).
+    Limits describe the organs of the training set more than a network; without them, a new version would deliver what
+    the version before left out. They should be learned again all the same (python -m training.plausibility).
     """
     for _, before in sorted(known.items(), reverse=True):
         if before.plausibility is not None and set(before.labels) == set(contract.labels):
@@ -104,7 +104,7 @@ def with_limits(contract: ModelContract, known: Mapping[int, ModelContract]) -> 
 
 
 def _figures(run: Path, trained: Mapping[str, Trained], recipe: Recipe) -> _Figures:
-    """Of several networks: steps and seconds of all, and the validation of the whole pipeline at their sum."""
+    """Return a run's figures; of several networks, summed steps and seconds, and the whole pipeline's validation."""
     steps = [one.steps for one in trained.values()]
     row = validated(run, steps[0]) if len(steps) == 1 else last_validated(run)
     labels = recipe.draft().labels
@@ -155,7 +155,7 @@ def _write_version(folder: Path, contract: ModelContract, files: Mapping[str, by
 def _compare(
     folder: Path, contract: ModelContract, networks: Mapping[str, torch.nn.Module], images: list[Image]
 ) -> None:
-    """Raise NotPublished where the version predicts another voxel than the run's networks; both in float32."""
+    """Raise NotPublished where the version predicts any voxel differently from the run's networks, both in float32."""
     exact = contract.native.model_copy(update={"precision": "float32"})
     compared = contract.model_copy(update={"runtime": exact})
     trained = build_pipeline(compared, networks, _CPU)
@@ -169,13 +169,13 @@ def _compare(
 
 
 def comparison_images(source: CaseSource, names: list[str]) -> list[Image]:
-    """The CTs of the first two of these cases."""
+    """Return the CTs of the first two of these cases."""
     cases = (source.case(name) for name in names[:2])
     return [(np.array(case.hu_zyx), case.spacing_zyx_mm) for case in cases]
 
 
 def _write_card(card: Path, contract: ModelContract, figures: _Figures) -> None:
-    """Make a card from the contract, or renew the figures between the marks of the one that is there."""
+    """Write a card from the contract, or update the figures between the marks of an existing one."""
     rows = [f"| {label} | {value:.3f} |" for label, value in figures.dice.items()]
     mean = "not measured" if figures.mean_dice is None else f"{figures.mean_dice:.3f}"
     table = "\n".join(

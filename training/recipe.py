@@ -1,4 +1,4 @@
-"""A recipe: what is trained, how, and how it will be served; one small TOML file."""
+"""A recipe: what is trained, how, and how it will be served, in one small TOML file."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from training.losses.catalogue import LossName
 from training.precision import PrecisionWish
 from training.search.architecture import ArchitectureRefused, load_architecture, with_architecture
 
-VOI = "voi"  # the key of what all networks of small organs share
+VOI = "voi"  # the key of the settings that all networks of small organs share
 _NO_CHECKSUM = "0" * 64
 _NOT_MEASURED = [0.0, 0.0, 0.0]
 _ROLES = ("anchor", "mid_level", "detector", VOI)
 _ROLE_TABLES = ("schedule", "patches", "augmentation", "loss")
-# Fields that came later, with what was done before: a run that began without them goes on.
+# Fields added later, with the earlier behaviour as default, so that a run begun without them can go on.
 _LATER: dict[tuple[str, str], object] = {
     ("schedule", "momentum"): 0.99,
     ("schedule", "nesterov"): True,
@@ -53,13 +53,13 @@ class PatchRecipe(_Part):
     structure_weights: dict[str, float] = Field(default_factory=dict)
     case_weights: dict[str, float] = Field(
         default_factory=dict
-    )  # a case counts this much more where it is drawn
+    )  # a case in which it is drawn counts this much more
 
 
 class LossRecipe(_Part):
     """The loss by its name in training/losses/catalogue.py, and positive weights by structure code.
 
-    ``positive_weight`` is that of every structure without its own. The weights go to 1 between two fractions of the
+    ``positive_weight`` applies to every structure without its own. The weights fall to 1 between two fractions of the
     run.
     """
 
@@ -69,13 +69,13 @@ class LossRecipe(_Part):
     annealed_between: tuple[float, float] = (1.0, 1.0)
 
     def strength(self, progress: float) -> float:
-        """How much of the weights' excess over 1 counts at a fraction of the run."""
+        """Return the share, 1 to 0, of the weights' excess over 1 that counts at a fraction of the run."""
         begin, end = self.annealed_between
         return 1.0 if progress <= begin else max(0.0, (end - progress) / max(end - begin, 1e-9))
 
 
 class StartRecipe(_Part):
-    """Weights to begin with: a safetensors file, relative to the recipe, and its checksum."""
+    """Weights to start from: a safetensors file, relative to the recipe, and its checksum."""
 
     weights: Path
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -92,13 +92,13 @@ class Recipe(_Part):
     loss: LossRecipe = LossRecipe()
     start: StartRecipe | None = None
     precision: PrecisionWish = "auto"
-    # Of a pipeline of several networks: what differs for one of them, as tables of this recipe (schedule, patches,
-    # augmentation, loss), by role; ``voi`` is that of every small organ's network.
+    # For a pipeline of several networks: settings that differ by role, as tables of this recipe (schedule, patches,
+    # augmentation, loss); ``voi`` stands for every small organ's network.
     roles: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    # The later strata learn from anchor maps by networks that did not see the patient: this many; 0 is the one that
+    # The later strata learn from anchor maps by this many networks that did not see the patient; 0: by the one that
     # serves.
     guide_folds: int = Field(default=0, ge=0)
-    # measured: mean and sd of a pipeline of slices are those of the training CTs' grey levels
+    # measured: a slice pipeline's mean and sd are those of the training CTs' grey levels
     grey_levels: Literal["stated", "measured"] = "stated"
 
     @model_validator(mode="after")
@@ -112,7 +112,7 @@ class Recipe(_Part):
             unknown = sorted(given.keys() - labels)
             if unknown:
                 raise ValueError(
-                    f"{field} names {', '.join(unknown)}, which are no structures of the contract"
+                    f"{field} names {', '.join(unknown)}, which are not structures of the contract"
                 )
         return self
 
@@ -129,7 +129,7 @@ class Recipe(_Part):
         return self
 
     def draft(self) -> ModelContract:
-        """The contract under which the run validates: that of serving, but for provenance and checksums."""
+        """Return the contract under which the run validates: that of serving, except provenance and checksums."""
         networks = self.contract.get("runtime", {}).get("networks", {})
         files = {network.get("weights", "weights.safetensors") for network in networks.values()}
         document = {
@@ -143,7 +143,7 @@ class Recipe(_Part):
 
     @property
     def sha256(self) -> str:
-        """A digest of the recipe: a run goes on only with the recipe that it began with."""
+        """A digest of the recipe, which must not change for a run to be resumed."""
         document = self.model_dump(mode="json")
         for (part, field), before in _LATER.items():
             if document[part][field] == before:
@@ -157,9 +157,9 @@ class Recipe(_Part):
 
 
 def load_recipe(file: Path) -> Recipe:
-    """Read a recipe file; ``searched = FILE`` puts the operations of a found architecture into its networks.
+    """Read a recipe file; ``searched = FILE`` sets the operations of a found architecture in its networks.
 
-    Raises RecipeRefused with file and field.
+    Raises RecipeRefused, which names file and field.
     """
     try:
         document = _with_contract_written_out(tomllib.loads(file.read_text(encoding="utf-8")))
@@ -171,12 +171,12 @@ def load_recipe(file: Path) -> Recipe:
     except ValidationError as error:
         raise RecipeRefused(f"{file}: {faults_of(error)}") from error
     except ValueError as error:
-        raise RecipeRefused(f"{file}: no valid TOML: {error}") from error
+        raise RecipeRefused(f"{file}: not valid TOML: {error}") from error
     if recipe.start is None:
         return recipe
     start = recipe.start.model_copy(update={"weights": file.parent / recipe.start.weights})
     if not start.weights.is_file():
-        raise RecipeRefused(f"{file}: start.weights: {start.weights} is no file")
+        raise RecipeRefused(f"{file}: start.weights: {start.weights} is not a file")
     found = hashlib.sha256(start.weights.read_bytes()).hexdigest()
     if found != start.sha256:
         raise RecipeRefused(f"{file}: start.sha256 is {start.sha256}, but {start.weights} has {found}")
@@ -197,7 +197,7 @@ def _with_searched(document: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def written_out(contract: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's contract without short forms: small organs by code alone, one network ``voi`` for all of them."""
+    """Return a recipe's contract with short forms written out: small organs given by code, one network ``voi``."""
     runtime = contract.get("runtime", {})
     pipeline, networks = runtime.get("pipeline", {}), dict(runtime.get("networks", {}))
     if pipeline.get("name") != "stratified" or not pipeline.get("small"):
@@ -215,7 +215,7 @@ def written_out(contract: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_recipe_json(file: Path) -> Recipe:
-    """Read the recipe that a run keeps. Raises RecipeRefused."""
+    """Read the recipe kept in a run's folder. Raises RecipeRefused."""
     try:
         return Recipe.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:

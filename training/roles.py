@@ -1,4 +1,4 @@
-"""A recipe whose pipeline runs several networks: the recipe of each network's own run."""
+"""For a recipe whose pipeline runs several networks, the recipe of each network's own run."""
 
 import json
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ _LOSSES = {
 
 
 def kind_of(role: str) -> str:
-    """What a role's settings stand under: all volumes of interest share ``voi``."""
+    """Return the key of a role's settings: all volumes of interest share ``voi``."""
     return VOI if role.startswith(f"{VOI}_") else role
 
 
 def role_recipe(recipe: Recipe, role: str) -> Recipe:
-    """The recipe of one network's run: the strata that it needs, with the settings of ``roles``.
+    """Return the recipe of one network's run: the strata that it needs, with the settings in ``roles``.
 
     The loss is the study's (softmax for anchors and mid-level, heat maps, a sigmoid) unless ``roles`` names another.
     Raises RecipeRefused for settings that do not fit.
@@ -51,9 +51,9 @@ def role_recipe(recipe: Recipe, role: str) -> Recipe:
 
 
 def learned(recipe: Recipe, role: str) -> tuple[str, ...]:
-    """The structures that a role's network learns from.
+    """Return the structures that a role's network learns from.
 
-    For a volume of interest the organ and, if it has one, its partner.
+    For a volume of interest, these are the organ and, if it has one, its partner.
     """
     pipeline = recipe.draft().native.pipeline
     if not isinstance(pipeline, Stratified):
@@ -88,7 +88,7 @@ def _contract(recipe: Recipe, how: Stratified, role: str) -> dict[str, Any]:
 
 
 def _with_partner(contract: Mapping[str, Any], code: str) -> tuple[str, ...]:
-    """An organ and, if it has one, that of the other side."""
+    """Return an organ and, if it has one, its partner on the other side."""
     pair: tuple[str, ...] = next(
         (tuple(p) for p in contract.get("left_right_pairs", []) if code in p), (code,)
     )
@@ -96,7 +96,7 @@ def _with_partner(contract: Mapping[str, Any], code: str) -> tuple[str, ...]:
 
 
 def _merged(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables are merged, everything else is replaced."""
+    """Return ``document`` with ``changes``: tables are merged, everything else is replaced."""
     found = dict(document)
     for key, value in changes.items():
         known = found.get(key)

@@ -1,4 +1,4 @@
-"""What a run's folder says about it: recipe, data, precision; a run goes on only as it began."""
+"""The record in a run's folder: recipe, data and precision; a run can only be resumed unchanged."""
 
 import csv
 import json
@@ -33,13 +33,13 @@ class RunRecord(BaseModel):
 
     @property
     def split_in_words(self) -> str:
-        """For contract and card."""
+        """The split as text for contract and card."""
         counts = f"{len(self.split['train'])} for training, {len(self.split['val'])} for validation"
         return f"fixed by patient before training: {counts}; test patients, where there are any, were never looked at"
 
 
 def begin(folder: Path, recipe: Recipe, source: CaseSource, data: Path, precision: Precision) -> RunRecord:
-    """Write the record of a new run, or check that an old one goes on as it began.
+    """Write the record of a new run, or check that an existing one is resumed unchanged.
 
     Raises TrainingStopped where recipe or split differ from those of the folder.
     """
@@ -72,24 +72,24 @@ def load_record(folder: Path) -> RunRecord:
 
 
 def write_thresholds(folder: Path, thresholds: dict[str, float]) -> None:
-    """Keep the thresholds that a run's version will have."""
+    """Write the thresholds that a run's version will have."""
     write_atomically(folder / THRESHOLDS_FILE, json.dumps(thresholds, indent=1) + "\n")
 
 
 def load_thresholds(folder: Path) -> dict[str, float]:
-    """The thresholds chosen for a run; empty where none were: the recipe's count."""
+    """Return the thresholds chosen for a run; empty where none were chosen, so that the recipe's apply."""
     file = folder / THRESHOLDS_FILE
     found: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return found
 
 
 def validated(folder: Path, step: int) -> dict[str, float]:
-    """The figures of a run's validation at a step; empty where there are none."""
+    """Return the figures of a run's validation at a step; empty where there are none."""
     return next((row for at, row in _validations(folder) if at == step), {})
 
 
 def last_validated(folder: Path) -> dict[str, float]:
-    """The figures of a run's last validation; empty where there are none."""
+    """Return the figures of a run's last validation; empty where there are none."""
     return next((row for _, row in reversed(_validations(folder))), {})
 
 

@@ -1,4 +1,4 @@
-"""From a patch of a case to a network's input and target, as the pipeline that will serve the network sees them."""
+"""From a patch of a case to a network's input and target, in the form of the pipeline that will serve the network."""
 
 import torch
 from torch.nn import functional
@@ -15,14 +15,14 @@ Size = tuple[int, int, int]
 
 
 def patch_size(how: Pipeline) -> Size:
-    """The voxels (z, y, x) that a pipeline's network sees at once: a tile, or a stack of frames."""
+    """Return the size (z, y, x) in voxels of a network's input: a tile, or a stack of frames."""
     if isinstance(how, SliceStacks):
         return how.slices, *how.frame.size_yx
     return how.tile_zyx
 
 
 def expected_voxels(how: Pipeline) -> VoxelRange | None:
-    """The voxels that a pipeline takes as they are; None where it takes slices of any pixels."""
+    """Return the spacings that a pipeline accepts unchanged; None where it takes slices of any pixel size."""
     if not isinstance(how, SliceStacks):
         return how.voxels
     if not isinstance(how.frame, BodyCrop):
@@ -36,7 +36,7 @@ def expected_voxels(how: Pipeline) -> VoxelRange | None:
 
 
 def network_sample(how: Pipeline, patch: Patch, resized_yx: tuple[int, int] | None = None) -> Batch:
-    """One sample: the input that serving makes of such voxels; of a stack the labels of the middle slice.
+    """Return one sample: the input that serving would make; for a stack, with the labels of the middle slice.
 
     ``resized_yx``: a crop of slices at another size, where the pipeline resizes whole slices.
     """

@@ -1,4 +1,4 @@
-"""SOARS's small and hard organs: the task of finding them by heat maps, and that of contouring one in its volume."""
+"""SOARS's small and hard organs: the task of detecting them by heat maps, and that of contouring one in its volume."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,25 +25,25 @@ from training.losses.catalogue import LOSSES
 from training.organ_task import OrganTask
 from training.samples import network_sample
 
-MISS_MM = 4.0  # how far off, axis by axis, a detection is taken to be where a volume is cut for training (sd)
+MISS_MM = 4.0  # assumed error (sd) of a detection along each axis when volumes are cut for training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeatMaps:
-    """The heat maps of a case's structures, computed where they are cut: maps of a patch."""
+    """The heat maps of a case's structures, computed when they are cut with a patch."""
 
-    centres: NDArray[np.float64]  # (structure, 3), index; no number where a structure is not there
+    centres: NDArray[np.float64]  # (structure, 3), index; NaN where a structure is absent
     spacing_zyx_mm: Spacing
     mirror_order: tuple[int, ...]
 
     @classmethod
     def of(cls, case: Case, mirror_order: tuple[int, ...]) -> "HeatMaps":
-        """About the centres of mass of a case's structures."""
+        """Return heat maps about the centres of mass of a case's structures."""
         rows = [places.mean(axis=0) if len(places) else np.full(3, np.nan) for places in case.places]
         return cls(centres=np.array(rows), spacing_zyx_mm=case.spacing_zyx_mm, mirror_order=mirror_order)
 
     def cut(self, start: NDArray[np.int_], size: tuple[int, ...]) -> torch.Tensor:
-        """A block (structure, z, y, x)."""
+        """Return a block (structure, z, y, x) of heat, 0 to 1."""
         z, y, x = size
         maps = torch.zeros((len(self.centres), z, y, x))
         for index, centre in enumerate(self.centres - start):
@@ -74,14 +74,14 @@ class _Beside:
 
 
 class DetectorTask:
-    """Learn a heat map an organ; a good detector lays the volumes of interest so that they hold the organs."""
+    """Learn one heat map per organ; a good detector places the volumes of interest so that they contain the organs."""
 
     def __init__(self, organs: OrganTask) -> None:
-        """``organs``: the task of the role ``detector``: its cases, cutting, guides and loss."""
+        """Take ``organs``, the task of the role ``detector``, with its cases, cutting, guides and loss."""
         self.organs, self.how = organs, _stratified(organs.contract)
 
     def network(self) -> nn.Module:
-        """The network with random weights: heat is linear, and begins near 0."""
+        """Build the network with random weights: heat is linear and starts near 0."""
         return build_network(self.organs.contract.native.networks[self.organs.role])
 
     def sample(self, index: int) -> Batch:
@@ -91,17 +91,17 @@ class DetectorTask:
         heat = HeatMaps.of(case, self.organs.cutting.mirror_order)
         beside = _Beside(guides=None if guides is None else guides.of(case), heat=heat)
         patch = draw_patch(case, self.organs.cutting, rng, beside)
-        assert patch.maps is not None  # they were given
+        assert patch.maps is not None  # they were passed above
         split = beside.guide_count
         seen = replace(patch, maps=patch.maps[:split] if split else None, labels=patch.maps[split:])
         return network_sample(self.how, seen)
 
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
-        """The squared error."""
+        """Return the squared error of the heat maps."""
         return self.organs.loss(network, batch, progress)
 
     def validate(self, network: nn.Module) -> Figures:
-        """Mean share of each organ that lies inside its volume of interest; their mean."""
+        """Return the mean share of each organ inside its volume of interest, and their mean."""
         shares: dict[str, list[float]] = {code: [] for code in self.organs.codes}
         for case in self.organs.validation_cases():
             look = SeenCase.at(self.pipeline(network), case, self.organs.beside.guides)
@@ -113,24 +113,24 @@ class DetectorTask:
         return {**means, "mean": float(np.mean(list(means.values())))} if means else {}
 
     def detected(self, network: nn.Module) -> dict[str, dict[str, Detection]]:
-        """Where the organs of each validation case are found, as serving finds them."""
+        """Return each validation case's detections by organ, as serving finds them."""
         pipeline, guides = self.pipeline(network), self.organs.beside.guides
         looks = {case.name: SeenCase.at(pipeline, case, guides) for case in self.organs.validation_cases()}
         return {name: look.detected() if look is not None else {} for name, look in looks.items()}
 
     def picture(self, network: nn.Module) -> None:
-        """None: heat is not drawn."""
+        """Return None: heat is not drawn."""
 
     def pipeline(self, network: nn.Module) -> StratifiedPipeline:
-        """The served pipeline with this detector; its other networks are not asked."""
+        """Return the served pipeline with this detector; its other networks are not run."""
         return _pipeline(self.organs, network)
 
 
 class VoiTask:
-    """Learn one small organ inside its volume of interest; scored where the detector found it."""
+    """Learn one small organ inside its volume of interest, scored where the detector found it."""
 
     def __init__(self, organs: OrganTask, detected: Mapping[str, Detection | None]) -> None:
-        """``organs``: the task of a role ``voi_CODE``; its structures are the organ and, if it has one, its partner."""
+        """Take ``organs``, the task of a role ``voi_CODE``, for the organ and, if it has one, its partner."""
         self.organs, self.how = organs, _stratified(organs.contract)
         self._organ = next(organ for organ in self.how.small if organ.role == organs.role)
         self._detected = detected
@@ -145,7 +145,7 @@ class VoiTask:
         self.network = organs.network
 
     def sample(self, index: int) -> Batch:
-        """Cut the volume about the organ, off by some mm; or about its partner, in the mirror."""
+        """Cut the volume round the organ, a few mm off; or round its partner, mirrored."""
         rng = np.random.default_rng([self.organs.recipe.schedule.seed, index])
         case, place, mirrored = self._chosen(rng)
         miss = rng.normal(0.0, MISS_MM, 3) / np.array(case.spacing_zyx_mm)
@@ -157,11 +157,11 @@ class VoiTask:
         return network_sample(self.how, patch)
 
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> torch.Tensor:
-        """The recipe's loss of the one structure."""
+        """Return the recipe's loss for the one structure."""
         return LOSSES[self.organs.recipe.loss.name](network, batch, batch.labels.new_ones(1), progress)
 
     def _chosen(self, rng: np.random.Generator) -> tuple[Case, int, bool]:
-        """A case that has the organ, and the place of it, or of its partner to be mirrored."""
+        """Return a case that has the organ or its partner, the structure's index, and whether to mirror it."""
         for _ in range(1000):
             case = self.organs.random_case(rng)
             mirrored = bool(rng.random() < self._mirror_share)
@@ -171,7 +171,7 @@ class VoiTask:
         raise ValueError(f"{self._organ.code}: not found in a thousand drawn training cases")
 
     def validate(self, network: nn.Module) -> Figures:
-        """Mean Dice of the organ where the detector found it, 0 where it did not."""
+        """Return the organ's mean Dice, which is 0 where the detector did not find it."""
         pipeline = _pipeline(self.organs, network)
         rows = [
             self._dice(pipeline, case, self._detected.get(case.name))
@@ -197,14 +197,14 @@ class VoiTask:
         return guides.of(case) if guides is not None and self.how.anchors_in_voi else None
 
     def picture(self, network: nn.Module) -> None:
-        """None: one small organ shows little."""
+        """Return None: one small organ shows little."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeenCase:
-    """A case as the later strata of a pipeline see it.
+    """The input of a pipeline's later strata for one case.
 
-    Windowed CT and guides (channel, z, y, x) inside the body's box.
+    It is the windowed CT and guides (channel, z, y, x) inside the body's box.
     """
 
     pipeline: StratifiedPipeline
@@ -215,7 +215,7 @@ class SeenCase:
 
     @classmethod
     def at(cls, pipeline: StratifiedPipeline, case: Case, guides: Guides | None) -> "SeenCase | None":
-        """None for a case of air."""
+        """Return the input for a case; None for a case of air."""
         coarse, place = body_placement(np.array(case.hu_zyx), case.spacing_zyx_mm, pipeline.how)
         if place is None:
             return None
@@ -230,11 +230,11 @@ class SeenCase:
         )
 
     def channels(self) -> torch.Tensor:
-        """What a network beside the guides sees."""
+        """Return the channels (channel, z, y, x) of a network that gets the guides."""
         return self.ct if self.guides is None else torch.cat([self.ct, self.guides])
 
     def detected(self) -> dict[str, Detection]:
-        """The small organs that are found."""
+        """Return the detections of the small organs that are found."""
         how = self.pipeline.how
         guides = self.ct[:0] if self.guides is None else self.guides
         found = detections(self.pipeline.heat(self.ct, guides), lowest=how.lowest_heat)
@@ -245,7 +245,7 @@ class SeenCase:
 def _share(
     look: SeenCase | None, organ: SmallOrgan, detection: Detection | None, truth: NDArray[np.bool_]
 ) -> float:
-    """The share of an organ's voxels inside the volume that is laid about its detection."""
+    """Return the share of an organ's voxels inside the volume placed round its detection."""
     if look is None or detection is None:
         return 0.0
     inside = torch.from_numpy(truth[look.place.box])

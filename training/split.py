@@ -1,4 +1,4 @@
-"""Which patient may be used for what: fixed once, by patient, and never changed for a patient that has its place."""
+"""Which patient may be used for what: fixed by patient, and never changed for a patient once assigned."""
 
 import hashlib
 import json
@@ -19,17 +19,17 @@ DEFAULT_SHARES = {Subset.TRAIN: 0.7, Subset.VAL: 0.15, Subset.TEST: 0.15}
 
 
 class SplitRefused(Exception):
-    """A split file that is damaged or contradicts itself or the wish; the message names it."""
+    """A split file that is damaged or contradicts itself or the request; the message names it."""
 
 
 class Split(BaseModel):
-    """Every patient's subset; new patients get theirs by a hash, old ones keep theirs."""
+    """Every patient's subset; new patients are assigned by a hash, known ones keep theirs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     salt: str = Field(
         pattern=r"^[0-9a-f]{32}$"
-    )  # of the pseudonyms too: whoever has it can look for a known identifier
+    )  # also for the pseudonyms: anyone who has it can search for a known identifier
     shares: dict[Subset, float]
     patients: dict[str, Subset] = Field(default_factory=dict)
 
@@ -41,16 +41,16 @@ class Split(BaseModel):
 
     @classmethod
     def fresh(cls, shares: Mapping[Subset, float] = DEFAULT_SHARES) -> "Split":
-        """A split without patients, with a random salt."""
+        """Return a split without patients, with a random salt."""
         return cls(salt=secrets.token_hex(16), shares=dict(shares))
 
     def pseudonym(self, patient_id: str) -> str:
-        """The name of a patient in the dataset: no identifier, the same in every run with this salt."""
+        """Return the name of a patient in the dataset: not an identifier, but the same in every run with this salt."""
         digest = hashlib.sha256(f"{self.salt}/{patient_id}".encode()).hexdigest()
         return f"p{digest[:12]}"
 
     def with_patients(self, names: Collection[str]) -> "Split":
-        """The split with a place for each new patient: in hash order, each goes where the shares lack most."""
+        """Return the split with new patients assigned: in hash order, each to the subset farthest below its share."""
         placed = dict(self.patients)
         counts = {subset: sum(1 for s in placed.values() if s is subset) for subset in self.shares}
         new = sorted(
@@ -66,13 +66,13 @@ class Split(BaseModel):
 
     @property
     def sha256(self) -> str:
-        """A digest of who may be used for what; a run keeps it, and refuses to go on with another split."""
+        """A digest of the assignments; a run keeps it and refuses to continue with a different split."""
         listing = "".join(f"{name} {self.patients[name]}\n" for name in sorted(self.patients))
         return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def load_split(folder: Path) -> Split | None:
-    """The split of a dataset, None where it has none yet; SplitRefused for a file that is not one."""
+    """Return the split of a dataset, None where it has none yet; SplitRefused for a file that is not one."""
     file = folder / SPLIT_FILE
     if not file.exists():
         return None
@@ -85,7 +85,7 @@ def load_split(folder: Path) -> Split | None:
 
 
 def save_split(split: Split, folder: Path) -> None:
-    """Write the split. Raises SplitRefused where it would move a patient that the folder's split has placed."""
+    """Write the split. Raises SplitRefused where it would move a patient that the folder's split has assigned."""
     before = load_split(folder)
     for name, subset in before.patients.items() if before else ():
         if split.patients.get(name) is not subset:

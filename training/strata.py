@@ -1,4 +1,4 @@
-"""A run of a pipeline of several networks: each role in a folder of its name, beside the frozen ones before it.
+"""A run of a pipeline of several networks: each role in a folder of its own, with the earlier networks frozen.
 
 The anchors come first. Their probabilities guide mid-level and detector: those of the network that will serve, or, with
 ``guide_folds``, those of networks that were trained without the patient. Then each small organ in its volume of
@@ -37,13 +37,13 @@ Scores = dict[str, dict[str, float]]  # Dice by case and structure
 
 
 def is_stratified(recipe: Recipe) -> bool:
-    """Whether a recipe trains several networks."""
+    """Tell whether a recipe trains several networks."""
     return len(recipe.draft().native.pipeline.roles) > 1
 
 
 @dataclass(kw_only=True)
 class StrataRun:
-    """A recipe of several networks carried out in a folder."""
+    """The run of a recipe of several networks, in a folder."""
 
     recipe: Recipe
     source: CaseSource
@@ -56,7 +56,7 @@ class StrataRun:
     _detected: dict[str, dict[str, Detection]] = field(default_factory=dict)  # by validation case and organ
 
     def train(self) -> tuple[State, Scores]:
-        """Train what is not there yet, role by role; then score the whole pipeline on the validation cases.
+        """Train the missing networks, role by role; then score the whole pipeline on the validation cases.
 
         Returns the state of all roles together (``best_mean`` is the pipeline's), and Dice by case and structure.
         Raises RecipeRefused before the first step, TrainingStopped.
@@ -126,7 +126,7 @@ class StrataRun:
         return found
 
     def _folds(self) -> dict[Path, tuple[str, ...]]:
-        """Train the anchor networks of the folds, if any; each folder with the training cases that it did not see."""
+        """Train the anchor networks of the folds, if any; return each folder's held-out training cases."""
         count = self.recipe.guide_folds
         names = self.source.names(Subset.TRAIN)
         found = {}
@@ -141,7 +141,7 @@ class StrataRun:
         return found
 
     def _detections(self) -> dict[str, dict[str, Detection]]:
-        """Where the trained detector finds the small organs of the validation cases."""
+        """Return the trained detector's detections by validation case and organ."""
         if not self._detected:
             network = trained_network(self.folder / "detector", self.recipe, "detector").network
             with torch.inference_mode():
@@ -149,7 +149,7 @@ class StrataRun:
         return self._detected
 
     def predicted(self) -> Iterator[Predicted]:
-        """Each validation case with what the whole pipeline of the trained networks finds."""
+        """Return the validation cases with what the whole pipeline of trained networks finds."""
         contract = self.recipe.draft()
         order = [self.source.structures.index(code) for code in contract.labels]
         cases = (self.source.case(name).with_structures(order) for name in self.source.names(Subset.VAL))
@@ -157,7 +157,7 @@ class StrataRun:
         return predicted(pipeline, contract, cases, contract.labels)
 
     def parameters(self) -> int:
-        """The numbers of all networks together."""
+        """Return the number of parameters of all networks together."""
         return sum(values.numel() for one in self._networks().values() for values in one.parameters())
 
     def _networks(self) -> dict[str, nn.Module]:

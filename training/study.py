@@ -1,6 +1,6 @@
-"""Recipes side by side at equal steps, over seeds: a table with spread and paired tests.
+"""Studies: recipes compared at equal steps, over seeds, in a table with spread and paired tests.
 
-Each run resumes where it broke off.
+Each run resumes where it was interrupted.
 """
 
 import tomllib
@@ -29,14 +29,14 @@ _SCORES = "scores.json"
 
 
 class Row(BaseModel):
-    """One row: the recipe with changes, dotted names to values ('schedule.learning_rate'), on some of the patients."""
+    """One row: the recipe with changes, values by dotted name ('schedule.learning_rate'), on some or all patients."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9 ,.+()/_-]+$")
-    recipe: Path | None = None  # another than the study's
+    recipe: Path | None = None  # other than the study's
     changes: dict[str, Any] = Field(default_factory=dict)
-    patients: int | None = Field(default=None, ge=1)  # the first so many training patients
+    patients: int | None = Field(default=None, ge=1)  # only the first training patients, this many
 
 
 class Study(BaseModel):
@@ -51,20 +51,20 @@ class Study(BaseModel):
 
 
 class FewerPatients:
-    """A source with only the first so many training patients; validation stays whole."""
+    """A source with only the first ``patients`` training patients; validation is not reduced."""
 
     def __init__(self, source: CaseSource, patients: int) -> None:
         self.structures, self.case = source.structures, source.case
         self._source, self._patients = source, patients
 
     def names(self, subset: Subset) -> tuple[str, ...]:
-        """The patients of a subset."""
+        """Return the patients of a subset."""
         names = self._source.names(subset)
         return names[: self._patients] if subset is Subset.TRAIN else names
 
 
 def load_study(file: Path, recipe: Path | None = None) -> Study:
-    """Read a study file, its rows on another recipe if one is given. Raises RecipeRefused with file and field."""
+    """Read a study file, with another default recipe if given. Raises RecipeRefused, which names file and field."""
     try:
         study = Study.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
@@ -73,7 +73,7 @@ def load_study(file: Path, recipe: Path | None = None) -> Study:
         raise RecipeRefused(f"{file}: {faults_of(error)}") from error
     names = [row.name for row in study.rows]
     if len(set(names)) != len(names):
-        raise RecipeRefused(f"{file}: two rows have one name")
+        raise RecipeRefused(f"{file}: two rows have the same name")
     own = recipe or file.parent / study.recipe
     rows = tuple(
         row.model_copy(update={"recipe": file.parent / row.recipe if row.recipe else own})
@@ -91,7 +91,7 @@ def run_study(
     said: Callable[[str], None],
     show: ShowProgress = silent,
 ) -> str:
-    """Train and score what is not there yet, and give the table in Markdown.
+    """Train and score the missing runs, and return the table in Markdown.
 
     Every row is checked before the first step.
     """
@@ -109,7 +109,7 @@ def run_study(
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with dotted names set to values. Raises RecipeRefused for a name or value that it does not have."""
+    """Return the recipe with values set by dotted names. Raises RecipeRefused for an unknown name or bad value."""
     document = recipe.model_dump()
     for dotted, value in changes.items():
         *path, last = dotted.split(".")

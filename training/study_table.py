@@ -1,4 +1,4 @@
-"""What a study's runs found on the validation patients, and its table."""
+"""The scores of a study's runs on the validation patients, and its table."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,12 @@ from training.validation import grid_of
 
 Scores = dict[str, dict[str, float]]  # by patient and structure
 
-HD95 = "hausdorff95_pooled_mm"  # evaluation.definitions says what the name means
+HD95 = "hausdorff95_pooled_mm"  # defined in evaluation.definitions
 _ROUNDS = 5
 
 
 class RunScores(BaseModel):
-    """One run: Dice, HD95 in mm where something was found, the network's size, and its cost if it sees slices."""
+    """One run: Dice, HD95 in mm where something was found, the network's size and, for slices, its cost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class RunScores(BaseModel):
 
 
 def scored(task: OrganTask, network: nn.Module) -> RunScores:
-    """Score a network in evaluation mode as it would be served, and measure what a slice costs."""
+    """Score a network in evaluation mode as it would be served, and measure the cost of a slice."""
     parameters = sum(values.numel() for values in network.parameters())
     found = run_scores(task.predicted(network), parameters)
     if not isinstance(task.how, SliceStacks):
@@ -48,7 +48,7 @@ def scored(task: OrganTask, network: nn.Module) -> RunScores:
 
 
 def run_scores(predicted: Iterable[Predicted], parameters: int) -> RunScores:
-    """Score what was found in validation cases."""
+    """Score the predictions for validation cases."""
     overlap: Scores = {}
     distance: Scores = {}
     with torch.inference_mode():
@@ -64,7 +64,7 @@ def run_scores(predicted: Iterable[Predicted], parameters: int) -> RunScores:
 
 
 def ms_a_slice(network: nn.Module, how: SliceStacks) -> float:
-    """Milliseconds of CPU for a slice of the pipeline's frame, the least of five rounds of a served batch."""
+    """Return the CPU milliseconds per slice of the pipeline's frame, the least of five rounds of a served batch."""
     device, served = next(network.parameters()).device, serving_form(network)
     channels = max(how.slices, len(how.mean))
     inputs = torch.zeros((SLICES_AT_ONCE, channels, *how.frame.size_yx), device=device)
@@ -78,9 +78,9 @@ def _cpu_ms(call: partial[object]) -> float:
 
 
 def as_table(found: Mapping[str, list[RunScores]]) -> str:
-    """Markdown. A mean is over structures of means over patients; SD is over patients' own means, of the first seed.
+    """Return a Markdown table of means over structures of means over patients, and SD over the first seed's patients.
 
-    HD95 is the mean over the patients in whom the structure was found; how many were not stands beside it. The test
+    HD95 is the mean over the patients in whom the structure was found; how many were not is stated beside it. The test
     pairs patients (the mean of Dice over their structures and over seeds) with the first row's.
     """
     structures = _structures(found)

@@ -1,4 +1,4 @@
-"""Thresholds of a run's structures: those of the best mean Dice on training patients; validation stays untouched."""
+"""Thresholds of a run's structures: those with the best mean Dice on training patients; validation is not used."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,10 +26,10 @@ Networks = Mapping[str, nn.Module]
 def chosen_thresholds(
     recipe: Recipe, source: CaseSource, run: Path, patients: int
 ) -> tuple[dict[str, float], Table]:
-    """The threshold of the best mean Dice a structure, the same for both of a left-right pair; and the whole table.
+    """Return each structure's threshold of best mean Dice, the same for a left-right pair; and the whole table.
 
-    ``run``: the folder with best.pt, of several networks those of all roles. Looks at the first training patients in
-    whom the most structures were contoured. Raises RecipeRefused, CheckpointRefused.
+    ``run`` is the folder with best.pt or, for several networks, the folders of all roles. Uses the first training
+    patients in whom the most structures were contoured. Raises RecipeRefused, CheckpointRefused.
     """
     contract = recipe.draft()
     networks = {role: found.network for role, found in trained_networks(run, recipe).items()}
@@ -64,7 +64,7 @@ def _table(contract: ModelContract, networks: Networks, cases: list[Case]) -> Ta
 
 
 def _fill_from_masks(table: Table, contract: ModelContract, networks: Networks, cases: list[Case]) -> None:
-    """Volumetric Dice of the pipeline's masks, predicted at each threshold."""
+    """Fill in the volumetric Dice of the pipeline's masks, predicted at each threshold."""
     for threshold in GRID:
         structures = tuple(s.model_copy(update={"threshold": threshold}) for s in contract.structures)
         tried = contract.model_copy(update={"structures": structures})
@@ -79,7 +79,7 @@ def _fill_from_masks(table: Table, contract: ModelContract, networks: Networks, 
 def _fill_from_logits(
     table: Table, contract: ModelContract, how: WholeVolumeTiles, network: nn.Module, cases: list[Case]
 ) -> None:
-    """Dice of what is above each threshold of one prediction, without post-processing."""
+    """Fill in the Dice of one prediction cut at each threshold, without post-processing."""
     mirror = mirror_order(contract.labels, contract.left_right_pairs)
     predict = tile_predictor(network, how, mirror, torch.device("cpu"))
     for case in cases:

@@ -16,7 +16,7 @@ Weights = Literal["best", "last"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
-    """A network with averaged weights, for evaluation, and how long it was trained."""
+    """A network with averaged weights, in evaluation mode, and how long it was trained."""
 
     network: torch.nn.Module
     steps: int
@@ -24,14 +24,14 @@ class Trained:
 
 
 def trained_networks(run: Path, recipe: Recipe, weights: Weights = "best") -> dict[str, Trained]:
-    """The networks of a run by role: of several, each from the folder of its own run. Raises CheckpointRefused."""
+    """Return the networks of a run by role; of several, each from its own run's folder. Raises CheckpointRefused."""
     roles = recipe.draft().native.pipeline.roles
     folders = {role: run / role if len(roles) > 1 else run for role in roles}
     return {role: trained_network(folder, recipe, role, weights) for role, folder in folders.items()}
 
 
 def trained_network(folder: Path, recipe: Recipe, role: str, weights: Weights = "best") -> Trained:
-    """One role's network from the folder of its own run. Raises CheckpointRefused."""
+    """Return one role's network from the folder of its own run. Raises CheckpointRefused."""
     file = folder / ("best.pt" if weights == "best" else "checkpoint.pt")
     found = read_checkpoint(file, torch.device("cpu"))
     network = build_network(recipe.draft().native.networks[role])

@@ -1,4 +1,4 @@
-"""A trial run of minutes that finds the mistakes that would end or spoil the long one."""
+"""A trial run of minutes that finds the mistakes that would stop or spoil the long one."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,13 +21,13 @@ from training.samples import expected_voxels
 
 _SAMPLES = 24
 _STEPS = 40
-_FITTED = 0.7  # of the first loss: less is not learning
+_FITTED = 0.7  # of the first loss: a loss above this share means that nothing is learned
 _HU = (-1100, 4200)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Faults that must be mended, and what the long run will cost."""
+    """The faults that must be fixed, and the cost of the long run."""
 
     faults: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -37,13 +37,13 @@ class Trial:
 
     @property
     def hours(self) -> float:
-        """How long the whole run will take on this machine, as loaded as it is now."""
+        """How many hours the whole run will take on this machine under its present load."""
         validations = self.schedule.steps / self.schedule.validate_every
         return (self.schedule.steps * self.step_s + validations * self.validation_s) / 3600
 
 
 class _OneSample:
-    """The task with one sample again and again: a network that cannot fit it will fit nothing."""
+    """The task reduced to one repeated sample: a network that cannot fit it will fit nothing."""
 
     def __init__(self, task: Task, index: int) -> None:
         self._sample = task.sample(index)
@@ -60,8 +60,8 @@ class _OneSample:
 
 
 def trial(task: OrganTask, world: World, precision: Precision, said: Callable[[str], None]) -> Trial:
-    """Look at data, samples, a step, one fitted sample, a checkpoint and a validation."""
-    said("looking at every case")
+    """Check data, samples, a step, one fitted sample, a checkpoint and a validation."""
+    said("checking every case")
     faults, warnings = _cases(task)
     if isinstance(task.how, SliceStacks):
         said(_grey_levels(task, task.how))
@@ -87,7 +87,7 @@ def trial(task: OrganTask, world: World, precision: Precision, said: Callable[[s
 
 
 def _cases(task: OrganTask) -> tuple[list[str], list[str]]:
-    """Structures that no training case has, values that are no HU, voxels that serving would resample."""
+    """Return faults and warnings: structures in no training case, values unlike HU, voxels to be resampled."""
     labels = task.contract.labels
     drawn = dict.fromkeys(labels, 0)
     faults, warnings = [], []
@@ -119,7 +119,7 @@ def _cases(task: OrganTask) -> tuple[list[str], list[str]]:
 
 
 def _grey_levels(task: OrganTask, how: SliceStacks) -> str:
-    """Mean and standard deviation of the training CTs' grey levels, for recipes that normalise by a population's."""
+    """Describe the training CTs' grey levels (mean, sd), for recipes that normalise by a population's."""
     mean, sd = population_grey_levels(task.training_cases(), how)
     given = f"{', '.join(map(str, how.mean))} and {', '.join(map(str, how.sd))}"
     return (
@@ -132,7 +132,7 @@ def _samples(task: OrganTask) -> Iterator[str]:
     for index in range(_SAMPLES):
         sample = task.sample(index)
         if not torch.isfinite(sample.inputs).all():
-            yield f"sample {index} has input that is no number"
+            yield f"sample {index} has input that is not a number"
         if sample.labels.min() < 0 or sample.labels.max() > 1:
             yield f"sample {index} has labels outside 0..1"
         seen += sample.labels.flatten(2).sum(-1)[0]
@@ -157,7 +157,7 @@ def _fits_one(task: OrganTask, world: World, precision: Precision) -> tuple[str 
         losses = _losses(run)
         again = TrainingRun(one, schedule, Path(folder), World(device=world.device), precision)
         if again.state.step != _STEPS:
-            return "a checkpoint does not come back as it was written", run.state.spent_s / _STEPS
+            return "a checkpoint is not read back as it was written", run.state.spent_s / _STEPS
     first, last = losses[0], sum(losses[-5:]) / 5
     if not last < _FITTED * first:
         return (
@@ -168,14 +168,14 @@ def _fits_one(task: OrganTask, world: World, precision: Precision) -> tuple[str 
 
 
 def _losses(run: TrainingRun) -> list[float]:
-    """Train to the end; each step's loss."""
+    """Train to the end; return each step's loss."""
     kept = _Losses()
     run.train(kept)
     return kept.values
 
 
 class _Losses:
-    """Progress that keeps the losses."""
+    """A progress display that only keeps the losses."""
 
     def __init__(self) -> None:
         self.values: list[float] = []

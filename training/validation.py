@@ -1,4 +1,4 @@
-"""A published version scored on the validation patients: Dice and surface Dice at 3 mm, a structure at a time."""
+"""A published version scored on the validation patients: Dice and surface Dice at 3 mm, one structure at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class NotScored(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One structure of one patient. Surface Dice weighs surface elements by area; 0 where nothing was found."""
+    """One structure of one patient. Surface Dice weights surface elements by area; it is 0 where nothing was found."""
 
     patient: str
     structure: str
@@ -35,9 +35,9 @@ class Score:
 
 
 def scores(version: Path, source: CaseSource) -> Iterator[Score]:
-    """Score a version's folder on every validation case, each structure where it was contoured.
+    """Score the version in a folder on every validation case, each structure where it was contoured.
 
-    The predictor is the one that serves. Raises ContractRefused, and NotScored for a package that does not load or
+    The predictor is the served one. Raises ContractRefused, and NotScored for a package that does not load or
     data that lack a structure.
     """
     contract = load_contract(version)
@@ -68,7 +68,7 @@ def scores(version: Path, source: CaseSource) -> Iterator[Score]:
 
 
 def surface_dice(found: NDArray[np.bool_], truth: NDArray[np.bool_], grid: Grid) -> float:
-    """The share of both surfaces' area within 3 mm of the other; masks (z, y, x), the truth not empty."""
+    """Return the share of both surfaces' area within 3 mm of the other; masks (z, y, x), the truth not empty."""
     if not found.any():
         return 0.0
     distances = surfel_distances(MaskPair.of_arrays(found, truth, grid))
@@ -81,7 +81,7 @@ def surface_dice(found: NDArray[np.bool_], truth: NDArray[np.bool_], grid: Grid)
 
 
 def grid_of(case: Case) -> Grid:
-    """The case's grid; its place in the room is nowhere special."""
+    """Return the case's grid, with an arbitrary origin."""
     z, y, x = case.hu_zyx.shape
     return Grid(
         shape_zyx=(z, y, x),
@@ -92,7 +92,7 @@ def grid_of(case: Case) -> Grid:
 
 
 def as_table(found: list[Score]) -> str:
-    """Markdown: a row a structure; the last row averages over structures, not over patients."""
+    """Return a Markdown table, a row per structure; the last row averages over structures, not over patients."""
     lines = [
         "| structure | patients | mean Dice | SD | min | max | surface Dice at 3 mm | SD |",
         "|---|---|---|---|---|---|---|---|",

@@ -9,7 +9,7 @@ WHY = "DICOM objects name the patient"
 
 
 def search_studies(database: Database, actor: Actor, wanted: StudyQuery) -> list[str]:
-    """Return the UIDs of studies, newest first; the look is in the trail, without what was asked for.
+    """Return the UIDs of studies, newest first; the look is recorded in the audit trail, without what was asked for.
 
     Raises:
         NotPermitted: the actor may not read DICOM objects, or not see patients.

@@ -85,7 +85,7 @@ def invite_person(
 
 
 def admit_person(database: Database, name: str, role: ActorRole, *, sees_patients: bool) -> WebUser:
-    """Return the person whom a provider signed in, with the rights of their groups; they are made if need be.
+    """Return the person whom a provider signed in, with the rights of their groups; add them if they are new.
 
     Raises:
         NotAllowed: an admin ended this person.

@@ -15,7 +15,7 @@ from service.store.web.tokens import ApiToken, NewToken, all_tokens, end_token, 
 
 BEGINS_WITH = "cn_"
 TRAIL_PREFIX = "token "
-"""What stands before the name of a token in the audit trail."""
+"""The prefix of a token's name in the audit trail."""
 LONGEST_DAYS = 730
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -48,9 +48,9 @@ class Assembler:
     silence: SilenceWatch
     returned_sets: ReturnedSets | None = None
     rules: Callable[[], HeldRules] | None = (
-        None  # that hold at the moment; None: always those of the settings
+        None  # returns the active rules; None: always those of the settings
     )
-    why_not: Callable[[], str] = lambda: ""  # why no series may be judged at the moment; empty if they may
+    why_not: Callable[[], str] = lambda: ""  # why no series may be closed at present; empty if they may
     _waits_for: str = ""
     _rule_set: int | None = None  # the version of the rules; None: the settings' own
     _template_sha256: dict[str, str] = field(init=False)
@@ -75,7 +75,7 @@ class Assembler:
         self.settings = settings
 
     def follow_rules(self) -> str:
-        """Go by the rules that hold now; return why no series can be judged by them, empty where one can.
+        """Follow the active rules; return why they cannot be applied to any series, empty if they can.
 
         Raises:
             TryAgain: the database does not answer.

@@ -48,7 +48,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _check_rules(settings: Settings, contracts: ModelLibrary) -> HeldRules:
-    """Print which rules hold and whether they can be used; SettingsRefused where the settings file's cannot."""
+    """Print which rules are active and whether they can be used; SettingsRefused if the settings file's cannot."""
     with opened_store(settings) as store:
         store.database.check()
         book = RuleBook(settings, store.database, lambda: contracts)

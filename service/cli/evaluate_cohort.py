@@ -94,7 +94,7 @@ def _extras(cohort: CohortResult, margins: Mapping[str, float], arguments: argpa
 
 
 def report_facts(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Give what the report says of itself: when, by which words of the command line, with which software."""
+    """Return what the report says of itself: when it was made, by which command line, with which software."""
     libraries = ("numpy", "scipy", "statsmodels", "SimpleITK", "pydicom")
     return [
         ("made", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),

@@ -105,7 +105,7 @@ def _tested(
 def _precision_image(
     arguments: argparse.Namespace, contract: ModelContract, file: Path
 ) -> tuple[Path, str] | None:
-    """Write the image of ``--precision-on`` for the self-test; None where there is none. ImportRefused by its name."""
+    """Write the image of ``--precision-on`` for the self-test; None if none is given. ImportRefused names the image."""
     path: Path | None = vars(arguments).get("precision_on")
     if path is None:
         return None

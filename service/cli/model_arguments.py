@@ -12,7 +12,7 @@ LABELS = "LABEL=CODE, or LABEL= to leave it out"
 
 
 def same_names(words: Sequence[str], expected: str, *, may_be_empty: bool = False) -> dict[str, str]:
-    """Read what ``--same`` pairs by hand, NAME=OTHER each; Refused, with what was expected, where one is no pair."""
+    """Read the pairs of ``--same``, NAME=OTHER each; Refused, with what was expected, if one is not a pair."""
     found = {}
     for word in words:
         name, equals, other = word.partition("=")

@@ -90,7 +90,7 @@ def serve(arguments: argparse.Namespace) -> int:
         with opened_for_role(settings) as (store, identity):
             rule_book(
                 settings, store.database, models
-            )  # refuses the settings file's that hold and do not fit
+            )  # refuses the settings file's rules if they are in force and do not fit
             identity.begin_recovery()  # before any role starts; the receiver ends it
         supervise(roles, stop)
     return 0

@@ -1,4 +1,4 @@
-"""The verb `rules`: which hold, their versions, drafts, and another version in their place."""
+"""The verb `rules`: the active rules, versions, drafts, and changes of the active version."""
 
 import argparse
 import difflib
@@ -22,7 +22,7 @@ COLUMNS = ("version", "state", "since", "by", "reason")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out one act; a text of rules that cannot hold is refused with each fault at its place."""
+    """Carry out one act; a text of rules that cannot be activated is refused, with every fault and its place."""
     settings: Settings = arguments.settings_tree
     contracts = model_library(settings)
     with opened_store(settings) as store:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, _: Store) -> int:
-    """Print the versions, newest first, and which rules hold."""
+    """Print the versions, newest first, and which rules are active."""
     found = office.versions(administrator(), limit=arguments.limit)
     held = book.current()
     if arguments.json:
@@ -53,19 +53,19 @@ def _list(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, _: 
 
 
 def _show(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, _: Store) -> int:
-    """Print the text of a version, or of the rules that hold; with --diff what it changes in those that hold."""
+    """Print the text of a version, or of the active rules; with --diff, what it changes in the active ones."""
     holds = _held_text(office, book)
     text = holds if arguments.number is None else office.version(administrator(), arguments.number).text
     if not arguments.diff:
         say_whole(text)
         return 0
-    lines = difflib.unified_diff(holds.splitlines(), text.splitlines(), "holds", "version", lineterm="")
+    lines = difflib.unified_diff(holds.splitlines(), text.splitlines(), "active", "version", lineterm="")
     say(*lines)
     return 0
 
 
 def _check(arguments: argparse.Namespace, office: RuleOffice, book: RuleBook, store: Store) -> int:
-    """Print what is wrong with a file of rules, each fault at its place; exit code 1 where anything is."""
+    """Print what is wrong with a file of rules, each fault with its place; exit code 1 if anything is."""
     draft = checked(_read(arguments.file), office.settings, model_library(office.settings), store.database)
     for fault in draft.faults:
         say(f"{arguments.file}:{fault.line}:{fault.column}: {fault.message}")
@@ -105,7 +105,7 @@ def _rollback(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, st
 
 
 def _adopt(arguments: argparse.Namespace, office: RuleOffice, _: RuleBook, store: Store) -> int:
-    """Let the settings file's rules hold, as they are now."""
+    """Activate the settings file's rules, as they are now."""
     return _said(office.adopt_file(administrator(), arguments.reason, seen=_seen(arguments, store)))
 
 
@@ -122,7 +122,7 @@ ACTS: Mapping[str, Callable[[argparse.Namespace, RuleOffice, RuleBook, Store], i
 
 
 def _seen(arguments: argparse.Namespace, store: Store) -> int:
-    """Return the version that the person looked at; by default the one that holds."""
+    """Return the version that the person looked at; by default the active one."""
     seen: int | None = arguments.seen
     return RuleVersions(store.database).active_number() if seen is None else seen
 

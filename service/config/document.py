@@ -65,7 +65,7 @@ def _lines(sections: Sections, prefix: str) -> Iterator[SettingLine]:
 
 
 def _fields(sections: Sections) -> dict[str, FieldInfo]:
-    """Return the fields of a section, or of all kinds of section that can stand in one place."""
+    """Return the fields of a section, or of all kinds of section that are possible in one place."""
     found: dict[str, FieldInfo] = {}
     for section in sections:
         found |= {name: field for name, field in section.model_fields.items() if name not in found}

@@ -50,7 +50,7 @@ def check_storage(root: Path, gauge: DiskGauge) -> Iterator[HealthCheck]:
         yield _no("disk", str(error))
         return
     said = f"{free / 1e9:.1f} GB are free"
-    refused = f"{said}: new objects are refused and no job is begun (retention.refuse_below_free_bytes)"
+    refused = f"{said}: new objects are refused and no job is started (retention.refuse_below_free_bytes)"
     yield HealthCheck(
         name="disk", ok=room is not DiskLevel.NONE, reason=refused if room is DiskLevel.NONE else said
     )
@@ -141,9 +141,9 @@ def check_clock(doubt: str) -> HealthCheck:
 
 
 def check_rules(held: HeldRules | None, differ: str) -> Iterator[HealthCheck]:
-    """Whether anything can be contoured by the rules that hold, and whether the settings file's are others.
+    """Check whether anything can be contoured by the active rules, and whether the settings file's differ.
 
-    Not needed to be ready: images are taken meanwhile.
+    The node can be ready without it, because images are received meanwhile.
     """
     if held is None:
         return

@@ -20,7 +20,7 @@ class DatabaseStatus:
     held_reason: str = ""  # why the node neither contours nor delivers
     clock_doubt: str = ""  # why the clock cannot be right
     rules: HeldRules | None = None
-    rules_differ: str = ""  # how the settings file's rules differ from those that hold
+    rules_differ: str = ""  # that the settings file's rules were changed but are not active; empty if not so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class NodeStatus:
         return all(check.ok for check in self.checks if check.needed)
 
     def ruled(self, settings: Settings) -> Settings:
-        """Give the node's settings with the rules that held at this look, as far as it is known."""
+        """Return the node's settings with the rules that were active at this look, as far as that is known."""
         held = None if self.database_status is None else self.database_status.rules
         return settings if held is None else held.settings
 

@@ -45,7 +45,7 @@ class StoreMarks:
 
 
 class FollowedRules:
-    """Lets receiver and recorder follow the rules that hold: AE titles that are answered, images that open a job."""
+    """Lets receiver and recorder follow the active rules: AE titles that are answered, images that open a job."""
 
     def __init__(self, rules: RuleBook, recorder: InstanceRecorder) -> None:
         self._rules = rules
@@ -55,11 +55,11 @@ class FollowedRules:
 
     @property
     def settings(self) -> Settings:
-        """The node's, with the rules that held at the last look."""
+        """The node's settings, with the rules that were active at the last look."""
         return self._held.settings
 
     def follow(self, receiver: Receiver) -> None:
-        """Look which rules hold; while the database is away, those that held go on."""
+        """Look which rules are active; while the database is not available, the last ones stay in force."""
         try:
             held = self._rules.current()
         except TryAgain:

@@ -1,1 +1,1 @@
-"""The page: what people see of the node in a browser, and what they can order there."""
+"""The web page: what people see of the node in a browser, and the orders that they can give there."""

@@ -1,4 +1,4 @@
-"""Who makes a request, and whether they may: a dependency of every route; without one a route answers nobody."""
+"""Who makes a request, and whether they may: a dependency of every route; a route without it answers nobody."""
 
 import hmac
 import ipaddress
@@ -26,16 +26,16 @@ from service.web.parts import WebParts
 
 ENTRY = "web"
 API = ("/api/", "/dicom-web/")
-"""Where the paths begin that programs use."""
+"""How the paths begin that programs use."""
 REFRESHES = "X-Refresh"
-"""Header of requests that a page makes without its reader: they do not hold a session open."""
+"""Header of requests that a page makes without its reader: they do not keep a session alive."""
 
 
 class SignInNeeded(Exception):
-    """The request carries no session that holds."""
+    """The request has no valid session."""
 
     def __init__(self, wanted: str) -> None:
-        """Remember the address that was asked for."""
+        """Keep the address that was requested."""
         super().__init__("sign in first")
         self.sign_in_address = f"/sign-in?next={quote(wanted, safe='')}"
 
@@ -53,25 +53,25 @@ class Visitor:
 
 
 def parts_of(request: Request) -> WebParts:
-    """Return what the page is made of."""
+    """Return the parts that the requests of this application share."""
     parts: WebParts = request.app.state.parts
     return parts
 
 
 def is_https(settings: Settings) -> bool:
-    """Tell whether browsers reach the page by https: by TLS of its own, or behind a proxy that has it."""
+    """Tell whether browsers reach the page by https: by its own TLS, or through a proxy that has it."""
     return settings.web.tls is not None or settings.web.proxy is not None
 
 
 def cookie_name(settings: Settings) -> str:
-    """Return the session cookie's name: with https, one that no other host can set."""
+    """Return the session cookie's name; with https, it is one that no other host can set."""
     return "__Host-contour-node" if is_https(settings) else "contour-node"
 
 
 def permits(action: Operation) -> Callable[[Request], Visitor]:
     """Return the dependency of a route that needs the permission for an action.
 
-    It raises SignInNeeded where nobody is signed in, and NotPermitted where the person's role does not suffice.
+    It raises SignInNeeded if nobody is signed in, and NotPermitted if the person's role does not suffice.
     """
 
     def visitor(request: Request) -> Visitor:
@@ -99,10 +99,10 @@ Resending = Annotated[Visitor, Depends(permits(Operation.RESEND))]
 
 
 def visitor_of(request: Request) -> Visitor | None:
-    """Return who makes a request.
+    """Return who makes a request; None if nobody is signed in.
 
-    By the token of a program, which only the interface takes; by the name that a trusted proxy gives; or by the session
-    of the cookie.
+    They are known by a program's token, which only the API accepts, by the name that a trusted proxy gives, or by the
+    session of the cookie.
     """
     parts = parts_of(request)
     authorization = request.headers.get("authorization")
@@ -122,7 +122,7 @@ def visitor_of(request: Request) -> Visitor | None:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of the person's computer; behind a trusted proxy the last one that it names."""
+    """Return the address of the person's computer; behind a trusted proxy, the last one that the proxy names."""
     peer = request.client.host if request.client else ""
     proxy = parts_of(request).settings.web.proxy
     forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()

@@ -1,4 +1,4 @@
-"""The application: routes, and what becomes of each kind of error."""
+"""The application: its routes, and the answer to each kind of error."""
 
 import logging
 import secrets
@@ -91,7 +91,7 @@ TITLES = (  # of pages that say why there is nothing else to see
 
 
 def build_app(parts: WebParts) -> FastAPI:
-    """Return the application; it serves no documentation pages of its own, and its routes need a permission each."""
+    """Return the application; it has no documentation pages of its own, and each of its routes needs a permission."""
     app = FastAPI(
         title="Contour Node",
         version="1",
@@ -113,9 +113,9 @@ def build_app(parts: WebParts) -> FastAPI:
 
 
 def _sign_in(request: Request, error: Exception) -> Response:
-    """Lead to the form; what a page or a program fetches gets 401 instead."""
+    """Redirect to the sign-in form; a request by a program, or by a page's script, gets 401 instead."""
     if request.url.path.startswith(API) or REFRESHES in request.headers or "hx-request" in request.headers:
-        how = "Sign in first; a program sends a token that holds as `Authorization: Bearer cn_...`."
+        how = "Sign in first; a program sends a valid token as `Authorization: Bearer cn_...`."
         headers = {"WWW-Authenticate": "Bearer"}
         return JSONResponse(_problem(HTTPStatus.UNAUTHORIZED, how), 401, headers, media_type=PROBLEM)
     if not isinstance(error, SignInNeeded):
@@ -127,7 +127,7 @@ PROBLEM = "application/problem+json"
 
 
 def _explain(request: Request, error: Exception) -> Response:
-    """Answer with the reason in plain words, and a number under which the log has the rest."""
+    """Answer with the reason in plain words, and a number under which the log has the details."""
     number = secrets.token_hex(4)
     status = _status(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -184,7 +184,7 @@ def _detail(error: Exception) -> str:
 
 
 def _at_its_place(one: dict[str, Any]) -> dict[str, str]:
-    """Say what is wrong with one value, and where: a JSON pointer into the body, or the parameter."""
+    """Say what is wrong with one value, and where it is: a JSON pointer into the body, or the parameter."""
     place, *path = (str(part) for part in one["loc"])
     return {"in": place, "pointer": "/" + "/".join(path), "detail": one["msg"]}
 

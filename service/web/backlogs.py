@@ -1,4 +1,4 @@
-"""Destinations as the page and the interface show them: what stands for each, and whether it answers."""
+"""Destinations as the page and the API show them: what is to be delivered to each, and whether it answers."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ECHO_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """A destination with what stands for it, and what it said last when it did not take something."""
+    """A destination with its deliveries under way, and the last reason why it did not take one."""
 
     name: str
     peer: Destination | None
@@ -25,7 +25,7 @@ class Backlog:
 
     @property
     def address(self) -> str | None:
-        """Where it is, in words; None if the settings do not have it any more."""
+        """Its address, in words; None if it is no longer in the settings."""
         if isinstance(self.peer, Peer):
             tls = " TLS" if self.peer.tls else ""
             return f"{self.peer.ae_title} at {self.peer.host}:{self.peer.port}{tls}"
@@ -39,7 +39,7 @@ class Backlog:
 
 @dataclass(frozen=True, kw_only=True)
 class EchoAnswer:
-    """What a destination said to a C-ECHO; `reason`: why it did not answer, or a note."""
+    """A destination's answer to a C-ECHO; `reason`: why there was none, or a note."""
 
     peer: Peer
     ok: bool
@@ -48,7 +48,7 @@ class EchoAnswer:
 
 
 def backlogs_of(parts: WebParts) -> list[Backlog]:
-    """Return the destinations of the settings, then those that only deliveries name."""
+    """Return the destinations of the rules, then those that only deliveries name."""
     under_way = read_queue_statistics(parts.database).deliveries
     said = parts.lists.last_words()
     names = dict.fromkeys([*parts.ruled.destination_names, *(one.destination for one in under_way)])
@@ -64,7 +64,7 @@ def backlogs_of(parts: WebParts) -> list[Backlog]:
 
 
 def ask_by_echo(parts: WebParts, actor: Actor, name: str) -> EchoAnswer:
-    """Ask a peer by C-ECHO; the order is in the trail before.
+    """Ask a peer by C-ECHO; the order is in the audit trail before that.
 
     Raises:
         Refused: there is no such DICOM application in the settings.

@@ -1,4 +1,4 @@
-"""Orders about many jobs of the work list at once, each job for itself, and what undoes them."""
+"""Orders about many jobs of the work list at once, carried out job by job, and the orders that undo them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +82,9 @@ class BulkOutcome:
     """What became of an order about many jobs."""
 
     order: BulkOrder
-    done: list[str] = field(default_factory=list)  # the jobs' numbers, as the order that undoes it takes them
+    done: list[str] = field(
+        default_factory=list
+    )  # the jobs' numbers, in the form in which the order that undoes it takes them
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -92,7 +94,7 @@ class BulkOutcome:
 
     @property
     def words(self) -> str:
-        """What was done, and the first reasons why some was not."""
+        """What was done, and the first reasons why some of it was not."""
         parts = [DONE[self.order](len(self.done))]
         if self.refused:
             more = len(self.refused) - MOST_REASONS
@@ -118,7 +120,7 @@ def order_many(
 ) -> Response:
     """Apply an order to the marked jobs, and show the list that it came from with the outcome.
 
-    A job is given as its number, or, where its priority is given back, as number and priority: "17:50".
+    A job is given by its number or, if its old priority is to be restored, by number and priority: "17:50".
     """
     require_permission(visitor.actor, NEEDS[order])
     outcome = BulkOutcome(order=order)
@@ -136,7 +138,7 @@ def _numbers(jobs: Sequence[str]) -> list[tuple[int, int]]:
     for one in dict.fromkeys(jobs):
         number, _, value = one.partition(":")
         if not (_is_number(number) and _is_number(value or "0")):
-            raise Refused(f"{one!r} is no number of a job")
+            raise Refused(f"{one!r} is not the number of a job")
         found.append((int(number), int(value or USUAL)))
     return found
 
@@ -146,7 +148,7 @@ def _is_number(text: str) -> bool:
 
 
 def _acts(parts: WebParts, actor: Actor) -> dict[BulkOrder, Callable[[int, int], str]]:
-    """Return what each order does to one job; it returns the job as the order that undoes it takes it."""
+    """Return a function per order that applies it to one job and returns the job as the undoing order takes it."""
 
     def retry(number: int, _: int) -> str:
         retry_job(parts.database, actor, number)
@@ -161,7 +163,7 @@ def _acts(parts: WebParts, actor: Actor) -> dict[BulkOrder, Callable[[int, int],
             deliveries = read_deliveries(connection, number)
         names = dict.fromkeys(one.destination for one in deliveries if one.sent_at is not None)
         if not names:
-            raise Refused(f"nothing of job {number} was sent yet")
+            raise Refused(f"nothing has been sent for job {number} yet")
         for name in names:
             resend_job(parts.database, actor, number, name, parts.ruled)
         return str(number)

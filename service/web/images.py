@@ -1,4 +1,4 @@
-"""The images and contours of a job for the viewer: read from the files that came and that were sent."""
+"""The images and contours of a job for the viewer: read from the files that were received and sent."""
 
 import hashlib
 import threading
@@ -21,14 +21,14 @@ from service.store.objects import StoredContent
 from service.web.slice_strip import SliceStrip, strip_of
 
 MOST_SERIES = 2
-"""Volumes that are kept; one of 512 x 512 x 200 takes 105 MB."""
+"""Volumes kept in memory; one of 512 x 512 x 200 takes 105 MB."""
 KEPT_S = 120.0
 SOFT_TISSUE = (40.0, 400.0)
 Value = TypeVar("Value")
 
 
 class ImagesGone(Refused):
-    """Files of a job were removed after their time, or are damaged."""
+    """Files of a job were removed by retention, or are damaged."""
 
 
 class NoStructureSet(Refused):
@@ -41,7 +41,7 @@ class _Kept(NamedTuple):
 
 
 class Shelf:
-    """The few newest values, each for a while; safe to use from many threads, which wait for one that is being made."""
+    """The few newest values, each for a while; thread-safe: a thread waits for a value that is being made."""
 
     def __init__(self, most: int, kept_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._kept_s, self._clock = most, kept_s, clock
@@ -49,7 +49,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return the value of a key, made if it is not there."""
+        """Return the value of a key; make it if it is not there."""
         with self._lock:
             self._drop()
             kept = self._values.pop(key, None)
@@ -60,7 +60,7 @@ class Shelf:
             return value
 
     def drop_old(self) -> None:
-        """Let go of what nobody asked for in its time."""
+        """Drop the values whose time is over."""
         with self._lock:
             self._drop()
 
@@ -74,8 +74,8 @@ class Shelf:
 class ViewedSeries:
     """A job's series as the viewer shows it.
 
-    `voxels_zyx` are int16: Hounsfield units of CT; values of MR times `factor`, rounded. `unit` is empty for MR.
-    `window` is the level and width to begin with, in the same numbers.
+    `voxels_zyx` are int16: Hounsfield units for CT; values times `factor`, rounded, for MR. `unit` is empty for MR.
+    `window` is the initial level and width, on the scale of the voxels.
     """
 
     series: ImageSeries
@@ -86,7 +86,7 @@ class ViewedSeries:
 
 
 class JobImages:
-    """Read what the viewer shows."""
+    """Reads what the viewer shows."""
 
     def __init__(self, jobs: JobRepository, content: StoredContent, rescale_types: Collection[str]) -> None:
         self._jobs, self._content, self._rescale_types = jobs, content, rescale_types
@@ -95,7 +95,7 @@ class JobImages:
         self._contours = Shelf(20, KEPT_S)
 
     def drop_old(self) -> None:
-        """Let go of volumes that nobody looked at lately."""
+        """Drop volumes and contours that nobody has looked at recently."""
         self._series.drop_old()
         self._contours.drop_old()
 
@@ -104,7 +104,7 @@ class JobImages:
 
         Raises:
             ImagesGone: images were removed or are damaged.
-            Refused: they make no volume; the reason is the reader's.
+            Refused: they do not form a volume; the reason says why.
         """
         paths = self._image_paths(job_id)
 
@@ -131,10 +131,10 @@ class JobImages:
 
         Args:
             job_id: the job's number.
-            destination: whose set, where profiles made them differ; empty: the first.
+            destination: whose structure set, if profiles made several; empty: the first.
 
         Returns:
-            `structures`: number, name, colour, and contours: `slice` (z index, a fraction where the contour lies
+            `structures`: number, name, colour, and contours: `slice` (z index, a fraction if the contour lies
             between slices) and `points` (x index, y index, ...); in the order of the file.
 
         Raises:
@@ -181,7 +181,7 @@ class JobImages:
     def _result(self, job_id: int, destination: str) -> StoredFile:
         file = self._jobs.structure_set(job_id, destination)
         if file is None:
-            self._jobs.job(job_id)  # which may not be there either
+            self._jobs.job(job_id)  # raises if there is no such job
             raise NoStructureSet(
                 f"job {job_id} has no structure set" + (f" for {destination}" if destination else "")
             )
@@ -192,8 +192,8 @@ class JobImages:
         instances = self._jobs.instances_of(job_id)
         if len(instances) < status.slice_count or not instances:
             raise ImagesGone(
-                f"{status.slice_count - len(instances)} of the {status.slice_count} images of job {job_id} were removed "
-                "after their time; send the series again to see them"
+                f"{status.slice_count - len(instances)} of the {status.slice_count} images of job {job_id} were removed by "
+                "retention; send the series again to see them"
             )
         return tuple((instance.sop_instance_uid, instance.file.path) for instance in instances)
 
@@ -208,7 +208,7 @@ class JobImages:
             return self._content.read_whole(file)
         except FileDamaged as reason:
             raise ImagesGone(
-                f"the structure set was removed after its time or is damaged: {reason}"
+                f"the structure set was removed by retention or is damaged: {reason}"
             ) from reason
 
 
@@ -226,6 +226,6 @@ def _viewed(series: ImageSeries) -> ViewedSeries:
 
 
 def content_tag(job_id: int, series: ImageSeries) -> str:
-    """Return what names the voxels of a job's series in an ETag."""
+    """Return the name of the voxels of a job's series in an ETag."""
     names = "".join(one.sop_instance_uid for one in series.slices)
     return hashlib.sha256(f"{job_id} {names}".encode()).hexdigest()[:32]

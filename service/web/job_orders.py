@@ -1,4 +1,4 @@
-"""The orders that a person gives about one job on its page; each says what the page had shown."""
+"""The orders that a person gives about one job on its page; each names the newest event that the page showed."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ from service.web.api.shapes import JobNumber
 
 router = APIRouter(prefix="/jobs/{number}", include_in_schema=False)
 Seen = Annotated[int | None, Form()]
-"""Number of the job's newest event that the page showed; absent: the order holds whatever happened since."""
+"""Number of the newest event of the job that the page showed; absent: carry out the order whatever has happened."""
 Word = Annotated[str, Form(max_length=64)]
 
 
@@ -51,7 +51,7 @@ def rerun(
     parts = parts_of(request)
     name, _, version = model.partition(" ")
     if version and not version.isdigit():
-        raise Refused(f"{version} is no version of a model")
+        raise Refused(f"{version} is not a model version")
     wanted = Wanted(rule=rule, model=name, model_version=int(version) if version else None)
     checked_wanted(parts.ruled, parts.models, wanted)
     return _back(rerun_job(parts.database, visitor.actor, number, wanted, seen=seen))
@@ -73,7 +73,7 @@ def priority(
     priority: Annotated[int, Form()],
     seen: Seen = None,
 ) -> Response:
-    """Let a job run before others, or after them."""
+    """Change a job's priority: what runs and is delivered first."""
     prioritise_job(parts_of(request).database, visitor.actor, number, priority, seen=seen)
     return _back(number)
 
@@ -82,7 +82,7 @@ def priority(
 def resend(
     request: Request, visitor: Resending, number: JobNumber, destination: Word, seen: Seen = None
 ) -> Response:
-    """Let a destination get what was made for a job once more."""
+    """Send what was made for a job to a destination once more."""
     parts = parts_of(request)
     resend_job(parts.database, visitor.actor, number, destination, parts.ruled, seen=seen)
     return _back(number)

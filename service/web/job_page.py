@@ -1,4 +1,4 @@
-"""One job: what happened, why, what to do, what was found, and the orders that fit it."""
+"""One job: what happened, why, what to do, what was found, and the orders that are possible."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ def job(request: Request, visitor: Viewing, number: JobNumber) -> Response:
 
 @router.get("/{number}/state")
 def job_state(request: Request, visitor: Viewing, number: JobNumber) -> Response:
-    """Show what of a job changes, for a page that is open already."""
+    """Show the parts of a job that change, for a page that is open already."""
     return page(request, "job_state.html", visitor, **_values(request, visitor, number))
 
 
@@ -67,7 +67,7 @@ def _values(request: Request, visitor: Visitor, number: int) -> dict[str, Any]:
 
 
 def _strip(parts: WebParts, found: JobDetails) -> SliceStrip | None:
-    """Return the places of the job's slices; None if its images are gone or cannot be read."""
+    """Return the places of the job's slices; None if there are fewer than two, or images are gone or damaged."""
     try:
         return parts.images.strip(found.status.id)
     except ImagesGone:

@@ -1,4 +1,4 @@
-"""Changes of jobs as they happen: one poller a process, which every open page listens to."""
+"""Changes of jobs as they happen: one poller per process, to which every open page listens."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ KEEP_ALIVE_S = 15.0
 
 
 class TooManyListeners(Exception):
-    """So many pages are open that another one would slow the node."""
+    """So many pages are open that another one would slow the node down."""
 
 
 class LiveJobs:
@@ -36,11 +36,11 @@ class LiveJobs:
         self.is_database_there = True
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start polling."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop polling, and end every stream."""
+        """Stop polling and end every stream."""
         self._stop.set()
         self._tell("")
         self._thread.join()
@@ -51,10 +51,10 @@ class LiveJobs:
         return self._counts
 
     async def changes(self) -> AsyncIterator[str]:
-        """Yield server-sent events, each when jobs changed, and a comment while nothing happens.
+        """Yield server-sent events: one whenever jobs have changed, and a comment while nothing happens.
 
         Raises:
-            TooManyListeners: MOST_LISTENERS pages listen already.
+            TooManyListeners: MOST_LISTENERS pages are listening already.
         """
         queue: asyncio.Queue[str] = asyncio.Queue(maxsize=100)
         me = (asyncio.get_running_loop(), queue)
@@ -86,7 +86,7 @@ class LiveJobs:
                 polls += 1
                 self._database_is(there=True)
             except TryAgain as reason:
-                log.info("the page is not live: %s", reason)
+                log.info("the web page shows no changes at present: %s", reason)
                 self._database_is(there=False)
             self._stop.wait(self._poll_s)
 
@@ -109,7 +109,7 @@ class LiveJobs:
 
 
 def _put(queue: "asyncio.Queue[str]", message: str) -> None:
-    """Queue a message; a page that does not read loses the oldest, and fetches the whole list at the next one."""
+    """Queue a message; a page that does not read loses the oldest, but fetches the whole list at the next one."""
     if queue.full():
         queue.get_nowait()
     queue.put_nowait(message)

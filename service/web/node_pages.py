@@ -20,7 +20,7 @@ AUDIT_ROWS = 100
 
 @router.get("/destinations")
 def destinations(request: Request, visitor: Viewing) -> Response:
-    """Show the destinations: what waits for each, and its last words."""
+    """Show the destinations: what is to be delivered to each, and the last reason for not taking something."""
     return page(request, "destinations.html", visitor, backlogs=backlogs_of(parts_of(request)))
 
 
@@ -58,7 +58,7 @@ def audit(
     actor: Annotated[str, Query(max_length=128)] = "",
     job: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
-    """Show the audit trail, newest first; the look at it is an entry too."""
+    """Show the audit trail, newest first; looking at it adds an entry too."""
     parts = parts_of(request)
     if parts.recent_looks.is_first((visitor.actor.name, "audit")):
         record_action(parts.database, visitor.actor, Operation.AUDIT)

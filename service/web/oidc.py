@@ -1,4 +1,4 @@
-"""Sign-in at an OpenID provider: there, back, and a session of the node for the person whom the provider names."""
+"""Sign-in at an OpenID provider: to it, back, and a session on the node for the person whom the provider names."""
 
 import asyncio
 import logging
@@ -26,14 +26,14 @@ router = APIRouter(prefix="/oidc", include_in_schema=False)
 
 @router.get("/sign-in", dependencies=[PUBLIC])
 def begin(request: Request, next: Annotated[str, Query(max_length=2048)] = "/") -> Response:
-    """Lead the browser to the provider."""
+    """Redirect the browser to the provider."""
     parts = parts_of(request)
     oidc = _settings(parts)
     session: dict[str, Any] = {"next": local_address(next)}
     request.scope["session"] = session
     try:
         answer: Response = asyncio.run(to_provider(oidc, request, _callback(request)))
-    except Exception as error:  # noqa: BLE001 # whatever the provider or the way to it does
+    except Exception as error:  # noqa: BLE001 # whatever can go wrong with the provider or on the way to it
         return _refused(request, "", _unreachable(error))
     secret = new_secret()
     parts.begun_sign_ins.put(secret, session)
@@ -51,7 +51,7 @@ def begin(request: Request, next: Annotated[str, Query(max_length=2048)] = "/") 
 
 @router.get("/callback", dependencies=[PUBLIC])
 def come_back(request: Request) -> Response:
-    """Open a session for the person whom the provider names, if a group of theirs has a role here."""
+    """Open a session for the person whom the provider names, if one of their groups has a role here."""
     parts, address = parts_of(request), address_of(request)
     oidc = _settings(parts)
     now = parts.database.clock()

@@ -1,4 +1,4 @@
-"""What the page is made of: settings, store, and what is shared between requests."""
+"""What all requests of the web page share: settings, store, caches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from service.web.live import LiveJobs
 
 STATUS_KEPT_S = 5.0
-"""How long the last look at the node is shown to everybody who asks."""
+"""How long the node's status is kept and shown to everybody who asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebParts:
-    """Built once a process; every request reads it."""
+    """Built once per process; every request reads it."""
 
     settings: Settings
     database: Database
@@ -64,15 +64,15 @@ class WebParts:
 
     @property
     def ruled(self) -> Settings:
-        """The node's settings with the rules that hold now; those of the file stand in `settings`."""
+        """The node's settings with the active rules; `settings` has those of the file."""
         return self.rules.current().settings
 
     def checked(self, text: str) -> RuleDraft:
-        """Judge a text of rules as if it held now."""
+        """Check a text of rules as if it were activated now."""
         return checked(text, self.settings, self.models, self.database)
 
     def fit(self, text: str) -> Settings:
-        """Return the settings with the rules of a text; raises FaultyRules where it cannot hold."""
+        """Return the settings with the rules of a text; raises FaultyRules if it cannot be activated."""
         draft = self.checked(text)
         if draft.settings is None:
             raise FaultyRules(draft.faults)

@@ -1,4 +1,4 @@
-"""Passwords: hashed by argon2id, at most two at once, and none that everybody tries first."""
+"""Passwords: hashed by argon2id, at most two at once; those that everybody would try first are refused."""
 
 import threading
 
@@ -46,7 +46,7 @@ def hash_password(password: str, user: str) -> str:
 
 
 def is_password(password: str, password_hash: str) -> bool:
-    """Tell whether a password is the one of a hash; an empty hash takes as long as any other, and is never met."""
+    """Tell whether a password matches a hash; an empty hash takes as long as any other, and never matches."""
     with _PLACES:
         try:
             _HASHER.verify(password_hash or _NOBODY, password[: LONGEST + 1])

@@ -24,7 +24,7 @@ Inviting = Annotated[Visitor, Depends(permits(Operation.INVITE))]
 Changing = Annotated[Visitor, Depends(permits(Operation.CHANGE_USER))]
 Unlocking = Annotated[Visitor, Depends(permits(Operation.UNLOCK_USER))]
 SeesPatients = Annotated[str, Form(max_length=8)]
-"""A check box: absent where it is not checked."""
+"""A check box: absent if it is not checked."""
 Name = Annotated[str, Form(max_length=128)]
 
 
@@ -42,7 +42,7 @@ def invite(
     role: Annotated[ActorRole, Form()],
     sees_patients: SeesPatients = "",
 ) -> Response:
-    """Make a user and show, once, the link by which they set their password."""
+    """Add a user and show, once, the link with which they set their password."""
     secret = invite_person(
         parts_of(request).database, visitor.actor, name, role, sees_patients=bool(sees_patients)
     )
@@ -69,7 +69,7 @@ def change(
 
 @router.post("/end")
 def end(request: Request, visitor: Changing, name: Name) -> Response:
-    """End a person: they cannot sign in until they are invited again."""
+    """End a person's access: they cannot sign in until they are invited again."""
     change_person(parts_of(request).database, visitor.actor, name, ends=True)
     return RedirectResponse("/people", 303)
 

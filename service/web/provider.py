@@ -1,4 +1,4 @@
-"""The OpenID provider: what is asked of it by Authlib, and what its answers mean here."""
+"""The OpenID provider: requests to it, made by Authlib, and what its answers mean here."""
 
 import asyncio
 import logging
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PREFIX = "oidc:"
-"""Before the names of people of the provider: they are never mistaken for those who have a password here."""
+"""Prefix of the names of the provider's people, who are thus never mistaken for those with a password here."""
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 CLOCK_DIFFERENCE_S = 60
 PATIENTS = "patients"
 
 
 def role_of(claims: Mapping[str, Any], oidc: OidcSettings) -> tuple[ActorRole, bool]:
-    """Return the highest role that a person's groups give, and whether they see patients.
+    """Return the highest role that a person's groups give them, and whether they may see patients.
 
     Raises:
-        Refused: no group of theirs has a role here; the message names the claim.
+        Refused: none of their groups has a role here; the message names the claim.
     """
     groups = claims.get(oidc.groups_claim, [])
     names = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
@@ -45,7 +45,7 @@ def role_of(claims: Mapping[str, Any], oidc: OidcSettings) -> tuple[ActorRole, b
 
 
 def reason_of(error: Exception) -> str:
-    """Return in words why the provider's answer was not taken; the error itself goes to the log."""
+    """Say why the provider's answer was not accepted; the error itself is logged."""
     log.warning("a sign-in at the OpenID provider was refused: %s: %s", type(error).__name__, error)
     kind, said = type(error).__name__, str(error)
     if kind == "MismatchingStateError":
@@ -61,14 +61,14 @@ def reason_of(error: Exception) -> str:
 
 
 async def to_provider(oidc: OidcSettings, request: Request, callback: str) -> Response:
-    """Return the redirect to the provider; what the way back needs is put into the request's session."""
+    """Return the redirect to the provider; what is needed on return is put into the request's session."""
     client = await _client(oidc)
     answer: Response = await client.authorize_redirect(request, callback)
     return answer
 
 
 async def claims_of(oidc: OidcSettings, request: Request) -> Mapping[str, Any]:
-    """Return the claims of the ID token that the provider gives for a browser that came back."""
+    """Return the claims of the ID token that the provider issues for a browser that has returned."""
     client = await _client(oidc)
     options = {
         "iss": {"essential": True, "value": oidc.issuer},
@@ -84,12 +84,12 @@ async def claims_of(oidc: OidcSettings, request: Request) -> Mapping[str, Any]:
 
 
 async def _client(oidc: OidcSettings) -> "StarletteOAuth2App":
-    """Return Authlib's client with the provider's own description, which must be that of the issuer.
+    """Return Authlib's client with the provider's metadata, which must name the configured issuer.
 
     Raises:
-        Refused: the description names another issuer.
+        Refused: the metadata name another issuer.
     """
-    from authlib.integrations.starlette_client import OAuth  # only where a provider is named
+    from authlib.integrations.starlette_client import OAuth  # only if a provider is configured
 
     client = OAuth().register(
         "provider",
@@ -111,14 +111,14 @@ async def _client(oidc: OidcSettings) -> "StarletteOAuth2App":
 
 
 def sign_out_address(settings: Settings) -> str | None:
-    """Return where the provider ends its own session; None if it says no such place, or does not answer."""
+    """Return the address at which the provider ends its own session; None if it has none or does not answer."""
     oidc = settings.web.oidc
     if oidc is None:
         return None
     try:
         client = asyncio.run(_client(oidc))
         made = asyncio.run(client.create_logout_url(client_id=oidc.client_id))
-    except Exception as error:  # noqa: BLE001 # the session here has ended all the same
+    except Exception as error:  # noqa: BLE001 # the session here has ended anyway
         log.warning("the OpenID provider does not say where to sign out: %s", error)
         return None
     return str(made["url"])

@@ -1,4 +1,4 @@
-"""Templates, with what every one of them can use."""
+"""The templates, with the filters and values that all of them can use."""
 
 import json
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ def _short(value: float) -> str:
 
 
 def _here(request: Request) -> str:
-    """Return the address of a page that can be shown again; an order's answer cannot."""
+    """Return the address of this page, or "/" for the answer to an order, which cannot be shown again."""
     if request.method != "GET":
         return "/"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -69,14 +69,14 @@ def _script_texts() -> str:
 def page(
     request: Request, template: str, visitor: Visitor | None, *, http_status: int = 200, **values: Any
 ) -> HTMLResponse:
-    """Return a page of a template.
+    """Return a page made from a template.
 
     Args:
-        request: the one that is answered.
+        request: the request to be answered.
         template: file name in `templates/`.
         visitor: who is signed in; None: nobody.
         http_status: of the answer.
-        values: what the template names.
+        values: the values that the template uses.
     """
     parts = parts_of(request)
     text = (

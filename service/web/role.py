@@ -1,4 +1,4 @@
-"""The role web: the page on a port of its own, until it is stopped."""
+"""The role web: serves the web page on its own port until it is stopped."""
 
 import logging
 import ssl
@@ -20,7 +20,7 @@ DROP_EVERY_S = 30.0
 
 
 class WebServerThread:
-    """Runs uvicorn in a thread: its own handling of signals stays out of the role's way."""
+    """Runs uvicorn in a thread, so that its signal handling does not interfere with the role's."""
 
     def __init__(self, parts: WebParts) -> None:
         web = parts.settings.web
@@ -50,16 +50,16 @@ class WebServerThread:
 
     @property
     def port(self) -> int:
-        """The TCP port, also where the choice was left to the system."""
+        """The TCP port, even if the system chose it."""
         return int(self._server.servers[0].sockets[0].getsockname()[1])
 
     @property
     def is_alive(self) -> bool:
-        """Whether the server still runs."""
+        """Whether the server is still running."""
         return self._thread.is_alive()
 
     def start(self, timeout_s: float = 20) -> None:
-        """Begin to serve; raises OSError where the port is taken."""
+        """Start serving; raises OSError if that fails, because the port is in use, say."""
         self._thread.start()
         waited = threading.Event()
         for _ in range(int(timeout_s / 0.05)):
@@ -68,23 +68,23 @@ class WebServerThread:
             if not self._thread.is_alive():
                 break
             waited.wait(0.05)
-        raise OSError("the page could not be served; its port may be taken (web.port)")
+        raise OSError("the web page could not be served; its port may be in use (web.port)")
 
     def stop(self) -> None:
-        """End every request and close the port."""
+        """End all requests and close the port."""
         self._server.should_exit = True
         self._thread.join()
 
 
 def run_web(parts: WebParts, live: LiveJobs, stop: threading.Event) -> None:
-    """Serve the page until ``stop`` is set."""
+    """Serve the web page until ``stop`` is set."""
     settings: Settings = parts.settings
     server = WebServerThread(parts)
     live.start()
     try:
         server.start()
         scheme = "http" if settings.web.tls is None else "https"
-        log.info("the page is at %s://%s:%d/", scheme, settings.web.host, server.port)
+        log.info("the web page is at %s://%s:%d/", scheme, settings.web.host, server.port)
         while not stop.wait(DROP_EVERY_S if server.is_alive else 0.1):
             parts.images.drop_old()
             if not server.is_alive:

@@ -1,4 +1,4 @@
-"""What holds for every request: host names, sizes, foreign pages, and the headers of every answer."""
+"""What applies to every request: host names, sizes, orders from foreign pages, and the headers of answers."""
 
 import ipaddress
 import sys
@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.config import WebSettings
 
 MOST_BODY_BYTES = 1 << 16
-"""Of a form or an order; uploads of images come by DICOM."""
+"""Of a form or an order; images are sent by DICOM."""
 MOST_DROPPED_BYTES = 64 << 20
 """Of a DICOM file that somebody drops to see which rule takes it; it is never stored."""
 STORES = "/dicom-web/studies"
-"""Where the paths begin that objects are posted to: the receiver's limits hold for each, and none for all."""
+"""How the paths begin to which objects are posted: the receiver's limits apply to each object, none to the whole."""
 DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/draft", "/rules/activate"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
@@ -36,20 +36,20 @@ STATIC = "/static/"
 
 
 class Shield:
-    """ASGI middleware: refuses requests for other hosts, orders from foreign pages, and large bodies."""
+    """ASGI middleware: refuses requests for other host names, orders from foreign pages, and large bodies."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._app = app
         self._names = host_names(settings)
         self._is_https = settings.tls is not None
         self._headers = dict(HEADERS)
-        if settings.oidc is not None:  # where a sign-out leads to
+        if settings.oidc is not None:  # to which a sign-out redirects
             parts = urlsplit(settings.oidc.issuer)
             allowed = f"form-action 'self' {parts.scheme}://{parts.netloc}"
             self._headers[POLICY] = CONTENT_POLICY.replace("form-action 'self'", allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with a refusal; each answer gets its headers."""
+        """Pass a request on or refuse it; every answer gets the headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -97,7 +97,7 @@ def _most_bytes(path: str) -> int:
 def is_foreign(headers: Headers) -> bool:
     """Tell whether a request that changes something was made by a page of another site.
 
-    Browsers say so by Sec-Fetch-Site, older ones by Origin. A program sends neither, and no cookie of a person.
+    Browsers show it by Sec-Fetch-Site, older ones by Origin. A program sends neither, nor a person's cookie.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:
@@ -132,7 +132,7 @@ def _host_of(header: str) -> str:
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
-    """Return a receive() that ends a body larger than its Content-Length may say, which a chunked one could be."""
+    """Return a receive() that cuts off a body beyond the limit: a chunked one has no Content-Length to check."""
     received = 0
 
     async def bounded() -> Message:

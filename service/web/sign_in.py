@@ -44,7 +44,7 @@ Signed = Annotated[Visitor, Depends(permits(Operation.SHOW))]
 
 @router.get("/sign-in", dependencies=[PUBLIC])
 def sign_in_form(request: Request, next: str = "/") -> Response:
-    """Show the form; where no admin is there yet, say how to make one, and nothing else."""
+    """Show the form; if there is no admin yet, say how to add one, and nothing else."""
     if not parts_of(request).accounts.has_admin():
         return page(request, "first_run.html", None)
     if visitor_of(request) is not None:
@@ -59,7 +59,7 @@ def sign_in(
     password: Annotated[str, Form(max_length=1024)] = "",
     next: Annotated[str, Form(max_length=2048)] = "/",
 ) -> Response:
-    """Open a session; a wrong name and a wrong password get the same words, after the same time."""
+    """Open a session; a wrong name and a wrong password get the same answer, after the same time."""
     parts, address = parts_of(request), address_of(request)
     now = parts.database.clock()
     user = parts.accounts.find(name)
@@ -85,7 +85,7 @@ def sign_in_page(request: Request, next: str = "/", message: str = "", *, status
 
 
 def open_session(request: Request, user: WebUser, next: str) -> Response:
-    """Sign a person in who has shown who they are; the session that the browser had ends."""
+    """Sign in a person whose identity is established; the session that the browser had before ends."""
     parts, address = parts_of(request), address_of(request)
     secret = new_secret()
     earlier = request.cookies.get(cookie_name(parts.settings), "")
@@ -157,7 +157,7 @@ def accept(
     password: Annotated[str, Form(max_length=1024)] = "",
     again: Annotated[str, Form(max_length=1024)] = "",
 ) -> Response:
-    """Set the password; the link is used then."""
+    """Set the password, which uses up the link."""
     parts = parts_of(request)
     with parts.database.reading() as connection:
         user = invited(parts.database, connection, secret_sha256(secret))
@@ -175,7 +175,7 @@ def accept(
 
 
 def local_address(address: str) -> str:
-    """Return an address of this page; "/" for one that leads elsewhere."""
+    """Return the address if it is one of this web page; "/" if it leads elsewhere."""
     parsed = urlsplit(address)
     is_local = not parsed.scheme and not parsed.netloc and address.startswith("/")
     return address if is_local and not address.startswith(("//", "/\\")) else "/"
@@ -184,7 +184,7 @@ def local_address(address: str) -> str:
 def record_sign_in(
     parts: WebParts, kind: AuditKind, name: str, address: str, refusal: str = "", *, target: str = ""
 ) -> None:
-    """Write who signed in or out, from where, and why it was refused, into the audit trail."""
+    """Record in the audit trail who signed in or out, from where, and why it was refused."""
     event = AuditEvent(
         kind=kind,
         outcome=AuditOutcome.MINOR_FAILURE if refusal else AuditOutcome.SUCCESS,

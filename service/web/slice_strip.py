@@ -1,4 +1,4 @@
-"""The slices of a series along its axis, with the places where one is missing."""
+"""The slices of a series along its axis, with the places where slices are missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from imaging.errors import ImageRefused
 
 MOST_PLACES = 2000
 HOLE = 1.5
-"""A gap of more than so many usual distances is a hole."""
+"""A gap of more than this many times the usual distance is a hole."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A position along the series, in mm; a hole has no image."""
+    """A position along the series; a hole has no image."""
 
     position_mm: float
     image_uid: str  # empty: a slice is missing here
@@ -38,7 +38,7 @@ class SliceStrip:
 def strip_of(images: Sequence[bytes]) -> SliceStrip | None:
     """Return the places of a series' slices along their common normal; None for fewer than two places.
 
-    Files that cannot be read, or that have no place, are left out.
+    Files that cannot be read, or that have no position, are left out.
     """
     headers = [header for data in images if (header := _header(data)) is not None]
     if len(headers) < 2:

@@ -1,4 +1,4 @@
-"""What this process remembers for a while: addresses that gave wrong passwords, and recent looks."""
+"""What this process remembers for a while: addresses with wrong passwords, recent looks, sign-ins that have begun."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ BEGUN_LASTS_S = 600.0
 class AddressWaits:
     """Counts wrong passwords by address, in this process; safe to use from many threads.
 
-    An address may be a whole hospital behind one router: it waits only after many times as many failures as a user.
+    An address may be a whole hospital behind one router: it must wait only after four times as many failures as a user.
     """
 
     TRIES_OF_A_USER = 4
@@ -38,7 +38,7 @@ class AddressWaits:
             self._failures[address] = (count + 1, now + wait_after((count + 1) // self.TRIES_OF_A_USER))
 
     def until(self, address: str, now: datetime) -> datetime | None:
-        """Return the time until which an address must wait; None: it need not."""
+        """Return the time until which an address must wait; None if it need not."""
         with self._lock:
             _, until = self._failures.get(address, (0, now))
         return until if is_waiting(until, now) else None
@@ -50,7 +50,7 @@ class AddressWaits:
 
 
 class Recent:
-    """What somebody looked at within a minute, so that a page which refreshes itself does not fill the trail.
+    """What was looked at within the last minute, so that a page that refreshes itself does not fill the audit trail.
 
     Safe to use from many threads.
     """
@@ -61,7 +61,7 @@ class Recent:
         self._lock = threading.Lock()
 
     def is_first(self, key: Hashable) -> bool:
-        """Tell whether nobody asked for this key within the last minute."""
+        """Tell whether this key was not asked for within the last minute."""
         now = self._clock()
         with self._lock:
             if self._until.get(key, 0.0) > now:
@@ -73,7 +73,7 @@ class Recent:
 
 
 class BegunSignIns:
-    """What a sign-in that has begun must come back with; each can be used once, and for ten minutes."""
+    """What is kept of sign-ins at the provider until the browser returns; each can be used once, within ten minutes."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
@@ -89,7 +89,7 @@ class BegunSignIns:
             self._kept[secret] = (now + BEGUN_LASTS_S, session)
 
     def take(self, secret: str) -> dict[str, Any]:
-        """Return what belongs to a secret, once; empty if there is nothing, or its time is over."""
+        """Return and forget what belongs to a secret; empty if there is nothing, or its time is over."""
         with self._lock:
             ends, session = self._kept.pop(secret, (0.0, {}))
         return session if ends > time.monotonic() else {}

@@ -1,4 +1,4 @@
-"""A job's history as stages: what was done, from when to when, each attempt for itself."""
+"""A job's history as stages: what was done, from when to when, each attempt by its own stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ UNDER_WAY = {
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineStage:
-    """A part of a job's way: its word, its time, what the history says of it. Lengths are in seconds."""
+    """A stage of a job: its name, its time, and what the history says of it. Lengths are in seconds."""
 
     word: str
     began_at: datetime
@@ -35,15 +35,15 @@ class TimelineStage:
     is_under_way: bool
     is_bad: bool  # the attempt ended badly
     notes: tuple[str, ...]
-    left_percent: float  # where its bar begins, of the job's whole time
+    left_percent: float  # where its bar begins, as a part of the job's total time
     width_percent: float
 
 
 def stages_of(events: Sequence[JobEvent], now: datetime) -> list[TimelineStage]:
     """Return the stages of a job, oldest first, from its history.
 
-    An event that changes the state ends a stage and begins the next; every other one is a note of its stage. What was
-    noted before a stage began, and is written behind its beginning, is the stage's before: of the contouring.
+    An event that changes the state ends a stage and begins the next; every other event is a note of its stage. A note
+    that follows the beginning of a stage but is not later belongs to the stage before: notes on the contouring do so.
 
     Args:
         events: the job's, oldest first.

@@ -1,4 +1,4 @@
-"""Tokens, by which programs use the interface: made, shown once, revoked."""
+"""Tokens, with which programs use the API: made, shown once, revoked."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ USUAL_DAYS = 365
 
 @router.get("")
 def tokens(request: Request, visitor: Managing) -> Response:
-    """Show the tokens that there are and were."""
+    """Show all tokens, present and past."""
     return page(request, "tokens.html", visitor, **_values(request, visitor))
 
 
@@ -37,14 +37,14 @@ def make(
     days: Annotated[int, Form()] = USUAL_DAYS,
     scopes: Annotated[list[TokenScope] | None, Form()] = None,
 ) -> Response:
-    """Make a token and show it, once."""
+    """Make a token and show it once."""
     made = create_token(parts_of(request).database, visitor.actor, name, scopes or [], days=days)
     return page(request, "tokens.html", visitor, **_values(request, visitor, made))
 
 
 @router.post("/revoke")
 def revoke(request: Request, visitor: Managing, name: Name) -> Response:
-    """End a token: the next request with it is refused."""
+    """Revoke a token: the next request with it is refused."""
     revoke_token(parts_of(request).database, visitor.actor, name)
     return RedirectResponse("/tokens", 303)
 

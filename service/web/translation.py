@@ -1,7 +1,7 @@
-"""The language of a page: who asks chooses it, catalogues have its texts, and what a catalogue lacks stays English.
+"""The language of a page: the reader chooses it, catalogues have its texts, and what a catalogue lacks stays English.
 
-A text stands in the code as `_("Sign in")`, or `marked("Sign in")` where it is translated later; `make texts` gathers
-them. Programs (`/api/`) get English.
+In the code, a text is `_("Sign in")`, or `marked("Sign in")` if it is translated later; `make texts` collects them.
+Programs (`/api/`) get English.
 """
 
 import gettext
@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parent / "locale"
 ENGLISH = "en"
 COOKIE = "language"
 COUNTS = 200
-"""Counts whose plural forms scripts get; a larger one has the form of its last two digits plus a hundred."""
+"""The highest count whose plural form scripts get; a larger one has the form of its last two digits plus a hundred."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ _current: ContextVar[Language] = ContextVar("language", default=_ENGLISH)
 
 
 def marked(text: str) -> str:
-    """Return a text as it is; it is gathered for translation, and translated where it is shown."""
+    """Return a text as it is; it is collected for translation, and translated when it is shown."""
     return text
 
 
 def marked_plural(one: str, many: str) -> tuple[str, str]:
-    """Return the two forms of a text as they are; they are gathered for translation."""
+    """Return the two forms of a text as they are; they are collected for translation."""
     return one, many
 
 
@@ -64,25 +64,25 @@ SCRIPT_TEXTS = (
     marked("the node answered %(status)s"),
 )
 SCRIPT_PLURALS = dict([marked_plural("%(count)s job", "%(count)s jobs")])
-"""What scripts show; a page hands it over in its language."""
+"""What scripts show; a page passes it to them in its language."""
 
 
 def _(text: str, **values: object) -> str:
-    """Return a text in the language of the request, with values in its places `%(name)s`.
+    """Return a text in the language of the request, with values for its placeholders `%(name)s`.
 
-    The translation is text, never HTML: where a value is markup, all else is escaped.
+    The translation is text, never HTML: if a value is markup, everything else is escaped.
     """
     return _filled(_current.get().texts.gettext(text), text, values)
 
 
 def ngettext(one: str, many: str, count: int, **values: object) -> str:
-    """Return the form of a text that belongs to a count, which stands in its place `%(count)s`."""
+    """Return the form of a text for a count, which replaces its placeholder `%(count)s`."""
     english = one if count == 1 else many
     return _filled(_current.get().texts.ngettext(one, many, count), english, {"count": count, **values})
 
 
 def pgettext(context: str, text: str) -> str:
-    """Return a text whose meaning needs a word of context."""
+    """Return the translation of a text whose meaning depends on the context."""
     return _current.get().texts.pgettext(context, text)
 
 
@@ -95,12 +95,12 @@ def _filled(found: str, english: str, values: Mapping[str, object]) -> str:
     if not values:
         return found
     is_markup = any(hasattr(value, "__html__") for value in values.values())
-    for text in (found, english):  # a catalogue's wrong places must not take the page away
+    for text in (found, english):  # wrong placeholders in a catalogue must not break the page
         try:
             return (Markup.escape(text) if is_markup else text) % values
         except (KeyError, ValueError, TypeError):
             continue
-    raise ValueError(f"{english!r} has places that its values do not fill")
+    raise ValueError(f"{english!r} has placeholders without a value")
 
 
 def number(value: float, decimals: int = 0) -> str:
@@ -109,7 +109,7 @@ def number(value: float, decimals: int = 0) -> str:
 
 
 def clock_time(at: datetime | None) -> str:
-    """Return a time in the zone of the node's machine, without the date where it is today's."""
+    """Return a time in the zone of the node's machine, without the date if it is today."""
     if at is None:
         return ""
     local = at.astimezone()
@@ -119,7 +119,7 @@ def clock_time(at: datetime | None) -> str:
 
 
 def script_texts(texts: Iterable[str], plurals: Mapping[str, str]) -> dict[str, object]:
-    """Return what scripts need: texts by their English, and plural forms with the form that each count has."""
+    """Return what scripts need: texts by their English form, the plural forms, and which form each count has."""
     now = _current.get()
     if now.code == ENGLISH:
         return {}
@@ -135,20 +135,20 @@ def script_texts(texts: Iterable[str], plurals: Mapping[str, str]) -> dict[str, 
 
 
 class Languages:
-    """ASGI middleware: sets the language of each request, by its cookie, else by Accept-Language."""
+    """ASGI middleware: sets the language of each request by its cookie or else by Accept-Language."""
 
     def __init__(self, app: ASGIApp, own: Path) -> None:
-        """Read the catalogues that the node brings, and those of the clinic, which come first.
+        """Read the catalogues that come with the node, and those of the clinic, which take precedence.
 
         Args:
-            app: what answers.
-            own: the clinic's folder; it need not be there.
+            app: the application that answers.
+            own: the clinic's folder; it need not exist.
         """
         self._app = app
         self.known = read_languages(SHIPPED, own)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on in its language; a program's is English."""
+        """Pass the request on in its language; that of a program is English."""
         if scope["type"] == "http":
             is_program = scope["path"].startswith("/api/")
             _current.set(_ENGLISH if is_program else chosen(Headers(scope=scope), self.known))
@@ -157,10 +157,10 @@ class Languages:
 
 
 def read_languages(*folders: Path) -> dict[str, Language]:
-    """Return the languages of folders with catalogues, by code; a later folder's texts come first.
+    """Return the languages of folders with catalogues, by code; a later folder's texts take precedence.
 
     Raises:
-        OSError: a catalogue is none; the message names it.
+        OSError: a file is not a catalogue; the message names it.
     """
     found: dict[str, Language] = {ENGLISH: _ENGLISH}
     paths = [path for folder in folders for path in sorted(folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))]
@@ -170,7 +170,7 @@ def read_languages(*folders: Path) -> dict[str, Language]:
             with path.open("rb") as file:
                 texts: gettext.NullTranslations = gettext.GNUTranslations(file)
         except (OSError, ValueError, UnicodeDecodeError) as error:
-            raise OSError(f"{path} is no catalogue of texts: {error}") from error
+            raise OSError(f"{path} is not a catalogue of texts: {error}") from error
         if code in found:
             texts.add_fallback(found[code].texts)
         name = texts.pgettext("name of this language", "English")
@@ -179,7 +179,7 @@ def read_languages(*folders: Path) -> dict[str, Language]:
 
 
 def chosen(headers: Headers, known: Mapping[str, Language]) -> Language:
-    """Return the language that a person chose, or the first of their browser's that there is."""
+    """Return the language that a person chose, or else the first of their browser's that is available."""
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -193,7 +193,7 @@ def chosen(headers: Headers, known: Mapping[str, Language]) -> Language:
 
 
 def accepted(header: str) -> list[str]:
-    """Return the languages of an Accept-Language header, the most wanted first; what is none is left out."""
+    """Return the languages of an Accept-Language header, the most wanted first; invalid parts are left out."""
     found: list[tuple[float, str]] = []
     for part in header[:500].split(","):
         match = re.fullmatch(

@@ -28,7 +28,7 @@ BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 
 
 def _given_as(media_type: str) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of an answer that is no JSON."""
+    """Return what OpenAPI says of an answer that is not JSON."""
     return {200: {"content": {media_type: {"schema": BINARY}}, "description": "The bytes."}}
 
 
@@ -44,7 +44,7 @@ WINDOWS = (
 
 @router.get("/jobs/{number}/viewer")
 def viewer(request: Request, visitor: Viewing, number: JobNumber) -> Response:
-    """Show the viewer of a job; the look is in the trail before the page."""
+    """Show the viewer of a job; the look is in the audit trail before the page is."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "images", number))
     found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
@@ -66,8 +66,8 @@ def viewer(request: Request, visitor: Viewing, number: JobNumber) -> Response:
 def ct(request: Request, number: JobNumber) -> Response:
     """Return the grid of a job's volume: shape (z, y, x), spacing in mm, origin and axes in LPS, patient position.
 
-    Voxels are int16, little endian, index order z, y, x: Hounsfield units of CT, values of MR times `factor`. `window`
-    is a level and a width to begin with.
+    Voxels are int16, little endian, index order z, y, x: Hounsfield units for CT, values times `factor` for MR.
+    `window` is the initial level and width.
     """
     viewed = parts_of(request).images.series(number)
     series, grid = viewed.series, viewed.series.volume.grid
@@ -102,11 +102,11 @@ def ct_voxels(
     count: Annotated[int, Query(ge=1, le=4096)] = 4096,
     encoding: Annotated[str, Query(pattern="^(|planes)$")] = "",
 ) -> Response:
-    """Return some slices, or all.
+    """Return some or all slices.
 
     With `encoding=planes`, for slow networks: the differences along x (modulo 65536), folded so that small ones of
-    either sign are small numbers, their low bytes first and then their high bytes, compressed by zstd. The header
-    X-Voxels says "planes" then, and "raw" where the browser does not take zstd.
+    either sign are small numbers, first their low bytes and then their high bytes, compressed by zstd. The header
+    X-Voxels is then "planes", or "raw" if the browser does not accept zstd.
     """
     viewed = parts_of(request).images.series(number)
     takes_zstd = "zstd" in request.headers.get("accept-encoding", "")
@@ -116,9 +116,9 @@ def ct_voxels(
 
 @data.get("/structures")
 def structures(request: Request, visitor: Viewing, number: JobNumber) -> Response:
-    """Return what was measured and found of each structure.
+    """Return what was measured and found for each structure.
 
-    Volume in cc of the mask, slices, pieces, probability, findings.
+    Volume of the mask in cc, slices, pieces, probability, findings.
     """
     found = show_job(parts_of(request).database, visitor.actor, number, is_recorded=False)
     return JSONResponse([asdict(one) for one in found.structures], headers=PRIVATE)
@@ -158,7 +158,7 @@ def _voxels(array: NDArray[np.int16], *, is_folded: bool) -> Response:
 
 
 def folded_planes(array: NDArray[np.int16]) -> bytes:
-    """Return voxels as zstd of byte planes of folded differences along x (see ct_voxels)."""
+    """Return voxels as zstd-compressed byte planes of folded differences along x (see ct_voxels)."""
     from zstandard import ZstdCompressor
 
     values = np.ascontiguousarray(array, np.int16)

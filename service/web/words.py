@@ -1,4 +1,4 @@
-"""How the web page words states, reasons and times. Every state has a word, a sign and a colour."""
+"""How the web page expresses states, reasons and times. Every state has a word, a sign and a colour."""
 
 import re
 from collections.abc import Mapping
@@ -114,7 +114,7 @@ _OTHERWISE: Mapping[JobState, str] = {
 def advice_for(status: JobStatus) -> str | None:
     """Return what a person can do about a job; None if nothing is wrong.
 
-    A failed job is judged by what its destinations said, every other one by its own reason.
+    For a failed job it depends on what its destinations said, for any other on its own reason.
     """
     about = status.destinations if status.state is JobState.FAILED else status.reason
     for state, pattern, advice in _ADVICE:
@@ -125,7 +125,7 @@ def advice_for(status: JobStatus) -> str | None:
 
 
 def patient_label(series: SeriesHeader | None, *, sees_patients: bool) -> str:
-    """Return the patient's name and ID; without the right to see them, initials and the end of the ID."""
+    """Return the patient's name and ID; without the right to see patients, the initials and the end of the ID."""
     if series is None:
         return ""
     name = " ".join(series.patient_name.split("=", 1)[0].replace("^", " ").split())
@@ -137,7 +137,7 @@ def patient_label(series: SeriesHeader | None, *, sees_patients: bool) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in words of one unit."""
+    """Return a time span in words, in one unit."""
     if seconds < 0:
         return ""
     if seconds < 100:

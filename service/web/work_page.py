@@ -1,4 +1,4 @@
-"""The list of all work: who needs a person, what is under way, what is done."""
+"""The list of all jobs: what needs a person, what is under way, what is done."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ DAYS = {"": None, "today": 1, "week": 7, "month": 31}
 
 
 class WorkQuery(BaseModel):
-    """What the address of a list says; it holds every filter, so that it can be shared."""
+    """What the address of a list says; it contains every filter, so that it can be shared."""
 
     q: str = Field(default="", max_length=200)
     group: str = Field(default="", max_length=20)
@@ -44,12 +44,12 @@ class WorkQuery(BaseModel):
 
     @classmethod
     def of(cls, address: str) -> Self:
-        """Return what the query of an address says; what is no filter is left out."""
+        """Return what the query of an address says; what is not a filter is left out."""
         return cls.model_validate(dict(parse_qsl(address)))
 
     @property
     def filters(self) -> dict[str, str]:
-        """The filters, without the place in the list."""
+        """The filters, without the position in the list."""
         return {"q": self.q, "group": self.group, "rule": self.rule, "since": self.since}
 
     @property
@@ -64,7 +64,7 @@ class WorkQuery(BaseModel):
         return self.before is None and not any(self.filters.values())
 
     def wanted(self, now: datetime) -> JobFilter:
-        """Return the filter; it asks for one row more than a page shows, to see whether there is one."""
+        """Return the filter; it asks for one row more than a page shows, to learn whether there are more."""
         days = DAYS.get(self.since)
         return JobFilter(
             states=GROUPS.get(self.group, ()),
@@ -86,14 +86,14 @@ def work(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query(
 
 
 def show_work(request: Request, visitor: Visitor, query: WorkQuery, outcome: "BulkOutcome") -> Response:
-    """Show the list with what became of an order about many of its jobs."""
+    """Show the list with the outcome of an order about many of its jobs."""
     found = _search(request, visitor, query)
     return page(request, "work.html", visitor, outcome=outcome, **_values(request, visitor, query, found))
 
 
 @router.get("/work/list")
 def work_list(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query()]) -> Response:
-    """Show the rows alone, for a page that is open already."""
+    """Show only the rows, for a page that is open already."""
     found = _search(request, visitor, query)
     return page(request, "work_list.html", visitor, **_values(request, visitor, query, found))
 
@@ -127,7 +127,7 @@ def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[Li
 
 @router.get("/stream", dependencies=[Depends(permits(Operation.JOBS))])
 async def stream(request: Request) -> Response:
-    """Send the numbers of jobs that change, as server-sent events, until the browser goes or the node stops."""
+    """Send the numbers of jobs that change, as server-sent events, until the browser leaves or the node stops."""
     changes = parts_of(request).live.changes()
     try:
         first = await anext(changes)
@@ -141,7 +141,7 @@ async def stream(request: Request) -> Response:
                 if await request.is_disconnected():
                     return
                 yield message
-        except asyncio.CancelledError:  # the browser went
+        except asyncio.CancelledError:  # the browser left
             return
         finally:
             await changes.aclose()  # type: ignore[attr-defined] # an asynchronous generator

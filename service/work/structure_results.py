@@ -21,7 +21,7 @@ from service.work.case import ContouringResult
 class MeasuredStructure:
     """A structure's row before an object is written.
 
-    `number` is its ROI number, None where it is not in the template.
+    `number` is its ROI number, None if it is not in the template.
     """
 
     number: int | None

@@ -52,9 +52,9 @@ def test_a_lost_file_a_changed_byte_and_a_lost_row_are_seen(folder: Path, acknow
         data_set=unknown.data_set,
     )
     found = found_missing(folder, [lost, changed, stranger])
-    assert sorted(line.split(" was acknowledged and ")[1] for line in found) == [
-        "has no file",
-        "has no row",
+    assert sorted(line.split(" was acknowledged, but ")[1] for line in found) == [
+        "it has no file",
+        "it has no row",
         "its file has other bytes",
     ]
 

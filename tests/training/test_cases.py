@@ -44,7 +44,7 @@ def test_a_patient_in_training_and_validation_is_refused() -> None:
         def names(self, subset: Subset) -> tuple[str, ...]:  # noqa: ARG002 # whatever is asked for
             return ("a",)
 
-    with pytest.raises(NotForTraining, match=r"\['a'\] stand in 'train' and in 'val'"):
+    with pytest.raises(NotForTraining, match=r"\['a'\] are in 'train' and in 'val'"):
         validation_cases(Twice([two_sided_case("a")], CODES))
 
 

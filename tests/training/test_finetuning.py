@@ -193,7 +193,7 @@ def test_a_patient_who_is_kept_back_in_one_dataset_is_not_learned_from_in_the_ot
     check_patients(clinic(), source())
     check_patients(clinic(), None)
     moved = MemorySource([replace(case, subset=Subset.TRAIN) for case in cases()], CODES)
-    with pytest.raises(NotForTraining, match=r"patients t, v are trained on in one dataset and kept back"):
+    with pytest.raises(NotForTraining, match=r"patients t, v are trained on in one dataset and held out"):
         check_patients(source(), moved)
 
 
@@ -201,8 +201,8 @@ def test_a_patient_who_is_kept_back_in_one_dataset_is_not_learned_from_in_the_ot
     ("changes", "patients", "words"),
     [
         ({"old": None, "ways": ("replay",)}, [None], "give their dataset with --old"),
-        ({"ways": ()}, [None], "no way to learn is named"),
-        ({}, [1], "it needs two patients"),
+        ({"ways": ()}, [None], "no way is named"),
+        ({}, [1], "needs at least two patients"),
         ({}, [3], "has 2 training patients, not 3"),
         ({"new": MemorySource(cases()[:2], CODES)}, [None], "nothing could be accepted"),
         ({"new": MemorySource(cases(), CODES[1:])}, [None], "the dataset has no Parotid_L"),
@@ -218,7 +218,7 @@ def test_what_cannot_be_done_is_refused_before_the_first_step(
 
 def test_versions_that_cannot_be_adapted_are_refused(version: Path) -> None:
     models = Path(__file__).resolve().parents[2] / "model_repository"
-    with pytest.raises(RecipeRefused, match="is no recipe of"):
+    with pytest.raises(RecipeRefused, match="is not a recipe of"):
         Start.of(models / "phantom_rectum" / "1", version / "recipe.toml")
     with pytest.raises(RecipeRefused, match="its runtime is"):
         Start.of(models / "phantom_mr_bladder" / "1", version / "recipe.toml")

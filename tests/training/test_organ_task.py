@@ -269,7 +269,7 @@ def inline(value: object) -> str:
     ("text", "words"),
     [
         ("", r"recipe\.toml: contract: Field required"),
-        ("a = ", "no valid TOML"),
+        ("a = ", "not valid TOML"),
         ("schedule = { steps = 0 }\ndata = ''\ncontract = {}", r"schedule\.steps: Input should be greater"),
     ],
 )

@@ -142,9 +142,9 @@ def test_unknown_names_are_listed_and_a_person_decides(tmp_path: Path) -> None:
     ("row", "words"),
     [
         ("Cord,Spine,,1", "line 2: no structure 'Spine' in the catalogue"),
-        ("/cord,SpinalCord,,1", "line 2: a regular expression stands between two slashes"),
-        ("/co(rd/,SpinalCord,,1", "line 2: .* is no regular expression"),
-        ("Cord,SpinalCord,,1\nCord,Larynx,,1", "line 3: 'Cord' stands there twice"),
+        ("/cord,SpinalCord,,1", "line 2: a regular expression is written between two slashes"),
+        ("/co(rd/,SpinalCord,,1", "line 2: .* is not a regular expression"),
+        ("Cord,SpinalCord,,1\nCord,Larynx,,1", "line 3: 'Cord' occurs twice"),
     ],
 )
 def test_a_wrong_row_of_the_names_is_refused_with_its_line(tmp_path: Path, row: str, words: str) -> None:
@@ -325,7 +325,7 @@ def test_voxels_are_averaged_as_serving_averages_them(tmp_path: Path) -> None:
         (
             "in",
             {"shares": dict(zip(Subset, (0.5, 0.1, 0.1), strict=True))},
-            "0.5, 0.1, 0.1 are no fractions that sum",
+            "0.5, 0.1, 0.1 are not fractions that sum",
         ),
     ],
 )

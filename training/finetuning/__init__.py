@@ -1,1 +1,1 @@
-"""Localized fine-tuning: a published version learns a clinic's contours, and each structure is accepted by itself."""
+"""Local fine-tuning: a published version learns a clinic's contours, and each structure is accepted separately."""

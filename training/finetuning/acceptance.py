@@ -1,4 +1,4 @@
-"""Structure by structure: is the adapted network taken, or does the structure keep its old weights?"""
+"""Whether, structure by structure, the adapted network is accepted or the old weights are kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from training.study_table import Scores
 
 @dataclass(frozen=True, kw_only=True)
 class Acceptance:
-    """Mean Dice of a structure over the same patients before and after, and what is taken."""
+    """Mean Dice of a structure over the same patients before and after, and whether the new weights are accepted."""
 
     structure: str
     patients: int
@@ -22,7 +22,7 @@ class Acceptance:
 
     @property
     def in_words(self) -> str:
-        """For the table: what happens, and why."""
+        """The decision and its reason, for the table."""
         if self.accepted:
             return "accepted"
         return "keeps its old weights: " + (
@@ -31,9 +31,10 @@ class Acceptance:
 
 
 def decisions(before: Scores, after: Scores, pairs: Sequence[tuple[str, str]]) -> list[Acceptance]:
-    """A structure is accepted where its mean Dice rose; both of a left-right pair, or neither.
+    """Accept structures whose mean Dice rose; of a left-right pair, both or neither.
 
-    Scores are Dice by patient and structure of the same validation patients; a structure that none has is not accepted.
+    Scores are Dice by patient and structure of the same validation patients; a structure that no patient has is not
+    accepted.
     """
     structures = list(dict.fromkeys(code for row in before.values() for code in row))
     values = {code: _paired(before, after, code) for code in structures}
@@ -58,7 +59,7 @@ def _paired(before: Scores, after: Scores, code: str) -> tuple[list[float], list
 
 
 def as_table(found: Sequence[Acceptance], old_style: Mapping[str, tuple[float, float]]) -> str:
-    """Markdown: a row a structure; ``old_style``: mean Dice on old patients before and after, where there are any."""
+    """Return a Markdown table; ``old_style``: mean Dice by structure on old patients before and after, if any."""
     lines = [
         "| structure | patients | before | after | difference | p | on old patients before | after | |",
         "|" + "---|" * 9,

@@ -1,4 +1,4 @@
-"""The run of what was accepted: `publish` makes the model's next version of it."""
+"""The run made of what was accepted, from which `publish` makes the model's next version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from training.trained import trained_network
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedRun:
-    """A run's folder for a version that is part new, part old."""
+    """The folder of a run whose version is partly new, partly old."""
 
     start: Start
     source: CaseSource
@@ -30,9 +30,9 @@ class AcceptedRun:
     folder: Path
 
     def write(self, learned: Path, words: str, found: Sequence[Acceptance], precision: Precision) -> None:
-        """Write the run: the weights of the way's folder ``learned``, the old ones too where a structure keeps them.
+        """Write the run with the weights in the way's folder ``learned``, and the old ones if a structure keeps them.
 
-        Its figures are those of both together on the validation patients; ``words`` say how it learned.
+        Its figures are those of both together on the validation patients; ``words`` says how it learned.
         """
         accepted = {one.structure for one in found if one.accepted}
         labels = self.start.contract.labels

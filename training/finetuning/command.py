@@ -14,7 +14,7 @@ from training.progress import shown
 
 
 def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the verb to those of `contour-node train`."""
+    """Add the command to those of `contour-node train`."""
     verb = verbs.add_parser(
         "finetune", help="adapt a version to other contours; structures that get worse keep their weights"
     )
@@ -25,7 +25,7 @@ def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     verb.add_argument("--data", type=Path, required=True, help="the new patients: a prepared dataset")
     verb.add_argument("--old", type=Path, help="old patients: replayed, and scored for what is forgotten")
-    verb.add_argument("--out", type=Path, required=True, help="the folder; what is there is not repeated")
+    verb.add_argument("--out", type=Path, required=True, help="the folder; finished work is not repeated")
     verb.add_argument(
         "--ways", nargs="+", choices=WAYS, default=["budgeted", "scratch"], help="default: budgeted scratch"
     )

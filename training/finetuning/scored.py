@@ -1,4 +1,4 @@
-"""What a network finds on new patients and on old ones, kept beside the network; and the tables of all ways."""
+"""The scores of networks on new and old patients, kept with the network; and the tables of all ways."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -21,21 +21,21 @@ _SCORES_FILE = "scores.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A network on the new patients' validation cases, and on the old ones' where there are any."""
+    """A network on the new patients' validation cases, and on the old ones', if there are any."""
 
     new: RunScores
     old: RunScores | None
 
     @property
     def mean(self) -> float:
-        """Mean over structures of the mean Dice over new patients."""
+        """The mean over structures of the mean Dice over new patients."""
         return float(np.mean(list(_means(self.new).values())))
 
 
 def kept_scores(
     folder: Path, recipe: Recipe, new: CaseSource, old: CaseSource | None, learned: Callable[[], Trained]
 ) -> Scored:
-    """The scores in a folder, or those of a network that is made now and kept beside them."""
+    """Return the scores in a folder, or those of a network that is made now and kept with them."""
     file = folder / _SCORES_FILE
     if not file.exists():
         made = learned()
@@ -52,7 +52,7 @@ def kept_scores(
 
 
 def tables(found: Mapping[str, Scored]) -> list[str]:
-    """Markdown: all ways on new patients, and on old ones where there are any; the first row is the version before."""
+    """Return Markdown tables: all ways on new patients and, if any, on old ones; the first row is the old version."""
     new = {name: [one.new] for name, one in found.items()}
     old = {name: [one.old] for name, one in found.items() if one.old is not None}
     return [
@@ -62,7 +62,7 @@ def tables(found: Mapping[str, Scored]) -> list[str]:
 
 
 def mean_by_structure(before: RunScores | None, after: RunScores | None) -> dict[str, tuple[float, float]]:
-    """Mean Dice of each structure in two runs; empty where one was not scored."""
+    """Return the mean Dice of each structure in two runs; empty where either was not scored."""
     if before is None or after is None:
         return {}
     one, other = _means(before), _means(after)

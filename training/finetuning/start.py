@@ -1,4 +1,4 @@
-"""What fine-tuning begins with: a published version's contract and weights, and how its recipe learned."""
+"""The start of fine-tuning: a published version's contract and weights, and the recipe that trained it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ _OF_THE_VERSION = {"format", "version", "provenance", "checksums", "plausibility
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A version that is to be adapted: its contract, its folder, and the recipe by which it goes on learning."""
+    """A version to be adapted: its contract, its folder, and the recipe by which it continues to learn."""
 
     contract: ModelContract
     folder: Path
@@ -26,9 +26,9 @@ class Start:
 
     @classmethod
     def of(cls, version: Path, recipe: Path) -> "Start":
-        """Read a version and a recipe, of which schedule, patches, augmentation and loss count.
+        """Read a version and a recipe, of which schedule, patches, augmentation and loss are used.
 
-        Raises ContractRefused, and RecipeRefused for a version that cannot be adapted and for a recipe of others.
+        Raises ContractRefused, and RecipeRefused for a version that cannot be adapted or a recipe for other structures.
         """
         contract, own = load_contract(version), load_recipe(recipe)
         reason = _not_adaptable(contract)
@@ -37,7 +37,7 @@ class Start:
         learned = own.draft().labels
         if learned != contract.labels:
             raise RecipeRefused(
-                f"{recipe} is no recipe of {version}: it learns {', '.join(learned)}, "
+                f"{recipe} is not a recipe of {version}: it learns {', '.join(learned)}, "
                 f"and the version has {', '.join(contract.labels)}"
             )
         document = own.model_dump(mode="json") | {
@@ -49,12 +49,12 @@ class Start:
 
     @property
     def weights(self) -> StartRecipe:
-        """The version's weights as a recipe begins with them."""
+        """The version's weights as the start of a recipe."""
         file = self.contract.native.networks[ROLE].weights
         return StartRecipe(weights=self.folder / file, sha256=self.contract.checksums[file])
 
     def network(self) -> nn.Module:
-        """The version's network for evaluation. Raises RecipeRefused where its file is another, or does not fit."""
+        """Return the version's network in evaluation mode. Raises RecipeRefused for a wrong file."""
         definition, start = self.contract.native.networks[ROLE], self.weights
         try:
             return load_network(definition, self.folder, start.sha256)
@@ -62,7 +62,7 @@ class Start:
             raise RecipeRefused(f"{self.folder} cannot be loaded: {error}") from error
 
     def trained(self) -> Trained:
-        """The version's network as a run's that has not made a step."""
+        """Return the version's network as that of a run without any step."""
         return Trained(network=self.network(), steps=0, spent_s=0.0)
 
 
@@ -73,14 +73,14 @@ def _not_adaptable(contract: ModelContract) -> str | None:
     if isinstance(how, Stratified):
         return "it runs several networks; fine-tuning is for pipelines of one"
     if isinstance(how, SliceStacks) and how.exclusive:
-        return "its structures share a softmax, so none can keep its weights: train it anew"
+        return "its structures share a softmax, so none can keep its weights: train it from scratch"
     if contract.native.networks[ROLE].kept:
         return "it has outputs of an earlier version: fine-tune that one"
     return None
 
 
 def check_patients(new: CaseSource, old: CaseSource | None) -> None:
-    """Refuse old patients that the new split tests or validates on, and the other way round. Raises NotForTraining."""
+    """Refuse patients that are trained on in one dataset and held out in the other. Raises NotForTraining."""
     if old is None:
         return
     for learned, judged in ((new, old), (old, new)):
@@ -88,6 +88,6 @@ def check_patients(new: CaseSource, old: CaseSource | None) -> None:
         both = sorted(kept_back & set(learned.names(Subset.TRAIN)))
         if both:
             raise NotForTraining(
-                f"patients {', '.join(both[:5])} are trained on in one dataset and kept back in the other: "
-                "take them out of one of the two"
+                f"patients {', '.join(both[:5])} are trained on in one dataset and held out in the other: "
+                "remove them from one of the two"
             )

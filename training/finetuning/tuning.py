@@ -1,7 +1,7 @@
-"""Fine-tuning carried out in a folder: every way learns, is scored on new and old patients, and the best is accepted.
+"""Fine-tuning in a folder: every way learns and is scored on new and old patients; the best is accepted.
 
-A folder a number of patients, in it one a way; what is there is not repeated. ``accepted`` is a run that `publish`
-takes: the way of the highest mean, in which the structures that got worse keep their old weights.
+There is one folder per number of patients, and in it one per way; finished work is not repeated. ``accepted`` is a run
+for `publish`: the way with the highest mean, in which structures that got worse keep their old weights.
 """
 
 from collections.abc import Callable, Iterable
@@ -41,7 +41,7 @@ _BEFORE = "before"
 
 @dataclass(kw_only=True)
 class FineTuning:
-    """One version, new patients, perhaps old ones, and a folder."""
+    """One version, new patients, optionally old ones, and a folder."""
 
     start: Start
     new: CaseSource
@@ -54,7 +54,7 @@ class FineTuning:
     show: ShowProgress = silent
 
     def run(self, patients: Iterable[int | None]) -> str:
-        """Fine-tune on so many training patients (None: on all), each in turn; returns tables in Markdown.
+        """Fine-tune on each of these numbers of training patients (None: all); return tables in Markdown.
 
         Raises RecipeRefused and NotForTraining before the first step.
         """
@@ -74,13 +74,13 @@ class FineTuning:
         if not all(0 < count <= there for count in counts):
             raise RecipeRefused(f"the dataset has {there} training patients, not {max(counts)}")
         if not self.ways:
-            raise RecipeRefused(f"no way to learn is named; there are {', '.join(WAYS)}")
+            raise RecipeRefused(f"no way is named; there are {', '.join(WAYS)}")
         if "study" in self.ways and min([*counts, self.budget.folds]) < 2:
             raise RecipeRefused(
-                "the study's way holds a fold back: it needs two patients and two folds or more"
+                "the study's way holds out a fold: it needs at least two patients and two folds"
             )
         if "replay" in self.ways and self.old is None:
-            raise RecipeRefused("replay learns from old patients too: give their dataset with --old")
+            raise RecipeRefused("replay also learns from old patients: give their dataset with --old")
         if not self.new.names(Subset.VAL):
             raise NotForTraining("the split has no patient in 'val': nothing could be accepted")
         check_patients(self.new, self.old)
@@ -108,7 +108,7 @@ class FineTuning:
         return self._scored(folder, learned)
 
     def _study(self, folder: Path, source: CaseSource, precision: Precision) -> Trained:
-        """Of all folds' epochs the network with the lowest loss on its own held-out fold."""
+        """Return, of all epochs of all folds, the network with the lowest loss on its own held-out fold."""
         names = source.names(Subset.TRAIN)
         folds = min(self.budget.folds, len(names))
         states: dict[Path, State] = {}
@@ -134,7 +134,7 @@ class FineTuning:
         return kept_scores(folder, self.start.recipe, self.new, self.old, learned)
 
     def _accepted(self, count: int, before: Scored, rows: dict[Way, Scored], precision: Precision) -> str:
-        """Write the run that may be published, and say structure by structure why; none where nothing got better."""
+        """Write the run that may be published, if any structure improved, and explain each structure's decision."""
         way = max(rows, key=lambda one: rows[one].mean)
         found = decisions(before.new.dice, rows[way].new.dice, self.start.contract.left_right_pairs)
         head = f"**{count} patients: {way} has the highest mean.**"

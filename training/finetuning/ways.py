@@ -1,4 +1,4 @@
-"""The ways to a network for other contours, side by side: the study's five folds, a budget, replay, from scratch."""
+"""The ways of fine-tuning to other contours: the study's five folds, a budget, replay, from scratch."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from training.recipe import Recipe
 Way = Literal["study", "budgeted", "replay", "scratch"]
 WAYS: tuple[Way, ...] = get_args(Way)
 
-RATE_SHARE = 0.3  # of the recipe's learning rate, where learning begins with trained weights
+RATE_SHARE = 0.3  # of the recipe's learning rate, when learning starts from trained weights
 STUDY_RATE, STUDY_FACTOR, STUDY_BATCH = 1e-4, 0.9, 4
 SAMPLES_A_CASE = 16  # of a held-out patient, for the study's loss
 STILL = Augmentation(
@@ -28,7 +28,7 @@ STILL = Augmentation(
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long each way learns: ``steps`` of all but the study's, which has ``folds`` times ``epochs``."""
+    """How long each way learns: ``steps``, except the study's way, which has ``folds`` times ``epochs``."""
 
     steps: int = 300
     folds: int = 5
@@ -39,10 +39,10 @@ class Budget:
 
 
 def schedule_of(way: Way, recipe: Recipe, budget: Budget, epoch_steps: int = 1) -> Schedule:
-    """The schedule of a way.
+    """Return the schedule of a way.
 
-    The study's is Adam, 1e-4 times 0.9 an epoch, batches of 4, without averaging; the others fall to zero within the
-    budget, from the recipe's rate (scratch) or ``RATE_SHARE`` of it.
+    The study's is Adam at 1e-4, times 0.9 per epoch, batches of 4, no averaging; the others' rate falls to zero within
+    the budget, from the recipe's rate (scratch) or from ``RATE_SHARE`` of it.
     """
     if way == "study":
         return Schedule(
@@ -72,16 +72,16 @@ def schedule_of(way: Way, recipe: Recipe, budget: Budget, epoch_steps: int = 1) 
 
 
 def slices_an_epoch(source: CaseSource) -> int:
-    """The steps of the study's epoch: each slice of the training patients once, in batches of 4."""
+    """Return the steps of the study's epoch: each slice of the training patients once, in batches of 4."""
     slices = sum(len(source.case(name).hu_zyx) for name in source.names(Subset.TRAIN))
     return max(1, math.ceil(slices / STUDY_BATCH))
 
 
 class ReplayTask:
-    """A task that now and then learns from old patients, so that what it knew is not forgotten."""
+    """A task that sometimes learns from old patients, so that earlier knowledge is not lost."""
 
     def __init__(self, new: OrganTask, old: OrganTask, share: float) -> None:
-        """``share``: of samples, from ``old``, by chance; everything else is ``new``'s."""
+        """Draw a random ``share`` of samples from ``old``; everything else is ``new``'s."""
         self._new, self._old, self._share = new, old, share
         self.network, self.loss = new.network, new.loss
         self.validate, self.picture = new.validate, new.picture
@@ -94,15 +94,15 @@ class ReplayTask:
 
 
 class FoldTask:
-    """A task whose best network is the one of the lowest loss on the training patients of its own held-out fold."""
+    """A task whose best network is the one with the lowest loss on the patients of its own held-out fold."""
 
     def __init__(self, learned: OrganTask, held_out: OrganTask) -> None:
-        """``held_out``: a task whose training patients are the fold's."""
+        """Take ``held_out``, a task whose training patients are the fold's."""
         self._held_out = held_out
         self.network, self.sample, self.loss = learned.network, learned.sample, learned.loss
 
     def validate(self, network: nn.Module) -> Figures:
-        """The mean loss of the fold's samples, and as the mean to choose by its exp(-loss)."""
+        """Return the mean loss of the fold's samples, and exp(-loss) as the mean to choose by."""
         count = SAMPLES_A_CASE * len(self._held_out.training)
         with torch.inference_mode():
             losses = [
@@ -112,4 +112,4 @@ class FoldTask:
         return {"loss": loss, "mean": math.exp(-loss)}
 
     def picture(self, network: nn.Module) -> NDArray[np.uint8] | None:
-        """None: the fold's patients are not drawn."""
+        """Return None: the fold's patients are not pictured."""

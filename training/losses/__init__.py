@@ -1,1 +1,1 @@
-"""The losses of the studies, one file a study; each is silent where nobody drew a structure."""
+"""The losses of the studies, one file per study; each ignores structures that were not drawn."""

@@ -1,4 +1,4 @@
-"""The losses that a recipe may name: the only way from a name to a function."""
+"""The losses that a recipe may name: the only mapping from a name to a function."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -40,7 +40,7 @@ _BOXES_FROM, _MASKS_FROM = 40 / 200, 45 / 200  # UaNet's authors: epochs of 200
 
 
 def _asked(loss: _OfOutput) -> Loss:
-    """A loss of what the network answers for the batch."""
+    """Turn a loss of an output into one that runs the network on the batch."""
 
     def of(network: nn.Module, batch: Batch, weights: torch.Tensor, _progress: float) -> torch.Tensor:
         return loss(in_float32(network(batch.inputs)), batch.labels, batch.drawn, weights)
@@ -49,12 +49,12 @@ def _asked(loss: _OfOutput) -> Loss:
 
 
 def _single(loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]) -> Loss:
-    """A loss of one output that has no weights."""
+    """Turn a loss without weights into one for networks with a single output."""
     return _asked(lambda output, labels, drawn, _weights: loss(_one(output), labels, drawn))
 
 
 def _scales(shares: tuple[float, ...] | None) -> Loss:
-    """A loss of the outputs of several scales, finest first."""
+    """Return a loss over outputs at several scales, finest first."""
 
     def of(output: Output, labels: torch.Tensor, drawn: torch.Tensor, _weights: torch.Tensor) -> torch.Tensor:
         outputs = output if isinstance(output, tuple) else (output,)
@@ -66,14 +66,14 @@ def _scales(shares: tuple[float, ...] | None) -> Loss:
 def _weighted(
     loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> Loss:
-    """A loss of one output with positive weights (structure,)."""
+    """Turn a loss with positive weights (structure,) into one for networks with a single output."""
     return _asked(lambda output, labels, drawn, weights: loss(_one(output), labels, drawn, weights))
 
 
 def _uanet(network: nn.Module, batch: Batch, _weights: torch.Tensor, progress: float) -> torch.Tensor:
-    """The parts of UaNet in its authors' order: proposals, then boxes too, then masks too.
+    """Return the loss of UaNet's parts in its authors' order: first proposals, then boxes too, then masks too.
 
-    ValueError for another network.
+    Raises ValueError for any other network.
     """
     if not isinstance(network, Uanet):
         raise ValueError("the loss uanet is for the architecture uanet")
@@ -100,7 +100,7 @@ LOSSES: Mapping[LossName, Loss] = {
 
 
 def _one(output: Output) -> torch.Tensor:
-    """The output of a network with one; ValueError for a network with several scales."""
+    """Return the output of a network with a single one; ValueError for a network with several scales."""
     if isinstance(output, tuple):
         raise ValueError(f"this network answers at {len(output)} scales: loss.name is deep_supervision")
     return output

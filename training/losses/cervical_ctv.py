@@ -10,16 +10,16 @@ from inference.server.networks.convolutions import resized
 from training.losses.drawn import labels_of_size, mean_over_drawn, spatial_axes
 
 ALPHA, BETA = 0.1, 0.9
-_EPSILON = 1e-6  # for a slice whose truth and prediction are both nothing
+_EPSILON = 1e-6  # for a slice where both truth and prediction are empty
 
 Scales = Literal["own_size", "full_size"]
 
 
 def cross_entropy_and_dice(logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """0.1 x the mean cross entropy over the pixels + 0.9 x (1 - 2 sum(y p) / sum(y + p)), slice by slice.
+    """Return 0.1 x mean cross entropy over the pixels + 0.9 x (1 - 2 sum(y p) / sum(y + p)), slice by slice.
 
-    logits, labels: (batch, structure, y, x); drawn: (batch, structure). As printed there is no smoothing: a slice
-    without the structure has the Dice term 1 whatever is predicted.
+    logits, labels: (batch, structure, y, x); drawn: (batch, structure). As printed, without smoothing: a slice
+    without the structure has a Dice term of 1 whatever is predicted.
     """
     axes = spatial_axes(labels)
     entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(axes)
@@ -36,14 +36,14 @@ def deep_supervision(
     weights: Sequence[float] | None = None,
     scales: Scales = "own_size",
 ) -> torch.Tensor:
-    """The weighted sum over the outputs' losses; equal weights that sum to 1 unless given ("take their mean").
+    """Return the weighted sum over the outputs' losses; equal weights that sum to 1 unless given ("take their mean").
 
     Each output is compared at its own size, with labels averaged down; ``scales="full_size"`` brings the logits to the
-    labels' size instead. M-Net's authors weigh their mean 0.6 and each of the four scales 0.1.
+    labels' size instead. M-Net's authors weight the mean with 0.6 and each of the four scales with 0.1.
     """
     shares = [1 / len(outputs)] * len(outputs) if weights is None else weights
     if len(shares) != len(outputs):
-        raise ValueError(f"{len(outputs)} outputs take as many weights, not {len(shares)}")
+        raise ValueError(f"{len(outputs)} outputs need as many weights, not {len(shares)}")
     size = (labels.shape[-2], labels.shape[-1])
     total = labels.new_zeros(())
     for share, logits in zip(shares, outputs, strict=True):

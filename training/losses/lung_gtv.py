@@ -13,9 +13,9 @@ WeightFrom = Literal["prediction", "truth"]
 def weighted_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, *, weight_from: WeightFrom = "prediction"
 ) -> torch.Tensor:
-    """-1/N sum(w y log p + (1 - y) log(1 - p)) with w = (N - S) / S over the N pixels of a slice.
+    """Return -1/N sum(w y log p + (1 - y) log(1 - p)) with w = (N - S) / S over the N pixels of a slice.
 
-    logits, labels: (batch, structure, y, x); drawn: (batch, structure). As printed S is the sum of the prediction; no
+    logits, labels: (batch, structure, y, x); drawn: (batch, structure). As printed, S is the sum of the prediction; no
     gradient flows through it, and it is at least 1. With ``weight_from="truth"`` it is the sum of the labels, the usual
     balance of foreground and background.
     """

@@ -1,4 +1,4 @@
-"""The rectal study's class-weighted cross entropy: over classes as published, or a structure each for serving."""
+"""The rectal study's class-weighted cross entropy: over classes as published, or per structure for serving."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ HIGHEST_WEIGHT = 20.0
 
 
 def class_weights(fractions: Sequence[float]) -> tuple[float, ...]:
-    """The weight of each class from its fraction of the training voxels: one over its square root, clipped to 1..20.
+    """Return each class's weight from its fraction of training voxels: one over its square root, within 1..20.
 
     Raises ValueError for a fraction that is not in 0..1; a class that never occurs gets the highest weight.
     """
@@ -24,10 +24,10 @@ def class_weights(fractions: Sequence[float]) -> tuple[float, ...]:
 def weighted_softmax_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Cross entropy over background and structures, each voxel weighed by its class, over the sum of the weights.
+    """Return cross entropy over background and structures, voxels weighted by class, over the sum of weights.
 
     logits: (batch, 1 + structure, ...); labels: (batch, structure, ...), of which a later one wins where two overlap;
-    drawn: (batch, structure): a structure that nobody drew counts as background there; weights: (1 + structure,).
+    drawn: (batch, structure): a structure that was not drawn counts as background; weights: (1 + structure,).
     """
     log_p = log_probabilities(logits, drawn)
     truth = label_map(labels, drawn)
@@ -37,7 +37,7 @@ def weighted_softmax_cross_entropy(
 def weighted_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Binary cross entropy a structure, its own voxels weighed by ``weights`` (structure,); structures may overlap."""
+    """Return binary cross entropy per structure, own voxels weighted by ``weights`` (structure,); overlap allowed."""
     axes = spatial_axes(labels)
     positive = weights.to(logits.dtype).reshape(-1, *(1 for _ in axes))
     entropy = functional.binary_cross_entropy_with_logits(

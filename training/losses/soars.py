@@ -1,4 +1,4 @@
-"""The losses of SOARS: Dice and cross entropy of its branches, squared error of its heat maps."""
+"""The losses of SOARS: Dice and cross entropy for its branches, squared error for its heat maps."""
 
 import torch
 from torch.nn import functional
@@ -12,11 +12,11 @@ _SMOOTH = 1e-5
 def softmax_dice_and_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Cross entropy over background and structures, plus one minus the mean soft Dice of the structures present.
+    """Return cross entropy over background and structures, plus 1 - the mean soft Dice of the structures present.
 
     logits: (batch, 1 + structure, z, y, x); labels: (batch, structure, z, y, x); drawn: (batch, structure). The Dice
-    runs over the whole batch, as nnU-Net's batch Dice; a structure that is nowhere in it has none. ``weights``
-    (structure,): how much a voxel of a structure counts in the cross entropy; background counts 1.
+    runs over the whole batch, as nnU-Net's batch Dice; a structure absent from it has none. ``weights``
+    (structure,): the weight of a structure's voxels in the cross entropy; background has 1.
     """
     log_p = log_probabilities(logits, drawn)
     truth = label_map(labels, drawn)
@@ -34,7 +34,7 @@ def softmax_dice_and_cross_entropy(
 def sigmoid_dice_and_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor
 ) -> torch.Tensor:
-    """Binary cross entropy plus, where present, one minus soft Dice, a structure each: for the volumes of interest."""
+    """Return binary cross entropy plus, where present, 1 - soft Dice, per structure: for volumes of interest."""
     axes = spatial_axes(labels)
     entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(axes)
     p = torch.sigmoid(logits)
@@ -44,5 +44,5 @@ def sigmoid_dice_and_cross_entropy(
 
 
 def heat_map_loss(heat: torch.Tensor, truth: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """The mean squared error (L2) of heat maps (batch, structure, z, y, x)."""
+    """Return the mean squared error (L2) of heat maps (batch, structure, z, y, x)."""
     return mean_over_drawn(((heat - truth) ** 2).mean(spatial_axes(truth)), drawn)

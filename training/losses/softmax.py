@@ -4,7 +4,7 @@ import torch
 
 
 def label_map(labels: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Labels (batch, structure, ...) -> classes (batch, ...): 0 is background, the last of overlapping ones wins."""
+    """Map labels (batch, structure, ...) to classes (batch, ...): 0 is background, of overlapping ones the last."""
     shape = (*drawn.shape, *(1 for _ in labels.shape[2:]))
     present = (labels > 0.5) & drawn.reshape(shape)
     numbers = torch.arange(1, labels.shape[1] + 1, device=labels.device).reshape(
@@ -14,9 +14,9 @@ def label_map(labels: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
 
 
 def log_probabilities(logits: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Logits (batch, 1 + structure, ...) -> log probabilities, those of structures nobody drew added to background.
+    """Map logits (batch, 1 + structure, ...) to log probabilities; undrawn structures are added to background.
 
-    A voxel that nobody assigned may belong to a structure that was not drawn: only their sum is known (the marginal
+    An unlabelled voxel may belong to a structure that was not drawn: only their sum is known (the marginal
     loss of Shi et al., Medical Image Analysis 2021). The undrawn structures' own entries are -inf.
     """
     log_p = torch.log_softmax(logits, dim=1)

@@ -1,4 +1,4 @@
-"""The losses of UaNet: proposals, classes and boxes, masks inside boxes."""
+"""The losses of UaNet: for proposals, for classes and boxes, and for masks inside boxes."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Truth:
 
     @classmethod
     def of(cls, labels: torch.Tensor, drawn: torch.Tensor) -> "Truth":
-        """From labels (structure, z, y, x): the box round each structure that is there, with a border."""
+        """Return the boxes round the structures present in labels (structure, z, y, x), with a border."""
         boxes, structures = [], []
         for index in torch.nonzero(drawn).flatten().tolist():
             places = torch.nonzero(labels[index] > 0.5)
@@ -38,7 +38,7 @@ class Truth:
 def uanet_loss(
     network: Uanet, ct: torch.Tensor, labels: torch.Tensor, drawn: torch.Tensor, *, boxes: bool, masks: bool
 ) -> torch.Tensor:
-    """The sum of the losses of the parts that are being trained, for a batch of one.
+    """Return the sum of the losses of the parts that are being trained, for a batch of one.
 
     ct (1, 1, z, y, x), labels (1, structure, z, y, x), drawn (1, structure). The authors train proposals alone first
     (40 epochs), then ``boxes`` (class and box of each region), then ``masks`` too (from epoch 45).
@@ -60,9 +60,9 @@ def uanet_loss(
 
 
 def proposal_loss(proposals: Proposals, truth: Truth) -> torch.Tensor:
-    """Focal loss of the anchors (foreground and background in balance) plus smooth L1 of the foreground's regression.
+    """Return the anchors' focal loss, foreground and background balanced, plus smooth L1 of foreground regression.
 
-    Foreground: overlap 0.5 or more with a structure's box, or the best of a box; background: below 0.1; others ignored.
+    Foreground: overlap 0.5 or more with a structure's box, or a box's best; background: below 0.1; others are ignored.
     """
     logits = proposals.logits[0]
     if not len(truth.boxes):
@@ -82,14 +82,14 @@ def proposal_loss(proposals: Proposals, truth: Truth) -> torch.Tensor:
 
 
 def focal_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Binary cross entropy times (1 - p of the truth)^2, the factor without gradient; over the sum of the weights."""
+    """Return weighted binary cross entropy times (1 - p of the truth)^2, that factor without gradient."""
     entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     factor = (1 - torch.exp(-entropy.detach())) ** _FOCUS
     return (weights * factor * entropy).sum() / weights.sum().clamp(min=1e-12)
 
 
 def _region_loss(network: Uanet, features: Features, chosen: torch.Tensor, truth: Truth) -> torch.Tensor:
-    """Class and box of sampled proposals; the true boxes stand among them, so that each class is seen."""
+    """Return the loss of class and box of sampled proposals, which include the true boxes to cover each class."""
     if not len(truth.boxes):
         return features.eighth.new_zeros(())
     regions = torch.cat([truth.boxes, chosen.to(truth.boxes.dtype)])
@@ -107,7 +107,7 @@ def _region_loss(network: Uanet, features: Features, chosen: torch.Tensor, truth
 
 
 def _mask_loss(network: Uanet, features: Features, labels: torch.Tensor, truth: Truth) -> torch.Tensor:
-    """The sum over the structures of one minus soft Dice inside their boxes."""
+    """Return the sum over the structures of one minus soft Dice inside their boxes."""
     total = features.eighth.new_zeros(())
     for box, structure in zip(truth.boxes, truth.structures.tolist(), strict=True):
         first, stop = snapped(box, tuple(labels.shape[1:]), multiple=STRIDE)

@@ -1,4 +1,4 @@
-"""The dataset's card: CARD.md, made from what lies in the dataset's folder."""
+"""The dataset's card: CARD.md, made from the content of the dataset's folder."""
 
 import csv
 from collections import Counter

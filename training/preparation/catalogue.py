@@ -1,6 +1,6 @@
-"""What lies in a folder.
+"""The content of a source folder.
 
-Series, structure sets and NIfTI patients, in a small database on disk, so that memory stays flat.
+Series, structure sets and NIfTI patients are kept in a small database on disk, so that memory use is constant.
 """
 
 import sqlite3
@@ -46,7 +46,7 @@ class StructureSetFile:
 
 
 class Catalogue:
-    """An index of a source folder in a file of its own; made new each time, removed at the end."""
+    """An index of a source folder in its own file; made again each time, and removed at the end."""
 
     def __init__(self, file: Path) -> None:
         """Open an empty index, replacing what an interrupted run left."""
@@ -66,7 +66,7 @@ class Catalogue:
         self._file.unlink(missing_ok=True)
 
     def add_folder(self, source: Path) -> None:
-        """Look at every file below a folder. Raises PreparationRefused where it is absent or holds nothing of use."""
+        """Index every file below a folder. Raises PreparationRefused where it is absent or has no usable image."""
         if not source.is_dir():
             raise PreparationRefused(f"{source}: no such folder")
         for path in _files(source):
@@ -80,18 +80,18 @@ class Catalogue:
             )
 
     def series(self) -> Iterator[tuple[str, str]]:
-        """Each CT series with its PatientID, in a fixed order."""
+        """Yield each CT series with its PatientID, in a fixed order."""
         query = "SELECT series, min(patient) FROM images GROUP BY series ORDER BY series"
         for series, patient in self._database.execute(query):
             yield str(series), str(patient)
 
     def images(self, series: str) -> list[Path]:
-        """The files of a series."""
+        """Return the files of a series."""
         rows = self._database.execute("SELECT path FROM images WHERE series = ? ORDER BY path", (series,))
         return [Path(row[0]) for row in rows]
 
     def structure_sets(self, series: str) -> list[StructureSetFile]:
-        """The structure sets that refer to a series: approved before others, newer before older."""
+        """Return the structure sets that refer to a series: approved ones first, newer before older."""
         rows = self._database.execute(
             "SELECT path, approved, made, uid FROM sets WHERE series = ? ORDER BY approved DESC, made DESC, uid",
             (series,),
@@ -99,19 +99,19 @@ class Catalogue:
         return [StructureSetFile(path=Path(p), approved=bool(a), made=m, uid=u) for p, a, m, u in rows]
 
     def niftis(self) -> Iterator[tuple[str, Path]]:
-        """Each NIfTI patient with the CT's file."""
+        """Return the NIfTI patients, each with the CT's file."""
         rows = self._database.execute("SELECT patient, image FROM niftis ORDER BY patient").fetchall()
         return ((str(patient), Path(image)) for patient, image in rows)
 
     def roi_names(self) -> Iterator[tuple[str, int]]:
-        """Each distinct ROI name with the number of structure sets or patients that have it."""
+        """Return the distinct ROI names, each with the number of structure sets or patients that have it."""
         rows = self._database.execute(
             "SELECT name, count(DISTINCT path) FROM rois GROUP BY name ORDER BY name"
         ).fetchall()
         return ((str(name), int(count)) for name, count in rows)
 
     def unused(self) -> Iterator[tuple[Path, str]]:
-        """Files that nothing is made of, with the reason."""
+        """Yield the files that were not used, with the reason."""
         yield from (
             (Path(p), str(r))
             for p, r in self._database.execute("SELECT path, reason FROM unused ORDER BY path")
@@ -162,13 +162,13 @@ class Catalogue:
     def _add_nifti(self, path: Path, source: Path) -> None:
         patient = _patient_of(path, source)
         if patient is None:
-            return  # a mask: `masks_of` finds it beside its CT
+            return  # a mask: `masks_of` finds it next to its CT
         self._database.execute("INSERT INTO niftis VALUES (?, ?)", (patient, str(path)))
         for mask in masks_of(path):
             try:
                 names = list(read_masks(mask)[1])
             except (EvaluationRefused, ValueError):
-                names = []  # the case is refused with the reason when it is made
+                names = []  # the case is refused, with the reason, when it is made
             rows = ((str(path), 0, name) for name in names)
             self._database.executemany("INSERT INTO rois VALUES (?, ?, ?)", rows)
 
@@ -177,7 +177,7 @@ class Catalogue:
 
 
 def masks_of(image: Path) -> list[Path]:
-    """The mask files of a NIfTI CT: labelsTr/NAME of imagesTr/NAME_0000, else every other image beside and below it."""
+    """Return a NIfTI CT's mask files: labelsTr/NAME for imagesTr/NAME_0000, else those in and below its folder."""
     if image.parent.name.startswith("images"):
         labels = image.parent.with_name(image.parent.name.replace("images", "labels", 1))
         name = stem(image).removesuffix(_NNUNET_CHANNEL)
@@ -186,7 +186,7 @@ def masks_of(image: Path) -> list[Path]:
 
 
 def _patient_of(path: Path, source: Path) -> str | None:
-    """The patient of a CT: its folder, or its name in nnU-Net's layout; None for a mask."""
+    """Return a CT's patient: the name of its folder or, in nnU-Net's layout, of its file; None for a mask."""
     name = stem(path)
     if path.parent.name.startswith("images") and name.endswith(_NNUNET_CHANNEL):
         return name.removesuffix(_NNUNET_CHANNEL)

@@ -1,4 +1,4 @@
-"""What looks wrong in a case or against the others, and what is done about it unless a person decides otherwise."""
+"""What looks wrong in a case, or compared with others, and what is done about it unless a person decides otherwise."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ _ORGANS = frozenset({InterpretedType.ORGAN, InterpretedType.AVOIDANCE, Interpret
 
 
 class Kind(StrEnum):
-    """What was found."""
+    """The kinds of findings."""
 
     REFUSED = "case refused"
     NOTE = "note"
@@ -60,7 +60,7 @@ class PreparationFinding:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """By what a person's decision is found again."""
+        """The key by which a person's decision is found again."""
         return self.case, self.structure, str(self.kind)
 
     @property
@@ -72,7 +72,7 @@ class PreparationFinding:
 def case_findings(
     case: str, volume: Volume, masks: Mapping[str, Mask], structures: Sequence[str]
 ) -> list[PreparationFinding]:
-    """Look at one case in canonical orientation: missing structures, sides, gaps, ends."""
+    """Check one case in canonical orientation for missing structures, wrong sides, gaps and cut ends."""
     middle = _middle_mm(volume)
     found = []
     for code in structures:
@@ -91,7 +91,7 @@ def case_findings(
 
 
 def volume_findings(volumes_cc: Mapping[str, Mapping[str, float]]) -> list[PreparationFinding]:
-    """Compare volumes over cases, by organ and case: partial organs and outliers; needs eight cases of an organ.
+    """Compare volumes in cc (by structure, by case) over cases: partial organs and outliers, from eight cases on.
 
     Targets have no usual volume.
     An outlier lies more than 4 robust standard deviations (1.4826 x the median absolute deviation, at least 0.15) from
@@ -114,9 +114,9 @@ def volume_findings(volumes_cc: Mapping[str, Mapping[str, float]]) -> list[Prepa
 
 
 def decided(findings: Iterable[PreparationFinding], dataset: Path) -> dict[tuple[str, str, str], Decision]:
-    """Give each finding its decision, a person's from an earlier findings.csv before the proposal, and write the table.
+    """Return each finding's decision: a person's from an earlier findings.csv, else the proposal; write the table.
 
-    Raises PreparationRefused for a decision that is none.
+    Raises PreparationRefused for an invalid decision.
     """
     file = dataset / FINDINGS_FILE
     earlier = _earlier(file)
@@ -144,14 +144,14 @@ def _earlier(file: Path) -> dict[tuple[str, str, str], Decision]:
 
 
 def _middle_mm(volume: Volume) -> float:
-    """Where the middle of the body lies along x, in mm from the first column's centre."""
+    """Return the position of the body's middle along x, in mm from the first column's centre."""
     body = body_of(volume)
     columns = _centre(body)[2] if body.voxels() else (volume.grid.shape_zyx[2] - 1) / 2
     return columns * volume.grid.spacing_zyx_mm[2]
 
 
 def _wrong_side(code: str, mask: Mask, grid: Grid, middle_mm: float) -> str:
-    """Words where a structure of one side lies on the other; x grows to the patient's left."""
+    """Say that a structure of one side lies on the other, or ""; x grows to the patient's left."""
     sides = sides_of(code)
     if len(sides) != 1:
         return ""

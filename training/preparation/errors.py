@@ -1,4 +1,4 @@
-"""Why a folder cannot be prepared, or a case of it cannot be used."""
+"""Why a folder cannot be prepared, or one of its cases cannot be used."""
 
 
 class PreparationRefused(Exception):

@@ -18,7 +18,7 @@ _IGNORED = "-"
 
 @dataclass(frozen=True, kw_only=True)
 class NameRow:
-    """One row: an ROI name (or ``/regular expression/``), the structure it means ('' unknown, '-' ignored), and why."""
+    """One row: an ROI name (or ``/regular expression/``), its structure ('' unknown, '-' ignored), and why."""
 
     roi_name: str
     structure: str
@@ -27,7 +27,7 @@ class NameRow:
 
 
 class NameTable:
-    """What each ROI name means. Rows of a person come first, exact names before regular expressions."""
+    """What each ROI name means; exact names come before regular expressions."""
 
     def __init__(self, rows: Sequence[NameRow], file: Path) -> None:
         """Check every row. Raises PreparationRefused with file and row."""
@@ -40,11 +40,11 @@ class NameTable:
                 self._patterns.append((re.compile(row.roi_name[1:-1], re.IGNORECASE), row.structure))
             elif self._exact.setdefault(row.roi_name, row.structure) != row.structure:
                 raise PreparationRefused(
-                    f"{file}, line {number}: {row.roi_name!r} stands there twice, with two meanings"
+                    f"{file}, line {number}: {row.roi_name!r} occurs twice, with two meanings"
                 )
 
     def structure(self, roi_name: str) -> str | None:
-        """The structure that a name means, or None."""
+        """Return the structure that a name means, or None."""
         known = self._exact.get(roi_name)
         if not known:
             known = next((code for pattern, code in self._patterns if pattern.fullmatch(roi_name)), "")
@@ -52,22 +52,22 @@ class NameTable:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names that mean nothing yet."""
+        """The names without a meaning so far."""
         return tuple(
             row.roi_name for row in self.rows if not row.structure and self.structure(row.roi_name) is None
         )
 
     @property
     def structures(self) -> tuple[str, ...]:
-        """Every structure that some seen name means, in the catalogue's order."""
+        """All structures that any seen name means, in the catalogue's order."""
         named = {self.structure(row.roi_name) for row in self.rows if row.seen} - {None}
         return tuple(code for code in CATALOGUE if code in named)
 
 
 def names_table(seen: Iterable[tuple[str, int]], dataset: Path) -> NameTable:
-    """The dataset's table, extended by names that it lacks, and written back for review.
+    """Return the dataset's table, extended by names that it lacks, and write it back for review.
 
-    A row that is there keeps its meaning; its count is renewed. New names are matched by TG-263 name, code or alias;
+    An existing row keeps its meaning; its count is updated. New names are matched by TG-263 name, code or alias;
     one that is merely similar is proposed in `rule` and stays unknown until a person decides.
     """
     file = dataset / NAMES_FILE
@@ -105,12 +105,14 @@ def _check(row: NameRow, where: str) -> None:
     if row.roi_name.startswith("/"):
         if len(row.roi_name) < 3 or not row.roi_name.endswith("/"):
             raise PreparationRefused(
-                f"{where}: a regular expression stands between two slashes, not {row.roi_name!r}"
+                f"{where}: a regular expression is written between two slashes, not {row.roi_name!r}"
             )
         try:
             re.compile(row.roi_name[1:-1])
         except re.error as error:
-            raise PreparationRefused(f"{where}: {row.roi_name} is no regular expression: {error}") from error
+            raise PreparationRefused(
+                f"{where}: {row.roi_name} is not a regular expression: {error}"
+            ) from error
 
 
 def _read(file: Path) -> list[NameRow]:

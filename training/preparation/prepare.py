@@ -1,4 +1,4 @@
-"""Prepare a dataset from a folder of DICOM or NIfTI, one patient at a time; what is done already is kept."""
+"""Prepare a dataset from a folder of DICOM or NIfTI, one patient at a time; finished cases are kept."""
 
 import hashlib
 import math
@@ -36,7 +36,7 @@ Said = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What to make: the structures in the order of bits (None: all that the names mean), and the voxels.
+    """What to prepare: the structures in the order of bits (None: all that the names mean), voxels, and shares.
 
     ``voxels_mm``: slice and in-plane spacing to average the CT to, as the model will see it; None keeps the CT's own.
     """
@@ -57,15 +57,15 @@ class Prepared:
 
 
 def prepare(source: Path, dataset: Path, wish: Wish, said: Said) -> Prepared:
-    """Make or extend a dataset. Raises PreparationRefused, SplitRefused before anything is written that counts.
+    """Create or extend a dataset. Raises PreparationRefused or SplitRefused before anything of effect is written.
 
-    dataset.json comes last: a folder without it is no dataset yet. Run it again after editing names.csv or
+    dataset.json comes last: a folder without it is not yet a dataset. Run it again after editing names.csv or
     findings.csv; only cases whose files, names or structures changed are made again.
     """
     if not source.is_dir():
         raise PreparationRefused(f"{source}: no such folder")
     if dataset.resolve().is_relative_to(source.resolve()):
-        raise PreparationRefused(f"{dataset} lies inside {source}: choose a folder beside it")
+        raise PreparationRefused(f"{dataset} lies inside {source}: choose a folder outside it")
     _check(wish)
     dataset.mkdir(parents=True, exist_ok=True)
     split = load_split(dataset) or Split.fresh(**({"shares": wish.shares} if wish.shares else {}))
@@ -99,7 +99,7 @@ def _check(wish: Wish) -> None:
     shares = tuple((wish.shares or DEFAULT_SHARES).values())
     if abs(sum(shares) - 1) > SHARES_TOLERANCE or min(shares) < 0:
         raise PreparationRefused(
-            f"shares {', '.join(f'{share:g}' for share in shares)} are no fractions that sum to 1"
+            f"shares {', '.join(f'{share:g}' for share in shares)} are not fractions that sum to 1"
         )
 
 
@@ -112,14 +112,14 @@ class _Making:
 
     @property
     def digest(self) -> str:
-        """What a case depends on besides its files."""
+        """A digest of what a case depends on besides its files."""
         meanings = [(row.roi_name, row.structure) for row in self.names.rows if row.structure]
         return repr((self.structures, sorted(meanings), self.wish.voxels_mm))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """What is remembered of a case: some hundred bytes."""
+    """What is kept in memory of a case: some hundred bytes."""
 
     name: str
     patient: str | None  # None: refused
@@ -142,7 +142,7 @@ def _cases(catalogue: Catalogue, dataset: Path, split: Split, how: _Making) -> I
 
 
 def _case(source: Source, patient: str, name: str, dataset: Path, how: _Making) -> _Made:
-    """Make one case, or take it as it is where it was made of the same files, names and wishes."""
+    """Make one case, or keep it if it was made from the same files, names and settings."""
     if not source.patient_id:
         raise CaseRefused(
             "Patient ID (0010,0020) is empty: the split is by patient, so give each patient one"
@@ -199,7 +199,7 @@ def _as_case(name: str, volume: Volume, masks: Sequence[np.ndarray]) -> Case:
     rng = np.random.default_rng(list(name.encode()))
     return Case(
         name=name,
-        subset=Subset.TEST,  # not read from here: split.json says it
+        subset=Subset.TEST,  # not used: split.json decides
         hu_zyx=volume.hu_zyx,
         planes=bit_planes(masks),
         drawn=np.array([bool(mask.any()) for mask in masks]),
@@ -211,7 +211,7 @@ def _as_case(name: str, volume: Volume, masks: Sequence[np.ndarray]) -> Case:
 def _on_model_voxels(
     drawn: Drawn, structures: Sequence[str], voxels_mm: tuple[float, float] | None
 ) -> tuple[Volume, list[np.ndarray]]:
-    """The CT and one mask a structure, averaged to the wanted voxels as serving does; at least half a voxel counts."""
+    """Return the CT and one mask per structure, averaged to the wanted voxels as in serving; half a voxel counts."""
     grid = drawn.volume.grid
     whole = [drawn.masks.get(code, Mask.empty()).full(grid.shape_zyx) for code in structures]
     if voxels_mm is None:
@@ -273,7 +273,7 @@ def _finished(
 
 
 def _mark_drawn(folder: Path, left_out: set[str]) -> None:
-    """Write into a case's record which structures count: those with voxels that are not left out."""
+    """Record in a case which structures count: those that have voxels and are not left out."""
     record = load_record(folder)
     drawn = {code: volume > 0 and code not in left_out for code, volume in record.volume_cc.items()}
     if drawn != record.drawn:

@@ -34,7 +34,7 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One case to be: the patient's identifier, a name for messages, and the files it is made of."""
+    """A future case: the patient's identifier, a name for messages, and the files that it is made from."""
 
     patient_id: str
     called: str
@@ -47,7 +47,7 @@ class Source:
         return is_image(self.files[0])
 
     def sha256(self) -> str:
-        """A digest of every file's content, to tell whether a case is still made of the same."""
+        """Return a digest of all files' content, to tell whether a case was made from the same."""
         digest = hashlib.sha256()
         for path in (*self.files, *(chosen.path for chosen in self.sets)):
             with path.open("rb") as content:
@@ -60,7 +60,7 @@ class Source:
 
 
 def sources(catalogue: Catalogue) -> Iterator[Source]:
-    """Everything of a folder that could become a case, one after the other."""
+    """Yield everything in a folder that could become a case."""
     for series, patient in catalogue.series():
         sets = tuple(catalogue.structure_sets(series))
         yield Source(patient_id=patient, called=series, files=tuple(catalogue.images(series)), sets=sets)
@@ -92,7 +92,7 @@ def _dicom(source: Source, names: NameTable) -> Drawn:
 
 
 def _meanings(rois: Iterable[tuple[str, Mask]], names: NameTable, notes: list[str]) -> dict[str, Mask]:
-    """Masks by structure; where two ROIs mean the same one, neither is taken: a person must choose in names.csv."""
+    """Return masks by structure; of two ROIs that mean the same, neither is used: a person must choose in names.csv."""
     found: dict[str, tuple[str, Mask]] = {}
     disputed: set[str] = set()
     for roi_name, mask in rois:
@@ -123,7 +123,7 @@ def _volume(path: Path) -> Volume:
     except (EvaluationRefused, ValueError) as error:
         raise CaseRefused(str(error)) from error
     if not np.isfinite(array).all() or array.min() < -32768 or array.max() > 32767:
-        raise CaseRefused(f"{path.name}: its values are no Hounsfield units")
+        raise CaseRefused(f"{path.name}: its values are not Hounsfield units")
     return Volume(array_zyx=np.round(array).astype(np.int16), grid=grid)
 
 

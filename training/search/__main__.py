@@ -1,6 +1,6 @@
 """Search the operations of a recipe's network: python -m training.search RECIPE --data DATASET --out architecture.json.
 
-Exit code 0: found, 1: failed, 2: wrong call.
+Exit code 0: found, 1: failed, 2: usage error.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _REFUSALS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Search, and write what was found; every expected failure is one line on standard error."""
+    """Search, and write the architecture found; every expected failure is one line on standard error."""
     parsed = _parser().parse_args(arguments)
     try:
         torch.set_num_threads(parsed.threads)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def found_architecture(recipe: Recipe, source: CaseSource, schedule: SearchSchedule) -> FoundArchitecture:
     """Search on two parts of the training patients with the recipe's samples and loss.
 
-    Raises RecipeRefused where the recipe's network is not the one that is searched.
+    Raises RecipeRefused where the recipe's network is not one that can be searched.
     """
     for_weights, for_alphas = halves(source, schedule.seed)
     weights, alphas = OrganTask(recipe, for_weights), OrganTask(recipe, for_alphas)
@@ -72,7 +72,7 @@ def found_architecture(recipe: Recipe, source: CaseSource, schedule: SearchSched
 
 
 def _config(numbers: Mapping[str, object]) -> SoarsUnetConfig:
-    """The network's numbers with any operations; ValueError where one does not fit."""
+    """Return the network's parameters, with any operations; ValueError where one does not fit."""
     channels = TypeAdapter(tuple[int, ...]).validate_python(
         numbers.get("channels", SoarsUnetConfig().channels)
     )
@@ -105,8 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the architecture's file")
     parser.add_argument("--equal-epochs", type=int, help="epochs of equal weights (200)")
     parser.add_argument("--alternating-epochs", type=int, help="epochs of alternation (300)")
-    parser.add_argument("--steps-an-epoch", type=int, help="batches an epoch (250)")
-    parser.add_argument("--batch", type=int, help="samples a batch (2)")
+    parser.add_argument("--steps-an-epoch", type=int, help="batches per epoch (250)")
+    parser.add_argument("--batch", type=int, help="samples per batch (2)")
     parser.add_argument(
         "--learning-rate", type=float, help="of RAdam (0.005; 0.001 for small and hard organs)"
     )

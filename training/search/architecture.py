@@ -14,11 +14,11 @@ _NETWORK = "soars_unet"
 
 
 class ArchitectureRefused(Exception):
-    """A file that is no found architecture, or a recipe that has no network for it."""
+    """A file that is not a found architecture, or a recipe without a network for it."""
 
 
 class FoundArchitecture(BaseModel):
-    """What a search found: an operation a block, the weights of all of them, and on which patients."""
+    """The result of a search: one operation per block, the weights of all operations, and the patients used."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,12 +34,12 @@ class FoundArchitecture(BaseModel):
 
 
 def write_architecture(found: FoundArchitecture, file: Path) -> None:
-    """Write the file: whole, or not at all under its name."""
+    """Write the file, which is replaced as a whole."""
     write_atomically(file, json.dumps(found.model_dump(mode="json"), indent=1) + "\n")
 
 
 def load_architecture(file: Path) -> FoundArchitecture:
-    """Read the file. Raises ArchitectureRefused with its name."""
+    """Read the file. Raises ArchitectureRefused, which names it."""
     try:
         found = FoundArchitecture.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -50,12 +50,14 @@ def load_architecture(file: Path) -> FoundArchitecture:
         raise ArchitectureRefused(f"{file}: {faults_of(error)}") from error
     unknown = sorted(set(found.operations) - set(OPERATIONS))
     if unknown:
-        raise ArchitectureRefused(f"{file}: no operation {unknown[0]!r}; there are {', '.join(OPERATIONS)}")
+        raise ArchitectureRefused(
+            f"{file}: there is no operation {unknown[0]!r}; there are {', '.join(OPERATIONS)}"
+        )
     return found
 
 
 def with_architecture(contract: dict[str, Any], found: FoundArchitecture) -> dict[str, Any]:
-    """A recipe's contract with the found operations in its searched networks. ArchitectureRefused where it has none."""
+    """Return a recipe's contract with the found operations in its networks; ArchitectureRefused where none fits."""
     runtime = contract.get("runtime", {})
     networks = {
         role: {
@@ -68,6 +70,6 @@ def with_architecture(contract: dict[str, Any], found: FoundArchitecture) -> dic
     }
     if not any(network.get("architecture") == _NETWORK for network in networks.values()):
         raise ArchitectureRefused(
-            f"the recipe has no network {_NETWORK}, which an architecture was found for"
+            f"the recipe has no network {_NETWORK}, for which the architecture was found"
         )
     return {**contract, "runtime": {**runtime, "networks": networks}}

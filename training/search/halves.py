@@ -25,7 +25,7 @@ class PartOfTraining:
         return self.source.structures
 
     def names(self, subset: Subset) -> tuple[str, ...]:
-        """The part's cases; none to validate or test on."""
+        """Return the part's cases for training; none for validation or test."""
         return self.cases if subset is Subset.TRAIN else ()
 
     def case(self, name: str) -> Case:
@@ -36,7 +36,7 @@ class PartOfTraining:
 
 
 def halves(source: CaseSource, seed: int) -> tuple[PartOfTraining, PartOfTraining]:
-    """Split the training patients 2:1 by seed; all cases of a patient fall to one part.
+    """Split the training patients 2:1 by seed; all cases of a patient are in one part.
 
     Raises NotForTraining where there are fewer than two patients.
     """

@@ -1,4 +1,4 @@
-"""The search: equal weights first, then alternating steps of network and alphas on data held back from the other."""
+"""The search: equal weights first, then alternating steps of network and alphas, each on its own data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,10 +55,10 @@ def search(
     schedule: SearchSchedule,
     ended: Callable[[Epoch], None] = lambda _: None,
 ) -> Supernet:
-    """Search the operations of a network; the supernet at its end says which was found.
+    """Search the operations of a network; return the final supernet, which says what was found.
 
-    While the weights are equal alphas are not touched: each gamma is exactly a sixth. Then every batch of the weights
-    is followed by one of the alphas, on other patients. Raises TrainingStopped where a loss is no number.
+    While the weights are equal, alphas are not changed: each gamma is exactly a sixth. Then every batch of the weights
+    is followed by one of the alphas, on other patients. Raises TrainingStopped where a loss is not a number.
     """
     torch.manual_seed(schedule.seed)
     network = Supernet(config).train()
@@ -91,7 +91,7 @@ def _step(
     optimiser: torch.optim.Optimizer,
     at: tuple[int, int, float],
 ) -> float:
-    """One batch for the parameters of one optimiser; the others' gradients are thrown away."""
+    """Do a step of one optimiser on one batch; discard the other parameters' gradients; return the loss."""
     step, batch, progress = at
     total = 0.0
     network.zero_grad(set_to_none=True)

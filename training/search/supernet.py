@@ -1,7 +1,7 @@
-"""The backbone of SOARS with all six operations in every place, mixed by learnable weights.
+"""The backbone of SOARS with all six operations at every position, mixed by learnable weights.
 
-gamma = softmax(alpha) in each block; the two places of a block share it, since "the auto-searched two convolution
-operations within each block are of the same type". Output of a place: the sum of gamma_k phi_k.
+gamma = softmax(alpha) in each block; the two positions of a block share it, since "the auto-searched two convolution
+operations within each block are of the same type". The output of a position is the sum of gamma_k phi_k.
 """
 
 import torch
@@ -12,10 +12,10 @@ from inference.server.networks.soars_unet import OPERATIONS, SoarsUnet, SoarsUne
 
 
 class MixedOperation(nn.Module):
-    """Every operation of the search space on the same input, weighed by softmax(alpha)."""
+    """Every operation of the search space on the same input, weighted by softmax(alpha)."""
 
     def __init__(self, config: SoarsUnetConfig, inputs: int, outputs: int, alpha: nn.Parameter) -> None:
-        """``alpha`` (operation,) is the block's."""
+        """Build the operations; ``alpha`` (operation,) is the block's."""
         super().__init__()
         self.alpha = alpha
         self.choices = nn.ModuleList(
@@ -25,7 +25,7 @@ class MixedOperation(nn.Module):
 
     @override
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, z, y, x) -> (batch, outputs, z, y, x)."""
+        """Map (batch, inputs, z, y, x) to (batch, outputs, z, y, x)."""
         gamma = torch.softmax(self.alpha, dim=0)
         mixed: torch.Tensor = sum(
             weight * choice(features) for weight, choice in zip(gamma, self.choices, strict=True)
@@ -34,10 +34,10 @@ class MixedOperation(nn.Module):
 
 
 class Supernet(nn.Module):
-    """The network that is searched: nine blocks, an alpha each; equal at the start."""
+    """The network that is searched: nine blocks with an alpha each, equal at the start."""
 
     def __init__(self, config: SoarsUnetConfig) -> None:
-        """The numbers of the network that will be trained; its operations are ignored."""
+        """Take the parameters of the network that will be trained; its operations are ignored."""
         super().__init__()
         self.alphas = nn.ParameterList(torch.zeros(len(OPERATIONS)) for _ in range(config.blocks))
         alphas = list(self.alphas)
@@ -45,19 +45,19 @@ class Supernet(nn.Module):
 
     @override
     def forward(self, channels: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, z, y, x) -> logits (batch, out_channels, z, y, x)."""
+        """Map (batch, in_channels, z, y, x) to logits (batch, out_channels, z, y, x)."""
         logits: torch.Tensor = self.network(channels)
         return logits
 
     def weights(self) -> list[nn.Parameter]:
-        """All parameters but the alphas."""
+        """Return all parameters except the alphas."""
         return [p for name, p in self.named_parameters() if "alpha" not in name]
 
     def gammas(self) -> list[list[float]]:
-        """The weight of each operation (block, operation)."""
+        """Return the weight of each operation (block, operation)."""
         return [torch.softmax(alpha.detach(), dim=0).tolist() for alpha in self.alphas]
 
     def found(self) -> tuple[str, ...]:
-        """The operation of the top weight of each block."""
+        """Return the operation with the highest weight in each block."""
         names = list(OPERATIONS)
         return tuple(names[int(torch.argmax(alpha))] for alpha in self.alphas)

@@ -65,7 +65,7 @@ class Backup:
 
     @property
     def objects(self) -> Path:
-        """The folder of the stored files of all backups beside this one."""
+        """The folder with the stored files of this backup and of those next to it."""
         return self.folder.parent
 
 

@@ -1,1 +1,1 @@
-"""The interface for programs, /api/v1: lists, one job, orders, events as they happen."""
+"""The API for programs, /api/v1: lists, jobs, orders, events as they happen."""

@@ -1,4 +1,4 @@
-"""Jobs for programs: the list by pages, one job, its history and deliveries."""
+"""Jobs for programs: the list in pages, one job, its history and deliveries."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ Reading = Annotated[Visitor, Depends(permits(Operation.EVENTS))]
 def jobs(
     request: Request, response: Response, visitor: Listing, query: Annotated[JobQuery, Query()]
 ) -> list[ShownJob]:
-    """Return jobs, newest first; the header Link names the next page where there is one."""
+    """Return jobs, newest first; the header Link names the next page if there is one."""
     parts = parts_of(request)
     limit = query.limit
     wanted = JobFilter(
@@ -41,9 +41,9 @@ def jobs(
     return [ShownJob.of(one, visitor.actor) for one in found[:limit]]
 
 
-@router.get("/{number}", responses={304: {"description": "It is as the ETag of If-None-Match says."}})
+@router.get("/{number}", responses={304: {"description": "It is unchanged since the ETag of If-None-Match."}})
 def job(request: Request, response: Response, visitor: Showing, number: JobNumber) -> ShownJob:
-    """Return one job; its ETag names its state and newest event, for If-Match of an order."""
+    """Return one job; its ETag names its state and newest event, for the If-Match of an order."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
     found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
@@ -72,7 +72,7 @@ def events(
 
 @router.get("/{number}/deliveries")
 def deliveries(request: Request, visitor: Showing, number: JobNumber) -> list[DeliveryStatus]:
-    """Return what of a job went, or goes, to which destination."""
+    """Return the job's deliveries, by destination."""
     parts = parts_of(request)
     is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
     return list(show_job(parts.database, visitor.actor, number, is_recorded=is_recorded).deliveries)

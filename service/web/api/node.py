@@ -1,4 +1,4 @@
-"""The node for programs: series, destinations, models, health, and this interface's own description."""
+"""The node for programs: series, destinations, models, health, the audit trail, and the description of the API."""
 
 from typing import Annotated, Any
 
@@ -43,7 +43,7 @@ def series(
         Printable, Query(max_length=64, description="Needs the right to see patients.")
     ] = "",
 ) -> list[ShownSeries]:
-    """Return what series say of themselves, by their exact UIDs, patient ID or accession number; at most 200."""
+    """Return what series say of themselves, by exact UIDs, patient ID or accession number; at most 200."""
     parts = parts_of(request)
     asked = {
         "series_uid": series_uid,
@@ -57,7 +57,7 @@ def series(
 
 @router.get("/destinations", dependencies=LOOKING)
 def destinations(request: Request) -> list[ShownDestination]:
-    """Return the destinations, and what stands for each."""
+    """Return the destinations, and what is to be delivered to each."""
     return [
         ShownDestination(
             name=one.name,
@@ -98,7 +98,7 @@ def models(request: Request) -> list[ShownModel]:
 
 @router.get("/health", dependencies=LOOKING)
 def health(request: Request) -> list[ShownCheck]:
-    """Return the checks of the node, a few seconds old at most."""
+    """Return the checks of the node, at most a few seconds old."""
     parts = parts_of(request)
     status = parts.status_shelf.get("status", parts.look_at_node)
     return [
@@ -108,7 +108,7 @@ def health(request: Request) -> list[ShownCheck]:
 
 @router.get("/openapi.json", dependencies=LOOKING, response_model=dict[str, Any])
 def openapi(request: Request) -> Response:
-    """Return the description of this interface (OpenAPI 3.1)."""
+    """Return the description of this API (OpenAPI 3.1)."""
     return JSONResponse(request.app.openapi())
 
 
@@ -116,7 +116,7 @@ def openapi(request: Request) -> Response:
 def audit(
     request: Request, response: Response, visitor: Auditing, query: Annotated[TrailPage, Query()]
 ) -> list[ShownTrail]:
-    """Return the audit trail, newest first; the header Link names the next page where there is one."""
+    """Return the audit trail, newest first; the header Link names the next page if there is one."""
     wanted = TrailQuery(
         before_id=query.before_id, actor=query.actor or None, job_id=query.job, limit=query.limit + 1
     )

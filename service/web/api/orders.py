@@ -1,7 +1,7 @@
 """Orders of programs about one job.
 
-`If-Match` with the job's ETag holds an order back where something happened since. `Idempotency-Key` makes the same
-order, given twice within a day, one order: the second gets the answer of the first.
+An order with the job's ETag in `If-Match` is refused if something has happened since. With an `Idempotency-Key`, an
+order that is sent twice within a day is carried out once: the second request gets the answer to the first.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ TAG = r'^(\*|"[a-z_]+-[0-9]{1,15}")$'
 
 
 class OrderHeaders:
-    """What the headers of an order say: the event that its giver saw last, and the key of the order."""
+    """The headers of an order: the last event that the program had seen, and the key of the order."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ def cancel(
 def priority(
     request: Request, visitor: Prioritising, number: JobNumber, headers: Headers, order: PriorityOrder
 ) -> Ordered:
-    """Let a job run before others, or after them."""
+    """Change a job's priority: what runs and is delivered first."""
 
     def act() -> Ordered:
         database = parts_of(request).database
@@ -129,7 +129,7 @@ def priority(
 def resend(
     request: Request, visitor: Resending, number: JobNumber, headers: Headers, order: ResendOrder
 ) -> Ordered:
-    """Let a destination get what was made for a job once more."""
+    """Send what was made for a job to a destination once more."""
     parts = parts_of(request)
 
     def act() -> Ordered:
@@ -153,11 +153,11 @@ def _once(
     *,
     status: int = 200,
 ) -> Ordered:
-    """Answer an order; the same one with the same key is answered as before and not done again.
+    """Carry out and answer an order; the same one with the same key gets the same answer and is not repeated.
 
     Raises:
         Refused: the key was used for another order.
-        NotAllowed: the order of this key is being done, or was cut off.
+        NotAllowed: the order with this key is being carried out, or was interrupted.
     """
     if headers.key is None:
         return _answer(act(), status)
@@ -167,7 +167,9 @@ def _once(
     if before is not None and before.request_sha256 != asked:
         raise Refused(f"the key {headers.key} was used for another order; give each order its own")
     if before is not None and before.status is None:
-        raise NotAllowed(f"the order of key {headers.key} is being done, or was cut off; look at the job")
+        raise NotAllowed(
+            f"the order with key {headers.key} is being carried out, or was interrupted; look at the job"
+        )
     if before is not None:
         return _answer(Ordered.model_validate_json(before.body), before.status or status)
     try:

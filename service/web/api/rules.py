@@ -1,6 +1,6 @@
-"""The rules for programs: which hold, their versions, check and try a text, let one hold, roll back.
+"""The rules for programs: the active ones, their versions; check, try and activate a text, roll back.
 
-`If-Match` with the ETag of `GET rules` refuses what was decided on other rules than those that hold.
+An order with the ETag of `GET rules` in `If-Match` is refused if other rules have become active since.
 """
 
 from datetime import datetime
@@ -26,22 +26,22 @@ Activating = Annotated[Visitor, Depends(permits(Operation.RULES_ACTIVATE))]
 RollingBack = Annotated[Visitor, Depends(permits(Operation.RULES_ROLLBACK))]
 Number = Annotated[int, Path(ge=1, le=LARGEST, description="The version's number.")]
 IfMatch = Annotated[
-    str | None, Header(pattern=r'^(\*|"rules-[0-9]{1,10}")$', description="The ETag of the rules that hold.")
+    str | None, Header(pattern=r'^(\*|"rules-[0-9]{1,10}")$', description="The ETag of the active rules.")
 ]
 RulesText = Annotated[str, Field(max_length=LONGEST_TEXT, description="TOML with [[rules]], nothing else.")]
 Reason = Annotated[Printable, Field(min_length=1, max_length=500, description="Why; name no patient.")]
 
 
 class HoldingRules(BaseModel):
-    """The rules that hold; version 0: those of the settings."""
+    """The active rules; version 0: those of the settings."""
 
     version: int
     text: str
     rules: list[str]
-    faults: list[str] = Field(description="Why nothing can be contoured by them; empty: it can.")
-    locked: str = Field(description="Why no version can take their place; empty: one can.")
+    faults: list[str] = Field(description="Why nothing can be contoured by them; empty if that is possible.")
+    locked: str = Field(description="Why no version can replace them; empty if one can.")
     settings_differ: str = Field(
-        description="How the settings file's rules differ from what holds; or empty."
+        description="That the settings file's rules were changed but are not active; or empty."
     )
 
 
@@ -51,7 +51,7 @@ class ShownVersion(BaseModel):
     number: int
     state: RuleSetState
     text: str
-    author: str = Field(description="Empty: the settings file.")
+    author: str = Field(description="Empty: the settings file's rules, recorded by the node.")
     reason: str
     is_from_file: bool
     based_on: int | None
@@ -62,7 +62,7 @@ class ShownVersion(BaseModel):
 
     @classmethod
     def of(cls, one: RuleSet) -> "ShownVersion":
-        """Return a version as programs get it."""
+        """Return a version in the form that programs get."""
         return cls(**vars(one))
 
 
@@ -82,7 +82,7 @@ class CheckedText(BaseModel):
 
 
 class Move(BaseModel):
-    """How many past series another rule would take; empty: no rule."""
+    """How many past series would move from one rule to another; an empty name: no rule."""
 
     now: str
     then: str
@@ -97,7 +97,7 @@ class TriedText(BaseModel):
 
 
 class TextOrder(BaseModel):
-    """A text of rules to be looked at."""
+    """A text of rules to be checked."""
 
     text: RulesText
 
@@ -115,20 +115,20 @@ class DraftOrder(TextOrder):
 
 
 class ActivationOrder(TextOrder):
-    """A text that is to hold."""
+    """A text that is to be activated."""
 
     reason: Reason
 
 
 class ReasonOrder(BaseModel):
-    """Why a draft, or an earlier version, is to hold."""
+    """Why a draft, or an earlier version, is to be activated."""
 
     reason: Reason
 
 
 @router.get("")
 def rules(request: Request, response: Response, visitor: Looking) -> HoldingRules:
-    """Return the rules that hold; the ETag names their version."""
+    """Return the active rules; the ETag names their version."""
     parts = parts_of(request)
     held = parts.rules.current()
     text = (
@@ -155,7 +155,7 @@ def versions(
     before_id: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only lower numbers.")] = None,
     limit: Limit = 50,
 ) -> list[ShownVersion]:
-    """Return versions and drafts, newest first; the header Link names the next page where there is one."""
+    """Return versions and drafts, newest first; the header Link names the next page if there is one."""
     found = parts_of(request).office.versions(visitor.actor, before=before_id, limit=limit + 1)
     if len(found) > limit:
         name_next_page(request, response, found[limit - 1].number)
@@ -179,7 +179,7 @@ def check(request: Request, _: Looking, order: TextOrder) -> CheckedText:
 
 @router.post("/backtest")
 def backtest(request: Request, visitor: Looking, order: TrialOrder) -> TriedText:
-    """Say which of the last series another rule would take by a text; one that cannot hold is refused."""
+    """Say which of the last series would go to another rule by a text; a faulty text is refused."""
     parts = parts_of(request)
     then = parts.fit(order.text)
     series = past_series(parts.database, visitor.actor, limit=order.series)
@@ -197,7 +197,7 @@ def draft(request: Request, visitor: Drafting, order: DraftOrder) -> ShownVersio
 
 @router.post("/versions/{version}/discard", status_code=204)
 def discard(request: Request, visitor: Discarding, version: Number) -> None:
-    """End a draft."""
+    """Discard a draft."""
     parts_of(request).office.discard(visitor.actor, version)
 
 
@@ -205,7 +205,7 @@ def discard(request: Request, visitor: Discarding, version: Number) -> None:
 def activate(
     request: Request, visitor: Activating, order: ActivationOrder, if_match: IfMatch = None
 ) -> ShownVersion:
-    """Let a text hold from the next job on."""
+    """Activate a text from the next job on."""
     parts = parts_of(request)
     seen = _seen(parts, if_match)
     return ShownVersion.of(parts.office.activate(visitor.actor, order.text, order.reason, seen=seen))
@@ -215,7 +215,7 @@ def activate(
 def activate_draft(
     request: Request, visitor: Activating, version: Number, order: ReasonOrder, if_match: IfMatch = None
 ) -> ShownVersion:
-    """Let a draft hold from the next job on."""
+    """Activate a draft from the next job on."""
     parts = parts_of(request)
     seen = _seen(parts, if_match)
     return ShownVersion.of(parts.office.activate_draft(visitor.actor, version, order.reason, seen=seen))
@@ -225,14 +225,14 @@ def activate_draft(
 def rollback(
     request: Request, visitor: RollingBack, version: Number, order: ReasonOrder, if_match: IfMatch = None
 ) -> ShownVersion:
-    """Let an earlier version hold again, as a new one."""
+    """Activate an earlier version again, as a new one."""
     parts = parts_of(request)
     seen = _seen(parts, if_match)
     return ShownVersion.of(parts.office.roll_back(visitor.actor, version, order.reason, seen=seen))
 
 
 def _seen(parts: WebParts, if_match: str | None) -> int:
-    """Return the version that a program saw; without the header the one that holds."""
+    """Return the version that a program saw; without the header, the active one."""
     if if_match is None or if_match == "*":
         return parts.rules.current().number
     return int(if_match.strip('"').rpartition("-")[2])

@@ -1,4 +1,4 @@
-"""What the interface takes and answers, as OpenAPI shows it."""
+"""What the API accepts and returns, as OpenAPI describes it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,12 +16,12 @@ LARGEST = 2**31 - 1
 
 Printable = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 JobNumber = Annotated[int, Path(ge=1, le=LARGEST, description="The job's number.")]
-Limit = Annotated[int, Query(ge=1, le=200, description="Most rows of a page.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Maximum number of rows.")]
 NameText = Annotated[Printable, Field(max_length=64)]
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457). `request` is the number under which the node's log has more."""
+    """An error (RFC 9457). `request` is the number under which the node's log has the details."""
 
     type: str
     title: str
@@ -39,19 +39,19 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }
     for status, text in {
         400: "The request cannot be read.",
-        401: "No session, and no token that holds.",
+        401: "No session and no valid token.",
         403: "The role or the token's scopes do not permit it.",
-        404: "There is no such thing.",
-        409: "The job's state does not allow it; or an order with this key is being done.",
-        412: "The job changed since the ETag of If-Match.",
+        404: "There is no such object.",
+        409: "The job's state does not allow it, or an order with this key is being carried out.",
+        412: "It has changed since the ETag of If-Match.",
         422: "A value is not allowed, or the order is refused.",
-        503: "The database is away; Retry-After says when to come again.",
+        503: "The database is not available; Retry-After says when to try again.",
     }.items()
 }
 
 
 class JobQuery(BaseModel):
-    """Which jobs a list has."""
+    """Which jobs a list contains."""
 
     state: list[JobState] = Field(default=[], description="Only these states; absent: all but superseded.")
     rule: NameText = ""
@@ -95,7 +95,7 @@ class ShownSeries(BaseModel):
 
 
 class ShownJob(BaseModel):
-    """A job as `contour-node show --json` has it, and what its series says of itself (null: not inspected yet)."""
+    """A job as `contour-node show --json` prints it, and what its series says of itself (null: not inspected yet)."""
 
     job: JobStatus
     series: ShownSeries | None
@@ -108,14 +108,14 @@ class ShownJob(BaseModel):
 
 
 class Ordered(BaseModel):
-    """What became of an order: the job that goes on, and its state."""
+    """The outcome of an order: the job that it resulted in, and its state."""
 
     job: int
     state: JobState
 
 
 class RerunOrder(BaseModel):
-    """What takes the place of what the rules say; empty: nothing."""
+    """What replaces the choice of the rules; empty: nothing."""
 
     rule: NameText = ""
     model: NameText = ""
@@ -129,7 +129,7 @@ class PriorityOrder(BaseModel):
 
 
 class ResendOrder(BaseModel):
-    """Who gets the objects once more."""
+    """The destination that gets the objects once more."""
 
     destination: Annotated[NameText, Field(min_length=1)]
 
@@ -141,16 +141,16 @@ class CancelOrder(BaseModel):
 
 
 class ShownDestination(BaseModel):
-    """A destination: its address, what stands for it by state, and its last words of what it did not take."""
+    """A destination: its address, its deliveries under way by state, and the last reason for not taking one."""
 
     name: str
-    address: str | None = Field(description="Null: not in the settings any more.")
+    address: str | None = Field(description="Null: no longer in the settings.")
     under_way: dict[str, int]
     last_words: str
 
 
 class ShownEcho(BaseModel):
-    """What a destination answered to a C-ECHO, and after how many seconds."""
+    """A destination's answer to a C-ECHO, and after how many seconds it came."""
 
     destination: str
     answered: bool
@@ -170,16 +170,16 @@ class ShownModel(BaseModel):
 
 
 class ShownCheck(BaseModel):
-    """One check of the node, as `contour-node health` has it."""
+    """One check of the node, as `contour-node health` prints it."""
 
     name: str
     ok: bool
-    is_needed: bool = Field(description="Whether the node is ready only if this is well.")
+    is_needed: bool = Field(description="Whether the node is ready only if this check passes.")
     reason: str
 
 
 class TrailPage(BaseModel):
-    """Which entries of the audit trail a list has."""
+    """Which entries of the audit trail a list contains."""
 
     before_id: int | None = Field(default=None, ge=1, le=LARGEST)
     actor: Annotated[Printable, Field(max_length=128)] = ""
@@ -203,7 +203,7 @@ class ShownTrail(BaseModel):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> "ShownTrail":
-        """Return an entry as programs get it."""
+        """Return an entry in the form that programs get."""
         event = entry.event
         return cls(
             id=entry.id,
@@ -220,6 +220,6 @@ class ShownTrail(BaseModel):
 
 
 def name_next_page(request: Request, response: Response, last: int) -> None:
-    """Name the page after a row in the header Link."""
+    """Name, in the header Link, the page that follows a row."""
     address = request.url.include_query_params(before_id=last)
     response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'

@@ -1,4 +1,4 @@
-"""Events of jobs as they happen, as server-sent events that go on where a program left off."""
+"""Events of jobs as they happen, as server-sent events that continue where a program stopped reading."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -24,12 +24,12 @@ _AS_JSON = TypeAdapter(JobEvent)
     "/events",
     dependencies=[Depends(permits(Operation.EVENTS))],
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "One message an event."}},
+    responses={200: {"content": {"text/event-stream": {}}, "description": "One message per event."}},
 )
 async def events(
     request: Request,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=LARGEST, description="Begin after this event; absent: with the next one.")
+        int | None, Header(ge=0, le=LARGEST, description="Start after this event; absent: with the next one.")
     ] = None,
     job: Annotated[list[int] | None, Query(max_length=100, description="Only of these jobs.")] = None,
 ) -> Response:
@@ -39,7 +39,9 @@ async def events(
     try:
         first = await anext(signals)
     except TooManyListeners:
-        return PlainTextResponse("too many programs and pages listen", 503, headers={"Retry-After": "30"})
+        return PlainTextResponse(
+            "too many programs and pages are listening", 503, headers={"Retry-After": "30"}
+        )
     if last_event_id is None:
         last_event_id = await run_in_threadpool(parts.lists.newest_event)
     body = _messages(request, parts, signals, last_event_id, frozenset(job or ()))

@@ -1,4 +1,4 @@
-"""The body of a STOW request: a multipart message (RFC 2387), read as its parts are asked for."""
+"""The body of a STOW request: a multipart message (RFC 2387), read only as far as its parts are used."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ STALLED_S = 30.0
 
 
 class BrokenBody(Exception):
-    """The body is no multipart message, or ends before it should."""
+    """The body is not a multipart message, or ends too early."""
 
 
 class Blocks:
-    """Gives a request's body to a thread, in blocks; what is not asked for stays in the network."""
+    """Passes a request's body to a thread, in blocks; a block is read from the network only when it is needed."""
 
     def __init__(self, request: Request) -> None:
-        """Take the request whose body it is."""
+        """Read the body of this request."""
         self._stream = request.stream()
 
     def next(self) -> bytes:
@@ -40,7 +40,7 @@ class Blocks:
                     pieces.append(piece)
                     size += len(piece)
         except TimeoutError as reason:
-            raise BrokenBody(f"nothing came for {STALLED_S:.0f} s") from reason
+            raise BrokenBody(f"nothing arrived for {STALLED_S:.0f} s") from reason
         return b"".join(pieces)
 
 
@@ -60,19 +60,19 @@ class BodyParts:
         self._parser = MultipartParser(boundary, callbacks)
 
     def __iter__(self) -> Iterator[Iterator[memoryview]]:
-        """Return the parts; raises BrokenBody."""
+        """Yield the parts; raises BrokenBody."""
         while (event := self._next_event()) is not False:
             if event is True:
                 part = self._part()
                 yield part
-                for _ in part:  # what nobody wanted still has to be read
+                for _ in part:  # what was not used still has to be read
                     pass
 
     def _part(self) -> Iterator[memoryview]:
         while isinstance(event := self._next_event(), memoryview):
             yield event
         if event is not None:
-            raise BrokenBody("the body ends inside a part")
+            raise BrokenBody("the body ends in the middle of a part")
 
     def _end(self) -> None:
         self._is_ended = True
@@ -88,5 +88,7 @@ class BodyParts:
             try:
                 self._parser.write(block)
             except MultipartParseError as reason:
-                raise BrokenBody(f"the body is no multipart message with this boundary: {reason}") from reason
+                raise BrokenBody(
+                    f"the body is not a multipart message with this boundary: {reason}"
+                ) from reason
         return self._events.popleft()

@@ -1,4 +1,4 @@
-"""The frames of a stored image: as they stand in the file, decoded only for who cannot take them so."""
+"""The frames of a stored image: as they are in the file, decoded only for clients that do not accept that form."""
 
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -33,7 +33,7 @@ PIXEL_DATA = 0x7FE00010
 def read_frames(
     parts: WebParts, kept: KeptObject, numbers: Sequence[int], accept: str
 ) -> tuple[str, Iterator[bytes]]:
-    """Return frames by their numbers from 1, with the media type of each.
+    """Return the media type of frames and the frames with these numbers, which count from 1.
 
     Raises:
         HTTPException: 404, the object has no such frame.
@@ -54,7 +54,7 @@ def read_frames(
 
 
 def _takes_stored(accept: str, syntax: UID) -> bool:
-    """Whether a request takes the stored form: only one that asks for plain pixels alone does not."""
+    """Tell whether a request accepts the stored form: all do but those that ask only for uncompressed pixels."""
     said = accept.replace('"', "").replace(" ", "").lower()
     is_any = RAW not in said or "image/" in said
     return is_any or any(f"transfer-syntax={one}" in said for one in ("*", str(syntax)))
@@ -80,7 +80,7 @@ def _native(stream: BinaryIO, header: FileDataset, numbers: Sequence[int]) -> It
 
 
 def _bits(data: bytes, first: int, bits: int) -> bytes:
-    """Return some bits as bytes; frames of images of one bit a pixel need not begin at a byte (PS3.5 8.1.1)."""
+    """Return some bits as bytes; in images of one bit per pixel, frames need not begin at a byte (PS3.5 8.1.1)."""
     if first % 8 == 0:
         return data[first // 8 : (first + bits + 7) // 8]
     unpacked = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[first : first + bits]

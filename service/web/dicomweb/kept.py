@@ -1,4 +1,4 @@
-"""What routes read of a study: its objects with their headers, in the trail before the answer."""
+"""What routes read of a study: its objects and their headers; the audit trail has the look before the answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
@@ -24,14 +24,14 @@ IN_MEMORY_BYTES = 16 << 20
 
 
 class ObjectGone(Refused):
-    """An object's file was removed after its time, or is damaged."""
+    """An object's file was removed by retention, or is damaged."""
 
 
 def objects_of(request: Request, visitor: Visitor, study_uid: str) -> Sequence[KeptObject]:
-    """Return the objects of a study; the look stands in the trail, once a minute.
+    """Return the objects of a study; the look is recorded in the audit trail, once a minute.
 
     Raises:
-        HTTPException: 404, nothing was ever received of it; 410, all of it was removed after its time.
+        HTTPException: 404, nothing of it was ever received; 410, retention has removed all of it.
         NotPermitted: the visitor may not see it.
     """
     parts = parts_of(request)
@@ -40,7 +40,7 @@ def objects_of(request: Request, visitor: Visitor, study_uid: str) -> Sequence[K
     if found.objects:
         return found.objects
     if found.removed:
-        raise HTTPException(410, f"The {found.removed} objects of this study were removed after their time.")
+        raise HTTPException(410, f"Retention has removed the {found.removed} objects of this study.")
     raise HTTPException(404, "The node has no such study.")
 
 
@@ -48,7 +48,7 @@ def read_header(parts: WebParts, kept: KeptObject) -> FileDataset:
     """Read an object up to its pixels.
 
     Raises:
-        ObjectGone: the file is not there, or is none that can be read.
+        ObjectGone: the file is missing, or cannot be read.
     """
     try:
         with parts.content.open(kept.file.path) as stream:
@@ -58,7 +58,7 @@ def read_header(parts: WebParts, kept: KeptObject) -> FileDataset:
 
 
 def series_uid_of(parts: WebParts, kept: KeptObject) -> str:
-    """Return an object's Series Instance UID; of one that the node made, it stands in the file."""
+    """Return an object's Series Instance UID, which is read from the file if the node made the object."""
     if kept.series_uid:
         return kept.series_uid
     return parts.header_shelf.get(kept.file.sha256, lambda: str(read_header(parts, kept).SeriesInstanceUID))
@@ -75,7 +75,7 @@ def by_series(parts: WebParts, objects: Sequence[KeptObject]) -> Mapping[str, li
 def chosen(
     request: Request, visitor: Visitor, study: str, series: str | None, instance: str | None
 ) -> Sequence[KeptObject]:
-    """Return a study's objects, or those of a series, or one of them; raises as objects_of()."""
+    """Return a study's objects, those of a series, or one of them; raises as objects_of(), and 404 for none."""
     objects = objects_of(request, visitor, study)
     if instance is not None:
         objects = [one for one in objects if one.sop_instance_uid == instance]
@@ -83,14 +83,12 @@ def chosen(
         parts = parts_of(request)
         objects = [one for one in objects if series_uid_of(parts, one) == series]
     if not objects:
-        raise HTTPException(
-            404, "The node has no such object of this study, or it was removed after its time."
-        )
+        raise HTTPException(404, "The node has no such object of this study, or retention has removed it.")
     return objects
 
 
 def opened(parts: WebParts, kept: KeptObject) -> BinaryIO:
-    """Open an object that is what was kept: compared with its checksum, in memory where it is small.
+    """Open an object whose checksum has been verified; a small one is in memory.
 
     Raises:
         ObjectGone: the file is missing or damaged.
@@ -102,18 +100,18 @@ def opened(parts: WebParts, kept: KeptObject) -> BinaryIO:
             return parts.content.open(kept.file.path)
     except (FileLost, FileDamaged) as reason:
         raise ObjectGone(
-            f"object {kept.sop_instance_uid} was removed after its time or is damaged: {reason}"
+            f"object {kept.sop_instance_uid} was removed by retention or is damaged: {reason}"
         ) from reason
-    raise ObjectGone(f"object {kept.sop_instance_uid} was removed after its time or is damaged")
+    raise ObjectGone(f"object {kept.sop_instance_uid} was removed by retention or is damaged")
 
 
 def content_of(parts: WebParts, kept: KeptObject) -> Iterator[bytes]:
-    """Return an object's file in pieces; raises as opened()."""
+    """Yield an object's file in pieces; raises as opened()."""
     with opened(parts, kept) as stream:
         while piece := stream.read(CHUNK_BYTES):
             yield piece
 
 
 def as_json(header: Dataset) -> dict[str, object]:
-    """Return a dataset as DICOM JSON (PS3.18 F), without group lengths and what the standard has no form for."""
+    """Return a dataset as DICOM JSON (PS3.18 F), without group lengths and elements that have no form in it."""
     return header.to_json_dict(suppress_invalid_tags=True)

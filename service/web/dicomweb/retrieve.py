@@ -1,4 +1,4 @@
-"""WADO-RS (PS3.18 10.4): objects, their metadata and frames, as they are stored; one object in memory at a time."""
+"""WADO-RS (PS3.18 10.4): objects, their metadata and frames, as stored; one object in memory at a time."""
 
 import json
 import secrets
@@ -47,7 +47,7 @@ def metadata(
 def objects(
     request: Request, visitor: Reading, study: Uid, series: str | None = None, instance: str | None = None
 ) -> Response:
-    """Return objects as files, each in the transfer syntax that it is stored in."""
+    """Return objects as files, each in the transfer syntax in which it is stored."""
     parts = parts_of(request)
     found = chosen(request, visitor, study, series, instance)
     if len(found) == 1 and request.headers.get("accept", "").startswith("application/dicom"):
@@ -95,7 +95,7 @@ def _related(kind: str, made: Iterator[Part]) -> Response:
 def _multipart(boundary: str, made: Iterator[Part]) -> Iterator[bytes]:
     for kind, content in made:
         pieces = iter(content)
-        first = next(pieces, b"")  # whatever is wrong with the object is known before its part begins
+        first = next(pieces, b"")  # an error of the object shows before its part begins
         yield f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
         yield first
         yield from pieces
@@ -104,7 +104,7 @@ def _multipart(boundary: str, made: Iterator[Part]) -> Iterator[bytes]:
 
 
 def _started(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Make the first piece now, while an error can still be answered; one that comes later ends the connection."""
+    """Make the first piece now, while an error can still become the answer; a later one ends the connection."""
     first = next(pieces)
 
     def rest() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""QIDO-RS (PS3.18 10.6): studies, the series of one, the instances of a series."""
+"""QIDO-RS (PS3.18 10.6): studies, the series of a study, the instances of a series."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -73,7 +73,7 @@ OF_INSTANCE = (
 
 @router.get("/studies")
 def studies(request: Request, visitor: Reading, limit: Limit = 100, offset: Offset = 0) -> Response:
-    """Return the studies that fit the keys, the newest first."""
+    """Return the studies that match the keys, newest first."""
     asked, ignored = _keys(request, STUDY_KEYS)
     first, last = _dates(asked.get("StudyDate", ""))
     modalities = _list(asked.get("ModalitiesInStudy", "")) or _list(asked.get("Modality", ""))
@@ -150,7 +150,7 @@ def _study(request: Request, visitor: Reading, parts: WebParts, uid: str) -> Dat
 
 
 def _some(header: Dataset, keywords: Sequence[str]) -> Dataset:
-    """Return some attributes, those that are not there empty."""
+    """Return these attributes; those that are missing are empty, or left out if they are numbers."""
     row = Dataset()
     for keyword in keywords:
         if keyword in header:
@@ -170,7 +170,7 @@ def _answer(rows: Sequence[Dataset], ignored: Sequence[str]) -> Response:
 
 
 def _keys(request: Request, known: frozenset[str]) -> tuple[dict[str, str], list[str]]:
-    """Return the values of the keys that are known, by keyword, and those that are not."""
+    """Return the values of the known keys, by keyword, and the names of the unknown ones."""
     asked: dict[str, str] = {}
     ignored = []
     for name, value in request.query_params.multi_items():
@@ -185,7 +185,7 @@ def _keys(request: Request, known: frozenset[str]) -> tuple[dict[str, str], list
 
 
 def _keyword(name: str) -> str:
-    """Return the keyword of a key, which may be a tag: 00100020."""
+    """Return the keyword of a key, which may be a tag (00100020); empty if there is none."""
     if len(name) == 8 and all(sign in "0123456789abcdefABCDEF" for sign in name):
         return keyword_for_tag(Tag(int(name, 16)))
     return name if tag_for_keyword(name) is not None else ""
@@ -196,7 +196,7 @@ def _list(value: str) -> list[str]:
 
 
 def _dates(value: str) -> tuple[str, str]:
-    """Return first and last day of a date or a range of dates (PS3.4 C.2.2.2.5)."""
+    """Return the first and last day of a date or a range of dates (PS3.4 C.2.2.2.5)."""
     if not value:
         return "", ""
     first, dash, last = value.partition("-")

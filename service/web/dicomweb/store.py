@@ -1,4 +1,4 @@
-"""STOW-RS (PS3.18 10.5): posted objects take the same durable path as those sent by C-STORE."""
+"""STOW-RS (PS3.18 10.5): posted objects are stored by the same durable path as those sent by C-STORE."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -44,12 +44,12 @@ PREAMBLE_BYTES, GROUP_LENGTH_BYTES = 132, 12
 
 
 class NoPart10(Exception):
-    """A part is no DICOM file (PS3.10 7.1)."""
+    """A part is not a DICOM file (PS3.10 7.1)."""
 
 
 @dataclass(frozen=True)
 class ObjectIntake:
-    """What keeps the objects: the receiver's handler, its recorder, the trail, and how many may store at once."""
+    """What stores the objects: the receiver's handler, its recorder, the audit trail, and the limit of requests."""
 
     storage: StoreHandler
     recorder: InstanceRecorder
@@ -61,7 +61,7 @@ class ObjectIntake:
 def opened_intake(
     settings: Settings, database: Database, files: FileStore, gauge: DiskGauge
 ) -> Iterator[ObjectIntake]:
-    """Open what keeps posted objects; at the end everything is recorded."""
+    """Open what stores posted objects; when it is closed, everything has been recorded."""
     with (
         InstanceRecorder(database) as recorder,
         AuditWriter(AuditLog(database), role="web") as trail,
@@ -81,17 +81,17 @@ class StoredPart:
 @router.post("/studies")
 @router.post("/studies/{study}")
 async def store(request: Request, visitor: Storing, study: str = "") -> Response:
-    """Keep the objects of the body, all of the study where one is named; the calling AE title is the token's name."""
+    """Store the objects in the body, all of one study if it is named; the calling AE title is the token's name."""
     intake = parts_of(request).object_intake
     if intake is None:
-        raise TryAgain("this role keeps nothing")
+        raise TryAgain("this process does not store objects")
     if visitor.actor.kind is not ActorKind.SERVICE:
         raise HTTPException(
             403, "Objects are stored by a program with a token: its name is the calling AE title."
         )
     boundary = _boundary(request.headers.get("content-type", ""))
     if not intake.places.acquire(blocking=False):
-        raise TryAgain(f"{MOST_AT_ONCE} requests store objects already")
+        raise TryAgain(f"{MOST_AT_ONCE} requests are storing objects already")
     blocks = Blocks(request)
     try:
         outcomes = await anyio.to_thread.run_sync(
@@ -109,13 +109,13 @@ def _boundary(content_type: str) -> bytes:
     if kind.lower() != b"multipart/related" or inner != b"application/dicom" or not 0 < len(boundary) <= 200:
         raise HTTPException(
             415,
-            'Objects come as multipart/related; type="application/dicom" with a boundary, and in no other form.',
+            'Objects are accepted only as multipart/related; type="application/dicom" with a boundary.',
         )
     return boundary
 
 
 def _store(request: Request, visitor: Visitor, study: str, body: BodyParts) -> list[StoredPart]:
-    """Keep one part after the other; what is in the trail is in it whatever happens."""
+    """Store one part after the other; whatever happens, the audit trail gets its entries."""
     parts = parts_of(request)
     intake = parts.object_intake
     if intake is None:
@@ -137,7 +137,7 @@ def _store(request: Request, visitor: Visitor, study: str, body: BodyParts) -> l
     except (BrokenBody, ClientDisconnect) as reason:
         kept = sum(one.answer.status is Status.SUCCESS for one in outcomes)
         raise HTTPException(
-            400, f"{str(reason) or 'the connection ended'}; {kept} objects before that are kept."
+            400, f"{str(reason) or 'the connection ended'}; {kept} objects were stored before that."
         ) from reason
     finally:
         for event in summary.events(route):
@@ -183,20 +183,20 @@ def _store_part(
 
 
 def _head(part: Iterator[memoryview]) -> tuple[tuple[str, str, str], Iterator[memoryview]]:
-    """Return SOP class, SOP instance and transfer syntax of a file's head, and the bytes of its dataset."""
+    """Return SOP class, SOP instance and transfer syntax from a file's header, and the bytes of its dataset."""
     head = bytearray()
 
     def filled(wanted: int) -> None:
         while len(head) < wanted:
             piece = next(part, None)
             if piece is None:
-                raise NoPart10("a part is no DICOM file: it ends in its head")
+                raise NoPart10("a part is not a DICOM file: it ends within its header")
             head.extend(piece)
 
     start = PREAMBLE_BYTES + GROUP_LENGTH_BYTES
     filled(start)
     if head[128:140] != b"DICM\2\0\0\0UL\4\0":
-        raise NoPart10("a part is no DICOM file with File Meta Information")
+        raise NoPart10("a part is not a DICOM file with File Meta Information")
     end = start + int.from_bytes(head[140:144], "little")
     if end > LARGEST_HEAD_BYTES:
         raise NoPart10("the File Meta Information of a part is too long")

@@ -1,1 +1,1 @@
-"""Rules on the page: shown, tried on an image, tried on past series."""
+"""Rules on the web page: shown, tried on an image, tried on past series."""

@@ -1,4 +1,4 @@
-"""Whether a text of rules may hold here: every fault at its place, and no regular expression that never ends."""
+"""Whether a text of rules can be activated here: every fault with its place, and no endless regular expression."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,28 +20,28 @@ _MOST_LETTERS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class BackTest:
-    """What a draft would have done with past series, beside the rules that hold."""
+    """What a draft would have done with past series, compared with the active rules."""
 
     series: int
     moves: tuple[
         tuple[str, str, int], ...
-    ]  # rule that holds, rule of the draft, number of series; what changes
+    ]  # active rule, rule of the draft, number of series that would move
     changed: tuple[tuple[PastSeries, str, str], ...]
 
     @property
     def changes(self) -> int:
-        """How many series another rule would take."""
+        """The number of series that another rule would take."""
         return sum(count for *_, count in self.moves)
 
 
 def checked(text: str, settings: Settings, contracts: Contracts, database: Database) -> RuleDraft:
-    """Return the draft of a text, judged as it would be if it held now.
+    """Return the draft of a text, checked as if it were activated now.
 
     Args:
-        text: TOML with `[[rules]]` and nothing else; line ends of a browser are taken too.
+        text: TOML with `[[rules]]` and nothing else; a browser's line ends are accepted.
         settings: the node's.
         contracts: the models that the node has.
-        database: whose last series the rules are matched with, beside texts that slow expressions are slow with.
+        database: the rules are matched against its last series, and against texts that slow expressions are slow on.
     """
     text = text.replace("\r\n", "\n")
     draft = faults_of(text, settings, contracts)
@@ -57,7 +57,7 @@ def checked(text: str, settings: Settings, contracts: Contracts, database: Datab
 
 
 def back_test(now: Settings, then: Settings, series: Sequence[PastSeries], *, most: int) -> BackTest:
-    """Return what other rules would have done with past series; of those that change, at most so many."""
+    """Return what other rules would have done with past series; of those that move, list at most ``most``."""
     facts = [one.facts for one in series]
     pairs = [(old.rule, new.rule) for old, new in zip(judge(now, facts), judge(then, facts), strict=True)]
     differing = [(one, *pair) for one, pair in zip(series, pairs, strict=True) if pair[0] != pair[1]]
@@ -67,12 +67,12 @@ def back_test(now: Settings, then: Settings, series: Sequence[PastSeries], *, mo
 
 
 def lost_titles(now: Settings, then: Settings) -> tuple[str, ...]:
-    """Return the AE titles that the node answers to now and would not by other rules: their senders are rejected."""
+    """Return the AE titles that the node answers to now and would not by other rules: it would reject their senders."""
     return tuple(sorted(now.called_aets - then.called_aets))
 
 
 def _slow_texts(rules: Sequence[Rule]) -> Iterator[SeriesFacts]:
-    """Yield series with long runs of the letters that expressions ask for: with these, slow ones are slow."""
+    """Yield series with long runs of the letters in the expressions: slow expressions are slow on these."""
     for rule in rules:
         letters = dict.fromkeys(c for pattern in rule.patterns for c in pattern if c.isalnum() or c == " ")
         for letter in list(letters)[:_MOST_LETTERS]:

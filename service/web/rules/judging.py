@@ -1,7 +1,8 @@
-"""Which rule takes a series, judged by the node's own evaluator in a process of its own.
+"""Which rule takes a series: the node's own matching, run in a separate process.
 
-A regular expression can run for years, and holds the whole interpreter meanwhile; the process is ended
-after a time limit. Run as a program, this module is that process: it reads one JSON object and writes lines of JSON.
+A regular expression can run for years and blocks the whole interpreter meanwhile; so the process is ended after a time
+limit. Run as a program, this module is that process: it reads one JSON object and writes the names of the rules that it
+has begun, one per line, and then the result as JSON.
 """
 
 import json
@@ -17,13 +18,13 @@ from service.config import Rule, SeriesFacts, Settings
 from service.config.matching import TIME_LIMIT_S, RuleTooSlow
 
 PAIR_S = 1e-5
-"""Of the processor for each rule and series, beside TIME_LIMIT_S for all together."""
+"""Processor time for each rule and series, in addition to TIME_LIMIT_S for all of them."""
 GIVEN_UP_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleView:
-    """What one rule says of a series: why it does not match; empty if it does."""
+    """Why one rule does not match a series; empty if it does."""
 
     name: str
     unmet: tuple[str, ...]
@@ -31,7 +32,7 @@ class RuleView:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleJudgement:
-    """The rule that takes a series, empty if none does; and what each rule says, where that was asked."""
+    """The rule that takes a series, empty if none does; and, if asked for, why each rule does not match."""
 
     rule: str
     views: tuple[RuleView, ...] = ()
@@ -41,14 +42,14 @@ def judge(settings: Settings, series: Sequence[SeriesFacts], *, explain: bool = 
     """Return which rule of the settings takes each series.
 
     Args:
-        settings: whose rules are asked.
-        series: what the rules may ask of each.
+        settings: the settings with the rules.
+        series: the facts of each series.
         explain: also say why each rule does not match.
 
     Raises:
         RuleTooSlow: the rules take longer than TIME_LIMIT_S; the message names the rule.
     """
-    different = dict.fromkeys(series)  # a scanner says the same of most of its series
+    different = dict.fromkeys(series)  # most series of a scanner have the same facts
     if not any(rule.patterns for rule in settings.rules):
         answers = _answers(settings, list(different), explain=explain)
     else:
@@ -78,7 +79,9 @@ def _run(task: str) -> list[str]:
     if done.returncode == -signal.SIGVTALRM:
         raise RuleTooSlow(said[-1] if said else "")
     if done.returncode != 0:
-        raise RuntimeError(f"the judge of rules ended with {done.returncode}: {done.stderr[-500:]}")
+        raise RuntimeError(
+            f"the process that matches rules ended with {done.returncode}: {done.stderr[-500:]}"
+        )
     return said
 
 
@@ -87,8 +90,8 @@ def _main() -> None:
     rules = tuple(Rule.model_validate(rule) for rule in task["rules"])
     series = [SeriesFacts(**{**facts, "modality": Modality(facts["modality"])}) for facts in task["series"]]
     limit_s = TIME_LIMIT_S + PAIR_S * len(rules) * len(series)
-    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)  # ends the process, also inside a regular expression
-    for rule in rules:  # one after another first, so that the slow one is known
+    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)  # ends the process, even inside a regular expression
+    for rule in rules:  # first one after another, so that the slow one is known
         sys.stdout.write(f"{rule.name}\n")
         sys.stdout.flush()
         for facts in series:

@@ -1,4 +1,4 @@
-"""Changes of the rules on the page: save a draft, let it hold, look at what held, roll back."""
+"""Changes of the rules on the web page: save a draft, activate it, look at earlier versions, roll back."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -25,7 +25,7 @@ Activating = Annotated[Visitor, Depends(permits(Operation.RULES_ACTIVATE))]
 RollingBack = Annotated[Visitor, Depends(permits(Operation.RULES_ROLLBACK))]
 Reason = Annotated[str, Form(max_length=2000)]
 Seen = Annotated[int, Form(ge=0, le=LARGEST)]
-"""The version that the page showed as the one that holds; 0: the settings file's rules."""
+"""The version that the page showed as the active one; 0: the settings file's rules."""
 Number = Annotated[int, Form(ge=1, le=LARGEST)]
 ROWS = 25
 
@@ -43,14 +43,14 @@ def save(request: Request, visitor: Drafting, typed: Typed) -> Response:
 
 @router.post("/discard")
 def discard(request: Request, visitor: Discarding, number: Number) -> Response:
-    """End a draft."""
+    """Discard a draft."""
     parts_of(request).office.discard(visitor.actor, number)
     return RedirectResponse("/rules", 303)
 
 
 @router.post("/activate")
 def activate(request: Request, visitor: Activating, seen: Seen, typed: Typed) -> Response:
-    """Let a text hold from the next job on: the saved draft where it was not changed since."""
+    """Activate a text from the next job on: as the saved draft, if it has not been changed since."""
 
     def act() -> Response:
         office = parts_of(request).office
@@ -77,7 +77,7 @@ def history(
 def roll_back(
     request: Request, visitor: RollingBack, number: Number, seen: Seen, reason: Reason = ""
 ) -> Response:
-    """Let an earlier version hold again, as a new one."""
+    """Activate an earlier version again, as a new one."""
     try:
         parts_of(request).office.roll_back(visitor.actor, number, reason, seen=seen)
     except NotPermitted:
@@ -104,7 +104,7 @@ def _history(
 
 
 def _changes(versions: RuleVersions, one: RuleSet) -> list[str]:
-    """Return what a version changed in the one that it took the place of."""
+    """Return what a version changed compared with the one that it replaced."""
     if one.is_from_file and not one.author:
         return difference("", one.text)
     before = versions.before_versions() if one.based_on is None else versions.version(one.based_on)
@@ -112,7 +112,7 @@ def _changes(versions: RuleVersions, one: RuleSet) -> list[str]:
 
 
 def _or_shown(request: Request, visitor: Visitor, act: Callable[[], Response], typed: TypedRules) -> Response:
-    """Carry out an order; one that is refused leads back to what was typed, with the reason."""
+    """Carry out an order; if it is refused, show again what was typed, with the reason."""
     try:
         return act()
     except NotPermitted:

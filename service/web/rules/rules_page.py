@@ -1,4 +1,4 @@
-"""Rules: what each does, which takes a series and why, and what a draft would have done with past ones."""
+"""Rules: what each does, which one takes a series and why, and what a draft would have done with past series."""
 
 import difflib
 import re
@@ -33,14 +33,14 @@ LONGEST_TITLE = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """A DICOM file that somebody dropped: what rules may ask of it, and which takes it; never stored."""
+    """A DICOM file that somebody dropped: the facts that rules test, and which rule takes it; never stored."""
 
     facts: SeriesFacts
     judgement: RuleJudgement
 
 
 class TypedRules:
-    """What stands in the form: a text, the number of the saved draft that it comes from, and why."""
+    """The content of the form: a text, the number of the saved draft that it comes from, and the reason."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class TypedRules:
         saved: Annotated[int | None, Form(ge=1, le=LARGEST)] = None,
         reason: Annotated[str, Form(max_length=2000)] = "",
     ) -> None:
-        """Read the form; a browser's line ends become those that the text had."""
+        """Read the form; a browser's line ends are turned back into those of the text."""
         self.text = text.replace("\r\n", "\n")
         self.saved = saved
         self.reason = reason
 
     def view(self, **found: Any) -> "RulesView":
-        """Return the page with what was typed, and what was found out about it."""
+        """Return the view of what was typed, and of what was found out about it."""
         return RulesView(text=self.text, number=self.saved, reason=self.reason, **found)
 
 
@@ -63,15 +63,15 @@ Typed = Annotated[TypedRules, Depends()]
 
 @dataclass(frozen=True, kw_only=True)
 class RulesView:
-    """What the page shows beside the rules that hold: a text, and what was found out about it."""
+    """What the page shows besides the active rules: a text, and what was found out about it."""
 
-    text: str | None = None  # None: that of the rules that hold
+    text: str | None = None  # None: that of the active rules
     draft: RuleDraft | None = None
     dropped: Dropped | None = None
     test: BackTest | None = None
     number: int | None = None  # of the saved draft that the text comes from
     reason: str = ""
-    problem: str = ""  # why an order was not done
+    problem: str = ""  # why an order was not carried out
     status: int = 200
 
 
@@ -106,7 +106,7 @@ def rules_view(request: Request, visitor: Visitor, view: RulesView) -> Response:
 
 
 def difference(before: str, after: str) -> list[str]:
-    """Return what changes between two texts: lines that begin with "+", "-" or a space; "@" and the place of each."""
+    """Return what changes between two texts: lines that begin with "+", "-" or a space, and "@" with their place."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
     shown = [line for line in lines if not line.startswith(("---", "+++"))]
     return [_PLACE.sub(lambda found: "@ " + _("line %(line)s", line=found[1]), line) for line in shown]
@@ -116,7 +116,7 @@ def difference(before: str, after: str) -> list[str]:
 def rules(
     request: Request, visitor: Looking, draft: Annotated[int | None, Query(ge=1, le=LARGEST)] = None
 ) -> Response:
-    """Show the rules that hold, and a saved draft."""
+    """Show the active rules, and a saved draft."""
     if draft is None:
         return rules_view(request, visitor, RulesView())
     parts = parts_of(request)
@@ -134,7 +134,7 @@ def drop(
     calling: Annotated[str, Form(max_length=LONGEST_TITLE)] = "",
     called: Annotated[str, Form(max_length=LONGEST_TITLE)] = "",
 ) -> Response:
-    """Say which rule of the draft takes a dropped image, and why no other one does."""
+    """Say which rule of the draft takes a dropped image, and why the others do not."""
     parts = parts_of(request)
     draft = parts.checked(typed.text)
     if draft.settings is None:
@@ -172,7 +172,7 @@ def try_draft(
 
 
 def conditions_of(rule: Rule) -> list[str]:
-    """Return what a rule asks of a series, in words."""
+    """Return the conditions of a rule, in words."""
     senders = _(" or ").join(rule.calling_aets)
     asked = [
         _("from %(sender)s", sender=senders) if senders else None,

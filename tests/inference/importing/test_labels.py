@@ -70,7 +70,7 @@ def test_a_table_is_written_edited_and_read(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ("Parotid_L,Parotid_R,,", "the other side"),
-        ("Parotid_L,a b,,", "not made of letters"),
+        ("Parotid_L,a b,,", "does not consist of letters"),
         ("Parotid_L,own,,", "its name must have"),
         ("Parotid_L,own,a name that is much too long,", "its name must have"),
         ("Parotid_R,Parotid_R,,", "one line for each label"),

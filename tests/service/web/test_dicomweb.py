@@ -189,6 +189,6 @@ def test_what_retention_removed_is_answered_in_words(page: Page, bring: Callable
     (row,) = [one for one in page.node.book.instances_of(page.node.job().id) if one.sop_instance_uid == uid]
     (page.node.files.root / row.file.path).unlink()
     answer = client.get(f"{ROOT}/{study}/series/{series}/instances/{uid}")
-    assert (answer.status_code, "removed after its time" in answer.json()["detail"]) == (410, True)
+    assert (answer.status_code, "removed by retention" in answer.json()["detail"]) == (410, True)
     assert client.get(f"{ROOT}/1.2.3/series").status_code == 404
     assert json.loads(client.get(f"{ROOT}/..%2f/series").text)["status"] in (404, 422)

@@ -89,7 +89,7 @@ def test_what_was_made_urgent_gets_the_priority_back_that_it_had(
 
 def test_jobs_are_sent_again_to_those_who_got_them(page: Page, operator: TestClient, contoured: int) -> None:
     form = {"order": "resend", "jobs": [str(contoured)]}
-    assert "nothing of job 1 was sent yet" in operator.post("/work/orders", data=form).text
+    assert "nothing has been sent for job 1 yet" in operator.post("/work/orders", data=form).text
     deliver(page)
     assert "1 job queued to be sent again" in operator.post("/work/orders", data=form).text
     assert page.node.outbox.claim_delivery("s", lease_s=60) is not None

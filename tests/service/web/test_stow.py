@@ -75,7 +75,7 @@ def test_what_is_not_kept_is_named_and_the_rest_is_kept(page: Page, sender: Test
     assert answer.status_code == 202
     reasons = [row["00081197"]["Value"] for row in answer.json()["00081198"]["Value"]]
     assert reasons == [[0xC000], [0xC000]]
-    assert "no DICOM file" in answer.headers["warning"]
+    assert "not a DICOM file" in answer.headers["warning"]
     assert kept(page) == 1
     nothing = sender.post(ADDRESS, content=body(foreign), headers=RELATED)
     assert (nothing.status_code, "00081199" in nothing.json()) == (409, False)

@@ -205,7 +205,7 @@ def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path) -> None:
     path = tmp_path / "it/LC_MESSAGES/page.mo"
     path.parent.mkdir(parents=True)
     path.write_bytes(io.BytesIO(b"no catalogue at all").getvalue())
-    with pytest.raises(OSError, match=r"page\.mo is no catalogue"):
+    with pytest.raises(OSError, match=r"page\.mo is not a catalogue"):
         read_languages(tmp_path)
 
 
