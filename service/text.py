@@ -11,3 +11,12 @@ def shown(text: object) -> str:
     if words.isprintable():
         return words
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
+
+
+def cell(text: object) -> str:
+    """Return the text as a cell of a table for spreadsheets, which would compute one that begins like a formula.
+
+    Such a text gets an apostrophe in front, which spreadsheets take as the sign of plain text.
+    """
+    words = shown(text)
+    return f"'{words}" if words.lstrip().startswith(("=", "+", "-", "@")) else words

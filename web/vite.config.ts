@@ -10,7 +10,7 @@ export default defineConfig({
     modulePreload: false,
     cssCodeSplit: false,
     rollupOptions: {
-      input: { page: "src/page.ts", viewer: "src/viewer.ts" },
+      input: { page: "src/page.ts", viewer: "src/viewer.ts", rules: "src/rules.ts" },
       output: {
         entryFileNames: "[name].js",
         chunkFileNames: "[name].js",

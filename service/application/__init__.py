@@ -21,6 +21,7 @@ from service.application.job_changes import (
     rerun_job,
     resend_job,
     retry_job,
+    send_now_to,
 )
 from service.application.jobs import (
     JobDetails,
@@ -110,6 +111,7 @@ __all__ = [
     "search_jobs",
     "search_studies",
     "secret_sha256",
+    "send_now_to",
     "set_password",
     "show_events",
     "show_job",

@@ -33,6 +33,7 @@ class Operation(StrEnum):
     CANCEL = "cancel"
     PRIORITY = "priority"
     RESEND = "resend"
+    SEND_NOW = "send now"
     JOBS = "jobs"
     AUDIT = "audit"
     VERIFY = "verify"
@@ -100,6 +101,7 @@ PERMITTED: Mapping[Operation, frozenset[ActorRole]] = {
     Operation.CANCEL: _MAY_CHANGE_JOBS,
     Operation.PRIORITY: _MAY_CHANGE_JOBS,
     Operation.RESEND: _MAY_CHANGE_JOBS,
+    Operation.SEND_NOW: _MAY_CHANGE_JOBS,
     Operation.JOBS: _EVERY_ROLE,
     Operation.AUDIT: _PHYSICIST_AND_ADMIN,
     Operation.VERIFY: _EVERY_ROLE,

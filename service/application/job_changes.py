@@ -1,4 +1,4 @@
-"""The use cases that change a job: retry, rerun, cancel, resend, prioritise."""
+"""The use cases that change a job: retry, rerun, cancel, resend, prioritise; and send now what waits."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from service.store import (
     rerun,
     resend,
     retry,
+    send_now,
 )
 from service.store.jobs.wanted import AS_THE_RULES_SAY
 
@@ -162,14 +163,32 @@ def resend_job(
     like = _takes_the_same(settings, destination)
 
     def act(transaction: Transaction) -> Copies:
-        if destination not in settings.destination_names:
-            known = ", ".join(settings.destination_names) or "none"
-            raise Refused(f"there is no destination {destination} in the settings; there are: {known}")
+        _require_destination(settings, destination)
         return Copies(
             destination=destination, objects=resend(database, transaction, job_id, destination, like)
         )
 
     return perform(database, actor, Operation.RESEND, job_id, _since(seen, job_id, act), detail=destination)
+
+
+def send_now_to(database: Database, actor: Actor, destination: str, settings: Settings) -> int:
+    """Try at once to send what waits for a destination, without its next attempt's delay; return how many objects.
+
+    Raises:
+        Refused: the settings have no such destination.
+    """
+
+    def act(transaction: Transaction) -> int:
+        _require_destination(settings, destination)
+        return send_now(database, transaction, destination)
+
+    return perform(database, actor, Operation.SEND_NOW, None, act, detail=destination)
+
+
+def _require_destination(settings: Settings, destination: str) -> None:
+    if destination not in settings.destination_names:
+        known = ", ".join(settings.destination_names) or "none"
+        raise Refused(f"there is no destination {destination} in the settings; there are: {known}")
 
 
 def _takes_the_same(settings: Settings, destination: str) -> list[str]:

@@ -123,8 +123,12 @@ def list_series(
     )
 
 
-def past_series(database: Database, actor: Actor, *, limit: int) -> list[PastSeries]:
+def past_series(
+    database: Database, actor: Actor, *, limit: int, is_taken_away: bool = False
+) -> list[PastSeries]:
     """Return the attributes that rules may test of the newest series, to try a draft of rules on them.
+
+    The trail says so, and whether the actor takes them away as a file.
 
     Raises:
         NotPermitted: the actor may not work on rules.
@@ -135,7 +139,7 @@ def past_series(database: Database, actor: Actor, *, limit: int) -> list[PastSer
         Operation.RULES,
         None,
         lambda transaction: read_past_series(transaction, limit),
-        detail=f"a draft tried on the last {limit} series",
+        detail=f"a draft tried on the last {limit} series{', taken away as CSV' if is_taken_away else ''}",
     )
 
 

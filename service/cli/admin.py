@@ -15,6 +15,7 @@ from service.application import (
     rerun_job,
     resend_job,
     retry_job,
+    send_now_to,
     show_events,
     show_job,
 )
@@ -147,6 +148,14 @@ def resend(arguments: argparse.Namespace) -> int:
         copies = resend_job(store.database, administrator(), arguments.job, arguments.destination, ruled)
     answer = {"job": arguments.job, "destination": copies.destination, "objects": copies.objects}
     return print_order(arguments, answer)
+
+
+def send_now(arguments: argparse.Namespace) -> int:
+    """Send now what waits for its next attempt to reach a destination."""
+    with opened_store(arguments.settings_tree) as store:
+        ruled = rule_book(arguments.settings_tree, store.database).current().settings
+        objects = send_now_to(store.database, administrator(), arguments.destination, ruled)
+    return print_order(arguments, {"destination": arguments.destination, "objects": objects})
 
 
 def _short(job: JobStatus) -> dict[str, object]:

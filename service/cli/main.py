@@ -202,6 +202,9 @@ def _admin_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _verb(verbs, "priority", "admin:priority", "change a job's priority", json=True),
         _verb(verbs, "resend", "admin:resend", "send a job's objects to a destination once more", json=True),
     )
+    what = "send now what waits for a destination, without waiting for its next attempt"
+    now = _verb(verbs, "send-now", "admin:send_now", what, json=True)
+    now.add_argument("destination", help="the destination's name in the settings")
     echo = _verb(verbs, "echo", "admin:echo", "test the connection to a peer (C-ECHO)", json=True)
     echo.add_argument("destination", help="the peer's name in the settings")
 

@@ -18,7 +18,7 @@ from service.store.database import Clock, Database, Transaction, utc_now
 from service.store.deliveries.commitments import Commitments
 from service.store.deliveries.failure_reports import FailureReportQueue
 from service.store.deliveries.outbox import Outbox
-from service.store.deliveries.resending import resend
+from service.store.deliveries.resending import resend, send_now
 from service.store.errors import (
     DatabaseDamaged,
     DatabaseUnavailable,
@@ -290,6 +290,7 @@ __all__ = [
     "resend",
     "restore",
     "retry",
+    "send_now",
     "series_named",
     "unfinished_jobs",
     "unlock_user",

@@ -8,7 +8,7 @@ from service.config import Destination, Peer
 from service.errors import Refused
 from service.scu.client import Scu
 from service.scu.outcome import Sent
-from service.store import DeliveriesIn, read_queue_statistics
+from service.store import DeliveriesIn, DeliveryState, read_queue_statistics
 from service.web.parts import WebParts
 
 ECHO_TIMEOUT_S = 10.0
@@ -30,6 +30,11 @@ class Backlog:
             tls = " TLS" if self.peer.tls else ""
             return f"{self.peer.ae_title} at {self.peer.host}:{self.peer.port}{tls}"
         return None if self.peer is None else str(getattr(self.peer, "url"))  # noqa: B009
+
+    @property
+    def waiting(self) -> int:
+        """How many objects wait to be sent."""
+        return sum(one.count for one in self.states if one.state is DeliveryState.PENDING)
 
     @property
     def can_echo(self) -> bool:

@@ -22,11 +22,11 @@ from service.store import read_deliveries
 from service.web.access import Visitor, parts_of, permits
 from service.web.parts import WebParts
 from service.web.translation import _, ngettext
-from service.web.work_page import WorkQuery, show_work
+from service.web.work_page import MOST_ROWS, ROWS, WorkQuery, show_work
 
 router = APIRouter(prefix="/work", include_in_schema=False)
 Ordering = Annotated[Visitor, Depends(permits(Operation.RETRY))]
-MOST_JOBS = 500
+MOST_JOBS = MOST_ROWS + ROWS  # the first page shows those that need a person beside the newest
 MOST_REASONS = 5
 URGENT, USUAL = 90, 50
 UNDO_LASTS_S = 10

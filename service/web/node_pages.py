@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from service.application import Operation, record_action
+from service.application import Operation, record_action, send_now_to
 from service.store import TrailQuery, read_entries
 from service.web.access import Visitor, parts_of, permits
 from service.web.backlogs import ask_by_echo, backlogs_of
@@ -14,6 +14,7 @@ from service.web.rendering import page
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Visitor, Depends(permits(Operation.SHOW))]
 Echoing = Annotated[Visitor, Depends(permits(Operation.ECHO))]
+Sending = Annotated[Visitor, Depends(permits(Operation.SEND_NOW))]
 Auditing = Annotated[Visitor, Depends(permits(Operation.AUDIT))]
 AUDIT_ROWS = 100
 
@@ -29,6 +30,14 @@ def echo(request: Request, visitor: Echoing, name: str) -> Response:
     """Ask a destination by C-ECHO whether it answers."""
     answer = ask_by_echo(parts_of(request), visitor.actor, name)
     return page(request, "echo.html", visitor, name=name, answer=answer)
+
+
+@router.post("/destinations/{name}/send-now")
+def send_now(request: Request, visitor: Sending, name: str) -> Response:
+    """Send now what waits for a destination, and show the destinations again."""
+    parts = parts_of(request)
+    send_now_to(parts.database, visitor.actor, name, parts.ruled)
+    return RedirectResponse("/destinations", 303)
 
 
 @router.get("/models")

@@ -17,7 +17,7 @@ MOST_DROPPED_BYTES = 64 << 20
 """Of a DICOM file that somebody drops to see which rule takes it; it is never stored."""
 STORES = "/dicom-web/studies"
 """How the paths begin to which objects are posted: the receiver's limits apply to each object, none to the whole."""
-DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/draft", "/rules/activate"})
+DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/back-test.csv", "/rules/draft", "/rules/activate"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "

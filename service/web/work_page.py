@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 router = APIRouter(include_in_schema=False)
 Searcher = Annotated[Visitor, Depends(permits(Operation.JOBS))]
 ROWS = 50
+MOST_ROWS = 500
+"""On a page of somebody who wants to act on all that a filter finds."""
 GROUPS: dict[str, tuple[JobState, ...]] = {
     "attention": (JobState.FAILED, JobState.REFUSED),
     "waiting": (JobState.WAITING, JobState.RETRYING),
@@ -41,6 +43,7 @@ class WorkQuery(BaseModel):
     rule: str = Field(default="", max_length=64)
     since: str = Field(default="", max_length=10)
     before: int | None = Field(default=None, ge=1)
+    rows: int = Field(default=ROWS, ge=1, le=MOST_ROWS)
 
     @classmethod
     def of(cls, address: str) -> Self:
@@ -56,7 +59,8 @@ class WorkQuery(BaseModel):
     def address(self) -> str:
         """The query of this page's address."""
         before = {} if self.before is None else {"before": str(self.before)}
-        return urlencode({**self.filters, **before})
+        rows = {} if self.rows == ROWS else {"rows": str(self.rows)}
+        return urlencode({**self.filters, **before, **rows})
 
     @property
     def is_whole(self) -> bool:
@@ -72,7 +76,7 @@ class WorkQuery(BaseModel):
             text=self.q,
             since=None if days is None else now - timedelta(days=days),
             before_id=self.before,
-            limit=ROWS + 1,
+            limit=self.rows + 1,
         )
 
 
@@ -110,12 +114,17 @@ def _values(request: Request, visitor: Visitor, query: WorkQuery, found: list[Li
     parts = parts_of(request)
     urgent = parts.lists.needing_a_person(limit=ROWS) if query.is_whole else []
     listed = {one.status.id for one in urgent}
-    rows = urgent + [one for one in found[:ROWS] if one.status.id not in listed]
-    older = query.model_copy(update={"before": found[ROWS - 1].status.id}) if len(found) > ROWS else None
+    rows = urgent + [one for one in found[: query.rows] if one.status.id not in listed]
+    older = (
+        query.model_copy(update={"before": found[query.rows - 1].status.id})
+        if len(found) > query.rows
+        else None
+    )
     return {
         "rows": [(one, patient_label(one.series, sees_patients=visitor.actor.sees_patients)) for one in rows],
         "query": query,
         "older": None if older is None else older.address,
+        "most_rows": MOST_ROWS,
         "counts": {
             name: sum(parts.live.counts.get(state, 0) for state in states) for name, states in GROUPS.items()
         },

@@ -1,13 +1,14 @@
 // Keys of the lists: / search, j and k rows, Enter opens; a control with data-key is pressed by that key.
 export function isTyping(event: KeyboardEvent): boolean {
-  const target = event.target;
+  const target = event.composedPath()[0]; // also inside the editor's shadow tree
   return (
     event.ctrlKey ||
     event.metaKey ||
     event.altKey ||
     (target instanceof HTMLInputElement && target.type !== "checkbox" && target.type !== "range") ||
     target instanceof HTMLSelectElement ||
-    target instanceof HTMLTextAreaElement
+    target instanceof HTMLTextAreaElement ||
+    (target instanceof HTMLElement && target.isContentEditable)
   );
 }
 

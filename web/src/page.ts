@@ -3,13 +3,11 @@ import "./page.css";
 import "./htmx-global";
 import "htmx.org/dist/ext/hx-sse.js";
 import { listenForKeys } from "./keys";
-import { leadToFaults } from "./faults";
 import { watchMarks } from "./marks";
 import { text } from "./texts";
 
 listenForKeys();
 watchMarks();
-leadToFaults();
 
 // The stream says whether the database answers; the light in the top bar shows it.
 document.addEventListener("database", (event) => {

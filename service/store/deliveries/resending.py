@@ -1,16 +1,17 @@
-"""Send a job's objects once more, in the caller's transaction, which adds the audit entry."""
+"""Send a job's objects once more, or now, in the caller's transaction, which adds the audit entry."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, select, update
 
 from service.store.database import Database
+from service.store.deliveries.leases import is_wanted_now
 from service.store.errors import NotAllowed
 from service.store.jobs.manual_changes import AGAIN, locked
 from service.store.jobs.transitions import HistoryLine, add_history_line
 from service.store.states import RESENDABLE, DeliveryKind, DeliveryState, EventKind
 from service.store.tables.artifact_schema import artifact
-from service.store.tables.schema import delivery
+from service.store.tables.schema import delivery, job
 
 UNSENT = (DeliveryState.PENDING, DeliveryState.SENDING)
 
@@ -72,3 +73,29 @@ def resend(
     line = HistoryLine(kind=EventKind.NOTE, source=row.state, to=row.state, message=message)
     add_history_line(connection, job_id, database.clock(), line)
     return len(found)
+
+
+def send_now(database: Database, connection: Connection, destination: str) -> int:
+    """Make due what waits for its next attempt to reach a destination; return the number of objects.
+
+    Attempts count on. What is being sent, or waits for its confirmation, stays as it is.
+    """
+    waits = and_(
+        delivery.c.destination == destination,
+        delivery.c.state == DeliveryState.PENDING,
+        delivery.c.not_before.is_not(None),
+        is_wanted_now(),
+    )
+    query = select(delivery.c.id, job.c.id.label("job_id"), job.c.state).join(
+        job, job.c.id == delivery.c.job_id
+    )
+    found = connection.execute(query.where(waits).order_by(delivery.c.id)).all()
+    ids = [one.id for one in found]
+    connection.execute(
+        update(delivery).where(delivery.c.id.in_(ids)).values(not_before=None, unreachable=False)
+    )
+    message = f"to be sent to {destination} now, by hand"
+    for job_id, state in {one.job_id: one.state for one in found}.items():
+        line = HistoryLine(kind=EventKind.NOTE, source=state, to=state, message=message)
+        add_history_line(connection, job_id, database.clock(), line)
+    return len(ids)

@@ -1,5 +1,7 @@
 """Whether a text of rules can be activated here: every fault with its place, and no endless regular expression."""
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ from service.rules import faults_of
 from service.rules.fitness import Contracts
 from service.store import Database
 from service.store.jobs.past_series import PastSeries, read_past_series
+from service.text import cell
 from service.web.rules.judging import judge
+from service.web.translation import _
 
 TRIED_SERIES = 500
 _LONGEST_TEXT = 64  # of a Series Description
@@ -64,6 +68,30 @@ def back_test(now: Settings, then: Settings, series: Sequence[PastSeries], *, mo
     counted = Counter((old, new) for _, old, new in differing)
     moves = tuple((old, new, count) for (old, new), count in counted.most_common())
     return BackTest(series=len(series), moves=moves, changed=tuple(differing[:most]))
+
+
+def table_of(test: BackTest) -> bytes:
+    """Return the series that would change as CSV for a spreadsheet, without patients: UTF-8 with a byte order mark."""
+    none = _("(no rule)")
+    rows: list[tuple[object, ...]] = [
+        (
+            _("Job"),
+            _("Active rules"),
+            _("Draft"),
+            _("Modality"),
+            _("Calling AE title"),
+            _("Called AE title"),
+            _("Body part"),
+            _("Description"),
+        )
+    ]
+    for one, old, new in test.changed:
+        facts = one.facts
+        asked = (facts.modality.value, facts.calling_aet, facts.called_aet, facts.body_part)
+        rows.append((one.job_id, old or none, new or none, *asked, facts.series_description))
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([[cell(value) for value in row] for row in rows])
+    return text.getvalue().encode("utf-8-sig")
 
 
 def lost_titles(now: Settings, then: Settings) -> tuple[str, ...]:

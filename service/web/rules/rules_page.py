@@ -19,7 +19,7 @@ from service.store.node.rule_sets import RuleVersions
 from service.web.access import Visitor, parts_of, permits
 from service.web.api.shapes import LARGEST
 from service.web.rendering import page
-from service.web.rules.checking import TRIED_SERIES, BackTest, back_test, lost_titles
+from service.web.rules.checking import TRIED_SERIES, BackTest, back_test, lost_titles, table_of
 from service.web.rules.judging import RuleJudgement, judge
 from service.web.translation import _
 
@@ -169,6 +169,24 @@ def try_draft(
     series = past_series(parts.database, visitor.actor, limit=number)
     test = back_test(parts.ruled, draft.settings, series, most=MOST_SHOWN)
     return rules_view(request, visitor, typed.view(draft=draft, test=test))
+
+
+@router.post("/back-test.csv")
+def back_test_table(
+    request: Request,
+    visitor: Looking,
+    typed: Typed,
+    number: Annotated[int, Form(ge=1, le=MOST_SERIES)] = TRIED_SERIES,
+) -> Response:
+    """Return what try_draft() finds as a table: each of the last series that another rule would take."""
+    parts = parts_of(request)
+    draft = parts.checked(typed.text)
+    if draft.settings is None:
+        return rules_view(request, visitor, typed.view(draft=draft))
+    series = past_series(parts.database, visitor.actor, limit=number, is_taken_away=True)
+    table = table_of(back_test(parts.ruled, draft.settings, series, most=MOST_SERIES))
+    headers = {"Content-Disposition": 'attachment; filename="back-test.csv"'}
+    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def conditions_of(rule: Rule) -> list[str]:

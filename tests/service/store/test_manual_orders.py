@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.application import retry_job
+from service.application import retry_job, send_now_to
 from service.errors import Refused
 from service.store import ClaimedDelivery, JobChanged, JobState, NotAllowed
 from tests.support.actors import OPERATOR
@@ -65,6 +65,25 @@ def test_what_is_sent_again_goes_out_with_the_same_bytes_and_the_job_stays_done(
     assert node.outbox.sent(again)
     assert (node.book.job(job).state, node.book.job(job).delivered_at) == (JobState.DONE, before.delivered_at)
     assert [one.state.value for one in node.book.deliveries(job)] == ["sent"]
+
+
+def test_what_waits_for_its_next_attempt_is_sent_now_and_nothing_else_is(node: Node) -> None:
+    job = node.job_in(JobState.DELIVERING)
+    first = claimed(node)
+    assert first is not None
+    assert send_now_to(node.database, OPERATOR, "tps", TREE) == 0  # it is being sent
+    assert node.outbox.retry_later(first, reason="no answer", max_attempts=3, delay_s=900, unreachable=True)
+    assert claimed(node) is None
+    assert send_now_to(node.database, OPERATOR, "pacs", TREE) == 0
+    assert send_now_to(node.database, OPERATOR, "tps", TREE) == 1
+    again = claimed(node)
+    assert again is not None
+    assert (again.id, again.attempt) == (first.id, 2)
+    assert "to be sent to tps now, by hand" in [one.message for one in node.book.events(job)]
+    with pytest.raises(
+        Refused, match="there is no destination x in the settings; there are: tps, pacs, eclipse"
+    ):
+        send_now_to(node.database, OPERATOR, "x", TREE)
 
 
 def test_a_copy_that_is_refused_leaves_the_job_done_and_can_be_sent_once_more(node: Node) -> None:

@@ -1,5 +1,6 @@
 """The committed assets are what web/ makes: whoever changes one changes the other. Needs `make web-packages`."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 WEB, STATIC = ROOT / "web", ROOT / "service/web/static"
 VITE = WEB / "node_modules/.bin/vite"
+NAMED = json.loads((WEB / "package.json").read_text(encoding="utf-8"))
+PACKAGES = [WEB / "node_modules" / name for name in (*NAMED["dependencies"], *NAMED["devDependencies"])]
 
 
 @pytest.mark.skipif(
-    shutil.which("node") is None or not VITE.exists(),
+    shutil.which("node") is None or not all(package.exists() for package in PACKAGES),
     reason="Node.js or its packages are not installed: make web-packages",
 )
 def test_the_committed_assets_are_those_that_the_sources_make(tmp_path: Path) -> None:

@@ -170,6 +170,13 @@ def _colours(tab: Any, plane: str, x: float, y: float) -> list[list[int]]:
     return found
 
 
+def write_rules(tab: Any, text: str) -> None:
+    tab.locator(".cm-content").click()
+    for key in ("Control+a", "Delete"):
+        tab.keyboard.press(key)
+    tab.keyboard.insert_text(text)
+
+
 def test_a_rule_is_changed_with_its_faults_shown_and_taken_back(
     browser: Any, served: tuple[Page, str], tmp_path: Path
 ) -> None:
@@ -177,12 +184,17 @@ def test_a_rule_is_changed_with_its_faults_shown_and_taken_back(
     tab = signed_in(browser, page, address)
     tab.goto(f"{address}/rules")
     text = tab.locator("#text").input_value()
-    tab.fill("#text", text.replace("hn_oar", "lung"))
+    write_rules(tab, text.replace("hn_oar", "lung"))
+    for key in ("j", "/", "Backspace", "Backspace"):  # letters of the editor, not keys of the page
+        tab.keyboard.press(key)
+    assert tab.locator("#text").input_value() == text.replace("hn_oar", "lung")
     tab.get_by_role("button", name="Check and back-test").click()
-    tab.get_by_text("line 3, column 9").wait_for()
+    tab.get_by_text("line 3, column 9").click()
+    assert tab.locator(".cm-lintRange-error").inner_text() == '"lung"'
+    assert tab.locator(".cm-activeLine").inner_text() == 'model = "lung"'  # where the click led
     assert tab.get_by_role("button", name="Activate", exact=True).is_disabled()
     tab.screenshot(path=tmp_path / "faults.png", full_page=True)
-    tab.fill("#text", text.replace("head-neck", "neck"))
+    write_rules(tab, text.replace("head-neck", "neck"))
     tab.get_by_role("button", name="Check and back-test").click()
     tab.get_by_text("of the last 0 series would change").wait_for()
     tab.fill("#reason", "the neck needs the mask")

@@ -75,6 +75,22 @@ def test_an_order_about_many_jobs_says_what_was_not_done_and_is_undone(
     assert done == [("cancel", 1), ("cancel", 3), ("cancel", 4711), ("retry", 1), ("retry", 3)]
 
 
+def test_all_that_a_filter_finds_is_shown_and_ordered_at_once(
+    page: Page, operator: TestClient, bring: Callable[..., int]
+) -> None:
+    numbers = [bring(calling=sender) for sender in ("A", "B", "C")]
+    text = operator.get("/?rows=1&group=under-way").text
+    assert text.count('class="mark"') == 1
+    assert "Show up to 500" in text
+    shown = operator.get("/?rows=500&group=under-way").text
+    assert (shown.count('class="mark"'), "Show up to" in shown) == (3, False)
+    form = {"order": "cancel", "query": "group=other&rows=500", "jobs": [str(one) for one in numbers]}
+    text = operator.post("/work/orders", data=form).text
+    assert "3 jobs cancelled" in text
+    assert text.count('class="mark"') == 3
+    assert operator.get("/?rows=501").status_code == 422
+
+
 def test_what_was_made_urgent_gets_the_priority_back_that_it_had(
     page: Page, operator: TestClient, bring: Callable[..., int]
 ) -> None:
@@ -85,6 +101,25 @@ def test_what_was_made_urgent_gets_the_priority_back_that_it_had(
     assert f'value="{number}:33"' in text
     operator.post("/work/orders", data={"order": "usual", "jobs": [f"{number}:33"]})
     assert page.node.job().priority == 33
+
+
+def test_what_waits_for_a_destination_is_sent_now_by_who_may(
+    page: Page, operator: TestClient, contoured: int
+) -> None:
+    claim = page.node.outbox.claim_delivery("s", lease_s=60)
+    assert claim is not None
+    assert "Send now" not in operator.get("/destinations").text  # it is being sent
+    page.node.outbox.retry_later(claim, reason="no answer", max_attempts=3, delay_s=900)
+    assert "Send now" in operator.get("/destinations").text
+    assert page.node.outbox.claim_delivery("s", lease_s=60) is None
+    viewer = page.person("vera", ActorRole.VIEWER)
+    assert "Send now" not in viewer.get("/destinations").text
+    assert viewer.post("/destinations/tps/send-now").status_code == 403
+    assert operator.post("/destinations/tps/send-now").headers["location"] == "/destinations"
+    assert page.node.outbox.claim_delivery("s", lease_s=60) is not None
+    last = AuditLog(page.parts.database).entries()[-1].event
+    assert (last.actor, last.target, last.detail) == ("otto", "send now", "tps")
+    assert operator.post("/destinations/x/send-now").status_code == 422
 
 
 def test_jobs_are_sent_again_to_those_who_got_them(page: Page, operator: TestClient, contoured: int) -> None:

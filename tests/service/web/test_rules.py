@@ -1,9 +1,11 @@
 """Rules on the page: shown, tried on an image and on past series, faults at their place; nothing is changed."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from pydicom import Dataset
 from starlette.testclient import TestClient
 
 from imaging.modality import Modality
@@ -12,6 +14,7 @@ from service.application import ActorRole
 from service.config import SeriesFacts
 from service.config.matching import RuleTooSlow
 from service.config.rules_text import draft_of, rules_text
+from service.store import TrailQuery, read_entries
 from service.web.rules.judging import judge
 from tests.service.web.conftest import Page
 from tests.support.small_node import RULE, settings, small_volume
@@ -125,6 +128,30 @@ def test_a_draft_is_tried_on_past_series_and_changes_nothing(
     assert page.parts.settings is before
     unchanged = physicist.post("/rules/try", data={"text": rules_text(before.rules)}).text
     assert "0 of the last 2 series would change" in unchanged
+
+
+@SQLITE
+def test_the_series_that_would_change_are_a_table_that_no_spreadsheet_computes(
+    page: Page, physicist: TestClient, bring: Callable[..., int]
+) -> None:
+    def formula(image: Dataset) -> None:
+        image.SeriesDescription = '=HYPERLINK("http://example.org")'
+
+    bring(calling="CT1", change=formula)
+    bring(calling="CT2", change=formula)
+    draft = '[[rules]]\nname = "neck"\nmodel = "hn_oar"\ncalling_aets = ["CT1"]\n'
+    answer = physicist.post("/rules/back-test.csv", data={"text": draft})
+    assert answer.headers["content-type"].startswith("text/csv")
+    heads, first, second = csv.reader(answer.content.decode("utf-8-sig").splitlines())
+    assert heads[:3] == ["Job", "Active rules", "Draft"]
+    assert first[:3] == ["2", "head-neck", "(no rule)"]
+    assert (second[2], second[-1]) == ("neck", '\'=HYPERLINK("http://example.org")')
+    assert "PHANTOM" not in answer.text.upper()
+    with page.parts.database.reading() as connection:
+        last = read_entries(connection, TrailQuery(limit=1))[-1].event
+    assert (last.actor, last.detail) == ("paula", "a draft tried on the last 500 series, taken away as CSV")
+    faulty = physicist.post("/rules/back-test.csv", data={"text": "rules ="})
+    assert (faulty.status_code, "line 1" in faulty.text) == (422, True)
 
 
 @SQLITE

@@ -1,4 +1,4 @@
-"""Two structures by threshold, not organs: a model for trials, with the interface of a contouring model."""
+"""Two structures by threshold: a model for trials of the node, no organs. Obeys the interface of a contouring model."""
 
 from typing import Any
 
