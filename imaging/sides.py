@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 from imaging.structures import CATALOGUE
 
@@ -29,6 +29,7 @@ _WORDS = {
 _AMBIGUOUS = {"l", "lt", "li", "sin", "sx", "r", "rt", "re", "dex", "dx", "der"}
 _LETTERS = {"左": Side.LEFT, "右": Side.RIGHT}  # a side in any position: there are no spaces between words
 _LAST = {"g": Side.LEFT, "d": Side.RIGHT}  # gauche and droite, as in "Parotide G"
+_REMEMBERED = 8192  # names: each name of the catalogue is asked for again with each name of a table
 _LATIN = "A-Za-zÀ-ɏ"
 _PART = re.compile(rf"[A-Z]?[a-zÀ-ɏ]+|[A-Z]+(?![a-z])|[0-9]+|[左右]|[^\W\d_{_LATIN}左右]+")
 
@@ -38,6 +39,7 @@ def parts(name: str) -> tuple[str, ...]:
     return tuple(part.casefold() for part in _PART.findall(unicodedata.normalize("NFC", name)))
 
 
+@lru_cache(_REMEMBERED)
 def sides_of(name: str) -> frozenset[Side]:
     """Return the sides that a name states as separate words (`Parotid_L`, `Parotis links`), or none.
 
@@ -54,6 +56,7 @@ def unambiguous_sides_of(name: str) -> frozenset[Side]:
     return _stated(set(parts(name)) - _AMBIGUOUS) | _side_of_last_letter(name)
 
 
+@lru_cache(_REMEMBERED)
 def bare(name: str) -> str:
     """Return the name's words without those of the side, joined."""
     words = parts(name)[:-1] if _side_of_last_letter(name) else parts(name)

@@ -1,10 +1,10 @@
 """Reads catalogue.csv, one line per structure.
 
-Columns: ``code``, as in contracts and masks; ``name``, as written to structure sets, with ``tg263`` telling whether it
-is in TG-263's table of primary names or only follows its rules; DICOM ``type``; ``colour_rgb``; ``side`` and
-``partner``; ``sct``, the code of PS3.16 (a test looks each up in pydicom's copy); ``fma``, as TG-263's table states it,
-left out where that table's sides contradict each other; ``aliases`` without sides, in lower case, separated by ``|``;
-the name in TotalSegmentator's tasks. An empty cell means that no code is known for certain: none is invented.
+Columns: ``code`` of contracts and masks; ``name`` that goes out, with ``tg263`` telling whether it stands in TG-263's
+table of primary names or only follows its rules; DICOM ``type``; ``colour_rgb``; ``side`` and ``partner``; ``sct``, the
+code of PS3.16 (a test looks each up in pydicom's copy); ``fma``, as TG-263's table states it, left out where its sides
+contradict each other; ``aliases`` without sides, in lower case, and the names in TotalSegmentator's tasks, both
+separated by ``|``. An empty cell means that no code is known for certain: none is invented.
 """
 
 import csv
@@ -49,5 +49,5 @@ CATALOGUE: Mapping[str, Structure] = MappingProxyType({row["code"]: _structure(r
 
 # Catalogue codes by TotalSegmentator's class names.
 TOTALSEGMENTATOR: Mapping[str, str] = MappingProxyType(
-    {row["totalsegmentator"]: row["code"] for row in _rows() if row["totalsegmentator"]}
+    {name: row["code"] for row in _rows() for name in row["totalsegmentator"].split("|") if name}
 )

@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from imaging.sides import bare, sides_of
-from imaging.structure_matching import match
+from imaging.structure_matching import certain_match
 from imaging.structures import CATALOGUE, TOTALSEGMENTATOR
 from inference.errors import ImportRefused
 
@@ -45,7 +45,9 @@ def proposed(labels: Iterable[str]) -> tuple[LabelRow, ...]:
         if code is None or any(row.code == code for row in rows):
             rows.append(_own(label, [row.code for row in rows], [row.name for row in rows]))
         else:
-            rows.append(LabelRow(label=label, code=code, name=CATALOGUE[code].name, recognised=how))
+            known = CATALOGUE[code]
+            how += "" if known.is_tg263 else "; TG-263 has none"
+            rows.append(LabelRow(label=label, code=code, name=known.name, recognised=how))
     return tuple(rows)
 
 
@@ -115,10 +117,12 @@ def _partners(code: str, other: str) -> bool:
 def _recognised(label: str) -> tuple[str | None, str]:
     if label in TOTALSEGMENTATOR:
         return TOTALSEGMENTATOR[label], "TotalSegmentator's name"
-    found = match(label.replace("_", " ") if label not in CATALOGUE else label, None, tuple(CATALOGUE))
-    if not found.is_certain:
-        found = match(label, None, tuple(CATALOGUE))
-    return (found.code, str(found.how)) if found.is_certain else (None, _OWN)
+    spaced = label.replace("_", " ") if label not in CATALOGUE else label
+    for text in (spaced, label):
+        found = certain_match(text, None, tuple(CATALOGUE))
+        if found is not None:
+            return found.code, str(found.how)
+    return None, _OWN
 
 
 def _own(label: str, codes: Sequence[str], names: Sequence[str]) -> LabelRow:
@@ -137,19 +141,23 @@ def _own(label: str, codes: Sequence[str], names: Sequence[str]) -> LabelRow:
 
 
 def shortened(label: str) -> str:
-    """Return a name of at most 16 characters that keeps the side and final digits, which distinguish structures."""
+    """Return a name of at most 16 characters that keeps every word, if only its beginning, the side, and its number."""
     words = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")
     if len(words) <= _LONGEST_NAME:
         return words or "structure"
     sides = sorted(sides_of(label))
     tail = "_" + sides[0][0].upper() if len(sides) == 1 else ""
     if sides:
-        kept = [part for part in words.split("_") if not sides_of(part)]
-        words = "_".join(kept)
+        words = "_".join(part for part in words.split("_") if not sides_of(part))
     digits = re.search(r"_?[0-9]+$", words)
     end = (digits.group() if digits else "") + tail
-    stem = words[: digits.start()] if digits else words
-    return stem[: _LONGEST_NAME - len(end)].rstrip("_") + end
+    parts = (words[: digits.start()] if digits else words).split("_")
+    while len(parts) > 1 and 3 * len(parts) > _LONGEST_NAME - len(end):
+        parts.pop()
+    while len("_".join(parts)) + len(end) > _LONGEST_NAME:
+        longest = max(range(len(parts)), key=lambda index: (len(parts[index]), index))
+        parts[longest] = parts[longest][:-1]
+    return "_".join(parts) + end
 
 
 def _expect_sound(file: Path, row: LabelRow) -> None:

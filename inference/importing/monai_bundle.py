@@ -116,7 +116,8 @@ def _definition(config: BundleConfiguration) -> NetworkDefinition:
     parameters = _with_pairs(component)
     if parameters.get("in_channels", 1) != 1:
         raise ImportRefused(
-            f"{component.where}: {parameters['in_channels']} input channels: models of several images are not supported"
+            f"{component.where}: {parameters['in_channels']} input channels, and a job here has one series: import a "
+            "bundle for one image, or run this one with MONAI beside the node"
         )
     return NetworkDefinition(
         architecture=_ARCHITECTURES[component.name], parameters=parameters, weights=WEIGHTS
@@ -234,7 +235,8 @@ def _modality(metadata: Mapping[str, Any], options: Options, name: str) -> Any:
     images = [image for image in inputs.values() if isinstance(image, dict)]
     if len(images) != 1 or images[0].get("num_channels", 1) != 1:
         raise ImportRefused(
-            f"{name}: metadata.json: the network takes several images or channels, which is not supported"
+            f"{name}: metadata.json: the network takes several images or channels, and a job here has one series: import "
+            "a bundle for one image, or run this one with MONAI beside the node"
         )
     stated = str(images[0].get("modality", "")).upper()
     modality = options.get("modality") or {"CT": "CT", "MR": "MR", "MRI": "MR", "CBCT": "CBCT"}.get(stated)

@@ -90,8 +90,9 @@ def read_part(trained: SourceFiles, options: Options, out: Path, *, number: int)
     channels = dataset.get("channel_names") or dataset.get("modality") or {}
     if len(channels) != 1:
         raise ImportRefused(
-            f"{trained.name}: dataset.json has {len(channels)} channels ({', '.join(map(str, channels.values()))}); "
-            "models of several images are not supported"
+            f"{trained.name}: dataset.json has {len(channels)} channels ({', '.join(map(str, channels.values()))}), and a job "
+            "here has one series: import a model that was trained on one of them alone, or run this one with "
+            "nnUNetv2_predict beside the node"
         )
     labels, heads, regions = read_labels(dataset, trained.name)
     folds = [
@@ -103,7 +104,9 @@ def read_part(trained: SourceFiles, options: Options, out: Path, *, number: int)
     fields = part_numbers(plans, name, inputs=1, heads=len(heads)) | {
         "heads": heads,
         "regions": regions,
-        "mirror_axes": tuple(first.get("inference_allowed_mirroring_axes") or ()),
+        "mirror_axes": tuple(first.get("inference_allowed_mirroring_axes") or ())
+        if options.get("mirror", True)
+        else (),
         "step": options.get("step") or 0.5,
         "folds": tuple(f"part{number}_fold_{fold}.safetensors" for fold, _ in folds),
     }
@@ -123,7 +126,12 @@ def read_part(trained: SourceFiles, options: Options, out: Path, *, number: int)
         f"configuration {name}, trainer {first.get('trainer_name')}, epoch {first.get('current_epoch')}, "
         f"folds {', '.join(str(fold) for fold, _ in folds)}, reader {plans.get('image_reader_writer')}",
         f"voxels of {' x '.join(f'{step:g}' for step in numbers.spacing_mm)} mm, patches of "
-        f"{' x '.join(map(str, numbers.patch))}, mirrored along the axes {list(numbers.mirror_axes)}",
+        f"{' x '.join(map(str, numbers.patch))}, "
+        + (
+            f"mirrored along the axes {list(numbers.mirror_axes)}"
+            if numbers.mirror_axes
+            else "no mirrored passes"
+        ),
     )
     part.warnings = _warnings(numbers, dataset)
     return part

@@ -45,7 +45,7 @@ def configuration(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
     if merged.get("previous_stage"):
         raise ImportRefused(
             f"configuration {name} is the second stage of a cascade (previous_stage {merged['previous_stage']}); "
-            "cascades are not supported: import its 3d_fullres or 3d_lowres configuration"
+            "cascades are not supported: import the same training's 3d_fullres, or its first stage, with --configuration"
         )
     return merged
 
