@@ -21,6 +21,7 @@ class SetComparison:
     unmatched: tuple[str, ...]
     unmatched_reference: tuple[str, ...]
     refused: Mapping[str, str]
+    refused_names: Mapping[str, tuple[str, str]]
     notes: tuple[str, ...]
 
     def pair(self, structure: str) -> MaskPair:
@@ -68,6 +69,7 @@ def compare_sets(
         unmatched=pairing.unmatched,
         unmatched_reference=pairing.unmatched_reference,
         refused=refused,
+        refused_names={name: pairing.pairs[name] for name in refused},
         notes=(
             *(f"{found.label}: {note}" for note in found.notes),
             *(f"{reference.label}: {note}" for note in reference.notes),

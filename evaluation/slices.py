@@ -70,6 +70,26 @@ def slice_values(pair: MaskPair) -> list[Mapping[str, float | str | None]]:
     return rows
 
 
+def difference_areas(pair: MaskPair, axis: int = 0) -> list[tuple[int, float, float]]:
+    """Return the areas in mm2 that only one mask has, slice by slice across an axis (0: axial slices).
+
+    Each row: the slice's index in the pair's grid, the area of the mask under evaluation alone, that of the reference
+    alone. Slices without any difference have no row.
+    """
+    spacing = pair.grid.spacing_zyx_mm
+    pixel_mm2 = pair.grid.voxel_volume_mm3 / spacing[axis]
+    others = tuple(one for one in range(3) if one != axis)
+    alone = [
+        np.count_nonzero(mask, axis=others)
+        for mask in (pair.found_zyx & ~pair.reference_zyx, pair.reference_zyx & ~pair.found_zyx)
+    ]
+    first = pair.box.start[axis]
+    return [
+        (k + first, float(alone[0][k]) * pixel_mm2, float(alone[1][k]) * pixel_mm2)
+        for k in np.flatnonzero(alone[0] + alone[1]).tolist()
+    ]
+
+
 def outline(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return, slice by slice, the pixels of a padded (z, y, x) mask that have one of four neighbours outside it."""
     if not mask_zyx.size:

@@ -72,7 +72,7 @@ def learn(instances: Sequence[Instance], good_dice: float, learned_from: str) ->
     }
     table = np.array([[{**i.measured, "usual": usual[i.code]}[name] for name in FEATURES] for i in instances])
     means, scales = table.mean(axis=0), table.std(axis=0)
-    scales[scales == 0] = 1.0
+    scales[np.ptp(table, axis=0) == 0] = 1.0  # rounding leaves a spread even where all are equal
     intercept, weights = _fit((table - means) / scales, good)
     return TrustWeights(
         learned_from=learned_from,

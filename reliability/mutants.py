@@ -2,7 +2,7 @@
 
     .venv/bin/python -m reliability.mutants --number 150 --seed 1
     .venv/bin/python -m reliability.mutants --number 50 --seed 1 2 3 --package imaging --out runs/mutants.json
-    .venv/bin/python -m reliability.mutants --seed 4 --contexts runs/contexts.json    # measured once per tree
+    .venv/bin/python -m reliability.mutants --seed 4 --contexts runs/contexts.json    # measures what changed since
 
 Works on copies in a folder beside the checkout, which is removed at the end, with every process that the tests started.
 Changes that no test noticed are printed, for somebody to read. Exit code 1 if fewer than `--least` % were noticed.
@@ -10,7 +10,6 @@ Changes that no test noticed are printed, for somebody to read. Exit code 1 if f
 
 import argparse
 import compileall
-import hashlib
 import json
 import os
 import shutil
@@ -28,7 +27,7 @@ from queue import SimpleQueue
 import psutil
 
 from reliability.code_mutations import CodeMutation, draw
-from reliability.test_contexts import TestContexts, measured
+from reliability.test_contexts import TestContexts, contexts_of
 from reliability.warm_tests import run_warm
 
 PACKAGES = ("imaging", "inference", "service", "evaluation")
@@ -73,7 +72,7 @@ def main() -> int:
         tests = arguments.tests or [f"tests/{one}" for one in packages if (root / "tests" / one).is_dir()]
         sources = sorted({one.partition("/")[0] for one in packages})
         print(f"which test runs which line: {' '.join(tests)}", flush=True)
-        contexts = _contexts(arguments.contexts, copies, sources, tests, scratch)
+        contexts = contexts_of(arguments.contexts, copies, sources, tests, scratch)
         for copy in copies:
             compileall.compile_dir(copy, quiet=2)  # the runs themselves write no bytecode
         if contexts.failing:
@@ -160,22 +159,6 @@ class _Trial:
         return code not in (0, _NO_TESTS)
 
 
-def _contexts(
-    kept: Path | None, copies: Sequence[Path], sources: Sequence[str], tests: Sequence[str], scratch: Path
-) -> TestContexts:
-    """Return what the tests cover: from the file, if it was measured on the same tree with the same tests."""
-    told = hashlib.sha256(repr((sources, tests)).encode())
-    for file in sorted(one for one in copies[0].rglob("*.py")):
-        told.update(str(file.relative_to(copies[0])).encode() + b"\0" + file.read_bytes())
-    tree = told.hexdigest()
-    if kept and kept.is_file() and (found := TestContexts.loaded(kept, tree)):
-        return found
-    contexts = measured(copies, sources, tests, scratch)
-    if kept:
-        contexts.save(kept, tree)
-    return contexts
-
-
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
     """Open a folder beside the checkout, where `../shared` and the other environments are found.
@@ -250,7 +233,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--least", type=float, default=0.0, help="per cent that must be noticed")
     parser.add_argument(
-        "--contexts", type=Path, help="a file that keeps which test runs which line of this tree"
+        "--contexts",
+        type=Path,
+        help="a file that keeps which test runs which line; only what changed is measured again",
     )
     parser.add_argument("--out", type=Path, help="a JSON file with every change")
     return parser.parse_args()

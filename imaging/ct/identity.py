@@ -5,14 +5,16 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+from pydicom import Dataset
 from pydicom.charset import convert_encodings
 from pydicom.valuerep import PersonName
 
 from imaging.ct.headers import SliceHeader
 from imaging.ct.raw_slice import RawSlice, named
-from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT
+from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT, stated
 from imaging.errors import ImageRefused, RefusalCode
 
 _NAME = "PatientName"
@@ -41,6 +43,30 @@ def check_same_patient(of_slices: SliceHeader, beside: Sequence[RawSlice]) -> No
         _require_one((of_slices, page), _OF_PAGES)
 
 
+@dataclass(frozen=True)
+class StatedPatient:
+    """What an object says of its patient, by keyword, undecoded."""
+
+    stated: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, header: Dataset) -> "StatedPatient":
+        """Return what a dataset says."""
+        return cls({keyword: stated(header, keyword) for keyword in (*_OF_PAGES, "SpecificCharacterSet")})
+
+    def text(self, keyword: str) -> str:
+        """Return a stated value without padding, or "" where it is absent or empty."""
+        return self.stated.get(keyword, b"").decode("ascii", "replace").strip(" \0")
+
+
+def patient_differences(one: StatedPatient, other: StatedPatient) -> tuple[str, ...]:
+    """Return the keywords by which two objects state two patients; values are compared, never told.
+
+    What one of them does not state tells nobody apart; a name may be spelt differently.
+    """
+    return tuple(keyword for keyword, same in _OF_PAGES.items() if not same(one, other, keyword))
+
+
 def _page(raw: RawSlice, of_slices: SliceHeader) -> SliceHeader:
     """Return the patient and position attributes of an image in the form of a slice's header."""
     place = (*raw.text("ImagePositionPatient").split("\\"), "", "", "")
@@ -52,7 +78,13 @@ def _page(raw: RawSlice, of_slices: SliceHeader) -> SliceHeader:
     )
 
 
-_Same = Callable[[SliceHeader, SliceHeader, str], bool]
+class _States(Protocol):
+    @property
+    def stated(self) -> Mapping[str, bytes]: ...
+    def text(self, keyword: str) -> str: ...
+
+
+_Same = Callable[[_States, _States, str], bool]
 
 
 def _pair(
@@ -69,16 +101,16 @@ def _pair(
     return None if other is None else (first, other)
 
 
-def _alike(one: SliceHeader, other: SliceHeader, keyword: str) -> bool:
+def _alike(one: _States, other: _States, keyword: str) -> bool:
     return one.stated.get(keyword, b"").strip(b" \0") == other.stated.get(keyword, b"").strip(b" \0")
 
 
-def _compatible(one: SliceHeader, other: SliceHeader, keyword: str) -> bool:
+def _compatible(one: _States, other: _States, keyword: str) -> bool:
     a, b = one.text(keyword).casefold(), other.text(keyword).casefold()
     return not a or not b or a == b
 
 
-def _one_name(one: SliceHeader, other: SliceHeader, keyword: str) -> bool:
+def _one_name(one: _States, other: _States, keyword: str) -> bool:
     """Tell whether two names differ only in spelling; without a Patient ID, only in case, accents and punctuation."""
     a, b = (_words(_name(header, keyword)) for header in (one, other))
     if not a or not b or a == b:
@@ -92,7 +124,7 @@ def _one_name(one: SliceHeader, other: SliceHeader, keyword: str) -> bool:
     return _distance(*joined) <= max(1, max(map(len, joined)) // _LETTERS_A_SLIP)
 
 
-def _name(header: SliceHeader, keyword: str) -> str:
+def _name(header: _States, keyword: str) -> str:
     stated = header.text("SpecificCharacterSet").split("\\") if header.text("SpecificCharacterSet") else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in an unknown character set is compared as it is read

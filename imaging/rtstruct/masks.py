@@ -32,8 +32,10 @@ class RoiMasks:
     notes: tuple[str, ...]
 
 
-def masks_on_grid(structure_set: StructureSet, target: ImageSeries | Grid) -> RoiMasks:
-    """Return every ROI as a mask on the grid of a CT.
+def masks_on_grid(
+    structure_set: StructureSet, target: ImageSeries | Grid, frame_of_reference_uid: str = ""
+) -> RoiMasks:
+    """Return every ROI as a mask on the grid of a CT, or on a grid in a frame of reference ("": any).
 
     A voxel belongs to an ROI if its centre lies inside an odd number of the closed contours on its slice: nested,
     keyhole and XOR contours give the same mask. A contour belongs to the nearest slice; where contours of several
@@ -45,9 +47,11 @@ def masks_on_grid(structure_set: StructureSet, target: ImageSeries | Grid) -> Ro
     Raises StructureSetUnreadable where the structure set belongs to a frame of reference other than the given CT's.
     """
     if isinstance(target, ImageSeries):
-        _check_frame(structure_set, target)
-    grid = target.volume.grid if isinstance(target, ImageSeries) else target
-    frame_uid = target.frame_of_reference_uid if isinstance(target, ImageSeries) else ""
+        grid, frame_uid = target.volume.grid, target.frame_of_reference_uid
+    else:
+        grid, frame_uid = target, frame_of_reference_uid
+    if isinstance(target, ImageSeries) or frame_uid:
+        _check_frame(structure_set, frame_uid)
     notes = list(structure_set.notes)
     readable = list(_readable(structure_set, frame_uid, notes))
     by_number = {
@@ -76,11 +80,11 @@ def _readable(structure_set: StructureSet, frame_uid: str, notes: list[str]) -> 
             yield roi
 
 
-def _check_frame(structure_set: StructureSet, series: ImageSeries) -> None:
+def _check_frame(structure_set: StructureSet, frame_uid: str) -> None:
     frames = structure_set.frame_of_reference_uids
-    if frames and series.frame_of_reference_uid not in frames:
+    if frames and frame_uid not in frames:
         found = f"the structure set lies in frame of reference {', '.join(frames)}"
-        raise StructureSetUnreadable(f"{found}, the CT in {series.frame_of_reference_uid} (0020,0052)")
+        raise StructureSetUnreadable(f"{found}, the CT in {frame_uid} (0020,0052)")
 
 
 def voxels_inside(contours: Sequence[ReadContour], grid: Grid) -> int:

@@ -11,6 +11,7 @@ from service.application.actors import (
     require_permission,
 )
 from service.application.backups import back_up, restore_backup
+from service.application.comparisons import compare_job, list_kept_sets
 from service.application.dicom_objects import search_studies, series_of_listed, study_objects
 from service.application.job_changes import (
     HIGHEST_PRIORITY,
@@ -85,12 +86,14 @@ __all__ = [
     "change_models",
     "change_person",
     "checked_wanted",
+    "compare_job",
     "create_token",
     "decide_recovery",
     "find_series",
     "forget_all",
     "invite_person",
     "list_jobs",
+    "list_kept_sets",
     "list_people",
     "list_series",
     "list_tokens",

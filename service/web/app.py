@@ -30,6 +30,7 @@ from service.web import (
 from service.web.access import API, REFRESHES, SignInNeeded, visitor_of
 from service.web.api import jobs, node, orders, stream
 from service.web.api import rules as rules_api
+from service.web.comparison import routes as comparison
 from service.web.dicomweb import retrieve, search, store
 from service.web.dicomweb.kept import ObjectGone
 from service.web.images import NoStructureSet
@@ -47,6 +48,7 @@ ROUTERS = (
     job_orders.router,
     viewer.router,
     viewer.data,
+    comparison.router,
     node_pages.router,
     rules_page.router,
     rule_changes.router,

@@ -18,6 +18,7 @@ from imaging.rtstruct.reading import read_structure_set
 from service.errors import Refused
 from service.store import FileDamaged, FileLost, JobRepository, StoredFile
 from service.store.objects import StoredContent
+from service.web.outlines import drawn_set
 from service.web.slice_strip import SliceStrip, strip_of
 
 MOST_SERIES = 2
@@ -99,6 +100,10 @@ class JobImages:
         self._series.drop_old()
         self._contours.drop_old()
 
+    def series_uid(self, job_id: int) -> str:
+        """Give the Series Instance UID of a job's images."""
+        return self._jobs.job(job_id).series_uid
+
     def series(self, job_id: int) -> ViewedSeries:
         """Return the series of a job, with its volume.
 
@@ -134,8 +139,7 @@ class JobImages:
             destination: whose structure set, if profiles made several; empty: the first.
 
         Returns:
-            `structures`: number, name, colour, and contours: `slice` (z index, a fraction if the contour lies
-            between slices) and `points` (x index, y index, ...); in the order of the file.
+            As `drawn_set` describes them.
 
         Raises:
             ImagesGone: the file was removed or is damaged.
@@ -150,33 +154,7 @@ class JobImages:
         return self._whole(self._result(job_id, destination))
 
     def _read_contours(self, file: StoredFile, series: ImageSeries) -> dict[str, Any]:
-        found = read_structure_set(self._whole(file))
-        structures = []
-        for roi in found.rois:
-            outlines = []
-            for contour in roi.closed:
-                index = series.volume.grid.index_zyx(contour.points_lps)
-                outlines.append(
-                    {
-                        "slice": round(float(index[:, 0].mean()), 4),
-                        "points": index[:, [2, 1]].round(4).ravel().tolist(),
-                    }
-                )
-            structures.append(
-                {
-                    "number": roi.number,
-                    "name": roi.name,
-                    "type": roi.interpreted_type,
-                    "colour": list(roi.colour_rgb or (255, 255, 255)),
-                    "contours": outlines,
-                }
-            )
-        return {
-            "sop_instance_uid": found.sop_instance_uid,
-            "label": found.label,
-            "approval": found.approval_status,
-            "structures": structures,
-        }
+        return drawn_set(read_structure_set(self._whole(file)), series.volume.grid)
 
     def _result(self, job_id: int, destination: str) -> StoredFile:
         file = self._jobs.structure_set(job_id, destination)

@@ -1,6 +1,7 @@
 """What applies to every request: host names, sizes, orders from foreign pages, and the headers of answers."""
 
 import ipaddress
+import re
 import sys
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -14,10 +15,11 @@ from service.config import WebSettings
 MOST_BODY_BYTES = 1 << 16
 """Of a form or an order; images are sent by DICOM."""
 MOST_DROPPED_BYTES = 64 << 20
-"""Of a DICOM file that somebody drops to see which rule takes it; it is never stored."""
+"""Of a DICOM file that somebody drops, to see which rule takes it or to compare it; it is never stored."""
 STORES = "/dicom-web/studies"
 """How the paths begin to which objects are posted: the receiver's limits apply to each object, none to the whole."""
 DROPS = frozenset({"/rules/drop", "/rules/try", "/rules/back-test.csv", "/rules/draft", "/rules/activate"})
+COMPARES = re.compile(r"/api/v1/jobs/[0-9]+/comparison/file")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -91,7 +93,8 @@ class Shield:
 def _most_bytes(path: str) -> int:
     if path.startswith(STORES):
         return sys.maxsize
-    return MOST_DROPPED_BYTES if path in DROPS else MOST_BODY_BYTES
+    takes_file = path in DROPS or COMPARES.fullmatch(path) is not None
+    return MOST_DROPPED_BYTES if takes_file else MOST_BODY_BYTES
 
 
 def is_foreign(headers: Headers) -> bool:

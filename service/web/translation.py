@@ -62,6 +62,22 @@ SCRIPT_TEXTS = (
     marked("No contours: %(reason)s"),
     marked("Images: %(share)s %%"),
     marked("the node answered %(status)s"),
+    marked("Comparing…"),
+    marked("Not compared: %(reason)s"),
+    marked("A is empty: nothing to compare"),
+    marked("B is empty: nothing to compare"),
+    marked("A and B are empty: nothing to compare"),
+    marked("not in A"),
+    marked("not in B"),
+    marked("not compared: %(reason)s"),
+    marked("in B: %(name)s"),
+    marked("nothing differs"),
+    marked("most on slice %(slice)s: %(area)s mm² ( m )"),
+    marked("slice %(slice)s: %(area)s mm²"),
+    marked("received from %(host)s, %(at)s"),
+    marked("came back to job %(job)s, %(at)s"),
+    marked("shadow job %(job)s, %(model)s, %(at)s"),
+    marked("job %(job)s, %(model)s, %(at)s"),
 )
 SCRIPT_PLURALS = dict([marked_plural("%(count)s job", "%(count)s jobs")])
 """What scripts show; a page passes it to them in its language."""

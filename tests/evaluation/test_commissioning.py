@@ -53,7 +53,14 @@ def test_every_structure_is_held_against_a_limit_for_all() -> None:
 
 @pytest.mark.parametrize(
     ("statistic", "value"),
-    [("mean", 0.6), ("median", 0.7), ("minimum", 0.2), ("maximum", 0.9), ("5th percentile", 0.2 + 0.1 * 0.5)],
+    [
+        ("mean", 0.6),
+        ("median", 0.7),
+        ("minimum", 0.2),
+        ("maximum", 0.9),
+        ("5th percentile", 0.2 + 0.1 * 0.5),
+        ("95th percentile", 0.9 - 0.1 * 0.2),
+    ],
 )
 def test_statistics(statistic: str, value: float) -> None:
     """Of 0.2, 0.7 and 0.9; the 5th percentile lies a tenth of the way from the first to the second."""
@@ -66,6 +73,23 @@ def test_a_missing_structure_fails_whatever_the_others_are() -> None:
     (judged,) = judge(criteria(MEAN), three)
     assert (judged.met, judged.reason) == (False, "1 missing or spurious, 0 allowed")
     assert verdict(criteria({**MEAN, "missing_at_most": 1}), three) == []
+    (two,) = judge(criteria({**MEAN, "missing_at_most": 1}), cohort(Larynx=[0.95, None, None]))
+    assert (two.met, two.reason, two.cases) == (False, "2 missing or spurious, 1 allowed", 1)
+
+
+def test_a_limit_from_above_holds_at_the_limit_itself() -> None:
+    of = cohort(Larynx=[0.5, 0.75])
+    for most, met, reason in ((0.625, True, ""), (0.62, False, "above the limit")):
+        (judged,) = judge(criteria({"structure": "Larynx", "metric": "dice", "at_most": most}), of)
+        assert (judged.met, judged.reason, judged.criterion.limit) == (met, reason, f"at most {most}")
+    (least,) = judge(criteria({**MEAN, "at_least": 0.625}), of)
+    assert (least.met, least.criterion.limit) == (True, "at least 0.625")
+
+
+def test_a_cohort_without_any_structure_meets_nothing() -> None:
+    nothing = CohortResult(options=Options(reference="clinic"), set_labels=(), patients=(), incomplete=())
+    (judged,) = judge(criteria(MEAN), nothing)
+    assert (judged.structure, judged.met, judged.reason) == ("*", False, "no case has a value")
 
 
 def test_what_no_case_has_is_not_met() -> None:
@@ -96,6 +120,14 @@ def test_too_few_cases_and_cases_that_failed() -> None:
             "hd95 is not a metric",
         ),
         ('model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_leats = 3\n', "at_leats"),
+        (
+            'model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_least = 1\nat_most = 3\n',
+            "give either",
+        ),
+        (
+            'model = "m"\ntolerances_mm = [0]\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_least = 1\n',
+            "tolerances_mm.0",
+        ),
         ("model = ", "not valid TOML"),
     ],
 )
@@ -104,6 +136,17 @@ def test_a_wrong_file(tmp_path: Path, text: str, words: str) -> None:
     path.write_text(text)
     with pytest.raises(EvaluationRefused, match=f"criteria.toml: .*{words}"):
         load_criteria(path)
+    with pytest.raises(EvaluationRefused, match=r"absent\.toml: No such file"):
+        load_criteria(tmp_path / "absent.toml")
+
+
+def test_a_file_asks_for_ten_cases_where_it_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "criteria.toml"
+    path.write_text('model = "m"\n[[criterion]]\nstructure = "*"\nmetric = "dice"\nat_least = 0.5\n')
+    read = load_criteria(path)
+    assert (read.cases_at_least, read.tolerances_mm) == (10, (1.0, 2.0, 3.0))
+    nine, ten = cohort(Larynx=[0.9] * 9), cohort(Larynx=[0.9] * 10)
+    assert (verdict(read, nine), verdict(read, ten)) == (["9 cases; the criteria ask for 10"], [])
 
 
 def test_the_page_says_what_is_not_met_and_what_was_tried() -> None:

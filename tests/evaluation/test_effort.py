@@ -18,6 +18,7 @@ def record(patient: int, minutes: float, manual: float | None = None) -> EffortR
     [
         (0, Revision.NONE),
         (0.2, Revision.MINOR),
+        (0.99, Revision.MINOR),
         (1.0, Revision.MODERATE),
         (3.0, Revision.MODERATE),
         (3.01, Revision.MAJOR),
@@ -25,6 +26,12 @@ def record(patient: int, minutes: float, manual: float | None = None) -> EffortR
 )
 def test_classes(minutes: float, revision: Revision) -> None:
     assert revision_of(minutes) is revision
+
+
+@pytest.mark.parametrize("minutes", [-0.1, float("nan")])
+def test_no_time_of_a_correction(minutes: float) -> None:
+    with pytest.raises(ValueError, match="a correction takes 0 minutes or more"):
+        revision_of(minutes)
 
 
 def test_an_estimate_and_its_error_on_patients_left_out() -> None:
@@ -59,6 +66,9 @@ def test_too_few_records_give_no_estimate() -> None:
         EvaluationRefused, match="9 timed corrections of 3 patients; an estimate needs 10 of 3"
     ):
         fit([record(k % 3, 1.0) for k in range(9)], [10.0] * 9)
+    with pytest.raises(EvaluationRefused, match="10 timed corrections of 2 patients"):
+        fit([record(k % 2, 1.0) for k in range(10)], [10.0] * 10)
+    assert fit([record(k % 3, 1.0) for k in range(10)], [10.0] * 10).minutes(10.0) == pytest.approx(1.0)
 
 
 def test_time_saved() -> None:
@@ -66,7 +76,10 @@ def test_time_saved() -> None:
     assert saved is not None
     assert saved.mean_share == pytest.approx((1 - 4 / 20 + 1 - 2 / 8) / 2)
     assert (saved.patients, saved.manual_minutes, saved.edit_minutes) == (2, 14.0, 3.0)
-    assert time_saved([record(1, 1)]) is None
+    assert time_saved([record(1, 1), record(2, 1, 0.0)]) is None
+    one = time_saved([record(1, 3, 12)])
+    assert one is not None
+    assert (one.mean_share, one.low, one.high) == (0.75, None, None)
 
 
 def test_records_from_a_file(tmp_path: Path) -> None:
@@ -80,6 +93,7 @@ def test_records_from_a_file(tmp_path: Path) -> None:
     path.write_text("patient,set,structure\n")
     with pytest.raises(EvaluationRefused, match="column edit_minutes is missing"):
         read_records(path)
-    path.write_text("patient,set,structure,edit_minutes\np1,node,Larynx,soon\n")
-    with pytest.raises(EvaluationRefused, match="line 2: 'soon' is not a number of minutes"):
-        read_records(path)
+    for text in ("soon", "-1", "inf", "nan", ""):
+        path.write_text(f"patient,set,structure,edit_minutes\np1,node,Larynx,{text}\n")
+        with pytest.raises(EvaluationRefused, match=f"line 2: '{text}' is not a number of minutes"):
+            read_records(path)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from evaluation.contour_set import ContourSet
 from evaluation.errors import EvaluationRefused
-from evaluation.readers import against_consensus, pairwise, staple
+from evaluation.pair import PairState
+from evaluation.readers import against_consensus, pairwise, reader_rows, staple
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
 
@@ -47,3 +49,23 @@ def test_no_consensus() -> None:
         staple({"a": READERS["a"]})
     with pytest.raises(EvaluationRefused, match="c drew nothing"):
         staple({**READERS, "c": Mask.empty()})
+
+
+def test_rows_of_structures_that_every_reader_named() -> None:
+    sets = {
+        reader: ContourSet(
+            label=reader, grid=GRID, masks={"Larynx": mask, "Eye_L": Mask.empty(), f"only_{reader}": mask}
+        )
+        for reader, mask in READERS.items()
+    }
+    sets["b"] = ContourSet(label="b", grid=GRID, masks={"larynx": READERS["b"], "Lt Eye": READERS["b"]})
+    rows, remarks = reader_rows("p1", sets, (1.0,))
+    assert [(row.structure, row.reader, row.other) for row in rows] == [
+        *(("Eye_L", one, other) for one, other in ("ab", "ac", "bc")),
+        *(("Larynx", one, other) for one, other in ("ab", "ac", "bc")),
+        *(("Larynx", one, "STAPLE") for one in "abc"),
+    ]
+    assert [row.values["dice"] for row in rows[3:]] == [1.0, 0.75, 0.75, 1.0, 1.0, 0.75]
+    assert [row.state for row in rows[:3]] == [PairState.MISSING, PairState.BOTH_EMPTY, PairState.SPURIOUS]
+    assert remarks == ["Eye_L: a, c drew nothing; no consensus is made"]
+    assert reader_rows("p1", {"a": sets["a"]}, (1.0,)) == ([], [])

@@ -86,6 +86,18 @@ def test_images_that_are_no_masks(tmp_path: Path) -> None:
         read_contours(tmp_path / "absent")
 
 
+def test_a_structure_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    broken, ct = tmp_path / "f" / "rs.dcm", write_ct(tmp_path / "ct")
+    good = write_rtstruct(tmp_path / "r" / "rs.dcm")
+    broken.parent.mkdir()
+    broken.write_bytes(b"no structure set")
+    for folder in (None, ct):
+        with pytest.raises(EvaluationRefused, match=str(broken)):
+            read_both(broken, good, folder)
+    with pytest.raises(EvaluationRefused, match=str(broken)):
+        read_contours(broken)
+
+
 def test_an_empty_roi_is_missing(tmp_path: Path) -> None:
     write_ct(tmp_path)
     found = write_rtstruct(tmp_path / "f" / "rs.dcm", {"Larynx": np.zeros(SHAPE, bool), "Parotid_L": ring()})

@@ -66,11 +66,53 @@ def test_area_under_the_curve_by_hand() -> None:
     assert auc(scores, good) == pytest.approx((1 + 1 + 1 + 0.5) / 4)
 
 
+def test_the_weights_are_where_the_penalised_likelihood_has_its_maximum() -> None:
+    """Gradient by hand: the intercept carries no penalty, each weight half its square times 3."""
+    made = instances(0.1)
+    found = learn(made, 0.7, "made up")
+    assert found.usual_dice["Larynx"] == pytest.approx(np.mean([i.dice for i in made if i.code == "Larynx"]))
+    good = np.array([i.dice >= 0.7 for i in made], float)
+    table = np.array([[{**i.measured, "usual": found.usual_dice[i.code]}[n] for n in FEATURES] for i in made])
+    means, scales, weights = (
+        np.array([part[n] for n in FEATURES]) for part in (found.means, found.scales, found.weights)
+    )
+    np.testing.assert_allclose((means, scales), (table.mean(axis=0), table.std(axis=0)))
+    standard = (table - means) / scales
+    given = 1 / (1 + np.exp(-(found.intercept + standard @ weights)))
+    np.testing.assert_allclose(standard.T @ (good - given), 3.0 * weights, atol=1e-3)
+    assert given.sum() == pytest.approx(good.sum(), abs=1e-3)
+
+
+def test_a_dice_at_the_limit_is_good_and_what_never_differs_has_no_weight() -> None:
+    rng = np.random.default_rng(2)
+    made = [
+        Instance(
+            patient=f"p{k}", code="Larynx", measured={n: float(rng.normal()) for n in FEATURES if n != "usual"},
+            dice=0.7 if k % 2 else 0.5,
+        )
+        for k in range(10)
+    ]  # fmt: skip
+    found = learn(made, 0.7, "five and five")
+    assert found.scales["usual"] == 1.0
+    assert found.weights["usual"] == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(EvaluationRefused, match="10 patients with 10 structures under and 0 over"):
+        learn(made, 0.71, "none is good")
+
+
 def test_curves_end_where_they_must() -> None:
     quality = assess(instances(0.1), 0.7)
     assert (quality.roc[0][0], quality.roc[1][0]) == (0.0, 0.0)
     assert (quality.roc[0][-1], quality.roc[1][-1]) == (1.0, 1.0)
-    assert sum(number for _, _, number in quality.calibration) == 40
+    assert [number for _, _, number in quality.calibration] == [8] * 5
+    scores, good = np.array(quality.scores), np.array(quality.good)
+    order = np.argsort(scores, kind="stable")
+    groups = [(scores[g].mean(), good[g].mean()) for g in order.reshape(5, 8)]
+    np.testing.assert_allclose([one[:2] for one in quality.calibration], groups)
+    assert quality.brier == pytest.approx(np.mean((scores - good) ** 2))
+    assert quality.brier_constant == pytest.approx(good.mean() * (1 - good.mean()))
+    alarms, caught = (np.array(part) for part in quality.roc)
+    assert np.trapezoid(caught, alarms) == pytest.approx(quality.auc), "the area under its own curve"
+    assert quality.auc_low < quality.auc < quality.auc_high <= 1.0
 
 
 def test_too_few_to_learn_from() -> None:

@@ -167,3 +167,59 @@ def test_a_hole_is_filled_and_a_notch_at_any_border_of_the_image_is_not(turns: i
     plane[10:14, :6] = filled[10:14, :6] = False  # air that the image's border cuts is outside
     given, expected = np.rot90(plane, turns), np.rot90(filled, turns)
     assert np.array_equal(_without_small_holes(given, _pixels((1.0, 1.0))), expected)
+
+
+@pytest.mark.parametrize("turns", range(2))
+def test_a_hole_of_90_mm_is_an_airway_and_a_longer_one_is_not(turns: int) -> None:
+    plane = np.ones((40, 220), bool)
+    plane[10:20, 5:95] = plane[10:20, 100:191] = False
+    filled = plane.copy()
+    filled[10:20, 5:95] = True
+    given, expected = np.rot90(plane, turns), np.rot90(filled, turns)
+    assert np.array_equal(_without_small_holes(given, _pixels((1.0, 1.0))), expected)
+
+
+@pytest.mark.parametrize(("columns", "is_patient"), [(24, True), (25, False)])
+def test_a_thin_part_of_60_mm_is_an_ear_and_a_longer_one_is_a_shell(columns: int, is_patient: bool) -> None:
+    first = int(np.flatnonzero(TRUNK[50])[0])
+    ear = np.zeros(SHAPE[1:], bool)
+    ear[50, first - columns : first] = True
+    assert found(lying((ear, 0)))[0, 50, first - 1] == is_patient
+
+
+def box(top: int, left: int, rows: int, columns: int) -> NDArray[np.bool_]:
+    """So many rows and columns, of which 2 go at each side with the opening by 8 mm."""
+    plane = np.zeros(SHAPE[1:], bool)
+    plane[top : top + rows, left : left + columns] = True
+    return plane
+
+
+def only(*parts: NDArray[np.bool_]) -> HU:
+    hu = np.full(SHAPE, -1000, np.int16)
+    for part in parts:
+        hu[:, part] = 20
+    return hu
+
+
+@pytest.mark.parametrize(("rows", "is_patient"), [(5, True), (4, False)])
+def test_what_is_no_thicker_than_8_mm_is_no_patient(rows: int, is_patient: bool) -> None:
+    assert found(only(box(20, 20, rows, 9))).any() == is_patient
+
+
+@pytest.mark.parametrize(("columns", "is_patient"), [(82, True), (84, False)])
+def test_what_is_five_times_as_wide_as_high_is_a_board(columns: int, is_patient: bool) -> None:
+    assert found(only(box(20, 20, 24, columns))).any() == is_patient
+
+
+@pytest.mark.parametrize(("columns", "is_patient"), [(12, True), (10, False)])
+def test_a_second_piece_of_a_fifth_of_the_largest_is_the_patient_too(columns: int, is_patient: bool) -> None:
+    large, small = box(20, 20, 44, 44), box(20, 100, 44, columns)
+    assert found(only(large, small))[:, small].any() == is_patient
+
+
+@pytest.mark.parametrize(("face", "is_cut"), [(77, True), (76, False)])
+def test_a_board_takes_15_mm_of_the_patient_and_no_more(face: int, is_cut: bool) -> None:
+    couch = shell(slice(face, face + 25), slice(5, 155), thickness=2)
+    body = found(lying((couch, 100)))
+    assert body[:, face - 1].any()
+    assert body[:, face + 3 : 84][:, TRUNK[face + 3 : 84]].any() != is_cut

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from imaging.contours.boundary import (
     smooth_contours,
 )
 from imaging.contours.crossings import in_contact
-from imaging.contours.decimation import Chains
+from imaging.contours.decimation import Chains, decimated
 from imaging.contours.exact import PlanarContour, contours
 from imaging.contours.hole_encoding import HoleEncoding
 from imaging.contours.rasterise import rasterise
@@ -336,3 +337,56 @@ def test_an_area_has_its_sign_and_a_plane_polygon_its_normal() -> None:
     assert area_vectors([flat, flat[:, [1, 2, 0]], flat[:, [2, 0, 1]]]).tolist() == [
         [0, 0, 6], [0, 6, 0], [6, 0, 0],
     ]  # fmt: skip
+
+
+def test_a_smooth_outline_whose_area_would_change_is_decimated_at_a_smaller_tolerance() -> None:
+    fine = replace(grid((1, 40, 60)), spacing_zyx_mm=(3.0, 0.2, 0.2))
+    y, x = np.mgrid[:40, :60]
+    mask = Mask.from_full((np.hypot(y - 19.3, x - 30.2) <= 4.0)[None])
+    tolerance_mm = 0.2
+    (smooth,), (fewer,) = (smooth_contours(mask, fine, tolerance_mm=mm) for mm in (0.0, tolerance_mm))
+    plane = smooth.points_lps[:, :2]
+    every = Chains(points=plane, candidates=np.ones(len(plane), np.bool_), counts=np.array([len(plane)]))
+    (at_once,) = decimated(every, np.array([tolerance_mm]))
+    (whole, coarse) = np.abs(areas([plane, at_once]))
+    assert coarse < 0.95 * whole, "the tolerance asked for breaks the bound of areas"
+    assert area_mm2([fewer]) == pytest.approx(whole, rel=0.05)
+    assert 3 <= len(fewer.points_lps) < len(plane)
+    assert off_mm(dense(smooth.points_lps), fewer.points_lps) <= tolerance_mm / 4 + 1e-9
+    assert off_mm(dense(fewer.points_lps), smooth.points_lps) <= tolerance_mm / 4 + 1e-9
+
+
+@pytest.mark.parametrize("behind", [(-3.0, 0.0), (-3.0, -0.5)], ids=["before its start", "past its end"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_point_beyond_the_end_of_its_edge_is_as_far_off_as_from_that_end(
+    behind: tuple[float, float], turned: bool
+) -> None:
+    """From (0, 0) to (10, 0) and back: a point 3 mm behind (0, 0) lies on the edge's line, and not on the edge."""
+    first, last = ([behind], []) if behind[1] == 0 else ([], [behind])
+    points = np.array([(0.0, 0.0), *first, (0.0, 0.2), (10.0, 0.0), (5.0, -0.5), *last])
+    points = np.roll(points[::-1], 1, axis=0) if turned else points
+    every = Chains(points=points, candidates=np.ones(len(points), np.bool_), counts=np.array([len(points)]))
+    (kept,) = decimated(every, np.array([1.0]))
+    assert behind in [(float(x), float(y)) for x, y in kept]
+    assert (10.0, 0.0) in [(float(x), float(y)) for x, y in kept]
+
+
+@BOUNDED
+@given(
+    arrays(np.float64, st.tuples(st.integers(3, 12), st.just(2)), elements=st.integers(-20, 20)),
+    st.sampled_from([0.5, 2.0, 6.0]),
+)
+def test_no_point_of_a_chain_is_further_off_than_the_tolerance(
+    points: NDArray[np.float64], tolerance: float
+) -> None:
+    """Two chains at once, each with its own tolerance."""
+    other = points[::-1] + 100
+    counts = np.array([len(points), len(points)])
+    every = Chains(
+        points=np.concatenate([points, other]), candidates=np.ones(2 * len(points), np.bool_), counts=counts
+    )
+    for chain, kept, limit in zip(
+        (points, other), decimated(every, np.array([tolerance, 0.1])), (tolerance, 0.1), strict=True
+    ):
+        assert off_mm(chain, kept) <= limit + 1e-9
+        assert set(map(tuple, kept)) <= set(map(tuple, chain))

@@ -64,7 +64,7 @@ def test_a_restore_that_ends_before_its_files_cannot_be_released_and_goes_on(
         assert not inspect(connection).has_table("leftover")
     report = restore(second, StoredContent.in_folder(place / "storage"), read_backup(backup))
     assert (report.files_copied, report.missing) == (1, [])
-    with database.reading() as connection, pytest.raises(NotAllowed, match="not recorded yet"):
+    with database.reading() as connection, pytest.raises(NotAllowed, match="not all recorded yet"):
         require_recorded(connection)
     database.close()
 

@@ -1,9 +1,21 @@
 // The viewer: three linked planes of the images, with the contours of the file that was sent.
 import "./page.css";
+import {
+  type Compared,
+  type Comparison,
+  type KeptSet,
+  ONLY_A,
+  ONLY_B,
+  SecondSet,
+  figuresOf,
+  largest,
+  paintAreas,
+  wordsOf,
+} from "./comparison";
 import { Outlines, type Structure } from "./contours";
 import { isTyping, listenForKeys } from "./keys";
 import { PlanePainter, type Placement, type Window, greyTable, toScreen } from "./painter";
-import { type Plane, type PlaneName, mainAxis, planeOf } from "./planes";
+import { type Plane, type PlaneName, letterOf, mainAxis, planeOf } from "./planes";
 import { decimal, text } from "./texts";
 import { type Grid, Volume, reasonOf } from "./volume";
 
@@ -34,7 +46,11 @@ class Viewer {
   private window: Window;
   private table: Uint8Array;
   private outlines: Outlines[] = [];
+  private measured: Measured[] = [];
+  private second: SecondSet | null = null;
   private readonly hidden = new Set<number>();
+  private readonly hiddenOfB = new Set<number>(); // of structures that only B has
+  private showsDifference = false;
   private showsContours = true;
   private fill = 0.15;
   private current = -1;
@@ -73,13 +89,55 @@ class Viewer {
 
   showContours(structures: Structure[], measured: Measured[]): void {
     this.outlines = structures.map((structure) => new Outlines(structure));
-    this.list(measured);
+    this.measured = measured;
+    this.second = null;
+    this.list();
     this.draw({ overlay: true });
+  }
+
+  // Show another set beside the job's own; null: none.
+  showSecond(found: Comparison | null): void {
+    this.second = found === null ? null : new SecondSet(found);
+    this.hiddenOfB.clear();
+    document.getElementById("compared")!.hidden = found === null;
+    document.getElementById("differences")!.hidden = found === null;
+    const notes = (found?.notes ?? []).map((words) => {
+      const note = document.createElement("li");
+      note.textContent = words;
+      return note;
+    });
+    const place = document.getElementById("compared-notes") as HTMLDetailsElement;
+    place.hidden = notes.length === 0;
+    place.querySelector("ul")!.replaceChildren(...notes);
+    this.showDifference(found !== null);
+    this.list();
+  }
+
+  showDifference(shows = !this.showsDifference): void {
+    this.showsDifference = shows && this.second !== null;
+    document.getElementById("difference")!.ariaPressed = String(this.showsDifference);
+    this.draw({ overlay: true });
+  }
+
+  // Go to the slice on which most differs, of what is shown.
+  showLargest(): void {
+    if (this.second === null) return;
+    const { slice } = largest(this.areas());
+    if (slice >= 0) this.move(0, slice);
+  }
+
+  showSliceAt(share: number): void {
+    this.move(0, Math.floor(share * this.size(0)));
+  }
+
+  private areas() {
+    return this.second!.areas(this.size(0), (number) => !this.hidden.has(number));
   }
 
   private paint(): void {
     const { image, overlay } = this.isStale;
     this.isStale = { image: false, overlay: false };
+    if (this.second !== null) this.paintBar();
     for (const view of this.views) {
       const resized = fit(view);
       if (image || resized) {
@@ -101,6 +159,7 @@ class Viewer {
       for (const outlines of this.outlines) {
         if (!this.hidden.has(outlines.structure.number)) this.paintStructure(context, view, outlines);
       }
+      if (this.second !== null) this.paintSecond(context, view, this.second);
       context.restore();
     }
     this.paintCross(context, view);
@@ -117,7 +176,7 @@ class Viewer {
     if (view.plane.name === "axial") {
       const path = outlines.path(index);
       if (path === null) return;
-      if (this.fill > 0) context.fill(path, "evenodd");
+      if (this.fill > 0 && !this.showsDifference) context.fill(path, "evenodd");
       context.stroke(path);
       return;
     }
@@ -130,6 +189,92 @@ class Viewer {
       }
     }
     context.stroke();
+  }
+
+  // The outlines of B, dashed, in the colours of their partners in A; and what only one of the two has.
+  private paintSecond(context: CanvasRenderingContext2D, view: View, second: SecondSet): void {
+    for (const { compared, outlines } of second.pairs) {
+      if (this.hidden.has(compared.a!)) continue;
+      const own = this.outlines.find((one) => one.structure.number === compared.a);
+      if (this.showsDifference && view.plane.name === "axial" && own !== undefined) {
+        this.fillDifference(context, own, outlines, ONLY_A);
+        this.fillDifference(context, outlines, own, ONLY_B);
+      }
+      this.paintDashed(context, view, outlines, own?.structure.colour ?? outlines.structure.colour);
+    }
+    for (const outlines of second.alone) {
+      if (this.hiddenOfB.has(outlines.structure.number)) continue;
+      this.paintDashed(context, view, outlines, outlines.structure.colour);
+    }
+  }
+
+  private fillDifference(context: CanvasRenderingContext2D, has: Outlines, lacks: Outlines, colour: string): void {
+    const path = has.path(this.index[0]);
+    if (path === null) return;
+    context.save();
+    const other = lacks.path(this.index[0]);
+    if (other !== null) {
+      const outside = new Path2D(other); // with a frame round it, the even-odd rule turns it inside out
+      outside.rect(-1, -1, this.size(2) + 2, this.size(1) + 2);
+      context.clip(outside, "evenodd");
+    }
+    context.globalAlpha = 0.55;
+    context.fillStyle = colour;
+    context.fill(path, "evenodd");
+    context.restore();
+  }
+
+  private paintDashed(
+    context: CanvasRenderingContext2D,
+    view: View,
+    outlines: Outlines,
+    [r, g, b]: readonly [number, number, number],
+  ): void {
+    const pixel = devicePixelRatio / view.placement.scaleX;
+    const index = this.index[view.plane.across];
+    context.save();
+    context.strokeStyle = `rgb(${r},${g},${b})`;
+    context.lineWidth = 1.6 * pixel;
+    if (view.plane.name === "axial") {
+      const path = outlines.path(index);
+      context.setLineDash([5 * pixel, 4 * pixel]);
+      if (path !== null) context.stroke(path);
+    } else {
+      context.beginPath();
+      for (const [slice, from, to] of outlines.spans(view.plane.name, index)) {
+        for (const x of [from + 0.5, to + 0.5]) {
+          context.moveTo(x, slice + 0.2); // half as high as a slice: dashed from slice to slice
+          context.lineTo(x, slice + 0.8);
+        }
+      }
+      context.stroke();
+    }
+    context.restore();
+  }
+
+  private paintBar(): void {
+    const areas = this.areas();
+    const { slice, mm2 } = largest(areas);
+    const canvas = document.getElementById("areas") as HTMLCanvasElement;
+    paintAreas(canvas, areas, this.index[0]);
+    const here = areas.onlyA[this.index[0]]! + areas.onlyB[this.index[0]]!;
+    const most = document.getElementById("most") as HTMLButtonElement;
+    most.disabled = slice < 0;
+    most.textContent =
+      slice < 0
+        ? text("nothing differs")
+        : text("most on slice %(slice)s: %(area)s mm² ( m )", { slice: slice + 1, area: decimal(mm2, 0) });
+    document.getElementById("here")!.textContent = text("slice %(slice)s: %(area)s mm²", {
+      slice: this.index[0] + 1,
+      area: decimal(here, 0),
+    });
+  }
+
+  // The letters at the ends of the bar: where the slices begin and end in the patient.
+  lettersOfSlices(): [string, string] {
+    const towards = letterOf(this.volume.grid.axes_lps[0]);
+    const letters: Record<string, string> = { H: "F", F: "H", L: "R", R: "L", P: "A", A: "P" };
+    return [letters[towards]!, towards];
   }
 
   private paintCross(context: CanvasRenderingContext2D, view: View): void {
@@ -273,22 +418,25 @@ class Viewer {
     const outlines = this.outlines[number];
     if (outlines === undefined) return;
     this.current = number;
-    const slices = outlines.slices;
-    const middle = slices[Math.floor(slices.length / 2)];
-    if (middle !== undefined) {
-      const points = outlines.bySlice.get(middle)![0]!.points;
-      let [x, y] = [0, 0];
-      for (let i = 0; i < points.length; i += 2) {
-        x += points[i]!;
-        y += points[i + 1]!;
-      }
-      this.move(0, middle);
-      this.move(1, (2 * y) / points.length);
-      this.move(2, (2 * x) / points.length);
-    }
+    this.showMiddle(outlines.structure, outlines);
     for (const [i, item] of [...document.querySelectorAll("#structures li")].entries()) {
       item.classList.toggle("current", i === number);
     }
+  }
+
+  private showMiddle(structure: Structure, outlines = new Outlines(structure)): void {
+    const slices = outlines.slices;
+    const middle = slices[Math.floor(slices.length / 2)];
+    if (middle === undefined) return;
+    const points = outlines.bySlice.get(middle)![0]!.points;
+    let [x, y] = [0, 0];
+    for (let i = 0; i < points.length; i += 2) {
+      x += points[i]!;
+      y += points[i + 1]!;
+    }
+    this.move(0, middle);
+    this.move(1, (2 * y) / points.length);
+    this.move(2, (2 * x) / points.length);
   }
 
   private selectNextFlagged(): void {
@@ -302,37 +450,87 @@ class Viewer {
     }
   }
 
-  private list(measured: Measured[]): void {
+  private list(): void {
     const place = document.getElementById("structures")!;
-    const said = new Map(measured.map((one) => [one.name, one]));
+    const said = new Map(this.measured.map((one) => [one.name, one]));
     place.replaceChildren(
-      ...this.outlines.map((outlines, number) => this.item(outlines.structure, number, said.get(outlines.structure.name))),
+      ...this.outlines.map(({ structure }, number) => {
+        const item = this.item(structure, this.hidden, said.get(structure.name), () => this.select(number));
+        this.addFigures(item, this.second?.byA.get(structure.number));
+        item.classList.toggle("current", number === this.current);
+        return item;
+      }),
+      ...(this.second?.alone ?? []).map(({ structure }) => {
+        const item = this.item(structure, this.hiddenOfB, undefined, () => this.showMiddle(structure));
+        this.addFigures(item, this.second!.comparedOfB(structure.number));
+        return item;
+      }),
     );
-    document.getElementById("filter")!.addEventListener("input", (event) => {
-      const wanted = (event.target as HTMLInputElement).value.toLowerCase();
-      for (const item of place.querySelectorAll<HTMLElement>("li")) {
-        item.hidden = !(item.dataset["name"] ?? "").toLowerCase().includes(wanted);
-      }
+    this.filterList();
+  }
+
+  private addFigures(item: HTMLLIElement, compared: Compared | undefined): void {
+    if (compared === undefined) return;
+    const { figures, remark } = figuresOf(compared, this.second!.found.tolerance_mm);
+    const line = document.createElement("span");
+    line.className = "figures";
+    for (const [name, value] of figures) {
+      const label = document.createElement("small");
+      label.textContent = name;
+      const one = document.createElement("span");
+      one.append(label, ` ${value}`);
+      line.append(one);
+    }
+    if (remark !== "") line.append(remark);
+    if (compared.b_name !== "" && compared.a !== null && compared.b_name !== item.dataset["name"]) {
+      line.append(text("in B: %(name)s", { name: compared.b_name }));
+    }
+    item.append(line);
+  }
+
+  private filterList(): void {
+    const wanted = (document.getElementById("filter") as HTMLInputElement).value.toLowerCase();
+    for (const item of document.querySelectorAll<HTMLElement>("#structures li")) {
+      item.hidden = !(item.dataset["name"] ?? "").toLowerCase().includes(wanted);
+    }
+  }
+
+  // Once, when the page begins.
+  listenToPanel(): void {
+    document.getElementById("filter")!.addEventListener("input", () => this.filterList());
+    document.getElementById("areas")!.addEventListener("click", (event) => {
+      this.showSliceAt(event.offsetX / (event.currentTarget as HTMLElement).clientWidth);
     });
+    document.getElementById("difference")!.addEventListener("click", () => this.showDifference());
+    document.getElementById("most")!.addEventListener("click", () => this.showLargest());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw({ overlay: true }));
+    const [first, last] = this.lettersOfSlices();
+    document.getElementById("first-letter")!.textContent = first;
+    document.getElementById("last-letter")!.textContent = last;
     document.getElementById("fill")!.addEventListener("input", (event) => {
       this.fill = Number((event.target as HTMLInputElement).value) / 100;
       this.draw({ overlay: true });
     });
   }
 
-  private item(structure: Structure, number: number, measured: Measured | undefined): HTMLLIElement {
+  private item(
+    structure: Structure,
+    hidden: Set<number>,
+    measured: Measured | undefined,
+    select: () => void,
+  ): HTMLLIElement {
     const item = document.createElement("li");
     item.dataset["name"] = structure.name;
     const box = document.createElement("input");
     box.type = "checkbox";
-    box.checked = true;
+    box.checked = !hidden.has(structure.number);
     box.ariaLabel = text("Show %(name)s", { name: structure.name });
     box.addEventListener("click", (event) => {
-      if (event.altKey) this.showOnly(structure.number);
+      if (event.altKey) this.showOnly(hidden, structure.number);
     });
     box.addEventListener("change", () => {
-      if (box.checked) this.hidden.delete(structure.number);
-      else this.hidden.add(structure.number);
+      if (box.checked) hidden.delete(structure.number);
+      else hidden.add(structure.number);
       this.draw({ overlay: true });
     });
     const swatch = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -346,7 +544,7 @@ class Viewer {
     const name = document.createElement("button");
     name.type = "button";
     name.textContent = structure.name;
-    name.addEventListener("click", () => this.select(number));
+    name.addEventListener("click", select);
     const volume = document.createElement("span");
     volume.className = "cc";
     volume.textContent = measured === undefined ? "" : text("%(volume)s cc", { volume: decimal(measured.volume_cc, 1) });
@@ -366,12 +564,11 @@ class Viewer {
     return item;
   }
 
-  private showOnly(number: number): void {
-    for (const outlines of this.outlines) this.hidden.add(outlines.structure.number);
-    this.hidden.delete(number);
-    for (const [i, box] of [...document.querySelectorAll<HTMLInputElement>("#structures input")].entries()) {
-      box.checked = this.outlines[i]?.structure.number === number;
-    }
+  private showOnly(of: Set<number>, number: number): void {
+    for (const { structure } of this.outlines) this.hidden.add(structure.number);
+    for (const { structure } of this.second?.alone ?? []) this.hiddenOfB.add(structure.number);
+    of.delete(number);
+    this.list();
     this.draw({ overlay: true });
   }
 }
@@ -391,8 +588,8 @@ function fit(view: View): boolean {
   return true;
 }
 
-async function json<Value>(path: string): Promise<Value> {
-  const answer = await fetch(`/api/v1/jobs/${job}/${path}`);
+async function json<Value>(path: string, how: RequestInit = {}): Promise<Value> {
+  const answer = await fetch(`/api/v1/jobs/${job}/${path}`, how);
   if (!answer.ok) throw new Error(await reasonOf(answer));
   return (await answer.json()) as Value;
 }
@@ -404,6 +601,105 @@ async function contoursInto(viewer: Viewer, destination: string): Promise<void> 
   ]);
   viewer.showContours(set.structures, measured);
   root.dataset["contours"] = String(set.structures.length);
+}
+
+// What A is compared with: nothing, a set that the node keeps, or a file.
+type Second = null | { key: string } | { file: File };
+
+class SecondChoice {
+  private readonly choice = document.getElementById("second") as HTMLSelectElement;
+  private readonly file = document.getElementById("second-file") as HTMLInputElement;
+  private readonly said = document.getElementById("second-said")!;
+  private readonly tolerance = document.getElementById("tolerance") as HTMLSelectElement;
+  private chosen: Second = null;
+  private asked = 0;
+
+  constructor(
+    private readonly viewer: Viewer,
+    private readonly destination: () => string,
+  ) {
+    this.choice.addEventListener("change", () => {
+      this.choice.blur(); // so that keys reach the planes again
+      void this.compareWith(this.choice.value === "" ? null : { key: this.choice.value });
+    });
+    this.tolerance.addEventListener("change", () => {
+      this.tolerance.blur();
+      void this.again();
+    });
+    document.getElementById("second-open")!.addEventListener("click", () => this.file.click());
+    this.file.addEventListener("change", () => {
+      const file = this.file.files?.[0];
+      this.file.value = "";
+      if (file !== undefined) void this.compareWith({ file });
+    });
+    root.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      root.classList.add("dropping");
+    });
+    root.addEventListener("dragleave", (event) => {
+      if (!root.contains(event.relatedTarget as Node | null)) root.classList.remove("dropping");
+    });
+    root.addEventListener("drop", (event) => {
+      event.preventDefault();
+      root.classList.remove("dropping");
+      const file = event.dataTransfer?.files[0];
+      if (file !== undefined) void this.compareWith({ file });
+    });
+  }
+
+  async offer(): Promise<void> {
+    const kept = await json<KeptSet[]>("comparison/sets");
+    for (const one of kept) this.choice.add(new Option(wordsOf(one), one.key));
+  }
+
+  again(): Promise<void> {
+    return this.compareWith(this.chosen);
+  }
+
+  private async compareWith(chosen: Second): Promise<void> {
+    const number = ++this.asked;
+    this.chosen = chosen;
+    this.viewer.showSecond(null);
+    this.mark(chosen);
+    this.say(chosen === null ? "" : text("Comparing…"));
+    if (chosen === null) return;
+    try {
+      const found = await this.fetched(chosen);
+      if (number !== this.asked) return;
+      this.viewer.showSecond(found);
+      this.say("");
+      root.dataset["compared"] = String(found.structures.length);
+    } catch (error) {
+      if (number !== this.asked) return;
+      this.chosen = null;
+      this.mark(null);
+      this.say(text("Not compared: %(reason)s", { reason: String(error).replace("Error: ", "") }), "message bad");
+    }
+  }
+
+  private async fetched(chosen: { key: string } | { file: File }): Promise<Comparison> {
+    const asked = `destination=${encodeURIComponent(this.destination())}&tolerance_mm=${this.tolerance.value}`;
+    if ("key" in chosen) return json<Comparison>(`comparison?second=${chosen.key}&${asked}`);
+    const body = new FormData();
+    body.append("file", chosen.file);
+    return json<Comparison>(`comparison/file?${asked}`, { method: "POST", body });
+  }
+
+  // Name the file among the choices as long as it is the one.
+  private mark(chosen: Second): void {
+    this.choice.querySelector("[data-file]")?.remove();
+    if (chosen !== null && "file" in chosen) {
+      const option = new Option(chosen.file.name, "file");
+      option.dataset["file"] = "";
+      this.choice.add(option);
+    }
+    this.choice.value = chosen === null ? "" : "key" in chosen ? chosen.key : "file";
+  }
+
+  private say(words: string, className = "quiet"): void {
+    this.said.textContent = words;
+    this.said.className = className;
+  }
 }
 
 async function main(): Promise<void> {
@@ -419,7 +715,10 @@ async function main(): Promise<void> {
   const choice = document.getElementById("destination") as HTMLSelectElement | null;
   const contours = () =>
     contoursInto(viewer, choice?.value ?? "").catch((error: unknown) => say(text("No contours: %(reason)s", { reason: String(error) })));
-  choice?.addEventListener("change", () => void contours());
+  viewer.listenToPanel();
+  const second = new SecondChoice(viewer, () => choice?.value ?? "");
+  choice?.addEventListener("change", () => void contours().then(() => second.again()));
+  second.offer().catch((error: unknown) => say(String(error)));
   let asked = false;
   await volume.load((fraction) => {
     viewer.draw();

@@ -26,6 +26,8 @@ NOT_TAKEN = (
 _UID = re.compile(r"[0-2](\.\d+){2,}")
 MOST_SEARCHED = 100_000
 """Only so many of the newest jobs are searched for parts of words."""
+MOST_ASKED = 1000
+"""Of the deliveries that were not taken, the newest tell what destinations say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +111,12 @@ class JobLists:
         query = (
             select(delivery.c.destination, delivery.c.reason)
             .where(delivery.c.reason != "", delivery.c.state.in_(NOT_TAKEN))
-            .order_by(delivery.c.id)
-            .limit(1000)
+            .order_by(delivery.c.id.desc())
+            .limit(MOST_ASKED)
         )
         with self._database.reading() as connection:
-            return {row.destination: row.reason for row in connection.execute(query)}
+            newest = connection.execute(query).all()
+        return {row.destination: row.reason for row in reversed(newest)}
 
     def newest_event(self) -> int:
         """Return the number of the newest event of any job; 0: there is none."""

@@ -80,6 +80,15 @@ def test_many_images_of_one_find_are_one_line_with_their_number(node: Node) -> N
     assert said.count(SERIES) == MOST_NAMED
 
 
+def test_as_many_images_as_are_named_leave_no_more_to_say(node: Node) -> None:
+    node.receive(*(received(number) for number in range(MOST_NAMED)))
+    job = node.only_open().id
+    node.book.mark_damaged([one.file.path for one in node.book.instances_of(job)])
+    (said,) = notes(node, job)
+    assert "more" not in said
+    assert said.count(SERIES) == MOST_NAMED == 10
+
+
 def test_a_file_put_back_by_a_person_is_told_as_whole(node: Node) -> None:
     job = node.job_in(JobState.RECEIVING)
     keeper = RetentionStore(node.database)

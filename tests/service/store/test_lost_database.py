@@ -195,7 +195,7 @@ def test_no_decision_before_every_file_has_its_row(node: StoreAndFolder, other_u
     lost = StoreAndFolder(node.root, other_url)
     assert lost.identity.settle() != ""
     for delivers in (False, True):
-        with pytest.raises(NotAllowed, match="not recorded yet"):
+        with pytest.raises(NotAllowed, match="not all recorded yet"):
             decide_recovery(lost.database, lost.files, lost.identity, ADMINISTRATOR, delivers=delivers)
     lost.start()
     decide_recovery(lost.database, lost.files, lost.identity, ADMINISTRATOR, delivers=False)
@@ -246,7 +246,7 @@ def test_an_older_database_is_held_and_its_deliveries_wait(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda tree: tree | {"identity": "another"}, "of two nodes"),
+        (lambda tree: tree | {"identity": "another"}, "belong to two nodes"),
         (lambda tree: tree | {"generation": tree["generation"] - 2}, "storage folder is older"),
         (lambda tree: tree | {"generation": tree["generation"] + 1}, "database is older"),
         (lambda tree: tree | {"trail": {"id": 99, "chain": "x"}}, "audit trail"),

@@ -8,7 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.application import ActorRole, TokenScope, create_token, revoke_token
-from service.store import AuditLog, JobState
+from service.store import AuditLog, EventKind, JobState
+from service.store.jobs.transitions import HistoryLine, add_history_line
 from service.web.api.stream import _messages
 from tests.service.web.conftest import ADMIN, Page
 
@@ -83,6 +84,19 @@ def test_pages_follow_the_link_of_the_one_before(page: Page) -> None:
         found.append([one["job"]["id"] for one in answer.json()])
         address = answer.headers.get("link", "").partition(">")[0].strip("<")
     assert found == [[5, 4], [3, 2], [1]]
+
+
+def test_a_page_has_at_most_200_rows_asked_for_or_not(page: Page, bring: Callable[..., int]) -> None:
+    number = bring()
+    line = HistoryLine(kind=EventKind.NOTE, source=JobState.QUEUED, to=JobState.QUEUED, message="said")
+    with page.parts.database.writing() as connection:
+        for _ in range(201):
+            add_history_line(connection, number, page.node.clock.now, line)
+    reader, address = program(page, READ), f"/api/v1/jobs/{number}/events"
+    assert len(reader.get(address).json()) == len(reader.get(f"{address}?limit=200").json()) == 200
+    for limit in (0, 201):
+        refused = reader.get(address, params={"limit": limit})
+        assert (refused.status_code, "limit" in refused.text) == (422, True)
 
 
 def test_an_order_on_what_has_changed_since_is_refused(page: Page, bring: Callable[..., int]) -> None:

@@ -2,15 +2,26 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from imaging.volumes.volume import Volume
+from inference.client import Prediction
+from inference.contract import ModelContract
 from service.application import ActorRole, invite_person, set_password
 from tests.service.web.conftest import ADMIN, HASH, PASSWORD, Page
+from tests.service.web.test_comparison import (
+    WIDE,
+    by_evaluation,
+    edited,
+    moved,
+    one_wide_slice,
+    other_patient,
+)
 from tests.service.work.test_worker import Server, brainstem_and_larynx, worker
 
 CHROMIUM = shutil.which("chromium")
@@ -49,6 +60,14 @@ def signed_in(
     tab.click("button.main")
     tab.wait_for_selector("#work")
     return tab
+
+
+def contour(page: Page, answer: Callable[[ModelContract, Volume], Prediction]) -> None:
+    """Let a series come and be contoured."""
+    page.node.receive()
+    page.node.clock.tick(20)
+    page.node.assembler().poll_once()
+    assert worker(page.node, Server(answer)).work_one()
 
 
 def test_a_job_appears_and_moves_on_without_reloading(
@@ -98,10 +117,7 @@ def test_the_viewer_draws_the_outlines_of_the_file_and_their_exact_cuts(
     browser: Any, served: tuple[Page, str], tmp_path: Path
 ) -> None:
     page, address = served
-    page.node.receive()
-    page.node.clock.tick(20)
-    page.node.assembler().poll_once()
-    assert worker(page.node, Server(brainstem_and_larynx)).work_one()
+    contour(page, brainstem_and_larynx)
     tab = signed_in(browser, page, address)
     tab.goto(f"{address}/jobs/1/viewer")
     tab.wait_for_selector("#viewer[data-loaded='1.000'][data-contours]")
@@ -143,6 +159,70 @@ def test_the_viewer_draws_the_outlines_of_the_file_and_their_exact_cuts(
     assert all(pixel[3] < 255 or pixel[:3] != colour for pixel in _colours(tab, "axial", *far))
     assert tab.locator(".banner").inner_text().startswith("UNAPPROVED")
     assert tab.faults == []
+
+
+def test_a_second_set_is_compared_beside_the_nodes(
+    browser: Any, served: tuple[Page, str], tmp_path: Path
+) -> None:
+    page, address = served
+    contour(page, one_wide_slice)
+    second, other = tmp_path / "edited.dcm", tmp_path / "other.dcm"
+    second.write_bytes(edited(page.parts.images.result(1), moved))
+    other.write_bytes(edited(page.parts.images.result(1), other_patient))
+    tab = signed_in(browser, page, address)
+    tab.goto(f"{address}/jobs/1/viewer")
+    tab.wait_for_selector("#viewer[data-loaded='1.000'][data-contours]")
+    tab.set_input_files("#second-file", other)
+    tab.get_by_text("Not compared: the set is of another patient").wait_for()
+    assert tab.locator("#compared").is_hidden()
+    tab.set_input_files("#second-file", second)
+    tab.wait_for_selector("#viewer[data-compared='2']")
+
+    expected = by_evaluation(page, 1, second.read_bytes(), tmp_path).by_structure["Brainstem"].values
+    item = tab.locator("#structures li").filter(has_text="Brainstem").locator(".figures")
+    assert " ".join(item.inner_text().split()) == (
+        f"A {expected['volume_cm3']:.1f} cc B {expected['reference_volume_cm3']:.1f} cc DSC {expected['dice']:.3f} "
+        f"HD95 {expected['hausdorff95_pooled_mm']:.1f} mm SDSC {expected['surface_dice_area_weighted_at_2mm']:.3f}"
+    )
+    tab.keyboard.press("m")  # the slice on which most differs
+    tab.get_by_text(f"most on slice {WIDE + 1}:").wait_for()
+    tab.get_by_text(re.compile(rf"^slice {WIDE + 1}: [1-9]")).wait_for()
+    assert f" {WIDE + 1}/" in _place(tab, "axial")["caption"]
+    assert _has_colours(tab) == [True, True]
+    _take_screenshots(tab, tmp_path, "compare")
+    tab.keyboard.press("d")
+    tab.wait_for_selector("#difference[aria-pressed='false']")
+    tab.wait_for_timeout(200)
+    assert _has_colours(tab) == [False, False]
+    box = tab.locator("#areas").bounding_box()
+    tab.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+    tab.get_by_text("slice 1: 0 mm²").wait_for()
+    assert [fault for fault in tab.faults if "422" not in fault] == []
+
+
+def _take_screenshots(tab: Any, folder: Path, name: str) -> None:
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_timeout(200)
+        tab.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
+
+
+def _has_colours(tab: Any) -> list[bool]:
+    """Whether the axial plane shows what only A has, and what only B has: orange and blue, see-through."""
+    found: list[bool] = tab.evaluate(
+        """() => {
+            const canvas = document.querySelector('[data-plane=axial] .overlay');
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            const near = (i, [r, g, b]) => Math.abs(data[i + 3] - 140) < 8 && Math.abs(data[i] - r) < 8
+                && Math.abs(data[i + 1] - g) < 8 && Math.abs(data[i + 2] - b) < 8;
+            return [[255, 146, 36], [74, 163, 255]].map((colour) => {
+                let count = 0;
+                for (let i = 0; i < data.length; i += 4) count += near(i, colour);
+                return count > 100;
+            });
+        }"""
+    )
+    return found
 
 
 def _place(tab: Any, plane: str) -> dict[str, Any]:
