@@ -7,6 +7,8 @@ import pytest
 from service.store import (
     ArtifactKind,
     ArtifactRole,
+    AuditKind,
+    AuditLog,
     ClaimedJob,
     Database,
     EventKind,
@@ -16,7 +18,7 @@ from service.store import (
     WorkQueue,
 )
 from service.store.jobs.structure_results import replace_structure_results
-from tests.support.arrivals import SERIES, Node, received, stored_file, structure_set
+from tests.support.arrivals import SERIES, STUDY, Node, received, stored_file, structure_set
 
 
 def test_a_claim_carries_what_the_worker_needs(node: Node) -> None:
@@ -163,6 +165,9 @@ def test_a_result_without_destinations_is_kept_and_the_job_done(node: Node) -> N
         ArtifactKind.STRUCTURE_SET,
         stored_file("2.25.1").path,
     )
+    said = AuditLog(node.database).entries()[-1].event
+    assert (said.kind, said.actor, said.instance_count) == (AuditKind.CONTOURED, "hn_oar 1", 1)
+    assert (said.job_id, said.study_uid) == (claim.id, STUDY)
     finished, note = node.book.events(claim.id)[-2:]
     assert (finished.kind, finished.message, note.to_state) == (
         EventKind.FINISHED,
