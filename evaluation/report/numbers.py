@@ -54,9 +54,7 @@ def heading(name: str) -> str:
 
 def digits(name: str) -> int:
     """Return the number of decimals with which a metric is written."""
-    if name.endswith(("_pixels", "path_length_mm", "slices_to_edit")) or name.startswith(
-        ("added_path", "slices_to_edit")
-    ):
+    if "path_length" in name or name.startswith("slices_to_edit"):
         return 0
     if name.endswith("percent"):
         return 1

@@ -18,6 +18,7 @@ from imaging.dicom.patient_study import ALWAYS, WHERE_PRESENT, stated
 from imaging.errors import ImageRefused, RefusalCode
 
 _NAME = "PatientName"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _LETTERS_A_SLIP = 8
 """One letter in this many may differ before two spellings count as two names."""
 
@@ -125,14 +126,18 @@ def _one_name(one: _States, other: _States, keyword: str) -> bool:
 
 
 def _name(header: _States, keyword: str) -> str:
-    stated = header.text("SpecificCharacterSet").split("\\") if header.text("SpecificCharacterSet") else []
+    """Return a name as its character set has it; each byte as a letter (Latin-1) where it cannot be decoded by that.
+
+    No letter is dropped: two names of undecodable letters alone would both be empty, and so compare as one.
+    """
+    raw, character_set = header.stated.get(keyword, b""), header.text("SpecificCharacterSet")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name in an unknown character set is compared as it is read
+        warnings.simplefilter("ignore")  # pydicom's own replacements
         try:
-            encodings = convert_encodings(stated or ["ISO_IR 6"])
-            return str(PersonName(header.stated.get(keyword, b""), encodings))
-        except (LookupError, UnicodeError, ValueError):
-            return header.text(keyword)
+            found = str(PersonName(raw, convert_encodings(character_set.split("\\") or ["ISO_IR 6"])))
+        except (LookupError, ValueError):  # a codec of Python that is for no text, or a term with a NUL
+            return raw.decode("latin-1")
+    return raw.decode("latin-1") if _REPLACEMENT in found else found
 
 
 def _words(name: str) -> list[str]:

@@ -37,9 +37,12 @@ def expect_honest_sizes(file: Path, name: str) -> None:
 
 
 def _short(error: Exception) -> str:
-    """Return the sentence of torch's message that names what is unsafe, else its first line."""
+    """Return the sentence of torch's message that names what is unsafe, else its reason without torch's advice."""
     text = str(error)
     for line in text.splitlines():
-        if "GLOBAL" in line or "Unsupported" in line:
+        if "GLOBAL" in line:
             return f"it would run code when loaded ({line.split('Please use')[0].strip()[:160]}); refused. Ask its maker for a checkpoint that holds only tensors"
-    return f"cannot be read as a checkpoint: {text.splitlines()[0][:200] if text else type(error).__name__}"
+    reason = text.rpartition("WeightsUnpickler error:")[2].strip()
+    return (
+        f"cannot be read as a checkpoint: {reason.splitlines()[0][:200] if reason else type(error).__name__}"
+    )

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from evaluation.definitions import definitions
+from evaluation.distances import border_distances
 from evaluation.geometry import compare
 from evaluation.pair import MaskPair, PairState
 from evaluation.slices import slice_values
+from evaluation.surfels import surfel_distances
 from imaging.volumes.grid import Grid
 from imaging.volumes.volume import Mask
 
@@ -32,6 +34,15 @@ def test_every_metric_has_a_definition_and_every_definition_a_metric() -> None:
         comparison = compare(pair, tolerances)
         assert list(comparison.values) == [definition.name for definition in definitions(tolerances)]
         assert all(value is not None for value in comparison.values.values())
+
+
+def test_no_distance_to_an_empty_mask() -> None:
+    full, empty = block(slice(1, 3), slice(2, 8), slice(2, 8)), block(slice(0, 0), slice(0, 0), slice(0, 0))
+    for one, other in ((full, empty), (empty, full), (empty, empty)):
+        pair = MaskPair.of(one, other, GRID)
+        for distances in (border_distances, surfel_distances):
+            with pytest.raises(ValueError, match="distances need voxels in both masks"):
+                distances(pair)
 
 
 def test_what_a_person_would_redraw() -> None:

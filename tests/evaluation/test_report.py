@@ -1,9 +1,14 @@
+from itertools import pairwise
+
+import matplotlib.axes
 import numpy as np
 import pytest
 
 from evaluation.cohort import CohortResult, CohortRow, Options, PatientResult
+from evaluation.definitions import definitions
 from evaluation.pair import PairState
-from evaluation.report.numbers import better, heading, probability, spread, written
+from evaluation.report import figures
+from evaluation.report.numbers import better, digits, heading, probability, spread, written
 from evaluation.report.page import Cell, Page, Section, Table, html_of
 from evaluation.report.tables import Values, metric_table, set_tests, table_of_tests
 from evaluation.statistics import paired_wilcoxon
@@ -90,3 +95,95 @@ def test_how_values_are_written() -> None:
     assert probability(0.0004) == "< 0.001"
     assert heading("surface_dice_area_weighted_at_2mm") == "surface Dice area-weighted, 2 mm"
     assert (better("dice"), better("hausdorff_mm"), better("volume_cm3")) == (1, -1, 0)
+
+
+def test_decimals_of_every_metric() -> None:
+    """Whole pixels, mm and slices of what is drawn; a tenth of a percent; hundredths of mm, cm3 and Gy; shares 3 or 4."""
+    shares_of_a_grid = ("specificity", "false_positive")
+    for name in [d.name for d in definitions((1.0, 2.5))]:
+        if name.startswith(("added_path_length", "reference_path_length", "slices_to_edit")):
+            expected = 0
+        elif name.endswith("_percent"):
+            expected = 1
+        elif name.startswith(("surface_", "dice", "jaccard", "sensitivity", "true_positive", "precision")):
+            expected = 3
+        else:
+            expected = 4 if name.startswith(shares_of_a_grid) else 2
+        assert digits(name) == expected, name
+    assert (digits("mean_dose_difference_gy"), digits("max_dose_difference_absolute_percent")) == (2, 1)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[matplotlib.axes.Axes]:
+    """The axes of every figure, instead of its SVG."""
+    kept: list[matplotlib.axes.Axes] = []
+    monkeypatch.setattr(figures, "_svg", lambda drawing: kept.append(drawing.axes[0]))
+    return kept
+
+
+@pytest.mark.parametrize("sets", [1, 2, 5])
+def test_boxes_stand_beside_each_other_over_their_structure(
+    drawn: list[matplotlib.axes.Axes], sets: int
+) -> None:
+    """Of every structure in the order of the sets, none over another, none nearer to a neighbour's name, none cut off."""
+    names = ("Larynx", "Cord", "Brainstem")
+    values = [0.7, 0.75, 0.8, 0.85, 0.9]
+    figures.box_plot({f"s{k}": dict.fromkeys(names, values) for k in range(sets)}, names, "Dice")
+    boxes = [patch.get_path().get_extents() for patch in drawn[0].patches]
+    assert len(boxes) == sets * len(names)
+    low, high = drawn[0].get_xlim()
+    assert high - (len(names) - 1) == pytest.approx(-low)
+    for i in range(len(names)):
+        sides = [(box.x0, box.x1) for box in boxes[i :: len(names)]]
+        assert i - 0.5 < sides[0][0]
+        assert sides[-1][1] < i + 0.5
+        assert all(one[1] < other[0] for one, other in pairwise(sides))
+        assert sides[0][0] + sides[-1][1] == pytest.approx(2 * i)
+        assert low < sides[0][0]
+        assert sides[-1][1] < high
+
+
+def test_five_values_make_a_box_and_four_are_points_and_the_mean_is_marked(
+    drawn: list[matplotlib.axes.Axes],
+) -> None:
+    for values in ([0.5, 0.6, 0.8, 0.9, 1.0], [0.5, 0.6, 0.8, 0.9]):
+        figures.box_plot({"s": {"Larynx": values}}, ["Larynx"], "Dice")
+        points = [line for line in drawn[-1].lines if line.get_marker() == "." and len(line.get_xdata())]
+        assert (len(drawn[-1].patches), len(points)) == ((1, 0) if len(values) == 5 else (0, 1))
+        (mean,) = (line.get_xydata() for line in drawn[-1].lines if line.get_marker() == "D")
+        np.testing.assert_allclose(mean, [[0, np.mean(values)]])
+    assert np.array_equal(points[0].get_xydata(), [[0, 0.5], [0, 0.6], [0, 0.8], [0, 0.9]])
+
+
+def test_curves_fill_a_unit_square(drawn: list[matplotlib.axes.Axes]) -> None:
+    figures.line_plot({"score": ((0.0, 0.2, 1.0), (0.0, 0.9, 1.0))}, "x", "y")
+    assert drawn[0].get_xlim() == drawn[0].get_ylim() == pytest.approx((0, 1), abs=0.05)
+    diagonal, curve = drawn[0].lines
+    assert np.array_equal(diagonal.get_xydata(), [[0, 0], [1, 1]])
+    assert np.array_equal(curve.get_xydata(), [[0, 0], [0.2, 0.9], [1, 1]])
+
+
+def test_a_bland_altman_plot_has_means_differences_and_limits_by_hand(
+    drawn: list[matplotlib.axes.Axes],
+) -> None:
+    found, reference = [10.0, 20.0, 33.0], [12.0, 20.0, 30.0]
+    figures.bland_altman_plot(found, reference, ["a", "b", "a"], "cm3")
+    a, b, *levels = drawn[0].lines
+    assert np.array_equal(a.get_xydata(), [[11, -2], [31.5, 3]])
+    assert np.array_equal(b.get_xydata(), [[20, 0]])
+    bias, sd = np.mean([-2, 0, 3]), np.std([-2, 0, 3], ddof=1)
+    expected = [bias, bias - 1.96 * sd, bias + 1.96 * sd]
+    assert [line.get_ydata()[0] for line in levels] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_dvh_is_drawn_in_percent_over_its_doses(drawn: list[matplotlib.axes.Axes]) -> None:
+    figures.dvh_plot(
+        np.array([0.0, 10.0, 20.0]), [("Cord", (), (1.0, 0.5, 0.0)), ("Larynx", (1.0, 1.0, 0.25), ())]
+    )
+    cord, larynx = drawn[0].lines
+    assert (list(cord.get_ydata()), cord.is_dashed()) == ([100, 50, 0], False)
+    assert (list(larynx.get_ydata()), larynx.is_dashed()) == ([100, 100, 25], True)
+    assert cord.get_color() != larynx.get_color()
+    assert drawn[0].get_xlim() == (0, 20)
+    low, high = drawn[0].get_ylim()
+    assert low <= 0 < 100 < high < 105

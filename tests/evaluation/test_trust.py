@@ -1,5 +1,7 @@
 """The score of trust on made-up patients: it learns what tells good from bad, and does not invent what is not there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,6 +124,21 @@ def test_too_few_to_learn_from() -> None:
         learn(instances(0.1, patients=4), 0.7, "few")
     with pytest.raises(EvaluationRefused, match="with 0 structures under and 40 over"):
         learn(instances(0.1), 0.01, "no bad ones")
+
+
+def test_five_patients_with_five_good_and_five_bad_are_enough_and_one_less_is_not() -> None:
+    ten = instances(0.1, patients=5)
+    made = [replace(i, dice=0.9 if k % 2 else 0.5) for k, i in enumerate(ten)]
+    assert learn(made, 0.7, "just enough").learned_from == "just enough"
+    one_bad_less = [replace(i, dice=0.9) if k == 0 else i for k, i in enumerate(made)]
+    with pytest.raises(EvaluationRefused, match="5 patients with 4 structures under and 6 over"):
+        learn(one_bad_less, 0.7, "four bad")
+    one_good_less = [replace(i, dice=0.5) if k == 1 else i for k, i in enumerate(made)]
+    with pytest.raises(EvaluationRefused, match="5 patients with 6 structures under and 4 over"):
+        learn(one_good_less, 0.7, "four good")
+    one_patient_less = [replace(i, patient="p01" if i.patient == "p00" else i.patient) for i in made]
+    with pytest.raises(EvaluationRefused, match="4 patients with 5 structures under and 5 over"):
+        learn(one_patient_less, 0.7, "four patients")
 
 
 def test_nothing_is_said_of_a_structure_that_was_never_seen() -> None:

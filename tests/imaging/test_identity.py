@@ -77,6 +77,35 @@ def test_without_a_patient_id_a_letter_makes_another_patient() -> None:
         check_one_patient(headers)
 
 
+@pytest.mark.parametrize("character_set", [b"hex", b"idna", b"\\\0\\ISO_IR 100"])
+def test_names_in_a_character_set_that_dicom_does_not_know_are_compared_as_they_are_read(
+    character_set: bytes,
+) -> None:
+    def last(name: bytes) -> list[SliceHeader]:
+        return [
+            replace(h, stated=h.stated | {"SpecificCharacterSet": character_set})
+            for h in slices(PatientName=name)
+        ]
+
+    (note,) = check_one_patient(last(b"Sm\xefth^Anna\x1b"))
+    assert note.startswith("Patient's Name (0010,0010) differs in its spelling")
+    with pytest.raises(ImageRefused, match="0010,0010"):
+        check_one_patient(last(b"Jones^Zo\xeb\x1b"))
+
+
+def test_other_names_of_letters_that_their_character_set_lacks_are_another_patient() -> None:
+    """Cyrillic letters as ISO 8859-5 has them, said to be UTF-8: none of them can be decoded."""
+    ivanov, sidorova = ("Иванов^Пётр".encode("iso8859-5"), "Сидорова^Анна".encode("iso8859-5"))
+    headers = [
+        replace(h, stated=h.stated | {"SpecificCharacterSet": b"ISO_IR 192", "PatientName": ivanov})
+        for h in slices()
+    ]
+    assert check_one_patient(headers) == ()
+    other = replace(headers[3], stated=headers[3].stated | {"PatientName": sidorova})
+    with pytest.raises(ImageRefused, match="0010,0010"):
+        check_one_patient([*headers[:3], other])
+
+
 @pytest.mark.parametrize(
     ("keyword", "value"), [("PatientBirthDate", b""), ("PatientSex", b""), ("PatientID", b"4711 ")]
 )

@@ -178,15 +178,23 @@ def test_what_differs_inside_a_series_is_named(
     assert "1.2.2" in found.message
 
 
-def tilted(angle_deg: float, stated: float | None) -> list[SliceHeader]:
+def tilted(angle_deg: float, stated: float | None, count: int = 4) -> list[SliceHeader]:
     """Slices tilted about the x axis while the table moved along z: the stack is sheared."""
     c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-    return [replace(h, orientation=(1, 0, 0, 0, c, -s), gantry_tilt_deg=stated) for h in stack(0, 3, 6, 9)]
+    headers = stack(*(3.0 * k for k in range(count)))
+    return [replace(h, orientation=(1, 0, 0, 0, c, -s), gantry_tilt_deg=stated) for h in headers]
 
 
 @pytest.mark.parametrize("stated", [None, -18.5, 18.5, 0.0])
 def test_gantry_tilt_is_refused_with_its_angle(stated: float | None) -> None:
     found = refusal(tilted(18.5, stated))
+    assert found.code is RefusalCode.GANTRY_TILT
+    assert "18.5 degrees" in found.message
+
+
+@pytest.mark.parametrize("count", [2, 3, 300])
+def test_two_slices_show_a_tilt_as_many_do(count: int) -> None:
+    found = refusal(tilted(18.5, None, count))
     assert found.code is RefusalCode.GANTRY_TILT
     assert "18.5 degrees" in found.message
 

@@ -63,7 +63,7 @@ def resized(values: NDArray[np.float64], shape: Shape, order: Order) -> NDArray[
 
 def linear_weights(length: int, wanted: int, part: slice) -> NDArray[np.float64]:
     """Return the weights (part, length) of linear interpolation with half-pixel centres and repeated ends."""
-    places = (np.arange(part.start, part.stop) + 0.5) * (length / wanted) - 0.5
+    places = _places(length, wanted, part)
     below = np.floor(places).astype(np.int64)
     share = places - below
     weights = np.zeros((len(places), length))
@@ -75,8 +75,12 @@ def linear_weights(length: int, wanted: int, part: slice) -> NDArray[np.float64]
 
 def nearest_places(length: int, wanted: int, part: slice) -> NDArray[np.int64]:
     """Return the index of the nearest of ``length`` voxels for each of the wanted ones in ``part``."""
-    places = (length / wanted) * (np.arange(part.start, part.stop) + 0.5) - 0.5
-    return np.floor(places + 0.5).astype(np.int64).clip(0, length - 1)
+    return np.floor(_places(length, wanted, part) + 0.5).astype(np.int64).clip(0, length - 1)
+
+
+def _places(length: int, wanted: int, part: slice) -> NDArray[np.float64]:
+    """Return where the centres of the wanted voxels in ``part`` lie, in indices of the ``length`` voxels."""
+    return np.asarray((np.arange(part.start, part.stop) + 0.5) * (length / wanted) - 0.5, np.float64)
 
 
 def reached(box: Slices, shape: Shape, wanted: Shape) -> Slices:
@@ -107,8 +111,8 @@ class LogitResampler:
         """Map logits of one head (three axes) to those of the wanted voxels in ``box``."""
         if not self.is_needed:
             return logits[box]
-        values: NDArray[np.float64] = logits[self._touched(box)].astype(np.float64)
         touched = self._touched(box)
+        values: NDArray[np.float64] = logits[touched].astype(np.float64)
         for axis, part in enumerate(box):
             length, count = self._shape[axis], self._wanted[axis]
             if axis == self._apart:
@@ -124,9 +128,8 @@ class LogitResampler:
     def _touched(self, box: Slices) -> Slices:
         sides = []
         for part, length, count in zip(box, self._shape, self._wanted, strict=True):
-            first = int(np.floor((part.start + 0.5) * length / count - 0.5)) - 1
-            stop = int(np.ceil((part.stop - 0.5) * length / count - 0.5)) + 2
-            sides.append(slice(max(0, first), min(length, stop)))
+            below = np.floor(_places(length, count, part)).astype(np.int64)
+            sides.append(slice(max(0, int(below[0])), min(length, int(below[-1]) + 2)))
         return tuple(sides)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from inference.contract import ModelContract
 from inference.server.pipelines.catalogue import build_pipeline
+from inference.server.pipelines.tile_predictor import TILES_AT_ONCE
 from inference.server.predictor import StructurePlanes
 from tests.support.models import model_contract, native_runtime
 
@@ -176,6 +177,16 @@ def test_the_window_becomes_0_to_1() -> None:
 
 def test_a_ct_of_air_gives_nothing() -> None:
     assert not found(contract(), networks(), np.full((8, 40, 40), -1000, np.int16)).planes.any()
+
+
+def test_warming_up_asks_for_tiles_of_the_size_that_are_asked_later() -> None:
+    using = networks()
+    of = contract()
+    build_pipeline(of, using, torch.device("cpu")).warm_up()
+    (warm,) = [tuple(seen.shape) for seen in using["anchor"].seen]
+    found(of, using, patient()[0])
+    assert warm == (TILES_AT_ONCE, 1, 16, 32, 32)
+    assert warm in [tuple(seen.shape) for seen in using["anchor"].seen[1:]]
 
 
 def test_strata_that_are_not_the_structures_are_refused() -> None:
