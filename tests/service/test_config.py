@@ -103,6 +103,14 @@ def test_settings_do_not_change() -> None:
             {"CONTOUR_NODE_PEERS__TPS__HOST": "h"},
             r"peers\.tps\.port is missing; allowed: whole number",
         ),
+        (
+            {"CONTOUR_NODE_WEB__PROXY": '{"addresses": ["10.0.0.1"], "user_header": "X-User"}'},
+            r"web\.proxy = .*user_header and secret_file: give both or none",
+        ),
+        (
+            {"CONTOUR_NODE_WEB__PROXY": '{"addresses": ["10.0.0.1"], "secret_file": "s"}'},
+            r"web\.proxy = .*user_header and secret_file: give both or none",
+        ),
         ({"CONTOUR_NODE_PEERS__TPS": "3"}, r"peers\.tps = '3': "),
         ({"CONTOUR_NODE_PEERS": "3"}, r"peers = '3': "),
     ],
@@ -289,3 +297,10 @@ def test_a_line_of_the_file_has_at_most_10000_characters(tmp_path: Path, more: i
             load_settings(file, {})
     else:
         load_settings(file, {})
+
+
+@pytest.mark.parametrize("named", [{}, {"user_header": "X-User", "secret_file": "secret"}])
+def test_a_proxy_names_people_with_its_secret_or_nobody(named: dict[str, str]) -> None:
+    found = _load({"CONTOUR_NODE_WEB__PROXY": _json({"addresses": ["10.0.0.0/24"], **named})}).web.proxy
+    assert found is not None
+    assert found.user_header == named.get("user_header")
