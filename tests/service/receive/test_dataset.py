@@ -181,11 +181,11 @@ def test_a_patient_id_is_kept_up_to_64_bytes_if_it_is_asked_for(length, kept, pi
     assert reader.finish().patient_id == "P" * kept
 
 
-@pytest.mark.parametrize("more", [0, 1, 100, 195, 258])
+@pytest.mark.parametrize("more", [0, 65, 97])
 def test_a_deflated_dataset_just_longer_than_what_is_inflated_at_once_is_whole(more):
     """Zlib keeps the end of its output back while there is no room, also where it has read all its input."""
     plain = encoded(ct_slice(pixels=b""), EXPLICIT)
-    pixels = bytes((1 << 20) + more - len(plain))
+    pixels = bytes((4 << 20) + more - len(plain))
     plain = plain[:-4] + struct.pack("<L", len(pixels)) + pixels
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     assert read(packer.compress(plain) + packer.flush(), DEFLATED) == EXPECTED
