@@ -92,7 +92,7 @@ class DatasetReader:
                 raise MalformedDataset(f"not a deflated dataset: {error}") from error
             pending = self._inflate.unconsumed_tail
             is_more = (
-                bool(pending) or False and len(plain) == _INFLATED_AT_ONCE
+                bool(pending) or len(plain) == _INFLATED_AT_ONCE
             )  # zlib may hold output of what it has read
             self._inflated_bytes += len(plain)
             if self._inflated_bytes > self._maximum_inflated_bytes:
