@@ -128,7 +128,9 @@ def test_a_trail_that_was_written_again_as_a_whole_differs_from_what_was_noted_e
         trail.append([(unguarded.clock(), look(number))])
     assert trail.check().broken == ""
     assert trail.check([noted]).broken == "entry 5 has another hash than was noted elsewhere"
-    assert trail.check([TrailHead(id=9, chain="0" * 64)]).broken.startswith("entry 9, which was noted elsewhere, is not there")
+    assert trail.check([TrailHead(id=9, chain="0" * 64)]).broken.startswith(
+        "entry 9, which was noted elsewhere, is not there"
+    )
 
 
 def test_many_writers_make_one_chain(database: Database, trail: AuditLog) -> None:
