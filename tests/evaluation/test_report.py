@@ -98,7 +98,7 @@ def test_how_values_are_written() -> None:
 
 
 def test_decimals_of_every_metric() -> None:
-    """Whole pixels, mm and slices of what is drawn; a tenth of a percent; hundredths of mm, cm3 and Gy; shares 3 or 4."""
+    """Whole pixels, mm and slices drawn; a tenth of a percent; hundredths of mm, cm3, Gy; shares, 3 or 4."""
     shares_of_a_grid = ("specificity", "false_positive")
     for name in [d.name for d in definitions((1.0, 2.5))]:
         if name.startswith(("added_path_length", "reference_path_length", "slices_to_edit")):
@@ -125,7 +125,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[matplotlib.axes.Axes]:
 def test_boxes_stand_beside_each_other_over_their_structure(
     drawn: list[matplotlib.axes.Axes], sets: int
 ) -> None:
-    """Of every structure in the order of the sets, none over another, none nearer to a neighbour's name, none cut off."""
+    """In the order of the sets, none over another, none nearer to a neighbour's name, none cut off."""
     names = ("Larynx", "Cord", "Brainstem")
     values = [0.7, 0.75, 0.8, 0.85, 0.9]
     figures.box_plot({f"s{k}": dict.fromkeys(names, values) for k in range(sets)}, names, "Dice")
