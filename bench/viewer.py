@@ -6,7 +6,7 @@ The structure set is the node's own, made by its worker from a phantom's masks; 
 loopback. In each round it is started again, and a fresh browser without WebGL opens the viewer twice from the job's
 page: first when the role has read nothing (cold), then while it still has the volume (warm). Times are those since the
 click, each up to the next frame after the picture was painted. Then the axial plane scrolls through all slices, one
-key in each frame, all three planes painted.
+key in each frame.
 """
 
 import argparse
