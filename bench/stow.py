@@ -58,7 +58,7 @@ def _measure(folder: Path, reps: int, slices: int) -> None:
     passes: dict[str, list[Pass]] = {role: [] for role in roles}
     try:
         for port in ports.values():
-            _wait_for(port)
+            wait_for(port)
         for number in range(2 * (reps + 1)):
             role = list(roles)[number % 2]
             series = folder / f"{number}"
@@ -100,7 +100,8 @@ def _made(folder: Path, ports: dict[str, int]) -> tuple[Path, str]:
     return settings_file, made.secret
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Wait until a role listens on a port of this machine; RuntimeError if it does not within a minute."""
     deadline = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < deadline:
         with socket.socket() as probe:

@@ -34,6 +34,7 @@ interface View {
   overlay: HTMLCanvasElement;
   painter: PlanePainter;
   placement: Placement;
+  painted: number; // the index that the image shows
 }
 
 const root = document.getElementById("viewer")!;
@@ -66,7 +67,7 @@ class Viewer {
       const plane = planeOf(figure.dataset["plane"] as PlaneName, volume.grid);
       const overlay = figure.querySelector<HTMLCanvasElement>(".overlay")!;
       const painter = new PlanePainter(image);
-      const view = { plane, figure, image, overlay, painter, placement: EMPTY };
+      const view = { plane, figure, image, overlay, painter, placement: EMPTY, painted: -1 };
       this.listen(view);
       return view;
     });
@@ -139,12 +140,14 @@ class Viewer {
     this.isStale = { image: false, overlay: false };
     if (this.second !== null) this.paintBar();
     for (const view of this.views) {
-      const resized = fit(view);
-      if (image || resized) {
-        const index = this.index[view.plane.across];
+      const isResized = fit(view);
+      const index = this.index[view.plane.across];
+      const isOther = image || isResized || index !== view.painted;
+      if (isOther) {
         view.placement = view.painter.paint(this.volume, view.plane, index, this.table);
+        view.painted = index;
       }
-      if (image || overlay || resized) this.paintOverlay(view);
+      if (isOther || overlay) this.paintOverlay(view);
     }
     root.dataset["frames"] = String(Number(root.dataset["frames"] ?? 0) + 1);
   }
@@ -330,7 +333,7 @@ class Viewer {
 
   move(axis: 0 | 1 | 2, to: number): void {
     this.index[axis] = Math.min(Math.max(Math.round(to), 0), this.size(axis) - 1);
-    this.draw();
+    this.draw({ overlay: true }); // and the image of the plane that shows another slice
   }
 
   private listen(view: View): void {

@@ -186,8 +186,11 @@ def _found(connection: Connection, text: str) -> ColumnElement[bool]:
 
 def _listed(connection: Connection, ids: Sequence[int]) -> list[ListedJob]:
     statuses = statuses_of(connection, ids)
-    studies = {status.study_uid for status in statuses}
-    rows = connection.execute(select(series_fact).where(series_fact.c.study_uid.in_(studies)))
+    named = (  # the series too: by the study alone, no index finds them
+        series_fact.c.series_uid.in_({status.series_uid for status in statuses}),
+        series_fact.c.study_uid.in_({status.study_uid for status in statuses}),
+    )
+    rows = connection.execute(select(series_fact).where(*named))
     said = {(row.series_uid, row.study_uid): header_of(row) for row in rows}
     return [
         ListedJob(status=status, series=said.get((status.series_uid, status.study_uid)))

@@ -12,6 +12,8 @@ from service.monitor.monitor import read_database_status
 from service.rules import RuleBook
 from service.store import (
     Database,
+    JobFilter,
+    JobLists,
     JobRepository,
     JobState,
     MetricCounters,
@@ -29,7 +31,7 @@ from service.store import (
 from service.store.tables.schema import job
 
 JOBS = 3000
-BIG = ("job", "job_event", "delivery", "artifact", "instance")
+BIG = ("job", "job_event", "delivery", "artifact", "instance", "series_fact")
 Asked = list[tuple[str, object]]
 
 
@@ -64,6 +66,7 @@ def test_no_query_of_a_look_or_of_an_idle_role_goes_through_all_of_a_big_table(
         "jobs": lambda: book.list_jobs(limit=50),
         "jobs of one state": lambda: book.list_jobs(states=[JobState.DONE], limit=50),
         "jobs of rare states": lambda: book.list_jobs(states=[JobState.QUEUED, JobState.FAILED], limit=50),
+        "the page's list": lambda: JobLists(database).page(JobFilter(limit=50)),
         "a job": lambda: (book.job(newest.id), book.deliveries(newest.id), book.events(newest.id)),
         "assembler": lambda: SeriesRepository(database).open_jobs(),
         "study": lambda: SeriesRepository(database).series_of_study(newest.study_uid),
