@@ -123,7 +123,7 @@ def _value(variable: str, text: str) -> Any:
 
 def _explain(detail: ErrorDetails) -> list[str]:
     location = tuple(str(part) for part in detail["loc"])
-    if location[:1] == ("peers",) and len(location) > 2 and location[2] in PEER_KINDS:
+    if location[:1] == ("peers",) and PEER_KINDS.intersection(location[2:3]):
         location = (*location[:2], *location[3:])
     if not location:
         return [f"  {line}" for line in detail["msg"].removeprefix("Value error, ").splitlines()]

@@ -19,6 +19,7 @@ _PIXEL_DATA = 0x7FE00010
 _VR = re.compile(rb"[A-Z]{2}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _SHORTEST_HEADER = 8
+_INFLATED_AT_ONCE = 1 << 20
 _LONGEST_UID, _LONGEST_MODALITY = 64, 16
 # What some private elements have instead of a VR; like DCMTK, the node then reads a length of two bytes.
 _NO_VR = re.compile(rb"  |\0\0|\?\?|[a-z]{2}")
@@ -83,13 +84,16 @@ class DatasetReader:
         if self._inflate is None:
             self._walk(memoryview(fragment))
             return
-        pending: bytes = bytes(fragment)
-        while pending and not self._inflate.eof:
+        pending, is_more = bytes(fragment), True
+        while is_more and not self._inflate.eof:
             try:
-                plain = self._inflate.decompress(pending, 1 << 20)
+                plain = self._inflate.decompress(pending, _INFLATED_AT_ONCE)
             except zlib.error as error:
                 raise MalformedDataset(f"not a deflated dataset: {error}") from error
             pending = self._inflate.unconsumed_tail
+            is_more = (
+                bool(pending) or len(plain) == _INFLATED_AT_ONCE
+            )  # zlib may hold output of what it has read
             self._inflated_bytes += len(plain)
             if self._inflated_bytes > self._maximum_inflated_bytes:
                 raise MalformedDataset(f"inflates to more than {self._maximum_inflated_bytes} bytes")

@@ -32,6 +32,7 @@ from service.receive.store_handler import Response, StoreHandler, StoreRequest
 from service.tls import certificate_of
 
 log = logging.getLogger(__name__)
+_TLS_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _REQUEST_BYTES = 128 * 1024
 _CLOSING_S = 1.0
@@ -129,16 +130,14 @@ class Association:
                 self._connection = secured
             secured.settimeout(self._receiver.request_timeout_s)
             secured.do_handshake()
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError) as error:
+        except ssl.SSLCertVerificationError as error:
+            raise TlsHandshakeFailed(f"its certificate is not accepted: {error.verify_message}") from error
+        except OSError as error:
+            if isinstance(error, ssl.SSLError) and not isinstance(error, _TLS_ENDED):
+                raise TlsHandshakeFailed(error.reason or type(error).__name__) from error
             raise ConnectionLost(
                 f"silent or disconnected during the TLS handshake: {type(error).__name__}"
             ) from error
-        except ssl.SSLCertVerificationError as error:
-            raise TlsHandshakeFailed(f"its certificate is not accepted: {error.verify_message}") from error
-        except ssl.SSLError as error:
-            raise TlsHandshakeFailed(error.reason or type(error).__name__) from error
-        except OSError as error:
-            raise TlsHandshakeFailed(f"connection lost or silent: {type(error).__name__}") from error
         return PeerIdentity(host=self.host, certificate=certificate_of(secured))
 
     def _serve(self, peer: PeerIdentity) -> None:

@@ -15,6 +15,7 @@ from inference.embedded import EmbeddedTriton
 from inference.errors import ModelFailed, ModelUnavailable
 from inference.shared_region import PREFIX
 from tests.support.models import moody_contract
+from tests.support.office import eventually
 from tests.support.triton import KNOWN_TENSOR, MOODY, running_triton
 from tests.support.volumes import air, volume
 
@@ -164,7 +165,7 @@ def test_a_server_killed_in_the_middle_is_unavailable(tmp_path: Path, shared_mem
             client.infer(moody_contract(), in_mood(SLEEP, spacing_z_mm=30.0))
         killer.join()
         assert regions() <= before
-        assert not server.alive()
+        eventually(lambda: not server.alive())  # the connection may end before the process has
 
 
 @pytest.mark.parametrize("answer", ["np.zeros_like(tensor)", "tensor[..., :0]"])

@@ -46,9 +46,12 @@ def shared_tps() -> Iterator[Tps]:
         yield tps
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_node(tmp_path_factory: pytest.TempPathFactory, shared_tps: Tps) -> Iterator[Node]:
-    """A whole node on SQLite: one for all tests, for its Triton server takes long to start."""
+    """A whole node on SQLite: one for the tests of a file, for its Triton server takes long to start.
+
+    It ends with the file: a node that only waits takes a fifth of a core, for it polls ten times a second here.
+    """
     node = write_settings(tmp_path_factory.mktemp("node"), tps_port=shared_tps.port, port=free_port())
     node.start()
     yield node

@@ -103,6 +103,16 @@ def test_settings_do_not_change() -> None:
             {"CONTOUR_NODE_PEERS__TPS__HOST": "h"},
             r"peers\.tps\.port is missing; allowed: whole number",
         ),
+        (
+            {"CONTOUR_NODE_WEB__PROXY": '{"addresses": ["10.0.0.1"], "user_header": "X-User"}'},
+            r"web\.proxy = .*user_header and secret_file: give both or none",
+        ),
+        (
+            {"CONTOUR_NODE_WEB__PROXY": '{"addresses": ["10.0.0.1"], "secret_file": "s"}'},
+            r"web\.proxy = .*user_header and secret_file: give both or none",
+        ),
+        ({"CONTOUR_NODE_PEERS__TPS": "3"}, r"peers\.tps = '3': "),
+        ({"CONTOUR_NODE_PEERS": "3"}, r"peers = '3': "),
     ],
 )
 def test_what_is_not_allowed_is_refused_by_key_and_value(environment: Mapping[str, str], told: str) -> None:
@@ -277,3 +287,20 @@ def test_what_the_parser_of_toml_cannot_bear_is_refused(tmp_path: Path, text: st
 def test_json_without_end_in_the_environment_is_refused() -> None:
     with pytest.raises(SettingsRefused, match="is not JSON"):
         load_settings(None, {"CONTOUR_NODE_RULES": "[" * 200_000})
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_line_of_the_file_has_at_most_10000_characters(tmp_path: Path, more: int) -> None:
+    file = _file(tmp_path, "[node]\n" + "# ".ljust(10_000 + more, "x"))
+    if more:
+        with pytest.raises(SettingsRefused, match=r"node\.toml has a line of more than 10000 characters"):
+            load_settings(file, {})
+    else:
+        load_settings(file, {})
+
+
+@pytest.mark.parametrize("named", [{}, {"user_header": "X-User", "secret_file": "secret"}])
+def test_a_proxy_names_people_with_its_secret_or_nobody(named: dict[str, str]) -> None:
+    found = _load({"CONTOUR_NODE_WEB__PROXY": _json({"addresses": ["10.0.0.0/24"], **named})}).web.proxy
+    assert found is not None
+    assert found.user_header == named.get("user_header")

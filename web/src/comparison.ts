@@ -118,9 +118,13 @@ export function figuresOf(compared: Compared, tolerance: number): { figures: [na
     const found = compared.metrics[name];
     return found === undefined || found === null ? "" : `${decimal(found, digits)}${unit}`;
   };
+  const volume = (name: string) => {
+    const shown = value(name, 1);
+    return shown === "" ? "" : text("%(volume)s cc", { volume: shown });
+  };
   const figures: [string, string][] = [
-    ["A", value("volume_cm3", 1, " cc")],
-    ["B", value("reference_volume_cm3", 1, " cc")],
+    ["A", volume("volume_cm3")],
+    ["B", volume("reference_volume_cm3")],
     ["DSC", value("dice", 3)],
     ["HD95", value("hausdorff95_pooled_mm", 1, " mm")],
     ["SDSC", value(`surface_dice_area_weighted_at_${tolerance}mm`, 3)],

@@ -129,16 +129,16 @@ def instances(
     fitting = [
         one
         for one in chosen(request, visitor, study, series_uid, None)
-        if not uids or one.sop_instance_uid in uids
+        if (not uids or one.sop_instance_uid in uids)
+        and (not classes or read_header(parts, one).SOPClassUID in classes)
     ]
     rows = []
     for one in fitting[offset : offset + limit]:
         row = _some(read_header(parts, one), OF_INSTANCE)
-        if not classes or row.SOPClassUID in classes:
-            row.RetrieveURL = (
-                f"{_base(request)}/studies/{study}/series/{series_uid}/instances/{one.sop_instance_uid}"
-            )
-            rows.append(row)
+        row.RetrieveURL = (
+            f"{_base(request)}/studies/{study}/series/{series_uid}/instances/{one.sop_instance_uid}"
+        )
+        rows.append(row)
     return _answer(rows, ignored)
 
 

@@ -46,6 +46,26 @@ def test_a_rule_can_wait_shorter_or_longer_than_the_others(small_node: SmallNode
     assert small_node.job().state is JobState.QUEUED
 
 
+@pytest.mark.parametrize(
+    ("condition", "is_for_it"),
+    [
+        ({}, True),
+        ({"calling_aets": ["SCANNER"]}, True),
+        ({"calling_aets": ["CT2"]}, False),
+        ({"called_aet": "OTHER"}, False),
+    ],
+)
+def test_a_series_waits_no_longer_than_its_own_rule_says(
+    small_node: SmallNode, condition: dict[str, object], is_for_it: bool
+) -> None:
+    small_node.receive()
+    hasty = settings(rules=[{**RULE, "name": "hasty", "quiet_s": 2, **condition}])
+    small_node.clock.tick(2)
+    looks = assembler(small_node, hasty)
+    looks.poll_once()
+    assert (small_node.job().state is JobState.QUEUED) is is_for_it
+
+
 def test_a_gap_is_waited_for_named_and_cured_by_the_missing_slices(small_node: SmallNode) -> None:
     looks = assembler(small_node)
     small_node.receive(only=slice(0, 5))
@@ -77,13 +97,16 @@ def test_a_gap_that_nobody_fills_is_refused_after_its_time(small_node: SmallNode
     assert "1 slice missing" in job.reason
 
 
-def test_what_more_slices_cannot_cure_is_refused_at_once(small_node: SmallNode) -> None:
+def test_what_more_slices_cannot_cure_is_refused_at_once(
+    small_node: SmallNode, caplog: pytest.LogCaptureFixture
+) -> None:
     small_node.receive(CtExport(gantry_tilt_deg=15.0))
     small_node.clock.tick(20)
     assembler(small_node).poll_once()
     job = small_node.job()
     assert job.state is JobState.REFUSED
     assert "tilt" in job.reason.lower()
+    assert f"job {job.id} refused: {job.reason}" in caplog.messages
 
 
 def test_two_slice_distances_are_refused_at_once_for_nothing_can_come(small_node: SmallNode) -> None:

@@ -101,7 +101,7 @@ def unguarded(database: Database) -> Iterator[Database]:
         ("UPDATE audit_event SET chain = '' WHERE id = 1", "entry 1 is not"),
         ("DELETE FROM audit_event WHERE id = 3", "entry 4 does not follow entry 2"),
         ("DELETE FROM audit_event WHERE id = 1", "entry 2 does not follow entry 0"),
-        ("DELETE FROM audit_event WHERE id >= 4", "entry 5 is not there"),
+        ("DELETE FROM audit_event WHERE id >= 4", "entry 5, which was noted elsewhere, is not there"),
         (f"INSERT INTO audit_event (id, {COLUMNS}) VALUES (6, {VALUES})", "entry 6 is not"),
     ],
 )
@@ -128,7 +128,9 @@ def test_a_trail_that_was_written_again_as_a_whole_differs_from_what_was_noted_e
         trail.append([(unguarded.clock(), look(number))])
     assert trail.check().broken == ""
     assert trail.check([noted]).broken == "entry 5 has another hash than was noted elsewhere"
-    assert trail.check([TrailHead(id=9, chain="0" * 64)]).broken.startswith("entry 9 is not there")
+    assert trail.check([TrailHead(id=9, chain="0" * 64)]).broken.startswith(
+        "entry 9, which was noted elsewhere, is not there"
+    )
 
 
 def test_many_writers_make_one_chain(database: Database, trail: AuditLog) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -13,6 +14,7 @@ from service.components import prepare
 from service.config import load_settings
 from service.wiring import ROLES
 
+ROOT = Path(__file__).parents[3]
 LARGE = frozenset(
     {"SimpleITK", "alembic", "highdicom", "numpy", "pydicom", "pynetdicom", "scipy", "sqlalchemy", "torch"}
     | {"grpc", "prometheus_client", "rich", "tritonclient"}
@@ -138,3 +140,35 @@ def test_a_command_that_has_another_name_now_names_it(
     with pytest.raises(SystemExit) as end:
         main([new, "--help"])
     assert end.value.code == 0
+
+
+def _options(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:
+    """Each command and act of the program with its options."""
+    yield " ".join(words), sorted(option for action in parser._actions for option in action.option_strings)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                yield from _options(inner, (*words, name))
+
+
+def test_every_option_is_in_the_documentation_and_the_other_way_round() -> None:
+    own = {
+        words: [option for option in options if option not in {"-h", "--help", "--settings"}]
+        for words, options in _options(_parser())
+    }
+    lines = (
+        (ROOT / "docs" / "commands.md").read_text(encoding="utf-8").partition("## Options\n")[2].splitlines()
+    )
+    assert [line for line in lines if line.startswith("| `")] == [
+        f"| `{words}` | {' '.join(f'`{option}`' for option in options)} |"
+        for words, options in sorted(own.items())
+        if options
+    ]
+
+
+def test_every_command_takes_the_settings_except_those_that_work_on_files() -> None:
+    without = {
+        words.split()[0] for words, options in _options(_parser()) if words and "--settings" not in options
+    }
+    with_them = {words.split()[0] for words, options in _options(_parser()) if "--settings" in options}
+    assert without - with_them == {"evaluate", "init", "train", "validate"}

@@ -100,7 +100,8 @@ def test_identifiers_inside_a_sequence_do_not_count():
         (b"\x08\x00", "2 bytes after its beginning are not an element"),
         (struct.pack("<HH2sH", 0x0008, 0x0016, b"UI", 10) + b"1.2", "cut short"),
         (struct.pack("<HH2sH", 0x0008, 0x0016, b"\x04\0", 0), "no value representation"),
-        (struct.pack("<HH2sH", 0x0008, 0x0016, b"UI", 300), "300 bytes long"),
+        (struct.pack("<HH2sH", 0x0008, 0x0016, b"UI", 256), "cut short"),
+        (struct.pack("<HH2sH", 0x0008, 0x0016, b"UI", 257), "257 bytes long"),
         (struct.pack("<HHL", 0xFFFE, 0xE0DD, 0), "outside of any sequence"),
         (
             struct.pack("<HH2sHL", 0x0008, 0x0005, b"OB", 0, 0xFFFFFFFF),
@@ -119,19 +120,86 @@ def test_malformed_bytes_are_refused_with_the_reason(data, message):
         read(data, EXPLICIT)
 
 
-def test_endless_nesting_is_refused():
-    opening = struct.pack("<HHLHHL", 0x0008, 0x1140, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
-    with pytest.raises(MalformedDataset, match="deep"):
-        read(opening * 3000, IMPLICIT)
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_zeros_after_the_last_element_are_padding_and_nothing_may_follow_them(syntax, piece):
+    data = encoded(ct_slice(pixels=bytes(64)), syntax)
+    for zeros in (1, 7, 8, 9, 1000):
+        assert read(data + bytes(zeros), syntax, piece) == EXPECTED
+    with pytest.raises(MalformedDataset, match=r"zeros after \(.*\): an element should be there"):
+        read(data + bytes(24) + data, syntax, piece)
+    with pytest.raises(
+        MalformedDataset, match="zeros after its beginning: a file's preamble is not a dataset"
+    ):
+        read(bytes(128) + b"DICM" + data, syntax, piece)
+
+
+def test_zeros_inside_an_item_are_no_padding():
+    element = struct.pack("<HH2sH", 0x0008, 0x1155, b"UI", 0)
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF) + bytes(8) + element
+    ends = struct.pack("<HHLHHL", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    sequence = struct.pack("<HH2sHL", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + item + ends
+    assert read(sequence + encoded(ct_slice(), EXPLICIT), EXPLICIT) == EXPECTED
+
+
+def test_sequences_may_be_nested_as_deep_as_is_stated_and_no_deeper():
+    sequence, item = (
+        struct.pack("<HHL", 0x0008, 0x1140, 0xFFFFFFFF),
+        struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF),
+    )
+    deepest = (sequence + item) * 31 + sequence
+    with pytest.raises(MalformedDataset, match="cut short"):
+        read(deepest, IMPLICIT)
+    for deeper in (deepest + item, (sequence + item) * 3000):
+        with pytest.raises(MalformedDataset, match="nested more than 64 deep"):
+            read(deeper, IMPLICIT)
+
+
+def test_a_uid_has_at_most_64_characters_and_a_modality_16():
+    ds = ct_slice()
+    ds.StudyInstanceUID, ds.Modality = "1." * 31 + "99", "SIXTEEN_LETTERS_"
+    found = read(encoded(ds, EXPLICIT), EXPLICIT)
+    assert (found.study_uid, found.modality) == (ds.StudyInstanceUID, ds.Modality)
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_a_modality_of_17_characters_is_none():
+    ds = ct_slice()
+    ds.Modality = "SEVENTEEN LETTERS"
+    assert read(encoded(ds, EXPLICIT), EXPLICIT).modality == ""
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+@pytest.mark.parametrize(("length", "kept"), [(64, 64), (66, 0)])
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+def test_a_patient_id_is_kept_up_to_64_bytes_if_it_is_asked_for(length, kept, piece):
+    ds = ct_slice()
+    ds.PatientID = "P" * length
+    reader = DatasetReader(EXPLICIT, reads_patient_id=True)
+    for fragment in cuts(encoded(ds, EXPLICIT), piece):
+        reader.feed(fragment)
+    assert reader.finish().patient_id == "P" * kept
+
+
+@pytest.mark.parametrize("more", [0, 65, 97])
+def test_a_deflated_dataset_just_longer_than_what_is_inflated_at_once_is_whole(more):
+    """Zlib keeps the end of its output back while there is no room, also where it has read all its input."""
+    plain = encoded(ct_slice(pixels=b""), EXPLICIT)
+    pixels = bytes((4 << 20) + more - len(plain))
+    plain = plain[:-4] + struct.pack("<L", len(pixels)) + pixels
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    assert read(packer.compress(plain) + packer.flush(), DEFLATED) == EXPECTED
 
 
 def test_a_deflate_bomb_is_refused_without_being_held():
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     element = struct.pack("<HH2sHL", 0x0009, 0x0010, b"OB", 0, 8 << 20)
     bomb = packer.compress(element + bytes(8 << 20)) + packer.flush()
-    reader = DatasetReader(DEFLATED, maximum_inflated_bytes=4 << 20)
-    with pytest.raises(MalformedDataset, match="inflates to more"):
-        reader.feed(bomb)
+    DatasetReader(DEFLATED, maximum_inflated_bytes=len(element) + (8 << 20)).feed(bomb)
+    for maximum in (4 << 20, len(element) + (8 << 20) - 1):
+        reader = DatasetReader(DEFLATED, maximum_inflated_bytes=maximum)
+        with pytest.raises(MalformedDataset, match=f"inflates to more than {maximum} bytes"):
+            reader.feed(bomb)
 
 
 def test_noise_is_refused_and_nothing_else_is_raised():

@@ -107,6 +107,19 @@ def test_what_another_process_keeps_while_a_start_looks_is_not_told_as_gone(room
     assert len(room.book.instances_of_series(SERIES)) == 1
 
 
+def test_a_file_that_its_writer_discards_while_a_start_looks_is_passed_over(room):
+    path = room.put(encoded(ct_slice(), EXPLICIT))
+
+    class Meanwhile(JobRepository):
+        def received_in(self, folder):
+            if path.startswith(f"{folder}/"):
+                (room.root / path).unlink()
+            return super().received_in(folder)
+
+    room.book = Meanwhile(room.database)
+    assert room.start() == RecoveryReport(unfinished=0, recorded=(), set_aside=(), undelivered=(), damaged=())
+
+
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_a_recorded_file_that_is_gone_or_cut_is_told_and_healed_when_it_is_sent_again(room, is_gone, caplog):
     data = encoded(ct_slice(), EXPLICIT)

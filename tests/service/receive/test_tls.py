@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import subprocess
 import time
 from contextlib import suppress
@@ -262,6 +263,21 @@ def test_silent_and_slow_handshakes_harm_nobody(start_tls_node, authority, scann
     assert time.monotonic() - began < 8
     for connection in (*silent, slow):
         connection.close()
+    assert node.audited() == []
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # `ssl` drops a socket that was reset
+def test_who_only_looks_whether_the_port_listens_is_not_told_as_refused(start_tls_node, authority, scanner):
+    node = start_tls_node()
+    socket.create_connection(("127.0.0.1", node.tls_port)).close()
+    with socket.create_connection(("127.0.0.1", node.tls_port)) as abrupt:
+        abrupt.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with socket.create_connection(("127.0.0.1", node.tls_port)) as half:
+        half.sendall(b"\x16\x03\x01\x02")
+    assert is_let_in(node.tls_port, client(authority.ca, scanner))  # after all that came before
+    assert node.audited() == []
 
 
 def test_stopping_the_node_answers_what_is_in_hand_over_tls(start_tls_node, authority, scanner):

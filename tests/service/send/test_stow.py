@@ -235,7 +235,7 @@ def test_tls_is_verified_and_the_client_s_certificate_shown(start_server, rs, tm
     [
         ({"url": "http://pacs/rs"}, "allow_http"),
         ({"url": "https://user:word@pacs/rs"}, "url"),
-        ({"url": "https://pacs/rs", "user": "node"}, "go together"),
+        ({"url": "https://pacs/rs", "user": "node"}, "give both or none"),
         ({"url": "https://pacs/rs", "confirm": "commitment"}, "none, query"),
         ({"url": "https://pacs/rs", "tls": {"key": "k.pem"}}, "certificate and key belong together"),
     ],

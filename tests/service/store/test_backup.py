@@ -171,3 +171,17 @@ def test_a_damaged_or_newer_backup_is_refused(tmp_path: Path) -> None:
         file.write(b"x")
     with pytest.raises(Refused, match="checksum"):
         read_backup(made.folder)
+
+
+def test_a_backup_with_images_names_each_file_that_is_lost_or_cut_and_has_the_others(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+    node = StoreAndFolder(tmp_path / "storage", url)
+    node.start()
+    lost, cut, whole = (node.receive(number) for number in (1, 2, 3))
+    (tmp_path / "storage" / lost).unlink()
+    (tmp_path / "storage" / cut).write_bytes(b"cut")
+    made = make_backup(node.database, url, node.content, tmp_path / "backups", with_images=True)
+    node.database.close()
+    assert ({one.path for one in made.missing}, made.files_copied) == ({lost, cut}, 1)
+    copies = [file for file in (tmp_path / "backups" / "objects").rglob("*") if file.is_file()]
+    assert copies == [tmp_path / "backups" / whole]

@@ -177,9 +177,9 @@ def test_a_settling_that_finds_postgres_gone_does_not_end_the_recording(
             ["stop", "-m", "immediate"], pgdata=own_postgres.pgdata, user=own_postgres.system_user
         )
         deadline = time.monotonic() + 30
-        while "not settled" not in caplog.text and time.monotonic() < deadline:
+        while "are not durable" not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert "not settled" in caplog.text
+        assert "are not durable" in caplog.text
         own_postgres.ensure_postgres_running()
         recorder.require_alive()
         assert recorder.record(received(2)) is RecordOutcome.NEW

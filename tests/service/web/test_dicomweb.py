@@ -4,19 +4,27 @@ import json
 from collections.abc import Callable
 from email import message_from_bytes
 from io import BytesIO
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from phantoms.dicom import ct_files
 from service.application import ActorRole, TokenScope, create_token
 from service.store import AuditLog
 from service.store.tables.schema import instance
 from tests.service.web.conftest import ADMIN, Page
+from tests.support.small_node import small_volume
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 READ = TokenScope.DICOMWEB_READ
@@ -105,6 +113,23 @@ def test_studies_are_found_by_their_keys(
     answer = program(page, READ).get(ROOT, params=asked)
     assert answer.status_code == (200 if found else 204)
     assert len(answer.json() if found else []) == found
+
+
+def test_pages_of_instances_count_those_that_fit(page: Page) -> None:
+    numbers = count()
+
+    def all_but_one_a_capture(image: Dataset) -> None:
+        if next(numbers) != 1:
+            image.SOPClassUID = SecondaryCaptureImageStorage
+
+    page.node.receive(change=all_but_one_a_capture)
+    kept = dcmread(BytesIO(next(iter(ct_files(small_volume(), None))).data), stop_before_pixels=True)
+    client = program(page, READ)
+    address = f"{ROOT}/{kept.StudyInstanceUID}/series/{kept.SeriesInstanceUID}/instances"
+    asked = {"SOPClassUID": CTImageStorage, "limit": "1"}
+    (row,) = client.get(address, params=asked).json()
+    assert row["00080016"]["Value"] == [CTImageStorage]
+    assert client.get(address, params=asked | {"offset": "1"}).status_code == 204
 
 
 def test_a_key_that_is_not_known_is_ignored_and_named(page: Page, bring: Callable[..., int]) -> None:

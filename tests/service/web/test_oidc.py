@@ -240,3 +240,21 @@ def test_somebody_whom_an_admin_ended_stays_out_and_a_new_role_ends_sessions(
     change_person(page.parts.database, ADMIN, "oidc:anna", ends=True)
     third = page.browser()
     assert "may not sign in" in third.get(begin(third, provider)).text
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"preferred_username": "", "email": "anna@example.org"}, "oidc:anna@example.org"),
+        ({"preferred_username": None, "email": None}, "oidc:1234"),
+        ({"preferred_username": "a" * 101, "email": "anna@example.org"}, "oidc:" + "a" * 100),
+    ],
+    ids=["mail", "subject", "long"],
+)
+def test_a_person_is_named_by_user_name_else_mail_else_subject(
+    page: Page, provider: Provider, claims: dict[str, Any], name: str
+) -> None:
+    provider.claims |= claims
+    browser = page.browser()
+    assert browser.get(begin(browser, provider)).status_code == 303
+    assert page.parts.accounts.find(name) is not None

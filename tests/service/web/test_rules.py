@@ -1,8 +1,12 @@
 """Rules on the page: shown, tried on an image and on past series, faults at their place; nothing is changed."""
 
 import csv
+import json
+import signal
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from io import StringIO
 
 import pytest
 from pydicom import Dataset
@@ -15,6 +19,7 @@ from service.config import Rule, SeriesFacts
 from service.config.matching import RuleTooSlow, limited
 from service.config.rules_text import draft_of, rules_text
 from service.store import TrailQuery, read_entries
+from service.web.rules import judging
 from service.web.rules.checking import slow_texts
 from service.web.rules.judging import judge
 from tests.service.web.conftest import Page
@@ -110,6 +115,30 @@ def is_slow(rule: Rule, facts: SeriesFacts) -> bool:
     except RuleTooSlow:
         return True
     return False
+
+
+def test_the_time_limit_grows_with_rules_and_series(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits: list[float] = []
+    series = [replace(FACTS, body_part=f"NECK {number}") for number in range(1000)]
+    task = {
+        "rules": [rule.model_dump(mode="json") for rule in THREE.rules],
+        "series": [asdict(one) for one in series],
+    }
+    monkeypatch.setattr(sys, "stdin", StringIO(json.dumps({**task, "explain": False})))
+    monkeypatch.setattr(signal, "setitimer", lambda _, limit_s: limits.append(limit_s))
+    judging._main()
+    assert limits == [pytest.approx(2 + 3 * 1000 * 1e-5), 0]
+    *names, answers = capsys.readouterr().out.splitlines()
+    assert names == ["urgent", "neck", "mr"]
+    assert {one["rule"] for one in json.loads(answers)} == {"neck"}
+
+
+@pytest.mark.parametrize("words", ["not a task", '{"rules": [{}], "series": [], "explain": false}'])
+def test_a_process_that_ends_in_an_error_is_told_with_its_last_words(words: str) -> None:
+    with pytest.raises(RuntimeError, match=r"matches rules ended with 1: [\s\S]*Error"):
+        judging._run(words)
 
 
 @SQLITE
