@@ -42,6 +42,7 @@ from service.application.people import (
     new_secret,
     secret_sha256,
     set_password,
+    sign_out_person,
     unlock_person,
 )
 from service.application.recovery import RecoveryQuestion, decide_recovery, recovery_question
@@ -119,6 +120,7 @@ __all__ = [
     "set_password",
     "show_events",
     "show_job",
+    "sign_out_person",
     "study_objects",
     "unlock_person",
     "would_forget",

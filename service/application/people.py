@@ -21,7 +21,7 @@ from service.store import (
     invite,
     unlock_user,
 )
-from service.store.web.accounts import LINK_LASTS, admit_user
+from service.store.web.accounts import LINK_LASTS, admit_user, sign_out_user
 
 SECRET_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -134,6 +134,23 @@ def change_person(
             ends=ends,
         ),
         detail=f"{name}: {what}",
+    )
+
+
+def sign_out_person(database: Database, actor: Actor, name: str) -> None:
+    """End all sessions of a user, who can sign in again.
+
+    Raises:
+        NotPermitted: the actor is no admin.
+        NotAllowed: there is no such user.
+    """
+    perform(
+        database,
+        actor,
+        Operation.CHANGE_USER,
+        None,
+        lambda transaction: sign_out_user(transaction, name),
+        detail=f"{name}: signed out everywhere",
     )
 
 

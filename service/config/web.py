@@ -99,6 +99,11 @@ class WebSettings(SettingsSection):
     oidc: OidcSettings | None = Field(
         default=None, description="An OpenID provider at which people sign in; absent: none."
     )
+    session_keeps_address: bool = Field(
+        default=True,
+        description="A session used at another address than it was opened at ends, as if stolen; false: where one "
+        "person's requests come from several addresses.",
+    )
     rules_need_two: bool = Field(
         default=False,
         description="Rules that one person wrote become active only when another person activates them; see docs/rules.md.",

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,9 +22,11 @@ from service.application import (
     secret_sha256,
 )
 from service.config import ProxySettings, Settings, read_secret
-from service.store import WebSession, WebUser
+from service.store import AuditEvent, AuditKind, AuditLog, AuditOutcome, WebSession, WebUser
+from service.text import shown
 from service.web.parts import WebParts
 
+log = logging.getLogger(__name__)
 ENTRY = "web"
 API = ("/api/", "/dicom-web/")
 """How the paths begin that programs use."""
@@ -116,7 +119,7 @@ def visitor_of(request: Request) -> Visitor | None:
         return None
     is_used = REFRESHES not in request.headers
     session = parts.sessions.find(secret_sha256(secret), is_used=is_used)
-    if session is None:
+    if session is None or _is_elsewhere(request, parts, session):
         return None
     return _visitor(request, session.user, session)
 
@@ -159,6 +162,34 @@ def _visitor(request: Request, user: WebUser, session: WebSession | None) -> Vis
         sees_patients=user.sees_patients,
     )
     return Visitor(actor=actor, session=session)
+
+
+def _is_elsewhere(request: Request, parts: WebParts, session: WebSession) -> bool:
+    """Tell whether a session is used at an address other than its own; it ends then, for its secret may be stolen."""
+    address = address_of(request)
+    if not parts.settings.web.session_keeps_address or address == session.address:
+        return False
+    parts.sessions.end(session.secret_sha256)
+    why = f"refused: the session was opened at {session.address} and used at {address}; it has ended"
+    log.warning("sign-in of %s %s", session.user.name, why)
+    record_sign_in(parts, AuditKind.SIGNED_OUT, session.user.name, address, why)
+    return True
+
+
+def record_sign_in(
+    parts: WebParts, kind: AuditKind, name: str, address: str, refusal: str = "", *, target: str = ""
+) -> None:
+    """Record in the audit trail who signed in or out, from where, and why it was refused."""
+    event = AuditEvent(
+        kind=kind,
+        outcome=AuditOutcome.MINOR_FAILURE if refusal else AuditOutcome.SUCCESS,
+        role=ENTRY,
+        actor=shown(name)[:128],
+        address=address,
+        target=target,
+        detail=refusal,
+    )
+    AuditLog(parts.database).append([(parts.database.clock(), event)])
 
 
 def _knows_secret(headers: Headers, proxy: ProxySettings) -> bool:

@@ -36,7 +36,7 @@ def job_state(request: Request, visitor: Viewing, number: JobNumber) -> Response
 
 def _values(request: Request, visitor: Visitor, number: int) -> dict[str, Any]:
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "job", number))
     found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
     events = show_events(parts.database, visitor.actor, number, is_recorded=False)
     status = found.status

@@ -50,6 +50,10 @@ class LiveJobs:
         """The number of jobs in each state, a few seconds old."""
         return self._counts
 
+    def recount(self) -> None:
+        """Count the jobs now: somebody has just changed many and looks at the numbers."""
+        self._counts = self._lists.counts()
+
     async def changes(self) -> AsyncIterator[str]:
         """Yield server-sent events: one whenever jobs have changed, and a comment while nothing happens.
 

@@ -69,7 +69,7 @@ def audit(
 ) -> Response:
     """Show the audit trail, newest first; looking at it adds an entry too."""
     parts = parts_of(request)
-    if parts.recent_looks.is_first((visitor.actor.name, "audit")):
+    if parts.recent_looks.is_first((visitor.actor, "audit")):
         record_action(parts.database, visitor.actor, Operation.AUDIT)
     which = TrailQuery(before_id=before, actor=actor or None, job_id=job, limit=AUDIT_ROWS + 1)
     with parts.database.reading() as connection:

@@ -13,10 +13,10 @@ from service.errors import Refused
 from service.store import AuditKind, NotAllowed
 from service.store.web.accounts import is_waiting
 from service.web import words
-from service.web.access import PUBLIC, address_of, cookie_name, is_https, parts_of
+from service.web.access import PUBLIC, address_of, cookie_name, is_https, parts_of, record_sign_in
 from service.web.parts import WebParts
 from service.web.provider import PREFIX, claims_of, reason_of, role_of, to_provider
-from service.web.sign_in import local_address, open_session, record_sign_in, sign_in_page
+from service.web.sign_in import local_address, open_session, sign_in_page
 from service.web.throttles import BEGUN_LASTS_S
 from service.web.translation import _
 

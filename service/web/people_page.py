@@ -13,6 +13,7 @@ from service.application import (
     change_person,
     invite_person,
     list_people,
+    sign_out_person,
     unlock_person,
 )
 from service.web.access import Visitor, parts_of, permits
@@ -71,6 +72,13 @@ def change(
 def end(request: Request, visitor: Changing, name: Name) -> Response:
     """End a person's access: they cannot sign in until they are invited again."""
     change_person(parts_of(request).database, visitor.actor, name, ends=True)
+    return RedirectResponse("/people", 303)
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, visitor: Changing, name: Name) -> Response:
+    """End all sessions of a person, who can sign in again."""
+    sign_out_person(parts_of(request).database, visitor.actor, name)
     return RedirectResponse("/people", 303)
 
 

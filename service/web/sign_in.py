@@ -8,20 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from service.application import Operation, new_secret, secret_sha256, set_password
 from service.errors import Refused
-from service.store import (
-    AuditEvent,
-    AuditKind,
-    AuditLog,
-    AuditOutcome,
-    NotAllowed,
-    WebUser,
-    invited,
-)
+from service.store import AuditKind, NotAllowed, WebUser, invited
 from service.store.web.accounts import is_waiting
-from service.text import shown
 from service.web import words
 from service.web.access import (
-    ENTRY,
     PUBLIC,
     Visitor,
     address_of,
@@ -29,9 +19,9 @@ from service.web.access import (
     is_https,
     parts_of,
     permits,
+    record_sign_in,
     visitor_of,
 )
-from service.web.parts import WebParts
 from service.web.passwords import hash_password, is_password
 from service.web.provider import PREFIX, sign_out_address
 from service.web.rendering import page
@@ -118,10 +108,22 @@ def _wrong(request: Request, user: WebUser | None, name: str, next: str) -> Resp
 @router.post("/sign-out")
 def sign_out(request: Request, visitor: Signed) -> Response:
     """End the session of this browser."""
-    parts = parts_of(request)
     if visitor.session is not None:
-        parts.sessions.end(visitor.session.secret_sha256)
-    record_sign_in(parts, AuditKind.SIGNED_OUT, visitor.actor.name, visitor.actor.address)
+        parts_of(request).sessions.end(visitor.session.secret_sha256)
+    return _signed_out(request, visitor)
+
+
+@router.post("/sign-out/everywhere")
+def sign_out_everywhere(request: Request, visitor: Signed) -> Response:
+    """End all sessions of the person, in every browser."""
+    if visitor.session is not None:
+        parts_of(request).sessions.end_all(visitor.session.user)
+    return _signed_out(request, visitor, target="everywhere")
+
+
+def _signed_out(request: Request, visitor: Visitor, *, target: str = "") -> Response:
+    parts, actor = parts_of(request), visitor.actor
+    record_sign_in(parts, AuditKind.SIGNED_OUT, actor.name, actor.address, target=target)
     leads_to = None
     if visitor.actor.name.startswith(PREFIX):
         leads_to = sign_out_address(parts.settings)
@@ -179,19 +181,3 @@ def local_address(address: str) -> str:
     parsed = urlsplit(address)
     is_local = not parsed.scheme and not parsed.netloc and address.startswith("/")
     return address if is_local and not address.startswith(("//", "/\\")) else "/"
-
-
-def record_sign_in(
-    parts: WebParts, kind: AuditKind, name: str, address: str, refusal: str = "", *, target: str = ""
-) -> None:
-    """Record in the audit trail who signed in or out, from where, and why it was refused."""
-    event = AuditEvent(
-        kind=kind,
-        outcome=AuditOutcome.MINOR_FAILURE if refusal else AuditOutcome.SUCCESS,
-        role=ENTRY,
-        actor=shown(name)[:128],
-        address=address,
-        target=target,
-        detail=refusal,
-    )
-    AuditLog(parts.database).append([(parts.database.clock(), event)])

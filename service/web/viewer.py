@@ -46,7 +46,7 @@ WINDOWS = (
 def viewer(request: Request, visitor: Viewing, number: JobNumber) -> Response:
     """Show the viewer of a job; the look is in the audit trail before the page is."""
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "images", number))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "images", number))
     found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
     destinations = list(dict.fromkeys(one.destination for one in found.deliveries if one.removed_at is None))
     return page(

@@ -91,6 +91,7 @@ def work(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Query(
 
 def show_work(request: Request, visitor: Visitor, query: WorkQuery, outcome: "BulkOutcome") -> Response:
     """Show the list with the outcome of an order about many of its jobs."""
+    parts_of(request).live.recount()
     found = _search(request, visitor, query)
     return page(request, "work.html", visitor, outcome=outcome, **_values(request, visitor, query, found))
 
@@ -104,7 +105,7 @@ def work_list(request: Request, visitor: Searcher, query: Annotated[WorkQuery, Q
 
 def _search(request: Request, visitor: Visitor, query: WorkQuery) -> list[ListedJob]:
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "work"))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "work"))
     return search_jobs(
         parts.database, visitor.actor, query.wanted(parts.database.clock()), is_recorded=is_recorded
     )

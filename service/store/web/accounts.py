@@ -224,6 +224,18 @@ def unlock_user(connection: Connection, name: str) -> None:
     )
 
 
+def sign_out_user(connection: Connection, name: str) -> None:
+    """Sign the person of a name out everywhere.
+
+    Raises:
+        NotAllowed: there is no such person.
+    """
+    user_id = connection.execute(select(web_user.c.id).where(web_user.c.name == name)).scalar_one_or_none()
+    if user_id is None:
+        raise NotAllowed(f"there is no user {name}")
+    end_sessions(connection, user_id)
+
+
 def end_sessions(connection: Connection, user_id: int) -> None:
     """Sign a person out everywhere."""
     connection.execute(delete(web_session).where(web_session.c.user_id == user_id))

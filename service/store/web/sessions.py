@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from service.store.clock_steps import TOLERANCE
 from service.store.database import Database
 from service.store.tables.web_schema import web_session, web_user
-from service.store.web.accounts import WebUser
+from service.store.web.accounts import WebUser, end_sessions
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
@@ -93,6 +93,11 @@ class Sessions:
         """Sign one browser out."""
         with self._database.writing() as connection:
             connection.execute(delete(web_session).where(web_session.c.secret_sha256 == secret_sha256))
+
+    def end_all(self, user: WebUser) -> None:
+        """Sign a person out everywhere."""
+        with self._database.writing() as connection:
+            end_sessions(connection, user.id)
 
     def numbers(self) -> Mapping[int, int]:
         """Return the number of open sessions by user id."""

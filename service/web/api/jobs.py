@@ -34,7 +34,7 @@ def jobs(
     wanted = JobFilter(
         states=tuple(query.state), rule=query.rule, text=query.q, before_id=query.before_id, limit=limit + 1
     )
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "work"))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "work"))
     found = search_jobs(parts.database, visitor.actor, wanted, is_recorded=is_recorded)
     if len(found) > limit:
         name_next_page(request, response, found[limit - 1].status.id)
@@ -45,7 +45,7 @@ def jobs(
 def job(request: Request, response: Response, visitor: Showing, number: JobNumber) -> ShownJob:
     """Return one job; its ETag names its state and newest event, for the If-Match of an order."""
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "job", number))
     found = show_job(parts.database, visitor.actor, number, is_recorded=is_recorded)
     events = show_events(parts.database, visitor.actor, number, is_recorded=False)
     tag = f'"{found.status.state.value}-{events[-1].id if events else 0}"'
@@ -65,7 +65,7 @@ def events(
 ) -> list[JobEvent]:
     """Return a job's history, oldest first."""
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "events", number))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "events", number))
     found = show_events(parts.database, visitor.actor, number, is_recorded=is_recorded)
     return [one for one in found if one.id > after_id][:limit]
 
@@ -74,5 +74,5 @@ def events(
 def deliveries(request: Request, visitor: Showing, number: JobNumber) -> list[DeliveryStatus]:
     """Return the job's deliveries, by destination."""
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "job", number))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "job", number))
     return list(show_job(parts.database, visitor.actor, number, is_recorded=is_recorded).deliveries)

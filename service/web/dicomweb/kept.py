@@ -44,7 +44,7 @@ def objects_of(
         NotPermitted: the visitor may not see it.
     """
     parts = parts_of(request)
-    is_recorded = parts.recent_looks.is_first((visitor.actor.name, "dicomweb", study_uid))
+    is_recorded = parts.recent_looks.is_first((visitor.actor, "dicomweb", study_uid))
     found = study_objects(
         parts.database,
         visitor.actor,

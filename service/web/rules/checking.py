@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from service.web.translation import _
 TRIED_SERIES = 500
 _LONGEST_TEXT = 64  # of a Series Description
 _MOST_LETTERS = 12
+_OF_EACH_CLASS = ("a", "A", "0", " ", "-")
+_WORD = re.compile(r"\w{2,16} ?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ def checked(text: str, settings: Settings, contracts: Contracts, database: Datab
     with database.reading() as connection:
         series = [one.facts for one in read_past_series(connection, TRIED_SERIES)]
     try:
-        judge(draft.settings, [*series, *_slow_texts(draft.settings.rules)])
+        judge(draft.settings, [*series, *slow_texts(draft.settings.rules)])
     except RuleTooSlow as slow:
         return RuleDraft(settings=None, faults=(_slow_fault(text, draft.settings.rules, slow),))
     return draft
@@ -99,12 +102,18 @@ def lost_titles(now: Settings, then: Settings) -> tuple[str, ...]:
     return tuple(sorted(now.called_aets - then.called_aets))
 
 
-def _slow_texts(rules: Sequence[Rule]) -> Iterator[SeriesFacts]:
-    """Yield series with long runs of the letters in the expressions: slow expressions are slow on these."""
+def slow_texts(rules: Sequence[Rule]) -> Iterator[SeriesFacts]:
+    """Yield series with long runs of one letter or word: slow expressions are slow on these.
+
+    The runs are of letters and words in the expressions, and of one of each class, for `\\d` names no digit.
+    """
     for rule in rules:
         letters = dict.fromkeys(c for pattern in rule.patterns for c in pattern if c.isalnum() or c == " ")
-        for letter in list(letters)[:_MOST_LETTERS]:
-            text = letter * (_LONGEST_TEXT - 1) + "\x01"
+        words = dict.fromkeys(word for pattern in rule.patterns for word in _WORD.findall(pattern))
+        for run in dict.fromkeys(
+            (*_OF_EACH_CLASS, *list(letters)[:_MOST_LETTERS], *list(words)[:_MOST_LETTERS])
+        ):
+            text = (run * _LONGEST_TEXT)[: (_LONGEST_TEXT - 1) // len(run) * len(run)] + "\x01"
             yield SeriesFacts(
                 called_aet=rule.called_aet or "",
                 calling_aet=next(iter(rule.calling_aets), ""),

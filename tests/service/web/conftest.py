@@ -38,11 +38,12 @@ class Page:
         assert answer.status_code == 303, answer.text
         return browser
 
-    def browser(self, host: str = "localhost") -> TestClient:
-        """A browser in which nobody has signed in."""
+    def browser(self, host: str = "localhost", address: str = "testclient") -> TestClient:
+        """A browser at an address in which nobody has signed in."""
         return TestClient(
             build_app(self.parts),
             base_url=f"http://{host}",
+            client=(address, 50000),
             follow_redirects=False,
             raise_server_exceptions=False,
         )

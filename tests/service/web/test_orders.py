@@ -87,6 +87,7 @@ def test_all_that_a_filter_finds_is_shown_and_ordered_at_once(
     form = {"order": "cancel", "query": "group=other&rows=500", "jobs": [str(one) for one in numbers]}
     text = operator.post("/work/orders", data=form).text
     assert "3 jobs cancelled" in text
+    assert "3 other" in text  # counted again, not a few seconds old
     assert text.count('class="mark"') == 3
     assert operator.get("/?rows=501").status_code == 422
 

@@ -77,6 +77,7 @@ def test_patients_are_hidden_from_those_who_may_not_see_them(page: Page, bring: 
     number = bring(change=name)
     seeing = page.person("anna", ActorRole.VIEWER)
     blind = page.person("bob", ActorRole.PHYSICIST, sees_patients=False)
+    assert '<td class="patient">Kowalski Anna PID-00123</td>' in seeing.get("/").text  # never cut off
     for path in ("/", f"/jobs/{number}"):
         assert "Kowalski Anna" in seeing.get(path).text
         text = blind.get(path).text

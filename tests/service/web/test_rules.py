@@ -15,11 +15,12 @@ from starlette.testclient import TestClient
 from imaging.modality import Modality
 from phantoms.dicom import ct_files
 from service.application import ActorRole
-from service.config import SeriesFacts
-from service.config.matching import RuleTooSlow
+from service.config import Rule, SeriesFacts
+from service.config.matching import RuleTooSlow, limited
 from service.config.rules_text import draft_of, rules_text
 from service.store import TrailQuery, read_entries
 from service.web.rules import judging
+from service.web.rules.checking import slow_texts
 from service.web.rules.judging import judge
 from tests.service.web.conftest import Page
 from tests.support.small_node import RULE, settings, small_volume
@@ -98,6 +99,22 @@ def test_a_regular_expression_that_never_ends_is_named_and_the_page_lives_on() -
     slow = settings(rules=[RULE, {**RULE, "name": "slow", "body_part": "(a+)+$"}])
     with pytest.raises(RuleTooSlow, match=r"rule slow: a regular expression takes more than 2 s"):
         judge(slow, [replace(FACTS, body_part="a" * 64 + "!")])
+
+
+@pytest.mark.parametrize("pattern", [r"(\d+)+$", r"((ab)+)+$", r"(\W+)+z", "([^-]+)+-"])
+def test_a_slow_expression_is_found_by_texts_that_its_letters_do_not_name(pattern: str) -> None:
+    rule = Rule.model_validate({**RULE, "series_description": pattern})
+    assert any(is_slow(rule, facts) for facts in slow_texts([rule]))
+
+
+def is_slow(rule: Rule, facts: SeriesFacts) -> bool:
+    """Whether matching takes more than 0.2 s of processor time."""
+    try:
+        with limited([rule], facts, limit_s=0.2):
+            rule.matches(facts)
+    except RuleTooSlow:
+        return True
+    return False
 
 
 def test_the_time_limit_grows_with_rules_and_series(

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from service.application import ActorRole, change_person, invite_person, secret_sha256
 from service.store import AuditKind, AuditLog
 from service.web.throttles import AddressWaits
-from tests.service.web.conftest import ADMIN, PASSWORD, Page
+from tests.service.web.conftest import ADMIN, PASSWORD, Page, make_page
+from tests.support.small_node import SmallNode
 
 TRY = {"name": "anna", "password": "not the password"}
 
@@ -119,6 +120,54 @@ def test_signing_out_and_a_change_of_role_end_the_session_at_once(page: Page) ->
     assert other.get("/").status_code == 200
     change_person(page.parts.database, ADMIN, "ben", role=ActorRole.VIEWER)
     assert other.get("/").status_code == 303
+
+
+def test_a_session_used_at_another_address_ends_and_the_trail_says_so(page: Page) -> None:
+    owner = page.person("anna", ActorRole.ADMIN)
+    thief = page.browser(address="10.0.0.9")
+    thief.cookies = owner.cookies
+    assert thief.post("/people/invite", data={"name": "eve", "role": "admin"}).status_code == 303
+    assert page.parts.accounts.find("eve") is None
+    assert owner.get("/").headers["location"] == "/sign-in?next=%2F"
+    entry = AuditLog(page.parts.database).entries()[-1].event
+    assert (entry.kind, entry.actor, entry.address) == (AuditKind.SIGNED_OUT, "anna", "10.0.0.9")
+    assert entry.detail == (
+        "refused: the session was opened at testclient and used at 10.0.0.9; it has ended"
+    )
+
+
+def test_a_site_whose_addresses_change_keeps_sessions_and_sees_each_address_in_the_trail(
+    small_node: SmallNode,
+) -> None:
+    page = make_page(small_node, web={"session_keeps_address": False})
+    owner = page.person("anna", ActorRole.VIEWER)
+    other = page.browser(address="10.0.0.9")
+    other.cookies = owner.cookies
+    assert [browser.get("/").status_code for browser in (owner, other, owner)] == [200] * 3
+    looks = [one.event for one in AuditLog(page.parts.database).entries() if one.event.target == "jobs"]
+    assert [one.address for one in looks] == ["testclient", "10.0.0.9"]
+
+
+def test_somebody_is_signed_out_of_every_browser_by_themselves_or_by_an_admin(page: Page) -> None:
+    admin = page.person("root", ActorRole.ADMIN)
+    for signs_out in ("anna", "root"):
+        first = page.person("anna", ActorRole.VIEWER)
+        second = page.browser()
+        second.post("/sign-in", data={"name": "anna", "password": PASSWORD})
+        assert [one.get("/").status_code for one in (first, second)] == [200, 200]
+        if signs_out == "anna":
+            assert second.post("/sign-out/everywhere").headers["location"] == "/sign-in"
+        else:
+            assert 'action="/people/sign-out"' in admin.get("/people").text
+            assert admin.post("/people/sign-out", data={"name": "anna"}).status_code == 303
+        assert [one.get("/").status_code for one in (first, second)] == [303, 303]
+        last = AuditLog(page.parts.database).entries()[-1].event
+        assert (last.actor, last.target, last.detail) == (
+            ("anna", "everywhere", "") if signs_out == "anna" else ("root", "change user", last.detail)
+        )
+    assert "anna: signed out everywhere" in last.detail
+    assert admin.get("/").status_code == 200
+    assert admin.post("/people/sign-out", data={"name": "nobody"}).status_code == 409
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_the_database_holds_only_its_hash(page: Page) -> None:
